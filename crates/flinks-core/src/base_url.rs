@@ -1,0 +1,209 @@
+//! Where requests go.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// The address that paths are appended to: `https`, or `http` to a loopback address (A1).
+///
+/// Parsing refuses whatever could choose another host or put a credential into a URL: user info, a query, a
+/// fragment, any character outside of visible ASCII, a backslash, and the braces of an unfilled placeholder such
+/// as `https://{host}`. A path prefix is kept, a trailing slash is not.
+///
+/// ```
+/// use flinks_core::BaseUrl;
+///
+/// let base_url: BaseUrl = "https://toolbox-api.private.fin.ag/".parse()?;
+/// assert_eq!(base_url.as_str(), "https://toolbox-api.private.fin.ag");
+/// assert!("http://api.flinks.io".parse::<BaseUrl>().is_err());
+/// # Ok::<(), flinks_core::InvalidBaseUrl>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BaseUrl {
+    url: Url,
+    /// `url` without the slash at its end.
+    text: String,
+}
+
+impl BaseUrl {
+    /// The address without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether requests stay on this machine.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.url)
+    }
+
+    /// Whether requests are encrypted.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Whether `url` lies under this address.
+    pub(crate) fn contains(&self, url: &Url) -> bool {
+        url.origin() == self.url.origin()
+            && url.path().strip_prefix(self.url.path().trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = InvalidBaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
+        // Before `Url::parse`, which drops line breaks, folds look-alike letters and turns `\` into `/`.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+            return Err(InvalidBaseUrl("it holds a space, a backslash, a control or a non-ASCII character"));
+        }
+        if text.contains(['{', '}']) {
+            return Err(InvalidBaseUrl("a placeholder in braces is not filled in"));
+        }
+        if text.contains('%') {
+            return Err(InvalidBaseUrl("it holds a percent-encoded character"));
+        }
+        let mut url = Url::parse(text).map_err(|_| InvalidBaseUrl("it is not an absolute URL"))?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(InvalidBaseUrl("the scheme is not https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+            return Err(InvalidBaseUrl("it holds user info"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidBaseUrl("it has a query or a fragment"));
+        }
+        if url.port() == Some(0) {
+            return Err(InvalidBaseUrl("the port is 0"));
+        }
+        if let Some(Host::Domain(domain)) = url.host()
+            && !domain.split('.').all(is_label)
+        {
+            return Err(InvalidBaseUrl("the host is not a name made of letters, digits, hyphens and dots"));
+        }
+        if url.scheme() == "http" && !is_loopback(&url) {
+            return Err(InvalidBaseUrl("http is for a loopback address only; use https"));
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        if path.contains("//") {
+            return Err(InvalidBaseUrl("the path has an empty segment"));
+        }
+        url.set_path(&path);
+        let text = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { url, text })
+    }
+}
+
+impl TryFrom<&str> for BaseUrl {
+    type Error = InvalidBaseUrl;
+
+    fn try_from(text: &str) -> Result<Self, InvalidBaseUrl> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why a text is no [`BaseUrl`]. It names the reason, never the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidBaseUrl(&'static str);
+
+impl fmt::Display for InvalidBaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid base URL: {}", self.0)
+    }
+}
+
+impl std::error::Error for InvalidBaseUrl {}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(domain)) => domain == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// A DNS label as RFC 1123 has it: up to 63 letters, digits and inner hyphens.
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a1_https_or_loopback() {
+        for good in [
+            "https://payments.flinksapp.com",
+            "http://127.0.0.1:8080",
+            "http://127.1.2.3",
+            "http://[::1]:1/",
+            "http://localhost:9/flinks/",
+        ] {
+            let base_url: BaseUrl = good.parse().unwrap();
+            assert_eq!(base_url.as_str(), good.trim_end_matches('/'));
+            assert_eq!(base_url.is_loopback(), !base_url.is_https());
+        }
+    }
+
+    #[test]
+    fn t09_a_base_url_cannot_move_the_host() {
+        for bad in [
+            "",
+            "toolbox",
+            "/v3",
+            "//evil.com",
+            "https://{host}",
+            "https://www.{baseurl}.com",
+            "http://127.0.0.1.evil.com",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+            "http://evil.com",
+            "https://user@evil.com",
+            "https://u:p@evil.com",
+            "https://@evil.com",
+            "https://evil.com?x=1",
+            "https://evil.com?",
+            "https://evil.com/#",
+            "https://evil.com:0",
+            "file:///etc/passwd",
+            "ftp://evil.com",
+            "javascript:alert(1)",
+            "https:\\\\evil.com",
+            "https://good.com\\@evil.com",
+            " https://good.com",
+            "https://good.com\n",
+            "https://go\tod.com",
+            "https://ｅvil.com",
+            "https://clé.com",
+            "https://-a.com",
+            "https://a_b.com",
+            "https://a..com",
+            "https://a.com//b",
+            "https://a.com/%2e%2e/b",
+        ] {
+            assert!(bad.parse::<BaseUrl>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_under_the_base_is_told_from_one_beside_it() {
+        let base_url: BaseUrl = "https://a.com/flinks/".parse().unwrap();
+        let contains = |text: &str| base_url.contains(&Url::parse(text).unwrap());
+        assert!(contains("https://a.com/flinks/v3/x"));
+        assert!(!contains("https://a.com/flinksv3"));
+        assert!(!contains("https://a.com/v3"));
+        assert!(!contains("https://a.com:8443/flinks/v3"));
+        assert!(!contains("https://b.com/flinks/v3"));
+    }
+}

@@ -1,0 +1,400 @@
+//! What operations fail with.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::response::{ResponseHead, ResponseValue, decode, read_body};
+
+/// Why an operation failed. `E` is the operation's documented error body.
+///
+/// It names the operation and keeps the status and the request ids of a reply. No form of it, `Debug`, `Display`
+/// or source, holds a URL, a header, a body or a secret; text that the server wrote is reachable through
+/// [`Error::body`] and [`Error::head`] only (A3, A6).
+pub struct Error<E = ()>(Box<Inner<E>>);
+
+struct Inner<E> {
+    operation: Option<&'static str>,
+    head: Option<ResponseHead>,
+    kind: ErrorKind<E>,
+}
+
+/// The kinds of [`Error`].
+#[non_exhaustive]
+pub enum ErrorKind<E> {
+    /// An argument cannot be sent. Nothing left this machine.
+    InvalidRequest(InvalidRequest),
+    /// No complete reply arrived. [`TransportError::may_have_been_sent`] tells whether the request may have.
+    Transport(TransportError),
+    /// The operation's documented error body arrived.
+    ErrorResponse(E),
+    /// The server answered 3xx. No redirect is followed, for the request carries a credential (A2).
+    Redirect,
+    /// The server answered with a status that is no documented success, and without the documented error body. Where
+    /// there was a body of another form, this says what is wrong with it.
+    Status(Option<InvalidResponse>),
+    /// The server answered 2xx with a body that does not fit its schema (A6).
+    InvalidResponse(InvalidResponse),
+}
+
+impl<E> Error<E> {
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind<E> {
+        &self.0.kind
+    }
+
+    /// The operation, by its `operationId`.
+    pub fn operation(&self) -> Option<&'static str> {
+        self.0.operation
+    }
+
+    /// The status of the reply, if one arrived.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.head().map(ResponseHead::status)
+    }
+
+    /// Status and request ids of the reply, if one arrived.
+    pub fn head(&self) -> Option<&ResponseHead> {
+        self.0.head.as_ref()
+    }
+
+    /// The operation's documented error body, if that is what arrived.
+    pub fn body(&self) -> Option<&E> {
+        match self.kind() {
+            ErrorKind::ErrorResponse(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// Whether the request may have reached the server. `false` only where it is certain that it did not.
+    pub fn may_have_been_sent(&self) -> bool {
+        match self.kind() {
+            ErrorKind::InvalidRequest(_) => false,
+            ErrorKind::Transport(error) => error.may_have_been_sent(),
+            _ => true,
+        }
+    }
+
+    /// The error with its documented body turned into something else.
+    pub fn map_body<F>(self, map: impl FnOnce(E) -> F) -> Error<F> {
+        let Inner { operation, head, kind } = *self.0;
+        let kind = match kind {
+            ErrorKind::ErrorResponse(body) => ErrorKind::ErrorResponse(map(body)),
+            ErrorKind::InvalidRequest(error) => ErrorKind::InvalidRequest(error),
+            ErrorKind::Transport(error) => ErrorKind::Transport(error),
+            ErrorKind::Redirect => ErrorKind::Redirect,
+            ErrorKind::Status(error) => ErrorKind::Status(error),
+            ErrorKind::InvalidResponse(error) => ErrorKind::InvalidResponse(error),
+        };
+        Error(Box::new(Inner { operation, head, kind }))
+    }
+
+    /// Names the operation. Called by generated code.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn in_operation(mut self, operation: &'static str) -> Self {
+        self.0.operation = Some(operation);
+        self
+    }
+
+    pub(crate) fn new(head: Option<ResponseHead>, kind: ErrorKind<E>) -> Self {
+        Self(Box::new(Inner { operation: None, head, kind }))
+    }
+}
+
+/// A reply outside of 2xx, documented or not, is tried as the operation's error body (A6).
+#[doc(hidden)]
+pub async fn response_error<E: DeserializeOwned>(response: reqwest::Response) -> Error<E> {
+    let head = ResponseHead::of(&response);
+    let kind = match read_body(response).await {
+        Err(error) => ErrorKind::Transport(error),
+        Ok(body) if body.is_empty() => ErrorKind::Status(None),
+        Ok(body) => match decode(&body) {
+            Ok(body) => ErrorKind::ErrorResponse(body),
+            Err(error) => ErrorKind::Status(Some(error)),
+        },
+    };
+    Error::new(Some(head), kind)
+}
+
+/// The error of an operation whose errors are documented without a body.
+#[doc(hidden)]
+pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
+    let status = response.status().as_u16();
+    match documented.iter().any(|range| range.contains(&status)) {
+        true => Error::new(Some(ResponseHead::of(response)), ErrorKind::ErrorResponse(())),
+        false => undocumented_status(response),
+    }
+}
+
+/// The error of an operation that has several error bodies, none of them for this status.
+#[doc(hidden)]
+pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
+    Error::new(Some(ResponseHead::of(response)), ErrorKind::Status(None))
+}
+
+impl<E> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.operation().unwrap_or("the request"))?;
+        match self.kind() {
+            ErrorKind::InvalidRequest(error) => write!(f, " was not sent: {error}"),
+            ErrorKind::Transport(error) => {
+                write!(f, " failed: {error}")?;
+                self.status().map_or(Ok(()), |status| write!(f, " (status {status})"))
+            }
+            ErrorKind::ErrorResponse(_) => write!(f, " was refused{}", Answer(self)),
+            ErrorKind::Redirect => write!(f, " was redirected, and redirects are not followed{}", Answer(self)),
+            ErrorKind::Status(None) => write!(f, " failed{}", Answer(self)),
+            ErrorKind::Status(Some(error)) => write!(f, " failed{}; {error}", Answer(self)),
+            ErrorKind::InvalidResponse(error) => write!(f, " got a malformed reply{}; {error}", Answer(self)),
+        }
+    }
+}
+
+impl<E> fmt::Debug for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("operation", &self.0.operation)
+            .field("head", &self.0.head)
+            .field("kind", &self.0.kind)
+            .finish()
+    }
+}
+
+impl<E> fmt::Debug for ErrorKind<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidRequest(error) => f.debug_tuple("InvalidRequest").field(error).finish(),
+            Self::Transport(error) => f.debug_tuple("Transport").field(error).finish(),
+            Self::ErrorResponse(_) => f.write_str("ErrorResponse(..)"),
+            Self::Redirect => f.write_str("Redirect"),
+            Self::Status(error) => f.debug_tuple("Status").field(error).finish(),
+            Self::InvalidResponse(error) => f.debug_tuple("InvalidResponse").field(error).finish(),
+        }
+    }
+}
+
+/// Has no source: foreign errors print URLs and values.
+impl<E> std::error::Error for Error<E> {}
+
+struct Answer<'a, E>(&'a Error<E>);
+
+impl<E> fmt::Display for Answer<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.status() {
+            Some(status) => write!(f, ": the server answered {status}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<E> From<InvalidRequest> for Error<E> {
+    fn from(error: InvalidRequest) -> Self {
+        Self::new(None, ErrorKind::InvalidRequest(error))
+    }
+}
+
+impl<E> From<TransportError> for Error<E> {
+    fn from(error: TransportError) -> Self {
+        Self::new(None, ErrorKind::Transport(error))
+    }
+}
+
+/// From building a request.
+impl<E> From<reqwest::Error> for Error<E> {
+    fn from(error: reqwest::Error) -> Self {
+        match error.is_builder() {
+            true => InvalidRequest::new("request", "cannot be built from these arguments").into(),
+            false => TransportError::from(&error).into(),
+        }
+    }
+}
+
+/// An argument that cannot be sent. It names the argument, never its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidRequest {
+    field: &'static str,
+    reason: &'static str,
+}
+
+impl InvalidRequest {
+    pub(crate) fn new(field: &'static str, reason: &'static str) -> Self {
+        Self { field, reason }
+    }
+
+    /// The argument, by its name in the specification.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+}
+
+impl fmt::Display for InvalidRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.reason)
+    }
+}
+
+impl std::error::Error for InvalidRequest {}
+
+/// No complete reply arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    may_have_been_sent: bool,
+}
+
+impl TransportError {
+    pub(crate) fn after_sending(kind: TransportErrorKind) -> Self {
+        Self { kind, may_have_been_sent: true }
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+
+    /// Whether the request may have reached the server. `false` where no connection could be made.
+    pub fn may_have_been_sent(&self) -> bool {
+        self.may_have_been_sent
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            TransportErrorKind::Dns => "the host name could not be resolved",
+            TransportErrorKind::Connect => "no connection to the server",
+            TransportErrorKind::Tls => "the TLS handshake failed",
+            TransportErrorKind::Timeout => "it took too long",
+            TransportErrorKind::Interrupted => "the connection ended before the reply did",
+            TransportErrorKind::Protocol => "the reply was not HTTP",
+            TransportErrorKind::TooLarge => "the reply was too large",
+        })?;
+        f.write_str(match self.may_have_been_sent {
+            true => "; the request may have been received",
+            false => "; nothing was sent",
+        })
+    }
+}
+
+impl std::error::Error for TransportError {}
+
+/// The kinds of [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The host name could not be resolved.
+    Dns,
+    /// No connection: refused, unreachable, or not in time.
+    Connect,
+    /// The TLS handshake failed: a certificate that is expired, of another name or of an unknown authority, or no
+    /// common version.
+    Tls,
+    /// A deadline passed.
+    Timeout,
+    /// The connection ended before the reply did.
+    Interrupted,
+    /// What arrived was not HTTP.
+    Protocol,
+    /// The reply's body was larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
+    TooLarge,
+}
+
+impl From<&reqwest::Error> for TransportError {
+    fn from(error: &reqwest::Error) -> Self {
+        let not_connected = error.is_connect() || error.is_dns();
+        let kind = if error.is_dns() {
+            TransportErrorKind::Dns
+        } else if chain(error).any(is_tls) {
+            TransportErrorKind::Tls
+        } else if not_connected {
+            TransportErrorKind::Connect
+        } else if error.is_timeout() {
+            TransportErrorKind::Timeout
+        } else if chain(error).any(|source| source.is::<std::io::Error>()) || error.is_body() {
+            TransportErrorKind::Interrupted
+        } else {
+            TransportErrorKind::Protocol
+        };
+        Self { kind, may_have_been_sent: !(not_connected || error.is_builder()) }
+    }
+}
+
+fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        // `io::Error::source` skips the error that it wraps.
+        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    })
+}
+
+#[cfg(feature = "rustls")]
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<rustls::Error>()
+}
+
+/// A native TLS library's error has no type that this crate could name.
+#[cfg(not(feature = "rustls"))]
+fn is_tls(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
+}
+
+/// A body that does not fit its schema. It tells where and how long, and quotes nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct InvalidResponse {
+    pub(crate) reason: &'static str,
+    pub(crate) field: Option<&'static str>,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) length: usize,
+}
+
+impl InvalidResponse {
+    /// The field that is missing or of the wrong type, by its name in the specification.
+    pub fn field(&self) -> Option<&'static str> {
+        self.field
+    }
+
+    /// Where the mistake is: line and column, from 1; both 0 where the body as a whole is wrong.
+    pub fn position(&self) -> (usize, usize) {
+        (self.line, self.column)
+    }
+
+    /// The length of the body in bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl fmt::Display for InvalidResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its body of {} bytes {}", self.length, self.reason)?;
+        if let Some(field) = self.field {
+            write!(f, ", in field `{field}`")?;
+        }
+        if self.line > 0 {
+            write!(f, ", at line {} column {}", self.line, self.column)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for InvalidResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InvalidResponse({self})")
+    }
+}
+
+impl std::error::Error for InvalidResponse {}
+
+impl<T> ResponseValue<T> {
+    pub(crate) fn invalid<E>(head: ResponseHead, error: InvalidResponse) -> Error<E> {
+        Error::new(Some(head), ErrorKind::InvalidResponse(error))
+    }
+}

@@ -1,0 +1,142 @@
+//! The lifetime in a token reply.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+
+/// What `expires_in` said: seconds from the moment before the request was sent (A4).
+///
+/// Read leniently, for a token must not be lost over its lifetime: `299`, `299.0` and `"299"` are 299 seconds;
+/// `null`, `0` and whatever is not a number mean *unknown* (O3). No value makes arithmetic overflow: a lifetime is
+/// at most [`ExpiresIn::MAX`].
+///
+/// ```
+/// use flinks_core::ExpiresIn;
+/// use std::time::Duration;
+///
+/// let expires_in: ExpiresIn = serde_json::from_str("299")?;
+/// assert_eq!(expires_in.lifetime(), Some(Duration::from_secs(299)));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpiresIn(Option<i64>);
+
+impl ExpiresIn {
+    /// The longest lifetime that is believed: 24 hours. Flinks' longest documented one is 30 minutes.
+    pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// A lifetime of `seconds`, clamped to [`ExpiresIn::MAX`]; 0 means unknown.
+    pub fn from_seconds(seconds: i64) -> Self {
+        let max = i64::try_from(Self::MAX.as_secs()).unwrap_or(i64::MAX);
+        Self(Some(seconds.min(max)).filter(|seconds| *seconds != 0))
+    }
+
+    /// The lifetime; `None` where the server did not tell one. A negative lifetime is [`Duration::ZERO`]: the
+    /// token was expired when it arrived.
+    pub fn lifetime(self) -> Option<Duration> {
+        self.0.map(|seconds| u64::try_from(seconds).map_or(Duration::ZERO, Duration::from_secs))
+    }
+
+    fn from_float(seconds: f64) -> Self {
+        // `as` saturates, and takes NaN to 0: unknown.
+        Self::from_seconds(seconds as i64)
+    }
+}
+
+impl Serialize for ExpiresIn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.0.unwrap_or(0))
+    }
+}
+
+impl<'de> Deserialize<'de> for ExpiresIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ExpiresInVisitor)
+    }
+}
+
+struct ExpiresInVisitor;
+
+impl<'de> Visitor<'de> for ExpiresInVisitor {
+    type Value = ExpiresIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of seconds")
+    }
+
+    fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<ExpiresIn, E> {
+        Ok(ExpiresIn::from_seconds(seconds))
+    }
+
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<ExpiresIn, E> {
+        Ok(ExpiresIn::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX)))
+    }
+
+    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<ExpiresIn, E> {
+        Ok(ExpiresIn::from_float(seconds))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ExpiresIn, E> {
+        Ok(text.trim().parse().map_or(ExpiresIn(None), ExpiresIn::from_float))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<ExpiresIn, E> {
+        Ok(ExpiresIn(None))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<ExpiresIn, E> {
+        Ok(ExpiresIn(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ExpiresIn, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(ExpiresIn(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ExpiresIn, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(ExpiresIn(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lifetime(json: &str) -> Option<u64> {
+        let expires_in: ExpiresIn = serde_json::from_str(json).unwrap();
+        expires_in.lifetime().map(|lifetime| lifetime.as_secs())
+    }
+
+    #[test]
+    fn t10_no_lifetime_loses_the_token_or_overflows() {
+        for (json, seconds) in [
+            ("299", Some(299)),
+            ("299.0", Some(299)),
+            ("299.9", Some(299)),
+            ("\"299\"", Some(299)),
+            ("\" 299.0 \"", Some(299)),
+            ("1", Some(1)),
+            ("86401", Some(86_400)),
+            ("18446744073709551615", Some(86_400)),
+            ("1e20", Some(86_400)),
+            ("1e300", Some(86_400)),
+            ("\"inf\"", Some(86_400)),
+            ("-1", Some(0)),
+            ("-9223372036854775808", Some(0)),
+            ("0", None),
+            ("0.4", None),
+            ("\"soon\"", None),
+            ("\"\"", None),
+            ("\"nan\"", None),
+            ("null", None),
+            ("true", None),
+            ("[299,[300]]", None),
+            ("{\"seconds\":299}", None),
+        ] {
+            assert_eq!(lifetime(json), seconds, "{json}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod base_url;
+mod error;
+mod expires_in;
+mod response;
+mod secret;
+mod transport;
+
+pub use base_url::{BaseUrl, InvalidBaseUrl};
+pub use error::{Error, ErrorKind, InvalidRequest, InvalidResponse, TransportError, TransportErrorKind};
+pub use expires_in::ExpiresIn;
+pub use reqwest::StatusCode;
+pub use response::{ResponseHead, ResponseValue};
+pub use secret::{Authorization, Secret};
+pub use transport::{BuildError, MAX_RESPONSE_BYTES, Transport, TransportBuilder};
+
+/// What generated code calls. Not part of the public interface.
+#[doc(hidden)]
+pub mod generated {
+    pub use crate::error::{response_error, status_error, undocumented_status};
+    pub use crate::response::{empty_response, json_response};
+    pub use crate::secret::{HeaderArgument, Redacted};
+    pub use crate::transport::{Operation, encode_path, form_body, header_text};
+    pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+}

@@ -1,0 +1,295 @@
+//! What a successful operation returns, and how bodies are read.
+
+use std::fmt;
+use std::ops::Deref;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue};
+use secrecy::zeroize::Zeroizing;
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use crate::error::{Error, InvalidResponse, TransportError, TransportErrorKind};
+use crate::transport::MAX_RESPONSE_BYTES;
+
+/// A documented successful reply: its body, its status and its request ids.
+pub struct ResponseValue<T> {
+    head: ResponseHead,
+    value: T,
+}
+
+impl<T> ResponseValue<T> {
+    /// Status and request ids.
+    pub fn head(&self) -> &ResponseHead {
+        &self.head
+    }
+
+    /// The status of the reply.
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// The body.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    /// The reply with its body turned into something else.
+    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> ResponseValue<U> {
+        ResponseValue { head: self.head, value: map(self.value) }
+    }
+}
+
+impl<T> Deref for ResponseValue<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseValue").field("head", &self.head).field("value", &self.value).finish()
+    }
+}
+
+/// The head of a reply: its status, and the few headers that an error report needs. The rest is dropped.
+#[derive(Clone)]
+pub struct ResponseHead {
+    status: StatusCode,
+    correlation_id: Option<HeaderValue>,
+    trace_id: Option<HeaderValue>,
+    retry_after: Option<HeaderValue>,
+    content_type: Option<HeaderValue>,
+}
+
+impl ResponseHead {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// `ob-correlation-id`, for a question to Flinks (O10). The server wrote it: take care where it is shown.
+    pub fn correlation_id(&self) -> Option<&str> {
+        text(&self.correlation_id)
+    }
+
+    /// `ob-trace-id`, for a question to Flinks (O10). The server wrote it: take care where it is shown.
+    pub fn trace_id(&self) -> Option<&str> {
+        text(&self.trace_id)
+    }
+
+    /// `Retry-After` as the server wrote it: seconds, or an HTTP date.
+    pub fn retry_after(&self) -> Option<&str> {
+        text(&self.retry_after)
+    }
+
+    /// `Content-Type` as the server wrote it.
+    pub fn content_type(&self) -> Option<&str> {
+        text(&self.content_type)
+    }
+
+    pub(crate) fn of(response: &reqwest::Response) -> Self {
+        let headers = response.headers();
+        Self {
+            status: response.status(),
+            correlation_id: header(headers, "ob-correlation-id"),
+            trace_id: header(headers, "ob-trace-id"),
+            retry_after: header(headers, "retry-after"),
+            content_type: header(headers, "content-type"),
+        }
+    }
+}
+
+/// Prints the status only: the rest is text that a server wrote (A6).
+impl fmt::Debug for ResponseHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHead").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// The body of a documented successful reply.
+#[doc(hidden)]
+pub async fn json_response<T: DeserializeOwned, E>(response: reqwest::Response) -> Result<ResponseValue<T>, Error<E>> {
+    let head = ResponseHead::of(&response);
+    match read_body(response).await {
+        Ok(body) => match decode(&body) {
+            Ok(value) => Ok(ResponseValue { head, value }),
+            Err(error) => Err(ResponseValue::<T>::invalid(head, error)),
+        },
+        Err(error) => Err(Error::new(Some(head), crate::ErrorKind::Transport(error))),
+    }
+}
+
+/// A successful reply that is documented without a body.
+#[doc(hidden)]
+pub fn empty_response(response: &reqwest::Response) -> ResponseValue<()> {
+    ResponseValue { head: ResponseHead::of(response), value: () }
+}
+
+/// Reads a body of at most [`MAX_RESPONSE_BYTES`], wiped when dropped.
+pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+    let too_large = TransportError::after_sending(TransportErrorKind::TooLarge);
+    let announced = response.content_length().unwrap_or(0);
+    if announced > MAX_RESPONSE_BYTES as u64 {
+        return Err(too_large);
+    }
+    // Sized before the first byte: growing would leave copies of the token behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE_BYTES));
+    while let Some(chunk) = response.chunk().await.map_err(|error| TransportError::from(&error))? {
+        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+            return Err(too_large);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Reads `T` from JSON. An object type takes a JSON object only, though serde would take an array for it.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidResponse> {
+    let invalid = |reason, field, line, column| InvalidResponse { reason, field, line, column, length: body.len() };
+    let fields = Fields::of::<T>();
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if fields.is_object && first.is_some_and(|byte| *byte != b'{') {
+        return Err(invalid("is not a JSON object", None, 0, 0));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = match error.path().iter().next() {
+            Some(serde_path_to_error::Segment::Map { key }) => fields.known(key),
+            _ => None,
+        };
+        let error = error.inner();
+        let reason = match error.classify() {
+            serde_json::error::Category::Data => "does not fit its schema",
+            serde_json::error::Category::Eof => "is cut off",
+            serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is not JSON",
+        };
+        invalid(reason, field.or_else(|| fields.missing(error)), error.line(), error.column())
+    })?;
+    match deserializer.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err(invalid("goes on after its end", None, error.line(), error.column())),
+    }
+}
+
+/// The field names of a type, as static text: an error that names one of these cannot quote the server.
+struct Fields {
+    names: &'static [&'static str],
+    is_object: bool,
+}
+
+impl Fields {
+    fn of<T: DeserializeOwned>() -> Self {
+        let mut fields = Self { names: &[], is_object: false };
+        // The error is how the probe ends.
+        let _ = T::deserialize(Probe(&mut fields));
+        fields
+    }
+
+    fn known(&self, name: &str) -> Option<&'static str> {
+        self.names.iter().copied().find(|known| *known == name)
+    }
+
+    /// serde tells a missing field in its message only.
+    fn missing(&self, error: &serde_json::Error) -> Option<&'static str> {
+        let message = error.to_string();
+        self.names.iter().copied().find(|name| message.starts_with(&format!("missing field `{name}`")))
+    }
+}
+
+/// A deserializer that learns what a type asks for, and gives it nothing.
+struct Probe<'a>(&'a mut Fields);
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("a probe"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = Fields { names: fields, is_object: true };
+        Err(de::Error::custom("a probe"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// Nothing that a caller would report is longer.
+const MAX_HEADER_BYTES: usize = 256;
+
+fn header(headers: &HeaderMap, name: &str) -> Option<HeaderValue> {
+    headers.get(name).filter(|value| value.len() <= MAX_HEADER_BYTES).cloned()
+}
+
+fn text(value: &Option<HeaderValue>) -> Option<&str> {
+    value.as_ref().and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::Secret;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)] // only whether it can be read matters
+    struct Reply {
+        #[serde(rename = "Token")]
+        token: Secret,
+        status: Option<i64>,
+    }
+
+    #[test]
+    fn a6_a_body_that_does_not_fit_names_its_field_and_quotes_nothing() {
+        let nested = "[".repeat(200_000);
+        for (body, reason, field) in [
+            ("", "is cut off", None),
+            ("{\"Token\":\"canary", "is cut off", Some("Token")),
+            ("{\"Token\":\"canary\"} canary", "goes on after its end", None),
+            ("{\"Token\":NaN}", "is not JSON", Some("Token")),
+            ("<html>canary</html>", "is not a JSON object", None),
+            ("[\"canary\",200]", "is not a JSON object", None),
+            ("null", "is not a JSON object", None),
+            (&nested, "is not a JSON object", None),
+            (&format!("{{\"x\":{nested}"), "is cut off", None),
+            (&format!("{{\"status\":{nested}"), "does not fit its schema", Some("status")),
+            ("{}", "does not fit its schema", Some("Token")),
+            ("{\"token\":\"canary\"}", "does not fit its schema", Some("Token")),
+            ("{\"Token\":71423}", "does not fit its schema", Some("Token")),
+            ("{\"Token\":null}", "does not fit its schema", Some("Token")),
+            ("{\"Token\":{\"canary\":\"canary\"}}", "does not fit its schema", Some("Token")),
+            ("{\"Token\":\"a\",\"status\":\"canary\"}", "does not fit its schema", Some("status")),
+            ("{\"Token\":\"a\",\"Token\":\"canary\"}", "does not fit its schema", None),
+            ("{\"canary\":[1,2}", "is not JSON", None),
+        ] {
+            let error = decode::<Reply>(body.as_bytes()).unwrap_err();
+            assert_eq!((error.reason, error.field), (reason, field), "{body:.60}");
+            let text = format!("{error} {error:?} {error:#?}");
+            assert!(!text.contains("canary") && !text.contains("71423"), "{text}");
+        }
+    }
+
+    #[test]
+    fn t13_unknown_members_are_ignored() {
+        let members: String = (0..10_000).map(|i| format!(",\"m{i}\":{i}")).collect();
+        let reply: Reply = decode(format!("{{\"Token\":\"a\"{members}}}").as_bytes()).unwrap();
+        assert_eq!(reply.token.expose_secret(), "a");
+    }
+
+    #[test]
+    fn a_type_that_is_no_object_may_be_anything() {
+        assert_eq!(decode::<Vec<u8>>(b"[1,2]").unwrap(), [1, 2]);
+    }
+}

@@ -1,0 +1,266 @@
+//! Text that must not be read by accident.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::{Serialize, Serializer};
+
+use crate::error::InvalidRequest;
+
+/// Text that is redacted in `Debug`, wiped from memory when dropped, and serialized to the wire only (A3).
+///
+/// It has no `Display`, no `==` and no `Hash`. `Serialize` writes the clear text, because that is how a secret
+/// reaches a request body: serialize a value that holds one to Flinks and to nothing else.
+///
+/// Wiping is best effort: copies that the HTTP client and the TLS library make are out of reach.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Wraps `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(SecretString::from(text.into()))
+    }
+
+    /// The clear text. Keep it out of logs, errors and URLs.
+    pub fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Redacted.fmt(f)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.expose_secret())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.is_human_readable() {
+            // Not `deserialize_string`: with that, serde_json quotes a value of another type by itself.
+            true => deserializer.deserialize_any(SecretVisitor),
+            false => deserializer.deserialize_string(SecretVisitor),
+        }
+    }
+}
+
+/// Refuses each scalar by itself: serde's own message for a wrong type quotes the value.
+struct SecretVisitor;
+
+impl Visitor<'_> for SecretVisitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+        Ok(Secret::new(text))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Secret, E> {
+        Ok(Secret::new(text))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Secret, E> {
+        Err(E::custom("expected a string, found a boolean"))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Secret, E> {
+        Err(E::custom("expected a string, found a number"))
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Secret, E> {
+        Err(E::custom("expected a string, found a number"))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Secret, E> {
+        Err(E::custom("expected a string, found a number"))
+    }
+}
+
+/// Defines a type of its own for one kind of secret, so that two secrets which travel in the same header cannot
+/// be swapped (C4).
+///
+/// The type has `new`, `expose_secret`, a redacted `Debug`, and `Serialize`/`Deserialize` as [`Secret`] has them.
+/// No such type converts into another, nor into [`Secret`].
+///
+/// ```
+/// flinks_core::secret_type! {
+///     /// The key of a door.
+///     pub struct DoorKey;
+/// }
+///
+/// let key = DoorKey::new("open sesame");
+/// assert_eq!(format!("{key:?}"), "DoorKey([redacted])");
+/// ```
+#[macro_export]
+macro_rules! secret_type {
+    ($(#[$attribute:meta])* $visibility:vis struct $name:ident;) => {
+        $(#[$attribute])*
+        #[derive(Clone, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(transparent)]
+        $visibility struct $name($crate::Secret);
+
+        impl $name {
+            /// Wraps the clear text.
+            pub fn new(secret: impl ::std::convert::Into<$crate::Secret>) -> Self {
+                Self(secret.into())
+            }
+
+            /// The clear text. Keep it out of logs, errors and URLs.
+            pub fn expose_secret(&self) -> &str {
+                self.0.expose_secret()
+            }
+        }
+
+        impl ::std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.0).finish()
+            }
+        }
+
+        impl $crate::generated::HeaderArgument for $name {
+            fn header_value(
+                &self,
+                name: &'static str,
+            ) -> ::std::result::Result<$crate::generated::HeaderValue, $crate::InvalidRequest> {
+                self.0.header_value(name)
+            }
+        }
+    };
+}
+
+/// The value of an `Authorization` header: HTTP Basic (RFC 7617) or a bearer token (RFC 6750).
+#[derive(Clone)]
+pub struct Authorization(Secret);
+
+impl Authorization {
+    /// Client credentials as HTTP Basic, each form-encoded first, as RFC 6749 section 2.3.1 asks for.
+    pub fn basic(client_id: &str, client_secret: &Secret) -> Self {
+        let encode = |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
+        let pair = Secret::new(format!("{}:{}", encode(client_id), encode(client_secret.expose_secret())));
+        Self(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose_secret()))))
+    }
+
+    /// A bearer token.
+    pub fn bearer(token: &Secret) -> Self {
+        Self(Secret::new(format!("Bearer {}", token.expose_secret())))
+    }
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Authorization").field(&self.0).finish()
+    }
+}
+
+/// Stands in `Debug` for what is not shown.
+#[doc(hidden)]
+pub struct Redacted;
+
+impl fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// A secret that travels in a header: its value is marked sensitive, so that no HTTP library prints it.
+#[doc(hidden)]
+pub trait HeaderArgument {
+    /// The value of the header `name`.
+    fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest>;
+}
+
+impl HeaderArgument for Secret {
+    fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
+        sensitive(name, None, self.expose_secret())
+    }
+}
+
+impl HeaderArgument for Authorization {
+    fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
+        match self.0.expose_secret().split_once(' ') {
+            Some((scheme, token)) => sensitive(name, Some(scheme), token),
+            None => Err(InvalidRequest::new(name, "has no scheme")),
+        }
+    }
+}
+
+/// Visible ASCII only. `http` would take a tab, a space at either end and bytes above 127: a key read from a file
+/// with its newline would then be a silent 401, and worse things than that have been smuggled in headers.
+fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<HeaderValue, InvalidRequest> {
+    if token.is_empty() {
+        return Err(InvalidRequest::new(name, "is empty"));
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(InvalidRequest::new(name, "holds a space, a line break, a control or a non-ASCII character"));
+    }
+    let value = match scheme {
+        Some(scheme) => HeaderValue::try_from(Secret::new(format!("{scheme} {token}")).expose_secret()),
+        None => HeaderValue::try_from(token),
+    };
+    let mut value = value.map_err(|_| InvalidRequest::new(name, "is no header value"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a3_a_secret_is_redacted_and_reaches_the_wire() {
+        let secret = Secret::new("canary");
+        assert_eq!(format!("{secret:?} {secret:#?}"), "[redacted] [redacted]");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"canary\"");
+    }
+
+    #[test]
+    fn a3_a_value_of_the_wrong_type_is_not_quoted() {
+        for text in ["71423", "-71423", "71423.5", "[71423]", "{\"71423\":71423}", "true", "null"] {
+            let error = serde_json::from_str::<Secret>(text).unwrap_err().to_string();
+            assert!(!error.contains("71423"), "{error}");
+        }
+    }
+
+    #[test]
+    fn header_values_are_sensitive_and_visible_ascii() {
+        assert!(Secret::new("key").header_value("h").unwrap().is_sensitive());
+        for bad in ["", " ", "key\n", " key", "key ", "k\tey", "k\r\ny", "k\0y", "k\x7fy", "clé", "k y"] {
+            let error = Secret::new(bad).header_value("flinks-auth-key").unwrap_err();
+            assert_eq!(error.field(), "flinks-auth-key");
+            assert!(Authorization::bearer(&Secret::new(bad)).header_value("authorization").is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn basic_is_form_encoded_first() {
+        let value = Authorization::basic("a:b", &Secret::new("c d&é")).header_value("authorization").unwrap();
+        let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap();
+        assert_eq!(STANDARD.decode(encoded).unwrap(), b"a%3Ab:c+d%26%C3%A9");
+        assert!(value.is_sensitive());
+    }
+}

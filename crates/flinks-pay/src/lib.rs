@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+#[rustfmt::skip] // as the generator prints it
+mod generated;
+
+pub use flinks_core::{
+    BaseUrl, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, ResponseValue, Secret, Transport,
+};
+pub use generated::{Client, SECRETS, SPEC_SHA256, SPEC_VERSION, operation, types};

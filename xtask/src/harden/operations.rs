@@ -1,0 +1,540 @@
+//! The operations: a method that asks for what is required, a type that takes what is optional, and one way to send.
+
+use heck::{ToPascalCase as _, ToSnakeCase as _};
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, format_ident, quote};
+use syn::visit_mut::VisitMut;
+use syn::{Expr, Ident, Stmt, Type, parse_quote};
+
+use super::{docs, unknown_shape};
+use crate::normalize::{self, Bodies, Normalized, SecretPlace};
+use crate::schema::pascal;
+use crate::{Error, Result};
+
+/// An operation, read from progenitor's method.
+pub(super) struct Operation {
+    name: Ident,
+    docs: String,
+    arguments: Vec<Argument>,
+    id: String,
+    timeout_seconds: Option<u64>,
+    url: Expr,
+    headers: Vec<TokenStream>,
+    request: Expr,
+    success: Outcome,
+    error: Outcome,
+}
+
+struct Argument {
+    name: Ident,
+    ty: Type,
+    is_optional: bool,
+    docs: String,
+}
+
+/// The type of success or error, and the arms that read it.
+struct Outcome {
+    ty: TokenStream,
+    arms: Vec<TokenStream>,
+}
+
+/// Reads progenitor's methods.
+pub(super) fn harden(methods: Vec<syn::ImplItemFn>, normalized: &Normalized) -> Result<Vec<Operation>> {
+    let operations = methods.into_iter().map(|method| {
+        let name = method.sig.ident.clone();
+        let facts = normalized.operations.iter().find(|facts| name == format_ident_like(&facts.id));
+        let facts = facts.ok_or_else(|| unknown_shape(&format!("the method `{name}` has no operation")))?;
+        Operation::read(method, facts, normalized).map_err(|error| error.in_operation(&facts.id).at(&facts.pointer))
+    });
+    let operations: Vec<Operation> = operations.collect::<Result<_>>()?;
+    match operations.len() == normalized.operations.len() {
+        true => Ok(operations),
+        false => Err(unknown_shape("an operation is missing")),
+    }
+}
+
+/// The method name that progenitor makes of an `operationId`.
+fn format_ident_like(id: &str) -> String {
+    let name: String =
+        id.replace('\'', "").chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' }).collect();
+    let name = name.to_snake_case();
+    match syn::parse_str::<Ident>(&name) {
+        Ok(_) => name,
+        Err(_) if name.starts_with(|c: char| c.is_ascii_digit()) => format!("_{name}"),
+        Err(_) => format!("{name}_"),
+    }
+}
+
+impl Operation {
+    fn read(method: syn::ImplItemFn, facts: &normalize::Operation, normalized: &Normalized) -> Result<Self> {
+        let arguments = arguments(&method, normalized, facts)?;
+        let mut body = Body { facts, normalized, url: None, headers: Vec::new(), request: None };
+        for statement in method.block.stmts {
+            body.read(statement)?;
+        }
+        let url = body.url.ok_or_else(|| unknown_shape("no URL is built"))?;
+        let request = body.request.ok_or_else(|| unknown_shape("no request is built"))?;
+        Ok(Self {
+            name: method.sig.ident,
+            docs: summary(&docs(&method.attrs)),
+            arguments,
+            id: facts.id.clone(),
+            timeout_seconds: facts.timeout_seconds,
+            url,
+            headers: body.headers,
+            request,
+            success: success(&facts.success)?,
+            error: error(&facts.error)?,
+        })
+    }
+
+    fn type_name(&self) -> Ident {
+        format_ident!("{}", self.name.to_string().to_pascal_case())
+    }
+
+    /// The types in the signature, by which others are reached.
+    pub(super) fn argument_types(&self) -> impl Iterator<Item = &Type> {
+        self.arguments.iter().map(|argument| &argument.ty)
+    }
+
+    /// The method of the client.
+    pub(super) fn method(&self) -> TokenStream {
+        let (name, ty, docs) = (&self.name, self.type_name(), &self.docs);
+        let required = self.required();
+        let parameters = required.iter().map(|argument| argument.declaration());
+        let names = required.iter().map(|argument| &argument.name);
+        let optional = self.optional();
+        let nothing = optional.iter().map(|argument| &argument.name);
+        quote! {
+            #[doc = #docs]
+            pub fn #name<'a>(&'a self, #(#parameters),*) -> operation::#ty<'a> {
+                operation::#ty { client: self, #(#names,)* #(#nothing: None,)* }
+            }
+        }
+    }
+
+    /// The type of the operation.
+    pub(super) fn builder(&self) -> TokenStream {
+        let Self { id, url, headers, request, success, error, .. } = self;
+        let ty = self.type_name();
+        let ty_doc = format!("The operation `{id}`: see [`Client::{}`].", self.name);
+        let must_use = "nothing is sent before `send` is called and awaited";
+        let fields = self.arguments.iter().map(|argument| {
+            let (name, ty) = (&argument.name, &argument.ty);
+            if argument.is_optional { quote!(pub(super) #name: Option<#ty>) } else { quote!(pub(super) #name: #ty) }
+        });
+        let optional = self.optional();
+        let setters = optional.iter().map(|argument| {
+            let (name, declaration) = (&argument.name, argument.declaration());
+            let doc = format!("Sets the optional argument `{name}`. {}", argument.docs);
+            quote! {
+                #[doc = #doc]
+                pub fn #name(mut self, #declaration) -> Self {
+                    self.#name = Some(#name);
+                    self
+                }
+            }
+        });
+        let names = self.arguments.iter().map(|argument| &argument.name);
+        let timeout = match self.timeout_seconds {
+            Some(seconds) => quote!(Some(::std::time::Duration::from_secs(#seconds))),
+            None => quote!(None),
+        };
+        let (success_ty, success_arms) = (&success.ty, &success.arms);
+        let (error_ty, error_arms) = (&error.ty, &error.arms);
+        let build_headers = (!headers.is_empty()).then(|| {
+            quote! {
+                let mut headers = HeaderMap::new();
+                #(#headers)*
+            }
+        });
+        quote! {
+            #[doc = #ty_doc]
+            #[must_use = #must_use]
+            pub struct #ty<'a> {
+                pub(super) client: &'a Client,
+                #(#fields,)*
+            }
+
+            impl<'a> #ty<'a> {
+                const OPERATION: Operation = Operation { id: #id, timeout: #timeout };
+
+                #(#setters)*
+
+                /// Sends the request, once, and reads the reply.
+                ///
+                /// # Errors
+                ///
+                /// An [`Error`] that names the operation and tells whether the request may have been received.
+                pub async fn send(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
+                    self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
+                }
+
+                async fn exchange(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
+                    let Self { client, #(#names,)* } = self;
+                    let url = #url;
+                    #build_headers
+                    let request = #request;
+                    let response = client.transport.execute(request, &Self::OPERATION).await?;
+                    match response.status().as_u16() {
+                        #(#success_arms)*
+                        #(#error_arms)*
+                    }
+                }
+            }
+        }
+    }
+
+    fn required(&self) -> Vec<&Argument> {
+        self.arguments.iter().filter(|argument| !argument.is_optional).collect()
+    }
+
+    fn optional(&self) -> Vec<&Argument> {
+        self.arguments.iter().filter(|argument| argument.is_optional).collect()
+    }
+}
+
+impl Argument {
+    fn declaration(&self) -> TokenStream {
+        let (name, ty) = (&self.name, &self.ty);
+        quote!(#name: #ty)
+    }
+}
+
+fn arguments(method: &syn::ImplItemFn, normalized: &Normalized, facts: &normalize::Operation) -> Result<Vec<Argument>> {
+    let described: Vec<(String, String)> = parameters(normalized, facts)
+        .map(|parameter| {
+            let text = |key: &str| parameter.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+            (text("name").to_snake_case(), text("description").to_owned())
+        })
+        .collect();
+    let inputs = method.sig.inputs.iter().filter_map(|input| match input {
+        syn::FnArg::Typed(input) => Some(input),
+        syn::FnArg::Receiver(_) => None,
+    });
+    let arguments = inputs.map(|input| {
+        let syn::Pat::Ident(pattern) = &*input.pat else { return Err(unknown_shape("an argument has no name")) };
+        let name = pattern.ident.clone();
+        let inner = generic_argument(&input.ty, "Option");
+        let docs = described.iter().find(|(other, _)| name == other).map(|(_, docs)| docs.clone());
+        Ok(Argument {
+            is_optional: inner.is_some(),
+            ty: inner.unwrap_or_else(|| (*input.ty).clone()),
+            docs: docs.unwrap_or_default(),
+            name,
+        })
+    });
+    arguments.collect()
+}
+
+fn parameters<'a>(
+    normalized: &'a Normalized,
+    facts: &normalize::Operation,
+) -> impl Iterator<Item = &'a serde_json::Value> {
+    let parameters = normalized.document.pointer(&format!("{}/parameters", facts.pointer));
+    parameters.and_then(serde_json::Value::as_array).into_iter().flatten()
+}
+
+/// `T` of `outer<T>`.
+pub(super) fn generic_argument(ty: &Type, outer: &str) -> Option<Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|segment| segment.ident == outer)?;
+    match &last.arguments {
+        syn::PathArguments::AngleBracketed(arguments) => arguments.args.iter().find_map(|argument| match argument {
+            syn::GenericArgument::Type(ty) => Some(ty.clone()),
+            _ => None,
+        }),
+        _ => None,
+    }
+}
+
+/// progenitor's text, with its list of arguments below a heading.
+fn summary(docs: &str) -> String {
+    docs.replace("\nArguments:\n", "\n# Arguments\n\n")
+}
+
+/// The body of progenitor's method, statement by statement. A statement that is not known here is an error.
+struct Body<'a> {
+    facts: &'a normalize::Operation,
+    normalized: &'a Normalized,
+    url: Option<Expr>,
+    headers: Vec<TokenStream>,
+    request: Option<Expr>,
+}
+
+impl Body<'_> {
+    fn read(&mut self, statement: Stmt) -> Result<()> {
+        let text = statement.to_token_stream().to_string();
+        let unknown = || unknown_shape(&text);
+        match statement {
+            Stmt::Local(local) => {
+                let name = binding(&local.pat).ok_or_else(unknown)?;
+                let value = *local.init.ok_or_else(unknown)?.expr;
+                match name.trim_start_matches('_') {
+                    "url" => self.url = Some(url(value)?),
+                    "request" => self.request = Some(self.request(value)),
+                    // `info` and `result` are the hooks', `response` is what we read in a way of our own.
+                    "header_map" | "info" | "result" | "response" => {}
+                    _ => return Err(unknown()),
+                }
+            }
+            Stmt::Expr(Expr::MethodCall(call), Some(_)) if call.method == "append" => self.append(&call, None)?,
+            // An optional header.
+            Stmt::Expr(Expr::If(branch), _) => {
+                let Expr::Let(condition) = &*branch.cond else { return Err(unknown()) };
+                let argument = condition.expr.to_token_stream();
+                for statement in &branch.then_branch.stmts {
+                    match statement {
+                        Stmt::Expr(Expr::MethodCall(call), _) if call.method == "append" => {
+                            self.append(call, Some(&argument))?;
+                        }
+                        _ => return Err(unknown()),
+                    }
+                }
+            }
+            // The hooks before and after (T14), and the reading of the reply.
+            Stmt::Expr(Expr::Try(_), Some(_)) if text.starts_with("self . pre") || text.starts_with("self . post") => {}
+            Stmt::Expr(Expr::Match(_), None) => {}
+            _ => return Err(unknown()),
+        }
+        Ok(())
+    }
+
+    /// `header_map.append(name, argument.to_string().try_into()?)`.
+    fn append(&mut self, call: &syn::ExprMethodCall, optional: Option<&TokenStream>) -> Result<()> {
+        let mut arguments = call.args.iter();
+        let (Some(name), Some(value)) = (arguments.next(), arguments.next()) else {
+            return Err(unknown_shape(&call.to_token_stream().to_string()));
+        };
+        let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(name), .. }) = name else {
+            // `api-version`, which Flinks never asked for (T3), is the one whose name is not a literal.
+            return match name.to_token_stream().to_string().contains("api-version") {
+                true => Ok(()),
+                false => Err(unknown_shape(&call.to_token_stream().to_string())),
+            };
+        };
+        let argument = root(value).ok_or_else(|| unknown_shape(&value.to_token_stream().to_string()))?;
+        // On the wire in lower case, like every header name.
+        let wire = name.value().to_ascii_lowercase();
+        let is_secret = self
+            .normalized
+            .secrets
+            .contains(&SecretPlace::Header { operation: self.facts.id.clone(), name: name.value() });
+        let value = match is_secret {
+            // Marked sensitive, and text only where it is sent (T15).
+            true => quote!(#argument.header_value(#wire)?),
+            false => quote!(header_text(#wire, &#argument.to_string())?),
+        };
+        self.headers.push(match optional {
+            None => quote!(headers.insert(#wire, #value);),
+            Some(option) => quote!(if let Some(#argument) = #option { headers.insert(#wire, #value); }),
+        });
+        Ok(())
+    }
+
+    /// The chain that builds the request, on our own client.
+    fn request(&self, mut request: Expr) -> Expr {
+        RequestChain { has_headers: true }.visit_expr_mut(&mut request);
+        if let Some(content_type) = &self.facts.content_type {
+            // Without a body nothing else would set it (T2).
+            request =
+                insert_before_build(request, quote!(.header(CONTENT_TYPE, HeaderValue::from_static(#content_type))));
+        }
+        if !self.headers.is_empty() {
+            request = insert_before_build(request, quote!(.headers(headers)));
+        }
+        request
+    }
+}
+
+fn binding(pattern: &syn::Pat) -> Option<String> {
+    match pattern {
+        syn::Pat::Ident(pattern) => Some(pattern.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// The variable at the root of a chain of calls.
+fn root(expr: &Expr) -> Option<Ident> {
+    match expr {
+        Expr::Path(path) => path.path.get_ident().cloned(),
+        Expr::MethodCall(call) => root(&call.receiver),
+        Expr::Try(inner) => root(&inner.expr),
+        Expr::Reference(inner) => root(&inner.expr),
+        _ => None,
+    }
+}
+
+/// `format!("{}/path/{}", self.baseurl, encode_path(&argument.to_string()))`, on our own client.
+fn url(expr: Expr) -> Result<Expr> {
+    let unknown = || unknown_shape(&expr.to_token_stream().to_string());
+    let Expr::Macro(call) = &expr else { return Err(unknown()) };
+    let parser = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
+    let arguments = syn::parse::Parser::parse2(parser, call.mac.tokens.clone()).map_err(|_| unknown())?;
+    let arguments = arguments.into_iter().enumerate().map(|(index, argument)| match (index, &argument) {
+        (0, _) => Ok(argument),
+        (1, Expr::Field(_)) => Ok(parse_quote!(client.transport.base_url())),
+        (_, Expr::Call(call)) => {
+            let name = call.args.first().and_then(root).ok_or_else(unknown)?;
+            let text = name.to_string();
+            // Fails where the argument would leave its segment (T9).
+            Ok(parse_quote!(encode_path(#text, &#name.to_string())?))
+        }
+        _ => Err(unknown()),
+    });
+    let arguments: Vec<Expr> = arguments.collect::<Result<_>>()?;
+    Ok(parse_quote!(format!(#(#arguments),*)))
+}
+
+/// `self.client.post(url)….build()?` on our own client, without the headers, which are put back if there are any.
+struct RequestChain {
+    has_headers: bool,
+}
+
+impl VisitMut for RequestChain {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        syn::visit_mut::visit_expr_mut(self, expr);
+        match expr {
+            Expr::Field(field) if field.to_token_stream().to_string() == "self . client" => {
+                *expr = parse_quote!(client.transport.http());
+            }
+            Expr::MethodCall(call) if call.method == "headers" && self.has_headers => {
+                *expr = (*call.receiver).clone();
+            }
+            Expr::MethodCall(call) if call.method == "json" => {
+                let receiver = &call.receiver;
+                *expr = parse_quote!(#receiver.json(body));
+            }
+            // `request.form_urlencoded(&body)?`, whose error would be progenitor's.
+            Expr::Try(inner) => {
+                if let Expr::MethodCall(call) = &*inner.expr
+                    && call.method == "form_urlencoded"
+                {
+                    let receiver = &call.receiver;
+                    *expr = parse_quote!(form_body(#receiver, body)?);
+                }
+            }
+            Expr::Call(call) if call.func.to_token_stream().to_string().ends_with("QueryParam :: new") => {
+                let arguments = &call.args;
+                *expr = parse_quote!([(#arguments)]);
+            }
+            _ => {}
+        }
+    }
+
+    fn visit_path_mut(&mut self, path: &mut syn::Path) {
+        let text = path.to_token_stream().to_string();
+        if let Some(rest) = text.strip_prefix(":: reqwest :: header :: ")
+            && let Ok(short) = syn::parse_str(rest)
+        {
+            *path = short;
+        }
+        syn::visit_mut::visit_path_mut(self, path);
+    }
+}
+
+fn insert_before_build(request: Expr, calls: TokenStream) -> Expr {
+    if let Expr::Try(inner) = &request
+        && let Expr::MethodCall(build) = &*inner.expr
+        && build.method == "build"
+    {
+        let receiver = &build.receiver;
+        return parse_quote!(#receiver #calls.build()?);
+    }
+    request
+}
+
+/// The arms of the documented successes.
+fn success(bodies: &Bodies) -> Result<Outcome> {
+    outcome(bodies, |union, body| match (union, body) {
+        (None, None) => quote!(Ok(empty_response(&response))),
+        (None, Some(_)) => quote!(json_response(response).await),
+        (Some(variant), None) => quote!(Ok(empty_response(&response).map(|()| #variant))),
+        (Some(variant), Some(schema)) => {
+            quote!(Ok(json_response::<types::#schema, _>(response).await?.map(#variant)))
+        }
+    })
+}
+
+/// The arms of the errors. What is not documented is tried as the documented error (A6).
+fn error(bodies: &Bodies) -> Result<Outcome> {
+    if let Bodies { bodies, union: None } = bodies {
+        return Ok(match bodies.iter().find_map(|body| body.schema.as_deref()) {
+            Some(schema) => {
+                let ty = format_ident!("{}", pascal(schema));
+                Outcome { ty: quote!(types::#ty), arms: vec![quote!(_ => Err(response_error(response).await),)] }
+            }
+            None => {
+                let ranges: Vec<TokenStream> = bodies.iter().map(|body| range(&body.status)).collect::<Result<_>>()?;
+                Outcome { ty: quote!(()), arms: vec![quote!(_ => Err(status_error(&response, &[#(#ranges),*])),)] }
+            }
+        });
+    }
+    let mut outcome = outcome(bodies, |variant, schema| {
+        let read = quote!(response_error::<types::#schema>(response).await);
+        quote!(Err(#read.map_body(#variant)))
+    })?;
+    // An undocumented status of several error bodies fits none of them.
+    outcome.arms.push(quote!(_ => Err(undocumented_status(&response)),));
+    Ok(outcome)
+}
+
+fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) -> TokenStream) -> Result<Outcome> {
+    let union = bodies.union.as_deref().map(|union| format_ident!("{}", pascal(union)));
+    let mut arms = Vec::new();
+    let mut ty = quote!(());
+    // An exact status before the range that it lies in.
+    let (ranges, exact): (Vec<_>, Vec<_>) = bodies.bodies.iter().partition(|body| body.status.ends_with("XX"));
+    for body in exact.into_iter().chain(ranges) {
+        let schema = body.schema.as_deref().map(|schema| format_ident!("{}", pascal(schema)));
+        let variant = union.as_ref().map(|union| {
+            let variant = variant_name(bodies, body);
+            quote!(types::#union::#variant)
+        });
+        let pattern = pattern(&body.status)?;
+        let read = read(variant.as_ref(), schema.as_ref());
+        arms.push(quote!(#pattern => #read,));
+        ty = match (&union, &schema) {
+            (Some(union), _) => quote!(types::#union),
+            (None, Some(schema)) => quote!(types::#schema),
+            (None, None) => quote!(()),
+        };
+    }
+    Ok(Outcome { ty, arms })
+}
+
+/// The variant of a union for one body: the schema's name without the operation's, or the status.
+pub(super) fn variant_name(bodies: &Bodies, body: &normalize::Body) -> Ident {
+    let union = bodies.union.as_deref().map(pascal).unwrap_or_default();
+    let operation = union.strip_suffix("Response").or_else(|| union.strip_suffix("Error")).unwrap_or(&union);
+    let name = body.schema.as_deref().map(pascal).unwrap_or_default();
+    let short = name.strip_prefix(operation).unwrap_or(&name);
+    let generic = short.is_empty() || short.starts_with("Response") || short.starts_with("Error");
+    match generic || !short.starts_with(|c: char| c.is_ascii_uppercase()) {
+        true => format_ident!("Status{}", body.status),
+        false => format_ident!("{short}"),
+    }
+}
+
+fn bounds(status: &str) -> Result<(u16, u16)> {
+    let parsed = match status.strip_suffix("XX") {
+        Some(class) => class
+            .parse()
+            .ok()
+            .and_then(|class: u16| Some((class.checked_mul(100)?, class.checked_mul(100)?.checked_add(99)?))),
+        None => status.parse().ok().map(|status: u16| (status, status)),
+    };
+    parsed.ok_or_else(|| Error::new(format!("`{status}` is not a status")))
+}
+
+fn pattern(status: &str) -> Result<TokenStream> {
+    let (low, high) = bounds(status)?;
+    let (low, high) = (proc_macro2::Literal::u16_unsuffixed(low), proc_macro2::Literal::u16_unsuffixed(high));
+    Ok(if low.to_string() == high.to_string() { quote!(#low) } else { quote!(#low..=#high) })
+}
+
+fn range(status: &str) -> Result<TokenStream> {
+    let (low, high) = bounds(status)?;
+    let (low, high) = (proc_macro2::Literal::u16_unsuffixed(low), proc_macro2::Literal::u16_unsuffixed(high));
+    Ok(quote!(#low..=#high))
+}

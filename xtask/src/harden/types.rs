@@ -1,0 +1,444 @@
+//! The types: no derived `Debug`, no way to print a reply, and request types that can grow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heck::ToSnakeCase as _;
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, format_ident, quote};
+use syn::visit::Visit;
+use syn::visit_mut::VisitMut;
+use syn::{Fields, Ident, Item, Type, parse_quote};
+
+use super::operations::{Operation, generic_argument, variant_name};
+use super::{doc, docs, unknown_shape};
+use crate::generate::CORE_TYPES;
+use crate::normalize::{Bodies, Normalized, SecretPlace};
+use crate::schema::pascal;
+use crate::{Error, Result};
+
+/// Hardens the module `types`.
+pub(super) fn harden(
+    mut module: syn::ItemMod,
+    normalized: &Normalized,
+    operations: &[Operation],
+) -> Result<syn::ItemMod> {
+    let (_, items) = module.content.take().ok_or_else(|| unknown_shape("the module `types` is empty"))?;
+    let unions: Vec<&Bodies> = normalized
+        .operations
+        .iter()
+        .flat_map(|operation| [&operation.success, &operation.error])
+        .filter(|bodies| bodies.union.is_some())
+        .collect();
+    let uses = Uses::find(&items, operations, normalized);
+    let mut hardened: Vec<Item> = Vec::new();
+    for item in items {
+        match item {
+            Item::Struct(item) => hardened.extend(structure(item, &uses, normalized)?),
+            Item::Enum(item) => hardened.extend(enumeration(item, &uses)?),
+            other => hardened.push(other),
+        }
+    }
+    for name in &normalized.secret_types {
+        if !CORE_TYPES.iter().any(|(core, _)| core == name) {
+            hardened.push(secret_type(name, normalized));
+        }
+    }
+    hardened.extend(unions.into_iter().map(union));
+    hardened.sort_by_key(|item| matches!(item, Item::Mod(_)));
+    check_secrets(&hardened, normalized)?;
+    module.content = Some((syn::token::Brace::default(), hardened));
+    // A blanket allow could hide what matters here.
+    module.attrs.retain(|attribute| !attribute.path().is_ident("allow"));
+    // Paths from the crate's root are for progenitor, which writes a type both inside and outside of this module.
+    LocalPaths.visit_item_mod_mut(&mut module);
+    Ok(module)
+}
+
+/// Which types are sent and which are received.
+struct Uses {
+    sent: BTreeSet<String>,
+    received: BTreeSet<String>,
+    local: BTreeSet<String>,
+}
+
+impl Uses {
+    fn find(items: &[Item], operations: &[Operation], normalized: &Normalized) -> Self {
+        let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for item in items {
+            match item {
+                Item::Struct(item) => {
+                    graph.insert(item.ident.to_string(), names(|visit| visit.visit_fields(&item.fields)))
+                }
+                Item::Enum(item) => graph.insert(item.ident.to_string(), names(|visit| visit.visit_item_enum(item))),
+                _ => None,
+            };
+        }
+        let sent = operations.iter().flat_map(Operation::argument_types);
+        let sent: BTreeSet<String> = sent.flat_map(|ty| names(|visit| visit.visit_type(ty))).collect();
+        let received = normalized.operations.iter().flat_map(|operation| [&operation.success, &operation.error]);
+        let received: BTreeSet<String> =
+            received.flat_map(|bodies| &bodies.bodies).filter_map(|body| body.schema.as_deref()).map(pascal).collect();
+        let local = graph.keys().cloned().collect();
+        Self { sent: reach(&graph, sent), received: reach(&graph, received), local }
+    }
+
+    /// The derives that a type keeps. `Serialize` is for what is sent: a reply cannot be written anywhere by accident.
+    fn keeps(&self, ident: &Ident, derive: &str) -> bool {
+        let name = ident.to_string();
+        let unused = !self.sent.contains(&name) && !self.received.contains(&name);
+        match derive {
+            "Serialize" => unused || self.sent.contains(&name),
+            "Deserialize" => unused || self.received.contains(&name),
+            _ => true,
+        }
+    }
+}
+
+fn reach(graph: &BTreeMap<String, BTreeSet<String>>, roots: BTreeSet<String>) -> BTreeSet<String> {
+    let mut queue: Vec<String> = roots.into_iter().collect();
+    let mut reached = BTreeSet::new();
+    while let Some(name) = queue.pop() {
+        if let Some(next) = graph.get(&name)
+            && reached.insert(name)
+        {
+            queue.extend(next.iter().cloned());
+        }
+    }
+    reached
+}
+
+/// The identifiers of all types that a part of the syntax names.
+fn names(visit: impl FnOnce(&mut TypeNames)) -> BTreeSet<String> {
+    let mut names = TypeNames(BTreeSet::new());
+    visit(&mut names);
+    names.0
+}
+
+struct TypeNames(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for TypeNames {
+    fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
+        self.0.insert(segment.ident.to_string());
+        syn::visit::visit_path_segment(self, segment);
+    }
+}
+
+fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) -> Result<Vec<Item>> {
+    harden_attributes(&mut item.attrs, &item.ident, uses, true)?;
+    let mut items = Vec::new();
+    let ident = item.ident.clone();
+    let debug = match &mut item.fields {
+        Fields::Named(fields) => {
+            let mut entries = Vec::new();
+            for field in &mut fields.named {
+                let name = field.ident.clone().ok_or_else(|| unknown_shape("a field has no name"))?;
+                let wire = wire_name(field, &name)?;
+                if docs(&field.attrs).is_empty() {
+                    field.attrs.insert(0, doc(&format!("`{wire}`.")));
+                }
+                if !uses.keeps(&ident, "Serialize") {
+                    drop_serialize_arguments(field)?;
+                }
+                let (text, value) = (name.to_string(), debug_value(&field.ty, &quote!(self.#name), uses));
+                entries.push(quote!(.field(#text, #value)));
+            }
+            let text = ident.to_string();
+            if uses.sent.contains(&text) {
+                items.push(constructor(&ident, fields, normalized)?);
+            }
+            // A document that grows a field does not break who builds or matches one.
+            item.attrs.push(parse_quote!(#[non_exhaustive]));
+            quote!(f.debug_struct(#text) #(#entries)* .finish())
+        }
+        Fields::Unnamed(fields) => {
+            let text = ident.to_string();
+            let entries = fields.unnamed.iter().enumerate().map(|(index, field)| {
+                let index = syn::Index::from(index);
+                let value = debug_value(&field.ty, &quote!(self.#index), uses);
+                quote!(.field(#value))
+            });
+            quote!(f.debug_tuple(#text) #(#entries)* .finish())
+        }
+        Fields::Unit => {
+            let text = ident.to_string();
+            quote!(f.write_str(#text))
+        }
+    };
+    items.insert(0, Item::Struct(item));
+    items.insert(1, debug_impl(&ident, debug));
+    Ok(items)
+}
+
+fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
+    let is_plain = item.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
+    // The names of a plain enum are in the document, so they are no secret.
+    harden_attributes(&mut item.attrs, &item.ident, uses, !is_plain)?;
+    item.attrs.push(parse_quote!(#[non_exhaustive]));
+    for variant in &mut item.variants {
+        if docs(&variant.attrs).is_empty() {
+            let wire = serde_argument(&variant.attrs, "rename")?.unwrap_or_else(|| variant.ident.to_string());
+            variant.attrs.insert(0, doc(&format!("`{wire}`.")));
+        }
+    }
+    if is_plain {
+        return Ok(vec![Item::Enum(item)]);
+    }
+    let arms = item.variants.iter().map(|variant| {
+        let (name, text) = (&variant.ident, variant.ident.to_string());
+        match &variant.fields {
+            Fields::Unit => quote!(Self::#name => f.write_str(#text)),
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+                let value = fields.unnamed.first().map(|field| debug_value(&field.ty, &quote!(*value), uses));
+                quote!(Self::#name(value) => f.debug_tuple(#text).field(#value).finish())
+            }
+            Fields::Unnamed(_) => quote!(Self::#name(..) => f.debug_tuple(#text).finish_non_exhaustive()),
+            Fields::Named(_) => quote!(Self::#name { .. } => f.debug_struct(#text).finish_non_exhaustive()),
+        }
+    });
+    let debug = debug_impl(&item.ident, quote!(match self { #(#arms,)* }));
+    Ok(vec![Item::Enum(item), debug])
+}
+
+/// A document's types print as themselves; its texts do not, whoever wrote them (A3, A6).
+fn debug_value(ty: &Type, place: &TokenStream, uses: &Uses) -> TokenStream {
+    if is_printable(ty, uses) {
+        return quote!(&#place);
+    }
+    match generic_argument(ty, "Option") {
+        Some(_) => quote!(&#place.as_ref().map(|_| ::flinks_core::generated::Redacted)),
+        None => quote!(&::flinks_core::generated::Redacted),
+    }
+}
+
+fn is_printable(ty: &Type, uses: &Uses) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let Some(last) = path.path.segments.last() else { return false };
+    let name = last.ident.to_string();
+    match name.as_str() {
+        "bool" | "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => true,
+        "NonZeroU8" | "NonZeroU16" | "NonZeroU32" | "NonZeroU64" | "NonZeroI64" | "ExpiresIn" => true,
+        "Option" | "Vec" | "Box" => generic_argument(ty, &name).is_some_and(|inner| is_printable(&inner, uses)),
+        _ => uses.local.contains(&name),
+    }
+}
+
+fn debug_impl(ident: &Ident, body: TokenStream) -> Item {
+    parse_quote! {
+        impl ::std::fmt::Debug for #ident {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                #body
+            }
+        }
+    }
+}
+
+/// `new` with what is required, and a setter for each field that is not: a forgotten field does not compile, and a new
+/// optional one breaks nobody.
+fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized) -> Result<Item> {
+    let (mut required, mut values, mut setters) = (Vec::new(), Vec::new(), Vec::new());
+    for field in &fields.named {
+        let Some(name) = &field.ident else { continue };
+        let ty = &field.ty;
+        let wire = wire_name(field, name)?;
+        let inner = generic_argument(ty, "Option");
+        let default = serde_argument(&field.attrs, "default")?;
+        if inner.is_none() && default.is_none() {
+            required.push((position(ident, &wire, normalized), name, ty));
+            values.push(if is_text(ty) { quote!(#name: #name.into()) } else { quote!(#name) });
+            continue;
+        }
+        values.push(match default.as_deref() {
+            Some(path) if !path.is_empty() => {
+                let path: syn::Path = syn::parse_str(path).map_err(|_| unknown_shape(path))?;
+                quote!(#name: #path())
+            }
+            _ => quote!(#name: Default::default()),
+        });
+        let doc = format!("Sets `{wire}`. {}", docs(&field.attrs));
+        let (ty, value) = match &inner {
+            Some(inner) => (inner, quote!(Some(#name.into()))),
+            None => (ty, quote!(#name.into())),
+        };
+        setters.push(quote! {
+            #[doc = #doc]
+            #[must_use]
+            pub fn #name(mut self, #name: impl Into<#ty>) -> Self {
+                self.#name = #value;
+                self
+            }
+        });
+    }
+    // In the order of the document, which typify does not keep.
+    required.sort_by_key(|(position, ..)| *position);
+    let parameters = required.iter().map(|(_, name, ty)| match is_text(ty) {
+        // Nothing but text becomes text: a text and a secret that are swapped do not compile.
+        true => quote!(#name: impl Into<#ty>),
+        false => quote!(#name: #ty),
+    });
+    Ok(parse_quote! {
+        impl #ident {
+            /// A request with what is required, and nothing else.
+            pub fn new(#(#parameters),*) -> Self {
+                Self { #(#values),* }
+            }
+
+            #(#setters)*
+        }
+    })
+}
+
+fn is_text(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "String"))
+}
+
+fn position(ident: &Ident, property: &str, normalized: &Normalized) -> Option<usize> {
+    let schemas = crate::schema::object(&normalized.document, "/components/schemas")?;
+    let (_, schema) = schemas.iter().find(|(name, _)| *ident == pascal(name))?;
+    schema.get("properties")?.as_object()?.keys().position(|name| name == property)
+}
+
+fn secret_type(name: &str, normalized: &Normalized) -> Item {
+    let ident = format_ident!("{}", pascal(name));
+    let pointer = format!("/components/schemas/{}/description", crate::schema::escape(name));
+    let text = normalized.document.pointer(&pointer).and_then(serde_json::Value::as_str).unwrap_or("A secret.");
+    let doc = format!(
+        "{text}\n\nA type of its own: it converts into no other, nor into a [`Secret`](::flinks_core::Secret)."
+    );
+    parse_quote! {
+        ::flinks_core::secret_type! {
+            #[doc = #doc]
+            pub struct #ident;
+        }
+    }
+}
+
+/// The replies of an operation that has several, told apart by their status and by nothing else (T12).
+fn union(bodies: &Bodies) -> Item {
+    let ident = format_ident!("{}", bodies.union.as_deref().map(pascal).unwrap_or_default());
+    let mut seen = BTreeSet::new();
+    let variants = bodies.bodies.iter().filter_map(|body| {
+        let name = variant_name(bodies, body);
+        if !seen.insert(name.clone()) {
+            return None;
+        }
+        let doc = format!("Status {}.", body.status);
+        let content = body.schema.as_deref().map(|schema| {
+            let schema = format_ident!("{}", pascal(schema));
+            quote!((#schema))
+        });
+        Some(quote!(#[doc = #doc] #name #content))
+    });
+    parse_quote! {
+        /// What came back, by the status that it came with.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub enum #ident {
+            #(#variants),*
+        }
+    }
+}
+
+/// Derives without `Debug`, and without what the type's use does not ask for; docs without the copy of the schema.
+fn harden_attributes(attributes: &mut Vec<syn::Attribute>, ident: &Ident, uses: &Uses, own_debug: bool) -> Result<()> {
+    let text = without_schema(&docs(attributes));
+    let text = if text.is_empty() || text == format!("`{ident}`") { format!("`{ident}`.") } else { text };
+    attributes.retain(|attribute| !attribute.path().is_ident("doc"));
+    for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
+        let parser = syn::punctuated::Punctuated::<syn::Path, syn::Token![,]>::parse_terminated;
+        let derives = attribute.parse_args_with(parser).map_err(|_| unknown_shape("a derive"))?;
+        let derives = derives.into_iter().filter(|path| {
+            let name = path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+            !(own_debug && name == "Debug") && uses.keeps(ident, &name)
+        });
+        *attribute = parse_quote!(#[derive(#(#derives),*)]);
+    }
+    attributes.insert(0, doc(&text));
+    Ok(())
+}
+
+/// typify's docs end with the JSON schema, folded.
+fn without_schema(docs: &str) -> String {
+    let docs = docs.split("<details>").next().unwrap_or_default().trim();
+    docs.to_owned()
+}
+
+fn wire_name(field: &syn::Field, name: &Ident) -> Result<String> {
+    Ok(serde_argument(&field.attrs, "rename")?.unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned()))
+}
+
+/// The value of one argument of `#[serde(…)]`; empty where it has none.
+fn serde_argument(attributes: &[syn::Attribute], wanted: &str) -> Result<Option<String>> {
+    let mut found = None;
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        let read = attribute.parse_nested_meta(|meta| {
+            let value = match meta.value() {
+                Ok(value) => value.parse::<syn::LitStr>()?.value(),
+                Err(_) => String::new(),
+            };
+            if meta.path.is_ident(wanted) {
+                found = Some(value);
+            }
+            Ok(())
+        });
+        read.map_err(|_| unknown_shape(&attribute.to_token_stream().to_string()))?;
+    }
+    Ok(found)
+}
+
+/// What only says how to write a field, in a type that is never written.
+fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
+    let rename = serde_argument(&field.attrs, "rename")?;
+    let default = serde_argument(&field.attrs, "default")?;
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        let text = attribute.to_token_stream().to_string();
+        if ["flatten", "with"].iter().any(|other| text.contains(other)) {
+            return Ok(());
+        }
+    }
+    field.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
+    let rename = rename.map(|rename| quote!(rename = #rename));
+    let default = default.map(|path| if path.is_empty() { quote!(default) } else { quote!(default = #path) });
+    let arguments: Vec<TokenStream> = rename.into_iter().chain(default).collect();
+    if !arguments.is_empty() {
+        field.attrs.push(parse_quote!(#[serde(#(#arguments),*)]));
+    }
+    Ok(())
+}
+
+/// Every mark must have had its effect: a property that is marked has a type that holds a secret (T4).
+fn check_secrets(items: &[Item], normalized: &Normalized) -> Result<()> {
+    for place in &normalized.secrets {
+        let SecretPlace::Property { schema, property } = place else { continue };
+        let field = items.iter().find_map(|item| match item {
+            Item::Struct(item) if item.ident == schema => item.fields.iter().find(|field| {
+                let name = field.ident.as_ref();
+                name.and_then(|name| wire_name(field, name).ok())
+                    .is_some_and(|wire| wire == *property || name.is_some_and(|name| *name == property.to_snake_case()))
+            }),
+            _ => None,
+        });
+        let held = field.map(|field| names(|visit| visit.visit_type(&field.ty))).unwrap_or_default();
+        let is_secret =
+            held.contains("Secret") || normalized.secret_types.iter().any(|name| held.contains(&pascal(name)));
+        if !is_secret {
+            return Err(Error::new(format!("`{place}` is marked as a secret, and is none in the generated code"))
+                .at(format!("/components/schemas/{schema}/properties/{property}"))
+                .help("the schema may be one that the mark cannot stand in: look at it after normalization"));
+        }
+    }
+    Ok(())
+}
+
+/// `crate::types::X` as `X`.
+struct LocalPaths;
+
+impl VisitMut for LocalPaths {
+    fn visit_path_mut(&mut self, path: &mut syn::Path) {
+        let is_local = path.segments.len() == 3
+            && path.segments.iter().map(|segment| segment.ident.to_string()).take(2).eq(["crate", "types"]);
+        if is_local {
+            path.segments = path.segments.iter().skip(2).cloned().collect();
+        }
+        syn::visit_mut::visit_path_mut(self, path);
+    }
+}

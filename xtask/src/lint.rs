@@ -1,0 +1,400 @@
+//! Stage 4: what progenitor would panic at, or lose without a word, found before it is called.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heck::ToSnakeCase as _;
+use openapiv3::OpenAPI;
+use serde_json::Value;
+
+use crate::normalize::{Normalized, operation_name};
+use crate::schema::{self, Place, escape, referenced};
+use crate::{Error, Result};
+
+/// Checks a document in normal form, and reads it into the types that progenitor takes.
+///
+/// # Errors
+///
+/// The first thing that the generator could not take as it is, with operation, JSON pointer and a way out.
+pub fn lint(normalized: &Normalized) -> Result<OpenAPI> {
+    let document = &normalized.document;
+    let places = schema::operations(document);
+    if places.is_empty() {
+        return Err(Error::new("describes no operation").at("/paths"));
+    }
+    Ids::default().check(document, &places)?;
+    for place in &places {
+        let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
+        let linter = Linter { normalized, place, operation: &operation };
+        linter.check().map_err(|error| error.in_operation(operation_name(&operation, place)))?;
+    }
+    check_named_schemas(document)?;
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let pointer: String = error.path().iter().map(|segment| format!("/{}", escape(&segment.to_string()))).collect();
+        Error::new(format!("is not an OpenAPI 3.0 document: {}", error.inner())).at(pointer)
+    })
+}
+
+/// Operation ids become method names: each must be there, and no two may meet.
+#[derive(Default)]
+struct Ids {
+    taken: BTreeMap<String, String>,
+}
+
+impl Ids {
+    fn check(mut self, document: &Value, places: &[Place]) -> Result<()> {
+        for place in places {
+            let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
+            let error = |message: String| {
+                Error::new(message)
+                    .in_operation(operation_name(&operation, place))
+                    .at(format!("{}/operationId", place.pointer()))
+            };
+            let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+            let name = id.to_snake_case();
+            if name.is_empty() {
+                return Err(error("has no operationId, which is its name in Rust".into())
+                    .help("give it one by an overlay action on the operation"));
+            }
+            // What every generated client has beside its operations.
+            if matches!(name.as_str(), "new" | "with_transport" | "transport") {
+                return Err(error(format!("the operationId `{id}` is the name of a method that every client has"))
+                    .help("give it another one by an overlay action on the operation"));
+            }
+            if let Some(other) = self.taken.insert(name.clone(), place.pointer()) {
+                return Err(error(format!("the operationId `{id}` becomes `{name}`, as does the one at {other}"))
+                    .help("give one of them another operationId by an overlay action"));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Linter<'a> {
+    normalized: &'a Normalized,
+    place: &'a Place,
+    operation: &'a Value,
+}
+
+impl Linter<'_> {
+    fn check(&self) -> Result<()> {
+        self.check_parameters()?;
+        self.check_request_body()?;
+        self.check_responses()
+    }
+
+    fn error(&self, at: &str, message: impl Into<String>) -> Error {
+        Error::new(message).at(format!("{}{at}", self.place.pointer()))
+    }
+
+    fn check_parameters(&self) -> Result<()> {
+        let variables = template_variables(&self.place.path)
+            .ok_or_else(|| self.error("", "the path has a brace without its partner"))?;
+        let mut in_path = BTreeSet::new();
+        // `body` is what progenitor calls the body; the others are what the generated code calls its own.
+        let mut names: BTreeSet<String> =
+            ["body", "client", "headers", "request", "response", "send", "url"].map(str::to_owned).into();
+        let empty = Vec::new();
+        let parameters = match self.operation.get("parameters") {
+            None => &empty,
+            Some(parameters) => parameters.as_array().ok_or_else(|| self.error("/parameters", "is not a list"))?,
+        };
+        for (index, parameter) in parameters.iter().enumerate() {
+            let at = format!("/parameters/{index}");
+            if let Some(target) = parameter.get("$ref") {
+                return Err(self.error(&at, format!("the reference {target} leads nowhere in this document")));
+            }
+            let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+            let (name, place) = (text("name"), text("in"));
+            if name.is_empty() {
+                return Err(self.error(&at, "the parameter has no name"));
+            }
+            if !names.insert(name.to_snake_case()) {
+                return Err(self
+                    .error(
+                        &at,
+                        format!("the parameter `{name}` has the name of another argument, once in Rust's style"),
+                    )
+                    .help("progenitor would drop one of the two: remove or rename one by an overlay action"));
+            }
+            let Some(schema) = parameter.get("schema").filter(|schema| schema.is_object()) else {
+                return Err(self
+                    .error(&at, format!("the parameter `{name}` has no schema"))
+                    .help("give it a `schema` by an overlay action; `content` is not supported"));
+            };
+            check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer()))?;
+            self.check_parameter(&at, name, place, parameter, schema)?;
+            if place == "path" {
+                in_path.insert(name);
+            }
+        }
+        let declared: BTreeSet<&str> = in_path.iter().copied().collect();
+        if let Some(missing) = variables.iter().find(|variable| !declared.contains(*variable)) {
+            return Err(self
+                .error("/parameters", format!("the path names `{{{missing}}}`, which is no path parameter"))
+                .help("declare it by an overlay action"));
+        }
+        match in_path.iter().find(|name| !variables.contains(*name)) {
+            Some(extra) => Err(self.error("/parameters", format!("the path parameter `{extra}` is not in the path"))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_parameter(&self, at: &str, name: &str, place: &str, parameter: &Value, schema: &Value) -> Result<()> {
+        let style = parameter.get("style").and_then(Value::as_str);
+        let secret = self.is_secret(schema);
+        let resolved = referenced(schema)
+            .and_then(|name| self.normalized.document.pointer(&format!("/components/schemas/{}", escape(name))))
+            .unwrap_or(schema);
+        let kind = resolved.get("type").and_then(Value::as_str).unwrap_or("object");
+        let is_scalar = !matches!(kind, "object" | "array");
+        match place {
+            "path" | "query" if secret => {
+                Err(self.error(at, format!("the parameter `{name}` would put a secret into a URL")))
+            }
+            "path" if parameter.get("required") != Some(&Value::Bool(true)) => Err(self
+                .error(at, format!("the path parameter `{name}` is not required"))
+                .help("a path has no optional part: set `required: true` by an overlay action")),
+            "path" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
+            "query" if style.is_none_or(|style| style == "form") && is_scalar => Ok(()),
+            "header" if !is_header_name(name) => Err(self.error(at, format!("`{name}` is not a header name"))),
+            "header" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
+            "path" | "query" | "header" => Err(self
+                .error(
+                    at,
+                    format!(
+                        "the {place} parameter `{name}` is not a plain scalar ({kind}, style {})",
+                        style.unwrap_or("default")
+                    ),
+                )
+                .help("describe it as a string by an overlay action, and let the caller build the text")),
+            "cookie" => Err(self
+                .error(at, format!("the parameter `{name}` is a cookie, and no client of ours keeps cookies"))
+                .help("remove it by an overlay action")),
+            other => {
+                Err(self.error(at, format!("the parameter `{name}` is in `{other}`, which OpenAPI does not know")))
+            }
+        }
+    }
+
+    fn is_secret(&self, schema: &Value) -> bool {
+        schema::is_secret(schema) || referenced(schema).is_some_and(|name| self.normalized.secret_types.contains(name))
+    }
+
+    fn check_request_body(&self) -> Result<()> {
+        let Some(body) = self.operation.get("requestBody") else { return Ok(()) };
+        let at = "/requestBody";
+        if let Some(target) = body.get("$ref") {
+            return Err(self.error(at, format!("the reference {target} leads nowhere in this document")));
+        }
+        let content = body.get("content").and_then(Value::as_object);
+        let content = content.ok_or_else(|| self.error(at, "the request body has no content"))?;
+        let mut media_types = content.iter();
+        let (Some((media_type, media)), None) = (media_types.next(), media_types.next()) else {
+            return Err(self
+                .error(
+                    &format!("{at}/content"),
+                    format!("the request has {} media types, of which the client can send one", content.len()),
+                )
+                .help("remove the others by an overlay action"));
+        };
+        let at = format!("{at}/content/{}", escape(media_type));
+        if !matches!(media_type.as_str(), "application/json" | "application/x-www-form-urlencoded") {
+            return Err(self
+                .error(&at, format!("the request's media type `{media_type}` is not supported"))
+                .help("application/json and application/x-www-form-urlencoded are"));
+        }
+        self.check_media(&at, media)?;
+        if media_type != "application/json" {
+            self.check_form(&at, media)?;
+        }
+        Ok(())
+    }
+
+    /// A form carries scalars only; anything else would fail when it is sent.
+    fn check_form(&self, at: &str, media: &Value) -> Result<()> {
+        let schema = media.get("schema").and_then(referenced).unwrap_or_default();
+        let pointer = format!("/components/schemas/{}/properties", escape(schema));
+        for (name, property) in schema::object(&self.normalized.document, &pointer).into_iter().flatten() {
+            if matches!(property.get("type").and_then(Value::as_str), Some("object" | "array")) {
+                return Err(self.error(
+                    at,
+                    format!("the form's field `{name}` is an object or a list, which a form cannot carry"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_media(&self, at: &str, media: &Value) -> Result<()> {
+        if media.get("encoding").and_then(Value::as_object).is_some_and(|encoding| !encoding.is_empty()) {
+            return Err(self
+                .error(&format!("{at}/encoding"), "`encoding` is not supported")
+                .help("remove it by an overlay action if its fields are sent as usual"));
+        }
+        let Some(schema) = media.get("schema").filter(|schema| schema.is_object()) else {
+            return Err(self
+                .error(at, "the body has no schema")
+                .help("add one by an overlay action, or remove the `content` if the body does not matter"));
+        };
+        check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer()))
+    }
+
+    fn check_responses(&self) -> Result<()> {
+        let responses = self.operation.get("responses").and_then(Value::as_object);
+        let responses = responses.ok_or_else(|| self.error("/responses", "the operation has no responses"))?;
+        for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with("x-")) {
+            let at = format!("/responses/{}", escape(status));
+            if let Some(target) = response.get("$ref") {
+                return Err(self.error(&at, format!("the reference {target} leads nowhere in this document")));
+            }
+            match Status::parse(status) {
+                Some(Status::Success | Status::Error) => {}
+                Some(Status::Redirect) => {
+                    return Err(self
+                        .error(&at, "a redirect is documented, and no redirect is followed (A2): it is always an error")
+                        .help(
+                            "remove the response by an overlay action; a URL for a browser is no operation of a client",
+                        ));
+                }
+                Some(Status::Default) => {
+                    return Err(self
+                        .error(&at, "`default` stands alone, and would be taken for success and error alike")
+                        .help("say by an overlay action which statuses are a success"));
+                }
+                None => return Err(self.error(&at, format!("`{status}` is not a status of an answer"))),
+            }
+            let content = response.get("content").and_then(Value::as_object);
+            let Some(content) = content.filter(|content| !content.is_empty()) else { continue };
+            match content.get("application/json") {
+                Some(media) => self.check_media(&format!("{at}/content/application~1json"), media)?,
+                None => {
+                    let media_types: Vec<&str> = content.keys().map(String::as_str).collect();
+                    return Err(self
+                        .error(&format!("{at}/content"), format!("the answer is not JSON ({})", media_types.join(", ")))
+                        .help("remove the `content` by an overlay action if the body does not matter"));
+                }
+            }
+        }
+        if !responses.keys().any(|status| status.starts_with('2')) {
+            return Err(self
+                .error("/responses", "no success is documented")
+                .help("add a 2XX response by an overlay action"));
+        }
+        Ok(())
+    }
+}
+
+enum Status {
+    Success,
+    Redirect,
+    Error,
+    Default,
+}
+
+impl Status {
+    fn parse(status: &str) -> Option<Self> {
+        if status == "default" {
+            return Some(Self::Default);
+        }
+        let class = status.strip_suffix("XX").or_else(|| {
+            let (class, rest) = status.split_at_checked(1)?;
+            (rest.len() == 2 && rest.bytes().all(|byte| byte.is_ascii_digit())).then_some(class)
+        })?;
+        match class {
+            "2" => Some(Self::Success),
+            "3" => Some(Self::Redirect),
+            "4" | "5" => Some(Self::Error),
+            _ => None,
+        }
+    }
+}
+
+fn check_named_schemas(document: &Value) -> Result<()> {
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for (name, schema) in schema::object(document, "/components/schemas").into_iter().flatten() {
+        let at = format!("/components/schemas/{}", escape(name));
+        if let Some(other) = names.insert(schema::pascal(name), name) {
+            return Err(Error::new(format!("the schemas `{other}` and `{name}` have one name in Rust")).at(at));
+        }
+        check_schema(document, schema, &at)?;
+    }
+    Ok(())
+}
+
+fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
+    let error = |message: String| Error::new(message).at(at);
+    let Some(object) = schema.as_object() else { return Err(error("is not a schema".into())) };
+    if let Some(target) = object.get("$ref") {
+        let known = target
+            .as_str()
+            .and_then(|target| target.strip_prefix(schema::SCHEMAS))
+            .is_some_and(|name| document.pointer(&format!("/components/schemas/{name}")).is_some());
+        return match known {
+            true => Ok(()),
+            false => Err(error(format!("the reference {target} leads to no schema of this document"))
+                .help("references to other files are not followed: add the schema by an overlay action")),
+        };
+    }
+    match object.get("type") {
+        None => {}
+        Some(Value::String(kind)) if ["string", "number", "integer", "boolean", "object"].contains(&kind.as_str()) => {}
+        Some(Value::String(kind)) if kind == "array" && object.get("items").is_some_and(Value::is_object) => {}
+        Some(Value::String(kind)) if kind == "array" => {
+            return Err(error("the list has no `items`".into()).help("add them by an overlay action; `{}` is anything"));
+        }
+        Some(kind) => {
+            return Err(error(format!("the type {kind} is not one of OpenAPI 3.0"))
+                .help("a type that may be null is written `nullable: true` in 3.0"));
+        }
+    }
+    if object.contains_key("not") {
+        return Err(error("`not` has no counterpart in Rust".into()).help("remove it by an overlay action"));
+    }
+    for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        if object.contains_key(exclusive) && !object.contains_key(bound) {
+            return Err(error(format!("`{exclusive}` stands without `{bound}`")).help("remove it by an overlay action"));
+        }
+    }
+    let properties = object.get("properties").and_then(Value::as_object);
+    let mut fields: BTreeMap<String, &str> = BTreeMap::new();
+    for name in properties.into_iter().flat_map(|properties| properties.keys()) {
+        let field = name.to_snake_case();
+        if let Some(other) = fields.insert(field.clone(), name) {
+            return Err(error(format!("the properties `{other}` and `{name}` would both be the field `{field}`"))
+                .help("remove one by an overlay action"));
+        }
+    }
+    for name in object.get("required").and_then(Value::as_array).into_iter().flatten() {
+        let known =
+            name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
+        if !known && properties.is_some() {
+            return Err(
+                error(format!("{name} is required, and is no property")).help("correct it by an overlay action")
+            );
+        }
+    }
+    for (step, child) in schema::children(schema) {
+        check_schema(document, child, &format!("{at}{step}"))?;
+    }
+    Ok(())
+}
+
+/// The names in braces; `None` where a brace has no partner.
+fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
+    let mut variables = BTreeSet::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        if before.contains('}') || name.is_empty() || name.contains('{') {
+            return None;
+        }
+        variables.insert(name);
+        rest = after;
+    }
+    (!rest.contains('}')).then_some(variables)
+}
+
+/// A token of RFC 9110; `HeaderName::from_static` panics at anything else.
+fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}

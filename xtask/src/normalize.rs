@@ -1,0 +1,753 @@
+//! Stage 3: rules that are true for any document.
+//!
+//! What comes out has the same meaning as what went in, in the one form that the later stages know: every body is a
+//! named schema, an operation has one type for success and one for errors, a secret is written exactly as
+//! `{type: string, format: password}`, and prose is fit for rustdoc.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::prose::rustdoc;
+use crate::schema::{self, Place, is_secret, pascal, reference, referenced};
+use crate::{Error, Result};
+
+/// A document in normal form, and what that form cannot say.
+#[derive(Debug)]
+pub struct Normalized {
+    /// The document.
+    pub document: Value,
+    /// Its operations, in the order of the document. One without an `operationId` is left to the lint.
+    pub operations: Vec<Operation>,
+    /// Named schemas that are secrets: each becomes a type of its own.
+    pub secret_types: BTreeSet<String>,
+    /// Everything that is marked as secret.
+    pub secrets: Vec<SecretPlace>,
+}
+
+/// What later stages must know of an operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// Its `operationId`.
+    pub id: String,
+    /// Its JSON pointer.
+    pub pointer: String,
+    /// The `Content-Type` that a request without a body carries all the same (T2).
+    pub content_type: Option<String>,
+    /// How long it may take, where the default does not do.
+    pub timeout_seconds: Option<u64>,
+    /// What it returns.
+    pub success: Bodies,
+    /// What it fails with.
+    pub error: Bodies,
+}
+
+/// The documented bodies of one outcome.
+#[derive(Debug, Default)]
+pub struct Bodies {
+    /// One for each documented status.
+    pub bodies: Vec<Body>,
+    /// The name of the union, where the bodies are not all of one schema (T12).
+    pub union: Option<String>,
+}
+
+/// A documented body.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// A status such as `200`, or a range such as `4XX`.
+    pub status: String,
+    /// The name of its schema; `None` where it is documented without one.
+    pub schema: Option<String>,
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretPlace {
+    /// A property, or a value below it, of a named schema.
+    Property {
+        /// The schema.
+        schema: String,
+        /// The property, by its name on the wire.
+        property: String,
+    },
+    /// A header parameter.
+    Header {
+        /// The `operationId`.
+        operation: String,
+        /// The header.
+        name: String,
+    },
+}
+
+impl std::fmt::Display for SecretPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Property { schema, property } => write!(f, "{schema}.{property}"),
+            Self::Header { operation, name } => write!(f, "{operation} header {name}"),
+        }
+    }
+}
+
+/// Brings a document into normal form.
+///
+/// # Errors
+///
+/// Where the document is not OpenAPI 3.0, or two schemas that differ would take one name.
+pub fn normalize(mut document: Value) -> Result<Normalized> {
+    check_shape(&document)?;
+    sanitize_prose(&mut document);
+    rewrite_secrets(&mut document);
+    optional_may_be_null(&mut document);
+    let mut operations = Vec::new();
+    for place in schema::operations(&document) {
+        inline_components(&mut document, &place)?;
+        let name = operation_name(&document_operation(&document, &place), &place);
+        let operation = normalize_operation(&mut document, &place);
+        operations.extend(operation.map_err(|error| error.in_operation(name))?);
+    }
+    for item in
+        document.pointer_mut("/paths").and_then(Value::as_object_mut).into_iter().flatten().map(|(_, item)| item)
+    {
+        item.as_object_mut().map(|item| item.shift_remove("parameters"));
+    }
+    name_nested_schemas(&mut document)?;
+    let secret_types = secret_types(&document);
+    let secrets = secrets(&document, &secret_types);
+    Ok(Normalized { document, operations, secret_types, secrets })
+}
+
+fn check_shape(document: &Value) -> Result<()> {
+    let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(none)");
+    if !version.starts_with("3.0.") {
+        return Err(Error::new(format!("is not an OpenAPI 3.0 document: its version is {version}"))
+            .at("/openapi")
+            .help("convert it to 3.0.3"));
+    }
+    let paths = schema::object(document, "/paths")
+        .ok_or_else(|| Error::new("has no paths").at("/paths").help("is this the whole document?"))?;
+    for (path, item) in paths {
+        let pointer = format!("/paths/{}", schema::escape(path));
+        let item = item.as_object().ok_or_else(|| Error::new("is not a path item").at(&pointer))?;
+        if item.contains_key("$ref") {
+            return Err(Error::new("the path item is a reference, which no stage follows")
+                .at(&pointer)
+                .help("write it out, by an overlay action if the document must stay as it is"));
+        }
+        for (key, operation) in item.iter().filter(|(key, _)| schema::METHODS.contains(&key.as_str())) {
+            if !operation.is_object() {
+                return Err(Error::new("is not an operation").at(format!("{pointer}/{key}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts the text of `description` and `summary` into the form that rustdoc takes, but not where these words are
+/// names or data.
+fn sanitize_prose(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                match (key.as_str(), value) {
+                    ("description" | "summary", Value::String(text)) => *text = rustdoc(text),
+                    ("example" | "examples" | "default" | "enum", _) => {}
+                    // Keys of these are names, so `default` among them is none of the above.
+                    (
+                        "properties" | "schemas" | "responses" | "parameters" | "requestBodies" | "headers" | "paths",
+                        Value::Object(named),
+                    ) => named.values_mut().for_each(sanitize_prose),
+                    (_, value) => sanitize_prose(value),
+                }
+            }
+        }
+        Value::Array(array) => array.iter_mut().for_each(sanitize_prose),
+        _ => {}
+    }
+}
+
+/// Makes each marked schema exactly `{type: string, format: password}` (T4): typify compares the whole schema, so a
+/// `maxLength` beside the mark would turn the secret into a plain string, without a word.
+fn rewrite_secrets(value: &mut Value) {
+    if is_secret(value) {
+        let description = value.get("description").cloned();
+        *value = json!({"type": "string", "format": "password"});
+        if let (Some(object), Some(description)) = (value.as_object_mut(), description) {
+            object.insert("description".into(), description);
+        }
+        return;
+    }
+    // A secret that may be null is one that may be missing.
+    let nullable: Vec<String> = value
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(_, schema)| is_secret(schema) && schema.get("nullable") == Some(&Value::Bool(true)))
+        .map(|(name, _)| name.clone())
+        .collect();
+    if let Some(required) = value.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| !nullable.iter().any(|nullable| name == nullable));
+    }
+    match value {
+        Value::Object(object) => {
+            for (_, value) in object.iter_mut().filter(|(key, _)| !matches!(key.as_str(), "example" | "examples")) {
+                rewrite_secrets(value);
+            }
+        }
+        Value::Array(array) => array.iter_mut().for_each(rewrite_secrets),
+        _ => {}
+    }
+}
+
+/// Lets an optional list or map be null, as every other optional property may: typify would make it a collection that
+/// null does not fit, and a reply would be lost over it (T13).
+fn optional_may_be_null(value: &mut Value) {
+    let required = value.get("required").cloned().unwrap_or_default();
+    let is_required =
+        |name: &str| required.as_array().is_some_and(|required| required.iter().any(|other| other == name));
+    for (name, schema) in value.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let is_collection =
+            schema.get("type").and_then(Value::as_str).is_some_and(|kind| matches!(kind, "array" | "object"));
+        if let Some(schema) = schema
+            .as_object_mut()
+            .filter(|schema| is_collection && !schema.contains_key("properties") && !is_required(name))
+        {
+            schema.insert("nullable".into(), Value::Bool(true));
+        }
+    }
+    match value {
+        Value::Object(object) => {
+            for (_, value) in object.iter_mut().filter(|(key, _)| !matches!(key.as_str(), "example" | "examples")) {
+                optional_may_be_null(value);
+            }
+        }
+        Value::Array(array) => array.iter_mut().for_each(optional_may_be_null),
+        _ => {}
+    }
+}
+
+/// Writes out the parameters, bodies and responses that an operation refers to, so that the rules below meet one form.
+fn inline_components(document: &mut Value, place: &Place) -> Result<()> {
+    let components = document.get("components").cloned().unwrap_or_default();
+    let item = document.pointer_mut(&place.path_pointer()).and_then(Value::as_object_mut);
+    let Some(item) = item else { return Ok(()) };
+    let shared = item.get("parameters").cloned();
+    let Some(operation) = item.get_mut(place.method).and_then(Value::as_object_mut) else { return Ok(()) };
+    // A parameter of the path item holds for each of its operations, unless the operation has one of the same name
+    // and place.
+    if let Some(shared) = shared.as_ref().and_then(Value::as_array) {
+        let own = operation.entry("parameters").or_insert_with(|| json!([]));
+        if let Some(own) = own.as_array_mut() {
+            let resolved: Vec<Value> = own.iter().map(|value| resolve(&components, value)).collect();
+            for parameter in shared {
+                let parameter = resolve(&components, parameter);
+                let same = |other: &&Value| ["name", "in"].iter().all(|key| other.get(key) == parameter.get(key));
+                if !resolved.iter().any(|other| same(&other)) {
+                    own.push(parameter);
+                }
+            }
+        }
+    }
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        *parameter = resolve(&components, parameter);
+    }
+    if let Some(body) = operation.get_mut("requestBody") {
+        *body = resolve(&components, body);
+    }
+    for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        *response = resolve(&components, response);
+    }
+    // What the operation carries in a form of its own, for one server framework.
+    operation.retain(|key, _| !key.starts_with("x-dropshot"));
+    Ok(())
+}
+
+/// What a reference into the components stands for. One that leads nowhere is left to the lint.
+fn resolve(components: &Value, value: &Value) -> Value {
+    let mut value = value;
+    // Longer chains than this are loops.
+    for _ in 0..16 {
+        let target = value.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/components"));
+        match target.and_then(|pointer| components.pointer(pointer)) {
+            Some(target) => value = target,
+            None => break,
+        }
+    }
+    value.clone()
+}
+
+fn document_operation(document: &Value, place: &Place) -> Value {
+    document.pointer(&place.pointer()).cloned().unwrap_or_default()
+}
+
+/// How messages call an operation.
+pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
+    match operation.get("operationId").and_then(Value::as_str) {
+        Some(id) => format!("{id} ({} {})", place.method.to_uppercase(), place.path),
+        None => format!("{} {}", place.method.to_uppercase(), place.path),
+    }
+}
+
+fn normalize_operation(document: &mut Value, place: &Place) -> Result<Option<Operation>> {
+    let pointer = place.pointer();
+    let mut operation = document_operation(document, place);
+    let Some(id) = operation.get("operationId").and_then(Value::as_str).map(str::to_owned) else { return Ok(None) };
+    let mut names = Names { document, pointer: &pointer };
+    let content_type = drop_header_parameters(&names, &mut operation);
+    if let Some(body) = operation.get_mut("requestBody") {
+        json_media_type(body);
+        let content = body.get_mut("content").and_then(Value::as_object_mut);
+        for (media_type, content) in content.into_iter().flatten() {
+            if let Some(schema) = content.get_mut("schema") {
+                let at = format!("/requestBody/content/{}/schema", schema::escape(media_type));
+                names.name(schema, &format!("{}Request", pascal(&id)), &at)?;
+            }
+        }
+    }
+    split_default_response(&mut operation);
+    let success = normalize_responses(&mut names, &mut operation, &id, "Response", '2')?;
+    let error = normalize_responses(&mut names, &mut operation, &id, "Error", '4')?;
+    let content_type = content_type.filter(|_| operation.get("requestBody").is_none());
+    let timeout_seconds = operation.get("x-timeout-seconds").and_then(Value::as_u64);
+    if let Some(slot) = document.pointer_mut(&pointer) {
+        *slot = operation;
+    }
+    Ok(Some(Operation { id, pointer, content_type, timeout_seconds, success, error }))
+}
+
+/// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3 says to ignore (T2), but
+/// for one that is marked as a secret. Returns the `Content-Type` that was asked for.
+fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Option<String> {
+    let mut content_type = None;
+    if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+        parameters.retain(|parameter| {
+            let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+            let schema = parameter.get("schema").cloned().unwrap_or_default();
+            let ignored = parameter.get("in").and_then(Value::as_str) == Some("header")
+                && matches!(name.as_str(), "accept" | "content-type" | "authorization")
+                && !names.is_secret(&schema);
+            if ignored && name == "content-type" {
+                content_type = schema.get("default").and_then(Value::as_str).map(str::to_owned);
+            }
+            !ignored
+        });
+    }
+    content_type
+}
+
+/// progenitor takes `default` for success and for error. Beside a documented success it means the errors.
+fn split_default_response(operation: &mut Value) {
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    if !responses.keys().any(|status| status.starts_with('2')) {
+        return;
+    }
+    if let Some(default) = responses.shift_remove("default") {
+        for range in ["4XX", "5XX"] {
+            responses.entry(range).or_insert_with(|| default.clone());
+        }
+    }
+}
+
+/// `application/problem+json` and its kind are JSON.
+fn json_media_type(holder: &mut Value) {
+    let Some(content) = holder.get_mut("content").and_then(Value::as_object_mut) else { return };
+    let is_json = |media_type: &str| {
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        media_type == "application/json" || media_type.ends_with("+json")
+    };
+    if content.contains_key("application/json") {
+        return;
+    }
+    if let Some(key) = content.keys().find(|key| is_json(key)).cloned()
+        && let Some(value) = content.shift_remove(&key)
+    {
+        content.insert("application/json".into(), value);
+    }
+}
+
+/// Gives the bodies of one outcome names, and the operation one type for all of them: their one schema, or a union by
+/// status (T1, T12).
+fn normalize_responses(
+    names: &mut Names<'_>,
+    operation: &mut Value,
+    id: &str,
+    suffix: &str,
+    class: char,
+) -> Result<Bodies> {
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
+        return Ok(Bodies::default());
+    };
+    let is_error = class == '4';
+    let of_class = |status: &str| status.starts_with(class) || is_error && status.starts_with('5');
+    let name = format!("{}{suffix}", pascal(id));
+    let mut bodies = Vec::new();
+    let mut known: Vec<(Value, String)> = Vec::new();
+    let distinct =
+        count_distinct(responses.iter().filter(|(status, _)| of_class(status)).map(|(_, response)| response));
+    for (status, response) in responses.iter_mut().filter(|(status, _)| of_class(status)) {
+        json_media_type(response);
+        if is_error {
+            // The body of an error that is not JSON is never read.
+            drop_other_content(response);
+        }
+        let Some(schema) = response.pointer_mut("/content/application~1json/schema") else {
+            bodies.push(Body { status: status.clone(), schema: None });
+            continue;
+        };
+        let plain = without_prose(schema);
+        let schema_name = match known.iter().find(|(other, _)| *other == plain) {
+            // Equal bodies within one operation are one type.
+            Some((_, name)) => {
+                *schema = reference(name);
+                name.clone()
+            }
+            None => {
+                let wanted = if distinct > 1 { format!("{name}{status}") } else { name.clone() };
+                let at = format!("/responses/{status}/content/application~1json/schema");
+                let name = names.name(schema, &wanted, &at)?;
+                known.push((plain, name.clone()));
+                name
+            }
+        };
+        bodies.push(Body { status: status.clone(), schema: Some(schema_name) });
+    }
+    if is_error && bodies.iter().any(|body| body.schema.is_some()) {
+        // A status that is documented without a body is tried as the operation's error like any other (A6).
+        bodies.retain(|body| body.schema.is_some());
+        responses.retain(|status, response| !of_class(status) || response.get("content").is_some());
+    }
+    let schemas: BTreeSet<_> = bodies.iter().map(|body| &body.schema).collect();
+    if schemas.len() < 2 {
+        return Ok(Bodies { bodies, union: None });
+    }
+    // progenitor takes one type for all statuses: a stand-in, which `harden` makes a union by status.
+    names.reserve(
+        &name,
+        &format!("/responses (the union of its {} bodies)", if is_error { "error" } else { "success" }),
+    )?;
+    for (_, response) in responses.iter_mut().filter(|(status, _)| of_class(status)) {
+        *response = json!({"description": "", "content": {"application/json": {"schema": reference(&name)}}});
+    }
+    Ok(Bodies { bodies, union: Some(name) })
+}
+
+fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>) -> usize {
+    let mut distinct: Vec<Value> = Vec::new();
+    for response in responses {
+        let mut response = response.clone();
+        json_media_type(&mut response);
+        if let Some(schema) = response.pointer("/content/application~1json/schema") {
+            let schema = without_prose(schema);
+            if !distinct.contains(&schema) {
+                distinct.push(schema);
+            }
+        }
+    }
+    distinct.len()
+}
+
+fn drop_other_content(response: &mut Value) {
+    if let Some(response) = response.as_object_mut()
+        && response.get("content").and_then(|content| content.get("application/json")).is_none()
+    {
+        response.shift_remove("content");
+    }
+}
+
+/// A schema without what does not change its meaning.
+fn without_prose(schema: &Value) -> Value {
+    match schema {
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(key, value)| match key.as_str() {
+                "description" | "title" => !value.is_string(),
+                "example" | "externalDocs" => value.get("type").is_some() || value.get("$ref").is_some(),
+                _ => true,
+            });
+            Value::Object(kept.map(|(key, value)| (key.clone(), without_prose(value))).collect())
+        }
+        Value::Array(array) => Value::Array(array.iter().map(without_prose).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Hands out names of schemas.
+struct Names<'a> {
+    document: &'a mut Value,
+    /// Where messages start from.
+    pointer: &'a str,
+}
+
+impl Names<'_> {
+    /// Moves an inline schema to the components, under its `title` or else the name `wanted`, and leaves a reference.
+    /// Returns the name.
+    fn name(&mut self, schema: &mut Value, wanted: &str, at: &str) -> Result<String> {
+        if let Some(name) = referenced(schema) {
+            return Ok(name.to_owned());
+        }
+        if schema.get("$ref").is_some() {
+            return Ok(wanted.to_owned()); // leads elsewhere: the lint says so
+        }
+        let title = schema.get("title").and_then(Value::as_str).map(pascal).filter(|title| !title.is_empty());
+        let name = title.clone().unwrap_or_else(|| wanted.to_owned());
+        let mut named = std::mem::replace(schema, reference(&name));
+        if let Some(named) = named.as_object_mut() {
+            named.shift_remove("title");
+        }
+        match self.find(&name) {
+            // Two schemas that were given one title on purpose, and are equal.
+            Some(other) if title.is_some() && without_prose(other) == without_prose(&named) => {}
+            Some(_) => return Err(self.taken(&name, at)),
+            None => self.insert(&name, named),
+        }
+        Ok(name)
+    }
+
+    /// Takes a name for a schema that has no form in the document.
+    fn reserve(&mut self, name: &str, at: &str) -> Result<()> {
+        match self.find(name) {
+            Some(_) => Err(self.taken(name, at)),
+            None => {
+                self.insert(name, json!({"type": "object", "x-union": true}));
+                Ok(())
+            }
+        }
+    }
+
+    fn taken(&self, name: &str, at: &str) -> Error {
+        Error::new(format!("two different schemas would both be named `{name}`"))
+            .at(format!("{}{at}", self.pointer))
+            .help("give this schema a `title` of its own by an overlay action")
+    }
+
+    fn find(&self, name: &str) -> Option<&Value> {
+        let schemas = schema::object(self.document, "/components/schemas")?;
+        schemas.iter().find(|(other, _)| pascal(other) == pascal(name)).map(|(_, schema)| schema)
+    }
+
+    fn insert(&mut self, name: &str, schema: Value) {
+        let mut slot = self.document.as_object_mut();
+        for key in ["components", "schemas"] {
+            let Some(object) = slot else { return };
+            slot = object.entry(key).or_insert_with(|| Value::Object(Map::new())).as_object_mut();
+        }
+        if let Some(schemas) = slot {
+            schemas.insert(name.to_owned(), schema);
+        }
+    }
+
+    fn is_secret(&self, schema: &Value) -> bool {
+        match referenced(schema).and_then(|name| self.find(name)) {
+            Some(named) => is_secret(named),
+            None => is_secret(schema),
+        }
+    }
+}
+
+/// Gives every object and enum within a named schema a name of its own, from where it stands: typify would name them
+/// the same way, but would merge two that meet in a name (T1).
+fn name_nested_schemas(document: &mut Value) -> Result<()> {
+    let mut queue: Vec<String> =
+        schema::object(document, "/components/schemas").into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    while let Some(name) = queue.pop() {
+        let pointer = format!("/components/schemas/{}", schema::escape(&name));
+        let Some(mut schema) = document.pointer(&pointer).cloned() else { continue };
+        let mut names = Names { document, pointer: &pointer };
+        let named = name_children(&mut names, &mut schema, &pascal(&name), "")?;
+        if let Some(slot) = document.pointer_mut(&pointer) {
+            *slot = schema;
+        }
+        queue.extend(named);
+    }
+    Ok(())
+}
+
+fn name_children(names: &mut Names<'_>, schema: &mut Value, prefix: &str, at: &str) -> Result<Vec<String>> {
+    let mut named = Vec::new();
+    let mut visit = |names: &mut Names<'_>, child: &mut Value, wanted: String, at: String| -> Result<()> {
+        if needs_a_name(child) {
+            named.push(names.name(child, &wanted, &at)?);
+        } else if referenced(child).is_none() {
+            named.extend(name_children(names, child, &wanted, &at)?);
+        }
+        Ok(())
+    };
+    for (property, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let at = format!("{at}/properties/{}", schema::escape(property));
+        visit(names, child, format!("{prefix}{}", pascal(property)), at)?;
+    }
+    for (key, suffix) in [("items", "Item"), ("additionalProperties", "Value")] {
+        if let Some(child) = schema.get_mut(key).filter(|child| child.is_object()) {
+            visit(names, child, format!("{prefix}{suffix}"), format!("{at}/{key}"))?;
+        }
+    }
+    Ok(named)
+}
+
+fn needs_a_name(schema: &Value) -> bool {
+    let has = |key: &str| schema.get(key).is_some();
+    !has("$ref") && (has("properties") || has("enum") || has("oneOf") || has("anyOf") || has("allOf"))
+}
+
+fn secret_types(document: &Value) -> BTreeSet<String> {
+    let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
+    schemas.filter(|(_, schema)| is_secret(schema)).map(|(name, _)| name.clone()).collect()
+}
+
+fn secrets(document: &Value, secret_types: &BTreeSet<String>) -> Vec<SecretPlace> {
+    let is_marked =
+        |schema: &Value| is_secret(schema) || referenced(schema).is_some_and(|name| secret_types.contains(name));
+    fn any(schema: &Value, is_marked: &dyn Fn(&Value) -> bool) -> bool {
+        is_marked(schema) || schema::children(schema).iter().any(|(_, child)| any(child, is_marked))
+    }
+    let mut secrets = Vec::new();
+    for (name, schema) in schema::object(document, "/components/schemas").into_iter().flatten() {
+        for (property, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            if any(child, &is_marked) {
+                secrets.push(SecretPlace::Property { schema: pascal(name), property: property.clone() });
+            }
+        }
+    }
+    for place in schema::operations(document) {
+        let operation = document_operation(document, &place);
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+        for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+            if parameter.get("schema").is_some_and(&is_marked)
+                && let Some(name) = parameter.get("name").and_then(Value::as_str)
+            {
+                secrets.push(SecretPlace::Header { operation: id.to_owned(), name: name.to_owned() });
+            }
+        }
+    }
+    secrets.sort();
+    secrets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(operation: Value, components: Value) -> Value {
+        json!({
+            "openapi": "3.0.3",
+            "info": {"title": "t", "version": "1"},
+            "paths": {"/x": {"post": operation}},
+            "components": components,
+        })
+    }
+
+    fn json_body(schema: Value) -> Value {
+        json!({"description": "", "content": {"application/json": {"schema": schema}}})
+    }
+
+    #[test]
+    fn t01_success_and_error_get_names_of_their_own() {
+        let operation = json!({"operationId": "getToken", "responses": {
+            "200": json_body(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
+            "401": json_body(json!({"type": "object", "properties": {"b": {"type": "string"}}})),
+            "5XX": json_body(json!({"type": "object", "description": "other prose", "properties": {"b": {"type": "string"}}})),
+        }});
+        let normalized = normalize(document(operation, json!({}))).unwrap();
+        let schemas = schema::object(&normalized.document, "/components/schemas").unwrap();
+        assert_eq!(schemas.keys().collect::<Vec<_>>(), ["GetTokenResponse", "GetTokenError"]);
+        let operation = &normalized.operations[0];
+        assert_eq!(operation.success.bodies[0].schema.as_deref(), Some("GetTokenResponse"));
+        assert!(operation.error.bodies.iter().all(|body| body.schema.as_deref() == Some("GetTokenError")));
+        assert!(operation.error.union.is_none());
+    }
+
+    #[test]
+    fn t02_accept_and_content_type_are_no_arguments() {
+        let header =
+            |name: &str, schema: Value| json!({"name": name, "in": "header", "required": true, "schema": schema});
+        let operation = json!({"operationId": "x", "responses": {}, "parameters": [
+            header("Accept", json!({"type": "string"})),
+            header("content-type", json!({"type": "string", "default": "application/json"})),
+            header("Authorization", json!({"type": "string"})),
+            header("flinks-auth-key", json!({"type": "string"})),
+        ]});
+        let normalized = normalize(document(operation.clone(), json!({}))).unwrap();
+        let left = &normalized.document["paths"]["/x"]["post"]["parameters"];
+        assert_eq!(left.as_array().unwrap().len(), 1);
+        assert_eq!(left[0]["name"], "flinks-auth-key");
+        assert_eq!(normalized.operations[0].content_type.as_deref(), Some("application/json"));
+
+        let mut marked = operation;
+        marked["parameters"][2]["schema"] = json!({"type": "string", "format": "password"});
+        let normalized = normalize(document(marked, json!({}))).unwrap();
+        assert_eq!(normalized.secrets.len(), 1);
+        assert_eq!(normalized.secrets[0].to_string(), "x header Authorization");
+    }
+
+    #[test]
+    fn t04_a_mark_is_the_whole_schema() {
+        let schemas = json!({"schemas": {"Reply": {"type": "object", "required": ["a", "b"], "properties": {
+            "a": {"type": "string", "format": "password", "maxLength": 9, "x-y": 1, "description": "d", "nullable": true},
+            "b": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string", "format": "password", "minLength": 1}}},
+            "c": {"type": "string"},
+        }}}});
+        let normalized = normalize(document(json!({"operationId": "x", "responses": {}}), schemas)).unwrap();
+        let reply = &normalized.document["components"]["schemas"]["Reply"];
+        assert_eq!(reply["properties"]["a"], json!({"type": "string", "format": "password", "description": "d"}));
+        assert_eq!(reply["required"], json!(["b"]));
+        let secrets: Vec<String> = normalized.secrets.iter().map(ToString::to_string).collect();
+        assert_eq!(secrets, ["Reply.a", "Reply.b"]);
+    }
+
+    #[test]
+    fn t12_several_success_bodies_become_a_union_by_status() {
+        let operation = json!({"operationId": "x", "responses": {
+            "200": json_body(json!({"title": "XSession", "type": "object", "properties": {"a": {"type": "string"}}})),
+            "203": json_body(json!({"type": "object", "properties": {"b": {"type": "string"}}})),
+            "204": {"description": ""},
+        }});
+        let normalized = normalize(document(operation, json!({}))).unwrap();
+        let success = &normalized.operations[0].success;
+        assert_eq!(success.union.as_deref(), Some("XResponse"));
+        let schemas: Vec<_> = success.bodies.iter().map(|body| body.schema.as_deref()).collect();
+        assert_eq!(schemas, [Some("XSession"), Some("XResponse203"), None]);
+    }
+
+    #[test]
+    fn default_beside_a_success_means_the_errors() {
+        let operation = json!({"operationId": "x", "responses": {
+            "200": json_body(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
+            "default": json_body(json!({"type": "object", "properties": {"b": {"type": "string"}}})),
+        }});
+        let normalized = normalize(document(operation, json!({}))).unwrap();
+        let statuses: Vec<_> = normalized.operations[0].error.bodies.iter().map(|body| body.status.as_str()).collect();
+        assert_eq!(statuses, ["4XX", "5XX"]);
+    }
+
+    #[test]
+    fn nested_schemas_get_names_and_never_meet_in_one() {
+        let nested =
+            json!({"type": "object", "properties": {"b": {"type": "object", "properties": {"c": {"enum": ["d"]}}}}});
+        let components = json!({"schemas": {"A": nested}});
+        let operation = json!({"operationId": "x", "responses": {}});
+        let normalized = normalize(document(operation.clone(), components.clone())).unwrap();
+        let schemas = schema::object(&normalized.document, "/components/schemas").unwrap();
+        assert_eq!(schemas.keys().collect::<Vec<_>>(), ["A", "AB", "ABC"]);
+
+        let mut meets = components;
+        meets["schemas"]["AB"] = json!({"type": "string"});
+        let error = normalize(document(operation, meets)).unwrap_err();
+        assert_eq!(error.pointer(), Some("/components/schemas/A/properties/b"));
+    }
+
+    #[test]
+    fn parameters_of_the_path_and_components_are_written_out() {
+        let mut document = document(
+            json!({"operationId": "x", "responses": {"200": {"$ref": "#/components/responses/R"}},
+                "parameters": [{"name": "a", "in": "path", "required": true, "schema": {"type": "integer"}}]}),
+            json!({"parameters": {"P": {"name": "b", "in": "query", "schema": {"type": "string"}}},
+                "responses": {"R": {"description": "r"}}}),
+        );
+        document["paths"]["/x"]["parameters"] = json!([{"name": "a", "in": "path", "required": true, "schema": {"type": "string"}}, {"$ref": "#/components/parameters/P"}]);
+        let normalized = normalize(document).unwrap();
+        let operation = &normalized.document["paths"]["/x"]["post"];
+        let names: Vec<_> = operation["parameters"].as_array().unwrap().iter().map(|p| &p["name"]).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(operation["parameters"][0]["schema"]["type"], "integer");
+        assert_eq!(operation["responses"]["200"]["description"], "r");
+    }
+}

@@ -1,0 +1,202 @@
+//! Stage 2: our corrections, as an OpenAPI Overlay 1.0 document.
+//!
+//! Stricter than the standard in two ways: an action must say why (`description`), and must change something. A
+//! correction dies in the open when Flinks repairs its document.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json_path::{JsonPath, LocatedNode};
+
+use crate::{Error, Result};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Overlay {
+    overlay: String,
+    #[serde(rename = "info")]
+    _info: Info,
+    #[serde(rename = "extends")]
+    _extends: Option<String>,
+    actions: Vec<Action>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Info {
+    #[serde(rename = "title")]
+    _title: String,
+    #[serde(rename = "version")]
+    _version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Action {
+    target: String,
+    description: String,
+    update: Option<Value>,
+    #[serde(default)]
+    remove: bool,
+}
+
+/// Applies the actions of `overlay` to `document`, in order.
+///
+/// # Errors
+///
+/// Where the overlay is not one of version 1.0, or an action is stale: its target matches nothing, or it changes
+/// nothing.
+pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
+    let overlay: Overlay = serde_path_to_error::deserialize(overlay).map_err(|error| {
+        Error::new(format!("is not an OpenAPI Overlay 1.0 document: {}", error.inner()))
+            .at(format!("/{}", error.path()))
+    })?;
+    if !overlay.overlay.starts_with("1.0.") {
+        return Err(Error::new(format!("is of overlay version {}, not 1.0", overlay.overlay)).at("/overlay"));
+    }
+    for (index, action) in overlay.actions.iter().enumerate() {
+        let pointer = format!("/actions/{index}");
+        let before = document.clone();
+        act(&mut document, action).map_err(|error| error.at(&pointer))?;
+        if document == before {
+            return Err(stale(action, "changes nothing").at(&pointer));
+        }
+    }
+    Ok(document)
+}
+
+fn act(document: &mut Value, action: &Action) -> Result<()> {
+    let path = JsonPath::parse(&action.target)
+        .map_err(|error| Error::new(format!("the target `{}` is not a JSONPath: {error}", action.target)))?;
+    let mut pointers: Vec<String> =
+        path.query_located(document).iter().map(LocatedNode::location).map(|path| path.to_json_pointer()).collect();
+    if pointers.is_empty() {
+        return Err(stale(action, "matches nothing"));
+    }
+    if action.description.trim().is_empty() {
+        return Err(Error::new("the action does not say why").help("give it a `description`"));
+    }
+    // From the last to the first, so that removing from an array leaves the other pointers right.
+    pointers.reverse();
+    for pointer in pointers {
+        let target = document.pointer_mut(&pointer).filter(|target| target.is_object() || target.is_array());
+        let target = target.ok_or_else(|| {
+            Error::new(format!("the target `{}` selects a primitive value", action.target))
+                .help("Overlay 1.0 selects objects and arrays only: select what holds the value")
+        })?;
+        match (&action.update, action.remove) {
+            (_, true) => remove(document, &pointer)?,
+            (Some(Value::Object(_)), false) if target.is_array() => push(target, &action.update),
+            (Some(update), false) => merge(target, update),
+            (None, false) => return Err(Error::new("the action has neither `update` nor `remove`")),
+        }
+    }
+    Ok(())
+}
+
+fn stale(action: &Action, how: &str) -> Error {
+    Error::new(format!("the action on `{}` {how}; its reason was: {}", action.target, action.description.trim())).help(
+        "the document may have been repaired, or what is corrected may have moved: remove the action, or correct its target",
+    )
+}
+
+fn push(array: &mut Value, entry: &Option<Value>) {
+    if let (Some(array), Some(entry)) = (array.as_array_mut(), entry) {
+        array.push(entry.clone());
+    }
+}
+
+/// Objects are merged, an array takes what it does not have yet at its end, and anything else is replaced.
+fn merge(target: &mut Value, update: &Value) {
+    match (target, update) {
+        (Value::Object(target), Value::Object(update)) => {
+            for (key, update) in update {
+                match target.get_mut(key) {
+                    Some(target) => merge(target, update),
+                    None => {
+                        target.insert(key.clone(), update.clone());
+                    }
+                }
+            }
+        }
+        (Value::Array(target), Value::Array(update)) => target.extend(update.iter().cloned()),
+        (target, update) => *target = update.clone(),
+    }
+}
+
+fn remove(document: &mut Value, pointer: &str) -> Result<()> {
+    let (parent, key) =
+        pointer.rsplit_once('/').ok_or_else(|| Error::new("the target is the document itself, which cannot go"))?;
+    match document.pointer_mut(parent) {
+        Some(Value::Object(parent)) => {
+            parent.shift_remove(&crate::schema::unescape(key));
+        }
+        Some(Value::Array(parent)) => {
+            if let Some(index) = key.parse().ok().filter(|index: &usize| *index < parent.len()) {
+                parent.remove(index);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn overlay(actions: Value) -> Value {
+        json!({"overlay": "1.0.0", "info": {"title": "t", "version": "1"}, "actions": actions})
+    }
+
+    fn applied(document: Value, actions: Value) -> Result<Value> {
+        apply(document, &overlay(actions))
+    }
+
+    #[test]
+    fn update_merges_and_remove_removes() {
+        let document =
+            json!({"a/b": [{"n": 1, "x": {}}, {"n": 2, "x": {}}, {"n": 1, "x": {}}], "o": {"k": 1, "r": [1]}});
+        let actions = json!([
+            {"target": "$['a/b'][?@.n == 1].x", "description": "d", "remove": true},
+            {"target": "$['a/b'][?@.n == 2]", "description": "d", "remove": true},
+            {"target": "$['a/b']", "description": "d", "update": {"n": 3}},
+            {"target": "$.o", "description": "d", "update": {"k": 2, "l": {"m": 3}, "r": [2]}},
+        ]);
+        assert_eq!(
+            applied(document, actions).unwrap(),
+            json!({"a/b": [{"n": 1}, {"n": 1}, {"n": 3}], "o": {"k": 2, "r": [1, 2], "l": {"m": 3}}})
+        );
+    }
+
+    #[test]
+    fn an_action_that_hits_or_changes_nothing_is_stale() {
+        for action in [
+            json!({"target": "$.gone", "description": "the why", "remove": true}),
+            json!({"target": "$.o", "description": "the why", "update": {"k": 1}}),
+        ] {
+            let error = applied(json!({"o": {"k": 1}}), json!([action])).unwrap_err();
+            assert_eq!(error.pointer(), Some("/actions/0"));
+            assert!(error.to_string().contains("the why"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_broken_overlay_is_located() {
+        for (overlay, part) in [
+            (json!([]), "not an OpenAPI Overlay"),
+            (json!({"overlay": "2.0.0", "info": {"title": "t", "version": "1"}, "actions": []}), "/overlay"),
+            (overlay(json!([{"target": "$.o", "update": {}}])), "actions[0]"),
+            (overlay(json!([{"target": "$.o", "description": " ", "update": {"z": 1}}])), "does not say why"),
+            (overlay(json!([{"target": "$.o[", "description": "d", "update": {}}])), "not a JSONPath"),
+            (overlay(json!([{"target": "$.o", "description": "d"}])), "neither"),
+            (overlay(json!([{"target": "$.o.k", "description": "d", "remove": true}])), "primitive"),
+            (overlay(json!([{"target": "$", "description": "d", "remove": true}])), "cannot go"),
+            (overlay(json!([{"target": "$.o", "description": "d", "updates": {}}])), "unknown field"),
+        ] {
+            let error = apply(json!({"o": {"k": 1}}), &overlay).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

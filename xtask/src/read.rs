@@ -1,0 +1,135 @@
+//! Stage 1: the bytes of a document, and whether they are the ones that were accepted.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::pipeline::Product;
+use crate::{Error, Result};
+
+/// Where the hashes are, from the project's root.
+pub const SOURCES: &str = "openapi/sources.toml";
+
+/// A document as read.
+#[derive(Debug)]
+pub struct Source {
+    /// The document.
+    pub value: Value,
+    /// The sha256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// One entry of `sources.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)] // page and date are for people
+struct Entry {
+    page: String,
+    retrieved: toml::value::Datetime,
+    version: String,
+    sha256: String,
+}
+
+/// Reads a product's document, whose bytes must be the ones that `sources.toml` tells.
+///
+/// # Errors
+///
+/// Where a file is missing, is not YAML, or is not the one that was accepted.
+pub fn document(root: &Path, product: Product) -> Result<Source> {
+    let path = product.document();
+    let bytes = bytes(root, &path)?;
+    let entry = entry(root, product)?;
+    let sha256 = hex(&Sha256::digest(&bytes));
+    if sha256 != entry.sha256 {
+        return Err(Error::new("is not the document that was accepted: its sha256 differs from the one on record")
+            .in_file(&path)
+            .help(format!(
+                "if the change is wanted, read it, then set in {SOURCES}, under [{}]:\n        sha256 = \"{sha256}\"",
+                product.crate_name()
+            )));
+    }
+    let value = yaml(&bytes).map_err(|error| error.in_file(&path))?;
+    match value.pointer("/info/version").and_then(Value::as_str) {
+        Some(version) if version == entry.version => Ok(Source { value, sha256 }),
+        version => Err(Error::new(format!(
+            "is of version {}, but {SOURCES} says {}",
+            version.unwrap_or("(none)"),
+            entry.version
+        ))
+        .in_file(&path)
+        .at("/info/version")
+        .help(format!("set `version` under [{}] in {SOURCES}", product.crate_name()))),
+    }
+}
+
+/// Reads a product's overlay.
+///
+/// # Errors
+///
+/// Where the file is missing or is not YAML.
+pub fn overlay(root: &Path, product: Product) -> Result<Value> {
+    let path = product.overlay();
+    yaml(&bytes(root, &path)?).map_err(|error| error.in_file(&path))
+}
+
+/// Reads YAML, of which JSON is a part. A key that stands twice is an error, and aliases cannot grow without bound.
+///
+/// # Errors
+///
+/// Where it is neither; the message shows the line.
+pub fn yaml(bytes: &[u8]) -> Result<Value> {
+    let text = std::str::from_utf8(bytes).map_err(|error| Error::new(format!("is not UTF-8: {error}")))?;
+    serde_saphyr::from_str(text).map_err(|error| Error::new(format!("is not YAML: {error}")))
+}
+
+fn bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(root.join(path)).map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(path))
+}
+
+fn entry(root: &Path, product: Product) -> Result<Entry> {
+    let path = Path::new(SOURCES);
+    let text = String::from_utf8_lossy(&bytes(root, path)?).into_owned();
+    let mut entries: BTreeMap<String, Entry> =
+        toml::from_str(&text).map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(path))?;
+    entries
+        .remove(product.crate_name())
+        .ok_or_else(|| Error::new(format!("has no entry [{}]", product.crate_name())).in_file(path))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_keeps_its_order_and_takes_numbers_as_keys() {
+        let value = yaml(b"z: 1\na:\n  200: x\n  4XX: y\n").unwrap();
+        assert_eq!(serde_json::to_string(&value).unwrap(), r#"{"z":1,"a":{"200":"x","4XX":"y"}}"#);
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_located() {
+        for text in ["a: b: c", "a: [1", "a: 1\na: 2", "\u{0}", "&a [*a]"] {
+            let error = yaml(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("not YAML") && error.contains("line"), "{error}");
+        }
+        assert!(yaml(b"\xff").unwrap_err().to_string().contains("UTF-8"));
+    }
+
+    #[test]
+    fn nested_aliases_and_brackets_end() {
+        let mut bomb = String::from("a0: &a0 [x, x]\n");
+        for level in 1..40 {
+            let below = level - 1;
+            bomb += &format!("a{level}: &a{level} [*a{below}, *a{below}]\n");
+        }
+        assert!(yaml(bomb.as_bytes()).is_err());
+        assert!(yaml("[".repeat(100_000).as_bytes()).is_err());
+    }
+}

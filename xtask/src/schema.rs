@@ -1,0 +1,95 @@
+//! Finding one's way in a document.
+
+use heck::ToPascalCase as _;
+use serde_json::{Map, Value};
+
+/// The methods of OpenAPI 3.0, as keys of a path item.
+pub(crate) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// Where named schemas live.
+pub(crate) const SCHEMAS: &str = "#/components/schemas/";
+
+/// One step of a JSON pointer (RFC 6901).
+pub(crate) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The key that a step of a JSON pointer stands for.
+pub(crate) fn unescape(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
+/// Where an operation is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) path: String,
+    pub(crate) method: &'static str,
+}
+
+impl Place {
+    /// Its JSON pointer.
+    pub(crate) fn pointer(&self) -> String {
+        format!("{}/{}", self.path_pointer(), self.method)
+    }
+
+    /// The JSON pointer of its path item.
+    pub(crate) fn path_pointer(&self) -> String {
+        format!("/paths/{}", escape(&self.path))
+    }
+}
+
+/// All operations, in the order of the document.
+pub(crate) fn operations(document: &Value) -> Vec<Place> {
+    let paths = document.pointer("/paths").and_then(Value::as_object);
+    paths
+        .into_iter()
+        .flatten()
+        .flat_map(|(path, item)| {
+            let methods = METHODS.into_iter().filter(|method| item.get(method).is_some());
+            methods.map(|method| Place { path: path.clone(), method })
+        })
+        .collect()
+}
+
+/// The value at a pointer, if it is an object.
+pub(crate) fn object<'a>(document: &'a Value, pointer: &str) -> Option<&'a Map<String, Value>> {
+    document.pointer(pointer)?.as_object()
+}
+
+/// The name that a `$ref` to a named schema carries.
+pub(crate) fn referenced(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix(SCHEMAS)
+}
+
+/// A reference to a named schema.
+pub(crate) fn reference(name: &str) -> Value {
+    serde_json::json!({ "$ref": format!("{SCHEMAS}{name}") })
+}
+
+/// The mark of a secret: OpenAPI's own format for text that must be obscured.
+pub(crate) fn is_secret(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("string")
+        && schema.get("format").and_then(Value::as_str) == Some("password")
+}
+
+/// A name as Rust writes types.
+pub(crate) fn pascal(name: &str) -> String {
+    name.to_pascal_case()
+}
+
+/// The schemas that lie directly in `schema`, each with the pointer from there to it.
+pub(crate) fn children(schema: &Value) -> Vec<(String, &Value)> {
+    let mut children = Vec::new();
+    for key in ["items", "additionalProperties", "not"] {
+        children.extend(schema.get(key).filter(|child| child.is_object()).map(|child| (format!("/{key}"), child)));
+    }
+    for (name, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        children.push((format!("/properties/{}", escape(name)), child));
+    }
+    for key in ["oneOf", "anyOf", "allOf"] {
+        for (index, child) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            children.push((format!("/{key}/{index}"), child));
+        }
+    }
+    children
+}
