@@ -1,0 +1,41 @@
+//! A local Flinks on a port of its own. The first line that it prints is its base URL.
+
+#![allow(clippy::print_stdout)] // a terminal program
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+
+use clap::Parser;
+use flinks_emulator::{Emulator, credentials};
+
+/// A local Flinks for first runs and tests. The first line that it prints is its base URL.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// A loopback address; port 0 is any free port
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let emulator = Emulator::listen(Arguments::parse().listen).await?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", emulator.base_url())?;
+    writeln!(out, "pay       user name {}, password {}", credentials::PAY_USERNAME, credentials::PAY_PASSWORD)?;
+    writeln!(
+        out,
+        "connect   customer id {}, secret key {}",
+        credentials::CONNECT_CUSTOMER_ID,
+        credentials::CONNECT_SECRET_KEY
+    )?;
+    writeln!(
+        out,
+        "outbound  client id {}, client secret {}",
+        credentials::OUTBOUND_CLIENT_ID,
+        credentials::OUTBOUND_CLIENT_SECRET
+    )?;
+    out.flush()?;
+    drop(out);
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,147 @@
+//! One token of each product: from a local Flinks that starts with this program, or from the real one.
+//!
+//! Set these to ask the real Flinks, for each product whose `_URL` is set:
+//!
+//! - Pay: `FLINKS_PAY_URL`, `FLINKS_PAY_USERNAME`, `FLINKS_PAY_PASSWORD`
+//! - Connect: `FLINKS_CONNECT_URL`, `FLINKS_CONNECT_CUSTOMER_ID`, `FLINKS_CONNECT_SECRET_KEY`
+//! - Outbound: `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET`
+
+#![allow(clippy::print_stdout)] // a terminal program
+
+use std::env;
+use std::error::Error;
+use std::process::ExitCode;
+
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use flinks::connect::types::SecretKey;
+use flinks::outbound::types::TokenRequest;
+use flinks::pay::types::AuthorizeRequest;
+use flinks::pay::{BaseUrl, ExpiresIn, Secret};
+use flinks::{connect, outbound, pay};
+use flinks_emulator::{Emulator, credentials};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let emulator = match Emulator::start().await {
+        Ok(emulator) => emulator,
+        Err(error) => {
+            println!("{BAD}no local Flinks:{BAD:#} {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("A local Flinks runs at {}, with made-up credentials.", emulator.base_url());
+    println!("Set FLINKS_PAY_URL, FLINKS_CONNECT_URL or FLINKS_OUTBOUND_URL to ask the real one.");
+
+    let local = emulator.base_url();
+    let outcomes =
+        [("Pay", ask_pay(local).await), ("Connect", ask_connect(local).await), ("Outbound", ask_outbound(local).await)];
+    let mut code = ExitCode::SUCCESS;
+    for (product, outcome) in outcomes {
+        println!("\n{HEADING}{product}{HEADING:#}");
+        match outcome {
+            Ok(Token { asked, got, lives, next }) => {
+                for (label, text) in [("asked", asked), ("got", got), ("lives", lives), ("next", next)] {
+                    println!("  {LABEL}{label:<6}{LABEL:#} {text}");
+                }
+            }
+            Err(error) => {
+                println!("  {BAD}failed{BAD:#} {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
+
+/// What is told of a token, which is everything but the token.
+struct Token {
+    asked: String,
+    got: String,
+    lives: String,
+    next: String,
+}
+
+async fn ask_pay(local: &str) -> Result<Token, Box<dyn Error>> {
+    let (base_url, is_real) = base_url("FLINKS_PAY_URL", local)?;
+    let (username, password) = match is_real {
+        true => (variable("FLINKS_PAY_USERNAME")?, variable("FLINKS_PAY_PASSWORD")?),
+        false => (credentials::PAY_USERNAME.into(), credentials::PAY_PASSWORD.into()),
+    };
+
+    let client = pay::Client::new(base_url.clone())?;
+    let request = AuthorizeRequest::new(pay::types::GrantType::ClientCredentials, username, Secret::new(password));
+    let reply = client.authorize(&request).send().await?;
+
+    Ok(Token {
+        asked: format!("POST {base_url}/api/v1/authorize"),
+        got: format!("{}, access token {:?}", reply.status(), reply.access_token),
+        lives: lifetime(reply.expires_in),
+        next: "starts one payment session: Authorization: Bearer on /Initiate. The next session needs a new token."
+            .into(),
+    })
+}
+
+async fn ask_connect(local: &str) -> Result<Token, Box<dyn Error>> {
+    let (base_url, is_real) = base_url("FLINKS_CONNECT_URL", local)?;
+    let (customer_id, secret_key) = match is_real {
+        true => (variable("FLINKS_CONNECT_CUSTOMER_ID")?, variable("FLINKS_CONNECT_SECRET_KEY")?),
+        false => (credentials::CONNECT_CUSTOMER_ID.into(), credentials::CONNECT_SECRET_KEY.into()),
+    };
+    let customer_id: connect::Uuid = customer_id.parse().map_err(|_| "FLINKS_CONNECT_CUSTOMER_ID is not a GUID")?;
+
+    let client = connect::Client::new(base_url.clone())?;
+    let reply = client.generate_authorize_token(&customer_id, &SecretKey::new(secret_key)).send().await?;
+
+    Ok(Token {
+        asked: format!("POST {base_url}/v3/{customer_id}/BankingServices/GenerateAuthorizeToken"),
+        got: format!("{}, {:?}", reply.status(), reply.token),
+        lives: "30 minutes if unused; no reply says so, the documentation does".into(),
+        next: "spent once: as authorizeToken in the iframe's URL, or as flinks-auth-key on /Authorize.".into(),
+    })
+}
+
+async fn ask_outbound(local: &str) -> Result<Token, Box<dyn Error>> {
+    let (base_url, is_real) = base_url("FLINKS_OUTBOUND_URL", local)?;
+    let (client_id, client_secret) = match is_real {
+        true => (variable("FLINKS_OUTBOUND_CLIENT_ID")?, variable("FLINKS_OUTBOUND_CLIENT_SECRET")?),
+        false => (credentials::OUTBOUND_CLIENT_ID.into(), credentials::OUTBOUND_CLIENT_SECRET.into()),
+    };
+
+    let client = outbound::Client::new(base_url.clone())?;
+    let request = TokenRequest::new(outbound::types::GrantType::ClientCredentials)
+        .client_id(client_id)
+        .client_secret(client_secret);
+    let reply = client.token(&request).send().await?;
+
+    Ok(Token {
+        asked: format!("POST {base_url}/api/v1/token, grant_type=client_credentials"),
+        got: format!("{}, access token {:?}", reply.status(), reply.access_token),
+        lives: lifetime(reply.expires_in),
+        next: "Authorization: Bearer on each call of the Open Banking API, until it expires.".into(),
+    })
+}
+
+fn lifetime(expires_in: Option<ExpiresIn>) -> String {
+    match expires_in.and_then(ExpiresIn::lifetime) {
+        Some(lifetime) => format!("{} seconds, counted from before the request was sent", lifetime.as_secs()),
+        None => "the server did not say".into(),
+    }
+}
+
+/// The real Flinks where the variable is set, or else the local one.
+fn base_url(variable: &str, local: &str) -> Result<(BaseUrl, bool), Box<dyn Error>> {
+    match env::var(variable) {
+        Ok(address) => Ok((address.parse().map_err(|error| format!("{variable}: {error}"))?, true)),
+        Err(env::VarError::NotPresent) => Ok((local.parse()?, false)),
+        Err(env::VarError::NotUnicode(_)) => Err(format!("{variable} is not text").into()),
+    }
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|_| format!("{name} is not set, or is not text"))
+}
+
+const HEADING: Style = AnsiColor::Green.on_default().bold();
+const LABEL: Style = AnsiColor::Cyan.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
