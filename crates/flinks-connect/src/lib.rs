@@ -4,7 +4,8 @@
 mod generated;
 
 pub use flinks_core::{
-    BaseUrl, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, ResponseValue, Secret, Transport,
+    BaseUrl, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, InvalidRequest, InvalidResponse, ResponseHead,
+    ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, TransportErrorKind,
 };
 pub use generated::{Client, SECRETS, SPEC_SHA256, SPEC_VERSION, operation, types};
 pub use uuid::Uuid;

@@ -313,10 +313,10 @@ impl From<&reqwest::Error> for TransportError {
             TransportErrorKind::Connect
         } else if error.is_timeout() {
             TransportErrorKind::Timeout
-        } else if chain(error).any(|source| source.is::<std::io::Error>()) || error.is_body() {
-            TransportErrorKind::Interrupted
-        } else {
+        } else if chain(error).filter_map(|source| source.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse) {
             TransportErrorKind::Protocol
+        } else {
+            TransportErrorKind::Interrupted
         };
         Self { kind, may_have_been_sent: !(not_connected || error.is_builder()) }
     }

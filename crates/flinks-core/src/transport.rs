@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::Method;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use crate::base_url::BaseUrl;
@@ -68,6 +69,10 @@ impl Transport {
         }
         let timeout = self.timeout.or(operation.timeout).unwrap_or(DEFAULT_TIMEOUT);
         *request.timeout_mut() = Some(timeout);
+        // RFC 9110 section 8.6 asks for it, hyper leaves it out, and some servers answer 411 then.
+        if request.method() == Method::POST && request.body().is_none() {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let response = self.http.execute(request).await.map_err(|error| TransportError::from(&error))?;
         if response.status().is_redirection() {
             return Err(Error::new(Some(ResponseHead::of(&response)), ErrorKind::Redirect));

@@ -90,8 +90,7 @@ fn authenticate(headers: &HeaderMap, client_id: Option<&str>, client_secret: Opt
 /// A JWT with the documented claims (O8) and a signature of nobody.
 fn access_token() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let claims =
-        json!({"client_id": OUTBOUND_CLIENT_ID, "sub": Uuid::new_v4(), "exp": now.saturating_add(LIFETIME)});
+    let claims = json!({"client_id": OUTBOUND_CLIENT_ID, "sub": Uuid::new_v4(), "exp": now.saturating_add(LIFETIME)});
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signature = URL_SAFE_NO_PAD.encode(Uuid::new_v4());
     format!("{}.{}.{signature}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(&claims))

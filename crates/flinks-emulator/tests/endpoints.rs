@@ -1,5 +1,7 @@
 //! The three endpoints with their documented answers, asked with plain HTTP.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 use reqwest::{Client, RequestBuilder, StatusCode};

@@ -1,0 +1,117 @@
+//! What must be true of every request and reply.
+
+use std::time::Duration;
+
+use flinks::pay::{self, ErrorKind, Secret, Transport};
+
+use crate::errors::{ask_connect, ask_outbound, ask_pay};
+use crate::raw::{Answer, Raw, reply};
+
+/// The kind of a transport error, and whether the request may have been received.
+fn transport_error<E>(error: &flinks::pay::Error<E>) -> (flinks::pay::TransportErrorKind, bool) {
+    match error.kind() {
+        ErrorKind::Transport(error) => (error.kind(), error.may_have_been_sent()),
+        kind => panic!("{kind:?}"),
+    }
+}
+
+#[tokio::test]
+async fn t05_a2_no_redirect_is_followed() {
+    let target = Raw::replying("200 OK", "application/json", r#"{"Token":"t","access_token":"t"}"#).await;
+    for status in ["301 M", "302 F", "303 S", "307 T", "308 P"] {
+        let location = format!("location: {}/elsewhere\r\n", target.base_url);
+        let server = Raw::start(Answer::Bytes(reply(status, &location, ""))).await;
+        let pay = ask_pay(&server).await.unwrap_err();
+        let connect = ask_connect(&server).await.unwrap_err();
+        let outbound = ask_outbound(&server).await.unwrap_err();
+        assert!(matches!(pay.kind(), ErrorKind::Redirect));
+        assert!(matches!(connect.kind(), ErrorKind::Redirect));
+        assert!(matches!(outbound.kind(), ErrorKind::Redirect));
+        assert!(status.starts_with(connect.status().unwrap().as_str()));
+        assert!(!format!("{connect} {connect:?}").contains("elsewhere"));
+        assert_eq!(server.requests().len(), 3);
+    }
+    assert!(target.requests().is_empty());
+}
+
+#[tokio::test]
+async fn t06_a_reply_is_bounded_in_size() {
+    use flinks::pay::TransportErrorKind::TooLarge;
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let endless = Raw::start(Answer::ThenEndless(chunked, [&b"1000\r\n"[..], &[b' '; 0x1000], b"\r\n"].concat())).await;
+    let announced =
+        Raw::start(Answer::ThenSilence(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n".to_vec())).await;
+    let long = format!(r#"{{"Token":"t","x":"{}"}}"#, "x".repeat(64 * 1024));
+    let long = Raw::replying("200 OK", "application/json", &long).await;
+    for server in [endless, announced, long] {
+        let error = ask_connect(&server).await.unwrap_err();
+        assert_eq!(transport_error(&error), (TooLarge, true));
+        assert_eq!(error.status().unwrap(), 200);
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn t06_a_reply_is_bounded_in_time() {
+    use flinks::pay::TransportErrorKind::Timeout;
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
+    for answer in [Answer::ThenSilence(Vec::new()), Answer::ThenSilence(head)] {
+        let server = Raw::start(answer).await;
+        let transport = Transport::builder(server.base_url.parse().unwrap()).timeout(Duration::from_millis(50));
+        let client = pay::Client::with_transport(transport.build().unwrap());
+        let body = pay::types::AuthorizeRequest::new(pay::types::GrantType::ClientCredentials, "u", Secret::new("p"));
+        let error = client.authorize(&body).send().await.unwrap_err();
+        assert_eq!(transport_error(&error), (Timeout, true));
+    }
+}
+
+#[tokio::test]
+async fn a_broken_reply_is_an_error_and_is_not_asked_for_again() {
+    use flinks::pay::TransportErrorKind::{Interrupted, Protocol};
+    for (bytes, kind) in [
+        (&b""[..], Interrupted),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", Protocol),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{", Interrupted),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", Interrupted),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}", Protocol),
+    ] {
+        let server = Raw::start(Answer::Bytes(bytes.to_vec())).await;
+        let error = ask_connect(&server).await.unwrap_err();
+        assert_eq!(transport_error(&error), (kind, true), "{}", String::from_utf8_lossy(bytes));
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_where_nothing_listens() {
+    let server = Raw::replying("200 OK", "application/json", "{}").await;
+    let base_url = server.base_url.clone();
+    drop(server);
+    // The port is free again once the listener is gone, which is when connections are refused.
+    let client = pay::Client::new(base_url.parse().unwrap()).unwrap();
+    let body = pay::types::AuthorizeRequest::new(pay::types::GrantType::ClientCredentials, "u", Secret::new("p"));
+    loop {
+        match client.authorize(&body).send().await {
+            Err(error) if !error.may_have_been_sent() => {
+                assert_eq!(transport_error(&error), (flinks::pay::TransportErrorKind::Connect, false));
+                break;
+            }
+            _ => tokio::task::yield_now().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_cannot_be_sent_is_refused_before() {
+    let server = Raw::replying("200 OK", "application/json", "{}").await;
+    let client = flinks::connect::Client::new(server.base_url.parse().unwrap()).unwrap();
+    for key in ["", "key\n", "k\r\nx-injected: 1", "k\0", " key", "clé"] {
+        let key = flinks::connect::types::SecretKey::new(key);
+        let customer_id = flinks::connect::Uuid::nil();
+        let error = client.generate_authorize_token(&customer_id, &key).send().await.unwrap_err();
+        let ErrorKind::InvalidRequest(invalid) = error.kind() else { panic!("{error:?}") };
+        assert_eq!(invalid.field(), "flinks-auth-key");
+        assert!(!error.may_have_been_sent());
+    }
+    assert!(server.requests().is_empty());
+}
