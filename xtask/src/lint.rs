@@ -1,4 +1,6 @@
 //! Stage 4: what progenitor would panic at, or lose without a word, found before it is called.
+//!
+//! The part that the stage before it relies on, the shape of the document and the ids of its operations, comes first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +12,20 @@ use crate::normalize::{Normalized, operation_name};
 use crate::schema::{self, Place, escape, referenced};
 use crate::{Error, Result};
 
+/// Checks that a document is an OpenAPI 3.0 document with operations that can be told apart.
+///
+/// # Errors
+///
+/// Where it is not, with JSON pointer and a way out.
+pub fn outline(document: &Value) -> Result<()> {
+    check_shape(document)?;
+    let places = schema::operations(document);
+    if places.is_empty() {
+        return Err(Error::new("describes no operation").at("/paths"));
+    }
+    Ids::default().check(document, &places)
+}
+
 /// Checks a document in normal form, and reads it into the types that progenitor takes.
 ///
 /// # Errors
@@ -17,21 +33,42 @@ use crate::{Error, Result};
 /// The first thing that the generator could not take as it is, with operation, JSON pointer and a way out.
 pub fn lint(normalized: &Normalized) -> Result<OpenAPI> {
     let document = &normalized.document;
-    let places = schema::operations(document);
-    if places.is_empty() {
-        return Err(Error::new("describes no operation").at("/paths"));
-    }
-    Ids::default().check(document, &places)?;
-    for place in &places {
+    for place in &schema::operations(document) {
         let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
         let linter = Linter { normalized, place, operation: &operation };
         linter.check().map_err(|error| error.in_operation(operation_name(&operation, place)))?;
     }
-    check_named_schemas(document)?;
+    check_named_schemas(normalized)?;
     serde_path_to_error::deserialize(document).map_err(|error| {
         let pointer: String = error.path().iter().map(|segment| format!("/{}", escape(&segment.to_string()))).collect();
         Error::new(format!("is not an OpenAPI 3.0 document: {}", error.inner())).at(pointer)
     })
+}
+
+fn check_shape(document: &Value) -> Result<()> {
+    let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(none)");
+    if !version.starts_with("3.0.") {
+        return Err(Error::new(format!("is not an OpenAPI 3.0 document: its version is {version}"))
+            .at("/openapi")
+            .help("convert it to 3.0.3"));
+    }
+    let paths = schema::object(document, "/paths")
+        .ok_or_else(|| Error::new("has no paths").at("/paths").help("is this the whole document?"))?;
+    for (path, item) in paths {
+        let pointer = format!("/paths/{}", schema::escape(path));
+        let item = item.as_object().ok_or_else(|| Error::new("is not a path item").at(&pointer))?;
+        if item.contains_key("$ref") {
+            return Err(Error::new("the path item is a reference, which no stage follows")
+                .at(&pointer)
+                .help("write it out, by an overlay action if the document must stay as it is"));
+        }
+        for (key, operation) in item.iter().filter(|(key, _)| schema::METHODS.contains(&key.as_str())) {
+            if !operation.is_object() {
+                return Err(Error::new("is not an operation").at(format!("{pointer}/{key}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Operation ids become method names: each must be there, and no two may meet.
@@ -309,14 +346,23 @@ impl Status {
     }
 }
 
-fn check_named_schemas(document: &Value) -> Result<()> {
+fn check_named_schemas(normalized: &Normalized) -> Result<()> {
+    let document = &normalized.document;
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for (name, schema) in schema::object(document, "/components/schemas").into_iter().flatten() {
-        let at = format!("/components/schemas/{}", escape(name));
+        let origin = normalized.origins.get(name);
+        let at =
+            origin.map_or_else(|| format!("/components/schemas/{}", escape(name)), |origin| origin.pointer.clone());
+        let located = |error: Error| match origin.and_then(|origin| origin.operation.as_ref()) {
+            Some(operation) => error.in_operation(operation),
+            None => error,
+        };
         if let Some(other) = names.insert(schema::pascal(name), name) {
-            return Err(Error::new(format!("the schemas `{other}` and `{name}` have one name in Rust")).at(at));
+            return Err(located(
+                Error::new(format!("the schemas `{other}` and `{name}` have one name in Rust")).at(at),
+            ));
         }
-        check_schema(document, schema, &at)?;
+        check_schema(document, schema, &at).map_err(located)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a terminal program
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{eprintln, print, println};
@@ -31,6 +31,9 @@ enum Command {
         /// Write nothing; show what differs
         #[arg(long)]
         check: bool,
+        /// The project's root, if not this one
+        #[arg(long)]
+        root: Option<PathBuf>,
     },
 }
 
@@ -44,10 +47,10 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Regenerate { product, check } } = Arguments::parse();
+    let Arguments { command: Command::Regenerate { product, check, root } } = Arguments::parse();
     let products = product.map_or(Product::ALL.to_vec(), |product| vec![product]);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let codes = products.into_iter().map(|product| report(product, regenerate(root, product, check)));
+    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let codes = products.into_iter().map(|product| report(product, regenerate(&root, product, check)));
     // What failed weighs more than what is stale.
     let codes: Vec<u8> = codes.collect();
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));

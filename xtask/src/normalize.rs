@@ -4,7 +4,7 @@
 //! named schema, an operation has one type for success and one for errors, a secret is written exactly as
 //! `{type: string, format: password}`, and prose is fit for rustdoc.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -23,6 +23,17 @@ pub struct Normalized {
     pub secret_types: BTreeSet<String>,
     /// Everything that is marked as secret.
     pub secrets: Vec<SecretPlace>,
+    /// Where a named schema stood in the document as it was read, if it had no name there.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+/// Where a schema stood.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The operation that it stood in, as messages call it.
+    pub operation: Option<String>,
+    /// Its JSON pointer.
+    pub pointer: String,
 }
 
 /// What later stages must know of an operation.
@@ -92,54 +103,32 @@ impl std::fmt::Display for SecretPlace {
 ///
 /// # Errors
 ///
-/// Where the document is not OpenAPI 3.0, or two schemas that differ would take one name.
+/// Where two schemas that differ would take one name.
 pub fn normalize(mut document: Value) -> Result<Normalized> {
-    check_shape(&document)?;
     sanitize_prose(&mut document);
     rewrite_secrets(&mut document);
     optional_may_be_null(&mut document);
+    let places = schema::operations(&document);
+    for place in &places {
+        inline_components(&mut document, place);
+    }
+    relax_replies(&mut document, &places);
     let mut operations = Vec::new();
-    for place in schema::operations(&document) {
-        inline_components(&mut document, &place)?;
+    let mut origins = BTreeMap::new();
+    for place in places {
         let name = operation_name(&document_operation(&document, &place), &place);
-        let operation = normalize_operation(&mut document, &place);
-        operations.extend(operation.map_err(|error| error.in_operation(name))?);
+        let origin = Origin { operation: Some(name), pointer: place.pointer() };
+        operations.extend(normalize_operation(&mut document, &place, &origin, &mut origins)?);
     }
     for item in
         document.pointer_mut("/paths").and_then(Value::as_object_mut).into_iter().flatten().map(|(_, item)| item)
     {
         item.as_object_mut().map(|item| item.shift_remove("parameters"));
     }
-    name_nested_schemas(&mut document)?;
+    name_nested_schemas(&mut document, &mut origins)?;
     let secret_types = secret_types(&document);
     let secrets = secrets(&document, &secret_types);
-    Ok(Normalized { document, operations, secret_types, secrets })
-}
-
-fn check_shape(document: &Value) -> Result<()> {
-    let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(none)");
-    if !version.starts_with("3.0.") {
-        return Err(Error::new(format!("is not an OpenAPI 3.0 document: its version is {version}"))
-            .at("/openapi")
-            .help("convert it to 3.0.3"));
-    }
-    let paths = schema::object(document, "/paths")
-        .ok_or_else(|| Error::new("has no paths").at("/paths").help("is this the whole document?"))?;
-    for (path, item) in paths {
-        let pointer = format!("/paths/{}", schema::escape(path));
-        let item = item.as_object().ok_or_else(|| Error::new("is not a path item").at(&pointer))?;
-        if item.contains_key("$ref") {
-            return Err(Error::new("the path item is a reference, which no stage follows")
-                .at(&pointer)
-                .help("write it out, by an overlay action if the document must stay as it is"));
-        }
-        for (key, operation) in item.iter().filter(|(key, _)| schema::METHODS.contains(&key.as_str())) {
-            if !operation.is_object() {
-                return Err(Error::new("is not an operation").at(format!("{pointer}/{key}")));
-            }
-        }
-    }
-    Ok(())
+    Ok(Normalized { document, operations, secret_types, secrets, origins })
 }
 
 /// Puts the text of `description` and `summary` into the form that rustdoc takes, but not where these words are
@@ -227,12 +216,12 @@ fn optional_may_be_null(value: &mut Value) {
 }
 
 /// Writes out the parameters, bodies and responses that an operation refers to, so that the rules below meet one form.
-fn inline_components(document: &mut Value, place: &Place) -> Result<()> {
+fn inline_components(document: &mut Value, place: &Place) {
     let components = document.get("components").cloned().unwrap_or_default();
     let item = document.pointer_mut(&place.path_pointer()).and_then(Value::as_object_mut);
-    let Some(item) = item else { return Ok(()) };
+    let Some(item) = item else { return };
     let shared = item.get("parameters").cloned();
-    let Some(operation) = item.get_mut(place.method).and_then(Value::as_object_mut) else { return Ok(()) };
+    let Some(operation) = item.get_mut(place.method).and_then(Value::as_object_mut) else { return };
     // A parameter of the path item holds for each of its operations, unless the operation has one of the same name
     // and place.
     if let Some(shared) = shared.as_ref().and_then(Value::as_array) {
@@ -259,7 +248,65 @@ fn inline_components(document: &mut Value, place: &Place) -> Result<()> {
     }
     // What the operation carries in a form of its own, for one server framework.
     operation.retain(|key, _| !key.starts_with("x-dropshot"));
-    Ok(())
+}
+
+/// Takes from what is received all that a later server might not keep to (T13): closed lists of values, bounds, lengths,
+/// patterns, formats, and the promise that nothing is added. Text stays text. A format of text is dropped from what is
+/// sent, too: the caller writes it.
+fn relax_replies(document: &mut Value, places: &[Place]) {
+    let mut queue = Vec::new();
+    for place in places {
+        let responses = document.pointer_mut(&format!("{}/responses", place.pointer())).and_then(Value::as_object_mut);
+        for (_, response) in responses.into_iter().flatten() {
+            for (_, media) in response.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
+                if let Some(schema) = media.get_mut("schema") {
+                    relax(schema, &mut queue);
+                }
+            }
+        }
+    }
+    let mut seen = BTreeSet::new();
+    while let Some(name) = queue.pop() {
+        let pointer = format!("/components/schemas/{}", schema::escape(&name));
+        if seen.insert(name)
+            && let Some(schema) = document.pointer_mut(&pointer)
+        {
+            relax(schema, &mut queue);
+        }
+    }
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    schemas.into_iter().flatten().for_each(|(_, schema)| drop_text_formats(schema));
+    for place in places {
+        let content =
+            document.pointer_mut(&format!("{}/requestBody/content", place.pointer())).and_then(Value::as_object_mut);
+        for (_, media) in content.into_iter().flatten() {
+            media.get_mut("schema").into_iter().for_each(drop_text_formats);
+        }
+    }
+}
+
+fn relax(schema: &mut Value, queue: &mut Vec<String>) {
+    queue.extend(referenced(schema).map(str::to_owned));
+    if is_secret(schema) {
+        return;
+    }
+    if let Some(schema) = schema.as_object_mut() {
+        let is_open = schema.get("additionalProperties") != Some(&Value::Bool(false));
+        schema.retain(|key, _| match key.as_str() {
+            "enum" | "format" | "pattern" | "minLength" | "maxLength" | "minimum" | "maximum" | "exclusiveMinimum"
+            | "exclusiveMaximum" | "multipleOf" | "minItems" | "maxItems" | "uniqueItems" => false,
+            "additionalProperties" => is_open,
+            _ => true,
+        });
+    }
+    schema::for_each_child(schema, &mut |child| relax(child, queue));
+}
+
+fn drop_text_formats(schema: &mut Value) {
+    if !is_secret(schema) && schema.get("type").and_then(Value::as_str) == Some("string") {
+        schema.as_object_mut().map(|schema| schema.shift_remove("format"));
+    }
+    schema::for_each_child(schema, &mut drop_text_formats);
 }
 
 /// What a reference into the components stands for. One that leads nowhere is left to the lint.
@@ -288,11 +335,16 @@ pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
     }
 }
 
-fn normalize_operation(document: &mut Value, place: &Place) -> Result<Option<Operation>> {
+fn normalize_operation(
+    document: &mut Value,
+    place: &Place,
+    origin: &Origin,
+    origins: &mut BTreeMap<String, Origin>,
+) -> Result<Option<Operation>> {
     let pointer = place.pointer();
     let mut operation = document_operation(document, place);
     let Some(id) = operation.get("operationId").and_then(Value::as_str).map(str::to_owned) else { return Ok(None) };
-    let mut names = Names { document, pointer: &pointer };
+    let mut names = Names { document, origin, origins };
     let content_type = drop_header_parameters(&names, &mut operation);
     if let Some(body) = operation.get_mut("requestBody") {
         json_media_type(body);
@@ -473,8 +525,9 @@ fn without_prose(schema: &Value) -> Value {
 /// Hands out names of schemas.
 struct Names<'a> {
     document: &'a mut Value,
-    /// Where messages start from.
-    pointer: &'a str,
+    /// What the pointers that are handed in start from.
+    origin: &'a Origin,
+    origins: &'a mut BTreeMap<String, Origin>,
 }
 
 impl Names<'_> {
@@ -497,7 +550,12 @@ impl Names<'_> {
             // Two schemas that were given one title on purpose, and are equal.
             Some(other) if title.is_some() && without_prose(other) == without_prose(&named) => {}
             Some(_) => return Err(self.taken(&name, at)),
-            None => self.insert(&name, named),
+            None => {
+                self.insert(&name, named);
+                let Origin { operation, pointer } = self.origin;
+                let origin = Origin { operation: operation.clone(), pointer: format!("{pointer}{at}") };
+                self.origins.insert(name.clone(), origin);
+            }
         }
         Ok(name)
     }
@@ -514,9 +572,13 @@ impl Names<'_> {
     }
 
     fn taken(&self, name: &str, at: &str) -> Error {
-        Error::new(format!("two different schemas would both be named `{name}`"))
-            .at(format!("{}{at}", self.pointer))
-            .help("give this schema a `title` of its own by an overlay action")
+        let error = Error::new(format!("two different schemas would both be named `{name}`"))
+            .at(format!("{}{at}", self.origin.pointer))
+            .help("give this schema a `title` of its own by an overlay action");
+        match &self.origin.operation {
+            Some(operation) => error.in_operation(operation),
+            None => error,
+        }
     }
 
     fn find(&self, name: &str) -> Option<&Value> {
@@ -545,13 +607,15 @@ impl Names<'_> {
 
 /// Gives every object and enum within a named schema a name of its own, from where it stands: typify would name them
 /// the same way, but would merge two that meet in a name (T1).
-fn name_nested_schemas(document: &mut Value) -> Result<()> {
+fn name_nested_schemas(document: &mut Value, origins: &mut BTreeMap<String, Origin>) -> Result<()> {
     let mut queue: Vec<String> =
         schema::object(document, "/components/schemas").into_iter().flatten().map(|(name, _)| name.clone()).collect();
     while let Some(name) = queue.pop() {
         let pointer = format!("/components/schemas/{}", schema::escape(&name));
         let Some(mut schema) = document.pointer(&pointer).cloned() else { continue };
-        let mut names = Names { document, pointer: &pointer };
+        let here = Origin { operation: None, pointer: pointer.clone() };
+        let origin = origins.get(&name).cloned().unwrap_or(here);
+        let mut names = Names { document, origin: &origin, origins };
         let named = name_children(&mut names, &mut schema, &pascal(&name), "")?;
         if let Some(slot) = document.pointer_mut(&pointer) {
             *slot = schema;
@@ -719,19 +783,40 @@ mod tests {
     }
 
     #[test]
+    fn t13_a_reply_is_not_held_to_what_a_later_server_may_change() {
+        let closed = json!({"type": "object", "additionalProperties": false, "required": ["a"], "properties": {
+            "a": {"type": "string", "enum": ["x"], "format": "date-time", "maxLength": 1},
+            "b": {"type": "integer", "format": "int32", "minimum": 1},
+            "c": {"type": "string", "format": "password"},
+        }});
+        let operation = json!({"operationId": "x",
+            "requestBody": {"content": {"application/json": {"schema": closed}}},
+            "responses": {"200": json_body(json!({"$ref": "#/components/schemas/Reply"}))}});
+        let document = normalize(document(operation, json!({"schemas": {"Reply": closed}}))).unwrap().document;
+        let properties = |name: &str| document["components"]["schemas"][name]["properties"].clone();
+        assert_eq!(
+            properties("Reply"),
+            json!({"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "string", "format": "password"}})
+        );
+        assert_eq!(document["components"]["schemas"]["Reply"].get("additionalProperties"), None);
+        // What is sent keeps its closed lists; a format is the caller's.
+        assert_eq!(document["components"]["schemas"]["XRequestA"]["enum"], json!(["x"]));
+        assert_eq!(document["components"]["schemas"]["XRequestA"].get("format"), None);
+    }
+
+    #[test]
     fn nested_schemas_get_names_and_never_meet_in_one() {
-        let nested =
-            json!({"type": "object", "properties": {"b": {"type": "object", "properties": {"c": {"enum": ["d"]}}}}});
-        let components = json!({"schemas": {"A": nested}});
+        let nested = json!({"type": "object", "properties": {"in": {"type": "object", "properties": {"deep": {"enum": ["d"]}}}}});
+        let components = json!({"schemas": {"Out": nested}});
         let operation = json!({"operationId": "x", "responses": {}});
         let normalized = normalize(document(operation.clone(), components.clone())).unwrap();
         let schemas = schema::object(&normalized.document, "/components/schemas").unwrap();
-        assert_eq!(schemas.keys().collect::<Vec<_>>(), ["A", "AB", "ABC"]);
+        assert_eq!(schemas.keys().collect::<Vec<_>>(), ["Out", "OutIn", "OutInDeep"]);
 
         let mut meets = components;
-        meets["schemas"]["AB"] = json!({"type": "string"});
+        meets["schemas"]["OutIn"] = json!({"type": "string"});
         let error = normalize(document(operation, meets)).unwrap_err();
-        assert_eq!(error.pointer(), Some("/components/schemas/A/properties/b"));
+        assert_eq!(error.pointer(), Some("/components/schemas/Out/properties/in"));
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub fn generated_text(root: &Path, product: Product) -> Result<String> {
 ///
 /// One located error, from the first stage that fails.
 pub fn code(document: serde_json::Value, header: &Header<'_>) -> Result<String> {
+    lint::outline(&document)?;
     let normalized = normalize::normalize(document)?;
     let openapi = lint::lint(&normalized)?;
     let tokens = generate::generate(&openapi, &normalized)?;

@@ -28,7 +28,7 @@ pub(crate) fn rustdoc(text: &str) -> String {
 fn inline(line: &str) -> String {
     let parts: Vec<&str> = line.split('`').collect();
     // A backtick without its partner is no code.
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return plain(&line.replace('`', "'"));
     }
     let parts = parts.iter().enumerate().map(|(index, part)| match index % 2 {

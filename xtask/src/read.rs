@@ -82,7 +82,9 @@ pub fn overlay(root: &Path, product: Product) -> Result<Value> {
 /// Where it is neither; the message shows the line.
 pub fn yaml(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::new(format!("is not UTF-8: {error}")))?;
-    serde_saphyr::from_str(text).map_err(|error| Error::new(format!("is not YAML: {error}")))
+    // As YAML 1.2 has it: `y`, `on` and `no` (Ontario, Norway) are text.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| Error::new(format!("is not YAML: {error}")))
 }
 
 fn bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
@@ -109,8 +111,8 @@ mod tests {
 
     #[test]
     fn yaml_keeps_its_order_and_takes_numbers_as_keys() {
-        let value = yaml(b"z: 1\na:\n  200: x\n  4XX: y\n").unwrap();
-        assert_eq!(serde_json::to_string(&value).unwrap(), r#"{"z":1,"a":{"200":"x","4XX":"y"}}"#);
+        let value = yaml(b"z: 1\na:\n  200: x\n  4XX: y\n  on: true\n").unwrap();
+        assert_eq!(serde_json::to_string(&value).unwrap(), r#"{"z":1,"a":{"200":"x","4XX":"y","on":true}}"#);
     }
 
     #[test]

@@ -93,3 +93,13 @@ pub(crate) fn children(schema: &Value) -> Vec<(String, &Value)> {
     }
     children
 }
+
+/// Does something to each schema that lies directly in `schema`.
+pub(crate) fn for_each_child(schema: &mut Value, act: &mut dyn FnMut(&mut Value)) {
+    let pointers: Vec<String> = children(schema).into_iter().map(|(pointer, _)| pointer).collect();
+    for pointer in pointers {
+        if let Some(child) = schema.pointer_mut(&pointer) {
+            act(child);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `cargo xtask regenerate` as a maintainer meets it: what it prints, how it exits, what it writes.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use xtask::pipeline::Product;
+
+const FAILED: i32 = 1;
+const STALE: i32 = 3;
+
+/// A project of its own, with our documents and generated files.
+fn project() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let copy = |path: &Path| {
+        let to = folder.path().join(path);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, fs::read(root.join(path)).unwrap()).unwrap();
+    };
+    copy(Path::new("openapi/sources.toml"));
+    for product in Product::ALL {
+        copy(&product.document());
+        copy(&product.overlay());
+        copy(&product.generated());
+    }
+    folder
+}
+
+/// The exit code, and all that was printed.
+fn regenerate(root: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.arg("regenerate").arg("--root").arg(root).args(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+/// The bytes of all generated files.
+fn generated(root: &Path) -> Vec<Option<Vec<u8>>> {
+    Product::ALL.iter().map(|product| fs::read(root.join(product.generated())).ok()).collect()
+}
+
+fn edit(root: &Path, path: &Path, edit: impl FnOnce(String) -> String) {
+    let path = root.join(path);
+    fs::write(&path, edit(fs::read_to_string(&path).unwrap())).unwrap();
+}
+
+#[test]
+fn fresh_stale_wrote() {
+    let folder = project();
+    let root = folder.path();
+    let before = generated(root);
+    assert_eq!(regenerate(root, &[]).0, 0);
+    assert_eq!(generated(root), before);
+    let (code, text) = regenerate(root, &["--check"]);
+    assert_eq!((code, text.matches("fresh").count()), (0, 3), "{text}");
+
+    edit(root, &Product::Connect.generated(), |text| text.replacen("Secret", "String", 1));
+    let stale = generated(root);
+    let (code, text) = regenerate(root, &["--check"]);
+    assert_eq!(code, STALE);
+    assert!(text.contains("stale   flinks-connect") && text.contains("\n-") && text.contains("\n+"), "{text}");
+    assert_eq!(generated(root), stale, "--check writes nothing");
+    assert_eq!(regenerate(root, &["--check", "--product", "pay"]).0, 0);
+
+    let (code, text) = regenerate(root, &["--product", "connect"]);
+    assert!(code == 0 && text.contains("wrote   flinks-connect"), "{text}");
+    assert_eq!(generated(root), before);
+
+    fs::remove_file(root.join(Product::Pay.generated())).unwrap();
+    assert_eq!(regenerate(root, &["--check"]).0, STALE);
+    fs::write(root.join(Product::Pay.generated()), b"\xff").unwrap();
+    assert_eq!(regenerate(root, &["--check"]).0, STALE);
+    assert_eq!(regenerate(root, &[]).0, 0);
+    assert_eq!(generated(root), before);
+}
+
+#[test]
+fn a_changed_document_says_how_to_accept_it() {
+    let folder = project();
+    let root = folder.path();
+    let before = generated(root);
+    edit(root, &Product::Pay.document(), |text| text.replace("The access token.", "An access token."));
+    for arguments in [&["--check"][..], &[]] {
+        let (code, text) = regenerate(root, arguments);
+        assert_eq!(code, FAILED);
+        assert!(text.contains("openapi/flinks-pay.yaml") && text.contains("sha256 differs"), "{text}");
+        assert!(text.contains("openapi/sources.toml, under [flinks-pay]"), "{text}");
+        assert!(text.contains("fresh   flinks-connect"), "the others go on: {text}");
+        assert_eq!(generated(root), before, "nothing is written");
+    }
+    // Doing what it says is enough.
+    let (_, text) = regenerate(root, &["--check"]);
+    let hash = text.split("sha256 = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    edit(root, Path::new("openapi/sources.toml"), |text| {
+        let (before, after) = text.split_once("sha256 = \"").unwrap();
+        format!("{before}sha256 = \"{hash}{}", after.split_at(64).1)
+    });
+    let (code, text) = regenerate(root, &[]);
+    assert!(code == 0 && text.contains("wrote   flinks-pay"), "{text}");
+    assert_ne!(generated(root), before);
+}
+
+#[test]
+fn bad_input_is_one_located_error_and_nothing_is_written() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 8] = [
+        ("openapi/flinks-outbound.yaml: cannot be read", |root| {
+            fs::remove_file(root.join(Product::Outbound.document())).unwrap();
+        }),
+        ("openapi/sources.toml: cannot be read", |root| fs::remove_file(root.join("openapi/sources.toml")).unwrap()),
+        ("openapi/sources.toml: has no entry [flinks-outbound]", |root| {
+            edit(root, Path::new("openapi/sources.toml"), |text| text.replace("[flinks-outbound]", "[other]"));
+        }),
+        ("openapi/flinks-outbound.yaml: is of version 3.0.0", |root| {
+            edit(root, Path::new("openapi/sources.toml"), |text| {
+                text.replace("version = \"3.0.0\"", "version = \"2.0.0\"")
+            });
+        }),
+        ("openapi/overlays/flinks-outbound.yaml: cannot be read", |root| {
+            fs::remove_file(root.join(Product::Outbound.overlay())).unwrap();
+        }),
+        ("openapi/overlays/flinks-outbound.yaml: is not YAML", |root| {
+            edit(root, &Product::Outbound.overlay(), |text| text + "\n[");
+        }),
+        ("matches nothing", |root| {
+            edit(root, &Product::Outbound.overlay(), |text| text.replace("'4XX', '5XX'", "'418'"));
+        }),
+        ("crates/flinks-outbound/src/generated.rs: cannot be read", |root| {
+            fs::remove_file(root.join(Product::Outbound.generated())).unwrap();
+            fs::create_dir(root.join(Product::Outbound.generated())).unwrap();
+        }),
+    ];
+    for (message, damage) in damages {
+        let folder = project();
+        let root = folder.path();
+        damage(root);
+        let before = generated(root);
+        let (code, text) = regenerate(root, &["--product", "outbound"]);
+        assert!(code == FAILED && text.contains(message), "{message}: {text}");
+        assert_eq!(generated(root), before);
+    }
+}
+
+#[test]
+fn a_mistake_on_the_command_line_has_a_code_of_its_own() {
+    let folder = project();
+    assert_eq!(regenerate(folder.path(), &["--product", "other"]).0, 2);
+}

@@ -1,0 +1,239 @@
+//! Documents that are broken or unusual: each gives one located error, or code; never a panic.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use xtask::output::Header;
+use xtask::pipeline::{Product, code};
+use xtask::read::yaml;
+
+fn generate(document: Value) -> xtask::Result<String> {
+    let header = Header { document: PathBuf::from("d.yaml"), overlay: PathBuf::from("o.yaml"), sha256: "0" };
+    code(document, &header)
+}
+
+/// A document around the parts of one operation, `POST /x/{id}`.
+fn around(parts: &str) -> Value {
+    let parts = yaml(parts.as_bytes()).unwrap();
+    let mut operation = json!({
+        "operationId": "doIt",
+        "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
+        "responses": {"200": {"description": "", "content": {"application/json": {"schema": {"type": "object"}}}}},
+    });
+    let mut components = json!({});
+    for (key, part) in parts.as_object().unwrap() {
+        match key.as_str() {
+            "components" => components = part.clone(),
+            "parameters" => {
+                let own = operation["parameters"].as_array_mut().unwrap();
+                own.extend(part.as_array().unwrap().iter().cloned());
+            }
+            _ => operation[key] = part.clone(),
+        }
+    }
+    json!({"openapi": "3.0.3", "info": {"title": "t", "version": "1"},
+        "paths": {"/x/{id}": {"post": operation}}, "components": components})
+}
+
+/// Shapes at which progenitor panics or loses something, and others that no client can be made of.
+const BROKEN: [(&str, &str); 36] = [
+    ("id missing", "operationId: ''"),
+    ("id of another method", "operationId: new"),
+    (
+        "several request media types",
+        "requestBody: {content: {application/json: {schema: {type: object}}, text/plain: {schema: {type: string}}}}",
+    ),
+    ("multipart", "requestBody: {content: {multipart/form-data: {schema: {type: object}}}}"),
+    (
+        "encoding in a request",
+        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: string}}}, encoding: {a: {style: form}}}}}",
+    ),
+    (
+        "form with a list",
+        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: array, items: {type: string}}}}}}}",
+    ),
+    ("request without content", "requestBody: {description: d}"),
+    ("request without schema", "requestBody: {content: {application/json: {}}}"),
+    ("request elsewhere", "requestBody: {$ref: 'other.yaml#/x'}"),
+    ("JSON response without schema", "responses: {'200': {description: '', content: {application/json: {}}}}"),
+    (
+        "encoding in a response",
+        "responses: {'200': {description: '', content: {application/json: {schema: {type: object}, encoding: {a: {}}}}}}",
+    ),
+    (
+        "response that is no JSON",
+        "responses: {'200': {description: '', content: {text/html: {schema: {type: string}}}}}",
+    ),
+    ("documented redirect", "responses: {'200': {description: ''}, '302': {description: ''}}"),
+    ("default alone", "responses: {default: {description: ''}}"),
+    ("no success", "responses: {'400': {description: ''}}"),
+    ("status of four digits", "responses: {'200': {description: ''}, '1000': {description: ''}}"),
+    ("status in words", "responses: {'200': {description: ''}, ok: {description: ''}}"),
+    ("response elsewhere", "responses: {'200': {$ref: '#/components/responses/Gone'}}"),
+    ("path parameter not required", "parameters: [{name: id2, in: path, schema: {type: string}}]"),
+    ("path parameter not in path", "parameters: [{name: id2, in: path, required: true, schema: {type: string}}]"),
+    ("two parameters of one name", "parameters: [{name: id, in: query, schema: {type: string}}]"),
+    (
+        "two parameters of one Rust name",
+        "parameters: [{name: aB, in: query, schema: {type: string}}, {name: a_b, in: query, schema: {type: string}}]",
+    ),
+    ("parameter named body", "parameters: [{name: body, in: query, schema: {type: string}}]"),
+    (
+        "parameter without schema",
+        "parameters: [{name: q, in: query, content: {application/json: {schema: {type: object}}}}]",
+    ),
+    ("list in a query", "parameters: [{name: q, in: query, schema: {type: array, items: {type: string}}}]"),
+    ("deep object in a query", "parameters: [{name: q, in: query, style: deepObject, schema: {type: string}}]"),
+    ("cookie", "parameters: [{name: c, in: cookie, schema: {type: string}}]"),
+    ("header that is no token", "parameters: [{name: 'a b', in: header, schema: {type: string}}]"),
+    ("secret in a query", "parameters: [{name: q, in: query, schema: {type: string, format: password}}]"),
+    (
+        "reference to nowhere",
+        "requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Gone'}}}}",
+    ),
+    (
+        "type list of 3.1",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: [string, 'null']}}}}}}",
+    ),
+    (
+        "unknown type",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: text}}}}}}",
+    ),
+    (
+        "list without items",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: array}}}}}}",
+    ),
+    (
+        "two properties of one field",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {aB: {type: string}, a_b: {type: string}}}}}}",
+    ),
+    (
+        "negation",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {not: {type: string}}}}}}}",
+    ),
+    (
+        "exclusive bound alone",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: integer, exclusiveMinimum: true}}}}}}",
+    ),
+];
+
+#[test]
+fn broken_operations_are_located() {
+    let mut report = String::new();
+    for (name, parts) in BROKEN {
+        let error = match generate(around(parts)) {
+            Err(error) => error,
+            Ok(_) => panic!("{name}: generated"),
+        };
+        assert!(error.pointer().is_some() && error.operation().is_some(), "{name}: {error}");
+        assert!(!error.to_string().contains("panicked"), "{name}: the lint should have found it: {error}");
+        writeln!(report, "# {name}\n{error}\n").unwrap();
+    }
+    insta::assert_snapshot!("broken_operations", report);
+}
+
+#[test]
+fn broken_documents_are_located() {
+    let with = |pointer: &str, value: Value| {
+        let mut document = around("{}");
+        *document.pointer_mut(pointer).unwrap() = value;
+        document
+    };
+    let twice = {
+        let mut document = around("{}");
+        let mut other = document["paths"]["/x/{id}"].clone();
+        other["post"]["operationId"] = json!("do_it");
+        document["paths"]["/y/{id}"] = other;
+        document
+    };
+    let two_titles = around(
+        "requestBody: {content: {application/json: {schema: {title: Same, type: object, properties: {a: {type: string}}}}}}\n\
+         responses: {'200': {description: '', content: {application/json: {schema: {title: Same, type: object, properties: {b: {type: string}}}}}}}",
+    );
+    let documents = [
+        ("no object", json!([1])),
+        ("null", Value::Null),
+        ("no version", json!({"paths": {}})),
+        ("swagger", json!({"swagger": "2.0", "paths": {}})),
+        ("3.1", with("/openapi", json!("3.1.0"))),
+        ("no paths", json!({"openapi": "3.0.3"})),
+        ("no operation", with("/paths", json!({}))),
+        ("no info", with("/info", json!(7))),
+        ("path item by reference", with("/paths/~1x~1{id}", json!({"$ref": "x.yaml"}))),
+        ("path item is text", with("/paths/~1x~1{id}", json!("x"))),
+        ("operation is a list", with("/paths/~1x~1{id}/post", json!([]))),
+        ("parameters are text", with("/paths/~1x~1{id}/post/parameters", json!("x"))),
+        ("responses are text", with("/paths/~1x~1{id}/post/responses", json!("x"))),
+        ("two ids that meet", twice),
+        ("two schemas of one title", two_titles),
+        (
+            "two schemas of one Rust name",
+            with("/components", json!({"schemas": {"AB": {"type": "object"}, "Ab": {"type": "object"}}})),
+        ),
+        (
+            "reference to itself",
+            around(
+                "responses: {'200': {$ref: '#/components/responses/A'}}\ncomponents: {responses: {A: {$ref: '#/components/responses/A'}}}",
+            ),
+        ),
+        ("path with half a brace", {
+            let mut document = around("{}");
+            document["paths"] = json!({"/x/{id": document["paths"]["/x/{id}"]});
+            document
+        }),
+    ];
+    let mut report = String::new();
+    for (name, document) in documents {
+        let error = match generate(document) {
+            Err(error) => error,
+            Ok(_) => panic!("{name}: generated"),
+        };
+        assert!(error.pointer().is_some(), "{name}: {error}");
+        assert!(!error.to_string().contains("panicked"), "{name}: {error}");
+        writeln!(report, "# {name}\n{error}\n").unwrap();
+    }
+    insta::assert_snapshot!("broken_documents", report);
+}
+
+/// Every part of the real documents, damaged in several ways: an error or code, whatever it is.
+#[test]
+fn no_damage_makes_it_panic() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let damages = [Value::Null, json!({}), json!([]), json!("x"), json!(-7), json!([{"$ref": "#/x"}])];
+    for product in Product::ALL {
+        let source = xtask::read::document(root, product).unwrap();
+        let document = xtask::overlay::apply(source.value, &xtask::read::overlay(root, product).unwrap()).unwrap();
+        let mut pointers = Vec::new();
+        all_pointers(&document, String::new(), &mut pointers);
+        assert!(pointers.len() > 50);
+        for (index, pointer) in pointers.iter().enumerate() {
+            // One kind of damage a place, another at the next: all kinds meet all kinds of places.
+            let mut damaged = document.clone();
+            *damaged.pointer_mut(pointer).unwrap() = damages.get(index % damages.len()).unwrap().clone();
+            if let Ok(text) = generate(damaged) {
+                assert!(syn::parse_file(&text).is_ok(), "{product:?} {pointer}");
+            }
+        }
+    }
+}
+
+fn all_pointers(value: &Value, pointer: String, pointers: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                all_pointers(value, format!("{pointer}/{key}"), pointers);
+            }
+        }
+        Value::Array(array) => {
+            for (index, value) in array.iter().enumerate() {
+                all_pointers(value, format!("{pointer}/{index}"), pointers);
+            }
+        }
+        _ => {}
+    }
+    pointers.push(pointer);
+}

@@ -1,0 +1,186 @@
+//! The traps of progenitor, looked for in the code that is generated from the real documents. Those that show over the
+//! wire have their tests in `crates/flinks/tests`, those of a single stage in the stage.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::path::Path;
+
+use quote::ToTokens as _;
+use syn::visit::Visit;
+use xtask::pipeline::{Product, generated_text};
+
+fn texts() -> Vec<(Product, String)> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    Product::ALL.into_iter().map(|product| (product, generated_text(root, product).unwrap())).collect()
+}
+
+fn files() -> Vec<syn::File> {
+    texts().into_iter().map(|(_, text)| syn::parse_file(&text).unwrap()).collect()
+}
+
+/// All structs and impls of a file, wherever they stand.
+#[derive(Default)]
+struct Items<'ast> {
+    structs: Vec<&'ast syn::ItemStruct>,
+    impls: Vec<&'ast syn::ItemImpl>,
+    methods: Vec<&'ast syn::ImplItemFn>,
+}
+
+impl<'ast> Visit<'ast> for Items<'ast> {
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        self.structs.push(item);
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        self.impls.push(item);
+        syn::visit::visit_item_impl(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, method: &'ast syn::ImplItemFn) {
+        self.methods.push(method);
+    }
+}
+
+fn items(file: &syn::File) -> Items<'_> {
+    let mut items = Items::default();
+    items.visit_file(file);
+    items
+}
+
+fn derives(item: &syn::ItemStruct) -> String {
+    let derives = item.attrs.iter().filter(|attribute| attribute.path().is_ident("derive"));
+    derives.map(|attribute| attribute.to_token_stream().to_string()).collect()
+}
+
+#[test]
+fn t01_error_types_have_their_fields() {
+    for (product, fields) in [
+        (Product::Connect, ["pub http_status_code", "pub message", "pub flinks_code"].as_slice()),
+        (Product::Outbound, &["pub error:", "pub error_description"]),
+    ] {
+        let (_, text) = texts().into_iter().find(|(other, _)| *other == product).unwrap();
+        let (_, after) = text.split_once("pub struct ErrorResponse {").unwrap();
+        let (body, _) = after.split_once('}').unwrap();
+        assert!(fields.iter().all(|field| body.contains(field)), "{body}");
+    }
+}
+
+#[test]
+fn t03_no_version_is_announced() {
+    for (product, text) in texts() {
+        assert!(!text.contains("api-version") && !text.contains("api_version"), "{product:?}");
+    }
+}
+
+#[test]
+fn t04_every_secret_is_a_secret_type_and_debug_is_written_out() {
+    for file in &files() {
+        let items = items(file);
+        let text = file.to_token_stream().to_string();
+        for item in &items.structs {
+            // Only the client, whose own Debug prints a base URL, derives it.
+            assert!(item.ident == "Client" || !derives(item).contains("Debug"), "{}", item.ident);
+        }
+        let (_, secrets) = text.split_once("SECRETS : & [& str] = & [").unwrap();
+        let (secrets, _) = secrets.split_once(']').unwrap();
+        for secret in
+            secrets.split(',').map(|secret| secret.trim().trim_matches('"')).filter(|secret| !secret.is_empty())
+        {
+            let Some((schema, property)) = secret.split_once('.') else { continue };
+            let item = items.structs.iter().find(|item| item.ident == schema).unwrap_or_else(|| panic!("{secret}"));
+            let field = item.fields.iter().find(|field| {
+                let rename = format!("rename = \"{property}\"");
+                let text = field.to_token_stream().to_string();
+                text.contains(&rename) || field.ident.as_ref().is_some_and(|ident| ident == property)
+            });
+            let ty = field.unwrap_or_else(|| panic!("{secret}")).ty.to_token_stream().to_string();
+            assert!(ty.contains("Secret") || ty.contains("AuthorizeToken"), "{secret}: {ty}");
+        }
+    }
+}
+
+#[test]
+fn t05_no_client_is_built_with_unsafe_defaults() {
+    for (product, text) in texts() {
+        for unsafe_default in ["reqwest::Client", "ClientBuilder", "unwrap()", "expect("] {
+            assert!(!text.contains(unsafe_default), "{product:?}: {unsafe_default}");
+        }
+    }
+}
+
+#[test]
+fn t09_the_customer_id_is_a_uuid_and_path_arguments_can_fail() {
+    let (_, text) = texts().into_iter().find(|(product, _)| *product == Product::Connect).unwrap();
+    assert_eq!(text.matches("customer_id: &'a ::uuid::Uuid").count(), 4, "two methods and two types");
+    assert_eq!(text.matches("encode_path(\"customer_id\"").count(), 2);
+}
+
+#[test]
+fn t10_a_lifetime_is_lenient_and_has_no_default() {
+    for (product, text) in texts().into_iter().filter(|(product, _)| *product != Product::Connect) {
+        assert!(text.contains("expires_in: ::std::option::Option<::flinks_core::ExpiresIn>"), "{product:?}");
+        assert!(!text.contains("serde(default"), "{product:?}");
+    }
+}
+
+#[test]
+fn t13_replies_have_no_closed_enum_and_may_grow() {
+    for file in &files() {
+        for item in items(file).structs.iter().filter(|item| derives(item).contains("Deserialize")) {
+            let text = item.to_token_stream().to_string();
+            assert!(text.contains("non_exhaustive") && !text.contains("deny_unknown_fields"), "{}", item.ident);
+            for field in &item.fields {
+                let ty = field.ty.to_token_stream().to_string();
+                assert!(!ty.contains("GrantType") && !ty.contains("Language"), "{}: {ty}", item.ident);
+            }
+        }
+    }
+}
+
+#[test]
+fn t14_nothing_of_progenitor_is_left() {
+    for (product, text) in texts() {
+        let code = text.split_once("\n\n").map(|(_, code)| code).unwrap();
+        assert!(!code.contains("progenitor"), "{product:?}");
+        assert!(!code.contains("ClientHooks"), "{product:?}");
+    }
+}
+
+#[test]
+fn t15_operations_are_neither_copied_nor_printed_and_secrets_are_no_text() {
+    for file in &files() {
+        let items = items(file);
+        let operations = items
+            .structs
+            .iter()
+            .filter(|item| item.fields.iter().any(|field| field.ident.as_ref().is_some_and(|ident| ident == "client")));
+        let mut count = 0;
+        for operation in operations {
+            assert_eq!(derives(operation), "", "{}", operation.ident);
+            let traits = items.impls.iter().filter(|block| {
+                block.trait_.is_some()
+                    && block.self_ty.to_token_stream().to_string().starts_with(&format!("{} <", operation.ident))
+            });
+            assert_eq!(traits.count(), 0, "{}", operation.ident);
+            count += 1;
+        }
+        assert!(count > 0);
+        for method in items.methods.iter().filter(|method| method.sig.ident == "exchange") {
+            let text = method.block.to_token_stream().to_string();
+            for header in text.split("headers . insert (").skip(1) {
+                assert!(header.contains("header_value ("), "{header:.80}");
+            }
+            assert!(!text.contains("flinks_auth_key . to_string"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn t16_nothing_of_the_sandbox_and_no_wrong_preamble() {
+    for (product, text) in texts() {
+        for left_over in ["c4569c54", "43387ca6", "toolbox", "d65f1adb", "Bearer token"] {
+            assert!(!text.contains(left_over), "{product:?}: {left_over}");
+        }
+        assert_eq!(text.contains("flinks-auth-key"), product == Product::Connect, "{product:?}");
+    }
+}

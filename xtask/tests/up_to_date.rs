@@ -1,0 +1,29 @@
+//! The generated files are what would be generated now: the same check as `cargo xtask regenerate --check`.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::path::Path;
+
+use xtask::pipeline::{Outcome, Product, generated_text, regenerate};
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+#[test]
+fn generated_files_are_fresh() {
+    for product in Product::ALL {
+        match regenerate(root(), product, true) {
+            Ok(Outcome::Fresh) => {}
+            Ok(outcome) => panic!("{product:?}: run `cargo xtask regenerate`\n{outcome:?}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn twice_gives_the_same_bytes() {
+    for product in Product::ALL {
+        assert_eq!(generated_text(root(), product).unwrap(), generated_text(root(), product).unwrap());
+    }
+}
