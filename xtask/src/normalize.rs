@@ -329,7 +329,7 @@ fn document_operation(document: &Value, place: &Place) -> Value {
 
 /// How messages call an operation.
 pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
-    match operation.get("operationId").and_then(Value::as_str) {
+    match operation.get("operationId").and_then(Value::as_str).filter(|id| !id.is_empty()) {
         Some(id) => format!("{id} ({} {})", place.method.to_uppercase(), place.path),
         None => format!("{} {}", place.method.to_uppercase(), place.path),
     }
@@ -348,7 +348,8 @@ fn normalize_operation(
     let content_type = drop_header_parameters(&names, &mut operation);
     if let Some(body) = operation.get_mut("requestBody") {
         json_media_type(body);
-        let content = body.get_mut("content").and_then(Value::as_object_mut);
+        // Several media types are left to the lint.
+        let content = body.get_mut("content").and_then(Value::as_object_mut).filter(|content| content.len() == 1);
         for (media_type, content) in content.into_iter().flatten() {
             if let Some(schema) = content.get_mut("schema") {
                 let at = format!("/requestBody/content/{}/schema", schema::escape(media_type));

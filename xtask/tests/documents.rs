@@ -198,6 +198,19 @@ fn broken_documents_are_located() {
     insta::assert_snapshot!("broken_documents", report);
 }
 
+/// Compiled and run by `unusual.rs`.
+#[test]
+fn the_code_of_an_unusual_document_is_fresh() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unusual"));
+    let document = yaml(&std::fs::read(folder.join("document.yaml")).unwrap()).unwrap();
+    let code = generate(document).unwrap_or_else(|error| panic!("{error}"));
+    let path = folder.join("generated.rs");
+    if std::env::var_os("UPDATE").is_some() {
+        xtask::output::write(&path, &code).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), code, "run with UPDATE=1");
+}
+
 /// Every part of the real documents, damaged in several ways: an error or code, whatever it is.
 #[test]
 fn no_damage_makes_it_panic() {

@@ -187,9 +187,9 @@ fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
         let (name, text) = (&variant.ident, variant.ident.to_string());
         match &variant.fields {
             Fields::Unit => quote!(Self::#name => f.write_str(#text)),
-            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
-                let value = fields.unnamed.first().map(|field| debug_value(&field.ty, &quote!(*value), uses));
-                quote!(Self::#name(value) => f.debug_tuple(#text).field(#value).finish())
+            Fields::Unnamed(fields) if fields.unnamed.iter().all(|field| is_printable(&field.ty, uses)) => {
+                let values: Vec<Ident> = (0..fields.unnamed.len()).map(|index| format_ident!("value{index}")).collect();
+                quote!(Self::#name(#(#values),*) => f.debug_tuple(#text) #(.field(#values))* .finish())
             }
             Fields::Unnamed(_) => quote!(Self::#name(..) => f.debug_tuple(#text).finish_non_exhaustive()),
             Fields::Named(_) => quote!(Self::#name { .. } => f.debug_struct(#text).finish_non_exhaustive()),

@@ -12,6 +12,8 @@ pub(crate) enum Answer {
     Bytes(Vec<u8>),
     /// Writes these bytes, and then nothing, with the connection open.
     ThenSilence(Vec<u8>),
+    /// Writes a reply of this status that holds the whole request, in its headers and as a JSON text in its body.
+    Echo(&'static str),
     /// Writes these bytes, and then these again and again, until the client has enough.
     ThenEndless(Vec<u8>, Vec<u8>),
 }
@@ -64,11 +66,23 @@ pub(crate) fn reply(status: &str, headers: &str, body: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+fn echo(status: &str, request: &str) -> Vec<u8> {
+    let line: String = request.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
+    let text = serde_json::to_string(request).unwrap();
+    let headers = format!("location: /{line}\r\nob-correlation-id: {line}\r\nset-cookie: {line}\r\n");
+    // One of these fits the error body of each product, and none fits a success.
+    let body = format!(
+        r#"{{"error":{text},"error_description":{text},"Message":{text},"FlinksCode":{text},"Token":[{text}],"access_token":[{text}]}}"#
+    );
+    reply(status, &headers, &body)
+}
+
 async fn serve(mut stream: TcpStream, answer: Answer, seen: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
     let request = read_request(&mut stream).await?;
-    seen.lock().unwrap().push(request);
+    seen.lock().unwrap().push(request.clone());
     match answer {
         Answer::Bytes(bytes) => stream.write_all(&bytes).await,
+        Answer::Echo(status) => stream.write_all(&echo(status, &request)).await,
         Answer::ThenSilence(bytes) => {
             stream.write_all(&bytes).await?;
             // Until the client closes.

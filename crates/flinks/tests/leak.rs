@@ -1,0 +1,251 @@
+//! A canary in every secret: none is in any text, in success and in failure (A3, T4).
+//!
+//! In a binary of its own, because it listens to the logs of the whole process.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use flinks::connect::types::{AuthorizeToken, SecretKey};
+use flinks::outbound::Authorization;
+use flinks::pay::{Secret, Transport};
+use flinks::{connect, outbound, pay};
+
+#[path = "it/raw.rs"]
+#[allow(dead_code)] // shared with the other tests
+mod raw;
+
+use raw::{Answer, Raw, reply};
+
+/// Every log line and span field of the process, at TRACE.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture() -> Self {
+        let log = Self::default();
+        let writer = log.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+            .with_writer(move || writer.clone())
+            .init();
+        log
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One canary for each mark of the overlays, and what was printed.
+#[derive(Default)]
+struct Canaries {
+    planted: BTreeMap<String, String>,
+    printed: Vec<String>,
+}
+
+impl Canaries {
+    /// The canary for a mark, such as `pay AuthorizeRequest.Password`.
+    fn plant(&mut self, mark: &str) -> String {
+        let canary = || format!("canary-{}", uuid::Uuid::new_v4());
+        self.planted.entry(mark.to_owned()).or_insert_with(canary).clone()
+    }
+
+    fn print(&mut self, value: &dyn Debug) {
+        self.printed.push(format!("{value:?}\n{value:#?}"));
+    }
+
+    fn print_outcome<T: Debug, E: Error>(&mut self, outcome: Result<T, E>) {
+        match outcome {
+            Ok(value) => self.print(&value),
+            Err(error) => {
+                self.printed.push(format!("{error}\n{error:#}\n{error:?}\n{error:#?}"));
+                let mut source = error.source();
+                while let Some(error) = source {
+                    self.printed.push(format!("{error}\n{error:?}"));
+                    source = error.source();
+                }
+            }
+        }
+    }
+
+    /// Where each canary is in a text.
+    fn found<'a>(&'a self, text: &str) -> Vec<&'a str> {
+        let found = self.planted.iter().filter(|(_, canary)| text.contains(canary.as_str()));
+        found.map(|(mark, _)| mark.as_str()).collect()
+    }
+}
+
+/// All that a server may do, with the replies of success for each operation.
+fn answers(success: &str) -> Vec<Answer> {
+    let json = "content-type: application/json\r\n";
+    let mut cut = reply("200 OK", json, success);
+    cut.truncate(cut.len() - 2);
+    vec![
+        Answer::Bytes(reply("200 OK", json, success)),
+        Answer::Bytes(reply("203 N", json, success)),
+        Answer::Bytes(reply("200 OK", json, &success.replacen(':', ":7,", 1))),
+        Answer::Bytes(reply("200 OK", json, &format!("{success}{success}"))),
+        Answer::Bytes(cut.clone()),
+        Answer::ThenSilence(cut),
+        Answer::Bytes(Vec::new()),
+        Answer::Bytes(success.as_bytes().to_vec()),
+        Answer::Echo("200 OK"),
+        Answer::Echo("302 Found"),
+        Answer::Echo("400 Bad Request"),
+        Answer::Echo("401 Unauthorized"),
+        Answer::Echo("418 T"),
+        Answer::Echo("502 Bad Gateway"),
+    ]
+}
+
+fn transport(server: &Raw) -> Transport {
+    let builder = Transport::builder(server.base_url.parse().unwrap());
+    builder.timeout(Duration::from_millis(100)).build().unwrap()
+}
+
+/// The one place of each canary in a request: this header, or the body.
+fn check_request(canaries: &Canaries, request: &str, header: &str) {
+    let (head, _body) = request.split_once("\r\n\r\n").unwrap();
+    for line in head.lines().filter(|line| !line.starts_with(&format!("{header}: "))) {
+        assert!(canaries.found(line).is_empty(), "{line}");
+    }
+}
+
+async fn pay(canaries: &mut Canaries) {
+    let password = canaries.plant("pay AuthorizeRequest.Password");
+    let token = canaries.plant("pay AuthorizeResponse.access_token");
+    let body =
+        pay::types::AuthorizeRequest::new(pay::types::GrantType::ClientCredentials, "user", Secret::new(password));
+    canaries.print(&body);
+    for answer in answers(&format!(r#"{{"access_token":"{token}","token_type":"{token}","expires_in":299}}"#)) {
+        let server = Raw::start(answer).await;
+        let client = pay::Client::with_transport(transport(&server));
+        canaries.print(&client);
+        canaries.print_outcome(client.authorize(&body).send().await);
+        check_request(canaries, &server.requests()[0], "none");
+    }
+}
+
+async fn connect_generate(canaries: &mut Canaries) {
+    let key = SecretKey::new(canaries.plant("connect generateAuthorizeToken header flinks-auth-key"));
+    let token = canaries.plant("connect GenerateAuthorizeTokenResponse.Token");
+    let customer_id = connect::Uuid::from_u128(1);
+    canaries.print(&key);
+    for answer in answers(&format!(r#"{{"HttpStatusCode":200,"Token":"{token}"}}"#)) {
+        let server = Raw::start(answer).await;
+        let client = connect::Client::with_transport(transport(&server));
+        canaries.print(&client);
+        canaries.print_outcome(client.generate_authorize_token(&customer_id, &key).send().await);
+        check_request(canaries, &server.requests()[0], "flinks-auth-key");
+    }
+    // Refused before it is sent.
+    let bad = SecretKey::new(format!("{}\n", canaries.plant("connect generateAuthorizeToken header flinks-auth-key")));
+    let server = Raw::start(Answer::Echo("200 OK")).await;
+    let client = connect::Client::with_transport(transport(&server));
+    canaries.print_outcome(client.generate_authorize_token(&customer_id, &bad).send().await);
+    assert!(server.requests().is_empty());
+}
+
+async fn connect_authorize(canaries: &mut Canaries) {
+    let token = AuthorizeToken::new(canaries.plant("connect authorize header flinks-auth-key"));
+    let mut request = |field: &str| canaries.plant(&format!("connect AuthorizeRequest.{field}"));
+    let body = connect::types::AuthorizeRequest::new()
+        .login_id(request("LoginId"))
+        .password(request("Password"))
+        .request_id(request("RequestId"))
+        .security_responses([("prompt".to_owned(), vec![Secret::new(request("SecurityResponses"))])])
+        .username(request("Username"));
+    canaries.print(&token);
+    canaries.print(&body);
+    let success = format!(
+        r#"{{"RequestId":"{}","Login":{{"Id":"{}","Username":"{}"}},"Institution":"{}","SecurityChallenges":[]}}"#,
+        // One reply is read as a session and as a challenge, by its status.
+        canaries.plant("connect AuthorizeSession.RequestId"),
+        canaries.plant("connect Login.Id"),
+        canaries.plant("connect Login.Username"),
+        canaries.plant("connect AuthorizeChallenge.RequestId"),
+    );
+    let customer_id = connect::Uuid::from_u128(1);
+    for answer in answers(&success) {
+        let server = Raw::start(answer).await;
+        let client = connect::Client::with_transport(transport(&server));
+        canaries.print_outcome(client.authorize(&customer_id, &token, &body).send().await);
+        check_request(canaries, &server.requests()[0], "flinks-auth-key");
+    }
+}
+
+async fn outbound(canaries: &mut Canaries) {
+    let mut request = |field: &str| canaries.plant(&format!("outbound TokenRequest.{field}"));
+    let body = outbound::types::TokenRequest::new(outbound::types::GrantType::AuthorizationCode)
+        .client_id("dc-id")
+        .client_secret(request("client_secret"))
+        .code(request("code"))
+        .refresh_token(request("refresh_token"));
+    let token = Secret::new(canaries.plant("outbound token header Authorization"));
+    let basic = Authorization::basic("dc-id", &token);
+    // What a reader of a log would decode.
+    let encoded = "ZGMtaWQ6Y2FuYXJ5"; // base64 of `dc-id:canary`
+    canaries.planted.insert("outbound token header Authorization, encoded".into(), encoded.into());
+    let bearer = Authorization::bearer(&token);
+    for value in [&basic, &bearer] {
+        canaries.print(value);
+    }
+    canaries.print(&body);
+    let success = format!(
+        r#"{{"access_token":"{}","refresh_token":"{}","token_type":"Bearer","expires_in":299,"scope":"s"}}"#,
+        canaries.plant("outbound TokenResponse.access_token"),
+        canaries.plant("outbound TokenResponse.refresh_token"),
+    );
+    for (authorization, answer) in
+        answers(&success).into_iter().flat_map(|answer| [(&basic, answer.clone()), (&bearer, answer)])
+    {
+        let server = Raw::start(answer).await;
+        let client = outbound::Client::with_transport(transport(&server));
+        canaries.print_outcome(client.token(&body).authorization(authorization).send().await);
+        check_request(canaries, &server.requests()[0], "authorization");
+    }
+}
+
+#[tokio::test]
+async fn a3_t04_no_secret_is_in_any_text() {
+    let log = Log::capture();
+    let mut canaries = Canaries::default();
+    pay(&mut canaries).await;
+    connect_generate(&mut canaries).await;
+    connect_authorize(&mut canaries).await;
+    outbound(&mut canaries).await;
+
+    let log = log.text();
+    assert!(log.contains("127.0.0.1:"), "the log of the HTTP client was captured");
+    assert_eq!(canaries.found(&log), Vec::<&str>::new());
+    assert!(canaries.printed.len() > 50);
+    for text in &canaries.printed {
+        assert_eq!(canaries.found(text), Vec::<&str>::new(), "{text}");
+    }
+
+    // Every mark has its canary: one that is added to an overlay fails here until it is planted.
+    let marks = [("pay", pay::SECRETS), ("connect", connect::SECRETS), ("outbound", outbound::SECRETS)];
+    for (product, marks) in marks {
+        for mark in marks {
+            assert!(canaries.planted.contains_key(&format!("{product} {mark}")), "no canary for {product} {mark}");
+        }
+    }
+}

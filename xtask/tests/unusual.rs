@@ -1,0 +1,88 @@
+//! A document with everything unusual that the generator takes: its code is kept beside it (`documents.rs` checks that it
+//! is fresh), compiled here, and run.
+//!
+//! `UPDATE=1 cargo test -p xtask --test documents` writes the code anew.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+#[rustfmt::skip]
+#[path = "unusual/generated.rs"]
+#[allow(dead_code, unreachable_pub)] // a test has no users
+mod generated;
+
+use generated::types::{Item, MakeItRequest, MakeItRequestEither, MakeItRequestMoreItem, Size};
+
+#[test]
+fn no_form_of_a_secret_is_printed() {
+    let more = MakeItRequestMoreItem::new().key("canary");
+    let request = MakeItRequest::new(Size("canary".into()), "canary".into(), 1)
+        .more([more])
+        .either(MakeItRequestEither::Item(Item::new().id("canary").size(Size("canary".into()))))
+        .note("canary".parse::<generated::types::MakeItRequestNote>().unwrap_or_else(|_| "ok".parse().unwrap()));
+    let other = MakeItRequestEither::Password("canary".into());
+    let text = format!("{request:?} {request:#?} {other:?}");
+    assert!(!text.contains("canary") && text.contains("MakeItRequest"), "{text}");
+    // A default of the document is sent; what was not set is not.
+    let json = serde_json::to_value(&request).unwrap();
+    assert_eq!((&json["retries"], json.get("at")), (&serde_json::json!(3), None));
+}
+
+#[tokio::test]
+async fn an_argument_that_would_leave_its_place_is_not_sent() {
+    let client = generated::Client::new("http://127.0.0.1:9".parse().unwrap()).unwrap();
+    let kind = generated::types::GetItemKind::Small;
+    let bad_key = flinks_core::Secret::new("a\nb");
+    for (call, field) in [
+        (client.get_item("..", kind, true), "item_id"),
+        (client.get_item("a", kind, true).x_request_name("a\nb"), "x-request-name"),
+        (client.get_item("a", kind, true).x_key(&bad_key), "x-key"),
+    ] {
+        let error = call.send().await.unwrap_err();
+        assert!(!error.may_have_been_sent() && error.to_string().contains(field), "{error}");
+    }
+}
+
+/// Answers one request with `reply`, and returns the request.
+async fn once(listener: &tokio::net::TcpListener, reply: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+    }
+    stream.write_all(reply.as_bytes()).await.unwrap();
+    String::from_utf8(request).unwrap()
+}
+
+#[tokio::test]
+async fn replies_are_told_apart_by_status() {
+    use generated::types::{GetItemError, GetItemResponse};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let client = generated::Client::new(base_url.parse().unwrap()).unwrap();
+    let answer = |status: &str, body: &str| {
+        format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    let ask = || client.get_item("a/b", generated::types::GetItemKind::Large, true).send();
+
+    let lenient = r#"{"name":"UPPER","state":"new","at":"not a date","count":0,"added":[1],"tags":null,"labels":null}"#;
+    let ok = answer("200", lenient);
+    let (request, reply) = tokio::join!(once(&listener, &ok), ask());
+    assert!(request.starts_with("GET /items/a%2Fb/large?exact=true HTTP/1.1\r\n"), "{request}");
+    let GetItemResponse::Status200(item) = reply.unwrap().into_inner() else { panic!() };
+    assert_eq!((item.name.as_str(), item.state.as_deref()), ("UPPER", Some("new")));
+
+    let none = answer("204", "");
+    let (_, reply) = tokio::join!(once(&listener, &none), ask());
+    assert!(matches!(reply.unwrap().into_inner(), GetItemResponse::Status204));
+
+    let refused = answer("400", r#"{"title":"t"}"#);
+    let (_, reply) = tokio::join!(once(&listener, &refused), ask());
+    assert!(matches!(reply.unwrap_err().body(), Some(GetItemError::Status400(_))));
+
+    let broken = answer("503", r#"{"code":"c"}"#);
+    let (_, reply) = tokio::join!(once(&listener, &broken), ask());
+    let error = reply.unwrap_err();
+    let Some(GetItemError::Status5XX(body)) = error.body() else { panic!("{error:?}") };
+    assert_eq!(body.code.as_deref(), Some("c"));
+}
