@@ -4,8 +4,15 @@
 
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+
+/// A client of nobody's: the workspace's features of reqwest need a TLS provider, though nothing here speaks TLS.
+fn client() -> reqwest::Client {
+    // An error says that another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
 
 async fn answer(request: RequestBuilder) -> (StatusCode, String) {
     let response = request.send().await.unwrap();
@@ -22,18 +29,18 @@ async fn p1_p2_p6_pay_authorize() {
     let emulator = Emulator::start().await.unwrap();
     let url = format!("{}/api/v1/authorize", emulator.base_url());
     let good = [("grant_type", "client_credentials"), ("Username", PAY_USERNAME), ("Password", PAY_PASSWORD)];
-    let (status, body) = json_answer(Client::new().post(&url).form(&good)).await;
+    let (status, body) = json_answer(client().post(&url).form(&good)).await;
     assert_eq!((status, &body["token_type"], &body["expires_in"]), (200, &json!("bearer"), &json!(299)));
     assert_eq!(body["access_token"].as_str().unwrap().len(), 36);
 
     let mut wrong = good;
     wrong[2].1 = "wrong";
     for request in [
-        Client::new().post(&url).form(&wrong),
-        Client::new().post(&url).form(&good[..2]),
-        Client::new().post(&url).form(&[good[0], good[1], good[2], ("scope", "x")]),
-        Client::new().post(&url).json(&json!({"grant_type": "client_credentials"})),
-        Client::new().post(&url),
+        client().post(&url).form(&wrong),
+        client().post(&url).form(&good[..2]),
+        client().post(&url).form(&[good[0], good[1], good[2], ("scope", "x")]),
+        client().post(&url).json(&json!({"grant_type": "client_credentials"})),
+        client().post(&url),
     ] {
         assert_eq!(answer(request).await, (StatusCode::BAD_REQUEST, String::new()));
     }
@@ -43,7 +50,7 @@ async fn p1_p2_p6_pay_authorize() {
 async fn c1_c2_generate_authorize_token() {
     let emulator = Emulator::start().await.unwrap();
     let url = |id: &str| format!("{}/v3/{id}/BankingServices/GenerateAuthorizeToken", emulator.base_url());
-    let post = |id: &str, key: &str| Client::new().post(url(id)).header("flinks-auth-key", key);
+    let post = |id: &str, key: &str| client().post(url(id)).header("flinks-auth-key", key);
     let (status, body) = json_answer(post(CONNECT_CUSTOMER_ID, CONNECT_SECRET_KEY)).await;
     assert_eq!((status, &body["HttpStatusCode"]), (200, &json!(200)));
     assert_eq!(body["Token"].as_str().unwrap().len(), 36);
@@ -54,7 +61,7 @@ async fn c1_c2_generate_authorize_token() {
         post(CONNECT_CUSTOMER_ID, "wrong"),
         post("00000000-0000-4000-8000-000000000002", CONNECT_SECRET_KEY),
         post(CONNECT_CUSTOMER_ID, CONNECT_SECRET_KEY).header("flinks-auth-key", "another"),
-        Client::new().post(url(CONNECT_CUSTOMER_ID)),
+        client().post(url(CONNECT_CUSTOMER_ID)),
     ] {
         assert_eq!(json_answer(request).await, (401, refusal.clone()));
     }
@@ -67,7 +74,7 @@ async fn o1_o2_o7_token() {
     let with = |mut body: Value| {
         body["client_id"] = json!(OUTBOUND_CLIENT_ID);
         body["client_secret"] = json!(OUTBOUND_CLIENT_SECRET);
-        Client::new().post(&url).json(&body)
+        client().post(&url).json(&body)
     };
     let code =
         json!({"grant_type": "authorization_code", "code": OUTBOUND_CODE, "redirect_uri": OUTBOUND_REDIRECT_URI});
@@ -93,16 +100,16 @@ async fn o1_o2_o7_token() {
         (with(json!({"grant_type": "password"})), "unsupported_grant_type"),
         (with(json!({})), "invalid_request"),
         (with(json!({"grant_type": "refresh_token"})), "invalid_request"),
-        (Client::new().post(&url).json(&refresh), "invalid_client"),
+        (client().post(&url).json(&refresh), "invalid_client"),
         (with(refresh.clone()).basic_auth(OUTBOUND_CLIENT_ID, Some(OUTBOUND_CLIENT_SECRET)), "invalid_client"),
-        (Client::new().post(&url).body("{"), "invalid_request"),
+        (client().post(&url).body("{"), "invalid_request"),
     ] {
         let (status, reply) = json_answer(request).await;
         assert_eq!((status, reply["error"].as_str()), (400, Some(error)));
         assert!(!reply["error_description"].as_str().unwrap().is_empty());
     }
 
-    let basic = Client::new().post(&url).json(&refresh).basic_auth(OUTBOUND_CLIENT_ID, Some(OUTBOUND_CLIENT_SECRET));
+    let basic = client().post(&url).json(&refresh).basic_auth(OUTBOUND_CLIENT_ID, Some(OUTBOUND_CLIENT_SECRET));
     let response = basic.send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert!(response.headers().contains_key("ob-correlation-id") && response.headers().contains_key("ob-trace-id"));

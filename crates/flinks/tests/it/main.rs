@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
 mod errors;
+#[allow(dead_code)] // shared with `leak.rs`
 mod raw;
 mod success;
 mod transport;
