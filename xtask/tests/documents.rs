@@ -1,6 +1,6 @@
 //! Documents that are broken or unusual: each gives one located error, or code; never a panic.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
