@@ -586,6 +586,7 @@ pub mod types {
     /// What came back, by the status that it came with.
     #[derive(Clone, Debug)]
     #[non_exhaustive]
+    #[allow(clippy::large_enum_variant)]
     pub enum AuthorizeResponse {
         /// Status 200.
         Session(AuthorizeSession),
@@ -753,7 +754,7 @@ pub mod operation {
             let Self { client, customer_id, flinks_auth_key } = self;
             let url = format!(
                 "{}/v3/{}/BankingServices/GenerateAuthorizeToken", client.transport
-                .base_url(), encode_path("customer_id", & customer_id.to_string()) ?
+                .base_url(), encode_path("customer_id", customer_id) ?
             );
             let mut headers = HeaderMap::new();
             headers
@@ -815,7 +816,7 @@ pub mod operation {
             let Self { client, customer_id, flinks_auth_key, body } = self;
             let url = format!(
                 "{}/v3/{}/BankingServices/Authorize", client.transport.base_url(),
-                encode_path("customer_id", & customer_id.to_string()) ?
+                encode_path("customer_id", customer_id) ?
             );
             let mut headers = HeaderMap::new();
             headers

@@ -167,18 +167,20 @@ pub struct Operation {
 
 /// One path argument, percent-encoded but for the unreserved characters of RFC 3986.
 #[doc(hidden)]
-pub fn encode_path(name: &'static str, value: &str) -> Result<String, InvalidRequest> {
+pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<String, InvalidRequest> {
+    let value = value.to_string();
     // A URL parser takes a dot segment for a move, in clear and percent-encoded.
-    if matches!(value, "" | "." | "..") {
+    if matches!(value.as_str(), "" | "." | "..") {
         return Err(InvalidRequest::new(name, "is empty or a dot segment"));
     }
-    Ok(utf8_percent_encode(value, PATH_SEGMENT).to_string())
+    Ok(utf8_percent_encode(&value, PATH_SEGMENT).to_string())
 }
 
 /// A header argument that is no secret.
 #[doc(hidden)]
-pub fn header_text(name: &'static str, value: &str) -> Result<HeaderValue, InvalidRequest> {
-    HeaderValue::try_from(value).map_err(|_| InvalidRequest::new(name, "holds a control or a non-ASCII character"))
+pub fn header_text(name: &'static str, value: impl fmt::Display) -> Result<HeaderValue, InvalidRequest> {
+    HeaderValue::try_from(value.to_string())
+        .map_err(|_| InvalidRequest::new(name, "holds a control or a non-ASCII character"))
 }
 
 /// A form as the body of `request`.

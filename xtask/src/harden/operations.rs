@@ -1,5 +1,7 @@
 //! The operations: a method that asks for what is required, a type that takes what is optional, and one way to send.
 
+use std::collections::BTreeSet;
+
 use heck::{ToPascalCase as _, ToSnakeCase as _};
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote};
@@ -323,7 +325,7 @@ impl Body<'_> {
         let value = match is_secret {
             // Marked sensitive, and text only where it is sent (T15).
             true => quote!(#argument.header_value(#wire)?),
-            false => quote!(header_text(#wire, &#argument.to_string())?),
+            false => quote!(header_text(#wire, #argument)?),
         };
         self.headers.push(match optional {
             None => quote!(headers.insert(#wire, #value);),
@@ -378,7 +380,7 @@ fn url(expr: Expr) -> Result<Expr> {
             let name = call.args.first().and_then(root).ok_or_else(unknown)?;
             let text = name.to_string();
             // Fails where the argument would leave its segment (T9).
-            Ok(parse_quote!(encode_path(#text, &#name.to_string())?))
+            Ok(parse_quote!(encode_path(#text, #name)?))
         }
         _ => Err(unknown()),
     });
@@ -483,15 +485,14 @@ fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) 
     let union = bodies.union.as_deref().map(|union| format_ident!("{}", pascal(union)));
     let mut arms = Vec::new();
     let mut ty = quote!(());
-    // An exact status before the range that it lies in.
-    let (ranges, exact): (Vec<_>, Vec<_>) = bodies.bodies.iter().partition(|body| body.status.ends_with("XX"));
-    for body in exact.into_iter().chain(ranges) {
+    let exact: Vec<u16> = bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect();
+    for body in &bodies.bodies {
         let schema = body.schema.as_deref().map(|schema| format_ident!("{}", pascal(schema)));
         let variant = union.as_ref().map(|union| {
             let variant = variant_name(bodies, body);
             quote!(types::#union::#variant)
         });
-        let pattern = pattern(&body.status)?;
+        let pattern = pattern(&body.status, &exact)?;
         let read = read(variant.as_ref(), schema.as_ref());
         arms.push(quote!(#pattern => #read,));
         ty = match (&union, &schema) {
@@ -517,24 +518,45 @@ pub(super) fn variant_name(bodies: &Bodies, body: &normalize::Body) -> Ident {
 }
 
 fn bounds(status: &str) -> Result<(u16, u16)> {
-    let parsed = match status.strip_suffix("XX") {
-        Some(class) => class
-            .parse()
-            .ok()
-            .and_then(|class: u16| Some((class.checked_mul(100)?, class.checked_mul(100)?.checked_add(99)?))),
-        None => status.parse().ok().map(|status: u16| (status, status)),
-    };
-    parsed.ok_or_else(|| Error::new(format!("`{status}` is not a status")))
+    let class =
+        status.strip_suffix("XX").and_then(|class| class.parse::<u16>().ok()).and_then(|class| class.checked_mul(100));
+    match (class, status.parse()) {
+        (Some(low), _) => Ok((low, low.saturating_add(99))),
+        (None, Ok(status)) => Ok((status, status)),
+        (None, Err(_)) => Err(Error::new(format!("`{status}` is not a status"))),
+    }
 }
 
-fn pattern(status: &str) -> Result<TokenStream> {
-    let (low, high) = bounds(status)?;
-    let (low, high) = (proc_macro2::Literal::u16_unsuffixed(low), proc_macro2::Literal::u16_unsuffixed(high));
-    Ok(if low.to_string() == high.to_string() { quote!(#low) } else { quote!(#low..=#high) })
+/// The pattern of a status or a range, without the statuses that have an arm of their own.
+fn pattern(status: &str, exact: &[u16]) -> Result<TokenStream> {
+    let (mut low, high) = bounds(status)?;
+    if low == high {
+        return Ok(number(low));
+    }
+    let mut parts = Vec::new();
+    for own in exact.iter().copied().filter(|own| (low..=high).contains(own)).collect::<BTreeSet<u16>>() {
+        if low < own {
+            parts.push(between(low, own.saturating_sub(1)));
+        }
+        low = own.saturating_add(1);
+    }
+    if low <= high {
+        parts.push(between(low, high));
+    }
+    Ok(quote!(#(#parts)|*))
+}
+
+fn between(low: u16, high: u16) -> TokenStream {
+    let (first, last) = (number(low), number(high));
+    if low == high { first } else { quote!(#first..=#last) }
 }
 
 fn range(status: &str) -> Result<TokenStream> {
     let (low, high) = bounds(status)?;
-    let (low, high) = (proc_macro2::Literal::u16_unsuffixed(low), proc_macro2::Literal::u16_unsuffixed(high));
+    let (low, high) = (number(low), number(high));
     Ok(quote!(#low..=#high))
+}
+
+fn number(status: u16) -> TokenStream {
+    proc_macro2::Literal::u16_unsuffixed(status).to_token_stream()
 }

@@ -332,6 +332,7 @@ fn union(bodies: &Bodies) -> Item {
         /// What came back, by the status that it came with.
         #[derive(Clone, Debug)]
         #[non_exhaustive]
+        #[allow(clippy::large_enum_variant)] // taken apart as soon as it arrives
         pub enum #ident {
             #(#variants),*
         }

@@ -692,6 +692,7 @@ pub mod types {
     /// What came back, by the status that it came with.
     #[derive(Clone, Debug)]
     #[non_exhaustive]
+    #[allow(clippy::large_enum_variant)]
     pub enum GetItemResponse {
         /// Status 200.
         Status200(GetItemResponse200),
@@ -704,6 +705,7 @@ pub mod types {
     /// What came back, by the status that it came with.
     #[derive(Clone, Debug)]
     #[non_exhaustive]
+    #[allow(clippy::large_enum_variant)]
     pub enum GetItemError {
         /// Status 400.
         Status400(GetItemError400),
@@ -895,16 +897,12 @@ pub mod operation {
         ) -> Result<ResponseValue<types::GetItemResponse>, Error<types::GetItemError>> {
             let Self { client, item_id, kind, exact, limit, x_request_name, x_key } = self;
             let url = format!(
-                "{}/items/{}/{}", client.transport.base_url(), encode_path("item_id", &
-                item_id.to_string()) ?, encode_path("kind", & kind.to_string()) ?
+                "{}/items/{}/{}", client.transport.base_url(), encode_path("item_id",
+                item_id) ?, encode_path("kind", kind) ?
             );
             let mut headers = HeaderMap::new();
             if let Some(value) = x_request_name {
-                headers
-                    .insert(
-                        "x-request-name",
-                        header_text("x-request-name", &value.to_string())?,
-                    );
+                headers.insert("x-request-name", header_text("x-request-name", value)?);
             }
             if let Some(value) = x_key {
                 headers.insert("x-key", value.header_value("x-key")?);
@@ -947,7 +945,7 @@ pub mod operation {
                             .map_body(types::GetItemError::Status400),
                     )
                 }
-                400..=499 => {
+                401..=499 => {
                     Err(
                         response_error::<types::GetItemError4Xx>(response)
                             .await
