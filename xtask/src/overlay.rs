@@ -85,8 +85,7 @@ fn act(document: &mut Value, action: &Action) -> Result<()> {
         })?;
         match (&action.update, action.remove) {
             (_, true) => remove(document, &pointer)?,
-            (Some(Value::Object(_)), false) if target.is_array() => push(target, &action.update),
-            (Some(update), false) => merge(target, update),
+            (Some(update), false) => update_target(target, update)?,
             (None, false) => return Err(Error::new("the action has neither `update` nor `remove`")),
         }
     }
@@ -99,13 +98,17 @@ fn stale(action: &Action, how: &str) -> Error {
     )
 }
 
-fn push(array: &mut Value, entry: &Option<Value>) {
-    if let (Some(array), Some(entry)) = (array.as_array_mut(), entry) {
-        array.push(entry.clone());
+/// A list takes the update as one more entry; an object is merged with it.
+fn update_target(target: &mut Value, update: &Value) -> Result<()> {
+    match target {
+        Value::Array(target) => target.push(update.clone()),
+        target if update.is_object() => merge(target, update),
+        _ => return Err(Error::new("the target is an object, and the update is none, so they cannot be merged")),
     }
+    Ok(())
 }
 
-/// Objects are merged, an array takes what it does not have yet at its end, and anything else is replaced.
+/// Objects are merged, lists are joined, and anything else is replaced.
 fn merge(target: &mut Value, update: &Value) {
     match (target, update) {
         (Value::Object(target), Value::Object(update)) => {
@@ -194,6 +197,7 @@ mod tests {
             (overlay(json!([{"target": "$.o.k", "description": "d", "remove": true}])), "primitive"),
             (overlay(json!([{"target": "$", "description": "d", "remove": true}])), "cannot go"),
             (overlay(json!([{"target": "$.o", "description": "d", "updates": {}}])), "unknown field"),
+            (overlay(json!([{"target": "$.o", "description": "d", "update": [1]}])), "cannot be merged"),
         ] {
             let error = apply(json!({"o": {"k": 1}}), &overlay).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -768,8 +768,7 @@ pub mod operation {
                 .post(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .headers(headers)
-                .build()?;
+                .headers(headers);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200 => json_response(response).await,
@@ -830,8 +829,7 @@ pub mod operation {
                 .post(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
                 .json(body)
-                .headers(headers)
-                .build()?;
+                .headers(headers);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200 => {

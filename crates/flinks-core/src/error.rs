@@ -202,16 +202,6 @@ impl<E> From<TransportError> for Error<E> {
     }
 }
 
-/// From building a request.
-impl<E> From<reqwest::Error> for Error<E> {
-    fn from(error: reqwest::Error) -> Self {
-        match error.is_builder() {
-            true => InvalidRequest::new("request", "cannot be built from these arguments").into(),
-            false => TransportError::from(&error).into(),
-        }
-    }
-}
-
 /// An argument that cannot be sent. It names the argument, never its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidRequest {
@@ -259,6 +249,24 @@ impl TransportError {
     pub fn may_have_been_sent(&self) -> bool {
         self.may_have_been_sent
     }
+
+    pub(crate) fn of(error: &reqwest::Error) -> Self {
+        let not_connected = error.is_connect() || error.is_dns();
+        let kind = if error.is_dns() {
+            TransportErrorKind::Dns
+        } else if chain(error).any(is_tls) {
+            TransportErrorKind::Tls
+        } else if not_connected {
+            TransportErrorKind::Connect
+        } else if error.is_timeout() {
+            TransportErrorKind::Timeout
+        } else if chain(error).filter_map(|source| source.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse) {
+            TransportErrorKind::Protocol
+        } else {
+            TransportErrorKind::Interrupted
+        };
+        Self { kind, may_have_been_sent: !(not_connected || error.is_builder()) }
+    }
 }
 
 impl fmt::Display for TransportError {
@@ -300,26 +308,6 @@ pub enum TransportErrorKind {
     Protocol,
     /// The reply's body was larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
     TooLarge,
-}
-
-impl From<&reqwest::Error> for TransportError {
-    fn from(error: &reqwest::Error) -> Self {
-        let not_connected = error.is_connect() || error.is_dns();
-        let kind = if error.is_dns() {
-            TransportErrorKind::Dns
-        } else if chain(error).any(is_tls) {
-            TransportErrorKind::Tls
-        } else if not_connected {
-            TransportErrorKind::Connect
-        } else if error.is_timeout() {
-            TransportErrorKind::Timeout
-        } else if chain(error).filter_map(|source| source.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse) {
-            TransportErrorKind::Protocol
-        } else {
-            TransportErrorKind::Interrupted
-        };
-        Self { kind, may_have_been_sent: !(not_connected || error.is_builder()) }
-    }
 }
 
 fn chain<'a>(

@@ -61,9 +61,11 @@ impl Transport {
     #[doc(hidden)]
     pub async fn execute<E>(
         &self,
-        mut request: reqwest::Request,
+        request: reqwest::RequestBuilder,
         operation: &Operation,
     ) -> Result<reqwest::Response, Error<E>> {
+        let unfit = |_| InvalidRequest::new("request", "cannot be built from these arguments");
+        let mut request = request.build().map_err(unfit)?;
         if !self.base_url.contains(request.url()) {
             return Err(InvalidRequest::new("path", "leaves the base URL").into());
         }
@@ -73,7 +75,7 @@ impl Transport {
         if request.method() == Method::POST && request.body().is_none() {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let response = self.http.execute(request).await.map_err(|error| TransportError::from(&error))?;
+        let response = self.http.execute(request).await.map_err(|error| TransportError::of(&error))?;
         if response.status().is_redirection() {
             return Err(Error::new(Some(ResponseHead::of(&response)), ErrorKind::Redirect));
         }

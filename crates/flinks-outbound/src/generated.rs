@@ -436,8 +436,7 @@ pub mod operation {
                 .post(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
                 .json(body)
-                .headers(headers)
-                .build()?;
+                .headers(headers);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200 => json_response(response).await,

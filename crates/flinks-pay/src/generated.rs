@@ -259,14 +259,13 @@ pub mod operation {
             let Self { client, body } = self;
             let url = format!("{}/api/v1/authorize", client.transport.base_url());
             let request = form_body(
-                    client
-                        .transport
-                        .http()
-                        .post(url)
-                        .header(ACCEPT, HeaderValue::from_static("application/json")),
-                    body,
-                )?
-                .build()?;
+                client
+                    .transport
+                    .http()
+                    .post(url)
+                    .header(ACCEPT, HeaderValue::from_static("application/json")),
+                body,
+            )?;
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200 => json_response(response).await,

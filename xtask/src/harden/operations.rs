@@ -336,14 +336,13 @@ impl Body<'_> {
 
     /// The chain that builds the request, on our own client.
     fn request(&self, mut request: Expr) -> Expr {
-        RequestChain { has_headers: true }.visit_expr_mut(&mut request);
+        RequestChain.visit_expr_mut(&mut request);
         if let Some(content_type) = &self.facts.content_type {
             // Without a body nothing else would set it (T2).
-            request =
-                insert_before_build(request, quote!(.header(CONTENT_TYPE, HeaderValue::from_static(#content_type))));
+            request = parse_quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#content_type)));
         }
         if !self.headers.is_empty() {
-            request = insert_before_build(request, quote!(.headers(headers)));
+            request = parse_quote!(#request.headers(headers));
         }
         request
     }
@@ -388,10 +387,9 @@ fn url(expr: Expr) -> Result<Expr> {
     Ok(parse_quote!(format!(#(#arguments),*)))
 }
 
-/// `self.client.post(url)….build()?` on our own client, without the headers, which are put back if there are any.
-struct RequestChain {
-    has_headers: bool,
-}
+/// `self.client.post(url)….build()?` on our own client, without the headers, which are put back if there are any, and
+/// not built yet: the transport does that.
+struct RequestChain;
 
 impl VisitMut for RequestChain {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
@@ -400,7 +398,7 @@ impl VisitMut for RequestChain {
             Expr::Field(field) if field.to_token_stream().to_string() == "self . client" => {
                 *expr = parse_quote!(client.transport.http());
             }
-            Expr::MethodCall(call) if call.method == "headers" && self.has_headers => {
+            Expr::MethodCall(call) if call.method == "headers" => {
                 *expr = (*call.receiver).clone();
             }
             Expr::MethodCall(call) if call.method == "json" => {
@@ -408,14 +406,14 @@ impl VisitMut for RequestChain {
                 *expr = parse_quote!(#receiver.json(body));
             }
             // `request.form_urlencoded(&body)?`, whose error would be progenitor's.
-            Expr::Try(inner) => {
-                if let Expr::MethodCall(call) = &*inner.expr
-                    && call.method == "form_urlencoded"
-                {
+            Expr::Try(inner) => match &*inner.expr {
+                Expr::MethodCall(call) if call.method == "form_urlencoded" => {
                     let receiver = &call.receiver;
                     *expr = parse_quote!(form_body(#receiver, body)?);
                 }
-            }
+                Expr::MethodCall(call) if call.method == "build" => *expr = (*call.receiver).clone(),
+                _ => {}
+            },
             Expr::Call(call) if call.func.to_token_stream().to_string().ends_with("QueryParam :: new") => {
                 let arguments = &call.args;
                 *expr = parse_quote!([(#arguments)]);
@@ -433,17 +431,6 @@ impl VisitMut for RequestChain {
         }
         syn::visit_mut::visit_path_mut(self, path);
     }
-}
-
-fn insert_before_build(request: Expr, calls: TokenStream) -> Expr {
-    if let Expr::Try(inner) = &request
-        && let Expr::MethodCall(build) = &*inner.expr
-        && build.method == "build"
-    {
-        let receiver = &build.receiver;
-        return parse_quote!(#receiver #calls.build()?);
-    }
-    request
 }
 
 /// The arms of the documented successes.

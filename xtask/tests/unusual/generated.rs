@@ -914,8 +914,7 @@ pub mod operation {
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
                 .query(&[("exact", &exact)])
                 .query(&[("limit", &limit)])
-                .headers(headers)
-                .build()?;
+                .headers(headers);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200 => {
@@ -998,8 +997,7 @@ pub mod operation {
                 .http()
                 .post(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body)
-                .build()?;
+                .json(body);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response).await,
@@ -1032,7 +1030,7 @@ pub mod operation {
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client } = self;
             let url = format!("{}/items", client.transport.base_url());
-            let request = client.transport.http().delete(url).build()?;
+            let request = client.transport.http().delete(url);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 204 => Ok(empty_response(&response)),
