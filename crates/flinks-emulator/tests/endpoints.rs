@@ -120,3 +120,18 @@ async fn only_loopback() {
     let error = Emulator::listen("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn the_program_prints_its_base_url_first() {
+    use std::io::BufRead as _;
+    use std::process::{Command, Stdio};
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flinks-emulator"));
+    let mut child = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let answer = client().post(format!("{}/api/v1/authorize", line.trim_end())).send().await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(answer.unwrap().status(), StatusCode::BAD_REQUEST, "{line}");
+}
