@@ -97,7 +97,8 @@ fn assemble(
         pub const SPEC_VERSION: &str = #version;
         /// The sha256 of the document that this client was generated from, in hexadecimal.
         pub const SPEC_SHA256: &str = #sha256;
-        /// Every field and header that is a secret: redacted in `Debug`, sensitive on the wire.
+        /// Every field and header that is a secret: a redacted type, sensitive on the wire. (`Debug` redacts every other
+        /// text too.)
         pub const SECRETS: &[&str] = &[#(#secrets),*];
 
         #types

@@ -43,26 +43,36 @@ pub fn document(root: &Path, product: Product) -> Result<Source> {
     let bytes = bytes(root, &path)?;
     let entry = entry(root, product)?;
     let sha256 = hex(&Sha256::digest(&bytes));
+    let value = yaml(&bytes).map_err(|error| error.in_file(&path));
     if sha256 != entry.sha256 {
+        // All that has to change, at once.
+        let mut lines = vec![format!("sha256 = \"{sha256}\""), "retrieved = (the day)".into()];
+        if let Some(version) = value.as_ref().ok().and_then(version).filter(|version| *version != entry.version) {
+            lines.push(format!("version = \"{version}\""));
+        }
         return Err(Error::new("is not the document that was accepted: its sha256 differs from the one on record")
             .in_file(&path)
             .help(format!(
-                "if the change is wanted, read it, then set in {SOURCES}, under [{}]:\n        sha256 = \"{sha256}\"",
-                product.crate_name()
+                "if the change is wanted, read it, then set in {SOURCES}, under [{}]:\n        {}",
+                product.crate_name(),
+                lines.join("\n        ")
             )));
     }
-    let value = yaml(&bytes).map_err(|error| error.in_file(&path))?;
-    match value.pointer("/info/version").and_then(Value::as_str) {
-        Some(version) if version == entry.version => Ok(Source { value, sha256 }),
-        version => Err(Error::new(format!(
-            "is of version {}, but {SOURCES} says {}",
-            version.unwrap_or("(none)"),
-            entry.version
-        ))
-        .in_file(&path)
-        .at("/info/version")
-        .help(format!("set `version` under [{}] in {SOURCES}", product.crate_name()))),
+    let value = value?;
+    match version(&value) {
+        Some(version) if version != entry.version => {
+            Err(Error::new(format!("is of version {version}, but {SOURCES} says {}", entry.version))
+                .in_file(&path)
+                .at("/info/version")
+                .help(format!("set `version` under [{}] in {SOURCES}", product.crate_name())))
+        }
+        // That a document has a version at all is the lint's business.
+        _ => Ok(Source { value, sha256 }),
     }
+}
+
+fn version(document: &Value) -> Option<&str> {
+    document.pointer("/info/version")?.as_str()
 }
 
 /// Reads a product's overlay.

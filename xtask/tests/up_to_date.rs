@@ -15,7 +15,8 @@ fn generated_files_are_fresh() {
     for product in Product::ALL {
         match regenerate(root(), product, true) {
             Ok(Outcome::Fresh) => {}
-            Ok(outcome) => panic!("{product:?}: run `cargo xtask regenerate`\n{outcome:?}"),
+            Ok(Outcome::Stale(diff)) => panic!("{product:?}: run `cargo xtask regenerate`\n{diff}"),
+            Ok(Outcome::Wrote) => panic!("{product:?}: a check wrote"),
             Err(error) => panic!("{error}"),
         }
     }

@@ -9,7 +9,8 @@
 pub const SPEC_VERSION: &str = "3.0.0";
 /// The sha256 of the document that this client was generated from, in hexadecimal.
 pub const SPEC_SHA256: &str = "49cc962e95b1c1216754c72b4c8a5f88d3fb08e33f445111edb23052f4671882";
-/// Every field and header that is a secret: redacted in `Debug`, sensitive on the wire.
+/// Every field and header that is a secret: a redacted type, sensitive on the wire. (`Debug` redacts every other
+/// text too.)
 pub const SECRETS: &[&str] = &[
     "AuthorizeChallenge.RequestId",
     "AuthorizeRequest.LoginId",
@@ -81,7 +82,7 @@ pub mod types {
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub institution: ::std::option::Option<::std::string::String>,
-        /// `Language`.
+        /// The language of the security questions.
         #[serde(
             rename = "Language",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -207,7 +208,7 @@ pub mod types {
             self
         }
 
-        /// Sets `Language`. `Language`.
+        /// Sets `Language`. The language of the security questions.
         #[must_use]
         pub fn language(mut self, language: impl Into<Language>) -> Self {
             self.language = Some(language.into());
@@ -304,7 +305,7 @@ pub mod types {
         /// What can be called next.
         #[serde(rename = "Links")]
         pub links: ::std::option::Option<::std::vec::Vec<Link>>,
-        /// `Login`.
+        /// The end user's login.
         #[serde(rename = "Login")]
         pub login: ::std::option::Option<Login>,
         /// What the data endpoints ask for.
@@ -382,7 +383,7 @@ pub mod types {
         /// `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
         pub http_status_code: ::std::option::Option<i64>,
-        /// `Token`.
+        /// A single-use token from `/GenerateAuthorizeToken`, valid for 30 minutes. It goes to `/Authorize` or to the iframe URL, and nowhere else.
         #[serde(rename = "Token")]
         pub token: AuthorizeToken,
     }

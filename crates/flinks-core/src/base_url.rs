@@ -9,7 +9,8 @@ use url::{Host, Url};
 ///
 /// Parsing refuses whatever could choose another host or put a credential into a URL: user info, a query, a
 /// fragment, any character outside of visible ASCII, a backslash, and the braces of an unfilled placeholder such
-/// as `https://{host}`. A path prefix is kept, a trailing slash is not.
+/// as `https://{host}`. A path prefix is kept, a trailing slash is not. The path of an endpoint is no part of it: the
+/// client appends that.
 ///
 /// ```
 /// use flinks_core::BaseUrl;
@@ -63,7 +64,8 @@ impl FromStr for BaseUrl {
         if text.contains('%') {
             return Err(InvalidBaseUrl("it holds a percent-encoded character"));
         }
-        let mut url = Url::parse(text).map_err(|_| InvalidBaseUrl("it is not an absolute URL"))?;
+        let mut url =
+            Url::parse(text).map_err(|_| InvalidBaseUrl("it is not an absolute URL, such as https://host"))?;
         if !matches!(url.scheme(), "https" | "http") {
             return Err(InvalidBaseUrl("the scheme is not https"));
         }

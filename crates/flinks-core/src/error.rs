@@ -327,8 +327,12 @@ fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<rustls::Error>()
 }
 
-/// A native TLS library's error has no type that this crate could name.
-#[cfg(not(feature = "rustls"))]
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<native_tls::Error>()
+}
+
+#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 fn is_tls(_: &(dyn std::error::Error + 'static)) -> bool {
     false
 }

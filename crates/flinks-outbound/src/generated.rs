@@ -9,7 +9,8 @@
 pub const SPEC_VERSION: &str = "3.0.0";
 /// The sha256 of the document that this client was generated from, in hexadecimal.
 pub const SPEC_SHA256: &str = "7db83e16f7d609fa57dbe8d97fc192c1c9a82b3586de5a5257970349bbdad1b1";
-/// Every field and header that is a secret: redacted in `Debug`, sensitive on the wire.
+/// Every field and header that is a secret: a redacted type, sensitive on the wire. (`Debug` redacts every other
+/// text too.)
 pub const SECRETS: &[&str] = &[
     "TokenRequest.client_secret",
     "TokenRequest.code",
@@ -132,7 +133,10 @@ pub mod types {
         /// The authorization code that you receive from the callback during the authorization process. Only pass this field if you are using `authorization_code` as the `grant_type`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub code: ::std::option::Option<::flinks_core::Secret>,
-        /// `grant_type`.
+        /// Specifies the type of information you are passing to request an access token. Possible values include:
+        /// - `client_credentials`
+        /// - `authorization_code`
+        /// - `refresh_token`
         pub grant_type: GrantType,
         /// The URL that you used in the authorization request. Must be an exact match. Only pass this field if you are using `authorization_code` as the `grant_type`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -258,7 +262,7 @@ pub mod types {
     pub struct TokenResponse {
         /// The access token to use for authenticated requests.
         pub access_token: ::flinks_core::Secret,
-        /// `expires_in`.
+        /// Seconds until the token expires.
         pub expires_in: ::std::option::Option<::flinks_core::ExpiresIn>,
         /// The refresh token to use to obtain a new access token. Only returned when using `authorization_code` as the grant type.
         pub refresh_token: ::std::option::Option<::flinks_core::Secret>,
@@ -365,7 +369,6 @@ impl Client {
     ///
     /// # Arguments
     ///
-    /// - `authorization`: Client credentials as HTTP Basic, for a server that wants them there. Leave `client_id` and `client_secret` out of the body then.
     /// - `body`
     pub fn token<'a>(&'a self, body: &'a types::TokenRequest) -> operation::Token<'a> {
         operation::Token {

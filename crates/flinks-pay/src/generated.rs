@@ -9,7 +9,8 @@
 pub const SPEC_VERSION: &str = "3.0.0";
 /// The sha256 of the document that this client was generated from, in hexadecimal.
 pub const SPEC_SHA256: &str = "c73ddbf1b6b0ba976ac788b9aa104647ed516ed48f4a6b5e9433ba3bde9364d3";
-/// Every field and header that is a secret: redacted in `Debug`, sensitive on the wire.
+/// Every field and header that is a secret: a redacted type, sensitive on the wire. (`Debug` redacts every other
+/// text too.)
 pub const SECRETS: &[&str] = &[
     "AuthorizeRequest.Password",
     "AuthorizeResponse.access_token",
@@ -21,7 +22,7 @@ pub mod types {
     #[derive(::serde::Serialize, Clone)]
     #[non_exhaustive]
     pub struct AuthorizeRequest {
-        /// `grant_type`.
+        /// The type of grant (e.g., client_credentials).
         pub grant_type: GrantType,
         /// The password provided during onboarding.
         #[serde(rename = "Password")]
@@ -62,7 +63,7 @@ pub mod types {
     pub struct AuthorizeResponse {
         /// The access token.
         pub access_token: ::flinks_core::Secret,
-        /// `expires_in`.
+        /// Seconds until the token expires.
         pub expires_in: ::std::option::Option<::flinks_core::ExpiresIn>,
         /// The type of token.
         pub token_type: ::std::option::Option<::std::string::String>,

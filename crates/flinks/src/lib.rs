@@ -6,3 +6,6 @@ pub use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as p
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
+
+#[doc = include_str!("../RULES.md")]
+pub mod rules {}

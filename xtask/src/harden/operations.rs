@@ -78,7 +78,7 @@ impl Operation {
         let request = body.request.ok_or_else(|| unknown_shape("no request is built"))?;
         Ok(Self {
             name: method.sig.ident,
-            docs: summary(&docs(&method.attrs)),
+            docs: summary(&docs(&method.attrs), &arguments),
             arguments,
             id: facts.id.clone(),
             timeout_seconds: facts.timeout_seconds,
@@ -250,9 +250,14 @@ pub(super) fn generic_argument(ty: &Type, outer: &str) -> Option<Type> {
     }
 }
 
-/// progenitor's text, with its list of arguments below a heading.
-fn summary(docs: &str) -> String {
-    docs.replace("\nArguments:\n", "\n# Arguments\n\n")
+/// progenitor's text, with its list of arguments below a heading and without those that are methods of the operation.
+fn summary(docs: &str, arguments: &[Argument]) -> String {
+    let is_optional = |line: &str| {
+        arguments.iter().any(|argument| argument.is_optional && line.starts_with(&format!("- `{}`:", argument.name)))
+    };
+    let lines: Vec<&str> = docs.lines().filter(|line| !is_optional(line)).collect();
+    let docs = lines.join("\n").replace("\nArguments:\n", "\n# Arguments\n\n");
+    docs.trim_end().trim_end_matches("# Arguments").trim_end().trim_end_matches("Arguments:").trim_end().to_owned()
 }
 
 /// The body of progenitor's method, statement by statement. A statement that is not known here is an error.

@@ -134,7 +134,8 @@ fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) ->
                 let name = field.ident.clone().ok_or_else(|| unknown_shape("a field has no name"))?;
                 let wire = wire_name(field, &name)?;
                 if docs(&field.attrs).is_empty() {
-                    field.attrs.insert(0, doc(&format!("`{wire}`.")));
+                    let text = referenced_description(&ident, &wire, normalized);
+                    field.attrs.insert(0, doc(&text.unwrap_or_else(|| format!("`{wire}`."))));
                 }
                 if !uses.keeps(&ident, "Serialize") {
                     drop_serialize_arguments(field)?;
@@ -289,6 +290,14 @@ fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized
 
 fn is_text(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "String"))
+}
+
+/// What the schema says that a property refers to; beside a reference, OpenAPI 3.0 has no place for a description.
+fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
+    let schemas = crate::schema::object(&normalized.document, "/components/schemas")?;
+    let (_, schema) = schemas.iter().find(|(name, _)| *ident == pascal(name))?;
+    let name = crate::schema::referenced(schema.get("properties")?.get(property)?)?;
+    Some(schemas.get(name)?.get("description")?.as_str()?.to_owned())
 }
 
 fn position(ident: &Ident, property: &str, normalized: &Normalized) -> Option<usize> {

@@ -9,7 +9,8 @@
 pub const SPEC_VERSION: &str = "1";
 /// The sha256 of the document that this client was generated from, in hexadecimal.
 pub const SPEC_SHA256: &str = "0";
-/// Every field and header that is a secret: redacted in `Debug`, sensitive on the wire.
+/// Every field and header that is a secret: a redacted type, sensitive on the wire. (`Debug` redacts every other
+/// text too.)
 pub const SECRETS: &[&str] = &[
     "GetItemResponse200NestedDeep.token",
     "Item.id",
@@ -797,9 +798,7 @@ impl Client {
     /// - `item_id`
     /// - `kind`
     /// - `exact`
-    /// - `limit`: How many.
     /// - `x_request_name`
-    /// - `x_key`: A secret.
     pub fn get_item<'a>(
         &'a self,
         item_id: &'a str,
