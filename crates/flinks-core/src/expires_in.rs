@@ -1,14 +1,13 @@
 //! The lifetime in a token reply.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 /// What `expires_in` said: seconds from the moment before the request was sent (A4).
 ///
-/// Read leniently, for a token must not be lost over its lifetime: `299`, `299.0` and `"299"` are 299 seconds;
+/// Read leniently, for a token must not be lost over a lifetime that is JSON: `299`, `299.0` and `"299"` are 299 seconds;
 /// `null`, `0` and whatever is not a number mean *unknown* (O3). No value makes arithmetic overflow: a lifetime is
 /// at most [`ExpiresIn::MAX`].
 ///
@@ -53,51 +52,16 @@ impl Serialize for ExpiresIn {
 
 impl<'de> Deserialize<'de> for ExpiresIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ExpiresInVisitor)
-    }
-}
-
-struct ExpiresInVisitor;
-
-impl<'de> Visitor<'de> for ExpiresInVisitor {
-    type Value = ExpiresIn;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number of seconds")
-    }
-
-    fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<ExpiresIn, E> {
-        Ok(ExpiresIn::from_seconds(seconds))
-    }
-
-    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<ExpiresIn, E> {
-        Ok(ExpiresIn::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX)))
-    }
-
-    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<ExpiresIn, E> {
-        Ok(ExpiresIn::from_float(seconds))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<ExpiresIn, E> {
-        Ok(text.trim().parse().map_or(ExpiresIn(None), ExpiresIn::from_float))
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<ExpiresIn, E> {
-        Ok(ExpiresIn(None))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<ExpiresIn, E> {
-        Ok(ExpiresIn(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ExpiresIn, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(ExpiresIn(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ExpiresIn, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(ExpiresIn(None))
+        // `Value` knows how a number looks, also where another crate of the build asks serde_json to keep all digits.
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(seconds), _) => Self::from_seconds(seconds),
+                (None, Some(seconds)) => Self::from_float(seconds),
+                (None, None) => Self(None),
+            },
+            Value::String(text) => text.trim().parse().map_or(Self(None), Self::from_float),
+            _ => Self(None),
+        })
     }
 }
 

@@ -139,8 +139,7 @@ impl TransportBuilder {
             // Without the second line, a hosts file could send `localhost` elsewhere, in clear text.
             builder = builder.no_proxy().resolve_to_addrs("localhost", &LOOPBACK);
         }
-        let http =
-            with_tls(builder, &self.base_url)?.build().map_err(|_| BuildError("the HTTP client cannot be built"))?;
+        let http = build(with_tls(builder, &self.base_url)?)?;
         Ok(Transport { http, base_url: self.base_url, timeout: self.timeout })
     }
 }
@@ -181,8 +180,11 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
 /// A header argument that is no secret.
 #[doc(hidden)]
 pub fn header_text(name: &'static str, value: impl fmt::Display) -> Result<HeaderValue, InvalidRequest> {
-    HeaderValue::try_from(value.to_string())
-        .map_err(|_| InvalidRequest::new(name, "holds a control or a non-ASCII character"))
+    let value = value.to_string();
+    // `http` takes bytes above 127 too.
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    let value = HeaderValue::try_from(value).ok().filter(|_| is_plain);
+    value.ok_or(InvalidRequest::new(name, "holds a control or a non-ASCII character"))
 }
 
 /// A form as the body of `request`.
@@ -228,6 +230,21 @@ fn with_tls(builder: reqwest::ClientBuilder, base_url: &BaseUrl) -> Result<reqwe
 fn with_tls(builder: reqwest::ClientBuilder, _: &BaseUrl) -> Result<reqwest::ClientBuilder, BuildError> {
     Ok(builder.tls_backend_native().tls_version_min(reqwest::tls::Version::TLS_1_2))
 }
+
+#[cfg(any(feature = "native-tls", feature = "rustls"))]
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
+    builder.build().map_err(|_| CANNOT_BE_BUILT)
+}
+
+/// Without a TLS library of our own, reqwest panics if another crate of the build switched on its rustls and nobody
+/// installed a provider (T11).
+#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
+    let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.build()));
+    built.ok().and_then(Result::ok).ok_or(CANNOT_BE_BUILT)
+}
+
+const CANNOT_BE_BUILT: BuildError = BuildError("the HTTP client cannot be built");
 
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 fn with_tls(builder: reqwest::ClientBuilder, base_url: &BaseUrl) -> Result<reqwest::ClientBuilder, BuildError> {
