@@ -67,12 +67,23 @@ fn settings(normalized: &Normalized) -> GenerationSettings {
 }
 
 fn run(openapi: &OpenAPI, settings: &GenerationSettings) -> Result<TokenStream> {
-    let help = "this is a gap in the lint: describe what stands here in a plainer way by an overlay action, and teach the lint";
-    match quietly(|| Generator::new(settings).generate_tokens(openapi)) {
-        Ok(Ok(tokens)) => Ok(tokens),
-        Ok(Err(error)) => Err(Error::new(format!("progenitor refuses the document: {error}")).help(help)),
-        Err(panic) => Err(Error::new(format!("progenitor panicked: {}", message(&*panic))).help(help)),
-    }
+    caught(|| {
+        let tokens = Generator::new(settings).generate_tokens(openapi);
+        tokens.map_err(|error| Error::new(format!("progenitor refuses the document: {error}")).help(GAP))
+    })
+}
+
+const GAP: &str =
+    "this is a gap in the lint: describe what stands here in a plainer way by an overlay action, and teach the lint";
+
+/// The last net: a panic of the generator becomes an error.
+///
+/// # Errors
+///
+/// Where `run` fails or panics.
+pub fn caught<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    quietly(run)
+        .unwrap_or_else(|panic| Err(Error::new(format!("the generator panicked: {}", message(&*panic))).help(GAP)))
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

@@ -12,7 +12,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, Item, parse_quote};
 
-use crate::normalize::Normalized;
+use crate::normalize::{Normalized, SecretPlace};
 use crate::{Error, Result};
 
 /// What the document tells about itself.
@@ -41,8 +41,10 @@ pub fn harden(tokens: TokenStream, normalized: &Normalized, constants: &Constant
     }
     let types = parts.types.ok_or_else(|| unknown_shape("it has no module `types`"))?;
     let operations = operations::harden(parts.methods, normalized)?;
-    let types = types::harden(types, normalized, &operations)?;
-    let file = assemble(constants, normalized, types, &operations);
+    let (types, secrets) = types::harden(types, normalized, &operations)?;
+    let headers = normalized.secrets.iter().filter(|place| matches!(place, SecretPlace::Header { .. }));
+    let secrets: Vec<String> = secrets.into_iter().chain(headers.map(ToString::to_string)).collect();
+    let file = assemble(constants, &secrets, types, &operations);
     let mut file: syn::File =
         syn::parse2(file).map_err(|error| Error::new(format!("the hardened code is not Rust: {error}")))?;
     syn::visit_mut::visit_file_mut(&mut DocLines, &mut file);
@@ -82,12 +84,11 @@ impl Parts {
 
 fn assemble(
     constants: &Constants,
-    normalized: &Normalized,
+    secrets: &[String],
     types: syn::ItemMod,
     operations: &[operations::Operation],
 ) -> TokenStream {
     let Constants { title, description, version, sha256 } = constants;
-    let secrets = normalized.secrets.iter().map(ToString::to_string);
     let client_doc =
         format!("A client for {title}.\n\n{description}\n\nCloning is cheap; clones share their connections.");
     let methods = operations.iter().map(operations::Operation::method);

@@ -19,6 +19,14 @@ use crate::{Error, Result};
 /// Where it is not, with JSON pointer and a way out.
 pub fn outline(document: &Value) -> Result<()> {
     check_shape(document)?;
+    check_marks(document, "")?;
+    check_addresses(document)?;
+    let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
+    if let Some((name, _)) = schemas.into_iter().find(|(name, _)| !schema::is_type_name(name)) {
+        return Err(Error::new(format!("`{name}` cannot be the name of a type in Rust"))
+            .at(format!("/components/schemas/{}", escape(name)))
+            .help("give the schema another name by overlay actions, there and where it is referred to"));
+    }
     let places = schema::operations(document);
     if places.is_empty() {
         return Err(Error::new("describes no operation").at("/paths"));
@@ -56,6 +64,11 @@ fn check_shape(document: &Value) -> Result<()> {
         .ok_or_else(|| Error::new("has no paths").at("/paths").help("is this the whole document?"))?;
     for (path, item) in paths {
         let pointer = format!("/paths/{}", schema::escape(path));
+        if !path.starts_with('/') || path.contains("//") {
+            return Err(Error::new("the path does not start with a slash, or has an empty segment")
+                .at(&pointer)
+                .help("a client would send another path: correct it by an overlay action"));
+        }
         let item = item.as_object().ok_or_else(|| Error::new("is not a path item").at(&pointer))?;
         if item.contains_key("$ref") {
             return Err(Error::new("the path item is a reference, which no stage follows")
@@ -66,6 +79,59 @@ fn check_shape(document: &Value) -> Result<()> {
             if !operation.is_object() {
                 return Err(Error::new("is not an operation").at(format!("{pointer}/{key}")));
             }
+        }
+    }
+    Ok(())
+}
+
+/// A mark that stands where it has no effect would be a secret that is none.
+fn check_marks(value: &Value, at: &str) -> Result<()> {
+    match value {
+        Value::Object(object) => {
+            let is_marked = object.get("format").and_then(Value::as_str) == Some("password");
+            if is_marked && (object.contains_key("$ref") || !schema::is_secret(value)) {
+                return Err(Error::new(
+                    "`format: password` stands beside a reference, or beside a type that is not text",
+                )
+                .at(at)
+                .help("mark a schema of type string: where there is a reference, the schema that it leads to"));
+            }
+            let data = ["default", "enum", "example", "examples"];
+            for (key, child) in object.iter().filter(|(key, child)| !data.contains(&key.as_str()) || child.is_object())
+            {
+                check_marks(child, &format!("{at}/{}", escape(key)))?;
+            }
+        }
+        Value::Array(array) => {
+            for (index, child) in array.iter().enumerate() {
+                check_marks(child, &format!("{at}/{index}"))?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What a client of ours takes from its caller, or asks for as an argument, and would otherwise be lost.
+fn check_addresses(document: &Value) -> Result<()> {
+    for (index, server) in document.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let url = server.get("url").and_then(Value::as_str).unwrap_or_default();
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        if rest.split_once('/').is_some_and(|(_, path)| !path.is_empty()) {
+            return Err(Error::new("the server has a path, which the client would not know")
+                .at(format!("/servers/{index}/url"))
+                .help("put the path in front of each path by overlay actions, and remove the server"));
+        }
+    }
+    let is_asked =
+        |holder: &Value| holder.get("security").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let secured = schema::operations(document).into_iter().map(|place| place.pointer());
+    let secured = std::iter::once(String::new()).chain(secured);
+    for pointer in secured {
+        if document.pointer(&pointer).is_some_and(is_asked) {
+            return Err(Error::new("a security requirement stands here, of which no argument would come")
+                .at(format!("{pointer}/security"))
+                .help("describe the credential as a header parameter of format password, and remove the requirement, by overlay actions"));
         }
     }
     Ok(())
@@ -92,9 +158,21 @@ impl Ids {
                 return Err(error("has no operationId, which is its name in Rust".into())
                     .help("give it one by an overlay action on the operation"));
             }
-            // What every generated client has beside its operations.
-            if matches!(name.as_str(), "new" | "with_transport" | "transport") {
-                return Err(error(format!("the operationId `{id}` is the name of a method that every client has"))
+            // What every generated client has beside its operations, and what the code of one uses.
+            let taken = [
+                "Client",
+                "Error",
+                "HeaderArgument",
+                "HeaderMap",
+                "HeaderValue",
+                "New",
+                "Operation",
+                "ResponseValue",
+                "Transport",
+                "WithTransport",
+            ];
+            if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
+                return Err(error(format!("the operationId `{id}` cannot be a name in Rust, or has a meaning there"))
                     .help("give it another one by an overlay action on the operation"));
             }
             if let Some(other) = self.taken.insert(name.clone(), place.pointer()) {
@@ -129,7 +207,7 @@ impl Linter<'_> {
         let mut in_path = BTreeSet::new();
         // `body` is what progenitor calls the body; the others are what the generated code calls its own.
         let mut names: BTreeSet<String> =
-            ["body", "client", "headers", "request", "response", "send", "url"].map(str::to_owned).into();
+            ["body", "client", "exchange", "headers", "request", "response", "send", "url"].map(str::to_owned).into();
         let empty = Vec::new();
         let parameters = match self.operation.get("parameters") {
             None => &empty,
@@ -179,9 +257,7 @@ impl Linter<'_> {
     fn check_parameter(&self, at: &str, name: &str, place: &str, parameter: &Value, schema: &Value) -> Result<()> {
         let style = parameter.get("style").and_then(Value::as_str);
         let secret = self.is_secret(schema);
-        let resolved = referenced(schema)
-            .and_then(|name| self.normalized.document.pointer(&format!("/components/schemas/{}", escape(name))))
-            .unwrap_or(schema);
+        let resolved = self.resolved(schema);
         let kind = resolved.get("type").and_then(Value::as_str).unwrap_or("object");
         let is_scalar = !matches!(kind, "object" | "array");
         match place {
@@ -217,6 +293,10 @@ impl Linter<'_> {
         schema::is_secret(schema) || referenced(schema).is_some_and(|name| self.normalized.secret_types.contains(name))
     }
 
+    fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        referenced(schema).and_then(|name| schema::named(&self.normalized.document, name)).unwrap_or(schema)
+    }
+
     fn check_request_body(&self) -> Result<()> {
         let Some(body) = self.operation.get("requestBody") else { return Ok(()) };
         let at = "/requestBody";
@@ -249,13 +329,15 @@ impl Linter<'_> {
 
     /// A form carries scalars only; anything else would fail when it is sent.
     fn check_form(&self, at: &str, media: &Value) -> Result<()> {
-        let schema = media.get("schema").and_then(referenced).unwrap_or_default();
-        let pointer = format!("/components/schemas/{}/properties", escape(schema));
-        for (name, property) in schema::object(&self.normalized.document, &pointer).into_iter().flatten() {
-            if matches!(property.get("type").and_then(Value::as_str), Some("object" | "array")) {
+        let schema = media.get("schema").map(|schema| self.resolved(schema));
+        let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+        let properties = properties.ok_or_else(|| self.error(at, "the form has no fields"))?;
+        for (name, property) in properties {
+            let kind = self.resolved(property).get("type").and_then(Value::as_str);
+            if matches!(kind, None | Some("object" | "array")) {
                 return Err(self.error(
                     at,
-                    format!("the form's field `{name}` is an object or a list, which a form cannot carry"),
+                    format!("the form's field `{name}` is not a plain scalar, and a form carries no other"),
                 ));
             }
         }
@@ -299,6 +381,16 @@ impl Linter<'_> {
                         .help("say by an overlay action which statuses are a success"));
                 }
                 None => return Err(self.error(&at, format!("`{status}` is not a status of an answer"))),
+            }
+            // The headers that a `ResponseHead` keeps, and those that every server sends.
+            let known = ["content-length", "content-type", "date", "ob-correlation-id", "ob-trace-id", "retry-after"];
+            for header in response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name)
+            {
+                if !known.contains(&header.to_ascii_lowercase().as_str()) {
+                    return Err(self
+                        .error(&format!("{at}/headers/{}", escape(header)), "no reply gives access to this header")
+                        .help("remove it by an overlay action, or teach `flinks_core::ResponseHead` to keep it"));
+                }
             }
             let content = response.get("content").and_then(Value::as_object);
             let Some(content) = content.filter(|content| !content.is_empty()) else { continue };
@@ -348,6 +440,7 @@ impl Status {
 
 fn check_named_schemas(normalized: &Normalized) -> Result<()> {
     let document = &normalized.document;
+    let replies = reply_schemas(normalized);
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for (name, schema) in schema::object(document, "/components/schemas").into_iter().flatten() {
         let origin = normalized.origins.get(name);
@@ -362,9 +455,83 @@ fn check_named_schemas(normalized: &Normalized) -> Result<()> {
                 Error::new(format!("the schemas `{other}` and `{name}` have one name in Rust")).at(at),
             ));
         }
-        check_schema(document, schema, &at).map_err(located)?;
+        check_core_type(name, schema).and_then(|()| check_schema(document, schema, &at)).map_err(
+            |error| match error.pointer() {
+                Some(_) => located(error),
+                None => located(error.at(&at)),
+            },
+        )?;
+        if composes_itself(document, name) {
+            return Err(located(Error::new(format!("the schema `{name}` is made of itself")).at(&at)));
+        }
+        if replies.contains(name) && is_alternative(schema) {
+            return Err(located(
+                Error::new("a reply is one of several (`oneOf`, `anyOf`), which nothing would tell apart").at(&at).help(
+                    "describe it by an overlay action as one object that has the fields of all, none of them required",
+                ),
+            ));
+        }
     }
     Ok(())
+}
+
+/// A name of the overlays that stands for a type of `flinks-core` must mean that.
+fn check_core_type(name: &str, schema: &Value) -> Result<()> {
+    let fits = match schema::pascal(name).as_str() {
+        "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
+        "Authorization" => schema::is_secret(schema),
+        _ => true,
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(Error::new(format!("`{name}` is the name of a type of flinks-core, and this is another schema"))
+            .help("give the schema another name or title by an overlay action")),
+    }
+}
+
+/// Whether a schema leads back to itself by references and compositions alone, with no property between.
+fn composes_itself(document: &Value, name: &str) -> bool {
+    let mut queue = vec![name];
+    let mut seen = BTreeSet::new();
+    while let Some(next) = queue.pop() {
+        for part in schema::named(document, next).map(parts).unwrap_or_default() {
+            if part == name {
+                return true;
+            }
+            if seen.insert(part) {
+                queue.push(part);
+            }
+        }
+    }
+    false
+}
+
+/// The named schemas that a schema is made of.
+fn parts(schema: &Value) -> Vec<&str> {
+    let composed = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+    referenced(schema).into_iter().chain(composed.flat_map(parts)).collect()
+}
+
+fn is_alternative(schema: &Value) -> bool {
+    schema.get("oneOf").is_some()
+        || schema.get("anyOf").is_some()
+        || schema::children(schema).iter().any(|(_, child)| is_alternative(child))
+}
+
+/// The named schemas that replies are made of.
+fn reply_schemas(normalized: &Normalized) -> BTreeSet<String> {
+    let bodies = normalized.operations.iter().flat_map(|operation| [&operation.success, &operation.error]);
+    let mut queue: Vec<String> =
+        bodies.flat_map(|bodies| &bodies.bodies).filter_map(|body| body.schema.clone()).collect();
+    let mut reached = BTreeSet::new();
+    while let Some(name) = queue.pop() {
+        if let Some(schema) = schema::named(&normalized.document, &name)
+            && reached.insert(name)
+        {
+            schema::references(schema, &mut queue);
+        }
+    }
+    reached
 }
 
 fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
@@ -401,16 +568,34 @@ fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
             return Err(error(format!("`{exclusive}` stands without `{bound}`")).help("remove it by an overlay action"));
         }
     }
+    if let Some(values) = object.get("enum").and_then(Value::as_array) {
+        let mut variants = BTreeSet::new();
+        let distinct = values.iter().filter(|value| !value.is_null()).all(|value| {
+            value.as_str().is_some_and(|text| !schema::pascal(text).is_empty() && variants.insert(schema::pascal(text)))
+        });
+        if !distinct {
+            return Err(error("the values of the list are not texts that differ as names in Rust".into())
+                .help("remove the `enum` by an overlay action, and let the caller write the text"));
+        }
+    }
     let properties = object.get("properties").and_then(Value::as_object);
     let mut fields: BTreeMap<String, &str> = BTreeMap::new();
     for name in properties.into_iter().flat_map(|properties| properties.keys()) {
         let field = name.to_snake_case();
+        if field == "new" {
+            return Err(error(format!("the property `{name}` has the name of a constructor"))
+                .help("no client can be made of this; it takes a change of the generator"));
+        }
         if let Some(other) = fields.insert(field.clone(), name) {
             return Err(error(format!("the properties `{other}` and `{name}` would both be the field `{field}`"))
                 .help("remove one by an overlay action"));
         }
     }
+    let mut required = BTreeSet::new();
     for name in object.get("required").and_then(Value::as_array).into_iter().flatten() {
+        if !required.insert(name.to_string()) {
+            return Err(error(format!("{name} is required twice")).help("correct it by an overlay action"));
+        }
         let known =
             name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
         if !known && properties.is_some() {

@@ -293,8 +293,8 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     if let Some(schema) = schema.as_object_mut() {
         let is_open = schema.get("additionalProperties") != Some(&Value::Bool(false));
         schema.retain(|key, _| match key.as_str() {
-            "enum" | "format" | "pattern" | "minLength" | "maxLength" | "minimum" | "maximum" | "exclusiveMinimum"
-            | "exclusiveMaximum" | "multipleOf" | "minItems" | "maxItems" | "uniqueItems" => false,
+            "default" | "enum" | "format" | "pattern" | "minLength" | "maxLength" | "minimum" | "maximum"
+            | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" | "minItems" | "maxItems" | "uniqueItems" => false,
             "additionalProperties" => is_open,
             _ => true,
         });
@@ -345,9 +345,9 @@ fn normalize_operation(
     let mut operation = document_operation(document, place);
     let Some(id) = operation.get("operationId").and_then(Value::as_str).map(str::to_owned) else { return Ok(None) };
     let mut names = Names { document, origin, origins };
-    let content_type = drop_header_parameters(&names, &mut operation);
+    let content_type = drop_header_parameters(&names, &mut operation)?;
+    name_parameters(&mut names, &mut operation, &id)?;
     if let Some(body) = operation.get_mut("requestBody") {
-        json_media_type(body);
         // Several media types are left to the lint.
         let content = body.get_mut("content").and_then(Value::as_object_mut).filter(|content| content.len() == 1);
         for (media_type, content) in content.into_iter().flatten() {
@@ -370,22 +370,54 @@ fn normalize_operation(
 
 /// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3 says to ignore (T2), but
 /// for one that is marked as a secret. Returns the `Content-Type` that was asked for.
-fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Option<String> {
+fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Result<Option<String>> {
+    let body = operation.pointer("/requestBody/content").and_then(Value::as_object);
+    let body = body.and_then(|content| content.keys().next().cloned());
+    let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else { return Ok(None) };
     let mut content_type = None;
-    if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
-        parameters.retain(|parameter| {
-            let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
-            let schema = parameter.get("schema").cloned().unwrap_or_default();
-            let ignored = parameter.get("in").and_then(Value::as_str) == Some("header")
-                && matches!(name.as_str(), "accept" | "content-type" | "authorization")
-                && !names.is_secret(&schema);
-            if ignored && name == "content-type" {
-                content_type = schema.get("default").and_then(Value::as_str).map(str::to_owned);
-            }
-            !ignored
-        });
+    let mut kept = Vec::new();
+    for (index, parameter) in std::mem::take(parameters).into_iter().enumerate() {
+        let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+        let schema = parameter.get("schema").cloned().unwrap_or_default();
+        let is_ignored = parameter.get("in").and_then(Value::as_str) == Some("header")
+            && matches!(name.as_str(), "accept" | "content-type" | "authorization")
+            && !names.is_secret(&schema);
+        if !is_ignored {
+            kept.push(parameter);
+            continue;
+        }
+        let asked = schema.get("default").or_else(|| schema.pointer("/enum/0")).and_then(Value::as_str);
+        let sent = match name.as_str() {
+            "content-type" => body.as_deref().unwrap_or("application/json"),
+            _ => "application/json",
+        };
+        if name != "authorization" && asked.is_some_and(|asked| asked != sent && asked != "*/*") {
+            let message = format!("the header `{name}` asks for another media type than {sent}, which is sent");
+            return Err(names
+                .error(&format!("/parameters/{index}/schema"), message)
+                .help("correct it by an overlay action"));
+        }
+        if name == "content-type" {
+            content_type = Some(sent.to_owned());
+        }
     }
-    content_type
+    *parameters = kept;
+    Ok(content_type)
+}
+
+/// Gives each parameter that is a list of values a named type, which must not meet another.
+fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Result<()> {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+        let wanted =
+            parameter.get("name").and_then(Value::as_str).map(|name| format!("{}{}", pascal(id), pascal(name)));
+        if let (Some(wanted), Some(schema)) =
+            (wanted, parameter.get_mut("schema").filter(|schema| needs_a_name(schema)))
+        {
+            names.name(schema, &wanted, &format!("/parameters/{index}/schema"))?;
+        }
+    }
+    Ok(())
 }
 
 /// progenitor takes `default` for success and for error. Beside a documented success it means the errors.
@@ -543,6 +575,9 @@ impl Names<'_> {
         }
         let title = schema.get("title").and_then(Value::as_str).map(pascal).filter(|title| !title.is_empty());
         let name = title.clone().unwrap_or_else(|| wanted.to_owned());
+        if !schema::is_type_name(&name) {
+            return Err(self.error(at, format!("`{name}` cannot be the name of a type in Rust")));
+        }
         let mut named = std::mem::replace(schema, reference(&name));
         if let Some(named) = named.as_object_mut() {
             named.shift_remove("title");
@@ -573,7 +608,11 @@ impl Names<'_> {
     }
 
     fn taken(&self, name: &str, at: &str) -> Error {
-        let error = Error::new(format!("two different schemas would both be named `{name}`"))
+        self.error(at, format!("two different schemas would both be named `{name}`"))
+    }
+
+    fn error(&self, at: &str, message: String) -> Error {
+        let error = Error::new(message)
             .at(format!("{}{at}", self.origin.pointer))
             .help("give this schema a `title` of its own by an overlay action");
         match &self.origin.operation {
@@ -658,6 +697,7 @@ fn secret_types(document: &Value) -> BTreeSet<String> {
     schemas.filter(|(_, schema)| is_secret(schema)).map(|(name, _)| name.clone()).collect()
 }
 
+/// The marks, each under the schema whose type will hold it.
 fn secrets(document: &Value, secret_types: &BTreeSet<String>) -> Vec<SecretPlace> {
     let is_marked =
         |schema: &Value| is_secret(schema) || referenced(schema).is_some_and(|name| secret_types.contains(name));
@@ -666,10 +706,12 @@ fn secrets(document: &Value, secret_types: &BTreeSet<String>) -> Vec<SecretPlace
     }
     let mut secrets = Vec::new();
     for (name, schema) in schema::object(document, "/components/schemas").into_iter().flatten() {
-        for (property, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            if any(child, &is_marked) {
-                secrets.push(SecretPlace::Property { schema: pascal(name), property: property.clone() });
-            }
+        let merged = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        for properties in std::iter::once(schema).chain(merged).filter_map(|part| part.get("properties")?.as_object()) {
+            let marked = properties.iter().filter(|(_, child)| any(child, &is_marked));
+            secrets.extend(
+                marked.map(|(property, _)| SecretPlace::Property { schema: pascal(name), property: property.clone() }),
+            );
         }
     }
     for place in schema::operations(document) {

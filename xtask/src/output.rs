@@ -24,7 +24,7 @@ impl Header<'_> {
     /// The same, as constants of the crate.
     pub fn constants(&self, openapi: &OpenAPI) -> Constants {
         Constants {
-            title: openapi.info.title.clone(),
+            title: crate::prose::rustdoc(&openapi.info.title),
             description: openapi.info.description.clone().unwrap_or_default(),
             version: openapi.info.version.clone(),
             sha256: self.sha256.to_owned(),

@@ -1,7 +1,7 @@
 //! Stage 2: our corrections, as an OpenAPI Overlay 1.0 document.
 //!
-//! Stricter than the standard in two ways: an action must say why (`description`), and must change something. A
-//! correction dies in the open when Flinks repairs its document.
+//! Stricter than the standard in three ways: an action must say why (`description`), must select one place, and must
+//! change something. A correction dies in the open when Flinks repairs its document, each by itself.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -67,29 +67,29 @@ pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
 fn act(document: &mut Value, action: &Action) -> Result<()> {
     let path = JsonPath::parse(&action.target)
         .map_err(|error| Error::new(format!("the target `{}` is not a JSONPath: {error}", action.target)))?;
-    let mut pointers: Vec<String> =
+    let pointers: Vec<String> =
         path.query_located(document).iter().map(LocatedNode::location).map(|path| path.to_json_pointer()).collect();
-    if pointers.is_empty() {
-        return Err(stale(action, "matches nothing"));
-    }
+    let pointer = match pointers.as_slice() {
+        [] => return Err(stale(action, "matches nothing")),
+        [pointer] => pointer,
+        several => {
+            let message = format!("the target `{}` selects {} places", action.target, several.len());
+            return Err(Error::new(message).help("write an action for each, so that each can become stale by itself"));
+        }
+    };
     if action.description.trim().is_empty() {
         return Err(Error::new("the action does not say why").help("give it a `description`"));
     }
-    // From the last to the first, so that removing from an array leaves the other pointers right.
-    pointers.reverse();
-    for pointer in pointers {
-        let target = document.pointer_mut(&pointer).filter(|target| target.is_object() || target.is_array());
-        let target = target.ok_or_else(|| {
-            Error::new(format!("the target `{}` selects a primitive value", action.target))
-                .help("Overlay 1.0 selects objects and arrays only: select what holds the value")
-        })?;
-        match (&action.update, action.remove) {
-            (_, true) => remove(document, &pointer)?,
-            (Some(update), false) => update_target(target, update)?,
-            (None, false) => return Err(Error::new("the action has neither `update` nor `remove`")),
-        }
+    let target = document.pointer_mut(pointer).filter(|target| target.is_object() || target.is_array());
+    let target = target.ok_or_else(|| {
+        Error::new(format!("the target `{}` selects a primitive value", action.target))
+            .help("Overlay 1.0 selects objects and arrays only: select what holds the value")
+    })?;
+    match (&action.update, action.remove) {
+        (_, true) => remove(document, pointer),
+        (Some(update), false) => update_target(target, update),
+        (None, false) => Err(Error::new("the action has neither `update` nor `remove`")),
     }
-    Ok(())
 }
 
 fn stale(action: &Action, how: &str) -> Error {
@@ -108,7 +108,7 @@ fn update_target(target: &mut Value, update: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Objects are merged, lists are joined, and anything else is replaced.
+/// Objects are merged, a list takes what it does not have yet, and anything else is replaced.
 fn merge(target: &mut Value, update: &Value) {
     match (target, update) {
         (Value::Object(target), Value::Object(update)) => {
@@ -121,7 +121,13 @@ fn merge(target: &mut Value, update: &Value) {
                 }
             }
         }
-        (Value::Array(target), Value::Array(update)) => target.extend(update.iter().cloned()),
+        (Value::Array(target), Value::Array(update)) => {
+            for entry in update {
+                if !target.contains(entry) {
+                    target.push(entry.clone());
+                }
+            }
+        }
         (target, update) => *target = update.clone(),
     }
 }
@@ -159,17 +165,16 @@ mod tests {
 
     #[test]
     fn update_merges_and_remove_removes() {
-        let document =
-            json!({"a/b": [{"n": 1, "x": {}}, {"n": 2, "x": {}}, {"n": 1, "x": {}}], "o": {"k": 1, "r": [1]}});
+        let document = json!({"a/b": [{"n": 1, "x": {}}, {"n": 2}], "o": {"k": 1, "r": [1]}});
         let actions = json!([
             {"target": "$['a/b'][?@.n == 1].x", "description": "d", "remove": true},
             {"target": "$['a/b'][?@.n == 2]", "description": "d", "remove": true},
             {"target": "$['a/b']", "description": "d", "update": {"n": 3}},
-            {"target": "$.o", "description": "d", "update": {"k": 2, "l": {"m": 3}, "r": [2]}},
+            {"target": "$.o", "description": "d", "update": {"k": 2, "l": {"m": 3}, "r": [1, 2]}},
         ]);
         assert_eq!(
             applied(document, actions).unwrap(),
-            json!({"a/b": [{"n": 1}, {"n": 1}, {"n": 3}], "o": {"k": 2, "r": [1, 2], "l": {"m": 3}}})
+            json!({"a/b": [{"n": 1}, {"n": 3}], "o": {"k": 2, "r": [1, 2], "l": {"m": 3}}})
         );
     }
 
@@ -178,8 +183,9 @@ mod tests {
         for action in [
             json!({"target": "$.gone", "description": "the why", "remove": true}),
             json!({"target": "$.o", "description": "the why", "update": {"k": 1}}),
+            json!({"target": "$.o", "description": "the why", "update": {"r": [2]}}),
         ] {
-            let error = applied(json!({"o": {"k": 1}}), json!([action])).unwrap_err();
+            let error = applied(json!({"o": {"k": 1, "r": [1, 2]}}), json!([action])).unwrap_err();
             assert_eq!(error.pointer(), Some("/actions/0"));
             assert!(error.to_string().contains("the why"), "{error}");
         }
@@ -196,10 +202,11 @@ mod tests {
             (overlay(json!([{"target": "$.o", "description": "d"}])), "neither"),
             (overlay(json!([{"target": "$.o.k", "description": "d", "remove": true}])), "primitive"),
             (overlay(json!([{"target": "$", "description": "d", "remove": true}])), "cannot go"),
+            (overlay(json!([{"target": "$['o', 'p']", "description": "d", "remove": true}])), "selects 2 places"),
             (overlay(json!([{"target": "$.o", "description": "d", "updates": {}}])), "unknown field"),
             (overlay(json!([{"target": "$.o", "description": "d", "update": [1]}])), "cannot be merged"),
         ] {
-            let error = apply(json!({"o": {"k": 1}}), &overlay).unwrap_err().to_string();
+            let error = apply(json!({"o": {"k": 1}, "p": {}}), &overlay).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }

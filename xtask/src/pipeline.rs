@@ -53,7 +53,9 @@ pub fn generated_text(root: &Path, product: Product) -> Result<String> {
     let overlay = read::overlay(root, product)?;
     let header = Header { document: product.document(), overlay: product.overlay(), sha256: &source.sha256 };
     let corrected = overlay::apply(source.value, &overlay).map_err(|error| error.in_file(&product.overlay()))?;
-    code(corrected, &header).map_err(|error| error.in_file(&product.document()))
+    // Behind the overlay, a place may be the document's or the overlay's.
+    let both = format!("{} with {}", product.document().display(), product.overlay().display());
+    code(corrected, &header).map_err(|error| error.in_file(Path::new(&both)))
 }
 
 /// The stages behind the overlay: from a corrected document to code.
@@ -66,7 +68,7 @@ pub fn code(document: serde_json::Value, header: &Header<'_>) -> Result<String> 
     let normalized = normalize::normalize(document)?;
     let openapi = lint::lint(&normalized)?;
     let tokens = generate::generate(&openapi, &normalized)?;
-    let file = harden::harden(tokens, &normalized, &header.constants(&openapi))?;
+    let file = generate::caught(|| harden::harden(tokens, &normalized, &header.constants(&openapi)))?;
     Ok(output::print(&file, header))
 }
 

@@ -74,7 +74,18 @@ pub(crate) fn is_secret(schema: &Value) -> bool {
 
 /// A name as Rust writes types.
 pub(crate) fn pascal(name: &str) -> String {
-    name.to_pascal_case()
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "-").to_pascal_case()
+}
+
+/// Whether a name can be one of a type. Some that Rust would take are taken by the code around them.
+pub(crate) fn is_type_name(name: &str) -> bool {
+    let taken = ["Box", "Default", "Err", "Into", "None", "Ok", "Option", "Result", "Some", "String", "Vec"];
+    name.is_ascii() && syn::parse_str::<syn::Ident>(&pascal(name)).is_ok() && !taken.contains(&pascal(name).as_str())
+}
+
+/// The schema that a name stands for.
+pub(crate) fn named<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
+    document.pointer("/components/schemas")?.get(name)
 }
 
 /// The schemas that lie directly in `schema`, each with the pointer from there to it.
@@ -102,4 +113,10 @@ pub(crate) fn for_each_child(schema: &mut Value, act: &mut dyn FnMut(&mut Value)
             act(child);
         }
     }
+}
+
+/// Adds the names of all schemas that `schema` refers to.
+pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
+    names.extend(referenced(schema).map(str::to_owned));
+    children(schema).iter().for_each(|(_, child)| references(child, names));
 }

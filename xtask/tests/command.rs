@@ -126,7 +126,7 @@ fn bad_input_is_one_located_error_and_nothing_is_written() {
             edit(root, &Product::Outbound.overlay(), |text| text + "\n[");
         }),
         ("matches nothing", |root| {
-            edit(root, &Product::Outbound.overlay(), |text| text.replace("'4XX', '5XX'", "'418'"));
+            edit(root, &Product::Outbound.overlay(), |text| text.replace("'4XX'", "'418'"));
         }),
         ("crates/flinks-outbound/src/generated.rs: cannot be read", |root| {
             fs::remove_file(root.join(Product::Outbound.generated())).unwrap();

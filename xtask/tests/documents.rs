@@ -39,7 +39,7 @@ fn around(parts: &str) -> Value {
 }
 
 /// Shapes at which progenitor panics or loses something, and others that no client can be made of.
-const BROKEN: [(&str, &str); 36] = [
+const BROKEN: [(&str, &str); 58] = [
     ("id missing", "operationId: ''"),
     ("id of another method", "operationId: new"),
     (
@@ -118,6 +118,70 @@ const BROKEN: [(&str, &str); 36] = [
         "exclusive bound alone",
         "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: integer, exclusiveMinimum: true}}}}}}",
     ),
+    ("id that starts with a digit", "operationId: 2faAuthorize"),
+    ("id of other letters", "operationId: a²"),
+    ("id that the code uses", "operationId: header-map"),
+    ("id that is a keyword of types", "operationId: self"),
+    (
+        "title that starts with a digit",
+        "responses: {'200': {description: '', content: {application/json: {schema: {title: 2FA Challenge, type: object, properties: {a: {type: string}}}}}}}",
+    ),
+    (
+        "secret number",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {pin: {type: integer, format: password}}}}}}",
+    ),
+    (
+        "secret of no type",
+        "responses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {t: {format: password}}}}}}}",
+    ),
+    (
+        "mark beside a reference",
+        "components: {schemas: {T: {type: string}}}\nresponses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {t: {$ref: '#/components/schemas/T', format: password}}}}}}}",
+    ),
+    (
+        "reply that is one of several",
+        "responses: {'200': {description: '', content: {application/json: {schema: {oneOf: [{type: object, properties: {a: {type: string}}}, {type: object, properties: {b: {type: string}}}]}}}}}",
+    ),
+    (
+        "reply with a part that is one of several",
+        "responses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {p: {anyOf: [{type: object}, {type: string}]}}}}}}}",
+    ),
+    (
+        "name of a core type",
+        "requestBody: {content: {application/json: {schema: {title: expires in, type: object, properties: {at: {type: string}}}}}}",
+    ),
+    ("security requirement", "security: [{key: []}]"),
+    ("header of a response", "responses: {'200': {description: '', headers: {X-Next: {schema: {type: string}}}}}"),
+    (
+        "another Accept",
+        "parameters: [{name: Accept, in: header, schema: {type: string, default: application/vnd.v3+json}}]",
+    ),
+    (
+        "another Content-Type",
+        "parameters: [{name: Content-Type, in: header, schema: {type: string, default: \"application/json\\n\"}}]",
+    ),
+    ("vendor media type of a request", "requestBody: {content: {application/vnd.v2+json: {schema: {type: object}}}}"),
+    (
+        "form with an object",
+        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: object, properties: {b: {type: string}}}}}}}}",
+    ),
+    ("form without fields", "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: string}}}}"),
+    (
+        "values that meet in a name",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: string, enum: [a-b, a_b]}}}}}}",
+    ),
+    (
+        "values that are numbers",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: integer, enum: [1, 2]}}}}}}",
+    ),
+    (
+        "list of a parameter and a schema of its name",
+        "parameters: [{name: size, in: query, schema: {type: string, enum: [a]}}]\ncomponents: {schemas: {DoItSize: {type: string, enum: [b]}}}",
+    ),
+    (
+        "required twice",
+        "requestBody: {content: {application/json: {schema: {type: object, required: [a, a], properties: {a: {type: string}}}}}}",
+    ),
 ];
 
 #[test]
@@ -128,7 +192,10 @@ fn broken_operations_are_located() {
             Err(error) => error,
             Ok(_) => panic!("{name}: generated"),
         };
-        assert!(error.pointer().is_some() && error.operation().is_some(), "{name}: {error}");
+        // What is found before operations are looked at has a place, which tells the operation.
+        let told =
+            error.operation().is_some() || error.pointer().is_some_and(|at| at.starts_with("/paths/~1x~1{id}/post"));
+        assert!(error.pointer().is_some() && told, "{name}: {error}");
         assert!(!error.to_string().contains("panicked"), "{name}: the lint should have found it: {error}");
         writeln!(report, "# {name}\n{error}\n").unwrap();
     }
@@ -208,7 +275,7 @@ fn the_code_of_an_unusual_document_is_fresh() {
     if std::env::var_os("UPDATE").is_some() {
         xtask::output::write(&path, &code).unwrap();
     }
-    assert_eq!(std::fs::read_to_string(path).unwrap(), code, "run with UPDATE=1");
+    assert!(std::fs::read_to_string(path).unwrap() == code, "run with UPDATE=1");
 }
 
 /// Every part of the real documents, damaged in several ways: an error or code, whatever it is.

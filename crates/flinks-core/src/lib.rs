@@ -23,4 +23,5 @@ pub mod generated {
     pub use crate::secret::{HeaderArgument, Redacted};
     pub use crate::transport::{Operation, encode_path, form_body, header_text};
     pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+    pub use serde_json;
 }

@@ -252,12 +252,23 @@ pub(super) fn generic_argument(ty: &Type, outer: &str) -> Option<Type> {
 
 /// progenitor's text, with its list of arguments below a heading and without those that are methods of the operation.
 fn summary(docs: &str, arguments: &[Argument]) -> String {
-    let is_optional = |line: &str| {
-        arguments.iter().any(|argument| argument.is_optional && line.starts_with(&format!("- `{}`:", argument.name)))
+    let (text, list) = docs.split_once("\nArguments:\n").unwrap_or((docs, ""));
+    let is_optional = |entry: &str| {
+        arguments.iter().any(|argument| argument.is_optional && entry.starts_with(&format!("- `{}`", argument.name)))
     };
-    let lines: Vec<&str> = docs.lines().filter(|line| !is_optional(line)).collect();
-    let docs = lines.join("\n").replace("\nArguments:\n", "\n# Arguments\n\n");
-    docs.trim_end().trim_end_matches("# Arguments").trim_end().trim_end_matches("Arguments:").trim_end().to_owned()
+    // An entry may have several lines.
+    let mut entries: Vec<String> = Vec::new();
+    for line in list.lines() {
+        match entries.last_mut() {
+            Some(entry) if !line.starts_with("- `") => *entry += &format!("\n{line}"),
+            _ => entries.push(line.to_owned()),
+        }
+    }
+    entries.retain(|entry| !is_optional(entry));
+    match entries.is_empty() {
+        true => text.trim_end().to_owned(),
+        false => format!("{}\n\n# Arguments\n\n{}", text.trim_end(), entries.join("\n").trim_end()),
+    }
 }
 
 /// The body of progenitor's method, statement by statement. A statement that is not known here is an error.
@@ -498,14 +509,19 @@ fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) 
 
 /// The variant of a union for one body: the schema's name without the operation's, or the status.
 pub(super) fn variant_name(bodies: &Bodies, body: &normalize::Body) -> Ident {
-    let union = bodies.union.as_deref().map(pascal).unwrap_or_default();
-    let operation = union.strip_suffix("Response").or_else(|| union.strip_suffix("Error")).unwrap_or(&union);
-    let name = body.schema.as_deref().map(pascal).unwrap_or_default();
-    let short = name.strip_prefix(operation).unwrap_or(&name);
-    let generic = short.is_empty() || short.starts_with("Response") || short.starts_with("Error");
-    match generic || !short.starts_with(|c: char| c.is_ascii_uppercase()) {
-        true => format_ident!("Status{}", body.status),
-        false => format_ident!("{short}"),
+    let short = |body: &normalize::Body| {
+        let union = bodies.union.as_deref().map(pascal).unwrap_or_default();
+        let operation = union.strip_suffix("Response").or_else(|| union.strip_suffix("Error")).unwrap_or(&union);
+        let name = body.schema.as_deref().map(pascal).unwrap_or_default();
+        let short = name.strip_prefix(operation).unwrap_or(&name).to_owned();
+        let is_generic = short.is_empty() || short.starts_with("Response") || short.starts_with("Error");
+        Some(short).filter(|short| !is_generic && crate::schema::is_type_name(short))
+    };
+    let own = short(body);
+    let is_taken = bodies.bodies.iter().any(|other| other.schema != body.schema && short(other) == own);
+    match own.filter(|_| !is_taken) {
+        Some(short) => format_ident!("{short}"),
+        None => format_ident!("Status{}", body.status),
     }
 }
 

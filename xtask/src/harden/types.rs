@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heck::ToSnakeCase as _;
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote};
 use syn::visit::Visit;
@@ -17,11 +16,13 @@ use crate::schema::pascal;
 use crate::{Error, Result};
 
 /// Hardens the module `types`.
+///
+/// Returns it with the fields that hold a secret.
 pub(super) fn harden(
     mut module: syn::ItemMod,
     normalized: &Normalized,
     operations: &[Operation],
-) -> Result<syn::ItemMod> {
+) -> Result<(syn::ItemMod, BTreeSet<String>)> {
     let (_, items) = module.content.take().ok_or_else(|| unknown_shape("the module `types` is empty"))?;
     let unions: Vec<&Bodies> = normalized
         .operations
@@ -45,13 +46,14 @@ pub(super) fn harden(
     }
     hardened.extend(unions.into_iter().map(union));
     hardened.sort_by_key(|item| matches!(item, Item::Mod(_)));
-    check_secrets(&hardened, normalized)?;
+    let secrets = secret_fields(&hardened, normalized);
+    check_secrets(&secrets, normalized)?;
     module.content = Some((syn::token::Brace::default(), hardened));
     // A blanket allow could hide what matters here.
     module.attrs.retain(|attribute| !attribute.path().is_ident("allow"));
     // Paths from the crate's root are for progenitor, which writes a type both inside and outside of this module.
     LocalPaths.visit_item_mod_mut(&mut module);
-    Ok(module)
+    Ok((module, secrets))
 }
 
 /// Which types are sent and which are received.
@@ -219,7 +221,8 @@ fn is_printable(ty: &Type, uses: &Uses) -> bool {
         "bool" | "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => true,
         "NonZeroU8" | "NonZeroU16" | "NonZeroU32" | "NonZeroU64" | "NonZeroI64" | "ExpiresIn" => true,
         "Option" | "Vec" | "Box" => generic_argument(ty, &name).is_some_and(|inner| is_printable(&inner, uses)),
-        _ => uses.local.contains(&name),
+        // A longer path leads elsewhere, whatever it ends in.
+        _ => path.path.segments.len() == 1 && uses.local.contains(&name),
     }
 }
 
@@ -415,31 +418,60 @@ fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
     Ok(())
 }
 
-/// Every mark must have had its effect: a property that is marked has a type that holds a secret (T4).
-fn check_secrets(items: &[Item], normalized: &Normalized) -> Result<()> {
-    for place in &normalized.secrets {
-        let SecretPlace::Property { schema, property } = place else { continue };
-        let field = items.iter().find_map(|item| match item {
-            Item::Struct(item) if item.ident == schema => item.fields.iter().find(|field| {
-                let name = field.ident.as_ref();
-                name.and_then(|name| wire_name(field, name).ok())
-                    .is_some_and(|wire| wire == *property || name.is_some_and(|name| *name == property.to_snake_case()))
-            }),
-            _ => None,
-        });
-        let held = field.map(|field| names(|visit| visit.visit_type(&field.ty))).unwrap_or_default();
-        let is_secret =
-            held.contains("Secret") || normalized.secret_types.iter().any(|name| held.contains(&pascal(name)));
-        if !is_secret {
-            return Err(Error::new(format!("`{place}` is marked as a secret, and is none in the generated code"))
-                .at(format!("/components/schemas/{schema}/properties/{property}"))
-                .help("the schema may be one that the mark cannot stand in: look at it after normalization"));
+/// Every field that holds a secret, as `Type.field` with the field's name on the wire; `Type` alone where it has no
+/// fields with names.
+fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet<String> {
+    let mut holders: BTreeSet<String> = normalized.secret_types.iter().map(|name| pascal(name)).collect();
+    holders.extend(["Secret".to_owned(), "Authorization".to_owned()]);
+    let holds = |holders: &BTreeSet<String>, visit: &dyn Fn(&mut TypeNames)| {
+        names(|names| visit(names)).iter().any(|name| holders.contains(name))
+    };
+    // Types without field names pass on what they hold; what they hold may come later.
+    let mut secrets = BTreeSet::new();
+    for _ in items {
+        for item in items {
+            match item {
+                Item::Struct(item) if !matches!(item.fields, Fields::Named(_)) => {
+                    if holds(&holders, &|names| names.visit_fields(&item.fields)) {
+                        holders.insert(item.ident.to_string());
+                        secrets.insert(item.ident.to_string());
+                    }
+                }
+                Item::Enum(item) if holds(&holders, &|names| names.visit_item_enum(item)) => {
+                    holders.insert(item.ident.to_string());
+                    secrets.insert(item.ident.to_string());
+                }
+                _ => {}
+            }
         }
     }
-    Ok(())
+    for item in items {
+        let Item::Struct(item) = item else { continue };
+        for field in &item.fields {
+            let wire = field.ident.as_ref().and_then(|name| wire_name(field, name).ok());
+            if let Some(wire) = wire.filter(|_| holds(&holders, &|names| names.visit_type(&field.ty))) {
+                secrets.insert(format!("{}.{wire}", item.ident));
+            }
+        }
+    }
+    secrets
 }
 
-/// `crate::types::X` as `X`.
+/// Every mark must have had its effect: a property that is marked has a type that holds a secret (T4).
+fn check_secrets(secrets: &BTreeSet<String>, normalized: &Normalized) -> Result<()> {
+    let lost = normalized
+        .secrets
+        .iter()
+        .find(|place| matches!(place, SecretPlace::Property { .. }) && !secrets.contains(&place.to_string()));
+    match lost {
+        None => Ok(()),
+        Some(place) => Err(Error::new(format!("`{place}` is marked as a secret, and is none in the generated code"))
+            .at(format!("/components/schemas/{}", place.to_string().replace('.', "/properties/")))
+            .help("the schema may be one that the mark cannot stand in: look at it after normalization")),
+    }
+}
+
+/// `crate::types::X` as `X`, and `serde_json` by way of `flinks_core`.
 struct LocalPaths;
 
 impl VisitMut for LocalPaths {
@@ -448,6 +480,11 @@ impl VisitMut for LocalPaths {
             && path.segments.iter().map(|segment| segment.ident.to_string()).take(2).eq(["crate", "types"]);
         if is_local {
             path.segments = path.segments.iter().skip(2).cloned().collect();
+        }
+        // A value of any form is serde_json's, which a product crate does not link by itself.
+        if path.leading_colon.is_some() && path.segments.first().is_some_and(|first| first.ident == "serde_json") {
+            let rest = path.segments.clone();
+            *path = parse_quote!(::flinks_core::generated::#rest);
         }
         syn::visit_mut::visit_path_mut(self, path);
     }

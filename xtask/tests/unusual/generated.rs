@@ -14,7 +14,10 @@ pub const SPEC_SHA256: &str = "0";
 pub const SECRETS: &[&str] = &[
     "GetItemResponse200NestedDeep.token",
     "Item.id",
+    "MakeItRequest.either",
     "MakeItRequest.secret",
+    "MakeItRequestAll.id",
+    "MakeItRequestEither",
     "MakeItRequestMoreItem.key",
     "get-item header x-key",
 ];
@@ -130,7 +133,7 @@ pub mod types {
         /// `count`.
         pub count: ::std::option::Option<i64>,
         /// `extra`.
-        pub extra: ::std::option::Option<::serde_json::Value>,
+        pub extra: ::std::option::Option<::flinks_core::generated::serde_json::Value>,
         /// `labels`.
         pub labels: ::std::option::Option<
             ::std::collections::HashMap<::std::string::String, ::std::string::String>,
@@ -798,7 +801,6 @@ impl Client {
     /// - `item_id`
     /// - `kind`
     /// - `exact`
-    /// - `x_request_name`
     pub fn get_item<'a>(
         &'a self,
         item_id: &'a str,
