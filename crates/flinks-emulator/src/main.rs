@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use flinks_emulator::{Emulator, credentials};
+use flinks_emulator::Emulator;
+use flinks_emulator::credentials::*;
 
 /// A local Flinks for first runs and tests. The first line that it prints is its base URL.
 #[derive(Parser)]
@@ -32,22 +33,14 @@ async fn main() -> ExitCode {
 
 async fn run(listen: SocketAddr) -> io::Result<()> {
     let emulator = Emulator::listen(listen).await?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", emulator.base_url())?;
-    writeln!(out, "pay       user name {}, password {}", credentials::PAY_USERNAME, credentials::PAY_PASSWORD)?;
-    writeln!(
-        out,
-        "connect   customer id {}, secret key {}",
-        credentials::CONNECT_CUSTOMER_ID,
-        credentials::CONNECT_SECRET_KEY
-    )?;
-    writeln!(
-        out,
-        "outbound  client id {}, client secret {}",
-        credentials::OUTBOUND_CLIENT_ID,
-        credentials::OUTBOUND_CLIENT_SECRET
-    )?;
-    out.flush()?;
-    drop(out);
+    let text = format!(
+        "{}\n\
+         pay       user name {PAY_USERNAME}, password {PAY_PASSWORD}\n\
+         connect   customer id {CONNECT_CUSTOMER_ID}, secret key {CONNECT_SECRET_KEY}\n\
+         outbound  client id {OUTBOUND_CLIENT_ID}, client secret {OUTBOUND_CLIENT_SECRET}\n",
+        emulator.base_url(),
+    );
+    // Who started it may read the first line and close the pipe: that does not end it.
+    let _ = io::stdout().write_all(text.as_bytes());
     tokio::signal::ctrl_c().await
 }

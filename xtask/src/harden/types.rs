@@ -431,11 +431,12 @@ fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet<String> {
     for _ in items {
         for item in items {
             match item {
-                Item::Struct(item) if !matches!(item.fields, Fields::Named(_)) => {
-                    if holds(&holders, &|names| names.visit_fields(&item.fields)) {
-                        holders.insert(item.ident.to_string());
-                        secrets.insert(item.ident.to_string());
-                    }
+                Item::Struct(item)
+                    if !matches!(item.fields, Fields::Named(_))
+                        && holds(&holders, &|names| names.visit_fields(&item.fields)) =>
+                {
+                    holders.insert(item.ident.to_string());
+                    secrets.insert(item.ident.to_string());
                 }
                 Item::Enum(item) if holds(&holders, &|names| names.visit_item_enum(item)) => {
                     holders.insert(item.ident.to_string());
