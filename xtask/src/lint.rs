@@ -264,6 +264,9 @@ impl Linter<'_> {
             "path" | "query" if secret => {
                 Err(self.error(at, format!("the parameter `{name}` would put a secret into a URL")))
             }
+            _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
+                .error(at, format!("the parameter `{name}` may be null, which has no form in a request"))
+                .help("remove `nullable` from the schema that it refers to by an overlay action")),
             "path" if parameter.get("required") != Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the path parameter `{name}` is not required"))
                 .help("a path has no optional part: set `required: true` by an overlay action")),

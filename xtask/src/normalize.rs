@@ -291,6 +291,11 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
         return;
     }
     if let Some(schema) = schema.as_object_mut() {
+        // A list of texts says what it is a list of.
+        let values = schema.get("enum").and_then(Value::as_array);
+        if values.is_some_and(|values| values.iter().all(Value::is_string)) && !schema.contains_key("type") {
+            schema.insert("type".into(), "string".into());
+        }
         let is_open = schema.get("additionalProperties") != Some(&Value::Bool(false));
         schema.retain(|key, _| match key.as_str() {
             "default" | "enum" | "format" | "pattern" | "minLength" | "maxLength" | "minimum" | "maximum"
@@ -405,16 +410,19 @@ fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Result<Op
     Ok(content_type)
 }
 
-/// Gives each parameter that is a list of values a named type, which must not meet another.
+/// Gives each parameter that is a list of values a named type, which must not meet another. A parameter that is null is
+/// one that is not sent, and what its text looks like is the caller's business, but for a UUID, which is a type.
 fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Result<()> {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for (index, parameter) in parameters.into_iter().flatten().enumerate() {
-        let wanted =
-            parameter.get("name").and_then(Value::as_str).map(|name| format!("{}{}", pascal(id), pascal(name)));
-        if let (Some(wanted), Some(schema)) =
-            (wanted, parameter.get_mut("schema").filter(|schema| needs_a_name(schema)))
-        {
-            names.name(schema, &wanted, &format!("/parameters/{index}/schema"))?;
+        let name = parameter.get("name").and_then(Value::as_str).map(pascal);
+        let (Some(name), Some(schema)) = (name, parameter.get_mut("schema")) else { continue };
+        if schema.get("format").and_then(Value::as_str) != Some("uuid") {
+            drop_text_formats(schema);
+        }
+        schema.as_object_mut().map(|schema| schema.shift_remove("nullable"));
+        if needs_a_name(schema) {
+            names.name(schema, &format!("{}{name}", pascal(id)), &format!("/parameters/{index}/schema"))?;
         }
     }
     Ok(())
@@ -467,8 +475,8 @@ fn normalize_responses(
     let name = format!("{}{suffix}", pascal(id));
     let mut bodies = Vec::new();
     let mut known: Vec<(Value, String)> = Vec::new();
-    let distinct =
-        count_distinct(responses.iter().filter(|(status, _)| of_class(status)).map(|(_, response)| response));
+    let ours = responses.iter().filter(|(status, _)| of_class(status)).map(|(_, response)| response);
+    let distinct = count_distinct(ours, !is_error);
     for (status, response) in responses.iter_mut().filter(|(status, _)| of_class(status)) {
         json_media_type(response);
         if is_error {
@@ -516,16 +524,15 @@ fn normalize_responses(
     Ok(Bodies { bodies, union: Some(name) })
 }
 
-fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>) -> usize {
-    let mut distinct: Vec<Value> = Vec::new();
+/// How many bodies there are that differ. No body is one of them, where it is told apart.
+fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
+    let mut distinct: Vec<Option<Value>> = Vec::new();
     for response in responses {
         let mut response = response.clone();
         json_media_type(&mut response);
-        if let Some(schema) = response.pointer("/content/application~1json/schema") {
-            let schema = without_prose(schema);
-            if !distinct.contains(&schema) {
-                distinct.push(schema);
-            }
+        let body = response.pointer("/content/application~1json/schema").map(without_prose);
+        if (body.is_some() || with_none) && !distinct.contains(&body) {
+            distinct.push(body);
         }
     }
     distinct.len()
@@ -815,6 +822,22 @@ mod tests {
     }
 
     #[test]
+    fn t12_a_body_and_none_are_two_replies() {
+        let operation = json!({"operationId": "x", "responses": {
+            "200": json_body(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
+            "204": {"description": ""},
+            "400": {"description": ""},
+            "401": json_body(json!({"type": "object", "properties": {"b": {"type": "string"}}})),
+        }});
+        let normalized = normalize(document(operation, json!({}))).unwrap();
+        let Operation { success, error, .. } = &normalized.operations[0];
+        assert_eq!(success.union.as_deref(), Some("XResponse"));
+        assert_eq!(success.bodies[0].schema.as_deref(), Some("XResponse200"));
+        assert_eq!((error.union.as_deref(), error.bodies.len()), (None, 1));
+        assert_eq!(error.bodies[0].schema.as_deref(), Some("XError"));
+    }
+
+    #[test]
     fn default_beside_a_success_means_the_errors() {
         let operation = json!({"operationId": "x", "responses": {
             "200": json_body(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
@@ -829,8 +852,9 @@ mod tests {
     fn t13_a_reply_is_not_held_to_what_a_later_server_may_change() {
         let closed = json!({"type": "object", "additionalProperties": false, "required": ["a"], "properties": {
             "a": {"type": "string", "enum": ["x"], "format": "date-time", "maxLength": 1},
-            "b": {"type": "integer", "format": "int32", "minimum": 1},
+            "b": {"type": "integer", "format": "int32", "minimum": 1, "default": 7},
             "c": {"type": "string", "format": "password"},
+            "d": {"enum": ["x"]},
         }});
         let operation = json!({"operationId": "x",
             "requestBody": {"content": {"application/json": {"schema": closed}}},
@@ -839,7 +863,7 @@ mod tests {
         let properties = |name: &str| document["components"]["schemas"][name]["properties"].clone();
         assert_eq!(
             properties("Reply"),
-            json!({"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "string", "format": "password"}})
+            json!({"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "string", "format": "password"}, "d": {"type": "string"}})
         );
         assert_eq!(document["components"]["schemas"]["Reply"].get("additionalProperties"), None);
         // What is sent keeps its closed lists; a format is the caller's.

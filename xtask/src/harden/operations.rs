@@ -70,7 +70,10 @@ fn format_ident_like(id: &str) -> String {
 impl Operation {
     fn read(method: syn::ImplItemFn, facts: &normalize::Operation, normalized: &Normalized) -> Result<Self> {
         let arguments = arguments(&method, normalized, facts)?;
-        let mut body = Body { facts, normalized, url: None, headers: Vec::new(), request: None };
+        // A number is passed by value, and everything else by reference.
+        let by_value =
+            arguments.iter().any(|argument| argument.name == "body" && !matches!(argument.ty, Type::Reference(_)));
+        let mut body = Body { facts, normalized, by_value, url: None, headers: Vec::new(), request: None };
         for statement in method.block.stmts {
             body.read(statement)?;
         }
@@ -275,6 +278,7 @@ fn summary(docs: &str, arguments: &[Argument]) -> String {
 struct Body<'a> {
     facts: &'a normalize::Operation,
     normalized: &'a Normalized,
+    by_value: bool,
     url: Option<Expr>,
     headers: Vec<TokenStream>,
     request: Option<Expr>,
@@ -352,7 +356,7 @@ impl Body<'_> {
 
     /// The chain that builds the request, on our own client.
     fn request(&self, mut request: Expr) -> Expr {
-        RequestChain.visit_expr_mut(&mut request);
+        RequestChain { by_value: self.by_value }.visit_expr_mut(&mut request);
         if let Some(content_type) = &self.facts.content_type {
             // Without a body nothing else would set it (T2).
             request = parse_quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#content_type)));
@@ -405,7 +409,9 @@ fn url(expr: Expr) -> Result<Expr> {
 
 /// `self.client.post(url)….build()?` on our own client, without the headers, which are put back if there are any, and
 /// not built yet: the transport does that.
-struct RequestChain;
+struct RequestChain {
+    by_value: bool,
+}
 
 impl VisitMut for RequestChain {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
@@ -419,7 +425,11 @@ impl VisitMut for RequestChain {
             }
             Expr::MethodCall(call) if call.method == "json" => {
                 let receiver = &call.receiver;
-                *expr = parse_quote!(#receiver.json(body));
+                *expr = if self.by_value {
+                    parse_quote!(#receiver.json(&body))
+                } else {
+                    parse_quote!(#receiver.json(body))
+                };
             }
             // `request.form_urlencoded(&body)?`, whose error would be progenitor's.
             Expr::Try(inner) => match &*inner.expr {

@@ -30,7 +30,10 @@ pub(super) fn harden(
         .flat_map(|operation| [&operation.success, &operation.error])
         .filter(|bodies| bodies.union.is_some())
         .collect();
+    check_secrets(&secret_fields(&items, normalized), normalized)?;
     let uses = Uses::find(&items, operations, normalized);
+    // What no operation sends or receives: a schema that only stands merged in others, or in none.
+    let items = items.into_iter().filter(|item| !uses.is_unused(item));
     let mut hardened: Vec<Item> = Vec::new();
     for item in items {
         match item {
@@ -47,7 +50,6 @@ pub(super) fn harden(
     hardened.extend(unions.into_iter().map(union));
     hardened.sort_by_key(|item| matches!(item, Item::Mod(_)));
     let secrets = secret_fields(&hardened, normalized);
-    check_secrets(&secrets, normalized)?;
     module.content = Some((syn::token::Brace::default(), hardened));
     // A blanket allow could hide what matters here.
     module.attrs.retain(|attribute| !attribute.path().is_ident("allow"));
@@ -84,13 +86,26 @@ impl Uses {
         Self { sent: reach(&graph, sent), received: reach(&graph, received), local }
     }
 
+    /// Whether an item is, or is about, a type that no operation uses.
+    fn is_unused(&self, item: &Item) -> bool {
+        let about = match item {
+            Item::Struct(item) => [item.ident.to_string()].into(),
+            Item::Enum(item) => [item.ident.to_string()].into(),
+            Item::Impl(item) => names(|visit| {
+                visit.visit_type(&item.self_ty);
+                item.trait_.iter().for_each(|(_, path, _)| visit.visit_path(path));
+            }),
+            _ => BTreeSet::new(),
+        };
+        about.iter().any(|name| self.local.contains(name) && !self.sent.contains(name) && !self.received.contains(name))
+    }
+
     /// The derives that a type keeps. `Serialize` is for what is sent: a reply cannot be written anywhere by accident.
     fn keeps(&self, ident: &Ident, derive: &str) -> bool {
         let name = ident.to_string();
-        let unused = !self.sent.contains(&name) && !self.received.contains(&name);
         match derive {
-            "Serialize" => unused || self.sent.contains(&name),
-            "Deserialize" => unused || self.received.contains(&name),
+            "Serialize" => self.sent.contains(&name),
+            "Deserialize" => self.received.contains(&name),
             _ => true,
         }
     }
