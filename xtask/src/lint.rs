@@ -8,6 +8,7 @@ use heck::ToSnakeCase as _;
 use openapiv3::OpenAPI;
 use serde_json::Value;
 
+use crate::error::pointer_of;
 use crate::normalize::{Normalized, operation_name};
 use crate::schema::{self, Place, escape, referenced};
 use crate::{Error, Result};
@@ -48,7 +49,7 @@ pub fn lint(normalized: &Normalized) -> Result<OpenAPI> {
     }
     check_named_schemas(normalized)?;
     serde_path_to_error::deserialize(document).map_err(|error| {
-        let pointer: String = error.path().iter().map(|segment| format!("/{}", escape(&segment.to_string()))).collect();
+        let pointer = pointer_of(error.path());
         Error::new(format!("is not an OpenAPI 3.0 document: {}", error.inner())).at(pointer)
     })
 }
@@ -121,6 +122,15 @@ fn check_addresses(document: &Value) -> Result<()> {
             return Err(Error::new("the server has a path, which the client would not know")
                 .at(format!("/servers/{index}/url"))
                 .help("put the path in front of each path by overlay actions, and remove the server"));
+        }
+    }
+    for place in schema::operations(document) {
+        for pointer in [place.path_pointer(), place.pointer()] {
+            if document.pointer(&format!("{pointer}/servers")).is_some() {
+                return Err(Error::new("a server of its own stands here, which the client would not know")
+                    .at(format!("{pointer}/servers"))
+                    .help("remove it by an overlay action: the base URL is the caller's"));
+            }
         }
     }
     let is_asked =

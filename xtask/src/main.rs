@@ -20,7 +20,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write the generated clients anew from openapi/
+    /// Write the generated clients anew from openapi/; nothing, if one of the documents cannot be generated
     ///
     /// Exit codes: 0 all is fresh or was written, 1 a document could not be generated, 2 a mistake on the command
     /// line, 3 a file is stale (with --check).
@@ -50,9 +50,9 @@ fn main() -> ExitCode {
     let Arguments { command: Command::Regenerate { product, check, root } } = Arguments::parse();
     let products = product.map_or(Product::ALL.to_vec(), |product| vec![product]);
     let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-    let codes = products.into_iter().map(|product| report(product, regenerate(&root, product, check)));
+    let outcomes = regenerate(&root, &products, check);
+    let codes: Vec<u8> = outcomes.into_iter().map(|(product, outcome)| report(product, outcome)).collect();
     // What failed weighs more than what is stale.
-    let codes: Vec<u8> = codes.collect();
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
     ExitCode::from(worst.unwrap_or(0))
 }

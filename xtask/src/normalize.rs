@@ -34,6 +34,8 @@ pub struct Origin {
     pub operation: Option<String>,
     /// Its JSON pointer.
     pub pointer: String,
+    /// The schema as it was read, before its parts got names.
+    raw: Value,
 }
 
 /// What later stages must know of an operation.
@@ -117,7 +119,7 @@ pub fn normalize(mut document: Value) -> Result<Normalized> {
     let mut origins = BTreeMap::new();
     for place in places {
         let name = operation_name(&document_operation(&document, &place), &place);
-        let origin = Origin { operation: Some(name), pointer: place.pointer() };
+        let origin = Origin { operation: Some(name), pointer: place.pointer(), raw: Value::Null };
         operations.extend(normalize_operation(&mut document, &place, &origin, &mut origins)?);
     }
     for item in
@@ -589,14 +591,18 @@ impl Names<'_> {
         if let Some(named) = named.as_object_mut() {
             named.shift_remove("title");
         }
-        match self.find(&name) {
+        let plain = without_prose(&named);
+        let other = self
+            .find(&name)
+            .map(|schema| self.origins.get(&name).map_or_else(|| without_prose(schema), |origin| origin.raw.clone()));
+        match other {
             // Two schemas that were given one title on purpose, and are equal.
-            Some(other) if title.is_some() && without_prose(other) == without_prose(&named) => {}
+            Some(other) if title.is_some() && other == plain => {}
             Some(_) => return Err(self.taken(&name, at)),
             None => {
                 self.insert(&name, named);
-                let Origin { operation, pointer } = self.origin;
-                let origin = Origin { operation: operation.clone(), pointer: format!("{pointer}{at}") };
+                let Origin { operation, pointer, .. } = self.origin;
+                let origin = Origin { operation: operation.clone(), pointer: format!("{pointer}{at}"), raw: plain };
                 self.origins.insert(name.clone(), origin);
             }
         }
@@ -660,7 +666,7 @@ fn name_nested_schemas(document: &mut Value, origins: &mut BTreeMap<String, Orig
     while let Some(name) = queue.pop() {
         let pointer = format!("/components/schemas/{}", schema::escape(&name));
         let Some(mut schema) = document.pointer(&pointer).cloned() else { continue };
-        let here = Origin { operation: None, pointer: pointer.clone() };
+        let here = Origin { operation: None, pointer: pointer.clone(), raw: Value::Null };
         let origin = origins.get(&name).cloned().unwrap_or(here);
         let mut names = Names { document, origin: &origin, origins };
         let named = name_children(&mut names, &mut schema, &pascal(&name), "")?;
@@ -884,6 +890,17 @@ mod tests {
         meets["schemas"]["OutIn"] = json!({"type": "string"});
         let error = normalize(document(operation, meets)).unwrap_err();
         assert_eq!(error.pointer(), Some("/components/schemas/Out/properties/in"));
+    }
+
+    #[test]
+    fn equal_schemas_of_one_title_are_one_also_where_they_have_parts() {
+        let link = json!({"title": "Link", "type": "object", "properties": {"x": {"type": "object", "properties": {"y": {"type": "string"}}}}});
+        let reply =
+            |extra: &str| json_body(json!({"type": "object", "properties": {"link": link, extra: {"type": "string"}}}));
+        let operation = json!({"operationId": "x", "responses": {"200": reply("a"), "203": reply("b")}});
+        let normalized = normalize(document(operation, json!({}))).unwrap();
+        let schemas = schema::object(&normalized.document, "/components/schemas").unwrap();
+        assert!(schemas.contains_key("Link") && schemas.contains_key("LinkX") && schemas.len() == 5, "{schemas:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json_path::{JsonPath, LocatedNode};
 
+use crate::error::pointer_of;
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
@@ -47,8 +48,7 @@ struct Action {
 /// nothing.
 pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
     let overlay: Overlay = serde_path_to_error::deserialize(overlay).map_err(|error| {
-        Error::new(format!("is not an OpenAPI Overlay 1.0 document: {}", error.inner()))
-            .at(format!("/{}", error.path()))
+        Error::new(format!("is not an OpenAPI Overlay 1.0 document: {}", error.inner())).at(pointer_of(error.path()))
     })?;
     if !overlay.overlay.starts_with("1.0.") {
         return Err(Error::new(format!("is of overlay version {}, not 1.0", overlay.overlay)).at("/overlay"));
@@ -196,7 +196,7 @@ mod tests {
         for (overlay, part) in [
             (json!([]), "not an OpenAPI Overlay"),
             (json!({"overlay": "2.0.0", "info": {"title": "t", "version": "1"}, "actions": []}), "/overlay"),
-            (overlay(json!([{"target": "$.o", "update": {}}])), "actions[0]"),
+            (overlay(json!([{"target": "$.o", "update": {}}])), "/actions/0"),
             (overlay(json!([{"target": "$.o", "description": " ", "update": {"z": 1}}])), "does not say why"),
             (overlay(json!([{"target": "$.o[", "description": "d", "update": {}}])), "not a JSONPath"),
             (overlay(json!([{"target": "$.o", "description": "d"}])), "neither"),

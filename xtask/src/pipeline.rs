@@ -68,8 +68,10 @@ pub fn code(document: serde_json::Value, header: &Header<'_>) -> Result<String> 
     let normalized = normalize::normalize(document)?;
     let openapi = lint::lint(&normalized)?;
     let tokens = generate::generate(&openapi, &normalized)?;
-    let file = generate::caught(|| harden::harden(tokens, &normalized, &header.constants(&openapi)))?;
-    Ok(output::print(&file, header))
+    generate::caught(|| {
+        let file = harden::harden(tokens, &normalized, &header.constants(&openapi))?;
+        Ok(output::print(&file, header))
+    })
 }
 
 /// How a generated file on disk stands to what would be generated.
@@ -83,13 +85,22 @@ pub enum Outcome {
     Wrote,
 }
 
-/// Compares a product's generated file with what would be generated, and unless `check` says otherwise, writes it.
+/// Compares the generated files of `products` with what would be generated, and unless `check` says otherwise, writes
+/// those that differ. Nothing is written where a document of one of them could not be generated.
 ///
 /// # Errors
 ///
-/// One located error, from a stage or from the disk. The old file stands then.
-pub fn regenerate(root: &Path, product: Product, check: bool) -> Result<Outcome> {
-    let wanted = generated_text(root, product)?;
+/// For each product one located error, from a stage or from the disk. The old file stands then.
+pub fn regenerate(root: &Path, products: &[Product], check: bool) -> Vec<(Product, Result<Outcome>)> {
+    let texts: Vec<_> = products.iter().map(|product| (*product, generated_text(root, *product))).collect();
+    let check = check || texts.iter().any(|(_, text)| text.is_err());
+    let settle = |(product, text): (Product, Result<String>)| {
+        (product, text.and_then(|wanted| settle(root, product, &wanted, check)))
+    };
+    texts.into_iter().map(settle).collect()
+}
+
+fn settle(root: &Path, product: Product, wanted: &str, check: bool) -> Result<Outcome> {
     let path = product.generated();
     let found = match std::fs::read_to_string(root.join(&path)) {
         Ok(text) => Some(text),
@@ -100,9 +111,9 @@ pub fn regenerate(root: &Path, product: Product, check: bool) -> Result<Outcome>
     };
     match (found, check) {
         (Some(found), _) if found == wanted => Ok(Outcome::Fresh),
-        (found, true) => Ok(Outcome::Stale(output::diff(&path, &found.unwrap_or_default(), &wanted))),
+        (found, true) => Ok(Outcome::Stale(output::diff(&path, &found.unwrap_or_default(), wanted))),
         (_, false) => {
-            output::write(&root.join(&path), &wanted).map_err(|error| error.in_file(&path))?;
+            output::write(&root.join(&path), wanted).map_err(|error| error.in_file(&path))?;
             Ok(Outcome::Wrote)
         }
     }

@@ -39,7 +39,7 @@ fn around(parts: &str) -> Value {
 }
 
 /// Shapes at which progenitor panics or loses something, and others that no client can be made of.
-const BROKEN: [(&str, &str); 58] = [
+const BROKEN: [(&str, &str); 59] = [
     ("id missing", "operationId: ''"),
     ("id of another method", "operationId: new"),
     (
@@ -150,6 +150,7 @@ const BROKEN: [(&str, &str); 58] = [
         "name of a core type",
         "requestBody: {content: {application/json: {schema: {title: expires in, type: object, properties: {at: {type: string}}}}}}",
     ),
+    ("server of an operation", "servers: [{url: 'https://other/v4'}]"),
     ("security requirement", "security: [{key: []}]"),
     ("header of a response", "responses: {'200': {description: '', headers: {X-Next: {schema: {type: string}}}}}"),
     (

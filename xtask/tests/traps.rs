@@ -149,7 +149,7 @@ fn t05_no_client_is_built_with_unsafe_defaults() {
 fn t09_the_customer_id_is_a_uuid_and_path_arguments_can_fail() {
     let (_, text) = texts().into_iter().find(|(product, _)| *product == Product::Connect).unwrap();
     assert_eq!(text.matches("customer_id: &'a ::uuid::Uuid").count(), 4, "two methods and two types");
-    assert_eq!(text.matches("encode_path(\"customer_id\"").count(), 2);
+    assert_eq!(text.matches("encode_path(\"customerId\"").count(), 2);
 }
 
 #[test]

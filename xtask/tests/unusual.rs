@@ -33,8 +33,8 @@ async fn an_argument_that_would_leave_its_place_is_not_sent() {
     let kind = generated::types::GetItemKind::Small;
     let bad_key = flinks_core::Secret::new("a\nb");
     for (call, field) in [
-        (client.get_item("..", kind, true), "item_id"),
-        (client.get_item("a", kind, true).x_request_name("a\nb"), "x-request-name"),
+        (client.get_item("..", kind, true), "item-id"),
+        (client.get_item("a", kind, true).x_request_name("a\nb"), "X-Request-Name"),
         (client.get_item("a", kind, true).x_key(&bad_key), "x-key"),
     ] {
         let error = call.send().await.unwrap_err();

@@ -12,8 +12,8 @@ fn root() -> &'static Path {
 
 #[test]
 fn generated_files_are_fresh() {
-    for product in Product::ALL {
-        match regenerate(root(), product, true) {
+    for (product, outcome) in regenerate(root(), &Product::ALL, true) {
+        match outcome {
             Ok(Outcome::Fresh) => {}
             Ok(Outcome::Stale(diff)) => panic!("{product:?}: run `cargo xtask regenerate`\n{diff}"),
             Ok(Outcome::Wrote) => panic!("{product:?}: a check wrote"),

@@ -755,7 +755,7 @@ pub mod operation {
             let Self { client, customer_id, flinks_auth_key } = self;
             let url = format!(
                 "{}/v3/{}/BankingServices/GenerateAuthorizeToken", client.transport
-                .base_url(), encode_path("customer_id", customer_id) ?
+                .base_url(), encode_path("customerId", customer_id) ?
             );
             let mut headers = HeaderMap::new();
             headers
@@ -772,7 +772,7 @@ pub mod operation {
                 .headers(headers);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200 => json_response(response).await,
+                200..=299 => json_response(response).await,
                 _ => Err(response_error(response).await),
             }
         }
@@ -816,7 +816,7 @@ pub mod operation {
             let Self { client, customer_id, flinks_auth_key, body } = self;
             let url = format!(
                 "{}/v3/{}/BankingServices/Authorize", client.transport.base_url(),
-                encode_path("customer_id", customer_id) ?
+                encode_path("customerId", customer_id) ?
             );
             let mut headers = HeaderMap::new();
             headers
@@ -847,6 +847,7 @@ pub mod operation {
                             .map(types::AuthorizeResponse::Challenge),
                     )
                 }
+                201..=202 | 204..=299 => Err(undocumented_status(&response)),
                 _ => Err(response_error(response).await),
             }
         }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::response::{ResponseHead, ResponseValue, decode, read_body};
+use crate::response::{ResponseHead, ResponseValue, decode_error, read_body};
 
 /// Why an operation failed. `E` is the operation's documented error body.
 ///
@@ -111,7 +111,7 @@ pub async fn response_error<E: DeserializeOwned>(response: reqwest::Response) ->
     let kind = match read_body(response).await {
         Err(error) => ErrorKind::Transport(error),
         Ok(body) if body.is_empty() => ErrorKind::Status(None),
-        Ok(body) => match decode(&body) {
+        Ok(body) => match decode_error(&body) {
             Ok(body) => ErrorKind::ErrorResponse(body),
             Err(error) => ErrorKind::Status(Some(error)),
         },
@@ -214,7 +214,7 @@ impl InvalidRequest {
         Self { field, reason }
     }
 
-    /// The argument, by its name in the specification.
+    /// The argument, by its name in the specification; `body`, `path` or `request` where it is not one argument.
     pub fn field(&self) -> &'static str {
         self.field
     }

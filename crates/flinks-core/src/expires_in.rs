@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What `expires_in` said: seconds from the moment before the request was sent (A4).
 ///
-/// Read leniently, for a token must not be lost over a lifetime that is JSON: `299`, `299.0` and `"299"` are 299 seconds;
+/// Read leniently, for a token should not be lost over its lifetime: `299`, `299.0` and `"299"` are 299 seconds;
 /// `null`, `0` and whatever is not a number mean *unknown* (O3). No value makes arithmetic overflow: a lifetime is
 /// at most [`ExpiresIn::MAX`].
 ///

@@ -1,12 +1,13 @@
 //! What a successful operation returns, and how bodies are read.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use secrecy::zeroize::Zeroizing;
-use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::error::{Error, InvalidResponse, TransportError, TransportErrorKind};
@@ -171,6 +172,21 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidRespo
     match deserializer.end() {
         Ok(()) => Ok(value),
         Err(error) => Err(invalid("goes on after its end", None, error.line(), error.column())),
+    }
+}
+
+/// Reads an error body. All fields of one are optional, so that any object would fit: one that has none of them, such
+/// as a firewall's, is something else.
+pub(crate) fn decode_error<E: DeserializeOwned>(body: &[u8]) -> Result<E, InvalidResponse> {
+    let error = decode(body)?;
+    let fields = Fields::of::<E>();
+    let members: BTreeMap<String, IgnoredAny> = if fields.is_object { decode(body)? } else { return Ok(error) };
+    match members.keys().any(|member| fields.known(member).is_some()) {
+        true => Ok(error),
+        false => {
+            let reason = "has none of the documented fields";
+            Err(InvalidResponse { reason, field: None, line: 0, column: 0, length: body.len() })
+        }
     }
 }
 

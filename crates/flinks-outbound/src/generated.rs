@@ -431,7 +431,7 @@ pub mod operation {
             let url = format!("{}/api/v1/token", client.transport.base_url());
             let mut headers = HeaderMap::new();
             if let Some(value) = authorization {
-                headers.insert("authorization", value.header_value("authorization")?);
+                headers.insert("authorization", value.header_value("Authorization")?);
             }
             let request = client
                 .transport
@@ -442,7 +442,7 @@ pub mod operation {
                 .headers(headers);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200 => json_response(response).await,
+                200..=299 => json_response(response).await,
                 _ => Err(response_error(response).await),
             }
         }

@@ -269,7 +269,7 @@ pub mod operation {
             )?;
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200 => json_response(response).await,
+                200..=299 => json_response(response).await,
                 _ => Err(status_error(&response, &[400..=400])),
             }
         }

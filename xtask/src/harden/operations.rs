@@ -293,7 +293,7 @@ impl Body<'_> {
                 let name = binding(&local.pat).ok_or_else(unknown)?;
                 let value = *local.init.ok_or_else(unknown)?.expr;
                 match name.trim_start_matches('_') {
-                    "url" => self.url = Some(url(value)?),
+                    "url" => self.url = Some(self.url(value)?),
                     "request" => self.request = Some(self.request(value)),
                     // `info` and `result` are the hooks', `response` is what we read in a way of our own.
                     "header_map" | "info" | "result" | "response" => {}
@@ -344,14 +344,43 @@ impl Body<'_> {
             .contains(&SecretPlace::Header { operation: self.facts.id.clone(), name: name.value() });
         let value = match is_secret {
             // Marked sensitive, and text only where it is sent (T15).
-            true => quote!(#argument.header_value(#wire)?),
-            false => quote!(header_text(#wire, #argument)?),
+            true => quote!(#argument.header_value(#name)?),
+            false => quote!(header_text(#name, #argument)?),
         };
         self.headers.push(match optional {
             None => quote!(headers.insert(#wire, #value);),
             Some(option) => quote!(if let Some(#argument) = #option { headers.insert(#wire, #value); }),
         });
         Ok(())
+    }
+
+    /// `format!("{}/path/{}", self.baseurl, encode_path(&argument.to_string()))`, on our own client.
+    fn url(&self, expr: Expr) -> Result<Expr> {
+        let unknown = || unknown_shape(&expr.to_token_stream().to_string());
+        let Expr::Macro(call) = &expr else { return Err(unknown()) };
+        let parser = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
+        let arguments = syn::parse::Parser::parse2(parser, call.mac.tokens.clone()).map_err(|_| unknown())?;
+        let arguments = arguments.into_iter().enumerate().map(|(index, argument)| match (index, &argument) {
+            (0, _) => Ok(argument),
+            (1, Expr::Field(_)) => Ok(parse_quote!(client.transport.base_url())),
+            (_, Expr::Call(call)) => {
+                let name = call.args.first().and_then(root).ok_or_else(unknown)?;
+                let text = self.parameter_name(&name).ok_or_else(unknown)?;
+                // Fails where the argument would leave its segment (T9).
+                Ok(parse_quote!(encode_path(#text, #name)?))
+            }
+            _ => Err(unknown()),
+        });
+        let arguments: Vec<Expr> = arguments.collect::<Result<_>>()?;
+        Ok(parse_quote!(format!(#(#arguments),*)))
+    }
+
+    /// The name in the document of a parameter that has this name in Rust.
+    fn parameter_name(&self, argument: &Ident) -> Option<&str> {
+        let names = parameters(self.normalized, self.facts).filter_map(|parameter| parameter.get("name")?.as_str());
+        names
+            .into_iter()
+            .find(|name| *argument == name.to_snake_case() || *argument == format!("{}_", name.to_snake_case()))
     }
 
     /// The chain that builds the request, on our own client.
@@ -384,27 +413,6 @@ fn root(expr: &Expr) -> Option<Ident> {
         Expr::Reference(inner) => root(&inner.expr),
         _ => None,
     }
-}
-
-/// `format!("{}/path/{}", self.baseurl, encode_path(&argument.to_string()))`, on our own client.
-fn url(expr: Expr) -> Result<Expr> {
-    let unknown = || unknown_shape(&expr.to_token_stream().to_string());
-    let Expr::Macro(call) = &expr else { return Err(unknown()) };
-    let parser = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
-    let arguments = syn::parse::Parser::parse2(parser, call.mac.tokens.clone()).map_err(|_| unknown())?;
-    let arguments = arguments.into_iter().enumerate().map(|(index, argument)| match (index, &argument) {
-        (0, _) => Ok(argument),
-        (1, Expr::Field(_)) => Ok(parse_quote!(client.transport.base_url())),
-        (_, Expr::Call(call)) => {
-            let name = call.args.first().and_then(root).ok_or_else(unknown)?;
-            let text = name.to_string();
-            // Fails where the argument would leave its segment (T9).
-            Ok(parse_quote!(encode_path(#text, #name)?))
-        }
-        _ => Err(unknown()),
-    });
-    let arguments: Vec<Expr> = arguments.collect::<Result<_>>()?;
-    Ok(parse_quote!(format!(#(#arguments),*)))
 }
 
 /// `self.client.post(url)….build()?` on our own client, without the headers, which are put back if there are any, and
@@ -459,16 +467,27 @@ impl VisitMut for RequestChain {
     }
 }
 
-/// The arms of the documented successes.
+/// The arms of success. Where there is one body, or none, each 2xx is read as such; where the status tells bodies
+/// apart, one that is not documented tells nothing.
 fn success(bodies: &Bodies) -> Result<Outcome> {
-    outcome(bodies, |union, body| match (union, body) {
+    let read = |union: Option<&TokenStream>, body: Option<&Ident>| match (union, body) {
         (None, None) => quote!(Ok(empty_response(&response))),
         (None, Some(_)) => quote!(json_response(response).await),
         (Some(variant), None) => quote!(Ok(empty_response(&response).map(|()| #variant))),
         (Some(variant), Some(schema)) => {
             quote!(Ok(json_response::<types::#schema, _>(response).await?.map(#variant)))
         }
-    })
+    };
+    if bodies.union.is_none() {
+        let schema = bodies.bodies.iter().find_map(|body| body.schema.clone());
+        return outcome(&Bodies { bodies: vec![normalize::Body { status: "2XX".into(), schema }], union: None }, read);
+    }
+    let mut outcome = outcome(bodies, read)?;
+    if !bodies.bodies.iter().any(|body| body.status == "2XX") {
+        let pattern = pattern("2XX", &exact(bodies))?;
+        outcome.arms.push(quote!(#pattern => Err(undocumented_status(&response)),));
+    }
+    Ok(outcome)
 }
 
 /// The arms of the errors. What is not documented is tried as the documented error (A6).
@@ -498,7 +517,7 @@ fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) 
     let union = bodies.union.as_deref().map(|union| format_ident!("{}", pascal(union)));
     let mut arms = Vec::new();
     let mut ty = quote!(());
-    let exact: Vec<u16> = bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect();
+    let exact = exact(bodies);
     for body in &bodies.bodies {
         let schema = body.schema.as_deref().map(|schema| format_ident!("{}", pascal(schema)));
         let variant = union.as_ref().map(|union| {
@@ -515,6 +534,11 @@ fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) 
         };
     }
     Ok(Outcome { ty, arms })
+}
+
+/// The statuses that have an arm of their own.
+fn exact(bodies: &Bodies) -> Vec<u16> {
+    bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
 }
 
 /// The variant of a union for one body: the schema's name without the operation's, or the status.

@@ -898,12 +898,12 @@ pub mod operation {
         ) -> Result<ResponseValue<types::GetItemResponse>, Error<types::GetItemError>> {
             let Self { client, item_id, kind, exact, limit, x_request_name, x_key } = self;
             let url = format!(
-                "{}/items/{}/{}", client.transport.base_url(), encode_path("item_id",
+                "{}/items/{}/{}", client.transport.base_url(), encode_path("item-id",
                 item_id) ?, encode_path("kind", kind) ?
             );
             let mut headers = HeaderMap::new();
             if let Some(value) = x_request_name {
-                headers.insert("x-request-name", header_text("x-request-name", value)?);
+                headers.insert("x-request-name", header_text("X-Request-Name", value)?);
             }
             if let Some(value) = x_key {
                 headers.insert("x-key", value.header_value("x-key")?);
@@ -938,6 +938,7 @@ pub mod operation {
                             .map(|()| types::GetItemResponse::Status204),
                     )
                 }
+                201 | 203 | 205..=299 => Err(undocumented_status(&response)),
                 400 => {
                     Err(
                         response_error::<types::GetItemError400>(response)
@@ -1034,7 +1035,7 @@ pub mod operation {
             let request = client.transport.http().delete(url);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                204 => Ok(empty_response(&response)),
+                200..=299 => Ok(empty_response(&response)),
                 _ => Err(status_error(&response, &[])),
             }
         }

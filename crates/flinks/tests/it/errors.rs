@@ -136,3 +136,15 @@ async fn t04_a6_a_malformed_success_holds_no_token() {
         assert_eq!(server.requests().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a6_an_object_of_somebody_else_is_not_the_documented_error() {
+    for body in [r#"{"message":"Forbidden"}"#, "{}"] {
+        let server = Raw::replying("403 Forbidden", "application/json", body).await;
+        let connect = ask_connect(&server).await.unwrap_err();
+        let outbound = ask_outbound(&server).await.unwrap_err();
+        assert!(matches!(connect.kind(), ErrorKind::Status(Some(_))), "{connect:?}");
+        assert!(matches!(outbound.kind(), ErrorKind::Status(Some(_))), "{outbound:?}");
+        assert_eq!(connect.status().unwrap(), 403);
+    }
+}

@@ -59,3 +59,19 @@ async fn json_is_json_whatever_its_label() {
         assert_eq!(ask_connect(&server).await.unwrap().token.expose_secret(), "t");
     }
 }
+
+#[tokio::test]
+async fn another_2xx_is_no_refusal_and_loses_no_token() {
+    for status in ["201 Created", "202 Accepted"] {
+        let server = Raw::replying(status, "application/json", r#"{"Token":"t","access_token":"t"}"#).await;
+        assert_eq!(ask_pay(&server).await.unwrap().access_token.expose_secret(), "t");
+        assert_eq!(ask_connect(&server).await.unwrap().token.expose_secret(), "t");
+        assert_eq!(ask_outbound(&server).await.unwrap().access_token.expose_secret(), "t");
+        // Where the status tells replies apart, one that is not documented tells nothing.
+        let error = ask_connect_authorize(&server).await.unwrap_err();
+        assert!(matches!(error.kind(), flinks::pay::ErrorKind::Status(None)), "{error:?}");
+    }
+    let server = Raw::start(Answer::Bytes(reply("204 No Content", "", ""))).await;
+    let error = ask_outbound(&server).await.unwrap_err();
+    assert!(matches!(error.kind(), flinks::pay::ErrorKind::InvalidResponse(_)), "{error:?}");
+}
