@@ -57,8 +57,8 @@ fn settings(normalized: &Normalized) -> GenerationSettings {
         settings.with_replacement(name, path, std::iter::empty());
     }
     // Types that `harden` adds to the module: secrets of their own kind, and unions by status.
-    let unions = normalized.operations.iter().flat_map(|operation| [&operation.success.union, &operation.error.union]);
-    let own = normalized.secret_types.iter().chain(unions.flatten());
+    let unions = normalized.outcomes().filter_map(|bodies| bodies.union.as_ref());
+    let own = normalized.secret_types.iter().chain(unions);
     for name in own.filter(|name| !CORE_TYPES.iter().any(|(core, _)| core == name)) {
         let name = pascal(name);
         settings.with_replacement(&name, format!("crate::types::{name}"), std::iter::empty());

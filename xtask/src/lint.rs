@@ -32,7 +32,7 @@ pub fn outline(document: &Value) -> Result<()> {
     if places.is_empty() {
         return Err(Error::new("describes no operation").at("/paths"));
     }
-    Ids::default().check(document, &places)
+    check_ids(document, &places)
 }
 
 /// Checks a document in normal form, and reads it into the types that progenitor takes.
@@ -148,50 +148,44 @@ fn check_addresses(document: &Value) -> Result<()> {
 }
 
 /// Operation ids become method names: each must be there, and no two may meet.
-#[derive(Default)]
-struct Ids {
-    taken: BTreeMap<String, String>,
-}
-
-impl Ids {
-    fn check(mut self, document: &Value, places: &[Place]) -> Result<()> {
-        for place in places {
-            let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
-            let error = |message: String| {
-                Error::new(message)
-                    .in_operation(operation_name(&operation, place))
-                    .at(format!("{}/operationId", place.pointer()))
-            };
-            let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
-            let name = id.to_snake_case();
-            if name.is_empty() {
-                return Err(error("has no operationId, which is its name in Rust".into())
-                    .help("give it one by an overlay action on the operation"));
-            }
-            // What every generated client has beside its operations, and what the code of one uses.
-            let taken = [
-                "Client",
-                "Error",
-                "HeaderArgument",
-                "HeaderMap",
-                "HeaderValue",
-                "New",
-                "Operation",
-                "ResponseValue",
-                "Transport",
-                "WithTransport",
-            ];
-            if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
-                return Err(error(format!("the operationId `{id}` cannot be a name in Rust, or has a meaning there"))
-                    .help("give it another one by an overlay action on the operation"));
-            }
-            if let Some(other) = self.taken.insert(name.clone(), place.pointer()) {
-                return Err(error(format!("the operationId `{id}` becomes `{name}`, as does the one at {other}"))
-                    .help("give one of them another operationId by an overlay action"));
-            }
+fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for place in places {
+        let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
+        let error = |message: String| {
+            Error::new(message)
+                .in_operation(operation_name(&operation, place))
+                .at(format!("{}/operationId", place.pointer()))
+        };
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+        let name = id.to_snake_case();
+        if name.is_empty() {
+            return Err(error("has no operationId, which is its name in Rust".into())
+                .help("give it one by an overlay action on the operation"));
         }
-        Ok(())
+        // What every generated client has beside its operations, and what the code of one uses.
+        let taken = [
+            "Client",
+            "Error",
+            "HeaderArgument",
+            "HeaderMap",
+            "HeaderValue",
+            "New",
+            "Operation",
+            "ResponseValue",
+            "Transport",
+            "WithTransport",
+        ];
+        if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
+            return Err(error(format!("the operationId `{id}` cannot be a name in Rust, or has a meaning there"))
+                .help("give it another one by an overlay action on the operation"));
+        }
+        if let Some(other) = seen.insert(name.clone(), place.pointer()) {
+            return Err(error(format!("the operationId `{id}` becomes `{name}`, as does the one at {other}"))
+                .help("give one of them another operationId by an overlay action"));
+        }
     }
+    Ok(())
 }
 
 struct Linter<'a> {
@@ -252,8 +246,7 @@ impl Linter<'_> {
                 in_path.insert(name);
             }
         }
-        let declared: BTreeSet<&str> = in_path.iter().copied().collect();
-        if let Some(missing) = variables.iter().find(|variable| !declared.contains(*variable)) {
+        if let Some(missing) = variables.iter().find(|variable| !in_path.contains(*variable)) {
             return Err(self
                 .error("/parameters", format!("the path names `{{{missing}}}`, which is no path parameter"))
                 .help("declare it by an overlay action"));
@@ -468,12 +461,7 @@ fn check_named_schemas(normalized: &Normalized) -> Result<()> {
                 Error::new(format!("the schemas `{other}` and `{name}` have one name in Rust")).at(at),
             ));
         }
-        check_core_type(name, schema).and_then(|()| check_schema(document, schema, &at)).map_err(
-            |error| match error.pointer() {
-                Some(_) => located(error),
-                None => located(error.at(&at)),
-            },
-        )?;
+        check_core_type(name, schema, &at).and_then(|()| check_schema(document, schema, &at)).map_err(located)?;
         if composes_itself(document, name) {
             return Err(located(Error::new(format!("the schema `{name}` is made of itself")).at(&at)));
         }
@@ -489,7 +477,7 @@ fn check_named_schemas(normalized: &Normalized) -> Result<()> {
 }
 
 /// A name of the overlays that stands for a type of `flinks-core` must mean that.
-fn check_core_type(name: &str, schema: &Value) -> Result<()> {
+fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     let fits = match schema::pascal(name).as_str() {
         "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
         "Authorization" => schema::is_secret(schema),
@@ -498,6 +486,7 @@ fn check_core_type(name: &str, schema: &Value) -> Result<()> {
     match fits {
         true => Ok(()),
         false => Err(Error::new(format!("`{name}` is the name of a type of flinks-core, and this is another schema"))
+            .at(at)
             .help("give the schema another name or title by an overlay action")),
     }
 }
@@ -533,9 +522,7 @@ fn is_alternative(schema: &Value) -> bool {
 
 /// The named schemas that replies are made of.
 fn reply_schemas(normalized: &Normalized) -> BTreeSet<String> {
-    let bodies = normalized.operations.iter().flat_map(|operation| [&operation.success, &operation.error]);
-    let mut queue: Vec<String> =
-        bodies.flat_map(|bodies| &bodies.bodies).filter_map(|body| body.schema.clone()).collect();
+    let mut queue: Vec<String> = normalized.reply_schemas().map(str::to_owned).collect();
     let mut reached = BTreeSet::new();
     while let Some(name) = queue.pop() {
         if let Some(schema) = schema::named(&normalized.document, &name)
@@ -551,10 +538,7 @@ fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
     let error = |message: String| Error::new(message).at(at);
     let Some(object) = schema.as_object() else { return Err(error("is not a schema".into())) };
     if let Some(target) = object.get("$ref") {
-        let known = target
-            .as_str()
-            .and_then(|target| target.strip_prefix(schema::SCHEMAS))
-            .is_some_and(|name| document.pointer(&format!("/components/schemas/{name}")).is_some());
+        let known = referenced(schema).is_some_and(|name| schema::named(document, name).is_some());
         return match known {
             true => Ok(()),
             false => Err(error(format!("the reference {target} leads to no schema of this document"))

@@ -27,6 +27,18 @@ pub struct Normalized {
     pub origins: BTreeMap<String, Origin>,
 }
 
+impl Normalized {
+    /// The successes and the errors of all operations.
+    pub fn outcomes(&self) -> impl Iterator<Item = &Bodies> {
+        self.operations.iter().flat_map(|operation| [&operation.success, &operation.error])
+    }
+
+    /// The names of the schemas that are bodies of replies.
+    pub fn reply_schemas(&self) -> impl Iterator<Item = &str> {
+        self.outcomes().flat_map(|bodies| &bodies.bodies).filter_map(|body| body.schema.as_deref())
+    }
+}
+
 /// Where a schema stood.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -179,13 +191,15 @@ fn rewrite_secrets(value: &mut Value) {
     if let Some(required) = value.get_mut("required").and_then(Value::as_array_mut) {
         required.retain(|name| !nullable.iter().any(|nullable| name == nullable));
     }
+    for_each_part(value, rewrite_secrets);
+}
+
+/// Does something to all that lies directly in a value. Examples are no exception: a property may have that name, and
+/// nothing reads the others.
+fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
     match value {
-        Value::Object(object) => {
-            for (_, value) in object.iter_mut().filter(|(key, _)| !matches!(key.as_str(), "example" | "examples")) {
-                rewrite_secrets(value);
-            }
-        }
-        Value::Array(array) => array.iter_mut().for_each(rewrite_secrets),
+        Value::Object(object) => object.values_mut().for_each(act),
+        Value::Array(array) => array.iter_mut().for_each(act),
         _ => {}
     }
 }
@@ -206,15 +220,7 @@ fn optional_may_be_null(value: &mut Value) {
             schema.insert("nullable".into(), Value::Bool(true));
         }
     }
-    match value {
-        Value::Object(object) => {
-            for (_, value) in object.iter_mut().filter(|(key, _)| !matches!(key.as_str(), "example" | "examples")) {
-                optional_may_be_null(value);
-            }
-        }
-        Value::Array(array) => array.iter_mut().for_each(optional_may_be_null),
-        _ => {}
-    }
+    for_each_part(value, optional_may_be_null);
 }
 
 /// Writes out the parameters, bodies and responses that an operation refers to, so that the rules below meet one form.
@@ -592,8 +598,7 @@ impl Names<'_> {
             named.shift_remove("title");
         }
         let plain = without_prose(&named);
-        let other = self
-            .find(&name)
+        let other = schema::find(self.document, &name)
             .map(|schema| self.origins.get(&name).map_or_else(|| without_prose(schema), |origin| origin.raw.clone()));
         match other {
             // Two schemas that were given one title on purpose, and are equal.
@@ -611,7 +616,7 @@ impl Names<'_> {
 
     /// Takes a name for a schema that has no form in the document.
     fn reserve(&mut self, name: &str, at: &str) -> Result<()> {
-        match self.find(name) {
+        match schema::find(self.document, name) {
             Some(_) => Err(self.taken(name, at)),
             None => {
                 self.insert(name, json!({"type": "object", "x-union": true}));
@@ -634,11 +639,6 @@ impl Names<'_> {
         }
     }
 
-    fn find(&self, name: &str) -> Option<&Value> {
-        let schemas = schema::object(self.document, "/components/schemas")?;
-        schemas.iter().find(|(other, _)| pascal(other) == pascal(name)).map(|(_, schema)| schema)
-    }
-
     fn insert(&mut self, name: &str, schema: Value) {
         let mut slot = self.document.as_object_mut();
         for key in ["components", "schemas"] {
@@ -651,7 +651,7 @@ impl Names<'_> {
     }
 
     fn is_secret(&self, schema: &Value) -> bool {
-        match referenced(schema).and_then(|name| self.find(name)) {
+        match referenced(schema).and_then(|name| schema::find(self.document, name)) {
             Some(named) => is_secret(named),
             None => is_secret(schema),
         }
@@ -804,13 +804,15 @@ mod tests {
             "a": {"type": "string", "format": "password", "maxLength": 9, "x-y": 1, "description": "d", "nullable": true},
             "b": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string", "format": "password", "minLength": 1}}},
             "c": {"type": "string"},
+            "example": {"type": "string", "format": "password", "maxLength": 9},
         }}}});
         let normalized = normalize(document(json!({"operationId": "x", "responses": {}}), schemas)).unwrap();
         let reply = &normalized.document["components"]["schemas"]["Reply"];
         assert_eq!(reply["properties"]["a"], json!({"type": "string", "format": "password", "description": "d"}));
         assert_eq!(reply["required"], json!(["b"]));
         let secrets: Vec<String> = normalized.secrets.iter().map(ToString::to_string).collect();
-        assert_eq!(secrets, ["Reply.a", "Reply.b"]);
+        assert_eq!(secrets, ["Reply.a", "Reply.b", "Reply.example"]);
+        assert_eq!(reply["properties"]["example"], json!({"type": "string", "format": "password"}));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Finding one's way in a document.
 
-use heck::ToPascalCase as _;
+use heck::{ToPascalCase as _, ToSnakeCase as _};
 use serde_json::{Map, Value};
 
 /// The methods of OpenAPI 3.0, as keys of a path item.
@@ -86,6 +86,21 @@ pub(crate) fn is_type_name(name: &str) -> bool {
 /// The schema that a name stands for.
 pub(crate) fn named<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
     document.pointer("/components/schemas")?.get(name)
+}
+
+/// The schema whose name is the same in Rust.
+pub(crate) fn find<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
+    let schemas = object(document, "/components/schemas")?;
+    schemas.iter().find(|(other, _)| pascal(other) == pascal(name)).map(|(_, schema)| schema)
+}
+
+/// A name as progenitor writes methods and arguments.
+pub(crate) fn snake(name: &str) -> String {
+    let name = name.replace('\'', "").replace(|c: char| !c.is_alphanumeric() && c != '_', "-").to_snake_case();
+    match syn::parse_str::<syn::Ident>(&name) {
+        Ok(_) => name,
+        Err(_) => format!("{name}_"),
+    }
 }
 
 /// The schemas that lie directly in `schema`, each with the pointer from there to it.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::response::{ResponseHead, ResponseValue, decode_error, read_body};
+use crate::response::{ResponseHead, decode_error, read_body};
 
 /// Why an operation failed. `E` is the operation's documented error body.
 ///
@@ -384,9 +384,3 @@ impl fmt::Debug for InvalidResponse {
 }
 
 impl std::error::Error for InvalidResponse {}
-
-impl<T> ResponseValue<T> {
-    pub(crate) fn invalid<E>(head: ResponseHead, error: InvalidResponse) -> Error<E> {
-        Error::new(Some(head), ErrorKind::InvalidResponse(error))
-    }
-}

@@ -10,7 +10,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 use serde::forward_to_deserialize_any;
 
-use crate::error::{Error, InvalidResponse, TransportError, TransportErrorKind};
+use crate::error::{Error, ErrorKind, InvalidResponse, TransportError, TransportErrorKind};
 use crate::transport::MAX_RESPONSE_BYTES;
 
 /// A documented successful reply: its body, its status and its request ids.
@@ -114,13 +114,14 @@ impl fmt::Debug for ResponseHead {
 #[doc(hidden)]
 pub async fn json_response<T: DeserializeOwned, E>(response: reqwest::Response) -> Result<ResponseValue<T>, Error<E>> {
     let head = ResponseHead::of(&response);
-    match read_body(response).await {
+    let kind = match read_body(response).await {
         Ok(body) => match decode(&body) {
-            Ok(value) => Ok(ResponseValue { head, value }),
-            Err(error) => Err(ResponseValue::<T>::invalid(head, error)),
+            Ok(value) => return Ok(ResponseValue { head, value }),
+            Err(error) => ErrorKind::InvalidResponse(error),
         },
-        Err(error) => Err(Error::new(Some(head), crate::ErrorKind::Transport(error))),
-    }
+        Err(error) => ErrorKind::Transport(error),
+    };
+    Err(Error::new(Some(head), kind))
 }
 
 /// A successful reply that is documented without a body.

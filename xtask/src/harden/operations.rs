@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use heck::{ToPascalCase as _, ToSnakeCase as _};
+use heck::ToPascalCase as _;
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote};
 use syn::visit_mut::VisitMut;
@@ -10,7 +10,7 @@ use syn::{Expr, Ident, Stmt, Type, parse_quote};
 
 use super::{docs, unknown_shape};
 use crate::normalize::{self, Bodies, Normalized, SecretPlace};
-use crate::schema::pascal;
+use crate::schema::{is_type_name, pascal, snake};
 use crate::{Error, Result};
 
 /// An operation, read from progenitor's method.
@@ -44,7 +44,7 @@ struct Outcome {
 pub(super) fn harden(methods: Vec<syn::ImplItemFn>, normalized: &Normalized) -> Result<Vec<Operation>> {
     let operations = methods.into_iter().map(|method| {
         let name = method.sig.ident.clone();
-        let facts = normalized.operations.iter().find(|facts| name == format_ident_like(&facts.id));
+        let facts = normalized.operations.iter().find(|facts| name == snake(&facts.id));
         let facts = facts.ok_or_else(|| unknown_shape(&format!("the method `{name}` has no operation")))?;
         Operation::read(method, facts, normalized).map_err(|error| error.in_operation(&facts.id).at(&facts.pointer))
     });
@@ -52,18 +52,6 @@ pub(super) fn harden(methods: Vec<syn::ImplItemFn>, normalized: &Normalized) -> 
     match operations.len() == normalized.operations.len() {
         true => Ok(operations),
         false => Err(unknown_shape("an operation is missing")),
-    }
-}
-
-/// The method name that progenitor makes of an `operationId`.
-fn format_ident_like(id: &str) -> String {
-    let name: String =
-        id.replace('\'', "").chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' }).collect();
-    let name = name.to_snake_case();
-    match syn::parse_str::<Ident>(&name) {
-        Ok(_) => name,
-        Err(_) if name.starts_with(|c: char| c.is_ascii_digit()) => format!("_{name}"),
-        Err(_) => format!("{name}_"),
     }
 }
 
@@ -210,7 +198,7 @@ fn arguments(method: &syn::ImplItemFn, normalized: &Normalized, facts: &normaliz
     let described: Vec<(String, String)> = parameters(normalized, facts)
         .map(|parameter| {
             let text = |key: &str| parameter.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-            (text("name").to_snake_case(), text("description").to_owned())
+            (snake(text("name")), text("description").to_owned())
         })
         .collect();
     let inputs = method.sig.inputs.iter().filter_map(|input| match input {
@@ -378,9 +366,7 @@ impl Body<'_> {
     /// The name in the document of a parameter that has this name in Rust.
     fn parameter_name(&self, argument: &Ident) -> Option<&str> {
         let names = parameters(self.normalized, self.facts).filter_map(|parameter| parameter.get("name")?.as_str());
-        names
-            .into_iter()
-            .find(|name| *argument == name.to_snake_case() || *argument == format!("{}_", name.to_snake_case()))
+        names.into_iter().find(|name| *argument == snake(name))
     }
 
     /// The chain that builds the request, on our own client.
@@ -549,7 +535,7 @@ pub(super) fn variant_name(bodies: &Bodies, body: &normalize::Body) -> Ident {
         let name = body.schema.as_deref().map(pascal).unwrap_or_default();
         let short = name.strip_prefix(operation).unwrap_or(&name).to_owned();
         let is_generic = short.is_empty() || short.starts_with("Response") || short.starts_with("Error");
-        Some(short).filter(|short| !is_generic && crate::schema::is_type_name(short))
+        Some(short).filter(|short| !is_generic && is_type_name(short))
     };
     let own = short(body);
     let is_taken = bodies.bodies.iter().any(|other| other.schema != body.schema && short(other) == own);

@@ -12,7 +12,7 @@ use super::operations::{Operation, generic_argument, variant_name};
 use super::{doc, docs, unknown_shape};
 use crate::generate::CORE_TYPES;
 use crate::normalize::{Bodies, Normalized, SecretPlace};
-use crate::schema::pascal;
+use crate::schema::{self, pascal};
 use crate::{Error, Result};
 
 /// Hardens the module `types`.
@@ -24,12 +24,6 @@ pub(super) fn harden(
     operations: &[Operation],
 ) -> Result<(syn::ItemMod, BTreeSet<String>)> {
     let (_, items) = module.content.take().ok_or_else(|| unknown_shape("the module `types` is empty"))?;
-    let unions: Vec<&Bodies> = normalized
-        .operations
-        .iter()
-        .flat_map(|operation| [&operation.success, &operation.error])
-        .filter(|bodies| bodies.union.is_some())
-        .collect();
     check_secrets(&secret_fields(&items, normalized), normalized)?;
     let uses = Uses::find(&items, operations, normalized);
     // What no operation sends or receives: a schema that only stands merged in others, or in none.
@@ -47,7 +41,7 @@ pub(super) fn harden(
             hardened.push(secret_type(name, normalized));
         }
     }
-    hardened.extend(unions.into_iter().map(union));
+    hardened.extend(normalized.outcomes().filter(|bodies| bodies.union.is_some()).map(union));
     hardened.sort_by_key(|item| matches!(item, Item::Mod(_)));
     let secrets = secret_fields(&hardened, normalized);
     module.content = Some((syn::token::Brace::default(), hardened));
@@ -79,9 +73,7 @@ impl Uses {
         }
         let sent = operations.iter().flat_map(Operation::argument_types);
         let sent: BTreeSet<String> = sent.flat_map(|ty| names(|visit| visit.visit_type(ty))).collect();
-        let received = normalized.operations.iter().flat_map(|operation| [&operation.success, &operation.error]);
-        let received: BTreeSet<String> =
-            received.flat_map(|bodies| &bodies.bodies).filter_map(|body| body.schema.as_deref()).map(pascal).collect();
+        let received: BTreeSet<String> = normalized.reply_schemas().map(pascal).collect();
         let local = graph.keys().cloned().collect();
         Self { sent: reach(&graph, sent), received: reach(&graph, received), local }
     }
@@ -312,22 +304,20 @@ fn is_text(ty: &Type) -> bool {
 
 /// What the schema says that a property refers to; beside a reference, OpenAPI 3.0 has no place for a description.
 fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
-    let schemas = crate::schema::object(&normalized.document, "/components/schemas")?;
-    let (_, schema) = schemas.iter().find(|(name, _)| *ident == pascal(name))?;
-    let name = crate::schema::referenced(schema.get("properties")?.get(property)?)?;
-    Some(schemas.get(name)?.get("description")?.as_str()?.to_owned())
+    let schema = schema::find(&normalized.document, &ident.to_string())?;
+    let name = schema::referenced(schema.get("properties")?.get(property)?)?;
+    Some(schema::named(&normalized.document, name)?.get("description")?.as_str()?.to_owned())
 }
 
 fn position(ident: &Ident, property: &str, normalized: &Normalized) -> Option<usize> {
-    let schemas = crate::schema::object(&normalized.document, "/components/schemas")?;
-    let (_, schema) = schemas.iter().find(|(name, _)| *ident == pascal(name))?;
+    let schema = schema::find(&normalized.document, &ident.to_string())?;
     schema.get("properties")?.as_object()?.keys().position(|name| name == property)
 }
 
 fn secret_type(name: &str, normalized: &Normalized) -> Item {
     let ident = format_ident!("{}", pascal(name));
-    let pointer = format!("/components/schemas/{}/description", crate::schema::escape(name));
-    let text = normalized.document.pointer(&pointer).and_then(serde_json::Value::as_str).unwrap_or("A secret.");
+    let text = schema::named(&normalized.document, name).and_then(|schema| schema.get("description")?.as_str());
+    let text = text.unwrap_or("A secret.");
     let doc = format!(
         "{text}\n\nA type of its own: it converts into no other, nor into a [`Secret`](::flinks_core::Secret)."
     );
