@@ -1,24 +1,496 @@
-//! Connect (C1, C2).
+//! Connect (C1-C7).
 
-use axum::Json;
-use axum::extract::Path;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
-use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use hyper::{Method, StatusCode, header};
+use serde_json::{Map, Value, json};
+use url::Url;
 use uuid::Uuid;
 
-use crate::credentials::{CONNECT_CUSTOMER_ID, CONNECT_SECRET_KEY};
+use crate::bank::{self, Refusal, Responses, Step};
+use crate::config::{Config, EndUser};
+use crate::credentials::*;
+use crate::http::{Call, Fields, Reply};
+use crate::ledger::Kind;
+use crate::pages::{self, Events, landing, with_parameters};
+use crate::shelf::Shelf;
+use crate::world::{World, made_up};
 
-pub(crate) async fn generate_authorize_token(Path(customer_id): Path<String>, headers: HeaderMap) -> Response {
-    let mut keys = headers.get_all("flinks-auth-key").iter();
-    let is_key = keys.next().is_some_and(|key| key == CONNECT_SECRET_KEY) && keys.next().is_none();
-    if !is_key || customer_id != CONNECT_CUSTOMER_ID {
-        let body = json!({
-            "HttpStatusCode": 401,
-            "Message": "You must provide a valid auth key",
-            "FlinksCode": "UNAUTHORIZED",
-        });
-        return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+pub(crate) struct State {
+    /// By `LoginId`.
+    logins: Shelf<Login>,
+    /// What waits for an answer, by `RequestId`.
+    challenges: Shelf<Challenge>,
+    /// Pages in an iframe, by the id in the address of their forms.
+    iframes: Shelf<Iframe>,
+    /// End users who were sent to the bank's own page, by the id in its address.
+    visits: Shelf<Visit>,
+}
+
+/// An end user who has connected.
+struct Login {
+    username: String,
+    /// Whether the bank may ask questions: after custom OAuth it has done so itself.
+    is_asked: bool,
+}
+
+struct Challenge {
+    username: String,
+    asked: usize,
+    /// The token that began it.
+    token: String,
+    expires_at: Duration,
+    /// The login that it is about, where there was one already.
+    login_id: Option<String>,
+    save: bool,
+}
+
+struct Iframe {
+    landing: Url,
+    stage: Stage,
+}
+
+#[derive(Clone)]
+enum Stage {
+    Choosing,
+    LoggingIn,
+    Asked { username: String, question: usize },
+}
+
+struct Visit {
+    landing: Url,
+    state: Option<String>,
+}
+
+impl State {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut logins = Shelf::default();
+        let login = Login { username: BANK_USER_NO_MFA.into(), is_asked: false };
+        logins.insert(CONNECT_LOGIN_ID.into(), login, config.limits.tokens);
+        Self { logins, challenges: Shelf::default(), iframes: Shelf::default(), visits: Shelf::default() }
     }
-    Json(json!({"HttpStatusCode": 200, "Token": Uuid::new_v4()})).into_response()
+}
+
+/// The secret key for an authorize token (C1-C4).
+pub(crate) fn generate_authorize_token(world: &mut World, call: &Call) -> Reply {
+    let config = &world.config.connect;
+    let key = call.header("flinks-auth-key");
+    if key != Some(&config.secret_key) || call.parameter != config.customer_id {
+        return refuse(&Refusal::new(401, "UNAUTHORIZED", "You must provide a valid auth key"));
+    }
+    // The status is 401 too: the document has no other.
+    if let Some(message) = broken_rule_of_c1(call) {
+        return refuse(&Refusal::new(401, "INVALID_REQUEST", message));
+    }
+    let lifetime = config.token_seconds;
+    let token = world.issue(world.token(Kind::AuthorizeToken, made_up(), Some(call), lifetime));
+    Reply::json(StatusCode::OK, &json!({"HttpStatusCode": 200, "Token": token}))
+}
+
+fn broken_rule_of_c1(call: &Call) -> Option<&'static str> {
+    let accept = call.header("accept").unwrap_or_default();
+    if call.media_type() != "application/json" {
+        Some("Content-Type must be application/json, once")
+    } else if !["application/json", "application/*", "*/*"].iter().any(|range| accept.contains(range)) {
+        Some("Accept must take application/json, once")
+    } else if !call.body.is_empty() {
+        Some("There must be no body")
+    } else {
+        None
+    }
+}
+
+/// Spends an authorize token on an end user (C6).
+pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
+    let config = &world.config.connect;
+    let refused = refuse(&Refusal::new(401, "ACCESS_DENIED", "You must provide a valid authorize token"));
+    let Some(token) = call.header("flinks-auth-key").filter(|_| call.parameter == config.customer_id) else {
+        return refused;
+    };
+    let ask = Ask::read(call);
+    let is_good = world.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_good(world.now()));
+    let (is_answer, began_it) = match &ask {
+        Ok(Ask::Answer { request_id, .. }) => {
+            (true, world.connect.challenges.get(request_id).is_some_and(|challenge| challenge.token == token))
+        }
+        _ => (false, false),
+    };
+    let needs_fresh_token = !is_answer || config.mfa_answer_spends_token;
+    if !is_good && (needs_fresh_token || !began_it) {
+        return refused;
+    }
+    let spends_on_failure = config.failed_authorize_spends_token;
+    let outcome = ask.and_then(|ask| ask.put(world, call, token));
+    if needs_fresh_token && (outcome.is_ok() || spends_on_failure) {
+        world.spend(Kind::AuthorizeToken, token, call);
+    }
+    outcome.unwrap_or_else(|problem| problem.reply())
+}
+
+/// What `/Authorize` is asked.
+enum Ask {
+    Answer { request_id: String, responses: Responses },
+    Return { login_id: String, from_cache: bool },
+    LogIn { institution: String, username: String, password: String, save: bool },
+}
+
+/// Why it fails, with the fields that are wrong.
+struct Problem {
+    refusal: Refusal,
+    details: Map<String, Value>,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, details: Map::new() }
+    }
+}
+
+impl Problem {
+    fn reply(self) -> Reply {
+        let Self { refusal: Refusal { status, code, message }, details } = self;
+        let body = match details.is_empty() {
+            true => json!({"HttpStatusCode": status, "Message": message, "FlinksCode": code}),
+            false => json!({
+                "HttpStatusCode": status, "Message": message, "FlinksCode": code, "ValidationDetails": details,
+            }),
+        };
+        Reply::json(StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED), &body)
+    }
+}
+
+const fn invalid_request(message: &'static str) -> Refusal {
+    Refusal::new(400, "INVALID_REQUEST", message)
+}
+
+impl Ask {
+    fn read(call: &Call) -> Result<Self, Problem> {
+        let body = call.json().map_err(invalid_request)?;
+        let details = wrong_fields(&body);
+        if !details.is_empty() {
+            return Err(Problem { refusal: invalid_request("A field is not what it must be"), details });
+        }
+        let text = |name| body.text(name).map(str::to_owned);
+        let flag = |name| body.get(name).and_then(Value::as_bool).unwrap_or_default();
+        match (text("RequestId"), body.get("SecurityResponses")) {
+            (Some(request_id), Some(responses)) => {
+                let responses = serde_json::from_value(responses.clone()).unwrap_or_default();
+                return Ok(Self::Answer { request_id, responses });
+            }
+            (None, None) => {}
+            _ => return Err(invalid_request("RequestId and SecurityResponses go together").into()),
+        }
+        match (text("LoginId"), text("Institution"), text("Username"), text("Password")) {
+            (Some(login_id), None, None, None) => Ok(Self::Return { login_id, from_cache: flag("MostRecentCached") }),
+            (None, Some(institution), Some(username), Some(password)) => {
+                Ok(Self::LogIn { institution, username, password, save: flag("Save") })
+            }
+            _ => Err(invalid_request("Give LoginId, or Institution, Username and Password").into()),
+        }
+    }
+
+    fn put(self, world: &mut World, call: &Call, token: &str) -> Result<Reply, Problem> {
+        let (request_id, username, login_id, save, step) = match self {
+            Self::Answer { request_id, responses } => {
+                let (expires_at, asked) = match world.connect.challenges.get(&request_id) {
+                    Some(challenge) => (challenge.expires_at, challenge.asked),
+                    None => return Err(Refusal::new(400, "SESSION_NONEXISTENT", "There is no such session").into()),
+                };
+                if world.now() >= expires_at {
+                    return Err(Refusal::new(401, "SESSION_EXPIRED", "The session has expired").into());
+                }
+                let step = bank::answer(asked, &responses)?;
+                let Some(Challenge { username, login_id, save, .. }) = world.connect.challenges.remove(&request_id)
+                else {
+                    return Err(Refusal::new(400, "SESSION_NONEXISTENT", "There is no such session").into());
+                };
+                (request_id, username, login_id, save, step)
+            }
+            Self::Return { login_id, from_cache } => {
+                let Some(login) = world.connect.logins.get(&login_id) else {
+                    return Err(Refusal::new(401, "INVALID_LOGIN", "The LoginId is not known").into());
+                };
+                let step = match from_cache || !login.is_asked {
+                    true => Step::LoggedIn,
+                    false => bank::visit(&login.username)?,
+                };
+                (Uuid::new_v4().to_string(), login.username.clone(), Some(login_id), true, step)
+            }
+            Self::LogIn { institution, username, password, save } => {
+                if institution != BANK {
+                    return Err(invalid_request("The only institution is FlinksCapital").into());
+                }
+                let step = bank::log_in(&username, &password)?;
+                (Uuid::new_v4().to_string(), username, None, save, step)
+            }
+        };
+        match step {
+            Step::LoggedIn => {
+                let login_id = login_id.unwrap_or_else(|| match save {
+                    true => world.log_in(&username, true),
+                    false => Uuid::new_v4().to_string(),
+                });
+                Ok(session(world, call, &username, &login_id, &request_id))
+            }
+            Step::Asked(asked) => {
+                let lifetime = Duration::from_secs(world.config.connect.challenge_seconds);
+                let expires_at = world.now().saturating_add(lifetime);
+                let challenge = Challenge { username, asked, token: token.to_owned(), expires_at, login_id, save };
+                world.connect.challenges.insert(request_id.clone(), challenge, world.config.limits.tokens);
+                Ok(challenged(asked, &request_id))
+            }
+        }
+    }
+}
+
+type Check = fn(&Value) -> bool;
+
+/// What is wrong with the fields that are there, by field.
+fn wrong_fields(body: &Fields<Value>) -> Map<String, Value> {
+    let is_uuid: Check = |value| value.as_str().is_some_and(|text| Uuid::parse_str(text).is_ok());
+    let is_language: Check = |value| matches!(value.as_str(), Some("en" | "fr"));
+    let is_responses: Check = |value| serde_json::from_value::<Responses>(value.clone()).is_ok();
+    let rules: [(&str, Check, &str); 10] = [
+        ("LoginId", is_uuid, "must be a GUID"),
+        ("MostRecentCached", Value::is_boolean, "must be true or false"),
+        ("Save", Value::is_boolean, "must be true or false"),
+        ("Language", is_language, "must be en or fr"),
+        ("Tag", Value::is_string, "must be text"),
+        ("Institution", Value::is_string, "must be text"),
+        ("Username", Value::is_string, "must be text"),
+        ("Password", Value::is_string, "must be text"),
+        ("RequestId", is_uuid, "must be a GUID"),
+        ("SecurityResponses", is_responses, "must have a list of texts under each prompt"),
+    ];
+    let wrong = rules.iter().filter(|(name, is_right, _)| body.get(name).is_some_and(|value| !is_right(value)));
+    wrong.map(|(name, _, message)| ((*name).to_owned(), json!([message]))).collect()
+}
+
+fn session(world: &World, call: &Call, username: &str, login_id: &str, request_id: &str) -> Reply {
+    // UTC without an offset, which is not RFC 3339.
+    let mut last_refresh = String::new();
+    if let Some(now) = UNIX_EPOCH.checked_add(world.now()) {
+        // It fails after the year 9999, to which the clock may have been advanced.
+        let _ = write!(last_refresh, "{}", humantime::format_rfc3339_micros(now));
+    }
+    let customer_id = &call.parameter;
+    let body = json!({
+        "HttpStatusCode": 200,
+        "Links": [{
+            "rel": "AccountsDetail",
+            "href": "/GetAccountsDetail",
+            "example": format!("/v3/{customer_id}/BankingServices/GetAccountsDetail"),
+        }],
+        "InstitutionName": BANK,
+        "InstitutionId": BANK_ID,
+        "Institution": BANK,
+        "Login": {
+            "Username": username,
+            "IsScheduledRefresh": false,
+            "LastRefresh": last_refresh.trim_end_matches('Z'),
+            "Type": "Personal",
+            "Id": login_id,
+        },
+        "RequestId": request_id,
+    });
+    Reply::json(StatusCode::OK, &body)
+}
+
+/// The bank asks: 203, which is no success (C6).
+fn challenged(asked: usize, request_id: &str) -> Reply {
+    let challenge = pages::question(asked).map(|question| match question.choices {
+        [] => json!({"Type": "QuestionAndAnswer", "Prompt": question.prompt}),
+        choices => json!({"Type": "MultipleChoice", "Prompt": question.prompt, "Iterables": choices}),
+    });
+    let body = json!({
+        "HttpStatusCode": 203,
+        "Links": [{"rel": "Authorize", "href": "/Authorize", "example": "/Authorize"}],
+        "SecurityChallenges": Vec::from_iter(challenge),
+        "Institution": BANK,
+        "RequestId": request_id,
+    });
+    Reply::json(StatusCode::NON_AUTHORITATIVE_INFORMATION, &body)
+}
+
+fn refuse(refusal: &Refusal) -> Reply {
+    let Refusal { status, code, message } = *refusal;
+    Problem::from(Refusal::new(status, code, message)).reply()
+}
+
+/// The page in the iframe: showing it spends the token (C5).
+pub(crate) fn iframe(world: &mut World, call: &Call) -> Reply {
+    let refuse = |status, message: &str| Reply::page(status, pages::refusal("This page cannot be shown", message));
+    let query = match call.query() {
+        Ok(query) => query,
+        Err(message) => return refuse(StatusCode::BAD_REQUEST, message),
+    };
+    let token = query.text("authorizeToken").unwrap_or_default();
+    if !world.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_good(world.now())) {
+        return refuse(
+            StatusCode::UNAUTHORIZED,
+            "You must provide a valid authorize token. It can be used once, within 30 minutes.",
+        );
+    }
+    let landing = query.text("redirectUrl").ok_or("is missing");
+    let landing = match landing.and_then(|url| landing_of(world, url)) {
+        Ok(landing) => landing,
+        Err(problem) => return refuse(StatusCode::BAD_REQUEST, &format!("redirectUrl {problem}.")),
+    };
+    world.spend(Kind::AuthorizeToken, token, call);
+    let id = Uuid::new_v4().to_string();
+    let page = pages::choose_bank(&id, &Events::to(&landing).step("APP_MOUNTED"));
+    let iframe = Iframe { landing, stage: Stage::Choosing };
+    world.connect.iframes.insert(id, iframe, world.config.limits.tokens);
+    Reply::page(StatusCode::OK, page)
+}
+
+fn landing_of(world: &World, url: &str) -> Result<Url, &'static str> {
+    landing(url, &world.config.connect.redirect_origins)
+}
+
+/// A form of the page in the iframe.
+pub(crate) fn iframe_step(world: &mut World, call: &Call) -> Reply {
+    let action = format!("/__pages/connect/{}", call.parameter);
+    let gone = || Reply::page(StatusCode::NOT_FOUND, pages::refusal("This page is over", "Start again."));
+    let Some(Iframe { landing, stage }) = world.connect.iframes.get_mut(&call.parameter) else { return gone() };
+    let form = match call.form() {
+        Ok(form) => form,
+        Err(message) => return Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message)),
+    };
+    let events = Events::to(landing);
+    let field = |name| form.text(name).unwrap_or_default();
+    let (username, step) = match &*stage {
+        Stage::Choosing if field("institution") == BANK => {
+            *stage = Stage::LoggingIn;
+            let events = events.step("INSTITUTION_SELECTED").with_institution();
+            return Reply::page(StatusCode::OK, pages::log_in(&action, false, None, &events));
+        }
+        Stage::Choosing => return Reply::page(StatusCode::OK, pages::choose_bank(&call.parameter, &events)),
+        Stage::LoggingIn => (field("username").to_owned(), bank::log_in(field("username"), field("password"))),
+        Stage::Asked { username, question } => {
+            let prompt = pages::question(*question).map_or_else(String::new, |question| question.prompt.to_owned());
+            let responses = BTreeMap::from([(prompt, vec![field("answer").to_owned()])]);
+            (username.clone(), bank::answer(*question, &responses))
+        }
+    };
+    let page = match step {
+        Ok(Step::LoggedIn) => {
+            let landing = landing.clone();
+            world.connect.iframes.remove(&call.parameter);
+            let login_id = world.log_in(&username, true);
+            let url = with_parameters(landing, &[("loginId", Some(&login_id)), ("institution", Some(BANK))]);
+            pages::connected(&url, events)
+        }
+        Ok(Step::Asked(question)) => {
+            *stage = Stage::Asked { username, question };
+            match pages::question(question) {
+                Some(question) => pages::ask(&action, question, None, &events),
+                None => return gone(),
+            }
+        }
+        // The code of the failure is the name of the event.
+        Err(Refusal { code, message, .. }) => {
+            let events = events.step(code);
+            match stage {
+                Stage::Asked { question, .. } => match pages::question(*question) {
+                    Some(question) => pages::ask(&action, question, Some(message), &events),
+                    None => return gone(),
+                },
+                _ => pages::log_in(&action, false, Some(message), &events),
+            }
+        }
+    };
+    Reply::page(StatusCode::OK, page)
+}
+
+/// Sends the end user to the bank's own page (C7).
+pub(crate) fn oauth_authorize(world: &mut World, call: &Call) -> Reply {
+    let refuse = |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message));
+    let query = match call.query() {
+        Ok(query) => query,
+        Err(message) => return refuse(message),
+    };
+    // Nobody is sent to an address that cannot be trusted, not even with an error.
+    let landing = query.text("redirect_uri").ok_or("is missing");
+    let landing = match landing.and_then(|url| landing_of(world, url)) {
+        Ok(landing) => landing,
+        Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
+    };
+    let visit = Visit { landing, state: query.text("state").map(str::to_owned) };
+    // The pages disagree on the name of this parameter.
+    let institution = query.text("institution_id").or(query.text("institution")).unwrap_or_default();
+    if institution != BANK && institution != BANK_ID.to_string() {
+        return visit.back_with_error("invalid_request", "The institution is not known.");
+    }
+    match world.config.connect.end_user {
+        EndUser::Agrees => visit.back(&world.log_in(BANK_USER_NO_MFA, false)),
+        EndUser::Refuses => visit.refused(),
+        EndUser::Asked => {
+            let id = Uuid::new_v4().to_string();
+            let location = format!("/__pages/bank/{id}");
+            world.connect.visits.insert(id, visit, world.config.limits.tokens);
+            Reply::redirect(&location)
+        }
+    }
+}
+
+/// The bank's own page, and its form.
+pub(crate) fn oauth_step(world: &mut World, call: &Call) -> Reply {
+    let page = |status, page| Reply::page(status, page).with(header::X_FRAME_OPTIONS, "DENY");
+    if world.connect.visits.get(&call.parameter).is_none() {
+        return page(StatusCode::NOT_FOUND, pages::refusal("This page is over", "Start again."));
+    }
+    let log_in = |problem| {
+        let action = format!("/__pages/bank/{}", call.parameter);
+        page(StatusCode::OK, pages::log_in(&action, true, problem, &Events::default()))
+    };
+    if call.method == Method::GET {
+        return log_in(None);
+    }
+    let form = match call.form() {
+        Ok(form) => form,
+        Err(message) => return page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message)),
+    };
+    let field = |name| form.text(name).unwrap_or_default();
+    let is_cancelled = form.get("cancel").is_some();
+    if !is_cancelled && let Err(Refusal { message, .. }) = bank::log_in(field("username"), field("password")) {
+        return log_in(Some(message));
+    }
+    match world.connect.visits.remove(&call.parameter) {
+        Some(visit) if is_cancelled => visit.refused(),
+        Some(visit) => visit.back(&world.log_in(field("username"), false)),
+        None => log_in(None),
+    }
+}
+
+impl Visit {
+    fn back(self, login_id: &str) -> Reply {
+        self.back_with(&[("loginId", Some(login_id)), ("state", self.state.as_deref())])
+    }
+
+    fn refused(self) -> Reply {
+        self.back_with_error("access_denied", "The end user refused.")
+    }
+
+    fn back_with_error(self, error: &str, description: &str) -> Reply {
+        let parameters =
+            [("state", self.state.as_deref()), ("error", Some(error)), ("error_description", Some(description))];
+        self.back_with(&parameters)
+    }
+
+    fn back_with(&self, parameters: &[(&str, Option<&str>)]) -> Reply {
+        Reply::redirect(with_parameters(self.landing.clone(), parameters).as_str())
+    }
+}
+
+impl World {
+    /// Enters a login, and gives its `LoginId`.
+    fn log_in(&mut self, username: &str, is_asked: bool) -> String {
+        let id = Uuid::new_v4().to_string();
+        let login = Login { username: username.to_owned(), is_asked };
+        self.connect.logins.insert(id.clone(), login, self.config.limits.tokens);
+        id
+    }
 }

@@ -1,33 +1,64 @@
 #![doc = include_str!("../README.md")]
 
+mod bank;
+mod clock;
+mod config;
 mod connect;
+mod control;
 pub mod credentials;
+mod fault;
+mod http;
+mod ledger;
+mod operation;
 mod outbound;
+mod pages;
 mod pay;
+mod server;
+mod shelf;
+mod world;
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A running emulator. Dropping it ends it.
-#[derive(Debug)]
+pub use crate::config::{ClientAuthentication, Config, ConnectConfig, EndUser, Limits, OutboundConfig, PayConfig};
+pub use crate::fault::{Fault, When};
+pub use crate::ledger::{Issued, Kind, Request, Use};
+pub use crate::operation::Operation;
+
+use crate::fault::Planned;
+use crate::server::{Shared, serve};
+
+/// A running emulator. Dropping it ends it, and every connection to it.
 pub struct Emulator {
+    shared: Arc<Shared>,
+    address: SocketAddr,
     base_url: String,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<()>,
 }
 
 impl Emulator {
-    /// Starts one on a free port of 127.0.0.1.
+    /// Starts one on a free port of 127.0.0.1, with the default [`Config`].
     ///
     /// # Errors
     ///
     /// Where no port can be had.
     pub async fn start() -> io::Result<Self> {
-        Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+        Self::start_with(Config::default()).await
+    }
+
+    /// Starts one on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// Where no port can be had.
+    pub async fn start_with(config: Config) -> io::Result<Self> {
+        Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config).await
     }
 
     /// Starts one at `address`, where port 0 is any free port.
@@ -35,20 +66,141 @@ impl Emulator {
     /// # Errors
     ///
     /// Where the address is not a loopback address, or is taken.
-    pub async fn listen(address: SocketAddr) -> io::Result<Self> {
+    pub async fn listen(address: SocketAddr, config: Config) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             let message = "the emulator listens on a loopback address only: its credentials are known to everybody";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
+        Self::dangerously_listen_anywhere(address, config).await
+    }
+
+    /// Starts one at `address`, which others may reach: they know its credentials, and what they send it is kept, in clear
+    /// text. The control API still answers this machine only.
+    ///
+    /// # Errors
+    ///
+    /// Where the address is taken, or not one of this machine.
+    pub async fn dangerously_listen_anywhere(address: SocketAddr, config: Config) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let base_url = format!("http://{}", listener.local_addr()?);
-        let server = tokio::spawn(async move { axum::serve(listener, router()).await });
-        Ok(Self { base_url, server })
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::new(config));
+        let server = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        Ok(Self { shared, address, base_url: format!("http://{address}"), server })
     }
 
     /// The base URL of all three products, such as `http://127.0.0.1:41739`.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// What is set.
+    pub fn config(&self) -> Config {
+        self.shared.world().config.clone()
+    }
+
+    /// Changes what is set, from the next request on. What was issued keeps the lifetime that it was issued with.
+    pub fn configure(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = self.config();
+        change(&mut config);
+        self.shared.world().config = config;
+    }
+
+    /// Now, since the Unix epoch, on the emulator's own clock.
+    pub fn now(&self) -> Duration {
+        self.shared.world().now()
+    }
+
+    /// Puts the emulator's clock forward. Time does not go back.
+    pub fn advance(&self, by: Duration) {
+        self.shared.world().clock.advance(by);
+    }
+
+    /// Lets the next request of an operation meet a fault. Faults of one operation come in the order in which they were
+    /// given.
+    pub fn fail_next(&self, operation: Operation, fault: Fault) {
+        self.fail_times(operation, fault, 1);
+    }
+
+    /// Lets the next `times` requests of an operation meet a fault.
+    pub fn fail_times(&self, operation: Operation, fault: Fault, times: u64) {
+        self.shared.world().faults.add(Planned { operation, fault, left: Some(times) });
+    }
+
+    /// Lets every request of an operation meet a fault, until [`clear_faults`](Self::clear_faults).
+    pub fn fail_always(&self, operation: Operation, fault: Fault) {
+        self.shared.world().faults.add(Planned { operation, fault, left: None });
+    }
+
+    /// Takes back the faults that have not come yet.
+    pub fn clear_faults(&self) {
+        self.shared.world().faults.clear();
+    }
+
+    /// Lets go what [`Fault::Hold`] holds now.
+    pub fn release(&self) {
+        self.shared.release();
+    }
+
+    /// Waits until `count` requests of an operation have arrived since the start. A request has arrived when all of it is
+    /// here; a hold of it can be released from then on.
+    pub async fn received(&self, operation: Operation, count: u64) {
+        self.shared.received(operation, count).await;
+    }
+
+    /// The requests that are kept, from the oldest to the newest.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.world().ledger.requests().cloned().collect()
+    }
+
+    /// The requests of an operation that are kept, from the oldest to the newest.
+    pub fn requests_of(&self, operation: Operation) -> Vec<Request> {
+        self.shared.world().ledger.requests().filter(|request| request.operation == Some(operation)).cloned().collect()
+    }
+
+    /// How many requests of an operation have arrived since the start.
+    pub fn count(&self, operation: Operation) -> u64 {
+        self.shared.world().ledger.count(operation)
+    }
+
+    /// How many of the kept requests [carry](Request::carries) a credential, a code or a token.
+    pub fn count_carrying(&self, value: &str) -> u64 {
+        self.shared.world().ledger.carried().get(value).copied().unwrap_or_default()
+    }
+
+    /// The tokens that are known, by kind and then from the oldest to the newest.
+    pub fn issued(&self) -> Vec<Issued> {
+        self.shared.world().ledger.all_issued().cloned().collect()
+    }
+
+    /// What is known of one token.
+    pub fn find(&self, token: &str) -> Option<Issued> {
+        self.shared.world().ledger.all_issued().find(|issued| issued.value == token).cloned()
+    }
+
+    /// A code of Outbound, as if a new end user had just agreed and come back to `redirect_uri` (O9, O10).
+    pub fn issue_code(&self, redirect_uri: &str) -> String {
+        self.shared.world().issue_code(redirect_uri.to_owned(), None)
+    }
+
+    /// Forgets every request, token, login, page and fault, and sets the clock back to the machine's. The configuration
+    /// stays, and requests are numbered on.
+    pub fn reset(&self) {
+        self.shared.world().reset();
+    }
+
+    /// Ends every connection and listens again at the same address, as a server that is started anew but keeps its
+    /// database. Between the two, a connection is refused.
+    ///
+    /// # Errors
+    ///
+    /// Where the port was taken meanwhile.
+    pub async fn restart(&mut self) -> io::Result<()> {
+        self.server.abort();
+        // It ends with the abort, and nothing else can be learned from it.
+        let _ = (&mut self.server).await;
+        let listener = TcpListener::bind(self.address).await?;
+        self.server = tokio::spawn(serve(listener, Arc::clone(&self.shared)));
+        Ok(())
     }
 }
 
@@ -58,9 +210,8 @@ impl Drop for Emulator {
     }
 }
 
-fn router() -> Router {
-    Router::new()
-        .route("/api/v1/authorize", post(pay::authorize))
-        .route("/v3/{customer_id}/BankingServices/GenerateAuthorizeToken", post(connect::generate_authorize_token))
-        .route("/api/v1/token", post(outbound::token))
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
 }

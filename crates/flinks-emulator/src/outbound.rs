@@ -1,97 +1,356 @@
-//! Outbound (O1, O2, O3, O5, O7, O8).
+//! Outbound (O1-O3, O5-O10).
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use axum::Json;
-use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hyper::{StatusCode, header};
 use serde_json::{Value, json};
+use url::Url;
 use uuid::Uuid;
 
-use crate::credentials::{
-    OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_CODE, OUTBOUND_REDIRECT_URI, OUTBOUND_REFRESH_TOKEN,
-};
-use crate::pay::media_type;
+use crate::config::{ClientAuthentication, EndUser};
+use crate::credentials::{BANK, OUTBOUND_PROVIDER_ID};
+use crate::http::{Call, Fields, Reply};
+use crate::ledger::{Issued, Kind};
+use crate::pages::{self, landing, with_parameters};
+use crate::shelf::Shelf;
+use crate::world::{World, made_up};
 
-/// Seconds that an access token lives.
-const LIFETIME: u64 = 299;
-
-pub(crate) async fn token(headers: HeaderMap, body: Bytes) -> Response {
-    let reply = match grant(&headers, &body) {
-        Ok(reply) => Json(reply).into_response(),
-        Err((error, description)) => {
-            (StatusCode::BAD_REQUEST, Json(json!({"error": error, "error_description": description}))).into_response()
-        }
-    };
-    let ids = [("ob-correlation-id", Uuid::new_v4().to_string()), ("ob-trace-id", Uuid::new_v4().to_string())];
-    (ids, reply).into_response()
+#[derive(Default)]
+pub(crate) struct State {
+    /// Consent pages, by the id in the address of their form.
+    asked: Shelf<Asked>,
 }
 
-/// An OAuth error code and its description.
+struct Asked {
+    landing: Url,
+    /// As it was given: the exchange compares it byte for byte (O9).
+    redirect_uri: String,
+    state: Option<String>,
+}
+
+/// What may be asked of an end user.
+const SCOPES: [&str; 8] = [
+    "ACCOUNT_BASIC",
+    "ACCOUNT_DETAILED",
+    "ACCOUNT_PAYMENTS",
+    "INVESTMENTS",
+    "STATEMENTS",
+    "CUSTOMER_CONTACT",
+    "CUSTOMER_PERSONAL",
+    "TRANSACTIONS",
+];
+
+/// The scope of app management, with `client_credentials` (O1).
+const CLIENT_SCOPE: &str = "client:admin";
+
+/// An OAuth error code and its description (O7).
 type Refusal = (&'static str, &'static str);
 
-const INVALID_REQUEST: Refusal = ("invalid_request", "The request is missing a parameter, or is malformed.");
 const INVALID_CLIENT: Refusal = ("invalid_client", "Client authentication failed.");
-const INVALID_GRANT: Refusal = ("invalid_grant", "The code or refresh token is not valid.");
+const INVALID_CODE: Refusal =
+    ("invalid_grant", "The code is not valid: unknown, spent, expired, or of another redirect_uri.");
+const INVALID_REFRESH_TOKEN: Refusal =
+    ("invalid_grant", "The refresh token is not valid: unknown, revoked, or idle for too long.");
 const UNSUPPORTED_GRANT_TYPE: Refusal =
     ("unsupported_grant_type", "The authorization grant type is not supported by the authorization server.");
 
-fn grant(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| INVALID_REQUEST)?;
-    if media_type(headers) != "application/json" || !body.is_object() {
-        return Err(INVALID_REQUEST);
+const fn invalid_request(description: &'static str) -> Refusal {
+    ("invalid_request", description)
+}
+
+fn error(status: StatusCode, (error, description): Refusal) -> Reply {
+    Reply::json(status, &json!({"error": error, "error_description": description}))
+}
+
+/// Asks the end user for consent (O10).
+pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
+    let refuse =
+        |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message)).with_ids();
+    let query = match call.query() {
+        Ok(query) => query,
+        Err(message) => return refuse(message),
+    };
+    let config = &world.config.outbound;
+    // Nobody is sent to an address that cannot be trusted, not even with an error (RFC 6749, 4.1.2.1).
+    if query.text("client_id") != Some(&config.client_id) {
+        return refuse("client_id is not known.");
     }
-    let field = |name: &str| body.get(name).and_then(Value::as_str);
-    authenticate(headers, field("client_id"), field("client_secret"))?;
-    match field("grant_type").ok_or(INVALID_REQUEST)? {
-        "client_credentials" => {
-            let token = Uuid::new_v4().to_string();
-            Ok(json!({"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}))
+    let redirect_uri = query.text("redirect_uri").unwrap_or_default();
+    if !config.redirect_uris.is_empty() && !config.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
+        return refuse("redirect_uri is not whitelisted.");
+    }
+    // Without a scheme it is a mistake here: the exception is the iframe's.
+    let landing =
+        match Url::parse(redirect_uri).map_err(|_| "is not an absolute URL").and_then(|_| landing(redirect_uri, &[])) {
+            Ok(landing) => landing,
+            Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
+        };
+    let asked = Asked { landing, redirect_uri: redirect_uri.to_owned(), state: query.text("state").map(str::to_owned) };
+    let scopes: Vec<&str> =
+        query.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty()).collect();
+    if query.text("response_type") != Some("code") {
+        return asked.refused(("unsupported_response_type", "response_type must be code."));
+    }
+    if !scopes.contains(&"ACCOUNT_BASIC") || scopes.iter().any(|scope| !SCOPES.contains(scope)) {
+        return asked.refused(("invalid_scope", "scope must hold ACCOUNT_BASIC, and nothing that is not known."));
+    }
+    if query.text("provider_id") != Some(OUTBOUND_PROVIDER_ID) {
+        return asked.refused(invalid_request("provider_id is not known."));
+    }
+    match config.end_user {
+        EndUser::Agrees => asked.agreed(world, call),
+        EndUser::Refuses => asked.refused(ACCESS_DENIED),
+        EndUser::Asked => {
+            let id = Uuid::new_v4().to_string();
+            let page = pages::consent(&id, &config.client_id, &scopes, &asked.landing);
+            world.outbound.asked.insert(id, asked, world.config.limits.tokens);
+            Reply::page(StatusCode::OK, page).with(header::X_FRAME_OPTIONS, "DENY").with_ids()
         }
-        "authorization_code" => match (field("code"), field("redirect_uri")) {
-            (Some(OUTBOUND_CODE), Some(OUTBOUND_REDIRECT_URI)) => Ok(json!({
-                "access_token": access_token(),
-                "token_type": "Bearer",
-                "refresh_token": OUTBOUND_REFRESH_TOKEN,
-                "expires_in": LIFETIME,
-            })),
-            (Some(_), Some(_)) => Err(INVALID_GRANT),
-            _ => Err(INVALID_REQUEST),
-        },
-        "refresh_token" => match field("refresh_token") {
-            Some(OUTBOUND_REFRESH_TOKEN) => {
-                Ok(json!({"access_token": access_token(), "token_type": "Bearer", "expires_in": LIFETIME}))
-            }
-            Some(_) => Err(INVALID_GRANT),
-            None => Err(INVALID_REQUEST),
-        },
-        _ => Err(UNSUPPORTED_GRANT_TYPE),
     }
 }
 
-/// Client credentials as fields of the body, or as HTTP Basic; not both.
-fn authenticate(headers: &HeaderMap, client_id: Option<&str>, client_secret: Option<&str>) -> Result<(), Refusal> {
-    let basic = headers.get("authorization").map(|value| value.to_str().unwrap_or_default());
-    let accepted = match (basic, client_id, client_secret) {
-        (None, Some(id), Some(secret)) => (id, secret) == (OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET),
-        (Some(basic), None, None) => {
-            // The credentials have no character that a form would encode.
-            let expected = STANDARD.encode(format!("{OUTBOUND_CLIENT_ID}:{OUTBOUND_CLIENT_SECRET}"));
-            basic.strip_prefix("Basic ") == Some(&expected)
+const ACCESS_DENIED: Refusal = ("access_denied", "The end user refused.");
+
+/// The form of the consent page.
+pub(crate) fn authorize_step(world: &mut World, call: &Call) -> Reply {
+    let refuse =
+        |status, message: &str| Reply::page(status, pages::refusal("This page cannot go on", message)).with_ids();
+    let form = match call.form() {
+        Ok(form) => form,
+        Err(message) => return refuse(StatusCode::BAD_REQUEST, message),
+    };
+    let is_agreed = match form.text("decision") {
+        Some("agree") => true,
+        Some("refuse") => false,
+        _ => return refuse(StatusCode::BAD_REQUEST, "decision must be agree or refuse."),
+    };
+    match world.outbound.asked.remove(&call.parameter) {
+        Some(asked) if is_agreed => asked.agreed(world, call),
+        Some(asked) => asked.refused(ACCESS_DENIED),
+        None => refuse(StatusCode::NOT_FOUND, "Start again."),
+    }
+}
+
+impl Asked {
+    fn agreed(self, world: &mut World, call: &Call) -> Reply {
+        let code = world.issue_code(self.redirect_uri, Some(call));
+        let parameters = [("code", Some(&*code)), ("state", self.state.as_deref())];
+        Reply::redirect(with_parameters(self.landing, &parameters).as_str()).with_ids()
+    }
+
+    fn refused(self, (error, description): Refusal) -> Reply {
+        let parameters =
+            [("error", Some(error)), ("error_description", Some(description)), ("state", self.state.as_deref())];
+        Reply::redirect(with_parameters(self.landing, &parameters).as_str()).with_ids()
+    }
+}
+
+/// The three grants (O1).
+pub(crate) fn token(world: &mut World, call: &Call) -> Reply {
+    let reply = match grant(world, call) {
+        Ok(reply) => Reply::json(StatusCode::OK, &reply),
+        Err(refusal) => error(StatusCode::BAD_REQUEST, refusal),
+    };
+    reply.with_ids()
+}
+
+fn grant(world: &mut World, call: &Call) -> Result<Value, Refusal> {
+    let body = call.json().map_err(invalid_request)?;
+    if FIELDS.iter().any(|(name, _)| body.get(name).is_some_and(|value| !value.is_string())) {
+        return Err(invalid_request("Each field must be text."));
+    }
+    authenticate(world, call, &body)?;
+    let grant_type = body.text("grant_type").ok_or(invalid_request("grant_type is missing."))?;
+    if !["authorization_code", "client_credentials", "refresh_token"].contains(&grant_type) {
+        return Err(UNSUPPORTED_GRANT_TYPE);
+    }
+    // A field is sent only with the grant that it belongs to (O1).
+    if FIELDS.iter().any(|(name, grant)| grant.is_some_and(|grant| grant != grant_type) && body.get(name).is_some()) {
+        return Err(invalid_request("A field belongs to another grant."));
+    }
+    let field = |name| body.text(name).ok_or(invalid_request("A field of the grant is missing."));
+    match grant_type {
+        "client_credentials" => {
+            if body.text("scope").is_some_and(|scope| scope != CLIENT_SCOPE) {
+                return Err(("invalid_scope", "The only scope is client:admin."));
+            }
+            Ok(bearer(world, call, None, None))
+        }
+        "authorization_code" => exchange_code(world, call, field("code")?, field("redirect_uri")?),
+        _ => exchange_refresh_token(world, call, field("refresh_token")?),
+    }
+}
+
+/// The fields of the token endpoint, each with the grant that it belongs to if there is only one.
+const FIELDS: [(&str, Option<&str>); 7] = [
+    ("client_id", None),
+    ("client_secret", None),
+    ("grant_type", None),
+    ("code", Some("authorization_code")),
+    ("redirect_uri", Some("authorization_code")),
+    ("refresh_token", Some("refresh_token")),
+    ("scope", Some("client_credentials")),
+];
+
+fn authenticate(world: &World, call: &Call, body: &Fields<Value>) -> Result<(), Refusal> {
+    let config = &world.config.outbound;
+    let basic = call.headers.contains_key(header::AUTHORIZATION);
+    let fields = (body.text("client_id"), body.text("client_secret"));
+    let takes_fields =
+        matches!(config.client_authentication, ClientAuthentication::FieldsOrBasic | ClientAuthentication::Fields);
+    let takes_basic =
+        matches!(config.client_authentication, ClientAuthentication::FieldsOrBasic | ClientAuthentication::Basic);
+    let is_accepted = match fields {
+        (None, None) if basic => {
+            takes_basic
+                && basic_credentials(call)
+                    .is_some_and(|given| given == (config.client_id.clone(), config.client_secret.clone()))
+        }
+        (None, None) => config.client_authentication == ClientAuthentication::None,
+        (Some(id), Some(secret)) => {
+            !basic && takes_fields && (id, secret) == (&config.client_id, &config.client_secret)
         }
         _ => false,
     };
-    if accepted { Ok(()) } else { Err(INVALID_CLIENT) }
+    if is_accepted { Ok(()) } else { Err(INVALID_CLIENT) }
 }
 
-/// A JWT with the documented claims (O8) and a signature of nobody.
-fn access_token() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let claims = json!({"client_id": OUTBOUND_CLIENT_ID, "sub": Uuid::new_v4(), "exp": now.saturating_add(LIFETIME)});
+/// User and password of HTTP Basic, each form-encoded (RFC 6749, 2.3.1).
+fn basic_credentials(call: &Call) -> Option<(String, String)> {
+    let (scheme, encoded) = call.header("authorization")?.split_once(' ')?;
+    let decoded = STANDARD.decode(encoded).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    let decode = |text: &str| {
+        let pair = format!("={text}");
+        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
+    };
+    Some((decode(id)?, decode(secret)?))
+}
+
+/// Once, and with the redirect URI that the code was issued for (O9).
+fn exchange_code(world: &mut World, call: &Call, code: &str, redirect_uri: &str) -> Result<Value, Refusal> {
+    let now = world.now();
+    let issued = world.ledger.issued(Kind::Code, code).filter(|code| code.is_good(now)).ok_or(INVALID_CODE)?;
+    let subject = issued.subject.clone();
+    let is_right = issued.redirect_uri.as_deref() == Some(redirect_uri);
+    if is_right || world.config.outbound.failed_exchange_spends_code {
+        world.spend(Kind::Code, code, call);
+    }
+    if !is_right {
+        return Err(INVALID_CODE);
+    }
+    let refresh_token = new_refresh_token(world, call, subject.clone());
+    Ok(bearer(world, call, subject, Some(refresh_token)))
+}
+
+/// Restarts the idle clock of the refresh token, which does not change unless it is told to (O5).
+fn exchange_refresh_token(world: &mut World, call: &Call, refresh_token: &str) -> Result<Value, Refusal> {
+    let now = world.now();
+    let restarted = world.token(Kind::RefreshToken, String::new(), None, idle_seconds(world)).expires_at;
+    let issued = world.ledger.issued_mut(Kind::RefreshToken, refresh_token).filter(|token| token.is_good(now));
+    let issued = issued.ok_or(INVALID_REFRESH_TOKEN)?;
+    issued.expires_at = restarted;
+    let subject = issued.subject.clone();
+    let mut rotated = None;
+    if world.config.outbound.rotate_refresh_tokens {
+        world.spend(Kind::RefreshToken, refresh_token, call);
+        rotated = Some(new_refresh_token(world, call, subject.clone()));
+    }
+    Ok(bearer(world, call, subject, rotated))
+}
+
+fn idle_seconds(world: &World) -> u64 {
+    world.config.outbound.refresh_token_idle_seconds
+}
+
+fn new_refresh_token(world: &mut World, call: &Call, subject: Option<String>) -> String {
+    let token = world.token(Kind::RefreshToken, made_up(), Some(call), idle_seconds(world));
+    world.issue(Issued { subject, ..token })
+}
+
+/// What a grant is answered: with an access token that is a JWT where there is an end user (O8), or else opaque.
+fn bearer(world: &mut World, call: &Call, subject: Option<String>, refresh_token: Option<String>) -> Value {
+    let lifetime = world.config.outbound.access_token_seconds;
+    let token = world.token(Kind::AccessToken, made_up(), Some(call), lifetime);
+    let token = match &subject {
+        Some(subject) => {
+            let exp = token.expires_at.as_secs();
+            let claims = json!({"client_id": world.config.outbound.client_id, "sub": subject, "exp": exp});
+            Issued { value: jwt(&claims, &token.value), ..token }
+        }
+        None => token,
+    };
+    let access_token = world.issue(Issued { subject, ..token });
+    match refresh_token {
+        Some(refresh_token) => json!({
+            "access_token": access_token, "token_type": "Bearer", "refresh_token": refresh_token, "expires_in": lifetime,
+        }),
+        None => json!({"access_token": access_token, "token_type": "Bearer", "expires_in": lifetime}),
+    }
+}
+
+/// A JWT that any library reads, so it cannot begin with `emu_`; its key id and its signature, which is nobody's, do.
+fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let signature = URL_SAFE_NO_PAD.encode(Uuid::new_v4());
-    format!("{}.{}.{signature}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(&claims))
+    let header = json!({"alg": "HS256", "typ": "JWT", "kid": "emu_nobody"});
+    format!("{}.{}.{signature}", part(&header), part(claims))
+}
+
+/// Ends the connection of an end user (O10).
+pub(crate) fn revoke(world: &mut World, call: &Call) -> Reply {
+    match end_user(world, call) {
+        Ok(subject) => {
+            world.ledger.revoke(&subject, world.stamp(call));
+            Reply::empty(StatusCode::NO_CONTENT).with_ids()
+        }
+        Err(reply) => reply.with_ids(),
+    }
+}
+
+/// The accounts of an end user, in the form of FDX 5.
+pub(crate) fn accounts(world: &mut World, call: &Call) -> Reply {
+    if let Err(reply) = end_user(world, call) {
+        return reply.with_ids();
+    }
+    let account = |id: &str, account_type: &str, balance: f64| {
+        json!({"depositAccount": {
+            "accountId": id,
+            "accountCategory": "DEPOSIT_ACCOUNT",
+            "accountType": account_type,
+            "accountNumberDisplay": "0001",
+            "currency": {"currencyCode": "CAD"},
+            "currentBalance": balance,
+            "status": "OPEN",
+            "fiAttributes": [{"name": "institution", "value": BANK}],
+        }})
+    };
+    let accounts = [account("emu_1", "CHECKING", 1234.56), account("emu_2", "SAVINGS", 7890.0)];
+    Reply::json(StatusCode::OK, &json!({"page": {"totalElements": accounts.len()}, "accounts": accounts})).with_ids()
+}
+
+/// Whose access token the call bears.
+fn end_user(world: &World, call: &Call) -> Result<String, Reply> {
+    let refuse = |description| {
+        let reply = error(StatusCode::UNAUTHORIZED, ("invalid_token", description));
+        Err(reply.with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
+    };
+    let issued = call.bearer().and_then(|token| world.ledger.issued(Kind::AccessToken, token));
+    let Some(issued) = issued else { return refuse("Authorization must bear an access token, once.") };
+    if issued.is_expired(world.now()) {
+        return refuse("The access token has expired.");
+    }
+    if issued.revoked.is_some() {
+        return refuse("The end user's connection has ended.");
+    }
+    let subject = issued.subject.clone();
+    subject.ok_or_else(|| error(StatusCode::FORBIDDEN, ("insufficient_scope", "The access token has no end user.")))
+}
+
+impl World {
+    /// A code, as if an end user had just agreed.
+    pub(crate) fn issue_code(&mut self, redirect_uri: String, call: Option<&Call>) -> String {
+        let code = self.token(Kind::Code, made_up(), call, self.config.outbound.code_seconds);
+        let subject = Some(Uuid::new_v4().to_string());
+        self.issue(Issued { subject, redirect_uri: Some(redirect_uri), ..code })
+    }
 }

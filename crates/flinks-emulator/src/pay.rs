@@ -1,28 +1,128 @@
-//! Pay (P1, P2, P6).
+//! Pay (P1-P6, P8).
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
-use serde_json::json;
+use hyper::{StatusCode, header};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::credentials::{PAY_PASSWORD, PAY_USERNAME};
+use crate::http::{Call, Reply};
+use crate::ledger::Kind;
+use crate::shelf::Shelf;
+use crate::world::{World, bad_request, made_up};
 
-pub(crate) async fn authorize(headers: HeaderMap, body: Bytes) -> Response {
-    let mut fields: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
-    fields.sort();
-    let expected = [("Password", PAY_PASSWORD), ("Username", PAY_USERNAME), ("grant_type", "client_credentials")];
-    let is_form = media_type(&headers) == "application/x-www-form-urlencoded";
-    let accepted = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(expected);
-    if !is_form || !accepted {
-        return StatusCode::BAD_REQUEST.into_response();
-    }
-    Json(json!({"access_token": Uuid::new_v4(), "token_type": "bearer", "expires_in": 299})).into_response()
+#[derive(Default)]
+pub(crate) struct State {
+    sessions: Shelf<Session>,
+    payment_requests: Shelf<PaymentRequest>,
 }
 
-/// The media type of a request without its parameters.
-pub(crate) fn media_type(headers: &HeaderMap) -> &str {
-    let value = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
+struct Session {
+    reference_id: String,
+    amount: Value,
+}
+
+struct PaymentRequest {
+    session_id: String,
+}
+
+/// Username and password for a token. A refusal has no body (P6).
+pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
+    let config = &world.config.pay;
+    let expected =
+        [("Password", &*config.password), ("Username", &*config.username), ("grant_type", "client_credentials")];
+    let lifetime = config.token_seconds;
+    let is_accepted = call.form().is_ok_and(|form| {
+        // Exactly these (P1): the names in their order, which is alphabetical.
+        form.names().eq(expected.map(|(name, _)| name))
+            && expected.iter().all(|(name, value)| form.text(name) == Some(value))
+    });
+    if !is_accepted {
+        return Reply::empty(StatusCode::BAD_REQUEST);
+    }
+    let token = world.issue(world.token(Kind::SessionToken, made_up(), Some(call), lifetime));
+    Reply::json(StatusCode::OK, &json!({"access_token": token, "token_type": "bearer", "expires_in": lifetime}))
+}
+
+/// Spends a token on the one session that it may start (P3, P8).
+pub(crate) fn initiate_session(world: &mut World, call: &Call) -> Reply {
+    let token = match session_token(world, call) {
+        Ok((_, true)) => {
+            return unauthorized("The token has started its session. Authorize again for the next one (P3).");
+        }
+        Ok((token, false)) => token,
+        Err(reply) => return reply,
+    };
+    let session = match new_session(call) {
+        Ok(session) => session,
+        // Nothing was started, so nothing is spent.
+        Err(message) => return bad_request(message),
+    };
+    world.spend(Kind::SessionToken, &token, call);
+    let session_id = Uuid::new_v4().to_string();
+    let reply = json!({"sessionId": session_id, "referenceId": session.reference_id});
+    world.pay.sessions.insert(session_id, session, world.config.limits.tokens);
+    Reply::json(StatusCode::OK, &reply)
+}
+
+fn new_session(call: &Call) -> Result<Session, &'static str> {
+    let body = call.json()?;
+    let text = |name| body.text(name).filter(|text| !text.is_empty());
+    if text("customerName").is_none() || text("customerEmail").is_none() {
+        return Err("customerName and customerEmail must be texts that are not empty.");
+    }
+    let reference_id = text("referenceId").ok_or("referenceId must be a text that is not empty.")?.to_owned();
+    let amount = body.get("amount").filter(|amount| amount.as_f64().is_some_and(|amount| amount > 0.0));
+    Ok(Session { reference_id, amount: amount.ok_or("amount must be a number above 0.")?.clone() })
+}
+
+/// Which token may be used past the start of its session is not documented: here, any that has not expired.
+pub(crate) fn create_payment_request(world: &mut World, call: &Call) -> Reply {
+    if let Err(reply) = session_token(world, call) {
+        return reply;
+    }
+    let body = match call.json() {
+        Ok(body) => body,
+        Err(message) => return bad_request(message),
+    };
+    let Some(session_id) = body.text("sessionId").filter(|id| world.pay.sessions.get(id).is_some()) else {
+        return bad_request("sessionId must be that of a session.");
+    };
+    let request_id = Uuid::new_v4().to_string();
+    let payment_request = PaymentRequest { session_id: session_id.to_owned() };
+    world.pay.payment_requests.insert(request_id.clone(), payment_request, world.config.limits.tokens);
+    Reply::json(StatusCode::OK, &json!({"requestId": request_id}))
+}
+
+pub(crate) fn get_payment_request(world: &mut World, call: &Call) -> Reply {
+    if let Err(reply) = session_token(world, call) {
+        return reply;
+    }
+    let found = world.pay.payment_requests.get(&call.parameter);
+    match found.and_then(|found| Some((found, world.pay.sessions.get(&found.session_id)?))) {
+        Some((PaymentRequest { session_id }, Session { reference_id, amount })) => Reply::json(
+            StatusCode::OK,
+            &json!({
+                "requestId": call.parameter,
+                "sessionId": session_id,
+                "referenceId": reference_id,
+                "amount": amount,
+                "status": "PENDING",
+            }),
+        ),
+        None => Reply::problem(StatusCode::NOT_FOUND, "There is no such payment request."),
+    }
+}
+
+/// The token of a call, where it has not expired, and whether it is spent.
+fn session_token(world: &World, call: &Call) -> Result<(String, bool), Reply> {
+    let refuse = |message| Err(unauthorized(message));
+    let Some(token) = call.bearer() else { return refuse("Authorization must be a Bearer token, once (P8).") };
+    match world.ledger.issued(Kind::SessionToken, token) {
+        None => refuse("The token is not one of Pay's."),
+        Some(issued) if issued.is_expired(world.now()) => refuse("The token has expired (P4)."),
+        Some(issued) => Ok((issued.value.clone(), issued.spent.is_some())),
+    }
+}
+
+fn unauthorized(message: &str) -> Reply {
+    Reply::problem(StatusCode::UNAUTHORIZED, message).with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
 }

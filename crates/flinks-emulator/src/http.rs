@@ -1,0 +1,186 @@
+//! Requests and replies as the rules see them, and strict readers of what a request carries.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode, header};
+use maud::Markup;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// One request to an operation, with its body.
+pub(crate) struct Call {
+    /// Its number in the ledger.
+    pub(crate) number: u64,
+    pub(crate) method: Method,
+    /// The parameter of the path, such as the customer id.
+    pub(crate) parameter: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Call {
+    /// The value of a header that is there exactly once, and is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+
+    /// The media type of the body, without its parameters and in lower case; empty where there is none, or more than one.
+    pub(crate) fn media_type(&self) -> String {
+        let value = self.header("content-type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// The token of an `Authorization: Bearer` header.
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    }
+
+    /// The body as a JSON object, where it says that it is JSON.
+    pub(crate) fn json(&self) -> Result<Fields<Value>, &'static str> {
+        if self.media_type() != "application/json" {
+            return Err("The Content-Type must be application/json, once.");
+        }
+        serde_json::from_slice(&self.body).map_err(|_| "The body must be a JSON object that has no field twice.")
+    }
+
+    /// The body as a form, where it says that it is one.
+    pub(crate) fn form(&self) -> Result<Fields<String>, &'static str> {
+        if self.media_type() != "application/x-www-form-urlencoded" {
+            return Err("The Content-Type must be application/x-www-form-urlencoded, once.");
+        }
+        pairs(&self.body).ok_or("The form has a field twice.")
+    }
+
+    /// The query.
+    pub(crate) fn query(&self) -> Result<Fields<String>, &'static str> {
+        pairs(self.query.as_bytes()).ok_or("The query has a parameter twice.")
+    }
+}
+
+fn pairs(encoded: &[u8]) -> Option<Fields<String>> {
+    let mut fields = BTreeMap::new();
+    for (name, value) in url::form_urlencoded::parse(encoded) {
+        if fields.insert(name.into_owned(), value.into_owned()).is_some() {
+            return None;
+        }
+    }
+    Some(Fields(fields))
+}
+
+/// Named values, of which none was given twice: which of two would count is nowhere documented.
+pub(crate) struct Fields<T>(BTreeMap<String, T>);
+
+impl<T> Fields<T> {
+    pub(crate) fn get(&self, name: &str) -> Option<&T> {
+        self.0.get(name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl Fields<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).map(String::as_str)
+    }
+}
+
+impl Fields<Value> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.as_str()
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<Value> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Unique;
+        impl<'de> Visitor<'de> for Unique {
+            type Value = Fields<Value>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a field is there twice"));
+                    }
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Unique)
+    }
+}
+
+/// What is answered.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    pub(crate) fn json(status: StatusCode, body: &Value) -> Self {
+        let reply = Self { body: body.to_string().into(), ..Self::empty(status) };
+        reply.with(CONTENT_TYPE, "application/json").with(header::CACHE_CONTROL, "no-store")
+    }
+
+    /// What is wrong with a request, where Flinks documents no answer.
+    pub(crate) fn problem(status: StatusCode, message: &str) -> Self {
+        Self::json(status, &json!({"error": status.canonical_reason().unwrap_or_default(), "message": message}))
+    }
+
+    /// A page. It may hold a token in its address, so it tells its address to nobody.
+    pub(crate) fn page(status: StatusCode, page: Markup) -> Self {
+        let reply = Self { body: page.into_string().into(), ..Self::empty(status) };
+        reply
+            .with(CONTENT_TYPE, "text/html; charset=utf-8")
+            .with(header::CACHE_CONTROL, "no-store")
+            .with(header::REFERRER_POLICY, "no-referrer")
+            .with(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .with(header::CONTENT_SECURITY_POLICY, crate::pages::CONTENT_SECURITY_POLICY)
+    }
+
+    pub(crate) fn redirect(location: &str) -> Self {
+        Self::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::CACHE_CONTROL, "no-store")
+    }
+
+    /// With a header more. A value that cannot stand in a header is left out.
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// With the ids that replies of Outbound carry (O10).
+    pub(crate) fn with_ids(self) -> Self {
+        let id = || Uuid::new_v4().to_string();
+        self.with(HeaderName::from_static("ob-correlation-id"), &id())
+            .with(HeaderName::from_static("ob-trace-id"), &id())
+    }
+
+    pub(crate) fn into_hyper(self) -> hyper::Response<Full<Bytes>> {
+        let mut response = hyper::Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}

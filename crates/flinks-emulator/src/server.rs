@@ -1,0 +1,280 @@
+//! Sockets: from bytes to a [`Call`] and back, and the faults in between. No rule of Flinks is here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, StatusCode, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::fault::Release;
+use crate::http::{Call, Reply};
+use crate::ledger::Request;
+use crate::operation::{Route, route};
+use crate::pages::ASSETS;
+use crate::world::World;
+use crate::{Config, Fault, Operation, control};
+
+/// What all connections share.
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    /// Changes when what is held is let go.
+    release: watch::Sender<()>,
+    /// Changes when a request has arrived.
+    arrival: watch::Sender<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { world: Mutex::new(World::new(config)), release: watch::Sender::new(()), arrival: watch::Sender::new(()) }
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        // A panic elsewhere does not stop the emulator.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn release(&self) {
+        self.release.send_replace(());
+    }
+
+    /// Waits until so many requests have asked for `operation`.
+    pub(crate) async fn received(&self, operation: Operation, count: u64) {
+        let mut arrival = self.arrival.subscribe();
+        while self.world().ledger.count(operation) < count {
+            if arrival.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Serves until it is dropped, and with it every connection.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let shared = Arc::clone(&shared);
+                connections.spawn(connection(stream, peer, shared));
+            }
+            // Out of file descriptors, perhaps: some will come back.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let wire = Arc::new(stream);
+    let service = {
+        let wire = Arc::clone(&wire);
+        service_fn(move |request| answer(Arc::clone(&shared), Arc::clone(&wire), peer, request))
+    };
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new());
+    // An error is what a client or a fault did to the connection, and ends nothing else.
+    let _ = http.serve_connection(TokioIo::new(Wire(wire)), service).await;
+}
+
+/// The connection was taken from the HTTP library, which must write nothing more.
+#[derive(Debug)]
+struct Taken;
+
+impl std::fmt::Display for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a fault took the connection")
+    }
+}
+
+impl std::error::Error for Taken {}
+
+/// Bytes of a request's body. No request of Flinks comes near it.
+const MAX_BODY: usize = 64 * 1024;
+
+async fn answer(
+    shared: Arc<Shared>,
+    wire: Arc<TcpStream>,
+    peer: SocketAddr,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Full<Bytes>>, Taken> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    if let Some((_, media_type, text)) = ASSETS.iter().find(|(asset, ..)| *asset == path && head.method == Method::GET)
+    {
+        let reply = Reply { body: Bytes::from_static(text.as_bytes()), ..Reply::empty(StatusCode::OK) };
+        return Ok(reply.with(header::CONTENT_TYPE, media_type).into_hyper());
+    }
+    let (body, is_too_large) = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => (body.to_bytes(), false),
+        Err(error) if error.is::<LengthLimitError>() => (Bytes::new(), true),
+        // The client has gone, or sends what is not HTTP.
+        Err(_) => return Err(Taken),
+    };
+    if path.starts_with(control::PREFIX) {
+        let reply = match is_too_large {
+            true => too_large(),
+            false => control::answer(&shared, peer, &head, &body),
+        };
+        return Ok(reply.into_hyper());
+    }
+
+    let route = route(&head.method, path);
+    let (number, fault, mut release) = receive(&shared, &head, &body, &route);
+    let span = Finished { shared: &shared, number, fault: fault.as_ref() };
+    let (operation, parameter) = match route {
+        _ if is_too_large => return Ok(span.finish(too_large())),
+        Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
+        Route::WrongMethod(allowed) => {
+            let reply = Reply::problem(StatusCode::METHOD_NOT_ALLOWED, "The path has another method: see Allow.");
+            return Ok(span.finish(reply.with(header::ALLOW, &allowed)));
+        }
+        Route::NotFound => {
+            return Ok(span.finish(Reply::problem(StatusCode::NOT_FOUND, "The emulator has no such path.")));
+        }
+    };
+
+    if let Some(fault) = &fault
+        && let ControlFlow::Break(status) = fault.before(&wire, &mut release).await
+    {
+        span.record(status);
+        return Err(Taken);
+    }
+    let call = Call {
+        number,
+        parameter,
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        method: head.method,
+        headers: head.headers,
+        body,
+    };
+    let repeats_token = fault == Some(Fault::DuplicateToken);
+    let reply = shared.world().process(operation, &call, repeats_token);
+    if let Some(fault) = &fault
+        && let ControlFlow::Break(status) = fault.after(&wire, &mut release, &reply).await
+    {
+        span.record(status);
+        return Err(Taken);
+    }
+    Ok(span.finish(reply))
+}
+
+fn too_large() -> Reply {
+    let reply = Reply::problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB.");
+    // The rest of it is not read.
+    reply.with(header::CONNECTION, "close")
+}
+
+/// Writes a request down, and sees which fault it meets. What is released from now on is released for it.
+fn receive(
+    shared: &Shared,
+    head: &hyper::http::request::Parts,
+    body: &Bytes,
+    route: &Route,
+) -> (u64, Option<Fault>, Release) {
+    let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let operation = match route {
+        Route::Operation(operation, _) => Some(*operation),
+        Route::WrongMethod(_) | Route::NotFound => None,
+    };
+    let mut world = shared.world();
+    let fault = operation.and_then(|operation| world.faults.next(operation));
+    let request = Request {
+        number: 0,
+        at: world.now(),
+        operation,
+        method: head.method.to_string(),
+        target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+        headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body: body.clone(),
+        processed: false,
+        status: None,
+        fault: fault.clone(),
+    };
+    let limit = world.config.limits.requests;
+    let number = world.ledger.receive(request, limit);
+    let release = shared.release.subscribe();
+    drop(world);
+    shared.arrival.send_replace(());
+    (number, fault, release)
+}
+
+/// Writes down what became of a request, and logs it: which operation, which fault, which status, and no value.
+struct Finished<'a> {
+    shared: &'a Shared,
+    number: u64,
+    fault: Option<&'a Fault>,
+}
+
+impl Finished<'_> {
+    fn finish(&self, reply: Reply) -> hyper::Response<Full<Bytes>> {
+        self.record(Some(reply.status.as_u16()));
+        reply.into_hyper()
+    }
+
+    fn record(&self, status: Option<u16>) {
+        let mut world = self.shared.world();
+        let request = world.ledger.request_mut(self.number);
+        let operation = request.as_ref().and_then(|request| request.operation);
+        if let Some(request) = request {
+            request.status = status;
+        }
+        drop(world);
+        let operation = operation.map_or_else(|| "unknown".to_owned(), |operation| operation.to_string());
+        let fault = self.fault.map(Fault::kind);
+        tracing::info!(number = self.number, operation, status, fault, "request");
+    }
+}
+
+/// A socket that the HTTP library and a fault have in common. Only one of them uses it at a time.
+struct Wire(Arc<TcpStream>);
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            match self.0.try_read(buffer.initialize_unfilled()) {
+                Ok(read) => {
+                    buffer.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            match self.0.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// The last owner closes the socket.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

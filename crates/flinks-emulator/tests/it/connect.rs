@@ -1,0 +1,372 @@
+//! Rules C1-C8.
+
+use flinks_emulator::EndUser;
+use flinks_emulator::credentials::*;
+use serde_json::{Value, json};
+
+use crate::{Local, ask, local, local_with};
+
+const WRONG_KEY: &str = "You must provide a valid auth key";
+const WRONG_TOKEN: &str = "You must provide a valid authorize token";
+
+#[tokio::test]
+async fn c1_the_key_once_and_the_two_headers_once_and_no_body() {
+    let local = local().await;
+    let body = ask(local.generate()).await.body;
+    assert_eq!(body["HttpStatusCode"], 200);
+    assert!(body["Token"].as_str().unwrap().starts_with("emu_"));
+    assert_eq!(ask(local.generate().header("accept", "application/json")).await.status, 200);
+
+    let bare = || local.connect("GenerateAuthorizeToken", CONNECT_SECRET_KEY);
+    for request in [
+        bare(),
+        bare().header("content-type", "text/plain"),
+        local.generate().header("content-type", "application/json"),
+        local.generate().header("accept", "text/html"),
+        local.generate().header("accept", "*/*").header("accept", "application/json"),
+        local.generate().body("{}"),
+    ] {
+        assert_eq!(ask(request).await.code(), (401, "INVALID_REQUEST"));
+    }
+}
+
+#[tokio::test]
+async fn c2_a_refusal_says_its_status_a_message_and_a_code() {
+    let local = local().await;
+    let refused = ask(local.connect("GenerateAuthorizeToken", "wrong")).await;
+    let body = json!({"HttpStatusCode": 401, "Message": WRONG_KEY, "FlinksCode": "UNAUTHORIZED"});
+    assert_eq!((refused.status, refused.body), (401, body));
+}
+
+#[tokio::test]
+async fn c3_a_token_is_spent_once_and_dies_after_30_minutes() {
+    let local = local().await;
+    let by_login = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
+    let token = local.authorize_token().await;
+    assert_eq!(ask(local.authorize(&token, &by_login)).await.status, 200);
+    let again = ask(local.authorize(&token, &by_login)).await;
+    assert_eq!((again.code(), &again.body["Message"]), ((401, "ACCESS_DENIED"), &json!(WRONG_TOKEN)));
+
+    for (age, status) in [(1799, 200), (1800, 401)] {
+        let token = local.authorize_token().await;
+        local.advance(age);
+        assert_eq!(ask(local.authorize(&token, &by_login)).await.status, status, "{age}");
+    }
+}
+
+#[tokio::test]
+async fn c4_key_and_token_are_not_taken_for_each_other() {
+    let local = local().await;
+    let by_login = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
+    let token = local.authorize_token().await;
+    let json = |request: reqwest::RequestBuilder| request.header("content-type", "application/json");
+    for request in [
+        json(local.connect("GenerateAuthorizeToken", &token)),
+        json(local.connect("GenerateAuthorizeToken", CONNECT_SECRET_KEY).header("flinks-auth-key", &token)),
+        json(local.connect("GenerateAuthorizeToken", "").bearer_auth(CONNECT_SECRET_KEY)),
+    ] {
+        let refused = ask(request).await;
+        assert_eq!((refused.code(), &refused.body["Message"]), ((401, "UNAUTHORIZED"), &json!(WRONG_KEY)));
+    }
+    for request in [
+        local.authorize(CONNECT_SECRET_KEY, &by_login),
+        local.authorize(&token, &by_login).header("flinks-auth-key", CONNECT_SECRET_KEY),
+        local.authorize(&local.session_token().await, &by_login),
+        local.authorize("", &by_login).bearer_auth(&token),
+    ] {
+        let refused = ask(request).await;
+        assert_eq!((refused.code(), &refused.body["Message"]), ((401, "ACCESS_DENIED"), &json!(WRONG_TOKEN)));
+    }
+    assert_eq!(ask(local.authorize(&token, &by_login)).await.status, 200, "nothing of this has spent the token");
+}
+
+#[tokio::test]
+async fn c8_another_customer_is_refused() {
+    let local = local().await;
+    for customer_id in ["00000000-0000-4000-8000-000000000009", "..", "%2e%2e", CONNECT_SECRET_KEY] {
+        let path = format!("/v3/{customer_id}/BankingServices/GenerateAuthorizeToken");
+        let request = local.post(&path).header("flinks-auth-key", CONNECT_SECRET_KEY);
+        let answer = ask(request.header("content-type", "application/json")).await;
+        assert!([401, 404].contains(&answer.status), "{customer_id}");
+    }
+    let token = local.authorize_token().await;
+    let path = "/v3/00000000-0000-4000-8000-000000000009/BankingServices/Authorize";
+    let body = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
+    let answer = ask(local.post(path).header("flinks-auth-key", &token).json(&body)).await;
+    assert_eq!(answer.code(), (401, "ACCESS_DENIED"));
+}
+
+#[tokio::test]
+async fn c5_showing_the_page_spends_the_token() {
+    let local = local().await;
+    let token = local.authorize_token().await;
+    let page = |path: &str, token: &str, url: &str| {
+        local.get(path).query(&[("authorizeToken", token), ("redirectUrl", url), ("demo", "true")])
+    };
+    for url in ["", "javascript:alert(1)", "data:text/html,x", "//evil", "https:\\\\u:p@evil", "https://a.example/#x"] {
+        assert_eq!(ask(page("/v2/", &token, url)).await.status, 400, "{url}");
+    }
+    assert_eq!(ask(local.get("/").query(&[("authorizeToken", &token)])).await.status, 400);
+
+    // As in the brief, without a scheme.
+    let shown = ask(page("/", &token, "flinks.com")).await;
+    assert!(shown.status == 200 && shown.body.as_str().unwrap().contains("https://flinks.com"));
+    let refused = ask(page("/v2/", &token, "flinks.com")).await;
+    assert!(refused.status == 401 && refused.body.as_str().unwrap().contains(WRONG_TOKEN));
+    for token in [CONNECT_SECRET_KEY, "", &local.session_token().await] {
+        assert_eq!(ask(page("/v2/", token, "https://app.example/")).await.status, 401);
+    }
+    let old = local.authorize_token().await;
+    local.advance(1800);
+    assert_eq!(ask(page("/v2", &old, "https://app.example/")).await.status, 401);
+    let twice = format!("/v2/?authorizeToken={old}&authorizeToken={old}&redirectUrl=https://app.example/");
+    assert_eq!(ask(local.get(&twice)).await.status, 400);
+}
+
+/// The address of the form on a page.
+fn action(page: &Value) -> String {
+    let (_, after) = page.as_str().unwrap().split_once("action=\"").unwrap_or_else(|| panic!("{page}"));
+    after.split_once('"').unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn c5_the_page_leads_to_the_landing_url_with_a_login_id() {
+    let local = local().await;
+    let token = local.authorize_token().await;
+    let landing = "https://app.example/done?a=%22%3E%3Cscript%3E&b=1";
+    let query = [("authorizeToken", &*token), ("redirectUrl", landing)];
+    let mut page = ask(local.get("/v2/").query(&query)).await.body;
+    let form = action(&page);
+    for (fields, next) in [
+        (vec![("institution", "another")], "APP_MOUNTED"),
+        (vec![("institution", BANK)], "INSTITUTION_SELECTED"),
+        (vec![("username", "nobody"), ("password", BANK_PASSWORD)], "INVALID_USERNAME"),
+        (vec![("username", BANK_USER), ("password", "<script>")], "INVALID_PASSWORD"),
+        (vec![("username", BANK_USER), ("password", BANK_PASSWORD)], "city"),
+        (vec![("answer", "Toronto")], "INVALID_SECURITY_RESPONSE"),
+        (vec![("answer", "Montreal")], "country"),
+        (vec![("answer", "Canada")], "shape"),
+        (vec![("answer", "Triangle")], "REDIRECT"),
+    ] {
+        let text = page.as_str().unwrap();
+        assert!(!text.contains("\"><script>") && !text.contains(&token), "{text}");
+        page = ask(local.post(&form).form(&fields)).await.body;
+        assert!(next == "APP_MOUNTED" || page.as_str().unwrap().contains(next), "{next}: {page}");
+    }
+    let page = page.as_str().unwrap();
+    let (_, url) = page.split_once("data-url=\"").unwrap();
+    let url = url::Url::parse(&url.split_once('"').unwrap().0.replace("&amp;", "&")).unwrap();
+    let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        (names.as_slice(), parameters[0].1.as_str()),
+        (["a", "b", "loginId", "institution"].as_slice(), "\"><script>")
+    );
+    assert_eq!(parameters[3].1, BANK);
+    assert_eq!(ask(local.post(&form)).await.status, 404, "the page is over");
+
+    let by_login = json!({"LoginId": parameters[2].1, "MostRecentCached": true});
+    assert_eq!(local.authorize_afresh(&by_login).await.status, 200);
+}
+
+fn direct(username: &str, password: &str) -> Value {
+    json!({"Institution": BANK, "Username": username, "Password": password, "MostRecentCached": false, "Save": true})
+}
+
+#[tokio::test]
+async fn c6_200_with_a_login() {
+    let local = local().await;
+    let connected = local.authorize_afresh(&direct(BANK_USER_NO_MFA, BANK_PASSWORD)).await;
+    let body = &connected.body;
+    assert_eq!((connected.status, &body["HttpStatusCode"], &body["Institution"]), (200, &json!(200), &json!(BANK)));
+    assert_eq!((&body["InstitutionId"], &body["Login"]["Username"]), (&json!(BANK_ID), &json!(BANK_USER_NO_MFA)));
+    let last_refresh = body["Login"]["LastRefresh"].as_str().unwrap();
+    assert!(last_refresh.len() == 26 && !last_refresh.ends_with('Z'), "{last_refresh}");
+    for live in [false, true] {
+        let again = json!({"LoginId": body["Login"]["Id"], "MostRecentCached": !live});
+        assert_eq!(local.authorize_afresh(&again).await.status, 200);
+    }
+    let mut unsaved = direct(BANK_USER_NO_MFA, BANK_PASSWORD);
+    unsaved["Save"] = json!(false);
+    let id = local.authorize_afresh(&unsaved).await.body["Login"]["Id"].clone();
+    let answer = local.authorize_afresh(&json!({"LoginId": id, "MostRecentCached": true})).await;
+    assert_eq!(answer.code(), (401, "INVALID_LOGIN"));
+}
+
+#[tokio::test]
+async fn c6_203_asks_and_each_answer_leads_on() {
+    let local = local().await;
+    let mut asked = local.authorize_afresh(&direct(BANK_USER, BANK_PASSWORD)).await;
+    let request_id = asked.text("RequestId");
+    let answering = |prompt: &Value, answers: Value| {
+        let prompt = prompt.as_str().unwrap();
+        json!({"RequestId": request_id, "SecurityResponses": {prompt: answers}})
+    };
+    for (right, choices) in [("Montreal", 0), ("Canada", 0), ("Triangle", 3)] {
+        assert_eq!((asked.status, &asked.body["HttpStatusCode"]), (203, &json!(203)));
+        let challenge = &asked.body["SecurityChallenges"][0];
+        assert_eq!(challenge["Iterables"].as_array().map_or(0, Vec::len), choices);
+        let prompt = challenge["Prompt"].clone();
+        for (body, code) in [
+            (answering(&prompt, json!(["wrong"])), "INVALID_SECURITY_RESPONSE"),
+            (answering(&json!("Another?"), json!([right])), "QUESTION_NOT_FOUND"),
+            (answering(&prompt, json!([])), "SECURITYRESPONSES_INCOMPLETE"),
+        ] {
+            assert_eq!(local.authorize_afresh(&body).await.code(), (401, code));
+        }
+        asked = local.authorize_afresh(&answering(&prompt, json!([right]))).await;
+    }
+    assert_eq!((asked.status, asked.text("RequestId")), (200, request_id.clone()));
+    let over = local.authorize_afresh(&answering(&json!("x"), json!(["y"]))).await;
+    assert_eq!(over.code(), (400, "SESSION_NONEXISTENT"));
+
+    let asked = local.authorize_afresh(&direct(BANK_USER, BANK_PASSWORD)).await;
+    local.advance(1800);
+    let late = json!({"RequestId": asked.body["RequestId"], "SecurityResponses": {"x": ["y"]}});
+    assert_eq!(local.authorize_afresh(&late).await.code(), (401, "SESSION_EXPIRED"));
+}
+
+#[tokio::test]
+async fn c6_errors_are_told_apart_by_their_code() {
+    let local = local().await;
+    for (body, expected) in [
+        (direct("nobody", BANK_PASSWORD), (401, "INVALID_USERNAME")),
+        (direct(BANK_USER, "wrong"), (401, "INVALID_PASSWORD")),
+        (direct(BANK_USER_DISABLED, BANK_PASSWORD), (401, "DISABLED_LOGIN")),
+        (direct(BANK_USER_UNAVAILABLE, BANK_PASSWORD), (401, "RETRY_LATER")),
+        (json!({"LoginId": "00000000-0000-4000-8000-000000000009"}), (401, "INVALID_LOGIN")),
+        (json!({"LoginId": "your-login-id"}), (400, "INVALID_REQUEST")),
+        (json!({"Institution": "Another", "Username": "a", "Password": "b"}), (400, "INVALID_REQUEST")),
+        (json!({"Institution": BANK, "Username": BANK_USER}), (400, "INVALID_REQUEST")),
+        (json!({"LoginId": CONNECT_LOGIN_ID, "Save": "true"}), (400, "INVALID_REQUEST")),
+        (json!({"LoginId": CONNECT_LOGIN_ID, "Language": "de"}), (400, "INVALID_REQUEST")),
+        (json!({"RequestId": CONNECT_LOGIN_ID}), (400, "INVALID_REQUEST")),
+        (json!({}), (400, "INVALID_REQUEST")),
+        (json!([]), (400, "INVALID_REQUEST")),
+    ] {
+        let answer = local.authorize_afresh(&body).await;
+        assert_eq!(answer.code(), expected, "{body}");
+        assert_eq!(answer.body["HttpStatusCode"], expected.0);
+    }
+    let details = local.authorize_afresh(&json!({"Save": 1, "Tag": 2})).await.body["ValidationDetails"].clone();
+    assert_eq!(details.as_object().unwrap().keys().collect::<Vec<_>>(), ["Save", "Tag"]);
+}
+
+/// Whether a token is still good after `body` was sent with it.
+async fn survives(local: &Local, token: &str, body: &Value) -> bool {
+    ask(local.authorize(token, body)).await;
+    let good = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
+    ask(local.authorize(token, &good)).await.status == 200
+}
+
+#[tokio::test]
+async fn switch_whether_a_failed_authorize_spends_its_token() {
+    for spends in [true, false] {
+        let local = local_with(|config| config.connect.failed_authorize_spends_token = spends).await;
+        for failing in [direct(BANK_USER, "wrong"), json!({}), json!({"LoginId": "x"})] {
+            assert_eq!(survives(&local, &local.authorize_token().await, &failing).await, !spends, "{failing}");
+        }
+        // A challenge is no failure.
+        let asked = direct(BANK_USER, BANK_PASSWORD);
+        assert!(!survives(&local, &local.authorize_token().await, &asked).await);
+    }
+}
+
+#[tokio::test]
+async fn switch_whether_an_mfa_answer_spends_a_token() {
+    for spends in [true, false] {
+        let local = local_with(|config| config.connect.mfa_answer_spends_token = spends).await;
+        let first = local.authorize_token().await;
+        let asked = ask(local.authorize(&first, &direct(BANK_USER, BANK_PASSWORD))).await.body;
+        let prompt = asked["SecurityChallenges"][0]["Prompt"].as_str().unwrap();
+        let answer = json!({"RequestId": asked["RequestId"], "SecurityResponses": {prompt: ["Montreal"]}});
+        let with_first = ask(local.authorize(&first, &answer)).await;
+        assert_eq!(with_first.status, if spends { 401 } else { 203 });
+
+        let other = local.authorize_token().await;
+        let prompt = "What is the best country?";
+        let next = json!({"RequestId": asked["RequestId"], "SecurityResponses": {prompt: ["Canada"]}});
+        let body = if spends { &answer } else { &next };
+        assert_eq!(ask(local.authorize(&other, body)).await.status, 203);
+        let good = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
+        assert_eq!(ask(local.authorize(&other, &good)).await.status == 200, !spends);
+        assert_eq!(ask(local.authorize(&first, &good)).await.status, 401, "the first is spent either way");
+    }
+}
+
+#[tokio::test]
+async fn c7_custom_oauth_comes_back_with_a_login_id_and_the_state() {
+    let local = local_with(|config| config.connect.end_user = EndUser::Agrees).await;
+    let authorize = |name: &str, value: &str, uri: &str| {
+        local.get("/v3/oauth/authorize").query(&[(name, value), ("redirect_uri", uri), ("state", "s &=é")])
+    };
+    let uri = "https://app.example/back?a=1";
+    for (name, value) in [("institution_id", "14"), ("institution", "14"), ("institution", BANK)] {
+        let back = ask(authorize(name, value, uri)).await;
+        assert_eq!(
+            (back.status, back.parameter("state").as_deref(), back.parameter("a").as_deref()),
+            (302, Some("s &=é"), Some("1"))
+        );
+        let login = json!({"LoginId": back.parameter("loginId"), "MostRecentCached": false, "Save": true});
+        assert_eq!(local.authorize_afresh(&login).await.status, 200);
+    }
+    let unknown = ask(authorize("institution_id", "15", uri)).await;
+    assert_eq!((unknown.parameter("error").as_deref(), unknown.parameter("loginId")), (Some("invalid_request"), None));
+    for uri in ["", "/back", "javascript:1", "https://u@app.example/", "https://app.example/#"] {
+        assert_eq!(ask(authorize("institution_id", "14", uri)).await.status, 400, "{uri}");
+    }
+
+    local.emulator.configure(|config| config.connect.end_user = EndUser::Refuses);
+    let refused = ask(authorize("institution_id", "14", uri)).await;
+    assert_eq!(
+        (refused.parameter("error").as_deref(), refused.parameter("state").as_deref()),
+        (Some("access_denied"), Some("s &=é"))
+    );
+    assert!(refused.parameter("error_description").is_some());
+}
+
+#[tokio::test]
+async fn c7_the_end_user_is_asked_on_the_banks_page() {
+    let local = local().await;
+    let start = async || {
+        let query = [("institution_id", "14"), ("redirect_uri", "https://app.example/back"), ("state", "s")];
+        let away = ask(local.get("/v3/oauth/authorize").query(&query)).await;
+        assert_eq!(away.status, 302);
+        away.location.unwrap()
+    };
+    let page = start().await;
+    assert_eq!(action(&ask(local.get(&page)).await.body), page);
+    let login = |username: &'static str, password: &'static str| [("username", username), ("password", password)];
+    assert_eq!(ask(local.post(&page).form(&login(BANK_USER, "wrong"))).await.status, 200);
+    let back = ask(local.post(&page).form(&login(BANK_USER, BANK_PASSWORD))).await;
+    assert_eq!((back.status, back.parameter("state").as_deref()), (302, Some("s")));
+    // The bank has asked its questions itself.
+    let live = json!({"LoginId": back.parameter("loginId"), "MostRecentCached": false, "Save": true});
+    assert_eq!(local.authorize_afresh(&live).await.status, 200);
+    assert_eq!(ask(local.get(&page)).await.status, 404);
+
+    let cancelled = ask(local.post(&start().await).form(&[("cancel", "true")])).await;
+    assert_eq!(cancelled.parameter("error").as_deref(), Some("access_denied"));
+}
+
+#[tokio::test]
+async fn c7_only_whitelisted_origins_are_redirected_to() {
+    let allowed = |config: &mut flinks_emulator::Config| {
+        config.connect.redirect_origins = vec!["https://app.example".to_owned()];
+        config.connect.end_user = EndUser::Agrees;
+    };
+    let local = local_with(allowed).await;
+    for (url, status) in [
+        ("https://app.example/x", 302),
+        ("https://APP.example:443/", 302),
+        ("https://app.example:444/", 400),
+        ("http://app.example/", 400),
+        ("https://app.example.evil.com/", 400),
+    ] {
+        let query = [("institution_id", "14"), ("redirect_uri", url)];
+        assert_eq!(ask(local.get("/v3/oauth/authorize").query(&query)).await.status, status, "{url}");
+        let token = local.authorize_token().await;
+        let page = local.get("/v2/").query(&[("authorizeToken", &*token), ("redirectUrl", url)]);
+        assert_eq!(ask(page).await.status, if status == 302 { 200 } else { 400 }, "{url}");
+    }
+}

@@ -1,0 +1,167 @@
+//! The emulator, asked with plain HTTP and with raw sockets: none of the client crates is here.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests are tests too
+
+mod connect;
+mod control;
+mod faults;
+mod hostile;
+mod ledger;
+mod model;
+mod outbound;
+mod pay;
+mod program;
+
+use std::time::Duration;
+
+use flinks_emulator::credentials::*;
+use flinks_emulator::{Config, Emulator};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+
+/// An emulator whose clock stands still, and a client of nobody's.
+struct Local {
+    emulator: Emulator,
+    http: Client,
+}
+
+async fn local() -> Local {
+    local_with(|_| {}).await
+}
+
+async fn local_with(change: impl FnOnce(&mut Config)) -> Local {
+    let mut config = Config::default();
+    config.frozen_clock = true;
+    change(&mut config);
+    Local { emulator: Emulator::start_with(config).await.unwrap(), http: client() }
+}
+
+/// The workspace's features of reqwest need a TLS provider, though nothing here speaks TLS.
+fn client() -> Client {
+    // An error says that another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().redirect(Policy::none()).build().unwrap()
+}
+
+/// A status with the body, which is null where it is empty and a text where it is no JSON.
+struct Answer {
+    status: u16,
+    body: Value,
+    location: Option<String>,
+}
+
+async fn ask(request: RequestBuilder) -> Answer {
+    answer(request.send().await.unwrap()).await
+}
+
+async fn answer(response: Response) -> Answer {
+    let status = response.status().as_u16();
+    let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+    let text = response.text().await.unwrap();
+    let body = match text.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    };
+    Answer { status, body, location }
+}
+
+impl Answer {
+    /// A text of a reply that must be a success.
+    fn text(&self, field: &str) -> String {
+        assert!(self.status < 300, "{}: {}", self.status, self.body);
+        self.body[field].as_str().unwrap_or_else(|| panic!("{field} in {}", self.body)).to_owned()
+    }
+
+    fn code(&self) -> (u16, &str) {
+        (self.status, self.body["FlinksCode"].as_str().unwrap_or_default())
+    }
+
+    fn error(&self) -> (u16, &str) {
+        (self.status, self.body["error"].as_str().unwrap_or_default())
+    }
+
+    /// A parameter of the address to which it redirects.
+    fn parameter(&self, name: &str) -> Option<String> {
+        let location = url::Url::parse(self.location.as_deref().unwrap()).unwrap();
+        let mut found = location.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let value = found.next();
+        assert_eq!(found.next(), None, "{name} twice in {location}");
+        value
+    }
+}
+
+const PAY_FORM: [(&str, &str); 3] =
+    [("grant_type", "client_credentials"), ("Username", PAY_USERNAME), ("Password", PAY_PASSWORD)];
+
+impl Local {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.emulator.base_url()))
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.emulator.advance(Duration::from_secs(seconds));
+    }
+
+    fn pay_authorize(&self) -> RequestBuilder {
+        self.post("/api/v1/authorize").form(&PAY_FORM)
+    }
+
+    async fn session_token(&self) -> String {
+        ask(self.pay_authorize()).await.text("access_token")
+    }
+
+    fn initiate_session(&self, token: &str) -> RequestBuilder {
+        let session =
+            json!({"referenceId": "r-1", "amount": 10.5, "customerName": "A", "customerEmail": "a@example.com"});
+        self.post("/api/v1/sessions/initiate").bearer_auth(token).json(&session)
+    }
+
+    fn generate(&self) -> RequestBuilder {
+        self.connect("GenerateAuthorizeToken", CONNECT_SECRET_KEY).header("content-type", "application/json")
+    }
+
+    async fn authorize_token(&self) -> String {
+        ask(self.generate()).await.text("Token")
+    }
+
+    fn connect(&self, operation: &str, key: &str) -> RequestBuilder {
+        self.post(&format!("/v3/{CONNECT_CUSTOMER_ID}/BankingServices/{operation}")).header("flinks-auth-key", key)
+    }
+
+    fn authorize(&self, token: &str, body: &Value) -> RequestBuilder {
+        self.connect("Authorize", token).json(body)
+    }
+
+    /// `/Authorize` with a token of its own.
+    async fn authorize_afresh(&self, body: &Value) -> Answer {
+        ask(self.authorize(&self.authorize_token().await, body)).await
+    }
+
+    /// `POST /api/v1/token`, with client credentials as fields.
+    fn token(&self, mut body: Value) -> RequestBuilder {
+        body["client_id"] = json!(OUTBOUND_CLIENT_ID);
+        body["client_secret"] = json!(OUTBOUND_CLIENT_SECRET);
+        self.post("/api/v1/token").json(&body)
+    }
+
+    fn exchange_code(&self, code: &str, redirect_uri: &str) -> RequestBuilder {
+        self.token(json!({"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}))
+    }
+
+    fn refresh(&self, refresh_token: &str) -> RequestBuilder {
+        self.token(json!({"grant_type": "refresh_token", "refresh_token": refresh_token}))
+    }
+
+    fn accounts(&self, access_token: &str) -> RequestBuilder {
+        self.get("/api/fdx/5/accounts").bearer_auth(access_token)
+    }
+}

@@ -1,0 +1,128 @@
+//! Rules P1-P8.
+
+use serde_json::{Value, json};
+
+use crate::{PAY_FORM, ask, local, local_with};
+
+#[tokio::test]
+async fn p1_p6_exactly_the_three_fields_as_a_form_or_400_without_a_body() {
+    let local = local().await;
+    assert_eq!(ask(local.pay_authorize()).await.status, 200);
+
+    let mut wrong = PAY_FORM;
+    wrong[2].1 = "wrong";
+    let [grant, username, password] = PAY_FORM;
+    let path = "/api/v1/authorize";
+    for request in [
+        local.post(path).form(&wrong),
+        local.post(path).form(&[grant, username]),
+        local.post(path).form(&[grant, username, password, ("scope", "x")]),
+        local.post(path).form(&[grant, username, password, password]),
+        local.post(path).form(&[("grant_type", "password"), username, password]),
+        local.post(path).form(&[grant, ("username", username.1), ("password", password.1)]),
+        local.post(path).json(&json!({"grant_type": "client_credentials"})),
+        local.post(path).basic_auth(username.1, Some(password.1)).form(&[grant]),
+        local.post(path).form(&PAY_FORM).header("content-type", "text/plain"),
+        local.post(path),
+    ] {
+        let answer = ask(request).await;
+        assert_eq!((answer.status, answer.body), (400, Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn p2_a_token_with_its_type_and_its_lifetime() {
+    let local = local().await;
+    let body = ask(local.pay_authorize()).await.body;
+    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("bearer"), &json!(299)));
+    assert!(body["access_token"].as_str().unwrap().starts_with("emu_"));
+
+    local.emulator.configure(|config| config.pay.token_seconds = 599);
+    assert_eq!(ask(local.pay_authorize()).await.body["expires_in"], 599);
+}
+
+#[tokio::test]
+async fn p3_a_token_starts_one_session() {
+    let local = local().await;
+    let token = local.session_token().await;
+    assert_eq!(ask(local.initiate_session(&token)).await.text("referenceId"), "r-1");
+    for _ in 0..2 {
+        assert_eq!(ask(local.initiate_session(&token)).await.status, 401);
+    }
+    assert_eq!(ask(local.initiate_session(&local.session_token().await)).await.status, 200);
+}
+
+#[tokio::test]
+async fn p4_a_token_expires() {
+    for (lifetime, age, status) in [(299, 298, 200), (299, 299, 401), (599, 598, 200), (599, 599, 401)] {
+        let local = local_with(|config| config.pay.token_seconds = lifetime).await;
+        let token = local.session_token().await;
+        local.advance(age);
+        assert_eq!(ask(local.initiate_session(&token)).await.status, status, "{age} of {lifetime}");
+    }
+}
+
+#[tokio::test]
+async fn p5_each_reply_has_a_token_of_its_own() {
+    let local = local().await;
+    let mut tokens = Vec::new();
+    for _ in 0..20 {
+        tokens.push(local.session_token().await);
+    }
+    tokens.sort();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 20);
+}
+
+#[tokio::test]
+async fn p8_from_a_token_to_a_payment_request() {
+    let local = local().await;
+    let token = local.session_token().await;
+    let session_id = ask(local.initiate_session(&token)).await.text("sessionId");
+    let create = |id: &str| local.post("/api/v1/paymentrequests").bearer_auth(&token).json(&json!({"sessionId": id}));
+    let request_id = ask(create(&session_id)).await.text("requestId");
+    let get = |id: &str| local.get(&format!("/api/v1/paymentrequests/{id}"));
+    let found = ask(get(&request_id).bearer_auth(&token)).await.body;
+    assert_eq!(
+        (&found["requestId"], &found["sessionId"], &found["referenceId"], &found["amount"]),
+        (&json!(request_id), &json!(session_id), &json!("r-1"), &json!(10.5))
+    );
+    assert_eq!(ask(create("another")).await.status, 400);
+    assert_eq!(ask(get("another").bearer_auth(&token)).await.status, 404);
+
+    let connect_token = local.authorize_token().await;
+    for request in [
+        get(&request_id),
+        get(&request_id).bearer_auth(&connect_token),
+        get(&request_id).header("flinks-auth-key", &token),
+        get(&request_id).bearer_auth(&token).bearer_auth(&token),
+    ] {
+        assert_eq!(ask(request).await.status, 401);
+    }
+    local.advance(299);
+    assert_eq!(ask(get(&request_id).bearer_auth(&token)).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_start_spends_nothing() {
+    let local = local().await;
+    let token = local.session_token().await;
+    let good = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
+    let changed = |field: &str, value: Value| {
+        let mut body = good.clone();
+        body[field] = value;
+        body
+    };
+    for body in [
+        changed("referenceId", Value::Null),
+        changed("amount", json!("1")),
+        changed("amount", json!(0)),
+        changed("customerName", json!("")),
+        changed("customerEmail", json!(7)),
+        json!([]),
+    ] {
+        let answer = ask(local.post("/api/v1/sessions/initiate").bearer_auth(&token).json(&body)).await;
+        assert!(answer.status == 400 && answer.body["message"].is_string(), "{body}: {}", answer.status);
+    }
+    assert_eq!(ask(local.initiate_session(&token)).await.status, 200);
+}

@@ -1,0 +1,176 @@
+//! The program, and the brief's own commands against it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use flinks_emulator::Emulator;
+use flinks_emulator::credentials::*;
+use serde_json::{Value, json};
+
+/// The program on a free port, which ends with the test.
+struct Program {
+    child: Child,
+    base_url: String,
+    rest: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flinks-emulator"));
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).env_remove("RUST_LOG");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut rest = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        rest.read_line(&mut line).unwrap();
+        Self { child, base_url: line.trim_end().to_owned(), rest }
+    }
+
+    /// Asks it to end, as a service manager or Ctrl-C does, and gives what it wrote to the end.
+    fn stop(mut self, signal: &str) -> (bool, String, String) {
+        let process = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+        let (mut page, mut log) = (String::new(), String::new());
+        self.rest.read_to_string(&mut page).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().success(), page, log)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // An error says that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command line, as a reader of the pages would, and reads the answer as JSON.
+fn shell(command: &str) -> Value {
+    let Output { stdout, stderr, .. } =
+        Command::new("sh").args(["-c", command]).env_remove("http_proxy").output().unwrap();
+    serde_json::from_slice(&stdout).unwrap_or_else(|_| panic!("{command}\n{}", String::from_utf8_lossy(&stderr)))
+}
+
+/// The two commands of the page "Set Up Authorization", as they stand but for the host and the values.
+#[test]
+fn the_commands_of_the_brief_work() {
+    let program = Program::start(&[]);
+    let generate = r#"curl --request POST \
+     --url https://toolbox-api.private.fin.ag/v3/{customerId}/BankingServices/GenerateAuthorizeToken \
+     --header 'Content-Type: application/json' \
+     --header 'flinks-auth-key: YOUR_SECRET_KEY'
+"#;
+    let generate = generate
+        .replace("https://toolbox-api.private.fin.ag", &program.base_url)
+        .replace("{customerId}", CONNECT_CUSTOMER_ID)
+        .replace("YOUR_SECRET_KEY", CONNECT_SECRET_KEY);
+    let token = shell(&generate)["Token"].as_str().unwrap().to_owned();
+
+    let authorize = r#"curl --request POST \
+  --url https://yourinstance-api.private.fin.ag/v3/{customerId}/BankingServices/Authorize \
+  --header 'Content-Type: application/json' \
+  --header 'flinks-auth-key: d65f1adb-8ebc-48dc-be8b-20c773ba1565' \
+  --data '{
+    "LoginId": "your-login-id",
+    "MostRecentCached": true
+  }'
+"#;
+    let authorize = authorize
+        .replace("https://yourinstance-api.private.fin.ag", &program.base_url)
+        .replace("{customerId}", CONNECT_CUSTOMER_ID)
+        .replace("d65f1adb-8ebc-48dc-be8b-20c773ba1565", &token)
+        .replace("your-login-id", CONNECT_LOGIN_ID);
+    assert_eq!(shell(&authorize)["HttpStatusCode"], 200);
+    let again = shell(&authorize);
+    assert_eq!((&again["HttpStatusCode"], &again["FlinksCode"]), (&json!(401), &json!("ACCESS_DENIED")));
+}
+
+#[test]
+fn the_commands_of_its_own_page_work_in_their_order() {
+    let (_, page, _) = Program::start(&[]).stop("-TERM");
+    let program = Program::start(&[]);
+    let old = page.lines().find_map(|line| line.trim().strip_prefix("curl ")?.split("/api").next()).unwrap();
+    let mut variables: Vec<(&str, String)> = Vec::new();
+    let mut run = 0;
+    for line in page.lines().filter(|line| line.trim_start().starts_with("curl ")) {
+        let mut command =
+            line.trim().replace(old, &program.base_url).replace("curl ", "curl --silent --fail-with-body ");
+        for (name, value) in &variables {
+            command = command.replace(name, value);
+        }
+        assert!(!command.contains('$'), "{command}");
+        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stdout));
+        run += 1;
+        let Ok(answer) = serde_json::from_slice::<Value>(&output.stdout) else { continue };
+        for (field, name) in [
+            ("access_token", "$ACCESS_TOKEN"),
+            ("sessionId", "$SESSION_ID"),
+            ("requestId", "$REQUEST_ID"),
+            ("Token", "$TOKEN"),
+        ] {
+            if let Some(value) = answer[field].as_str() {
+                variables.retain(|(known, _)| *known != name);
+                variables.push((name, value.to_owned()));
+            }
+        }
+    }
+    assert_eq!(run, 16);
+}
+
+#[test]
+fn the_log_names_operations_and_no_value() {
+    let program = Program::start(&[]);
+    let url = &program.base_url;
+    shell(&format!("curl --silent '{url}/__emulator/counts?{CONNECT_SECRET_KEY}'"));
+    let path = format!("{url}/v3/{CONNECT_CUSTOMER_ID}/BankingServices/GenerateAuthorizeToken");
+    let key = format!("-H 'flinks-auth-key: {CONNECT_SECRET_KEY}'");
+    let token = shell(&format!("curl --silent -X POST {path} {key} -H 'Content-Type: application/json'"));
+    let token = token["Token"].as_str().unwrap();
+    shell(&format!("curl --silent '{url}/{CONNECT_SECRET_KEY}?authorizeToken={token}'"));
+    let (is_clean, page, log) = program.stop("-INT");
+    assert!(is_clean && page.contains("curl "));
+    assert!(log.contains("operation=\"connect.generate_authorize_token\" status=200"), "{log}");
+    for secret in [CONNECT_SECRET_KEY, token, "emu_"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn a_config_file_is_read_or_refused_with_the_line_and_without_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("emulator.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "frozen_clock = true\n[connect]\nsecret_key = \"mine\"\n").unwrap();
+    let program = Program::start(&["--config", path]);
+    let config = shell(&format!("curl --silent {}/__emulator/config", program.base_url));
+    assert_eq!((&config["connect"]["secret_key"], &config["pay"]["token_seconds"]), (&json!("mine"), &json!(299)));
+
+    let refused = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).args(arguments).output().unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for text in [
+        "\n[connect]\nsecret_key = canary",
+        "\n[connect]\nsecret_key = { canary = 1 }",
+        "\n[pay]\ntoken_seconds = \"canary\"",
+        "\n\ncanary = 1",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let message = refused(&["--config", path]);
+        assert!(message.contains("line 3") && !message.contains("canary"), "{message}");
+    }
+    assert!(refused(&["--config", "/nothing.toml"]).contains("/nothing.toml"));
+    assert!(refused(&["--listen", "0.0.0.0:0"]).contains("loopback"));
+    assert!(refused(&["--listen", "nothing"]).contains("--listen"));
+}
+
+#[tokio::test]
+async fn only_loopback_unless_told_by_the_name_of_the_danger() {
+    let any = "0.0.0.0:0".parse().unwrap();
+    let error = Emulator::listen(any, Default::default()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let emulator = Emulator::dangerously_listen_anywhere(any, Default::default()).await.unwrap();
+    assert!(emulator.base_url().starts_with("http://0.0.0.0:"));
+}
