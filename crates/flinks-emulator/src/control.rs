@@ -179,7 +179,7 @@ fn requests(world: &World, query: &str) -> Result<Value, String> {
 }
 
 fn request(request: &Request) -> Value {
-    let Request { number, at, operation, method, target, headers, body, processed, status, fault } = request;
+    let Request { number, at, operation, method, target, headers, body, complete, processed, status, fault } = request;
     json!({
         "number": number,
         "at": at.as_secs_f64(),
@@ -188,6 +188,7 @@ fn request(request: &Request) -> Value {
         "target": target,
         "headers": headers,
         "body": String::from_utf8_lossy(body),
+        "complete": complete,
         "processed": processed,
         "status": status,
         "fault": fault,

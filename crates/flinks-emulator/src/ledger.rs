@@ -29,6 +29,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Its body, as far as it came.
     pub body: Bytes,
+    /// Whether all of it came. If not, its client gave up in the middle, or it is larger than 64 KiB.
+    pub complete: bool,
     /// Whether the rules saw it; a fault may have come first.
     pub processed: bool,
     /// The status of the answer, where one was sent. While the request is under way there is none.

@@ -37,7 +37,7 @@ use crate::server::{Shared, serve};
 /// A running emulator. Dropping it ends it, and every connection to it.
 pub struct Emulator {
     shared: Arc<Shared>,
-    address: SocketAddr,
+    listener: Arc<TcpListener>,
     base_url: String,
     server: JoinHandle<()>,
 }
@@ -81,11 +81,11 @@ impl Emulator {
     ///
     /// Where the address is taken, or not one of this machine.
     pub async fn dangerously_listen_anywhere(address: SocketAddr, config: Config) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
+        let listener = Arc::new(TcpListener::bind(address).await?);
+        let base_url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared::new(config));
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared)));
-        Ok(Self { shared, address, base_url: format!("http://{address}"), server })
+        let server = tokio::spawn(serve(Arc::clone(&listener), Arc::clone(&shared)));
+        Ok(Self { shared, listener, base_url, server })
     }
 
     /// The base URL of all three products, such as `http://127.0.0.1:41739`.
@@ -142,7 +142,7 @@ impl Emulator {
     }
 
     /// Waits until `count` requests of an operation have arrived since the start. A request has arrived when all of it is
-    /// here; a hold of it can be released from then on.
+    /// here, or its client has given up; a hold of it can be released from then on.
     pub async fn received(&self, operation: Operation, count: u64) {
         self.shared.received(operation, count).await;
     }
@@ -188,19 +188,12 @@ impl Emulator {
         self.shared.world().reset();
     }
 
-    /// Ends every connection and listens again at the same address, as a server that is started anew but keeps its
-    /// database. Between the two, a connection is refused.
-    ///
-    /// # Errors
-    ///
-    /// Where the port was taken meanwhile.
-    pub async fn restart(&mut self) -> io::Result<()> {
+    /// Ends every connection, as a server that is started anew but keeps its database. Whoever connects meanwhile waits.
+    pub async fn restart(&mut self) {
         self.server.abort();
         // It ends with the abort, and nothing else can be learned from it.
         let _ = (&mut self.server).await;
-        let listener = TcpListener::bind(self.address).await?;
-        self.server = tokio::spawn(serve(listener, Arc::clone(&self.shared)));
-        Ok(())
+        self.server = tokio::spawn(serve(Arc::clone(&self.listener), Arc::clone(&self.shared)));
     }
 }
 

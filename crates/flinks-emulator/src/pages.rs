@@ -115,7 +115,10 @@ pub(crate) fn log_in(action: &str, can_cancel: bool, problem: Option<&str>, even
                     button.quiet type="submit" name="cancel" value="true" { "Cancel" }
                 }
             }
-            p.hint { "Try " code { (BANK_USER_NO_MFA) } ", or " code { (BANK_USER) } " to be asked questions; the password is " code { (BANK_PASSWORD) } "." }
+            p.hint {
+                "Try " code { (BANK_USER_NO_MFA) } ", or " code { (BANK_USER) } " to be asked questions later; the password is "
+                code { (BANK_PASSWORD) } "."
+            }
         },
     )
 }

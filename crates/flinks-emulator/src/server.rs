@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -62,7 +62,7 @@ impl Shared {
 }
 
 /// Serves until it is dropped, and with it every connection.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve(listener: Arc<TcpListener>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
@@ -90,17 +90,17 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let _ = http.serve_connection(TokioIo::new(Wire(wire)), service).await;
 }
 
-/// The connection was taken from the HTTP library, which must write nothing more.
+/// The connection is over, and the HTTP library must write nothing more.
 #[derive(Debug)]
-struct Taken;
+struct Broken;
 
-impl std::fmt::Display for Taken {
+impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a fault took the connection")
+        f.write_str("the connection is over")
     }
 }
 
-impl std::error::Error for Taken {}
+impl std::error::Error for Broken {}
 
 /// Bytes of a request's body. No request of Flinks comes near it.
 const MAX_BODY: usize = 64 * 1024;
@@ -110,7 +110,7 @@ async fn answer(
     wire: Arc<TcpStream>,
     peer: SocketAddr,
     request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, Taken> {
+) -> Result<hyper::Response<Full<Bytes>>, Broken> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     if let Some((_, media_type, text)) = ASSETS.iter().find(|(asset, ..)| *asset == path && head.method == Method::GET)
@@ -118,25 +118,27 @@ async fn answer(
         let reply = Reply { body: Bytes::from_static(text.as_bytes()), ..Reply::empty(StatusCode::OK) };
         return Ok(reply.with(header::CONTENT_TYPE, media_type).into_hyper());
     }
-    let (body, is_too_large) = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => (body.to_bytes(), false),
-        Err(error) if error.is::<LengthLimitError>() => (Bytes::new(), true),
-        // The client has gone, or sends what is not HTTP.
-        Err(_) => return Err(Taken),
-    };
+    let (body, end) = read(body).await;
     if path.starts_with(control::PREFIX) {
-        let reply = match is_too_large {
-            true => too_large(),
-            false => control::answer(&shared, peer, &head, &body),
+        return match end {
+            End::Complete => Ok(control::answer(&shared, peer, &head, &body).into_hyper()),
+            End::TooLarge => Ok(too_large().into_hyper()),
+            End::Broken => Err(Broken),
         };
-        return Ok(reply.into_hyper());
     }
 
     let route = route(&head.method, path);
-    let (number, fault, mut release) = receive(&shared, &head, &body, &route);
+    let (number, fault, mut release) = receive(&shared, &head, &body, &end, &route);
     let span = Finished { shared: &shared, number, fault: fault.as_ref() };
+    match end {
+        End::Complete => {}
+        End::TooLarge => return Ok(span.finish(too_large())),
+        End::Broken => {
+            span.record(None);
+            return Err(Broken);
+        }
+    }
     let (operation, parameter) = match route {
-        _ if is_too_large => return Ok(span.finish(too_large())),
         Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
         Route::WrongMethod(allowed) => {
             let reply = Reply::problem(StatusCode::METHOD_NOT_ALLOWED, "The path has another method: see Allow.");
@@ -151,7 +153,7 @@ async fn answer(
         && let ControlFlow::Break(status) = fault.before(&wire, &mut release).await
     {
         span.record(status);
-        return Err(Taken);
+        return Err(Broken);
     }
     let call = Call {
         number,
@@ -167,9 +169,34 @@ async fn answer(
         && let ControlFlow::Break(status) = fault.after(&wire, &mut release, &reply).await
     {
         span.record(status);
-        return Err(Taken);
+        return Err(Broken);
     }
     Ok(span.finish(reply))
+}
+
+/// How a body ended.
+enum End {
+    Complete,
+    TooLarge,
+    /// The client has gone, or sends what is not HTTP.
+    Broken,
+}
+
+/// Reads a body, as far as it comes and is wanted.
+async fn read(mut body: Incoming) -> (Bytes, End) {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) if bytes.len().saturating_add(data.len()) > MAX_BODY => {
+                return (bytes.freeze(), End::TooLarge);
+            }
+            Ok(Ok(data)) => bytes.extend_from_slice(&data),
+            // Trailers: no endpoint has a use for them.
+            Ok(Err(_)) => {}
+            Err(_) => return (bytes.freeze(), End::Broken),
+        }
+    }
+    (bytes.freeze(), End::Complete)
 }
 
 fn too_large() -> Reply {
@@ -183,6 +210,7 @@ fn receive(
     shared: &Shared,
     head: &hyper::http::request::Parts,
     body: &Bytes,
+    end: &End,
     route: &Route,
 ) -> (u64, Option<Fault>, Release) {
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -191,7 +219,8 @@ fn receive(
         Route::WrongMethod(_) | Route::NotFound => None,
     };
     let mut world = shared.world();
-    let fault = operation.and_then(|operation| world.faults.next(operation));
+    let is_complete = matches!(end, End::Complete);
+    let fault = operation.filter(|_| is_complete).and_then(|operation| world.faults.next(operation));
     let request = Request {
         number: 0,
         at: world.now(),
@@ -200,6 +229,7 @@ fn receive(
         target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         body: body.clone(),
+        complete: is_complete,
         processed: false,
         status: None,
         fault: fault.clone(),

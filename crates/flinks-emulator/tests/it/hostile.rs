@@ -117,6 +117,10 @@ async fn what_is_not_http() {
         assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
     }
     assert_eq!(ask(local.pay_authorize()).await.status, 200);
+
+    // What gave up in the middle is in the ledger, as far as it came.
+    let half = local.emulator.requests().into_iter().find(|request| request.body.as_ref() == b"half").unwrap();
+    assert_eq!((half.complete, half.processed, half.status), (false, false, None));
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ impl Run {
                 self.local.emulator.advance(Duration::from_secs(seconds));
                 self.model.now += seconds;
             }
-            Step::Restart => self.local.emulator.restart().await.unwrap(),
+            Step::Restart => self.local.emulator.restart().await,
             Step::Reset => {
                 self.local.emulator.reset();
                 self.model = Model::new();
