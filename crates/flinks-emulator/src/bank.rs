@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::credentials::*;
 
 /// What Connect says of a failure: `{HttpStatusCode, Message, FlinksCode}`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
@@ -37,11 +37,15 @@ pub(crate) struct Question {
 }
 
 /// What a user with MFA is asked, one after the other.
-pub(crate) const QUESTIONS: [Question; 3] = [
+const QUESTIONS: [Question; 3] = [
     Question { prompt: "What city were you born in?", choices: &[], answer: "Montreal" },
     Question { prompt: "What is the best country?", choices: &[], answer: "Canada" },
     Question { prompt: "What shape do you like?", choices: &["Circle", "Square", "Triangle"], answer: "Triangle" },
 ];
+
+pub(crate) fn question(asked: usize) -> Option<&'static Question> {
+    QUESTIONS.get(asked)
+}
 
 pub(crate) fn log_in(username: &str, password: &str) -> Result<Step, Refusal> {
     if ![BANK_USER, BANK_USER_NO_MFA, BANK_USER_DISABLED, BANK_USER_UNAVAILABLE].contains(&username) {
@@ -65,7 +69,7 @@ pub(crate) fn visit(username: &str) -> Result<Step, Refusal> {
 
 /// Answers the question that a user was asked: under its prompt, byte for byte, one answer.
 pub(crate) fn answer(asked: usize, responses: &Responses) -> Result<Step, Refusal> {
-    let Some(question) = QUESTIONS.get(asked) else { return Ok(Step::LoggedIn) };
+    let Some(question) = question(asked) else { return Ok(Step::LoggedIn) };
     if responses.keys().any(|prompt| prompt != question.prompt) {
         return Err(Refusal::new(401, "QUESTION_NOT_FOUND", "A prompt is not one that was asked"));
     }

@@ -29,6 +29,25 @@ pub struct Config {
     pub limits: Limits,
 }
 
+impl Config {
+    /// What cannot be meant.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        let Self { connect, outbound, .. } = self;
+        if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
+            Some("connect.customer_id must be a GUID")
+        } else if !connect.redirect_origins.iter().all(|origin| url::Url::parse(origin).is_ok_and(|url| url.has_host()))
+        {
+            Some("connect.redirect_origins must hold origins, such as https://app.example")
+        } else if !outbound.redirect_uris.iter().all(|uri| url::Url::parse(uri).is_ok_and(|url| url.has_host())) {
+            Some("outbound.redirect_uris must hold absolute URLs")
+        } else if !matches!(outbound.invalid_client_status, 400 | 401) {
+            Some("outbound.invalid_client_status must be 400 or 401")
+        } else {
+            None
+        }
+    }
+}
+
 /// The settings of Flinks Pay.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -88,6 +107,10 @@ pub struct OutboundConfig {
     pub code_seconds: u64,
     /// Whether an exchange replaces the refresh token. Documented as: it does not change (O5), which is the default.
     pub rotate_refresh_tokens: bool,
+    /// Whether the reply to an exchange holds the refresh token although it has not changed. Default: no, as documented.
+    pub repeat_refresh_token: bool,
+    /// The status of `invalid_client`. Default: 400, as Flinks' pages have it; RFC 6749, 5.2 says 401.
+    pub invalid_client_status: u16,
     /// Whether an exchange that fails for its `redirect_uri` spends the code. Not documented; default: no.
     pub failed_exchange_spends_code: bool,
     /// The redirect URIs that are allowed, byte for byte. Default: none listed, which allows every one.
@@ -103,8 +126,12 @@ pub struct OutboundConfig {
 pub struct Limits {
     /// Requests in the ledger. Default: 10 000.
     pub requests: usize,
-    /// Tokens of each [`Kind`](crate::Kind), logins, and pages under way. Default: 100 000. A forgotten token is refused.
+    /// Bytes of those requests, in all. Default: 67 108 864, which is 64 MiB.
+    pub request_bytes: usize,
+    /// Tokens of each [`Kind`](crate::Kind), sessions and logins. Default: 100 000. A forgotten token is refused.
     pub tokens: usize,
+    /// Pages that end users have not finished, of each kind. Default: 1 000.
+    pub pages: usize,
 }
 
 /// What the end user does where Flinks asks them.
@@ -168,6 +195,8 @@ impl Default for OutboundConfig {
             refresh_token_idle_seconds: 30 * 24 * 60 * 60,
             code_seconds: 600,
             rotate_refresh_tokens: false,
+            repeat_refresh_token: false,
+            invalid_client_status: 400,
             failed_exchange_spends_code: false,
             redirect_uris: Vec::new(),
             end_user: EndUser::Asked,
@@ -177,7 +206,7 @@ impl Default for OutboundConfig {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: 10_000, tokens: 100_000 }
+        Self { requests: 10_000, request_bytes: 64 << 20, tokens: 100_000, pages: 1_000 }
     }
 }
 

@@ -77,7 +77,7 @@ impl State {
 pub(crate) fn generate_authorize_token(world: &mut World, call: &Call) -> Reply {
     let config = &world.config.connect;
     let key = call.header("flinks-auth-key");
-    if key != Some(&config.secret_key) || call.parameter != config.customer_id {
+    if key != Some(&config.secret_key) || !call.parameter.eq_ignore_ascii_case(&config.customer_id) {
         return refuse(&Refusal::new(401, "UNAUTHORIZED", "You must provide a valid auth key"));
     }
     // The status is 401 too: the document has no other.
@@ -90,10 +90,9 @@ pub(crate) fn generate_authorize_token(world: &mut World, call: &Call) -> Reply 
 }
 
 fn broken_rule_of_c1(call: &Call) -> Option<&'static str> {
-    let accept = call.header("accept").unwrap_or_default();
     if call.media_type() != "application/json" {
         Some("Content-Type must be application/json, once")
-    } else if !["application/json", "application/*", "*/*"].iter().any(|range| accept.contains(range)) {
+    } else if !call.header("accept").is_some_and(takes_json) {
         Some("Accept must take application/json, once")
     } else if !call.body.is_empty() {
         Some("There must be no body")
@@ -102,11 +101,22 @@ fn broken_rule_of_c1(call: &Call) -> Option<&'static str> {
     }
 }
 
+/// Whether one of the ranges of an `Accept` header is that of JSON, with a weight above 0 (RFC 9110, 12.5.1).
+fn takes_json(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let is_json = parts.next().is_some_and(|range| matches!(&*range, "application/json" | "application/*" | "*/*"));
+        is_json && !parts.any(|part| part.strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
+    })
+}
+
 /// Spends an authorize token on an end user (C6).
 pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
     let config = &world.config.connect;
     let refused = refuse(&Refusal::new(401, "ACCESS_DENIED", "You must provide a valid authorize token"));
-    let Some(token) = call.header("flinks-auth-key").filter(|_| call.parameter == config.customer_id) else {
+    let Some(token) =
+        call.header("flinks-auth-key").filter(|_| call.parameter.eq_ignore_ascii_case(&config.customer_id))
+    else {
         return refused;
     };
     let ask = Ask::read(call);
@@ -173,8 +183,10 @@ impl Ask {
             return Err(Problem { refusal: invalid_request("A field is not what it must be"), details });
         }
         let text = |name| body.text(name).map(str::to_owned);
+        // Each is a GUID, which may be written in several ways.
+        let guid = |name| body.text(name).and_then(|text| Uuid::parse_str(text).ok()).map(|guid| guid.to_string());
         let flag = |name| body.get(name).and_then(Value::as_bool).unwrap_or_default();
-        match (text("RequestId"), body.get("SecurityResponses")) {
+        match (guid("RequestId"), body.get("SecurityResponses")) {
             (Some(request_id), Some(responses)) => {
                 let responses = serde_json::from_value(responses.clone()).unwrap_or_default();
                 return Ok(Self::Answer { request_id, responses });
@@ -182,7 +194,7 @@ impl Ask {
             (None, None) => {}
             _ => return Err(invalid_request("RequestId and SecurityResponses go together").into()),
         }
-        match (text("LoginId"), text("Institution"), text("Username"), text("Password")) {
+        match (guid("LoginId"), text("Institution"), text("Username"), text("Password")) {
             (Some(login_id), None, None, None) => Ok(Self::Return { login_id, from_cache: flag("MostRecentCached") }),
             (None, Some(institution), Some(username), Some(password)) => {
                 Ok(Self::LogIn { institution, username, password, save: flag("Save") })
@@ -192,7 +204,7 @@ impl Ask {
     }
 
     fn put(self, world: &mut World, call: &Call, token: &str) -> Result<Reply, Problem> {
-        let (request_id, username, login_id, save, step) = match self {
+        let (request_id, username, token, login_id, save, step) = match self {
             Self::Answer { request_id, responses } => {
                 let (expires_at, asked) = match world.connect.challenges.get(&request_id) {
                     Some(challenge) => (challenge.expires_at, challenge.asked),
@@ -202,11 +214,12 @@ impl Ask {
                     return Err(Refusal::new(401, "SESSION_EXPIRED", "The session has expired").into());
                 }
                 let step = bank::answer(asked, &responses)?;
-                let Some(Challenge { username, login_id, save, .. }) = world.connect.challenges.remove(&request_id)
+                let Some(Challenge { username, token, login_id, save, .. }) =
+                    world.connect.challenges.remove(&request_id)
                 else {
                     return Err(Refusal::new(400, "SESSION_NONEXISTENT", "There is no such session").into());
                 };
-                (request_id, username, login_id, save, step)
+                (request_id, username, token, login_id, save, step)
             }
             Self::Return { login_id, from_cache } => {
                 let Some(login) = world.connect.logins.get(&login_id) else {
@@ -216,14 +229,14 @@ impl Ask {
                     true => Step::LoggedIn,
                     false => bank::visit(&login.username)?,
                 };
-                (Uuid::new_v4().to_string(), login.username.clone(), Some(login_id), true, step)
+                (Uuid::new_v4().to_string(), login.username.clone(), token.to_owned(), Some(login_id), true, step)
             }
             Self::LogIn { institution, username, password, save } => {
                 if institution != BANK {
                     return Err(invalid_request("The only institution is FlinksCapital").into());
                 }
                 let step = bank::log_in(&username, &password)?;
-                (Uuid::new_v4().to_string(), username, None, save, step)
+                (Uuid::new_v4().to_string(), username, token.to_owned(), None, save, step)
             }
         };
         match step {
@@ -237,7 +250,7 @@ impl Ask {
             Step::Asked(asked) => {
                 let lifetime = Duration::from_secs(world.config.connect.challenge_seconds);
                 let expires_at = world.now().saturating_add(lifetime);
-                let challenge = Challenge { username, asked, token: token.to_owned(), expires_at, login_id, save };
+                let challenge = Challenge { username, asked, token, expires_at, login_id, save };
                 world.connect.challenges.insert(request_id.clone(), challenge, world.config.limits.tokens);
                 Ok(challenged(asked, &request_id))
             }
@@ -300,7 +313,7 @@ fn session(world: &World, call: &Call, username: &str, login_id: &str, request_i
 
 /// The bank asks: 203, which is no success (C6).
 fn challenged(asked: usize, request_id: &str) -> Reply {
-    let challenge = pages::question(asked).map(|question| match question.choices {
+    let challenge = bank::question(asked).map(|question| match question.choices {
         [] => json!({"Type": "QuestionAndAnswer", "Prompt": question.prompt}),
         choices => json!({"Type": "MultipleChoice", "Prompt": question.prompt, "Iterables": choices}),
     });
@@ -315,8 +328,7 @@ fn challenged(asked: usize, request_id: &str) -> Reply {
 }
 
 fn refuse(refusal: &Refusal) -> Reply {
-    let Refusal { status, code, message } = *refusal;
-    Problem::from(Refusal::new(status, code, message)).reply()
+    Problem::from(*refusal).reply()
 }
 
 /// The page in the iframe: showing it spends the token (C5).
@@ -342,7 +354,7 @@ pub(crate) fn iframe(world: &mut World, call: &Call) -> Reply {
     let id = Uuid::new_v4().to_string();
     let page = pages::choose_bank(&id, &Events::to(&landing).step("APP_MOUNTED"));
     let iframe = Iframe { landing, stage: Stage::Choosing };
-    world.connect.iframes.insert(id, iframe, world.config.limits.tokens);
+    world.connect.iframes.insert(id, iframe, world.config.limits.pages);
     Reply::page(StatusCode::OK, page)
 }
 
@@ -370,7 +382,7 @@ pub(crate) fn iframe_step(world: &mut World, call: &Call) -> Reply {
         Stage::Choosing => return Reply::page(StatusCode::OK, pages::choose_bank(&call.parameter, &events)),
         Stage::LoggingIn => (field("username").to_owned(), bank::log_in(field("username"), field("password"))),
         Stage::Asked { username, question } => {
-            let prompt = pages::question(*question).map_or_else(String::new, |question| question.prompt.to_owned());
+            let prompt = bank::question(*question).map_or_else(String::new, |question| question.prompt.to_owned());
             let responses = BTreeMap::from([(prompt, vec![field("answer").to_owned()])]);
             (username.clone(), bank::answer(*question, &responses))
         }
@@ -385,7 +397,7 @@ pub(crate) fn iframe_step(world: &mut World, call: &Call) -> Reply {
         }
         Ok(Step::Asked(question)) => {
             *stage = Stage::Asked { username, question };
-            match pages::question(question) {
+            match bank::question(question) {
                 Some(question) => pages::ask(&action, question, None, &events),
                 None => return gone(),
             }
@@ -394,7 +406,7 @@ pub(crate) fn iframe_step(world: &mut World, call: &Call) -> Reply {
         Err(Refusal { code, message, .. }) => {
             let events = events.step(code);
             match stage {
-                Stage::Asked { question, .. } => match pages::question(*question) {
+                Stage::Asked { question, .. } => match bank::question(*question) {
                     Some(question) => pages::ask(&action, question, Some(message), &events),
                     None => return gone(),
                 },
@@ -430,7 +442,7 @@ pub(crate) fn oauth_authorize(world: &mut World, call: &Call) -> Reply {
         EndUser::Asked => {
             let id = Uuid::new_v4().to_string();
             let location = format!("/__pages/bank/{id}");
-            world.connect.visits.insert(id, visit, world.config.limits.tokens);
+            world.connect.visits.insert(id, visit, world.config.limits.pages);
             Reply::redirect(&location)
         }
     }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, header};
@@ -13,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::fault::Planned;
-use crate::http::Reply;
+use crate::http::{Fields, Reply, pairs};
 use crate::ledger::{Issued, Request, Use};
 use crate::server::Shared;
 use crate::world::{World, bad_request};
@@ -22,11 +24,23 @@ use crate::{Config, Fault, Operation};
 /// Where it is.
 pub(crate) const PREFIX: &str = "/__emulator";
 
-pub(crate) fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Bytes) -> Reply {
+pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Bytes) -> Reply {
     if !peer.ip().to_canonical().is_loopback() || !is_own_host(head) {
         return Reply::problem(StatusCode::FORBIDDEN, "The control API answers this machine only, by a loopback name.");
     }
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_matches('/');
+    let query = match pairs(head.uri.query().unwrap_or_default().as_bytes()) {
+        Some(query) => query,
+        None => return bad_request("The query has a parameter twice."),
+    };
+    let known: &[&str] = match path {
+        "requests" => &["operation"],
+        "received" => &["operation", "count"],
+        _ => &[],
+    };
+    if query.names().any(|name| !known.contains(&name)) {
+        return bad_request("The query has a parameter that is not known.");
+    }
     let outcome = match (&head.method, path) {
         (&Method::GET, "") => Ok(overview(&shared.world())),
         (&Method::POST, "advance") => read(body).map(|Advance { seconds }| {
@@ -37,10 +51,10 @@ pub(crate) fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Byt
         (&Method::GET, "config") => Ok(json!(shared.world().config)),
         (&Method::PATCH, "config") => read(body).and_then(|patch| change_config(&mut shared.world(), patch)),
         (&Method::GET, "faults") => Ok(shared.world().faults.iter().map(planned).collect()),
-        (&Method::POST, "faults") => read(body).map(|NewFault { operation, fault, times, always }| {
-            let left = if always { None } else { Some(times) };
-            shared.world().faults.add(Planned { operation, fault, left });
-            done()
+        (&Method::POST, "faults") => read(body).and_then(NewFault::plan).map(|new| {
+            let answer = planned(&new);
+            shared.world().faults.add(new);
+            answer
         }),
         (&Method::DELETE, "faults") => {
             shared.world().faults.clear();
@@ -50,14 +64,22 @@ pub(crate) fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Byt
             shared.release();
             Ok(done())
         }
-        (&Method::GET, "requests") => requests(&shared.world(), head.uri.query().unwrap_or_default()),
+        (&Method::GET, "received") => match (operation(&query), query.text("count").map(str::parse)) {
+            (Ok(Some(operation)), Some(Ok(count))) => {
+                shared.received(operation, count).await;
+                Ok(json!({"count": shared.world().ledger.count(operation)}))
+            }
+            (Err(problem), _) => Err(problem),
+            _ => Err("operation and count, a number, are needed.".to_owned()),
+        },
+        (&Method::GET, "requests") => operation(&query).map(|wanted| requests(&shared.world(), wanted)),
         (&Method::GET, "counts") => Ok(counts(&shared.world())),
         (&Method::GET, "tokens") => Ok(tokens(&shared.world())),
         (&Method::POST, "codes") => {
             read(body).map(|NewCode { redirect_uri }| json!({"code": shared.world().issue_code(redirect_uri, None)}))
         }
         (&Method::POST, "reset") => {
-            shared.world().reset();
+            shared.reset();
             Ok(done())
         }
         _ => return Reply::problem(StatusCode::NOT_FOUND, "The control API has no such path with this method."),
@@ -111,15 +133,29 @@ fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration
 #[serde(deny_unknown_fields)]
 struct NewFault {
     operation: Operation,
-    fault: Fault,
-    #[serde(default = "once")]
-    times: u64,
+    fault: Map<String, Value>,
+    times: Option<u64>,
     #[serde(default)]
     always: bool,
 }
 
-fn once() -> u64 {
-    1
+impl NewFault {
+    fn plan(self) -> Result<Planned, String> {
+        let Self { operation, fault: given, times, always } = self;
+        let fault: Fault = serde_json::from_value(given.clone().into())
+            .map_err(|error| format!("The fault does not fit: {error}."))?;
+        // serde lets a kind without fields have any.
+        if let Some(name) = given.keys().find(|name| json!(fault).get(name).is_none()) {
+            return Err(format!("This kind of fault has no {name:?}."));
+        }
+        let left = match (times, always) {
+            (None, true) => None,
+            (Some(0), _) => return Err("times must be above 0.".to_owned()),
+            (Some(_), true) => return Err("It is either times or always.".to_owned()),
+            (times, false) => Some(times.unwrap_or(1)),
+        };
+        Ok(Planned { operation, fault, left })
+    }
 }
 
 #[derive(Deserialize)]
@@ -136,7 +172,7 @@ fn overview(world: &World) -> Value {
             "POST advance {\"seconds\": 300}",
             "GET config", "PATCH config {\"outbound\": {\"rotate_refresh_tokens\": true}}",
             "GET faults", "POST faults {\"operation\": \"pay.authorize\", \"fault\": {\"kind\": \"reply\", \"status\": 503}, \"times\": 1}",
-            "DELETE faults", "POST release",
+            "DELETE faults", "POST release", "GET received?operation=pay.authorize&count=1",
             "GET requests?operation=pay.authorize", "GET counts", "GET tokens",
             "POST codes {\"redirect_uri\": \"https://app.example/callback\"}",
             "POST reset",
@@ -156,7 +192,10 @@ fn change_config(world: &mut World, patch: Map<String, Value>) -> Result<Value, 
     }
     let config: Config =
         serde_json::from_value(config).map_err(|error| format!("The setting does not fit: {error}."))?;
-    world.config = config;
+    if let Some(problem) = config.problem() {
+        return Err(format!("{problem}."));
+    }
+    world.configure(|old| *old = config);
     Ok(json!(world.config))
 }
 
@@ -165,17 +204,17 @@ fn planned(planned: &Planned) -> Value {
     json!({"operation": operation, "fault": fault, "times": left, "always": left.is_none()})
 }
 
-fn requests(world: &World, query: &str) -> Result<Value, String> {
-    let mut wanted = None;
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        if name != "operation" {
-            return Err("The only parameter is operation.".to_owned());
-        }
-        let operation = Operation::ALL.into_iter().find(|operation| operation.to_string() == value);
-        wanted = Some(operation.ok_or("There is no such operation.")?);
-    }
+/// The operation that a query names, if it names one.
+fn operation(query: &Fields<String>) -> Result<Option<Operation>, String> {
+    let Some(name) = query.text("operation") else { return Ok(None) };
+    let found = Operation::ALL.into_iter().find(|operation| operation.to_string() == name);
+    let names = || Operation::ALL.map(|operation| operation.to_string()).join(", ");
+    found.map(Some).ok_or_else(|| format!("There is no such operation; there are {}.", names()))
+}
+
+fn requests(world: &World, wanted: Option<Operation>) -> Value {
     let found = world.ledger.requests().filter(|request| wanted.is_none() || request.operation == wanted);
-    Ok(json!({"requests": found.map(request).collect::<Vec<_>>()}))
+    json!({"requests": found.map(request).collect::<Vec<_>>()})
 }
 
 fn request(request: &Request) -> Value {
@@ -188,6 +227,8 @@ fn request(request: &Request) -> Value {
         "target": target,
         "headers": headers,
         "body": String::from_utf8_lossy(body),
+        // Byte for byte, where the text cannot be.
+        "base64": std::str::from_utf8(body).is_err().then(|| STANDARD.encode(body)),
         "complete": complete,
         "processed": processed,
         "status": status,
@@ -200,8 +241,7 @@ fn counts(world: &World) -> Value {
         .into_iter()
         .map(|operation| (operation.to_string(), world.ledger.count(operation).into()))
         .collect();
-    let carried = world.ledger.carried();
-    let count = |value: &str| carried.get(value).copied().unwrap_or_default();
+    let count = |value: &str| world.ledger.count_carrying(value);
     json!({
         "requests": world.ledger.received(),
         "operations": operations,

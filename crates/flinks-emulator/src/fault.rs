@@ -66,7 +66,7 @@ pub enum Fault {
         /// Before or after the request is processed.
         when: When,
     },
-    /// Processed; then the headers and half of the body, and the connection ends.
+    /// Processed; then the head and half of the body, or half of the head where there is no body, and the connection ends.
     HalfBody,
     /// These bytes instead of HTTP, and nothing processed.
     Garbage {
@@ -81,7 +81,7 @@ pub enum Fault {
         /// The wait before each byte.
         milliseconds: u64,
     },
-    /// Processed, but the token that is handed out is the one of the time before.
+    /// Processed, but the token that is handed out is the newest that there was before; the first has none before it.
     DuplicateToken,
 }
 
@@ -164,14 +164,17 @@ impl Fault {
                 self.wait_or_cut(After, wire, release).await
             }
             Self::HalfBody => {
-                // Of an empty body, the half that is missing is one byte.
-                let length = reply.body.len().max(1);
-                let half = reply.body.get(..length / 2).unwrap_or_default();
-                let _ = write(wire, &[&raw_head(reply, length), half].concat()).await;
+                let head = raw_head(reply);
+                let half = match reply.body.len() {
+                    // Without a body, half of the head.
+                    0 => head.get(..head.len() / 2).unwrap_or_default().to_vec(),
+                    length => [&head, reply.body.get(..length / 2).unwrap_or_default()].concat(),
+                };
+                let _ = write(wire, &half).await;
                 ControlFlow::Break(Some(reply.status.as_u16()))
             }
             Self::SlowBytes { milliseconds } => {
-                for byte in [&raw_head(reply, reply.body.len()), reply.body.as_ref()].concat() {
+                for byte in [&raw_head(reply), reply.body.as_ref()].concat() {
                     tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
                     if write(wire, &[byte]).await.is_err() {
                         break;
@@ -223,12 +226,15 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
 /// Changes when what is held is let go.
 pub(crate) type Release = watch::Receiver<()>;
 
-fn raw_head(reply: &Reply, length: usize) -> Vec<u8> {
+fn raw_head(reply: &Reply) -> Vec<u8> {
     let mut head = status_line(reply.status.as_u16()).into_bytes();
     for (name, value) in &reply.headers {
         head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
-    head.extend(format!("content-length: {length}\r\nconnection: close\r\n\r\n").into_bytes());
+    if !has_no_length(reply.status.as_u16()) {
+        head.extend(format!("content-length: {}\r\n", reply.body.len()).into_bytes());
+    }
+    head.extend(b"connection: close\r\n\r\n");
     head
 }
 
@@ -241,14 +247,17 @@ fn raw_reply(status: u16, headers: &[(String, String)], body: &str) -> Vec<u8> {
     if !body.is_empty() && !has(CONTENT_TYPE.as_str()) {
         text.push_str("content-type: application/json\r\n");
     }
-    // Neither may stand in a 1xx or a 204 (RFC 9110, 8.6).
-    let has_length = has("content-length") || has("transfer-encoding") || status < 200 || status == 204;
-    if !has_length {
+    if !(has("content-length") || has("transfer-encoding") || has_no_length(status)) {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
     }
     text.push_str("connection: close\r\n\r\n");
     text.push_str(body);
     text.into_bytes()
+}
+
+/// A 1xx and a 204 may not tell one (RFC 9110, 8.6).
+fn has_no_length(status: u16) -> bool {
+    status < 200 || status == 204
 }
 
 fn status_line(status: u16) -> String {

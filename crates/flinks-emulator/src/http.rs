@@ -66,7 +66,8 @@ impl Call {
     }
 }
 
-fn pairs(encoded: &[u8]) -> Option<Fields<String>> {
+/// A query or a form.
+pub(crate) fn pairs(encoded: &[u8]) -> Option<Fields<String>> {
     let mut fields = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(encoded) {
         if fields.insert(name.into_owned(), value.into_owned()).is_some() {

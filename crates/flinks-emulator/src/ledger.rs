@@ -1,15 +1,18 @@
 //! What was received, and what became of what was issued.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::shelf::Shelf;
-use crate::{Fault, Operation};
+use crate::{Fault, Limits, Operation};
 
 /// A request as it was received. Its headers and its body may hold secrets, so `Debug` shows neither.
 #[derive(Clone)]
@@ -45,32 +48,69 @@ impl Request {
         self.headers.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether it carries exactly this value: a header, a bearer token, a parameter of the query, a field of the form or
-    /// of the JSON object, a part of the path.
-    pub fn carries(&self, value: &str) -> bool {
-        self.values().iter().any(|carried| carried == value)
+    /// Whether a text is anywhere in it: in its path, query, headers or body, as it stands or percent-encoded, in JSON, or
+    /// in HTTP Basic.
+    pub fn carries(&self, text: &str) -> bool {
+        let Self { target, headers, body, .. } = self;
+        let body = String::from_utf8_lossy(body);
+        let is_in = |raw: &str| raw.contains(text) || (raw.contains(['%', '+']) && decoded(raw).contains(text));
+        is_in(target)
+            || headers.iter().any(|(_, value)| is_in(value) || basic(value).is_some_and(|pair| is_in(&pair)))
+            || is_in(&body)
+            || self.json_texts().iter().any(|found| found.contains(text))
     }
 
-    fn values(&self) -> Vec<String> {
-        let mut values = Vec::new();
+    /// The texts in a body of JSON, names included.
+    fn json_texts(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut left = Vec::from_iter(serde_json::from_slice::<Value>(&self.body));
+        while let Some(value) = left.pop() {
+            match value {
+                Value::String(text) => texts.push(text),
+                Value::Array(values) => left.extend(values),
+                Value::Object(fields) => {
+                    for (name, value) in fields {
+                        texts.push(name);
+                        left.push(value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        texts
+    }
+
+    /// The values that stand alone in it, each once: what a token that is counted is looked up in.
+    fn values(&self) -> BTreeSet<String> {
+        let mut values = BTreeSet::from_iter(self.json_texts());
         for (_, value) in &self.headers {
             values.extend(value.split_once(' ').map(|(_, token)| token.to_owned()));
-            values.push(value.clone());
+            values.insert(value.clone());
         }
         let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
         values.extend(path.split('/').map(str::to_owned));
-        values.extend(url::form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value.into_owned()));
-        match serde_json::from_slice::<Value>(&self.body) {
-            Ok(Value::Object(fields)) => {
-                values.extend(fields.values().filter_map(|value| Some(value.as_str()?.to_owned())));
-            }
-            Ok(_) => {}
-            Err(_) => values.extend(url::form_urlencoded::parse(&self.body).map(|(_, value)| value.into_owned())),
+        for encoded in [query.as_bytes(), &self.body] {
+            values.extend(url::form_urlencoded::parse(encoded).map(|(_, value)| value.into_owned()));
         }
-        values.sort();
-        values.dedup();
         values
     }
+
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        headers.sum::<usize>().saturating_add(self.target.len()).saturating_add(self.body.len())
+    }
+}
+
+/// Of a percent-encoded text.
+fn decoded(encoded: &str) -> String {
+    percent_decode_str(&encoded.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// The pair in a header value of HTTP Basic.
+fn basic(value: &str) -> Option<String> {
+    let (scheme, encoded) = value.split_once(' ')?;
+    let pair = STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    String::from_utf8(pair).ok()
 }
 
 impl fmt::Debug for Request {
@@ -167,7 +207,11 @@ impl fmt::Debug for Issued {
 #[derive(Default)]
 pub(crate) struct Ledger {
     requests: VecDeque<Request>,
+    /// The number of the newest request.
+    numbered: u64,
     received: u64,
+    /// Of the requests that are kept.
+    bytes: usize,
     per_operation: BTreeMap<Operation, u64>,
     issued: BTreeMap<Kind, Shelf<Issued>>,
     /// The newest token of each kind, for the fault that hands it out again.
@@ -175,24 +219,27 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Writes a request down, gives it its number, and forgets the oldest beyond `limit`.
-    pub(crate) fn receive(&mut self, mut request: Request, limit: usize) -> u64 {
+    /// Writes a request down, gives it its number, and forgets the oldest beyond the limits.
+    pub(crate) fn receive(&mut self, mut request: Request, limits: &Limits) -> u64 {
+        self.numbered = self.numbered.saturating_add(1);
         self.received = self.received.saturating_add(1);
         if let Some(operation) = request.operation {
             let count = self.per_operation.entry(operation).or_default();
             *count = count.saturating_add(1);
         }
-        request.number = self.received;
+        request.number = self.numbered;
+        self.bytes = self.bytes.saturating_add(request.bytes());
         self.requests.push_back(request);
-        while self.requests.len() > limit {
-            self.requests.pop_front();
+        while self.requests.len() > limits.requests || self.bytes > limits.request_bytes {
+            let Some(oldest) = self.requests.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(oldest.bytes());
         }
-        self.received
+        self.numbered
     }
 
     /// The request of a number, to write down what became of it.
     pub(crate) fn request_mut(&mut self, number: u64) -> Option<&mut Request> {
-        let age = usize::try_from(self.received.checked_sub(number)?).ok()?;
+        let age = usize::try_from(self.numbered.checked_sub(number)?).ok()?;
         self.requests.iter_mut().rev().nth(age)
     }
 
@@ -205,9 +252,18 @@ impl Ledger {
         self.received
     }
 
-    /// Numbers the next request as if so many had arrived.
-    pub(crate) fn number_on(&mut self, received: u64) {
-        self.received = received;
+    pub(crate) fn numbered(&self) -> u64 {
+        self.numbered
+    }
+
+    /// Numbers the next request as if so many had been.
+    pub(crate) fn number_on(&mut self, numbered: u64) {
+        self.numbered = numbered;
+    }
+
+    /// In how many of the kept requests a text is.
+    pub(crate) fn count_carrying(&self, text: &str) -> u64 {
+        self.requests.iter().filter(|request| request.carries(text)).fold(0, |count, _| count.saturating_add(1))
     }
 
     /// How many requests asked for `operation`, forgotten ones included.
@@ -215,7 +271,7 @@ impl Ledger {
         self.per_operation.get(&operation).copied().unwrap_or_default()
     }
 
-    /// In how many of the kept requests each value was carried.
+    /// In how many of the kept requests each value stands alone.
     pub(crate) fn carried(&self) -> HashMap<String, u64> {
         let mut carried = HashMap::<String, u64>::new();
         for value in self.requests.iter().flat_map(Request::values) {

@@ -19,12 +19,9 @@ mod world;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 pub use crate::config::{ClientAuthentication, Config, ConnectConfig, EndUser, Limits, OutboundConfig, PayConfig};
 pub use crate::fault::{Fault, When};
@@ -32,14 +29,16 @@ pub use crate::ledger::{Issued, Kind, Request, Use};
 pub use crate::operation::Operation;
 
 use crate::fault::Planned;
-use crate::server::{Shared, serve};
+use crate::server::{Server, Shared};
 
 /// A running emulator. Dropping it ends it, and every connection to it.
+///
+/// It runs on a thread and a runtime of its own, so a test may use any client, a blocking one too, and any runtime.
 pub struct Emulator {
     shared: Arc<Shared>,
-    listener: Arc<TcpListener>,
+    listener: TcpListener,
     base_url: String,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 impl Emulator {
@@ -56,7 +55,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// Where no port can be had.
+    /// Where no port can be had, or a setting cannot be meant.
     pub async fn start_with(config: Config) -> io::Result<Self> {
         Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config).await
     }
@@ -65,7 +64,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// Where the address is not a loopback address, or is taken.
+    /// Where the address is not a loopback address, or is taken, or a setting cannot be meant.
     pub async fn listen(address: SocketAddr, config: Config) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             let message = "the emulator listens on a loopback address only: its credentials are known to everybody";
@@ -79,13 +78,22 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// Where the address is taken, or not one of this machine.
+    /// Where the address is taken, or not one of this machine, or a setting cannot be meant.
     pub async fn dangerously_listen_anywhere(address: SocketAddr, config: Config) -> io::Result<Self> {
-        let listener = Arc::new(TcpListener::bind(address).await?);
-        let base_url = format!("http://{}", listener.local_addr()?);
+        if let Some(problem) = config.problem() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        let listener = TcpListener::bind(address)?;
+        let mut address = listener.local_addr()?;
+        // "Every address" is none that a client could ask.
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
         let shared = Arc::new(Shared::new(config));
-        let server = tokio::spawn(serve(Arc::clone(&listener), Arc::clone(&shared)));
-        Ok(Self { shared, listener, base_url, server })
+        let server = Server::start(&listener, &shared)?;
+        Ok(Self { shared, listener, base_url: format!("http://{address}"), server })
     }
 
     /// The base URL of all three products, such as `http://127.0.0.1:41739`.
@@ -99,10 +107,10 @@ impl Emulator {
     }
 
     /// Changes what is set, from the next request on. What was issued keeps the lifetime that it was issued with.
+    ///
+    /// Requests wait while `change` runs; it must not call this emulator.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
-        let mut config = self.config();
-        change(&mut config);
-        self.shared.world().config = config;
+        self.shared.world().configure(change);
     }
 
     /// Now, since the Unix epoch, on the emulator's own clock.
@@ -141,7 +149,7 @@ impl Emulator {
         self.shared.release();
     }
 
-    /// Waits until `count` requests of an operation have arrived since the start. A request has arrived when all of it is
+    /// Waits until `count` requests of an operation have arrived since the start, or the last reset. A request has arrived when all of it is
     /// here, or its client has given up; a hold of it can be released from then on.
     pub async fn received(&self, operation: Operation, count: u64) {
         self.shared.received(operation, count).await;
@@ -157,14 +165,14 @@ impl Emulator {
         self.shared.world().ledger.requests().filter(|request| request.operation == Some(operation)).cloned().collect()
     }
 
-    /// How many requests of an operation have arrived since the start.
+    /// How many requests of an operation have arrived since the start, or the last reset.
     pub fn count(&self, operation: Operation) -> u64 {
         self.shared.world().ledger.count(operation)
     }
 
     /// How many of the kept requests [carry](Request::carries) a credential, a code or a token.
     pub fn count_carrying(&self, value: &str) -> u64 {
-        self.shared.world().ledger.carried().get(value).copied().unwrap_or_default()
+        self.shared.world().ledger.count_carrying(value)
     }
 
     /// The tokens that are known, by kind and then from the oldest to the newest.
@@ -182,24 +190,21 @@ impl Emulator {
         self.shared.world().issue_code(redirect_uri.to_owned(), None)
     }
 
-    /// Forgets every request, token, login, page and fault, and sets the clock back to the machine's. The configuration
-    /// stays, and requests are numbered on.
+    /// Forgets every request, token, login, page and fault, ends the requests that are under way, and sets the clock back
+    /// to the machine's. The configuration stays, and requests are numbered on.
     pub fn reset(&self) {
-        self.shared.world().reset();
+        self.shared.reset();
     }
 
     /// Ends every connection, as a server that is started anew but keeps its database. Whoever connects meanwhile waits.
-    pub async fn restart(&mut self) {
-        self.server.abort();
-        // It ends with the abort, and nothing else can be learned from it.
-        let _ = (&mut self.server).await;
-        self.server = tokio::spawn(serve(Arc::clone(&self.listener), Arc::clone(&self.shared)));
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        self.server.abort();
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system has no thread or socket left.
+    pub async fn restart(&mut self) -> io::Result<()> {
+        self.server.stop().await;
+        self.server = Server::start(&self.listener, &self.shared)?;
+        Ok(())
     }
 }
 

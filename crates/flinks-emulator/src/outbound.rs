@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hyper::{StatusCode, header};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
@@ -103,7 +104,7 @@ pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
         EndUser::Asked => {
             let id = Uuid::new_v4().to_string();
             let page = pages::consent(&id, &config.client_id, &scopes, &asked.landing);
-            world.outbound.asked.insert(id, asked, world.config.limits.tokens);
+            world.outbound.asked.insert(id, asked, world.config.limits.pages);
             Reply::page(StatusCode::OK, page).with(header::X_FRAME_OPTIONS, "DENY").with_ids()
         }
     }
@@ -149,6 +150,10 @@ impl Asked {
 pub(crate) fn token(world: &mut World, call: &Call) -> Reply {
     let reply = match grant(world, call) {
         Ok(reply) => Reply::json(StatusCode::OK, &reply),
+        Err(INVALID_CLIENT) => {
+            let status = StatusCode::from_u16(world.config.outbound.invalid_client_status);
+            error(status.unwrap_or(StatusCode::BAD_REQUEST), INVALID_CLIENT)
+        }
         Err(refusal) => error(StatusCode::BAD_REQUEST, refusal),
     };
     reply.with_ids()
@@ -220,10 +225,7 @@ fn basic_credentials(call: &Call) -> Option<(String, String)> {
     let (scheme, encoded) = call.header("authorization")?.split_once(' ')?;
     let decoded = STANDARD.decode(encoded).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    let decode = |text: &str| {
-        let pair = format!("={text}");
-        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
-    };
+    let decode = |text: &str| Some(percent_decode_str(&text.replace('+', " ")).decode_utf8().ok()?.into_owned());
     Some((decode(id)?, decode(secret)?))
 }
 
@@ -251,12 +253,12 @@ fn exchange_refresh_token(world: &mut World, call: &Call, refresh_token: &str) -
     let issued = issued.ok_or(INVALID_REFRESH_TOKEN)?;
     issued.expires_at = restarted;
     let subject = issued.subject.clone();
-    let mut rotated = None;
+    let mut told = world.config.outbound.repeat_refresh_token.then(|| refresh_token.to_owned());
     if world.config.outbound.rotate_refresh_tokens {
         world.spend(Kind::RefreshToken, refresh_token, call);
-        rotated = Some(new_refresh_token(world, call, subject.clone()));
+        told = Some(new_refresh_token(world, call, subject.clone()));
     }
-    Ok(bearer(world, call, subject, rotated))
+    Ok(bearer(world, call, subject, told))
 }
 
 fn idle_seconds(world: &World) -> u64 {
@@ -335,7 +337,9 @@ fn end_user(world: &World, call: &Call) -> Result<String, Reply> {
         Err(reply.with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
     };
     let issued = call.bearer().and_then(|token| world.ledger.issued(Kind::AccessToken, token));
-    let Some(issued) = issued else { return refuse("Authorization must bear an access token, once.") };
+    let Some(issued) = issued else {
+        return refuse("Authorization must bear an access token of Outbound, once; this is none.");
+    };
     if issued.is_expired(world.now()) {
         return refuse("The access token has expired.");
     }

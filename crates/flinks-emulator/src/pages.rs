@@ -5,7 +5,7 @@ use std::str::FromStr;
 use maud::{DOCTYPE, Markup, html};
 use url::Url;
 
-use crate::bank::{QUESTIONS, Question};
+use crate::bank::Question;
 use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA};
 
 /// Script and style come from here and from nowhere else.
@@ -116,8 +116,9 @@ pub(crate) fn log_in(action: &str, can_cancel: bool, problem: Option<&str>, even
                 }
             }
             p.hint {
-                "Try " code { (BANK_USER_NO_MFA) } ", or " code { (BANK_USER) } " to be asked questions later; the password is "
-                code { (BANK_PASSWORD) } "."
+                "Try " code { (BANK_USER_NO_MFA) }
+                @if !can_cancel { ", or " code { (BANK_USER) } " to be asked questions" }
+                "; the password is " code { (BANK_PASSWORD) } "."
             }
         },
     )
@@ -188,7 +189,8 @@ pub(crate) fn landing(text: &str, origins: &[String]) -> Result<Url, &'static st
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err("must not hold user information or a fragment");
     }
-    if !origins.is_empty() && !origins.contains(&url.origin().ascii_serialization()) {
+    let is_of = |origin: &String| Url::parse(origin).is_ok_and(|allowed| allowed.origin() == url.origin());
+    if !origins.is_empty() && !origins.iter().any(is_of) {
         return Err("has an origin that is not whitelisted");
     }
     Ok(url)
@@ -199,8 +201,4 @@ pub(crate) fn with_parameters(mut url: Url, parameters: &[(&str, Option<&str>)])
     let given = parameters.iter().filter_map(|(name, value)| Some((name, (*value)?)));
     url.query_pairs_mut().extend_pairs(given);
     url
-}
-
-pub(crate) fn question(asked: usize) -> Option<&'static Question> {
-    QUESTIONS.get(asked)
 }

@@ -69,7 +69,8 @@ fn new_session(call: &Call) -> Result<Session, &'static str> {
     if text("customerName").is_none() || text("customerEmail").is_none() {
         return Err("customerName and customerEmail must be texts that are not empty.");
     }
-    let reference_id = text("referenceId").ok_or("referenceId must be a text that is not empty.")?.to_owned();
+    let reference_id = text("referenceId").filter(|text| text.len() <= 256);
+    let reference_id = reference_id.ok_or("referenceId must be a text of 1 to 256 bytes.")?.to_owned();
     let amount = body.get("amount").filter(|amount| amount.as_f64().is_some_and(|amount| amount > 0.0));
     Ok(Session { reference_id, amount: amount.ok_or("amount must be a number above 0.")?.clone() })
 }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,7 +17,7 @@ use hyper::{Method, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::fault::Release;
@@ -34,11 +35,18 @@ pub(crate) struct Shared {
     release: watch::Sender<()>,
     /// Changes when a request has arrived.
     arrival: watch::Sender<()>,
+    /// Changes when everything is forgotten.
+    reset: watch::Sender<()>,
 }
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
-        Self { world: Mutex::new(World::new(config)), release: watch::Sender::new(()), arrival: watch::Sender::new(()) }
+        Self {
+            world: Mutex::new(World::new(config)),
+            release: watch::Sender::new(()),
+            arrival: watch::Sender::new(()),
+            reset: watch::Sender::new(()),
+        }
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -48,6 +56,13 @@ impl Shared {
 
     pub(crate) fn release(&self) {
         self.release.send_replace(());
+    }
+
+    pub(crate) fn reset(&self) {
+        let mut world = self.world();
+        world.reset();
+        // Under the lock: what asks later is of the time after.
+        self.reset.send_replace(());
     }
 
     /// Waits until so many requests have asked for `operation`.
@@ -61,11 +76,58 @@ impl Shared {
     }
 }
 
-/// Serves until it is dropped, and with it every connection.
-pub(crate) async fn serve(listener: Arc<TcpListener>, shared: Arc<Shared>) {
+/// A thread that accepts connections and holds them. Dropping this ends them and it.
+pub(crate) struct Server {
+    thread: Option<JoinHandle<()>>,
+    stop: Option<oneshot::Sender<()>>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Server {
+    pub(crate) fn start(listener: &std::net::TcpListener, shared: &Arc<Shared>) -> io::Result<Self> {
+        let listener = listener.try_clone()?;
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _context = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
+        let shared = Arc::clone(shared);
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("flinks-emulator".to_owned()).spawn(move || {
+            runtime.block_on(serve(listener, shared, stopped));
+            drop(end);
+        })?;
+        Ok(Self { thread: Some(thread), stop: Some(stop), ended })
+    }
+
+    /// Ends every connection, and returns when they have ended.
+    pub(crate) async fn stop(&mut self) {
+        drop(self.stop.take());
+        // Nothing is ever sent: the other side goes.
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It is over in a moment: no connection can hold it up.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stopped => break,
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 let shared = Arc::clone(&shared);
                 connections.spawn(connection(stream, peer, shared));
@@ -75,6 +137,7 @@ pub(crate) async fn serve(listener: Arc<TcpListener>, shared: Arc<Shared>) {
         }
         while connections.try_join_next().is_some() {}
     }
+    connections.shutdown().await;
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
@@ -85,7 +148,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         service_fn(move |request| answer(Arc::clone(&shared), Arc::clone(&wire), peer, request))
     };
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new());
+    http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD);
     // An error is what a client or a fault did to the connection, and ends nothing else.
     let _ = http.serve_connection(TokioIo::new(Wire(wire)), service).await;
 }
@@ -102,7 +165,8 @@ impl std::fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// Bytes of a request's body. No request of Flinks comes near it.
+/// Bytes of a request's head, and of its body. No request of Flinks comes near either.
+const MAX_HEAD: usize = 64 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 
 async fn answer(
@@ -119,22 +183,37 @@ async fn answer(
         return Ok(reply.with(header::CONTENT_TYPE, media_type).into_hyper());
     }
     let (body, end) = read(body).await;
-    if path.starts_with(control::PREFIX) {
+    if path.strip_prefix(control::PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         return match end {
-            End::Complete => Ok(control::answer(&shared, peer, &head, &body).into_hyper()),
+            End::Complete => Ok(control::answer(&shared, peer, &head, &body).await.into_hyper()),
             End::TooLarge => Ok(too_large().into_hyper()),
             End::Broken => Err(Broken),
         };
     }
 
-    let route = route(&head.method, path);
-    let (number, fault, mut release) = receive(&shared, &head, &body, &end, &route);
-    let span = Finished { shared: &shared, number, fault: fault.as_ref() };
+    let mut reset = shared.reset.subscribe();
+    tokio::select! {
+        outcome = answer_by_rules(&shared, &wire, head, body, end) => outcome,
+        // A request of before a reset leaves no trace after it.
+        _ = reset.changed() => Err(Broken),
+    }
+}
+
+async fn answer_by_rules(
+    shared: &Shared,
+    wire: &TcpStream,
+    head: hyper::http::request::Parts,
+    body: Bytes,
+    end: End,
+) -> Result<hyper::Response<Full<Bytes>>, Broken> {
+    let route = route(&head.method, head.uri.path());
+    let (number, fault, mut release) = receive(shared, &head, &body, &end, &route);
+    let outcome = Finished { shared, number, fault: fault.as_ref() };
     match end {
         End::Complete => {}
-        End::TooLarge => return Ok(span.finish(too_large())),
+        End::TooLarge => return Ok(outcome.finish(too_large())),
         End::Broken => {
-            span.record(None);
+            outcome.record(None);
             return Err(Broken);
         }
     }
@@ -142,17 +221,17 @@ async fn answer(
         Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
         Route::WrongMethod(allowed) => {
             let reply = Reply::problem(StatusCode::METHOD_NOT_ALLOWED, "The path has another method: see Allow.");
-            return Ok(span.finish(reply.with(header::ALLOW, &allowed)));
+            return Ok(outcome.finish(reply.with(header::ALLOW, &allowed)));
         }
         Route::NotFound => {
-            return Ok(span.finish(Reply::problem(StatusCode::NOT_FOUND, "The emulator has no such path.")));
+            return Ok(outcome.finish(Reply::problem(StatusCode::NOT_FOUND, "The emulator has no such path.")));
         }
     };
 
     if let Some(fault) = &fault
-        && let ControlFlow::Break(status) = fault.before(&wire, &mut release).await
+        && let ControlFlow::Break(status) = fault.before(wire, &mut release).await
     {
-        span.record(status);
+        outcome.record(status);
         return Err(Broken);
     }
     let call = Call {
@@ -166,12 +245,12 @@ async fn answer(
     let repeats_token = fault == Some(Fault::DuplicateToken);
     let reply = shared.world().process(operation, &call, repeats_token);
     if let Some(fault) = &fault
-        && let ControlFlow::Break(status) = fault.after(&wire, &mut release, &reply).await
+        && let ControlFlow::Break(status) = fault.after(wire, &mut release, &reply).await
     {
-        span.record(status);
+        outcome.record(status);
         return Err(Broken);
     }
-    Ok(span.finish(reply))
+    Ok(outcome.finish(reply))
 }
 
 /// How a body ended.
@@ -234,8 +313,8 @@ fn receive(
         status: None,
         fault: fault.clone(),
     };
-    let limit = world.config.limits.requests;
-    let number = world.ledger.receive(request, limit);
+    let limits = world.config.limits.clone();
+    let number = world.ledger.receive(request, &limits);
     let release = shared.release.subscribe();
     drop(world);
     shared.arrival.send_replace(());

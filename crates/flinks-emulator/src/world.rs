@@ -29,8 +29,8 @@ impl World {
     pub(crate) fn new(config: Config) -> Self {
         let mut world = Self {
             connect: connect::State::new(&config),
+            clock: Clock::new(config.frozen_clock),
             config,
-            clock: Clock::new(),
             ledger: Ledger::default(),
             faults: Plan::default(),
             pay: pay::State::default(),
@@ -51,14 +51,20 @@ impl World {
     /// Forgets everything but the configuration and how many requests there were, so that a request that is under way is
     /// not taken for another.
     pub(crate) fn reset(&mut self) {
-        let received = self.ledger.received();
+        let numbered = self.ledger.numbered();
         *self = Self::new(self.config.clone());
-        self.ledger.number_on(received);
+        self.ledger.number_on(numbered);
     }
 
     /// Answers a request by the rules.
     pub(crate) fn process(&mut self, operation: Operation, call: &Call, repeats_token: bool) -> Reply {
         self.repeats_token = repeats_token;
+        let reply = self.answer(operation, call);
+        self.repeats_token = false;
+        reply
+    }
+
+    fn answer(&mut self, operation: Operation, call: &Call) -> Reply {
         if let Some(request) = self.ledger.request_mut(call.number) {
             request.processed = true;
         }
@@ -81,8 +87,13 @@ impl World {
         }
     }
 
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.clock.set_frozen(self.config.frozen_clock);
+    }
+
     pub(crate) fn now(&self) -> Duration {
-        self.clock.now(self.config.frozen_clock)
+        self.clock.now()
     }
 
     /// A token that is issued now and lives for so many seconds, before it is entered with [`issue`](Self::issue).

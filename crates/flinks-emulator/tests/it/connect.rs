@@ -15,7 +15,9 @@ async fn c1_the_key_once_and_the_two_headers_once_and_no_body() {
     let body = ask(local.generate()).await.body;
     assert_eq!(body["HttpStatusCode"], 200);
     assert!(body["Token"].as_str().unwrap().starts_with("emu_"));
-    assert_eq!(ask(local.generate().header("accept", "application/json")).await.status, 200);
+    for accept in ["application/json", "text/html, application/json;q=0.5", "Application/*", "*/*"] {
+        assert_eq!(ask(local.generate().header("accept", accept)).await.status, 200, "{accept}");
+    }
 
     let bare = || local.connect("GenerateAuthorizeToken", CONNECT_SECRET_KEY);
     for request in [
@@ -23,6 +25,8 @@ async fn c1_the_key_once_and_the_two_headers_once_and_no_body() {
         bare().header("content-type", "text/plain"),
         local.generate().header("content-type", "application/json"),
         local.generate().header("accept", "text/html"),
+        local.generate().header("accept", "application/jsonx, application/json-patch+json"),
+        local.generate().header("accept", "text/html;q=1, application/json;q=0"),
         local.generate().header("accept", "*/*").header("accept", "application/json"),
         local.generate().body("{}"),
     ] {
@@ -94,6 +98,24 @@ async fn c8_another_customer_is_refused() {
     let body = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
     let answer = ask(local.post(path).header("flinks-auth-key", &token).json(&body)).await;
     assert_eq!(answer.code(), (401, "ACCESS_DENIED"));
+}
+
+#[tokio::test]
+async fn c8_a_guid_is_the_same_in_upper_case() {
+    let id = "0000000A-0000-4000-8000-00000000000A";
+    let local = local_with(|config| config.connect.customer_id = id.to_owned()).await;
+    let path = format!("/v3/{}/BankingServices/", id.to_lowercase());
+    let request = local.post(&format!("{path}GenerateAuthorizeToken")).header("content-type", "application/json");
+    let token = ask(request.header("flinks-auth-key", CONNECT_SECRET_KEY)).await.text("Token");
+    let body = json!({"Institution": BANK, "Username": BANK_USER, "Password": BANK_PASSWORD});
+    let request = local.post(&format!("{path}Authorize")).header("flinks-auth-key", token);
+    let asked = ask(request.json(&body)).await.text("RequestId");
+    let request = local.post(&format!("{path}GenerateAuthorizeToken")).header("content-type", "application/json");
+    let token = ask(request.header("flinks-auth-key", CONNECT_SECRET_KEY)).await.text("Token");
+    let answer =
+        json!({"RequestId": asked.to_uppercase(), "SecurityResponses": {"What city were you born in?": ["Montreal"]}});
+    let request = local.post(&format!("{path}Authorize")).header("flinks-auth-key", token);
+    assert_eq!(ask(request.json(&answer)).await.status, 203);
 }
 
 #[tokio::test]
@@ -288,6 +310,10 @@ async fn switch_whether_an_mfa_answer_spends_a_token() {
         let next = json!({"RequestId": asked["RequestId"], "SecurityResponses": {prompt: ["Canada"]}});
         let body = if spends { &answer } else { &next };
         assert_eq!(ask(local.authorize(&other, body)).await.status, 203);
+        // The token that began the session is taken again, although another has answered meanwhile.
+        let prompt = "What shape do you like?";
+        let last = json!({"RequestId": asked["RequestId"], "SecurityResponses": {prompt: ["Triangle"]}});
+        assert_eq!(ask(local.authorize(&first, &last)).await.status, if spends { 401 } else { 200 });
         let good = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
         assert_eq!(ask(local.authorize(&other, &good)).await.status == 200, !spends);
         assert_eq!(ask(local.authorize(&first, &good)).await.status, 401, "the first is spent either way");
@@ -352,13 +378,14 @@ async fn c7_the_end_user_is_asked_on_the_banks_page() {
 #[tokio::test]
 async fn c7_only_whitelisted_origins_are_redirected_to() {
     let allowed = |config: &mut flinks_emulator::Config| {
-        config.connect.redirect_origins = vec!["https://app.example".to_owned()];
+        config.connect.redirect_origins = vec!["https://app.example".to_owned(), "http://127.0.0.1:8080/".to_owned()];
         config.connect.end_user = EndUser::Agrees;
     };
     let local = local_with(allowed).await;
     for (url, status) in [
         ("https://app.example/x", 302),
         ("https://APP.example:443/", 302),
+        ("http://127.0.0.1:8080/", 302),
         ("https://app.example:444/", 400),
         ("http://app.example/", 400),
         ("https://app.example.evil.com/", 400),

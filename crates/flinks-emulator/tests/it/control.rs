@@ -51,9 +51,10 @@ async fn faults_are_planned_listed_and_taken_back() {
         json!({"kind": "duplicate_token"}),
     ] {
         let plan = json!({"operation": "pay.authorize", "fault": fault, "times": 2});
-        assert_eq!(local.control(Method::POST, "faults", plan).await.0, 200, "{fault}");
+        let planned = json!({"operation": "pay.authorize", "fault": fault, "times": 2, "always": false});
+        assert_eq!(local.control(Method::POST, "faults", plan).await, (200, planned.clone()));
         let (_, listed) = local.control(Method::GET, "faults", Value::Null).await;
-        assert_eq!(listed, json!([{"operation": "pay.authorize", "fault": fault, "times": 2, "always": false}]));
+        assert_eq!(listed, json!([planned]));
         assert_eq!(local.control(Method::DELETE, "faults", Value::Null).await.0, 200);
     }
     for wrong in [
@@ -62,6 +63,9 @@ async fn faults_are_planned_listed_and_taken_back() {
         json!({"operation": "pay.authorize", "fault": {"kind": "drop"}}),
         json!({"operation": "pay.authorize", "fault": {"kind": "garbage", "base64": "?"}}),
         json!({"fault": {"kind": "half_body"}}),
+        json!({"operation": "pay.authorize", "fault": {"kind": "half_body", "when": "after"}}),
+        json!({"operation": "pay.authorize", "fault": {"kind": "half_body"}, "times": 0}),
+        json!({"operation": "pay.authorize", "fault": {"kind": "half_body"}, "times": 2, "always": true}),
     ] {
         assert_eq!(local.control(Method::POST, "faults", wrong.clone()).await.0, 400, "{wrong}");
     }
@@ -106,10 +110,22 @@ async fn the_ledger_is_told() {
     assert!(requests[1]["headers"].as_array().unwrap().contains(&json!(["authorization", format!("Bearer {token}")])));
     let (_, some) = local.control(Method::GET, "requests?operation=pay.initiate_session", Value::Null).await;
     assert_eq!(some["requests"].as_array().unwrap().len(), 1);
-    assert_eq!(local.control(Method::GET, "requests?operation=x", Value::Null).await.0, 400);
+    for path in [
+        "requests?operation=x",
+        "requests?op=x",
+        "tokens?kind=code",
+        "received?operation=pay.authorize",
+        "counts?a=1&a=1",
+    ] {
+        assert_eq!(local.control(Method::GET, path, Value::Null).await.0, 400, "{path}");
+    }
+    let odd = local.post("/nothing").body(vec![0xff, b'a']);
+    ask(odd).await;
+    let (_, last) = local.control(Method::GET, "requests", Value::Null).await;
+    assert_eq!(last["requests"][3]["base64"], "/2E=");
 
     let (_, counts) = local.control(Method::GET, "counts", Value::Null).await;
-    assert_eq!((&counts["requests"], &counts["operations"]["pay.authorize"]), (&json!(3), &json!(1)));
+    assert_eq!((&counts["requests"], &counts["operations"]["pay.authorize"]), (&json!(4), &json!(1)));
     assert_eq!(
         (&counts["credentials"]["pay.password"], &counts["credentials"]["connect.secret_key"]),
         (&json!(1), &json!(0))
@@ -122,6 +138,18 @@ async fn the_ledger_is_told() {
         (&json!("session_token"), &json!(1), &json!(2))
     );
     assert_eq!((&found["requests"], &found["revoked"]), (&json!(1), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_hold_is_waited_for_and_released() {
+    let local = local().await;
+    let hold = json!({"operation": "pay.authorize", "fault": {"kind": "hold", "when": "before"}});
+    local.control(Method::POST, "faults", hold).await;
+    let held = tokio::spawn(local.pay_authorize().send());
+    let received = local.control(Method::GET, "received?operation=pay.authorize&count=1", Value::Null).await;
+    assert_eq!(received, (200, json!({"count": 1})));
+    assert_eq!(local.control(Method::POST, "release", Value::Null).await.0, 200);
+    assert_eq!(held.await.unwrap().unwrap().status(), 200);
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use flinks_emulator::credentials::*;
 use flinks_emulator::{Fault, Kind, Operation, Request, When};
+use reqwest::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -103,10 +105,11 @@ async fn half_a_body() {
     assert_eq!((body.len(), end, request.processed), (length / 2, Ok(()), true));
     assert!(head.starts_with("HTTP/1.1 200 OK") && body.starts_with('{'));
 
-    // A refusal of Pay has no body: what is announced and does not come is one byte.
-    local.emulator.fail_next(OPERATION, Fault::HalfBody);
-    let failed = local.post("/api/v1/authorize").send().await.unwrap().text().await;
-    assert!(failed.is_err());
+    // Where there is no body, it is half of the head.
+    let token = ask(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.text("access_token");
+    local.emulator.fail_next(Operation::OutboundRevoke, Fault::HalfBody);
+    assert!(local.request(Method::DELETE, "/api/v1/revoke").bearer_auth(&token).send().await.is_err());
+    assert_eq!(ask(local.accounts(&token)).await.status, 401, "it was processed");
 }
 
 #[tokio::test]
@@ -194,6 +197,11 @@ async fn a_token_that_was_handed_out_before() {
     local.emulator.fail_next(OPERATION, Fault::DuplicateToken);
     assert_eq!(local.session_token().await, first);
     assert_ne!(local.session_token().await, first);
+
+    // The library is not that request.
+    local.emulator.fail_next(Operation::OutboundToken, Fault::DuplicateToken);
+    ask(local.refresh(OUTBOUND_REFRESH_TOKEN)).await;
+    assert_ne!(local.emulator.issue_code("https://other.example/"), OUTBOUND_CODE);
 
     let first = local.authorize_token().await;
     local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, Fault::DuplicateToken);

@@ -21,6 +21,7 @@ async fn paths_and_methods_that_are_not_there() {
         (Method::POST, "/API/V1/TOKEN", 404, None),
         (Method::POST, "/api/v1/token/", 404, None),
         (Method::GET, "/favicon.ico", 404, None),
+        (Method::POST, "/__emulatorrelease", 404, None),
     ] {
         let response = local.request(method.clone(), path).send().await.unwrap();
         assert_eq!(response.headers().get("allow").map(|value| value.to_str().unwrap()), allow, "{path}");
@@ -83,7 +84,7 @@ async fn bodies_that_are_too_large() {
         // The server may end the connection while a client still sends; such a client has not seen the answer.
         match local.post(path).body(vec![b'x'; size]).send().await {
             Ok(response) => assert_eq!(response.status(), status, "{path}"),
-            Err(_) => assert_eq!(status, 413, "{path}"),
+            Err(_) => assert!(size > 64 * 1024 + 1, "{path}"),
         }
     }
     assert_eq!(ask(local.pay_authorize()).await.status, 200);
@@ -96,6 +97,7 @@ async fn what_is_not_http() {
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(1 << 20));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(10_000));
     for bytes in [
+        "",
         "\r\n\r\n",
         "GET\r\n\r\n",
         "\u{16}\u{3}\u{1}\u{0}",
@@ -114,7 +116,12 @@ async fn what_is_not_http() {
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
-        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
+        let is_refused = answer.starts_with(b"HTTP/1.1 4");
+        // Nobody is answered who sends nothing, or breaks off within a body. What is refused while much of it is still to be
+        // read ends in a reset, which may overtake the answer.
+        let breaks_off = bytes.ends_with("half") || bytes.ends_with("zz\r\n");
+        let may_be_silent = answer.is_empty() && (bytes.trim().is_empty() || bytes.len() > 60_000 || breaks_off);
+        assert!(is_refused || may_be_silent, "{bytes:.40}: {}", String::from_utf8_lossy(&answer));
     }
     assert_eq!(ask(local.pay_authorize()).await.status, 200);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks_emulator::credentials::*;
-use flinks_emulator::{Emulator, Kind, Operation};
+use flinks_emulator::{Config, Emulator, Fault, Kind, Operation, When};
 use serde_json::json;
 
 use crate::{PAY_FORM, ask, client, local, local_with};
@@ -78,6 +78,62 @@ async fn requests_are_counted_by_what_they_carry() {
     assert_eq!(local.emulator.requests_of(Operation::OutboundToken).len(), 2);
 }
 
+/// Whoever asks whether a secret was sent must not be told no because it was sent in another form.
+#[tokio::test]
+async fn a_value_is_found_wherever_it_is() {
+    let local = local().await;
+    let secret = "s/e c+r&é";
+    let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let nested = json!({"a": [{"b": {"c": secret}}]});
+    for request in [
+        local.post("/api/v1/token").basic_auth("id", Some(&encoded)),
+        local.post("/api/v1/token").basic_auth(secret, Some("x")),
+        local.post("/api/v1/token").bearer_auth(encoded.clone()),
+        local.post("/api/v1/token").json(&nested),
+        local.post("/api/v1/token").json(&json!({secret: 1})),
+        local.post("/api/v1/token").body(nested.to_string().replace('/', "\\/")),
+        local.post("/api/v1/token").form(&[("a", secret)]),
+        local.post("/api/v1/token").body(secret),
+        local.get(&format!("/x/{encoded}/y")),
+        local.get("/x").query(&[("a", secret)]),
+        local.get("/x").header("referer", format!("http://localhost/?k={encoded}")),
+        local.get("/x").header("cookie", format!("a=b; k={encoded}")),
+    ] {
+        local.emulator.reset();
+        ask(request).await;
+        assert_eq!(local.emulator.count_carrying(secret), 1, "{}", local.emulator.requests()[0].target);
+        assert_eq!(local.emulator.count_carrying("s/e c+r&è"), 0);
+    }
+}
+
+/// The runtime that started it may be busy, or gone.
+#[test]
+fn it_runs_on_a_thread_of_its_own() {
+    use std::io::{Read as _, Write as _};
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let emulator = runtime.block_on(Emulator::start()).unwrap();
+    drop(runtime);
+    let mut stream = std::net::TcpStream::connect(emulator.base_url().strip_prefix("http://").unwrap()).unwrap();
+    stream.write_all(b"GET /api/v1/token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405"));
+}
+
+#[tokio::test]
+async fn what_is_under_way_at_a_reset_ends_and_leaves_no_trace() {
+    let local = local().await;
+    for when in [When::Before, When::After] {
+        local.emulator.fail_next(Operation::PayAuthorize, Fault::Hold { when });
+        let held = tokio::spawn(local.pay_authorize().send());
+        local.emulator.received(Operation::PayAuthorize, 1).await;
+        local.emulator.reset();
+        assert!(held.await.unwrap().is_err());
+        assert!(local.emulator.requests().is_empty() && local.emulator.count(Operation::PayAuthorize) == 0);
+        assert!(local.emulator.issued().iter().all(|issued| issued.kind != Kind::SessionToken));
+    }
+}
+
 #[tokio::test]
 async fn memory_is_bounded() {
     let local = local_with(|config| {
@@ -92,6 +148,12 @@ async fn memory_is_bounded() {
     let numbers: Vec<u64> = local.emulator.requests().iter().map(|request| request.number).collect();
     assert_eq!(numbers, [6, 7, 8, 9, 10]);
     assert_eq!(local.emulator.count(Operation::PayAuthorize), 10);
+    local.emulator.configure(|config| config.limits.request_bytes = 800);
+    ask(local.post("/nothing").body(vec![b'x'; 400])).await;
+    ask(local.post("/nothing").body(vec![b'x'; 400])).await;
+    assert_eq!(local.emulator.requests().len(), 1);
+    ask(local.post("/nothing").body(vec![b'x'; 1000])).await;
+    assert_eq!(local.emulator.requests().len(), 0, "the newest, too, where it alone is too large");
     assert_eq!(ask(local.initiate_session(&tokens[6])).await.status, 401);
     assert_eq!(ask(local.initiate_session(&tokens[7])).await.status, 200);
     assert!(local.emulator.find(OUTBOUND_REFRESH_TOKEN).is_some(), "tokens of other kinds are not crowded out");
@@ -125,10 +187,15 @@ async fn time_stands_still_or_runs() {
     assert_eq!(ask(frozen.generate()).await.status, 200);
 
     let running = Emulator::start().await.unwrap();
+    let runs_from = |before: Duration| while running.now() == before {};
     let before = running.now();
-    while running.now() == before {
-        std::hint::spin_loop();
-    }
+    runs_from(before);
+    running.configure(|config| config.frozen_clock = true);
+    let frozen_at = running.now();
+    assert!(frozen_at > before && running.now() == frozen_at, "it stops where it was");
+    running.configure(|config| config.frozen_clock = false);
+    runs_from(frozen_at);
+    assert!(running.now() - frozen_at < Duration::from_secs(60), "it does not jump");
 }
 
 #[tokio::test]
@@ -136,7 +203,7 @@ async fn a_restart_keeps_everything_and_a_reset_nothing() {
     let mut local = local().await;
     let token = local.session_token().await;
     let base_url = local.emulator.base_url().to_owned();
-    local.emulator.restart().await;
+    local.emulator.restart().await.unwrap();
     assert_eq!(local.emulator.base_url(), base_url);
     // A client of its own, which holds no connection of before.
     local.http = client();
@@ -150,6 +217,22 @@ async fn a_restart_keeps_everything_and_a_reset_nothing() {
     assert_eq!(ask(local.initiate_session(&token)).await.status, 401);
     assert_eq!(ask(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.status, 200);
     assert_eq!(local.emulator.requests()[0].number, number + 1);
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_meant_are_refused() {
+    let changes: [fn(&mut Config); 4] = [
+        |config| config.connect.customer_id = "a b/c".to_owned(),
+        |config| config.connect.redirect_origins = vec!["app.example".to_owned()],
+        |config| config.outbound.redirect_uris = vec!["/callback".to_owned()],
+        |config| config.outbound.invalid_client_status = 200,
+    ];
+    for change in changes {
+        let mut config = Config::default();
+        change(&mut config);
+        let error = Emulator::start_with(config).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    }
 }
 
 #[tokio::test]

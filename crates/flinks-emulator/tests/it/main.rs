@@ -10,6 +10,7 @@ mod ledger;
 mod model;
 mod outbound;
 mod pay;
+#[cfg(feature = "program")]
 mod program;
 
 use std::time::Duration;
@@ -41,7 +42,7 @@ async fn local_with(change: impl FnOnce(&mut Config)) -> Local {
 fn client() -> Client {
     // An error says that another test was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().redirect(Policy::none()).build().unwrap()
+    Client::builder().no_proxy().redirect(Policy::none()).build().unwrap()
 }
 
 /// A status with the body, which is null where it is empty and a text where it is no JSON.

@@ -163,7 +163,7 @@ impl Run {
                 self.local.emulator.advance(Duration::from_secs(seconds));
                 self.model.now += seconds;
             }
-            Step::Restart => self.local.emulator.restart().await,
+            Step::Restart => self.local.emulator.restart().await.unwrap(),
             Step::Reset => {
                 self.local.emulator.reset();
                 self.model = Model::new();
@@ -316,7 +316,12 @@ fn p3_p4_c3_c5_o5_o9_o10_tokens_live_as_the_rules_say() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // No connection outlives its request, for a restart would end it, and the next request with it.
     let _ = client();
-    let http = Client::builder().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0).build().unwrap();
+    let http = Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap();
     let config = ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(switches: Switches, steps in vec(step(), 1..60))| {
         runtime.block_on(async {

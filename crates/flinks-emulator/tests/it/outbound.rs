@@ -88,6 +88,7 @@ async fn o2_switch_how_a_client_authenticates_itself() {
             (bare(), none),
             (both, false),
             (bare().basic_auth(encoded(id), Some("wrong")), false),
+            (bare().basic_auth(encoded(id), Some(format!("{}&x", encoded(secret)))), false),
             (bare().bearer_auth("x"), false),
             (local.post("/api/v1/token").json(&json!({"grant_type": "client_credentials", "client_id": id})), false),
         ] {
@@ -137,6 +138,22 @@ async fn o5_switch_rotation_of_refresh_tokens() {
     assert!(next.starts_with("emu_") && next != OUTBOUND_REFRESH_TOKEN);
     assert_eq!(ask(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.error(), (400, "invalid_grant"));
     assert_eq!(ask(local.refresh(&next)).await.status, 200);
+}
+
+#[tokio::test]
+async fn o5_switch_the_unchanged_refresh_token_in_the_reply() {
+    let local = local_with(|config| config.outbound.repeat_refresh_token = true).await;
+    assert_eq!(ask(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.text("refresh_token"), OUTBOUND_REFRESH_TOKEN);
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    assert_ne!(ask(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.text("refresh_token"), OUTBOUND_REFRESH_TOKEN);
+}
+
+#[tokio::test]
+async fn o7_switch_the_status_of_invalid_client() {
+    let local = local_with(|config| config.outbound.invalid_client_status = 401).await;
+    let refused = ask(local.post("/api/v1/token").json(&json!({"grant_type": "client_credentials"}))).await;
+    assert_eq!(refused.error(), (401, "invalid_client"));
+    assert_eq!(ask(local.token(json!({}))).await.error(), (400, "invalid_request"));
 }
 
 #[tokio::test]

@@ -44,10 +44,21 @@ impl Drop for Program {
     }
 }
 
-/// Runs a command line, as a reader of the pages would, and reads the answer as JSON.
+/// Runs a command line, as a reader of the pages would; a proxy of the machine's is none of its business.
+fn run(command: &str) -> Output {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", command])
+        .env_remove("http_proxy")
+        .env_remove("all_proxy")
+        .env_remove("ALL_PROXY")
+        .output()
+        .unwrap()
+}
+
+/// The answer of a command as JSON.
 fn shell(command: &str) -> Value {
-    let Output { stdout, stderr, .. } =
-        Command::new("sh").args(["-c", command]).env_remove("http_proxy").output().unwrap();
+    let Output { stdout, stderr, .. } = run(command);
     serde_json::from_slice(&stdout).unwrap_or_else(|_| panic!("{command}\n{}", String::from_utf8_lossy(&stderr)))
 }
 
@@ -91,7 +102,7 @@ fn the_commands_of_its_own_page_work_in_their_order() {
     let program = Program::start(&[]);
     let old = page.lines().find_map(|line| line.trim().strip_prefix("curl ")?.split("/api").next()).unwrap();
     let mut variables: Vec<(&str, String)> = Vec::new();
-    let mut run = 0;
+    let mut commands = 0;
     for line in page.lines().filter(|line| line.trim_start().starts_with("curl ")) {
         let mut command =
             line.trim().replace(old, &program.base_url).replace("curl ", "curl --silent --fail-with-body ");
@@ -99,15 +110,17 @@ fn the_commands_of_its_own_page_work_in_their_order() {
             command = command.replace(name, value);
         }
         assert!(!command.contains('$'), "{command}");
-        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+        let output = run(&command);
         assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stdout));
-        run += 1;
+        commands += 1;
         let Ok(answer) = serde_json::from_slice::<Value>(&output.stdout) else { continue };
+        // The comments of the page say so.
+        let token = if command.contains("/api/v1/token") { "$USER_TOKEN" } else { "$SESSION_TOKEN" };
         for (field, name) in [
-            ("access_token", "$ACCESS_TOKEN"),
+            ("access_token", token),
             ("sessionId", "$SESSION_ID"),
             ("requestId", "$REQUEST_ID"),
-            ("Token", "$TOKEN"),
+            ("Token", "$AUTHORIZE_TOKEN"),
         ] {
             if let Some(value) = answer[field].as_str() {
                 variables.retain(|(known, _)| *known != name);
@@ -115,7 +128,7 @@ fn the_commands_of_its_own_page_work_in_their_order() {
             }
         }
     }
-    assert_eq!(run, 16);
+    assert_eq!(commands, 18);
 }
 
 #[test]
@@ -134,6 +147,43 @@ fn the_log_names_operations_and_no_value() {
     for secret in [CONNECT_SECRET_KEY, token, "emu_"] {
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+/// Whoever started it may lose interest in what it writes.
+#[test]
+fn it_outlives_the_readers_of_its_page_and_its_log() {
+    let mut program = Program::start(&[]);
+    drop(program.child.stderr.take());
+    program.rest = BufReader::new(Command::new("true").stdout(Stdio::piped()).spawn().unwrap().stdout.take().unwrap());
+    let counts = format!("curl --silent {}/__emulator/counts", program.base_url);
+    for _ in 0..3 {
+        run(&format!("curl --silent {}/nothing", program.base_url));
+    }
+    assert_eq!(shell(&counts)["requests"], 3);
+    assert!(run(&format!("curl --silent --fail {}/__emulator/tokens", program.base_url)).status.success());
+}
+
+#[test]
+fn its_page_shows_no_credential_of_somebodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("emulator.toml");
+    let settings = "[pay]\npassword = \"canary-1\"\n[connect]\nsecret_key = \"canary-2\"\n\
+                    [outbound]\nclient_id = \"canary-3\"\nclient_secret = \"canary-4\"\nclient_authentication = \"basic\"\n";
+    std::fs::write(&file, settings).unwrap();
+    let (_, page, log) = Program::start(&["--config", file.to_str().unwrap()]).stop("-TERM");
+    assert!(page.contains("$SECRET_KEY") && page.contains("-u \"$CLIENT_ID:$CLIENT_SECRET\""), "{page}");
+    assert!(!page.replace("client_id=canary-3", "").contains("canary") && !log.contains("canary"), "{page}");
+}
+
+#[test]
+fn its_defaults_are_printed_as_a_file_that_it_takes() {
+    let defaults = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).arg("--print-config").output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("emulator.toml");
+    std::fs::write(&file, &defaults.stdout).unwrap();
+    let program = Program::start(&["--config", file.to_str().unwrap()]);
+    let config = shell(&format!("curl --silent {}/__emulator/config", program.base_url));
+    assert_eq!(config, serde_json::to_value(flinks_emulator::Config::default()).unwrap());
 }
 
 #[test]
@@ -161,9 +211,15 @@ fn a_config_file_is_read_or_refused_with_the_line_and_without_its_text() {
         let message = refused(&["--config", path]);
         assert!(message.contains("line 3") && !message.contains("canary"), "{message}");
     }
+    std::fs::write(&file, "[connect]\ncustomer_id = \"canary\"").unwrap();
+    let message = refused(&["--config", path]);
+    assert!(message.contains("connect.customer_id must be a GUID") && !message.contains("canary"), "{message}");
+    std::fs::write(&file, "[pay]\ntoken_second = 5").unwrap();
+    let message = refused(&["--config", path]);
+    assert!(message.contains("unknown field, expected one of `username`"), "{message}");
     assert!(refused(&["--config", "/nothing.toml"]).contains("/nothing.toml"));
-    assert!(refused(&["--listen", "0.0.0.0:0"]).contains("loopback"));
-    assert!(refused(&["--listen", "nothing"]).contains("--listen"));
+    assert!(refused(&["--listen", "0.0.0.0:0"]).contains("--dangerously-listen-anywhere"));
+    assert!(refused(&["--listen", "8080"]).contains("such as 127.0.0.1:8080"));
 }
 
 #[tokio::test]
@@ -172,5 +228,6 @@ async fn only_loopback_unless_told_by_the_name_of_the_danger() {
     let error = Emulator::listen(any, Default::default()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     let emulator = Emulator::dangerously_listen_anywhere(any, Default::default()).await.unwrap();
-    assert!(emulator.base_url().starts_with("http://0.0.0.0:"));
+    let answer = crate::client().get(format!("{}/__emulator/", emulator.base_url())).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
 }
