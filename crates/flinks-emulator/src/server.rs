@@ -207,7 +207,7 @@ async fn answer_by_rules(
     end: End,
 ) -> Result<hyper::Response<Full<Bytes>>, Broken> {
     let route = route(&head.method, head.uri.path());
-    let (number, fault, mut release) = receive(shared, &head, &body, &end, &route);
+    let Arrival { number, resets, fault, mut release } = receive(shared, &head, &body, &end, &route);
     let outcome = Finished { shared, number, fault: fault.as_ref() };
     match end {
         End::Complete => {}
@@ -243,7 +243,13 @@ async fn answer_by_rules(
         body,
     };
     let repeats_token = fault == Some(Fault::DuplicateToken);
-    let reply = shared.world().process(operation, &call, repeats_token);
+    let reply = {
+        let mut world = shared.world();
+        if world.resets != resets {
+            return Err(Broken);
+        }
+        world.process(operation, &call, repeats_token)
+    };
     if let Some(fault) = &fault
         && let ControlFlow::Break(status) = fault.after(wire, &mut release, &reply).await
     {
@@ -284,14 +290,18 @@ fn too_large() -> Reply {
     reply.with(header::CONNECTION, "close")
 }
 
-/// Writes a request down, and sees which fault it meets. What is released from now on is released for it.
-fn receive(
-    shared: &Shared,
-    head: &hyper::http::request::Parts,
-    body: &Bytes,
-    end: &End,
-    route: &Route,
-) -> (u64, Option<Fault>, Release) {
+/// A request that was written down.
+struct Arrival {
+    number: u64,
+    /// How often everything had been forgotten.
+    resets: u64,
+    fault: Option<Fault>,
+    /// What is released from its arrival on is released for it.
+    release: Release,
+}
+
+/// Writes a request down, and sees which fault it meets.
+fn receive(shared: &Shared, head: &hyper::http::request::Parts, body: &Bytes, end: &End, route: &Route) -> Arrival {
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let operation = match route {
         Route::Operation(operation, _) => Some(*operation),
@@ -315,10 +325,10 @@ fn receive(
     };
     let limits = world.config.limits.clone();
     let number = world.ledger.receive(request, &limits);
-    let release = shared.release.subscribe();
+    let arrival = Arrival { number, resets: world.resets, fault, release: shared.release.subscribe() };
     drop(world);
     shared.arrival.send_replace(());
-    (number, fault, release)
+    arrival
 }
 
 /// Writes down what became of a request, and logs it: which operation, which fault, which status, and no value.

@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) pay: pay::State,
     pub(crate) connect: connect::State,
     pub(crate) outbound: outbound::State,
+    /// How often everything was forgotten.
+    pub(crate) resets: u64,
     /// Whether the token that is issued next is the one of the time before: the fault of that name.
     repeats_token: bool,
 }
@@ -35,6 +37,7 @@ impl World {
             faults: Plan::default(),
             pay: pay::State::default(),
             outbound: outbound::State::default(),
+            resets: 0,
             repeats_token: false,
         };
         let subject = Uuid::new_v4().to_string();
@@ -51,9 +54,10 @@ impl World {
     /// Forgets everything but the configuration and how many requests there were, so that a request that is under way is
     /// not taken for another.
     pub(crate) fn reset(&mut self) {
-        let numbered = self.ledger.numbered();
+        let (numbered, resets) = (self.ledger.numbered(), self.resets);
         *self = Self::new(self.config.clone());
         self.ledger.number_on(numbered);
+        self.resets = resets.wrapping_add(1);
     }
 
     /// Answers a request by the rules.
