@@ -55,9 +55,16 @@ async fn o1_three_grants_each_with_its_own_fields() {
     ] {
         let reply = ask(local.token(body)).await;
         assert_eq!(reply.status, 200);
-        assert_eq!(reply.body.as_object().unwrap().keys().collect::<Vec<_>>(), fields);
+        assert_eq!(names(&reply.body), fields);
         assert_eq!((&reply.body["token_type"], &reply.body["expires_in"]), (&json!("Bearer"), &json!(299)));
     }
+}
+
+/// The fields of an object, sorted: their order depends on a feature that other crates of the build may switch on.
+fn names(object: &Value) -> Vec<&str> {
+    let mut names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
 }
 
 #[tokio::test]
@@ -184,7 +191,7 @@ fn claims(jwt: &str) -> Value {
 async fn o8_an_access_token_of_an_end_user_is_a_jwt_with_three_claims() {
     let local = local().await;
     let first = claims(&ask(local.exchange_code(OUTBOUND_CODE, OUTBOUND_REDIRECT_URI)).await.text("access_token"));
-    assert_eq!(first.as_object().unwrap().keys().collect::<Vec<_>>(), ["client_id", "exp", "sub"]);
+    assert_eq!(names(&first), ["client_id", "exp", "sub"]);
     assert_eq!(first["client_id"], OUTBOUND_CLIENT_ID);
     assert_eq!(first["exp"], local.emulator.now().as_secs() + 299);
     local.advance(60);
