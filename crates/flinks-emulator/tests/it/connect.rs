@@ -310,6 +310,10 @@ async fn switch_whether_an_mfa_answer_spends_a_token() {
         let next = json!({"RequestId": asked["RequestId"], "SecurityResponses": {prompt: ["Canada"]}});
         let body = if spends { &answer } else { &next };
         assert_eq!(ask(local.authorize(&other, body)).await.status, 203);
+        // A spent token that did not begin it is refused either way.
+        let stranger = local.authorize_token().await;
+        assert!(!survives(&local, &stranger, &json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true})).await);
+        assert_eq!(ask(local.authorize(&stranger, &next)).await.code(), (401, "ACCESS_DENIED"));
         // The token that began the session is taken again, although another has answered meanwhile.
         let prompt = "What shape do you like?";
         let last = json!({"RequestId": asked["RequestId"], "SecurityResponses": {prompt: ["Triangle"]}});
