@@ -110,14 +110,20 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-/// The body of a documented successful reply.
+/// The body of a documented successful reply; or the error body, which some servers send with a 2xx (C2).
 #[doc(hidden)]
-pub async fn json_response<T: DeserializeOwned, E>(response: reqwest::Response) -> Result<ResponseValue<T>, Error<E>> {
+pub async fn json_response<T: DeserializeOwned, E: DeserializeOwned>(
+    response: reqwest::Response,
+) -> Result<ResponseValue<T>, Error<E>> {
     let head = ResponseHead::of(&response);
     let kind = match read_body(response).await {
         Ok(body) => match decode(&body) {
             Ok(value) => return Ok(ResponseValue { head, value }),
-            Err(error) => ErrorKind::InvalidResponse(error),
+            // Not by a field that both have: that would make an error of any success that is malformed.
+            Err(error) => match decode_error_without(&body, &Fields::of::<T>()) {
+                Ok(body) => ErrorKind::ErrorResponse(body),
+                Err(_) => ErrorKind::InvalidResponse(error),
+            },
         },
         Err(error) => ErrorKind::Transport(error),
     };
@@ -179,10 +185,15 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidRespo
 /// Reads an error body. All fields of one are optional, so that any object would fit: one that has none of them, such
 /// as a firewall's, is something else.
 pub(crate) fn decode_error<E: DeserializeOwned>(body: &[u8]) -> Result<E, InvalidResponse> {
+    decode_error_without(body, &Fields { names: &[], is_object: true })
+}
+
+/// The same, by fields that another type does not have.
+fn decode_error_without<E: DeserializeOwned>(body: &[u8], other: &Fields) -> Result<E, InvalidResponse> {
     let error = decode(body)?;
     let fields = Fields::of::<E>();
     let members: BTreeMap<String, IgnoredAny> = if fields.is_object { decode(body)? } else { return Ok(error) };
-    match members.keys().any(|member| fields.known(member).is_some()) {
+    match members.keys().any(|member| fields.known(member).is_some() && other.known(member).is_none()) {
         true => Ok(error),
         false => {
             let reason = "has none of the documented fields";

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -43,7 +44,7 @@ impl Transport {
 
     /// A transport with limits of one's own.
     pub fn builder(base_url: BaseUrl) -> TransportBuilder {
-        TransportBuilder { base_url, timeout: None, connect_timeout: DEFAULT_CONNECT_TIMEOUT }
+        TransportBuilder { base_url, timeout: None, connect_timeout: DEFAULT_CONNECT_TIMEOUT, http: None }
     }
 
     /// The address that paths are appended to.
@@ -91,12 +92,21 @@ impl fmt::Debug for Transport {
 }
 
 /// Limits of a [`Transport`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct TransportBuilder {
     base_url: BaseUrl,
     timeout: Option<Duration>,
     connect_timeout: Duration,
+    http: Option<HttpHook>,
+}
+
+type HttpHook = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
+
+impl fmt::Debug for TransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportBuilder").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
+    }
 }
 
 impl TransportBuilder {
@@ -116,6 +126,18 @@ impl TransportBuilder {
         self
     }
 
+    /// Adjusts the HTTP client before the transport's own settings are applied: a proxy, a resolver, a local address. What
+    /// the transport promises cannot be undone here, such as its redirects, retries, limits, TLS library and versions.
+    ///
+    /// This is the one place where `reqwest` shows: its version is part of this method's contract.
+    pub fn http(
+        mut self,
+        adjust: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.http = Some(Arc::new(adjust));
+        self
+    }
+
     /// Builds the transport.
     ///
     /// # Errors
@@ -123,7 +145,12 @@ impl TransportBuilder {
     /// A [`BuildError`] where the base URL is `https` and neither TLS feature is on, or where the platform has no
     /// certificate that could be trusted.
     pub fn build(self) -> Result<Transport, BuildError> {
-        let mut builder = reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        let mut builder = match &self.http {
+            Some(adjust) => adjust(builder),
+            None => builder,
+        };
+        builder = builder
             .user_agent(concat!("flinks-rust/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -147,6 +174,13 @@ impl TransportBuilder {
 /// Why no [`Transport`] could be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BuildError(&'static str);
+
+impl BuildError {
+    /// What is missing.
+    pub fn reason(&self) -> &'static str {
+        self.0
+    }
+}
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

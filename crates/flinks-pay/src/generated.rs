@@ -14,6 +14,8 @@ pub const SPEC_SHA256: &str = "c73ddbf1b6b0ba976ac788b9aa104647ed516ed48f4a6b5e9
 pub const SECRETS: &[&str] = &[
     "AuthorizeRequest.Password",
     "AuthorizeResponse.access_token",
+    "SessionResponse.sessionId",
+    "initiateSession header Authorization",
 ];
 
 /// Types used as operation parameters and responses.
@@ -139,6 +141,103 @@ pub mod types {
         }
     }
 
+    /// `SessionError`.
+    #[derive(::serde::Deserialize, Clone, Default)]
+    #[non_exhaustive]
+    pub struct SessionError {
+        /// What kind of error it is.
+        pub error: ::std::option::Option<::std::string::String>,
+        /// What is wrong.
+        pub message: ::std::option::Option<::std::string::String>,
+    }
+
+    impl ::std::fmt::Debug for SessionError {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            f.debug_struct("SessionError")
+                .field(
+                    "error",
+                    &self.error.as_ref().map(|_| ::flinks_core::generated::Redacted),
+                )
+                .field(
+                    "message",
+                    &self.message.as_ref().map(|_| ::flinks_core::generated::Redacted),
+                )
+                .finish()
+        }
+    }
+
+    /// `SessionRequest`.
+    #[derive(::serde::Serialize, Clone)]
+    #[non_exhaustive]
+    pub struct SessionRequest {
+        /// The amount in dollars.
+        pub amount: f64,
+        /// The payer's email address.
+        #[serde(rename = "customerEmail")]
+        pub customer_email: ::std::string::String,
+        /// The payer's name.
+        #[serde(rename = "customerName")]
+        pub customer_name: ::std::string::String,
+        /// Your own id of the payment.
+        #[serde(rename = "referenceId")]
+        pub reference_id: ::std::string::String,
+    }
+
+    impl ::std::fmt::Debug for SessionRequest {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            f.debug_struct("SessionRequest")
+                .field("amount", &self.amount)
+                .field("customer_email", &::flinks_core::generated::Redacted)
+                .field("customer_name", &::flinks_core::generated::Redacted)
+                .field("reference_id", &::flinks_core::generated::Redacted)
+                .finish()
+        }
+    }
+
+    impl SessionRequest {
+        /// A request with what is required, and nothing else.
+        pub fn new(
+            reference_id: impl Into<::std::string::String>,
+            amount: f64,
+            customer_name: impl Into<::std::string::String>,
+            customer_email: impl Into<::std::string::String>,
+        ) -> Self {
+            Self {
+                amount,
+                customer_email: customer_email.into(),
+                customer_name: customer_name.into(),
+                reference_id: reference_id.into(),
+            }
+        }
+    }
+
+    /// `SessionResponse`.
+    #[derive(::serde::Deserialize, Clone)]
+    #[non_exhaustive]
+    pub struct SessionResponse {
+        /// Your own id of the payment.
+        #[serde(rename = "referenceId")]
+        pub reference_id: ::std::option::Option<::std::string::String>,
+        /// Whoever has it can continue the session.
+        #[serde(rename = "sessionId")]
+        pub session_id: ::flinks_core::Secret,
+    }
+
+    impl ::std::fmt::Debug for SessionResponse {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            f.debug_struct("SessionResponse")
+                .field(
+                    "reference_id",
+                    &self
+                        .reference_id
+                        .as_ref()
+                        .map(|_| ::flinks_core::generated::Redacted),
+                )
+                .field("session_id", &::flinks_core::generated::Redacted)
+                .finish()
+        }
+    }
+
     /// Error types.
     pub mod error {
         /// Error from a `TryFrom` or `FromStr` implementation.
@@ -217,6 +316,28 @@ impl Client {
             body,
         }
     }
+
+    /// Initiate
+    ///
+    /// Start the one session that an access token may start.
+    ///
+    /// Sends a `POST` request to `/api/v1/sessions/initiate`
+    ///
+    /// # Arguments
+    ///
+    /// - `authorization`: The access token, as `Bearer`. This call spends it.
+    /// - `body`
+    pub fn initiate_session<'a>(
+        &'a self,
+        authorization: &'a ::flinks_core::Authorization,
+        body: &'a types::SessionRequest,
+    ) -> operation::InitiateSession<'a> {
+        operation::InitiateSession {
+            client: self,
+            authorization,
+            body,
+        }
+    }
 }
 
 /// One type for each operation: it holds the required arguments, takes the optional ones, and is sent.
@@ -271,6 +392,56 @@ pub mod operation {
             match response.status().as_u16() {
                 200..=299 => json_response(response).await,
                 _ => Err(status_error(&response, &[400..=400])),
+            }
+        }
+    }
+
+    /// The operation `initiateSession`: see [`Client::initiate_session`].
+    #[must_use = "nothing is sent before `send` is called and awaited"]
+    pub struct InitiateSession<'a> {
+        pub(super) client: &'a Client,
+        pub(super) authorization: &'a ::flinks_core::Authorization,
+        pub(super) body: &'a types::SessionRequest,
+    }
+
+    impl<'a> InitiateSession<'a> {
+        const OPERATION: Operation = Operation {
+            id: "initiateSession",
+            timeout: None,
+        };
+
+        /// Sends the request, once, and reads the reply.
+        ///
+        /// # Errors
+        ///
+        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {
+            self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
+        }
+
+        async fn exchange(
+            self,
+        ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {
+            let Self { client, authorization, body } = self;
+            let url = format!(
+                "{}/api/v1/sessions/initiate", client.transport.base_url()
+            );
+            let mut headers = HeaderMap::new();
+            headers
+                .insert("authorization", authorization.header_value("Authorization")?);
+            let request = client
+                .transport
+                .http()
+                .post(url)
+                .header(ACCEPT, HeaderValue::from_static("application/json"))
+                .json(body)
+                .headers(headers);
+            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            match response.status().as_u16() {
+                200..=299 => json_response(response).await,
+                _ => Err(response_error(response).await),
             }
         }
     }

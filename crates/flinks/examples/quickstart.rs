@@ -11,14 +11,13 @@
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
-use flinks::connect::types::SecretKey;
-use flinks::outbound::types::TokenRequest;
-use flinks::pay::types::AuthorizeRequest;
-use flinks::pay::{BaseUrl, ExpiresIn, Secret};
-use flinks::{connect, outbound, pay};
+use flinks::outbound::types::{GrantType, TokenRequest};
+use flinks::outbound::{self, ExpiresIn};
+use flinks::{BaseUrl, connect, pay};
 use flinks_emulator::{Emulator, credentials};
 
 #[tokio::main(flavor = "current_thread")]
@@ -64,21 +63,19 @@ struct Token {
 
 async fn ask_pay(local: &str) -> Result<Token, Box<dyn Error>> {
     let (base_url, is_real) = base_url("FLINKS_PAY_URL", local)?;
-    let (username, password) = match is_real {
-        true => (variable("FLINKS_PAY_USERNAME")?, variable("FLINKS_PAY_PASSWORD")?),
-        false => (credentials::PAY_USERNAME.into(), credentials::PAY_PASSWORD.into()),
+    let credentials = match is_real {
+        true => pay::Credentials::new(variable("FLINKS_PAY_USERNAME")?, variable("FLINKS_PAY_PASSWORD")?)?,
+        false => pay::Credentials::new(credentials::PAY_USERNAME, credentials::PAY_PASSWORD)?,
     };
 
-    let client = pay::Client::new(base_url.clone())?;
-    let request = AuthorizeRequest::new(pay::types::GrantType::ClientCredentials, username, Secret::new(password));
-    let reply = client.authorize(&request).send().await?;
+    let client = pay::Client::new(base_url.clone(), credentials)?;
+    let token = client.authorize().await?;
 
     Ok(Token {
         asked: format!("POST {base_url}/api/v1/authorize"),
-        got: format!("{}, access token {:?}", reply.status(), reply.access_token),
-        lives: lifetime(reply.expires_in),
-        next: "starts one payment session: Authorization: Bearer on /Initiate. The next session needs a new token."
-            .into(),
+        got: format!("{token:?}"),
+        lives: until(token.expires_at()),
+        next: "client.initiate_session(token, …) starts one payment session. The next one needs a new token.".into(),
     })
 }
 
@@ -88,16 +85,16 @@ async fn ask_connect(local: &str) -> Result<Token, Box<dyn Error>> {
         true => (variable("FLINKS_CONNECT_CUSTOMER_ID")?, variable("FLINKS_CONNECT_SECRET_KEY")?),
         false => (credentials::CONNECT_CUSTOMER_ID.into(), credentials::CONNECT_SECRET_KEY.into()),
     };
-    let customer_id: connect::Uuid = customer_id.parse().map_err(|_| "FLINKS_CONNECT_CUSTOMER_ID is not a GUID")?;
 
-    let client = connect::Client::new(base_url.clone())?;
-    let reply = client.generate_authorize_token(&customer_id, &SecretKey::new(secret_key)).send().await?;
+    let secret_key = connect::SecretKey::new(secret_key)?;
+    let client = connect::Client::new(base_url.clone(), customer_id.parse()?, secret_key)?;
+    let token = client.generate_authorize_token().await?;
 
     Ok(Token {
         asked: format!("POST {base_url}/v3/{customer_id}/BankingServices/GenerateAuthorizeToken"),
-        got: format!("{}, {:?}", reply.status(), reply.token),
-        lives: "30 minutes if unused; no reply says so, the documentation does".into(),
-        next: "spent once: as authorizeToken in the iframe's URL, or as flinks-auth-key on /Authorize.".into(),
+        got: format!("{token:?}"),
+        lives: until(token.expires_at()),
+        next: "client.authorize(token, …) or client.widget(…).url(token): either spends it.".into(),
     })
 }
 
@@ -109,9 +106,7 @@ async fn ask_outbound(local: &str) -> Result<Token, Box<dyn Error>> {
     };
 
     let client = outbound::Client::new(base_url.clone())?;
-    let request = TokenRequest::new(outbound::types::GrantType::ClientCredentials)
-        .client_id(client_id)
-        .client_secret(client_secret);
+    let request = TokenRequest::new(GrantType::ClientCredentials).client_id(client_id).client_secret(client_secret);
     let reply = client.token(&request).send().await?;
 
     Ok(Token {
@@ -120,6 +115,15 @@ async fn ask_outbound(local: &str) -> Result<Token, Box<dyn Error>> {
         lives: lifetime(reply.expires_in),
         next: "Authorization: Bearer on each call of the Open Banking API, until it expires.".into(),
     })
+}
+
+fn until(expires_at: Option<SystemTime>) -> String {
+    match expires_at.and_then(|expires_at| expires_at.duration_since(SystemTime::now()).ok()) {
+        Some(left) => {
+            format!("{} seconds from now, counted from before the request was sent", left.as_secs_f64().round())
+        }
+        None => "the server did not say".into(),
+    }
 }
 
 fn lifetime(expires_in: Option<ExpiresIn>) -> String {

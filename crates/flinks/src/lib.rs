@@ -1,6 +1,28 @@
 #![doc = include_str!("../README.md")]
+// What the products have in common is not all used by each.
+#![cfg_attr(not(all(feature = "connect", feature = "pay")), allow(dead_code))]
 
-pub use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as pay};
+mod code;
+#[cfg(feature = "connect")]
+pub mod connect;
+mod error;
+#[cfg(feature = "pay")]
+pub mod pay;
+mod redirect;
+mod retry;
+mod settings;
+mod text;
+mod time;
+
+#[cfg(feature = "outbound")]
+pub use flinks_outbound as outbound;
+
+pub use crate::code::FlinksCode;
+pub use crate::error::{Error, Product, SpendError};
+pub use crate::redirect::RedirectUrl;
+pub use crate::settings::Settings;
+pub use crate::time::{Clock, Sleep, SystemClock};
+pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
 
 /// The project's README, whose code is tested like any other.
 #[cfg(doctest)]

@@ -11,10 +11,10 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flinks::connect::types::{AuthorizeToken, SecretKey};
-use flinks::outbound::Authorization;
-use flinks::pay::{Secret, Transport};
-use flinks::{connect, outbound, pay};
+use flinks_connect::types::{AuthorizeToken, SecretKey};
+use flinks_outbound::Authorization;
+use flinks_pay::{Secret, Transport};
+use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as pay};
 
 #[path = "it/raw.rs"]
 #[allow(dead_code)] // shared with the other tests
@@ -154,6 +154,20 @@ async fn pay(canaries: &mut Canaries) {
     }
 }
 
+async fn pay_session(canaries: &mut Canaries) {
+    let token = Authorization::bearer(&Secret::new(canaries.plant("pay initiateSession header Authorization")));
+    let body = pay::types::SessionRequest::new("r-1", 10.5, "A", "a@example.com");
+    canaries.print(&token);
+    canaries.print(&body);
+    let session_id = canaries.plant("pay SessionResponse.sessionId");
+    for answer in answers(&format!(r#"{{"sessionId":"{session_id}","referenceId":"{session_id}"}}"#)) {
+        let server = Raw::start(answer.clone()).await;
+        let client = pay::Client::with_transport(transport(&server, &answer));
+        canaries.print_outcome(client.initiate_session(&token, &body).send().await);
+        check_request(canaries, &server, "authorization");
+    }
+}
+
 async fn connect_generate(canaries: &mut Canaries) {
     let key = SecretKey::new(canaries.plant("connect generateAuthorizeToken header flinks-auth-key"));
     let token = canaries.plant("connect GenerateAuthorizeTokenResponse.Token");
@@ -240,6 +254,7 @@ async fn a3_t04_no_secret_is_in_any_text() {
     let mut canaries = Canaries::default();
     let all = async {
         pay(&mut canaries).await;
+        pay_session(&mut canaries).await;
         connect_generate(&mut canaries).await;
         connect_authorize(&mut canaries).await;
         outbound(&mut canaries).await;
@@ -253,7 +268,7 @@ async fn a3_t04_no_secret_is_in_any_text() {
     assert!(canaries.printed.len() > 50);
     // 200 and 203 are successes of each operation, of `token` with both of its credentials, and there is a session of
     // which every field is missing, as each of them may.
-    assert_eq!(canaries.successes, 11);
+    assert_eq!(canaries.successes, 13);
     for text in &canaries.printed {
         assert_eq!(canaries.found(text), Vec::<&str>::new(), "{text}");
     }

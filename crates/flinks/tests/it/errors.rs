@@ -1,9 +1,9 @@
 //! What comes back as an error: typed where it is documented, with its status where it is not, and without its text.
 
-use flinks::connect::types::{AuthorizeToken, SecretKey};
-use flinks::outbound::types::{GrantType, TokenRequest};
-use flinks::pay::{ErrorKind, Secret};
-use flinks::{connect, outbound, pay};
+use flinks_connect::types::{AuthorizeToken, SecretKey};
+use flinks_outbound::types::{GrantType, TokenRequest};
+use flinks_pay::{ErrorKind, Secret};
+use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as pay};
 
 use crate::raw::{Answer, Raw, reply};
 
@@ -121,7 +121,6 @@ async fn t04_a6_a_malformed_success_holds_no_token() {
         (r#"["canary"]"#, None),
         (r#"{"access_token":"canary","token_type":7}"#, Some("token_type")),
         (r#"{"access_token":"canary""#, Some("access_token")),
-        (r#"{"error":"canary"}"#, Some("access_token")),
         (r#"{"access_token":null}"#, Some("access_token")),
     ] {
         let server = Raw::replying("200 OK", "application/json", body).await;
@@ -135,6 +134,24 @@ async fn t04_a6_a_malformed_success_holds_no_token() {
         assert!(!text.contains("canary"), "{text}");
         assert_eq!(server.requests().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn c2_o7_an_error_body_with_200_is_the_error() {
+    let server = Raw::replying("200 OK", "application/json", r#"{"error":"invalid_grant"}"#).await;
+    let error = ask_outbound(&server).await.unwrap_err();
+    assert_eq!(error.body().unwrap().error.as_deref(), Some("invalid_grant"));
+    assert_eq!(error.status().unwrap().as_u16(), 200);
+    let server =
+        Raw::replying("200 OK", "application/json", r#"{"HttpStatusCode":401,"FlinksCode":"UNAUTHORIZED"}"#).await;
+    let error = ask_connect(&server).await.unwrap_err();
+    assert_eq!(error.body().unwrap().flinks_code.as_deref(), Some("UNAUTHORIZED"));
+
+    // A success that is malformed has a field in common with the error, which does not make it one.
+    let server = Raw::replying("200 OK", "application/json", r#"{"HttpStatusCode":200,"Token":7}"#).await;
+    let error = ask_connect(&server).await.unwrap_err();
+    let ErrorKind::InvalidResponse(invalid) = error.kind() else { panic!("{error:?}") };
+    assert_eq!(invalid.field(), Some("Token"));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flinks::connect::types::AuthorizeResponse;
+use flinks_connect::types::AuthorizeResponse;
 
 use crate::errors::{ask_connect, ask_connect_authorize, ask_outbound, ask_pay};
 use crate::raw::{Answer, Raw, reply};
@@ -69,9 +69,9 @@ async fn another_2xx_is_no_refusal_and_loses_no_token() {
         assert_eq!(ask_outbound(&server).await.unwrap().access_token.expose_secret(), "t");
         // Where the status tells replies apart, one that is not documented tells nothing.
         let error = ask_connect_authorize(&server).await.unwrap_err();
-        assert!(matches!(error.kind(), flinks::pay::ErrorKind::Status(None)), "{error:?}");
+        assert!(matches!(error.kind(), flinks_pay::ErrorKind::Status(None)), "{error:?}");
     }
     let server = Raw::start(Answer::Bytes(reply("204 No Content", "", ""))).await;
     let error = ask_outbound(&server).await.unwrap_err();
-    assert!(matches!(error.kind(), flinks::pay::ErrorKind::InvalidResponse(_)), "{error:?}");
+    assert!(matches!(error.kind(), flinks_pay::ErrorKind::InvalidResponse(_)), "{error:?}");
 }

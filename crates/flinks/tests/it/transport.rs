@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use flinks::pay::{self, ErrorKind, Secret, Transport};
+use flinks_pay::{self as pay, ErrorKind, Secret, Transport};
 
 use crate::errors::{ask_connect, ask_outbound, ask_pay};
 use crate::raw::{Answer, Raw, reply};
 
 /// The kind of a transport error, and whether the request may have been received.
-fn transport_error<E>(error: &flinks::pay::Error<E>) -> (flinks::pay::TransportErrorKind, bool) {
+fn transport_error<E>(error: &flinks_pay::Error<E>) -> (flinks_pay::TransportErrorKind, bool) {
     match error.kind() {
         ErrorKind::Transport(error) => (error.kind(), error.may_have_been_sent()),
         kind => panic!("{kind:?}"),
@@ -36,7 +36,7 @@ async fn t05_a2_no_redirect_is_followed() {
 
 #[tokio::test]
 async fn t06_a_reply_is_bounded_in_size() {
-    use flinks::pay::TransportErrorKind::TooLarge;
+    use flinks_pay::TransportErrorKind::TooLarge;
     let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let endless = Raw::start(Answer::ThenEndless(chunked, [&b"1000\r\n"[..], &[b' '; 0x1000], b"\r\n"].concat())).await;
     let announced =
@@ -53,7 +53,7 @@ async fn t06_a_reply_is_bounded_in_size() {
 
 #[tokio::test]
 async fn t06_a_reply_is_bounded_in_time() {
-    use flinks::pay::TransportErrorKind::Timeout;
+    use flinks_pay::TransportErrorKind::Timeout;
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
     for answer in [Answer::ThenSilence(Vec::new()), Answer::ThenSilence(head)] {
         let server = Raw::start(answer).await;
@@ -68,7 +68,7 @@ async fn t06_a_reply_is_bounded_in_time() {
 
 #[tokio::test]
 async fn a_broken_reply_is_an_error_and_is_not_asked_for_again() {
-    use flinks::pay::TransportErrorKind::{Interrupted, Protocol};
+    use flinks_pay::TransportErrorKind::{Interrupted, Protocol};
     for (bytes, kind) in [
         (&b""[..], Interrupted),
         (b"SSH-2.0-OpenSSH_9.2\r\n", Protocol),
@@ -94,7 +94,7 @@ async fn nothing_is_sent_where_nothing_listens() {
     loop {
         match client.authorize(&body).send().await {
             Err(error) if !error.may_have_been_sent() => {
-                assert_eq!(transport_error(&error), (flinks::pay::TransportErrorKind::Connect, false));
+                assert_eq!(transport_error(&error), (flinks_pay::TransportErrorKind::Connect, false));
                 break;
             }
             _ => tokio::task::yield_now().await,
@@ -105,10 +105,10 @@ async fn nothing_is_sent_where_nothing_listens() {
 #[tokio::test]
 async fn a_header_that_cannot_be_sent_is_refused_before() {
     let server = Raw::replying("200 OK", "application/json", "{}").await;
-    let client = flinks::connect::Client::new(server.base_url.parse().unwrap()).unwrap();
+    let client = flinks_connect::Client::new(server.base_url.parse().unwrap()).unwrap();
     for key in ["", "key\n", "k\r\nx-injected: 1", "k\0", " key", "clé"] {
-        let key = flinks::connect::types::SecretKey::new(key);
-        let customer_id = flinks::connect::Uuid::nil();
+        let key = flinks_connect::types::SecretKey::new(key);
+        let customer_id = flinks_connect::Uuid::nil();
         let error = client.generate_authorize_token(&customer_id, &key).send().await.unwrap_err();
         let ErrorKind::InvalidRequest(invalid) = error.kind() else { panic!("{error:?}") };
         assert_eq!(invalid.field(), "flinks-auth-key");

@@ -1,8 +1,8 @@
 //! What each operation sends: method, path, every header, body, as a TCP listener receives it.
 
-use flinks::connect::types::{AuthorizeToken, Language, SecretKey};
-use flinks::pay::Secret;
-use flinks::{connect, outbound, pay};
+use flinks_connect::types::{AuthorizeToken, Language, SecretKey};
+use flinks_pay::Secret;
+use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as pay};
 
 use crate::raw::Raw;
 

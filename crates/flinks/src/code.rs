@@ -1,0 +1,125 @@
+//! What Connect calls its errors.
+
+use std::fmt;
+
+/// A `FlinksCode`: what Connect's errors are told apart by, for their HTTP status is no category (C6).
+///
+/// Which codes there are, and what they mean, is told on several of Flinks' pages. A code that is not here is kept as text.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FlinksCode {
+    /// `ACCESS_DENIED`: `/Authorize` got no valid authorize token.
+    AccessDenied,
+    /// `AGGREGATION_ERROR`: something failed at Flinks.
+    AggregationError,
+    /// `ALREADY_AUTHORIZED`: the session needs no answer any more.
+    AlreadyAuthorized,
+    /// `CARD_IN_USE`: another call is at work on the same login.
+    CardInUse,
+    /// `CONCURRENT_SESSION`: another session is open at the bank.
+    ConcurrentSession,
+    /// `DISABLED_INSTITUTION`: the bank is not available.
+    DisabledInstitution,
+    /// `DISABLED_LOGIN`: the bank has locked the end user out, who must act there.
+    DisabledLogin,
+    /// `INVALID_LOGIN`: the `LoginId` is not known, or of another customer; or the bank refused user name and password.
+    InvalidLogin,
+    /// `INVALID_PASSWORD`: the bank refused the password.
+    InvalidPassword,
+    /// `INVALID_REQUEST`: the request is incomplete or malformed.
+    InvalidRequest,
+    /// `INVALID_SECURITY_RESPONSE`: the bank refused an answer.
+    InvalidSecurityResponse,
+    /// `INVALID_USERNAME`: the bank refused the user name.
+    InvalidUsername,
+    /// `NEW_ACCOUNT`: the end user must act at the bank first, such as accept its terms.
+    NewAccount,
+    /// `OPERATION_DISPATCHED`: still running.
+    OperationDispatched,
+    /// `OPERATION_PENDING`: still running.
+    OperationPending,
+    /// `QUESTION_NOT_FOUND`: an answer is to a prompt that was not asked.
+    QuestionNotFound,
+    /// `RETRY_LATER`: the bank is out of reach.
+    RetryLater,
+    /// `SECURITYRESPONSES_INCOMPLETE`: a prompt has no answer.
+    SecurityResponsesIncomplete,
+    /// `SESSION_EXPIRED`: the `RequestId` has expired.
+    SessionExpired,
+    /// `SESSION_NONEXISTENT`: the `RequestId` is not known.
+    SessionNonexistent,
+    /// `TOO_MANY_REQUESTS`: a rate limit.
+    TooManyRequests,
+    /// `UNAUTHORIZED`: from `/GenerateAuthorizeToken`, the secret key was refused; from `/Authorize`, the bank refused.
+    Unauthorized,
+    /// `UNKNOWN_CHALLENGE_KEY`: an answer is to a prompt that is not known.
+    UnknownChallengeKey,
+    /// Another, as the server wrote it: take care where it is shown.
+    Other(String),
+}
+
+use FlinksCode::*;
+
+impl FlinksCode {
+    const KNOWN: [(&'static str, Self); 23] = [
+        ("ACCESS_DENIED", AccessDenied),
+        ("AGGREGATION_ERROR", AggregationError),
+        ("ALREADY_AUTHORIZED", AlreadyAuthorized),
+        ("CARD_IN_USE", CardInUse),
+        ("CONCURRENT_SESSION", ConcurrentSession),
+        ("DISABLED_INSTITUTION", DisabledInstitution),
+        ("DISABLED_LOGIN", DisabledLogin),
+        ("INVALID_LOGIN", InvalidLogin),
+        ("INVALID_PASSWORD", InvalidPassword),
+        ("INVALID_REQUEST", InvalidRequest),
+        ("INVALID_SECURITY_RESPONSE", InvalidSecurityResponse),
+        ("INVALID_USERNAME", InvalidUsername),
+        ("NEW_ACCOUNT", NewAccount),
+        ("OPERATION_DISPATCHED", OperationDispatched),
+        ("OPERATION_PENDING", OperationPending),
+        ("QUESTION_NOT_FOUND", QuestionNotFound),
+        ("RETRY_LATER", RetryLater),
+        ("SECURITYRESPONSES_INCOMPLETE", SecurityResponsesIncomplete),
+        ("SESSION_EXPIRED", SessionExpired),
+        ("SESSION_NONEXISTENT", SessionNonexistent),
+        ("TOO_MANY_REQUESTS", TooManyRequests),
+        ("UNAUTHORIZED", Unauthorized),
+        ("UNKNOWN_CHALLENGE_KEY", UnknownChallengeKey),
+    ];
+
+    /// The code as Flinks writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Other(code) => code,
+            known => Self::KNOWN.iter().find(|(_, code)| code == known).map_or("", |(name, _)| name),
+        }
+    }
+
+    pub(crate) fn of(text: String) -> Self {
+        Self::KNOWN.iter().find(|(name, _)| *name == text).map_or(Other(text), |(_, code)| code.clone())
+    }
+}
+
+/// A code that is not known is text of the server's, and is not shown (A6).
+impl fmt::Debug for FlinksCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Other(_) => f.write_str("Other(..)"),
+            known => f.write_str(known.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c6_every_code_is_read_and_written() {
+        for (name, code) in FlinksCode::KNOWN {
+            assert_eq!((FlinksCode::of(name.to_owned()), code.as_str()), (code.clone(), name));
+        }
+        let other = FlinksCode::of("canary".to_owned());
+        assert_eq!((other.as_str(), format!("{other:?}").as_str()), ("canary", "Other(..)"));
+    }
+}

@@ -1,0 +1,313 @@
+//! `/Authorize`, and what the bank asks (C6).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use flinks_connect::types;
+use flinks_core::{ResponseHead, Secret};
+
+use super::{AuthorizeToken, Client, LoginId, RequestId, said};
+use crate::FlinksCode;
+use crate::error::{Error, Operation, Product, SpendError};
+use crate::retry::Repeat;
+
+impl Client {
+    /// Spends a token on an end user (C6). It is sent once, whatever comes of it (A5): a bank counts wrong passwords.
+    ///
+    /// It may take minutes; the default timeout is 240 seconds.
+    ///
+    /// # Errors
+    ///
+    /// A [`SpendError`] that says what became of the token. Tell its reasons apart by [`Error::flinks_code`].
+    pub async fn authorize(
+        &self,
+        token: AuthorizeToken,
+        request: &Authorize,
+    ) -> Result<Outcome, SpendError<AuthorizeToken>> {
+        self.spend(token, &request.0).await
+    }
+
+    /// Spends a fresh token on the answers to a challenge. What comes of it may be another challenge.
+    ///
+    /// # Errors
+    ///
+    /// An [`AnswerError`], with the challenge where it can be answered again.
+    pub async fn answer(
+        &self,
+        token: AuthorizeToken,
+        challenge: Challenge,
+        answers: Answers,
+    ) -> Result<Outcome, AnswerError> {
+        if let Err(error) = answers.fit(&challenge) {
+            let error = SpendError::new(token, error.in_operation(&AUTHORIZE));
+            return Err(AnswerError { error, challenge: Some(challenge) });
+        }
+        let request = types::AuthorizeRequest::new()
+            .request_id(Secret::new(challenge.request_id.expose_secret()))
+            .security_responses(answers.0);
+        self.spend(token, &request).await.map_err(|error| {
+            let is_open = matches!(error, SpendError::Unspent(..))
+                || error.error().flinks_code() == Some(&FlinksCode::InvalidSecurityResponse);
+            AnswerError { error, challenge: is_open.then_some(challenge) }
+        })
+    }
+
+    async fn spend(
+        &self,
+        token: AuthorizeToken,
+        request: &types::AuthorizeRequest,
+    ) -> Result<Outcome, SpendError<AuthorizeToken>> {
+        if token.is_expired() {
+            return Err(SpendError::new(token, Error::expired(&AUTHORIZE)));
+        }
+        let secret = &token.secret;
+        let once = || async move {
+            let reply = self.http.authorize(self.customer_id.uuid(), secret, request).send().await;
+            let reply = reply.map_err(|error| Error::of(&AUTHORIZE, error, said))?;
+            let head = reply.head().clone();
+            Outcome::of(reply.into_inner(), &head)
+        };
+        let outcome = self.caller.call(&AUTHORIZE, Repeat::Never, LIVE_TIMEOUT, once).await;
+        outcome.map_err(|error| SpendError::new(token, error))
+    }
+}
+
+/// A live call may take 210 seconds.
+const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
+const AUTHORIZE: Operation = Operation { product: Product::Connect, id: "authorize", purpose: "authorize an end user" };
+
+/// Whom to authorize, and how.
+#[derive(Clone)]
+#[must_use]
+pub struct Authorize(types::AuthorizeRequest);
+
+impl Authorize {
+    /// An end user who has connected, from what Flinks has stored (`MostRecentCached: true`).
+    pub fn cached(login_id: &LoginId) -> Self {
+        Self(Self::of(login_id).most_recent_cached(true))
+    }
+
+    /// An end user who has connected, from the bank (`MostRecentCached: false`): it may ask, and take minutes.
+    pub fn live(login_id: &LoginId) -> Self {
+        Self(Self::of(login_id).most_recent_cached(false))
+    }
+
+    /// An end user who comes from custom OAuth: live, and kept for nightly refreshes and more (`Save: true`, C7).
+    pub fn after_oauth(login_id: &LoginId) -> Self {
+        Self::live(login_id).save(true)
+    }
+
+    /// An end user whose user name and password for the bank you hold: live, and kept. Where you can, let the widget or the
+    /// bank's own page ask for them instead.
+    pub fn with_bank_credentials(
+        institution: impl Into<String>,
+        username: impl Into<Secret>,
+        password: impl Into<Secret>,
+    ) -> Self {
+        let request = types::AuthorizeRequest::new().institution(institution).username(username).password(password);
+        Self(request.most_recent_cached(false)).save(true)
+    }
+
+    fn of(login_id: &LoginId) -> types::AuthorizeRequest {
+        types::AuthorizeRequest::new().login_id(Secret::new(login_id.expose_secret()))
+    }
+
+    /// `Save`: whether Flinks keeps the connection.
+    pub fn save(self, is_kept: bool) -> Self {
+        Self(self.0.save(is_kept))
+    }
+
+    /// `Language` of the bank's questions: French rather than English.
+    pub fn in_french(self) -> Self {
+        Self(self.0.language(types::Language::Fr))
+    }
+
+    /// `Tag`: a text of yours that comes back with the data.
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        Self(self.0.tag(tag))
+    }
+}
+
+impl fmt::Debug for Authorize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorize").finish_non_exhaustive()
+    }
+}
+
+/// What comes of `/Authorize`.
+#[derive(Debug)]
+#[must_use]
+pub enum Outcome {
+    /// The end user is authenticated (200).
+    Complete(Session),
+    /// The bank asks more (203): this is no success yet.
+    Challenge(Challenge),
+}
+
+impl Outcome {
+    fn of(reply: types::AuthorizeResponse, head: &ResponseHead) -> Result<Self, Error> {
+        let malformed = |field, reason| Err(Error::malformed(&AUTHORIZE, head, field, reason));
+        let id = |id: Option<Secret>| id.and_then(|id| RequestId::new(id).ok());
+        match reply {
+            types::AuthorizeResponse::Session(session) => {
+                if session.http_status_code.is_some_and(|status| status != 200) {
+                    return malformed("HttpStatusCode", "is not 200, though the status is");
+                }
+                let Some(request_id) = id(session.request_id) else { return malformed("RequestId", "is missing") };
+                let login_id = session.login.and_then(|login| login.id).and_then(|id| LoginId::new(id).ok());
+                let institution = session.institution.or(session.institution_name);
+                Ok(Self::Complete(Session { request_id, login_id, institution }))
+            }
+            types::AuthorizeResponse::Challenge(challenge) => {
+                let Some(request_id) = id(challenge.request_id) else { return malformed("RequestId", "is missing") };
+                let mut questions = Vec::new();
+                for asked in challenge.security_challenges.unwrap_or_default() {
+                    let Some(prompt) = asked.prompt else { return malformed("SecurityChallenges", "has no Prompt") };
+                    questions.push(Question { prompt, choices: asked.iterables.unwrap_or_default() });
+                }
+                match questions.is_empty() {
+                    true => malformed("SecurityChallenges", "is missing or empty"),
+                    false => Ok(Self::Challenge(Challenge { request_id, questions })),
+                }
+            }
+            _ => malformed("HttpStatusCode", "has no known meaning"),
+        }
+    }
+}
+
+/// An authenticated end user.
+#[derive(Clone)]
+pub struct Session {
+    request_id: RequestId,
+    login_id: Option<LoginId>,
+    institution: Option<String>,
+}
+
+impl Session {
+    /// What the data endpoints ask for.
+    pub fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    /// The end user's login, with which later calls need no bank password.
+    pub fn login_id(&self) -> Option<&LoginId> {
+        self.login_id.as_ref()
+    }
+
+    /// The bank, as the server names it.
+    pub fn institution(&self) -> Option<&str> {
+        self.institution.as_deref()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// What the bank asks. It is answered by value, once, with [`Client::answer`].
+#[must_use]
+pub struct Challenge {
+    request_id: RequestId,
+    questions: Vec<Question>,
+}
+
+impl Challenge {
+    /// The questions, of which there is at least one. The bank wrote them.
+    pub fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+}
+
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge").field("questions", &self.questions.len()).finish_non_exhaustive()
+    }
+}
+
+/// One question of the bank's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Question {
+    prompt: String,
+    choices: Vec<String>,
+}
+
+impl Question {
+    /// The text to show.
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// The answers to choose from; empty where any text may be given.
+    pub fn choices(&self) -> &[String] {
+        &self.choices
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("choices", &self.choices.len()).finish_non_exhaustive()
+    }
+}
+
+/// Answers to a [`Challenge`].
+#[derive(Default)]
+#[must_use]
+pub struct Answers(HashMap<String, Vec<Secret>>);
+
+impl Answers {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With the answer to a question. Another to the same question is added, for some take several.
+    pub fn to(mut self, question: &Question, answer: impl Into<Secret>) -> Self {
+        self.0.entry(question.prompt.clone()).or_default().push(answer.into());
+        self
+    }
+
+    /// Whether each question has an answer, and each answer its question.
+    fn fit(&self, challenge: &Challenge) -> Result<(), Error> {
+        let is_asked = |prompt: &String| challenge.questions.iter().any(|question| question.prompt == *prompt);
+        if !self.0.keys().all(is_asked) {
+            return Err(Error::input("answers", "hold one to a question that was not asked"));
+        }
+        if !challenge.questions.iter().all(|question| self.0.contains_key(&question.prompt)) {
+            return Err(Error::input("answers", "leave out a question"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers").finish_non_exhaustive()
+    }
+}
+
+/// Why an answer failed.
+#[derive(Debug)]
+#[must_use]
+pub struct AnswerError {
+    /// What went wrong, and what became of the token.
+    pub error: SpendError<AuthorizeToken>,
+    /// The challenge, where it can be answered again: nothing was sent, or the bank refused the answer.
+    pub challenge: Option<Challenge>,
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for AnswerError {}
+
+impl From<AnswerError> for Error {
+    fn from(error: AnswerError) -> Self {
+        error.error.into_error()
+    }
+}

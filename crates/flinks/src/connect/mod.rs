@@ -1,0 +1,152 @@
+//! Flinks Connect: a secret key for an authorize token, and with that an end user's account (C1-C8).
+//!
+//! ```text
+//! SecretKey ── generate_authorize_token ──▶ AuthorizeToken ──┬── Widget::url ──▶ the iframe ──▶ LoginId
+//!              (any number)                 lives 30 min,    │
+//!                                           spent by value   └── authorize ──▶ Complete(Session)
+//!                                                                  ▲       └─▶ Challenge ── answer ──▶ …
+//! CustomOAuth::start ──▶ the bank's page ──▶ verify ──▶ LoginId ───┘            (a fresh token each)
+//! ```
+//!
+//! Facts are those of the pages [/GenerateAuthorizeToken](https://docs.flinks.com/api/authorize/endpoints/generate-authorize-token.md)
+//! and [Set Up Authorization](https://docs.flinks.com/guides/connect/setup-authorization.md).
+
+mod authorize;
+mod names;
+mod oauth;
+mod widget;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use flinks_connect::types;
+use flinks_core::{BaseUrl, ResponseValue};
+
+pub use self::authorize::{AnswerError, Answers, Authorize, Challenge, Outcome, Question, Session};
+pub use self::names::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey};
+pub use self::oauth::{CustomOAuth, PendingAuthorization};
+pub use self::widget::{Theme, Widget, WidgetUrl};
+
+use crate::FlinksCode;
+use crate::error::{Error, Operation, Product, Said};
+use crate::retry::{Caller, Repeat};
+use crate::settings::Settings;
+use crate::text::token_problem;
+use crate::time::{Deadline, Moment};
+
+/// A client of Flinks Connect. Cloning is cheap; clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    http: flinks_connect::Client,
+    api: BaseUrl,
+    iframe: BaseUrl,
+    customer_id: CustomerId,
+    secret_key: Arc<types::SecretKey>,
+    caller: Caller,
+}
+
+impl Client {
+    /// A client with the default settings, of an [`Instance`], or of a base URL that replaces both hosts.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where TLS is needed and not there.
+    pub fn new(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> Result<Self, Error> {
+        Self::with_settings(host, customer_id, secret_key, &Settings::new())
+    }
+
+    /// A client with settings of one's own.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where TLS is needed and not there.
+    pub fn with_settings(
+        host: impl Into<Host>,
+        customer_id: CustomerId,
+        secret_key: SecretKey,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        let host = host.into();
+        let (api, iframe) = (host.api()?, host.iframe()?);
+        let http = flinks_connect::Client::with_transport(settings.transport(api.clone())?);
+        let secret_key = Arc::new(types::SecretKey::new(secret_key.expose_secret()));
+        Ok(Self { http, api, iframe, customer_id, secret_key, caller: settings.caller() })
+    }
+
+    /// Gets an authorize token: a new one with each call (C1, C3).
+    ///
+    /// A lost or refused-for-now request is repeated, up to three in all, for it costs no more than a token (A5).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_credentials`] where the secret key is refused (C2); else what the predicates say.
+    pub async fn generate_authorize_token(&self) -> Result<AuthorizeToken, Error> {
+        let clock = &self.caller.clock;
+        let once = || async move {
+            let sent = Moment::now(clock.as_ref());
+            let reply = self.http.generate_authorize_token(self.customer_id.uuid(), &self.secret_key).send().await;
+            self.authorize_token(reply.map_err(|error| Error::of(&GENERATE, error, said))?, sent)
+        };
+        self.caller.call(&GENERATE, Repeat::AsNeeded, DEFAULT_TIMEOUT, once).await
+    }
+
+    fn authorize_token(
+        &self,
+        reply: ResponseValue<types::GenerateAuthorizeTokenResponse>,
+        sent: Moment,
+    ) -> Result<AuthorizeToken, Error> {
+        let head = reply.head().clone();
+        let types::GenerateAuthorizeTokenResponse { http_status_code, token, .. } = reply.into_inner();
+        if http_status_code.is_some_and(|status| status != 200) {
+            return Err(Error::malformed(&GENERATE, &head, "HttpStatusCode", "is not 200, though the status is"));
+        }
+        if let Some(problem) = token_problem(token.expose_secret()) {
+            return Err(Error::malformed(&GENERATE, &head, "Token", problem));
+        }
+        Ok(AuthorizeToken { secret: token, deadline: Deadline::after(sent, TOKEN_LIFETIME, &self.caller.clock) })
+    }
+}
+
+/// No reply tells it; the pages do (C3).
+const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const GENERATE: Operation =
+    Operation { product: Product::Connect, id: "generateAuthorizeToken", purpose: "get an authorize token" };
+
+/// What Connect's error body says.
+fn said(error: &types::ErrorResponse) -> Said {
+    Said { code: error.flinks_code.clone().map(FlinksCode::of), message: error.message.clone() }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("api", &self.api.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// A token that connects one account, within 30 minutes (C3). It is spent by value; it cannot be copied, compared, printed or
+/// stored.
+#[must_use]
+pub struct AuthorizeToken {
+    secret: types::AuthorizeToken,
+    deadline: Deadline,
+}
+
+impl AuthorizeToken {
+    /// When it expires, on the wall clock, counted from before it was asked for (A4). None where that clock cannot tell.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.deadline.wall()
+    }
+
+    /// Whether it has expired, on either clock (A4).
+    pub fn is_expired(&self) -> bool {
+        self.deadline.is_past()
+    }
+}
+
+impl fmt::Debug for AuthorizeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizeToken").field("is_expired", &self.is_expired()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,154 @@
+//! The names and secrets of Connect, each a type of its own (C4, C8).
+
+use std::fmt;
+use std::str::FromStr;
+
+use flinks_connect::{BaseUrl, Secret, Uuid};
+
+use crate::error::Error;
+use crate::text::token_problem;
+
+/// The environment, such as `toolbox` for the sandbox: one DNS label, which chooses the hosts (C8).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Instance(String);
+
+impl Instance {
+    /// As it stands in the host names.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Instance {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let is_label = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        // `-iframe` comes after it in the label, which may have 63 characters in all (RFC 1035, 2.3.4).
+        match is_label && (1..=56).contains(&text.len()) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Error::input("instance", "is not one DNS label of lower-case letters, digits and hyphens")),
+        }
+    }
+}
+
+/// Where Connect is: at an [`Instance`] of Flinks, or at one base URL for both of its hosts, such as the emulator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
+    Instance(Instance),
+    /// Both at this address.
+    BaseUrl(BaseUrl),
+}
+
+impl Host {
+    pub(super) fn api(&self) -> Result<BaseUrl, Error> {
+        self.url("api")
+    }
+
+    pub(super) fn iframe(&self) -> Result<BaseUrl, Error> {
+        self.url("iframe")
+    }
+
+    fn url(&self, which: &str) -> Result<BaseUrl, Error> {
+        match self {
+            Self::Instance(Instance(name)) => {
+                let url = format!("https://{name}-{which}.private.fin.ag").parse();
+                url.map_err(|_| Error::input("instance", "makes no host name"))
+            }
+            Self::BaseUrl(base_url) => Ok(base_url.clone()),
+        }
+    }
+}
+
+impl From<Instance> for Host {
+    fn from(instance: Instance) -> Self {
+        Self::Instance(instance)
+    }
+}
+
+impl From<BaseUrl> for Host {
+    fn from(base_url: BaseUrl) -> Self {
+        Self::BaseUrl(base_url)
+    }
+}
+
+/// The GUID that Flinks gave you, with hyphens (C8).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CustomerId(Uuid);
+
+impl CustomerId {
+    pub(super) fn uuid(&self) -> &Uuid {
+        &self.0
+    }
+}
+
+impl FromStr for CustomerId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        // `Uuid` would also read braces, `urn:uuid:` and no hyphens.
+        let guid = Uuid::try_parse(text).ok().filter(|guid| guid.hyphenated().to_string() == text.to_ascii_lowercase());
+        guid.map(Self).ok_or(Error::input("customer id", "is not a GUID with hyphens"))
+    }
+}
+
+impl fmt::Debug for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CustomerId").field(&self.0).finish()
+    }
+}
+
+macro_rules! secret_name {
+    ($(#[$attribute:meta])* $name:ident, $field:literal) => {
+        $(#[$attribute])*
+        #[derive(Clone)]
+        pub struct $name(Secret);
+
+        impl $name {
+            /// Wraps the clear text.
+            ///
+            /// # Errors
+            ///
+            /// An [`Error`] where it is empty, or holds a space, a line break (as one read from a file may), a control
+            /// or a non-ASCII character.
+            pub fn new(secret: impl Into<Secret>) -> Result<Self, Error> {
+                let secret = secret.into();
+                match token_problem(secret.expose_secret()) {
+                    Some(problem) => Err(Error::input($field, problem)),
+                    None => Ok(Self(secret)),
+                }
+            }
+
+            /// The clear text. Keep it out of logs, errors and URLs.
+            pub fn expose_secret(&self) -> &str {
+                self.0.expose_secret()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.0).finish()
+            }
+        }
+    };
+}
+
+secret_name! {
+    /// The secret key from Flinks' integration. It does not expire, and this crate sends it to `/GenerateAuthorizeToken` and
+    /// nowhere else (C4).
+    SecretKey, "secret key"
+}
+
+secret_name! {
+    /// An end user's login, from the widget, custom OAuth or an earlier session. It does not expire; store it as the secret
+    /// that it is.
+    LoginId, "login id"
+}
+
+secret_name! {
+    /// What Connect's data endpoints ask for, from [`Session`](super::Session).
+    RequestId, "request id"
+}

@@ -1,0 +1,574 @@
+//! What goes wrong, and what became of a token.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flinks_core::{ErrorKind, InvalidResponse, ResponseHead, TransportErrorKind};
+
+use crate::FlinksCode;
+use crate::retry::Again;
+
+/// Why a call failed. Ask it with its predicates; each says what Flinks' pages advise.
+///
+/// It holds no secret, and neither `Debug` nor `Display` show what a server wrote; that is behind [`message`](Self::message),
+/// [`flinks_code`](Self::flinks_code) and the ids (A3, A6). It has no source. Its text is a fragment for "failed to …".
+/// Cloning is cheap.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone, Default)]
+struct Inner {
+    operation: Option<&'static Operation>,
+    kind: Kind,
+    status: Option<u16>,
+    code: Option<FlinksCode>,
+    message: Option<String>,
+    callback_error: Option<String>,
+    retry_after: Option<RetryAfter>,
+    correlation_id: Option<String>,
+    trace_id: Option<String>,
+    attempts: u32,
+}
+
+/// What the server asks for, as it wrote it: an HTTP date is read against the clock of the call.
+#[derive(Clone)]
+pub(crate) enum RetryAfter {
+    Text(String),
+    Read(Duration),
+}
+
+#[derive(Clone, Default)]
+enum Kind {
+    /// A value of the caller's cannot be used.
+    Input {
+        field: &'static str,
+        reason: &'static str,
+    },
+    /// A token was past its life before anything was sent.
+    Expired,
+    /// No connection could be made.
+    NotSent(TransportErrorKind),
+    /// The request may have been received, and no complete answer arrived.
+    Interrupted(TransportErrorKind),
+    /// The documented error body arrived.
+    Refused,
+    Redirect,
+    /// A status that is no success, without the documented error body.
+    #[default]
+    Status,
+    /// A 2xx that does not fit.
+    Malformed {
+        field: Option<&'static str>,
+        detail: Detail,
+    },
+    /// A token that was past its life when it arrived.
+    Stale,
+    /// An end user came back with something that cannot be trusted or read.
+    Callback(&'static str),
+    /// An end user came back with an error.
+    CallbackError,
+}
+
+#[derive(Clone)]
+enum Detail {
+    Body(InvalidResponse),
+    Value(&'static str),
+}
+
+/// A product of Flinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Product {
+    /// Flinks Pay.
+    Pay,
+    /// Flinks Connect.
+    Connect,
+    /// Flinks Outbound.
+    Outbound,
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pay => "Flinks Pay",
+            Self::Connect => "Flinks Connect",
+            Self::Outbound => "Flinks Outbound",
+        })
+    }
+}
+
+/// Something that is done with Flinks.
+pub(crate) struct Operation {
+    pub(crate) product: Product,
+    /// The `operationId`, or the name of ours where nothing is sent.
+    pub(crate) id: &'static str,
+    /// What fits "failed to".
+    pub(crate) purpose: &'static str,
+}
+
+/// The parts of a documented error body.
+#[derive(Default)]
+pub(crate) struct Said {
+    pub(crate) code: Option<FlinksCode>,
+    pub(crate) message: Option<String>,
+}
+
+impl Error {
+    /// Of which product. None where a value was refused before it belonged to one.
+    pub fn product(&self) -> Option<Product> {
+        Some(self.0.operation?.product)
+    }
+
+    /// Of which operation, by its `operationId`; for what sends nothing, a name such as `widget`.
+    pub fn operation(&self) -> Option<&'static str> {
+        Some(self.0.operation?.id)
+    }
+
+    /// The HTTP status of the answer, where one arrived.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The `FlinksCode` of the answer (C6).
+    pub fn flinks_code(&self) -> Option<&FlinksCode> {
+        self.0.code.as_ref()
+    }
+
+    /// What the server, or whoever sent the end user back, wrote about it. Take care where it is shown.
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// The `error` with which an end user came back (C7). Whoever sent them wrote it.
+    pub fn callback_error(&self) -> Option<&str> {
+        self.0.callback_error.as_deref()
+    }
+
+    /// How long the server asks to wait before the next call, where that is longer than this crate waits by itself, or it
+    /// has waited enough.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.0.retry_after {
+            Some(RetryAfter::Read(wait)) => Some(wait),
+            _ => None,
+        }
+    }
+
+    /// `ob-correlation-id`, for a question to Flinks (O10). The server wrote it.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.0.correlation_id.as_deref()
+    }
+
+    /// `ob-trace-id`, for a question to Flinks (O10). The server wrote it.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.0.trace_id.as_deref()
+    }
+
+    /// How many requests were made, or tried.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The field that is wrong: of the caller's values, or of the server's reply.
+    pub fn field(&self) -> Option<&'static str> {
+        match self.0.kind {
+            Kind::Input { field, .. } => Some(field),
+            Kind::Malformed { field, .. } => field,
+            _ => None,
+        }
+    }
+
+    /// A value of the caller's cannot be used; [`field`](Self::field) names it. Nothing was sent.
+    pub fn is_invalid_input(&self) -> bool {
+        matches!(self.0.kind, Kind::Input { .. })
+    }
+
+    /// A token was past its life: nothing was sent (P4, C3), or it was so when it arrived. Get a new one.
+    pub fn is_expired(&self) -> bool {
+        matches!(self.0.kind, Kind::Expired | Kind::Stale)
+    }
+
+    /// The credentials were refused: Pay's user name and password (P6), or Connect's secret key ("You must provide a valid
+    /// auth key").
+    ///
+    /// Flinks advises to check which of two values went where: the secret key goes to `/GenerateAuthorizeToken` only, and
+    /// the token to `/Authorize` or the iframe only. The types of this crate see to that, so check the key itself, its
+    /// instance and its customer id. Credentials that may be known to others are rotated by Flinks.
+    pub fn is_credentials(&self) -> bool {
+        match self.0.operation.map(|operation| (operation.product, operation.id)) {
+            Some((Product::Pay, "authorize")) => self.status() == Some(400),
+            Some((Product::Connect, "generateAuthorizeToken")) => self.flinks_code() == Some(&FlinksCode::Unauthorized),
+            _ => false,
+        }
+    }
+
+    /// A single-use token was refused ("You must provide a valid authorize token"; for Pay, a 401 on the session).
+    ///
+    /// It was spent already, has expired, or is of another customer or environment. Flinks advises to get a new one for
+    /// each attempt.
+    pub fn is_token_refused(&self) -> bool {
+        match self.0.operation.map(|operation| (operation.product, operation.id)) {
+            Some((Product::Connect, "authorize")) => self.flinks_code() == Some(&FlinksCode::AccessDenied),
+            Some((Product::Pay, "initiateSession")) => self.status() == Some(401),
+            _ => false,
+        }
+    }
+
+    /// The end user must do something: give another user name, password or answer, or act at the bank (C6); or they
+    /// refused, on the bank's page (C7).
+    pub fn needs_user(&self) -> bool {
+        use FlinksCode::*;
+        let of_the_user = [
+            DisabledLogin,
+            InvalidLogin,
+            InvalidPassword,
+            InvalidSecurityResponse,
+            InvalidUsername,
+            NewAccount,
+            QuestionNotFound,
+            SecurityResponsesIncomplete,
+            UnknownChallengeKey,
+        ];
+        self.callback_error() == Some("access_denied")
+            || self.flinks_code().is_some_and(|code| of_the_user.contains(code))
+    }
+
+    /// A rate limit: 429, or `TOO_MANY_REQUESTS` with any status (C6). [`retry_after`](Self::retry_after) may tell more.
+    pub fn is_rate_limited(&self) -> bool {
+        self.status() == Some(429) || self.flinks_code() == Some(&FlinksCode::TooManyRequests)
+    }
+
+    /// The same call may succeed later: the network, the server or the bank failed, or there is a rate limit.
+    ///
+    /// It says nothing about a token that the call would have spent: [`SpendError`] does.
+    pub fn is_transient(&self) -> bool {
+        let is_of_the_bank = matches!(
+            self.flinks_code(),
+            Some(
+                FlinksCode::RetryLater
+                    | FlinksCode::CardInUse
+                    | FlinksCode::ConcurrentSession
+                    | FlinksCode::AggregationError
+            )
+        );
+        let is_of_the_server = self.status().is_some_and(|status| status == 408 || status >= 500);
+        match self.0.kind {
+            Kind::NotSent(kind) | Kind::Interrupted(kind) => {
+                !matches!(kind, TransportErrorKind::Tls | TransportErrorKind::TooLarge)
+            }
+            _ => is_of_the_bank || is_of_the_server || self.is_rate_limited(),
+        }
+    }
+
+    /// It took too long, all tries together.
+    pub fn is_timeout(&self) -> bool {
+        matches!(
+            self.0.kind,
+            Kind::NotSent(TransportErrorKind::Timeout) | Kind::Interrupted(TransportErrorKind::Timeout)
+        )
+    }
+
+    /// TLS failed: a certificate that is expired, of another name or of an unknown authority. Nothing was sent.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0.kind, Kind::NotSent(TransportErrorKind::Tls) | Kind::Interrupted(TransportErrorKind::Tls))
+    }
+
+    /// The server answered with a redirect, which is not followed, for the request carries a secret (A2). Check the base
+    /// URL; and with custom OAuth, whether Flinks has whitelisted the URLs that are called and the redirect URL (C7).
+    pub fn is_redirect(&self) -> bool {
+        matches!(self.0.kind, Kind::Redirect)
+    }
+
+    /// The server answered 2xx with something that does not fit; [`field`](Self::field) may tell what (A6).
+    pub fn is_malformed(&self) -> bool {
+        matches!(self.0.kind, Kind::Malformed { .. })
+    }
+
+    /// An end user came back with something that does not fit: another `state`, a parameter twice, nothing at all (C7). It
+    /// may be an attack; send them through the bank again.
+    pub fn is_invalid_callback(&self) -> bool {
+        matches!(self.0.kind, Kind::Callback(_))
+    }
+
+    /// Whether the server may have seen a request. `false` only where it is certain that it did not.
+    pub fn may_have_been_sent(&self) -> bool {
+        !matches!(
+            self.0.kind,
+            Kind::Input { .. } | Kind::Expired | Kind::NotSent(_) | Kind::Callback(_) | Kind::CallbackError
+        )
+    }
+
+    pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
+        Self::new(None, Kind::Input { field, reason })
+    }
+
+    pub(crate) fn expired(operation: &'static Operation) -> Self {
+        Self::new(Some(operation), Kind::Expired)
+    }
+
+    pub(crate) fn stale(operation: &'static Operation, head: &ResponseHead) -> Self {
+        Self::new(Some(operation), Kind::Stale).with_head(Some(head))
+    }
+
+    pub(crate) fn timeout(operation: &'static Operation) -> Self {
+        Self::new(Some(operation), Kind::Interrupted(TransportErrorKind::Timeout))
+    }
+
+    /// A reply that fits its schema, and yet cannot be used.
+    pub(crate) fn malformed(
+        operation: &'static Operation,
+        head: &ResponseHead,
+        field: &'static str,
+        reason: &'static str,
+    ) -> Self {
+        let kind = Kind::Malformed { field: Some(field), detail: Detail::Value(reason) };
+        Self::new(Some(operation), kind).with_head(Some(head))
+    }
+
+    pub(crate) fn callback(operation: &'static Operation, reason: &'static str) -> Self {
+        Self::new(Some(operation), Kind::Callback(reason))
+    }
+
+    pub(crate) fn callback_failed(operation: &'static Operation, error: String, description: Option<String>) -> Self {
+        let inner = Inner {
+            operation: Some(operation),
+            kind: Kind::CallbackError,
+            callback_error: Some(error),
+            message: description,
+            ..Inner::default()
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// What a product crate failed with; `read` takes the documented error body apart.
+    pub(crate) fn of<E>(
+        operation: &'static Operation,
+        error: flinks_core::Error<E>,
+        read: impl FnOnce(&E) -> Said,
+    ) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::InvalidRequest(invalid) => Kind::Input { field: invalid.field(), reason: "cannot be sent" },
+            ErrorKind::Transport(transport) => match transport.may_have_been_sent() {
+                true => Kind::Interrupted(transport.kind()),
+                false => Kind::NotSent(transport.kind()),
+            },
+            ErrorKind::ErrorResponse(_) => Kind::Refused,
+            ErrorKind::Redirect => Kind::Redirect,
+            ErrorKind::InvalidResponse(invalid) => {
+                Kind::Malformed { field: invalid.field(), detail: Detail::Body(*invalid) }
+            }
+            _ => Kind::Status,
+        };
+        let said = error.body().map(read).unwrap_or_default();
+        let this = Self::new(Some(operation), kind).with_head(error.head());
+        this.change(|inner| (inner.code, inner.message) = (said.code, said.message))
+    }
+
+    pub(crate) fn in_operation(self, operation: &'static Operation) -> Self {
+        self.change(|inner| inner.operation = Some(operation))
+    }
+
+    pub(crate) fn after_attempts(self, attempts: u32) -> Self {
+        self.change(|inner| inner.attempts = attempts)
+    }
+
+    /// With what the server asks for, as this crate reads it.
+    pub(crate) fn with_retry_after(self, wait: Option<Duration>) -> Self {
+        self.change(|inner| inner.retry_after = wait.map(RetryAfter::Read))
+    }
+
+    pub(crate) fn retry_after_text(&self) -> Option<&str> {
+        match &self.0.retry_after {
+            Some(RetryAfter::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What became of a token that the call would have spent.
+    pub(crate) fn fate(&self) -> Fate {
+        match self.0.kind {
+            _ if !self.may_have_been_sent() => Fate::Unspent,
+            Kind::Refused => Fate::Spent,
+            _ => Fate::Unknown,
+        }
+    }
+
+    /// Whether a call that gets a new token may be tried again (A5, the table of tries).
+    pub(crate) fn again(&self) -> Again {
+        match self.0.kind {
+            Kind::NotSent(TransportErrorKind::Tls) | Kind::Interrupted(TransportErrorKind::TooLarge) => Again::Never,
+            Kind::NotSent(_) | Kind::Interrupted(_) => Again::Thrice,
+            Kind::Stale => Again::Twice,
+            Kind::Refused | Kind::Status if self.is_rate_limited() => Again::Thrice,
+            Kind::Refused | Kind::Status => match self.status() {
+                Some(408 | 500..) => Again::Thrice,
+                _ => Again::Never,
+            },
+            _ => Again::Never,
+        }
+    }
+
+    fn new(operation: Option<&'static Operation>, kind: Kind) -> Self {
+        Self(Arc::new(Inner { operation, kind, ..Inner::default() }))
+    }
+
+    fn with_head(self, head: Option<&ResponseHead>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        self.change(|inner| {
+            inner.status = head.map(|head| head.status().as_u16());
+            inner.retry_after = owned(head.and_then(ResponseHead::retry_after)).map(RetryAfter::Text);
+            inner.correlation_id = owned(head.and_then(ResponseHead::correlation_id));
+            inner.trace_id = owned(head.and_then(ResponseHead::trace_id));
+        })
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.operation {
+            Some(Operation { product, purpose, .. }) => write!(f, "{purpose} ({product}): ")?,
+            None => f.write_str("use a value: ")?,
+        }
+        match &self.0.kind {
+            Kind::Input { field, reason } => write!(f, "{field} {reason}")?,
+            Kind::Expired => f.write_str("the token has expired; nothing was sent")?,
+            Kind::NotSent(kind) => write!(f, "{}; nothing was sent", Transport(*kind))?,
+            Kind::Interrupted(kind) => write!(f, "{}; the request may have been received", Transport(*kind))?,
+            Kind::Refused if self.is_credentials() => f.write_str("the credentials were refused")?,
+            Kind::Refused if self.is_token_refused() => f.write_str("the token was refused")?,
+            Kind::Refused => f.write_str("the request was refused")?,
+            Kind::Redirect => f.write_str("the server answered with a redirect, which is not followed")?,
+            Kind::Status => f.write_str("the server answered with an unexpected status")?,
+            Kind::Malformed { detail: Detail::Body(invalid), .. } => write!(f, "the reply is malformed; {invalid}")?,
+            Kind::Malformed { field, detail: Detail::Value(reason) } => {
+                write!(f, "the reply is malformed; {} {reason}", field.unwrap_or("it"))?;
+            }
+            Kind::Stale => f.write_str("the token had expired when it arrived")?,
+            Kind::Callback(reason) => write!(f, "the callback {reason}")?,
+            Kind::CallbackError => f.write_str("the end user came back with an error")?,
+        }
+        match self.flinks_code() {
+            Some(FlinksCode::Other(_)) => f.write_str(", with an unknown FlinksCode")?,
+            Some(code) => write!(f, ", {}", code.as_str())?,
+            None => {}
+        }
+        match self.status() {
+            Some(status) => write!(f, " (status {status})"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Transport(TransportErrorKind);
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            TransportErrorKind::Dns => "the host name could not be resolved",
+            TransportErrorKind::Connect => "no connection could be made",
+            TransportErrorKind::Tls => "the TLS handshake failed",
+            TransportErrorKind::Timeout => "it took too long",
+            TransportErrorKind::Interrupted => "the connection ended before the reply did",
+            TransportErrorKind::Protocol => "the reply was not HTTP",
+            TransportErrorKind::TooLarge => "the reply was too large",
+            _ => "the network failed",
+        })
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({self})")
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What became of a token.
+pub(crate) enum Fate {
+    Unspent,
+    Spent,
+    Unknown,
+}
+
+/// Why a call that spends a single-use token failed, and what became of the token (P3, C3).
+///
+/// Only the first gives the token back, so only what is safe to repeat can be repeated:
+///
+/// ```
+/// use flinks::{Error, SpendError};
+///
+/// fn next<T>(error: SpendError<T>) -> Result<T, Error> {
+///     match error {
+///         // Nothing left this machine. Try again with the same token while it lives.
+///         SpendError::Unspent(token, _) => Ok(token),
+///         // The server has answered. Get a new token, if the reason makes that worth while.
+///         SpendError::Spent(error) => Err(error),
+///         // It may have happened, and it may not. Find out before you do it again with a new token.
+///         SpendError::Unknown(error) => Err(error),
+///     }
+/// }
+/// ```
+#[must_use]
+pub enum SpendError<T> {
+    /// Nothing left this machine: here is the token.
+    Unspent(T, Error),
+    /// A complete, readable answer arrived. The token is gone, or good for nothing.
+    Spent(Error),
+    /// The request may have been received, and what came of it is not known. Take the token as spent.
+    Unknown(Error),
+}
+
+impl<T> SpendError<T> {
+    pub(crate) fn new(token: T, error: Error) -> Self {
+        match error.fate() {
+            Fate::Unspent => Self::Unspent(token, error),
+            Fate::Spent => Self::Spent(error),
+            Fate::Unknown => Self::Unknown(error),
+        }
+    }
+
+    /// What went wrong.
+    pub fn error(&self) -> &Error {
+        match self {
+            Self::Unspent(_, error) | Self::Spent(error) | Self::Unknown(error) => error,
+        }
+    }
+
+    /// What went wrong, without the token.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Unspent(_, error) | Self::Spent(error) | Self::Unknown(error) => error,
+        }
+    }
+}
+
+impl<T> From<SpendError<T>> for Error {
+    fn from(error: SpendError<T>) -> Self {
+        error.into_error()
+    }
+}
+
+impl<T> fmt::Display for SpendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fate = match self {
+            Self::Unspent(..) => "the token is unspent",
+            Self::Spent(_) => "the token is spent",
+            Self::Unknown(_) => "whether the token is spent is unknown",
+        };
+        write!(f, "{}; {fate}", self.error())
+    }
+}
+
+impl<T> fmt::Debug for SpendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpendError({self})")
+    }
+}
+
+impl<T> std::error::Error for SpendError<T> {}

@@ -1,0 +1,299 @@
+//! Flinks Pay: user name and password for a session token, which starts one payment session (P1-P8).
+//!
+//! ```text
+//! Credentials ── authorize ──▶ SessionToken ──┬── initiate_session ──▶ Session
+//!                (any number)   lives 299 s,  │
+//!                               spent by value└── into_authorization ──▶ a header for a request of your own
+//! ```
+//!
+//! Facts are those of the pages [/Authorize](https://docs.flinks.com/api/pay/endpoints/authorize/authorize.md).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use flinks_core::{Authorization, BaseUrl, ExpiresIn, ResponseValue, Secret};
+use flinks_pay::types;
+
+use crate::error::{Error, Operation, Product, Said, SpendError};
+use crate::retry::{Caller, Repeat};
+use crate::settings::Settings;
+use crate::text::token_problem;
+use crate::time::{Deadline, Moment};
+
+/// The base URL of the sandbox, as other pages of Flinks name it (P7).
+pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
+/// The base URL of production, as other pages of Flinks name it (P7).
+pub const PRODUCTION: &str = "https://payments.flinksapp.com";
+
+/// A client of Flinks Pay. Cloning is cheap; clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    http: flinks_pay::Client,
+    base_url: BaseUrl,
+    credentials: Arc<Credentials>,
+    caller: Caller,
+}
+
+impl Client {
+    /// A client with the default settings. The base URL is always yours (P7).
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where TLS is needed and not there.
+    pub fn new(base_url: BaseUrl, credentials: Credentials) -> Result<Self, Error> {
+        Self::with_settings(base_url, credentials, &Settings::new())
+    }
+
+    /// A client with settings of one's own.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where TLS is needed and not there.
+    pub fn with_settings(base_url: BaseUrl, credentials: Credentials, settings: &Settings) -> Result<Self, Error> {
+        let http = flinks_pay::Client::with_transport(settings.transport(base_url.clone())?);
+        Ok(Self { http, base_url, credentials: Arc::new(credentials), caller: settings.caller() })
+    }
+
+    /// Gets a token: a new one with each call, which nobody else has (P5).
+    ///
+    /// A lost or refused-for-now request is repeated, up to three in all, for it costs no more than a token (A5).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_credentials`] for a 400, which Flinks sends without a body (P6); else what the predicates say.
+    pub async fn authorize(&self) -> Result<SessionToken, Error> {
+        let Credentials { username, password } = &*self.credentials;
+        let grant_type = types::GrantType::ClientCredentials;
+        let request = &types::AuthorizeRequest::new(grant_type, username.as_str(), password.clone());
+        let clock = &self.caller.clock;
+        let once = || async move {
+            let sent = Moment::now(clock.as_ref());
+            let reply = self.http.authorize(request).send().await;
+            self.session_token(reply.map_err(|error| Error::of(&AUTHORIZE, error, |()| Said::default()))?, sent)
+        };
+        self.caller.call(&AUTHORIZE, Repeat::AsNeeded, DEFAULT_TIMEOUT, once).await
+    }
+
+    fn session_token(
+        &self,
+        reply: ResponseValue<types::AuthorizeResponse>,
+        sent: Moment,
+    ) -> Result<SessionToken, Error> {
+        let head = reply.head().clone();
+        let types::AuthorizeResponse { access_token, token_type, expires_in, .. } = reply.into_inner();
+        if let Some(problem) = token_problem(access_token.expose_secret()) {
+            return Err(Error::malformed(&AUTHORIZE, &head, "access_token", problem));
+        }
+        // Without one it is taken as a bearer token, the only kind that the pages know (P2).
+        if !token_type.is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
+            return Err(Error::malformed(&AUTHORIZE, &head, "token_type", "is not bearer"));
+        }
+        let lifetime = expires_in.and_then(ExpiresIn::lifetime);
+        let deadline = lifetime.map(|lifetime| Deadline::after(sent, lifetime, &self.caller.clock));
+        if deadline.as_ref().is_some_and(Deadline::is_past) {
+            return Err(Error::stale(&AUTHORIZE, &head));
+        }
+        Ok(SessionToken { secret: access_token, deadline })
+    }
+
+    /// Spends a token on a session (P3, P8). It is sent once, whatever comes of it (A5).
+    ///
+    /// # Errors
+    ///
+    /// A [`SpendError`] that says what became of the token. One that has expired is refused here (P4): unspent, and of no
+    /// use.
+    pub async fn initiate_session(
+        &self,
+        token: SessionToken,
+        session: &NewSession,
+    ) -> Result<Session, SpendError<SessionToken>> {
+        if token.is_expired() {
+            return Err(SpendError::new(token, Error::expired(&INITIATE)));
+        }
+        let authorization = &Authorization::bearer(&token.secret);
+        let once = || async move {
+            let reply = self.http.initiate_session(authorization, &session.0).send().await;
+            let reply = reply.map_err(|error| Error::of(&INITIATE, error, said))?;
+            if let Some(problem) = token_problem(reply.session_id.expose_secret()) {
+                return Err(Error::malformed(&INITIATE, reply.head(), "sessionId", problem));
+            }
+            let types::SessionResponse { session_id, reference_id, .. } = reply.into_inner();
+            Ok(Session { id: session_id, reference_id })
+        };
+        let outcome = self.caller.call(&INITIATE, Repeat::Never, DEFAULT_TIMEOUT, once).await;
+        outcome.map_err(|error| SpendError::new(token, error))
+    }
+
+    /// Where the payer's browser goes, once a payment request has been created for the session: `{base}/app/?sessionId=…`
+    /// (P8). Whoever has the address can pay in the session.
+    pub fn app_url(&self, session: &Session) -> String {
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("sessionId", session.id.expose_secret())
+            .finish();
+        format!("{}/app/?{query}", self.base_url)
+    }
+}
+
+const AUTHORIZE: Operation = Operation { product: Product::Pay, id: "authorize", purpose: "get a session token" };
+const INITIATE: Operation =
+    Operation { product: Product::Pay, id: "initiateSession", purpose: "start a payment session" };
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn said(error: &types::SessionError) -> Said {
+    Said { code: None, message: error.message.clone().or_else(|| error.error.clone()) }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// User name and password, from Flinks' onboarding (P1).
+#[derive(Clone)]
+pub struct Credentials {
+    username: String,
+    password: Secret,
+}
+
+impl Credentials {
+    /// They are sent as they are given, whatever characters they hold.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where one is empty, or holds a line break or NUL, as one that was read from a file may.
+    pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Result<Self, Error> {
+        let (username, password) = (username.into(), password.into());
+        for (field, text) in [("username", username.as_str()), ("password", password.expose_secret())] {
+            if text.trim().is_empty() {
+                return Err(Error::input(field, "is empty"));
+            }
+            if text.contains(['\n', '\r', '\0']) {
+                return Err(Error::input(field, "holds a line break or NUL"));
+            }
+        }
+        Ok(Self { username, password })
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
+/// A token that starts one session (P3). It is spent by value; it cannot be copied, compared, printed or stored.
+#[must_use]
+pub struct SessionToken {
+    secret: Secret,
+    deadline: Option<Deadline>,
+}
+
+impl SessionToken {
+    /// When it expires, on the wall clock, counted from before it was asked for (A4). None where the reply did not tell.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.deadline.as_ref().and_then(Deadline::wall)
+    }
+
+    /// Whether it has expired, on either clock (A4).
+    pub fn is_expired(&self) -> bool {
+        self.deadline.as_ref().is_some_and(Deadline::is_past)
+    }
+
+    /// Spends it as a header for a request of your own, whatever header your Flinks wants it in (P8).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_expired`] (P4).
+    pub fn into_authorization(self) -> Result<BearerToken, Error> {
+        match self.is_expired() {
+            true => Err(Error::expired(&INITIATE)),
+            false => Ok(BearerToken(Secret::new(format!("Bearer {}", self.secret.expose_secret())))),
+        }
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionToken").field("is_expired", &self.is_expired()).finish_non_exhaustive()
+    }
+}
+
+/// A spent [`SessionToken`], as the value of a header.
+#[must_use]
+pub struct BearerToken(Secret);
+
+impl BearerToken {
+    /// The usual header.
+    pub const HEADER: &'static str = "authorization";
+
+    /// `Bearer …`. Keep it out of logs, and mark the header as sensitive.
+    pub fn expose_value(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BearerToken").field(&self.0).finish()
+    }
+}
+
+/// What a session is about.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct NewSession(types::SessionRequest);
+
+impl NewSession {
+    /// A payment of so many cents, under your own id, by this payer.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] that names the field which is empty, 0, or more than 15 digits of cents, which is what a number in JSON
+    /// tells exactly.
+    pub fn new(
+        reference_id: impl Into<String>,
+        cents: u64,
+        customer_name: impl Into<String>,
+        customer_email: impl Into<String>,
+    ) -> Result<Self, Error> {
+        let (reference_id, name, email) = (reference_id.into(), customer_name.into(), customer_email.into());
+        for (field, text) in [("referenceId", &reference_id), ("customerName", &name), ("customerEmail", &email)] {
+            if text.trim().is_empty() {
+                return Err(Error::input(field, "is empty"));
+            }
+        }
+        if !(1..1_000_000_000_000_000).contains(&cents) {
+            return Err(Error::input("amount", "is 0, or has more than 15 digits"));
+        }
+        // Up to 15 digits, the nearest number to a decimal is printed as that decimal.
+        #[expect(clippy::cast_precision_loss)]
+        let amount = cents as f64 / 100.0;
+        Ok(Self(types::SessionRequest::new(reference_id, amount, name, email)))
+    }
+}
+
+/// A session that has started.
+pub struct Session {
+    id: Secret,
+    reference_id: Option<String>,
+}
+
+impl Session {
+    /// Its id. Whoever has it can continue the session.
+    pub fn expose_id(&self) -> &str {
+        self.id.expose_secret()
+    }
+
+    /// Your own id of the payment, as the server repeats it.
+    pub fn reference_id(&self) -> Option<&str> {
+        self.reference_id.as_deref()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}

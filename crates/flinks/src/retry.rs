@@ -1,0 +1,156 @@
+//! One call: its deadline, its tries, the waits between them, and what is told of it (A5).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use tracing::Instrument as _;
+
+use crate::error::{Error, Operation};
+use crate::time::{Clock, SystemClock};
+
+/// How often what failed may be tried in all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    Never,
+    Twice,
+    Thrice,
+}
+
+/// Whether an operation may be repeated at all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It gets something new: a lost reply costs one token.
+    AsNeeded,
+    /// It spends something.
+    Never,
+}
+
+/// What calls have in common.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) clock: Arc<dyn Clock>,
+    /// For a whole call, waits included; where it was not set, each operation has its own.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_attempts: u32,
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), timeout: None, max_attempts: 3 }
+    }
+}
+
+/// The longest `Retry-After` that is waited for; a longer one is the caller's business.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+/// The first wait is at most this long, each next one twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+impl Caller {
+    /// Calls `once` until it succeeds, is not to be repeated, or the time is over.
+    pub(crate) async fn call<T, F>(
+        &self,
+        operation: &'static Operation,
+        repeat: Repeat,
+        default_timeout: Duration,
+        once: impl FnMut() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let span = tracing::info_span!("flinks", product = ?operation.product, operation = operation.id);
+        self.attempts(operation, repeat, self.timeout.unwrap_or(default_timeout), once).instrument(span).await
+    }
+
+    async fn attempts<T, F>(
+        &self,
+        operation: &'static Operation,
+        repeat: Repeat,
+        timeout: Duration,
+        mut once: impl FnMut() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let clock = &self.clock;
+        let end = clock.monotonic().saturating_add(timeout);
+        let left = || end.saturating_sub(clock.monotonic());
+        let mut waits = ExponentialBuilder::new()
+            .with_min_delay(FIRST_WAIT)
+            .with_max_delay(LONGEST_WAIT)
+            .with_max_times(usize::MAX)
+            .build();
+        let mut attempt = 0_u32;
+        loop {
+            attempt = attempt.saturating_add(1);
+            let started = Instant::now();
+            let outcome = tokio::select! {
+                biased;
+                outcome = once() => outcome,
+                () = clock.sleep(left()) => Err(Error::timeout(operation)),
+            };
+            let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let error = match outcome {
+                Ok(value) => {
+                    tracing::debug!(attempt, milliseconds, "done");
+                    return Ok(value);
+                }
+                Err(error) => error.after_attempts(attempt),
+            };
+            let asked = error.retry_after_text().and_then(|text| retry_after(text, clock.as_ref()));
+            let error = error.with_retry_after(asked);
+            tracing::debug!(attempt, milliseconds, status = error.status(), %error, "failed");
+
+            let tries = match (repeat, error.again()) {
+                (Repeat::Never, _) | (_, Again::Never) => 1,
+                (_, Again::Twice) => 2,
+                (_, Again::Thrice) => 3,
+            };
+            if attempt >= tries.min(self.max_attempts) || asked.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
+                return Err(error);
+            }
+            // Full jitter: anything from nothing to the whole wait, so that many that failed together do not come back
+            // together; but not before the server wants it.
+            let jittered = waits.next().unwrap_or(LONGEST_WAIT).mul_f64(fastrand::f64());
+            let wait = jittered.max(asked.unwrap_or_default());
+            if wait >= left() {
+                return Err(error);
+            }
+            tracing::warn!(
+                attempt,
+                wait_milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                "trying again"
+            );
+            clock.sleep(wait).await;
+        }
+    }
+}
+
+/// `Retry-After`: seconds, or an HTTP date; none where it is neither (RFC 9110, 10.2.3).
+fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are more than any cap.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(clock.wall()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_or_nothing() {
+        let seconds = |text: &str| retry_after(text, &SystemClock).map(|wait| wait.as_secs());
+        assert_eq!((seconds("5"), seconds(" 0 "), seconds("99999999999999999999")), (Some(5), Some(0), Some(u64::MAX)));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(0));
+        for text in ["", "-1", "1.5", "soon", "5s", "+5"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+        let later = std::time::SystemTime::now().checked_add(Duration::from_secs(3600)).unwrap();
+        assert!(seconds(&httpdate::fmt_http_date(later)).unwrap() >= 3590);
+    }
+}

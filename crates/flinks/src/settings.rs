@@ -1,0 +1,103 @@
+//! What all clients can be told.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flinks_core::{BaseUrl, Transport};
+
+use crate::error::Error;
+use crate::retry::Caller;
+use crate::time::Clock;
+
+/// Limits, clock and HTTP client of a product's client. The default does for production.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let settings = flinks::Settings::new().timeout(Duration::from_secs(10)).max_attempts(2);
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
+pub struct Settings {
+    caller: Caller,
+    connect_timeout: Option<Duration>,
+    http: Option<HttpHook>,
+}
+
+type HttpHook = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
+
+impl Settings {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long a call may take, all its tries and the waits between them included. Default: 30 seconds; for Connect's
+    /// `/Authorize` 240, for the bank may take 210. Less than a millisecond counts as one.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.caller.timeout = Some(timeout.max(Duration::from_millis(1)));
+        self
+    }
+
+    /// How long making a connection may take. Default: 10 seconds. Less than a millisecond counts as one.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// The most requests of one call, from 1 to 3; other numbers count as the nearest of these. Default: 3. A call that
+    /// spends a token makes one, whatever is set (A5).
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.caller.max_attempts = attempts.clamp(1, 3);
+        self
+    }
+
+    /// A clock of one's own, for tests. Default: [`SystemClock`](crate::SystemClock).
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.caller.clock = Arc::new(clock);
+        self
+    }
+
+    /// Adjusts the HTTP client before this crate's own settings are applied: a proxy, a resolver, a local address. What is
+    /// promised here cannot be undone there, such as redirects, retries, limits, TLS library and versions.
+    ///
+    /// This is the one place where another crate shows: `reqwest` 0.13.
+    pub fn http(
+        mut self,
+        adjust: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.http = Some(Arc::new(adjust));
+        self
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+
+    pub(crate) fn transport(&self, base_url: BaseUrl) -> Result<Transport, Error> {
+        let mut builder = Transport::builder(base_url);
+        // The deadline of a call is the clock's; this one holds where that stands still, as in a test.
+        if let Some(timeout) = self.caller.timeout {
+            builder = builder.timeout(timeout);
+        }
+        if let Some(timeout) = self.connect_timeout {
+            builder = builder.connect_timeout(timeout);
+        }
+        if let Some(adjust) = self.http.clone() {
+            builder = builder.http(move |http| adjust(http));
+        }
+        builder.build().map_err(|error| Error::input("base URL", error.reason()))
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { caller: Caller { timeout, max_attempts, .. }, connect_timeout, .. } = self;
+        f.debug_struct("Settings")
+            .field("timeout", timeout)
+            .field("connect_timeout", connect_timeout)
+            .field("max_attempts", max_attempts)
+            .finish_non_exhaustive()
+    }
+}

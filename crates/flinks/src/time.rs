@@ -1,0 +1,84 @@
+//! Time, which can be injected.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Where this crate reads the time, and how it waits. Put a clock of your own into a client's builder, and tests need not
+/// sleep.
+///
+/// Two clocks are asked, and a token is valid only while both say so (A4): a suspended machine stops the first, an operator
+/// can turn the second.
+pub trait Clock: Send + Sync + 'static {
+    /// The time since some fixed moment. It never goes back.
+    fn monotonic(&self) -> Duration;
+
+    /// The wall clock.
+    fn wall(&self) -> SystemTime;
+
+    /// Completes after `duration` on the monotonic clock.
+    fn sleep(&self, duration: Duration) -> Sleep;
+}
+
+/// What [`Clock::sleep`] gives.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The clocks of this machine, and the timer of the tokio runtime that the call runs in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// A moment on both clocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    monotonic: Duration,
+    wall: SystemTime,
+}
+
+impl Moment {
+    pub(crate) fn now(clock: &dyn Clock) -> Self {
+        Self { monotonic: clock.monotonic(), wall: clock.wall() }
+    }
+}
+
+/// When something ends, on both clocks, and the clocks to ask.
+#[derive(Clone)]
+pub(crate) struct Deadline {
+    monotonic: Duration,
+    /// None where the wall clock cannot tell it; that counts as past.
+    wall: Option<SystemTime>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Deadline {
+    pub(crate) fn after(moment: Moment, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            monotonic: moment.monotonic.saturating_add(lifetime),
+            wall: moment.wall.checked_add(lifetime),
+            clock: Arc::clone(clock),
+        }
+    }
+
+    pub(crate) fn is_past(&self) -> bool {
+        let is_past_on_wall = self.wall.is_none_or(|wall| self.clock.wall() >= wall);
+        is_past_on_wall || self.clock.monotonic() >= self.monotonic
+    }
+
+    pub(crate) fn wall(&self) -> Option<SystemTime> {
+        self.wall
+    }
+}
