@@ -192,7 +192,12 @@ pub(crate) fn decode_error<E: DeserializeOwned>(body: &[u8]) -> Result<E, Invali
 fn decode_error_without<E: DeserializeOwned>(body: &[u8], other: &Fields) -> Result<E, InvalidResponse> {
     let error = decode(body)?;
     let fields = Fields::of::<E>();
-    let members: BTreeMap<String, IgnoredAny> = if fields.is_object { decode(body)? } else { return Ok(error) };
+    let members: BTreeMap<String, IgnoredAny> = match fields.is_object {
+        true => decode(body)?,
+        // Whatever fits beside nothing fits; beside a success that is malformed, nothing does.
+        false if other.names.is_empty() => return Ok(error),
+        false => BTreeMap::new(),
+    };
     match members.keys().any(|member| fields.known(member).is_some() && other.known(member).is_none()) {
         true => Ok(error),
         false => {

@@ -357,6 +357,10 @@ impl Error {
             ErrorKind::InvalidResponse(invalid) => {
                 Kind::Malformed { field: invalid.field(), detail: Detail::Body(*invalid) }
             }
+            // A success that is not documented, such as a 204 where a token is due.
+            _ if error.status().is_some_and(|status| status.is_success()) => {
+                Kind::Malformed { field: None, detail: Detail::Value("has nothing in it") }
+            }
             _ => Kind::Status,
         };
         let said = error.body().map(read).unwrap_or_default();
@@ -430,9 +434,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.operation {
-            Some(Operation { product, purpose, .. }) => write!(f, "{purpose} ({product}): ")?,
-            None => f.write_str("use a value: ")?,
+        match (self.0.operation, &self.0.kind) {
+            (Some(Operation { product, purpose, .. }), _) => write!(f, "{purpose} ({product}): ")?,
+            (None, Kind::Input { field, reason }) => return write!(f, "use the {field}: it {reason}"),
+            (None, _) => {}
         }
         match &self.0.kind {
             Kind::Input { field, reason } => write!(f, "{field} {reason}")?,

@@ -24,6 +24,9 @@ pub use crate::settings::Settings;
 pub use crate::time::{Clock, Sleep, SystemClock};
 pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
 
+#[cfg(doctest)]
+mod compile_fail;
+
 /// The project's README, whose code is tested like any other.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

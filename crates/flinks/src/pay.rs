@@ -1,11 +1,5 @@
 //! Flinks Pay: user name and password for a session token, which starts one payment session (P1-P8).
 //!
-//! ```text
-//! Credentials ── authorize ──▶ SessionToken ──┬── initiate_session ──▶ Session
-//!                (any number)   lives 299 s,  │
-//!                               spent by value└── into_authorization ──▶ a header for a request of your own
-//! ```
-//!
 //! Facts are those of the pages [/Authorize](https://docs.flinks.com/api/pay/endpoints/authorize/authorize.md).
 
 use std::fmt;

@@ -248,6 +248,83 @@ async fn outbound(canaries: &mut Canaries) {
     }
 }
 
+/// What the facade shows of the same secrets: its values, errors, spans and events.
+async fn facade(canaries: &mut Canaries) {
+    let settings = |answer: &Answer| match answer {
+        Answer::ThenSilence(_) => flinks::Settings::new().timeout(Duration::from_millis(200)),
+        _ => flinks::Settings::new().max_attempts(1),
+    };
+    let token = canaries.plant("pay AuthorizeResponse.access_token");
+    let session_id = canaries.plant("pay SessionResponse.sessionId");
+    let password = canaries.plant("pay AuthorizeRequest.Password");
+    let good = format!(r#"{{"access_token":"{token}","expires_in":299,"sessionId":"{session_id}"}}"#);
+    let session = flinks::pay::NewSession::new("r-1", 1050, "A", "a@example.com").unwrap();
+    canaries.print(&session);
+    for answer in answers(&good) {
+        let (minting, spending) =
+            (Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await, Raw::start(answer.clone()).await);
+        let client = |server: &Raw| {
+            let credentials = flinks::pay::Credentials::new("user", password.clone()).unwrap();
+            let settings = settings(&answer);
+            flinks::pay::Client::with_settings(server.base_url.parse().unwrap(), credentials, &settings).unwrap()
+        };
+        canaries.print(&client(&minting));
+        canaries.print_outcome(client(&spending).authorize().await);
+        let token = client(&minting).authorize().await.unwrap();
+        canaries.print(&token);
+        canaries.print_outcome(client(&spending).initiate_session(token, &session).await);
+        let token = client(&minting).authorize().await.unwrap();
+        canaries.print_outcome(token.into_authorization());
+    }
+
+    let key = canaries.plant("connect generateAuthorizeToken header flinks-auth-key");
+    let token = canaries.plant("connect GenerateAuthorizeTokenResponse.Token");
+    let login_id = flinks::connect::LoginId::new(canaries.plant("connect AuthorizeRequest.LoginId")).unwrap();
+    let request_id = canaries.plant("connect AuthorizeSession.RequestId");
+    let good = format!(
+        r#"{{"Token":"{token}","RequestId":"{request_id}","Login":{{"Id":"{}"}},"SecurityChallenges":[{{"Prompt":"{}"}}]}}"#,
+        canaries.plant("connect Login.Id"),
+        canaries.plant("connect Login.Username"),
+    );
+    let secret_key = flinks::connect::SecretKey::new(key).unwrap();
+    let requests = [
+        flinks::connect::Authorize::live(&login_id).tag("t"),
+        flinks::connect::Authorize::with_bank_credentials(
+            "bank",
+            canaries.plant("connect AuthorizeRequest.Username"),
+            canaries.plant("connect AuthorizeRequest.Password"),
+        ),
+    ];
+    canaries.print(&(&secret_key, &login_id, &requests));
+    let redirect_url = "https://app.example/".parse().unwrap();
+    for answer in answers(&good) {
+        let (minting, spending) =
+            (Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await, Raw::start(answer.clone()).await);
+        let asking = Raw::start(Answer::Bytes(reply("203 N", "", &good))).await;
+        let client = |server: &Raw| {
+            let id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+            let (url, settings) = (server.base_url.parse::<flinks::BaseUrl>().unwrap(), settings(&answer));
+            flinks::connect::Client::with_settings(url, id, secret_key.clone(), &settings).unwrap()
+        };
+        let fresh = async || client(&minting).generate_authorize_token().await.unwrap();
+        canaries.print_outcome(client(&spending).generate_authorize_token().await);
+        canaries.print(&fresh().await);
+        for request in &requests {
+            canaries.print_outcome(client(&spending).authorize(fresh().await, request).await);
+        }
+        let asked = client(&asking).authorize(fresh().await, &requests[0]).await.unwrap();
+        canaries.print(&asked);
+        let flinks::connect::Outcome::Challenge(challenge) = asked else { panic!() };
+        let answer = canaries.plant("connect AuthorizeRequest.SecurityResponses");
+        let answers = flinks::connect::Answers::new().to(&challenge.questions()[0], answer);
+        canaries.print(&answers);
+        canaries.print_outcome(client(&spending).answer(fresh().await, challenge, answers).await);
+        let widget = client(&minting).widget(&redirect_url);
+        canaries.print_outcome(widget.url(fresh().await));
+        canaries.print(&client(&minting).custom_oauth(14, &redirect_url).start().1);
+    }
+}
+
 #[tokio::test]
 async fn a3_t04_no_secret_is_in_any_text() {
     let log = Log::capture();
@@ -258,17 +335,22 @@ async fn a3_t04_no_secret_is_in_any_text() {
         connect_generate(&mut canaries).await;
         connect_authorize(&mut canaries).await;
         outbound(&mut canaries).await;
+        // 200 and 203 are successes of each operation, of `token` with both of its credentials, and there is a session of
+        // which every field is missing, as each of them may.
+        assert_eq!(canaries.successes, 13);
+        facade(&mut canaries).await;
     };
     // Only a client without a time limit takes that long.
     tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
 
     let log = log.text();
     assert!(log.contains("127.0.0.1:"), "the log of the HTTP client was captured");
+    assert!(
+        log.contains("operation=\"generateAuthorizeToken\"") && log.contains("failed attempt=1"),
+        "and the facade's"
+    );
     assert_eq!(canaries.found(&log), Vec::<&str>::new());
     assert!(canaries.printed.len() > 50);
-    // 200 and 203 are successes of each operation, of `token` with both of its credentials, and there is a session of
-    // which every field is missing, as each of them may.
-    assert_eq!(canaries.successes, 13);
     for text in &canaries.printed {
         assert_eq!(canaries.found(text), Vec::<&str>::new(), "{text}");
     }

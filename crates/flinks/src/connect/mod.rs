@@ -1,13 +1,5 @@
 //! Flinks Connect: a secret key for an authorize token, and with that an end user's account (C1-C8).
 //!
-//! ```text
-//! SecretKey ── generate_authorize_token ──▶ AuthorizeToken ──┬── Widget::url ──▶ the iframe ──▶ LoginId
-//!              (any number)                 lives 30 min,    │
-//!                                           spent by value   └── authorize ──▶ Complete(Session)
-//!                                                                  ▲       └─▶ Challenge ── answer ──▶ …
-//! CustomOAuth::start ──▶ the bank's page ──▶ verify ──▶ LoginId ───┘            (a fresh token each)
-//! ```
-//!
 //! Facts are those of the pages [/GenerateAuthorizeToken](https://docs.flinks.com/api/authorize/endpoints/generate-authorize-token.md)
 //! and [Set Up Authorization](https://docs.flinks.com/guides/connect/setup-authorization.md).
 

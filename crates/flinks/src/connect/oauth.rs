@@ -40,7 +40,7 @@ impl Client {
         }
         // The state comes first: without it, nobody knows who wrote the rest.
         let state = parameters.remove("state").unwrap_or_default();
-        if !bool::from(state.as_bytes().ct_eq(pending.state.as_bytes())) {
+        if state.is_empty() || !bool::from(state.as_bytes().ct_eq(pending.state.as_bytes())) {
             return refuse("has another state than the one that is pending");
         }
         let age = self.caller.clock.wall().duration_since(pending.created_at);

@@ -44,6 +44,17 @@ async fn p1_pay_authorize() {
 }
 
 #[tokio::test]
+async fn p8_pay_initiate_session() {
+    let server = Raw::replying("200 OK", "application/json", r#"{"sessionId":"s","referenceId":"r-1"}"#).await;
+    let client = pay::Client::new(server.base_url.parse().unwrap()).unwrap();
+    let body = pay::types::SessionRequest::new("r-1", 10.5, "Ada", "ada@example.com");
+    let token = flinks_core::Authorization::bearer(&Secret::new("t"));
+    let reply = client.initiate_session(&token, &body).send().await.unwrap();
+    assert_eq!((reply.session_id.expose_secret(), reply.reference_id.as_deref()), ("s", Some("r-1")));
+    insta::assert_snapshot!("pay_initiate_session", only_request(&server));
+}
+
+#[tokio::test]
 async fn c1_t02_t03_connect_generate_authorize_token() {
     let server = Raw::replying("200 OK", "application/json", r#"{"HttpStatusCode":200,"Token":"t"}"#).await;
     let client = connect::Client::new(server.base_url.parse().unwrap()).unwrap();

@@ -1,0 +1,38 @@
+//! Flinks Connect against a local Flinks: a widget's address, and an end user whose bank asks questions.
+
+#![allow(clippy::print_stdout)] // a terminal program
+
+use std::error::Error;
+
+use flinks::connect::{Answers, Authorize, Client, Outcome, SecretKey};
+use flinks_emulator::{Emulator, credentials};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let emulator = Emulator::start().await?;
+    let base_url: flinks::BaseUrl = emulator.base_url().parse()?;
+    let secret_key = SecretKey::new(credentials::CONNECT_SECRET_KEY)?;
+    let client = Client::new(base_url, credentials::CONNECT_CUSTOMER_ID.parse()?, secret_key)?;
+
+    let widget = client.widget(&"https://app.example/done".parse()?).language("fr");
+    let url = widget.url(client.generate_authorize_token().await?)?;
+    println!("an iframe has the address {url:?}; believe messages from {} only", widget.message_origin());
+
+    // The bank's own user; each answer takes a fresh token.
+    let request =
+        Authorize::with_bank_credentials(credentials::BANK, credentials::BANK_USER, credentials::BANK_PASSWORD);
+    let mut outcome = client.authorize(client.generate_authorize_token().await?, &request).await?;
+    for answer in ["Montreal", "Canada", "Triangle"] {
+        let Outcome::Challenge(challenge) = outcome else { break };
+        let mut answers = Answers::new();
+        for question in challenge.questions() {
+            println!("the bank asks: {}", question.prompt());
+            answers = answers.to(question, answer);
+        }
+        outcome = client.answer(client.generate_authorize_token().await?, challenge, answers).await?;
+    }
+    if let Outcome::Complete(session) = outcome {
+        println!("connected to {:?}; keep the login {:?}", session.institution(), session.login_id());
+    }
+    Ok(())
+}

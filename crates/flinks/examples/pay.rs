@@ -1,0 +1,30 @@
+//! Flinks Pay, from a token to a session, against a local Flinks; and what becomes of a token when things go wrong.
+
+#![allow(clippy::print_stdout)] // a terminal program
+
+use std::error::Error;
+
+use flinks::SpendError;
+use flinks::pay::{Client, Credentials, NewSession};
+use flinks_emulator::{Emulator, Fault, Operation, When, credentials};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let emulator = Emulator::start().await?;
+    let credentials = Credentials::new(credentials::PAY_USERNAME, credentials::PAY_PASSWORD)?;
+    let client = Client::new(emulator.base_url().parse()?, credentials)?;
+    let session = NewSession::new("order-7", 10_50, "Ada", "ada@example.com")?;
+
+    let token = client.authorize().await?;
+    let started = client.initiate_session(token, &session).await?;
+    println!("a session has started for {:?}", started.reference_id());
+
+    // The reply is lost after the server has done its work.
+    emulator.fail_next(Operation::PayInitiateSession, Fault::Reset { when: When::After });
+    let token = client.authorize().await?;
+    match client.initiate_session(token, &session).await {
+        Err(SpendError::Unknown(error)) => println!("failed to {error}: so ask before you start it again"),
+        other => println!("unexpected: {other:?}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Rules A1-A6, where the facade holds them; the rest is with `flinks-core`.
+
+use std::time::Duration;
+
+use flinks::SpendError;
+use flinks_emulator::{Fault, Operation, When};
+
+use crate::{TIMEOUT, TestClock, local, local_at, local_with, new_session};
+
+#[tokio::test]
+async fn a4_a_suspended_machine_and_a_clock_that_was_turned() {
+    // Suspended: the monotonic clock stood still.
+    let local = local().await;
+    let token = local.pay.authorize().await.unwrap();
+    local.clock.advance_wall(Duration::from_secs(600));
+    assert!(token.is_expired());
+
+    // Turned back: the wall clock will never get there.
+    let token = local.pay.authorize().await.unwrap();
+    local.clock.set_wall_back(Duration::from_secs(3600));
+    assert!(!token.is_expired());
+    local.clock.advance_monotonic(Duration::from_secs(299));
+    assert!(token.is_expired());
+}
+
+#[tokio::test]
+async fn a4_a_lifetime_counts_from_before_the_request() {
+    let local = local().await;
+    local.emulator.fail_next(Operation::PayAuthorize, Fault::Hold { when: When::After });
+    let call = tokio::spawn({
+        let pay = local.pay.clone();
+        async move { pay.authorize().await }
+    });
+    local.emulator.received(Operation::PayAuthorize, 1).await;
+    local.clock.advance(Duration::from_secs(20));
+    local.emulator.release();
+    let token = call.await.unwrap().unwrap();
+    local.clock.advance(Duration::from_secs(278));
+    assert!(!token.is_expired());
+    local.clock.advance(Duration::from_secs(1));
+    assert!(token.is_expired());
+}
+
+#[tokio::test]
+async fn a5_what_gets_a_token_is_repeated_within_one_deadline() {
+    let local = local().await;
+    local.emulator.fail_times(Operation::PayAuthorize, Fault::status(500), 2);
+    let _ = local.pay.authorize().await.unwrap();
+    assert_eq!(local.emulator.count(Operation::PayAuthorize), 3);
+    let waits = local.clock.waits();
+    assert!(
+        waits.len() == 2 && waits[0] <= Duration::from_millis(500) && waits[1] <= Duration::from_secs(1),
+        "{waits:?}"
+    );
+
+    // Full jitter: no two machines wait alike.
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        local.emulator.fail_times(Operation::PayAuthorize, Fault::status(500), 1);
+        let _ = local.pay.authorize().await.unwrap();
+        all.extend(local.clock.waits());
+    }
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 20);
+
+    // The deadline is that of the whole call: with a wait that would pass it, the error comes at once.
+    let reply = |retry_after: &str| {
+        let headers = vec![("retry-after".to_owned(), retry_after.to_owned())];
+        Fault::Reply { status: 503, headers, body: String::new() }
+    };
+    let short = local_with(|settings| settings.timeout(Duration::from_secs(90))).await;
+    short.emulator.fail_always(Operation::PayAuthorize, reply("25"));
+    let error = short.pay.authorize().await.unwrap_err();
+    assert_eq!((error.attempts(), error.retry_after()), (3, Some(Duration::from_secs(25))));
+    let clock = TestClock { short: Duration::ZERO, ..TestClock::new() };
+    let shorter = local_at(clock, |settings| settings.timeout(Duration::from_secs(20))).await;
+    shorter.emulator.fail_always(Operation::PayAuthorize, reply("25"));
+    let error = shorter.pay.authorize().await.unwrap_err();
+    assert_eq!(error.attempts(), 1);
+}
+
+#[tokio::test]
+async fn a5_the_deadline_ends_a_call_that_hangs() {
+    let local = local().await;
+    local.emulator.fail_always(Operation::PayAuthorize, Fault::Hold { when: When::Before });
+    local.emulator.fail_always(Operation::PayInitiateSession, Fault::Hold { when: When::Before });
+    let call = tokio::spawn({
+        let pay = local.pay.clone();
+        async move { pay.authorize().await }
+    });
+    local.emulator.received(Operation::PayAuthorize, 1).await;
+    local.clock.advance(TIMEOUT);
+    let error = call.await.unwrap().unwrap_err();
+    assert!(error.is_timeout() && error.is_transient() && error.may_have_been_sent());
+    assert_eq!(local.emulator.count(Operation::PayAuthorize), 1);
+
+    local.emulator.clear_faults();
+    local.emulator.fail_always(Operation::PayInitiateSession, Fault::Hold { when: When::Before });
+    let token = local.pay.authorize().await.unwrap();
+    let call = tokio::spawn({
+        let pay = local.pay.clone();
+        async move { pay.initiate_session(token, &new_session()).await }
+    });
+    local.emulator.received(Operation::PayInitiateSession, 1).await;
+    local.clock.advance(TIMEOUT);
+    assert!(matches!(call.await.unwrap(), Err(SpendError::Unknown(error)) if error.is_timeout()));
+}
+
+#[tokio::test]
+async fn a5_max_attempts_is_the_most() {
+    for (attempts, expected) in [(0, 1), (1, 1), (2, 2), (3, 3), (100, 3)] {
+        let local = local_with(|settings| settings.max_attempts(attempts)).await;
+        local.emulator.fail_always(Operation::PayAuthorize, Fault::status(500));
+        let error = local.pay.authorize().await.unwrap_err();
+        assert_eq!((error.attempts(), local.emulator.count(Operation::PayAuthorize)), (expected, u64::from(expected)));
+    }
+}
+
+#[test]
+fn clients_errors_and_calls_can_be_sent_to_another_thread() {
+    fn can_be_shared<T: Send + Sync + 'static>() {}
+    fn can_be_sent<T: Send>(_: T) {}
+    can_be_shared::<flinks::pay::Client>();
+    can_be_shared::<flinks::connect::Client>();
+    can_be_shared::<flinks::Error>();
+    can_be_shared::<flinks::SpendError<flinks::connect::AuthorizeToken>>();
+    can_be_shared::<flinks::connect::Challenge>();
+    let _ = |pay: &'static flinks::pay::Client, token, session: &'static flinks::pay::NewSession| {
+        can_be_sent(pay.authorize());
+        can_be_sent(pay.initiate_session(token, session));
+    };
+    let _ = |connect: &'static flinks::connect::Client, token, request: &'static flinks::connect::Authorize| {
+        can_be_sent(connect.generate_authorize_token());
+        can_be_sent(connect.authorize(token, request));
+    };
+}

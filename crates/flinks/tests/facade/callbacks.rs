@@ -1,0 +1,120 @@
+//! The rows of "URLs and callbacks".
+
+use std::time::Duration;
+
+use flinks::connect::PendingAuthorization;
+
+use crate::local;
+
+#[tokio::test]
+async fn c5_parameters_that_the_widget_sets_by_itself() {
+    let local = local().await;
+    let widget = local.connect.widget(&"https://app.example/".parse().unwrap());
+    for bad in
+        ["authorizeToken", "AUTHORIZETOKEN", "redirectUrl", "redirecturl", "", "a&b", "a=b", "a b", "a#", "é", "a%"]
+    {
+        let error = widget.clone().parameter(bad, "x").unwrap_err();
+        assert!(error.is_invalid_input() && error.field() == Some("parameter"), "{bad}");
+    }
+    // Set twice, it is there once.
+    let widget = widget.language("en").parameter("Language", "fr").unwrap().language("en");
+    let url = widget.url(local.authorize_token().await).unwrap();
+    assert_eq!(url.expose_url().to_lowercase().matches("language=").count(), 1);
+}
+
+fn state(url: &str) -> String {
+    let url = url::Url::parse(url).unwrap();
+    url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
+}
+
+#[tokio::test]
+async fn c7_a_state_that_is_not_the_pending_one() {
+    let local = local().await;
+    let start = || local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).start();
+    let (other_url, _) = start();
+    let (url, _) = start();
+    let right = state(&url);
+    assert!(right.len() >= 32 && right != state(&other_url));
+    let last = if right.ends_with('0') { "1" } else { "0" };
+    let wrong = format!("{}{last}", &right[..right.len() - 1]);
+    for given in ["", &wrong, &right[..10], &format!("{right}0"), &state(&other_url), &right.to_uppercase()] {
+        if *given == right {
+            continue;
+        }
+        let (_, pending) = with_state(&local, &right);
+        // With the wrong state, an error is not believed either.
+        for rest in ["loginId=l", "error=access_denied&error_description=canary"] {
+            let pending: PendingAuthorization = clone(&pending);
+            let error = local
+                .connect
+                .verify_oauth(pending, &format!("https://app.example/back?{rest}&state={given}"))
+                .unwrap_err();
+            assert!(error.is_invalid_callback() && error.callback_error().is_none() && error.message().is_none());
+            assert!(!format!("{error} {error:?}").contains("canary") && !format!("{error:?}").contains(&right));
+        }
+    }
+    let (_, pending) = with_state(&local, &right);
+    let error = local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").unwrap_err();
+    assert!(error.is_invalid_callback(), "no state at all");
+    let (_, pending) = with_state(&local, "");
+    assert!(local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").is_err(), "none expected either");
+}
+
+/// A pending authorization of this state, as one that was stored.
+fn with_state(local: &crate::Local, state: &str) -> (String, PendingAuthorization) {
+    let (url, pending) = local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).start();
+    let mut stored = serde_json::to_value(&pending).unwrap();
+    stored["state"] = state.into();
+    (url, serde_json::from_value(stored).unwrap())
+}
+
+fn clone(pending: &PendingAuthorization) -> PendingAuthorization {
+    serde_json::from_value(serde_json::to_value(pending).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn c7_callbacks_that_cannot_be_read_and_those_that_can() {
+    let local = local().await;
+    let verify = |query: &str| {
+        let (_, pending) = with_state(&local, "right");
+        assert!(!format!("{pending:?}").contains("right"));
+        local.connect.verify_oauth(pending, query)
+    };
+    for bad in [
+        "",
+        "state=right",
+        "loginId=a&loginId=a&state=right",
+        "loginId=a&state=right&state=right",
+        "loginId=a&error=b&state=right",
+        "loginId=&state=right",
+        "loginId=a%0ab&state=right",
+        "loginId=a%20b&state=right",
+    ] {
+        let error = verify(bad).unwrap_err();
+        assert!(error.is_invalid_callback() && !error.may_have_been_sent(), "{bad}");
+    }
+    for good in [
+        "loginId=a&state=right",
+        "?loginId=a&state=right",
+        "/back?loginId=a&state=right",
+        "https://app.example/back?x=1&loginId=a&state=right#f",
+    ] {
+        assert_eq!(verify(good).unwrap().expose_secret(), "a", "{good}");
+    }
+    let error = verify("error=server_error&error_description=canary%20text&state=right").unwrap_err();
+    assert_eq!((error.callback_error(), error.message()), (Some("server_error"), Some("canary text")));
+    assert!(!error.is_invalid_callback() && !format!("{error} {error:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn c7_a_pending_authorization_lives_ten_minutes() {
+    let local = local().await;
+    for (age, is_good) in [(0, true), (600, true), (601, false)] {
+        let (_, pending) = with_state(&local, "right");
+        local.clock.advance(Duration::from_secs(age));
+        assert_eq!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok(), is_good, "{age}");
+    }
+    let (_, pending) = with_state(&local, "right");
+    local.clock.set_wall_back(Duration::from_secs(1));
+    assert!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_err(), "from the future");
+}

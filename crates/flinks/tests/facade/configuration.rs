@@ -1,0 +1,220 @@
+//! The rows of "Configuration": refused where it enters, naming the field and never the value.
+
+use std::time::Duration;
+
+use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
+use flinks::pay::{Credentials, NewSession};
+use flinks::{BaseUrl, Error, RedirectUrl, Settings};
+use flinks_emulator::Operation;
+
+use crate::{clients, local, local_with};
+
+/// The error names the field and holds nothing of the value.
+fn check<T>(outcome: Result<T, Error>, field: &str, value: &str) {
+    let error = outcome.err().unwrap_or_else(|| panic!("{field} took {value:?}"));
+    assert!(error.is_invalid_input() && !error.may_have_been_sent() && !error.is_transient());
+    assert_eq!((error.field(), error.attempts(), error.product()), (Some(field), 0, None));
+    let text = format!("{error} {error:?} {error:#?}");
+    assert!(!text.contains("can") || !value.contains("can"), "{text}");
+}
+
+#[test]
+fn secrets_that_no_header_may_hold() {
+    for bad in [
+        "",
+        " ",
+        "   \t",
+        "canary\n",
+        "canary\r\nx: y",
+        "can\0ary",
+        "canary\x7f",
+        "can\tary",
+        " canary",
+        "canary ",
+        "canaré",
+        "can ary",
+    ] {
+        check(SecretKey::new(bad), "secret key", bad);
+        check(LoginId::new(bad), "login id", bad);
+        check(RequestId::new(bad), "request id", bad);
+    }
+    assert_eq!(SecretKey::new("c4569c54-e167").unwrap().expose_secret(), "c4569c54-e167");
+}
+
+#[test]
+fn c8_customer_ids_that_move_the_path() {
+    let guid = "43387ca6-0391-4c82-857d-70d95f087ecb";
+    assert!(guid.parse::<CustomerId>().is_ok() && guid.to_uppercase().parse::<CustomerId>().is_ok());
+    let bare = guid.replace('-', "");
+    for bad in [
+        "..",
+        ".",
+        "",
+        "a/b",
+        "..\\..\\x",
+        "%2e%2e",
+        "a?x=1",
+        &format!("{{{guid}}}"),
+        &bare,
+        &format!("urn:uuid:{guid}"),
+        &format!("{guid} "),
+    ] {
+        check(bad.parse::<CustomerId>(), "customer id", bad);
+    }
+}
+
+#[test]
+fn c8_instances_that_choose_the_host() {
+    for good in ["toolbox", "my-company-ca", "a", "0"] {
+        assert_eq!(good.parse::<Instance>().unwrap().as_str(), good);
+    }
+    let long = "a".repeat(64);
+    for bad in [
+        "",
+        "evil.com/#",
+        "evil.com?",
+        "u:p@evil.com/",
+        "127.0.0.1:80/",
+        "a.b",
+        "-x",
+        "x-",
+        &long,
+        "Toolbox",
+        "ＴＯＯＬ",
+        "ſ",
+        "K",
+        "tool box",
+        "toolbox\n",
+    ] {
+        check(bad.parse::<Instance>(), "instance", bad);
+    }
+    // With what comes after it, the label still fits.
+    let longest: Instance = "a".repeat(56).parse().unwrap();
+    let customer_id = "43387ca6-0391-4c82-857d-70d95f087ecb".parse().unwrap();
+    assert!(flinks::connect::Client::new(longest, customer_id, SecretKey::new("k").unwrap()).is_ok());
+}
+
+#[test]
+fn a1_p7_base_urls() {
+    for bad in [
+        "https://{host}",
+        "https://www.{baseurl}.com",
+        "http://127.0.0.1.evil.com",
+        "http://evil.com",
+        "https://canary@evil.com",
+        "https://evil.com?canary",
+        "https://evil.com/#canary",
+        "file:///etc/passwd",
+        "https://evil.com:0",
+    ] {
+        let error = bad.parse::<BaseUrl>().unwrap_err();
+        assert!(!error.to_string().contains("canary") && !error.to_string().contains("evil"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a1_a_base_url_is_normalised_once() {
+    let local = local().await;
+    for suffix in ["/", "/flinks", "/flinks/"] {
+        let base_url: BaseUrl = format!("{}{suffix}", local.emulator.base_url()).parse().unwrap();
+        let (pay, connect) = clients(&base_url, &Settings::new());
+        let _ = pay.authorize().await;
+        let _ = connect.generate_authorize_token().await;
+    }
+    let targets: Vec<String> = local.emulator.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(
+        (targets[0].as_str(), targets[2].as_str(), targets[4].as_str()),
+        ("/api/v1/authorize", "/flinks/api/v1/authorize", "/flinks/api/v1/authorize")
+    );
+    assert!(targets.len() == 6 && !targets.iter().any(|target| target.contains("//")), "{targets:?}");
+}
+
+#[tokio::test]
+async fn p1_user_name_and_password_are_sent_exactly() {
+    let local = local().await;
+    let long = "é&=+% ".repeat(700);
+    local.emulator.configure(|config| {
+        config.pay.username = "& = + % é".to_owned();
+        config.pay.password = long.clone();
+    });
+    let base_url = local.emulator.base_url().parse().unwrap();
+    let client = flinks::pay::Client::new(base_url, Credentials::new("& = + % é", long).unwrap()).unwrap();
+    let _ = client.authorize().await.unwrap();
+    for (username, password, field) in [
+        ("", "x", "username"),
+        (" ", "x", "username"),
+        ("x", "", "password"),
+        ("x", "canary\n", "password"),
+        ("can\0ary", "x", "username"),
+    ] {
+        check(Credentials::new(username, password), field, "canary");
+    }
+}
+
+#[test]
+fn sessions_that_cannot_be_meant() {
+    for (reference_id, cents, name, email, field) in [
+        ("", 1, "a", "b", "referenceId"),
+        ("r", 0, "a", "b", "amount"),
+        ("r", 1_000_000_000_000_000, "a", "b", "amount"),
+        ("r", 1, " ", "b", "customerName"),
+        ("r", 1, "a", "", "customerEmail"),
+    ] {
+        check(NewSession::new(reference_id, cents, name, email), field, "canary");
+    }
+}
+
+#[tokio::test]
+async fn p8_an_amount_is_sent_exactly() {
+    let local = local().await;
+    for (cents, text) in [
+        (1, "0.01"),
+        (10, "0.1"),
+        (29, "0.29"),
+        (1000, "10.0"),
+        (123_456_789, "1234567.89"),
+        (999_999_999_999_999, "9999999999999.99"),
+    ] {
+        let session = NewSession::new("r", cents, "a", "b@example.com").unwrap();
+        let token = local.pay.authorize().await.unwrap();
+        local.pay.initiate_session(token, &session).await.unwrap();
+        let sent = local.emulator.requests_of(Operation::PayInitiateSession).pop().unwrap();
+        let body = String::from_utf8(sent.body.to_vec()).unwrap();
+        assert!(body.contains(&format!("\"amount\":{text},")), "{body}");
+    }
+}
+
+#[test]
+fn redirect_urls() {
+    for bad in [
+        "",
+        "done",
+        "/done",
+        "//evil.com",
+        "https:\\\\evil.com",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "http://evil.com/canary",
+        "http://127.0.0.1.evil.com",
+        "https://u:canary@evil.com",
+        "https://evil.com/#canary",
+        "https://evil.com/ canary",
+        "https://evil.com/\ncanary",
+        "app.example:80/x",
+    ] {
+        check(bad.parse::<RedirectUrl>(), "redirect URL", bad);
+    }
+    for good in ["https://APP.example:443/%7e/", "http://127.0.0.1:8080/x?y=z", "http://[::1]/", "http://localhost:1"] {
+        assert_eq!(good.parse::<RedirectUrl>().unwrap().as_str(), good, "byte for byte");
+    }
+}
+
+#[tokio::test]
+async fn settings_of_nothing_are_clamped() {
+    let local = local_with(|settings| settings.connect_timeout(Duration::ZERO).max_attempts(0)).await;
+    // A millisecond does for a connection on this machine, or does not.
+    let _ = local.pay.authorize().await;
+    let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
+    let (pay, _) = clients(&base_url, &Settings::new().timeout(Duration::ZERO));
+    let _ = pay.authorize().await;
+}

@@ -1,0 +1,265 @@
+//! Rules C1-C8.
+
+use std::time::Duration;
+
+use flinks::connect::{Answers, Authorize, Challenge, Outcome, SecretKey, Theme};
+use flinks::{BaseUrl, FlinksCode, RedirectUrl, SpendError};
+use flinks_emulator::credentials::*;
+use flinks_emulator::{EndUser, Kind, Operation};
+
+use crate::{Local, local, login_id};
+
+#[tokio::test]
+async fn c1_no_body_and_each_header_once() {
+    let local = local().await;
+    let _ = local.authorize_token().await;
+    let request = &local.emulator.requests()[0];
+    for (name, value) in
+        [("content-type", "application/json"), ("accept", "application/json"), ("flinks-auth-key", CONNECT_SECRET_KEY)]
+    {
+        assert_eq!(request.header(name).collect::<Vec<_>>(), [value]);
+    }
+    assert!(request.body.is_empty());
+}
+
+#[tokio::test]
+async fn c2_a_refused_key_is_told_with_its_code() {
+    let local = local().await;
+    local.emulator.configure(|config| config.connect.secret_key = "another".to_owned());
+    let error = local.connect.generate_authorize_token().await.unwrap_err();
+    assert!(error.is_credentials() && !error.is_token_refused());
+    assert_eq!((error.status(), error.flinks_code()), (Some(401), Some(&FlinksCode::Unauthorized)));
+    assert_eq!(error.message(), Some("You must provide a valid auth key"));
+    assert_eq!(local.emulator.count(Operation::ConnectGenerateAuthorizeToken), 1);
+    let text = "get an authorize token (Flinks Connect): the credentials were refused, UNAUTHORIZED (status 401)";
+    assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test]
+async fn c3_a_token_is_single_use_and_dies_after_30_minutes() {
+    let local = local().await;
+    let token = local.authorize_token().await;
+    local.clock.advance(Duration::from_secs(1799));
+    assert!(!token.is_expired());
+    local.clock.advance(Duration::from_secs(1));
+    let Err(SpendError::Unspent(token, error)) = local.connect.authorize(token, &Authorize::cached(&login_id())).await
+    else {
+        panic!("an expired token was sent");
+    };
+    assert!(error.is_expired());
+    let widget = local.connect.widget(&"https://app.example/".parse().unwrap());
+    assert!(matches!(widget.url(token), Err(SpendError::Unspent(_, error)) if error.is_expired()));
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 0);
+
+    let first = local.authorize_token().await;
+    let outcome = local.connect.authorize(first, &Authorize::cached(&login_id())).await.unwrap();
+    let Outcome::Complete(session) = outcome else { panic!() };
+    assert_eq!(session.login_id().unwrap().expose_secret(), CONNECT_LOGIN_ID);
+    assert_eq!(session.institution(), Some(BANK));
+    assert!(!session.request_id().expose_secret().is_empty());
+}
+
+#[tokio::test]
+async fn c4_key_and_token_go_where_they_belong_and_nowhere_else() {
+    let local = local().await;
+    let token = local.authorize_token().await;
+    local.connect.authorize(token, &Authorize::cached(&login_id())).await.map(drop).unwrap();
+    let token = local.authorize_token().await;
+    let url = local.connect.widget(&"https://app.example/".parse().unwrap()).url(token).unwrap();
+    let requests = local.emulator.requests();
+    for request in &requests {
+        let is_generate = request.operation == Some(Operation::ConnectGenerateAuthorizeToken);
+        assert_eq!(request.carries(CONNECT_SECRET_KEY), is_generate);
+    }
+    let tokens: Vec<String> = local
+        .emulator
+        .issued()
+        .into_iter()
+        .filter(|issued| issued.kind == Kind::AuthorizeToken)
+        .map(|issued| issued.value)
+        .collect();
+    assert_eq!(requests[1].header("flinks-auth-key").collect::<Vec<_>>(), [&tokens[0]]);
+    assert!(url.expose_url().ends_with(&format!("authorizeToken={}", tokens[1])));
+    assert_eq!(local.emulator.count_carrying(&tokens[0]), 1);
+}
+
+#[tokio::test]
+async fn c5_the_widgets_address_is_that_of_the_page() {
+    let local = local().await;
+    let redirect_url: RedirectUrl = "https://app.example/done?a=1&b=é".replace('é', "%C3%A9").parse().unwrap();
+    let name = "A & B = \"<C>\" +%é";
+    let widget = local.connect.widget(&redirect_url).demo(true).language("fr").theme(Theme::Dark).consent(false);
+    let widget = widget.customer_name(name).tag("t").terms_url("https://app.example/terms").schedule_refresh(true);
+    let widget = widget.days_of_transactions("Days90").parameter("headerEnable", "false").unwrap();
+    assert_eq!(widget.message_origin(), local.emulator.base_url());
+    let url = widget.url(local.authorize_token().await).unwrap();
+
+    let parsed = url::Url::parse(url.expose_url()).unwrap();
+    assert_eq!(parsed.path(), "/v2/");
+    let pairs: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
+    let expected = [
+        ("redirectUrl", redirect_url.as_str()),
+        ("demo", "true"),
+        ("language", "fr"),
+        ("theme", "dark"),
+        ("consentEnable", "false"),
+        ("customerName", name),
+        ("tag", "t"),
+        ("termsUrl", "https://app.example/terms"),
+        ("scheduleRefresh", "true"),
+        ("daysOfTransactions", "Days90"),
+        ("headerEnable", "false"),
+    ];
+    assert_eq!(pairs[..11], expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!((pairs.len(), pairs[11].0.as_str()), (12, "authorizeToken"));
+    let attribute = url.to_html_attribute();
+    assert!(!attribute.contains(['"', '\'', '<', '>', ' ']) && attribute.replace("&amp;", "&") == url.expose_url());
+    assert!(!attribute.replace("&amp;", "").contains('&'));
+    assert_eq!(format!("{url:?}"), "WidgetUrl([redacted])");
+
+    // The page takes it, once.
+    assert_eq!(get(&local, url.expose_url()).await.0, 200);
+    assert_eq!(get(&local, url.expose_url()).await.0, 401);
+    let spent = local.emulator.find(&pairs[11].1).unwrap().spent.unwrap();
+    assert_eq!(spent.by, 2);
+}
+
+/// A status and the `Location` of a GET, by a browser that follows nothing.
+async fn get(local: &Local, url: &str) -> (u16, Option<String>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = local.emulator.base_url().strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let path = url.strip_prefix(local.emulator.base_url()).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
+    (answer[9..12].parse().unwrap(), location.map(str::to_owned))
+}
+
+async fn challenged(local: &Local) -> Challenge {
+    let request = Authorize::with_bank_credentials(BANK, BANK_USER, BANK_PASSWORD);
+    match local.connect.authorize(local.authorize_token().await, &request).await.unwrap() {
+        Outcome::Challenge(challenge) => challenge,
+        Outcome::Complete(_) => panic!("203 was taken for a success"),
+    }
+}
+
+#[tokio::test]
+async fn c6_203_is_a_challenge_and_answers_lead_on() {
+    let local = local().await;
+    let mut challenge = challenged(&local).await;
+    for answer in ["Montreal", "Canada"] {
+        let answers = Answers::new().to(&challenge.questions()[0], answer);
+        let outcome = local.connect.answer(local.authorize_token().await, challenge, answers).await.unwrap();
+        let Outcome::Challenge(next) = outcome else { panic!() };
+        challenge = next;
+    }
+    assert_eq!(challenge.questions()[0].choices(), ["Circle", "Square", "Triangle"]);
+
+    // A refused answer can be given again, with a fresh token.
+    let answers = Answers::new().to(&challenge.questions()[0], "Circle");
+    let error = local.connect.answer(local.authorize_token().await, challenge, answers).await.unwrap_err();
+    assert!(matches!(&error.error, SpendError::Spent(error) if error.needs_user()));
+    let challenge = error.challenge.unwrap();
+    let answers = Answers::new().to(&challenge.questions()[0], "Triangle");
+    let outcome = local.connect.answer(local.authorize_token().await, challenge, answers).await.unwrap();
+    let Outcome::Complete(session) = outcome else { panic!() };
+
+    // What it led to is a login, which needs no password.
+    let request = Authorize::cached(session.login_id().unwrap());
+    let outcome = local.connect.authorize(local.authorize_token().await, &request).await.unwrap();
+    assert!(matches!(outcome, Outcome::Complete(_)));
+}
+
+#[tokio::test]
+async fn c6_answers_that_do_not_fit_are_not_sent() {
+    let local = local().await;
+    let (one, other) = (challenged(&local).await, challenged(&local).await);
+    let next =
+        local.connect.answer(local.authorize_token().await, other, Answers::new().to(&one.questions()[0], "Montreal"));
+    let Outcome::Challenge(other) = next.await.unwrap() else { panic!() };
+    let sent = local.emulator.count(Operation::ConnectAuthorize);
+    for answers in [Answers::new(), Answers::new().to(&other.questions()[0], "x").to(&one.questions()[0], "y")] {
+        let error =
+            local.connect.answer(local.authorize_token().await, challenged(&local).await, answers).await.unwrap_err();
+        assert!(matches!(&error.error, SpendError::Unspent(_, error) if error.field() == Some("answers")));
+        assert!(error.challenge.is_some());
+    }
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), sent + 2, "only the challenges");
+}
+
+#[tokio::test]
+async fn c6_errors_are_told_apart_by_their_code() {
+    let local = local().await;
+    for (username, password, code, needs_user, is_transient) in [
+        ("nobody", BANK_PASSWORD, FlinksCode::InvalidUsername, true, false),
+        (BANK_USER, "wrong", FlinksCode::InvalidPassword, true, false),
+        (BANK_USER_DISABLED, BANK_PASSWORD, FlinksCode::DisabledLogin, true, false),
+        (BANK_USER_UNAVAILABLE, BANK_PASSWORD, FlinksCode::RetryLater, false, true),
+    ] {
+        let request = Authorize::with_bank_credentials(BANK, username, password);
+        let error = local.connect.authorize(local.authorize_token().await, &request).await.unwrap_err();
+        let SpendError::Spent(error) = error else { panic!("{error}") };
+        assert_eq!((error.flinks_code(), error.status()), (Some(&code), Some(401)));
+        assert_eq!(
+            (error.needs_user(), error.is_transient(), error.is_credentials()),
+            (needs_user, is_transient, false)
+        );
+    }
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 4, "a bank counts wrong passwords");
+
+    local.emulator.reset();
+    let token = local.authorize_token().await;
+    local.emulator.reset();
+    let error = local.connect.authorize(token, &Authorize::live(&login_id())).await.unwrap_err();
+    assert!(error.error().is_token_refused());
+}
+
+#[tokio::test]
+async fn c7_custom_oauth_leads_to_a_login() {
+    let local = local().await;
+    let redirect_uri: RedirectUrl = "https://app.example/back?a=%7e".parse().unwrap();
+    for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
+        local.emulator.configure(|config| config.connect.end_user = end_user);
+        let (url, pending) = local.connect.custom_oauth(BANK_ID, &redirect_uri).language("fr").tag("a b").start();
+        let (status, back) = get(&local, &url).await;
+        assert_eq!(status, 302);
+        let back = back.unwrap();
+        assert!(back.starts_with("https://app.example/back?a=%7e"));
+        match local.connect.verify_oauth(pending, &back) {
+            Ok(login_id) => {
+                assert!(is_agreed);
+                let outcome =
+                    local.connect.authorize(local.authorize_token().await, &Authorize::after_oauth(&login_id)).await;
+                assert!(matches!(outcome.unwrap(), Outcome::Complete(_)));
+                let sent = local.emulator.requests().pop().unwrap();
+                let body: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
+                assert_eq!((&body["MostRecentCached"], &body["Save"]), (&false.into(), &true.into()));
+            }
+            Err(error) => {
+                assert!(!is_agreed && error.needs_user() && !error.is_invalid_callback());
+                assert_eq!(error.callback_error(), Some("access_denied"));
+            }
+        }
+        let sent = &local.emulator.requests_of(Operation::ConnectOAuthAuthorize)[0];
+        assert!(sent.target.contains("institution_id=14") && sent.target.contains("tag=a%20b"), "{}", sent.target);
+    }
+}
+
+#[tokio::test]
+async fn c8_one_base_url_replaces_both_hosts() {
+    let base_url: BaseUrl = "http://127.0.0.1:1/flinks".parse().unwrap();
+    let key = SecretKey::new("key").unwrap();
+    let one = flinks::connect::Client::new(base_url, CONNECT_CUSTOMER_ID.parse().unwrap(), key.clone()).unwrap();
+    let redirect_url = "https://app.example/".parse().unwrap();
+    assert_eq!(one.widget(&redirect_url).message_origin(), "http://127.0.0.1:1");
+    assert!(one.custom_oauth(14, &redirect_url).start().0.starts_with("http://127.0.0.1:1/flinks/v3/oauth/authorize?"));
+
+    let instance: flinks::connect::Instance = "toolbox".parse().unwrap();
+    let two = flinks::connect::Client::new(instance, CONNECT_CUSTOMER_ID.parse().unwrap(), key).unwrap();
+    assert_eq!(two.widget(&redirect_url).message_origin(), "https://toolbox-iframe.private.fin.ag");
+    let (url, _) = two.custom_oauth(14, &redirect_url).start();
+    assert!(url.starts_with("https://toolbox-api.private.fin.ag/v3/oauth/authorize?"));
+}

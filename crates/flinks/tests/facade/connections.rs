@@ -1,0 +1,179 @@
+//! The rows of "Connections": what becomes of a token, with the ledger as the witness.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flinks::connect::Authorize;
+use flinks::{BaseUrl, Error, Settings, SpendError};
+use flinks_emulator::{Fault, Operation, When};
+use tokio::net::TcpListener;
+
+use crate::{Local, TIMEOUT, TestClock, clients, local, login_id, new_session};
+
+/// Spends one token of each product at `base_url`; the tokens are good ones of the emulator's.
+async fn spend(local: &Local, base_url: &BaseUrl, settings: &Settings) -> [Fate; 2] {
+    let (session_token, authorize_token) = (local.pay.authorize().await.unwrap(), local.authorize_token().await);
+    let (pay, connect) = clients(base_url, settings);
+    let pay = match pay.initiate_session(session_token, &new_session()).await {
+        Ok(_) => Fate::Done,
+        // It comes back, and is good for another try.
+        Err(SpendError::Unspent(token, error)) => {
+            assert!(!token.is_expired() && token.into_authorization().is_ok());
+            Fate::Unspent(error)
+        }
+        Err(SpendError::Spent(error)) => Fate::Spent(error),
+        Err(SpendError::Unknown(error)) => Fate::Unknown(error),
+    };
+    let connect = match connect.authorize(authorize_token, &Authorize::live(&login_id())).await {
+        Ok(_) => Fate::Done,
+        Err(SpendError::Unspent(token, error)) => {
+            let outcome = local.connect.authorize(token, &Authorize::cached(&login_id())).await;
+            assert!(outcome.is_ok(), "what came back is good");
+            Fate::Unspent(error)
+        }
+        Err(SpendError::Spent(error)) => Fate::Spent(error),
+        Err(SpendError::Unknown(error)) => Fate::Unknown(error),
+    };
+    [pay, connect]
+}
+
+#[derive(Debug)]
+enum Fate {
+    Done,
+    Unspent(Error),
+    Spent(Error),
+    Unknown(Error),
+}
+
+fn settings() -> Settings {
+    Settings::new().clock(TestClock::new()).timeout(TIMEOUT)
+}
+
+/// Nothing was sent: the tokens come back, and the calls that get a token are tried three times, or once where it is TLS.
+async fn is_not_sent(base_url: &str, settings: Settings, tries: u32) -> Error {
+    let local = local().await;
+    let base_url = base_url.parse().unwrap();
+    let mut last = None;
+    for fate in spend(&local, &base_url, &settings).await {
+        let Fate::Unspent(error) = fate else { panic!("{fate:?}") };
+        assert!(!error.may_have_been_sent() && error.attempts() == 1, "{error}");
+    }
+    let (pay, connect) = clients(&base_url, &settings);
+    for error in [pay.authorize().await.unwrap_err(), connect.generate_authorize_token().await.unwrap_err()] {
+        assert!(!error.may_have_been_sent());
+        assert_eq!(error.attempts(), tries, "{error}");
+        last = Some(error);
+    }
+    // The ledger agrees: nothing arrived but what got the tokens, and the one that came back and was used.
+    assert_eq!(local.emulator.count(Operation::PayInitiateSession), 0);
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 1);
+    last.unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused_has_sent_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    assert!(is_not_sent(&base_url, settings(), 3).await.is_transient());
+}
+
+#[tokio::test]
+async fn an_unknown_host_has_sent_nothing() {
+    struct Nowhere;
+    impl reqwest::dns::Resolve for Nowhere {
+        fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+            Box::pin(async { Err("no such host".into()) })
+        }
+    }
+    let settings = settings().http(|http| http.dns_resolver(Arc::new(Nowhere)));
+    let error = is_not_sent("https://nowhere.example", settings, 3).await;
+    assert!(error.to_string().contains("could not be resolved"), "{error}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_or_stalls_has_sent_nothing() {
+    // A server that speaks no TLS, and one that says nothing.
+    let emulator = flinks_emulator::Emulator::start().await.unwrap();
+    let address: SocketAddr = emulator.base_url().strip_prefix("http://").unwrap().parse().unwrap();
+    let error = is_not_sent(&format!("https://{address}"), settings(), 1).await;
+    assert!(error.is_tls() && !error.is_transient(), "{error}");
+    assert!(emulator.requests().is_empty());
+
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("https://{}", silent.local_addr().unwrap());
+    let error = is_not_sent(&base_url, settings().connect_timeout(Duration::from_millis(50)), 3).await;
+    assert!(error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn what_may_have_been_received_is_unknown_and_the_ledger_has_it() {
+    let bad_chunk = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_vec();
+    let cut_head = b"HTTP/1.1 200 OK\r\ncontent-type: app".to_vec();
+    let after_head = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n".to_vec();
+    for fault in [
+        Fault::Reset { when: When::Before },
+        Fault::Reset { when: When::After },
+        Fault::Drop { when: When::Before },
+        Fault::Drop { when: When::After },
+        Fault::HalfBody,
+        Fault::Garbage { bytes: bad_chunk },
+        Fault::Garbage { bytes: cut_head },
+        Fault::Garbage { bytes: after_head },
+    ] {
+        let local = local().await;
+        let base_url = local.emulator.base_url().parse().unwrap();
+        local.emulator.fail_always(Operation::PayInitiateSession, fault.clone());
+        local.emulator.fail_always(Operation::ConnectAuthorize, fault.clone());
+        for fate in spend(&local, &base_url, &settings()).await {
+            let Fate::Unknown(error) = fate else { panic!("{fault:?}: {fate:?}") };
+            assert!(error.may_have_been_sent() && error.is_transient() && error.attempts() == 1, "{error}");
+        }
+        assert_eq!(local.emulator.count(Operation::PayInitiateSession), 1);
+        assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 1);
+
+        // What gets a token is tried three times.
+        local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
+        local.emulator.fail_always(Operation::ConnectGenerateAuthorizeToken, fault.clone());
+        let before = [Operation::PayAuthorize, Operation::ConnectGenerateAuthorizeToken]
+            .map(|operation| local.emulator.count(operation));
+        assert_eq!(local.pay.authorize().await.unwrap_err().attempts(), 3);
+        assert_eq!(local.connect.generate_authorize_token().await.unwrap_err().attempts(), 3);
+        let after = [Operation::PayAuthorize, Operation::ConnectGenerateAuthorizeToken]
+            .map(|operation| local.emulator.count(operation));
+        assert_eq!((after[0] - before[0], after[1] - before[1]), (3, 3), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_called_spent_was_not_seen_and_nothing_called_done_was_not_spent() {
+    let local = local().await;
+    let base_url = local.emulator.base_url().parse().unwrap();
+    for fate in spend(&local, &base_url, &settings()).await {
+        assert!(matches!(fate, Fate::Done));
+    }
+    local.emulator.fail_always(Operation::PayInitiateSession, Fault::reply(400, r#"{"error":"x"}"#));
+    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::reply(400, r#"{"FlinksCode":"INVALID_REQUEST"}"#));
+    for fate in spend(&local, &base_url, &settings()).await {
+        assert!(matches!(fate, Fate::Spent(error) if error.status() == Some(400)));
+    }
+    assert_eq!(local.emulator.count(Operation::PayInitiateSession), 2);
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 2);
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_ends_is_a_reply_or_unknown() {
+    let mut local = local().await;
+    for _ in 0..20 {
+        let token = local.pay.authorize().await.unwrap();
+        let sent = local.emulator.count(Operation::PayInitiateSession);
+        local.emulator.restart().await.unwrap();
+        match local.pay.initiate_session(token, &new_session()).await {
+            Ok(_) | Err(SpendError::Unknown(_)) => {}
+            Err(SpendError::Unspent(..)) => assert_eq!(local.emulator.count(Operation::PayInitiateSession), sent),
+            Err(SpendError::Spent(error)) => panic!("{error}"),
+        }
+        assert!(local.emulator.count(Operation::PayInitiateSession) <= sent + 1, "never doubled");
+    }
+}
