@@ -103,7 +103,12 @@ fn t04_every_secret_is_a_secret_type_and_debug_is_written_out() {
 #[test]
 fn t04_the_marks_are_these() {
     let expected: [&[&str]; 3] = [
-        &["AuthorizeRequest.Password", "AuthorizeResponse.access_token"],
+        &[
+            "AuthorizeRequest.Password",
+            "AuthorizeResponse.access_token",
+            "SessionResponse.sessionId",
+            "initiateSession header Authorization",
+        ],
         &[
             "AuthorizeChallenge.RequestId",
             "AuthorizeRequest.LoginId",

@@ -110,20 +110,30 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-/// The body of a documented successful reply; or the error body, which some servers send with a 2xx (C2).
+/// The body of a documented successful reply.
 #[doc(hidden)]
-pub async fn json_response<T: DeserializeOwned, E: DeserializeOwned>(
+pub async fn json_response<T: DeserializeOwned, E>(response: reqwest::Response) -> Result<ResponseValue<T>, Error<E>> {
+    json_or(response, |_| None).await
+}
+
+/// The body of a documented successful reply; or the error body, which some servers send with a 2xx (C2). Not by a field
+/// that both have: that would make an error of any success that is malformed.
+#[doc(hidden)]
+pub async fn json_or_error_response<T: DeserializeOwned, E: DeserializeOwned>(
     response: reqwest::Response,
+) -> Result<ResponseValue<T>, Error<E>> {
+    json_or(response, |body| decode_error_without(body, &Fields::of::<T>()).ok()).await
+}
+
+async fn json_or<T: DeserializeOwned, E>(
+    response: reqwest::Response,
+    error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<T>, Error<E>> {
     let head = ResponseHead::of(&response);
     let kind = match read_body(response).await {
         Ok(body) => match decode(&body) {
             Ok(value) => return Ok(ResponseValue { head, value }),
-            // Not by a field that both have: that would make an error of any success that is malformed.
-            Err(error) => match decode_error_without(&body, &Fields::of::<T>()) {
-                Ok(body) => ErrorKind::ErrorResponse(body),
-                Err(_) => ErrorKind::InvalidResponse(error),
-            },
+            Err(invalid) => error(&body).map_or(ErrorKind::InvalidResponse(invalid), ErrorKind::ErrorResponse),
         },
         Err(error) => ErrorKind::Transport(error),
     };
@@ -192,12 +202,7 @@ pub(crate) fn decode_error<E: DeserializeOwned>(body: &[u8]) -> Result<E, Invali
 fn decode_error_without<E: DeserializeOwned>(body: &[u8], other: &Fields) -> Result<E, InvalidResponse> {
     let error = decode(body)?;
     let fields = Fields::of::<E>();
-    let members: BTreeMap<String, IgnoredAny> = match fields.is_object {
-        true => decode(body)?,
-        // Whatever fits beside nothing fits; beside a success that is malformed, nothing does.
-        false if other.names.is_empty() => return Ok(error),
-        false => BTreeMap::new(),
-    };
+    let members: BTreeMap<String, IgnoredAny> = if fields.is_object { decode(body)? } else { return Ok(error) };
     match members.keys().any(|member| fields.known(member).is_some() && other.known(member).is_none()) {
         true => Ok(error),
         false => {

@@ -346,8 +346,8 @@ pub mod operation {
     #[allow(unused_imports)]
     use ::flinks_core::generated::{
         ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderMap, HeaderValue, Operation,
-        empty_response, encode_path, form_body, header_text, json_response,
-        response_error, status_error, undocumented_status,
+        empty_response, encode_path, form_body, header_text, json_or_error_response,
+        json_response, response_error, status_error, undocumented_status,
     };
 
     use ::flinks_core::{Error, ResponseValue};
@@ -440,7 +440,7 @@ pub mod operation {
                 .headers(headers);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200..=299 => json_response(response).await,
+                200..=299 => json_or_error_response(response).await,
                 _ => Err(response_error(response).await),
             }
         }

@@ -76,7 +76,7 @@ impl Operation {
             url,
             headers: body.headers,
             request,
-            success: success(&facts.success)?,
+            success: success(&facts.success, &facts.error)?,
             error: error(&facts.error)?,
         })
     }
@@ -454,14 +454,16 @@ impl VisitMut for RequestChain {
 }
 
 /// The arms of success. Where there is one body, or none, each 2xx is read as such; where the status tells bodies
-/// apart, one that is not documented tells nothing.
-fn success(bodies: &Bodies) -> Result<Outcome> {
+/// apart, one that is not documented tells nothing. Where there is one error body, a 2xx may hold that instead (C2).
+fn success(bodies: &Bodies, errors: &Bodies) -> Result<Outcome> {
+    let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
+    let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
     let read = |union: Option<&TokenStream>, body: Option<&Ident>| match (union, body) {
         (None, None) => quote!(Ok(empty_response(&response))),
-        (None, Some(_)) => quote!(json_response(response).await),
+        (None, Some(_)) => quote!(#json(response).await),
         (Some(variant), None) => quote!(Ok(empty_response(&response).map(|()| #variant))),
         (Some(variant), Some(schema)) => {
-            quote!(Ok(json_response::<types::#schema, _>(response).await?.map(#variant)))
+            quote!(Ok(#json::<types::#schema, _>(response).await?.map(#variant)))
         }
     };
     if bodies.union.is_none() {

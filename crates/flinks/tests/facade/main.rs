@@ -1,6 +1,6 @@
 //! The facade against the emulator, with time that is moved by hand.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::string_slice, clippy::unwrap_used)] // helpers of tests are tests too
 
 mod all;
 mod callbacks;
