@@ -109,6 +109,11 @@ impl<E> Error<E> {
 pub async fn response_error<E: DeserializeOwned>(response: reqwest::Response) -> Error<E> {
     let head = ResponseHead::of(&response);
     let kind = match read_body(response).await {
+        // The status says what matters, whatever a gateway has to say beside it.
+        Err(error) if error.kind() == TransportErrorKind::TooLarge => {
+            let reason = "is too large";
+            ErrorKind::Status(Some(InvalidResponse { reason, field: None, line: 0, column: 0, length: 0 }))
+        }
         Err(error) => ErrorKind::Transport(error),
         Ok(body) if body.is_empty() => ErrorKind::Status(None),
         Ok(body) => match decode_error(&body) {
@@ -358,7 +363,7 @@ impl InvalidResponse {
         (self.line, self.column)
     }
 
-    /// The length of the body in bytes.
+    /// The length of the body in bytes; 0 where it was empty, or too large to be read.
     pub fn length(&self) -> usize {
         self.length
     }
@@ -366,7 +371,10 @@ impl InvalidResponse {
 
 impl fmt::Display for InvalidResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "its body of {} bytes {}", self.length, self.reason)?;
+        match self.length {
+            0 => write!(f, "its body {}", self.reason)?,
+            length => write!(f, "its body of {length} bytes {}", self.reason)?,
+        }
         if let Some(field) = self.field {
             write!(f, ", in field `{field}`")?;
         }

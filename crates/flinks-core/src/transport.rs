@@ -128,6 +128,7 @@ impl TransportBuilder {
 
     /// Adjusts the HTTP client before the transport's own settings are applied: a proxy, a resolver, a local address. What
     /// the transport promises cannot be undone here, such as its redirects, retries, limits, TLS library and versions.
+    /// Certificates of one's own are ignored with rustls, which trusts what the platform trusts.
     ///
     /// This is the one place where `reqwest` shows: its version is part of this method's contract.
     pub fn http(
@@ -153,6 +154,8 @@ impl TransportBuilder {
         builder = builder
             .user_agent(concat!("flinks-rust/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout)
+            // It would log each byte, secrets included (A3).
+            .connection_verbose(false)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
@@ -262,6 +265,7 @@ fn with_tls(builder: reqwest::ClientBuilder, base_url: &BaseUrl) -> Result<reqwe
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
 fn with_tls(builder: reqwest::ClientBuilder, _: &BaseUrl) -> Result<reqwest::ClientBuilder, BuildError> {
+    let builder = builder.tls_danger_accept_invalid_certs(false).tls_danger_accept_invalid_hostnames(false);
     Ok(builder.tls_backend_native().tls_version_min(reqwest::tls::Version::TLS_1_2))
 }
 

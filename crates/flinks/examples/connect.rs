@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("the bank asks: {}", question.prompt());
             answers = answers.to(question, answer);
         }
-        outcome = client.answer(client.generate_authorize_token().await?, challenge, answers).await?;
+        outcome = client.answer(client.generate_authorize_token().await?, challenge, &answers).await?;
     }
     if let Outcome::Complete(session) = outcome {
         println!("connected to {:?}; keep the login {:?}", session.institution(), session.login_id());

@@ -88,15 +88,15 @@
 //! use flinks::connect::{Answers, AuthorizeToken, Challenge, Client};
 //! async fn twin(client: Client, challenge: Challenge, tokens: [AuthorizeToken; 2]) {
 //!     let [first, second] = tokens;
-//!     let _ = client.answer(first, challenge, Answers::new()).await;
+//!     let _ = client.answer(first, challenge, &Answers::new()).await;
 //! }
 //! ```
 //! ```compile_fail,E0382
 //! use flinks::connect::{Answers, AuthorizeToken, Challenge, Client};
 //! async fn twice(client: Client, challenge: Challenge, tokens: [AuthorizeToken; 2]) {
 //!     let [first, second] = tokens;
-//!     let _ = client.answer(first, challenge, Answers::new()).await;
-//!     let _ = client.answer(second, challenge, Answers::new()).await;
+//!     let _ = client.answer(first, challenge, &Answers::new()).await;
+//!     let _ = client.answer(second, challenge, &Answers::new()).await;
 //! }
 //! ```
 //! ```

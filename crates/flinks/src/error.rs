@@ -188,15 +188,15 @@ impl Error {
         matches!(self.0.kind, Kind::Expired | Kind::Stale)
     }
 
-    /// The credentials were refused: Pay's user name and password (P6), or Connect's secret key ("You must provide a valid
-    /// auth key").
+    /// The credentials were refused: Pay's user name and password (P6; that 400 has no body, so it may also mean the request
+    /// itself), or Connect's secret key ("You must provide a valid auth key").
     ///
     /// Flinks advises to check which of two values went where: the secret key goes to `/GenerateAuthorizeToken` only, and
     /// the token to `/Authorize` or the iframe only. The types of this crate see to that, so check the key itself, its
     /// instance and its customer id. Credentials that may be known to others are rotated by Flinks.
     pub fn is_credentials(&self) -> bool {
         match self.0.operation.map(|operation| (operation.product, operation.id)) {
-            Some((Product::Pay, "authorize")) => self.status() == Some(400),
+            Some((Product::Pay, "authorize")) => matches!(self.status(), Some(400 | 401)),
             Some((Product::Connect, "generateAuthorizeToken")) => self.flinks_code() == Some(&FlinksCode::Unauthorized),
             _ => false,
         }
@@ -209,7 +209,9 @@ impl Error {
     pub fn is_token_refused(&self) -> bool {
         match self.0.operation.map(|operation| (operation.product, operation.id)) {
             Some((Product::Connect, "authorize")) => self.flinks_code() == Some(&FlinksCode::AccessDenied),
-            Some((Product::Pay, "initiateSession")) => self.status() == Some(401),
+            Some((Product::Pay, "initiateSession")) => {
+                matches!(self.0.kind, Kind::Refused) && self.status() == Some(401)
+            }
             _ => false,
         }
     }
@@ -268,7 +270,8 @@ impl Error {
         )
     }
 
-    /// TLS failed: a certificate that is expired, of another name or of an unknown authority. Nothing was sent.
+    /// TLS failed: a certificate that is expired, of another name or of an unknown authority. Where that was the handshake,
+    /// [`may_have_been_sent`](Self::may_have_been_sent) is `false`.
     pub fn is_tls(&self) -> bool {
         matches!(self.0.kind, Kind::NotSent(TransportErrorKind::Tls) | Kind::Interrupted(TransportErrorKind::Tls))
     }
@@ -359,7 +362,14 @@ impl Error {
             }
             // A success that is not documented, such as a 204 where a token is due.
             _ if error.status().is_some_and(|status| status.is_success()) => {
-                Kind::Malformed { field: None, detail: Detail::Value("has nothing in it") }
+                Kind::Malformed { field: None, detail: Detail::Value("has a status that is not documented") }
+            }
+            // Pay refuses without a body (P6).
+            ErrorKind::Status(None) if operation.product == Product::Pay => {
+                match error.status().map(|status| status.as_u16()) {
+                    Some(400 | 401 | 403) => Kind::Refused,
+                    _ => Kind::Status,
+                }
             }
             _ => Kind::Status,
         };
@@ -392,7 +402,10 @@ impl Error {
     pub(crate) fn fate(&self) -> Fate {
         match self.0.kind {
             _ if !self.may_have_been_sent() => Fate::Unspent,
-            Kind::Refused => Fate::Spent,
+            // A gateway's error may look like the documented one; with a server's failure, only Flinks itself is believed.
+            Kind::Refused if self.status().is_some_and(|status| status < 500) || self.flinks_code().is_some() => {
+                Fate::Spent
+            }
             _ => Fate::Unknown,
         }
     }
@@ -400,7 +413,7 @@ impl Error {
     /// Whether a call that gets a new token may be tried again (A5, the table of tries).
     pub(crate) fn again(&self) -> Again {
         match self.0.kind {
-            Kind::NotSent(TransportErrorKind::Tls) | Kind::Interrupted(TransportErrorKind::TooLarge) => Again::Never,
+            Kind::Interrupted(TransportErrorKind::TooLarge) => Again::Never,
             Kind::NotSent(_) | Kind::Interrupted(_) => Again::Thrice,
             Kind::Stale => Again::Twice,
             Kind::Refused | Kind::Status if self.is_rate_limited() => Again::Thrice,
@@ -523,9 +536,10 @@ pub(crate) enum Fate {
 pub enum SpendError<T> {
     /// Nothing left this machine: here is the token.
     Unspent(T, Error),
-    /// A complete, readable answer arrived. The token is gone, or good for nothing.
+    /// A complete, readable refusal arrived: what was asked for did not happen. The token is gone, or good for nothing.
     Spent(Error),
-    /// The request may have been received, and what came of it is not known. Take the token as spent.
+    /// The request may have been received, and what came of it is not known: no answer, one that cannot be read, or a
+    /// failure of a server in between. Take the token as spent.
     Unknown(Error),
 }
 
@@ -553,6 +567,7 @@ impl<T> SpendError<T> {
     }
 }
 
+/// For `?` where only the reason matters: a token that is unspent is dropped, and whether it was spent is told no more.
 impl<T> From<SpendError<T>> for Error {
     fn from(error: SpendError<T>) -> Self {
         error.into_error()

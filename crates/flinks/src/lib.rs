@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+// Its code is tested, which needs all of it.
+#![cfg_attr(all(feature = "connect", feature = "outbound", feature = "pay"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "connect", feature = "outbound", feature = "pay")),
+    doc = "The authorization side of Flinks: see README.md."
+)]
 // What the products have in common is not all used by each.
 #![cfg_attr(not(all(feature = "connect", feature = "pay")), allow(dead_code))]
 
@@ -24,7 +29,7 @@ pub use crate::settings::Settings;
 pub use crate::time::{Clock, Sleep, SystemClock};
 pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "connect", feature = "pay"))]
 mod compile_fail;
 
 /// The project's README, whose code is tested like any other.

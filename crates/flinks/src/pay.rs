@@ -121,11 +121,11 @@ impl Client {
 
     /// Where the payer's browser goes, once a payment request has been created for the session: `{base}/app/?sessionId=…`
     /// (P8). Whoever has the address can pay in the session.
-    pub fn app_url(&self, session: &Session) -> String {
+    pub fn app_url(&self, session: &Session) -> Secret {
         let query: String = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("sessionId", session.id.expose_secret())
             .finish();
-        format!("{}/app/?{query}", self.base_url)
+        Secret::new(format!("{}/app/?{query}", self.base_url))
     }
 }
 

@@ -40,7 +40,8 @@ impl Settings {
         self
     }
 
-    /// How long making a connection may take. Default: 10 seconds. Less than a millisecond counts as one.
+    /// How long making a connection may take, and at most half of the [`timeout`](Self::timeout). Default: 10 seconds. Less
+    /// than a millisecond counts as one.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -60,9 +61,10 @@ impl Settings {
     }
 
     /// Adjusts the HTTP client before this crate's own settings are applied: a proxy, a resolver, a local address. What is
-    /// promised here cannot be undone there, such as redirects, retries, limits, TLS library and versions.
+    /// promised here cannot be undone there, such as redirects, retries, limits, TLS library and versions. Certificates of
+    /// one's own are ignored with rustls, which trusts what the platform trusts.
     ///
-    /// This is the one place where another crate shows: `reqwest` 0.13.
+    /// This is the one place of the facade where another crate shows: `reqwest` 0.13.
     pub fn http(
         mut self,
         adjust: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
@@ -81,15 +83,17 @@ impl Settings {
         if let Some(timeout) = self.caller.timeout {
             builder = builder.timeout(timeout);
         }
-        if let Some(timeout) = self.connect_timeout {
-            builder = builder.connect_timeout(timeout);
-        }
+        // Within the whole time, or what was never sent would look as if it may have been.
+        let longest = self.caller.timeout.map_or(Duration::MAX, |timeout| timeout / 2);
+        builder = builder.connect_timeout(self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(longest));
         if let Some(adjust) = self.http.clone() {
             builder = builder.http(move |http| adjust(http));
         }
         builder.build().map_err(|error| Error::input("base URL", error.reason()))
     }
 }
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Where this crate reads the time, and how it waits. Put a clock of your own into a client's builder, and tests need not
-/// sleep.
+/// Where this crate reads the time, and how it waits. Put a clock of your own into [`Settings::clock`](crate::Settings::clock),
+/// and tests need not sleep.
 ///
 /// Two clocks are asked, and a token is valid only while both say so (A4): a suspended machine stops the first, an operator
 /// can turn the second.

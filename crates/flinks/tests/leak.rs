@@ -250,9 +250,13 @@ async fn outbound(canaries: &mut Canaries) {
 
 /// What the facade shows of the same secrets: its values, errors, spans and events.
 async fn facade(canaries: &mut Canaries) {
-    let settings = |answer: &Answer| match answer {
-        Answer::ThenSilence(_) => flinks::Settings::new().timeout(Duration::from_millis(200)),
-        _ => flinks::Settings::new().max_attempts(1),
+    let settings = |answer: &Answer| {
+        // Whoever adjusts the HTTP client may want to see what it does.
+        let settings = flinks::Settings::new().http(|http| http.connection_verbose(true));
+        match answer {
+            Answer::ThenSilence(_) => settings.timeout(Duration::from_millis(200)),
+            _ => settings.max_attempts(1),
+        }
     };
     let token = canaries.plant("pay AuthorizeResponse.access_token");
     let session_id = canaries.plant("pay SessionResponse.sessionId");
@@ -318,10 +322,10 @@ async fn facade(canaries: &mut Canaries) {
         let answer = canaries.plant("connect AuthorizeRequest.SecurityResponses");
         let answers = flinks::connect::Answers::new().to(&challenge.questions()[0], answer);
         canaries.print(&answers);
-        canaries.print_outcome(client(&spending).answer(fresh().await, challenge, answers).await);
+        canaries.print_outcome(client(&spending).answer(fresh().await, challenge, &answers).await);
         let widget = client(&minting).widget(&redirect_url);
         canaries.print_outcome(widget.url(fresh().await));
-        canaries.print(&client(&minting).custom_oauth(14, &redirect_url).start().1);
+        canaries.print(&client(&minting).custom_oauth(14, &redirect_url).unwrap().start());
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flinks_connect::types;
 use flinks_core::{ResponseHead, Secret};
+use serde::{Deserialize, Serialize};
 
 use super::{AuthorizeToken, Client, LoginId, RequestId, said};
 use crate::FlinksCode;
@@ -37,18 +38,21 @@ impl Client {
         &self,
         token: AuthorizeToken,
         challenge: Challenge,
-        answers: Answers,
+        answers: &Answers,
     ) -> Result<Outcome, AnswerError> {
         if let Err(error) = answers.fit(&challenge) {
             let error = SpendError::new(token, error.in_operation(&AUTHORIZE));
             return Err(AnswerError { error, challenge: Some(challenge) });
         }
         let request = types::AuthorizeRequest::new()
-            .request_id(Secret::new(challenge.request_id.expose_secret()))
-            .security_responses(answers.0);
+            .request_id(challenge.request_id.clone())
+            .security_responses(answers.0.clone());
         self.spend(token, &request).await.map_err(|error| {
+            let reason = error.error();
             let is_open = matches!(error, SpendError::Unspent(..))
-                || error.error().flinks_code() == Some(&FlinksCode::InvalidSecurityResponse);
+                || reason.flinks_code() == Some(&FlinksCode::InvalidSecurityResponse)
+                || reason.is_token_refused()
+                || reason.is_rate_limited();
             AnswerError { error, challenge: is_open.then_some(challenge) }
         })
     }
@@ -160,7 +164,9 @@ impl Outcome {
                 Ok(Self::Complete(Session { request_id, login_id, institution }))
             }
             types::AuthorizeResponse::Challenge(challenge) => {
-                let Some(request_id) = id(challenge.request_id) else { return malformed("RequestId", "is missing") };
+                let Some(RequestId(request_id)) = id(challenge.request_id) else {
+                    return malformed("RequestId", "is missing");
+                };
                 let mut questions = Vec::new();
                 for asked in challenge.security_challenges.unwrap_or_default() {
                     let Some(prompt) = asked.prompt else { return malformed("SecurityChallenges", "has no Prompt") };
@@ -207,10 +213,12 @@ impl fmt::Debug for Session {
     }
 }
 
-/// What the bank asks. It is answered by value, once, with [`Client::answer`].
+/// What the bank asks. It is answered by value, once, with [`Client::answer`]. It can be stored in the end user's session
+/// until they answer, as a secret, for another machine may get the answer.
+#[derive(Serialize, Deserialize)]
 #[must_use]
 pub struct Challenge {
-    request_id: RequestId,
+    request_id: Secret,
     questions: Vec<Question>,
 }
 
@@ -228,7 +236,7 @@ impl fmt::Debug for Challenge {
 }
 
 /// One question of the bank's.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     prompt: String,
     choices: Vec<String>,
@@ -294,7 +302,8 @@ impl fmt::Debug for Answers {
 pub struct AnswerError {
     /// What went wrong, and what became of the token.
     pub error: SpendError<AuthorizeToken>,
-    /// The challenge, where it can be answered again: nothing was sent, or the bank refused the answer.
+    /// The challenge, where it can be answered again: nothing was sent, the bank refused the answer, or nobody has looked at
+    /// it, for the token was refused or there is a rate limit.
     pub challenge: Option<Challenge>,
 }
 

@@ -105,7 +105,7 @@ macro_rules! secret_name {
     ($(#[$attribute:meta])* $name:ident, $field:literal) => {
         $(#[$attribute])*
         #[derive(Clone)]
-        pub struct $name(Secret);
+        pub struct $name(pub(super) Secret);
 
         impl $name {
             /// Wraps the clear text.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
@@ -14,10 +15,19 @@ use crate::error::{Error, Operation, Product};
 
 impl Client {
     /// An authorization at a bank, by its institution id, that comes back to `redirect_uri` (C7).
-    pub fn custom_oauth(&self, institution_id: u32, redirect_uri: &RedirectUrl) -> CustomOAuth<'_> {
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where `redirect_uri` has a parameter of its own that the return adds: `state`, `loginId`, `error` or
+    /// `error_description`.
+    pub fn custom_oauth(&self, institution_id: u32, redirect_uri: &RedirectUrl) -> Result<CustomOAuth<'_>, Error> {
+        let (_, query) = redirect_uri.as_str().split_once('?').unwrap_or_default();
+        if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| ADDED.contains(&&*name)) {
+            return Err(Error::input("redirect URL", "has a parameter that the return of the end user adds"));
+        }
         let parameters =
             vec![("institution_id", institution_id.to_string()), ("redirect_uri", redirect_uri.as_str().to_owned())];
-        CustomOAuth { client: self, parameters }
+        Ok(CustomOAuth { client: self, parameters })
     }
 
     /// Verifies the URL, or its query, with which an end user came back, and consumes what was pending (C7). Continue with
@@ -30,11 +40,16 @@ impl Client {
     /// `state` and an error of the bank's, [`Error::callback_error`] tells it.
     pub fn verify_oauth(&self, pending: PendingAuthorization, callback: &str) -> Result<LoginId, Error> {
         let refuse = |reason| Err(Error::callback(&OAUTH, reason));
-        let query = callback.split_once('?').map_or(callback, |(_, query)| query);
+        // What stands before a `?` is a path; or it is a query, in which that character may be, too.
+        let query = match callback.split_once('?') {
+            Some((path, query)) if !path.contains(['=', '&']) => query,
+            _ => callback,
+        };
         let query = query.split('#').next().unwrap_or_default();
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            if parameters.insert(name.into_owned(), value.into_owned()).is_some() {
+            // The others are the caller's own.
+            if ADDED.contains(&&*name) && parameters.insert(name.into_owned(), value.into_owned()).is_some() {
                 return refuse("has a parameter twice");
             }
         }
@@ -43,9 +58,12 @@ impl Client {
         if state.is_empty() || !bool::from(state.as_bytes().ct_eq(pending.state.as_bytes())) {
             return refuse("has another state than the one that is pending");
         }
-        let age = self.caller.clock.wall().duration_since(pending.created_at);
-        if !age.is_ok_and(|age| age <= MAX_AGE) {
-            return refuse("comes more than 10 minutes after its start");
+        let is_of_its_time = match self.caller.clock.wall().duration_since(pending.created_at) {
+            Ok(age) => age <= MAX_AGE,
+            Err(from_the_future) => from_the_future.duration() <= MAX_SKEW,
+        };
+        if !is_of_its_time {
+            return refuse("does not come within 10 minutes of its start");
         }
         match (parameters.remove("loginId"), parameters.remove("error")) {
             (Some(login_id), None) => {
@@ -58,6 +76,10 @@ impl Client {
     }
 }
 
+/// What the return of an end user adds to the redirect URL.
+const ADDED: [&str; 4] = ["state", "loginId", "error", "error_description"];
+/// Between the clocks of two machines.
+const MAX_SKEW: Duration = Duration::from_secs(60);
 /// An end user has logged in by then.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 const OAUTH: Operation =
@@ -87,9 +109,9 @@ impl CustomOAuth<'_> {
         self
     }
 
-    /// The address to which the end user's browser goes, and what is pending until they are back. Keep the latter in the
+    /// The address to which the end user's browser goes, which holds the state, and what is pending until they are back. Keep the latter in the
     /// end user's own session, and nowhere that another could reach: that is what makes a forged return fail.
-    pub fn start(self) -> (String, PendingAuthorization) {
+    pub fn start(self) -> (Secret, PendingAuthorization) {
         let Self { client, parameters } = self;
         // Twice 122 random bits of the operating system's.
         let state = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
@@ -99,7 +121,7 @@ impl CustomOAuth<'_> {
             .finish()
             .replace('+', "%20");
         let url = format!("{}/v3/oauth/authorize?{query}", client.api);
-        (url, PendingAuthorization { state, created_at: client.caller.clock.wall() })
+        (Secret::new(url), PendingAuthorization { state, created_at: client.caller.clock.wall() })
     }
 }
 

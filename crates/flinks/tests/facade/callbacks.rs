@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flinks::Secret;
 use flinks::connect::PendingAuthorization;
 
 use crate::local;
@@ -22,15 +23,15 @@ async fn c5_parameters_that_the_widget_sets_by_itself() {
     assert_eq!(url.expose_url().to_lowercase().matches("language=").count(), 1);
 }
 
-fn state(url: &str) -> String {
-    let url = url::Url::parse(url).unwrap();
+fn state(url: &Secret) -> String {
+    let url = url::Url::parse(url.expose_secret()).unwrap();
     url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
 }
 
 #[tokio::test]
 async fn c7_a_state_that_is_not_the_pending_one() {
     let local = local().await;
-    let start = || local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).start();
+    let start = || local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
     let (other_url, _) = start();
     let (url, _) = start();
     let right = state(&url);
@@ -61,8 +62,8 @@ async fn c7_a_state_that_is_not_the_pending_one() {
 }
 
 /// A pending authorization of this state, as one that was stored.
-fn with_state(local: &crate::Local, state: &str) -> (String, PendingAuthorization) {
-    let (url, pending) = local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).start();
+fn with_state(local: &crate::Local, state: &str) -> (Secret, PendingAuthorization) {
+    let (url, pending) = local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
     let mut stored = serde_json::to_value(&pending).unwrap();
     stored["state"] = state.into();
     (url, serde_json::from_value(stored).unwrap())
@@ -98,12 +99,23 @@ async fn c7_callbacks_that_cannot_be_read_and_those_that_can() {
         "?loginId=a&state=right",
         "/back?loginId=a&state=right",
         "https://app.example/back?x=1&loginId=a&state=right#f",
+        "/back?x[]=1&x[]=2&loginId=a&state=right",
+        "loginId=a&state=right&x=what?",
     ] {
         assert_eq!(verify(good).unwrap().expose_secret(), "a", "{good}");
     }
     let error = verify("error=server_error&error_description=canary%20text&state=right").unwrap_err();
     assert_eq!((error.callback_error(), error.message()), (Some("server_error"), Some("canary text")));
     assert!(!error.is_invalid_callback() && !format!("{error} {error:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn c7_a_redirect_url_that_would_break_every_return() {
+    let local = local().await;
+    for query in ["state=x", "a=b&error=", "loginId=1", "error_description"] {
+        let url = format!("https://app.example/back?{query}").parse().unwrap();
+        assert_eq!(local.connect.custom_oauth(14, &url).unwrap_err().field(), Some("redirect URL"), "{query}");
+    }
 }
 
 #[tokio::test]
@@ -114,7 +126,11 @@ async fn c7_a_pending_authorization_lives_ten_minutes() {
         local.clock.advance(Duration::from_secs(age));
         assert_eq!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok(), is_good, "{age}");
     }
+    // Another machine's clock may be a little behind.
     let (_, pending) = with_state(&local, "right");
-    local.clock.set_wall_back(Duration::from_secs(1));
+    local.clock.set_wall_back(Duration::from_secs(60));
+    assert!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok());
+    let (_, pending) = with_state(&local, "right");
+    local.clock.set_wall_back(Duration::from_secs(61));
     assert!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_err(), "from the future");
 }

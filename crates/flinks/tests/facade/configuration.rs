@@ -5,7 +5,7 @@ use std::time::Duration;
 use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
 use flinks::pay::{Credentials, NewSession};
 use flinks::{BaseUrl, Error, RedirectUrl, Settings};
-use flinks_emulator::Operation;
+use flinks_emulator::{Fault, Operation, When};
 
 use crate::{clients, local, local_with};
 
@@ -212,9 +212,12 @@ fn redirect_urls() {
 #[tokio::test]
 async fn settings_of_nothing_are_clamped() {
     let local = local_with(|settings| settings.connect_timeout(Duration::ZERO).max_attempts(0)).await;
-    // A millisecond does for a connection on this machine, or does not.
-    let _ = local.pay.authorize().await;
+    // A millisecond does for a connection on this machine, or does not; one try it is.
+    let attempts = local.pay.authorize().await.map_or_else(|error| error.attempts(), |_| 1);
+    assert_eq!(attempts, 1);
+    // Nothing is not "no limit".
+    local.emulator.fail_always(Operation::PayAuthorize, Fault::Hold { when: When::Before });
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
     let (pay, _) = clients(&base_url, &Settings::new().timeout(Duration::ZERO));
-    let _ = pay.authorize().await;
+    assert!(pay.authorize().await.unwrap_err().is_timeout());
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use flinks::connect::{Answers, Authorize, Challenge, Outcome, SecretKey, Theme};
+use flinks::connect::{AnswerError, Answers, Authorize, Challenge, Outcome, SecretKey, Theme};
 use flinks::{BaseUrl, FlinksCode, RedirectUrl, SpendError};
 use flinks_emulator::credentials::*;
-use flinks_emulator::{EndUser, Kind, Operation};
+use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
 
 use crate::{Local, local, login_id};
 
@@ -152,7 +152,7 @@ async fn c6_203_is_a_challenge_and_answers_lead_on() {
     let mut challenge = challenged(&local).await;
     for answer in ["Montreal", "Canada"] {
         let answers = Answers::new().to(&challenge.questions()[0], answer);
-        let outcome = local.connect.answer(local.authorize_token().await, challenge, answers).await.unwrap();
+        let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
         let Outcome::Challenge(next) = outcome else { panic!() };
         challenge = next;
     }
@@ -160,11 +160,11 @@ async fn c6_203_is_a_challenge_and_answers_lead_on() {
 
     // A refused answer can be given again, with a fresh token.
     let answers = Answers::new().to(&challenge.questions()[0], "Circle");
-    let error = local.connect.answer(local.authorize_token().await, challenge, answers).await.unwrap_err();
+    let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
     assert!(matches!(&error.error, SpendError::Spent(error) if error.needs_user()));
     let challenge = error.challenge.unwrap();
     let answers = Answers::new().to(&challenge.questions()[0], "Triangle");
-    let outcome = local.connect.answer(local.authorize_token().await, challenge, answers).await.unwrap();
+    let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
     let Outcome::Complete(session) = outcome else { panic!() };
 
     // What it led to is a login, which needs no password.
@@ -177,17 +177,45 @@ async fn c6_203_is_a_challenge_and_answers_lead_on() {
 async fn c6_answers_that_do_not_fit_are_not_sent() {
     let local = local().await;
     let (one, other) = (challenged(&local).await, challenged(&local).await);
-    let next =
-        local.connect.answer(local.authorize_token().await, other, Answers::new().to(&one.questions()[0], "Montreal"));
+    let montreal = Answers::new().to(&one.questions()[0], "Montreal");
+    let next = local.connect.answer(local.authorize_token().await, other, &montreal);
     let Outcome::Challenge(other) = next.await.unwrap() else { panic!() };
     let sent = local.emulator.count(Operation::ConnectAuthorize);
     for answers in [Answers::new(), Answers::new().to(&other.questions()[0], "x").to(&one.questions()[0], "y")] {
         let error =
-            local.connect.answer(local.authorize_token().await, challenged(&local).await, answers).await.unwrap_err();
+            local.connect.answer(local.authorize_token().await, challenged(&local).await, &answers).await.unwrap_err();
         assert!(matches!(&error.error, SpendError::Unspent(_, error) if error.field() == Some("answers")));
         assert!(error.challenge.is_some());
     }
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), sent + 2, "only the challenges");
+}
+
+#[tokio::test]
+async fn c6_a_challenge_outlives_a_refused_token_and_its_machine() {
+    let local = local().await;
+    let mut challenge = challenged(&local).await;
+    for body in [r#"{"FlinksCode":"ACCESS_DENIED"}"#, r#"{"FlinksCode":"TOO_MANY_REQUESTS"}"#] {
+        local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(401, body));
+        let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
+        let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
+        challenge = error.challenge.unwrap();
+    }
+    // Whether it was answered is not known: it does not come back.
+    let lost = challenged_and_answered(&local).await;
+    assert!(lost.challenge.is_none() && matches!(lost.error, SpendError::Unknown(_)));
+
+    let stored = serde_json::to_string(&challenge).unwrap();
+    let challenge: Challenge = serde_json::from_str(&stored).unwrap();
+    let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
+    let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
+    assert!(matches!(outcome, Outcome::Challenge(_)));
+}
+
+async fn challenged_and_answered(local: &Local) -> AnswerError {
+    let challenge = challenged(local).await;
+    local.emulator.fail_next(Operation::ConnectAuthorize, Fault::Drop { when: When::After });
+    let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
+    local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -223,8 +251,9 @@ async fn c7_custom_oauth_leads_to_a_login() {
     let redirect_uri: RedirectUrl = "https://app.example/back?a=%7e".parse().unwrap();
     for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
         local.emulator.configure(|config| config.connect.end_user = end_user);
-        let (url, pending) = local.connect.custom_oauth(BANK_ID, &redirect_uri).language("fr").tag("a b").start();
-        let (status, back) = get(&local, &url).await;
+        let (url, pending) =
+            local.connect.custom_oauth(BANK_ID, &redirect_uri).unwrap().language("fr").tag("a b").start();
+        let (status, back) = get(&local, url.expose_secret()).await;
         assert_eq!(status, 302);
         let back = back.unwrap();
         assert!(back.starts_with("https://app.example/back?a=%7e"));
@@ -255,11 +284,18 @@ async fn c8_one_base_url_replaces_both_hosts() {
     let one = flinks::connect::Client::new(base_url, CONNECT_CUSTOMER_ID.parse().unwrap(), key.clone()).unwrap();
     let redirect_url = "https://app.example/".parse().unwrap();
     assert_eq!(one.widget(&redirect_url).message_origin(), "http://127.0.0.1:1");
-    assert!(one.custom_oauth(14, &redirect_url).start().0.starts_with("http://127.0.0.1:1/flinks/v3/oauth/authorize?"));
+    assert!(
+        one.custom_oauth(14, &redirect_url)
+            .unwrap()
+            .start()
+            .0
+            .expose_secret()
+            .starts_with("http://127.0.0.1:1/flinks/v3/oauth/authorize?")
+    );
 
     let instance: flinks::connect::Instance = "toolbox".parse().unwrap();
     let two = flinks::connect::Client::new(instance, CONNECT_CUSTOMER_ID.parse().unwrap(), key).unwrap();
     assert_eq!(two.widget(&redirect_url).message_origin(), "https://toolbox-iframe.private.fin.ag");
-    let (url, _) = two.custom_oauth(14, &redirect_url).start();
-    assert!(url.starts_with("https://toolbox-api.private.fin.ag/v3/oauth/authorize?"));
+    let (url, _) = two.custom_oauth(14, &redirect_url).unwrap().start();
+    assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/oauth/authorize?"));
 }

@@ -50,7 +50,7 @@ fn settings() -> Settings {
     Settings::new().clock(TestClock::new()).timeout(TIMEOUT)
 }
 
-/// Nothing was sent: the tokens come back, and the calls that get a token are tried three times, or once where it is TLS.
+/// Nothing was sent: the tokens come back, and the calls that get a token are tried as often as told.
 async fn is_not_sent(base_url: &str, settings: Settings, tries: u32) -> Error {
     let local = local().await;
     let base_url = base_url.parse().unwrap();
@@ -97,7 +97,7 @@ async fn a_handshake_that_fails_or_stalls_has_sent_nothing() {
     // A server that speaks no TLS, and one that says nothing.
     let emulator = flinks_emulator::Emulator::start().await.unwrap();
     let address: SocketAddr = emulator.base_url().strip_prefix("http://").unwrap().parse().unwrap();
-    let error = is_not_sent(&format!("https://{address}"), settings(), 1).await;
+    let error = is_not_sent(&format!("https://{address}"), settings(), 3).await;
     assert!(error.is_tls() && !error.is_transient(), "{error}");
     assert!(emulator.requests().is_empty());
 
@@ -105,6 +105,9 @@ async fn a_handshake_that_fails_or_stalls_has_sent_nothing() {
     let base_url = format!("https://{}", silent.local_addr().unwrap());
     let error = is_not_sent(&base_url, settings().connect_timeout(Duration::from_millis(50)), 3).await;
     assert!(error.is_transient(), "{error}");
+    // Also where the whole time is shorter than that for a connection.
+    let settings = Settings::new().timeout(Duration::from_millis(300)).max_attempts(1);
+    assert!(is_not_sent(&base_url, settings, 1).await.is_transient());
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn p3_p8_a_token_starts_one_session() {
     let token = local.pay.authorize().await.unwrap();
     let session = local.pay.initiate_session(token, &new_session()).await.unwrap();
     assert_eq!(session.reference_id(), Some("r-1"));
-    assert!(local.pay.app_url(&session).ends_with(&format!("/app/?sessionId={}", session.expose_id())));
+    assert!(local.pay.app_url(&session).expose_secret().ends_with(&format!("/app/?sessionId={}", session.expose_id())));
     let sent = &local.emulator.requests()[1];
     let body: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
     assert_eq!(body["amount"], 10.5);

@@ -197,12 +197,24 @@ async fn a_status_without_the_documented_body_is_kept() {
                     (error.status(), requests, error.attempts()),
                     (Some(status), tries, u32::try_from(tries).unwrap())
                 );
-                assert!(!error.is_credentials() && error.flinks_code().is_none());
+                assert!(error.flinks_code().is_none() && (!error.is_credentials() || status == 401));
                 assert_eq!(error.is_transient(), tries == 3);
             }
-            for outcome in spends(&fault).await {
-                assert!(matches!(outcome, Err(SpendError::Unknown(_))), "not readable: {status}");
-            }
+        }
+        for outcome in spends(&html(status)).await {
+            assert!(matches!(outcome, Err(SpendError::Unknown(_))), "not readable: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_size_of_an_error_decides_nothing() {
+    let page = "canary".repeat(20_000);
+    for (status, tries) in [(503, 3), (502, 3), (404, 1)] {
+        let fault = with_headers(status, &[("content-type", "text/html")], &page);
+        for (error, requests) in mints(&fault).await {
+            let error = error.unwrap();
+            assert_eq!((error.status(), requests, error.is_transient()), (Some(status), tries, tries == 3));
         }
     }
 }
@@ -315,12 +327,24 @@ async fn readable_refusals_have_spent_the_token() {
     for (status, body) in [
         (400, r#"{"error":"x","message":"canary","HttpStatusCode":400,"FlinksCode":"canary"}"#),
         (401, r#"{"message":"canary","FlinksCode":"INVALID_LOGIN"}"#),
-        (500, r#"{"error":"canary","FlinksCode":"AGGREGATION_ERROR"}"#),
     ] {
         for outcome in spends(&Fault::reply(status, body)).await {
             let Err(SpendError::Spent(error)) = outcome else { panic!("{outcome:?}") };
             assert_eq!(error.status(), Some(status));
         }
+    }
+    // A failure of a server's is Flinks' own word only with its code: a gateway may know nothing of what happened behind it.
+    for (body, is_spent) in [(r#"{"error":"x","FlinksCode":"AGGREGATION_ERROR"}"#, true), (r#"{"message":"x"}"#, false)]
+    {
+        let [pay, connect] = spends(&Fault::reply(504, body)).await;
+        assert!(matches!(pay, Err(SpendError::Unknown(_))));
+        assert_eq!(matches!(connect, Err(SpendError::Spent(_))), is_spent);
+    }
+    // Pay refuses without a body.
+    for (status, is_spent) in [(400, true), (401, true), (403, true), (404, false), (500, false)] {
+        let [pay, _] = spends(&Fault::status(status)).await;
+        assert_eq!(matches!(&pay, Err(SpendError::Spent(_))), is_spent, "{status}");
+        assert_eq!(pay.unwrap_err().error().is_token_refused(), status == 401);
     }
     let [_, outcome] = spends(&Fault::reply(401, r#"{"FlinksCode":"canary"}"#)).await;
     assert_eq!(outcome.unwrap_err().error().flinks_code().unwrap().as_str(), "canary");
