@@ -114,6 +114,13 @@ impl fmt::Display for BaseUrl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidBaseUrl(&'static str);
 
+impl InvalidBaseUrl {
+    /// What is wrong with it.
+    pub fn reason(&self) -> &'static str {
+        self.0
+    }
+}
+
 impl fmt::Display for InvalidBaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "invalid base URL: {}", self.0)

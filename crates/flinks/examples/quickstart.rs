@@ -87,7 +87,7 @@ async fn ask_connect(local: &str) -> Result<Token, Box<dyn Error>> {
     };
 
     let secret_key = connect::SecretKey::new(secret_key)?;
-    let client = connect::Client::new(base_url.clone(), customer_id.parse()?, secret_key)?;
+    let client = connect::Client::at(base_url.clone(), customer_id.parse()?, secret_key)?;
     let token = client.generate_authorize_token().await?;
 
     Ok(Token {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks_core::{ErrorKind, InvalidResponse, ResponseHead, TransportErrorKind};
+use flinks_core::{ErrorKind, InvalidBaseUrl, InvalidResponse, ResponseHead, TransportErrorKind};
 
 use crate::FlinksCode;
 use crate::retry::Again;
@@ -45,6 +45,8 @@ enum Kind {
         field: &'static str,
         reason: &'static str,
     },
+    /// A base URL cannot be used, for this reason, which is a clause of its own.
+    BaseUrl(&'static str),
     /// A token was past its life before anything was sent.
     Expired,
     /// No connection could be made.
@@ -74,6 +76,25 @@ enum Kind {
 enum Detail {
     Body(InvalidResponse),
     Value(&'static str),
+}
+
+/// What to do about an [`Error`]. About a token that the call would have spent, [`SpendError`] says more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Advice {
+    /// The network, the server, the bank or a rate limit: the same may succeed later. A host name that cannot be resolved is
+    /// here, too; where it never was, check the configuration.
+    RetryLater,
+    /// Get a new token.
+    NewToken,
+    /// The end user must give something else, act at the bank, or agree.
+    AskUser,
+    /// Send the end user through the bank again, from the start.
+    StartOver,
+    /// Credentials, a value, the base URL or the request are wrong: it will fail again until that is changed.
+    FixConfiguration,
+    /// The server answered with something that fits nothing that is known.
+    Investigate,
 }
 
 /// A product of Flinks.
@@ -174,13 +195,14 @@ impl Error {
         match self.0.kind {
             Kind::Input { field, .. } => Some(field),
             Kind::Malformed { field, .. } => field,
+            Kind::BaseUrl(_) => Some("base URL"),
             _ => None,
         }
     }
 
     /// A value of the caller's cannot be used; [`field`](Self::field) names it. Nothing was sent.
     pub fn is_invalid_input(&self) -> bool {
-        matches!(self.0.kind, Kind::Input { .. })
+        matches!(self.0.kind, Kind::Input { .. } | Kind::BaseUrl(_))
     }
 
     /// A token was past its life: nothing was sent (P4, C3), or it was so when it arrived. Get a new one.
@@ -297,12 +319,44 @@ impl Error {
     pub fn may_have_been_sent(&self) -> bool {
         !matches!(
             self.0.kind,
-            Kind::Input { .. } | Kind::Expired | Kind::NotSent(_) | Kind::Callback(_) | Kind::CallbackError
+            Kind::Input { .. }
+                | Kind::BaseUrl(_)
+                | Kind::Expired
+                | Kind::NotSent(_)
+                | Kind::Callback(_)
+                | Kind::CallbackError
         )
+    }
+
+    /// What to do about it, in one word: each error has one.
+    pub fn advice(&self) -> Advice {
+        use FlinksCode::*;
+        match self.flinks_code() {
+            _ if self.needs_user() => Advice::AskUser,
+            _ if self.is_credentials() => Advice::FixConfiguration,
+            _ if self.is_token_refused() || self.is_expired() => Advice::NewToken,
+            Some(SessionExpired | SessionNonexistent) => Advice::StartOver,
+            Some(DisabledInstitution | OperationPending | OperationDispatched) => Advice::RetryLater,
+            Some(InvalidRequest) => Advice::FixConfiguration,
+            Some(Unauthorized) => Advice::AskUser,
+            _ if self.is_transient() => Advice::RetryLater,
+            _ => match self.0.kind {
+                Kind::Input { .. } | Kind::BaseUrl(_) | Kind::Redirect | Kind::NotSent(_) => Advice::FixConfiguration,
+                Kind::Callback(_) | Kind::CallbackError => Advice::StartOver,
+                _ => match self.status() {
+                    Some(400..=499) => Advice::FixConfiguration,
+                    _ => Advice::Investigate,
+                },
+            },
+        }
     }
 
     pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Input { field, reason })
+    }
+
+    pub(crate) fn base_url(reason: &'static str) -> Self {
+        Self::new(None, Kind::BaseUrl(reason))
     }
 
     pub(crate) fn expired(operation: &'static Operation) -> Self {
@@ -367,7 +421,7 @@ impl Error {
             // Pay refuses without a body (P6).
             ErrorKind::Status(None) if operation.product == Product::Pay => {
                 match error.status().map(|status| status.as_u16()) {
-                    Some(400 | 401 | 403) => Kind::Refused,
+                    Some(400 | 401 | 403 | 429) => Kind::Refused,
                     _ => Kind::Status,
                 }
             }
@@ -449,11 +503,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.operation, &self.0.kind) {
             (Some(Operation { product, purpose, .. }), _) => write!(f, "{purpose} ({product}): ")?,
-            (None, Kind::Input { field, reason }) => return write!(f, "use the {field}: it {reason}"),
+            (None, Kind::Input { field, reason }) => return write!(f, "accept the {field}: it {reason}"),
+            (None, Kind::BaseUrl(reason)) => return write!(f, "accept the base URL: {reason}"),
             (None, _) => {}
         }
         match &self.0.kind {
             Kind::Input { field, reason } => write!(f, "{field} {reason}")?,
+            Kind::BaseUrl(reason) => f.write_str(reason)?,
             Kind::Expired => f.write_str("the token has expired; nothing was sent")?,
             Kind::NotSent(kind) => write!(f, "{}; nothing was sent", Transport(*kind))?,
             Kind::Interrupted(kind) => write!(f, "{}; the request may have been received", Transport(*kind))?,
@@ -507,6 +563,12 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+impl From<InvalidBaseUrl> for Error {
+    fn from(error: InvalidBaseUrl) -> Self {
+        Self::base_url(error.reason())
+    }
+}
+
 /// What became of a token.
 pub(crate) enum Fate {
     Unspent,
@@ -523,8 +585,9 @@ pub(crate) enum Fate {
 ///
 /// fn next<T>(error: SpendError<T>) -> Result<T, Error> {
 ///     match error {
-///         // Nothing left this machine. Try again with the same token while it lives.
-///         SpendError::Unspent(token, _) => Ok(token),
+///         // Nothing left this machine. Another try with the same token may do; with one that has expired, none would.
+///         SpendError::Unspent(token, error) if error.is_transient() => Ok(token),
+///         SpendError::Unspent(_, error) => Err(error),
 ///         // The server has answered. Get a new token, if the reason makes that worth while.
 ///         SpendError::Spent(error) => Err(error),
 ///         // It may have happened, and it may not. Find out before you do it again with a new token.

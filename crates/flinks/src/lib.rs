@@ -23,7 +23,7 @@ mod time;
 pub use flinks_outbound as outbound;
 
 pub use crate::code::FlinksCode;
-pub use crate::error::{Error, Product, SpendError};
+pub use crate::error::{Advice, Error, Product, SpendError};
 pub use crate::redirect::RedirectUrl;
 pub use crate::settings::Settings;
 pub use crate::time::{Clock, Sleep, SystemClock};

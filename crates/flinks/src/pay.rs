@@ -177,7 +177,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A token that starts one session (P3). It is spent by value; it cannot be copied, compared, printed or stored.
+/// A token that starts one session (P3). It is spent by value; it cannot be copied, compared, printed or stored. To spend two,
+/// get two: call [`authorize`](Client::authorize) again.
 #[must_use]
 pub struct SessionToken {
     secret: Secret,

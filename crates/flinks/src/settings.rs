@@ -89,7 +89,7 @@ impl Settings {
         if let Some(adjust) = self.http.clone() {
             builder = builder.http(move |http| adjust(http));
         }
-        builder.build().map_err(|error| Error::input("base URL", error.reason()))
+        builder.build().map_err(|error| Error::base_url(error.reason()))
     }
 }
 

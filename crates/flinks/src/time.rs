@@ -7,6 +7,38 @@ use std::time::{Duration, Instant, SystemTime};
 /// Where this crate reads the time, and how it waits. Put a clock of your own into [`Settings::clock`](crate::Settings::clock),
 /// and tests need not sleep.
 ///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use std::time::{Duration, SystemTime};
+///
+/// use flinks::{Clock, Sleep};
+///
+/// /// Stands still until a test moves it. With `Settings::max_attempts(1)` there is no wait to wait for.
+/// #[derive(Clone)]
+/// struct ManualClock(Arc<Mutex<(Duration, SystemTime)>>);
+///
+/// impl ManualClock {
+///     fn advance(&self, by: Duration) {
+///         let mut now = self.0.lock().unwrap();
+///         *now = (now.0 + by, now.1 + by);
+///     }
+/// }
+///
+/// impl Clock for ManualClock {
+///     fn monotonic(&self) -> Duration {
+///         self.0.lock().unwrap().0
+///     }
+///     fn wall(&self) -> SystemTime {
+///         self.0.lock().unwrap().1
+///     }
+///     fn sleep(&self, _: Duration) -> Sleep {
+///         Box::pin(std::future::pending())
+///     }
+/// }
+/// ```
+///
+/// It moves the client only: the emulator has a clock of its own, with an `advance` of its own.
+///
 /// Two clocks are asked, and a token is valid only while both say so (A4): a suspended machine stops the first, an operator
 /// can turn the second.
 pub trait Clock: Send + Sync + 'static {
@@ -16,7 +48,9 @@ pub trait Clock: Send + Sync + 'static {
     /// The wall clock.
     fn wall(&self) -> SystemTime;
 
-    /// Completes after `duration` on the monotonic clock.
+    /// Completes after `duration` on the monotonic clock. It is both the wait between two tries, up to 30 seconds, and the
+    /// deadline of a call, which runs against the call itself: a clock for tests must not complete the latter by itself, or
+    /// every call is over before it began.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 

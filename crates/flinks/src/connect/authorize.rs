@@ -31,6 +31,30 @@ impl Client {
 
     /// Spends a fresh token on the answers to a challenge. What comes of it may be another challenge.
     ///
+    /// ```no_run
+    /// use flinks::connect::{Answers, Challenge, Client, Session};
+    /// # fn ask_the_user(_: &str, _: &[String]) -> String { String::new() }
+    ///
+    /// async fn all_answered(client: &Client, mut challenge: Challenge) -> Result<Session, flinks::Error> {
+    ///     loop {
+    ///         let mut answers = Answers::new();
+    ///         for question in challenge.questions() {
+    ///             answers = answers.to(question, ask_the_user(question.prompt(), question.choices()));
+    ///         }
+    ///         let token = client.generate_authorize_token().await?; // a fresh one each time
+    ///         challenge = match client.answer(token, challenge, &answers).await {
+    ///             Ok(flinks::connect::Outcome::Complete(session)) => return Ok(session),
+    ///             Ok(flinks::connect::Outcome::Challenge(next)) => next,
+    ///             // A wrong answer: the same question again.
+    ///             Err(error) => match error.challenge {
+    ///                 Some(again) if error.error.error().needs_user() => again,
+    ///                 _ => return Err(error.error.into_error()),
+    ///             },
+    ///         };
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`AnswerError`], with the challenge where it can be answered again.
@@ -50,7 +74,7 @@ impl Client {
         self.spend(token, &request).await.map_err(|error| {
             let reason = error.error();
             let is_open = matches!(error, SpendError::Unspent(..))
-                || reason.flinks_code() == Some(&FlinksCode::InvalidSecurityResponse)
+                || reason.flinks_code().is_some_and(|code| OF_THE_ANSWER.contains(code))
                 || reason.is_token_refused()
                 || reason.is_rate_limited();
             AnswerError { error, challenge: is_open.then_some(challenge) }
@@ -77,6 +101,13 @@ impl Client {
     }
 }
 
+/// The answer was wrong, and the question stands.
+const OF_THE_ANSWER: [FlinksCode; 4] = [
+    FlinksCode::InvalidSecurityResponse,
+    FlinksCode::QuestionNotFound,
+    FlinksCode::SecurityResponsesIncomplete,
+    FlinksCode::UnknownChallengeKey,
+];
 /// A live call may take 210 seconds.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 const AUTHORIZE: Operation = Operation { product: Product::Connect, id: "authorize", purpose: "authorize an end user" };

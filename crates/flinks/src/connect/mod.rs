@@ -39,13 +39,22 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with the default settings, of an [`Instance`], or of a base URL that replaces both hosts.
+    /// A client of an instance of Flinks, with the default settings.
     ///
     /// # Errors
     ///
     /// An [`Error`] where TLS is needed and not there.
-    pub fn new(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> Result<Self, Error> {
-        Self::with_settings(host, customer_id, secret_key, &Settings::new())
+    pub fn new(instance: Instance, customer_id: CustomerId, secret_key: SecretKey) -> Result<Self, Error> {
+        Self::with_settings(instance, customer_id, secret_key, &Settings::new())
+    }
+
+    /// A client of a base URL that replaces both hosts, such as the emulator's, with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where TLS is needed and not there.
+    pub fn at(base_url: BaseUrl, customer_id: CustomerId, secret_key: SecretKey) -> Result<Self, Error> {
+        Self::with_settings(base_url, customer_id, secret_key, &Settings::new())
     }
 
     /// A client with settings of one's own.
@@ -118,7 +127,7 @@ impl fmt::Debug for Client {
 }
 
 /// A token that connects one account, within 30 minutes (C3). It is spent by value; it cannot be copied, compared, printed or
-/// stored.
+/// stored. To spend two, get two: call [`generate_authorize_token`](Client::generate_authorize_token) again.
 #[must_use]
 pub struct AuthorizeToken {
     secret: types::AuthorizeToken,

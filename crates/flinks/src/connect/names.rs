@@ -27,10 +27,14 @@ impl FromStr for Instance {
             && !text.starts_with('-')
             && !text.ends_with('-');
         // `-iframe` comes after it in the label, which may have 63 characters in all (RFC 1035, 2.3.4).
-        match is_label && (1..=56).contains(&text.len()) {
-            true => Ok(Self(text.to_owned())),
-            false => Err(Error::input("instance", "is not one DNS label of lower-case letters, digits and hyphens")),
+        if !is_label || !(1..=56).contains(&text.len()) {
+            let reason = "is not one DNS label of lower-case letters, digits and hyphens, such as toolbox";
+            return Err(Error::input("instance", reason));
         }
+        if text.ends_with("-api") || text.ends_with("-iframe") {
+            return Err(Error::input("instance", "ends with -api or -iframe, which come after it in the host names"));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use flinks::SpendError;
+use flinks::connect::Authorize;
+use flinks::{Advice, SpendError};
 use flinks_emulator::{Fault, Operation, When};
 
-use crate::{TIMEOUT, TestClock, local, local_at, local_with, new_session};
+use crate::{TIMEOUT, TestClock, local, local_at, local_with, login_id, new_session};
 
 #[tokio::test]
 async fn a4_a_suspended_machine_and_a_clock_that_was_turned() {
@@ -134,4 +135,34 @@ fn clients_errors_and_calls_can_be_sent_to_another_thread() {
         can_be_sent(connect.generate_authorize_token());
         can_be_sent(connect.authorize(token, request));
     };
+}
+
+#[tokio::test]
+async fn every_error_has_an_advice() {
+    let local = local().await;
+    let code = |status, code: &str| Fault::reply(status, format!(r#"{{"FlinksCode":"{code}"}}"#));
+    for (fault, advice) in [
+        (Fault::status(500), Advice::RetryLater),
+        (Fault::status(404), Advice::FixConfiguration),
+        (Fault::Redirect { status: 302, location: "/".to_owned() }, Advice::FixConfiguration),
+        (Fault::reply(200, "{}"), Advice::Investigate),
+        (Fault::Drop { when: When::Before }, Advice::RetryLater),
+        (code(401, "ACCESS_DENIED"), Advice::NewToken),
+        (code(401, "UNAUTHORIZED"), Advice::AskUser),
+        (code(401, "INVALID_PASSWORD"), Advice::AskUser),
+        (code(401, "INVALID_REQUEST"), Advice::FixConfiguration),
+        (code(401, "SESSION_EXPIRED"), Advice::StartOver),
+        (code(405, "DISABLED_INSTITUTION"), Advice::RetryLater),
+        (code(401, "TOO_MANY_REQUESTS"), Advice::RetryLater),
+    ] {
+        local.emulator.fail_next(Operation::ConnectAuthorize, fault);
+        let token = local.authorize_token().await;
+        let error = local.connect.authorize(token, &Authorize::cached(&login_id())).await.unwrap_err();
+        assert_eq!(error.error().advice(), advice, "{error}");
+    }
+    local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, code(401, "UNAUTHORIZED"));
+    assert_eq!(local.connect.generate_authorize_token().await.unwrap_err().advice(), Advice::FixConfiguration);
+    assert_eq!("x".parse::<flinks::RedirectUrl>().unwrap_err().advice(), Advice::FixConfiguration);
+    let (_, pending) = local.connect.custom_oauth(14, &"https://app.example/".parse().unwrap()).unwrap().start();
+    assert_eq!(local.connect.verify_oauth(pending, "").unwrap_err().advice(), Advice::StartOver);
 }

@@ -107,7 +107,8 @@ fn a1_p7_base_urls() {
         "file:///etc/passwd",
         "https://evil.com:0",
     ] {
-        let error = bad.parse::<BaseUrl>().unwrap_err();
+        let error = Error::from(bad.parse::<BaseUrl>().unwrap_err());
+        assert!(error.is_invalid_input() && error.field() == Some("base URL"));
         assert!(!error.to_string().contains("canary") && !error.to_string().contains("evil"), "{error}");
     }
 }

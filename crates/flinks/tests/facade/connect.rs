@@ -281,7 +281,7 @@ async fn c7_custom_oauth_leads_to_a_login() {
 async fn c8_one_base_url_replaces_both_hosts() {
     let base_url: BaseUrl = "http://127.0.0.1:1/flinks".parse().unwrap();
     let key = SecretKey::new("key").unwrap();
-    let one = flinks::connect::Client::new(base_url, CONNECT_CUSTOMER_ID.parse().unwrap(), key.clone()).unwrap();
+    let one = flinks::connect::Client::at(base_url, CONNECT_CUSTOMER_ID.parse().unwrap(), key.clone()).unwrap();
     let redirect_url = "https://app.example/".parse().unwrap();
     assert_eq!(one.widget(&redirect_url).message_origin(), "http://127.0.0.1:1");
     assert!(
