@@ -33,7 +33,7 @@ pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
 mod compile_fail;
 
 /// The project's README, whose code is tested like any other.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "outbound"))]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
