@@ -1,7 +1,7 @@
 //! One call: its deadline, its tries, the waits between them, and what is told of it (A5).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tracing::Instrument as _;
@@ -84,23 +84,23 @@ impl Caller {
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
-            let started = Instant::now();
+            let started = clock.monotonic();
             let outcome = tokio::select! {
                 biased;
                 outcome = once() => outcome,
                 () = clock.sleep(left()) => Err(Error::timeout(operation)),
             };
-            let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let took_milliseconds = milliseconds(clock.monotonic().saturating_sub(started));
             let error = match outcome {
                 Ok(value) => {
-                    tracing::debug!(attempt, milliseconds, "done");
+                    tracing::debug!(attempt, took_milliseconds, "done");
                     return Ok(value);
                 }
                 Err(error) => error.after_attempts(attempt),
             };
             let asked = error.retry_after_text().and_then(|text| retry_after(text, clock.as_ref()));
             let error = error.with_retry_after(asked);
-            tracing::debug!(attempt, milliseconds, status = error.status(), %error, "failed");
+            tracing::debug!(attempt, took_milliseconds, status = error.status(), %error, "failed");
 
             let tries = match (repeat, error.again()) {
                 (Repeat::Never, _) | (_, Again::Never) => 1,
@@ -117,14 +117,14 @@ impl Caller {
             if wait >= left() {
                 return Err(error);
             }
-            tracing::warn!(
-                attempt,
-                wait_milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                "trying again"
-            );
+            tracing::warn!(attempt, wait_milliseconds = milliseconds(wait), "trying again");
             clock.sleep(wait).await;
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `Retry-After`: seconds, or an HTTP date; none where it is neither (RFC 9110, 10.2.3).

@@ -83,20 +83,22 @@ async fn a5_what_gets_a_token_is_repeated_within_one_deadline() {
 
 #[tokio::test]
 async fn a5_the_deadline_ends_a_call_that_hangs() {
-    let local = local().await;
-    local.emulator.fail_always(Operation::PayAuthorize, Fault::Hold { when: When::Before });
-    local.emulator.fail_always(Operation::PayInitiateSession, Fault::Hold { when: When::Before });
-    let call = tokio::spawn({
-        let pay = local.pay.clone();
-        async move { pay.authorize().await }
-    });
-    local.emulator.received(Operation::PayAuthorize, 1).await;
-    local.clock.advance(TIMEOUT);
-    let error = call.await.unwrap().unwrap_err();
-    assert!(error.is_timeout() && error.is_transient() && error.may_have_been_sent());
-    assert_eq!(local.emulator.count(Operation::PayAuthorize), 1);
+    // Silence, and a byte an hour.
+    for fault in [Fault::Hold { when: When::Before }, Fault::SlowBytes { milliseconds: 3_600_000 }] {
+        let local = local().await;
+        local.emulator.fail_always(Operation::PayAuthorize, fault);
+        let call = tokio::spawn({
+            let pay = local.pay.clone();
+            async move { pay.authorize().await }
+        });
+        local.emulator.received(Operation::PayAuthorize, 1).await;
+        local.clock.advance(TIMEOUT);
+        let error = call.await.unwrap().unwrap_err();
+        assert!(error.is_timeout() && error.is_transient() && error.may_have_been_sent());
+        assert_eq!(local.emulator.count(Operation::PayAuthorize), 1);
+    }
 
-    local.emulator.clear_faults();
+    let local = local().await;
     local.emulator.fail_always(Operation::PayInitiateSession, Fault::Hold { when: When::Before });
     let token = local.pay.authorize().await.unwrap();
     let call = tokio::spawn({
