@@ -129,6 +129,7 @@ fn t04_the_marks_are_these() {
             "TokenRequest.refresh_token",
             "TokenResponse.access_token",
             "TokenResponse.refresh_token",
+            "revoke header Authorization",
             "token header Authorization",
         ],
     ];

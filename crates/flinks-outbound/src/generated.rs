@@ -17,6 +17,7 @@ pub const SECRETS: &[&str] = &[
     "TokenRequest.refresh_token",
     "TokenResponse.access_token",
     "TokenResponse.refresh_token",
+    "revoke header Authorization",
     "token header Authorization",
 ];
 
@@ -377,6 +378,25 @@ impl Client {
             authorization: None,
         }
     }
+
+    /// Revoke
+    ///
+    /// End the connection of an end user, with its access and its refresh token.
+    ///
+    /// Sends a `DELETE` request to `/api/v1/revoke`
+    ///
+    /// # Arguments
+    ///
+    /// - `authorization`: The access token, as `Bearer`.
+    pub fn revoke<'a>(
+        &'a self,
+        authorization: &'a ::flinks_core::Authorization,
+    ) -> operation::Revoke<'a> {
+        operation::Revoke {
+            client: self,
+            authorization,
+        }
+    }
 }
 
 /// One type for each operation: it holds the required arguments, takes the optional ones, and is sent.
@@ -443,6 +463,52 @@ pub mod operation {
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200..=299 => json_or_error_response(response).await,
+                _ => Err(response_error(response).await),
+            }
+        }
+    }
+
+    /// The operation `revoke`: see [`Client::revoke`].
+    #[must_use = "nothing is sent before `send` is called and awaited"]
+    pub struct Revoke<'a> {
+        pub(super) client: &'a Client,
+        pub(super) authorization: &'a ::flinks_core::Authorization,
+    }
+
+    impl<'a> Revoke<'a> {
+        const OPERATION: Operation = Operation {
+            id: "revoke",
+            timeout: None,
+        };
+
+        /// Sends the request, once, and reads the reply.
+        ///
+        /// # Errors
+        ///
+        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorResponse>> {
+            self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
+        }
+
+        async fn exchange(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorResponse>> {
+            let Self { client, authorization } = self;
+            let url = format!("{}/api/v1/revoke", client.transport.base_url());
+            let mut headers = HeaderMap::new();
+            headers
+                .insert("authorization", authorization.header_value("Authorization")?);
+            let request = client
+                .transport
+                .http()
+                .delete(url)
+                .header(ACCEPT, HeaderValue::from_static("application/json"))
+                .headers(headers);
+            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            match response.status().as_u16() {
+                200..=299 => Ok(empty_response(&response)),
                 _ => Err(response_error(response).await),
             }
         }

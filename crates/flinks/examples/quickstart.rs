@@ -15,9 +15,7 @@ use std::time::SystemTime;
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
-use flinks::outbound::types::{GrantType, TokenRequest};
-use flinks::outbound::{self, ExpiresIn};
-use flinks::{BaseUrl, connect, pay};
+use flinks::{BaseUrl, connect, outbound, pay};
 use flinks_emulator::{Emulator, credentials};
 
 #[tokio::main(flavor = "current_thread")]
@@ -100,19 +98,19 @@ async fn ask_connect(local: &str) -> Result<Token, Box<dyn Error>> {
 
 async fn ask_outbound(local: &str) -> Result<Token, Box<dyn Error>> {
     let (base_url, is_real) = base_url("FLINKS_OUTBOUND_URL", local)?;
-    let (client_id, client_secret) = match is_real {
+    let credentials = match is_real {
         true => (variable("FLINKS_OUTBOUND_CLIENT_ID")?, variable("FLINKS_OUTBOUND_CLIENT_SECRET")?),
         false => (credentials::OUTBOUND_CLIENT_ID.into(), credentials::OUTBOUND_CLIENT_SECRET.into()),
     };
 
-    let client = outbound::Client::new(base_url.clone())?;
-    let request = TokenRequest::new(GrantType::ClientCredentials).client_id(client_id).client_secret(client_secret);
-    let reply = client.token(&request).send().await?;
+    let credentials = outbound::ClientCredentials::new(credentials.0, credentials.1)?;
+    let client = outbound::Client::new(base_url.clone(), credentials)?;
+    let token = client.client_credentials(None).await?;
 
     Ok(Token {
         asked: format!("POST {base_url}/api/v1/token, grant_type=client_credentials"),
-        got: format!("{}, access token {:?}", reply.status(), reply.access_token),
-        lives: lifetime(reply.expires_in),
+        got: format!("{token:?}"),
+        lives: until(token.expires_at()),
         next: "Authorization: Bearer on each call of the Open Banking API, until it expires.".into(),
     })
 }
@@ -122,13 +120,6 @@ fn until(expires_at: Option<SystemTime>) -> String {
         Some(left) => {
             format!("{} seconds from now, counted from before the request was sent", left.as_secs_f64().round())
         }
-        None => "the server did not say".into(),
-    }
-}
-
-fn lifetime(expires_in: Option<ExpiresIn>) -> String {
-    match expires_in.and_then(ExpiresIn::lifetime) {
-        Some(lifetime) => format!("{} seconds, counted from before the request was sent", lifetime.as_secs()),
         None => "the server did not say".into(),
     }
 }

@@ -1,4 +1,4 @@
-//! What Connect calls its errors.
+//! What Connect and Outbound call their errors.
 
 use std::fmt;
 
@@ -110,15 +110,89 @@ impl fmt::Debug for FlinksCode {
     }
 }
 
+/// An `error` of Outbound: what its failures are told apart by, never their text (O7).
+///
+/// The codes are those of RFC 6749, sections 4.1.2.1 and 5.2, and RFC 7009, as Flinks lists them. Another is kept as text.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OAuthError {
+    /// `access_denied`: the end user refused.
+    AccessDenied,
+    /// `invalid_client`: the client id or secret is wrong.
+    InvalidClient,
+    /// `invalid_grant`: the code or the refresh token is no longer valid; the end user must consent again.
+    InvalidGrant,
+    /// `invalid_request`: the request is incomplete or malformed.
+    InvalidRequest,
+    /// `invalid_scope`: the scope is not known, or not allowed.
+    InvalidScope,
+    /// `server_error`: something failed at Flinks.
+    ServerError,
+    /// `temporarily_unavailable`: later.
+    TemporarilyUnavailable,
+    /// `unauthorized_client`: the client may not do this.
+    UnauthorizedClient,
+    /// `unsupported_grant_type`: the grant is not offered.
+    UnsupportedGrantType,
+    /// `unsupported_response_type`: the response type is not offered.
+    UnsupportedResponseType,
+    /// `unsupported_token_type`: this kind of token cannot be revoked.
+    UnsupportedTokenType,
+    /// Another, as the server wrote it: take care where it is shown.
+    Other(String),
+}
+
+impl OAuthError {
+    const KNOWN: [(&'static str, Self); 11] = [
+        ("access_denied", Self::AccessDenied),
+        ("invalid_client", Self::InvalidClient),
+        ("invalid_grant", Self::InvalidGrant),
+        ("invalid_request", Self::InvalidRequest),
+        ("invalid_scope", Self::InvalidScope),
+        ("server_error", Self::ServerError),
+        ("temporarily_unavailable", Self::TemporarilyUnavailable),
+        ("unauthorized_client", Self::UnauthorizedClient),
+        ("unsupported_grant_type", Self::UnsupportedGrantType),
+        ("unsupported_response_type", Self::UnsupportedResponseType),
+        ("unsupported_token_type", Self::UnsupportedTokenType),
+    ];
+
+    /// The code as it is written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Other(code) => code,
+            known => Self::KNOWN.iter().find(|(_, code)| code == known).map_or("", |(name, _)| name),
+        }
+    }
+
+    pub(crate) fn of(text: String) -> Self {
+        Self::KNOWN.iter().find(|(name, _)| *name == text).map_or(Self::Other(text), |(_, code)| code.clone())
+    }
+}
+
+/// A code that is not known is text of the server's, and is not shown (A6).
+impl fmt::Debug for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(_) => f.write_str("Other(..)"),
+            known => f.write_str(known.as_str()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn c6_every_code_is_read_and_written() {
+    fn c6_o7_every_code_is_read_and_written() {
         for (name, code) in FlinksCode::KNOWN {
             assert_eq!((FlinksCode::of(name.to_owned()), code.as_str()), (code.clone(), name));
         }
+        for (name, code) in OAuthError::KNOWN {
+            assert_eq!((OAuthError::of(name.to_owned()), code.as_str()), (code.clone(), name));
+        }
+        assert_eq!(format!("{:?}", OAuthError::of("canary".to_owned())), "Other(..)");
         let other = FlinksCode::of("canary".to_owned());
         assert_eq!((other.as_str(), format!("{other:?}").as_str()), ("canary", "Other(..)"));
     }

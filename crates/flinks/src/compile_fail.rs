@@ -111,6 +111,35 @@
 //! }
 //! ```
 //!
+//! A code is exchanged once, and a refresh token is no access token:
+//!
+//! ```
+//! async fn twin(client: flinks::outbound::Client, code: flinks::outbound::AuthorizationCode) {
+//!     let _ = client.exchange_code(code).await;
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! async fn twice(client: flinks::outbound::Client, code: flinks::outbound::AuthorizationCode) {
+//!     let _ = client.exchange_code(code).await;
+//!     let _ = client.exchange_code(code).await;
+//! }
+//! ```
+//! ```
+//! async fn twin(client: flinks::outbound::Client, token: flinks::outbound::AccessToken) {
+//!     let _ = client.revoke(&token).await;
+//! }
+//! ```
+//! ```compile_fail,E0308
+//! async fn swapped(client: flinks::outbound::Client, token: flinks::outbound::RefreshToken) {
+//!     let _ = client.revoke(&token).await;
+//! }
+//! ```
+//! ```compile_fail,E0308
+//! async fn swapped(client: flinks::outbound::Client, token: flinks::outbound::AccessToken) {
+//!     let _ = client.refresh(&token).await;
+//! }
+//! ```
+//!
 //! None of them is copied, compared, hashed, stored or shown; what is no token may be:
 //!
 //! ```
@@ -140,6 +169,18 @@
 //! ```compile_fail,E0277
 //! fn is<T: Clone>() {}
 //! is::<flinks::connect::WidgetUrl>();
+//! ```
+//! ```compile_fail,E0277
+//! fn is<T: Clone>() {}
+//! is::<flinks::outbound::AuthorizationCode>();
+//! ```
+//! ```compile_fail,E0277
+//! fn is<T: Clone>() {}
+//! is::<flinks::outbound::PendingAuthorization>();
+//! ```
+//! ```compile_fail,E0277
+//! fn is_stored<T: serde::Serialize>() {}
+//! is_stored::<flinks::outbound::AuthorizationCode>();
 //! ```
 //! ```compile_fail,E0277
 //! fn is<T: PartialEq>() {}

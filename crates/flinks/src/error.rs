@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use flinks_core::{ErrorKind, InvalidBaseUrl, InvalidResponse, ResponseHead, TransportErrorKind};
 
-use crate::FlinksCode;
-use crate::retry::Again;
+use crate::retry::Class;
+use crate::{FlinksCode, OAuthError};
 
 /// Why a call failed. Ask it with its predicates; each says what Flinks' pages advise.
 ///
@@ -23,8 +23,8 @@ struct Inner {
     kind: Kind,
     status: Option<u16>,
     code: Option<FlinksCode>,
+    oauth: Option<OAuthError>,
     message: Option<String>,
-    callback_error: Option<String>,
     retry_after: Option<RetryAfter>,
     correlation_id: Option<String>,
     trace_id: Option<String>,
@@ -132,6 +132,7 @@ pub(crate) struct Operation {
 #[derive(Default)]
 pub(crate) struct Said {
     pub(crate) code: Option<FlinksCode>,
+    pub(crate) oauth: Option<OAuthError>,
     pub(crate) message: Option<String>,
 }
 
@@ -161,9 +162,9 @@ impl Error {
         self.0.message.as_deref()
     }
 
-    /// The `error` with which an end user came back (C7). Whoever sent them wrote it.
-    pub fn callback_error(&self) -> Option<&str> {
-        self.0.callback_error.as_deref()
+    /// The `error` of Outbound's answer (O7), or with which an end user came back (C7, O10).
+    pub fn oauth_error(&self) -> Option<&OAuthError> {
+        self.0.oauth.as_ref()
     }
 
     /// How long the server asks to wait before the next call, where that is longer than this crate waits by itself, or it
@@ -211,7 +212,7 @@ impl Error {
     }
 
     /// The credentials were refused: Pay's user name and password (P6; that 400 has no body, so it may also mean the request
-    /// itself), or Connect's secret key ("You must provide a valid auth key").
+    /// itself), Connect's secret key ("You must provide a valid auth key"), or Outbound's client id and secret.
     ///
     /// Flinks advises to check which of two values went where: the secret key goes to `/GenerateAuthorizeToken` only, and
     /// the token to `/Authorize` or the iframe only. The types of this crate see to that, so check the key itself, its
@@ -220,6 +221,9 @@ impl Error {
         match self.0.operation.map(|operation| (operation.product, operation.id)) {
             Some((Product::Pay, "authorize")) => matches!(self.status(), Some(400 | 401)),
             Some((Product::Connect, "generateAuthorizeToken")) => self.flinks_code() == Some(&FlinksCode::Unauthorized),
+            Some((Product::Outbound, _)) => {
+                matches!(self.oauth_error(), Some(OAuthError::InvalidClient | OAuthError::UnauthorizedClient))
+            }
             _ => false,
         }
     }
@@ -238,6 +242,22 @@ impl Error {
         }
     }
 
+    /// The end user must consent again: Outbound's code or refresh token is no longer valid (O6). It is permanent.
+    ///
+    /// A 400, 401 or 403 of a refresh or an exchange says so, unless its code names a mistake of the caller's own. One whose
+    /// body cannot be read, such as a firewall's page, says nothing.
+    pub fn needs_consent(&self) -> bool {
+        use OAuthError::*;
+        let is_of_a_consent =
+            self.0.operation.is_some_and(|operation| ["exchangeCode", "refresh"].contains(&operation.id));
+        let is_of_the_caller = matches!(
+            self.oauth_error(),
+            Some(InvalidClient | UnauthorizedClient | UnsupportedGrantType | InvalidScope | InvalidRequest)
+        );
+        let is_final = matches!(self.0.kind, Kind::Refused) && matches!(self.status(), Some(400 | 401 | 403));
+        is_of_a_consent && is_final && !is_of_the_caller
+    }
+
     /// The end user must do something: give another user name, password or answer, or act at the bank (C6); or they
     /// refused, on the bank's page (C7).
     pub fn needs_user(&self) -> bool {
@@ -253,7 +273,7 @@ impl Error {
             SecurityResponsesIncomplete,
             UnknownChallengeKey,
         ];
-        self.callback_error() == Some("access_denied")
+        self.oauth_error() == Some(&OAuthError::AccessDenied)
             || self.flinks_code().is_some_and(|code| of_the_user.contains(code))
     }
 
@@ -334,6 +354,7 @@ impl Error {
         match self.flinks_code() {
             _ if self.needs_user() => Advice::AskUser,
             _ if self.is_credentials() => Advice::FixConfiguration,
+            _ if self.needs_consent() => Advice::StartOver,
             _ if self.is_token_refused() || self.is_expired() => Advice::NewToken,
             Some(SessionExpired | SessionNonexistent) => Advice::StartOver,
             Some(DisabledInstitution | OperationPending | OperationDispatched) => Advice::RetryLater,
@@ -390,7 +411,7 @@ impl Error {
         let inner = Inner {
             operation: Some(operation),
             kind: Kind::CallbackError,
-            callback_error: Some(error),
+            oauth: Some(OAuthError::of(error)),
             message: description,
             ..Inner::default()
         };
@@ -418,8 +439,8 @@ impl Error {
             _ if error.status().is_some_and(|status| status.is_success()) => {
                 Kind::Malformed { field: None, detail: Detail::Value("has a status that is not documented") }
             }
-            // Pay refuses without a body (P6).
-            ErrorKind::Status(None) if operation.product == Product::Pay => {
+            // Pay refuses without a body (P6), and Outbound may (O6).
+            ErrorKind::Status(None) if operation.product != Product::Connect => {
                 match error.status().map(|status| status.as_u16()) {
                     Some(400 | 401 | 403 | 429) => Kind::Refused,
                     _ => Kind::Status,
@@ -429,7 +450,7 @@ impl Error {
         };
         let said = error.body().map(read).unwrap_or_default();
         let this = Self::new(Some(operation), kind).with_head(error.head());
-        this.change(|inner| (inner.code, inner.message) = (said.code, said.message))
+        this.change(|inner| (inner.code, inner.oauth, inner.message) = (said.code, said.oauth, said.message))
     }
 
     pub(crate) fn in_operation(self, operation: &'static Operation) -> Self {
@@ -464,18 +485,21 @@ impl Error {
         }
     }
 
-    /// Whether a call that gets a new token may be tried again (A5, the table of tries).
-    pub(crate) fn again(&self) -> Again {
+    /// Which column of the table of tries it is.
+    pub(crate) fn class(&self) -> Class {
         match self.0.kind {
-            Kind::Interrupted(TransportErrorKind::TooLarge) => Again::Never,
-            Kind::NotSent(_) | Kind::Interrupted(_) => Again::Thrice,
-            Kind::Stale => Again::Twice,
-            Kind::Refused | Kind::Status if self.is_rate_limited() => Again::Thrice,
+            Kind::NotSent(_) => Class::NotSent,
+            Kind::Interrupted(TransportErrorKind::TooLarge) => Class::Final,
+            Kind::Interrupted(_) => Class::Interrupted,
+            Kind::Stale => Class::Stale,
+            Kind::Refused | Kind::Status if self.is_rate_limited() => Class::Busy,
             Kind::Refused | Kind::Status => match self.status() {
-                Some(408 | 500..) => Again::Thrice,
-                _ => Again::Never,
+                Some(408) => Class::Interrupted,
+                Some(503) => Class::Busy,
+                Some(500..) => Class::Failed,
+                _ => Class::Final,
             },
-            _ => Again::Never,
+            _ => Class::Final,
         }
     }
 
@@ -525,6 +549,11 @@ impl fmt::Display for Error {
             Kind::Stale => f.write_str("the token had expired when it arrived")?,
             Kind::Callback(reason) => write!(f, "the callback {reason}")?,
             Kind::CallbackError => f.write_str("the end user came back with an error")?,
+        }
+        match self.oauth_error() {
+            Some(OAuthError::Other(_)) => f.write_str(", with an unknown error code")?,
+            Some(code) => write!(f, ", {}", code.as_str())?,
+            None => {}
         }
         match self.flinks_code() {
             Some(FlinksCode::Other(_)) => f.write_str(", with an unknown FlinksCode")?,

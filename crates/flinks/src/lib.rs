@@ -5,12 +5,16 @@
     doc = "The authorization side of Flinks: see README.md."
 )]
 // What the products have in common is not all used by each.
-#![cfg_attr(not(all(feature = "connect", feature = "pay")), allow(dead_code))]
+#![cfg_attr(not(all(feature = "connect", feature = "outbound", feature = "pay")), allow(dead_code))]
 
+#[cfg(any(feature = "connect", feature = "outbound"))]
+mod callback;
 mod code;
 #[cfg(feature = "connect")]
 pub mod connect;
 mod error;
+#[cfg(feature = "outbound")]
+pub mod outbound;
 #[cfg(feature = "pay")]
 pub mod pay;
 mod redirect;
@@ -19,17 +23,14 @@ mod settings;
 mod text;
 mod time;
 
-#[cfg(feature = "outbound")]
-pub use flinks_outbound as outbound;
-
-pub use crate::code::FlinksCode;
+pub use crate::code::{FlinksCode, OAuthError};
 pub use crate::error::{Advice, Error, Product, SpendError};
 pub use crate::redirect::RedirectUrl;
 pub use crate::settings::Settings;
 pub use crate::time::{Clock, Sleep, SystemClock};
 pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
 
-#[cfg(all(doctest, feature = "connect", feature = "pay"))]
+#[cfg(all(doctest, feature = "connect", feature = "outbound", feature = "pay"))]
 mod compile_fail;
 
 /// The project's README, whose code is tested like any other.

@@ -135,7 +135,7 @@ const INITIATE: Operation =
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn said(error: &types::SessionError) -> Said {
-    Said { code: None, message: error.message.clone().or_else(|| error.error.clone()) }
+    Said { message: error.message.clone().or_else(|| error.error.clone()), ..Said::default() }
 }
 
 impl fmt::Debug for Client {

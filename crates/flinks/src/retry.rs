@@ -9,21 +9,47 @@ use tracing::Instrument as _;
 use crate::error::{Error, Operation};
 use crate::time::{Clock, SystemClock};
 
-/// How often what failed may be tried in all.
+/// What kind of failure it is, as far as trying again goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
-    Never,
-    Twice,
-    Thrice,
+pub(crate) enum Class {
+    /// Nothing left this machine.
+    NotSent,
+    /// It may have been received.
+    Interrupted,
+    /// A rate limit, or a server that is not available for now.
+    Busy,
+    /// Another failure of the server's.
+    Failed,
+    /// A token that had expired when it arrived.
+    Stale,
+    Final,
 }
 
-/// Whether an operation may be repeated at all.
+/// What an operation does, as far as trying again goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
     /// It gets something new: a lost reply costs one token.
     AsNeeded,
-    /// It spends something.
+    /// It exchanges a refresh token, which a lost reply may have rotated.
+    Refresh,
+    /// It exchanges a code: once, if it may have been received at all (O9).
+    Code,
+    /// It spends something, and what is not sent goes back to the caller.
     Never,
+}
+
+impl Repeat {
+    /// How often in all.
+    fn tries(self, class: Class) -> u32 {
+        match (self, class) {
+            (Self::Never, _) | (_, Class::Final) => 1,
+            (_, Class::NotSent) => 3,
+            (Self::Code, _) => 1,
+            (_, Class::Busy) => 3,
+            (Self::Refresh, _) | (_, Class::Stale) => 2,
+            (Self::AsNeeded, _) => 3,
+        }
+    }
 }
 
 /// What calls have in common.
@@ -102,11 +128,7 @@ impl Caller {
             let error = error.with_retry_after(asked);
             tracing::debug!(attempt, took_milliseconds, status = error.status(), %error, "failed");
 
-            let tries = match (repeat, error.again()) {
-                (Repeat::Never, _) | (_, Again::Never) => 1,
-                (_, Again::Twice) => 2,
-                (_, Again::Thrice) => 3,
-            };
+            let tries = repeat.tries(error.class());
             if attempt >= tries.min(self.max_attempts) || asked.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
                 return Err(error);
             }

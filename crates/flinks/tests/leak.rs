@@ -248,6 +248,21 @@ async fn outbound(canaries: &mut Canaries) {
     }
 }
 
+async fn outbound_revoke(canaries: &mut Canaries) {
+    let token = Authorization::bearer(&Secret::new(canaries.plant("outbound revoke header Authorization")));
+    for answer in answers("{}") {
+        let server = Raw::start(answer.clone()).await;
+        let client = outbound::Client::with_transport(transport(&server, &answer));
+        let outcome = client.revoke(&token).send().await;
+        // A success has nothing to show.
+        match outcome {
+            Ok(reply) => canaries.print(&reply),
+            Err(error) => canaries.print_outcome(Err::<(), _>(error)),
+        }
+        check_request(canaries, &server, "authorization");
+    }
+}
+
 /// What the facade shows of the same secrets: its values, errors, spans and events.
 async fn facade(canaries: &mut Canaries) {
     let settings = |answer: &Answer| {
@@ -327,6 +342,40 @@ async fn facade(canaries: &mut Canaries) {
         canaries.print_outcome(widget.url(fresh().await));
         canaries.print(&client(&minting).custom_oauth(14, &redirect_url).unwrap().start());
     }
+
+    let secret = canaries.plant("outbound TokenRequest.client_secret");
+    let credentials = flinks::outbound::ClientCredentials::new("dc-id", secret).unwrap();
+    let refresh_token =
+        flinks::outbound::RefreshToken::new(canaries.plant("outbound TokenRequest.refresh_token")).unwrap();
+    canaries.print(&(&credentials, &refresh_token));
+    let good = format!(
+        r#"{{"access_token":"{}","refresh_token":"{}","token_type":"Bearer","expires_in":299}}"#,
+        canaries.plant("outbound TokenResponse.access_token"),
+        canaries.plant("outbound TokenResponse.refresh_token"),
+    );
+    for answer in answers(&good) {
+        let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;
+        let spending = Raw::start(answer.clone()).await;
+        let client = |server: &Raw| {
+            let (url, settings) = (server.base_url.parse().unwrap(), settings(&answer));
+            let authentication = flinks::outbound::ClientAuthentication::Fields(credentials.clone());
+            flinks::outbound::Client::with_settings(url, authentication, &settings).unwrap()
+        };
+        canaries.print(&client(&minting));
+        canaries.print_outcome(client(&spending).client_credentials(None).await);
+        canaries.print_outcome(client(&spending).refresh(&refresh_token).await);
+        let tokens = client(&minting).refresh(&refresh_token).await.unwrap();
+        canaries.print(&tokens);
+        canaries.print_outcome(client(&spending).revoke(&tokens.access_token).await);
+        let (url, pending) = client(&minting).authorization("1000", &redirect_url).unwrap().start();
+        canaries.print(&(&url, &pending));
+        let url = url::Url::parse(url.expose_secret()).unwrap();
+        let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let code = canaries.plant("outbound TokenRequest.code");
+        let code = client(&minting).verify(pending, &format!("code={code}&state={state}")).unwrap();
+        canaries.print(&code);
+        canaries.print_outcome(client(&spending).exchange_code(code).await);
+    }
 }
 
 #[tokio::test]
@@ -339,6 +388,7 @@ async fn a3_t04_no_secret_is_in_any_text() {
         connect_generate(&mut canaries).await;
         connect_authorize(&mut canaries).await;
         outbound(&mut canaries).await;
+        outbound_revoke(&mut canaries).await;
         // 200 and 203 are successes of each operation, of `token` with both of its credentials, and there is a session of
         // which every field is missing, as each of them may.
         assert_eq!(canaries.successes, 13);

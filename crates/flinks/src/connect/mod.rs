@@ -117,7 +117,7 @@ const GENERATE: Operation =
 
 /// What Connect's error body says.
 fn said(error: &types::ErrorResponse) -> Said {
-    Said { code: error.flinks_code.clone().map(FlinksCode::of), message: error.message.clone() }
+    Said { code: error.flinks_code.clone().map(FlinksCode::of), message: error.message.clone(), ..Said::default() }
 }
 
 impl fmt::Debug for Client {

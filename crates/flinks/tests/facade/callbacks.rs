@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use flinks::Secret;
 use flinks::connect::PendingAuthorization;
+use flinks::{OAuthError, Secret};
 
 use crate::local;
 
@@ -50,7 +50,7 @@ async fn c7_a_state_that_is_not_the_pending_one() {
                 .connect
                 .verify_oauth(pending, &format!("https://app.example/back?{rest}&state={given}"))
                 .unwrap_err();
-            assert!(error.is_invalid_callback() && error.callback_error().is_none() && error.message().is_none());
+            assert!(error.is_invalid_callback() && error.oauth_error().is_none() && error.message().is_none());
             assert!(!format!("{error} {error:?}").contains("canary") && !format!("{error:?}").contains(&right));
         }
     }
@@ -105,7 +105,7 @@ async fn c7_callbacks_that_cannot_be_read_and_those_that_can() {
         assert_eq!(verify(good).unwrap().expose_secret(), "a", "{good}");
     }
     let error = verify("error=server_error&error_description=canary%20text&state=right").unwrap_err();
-    assert_eq!((error.callback_error(), error.message()), (Some("server_error"), Some("canary text")));
+    assert_eq!((error.oauth_error(), error.message()), (Some(&OAuthError::ServerError), Some("canary text")));
     assert!(!error.is_invalid_callback() && !format!("{error} {error:?}").contains("canary"));
 }
 

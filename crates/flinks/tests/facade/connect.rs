@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks::connect::{AnswerError, Answers, Authorize, Challenge, Outcome, SecretKey, Theme};
-use flinks::{BaseUrl, FlinksCode, RedirectUrl, SpendError};
+use flinks::{BaseUrl, FlinksCode, OAuthError, RedirectUrl, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
 
@@ -269,7 +269,7 @@ async fn c7_custom_oauth_leads_to_a_login() {
             }
             Err(error) => {
                 assert!(!is_agreed && error.needs_user() && !error.is_invalid_callback());
-                assert_eq!(error.callback_error(), Some("access_denied"));
+                assert_eq!(error.oauth_error(), Some(&OAuthError::AccessDenied));
             }
         }
         let sent = &local.emulator.requests_of(Operation::ConnectOAuthAuthorize)[0];

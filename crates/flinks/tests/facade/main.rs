@@ -7,6 +7,7 @@ mod callbacks;
 mod configuration;
 mod connect;
 mod connections;
+mod outbound;
 mod pay;
 mod replies;
 mod surface;

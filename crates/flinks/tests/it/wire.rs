@@ -110,6 +110,14 @@ async fn o1_o2_outbound_token() {
 }
 
 #[tokio::test]
+async fn o10_outbound_revoke() {
+    let server = Raw::replying("204 No Content", "text/plain", "").await;
+    let client = outbound::Client::new(server.base_url.parse().unwrap()).unwrap();
+    client.revoke(&flinks_core::Authorization::bearer(&Secret::new("t"))).send().await.unwrap();
+    insta::assert_snapshot!("outbound_revoke", only_request(&server));
+}
+
+#[tokio::test]
 async fn a_path_prefix_and_a_trailing_slash_are_kept_apart() {
     let server = Raw::replying("200 OK", "application/json", r#"{"Token":"t"}"#).await;
     for (suffix, path) in [("/", "/v3/"), ("/flinks/", "/flinks/v3/")] {

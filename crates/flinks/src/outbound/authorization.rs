@@ -1,0 +1,148 @@
+//! How an end user consents, and comes back with a code (O10).
+
+use std::fmt;
+
+use flinks_core::Secret;
+use serde::{Deserialize, Serialize};
+
+use super::Client;
+use crate::RedirectUrl;
+use crate::callback::{self, State};
+use crate::error::{Error, Operation, Product};
+use crate::text::token_problem;
+
+impl Client {
+    /// Asks an end user to consent at a provider, and to come back to `redirect_uri` (O10). The scope holds at least
+    /// `ACCOUNT_BASIC`, which is the default.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where `redirect_uri` has a parameter of its own that the return adds: `state`, `code`, `error` or
+    /// `error_description`; or where the provider id is empty.
+    pub fn authorization(
+        &self,
+        provider_id: impl Into<String>,
+        redirect_uri: &RedirectUrl,
+    ) -> Result<AuthorizationRequest<'_>, Error> {
+        let provider_id = provider_id.into();
+        if provider_id.trim().is_empty() {
+            return Err(Error::input("provider id", "is empty"));
+        }
+        callback::check(redirect_uri, "code")?;
+        let scope = "ACCOUNT_BASIC".to_owned();
+        Ok(AuthorizationRequest {
+            client: self,
+            provider_id,
+            redirect_uri: redirect_uri.clone(),
+            scope,
+            language: None,
+        })
+    }
+
+    /// Verifies the URL, or its query, with which an end user came back, and consumes what was pending (O10). The code that
+    /// it gives is bound to the redirect URI of the authorization, byte for byte (O9).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_callback`] where the `state` is missing, is not the one that is pending, or is older than 10
+    /// minutes; where a parameter is there twice; where there is neither a code nor an error, or both. With the right
+    /// `state` and an error, [`Error::oauth_error`] tells it.
+    pub fn verify(&self, pending: PendingAuthorization, callback: &str) -> Result<AuthorizationCode, Error> {
+        let PendingAuthorization { state, redirect_uri, .. } = pending;
+        let code = state.verify(callback, "code", &AUTHORIZE, self.caller.clock.as_ref())?;
+        match token_problem(&code) {
+            Some(_) => Err(Error::callback(&AUTHORIZE, "has a code that is empty or no plain text")),
+            None => Ok(AuthorizationCode { code: Secret::new(code), redirect_uri }),
+        }
+    }
+}
+
+const AUTHORIZE: Operation =
+    Operation { product: Product::Outbound, id: "authorize", purpose: "verify the return of an end user" };
+
+/// An authorization, before it starts.
+#[must_use]
+pub struct AuthorizationRequest<'a> {
+    client: &'a Client,
+    provider_id: String,
+    redirect_uri: RedirectUrl,
+    scope: String,
+    language: Option<String>,
+}
+
+impl AuthorizationRequest<'_> {
+    /// What is asked for, such as `["ACCOUNT_BASIC", "TRANSACTIONS"]`.
+    pub fn scope(self, scopes: &[&str]) -> Self {
+        Self { scope: scopes.join(" "), ..self }
+    }
+
+    /// The language of the page.
+    pub fn language(self, language: impl Into<String>) -> Self {
+        Self { language: Some(language.into()), ..self }
+    }
+
+    /// The address to which the end user's browser goes, which holds the state, and what is pending until they are back. Keep
+    /// the latter in the end user's own session, and nowhere that another could reach: that is what makes a forged return
+    /// fail.
+    pub fn start(self) -> (Secret, PendingAuthorization) {
+        let Self { client, provider_id, redirect_uri, scope, language } = self;
+        let state = State::new(client.caller.clock.as_ref());
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("client_id", client.authentication.client_id())
+            .append_pair("redirect_uri", redirect_uri.as_str())
+            .append_pair("state", state.expose())
+            .append_pair("response_type", "code")
+            .append_pair("scope", &scope)
+            .append_pair("provider_id", &provider_id);
+        if let Some(language) = &language {
+            query.append_pair("language", language);
+        }
+        let url = format!("{}/api/v1/authorize?{}", client.base_url, query.finish().replace('+', "%20"));
+        let redirect_uri = redirect_uri.as_str().to_owned();
+        (Secret::new(url), PendingAuthorization { state, redirect_uri, provider_id })
+    }
+}
+
+impl fmt::Debug for AuthorizationRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationRequest").finish_non_exhaustive()
+    }
+}
+
+/// An authorization that has started, at one provider and for one redirect URI. It is verified by value, once (O10). It can
+/// be stored in the end user's session, which is then to be emptied of it.
+#[derive(Serialize, Deserialize)]
+#[must_use]
+pub struct PendingAuthorization {
+    state: State,
+    redirect_uri: String,
+    provider_id: String,
+}
+
+impl PendingAuthorization {
+    /// The provider at which the end user consents.
+    pub fn provider_id(&self) -> &str {
+        &self.provider_id
+    }
+}
+
+impl fmt::Debug for PendingAuthorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingAuthorization").field("provider_id", &self.provider_id).finish_non_exhaustive()
+    }
+}
+
+/// A code, bound to the redirect URI that it was issued for (O9). It is exchanged by value; it cannot be copied, compared,
+/// printed or stored.
+#[must_use]
+pub struct AuthorizationCode {
+    pub(super) code: Secret,
+    pub(super) redirect_uri: String,
+}
+
+impl fmt::Debug for AuthorizationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationCode").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! Flinks Outbound: the three grants of OAuth 2.0 (O1-O3, O6-O10).
+//!
+//! Each call here is one exchange. Looking after a consent, so that its access token is shared and its refresh token does not
+//! idle out, comes on top.
+//!
+//! Facts are those of the page [Token](https://docs.flinks.com/api/outbound/endpoints/authorize/token.md).
+
+mod authorization;
+mod tokens;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flinks_core::{Authorization, BaseUrl, ExpiresIn, ResponseValue, Secret};
+use flinks_outbound::types;
+
+pub use self::authorization::{AuthorizationCode, AuthorizationRequest, PendingAuthorization};
+pub use self::tokens::{AccessToken, Claims, RefreshToken, Tokens};
+
+use crate::OAuthError;
+use crate::error::{Error, Operation, Product, Said, SpendError};
+use crate::retry::{Caller, Repeat};
+use crate::settings::Settings;
+use crate::text::token_problem;
+use crate::time::{Deadline, Moment};
+
+/// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    http: flinks_outbound::Client,
+    base_url: BaseUrl,
+    authentication: Arc<ClientAuthentication>,
+    caller: Caller,
+}
+
+/// How your application authenticates itself (O2). Which one your Flinks wants is part of the configuration: it is never
+/// tried out.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// `client_id` and `client_secret` as fields of each request.
+    Fields(ClientCredentials),
+    /// HTTP Basic.
+    Basic(ClientCredentials),
+    /// Not at all, as the published document has it. The client id is still in the address to which end users go.
+    None {
+        /// The client id, such as `dc-…`.
+        client_id: String,
+    },
+}
+
+impl ClientAuthentication {
+    fn client_id(&self) -> &str {
+        match self {
+            Self::Fields(credentials) | Self::Basic(credentials) => &credentials.client_id,
+            Self::None { client_id } => client_id,
+        }
+    }
+}
+
+/// As [`ClientAuthentication::Fields`], which is the usual way.
+impl From<ClientCredentials> for ClientAuthentication {
+    fn from(credentials: ClientCredentials) -> Self {
+        Self::Fields(credentials)
+    }
+}
+
+impl fmt::Debug for ClientAuthentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fields(_) => "Fields(..)",
+            Self::Basic(_) => "Basic(..)",
+            Self::None { .. } => "None { .. }",
+        })
+    }
+}
+
+/// `client_id` and `client_secret`, from Flinks.
+#[derive(Clone)]
+pub struct ClientCredentials {
+    client_id: String,
+    client_secret: Secret,
+}
+
+impl ClientCredentials {
+    /// Takes both.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where one is empty, or holds a space, a line break, a control or a non-ASCII character.
+    pub fn new(client_id: impl Into<String>, client_secret: impl Into<Secret>) -> Result<Self, Error> {
+        let (client_id, client_secret) = (client_id.into(), client_secret.into());
+        for (field, text) in [("client id", client_id.as_str()), ("client secret", client_secret.expose_secret())] {
+            if let Some(problem) = token_problem(text) {
+                return Err(Error::input(field, problem));
+            }
+        }
+        Ok(Self { client_id, client_secret })
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials").finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client with the default settings. The base URL is always yours (O11).
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where TLS is needed and not there.
+    pub fn new(base_url: BaseUrl, authentication: impl Into<ClientAuthentication>) -> Result<Self, Error> {
+        Self::with_settings(base_url, authentication, &Settings::new())
+    }
+
+    /// A client with settings of one's own.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where TLS is needed and not there.
+    pub fn with_settings(
+        base_url: BaseUrl,
+        authentication: impl Into<ClientAuthentication>,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        let http = flinks_outbound::Client::with_transport(settings.transport(base_url.clone())?);
+        Ok(Self { http, base_url, authentication: Arc::new(authentication.into()), caller: settings.caller() })
+    }
+
+    /// Gets an access token for your application itself, with the grant `client_credentials` (O1): for app management, with
+    /// the scope `client:admin`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_credentials`] for a wrong client id or secret; else what the predicates say.
+    pub async fn client_credentials(&self, scope: Option<&str>) -> Result<AccessToken, Error> {
+        let mut request = self.request(types::GrantType::ClientCredentials);
+        if let Some(scope) = scope {
+            request = request.scope(scope);
+        }
+        Ok(self.token(&CLIENT_CREDENTIALS, Repeat::AsNeeded, &request).await?.access_token)
+    }
+
+    /// Exchanges a code, once (O9). It is sent again only where it is certain that nothing left this machine.
+    ///
+    /// # Errors
+    ///
+    /// A [`SpendError`] that says what became of the code. Of one whose fate is unknown the end user must consent again: to
+    /// exchange it once more could end the connection that it made.
+    pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
+        let request = self
+            .request(types::GrantType::AuthorizationCode)
+            .code(code.code.clone())
+            .redirect_uri(code.redirect_uri.as_str());
+        let outcome = self.token(&EXCHANGE_CODE, Repeat::Code, &request).await;
+        outcome.map_err(|error| SpendError::new(code, error))
+    }
+
+    /// Exchanges a refresh token for a new access token, and restarts its 30 days (O5). A reply that holds a new refresh token
+    /// has replaced the old one: keep that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::needs_consent`] where the end user must consent again (O6): that is permanent.
+    pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
+        let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
+        self.token(&REFRESH, Repeat::Refresh, &request).await
+    }
+
+    /// Ends the connection of an end user (O10): their access and refresh tokens are dead.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`]; where it may have been received, the connection may have ended.
+    pub async fn revoke(&self, access_token: &AccessToken) -> Result<(), Error> {
+        let authorization = &Authorization::bearer(access_token.secret());
+        let once = || async move {
+            let reply = self.http.revoke(authorization).send().await;
+            reply.map(drop).map_err(|error| Error::of(&REVOKE, error, said))
+        };
+        self.caller.call(&REVOKE, Repeat::Never, DEFAULT_TIMEOUT, once).await
+    }
+
+    fn request(&self, grant_type: types::GrantType) -> types::TokenRequest {
+        let request = types::TokenRequest::new(grant_type);
+        match &*self.authentication {
+            ClientAuthentication::Fields(ClientCredentials { client_id, client_secret }) => {
+                request.client_id(client_id.as_str()).client_secret(client_secret.clone())
+            }
+            ClientAuthentication::Basic(_) | ClientAuthentication::None { .. } => request,
+        }
+    }
+
+    async fn token(
+        &self,
+        operation: &'static Operation,
+        repeat: Repeat,
+        request: &types::TokenRequest,
+    ) -> Result<Tokens, Error> {
+        let clock = &self.caller.clock;
+        let basic = &match &*self.authentication {
+            ClientAuthentication::Basic(ClientCredentials { client_id, client_secret }) => {
+                Some(Authorization::basic(client_id, client_secret))
+            }
+            _ => None,
+        };
+        let once = || async move {
+            let sent = Moment::now(clock.as_ref());
+            let mut call = self.http.token(request);
+            if let Some(basic) = basic {
+                call = call.authorization(basic);
+            }
+            let reply = call.send().await.map_err(|error| Error::of(operation, error, said))?;
+            self.tokens(operation, reply, sent)
+        };
+        self.caller.call(operation, repeat, DEFAULT_TIMEOUT, once).await
+    }
+
+    fn tokens(
+        &self,
+        operation: &'static Operation,
+        reply: ResponseValue<types::TokenResponse>,
+        sent: Moment,
+    ) -> Result<Tokens, Error> {
+        let head = reply.head().clone();
+        let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
+            reply.into_inner();
+        if let Some(problem) = token_problem(access_token.expose_secret()) {
+            return Err(Error::malformed(operation, &head, "access_token", problem));
+        }
+        if !token_type.is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
+            return Err(Error::malformed(operation, &head, "token_type", "is not Bearer"));
+        }
+        let lifetime = expires_in.and_then(ExpiresIn::lifetime);
+        let deadline = lifetime.map(|lifetime| Deadline::after(sent, lifetime, &self.caller.clock));
+        // An exchange is not repeated for it: the refresh token in the reply would be lost.
+        if operation.id == CLIENT_CREDENTIALS.id && deadline.as_ref().is_some_and(Deadline::is_past) {
+            return Err(Error::stale(operation, &head));
+        }
+        // An empty one means that the old one stays (O5).
+        let refresh_token = refresh_token.and_then(|refresh_token| RefreshToken::new(refresh_token).ok());
+        Ok(Tokens { access_token: AccessToken::new(access_token, deadline), refresh_token, scope })
+    }
+}
+
+fn said(error: &types::ErrorResponse) -> Said {
+    let oauth = error.error.clone().map(OAuthError::of);
+    Said { oauth, message: error.error_description.clone(), ..Said::default() }
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const CLIENT_CREDENTIALS: Operation =
+    Operation { product: Product::Outbound, id: "clientCredentials", purpose: "get an access token" };
+const EXCHANGE_CODE: Operation =
+    Operation { product: Product::Outbound, id: "exchangeCode", purpose: "exchange a code" };
+const REFRESH: Operation = Operation { product: Product::Outbound, id: "refresh", purpose: "exchange a refresh token" };
+const REVOKE: Operation = Operation { product: Product::Outbound, id: "revoke", purpose: "end a connection" };
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
+    }
+}

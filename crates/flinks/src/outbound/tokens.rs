@@ -1,0 +1,126 @@
+//! What the grants give.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flinks_core::Secret;
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::text::token_problem;
+use crate::time::Deadline;
+
+/// What an exchange gives.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use]
+pub struct Tokens {
+    /// For the Open Banking API, until it expires.
+    pub access_token: AccessToken,
+    /// For the next access token. After an exchange of a code it is there; after one of a refresh token only if that has been
+    /// replaced (O5).
+    pub refresh_token: Option<RefreshToken>,
+    /// The scope, where the reply tells one.
+    pub scope: Option<String>,
+}
+
+/// A bearer token, which may be used again until it expires (O4).
+#[must_use]
+pub struct AccessToken {
+    secret: Secret,
+    deadline: Option<Deadline>,
+}
+
+impl AccessToken {
+    pub(super) fn new(secret: Secret, deadline: Option<Deadline>) -> Self {
+        Self { secret, deadline }
+    }
+
+    pub(super) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The token, for `Authorization: Bearer …`. Keep it out of logs, and mark the header as sensitive.
+    pub fn expose_secret(&self) -> &str {
+        self.secret.expose_secret()
+    }
+
+    /// When it expires, on the wall clock, counted from before it was asked for (A4). None where the reply did not tell (O3).
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.deadline.as_ref().and_then(Deadline::wall)
+    }
+
+    /// Whether it has expired, on either clock (A4).
+    pub fn is_expired(&self) -> bool {
+        self.deadline.as_ref().is_some_and(Deadline::is_past)
+    }
+
+    /// What an end user's token says of itself (O8), **without verifying its signature**: for your own records, and never for
+    /// a decision about who somebody is. None where it is no JWT, as with `client_credentials`.
+    pub fn unverified_claims(&self) -> Option<Claims> {
+        let payload = self.secret.expose_secret().split('.').nth(1)?;
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken").field("is_expired", &self.is_expired()).finish_non_exhaustive()
+    }
+}
+
+/// What an access token says of itself (O8). They decide no lifetime: the server's clock may be off.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Claims {
+    /// Your client id.
+    pub client_id: Option<String>,
+    /// Who the end user is at the data provider: the same in each of their tokens.
+    pub sub: Option<String>,
+    /// When it expires, in seconds since the Unix epoch, on the server's clock.
+    pub exp: Option<u64>,
+}
+
+/// A server wrote them, and `sub` is somebody.
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims").field("exp", &self.exp).finish_non_exhaustive()
+    }
+}
+
+/// A refresh token: it does not expire and does not change, but idles out after 30 days without an exchange (O5). Store it as
+/// the secret that it is.
+#[derive(Clone)]
+pub struct RefreshToken(Secret);
+
+impl RefreshToken {
+    /// Wraps the clear text, as it was stored.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where it is empty, or holds a space, a line break, a control or a non-ASCII character.
+    pub fn new(secret: impl Into<Secret>) -> Result<Self, Error> {
+        let secret = secret.into();
+        match token_problem(secret.expose_secret()) {
+            Some(problem) => Err(Error::input("refresh token", problem)),
+            None => Ok(Self(secret)),
+        }
+    }
+
+    /// The clear text, to store it.
+    pub fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    pub(super) fn secret(&self) -> &Secret {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RefreshToken").field(&self.0).finish()
+    }
+}

@@ -1,0 +1,302 @@
+//! Rules O1-O3, O5-O11: each call is one exchange.
+
+use std::time::Duration;
+
+use flinks::outbound::{AuthorizationCode, Client, ClientAuthentication, ClientCredentials, RefreshToken};
+use flinks::{Advice, BaseUrl, Error, OAuthError, Product, RedirectUrl, Settings, SpendError};
+use flinks_emulator::credentials::*;
+use flinks_emulator::{ClientAuthentication as Switch, EndUser, Fault, Operation, Request, When};
+
+use crate::{Local, TIMEOUT, TestClock, local, local_with};
+
+const TOKEN: Operation = Operation::OutboundToken;
+
+fn client_at(local: &Local, authentication: impl Into<ClientAuthentication>) -> Client {
+    let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
+    let settings = Settings::new().clock(local.clock.clone()).timeout(TIMEOUT);
+    Client::with_settings(base_url, authentication, &settings).unwrap()
+}
+
+fn credentials() -> ClientCredentials {
+    ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap()
+}
+
+fn refresh_token() -> RefreshToken {
+    RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap()
+}
+
+const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
+
+/// A code, as an end user brings it back.
+async fn code(local: &Local, client: &Client) -> AuthorizationCode {
+    let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
+    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let url = url::Url::parse(url.expose_secret()).unwrap();
+    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let code = local.emulator.issue_code(REDIRECT_URI);
+    client.verify(pending, &format!("/callback?a=1&code={code}&state={state}")).unwrap()
+}
+
+/// The fields of a request, sorted.
+fn fields(request: &Request) -> Vec<String> {
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    let mut names: Vec<String> = body.as_object().unwrap().keys().cloned().collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn o1_three_grants_with_exactly_their_fields() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let _ = client.client_credentials(None).await.unwrap();
+    let _ = client.client_credentials(Some("client:admin")).await.unwrap();
+    let _ = client.exchange_code(code(&local, &client).await).await.unwrap();
+    let _ = client.refresh(&refresh_token()).await.unwrap();
+    let sent: Vec<Vec<String>> = local.emulator.requests_of(TOKEN).iter().map(fields).collect();
+    let expected: [&[&str]; 4] = [
+        &["client_id", "client_secret", "grant_type"],
+        &["client_id", "client_secret", "grant_type", "scope"],
+        &["client_id", "client_secret", "code", "grant_type", "redirect_uri"],
+        &["client_id", "client_secret", "grant_type", "refresh_token"],
+    ];
+    assert_eq!(sent, expected);
+}
+
+#[tokio::test]
+async fn o2_client_authentication_is_a_switch_and_never_tried_out() {
+    let local = local().await;
+    let none = || ClientAuthentication::None { client_id: OUTBOUND_CLIENT_ID.to_owned() };
+    for (switch, right) in [
+        (Switch::Fields, ClientAuthentication::Fields(credentials())),
+        (Switch::Basic, ClientAuthentication::Basic(credentials())),
+        (Switch::None, none()),
+    ] {
+        local.emulator.configure(|config| config.outbound.client_authentication = switch);
+        let all = [ClientAuthentication::Fields(credentials()), ClientAuthentication::Basic(credentials()), none()];
+        for authentication in all {
+            let is_right = format!("{authentication:?}") == format!("{right:?}");
+            let before = local.emulator.count(TOKEN);
+            match client_at(&local, authentication).client_credentials(None).await {
+                Ok(_) => assert!(is_right),
+                Err(error) => {
+                    assert!(!is_right && error.is_credentials() && error.advice() == Advice::FixConfiguration);
+                    assert_eq!(error.oauth_error(), Some(&OAuthError::InvalidClient));
+                }
+            }
+            assert_eq!(local.emulator.count(TOKEN), before + 1);
+        }
+    }
+    for (id, secret, field) in [("", "x", "client id"), ("x", "canary\n", "client secret"), ("a b", "x", "client id")] {
+        let error = ClientCredentials::new(id, secret).unwrap_err();
+        assert!(error.field() == Some(field) && !error.to_string().contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn o3_lifetimes() {
+    for (expires_in, life, tries) in
+        [("599", Some(599), 1), ("0", None, 1), ("null", None, 1), ("\"299\"", Some(299), 1), ("-1", None, 2)]
+    {
+        let local = local().await;
+        let client = client_at(&local, credentials());
+        let body = format!(r#"{{"access_token":"emu_a","token_type":"Bearer","expires_in":{expires_in}}}"#);
+        local.emulator.fail_always(TOKEN, Fault::reply(200, body));
+        match client.client_credentials(None).await {
+            Ok(token) => {
+                assert_eq!(token.expires_at().is_some(), life.is_some());
+                local.clock.advance(Duration::from_secs(life.unwrap_or(1_000_000)));
+                assert_eq!(token.is_expired(), life.is_some(), "{expires_in}");
+            }
+            Err(error) => assert!(error.is_expired() && expires_in == "-1"),
+        }
+        assert_eq!(local.emulator.count(TOKEN), tries);
+    }
+}
+
+#[tokio::test]
+async fn o5_a_new_refresh_token_is_handed_out_and_an_old_one_is_not() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    assert!(client.refresh(&refresh_token()).await.unwrap().refresh_token.is_none());
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let next = client.refresh(&refresh_token()).await.unwrap().refresh_token.unwrap();
+    assert!(client.refresh(&refresh_token()).await.unwrap_err().needs_consent());
+    let _ = client.refresh(&next).await.unwrap();
+    // An empty one is none.
+    let reply = r#"{"access_token":"emu_a","token_type":"Bearer","expires_in":299,"refresh_token":""}"#;
+    local.emulator.fail_next(TOKEN, Fault::reply(200, reply));
+    assert!(client.refresh(&next).await.unwrap().refresh_token.is_none());
+}
+
+#[tokio::test]
+async fn o5_o6_a_refresh_token_that_was_idle_for_30_days_needs_consent() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    local.emulator.advance(Duration::from_secs(30 * 24 * 60 * 60));
+    let error = client.refresh(&refresh_token()).await.unwrap_err();
+    assert!(error.needs_consent() && !error.is_transient() && !error.is_credentials());
+    assert_eq!((error.product(), error.operation()), (Some(Product::Outbound), Some("refresh")));
+    assert_eq!((error.oauth_error(), error.attempts()), (Some(&OAuthError::InvalidGrant), 1));
+    assert!(error.correlation_id().is_some() && error.trace_id().is_some());
+    let text = "exchange a refresh token (Flinks Outbound): the request was refused, invalid_grant (status 400)";
+    assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test]
+async fn o6_o7_what_ends_a_consent_and_what_does_not() {
+    let html = || {
+        let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+        Fault::Reply { status: 403, headers, body: "<html>canary</html>".to_owned() }
+    };
+    let code =
+        |status, code: &str| Fault::reply(status, format!(r#"{{"error":"{code}","error_description":"canary"}}"#));
+    for (fault, needs_consent, is_credentials, tries) in [
+        (code(400, "invalid_grant"), true, false, 1),
+        (code(401, "invalid_grant"), true, false, 1),
+        (code(403, "canary"), true, false, 1),
+        (Fault::status(401), true, false, 1),
+        (html(), false, false, 1),
+        (code(400, "invalid_client"), false, true, 1),
+        (code(401, "invalid_client"), false, true, 1),
+        (code(400, "unauthorized_client"), false, true, 1),
+        (code(400, "unsupported_grant_type"), false, false, 1),
+        (code(400, "invalid_scope"), false, false, 1),
+        (code(400, "invalid_request"), false, false, 1),
+        (code(200, "invalid_grant"), false, false, 1),
+        (code(500, "server_error"), false, false, 2),
+        (code(503, "temporarily_unavailable"), false, false, 3),
+        (Fault::status(429), false, false, 3),
+        (Fault::status(502), false, false, 2),
+        (Fault::Reset { when: When::After }, false, false, 2),
+        (Fault::status(408), false, false, 2),
+        (Fault::status(204), false, false, 1),
+    ] {
+        let local = local().await;
+        let client = client_at(&local, credentials());
+        local.emulator.fail_always(TOKEN, fault.clone());
+        let error = client.refresh(&refresh_token()).await.unwrap_err();
+        let found = (error.needs_consent(), error.is_credentials(), local.emulator.count(TOKEN));
+        assert_eq!(found, (needs_consent, is_credentials, tries), "{fault:?} {error}");
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn o8_claims_are_read_without_a_check() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let tokens = client.exchange_code(code(&local, &client).await).await.unwrap();
+    let claims = tokens.access_token.unverified_claims().unwrap();
+    assert_eq!(claims.client_id.as_deref(), Some(OUTBOUND_CLIENT_ID));
+    assert!(claims.exp.is_some() && claims.sub.is_some());
+    assert!(!format!("{claims:?}").contains(claims.sub.as_deref().unwrap()));
+    let again = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+    assert_eq!(again.access_token.unverified_claims().unwrap().sub, claims.sub);
+    assert!(client.client_credentials(None).await.unwrap().unverified_claims().is_none());
+
+    // They decide no lifetime, and nothing breaks on them.
+    for token in ["a.b.c", "a..c", "eyJ9.e30.x", "a.bnVsbA.c", "a.eyJleHAiOi0xfQ.c"] {
+        let body = format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":299}}"#);
+        local.emulator.fail_next(TOKEN, Fault::reply(200, body));
+        let token = client.refresh(&refresh_token()).await.unwrap().access_token;
+        assert!(!token.is_expired() && token.unverified_claims().is_none_or(|claims| claims.exp.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn o9_a_code_goes_out_once_with_its_exact_redirect_uri() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let _ = client.exchange_code(code(&local, &client).await).await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&local.emulator.requests_of(TOKEN)[0].body).unwrap();
+    assert_eq!(body["redirect_uri"], REDIRECT_URI);
+
+    for (fault, is_spent) in [
+        (Fault::Reset { when: When::Before }, false),
+        (Fault::Drop { when: When::After }, false),
+        (Fault::HalfBody, false),
+        (Fault::status(429), true),
+        (Fault::status(503), false),
+        (Fault::reply(500, r#"{"error":"server_error"}"#), false),
+        (Fault::status(204), false),
+        (Fault::reply(400, r#"{"error":"invalid_grant"}"#), true),
+    ] {
+        let before = local.emulator.count(TOKEN);
+        local.emulator.fail_always(TOKEN, fault.clone());
+        let error = client.exchange_code(code(&local, &client).await).await.unwrap_err();
+        assert_eq!(matches!(error, SpendError::Spent(_)), is_spent, "{fault:?} {error}");
+        assert!(is_spent || matches!(error, SpendError::Unknown(_)));
+        assert_eq!(local.emulator.count(TOKEN), before + 1, "{fault:?}");
+        local.emulator.clear_faults();
+    }
+}
+
+#[tokio::test]
+async fn o9_a_code_that_was_not_sent_is_tried_again_and_comes_back() {
+    let local = local().await;
+    let code = code(&local, &client_at(&local, credentials())).await;
+    let settings = Settings::new().clock(TestClock::new()).timeout(TIMEOUT);
+    let closed: BaseUrl = "http://127.0.0.1:9".parse().unwrap();
+    let client = Client::with_settings(closed, credentials(), &settings).unwrap();
+    let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
+    assert_eq!(error.attempts(), 3);
+    let _ = client_at(&local, credentials()).exchange_code(code).await.unwrap();
+}
+
+#[tokio::test]
+async fn o10_an_end_user_consents_and_comes_back() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let local = local_with(|settings| settings).await;
+    let client = client_at(&local, credentials());
+    let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
+    for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
+        local.emulator.configure(|config| config.outbound.end_user = end_user);
+        let request = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap();
+        let (url, pending) = request.scope(&["ACCOUNT_BASIC", "TRANSACTIONS"]).language("fr").start();
+        assert_eq!(pending.provider_id(), OUTBOUND_PROVIDER_ID);
+        let address = local.emulator.base_url().strip_prefix("http://").unwrap();
+        let path = url.expose_secret().strip_prefix(local.emulator.base_url()).unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let back = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+
+        // As it was kept in the end user's session.
+        let pending = serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
+        match client.verify(pending, back) {
+            Ok(code) => {
+                let _ = client.exchange_code(code).await.unwrap();
+                assert!(is_agreed);
+            }
+            Err(error) => {
+                assert!(!is_agreed && error.needs_user() && error.advice() == Advice::AskUser);
+                assert_eq!(error.oauth_error(), Some(&OAuthError::AccessDenied));
+            }
+        }
+    }
+    let verify = |query: &str| {
+        let (_, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
+        client.verify(pending, query).unwrap_err()
+    };
+    for query in ["", "code=a", "code=a&state=x", "error=access_denied&state="] {
+        let error: Error = verify(query);
+        assert!(error.is_invalid_callback() && error.oauth_error().is_none());
+    }
+    assert_eq!(client.authorization(" ", &redirect_uri).unwrap_err().field(), Some("provider id"));
+    let broken = "https://app.example/?code=1".parse().unwrap();
+    assert_eq!(client.authorization("1000", &broken).unwrap_err().field(), Some("redirect URL"));
+}
+
+#[tokio::test]
+async fn o10_revocation_ends_the_connection() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let tokens = client.refresh(&refresh_token()).await.unwrap();
+    client.revoke(&tokens.access_token).await.unwrap();
+    assert!(client.refresh(&refresh_token()).await.unwrap_err().needs_consent());
+    let error = client.revoke(&tokens.access_token).await.unwrap_err();
+    assert_eq!((error.status(), error.attempts(), local.emulator.count(Operation::OutboundRevoke)), (Some(401), 1, 2));
+}
