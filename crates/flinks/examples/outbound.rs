@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let redirect_uri: flinks::RedirectUrl = "https://app.example/callback".parse()?;
     let request = client.authorization(credentials::OUTBOUND_PROVIDER_ID, &redirect_uri)?;
-    let (url, pending) = request.scope(&["ACCOUNT_BASIC", "TRANSACTIONS"]).start();
+    let (url, pending) = request.scope(&["TRANSACTIONS"]).start();
     println!("send the end user to {url:?}, and keep {pending:?} in their session");
 
     // The end user agrees on the page, which sends them back with a code and with the state of the address.

@@ -29,6 +29,8 @@ struct Inner {
     correlation_id: Option<String>,
     trace_id: Option<String>,
     attempts: u32,
+    /// Whether an earlier try of the same call may have been received.
+    earlier_may_have_been_sent: bool,
 }
 
 /// What the server asks for, as it wrote it: an HTTP date is read against the clock of the call.
@@ -228,13 +230,15 @@ impl Error {
         }
     }
 
-    /// A single-use token was refused ("You must provide a valid authorize token"; for Pay, a 401 on the session).
+    /// A token was refused ("You must provide a valid authorize token"; for Pay, a 401 on the session; for Outbound, one on
+    /// a revocation).
     ///
     /// It was spent already, has expired, or is of another customer or environment. Flinks advises to get a new one for
     /// each attempt.
     pub fn is_token_refused(&self) -> bool {
         match self.0.operation.map(|operation| (operation.product, operation.id)) {
             Some((Product::Connect, "authorize")) => self.flinks_code() == Some(&FlinksCode::AccessDenied),
+            Some((Product::Outbound, "revoke")) => self.status() == Some(401) && !self.is_credentials(),
             Some((Product::Pay, "initiateSession")) => {
                 matches!(self.0.kind, Kind::Refused) && self.status() == Some(401)
             }
@@ -250,12 +254,12 @@ impl Error {
         use OAuthError::*;
         let is_of_a_consent =
             self.0.operation.is_some_and(|operation| ["exchangeCode", "refresh"].contains(&operation.id));
-        let is_of_the_caller = matches!(
-            self.oauth_error(),
-            Some(InvalidClient | UnauthorizedClient | UnsupportedGrantType | InvalidScope | InvalidRequest)
-        );
+        let is_something_else = match self.oauth_error() {
+            None | Some(InvalidGrant | AccessDenied | Other(_)) => self.is_transient(),
+            Some(_) => true,
+        };
         let is_final = matches!(self.0.kind, Kind::Refused) && matches!(self.status(), Some(400 | 401 | 403));
-        is_of_a_consent && is_final && !is_of_the_caller
+        is_of_a_consent && is_final && !is_something_else
     }
 
     /// The end user must do something: give another user name, password or answer, or act at the bank (C6); or they
@@ -279,7 +283,9 @@ impl Error {
 
     /// A rate limit: 429, or `TOO_MANY_REQUESTS` with any status (C6). [`retry_after`](Self::retry_after) may tell more.
     pub fn is_rate_limited(&self) -> bool {
-        self.status() == Some(429) || self.flinks_code() == Some(&FlinksCode::TooManyRequests)
+        self.status() == Some(429)
+            || self.flinks_code() == Some(&FlinksCode::TooManyRequests)
+            || self.oauth_error().is_some_and(|code| code.as_str() == FlinksCode::TooManyRequests.as_str())
     }
 
     /// The same call may succeed later: the network, the server or the bank failed, or there is a rate limit.
@@ -295,7 +301,8 @@ impl Error {
                     | FlinksCode::AggregationError
             )
         );
-        let is_of_the_server = self.status().is_some_and(|status| status == 408 || status >= 500);
+        let is_of_the_server = self.status().is_some_and(|status| status == 408 || status >= 500)
+            || matches!(self.oauth_error(), Some(OAuthError::ServerError | OAuthError::TemporarilyUnavailable));
         match self.0.kind {
             Kind::NotSent(kind) | Kind::Interrupted(kind) => {
                 !matches!(kind, TransportErrorKind::Tls | TransportErrorKind::TooLarge)
@@ -337,15 +344,16 @@ impl Error {
 
     /// Whether the server may have seen a request. `false` only where it is certain that it did not.
     pub fn may_have_been_sent(&self) -> bool {
-        !matches!(
-            self.0.kind,
-            Kind::Input { .. }
-                | Kind::BaseUrl(_)
-                | Kind::Expired
-                | Kind::NotSent(_)
-                | Kind::Callback(_)
-                | Kind::CallbackError
-        )
+        self.0.earlier_may_have_been_sent
+            || !matches!(
+                self.0.kind,
+                Kind::Input { .. }
+                    | Kind::BaseUrl(_)
+                    | Kind::Expired
+                    | Kind::NotSent(_)
+                    | Kind::Callback(_)
+                    | Kind::CallbackError
+            )
     }
 
     /// What to do about it, in one word: each error has one.
@@ -457,8 +465,11 @@ impl Error {
         self.change(|inner| inner.operation = Some(operation))
     }
 
-    pub(crate) fn after_attempts(self, attempts: u32) -> Self {
-        self.change(|inner| inner.attempts = attempts)
+    pub(crate) fn after_attempts(self, attempts: u32, earlier_may_have_been_sent: bool) -> Self {
+        self.change(|inner| {
+            inner.attempts = attempts;
+            inner.earlier_may_have_been_sent = earlier_may_have_been_sent;
+        })
     }
 
     /// With what the server asks for, as this crate reads it.
@@ -493,6 +504,8 @@ impl Error {
             Kind::Interrupted(_) => Class::Interrupted,
             Kind::Stale => Class::Stale,
             Kind::Refused | Kind::Status if self.is_rate_limited() => Class::Busy,
+            Kind::Refused if self.oauth_error() == Some(&OAuthError::TemporarilyUnavailable) => Class::Busy,
+            Kind::Refused if self.oauth_error() == Some(&OAuthError::ServerError) => Class::Failed,
             Kind::Refused | Kind::Status => match self.status() {
                 Some(408) => Class::Interrupted,
                 Some(503) => Class::Busy,
@@ -535,7 +548,14 @@ impl fmt::Display for Error {
             Kind::Input { field, reason } => write!(f, "{field} {reason}")?,
             Kind::BaseUrl(reason) => f.write_str(reason)?,
             Kind::Expired => f.write_str("the token has expired; nothing was sent")?,
-            Kind::NotSent(kind) => write!(f, "{}; nothing was sent", Transport(*kind))?,
+            Kind::NotSent(kind) => {
+                let sent = if self.may_have_been_sent() {
+                    "an earlier try may have been received"
+                } else {
+                    "nothing was sent"
+                };
+                write!(f, "{}; {sent}", Transport(*kind))?;
+            }
             Kind::Interrupted(kind) => write!(f, "{}; the request may have been received", Transport(*kind))?,
             Kind::Refused if self.is_credentials() => f.write_str("the credentials were refused")?,
             Kind::Refused if self.is_token_refused() => f.write_str("the token was refused")?,

@@ -30,8 +30,10 @@ pub(crate) enum Class {
 pub(crate) enum Repeat {
     /// It gets something new: a lost reply costs one token.
     AsNeeded,
-    /// It exchanges a refresh token, which a lost reply may have rotated.
+    /// It exchanges a refresh token.
     Refresh,
+    /// It exchanges one of those that change: a lost reply holds the next one, and another try is refused for it.
+    RotatingRefresh,
     /// It exchanges a code: once, if it may have been received at all (O9).
     Code,
     /// It spends something, and what is not sent goes back to the caller.
@@ -46,6 +48,7 @@ impl Repeat {
             (_, Class::NotSent) => 3,
             (Self::Code, _) => 1,
             (_, Class::Busy) => 3,
+            (Self::RotatingRefresh, _) => 1,
             (Self::Refresh, _) | (_, Class::Stale) => 2,
             (Self::AsNeeded, _) => 3,
         }
@@ -58,15 +61,18 @@ pub(crate) struct Caller {
     pub(crate) clock: Arc<dyn Clock>,
     /// For a whole call, waits included; where it was not set, each operation has its own.
     pub(crate) timeout: Option<Duration>,
+    /// For making a connection.
+    pub(crate) connect_timeout: Duration,
     pub(crate) max_attempts: u32,
 }
 
 impl Default for Caller {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), timeout: None, max_attempts: 3 }
+        Self { clock: Arc::new(SystemClock), timeout: None, connect_timeout: CONNECT_TIMEOUT, max_attempts: 3 }
     }
 }
 
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that is waited for; a longer one is the caller's business.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The first wait is at most this long, each next one twice as long.
@@ -108,6 +114,7 @@ impl Caller {
             .with_max_times(usize::MAX)
             .build();
         let mut attempt = 0_u32;
+        let mut may_have_been_sent = false;
         loop {
             attempt = attempt.saturating_add(1);
             let started = clock.monotonic();
@@ -122,8 +129,9 @@ impl Caller {
                     tracing::debug!(attempt, took_milliseconds, "done");
                     return Ok(value);
                 }
-                Err(error) => error.after_attempts(attempt),
+                Err(error) => error.after_attempts(attempt, may_have_been_sent),
             };
+            may_have_been_sent |= error.may_have_been_sent();
             let asked = error.retry_after_text().and_then(|text| retry_after(text, clock.as_ref()));
             let error = error.with_retry_after(asked);
             tracing::debug!(attempt, took_milliseconds, status = error.status(), %error, "failed");
@@ -136,7 +144,9 @@ impl Caller {
             // together; but not before the server wants it.
             let jittered = waits.next().unwrap_or(LONGEST_WAIT).mul_f64(fastrand::f64());
             let wait = jittered.max(asked.unwrap_or_default());
-            if wait >= left() {
+            // Without the time for a connection, the deadline would end the next try, and hide that nothing was sent.
+            let needed = if error.class() == Class::NotSent { self.connect_timeout } else { Duration::ZERO };
+            if wait.saturating_add(needed) >= left() {
                 return Err(error);
             }
             tracing::warn!(attempt, wait_milliseconds = milliseconds(wait), "trying again");

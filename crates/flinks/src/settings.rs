@@ -7,7 +7,7 @@ use std::time::Duration;
 use flinks_core::{BaseUrl, Transport};
 
 use crate::error::Error;
-use crate::retry::Caller;
+use crate::retry::{CONNECT_TIMEOUT, Caller};
 use crate::time::Clock;
 
 /// Limits, clock and HTTP client of a product's client. The default does for production.
@@ -74,7 +74,13 @@ impl Settings {
     }
 
     pub(crate) fn caller(&self) -> Caller {
-        self.caller.clone()
+        Caller { connect_timeout: self.effective_connect_timeout(), ..self.caller.clone() }
+    }
+
+    /// Within the whole time, or what was never sent would look as if it may have been.
+    fn effective_connect_timeout(&self) -> Duration {
+        let longest = self.caller.timeout.map_or(Duration::MAX, |timeout| timeout / 2);
+        self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(longest)
     }
 
     pub(crate) fn transport(&self, base_url: BaseUrl) -> Result<Transport, Error> {
@@ -83,17 +89,13 @@ impl Settings {
         if let Some(timeout) = self.caller.timeout {
             builder = builder.timeout(timeout);
         }
-        // Within the whole time, or what was never sent would look as if it may have been.
-        let longest = self.caller.timeout.map_or(Duration::MAX, |timeout| timeout / 2);
-        builder = builder.connect_timeout(self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(longest));
+        builder = builder.connect_timeout(self.effective_connect_timeout());
         if let Some(adjust) = self.http.clone() {
             builder = builder.http(move |http| adjust(http));
         }
         builder.build().map_err(|error| Error::base_url(error.reason()))
     }
 }
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -349,9 +349,11 @@ async fn facade(canaries: &mut Canaries) {
         flinks::outbound::RefreshToken::new(canaries.plant("outbound TokenRequest.refresh_token")).unwrap();
     canaries.print(&(&credentials, &refresh_token));
     let good = format!(
-        r#"{{"access_token":"{}","refresh_token":"{}","token_type":"Bearer","expires_in":299}}"#,
+        r#"{{"access_token":"{}","refresh_token":"{}","scope":"{}","expires_in":299}}"#,
         canaries.plant("outbound TokenResponse.access_token"),
         canaries.plant("outbound TokenResponse.refresh_token"),
+        // A server that repeats what it was sent.
+        canaries.plant("outbound TokenRequest.client_secret"),
     );
     for answer in answers(&good) {
         let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;

@@ -12,8 +12,7 @@ use crate::error::{Error, Operation, Product};
 use crate::text::token_problem;
 
 impl Client {
-    /// Asks an end user to consent at a provider, and to come back to `redirect_uri` (O10). The scope holds at least
-    /// `ACCOUNT_BASIC`, which is the default.
+    /// Asks an end user to consent at a provider, and to come back to `redirect_uri` (O10).
     ///
     /// # Errors
     ///
@@ -29,7 +28,7 @@ impl Client {
             return Err(Error::input("provider id", "is empty"));
         }
         callback::check(redirect_uri, "code")?;
-        let scope = "ACCOUNT_BASIC".to_owned();
+        let scope = BASIC.to_owned();
         Ok(AuthorizationRequest {
             client: self,
             provider_id,
@@ -57,6 +56,8 @@ impl Client {
     }
 }
 
+/// What every scope must hold.
+const BASIC: &str = "ACCOUNT_BASIC";
 const AUTHORIZE: Operation =
     Operation { product: Product::Outbound, id: "authorize", purpose: "verify the return of an end user" };
 
@@ -71,9 +72,10 @@ pub struct AuthorizationRequest<'a> {
 }
 
 impl AuthorizationRequest<'_> {
-    /// What is asked for, such as `["ACCOUNT_BASIC", "TRANSACTIONS"]`.
+    /// What is asked for beside `ACCOUNT_BASIC`, such as `["TRANSACTIONS"]`.
     pub fn scope(self, scopes: &[&str]) -> Self {
-        Self { scope: scopes.join(" "), ..self }
+        let others = scopes.iter().filter(|scope| **scope != BASIC);
+        Self { scope: std::iter::once(&BASIC).chain(others).copied().collect::<Vec<_>>().join(" "), ..self }
     }
 
     /// The language of the page.

@@ -10,6 +10,7 @@ mod tokens;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flinks_core::{Authorization, BaseUrl, ExpiresIn, ResponseValue, Secret};
@@ -31,6 +32,8 @@ pub struct Client {
     http: flinks_outbound::Client,
     base_url: BaseUrl,
     authentication: Arc<ClientAuthentication>,
+    /// Whether a refresh token was ever replaced: then a lost reply is not asked for again (A5).
+    has_rotated: Arc<AtomicBool>,
     caller: Caller,
 }
 
@@ -127,7 +130,12 @@ impl Client {
         settings: &Settings,
     ) -> Result<Self, Error> {
         let http = flinks_outbound::Client::with_transport(settings.transport(base_url.clone())?);
-        Ok(Self { http, base_url, authentication: Arc::new(authentication.into()), caller: settings.caller() })
+        let authentication = authentication.into();
+        if let Some(problem) = token_problem(authentication.client_id()) {
+            return Err(Error::input("client id", problem));
+        }
+        let (authentication, has_rotated) = (Arc::new(authentication), Arc::default());
+        Ok(Self { http, base_url, authentication, has_rotated, caller: settings.caller() })
     }
 
     /// Gets an access token for your application itself, with the grant `client_credentials` (O1): for app management, with
@@ -159,15 +167,25 @@ impl Client {
         outcome.map_err(|error| SpendError::new(code, error))
     }
 
-    /// Exchanges a refresh token for a new access token, and restarts its 30 days (O5). A reply that holds a new refresh token
-    /// has replaced the old one: keep that.
+    /// Exchanges a refresh token for a new access token, and restarts its 30 days (O5). A reply that holds another refresh
+    /// token has replaced the old one: store it first.
     ///
     /// # Errors
     ///
     /// [`Error::needs_consent`] where the end user must consent again (O6): that is permanent.
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
         let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
-        self.token(&REFRESH, Repeat::Refresh, &request).await
+        let repeat = match self.has_rotated.load(Ordering::Relaxed) {
+            true => Repeat::RotatingRefresh,
+            false => Repeat::Refresh,
+        };
+        let mut tokens = self.token(&REFRESH, repeat, &request).await?;
+        // The same one is none: some servers repeat it.
+        tokens.refresh_token.take_if(|new| new.expose_secret() == refresh_token.expose_secret());
+        if tokens.refresh_token.is_some() {
+            self.has_rotated.store(true, Ordering::Relaxed);
+        }
+        Ok(tokens)
     }
 
     /// Ends the connection of an end user (O10): their access and refresh tokens are dead.
@@ -236,12 +254,19 @@ impl Client {
         }
         let lifetime = expires_in.and_then(ExpiresIn::lifetime);
         let deadline = lifetime.map(|lifetime| Deadline::after(sent, lifetime, &self.caller.clock));
-        // An exchange is not repeated for it: the refresh token in the reply would be lost.
-        if operation.id == CLIENT_CREDENTIALS.id && deadline.as_ref().is_some_and(Deadline::is_past) {
+        // An empty one means that the old one stays (O5). One that cannot be used must not be taken for that.
+        let refresh_token = match refresh_token.filter(|refresh_token| !refresh_token.expose_secret().trim().is_empty())
+        {
+            Some(new) => match RefreshToken::new(new) {
+                Ok(new) => Some(new),
+                Err(_) => return Err(Error::malformed(operation, &head, "refresh_token", "holds a control character")),
+            },
+            None => None,
+        };
+        // Not where the refresh token in the reply would be lost with it.
+        if refresh_token.is_none() && deadline.as_ref().is_some_and(Deadline::is_past) {
             return Err(Error::stale(operation, &head));
         }
-        // An empty one means that the old one stays (O5).
-        let refresh_token = refresh_token.and_then(|refresh_token| RefreshToken::new(refresh_token).ok());
         Ok(Tokens { access_token: AccessToken::new(access_token, deadline), refresh_token, scope })
     }
 }

@@ -9,21 +9,30 @@ use flinks_core::Secret;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::text::token_problem;
 use crate::time::Deadline;
 
 /// What an exchange gives.
-#[derive(Debug)]
 #[non_exhaustive]
 #[must_use]
 pub struct Tokens {
-    /// For the Open Banking API, until it expires.
+    /// For the Open Banking API, until it expires. With a new refresh token beside it, it may have expired already.
     pub access_token: AccessToken,
-    /// For the next access token. After an exchange of a code it is there; after one of a refresh token only if that has been
-    /// replaced (O5).
+    /// For the next access token. After an exchange of a code the pages promise it; after one of a refresh token it is there
+    /// only if that has been replaced (O5).
     pub refresh_token: Option<RefreshToken>,
     /// The scope, where the reply tells one.
     pub scope: Option<String>,
+}
+
+/// The scope is text of the server's, and is not shown (A6).
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { access_token, refresh_token, .. } = self;
+        f.debug_struct("Tokens")
+            .field("access_token", access_token)
+            .field("refresh_token", refresh_token)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A bearer token, which may be used again until it expires (O4).
@@ -100,13 +109,16 @@ impl RefreshToken {
     ///
     /// # Errors
     ///
-    /// An [`Error`] where it is empty, or holds a space, a line break, a control or a non-ASCII character.
+    /// An [`Error`] where it is empty, or holds a line break or another control character.
     pub fn new(secret: impl Into<Secret>) -> Result<Self, Error> {
         let secret = secret.into();
-        match token_problem(secret.expose_secret()) {
-            Some(problem) => Err(Error::input("refresh token", problem)),
-            None => Ok(Self(secret)),
+        if secret.expose_secret().trim().is_empty() {
+            return Err(Error::input("refresh token", "is empty"));
         }
+        if secret.expose_secret().contains(char::is_control) {
+            return Err(Error::input("refresh token", "holds a line break or another control character"));
+        }
+        Ok(Self(secret))
     }
 
     /// The clear text, to store it.

@@ -32,8 +32,9 @@ async fn code(local: &Local, client: &Client) -> AuthorizationCode {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     let url = url::Url::parse(url.expose_secret()).unwrap();
-    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    let code = local.emulator.issue_code(REDIRECT_URI);
+    let parameter = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).unwrap().1.into_owned();
+    assert_eq!(parameter("redirect_uri"), REDIRECT_URI, "byte for byte");
+    let (state, code) = (parameter("state"), local.emulator.issue_code(&parameter("redirect_uri")));
     client.verify(pending, &format!("/callback?a=1&code={code}&state={state}")).unwrap()
 }
 
@@ -111,7 +112,34 @@ async fn o3_lifetimes() {
             Err(error) => assert!(error.is_expired() && expires_in == "-1"),
         }
         assert_eq!(local.emulator.count(TOKEN), tries);
+        let outcome = client.refresh(&refresh_token()).await;
+        assert_eq!((outcome.is_ok(), local.emulator.count(TOKEN)), (expires_in != "-1", 2 * tries));
     }
+}
+
+#[tokio::test]
+async fn o3_token_types() {
+    for (token_type, is_accepted) in [("bearer", true), ("BEARER", true), ("DPoP", false), ("canary", false)] {
+        let local = local().await;
+        let body = format!(r#"{{"access_token":"emu_a","token_type":"{token_type}","expires_in":299}}"#);
+        local.emulator.fail_next(TOKEN, Fault::reply(200, body));
+        match client_at(&local, credentials()).client_credentials(None).await {
+            Ok(_) => assert!(is_accepted),
+            Err(error) => assert!(!is_accepted && error.field() == Some("token_type")),
+        }
+        assert_eq!(local.emulator.count(TOKEN), 1);
+    }
+}
+
+#[tokio::test]
+async fn o3_o5_a_new_refresh_token_is_not_lost_with_an_access_token_that_has_expired() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let body = r#"{"access_token":"emu_a","expires_in":-1,"refresh_token":"emu_new"}"#;
+    local.emulator.fail_next(TOKEN, Fault::reply(200, body));
+    let tokens = client.refresh(&refresh_token()).await.unwrap();
+    assert!(tokens.access_token.is_expired());
+    assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "emu_new");
 }
 
 #[tokio::test]
@@ -123,10 +151,42 @@ async fn o5_a_new_refresh_token_is_handed_out_and_an_old_one_is_not() {
     let next = client.refresh(&refresh_token()).await.unwrap().refresh_token.unwrap();
     assert!(client.refresh(&refresh_token()).await.unwrap_err().needs_consent());
     let _ = client.refresh(&next).await.unwrap();
-    // An empty one is none.
-    let reply = r#"{"access_token":"emu_a","token_type":"Bearer","expires_in":299,"refresh_token":""}"#;
-    local.emulator.fail_next(TOKEN, Fault::reply(200, reply));
-    assert!(client.refresh(&next).await.unwrap().refresh_token.is_none());
+    // An empty one is none, and one that cannot be used is not taken for that.
+    let reply = |refresh_token: &str| {
+        let body = format!(r#"{{"access_token":"emu_a","expires_in":299,"refresh_token":"{refresh_token}"}}"#);
+        local.emulator.fail_next(TOKEN, Fault::reply(200, body));
+    };
+    for empty in ["", "  "] {
+        reply(empty);
+        assert!(client.refresh(&next).await.unwrap().refresh_token.is_none());
+    }
+    reply("new token é");
+    assert_eq!(client.refresh(&next).await.unwrap().refresh_token.unwrap().expose_secret(), "new token é");
+    reply("canary\\n");
+    let error = client.refresh(&next).await.unwrap_err();
+    assert!(error.field() == Some("refresh_token") && !error.to_string().contains("canary"));
+
+    // Some servers repeat the same one.
+    let local = crate::local().await;
+    let client = client_at(&local, credentials());
+    local.emulator.configure(|config| config.outbound.repeat_refresh_token = true);
+    assert!(client.refresh(&refresh_token()).await.unwrap().refresh_token.is_none());
+}
+
+#[tokio::test]
+async fn o5_a5_a_lost_reply_is_asked_for_again_only_while_no_rotation_was_seen() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let fault = Fault::Drop { when: When::After };
+    local.emulator.fail_next(TOKEN, fault.clone());
+    let _ = client.refresh(&refresh_token()).await.unwrap();
+    assert_eq!(local.emulator.count(TOKEN), 2);
+
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let next = client.refresh(&refresh_token()).await.unwrap().refresh_token.unwrap();
+    local.emulator.fail_next(TOKEN, fault);
+    let error = client.refresh(&next).await.unwrap_err();
+    assert!(error.may_have_been_sent() && !error.needs_consent() && error.attempts() == 1, "{error}");
 }
 
 #[tokio::test]
@@ -163,6 +223,10 @@ async fn o6_o7_what_ends_a_consent_and_what_does_not() {
         (code(400, "unsupported_grant_type"), false, false, 1),
         (code(400, "invalid_scope"), false, false, 1),
         (code(400, "invalid_request"), false, false, 1),
+        (code(400, "unsupported_response_type"), false, false, 1),
+        (code(400, "server_error"), false, false, 2),
+        (code(400, "temporarily_unavailable"), false, false, 3),
+        (code(401, "TOO_MANY_REQUESTS"), false, false, 3),
         (code(200, "invalid_grant"), false, false, 1),
         (code(500, "server_error"), false, false, 2),
         (code(503, "temporarily_unavailable"), false, false, 3),
@@ -202,6 +266,10 @@ async fn o8_claims_are_read_without_a_check() {
         let token = client.refresh(&refresh_token()).await.unwrap().access_token;
         assert!(!token.is_expired() && token.unverified_claims().is_none_or(|claims| claims.exp.is_none()));
     }
+    let body = r#"{"access_token":"a.eyJleHAiOjF9.c","token_type":"Bearer","expires_in":299}"#; // {"exp":1}
+    local.emulator.fail_next(TOKEN, Fault::reply(200, body));
+    let token = client.refresh(&refresh_token()).await.unwrap().access_token;
+    assert!(token.unverified_claims().unwrap().exp == Some(1) && !token.is_expired());
 }
 
 #[tokio::test]
@@ -241,6 +309,14 @@ async fn o9_a_code_that_was_not_sent_is_tried_again_and_comes_back() {
     let client = Client::with_settings(closed, credentials(), &settings).unwrap();
     let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
     assert_eq!(error.attempts(), 3);
+
+    // A host that stalls leaves no time for a third try, which would hide that nothing was sent.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stalls: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
+    let settings = Settings::new().timeout(Duration::from_millis(600)).connect_timeout(Duration::from_millis(200));
+    let client = Client::with_settings(stalls, credentials(), &settings).unwrap();
+    let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
+    assert!(!error.may_have_been_sent());
     let _ = client_at(&local, credentials()).exchange_code(code).await.unwrap();
 }
 
@@ -285,6 +361,26 @@ async fn o10_an_end_user_consents_and_comes_back() {
         let error: Error = verify(query);
         assert!(error.is_invalid_callback() && error.oauth_error().is_none());
     }
+    for rest in ["", "code=", "code=a%0ab", "code=a%20b", "code=a&code=a", "code=a&error=b"] {
+        let (url, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
+        let url = url::Url::parse(url.expose_secret()).unwrap();
+        let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let error = client.verify(pending, &format!("{rest}&state={state}")).unwrap_err();
+        assert!(error.is_invalid_callback(), "{rest}");
+    }
+    // Every scope holds the least.
+    for (asked, sent) in [
+        (&["TRANSACTIONS"][..], "ACCOUNT_BASIC TRANSACTIONS"),
+        (&[], "ACCOUNT_BASIC"),
+        (&["ACCOUNT_BASIC"], "ACCOUNT_BASIC"),
+    ] {
+        let (url, _) = client.authorization("1000", &redirect_uri).unwrap().scope(asked).start();
+        let url = url::Url::parse(url.expose_secret()).unwrap();
+        assert_eq!(url.query_pairs().find(|(name, _)| name == "scope").unwrap().1, sent);
+    }
+    let nobody = ClientAuthentication::None { client_id: "a b".to_owned() };
+    let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
+    assert_eq!(Client::new(base_url, nobody).unwrap_err().field(), Some("client id"));
     assert_eq!(client.authorization(" ", &redirect_uri).unwrap_err().field(), Some("provider id"));
     let broken = "https://app.example/?code=1".parse().unwrap();
     assert_eq!(client.authorization("1000", &broken).unwrap_err().field(), Some("redirect URL"));
@@ -299,4 +395,11 @@ async fn o10_revocation_ends_the_connection() {
     assert!(client.refresh(&refresh_token()).await.unwrap_err().needs_consent());
     let error = client.revoke(&tokens.access_token).await.unwrap_err();
     assert_eq!((error.status(), error.attempts(), local.emulator.count(Operation::OutboundRevoke)), (Some(401), 1, 2));
+    assert_eq!((error.is_token_refused(), error.advice()), (true, Advice::NewToken));
+
+    local.emulator.reset();
+    let tokens = client.refresh(&refresh_token()).await.unwrap();
+    local.emulator.fail_always(Operation::OutboundRevoke, Fault::Reset { when: When::After });
+    let error = client.revoke(&tokens.access_token).await.unwrap_err();
+    assert!(error.may_have_been_sent() && local.emulator.count(Operation::OutboundRevoke) == 1);
 }
