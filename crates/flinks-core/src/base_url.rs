@@ -129,7 +129,9 @@ impl fmt::Display for InvalidBaseUrl {
 
 impl std::error::Error for InvalidBaseUrl {}
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL stays on this machine: the one reading of that, for the facade, too.
+#[doc(hidden)]
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -13,7 +13,12 @@ pub use expires_in::ExpiresIn;
 pub use reqwest::StatusCode;
 pub use response::{ResponseHead, ResponseValue};
 pub use secret::{Authorization, Secret};
-pub use transport::{BuildError, MAX_RESPONSE_BYTES, Transport, TransportBuilder};
+pub use transport::{
+    BuildError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, MAX_RESPONSE_BYTES, Transport, TransportBuilder,
+};
+
+#[doc(hidden)]
+pub use base_url::is_loopback;
 
 /// What generated code calls. Not part of the public interface.
 #[doc(hidden)]

@@ -16,6 +16,10 @@ use crate::response::ResponseHead;
 
 /// The largest reply that is read: 64 KiB. A token reply has less than 4.
 pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+/// How long a call may take unless it is told otherwise: 30 seconds.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long making a connection may take unless it is told otherwise: 10 seconds.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An HTTP client for calls that carry credentials, bound to one [`BaseUrl`].
 ///
@@ -236,8 +240,6 @@ pub fn form_body(
     Ok(request.header(CONTENT_TYPE, content_type).body(form))
 }
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// reqwest replaces port 0 by the port of the URL.
 const LOOPBACK: [SocketAddr; 2] = [
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0),

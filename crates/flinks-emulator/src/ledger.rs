@@ -305,6 +305,11 @@ impl Ledger {
         self.issued.values().flat_map(Shelf::values)
     }
 
+    /// The token of this value, whatever its kind.
+    pub(crate) fn find(&self, value: &str) -> Option<&Issued> {
+        self.issued.values().find_map(|shelf| shelf.get(value))
+    }
+
     /// Ends every token of an end user (O10).
     pub(crate) fn revoke(&mut self, subject: &str, revoked: Use) {
         for issued in self.issued.values_mut().flat_map(Shelf::values_mut) {

@@ -182,7 +182,7 @@ impl Emulator {
 
     /// What is known of one token.
     pub fn find(&self, token: &str) -> Option<Issued> {
-        self.shared.world().ledger.all_issued().find(|issued| issued.value == token).cloned()
+        self.shared.world().ledger.find(token).cloned()
     }
 
     /// A code of Outbound, as if a new end user had just agreed and come back to `redirect_uri` (O9, O10).

@@ -323,8 +323,8 @@ fn receive(shared: &Shared, head: &hyper::http::request::Parts, body: &Bytes, en
         status: None,
         fault: fault.clone(),
     };
-    let limits = world.config.limits.clone();
-    let number = world.ledger.receive(request, &limits);
+    let World { ledger, config, .. } = &mut *world;
+    let number = ledger.receive(request, &config.limits);
     let arrival = Arrival { number, resets: world.resets, fault, release: shared.release.subscribe() };
     drop(world);
     shared.arrival.send_replace(());

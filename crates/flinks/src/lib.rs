@@ -7,6 +7,8 @@
 // What the products have in common is not all used by each.
 #![cfg_attr(not(all(feature = "connect", feature = "outbound", feature = "pay")), allow(dead_code))]
 
+#[cfg(any(feature = "outbound", feature = "pay"))]
+mod bearer;
 #[cfg(any(feature = "connect", feature = "outbound"))]
 mod callback;
 mod code;

@@ -4,16 +4,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use flinks_core::{Authorization, BaseUrl, ExpiresIn, ResponseValue, Secret};
+use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ResponseValue, Secret};
 use flinks_pay::types;
 
+use crate::bearer::Bearer;
 use crate::error::{Error, Operation, Product, Said, SpendError};
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
-use crate::text::token_problem;
-use crate::time::{Deadline, Moment};
+use crate::text::{query, token_problem};
+use crate::time::Moment;
 
 /// The base URL of the sandbox, as other pages of Flinks name it (P7).
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
@@ -76,19 +77,12 @@ impl Client {
     ) -> Result<SessionToken, Error> {
         let head = reply.head().clone();
         let types::AuthorizeResponse { access_token, token_type, expires_in, .. } = reply.into_inner();
-        if let Some(problem) = token_problem(access_token.expose_secret()) {
-            return Err(Error::malformed(&AUTHORIZE, &head, "access_token", problem));
+        let fields = (access_token, token_type, expires_in);
+        let token = Bearer::read(&AUTHORIZE, &head, fields, sent, &self.caller.clock)?;
+        match token.is_expired() {
+            true => Err(Error::stale(&AUTHORIZE, &head)),
+            false => Ok(SessionToken(token)),
         }
-        // Without one it is taken as a bearer token, the only kind that the pages know (P2).
-        if !token_type.is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
-            return Err(Error::malformed(&AUTHORIZE, &head, "token_type", "is not bearer"));
-        }
-        let lifetime = expires_in.and_then(ExpiresIn::lifetime);
-        let deadline = lifetime.map(|lifetime| Deadline::after(sent, lifetime, &self.caller.clock));
-        if deadline.as_ref().is_some_and(Deadline::is_past) {
-            return Err(Error::stale(&AUTHORIZE, &head));
-        }
-        Ok(SessionToken { secret: access_token, deadline })
     }
 
     /// Spends a token on a session (P3, P8). It is sent once, whatever comes of it (A5).
@@ -105,7 +99,7 @@ impl Client {
         if token.is_expired() {
             return Err(SpendError::new(token, Error::expired(&INITIATE)));
         }
-        let authorization = &Authorization::bearer(&token.secret);
+        let authorization = &Authorization::bearer(token.0.secret());
         let once = || async move {
             let reply = self.http.initiate_session(authorization, &session.0).send().await;
             let reply = reply.map_err(|error| Error::of(&INITIATE, error, said))?;
@@ -122,9 +116,7 @@ impl Client {
     /// Where the payer's browser goes, once a payment request has been created for the session: `{base}/app/?sessionId=…`
     /// (P8). Whoever has the address can pay in the session.
     pub fn app_url(&self, session: &Session) -> Secret {
-        let query: String = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("sessionId", session.id.expose_secret())
-            .finish();
+        let query = query([("sessionId", session.id.expose_secret())]);
         Secret::new(format!("{}/app/?{query}", self.base_url))
     }
 }
@@ -132,7 +124,6 @@ impl Client {
 const AUTHORIZE: Operation = Operation { product: Product::Pay, id: "authorize", purpose: "get a session token" };
 const INITIATE: Operation =
     Operation { product: Product::Pay, id: "initiateSession", purpose: "start a payment session" };
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn said(error: &types::SessionError) -> Said {
     Said { message: error.message.clone().or_else(|| error.error.clone()), ..Said::default() }
@@ -180,20 +171,17 @@ impl fmt::Debug for Credentials {
 /// A token that starts one session (P3). It is spent by value; it cannot be copied, compared, printed or stored. To spend two,
 /// get two: call [`authorize`](Client::authorize) again.
 #[must_use]
-pub struct SessionToken {
-    secret: Secret,
-    deadline: Option<Deadline>,
-}
+pub struct SessionToken(Bearer);
 
 impl SessionToken {
     /// When it expires, on the wall clock, counted from before it was asked for (A4). None where the reply did not tell.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.deadline.as_ref().and_then(Deadline::wall)
+        self.0.expires_at()
     }
 
     /// Whether it has expired, on either clock (A4).
     pub fn is_expired(&self) -> bool {
-        self.deadline.as_ref().is_some_and(Deadline::is_past)
+        self.0.is_expired()
     }
 
     /// Spends it as a header for a request of your own, whatever header your Flinks wants it in (P8).
@@ -204,7 +192,7 @@ impl SessionToken {
     pub fn into_authorization(self) -> Result<BearerToken, Error> {
         match self.is_expired() {
             true => Err(Error::expired(&INITIATE)),
-            false => Ok(BearerToken(Secret::new(format!("Bearer {}", self.secret.expose_secret())))),
+            false => Ok(BearerToken(Secret::new(format!("Bearer {}", self.0.secret().expose_secret())))),
         }
     }
 }

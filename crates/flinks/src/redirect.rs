@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use url::{Host, Url};
+use flinks_core::is_loopback;
+use url::Url;
 
 use crate::error::Error;
 
@@ -49,13 +50,10 @@ impl FromStr for RedirectUrl {
         let Ok(url) = Url::parse(text) else {
             return refuse("is not an absolute URL, such as https://app.example/done");
         };
-        let is_loopback = match url.host() {
-            Some(Host::Domain(domain)) => domain == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => return refuse("has no host"),
-        };
-        if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback) {
+        if !url.has_host() {
+            return refuse("has no host");
+        }
+        if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
             return refuse("is neither https nor on a loopback address");
         }
         if !url.username().is_empty() || url.password().is_some() {

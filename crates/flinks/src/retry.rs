@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use flinks_core::DEFAULT_CONNECT_TIMEOUT;
 use tracing::Instrument as _;
 
 use crate::error::{Error, Operation};
@@ -68,11 +69,10 @@ pub(crate) struct Caller {
 
 impl Default for Caller {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), timeout: None, connect_timeout: CONNECT_TIMEOUT, max_attempts: 3 }
+        Self { clock: Arc::new(SystemClock), timeout: None, connect_timeout: DEFAULT_CONNECT_TIMEOUT, max_attempts: 3 }
     }
 }
 
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that is waited for; a longer one is the caller's business.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The first wait is at most this long, each next one twice as long.

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks_core::{BaseUrl, Transport};
+use flinks_core::{BaseUrl, DEFAULT_CONNECT_TIMEOUT, Transport};
 
 use crate::error::Error;
-use crate::retry::{CONNECT_TIMEOUT, Caller};
+use crate::retry::Caller;
 use crate::time::Clock;
 
 /// Limits, clock and HTTP client of a product's client. The default does for production.
@@ -80,7 +80,7 @@ impl Settings {
     /// Within the whole time, or what was never sent would look as if it may have been.
     fn effective_connect_timeout(&self) -> Duration {
         let longest = self.caller.timeout.map_or(Duration::MAX, |timeout| timeout / 2);
-        self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(longest)
+        self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT).min(longest)
     }
 
     pub(crate) fn transport(&self, base_url: BaseUrl) -> Result<Transport, Error> {

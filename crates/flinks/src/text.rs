@@ -1,4 +1,4 @@
-//! What texts must be like.
+//! What texts must be like, and how they go into a URL.
 
 /// A token, a key or an id that can travel in a header: visible ASCII, and some of it.
 pub(crate) fn token_problem(text: &str) -> Option<&'static str> {
@@ -11,4 +11,9 @@ pub(crate) fn token_problem(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The query of a URL. A form has `+` for a space, which not every reader of a URL knows.
+pub(crate) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().replace('+', "%20")
 }

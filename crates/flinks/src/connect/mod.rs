@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use flinks_connect::types;
-use flinks_core::{BaseUrl, ResponseValue};
+use flinks_core::{BaseUrl, DEFAULT_TIMEOUT, ResponseValue};
 
 pub use self::authorize::{AnswerError, Answers, Authorize, Challenge, Outcome, Question, Session};
 pub use self::names::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey};
@@ -111,7 +111,6 @@ impl Client {
 
 /// No reply tells it; the pages do (C3).
 const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const GENERATE: Operation =
     Operation { product: Product::Connect, id: "generateAuthorizeToken", purpose: "get an authorize token" };
 

@@ -9,6 +9,7 @@ use super::{Client, LoginId};
 use crate::RedirectUrl;
 use crate::callback::{self, State};
 use crate::error::{Error, Operation, Product};
+use crate::text::query;
 
 impl Client {
     /// An authorization at a bank, by its institution id, that comes back to `redirect_uri` (C7).
@@ -66,16 +67,14 @@ impl CustomOAuth<'_> {
         self
     }
 
-    /// The address to which the end user's browser goes, which holds the state, and what is pending until they are back. Keep the latter in the
-    /// end user's own session, and nowhere that another could reach: that is what makes a forged return fail.
+    /// The address to which the end user's browser goes, which holds the state, and what is pending until they are back. Keep
+    /// the latter in the end user's own session, and nowhere that another could reach: that is what makes a forged return
+    /// fail.
     pub fn start(self) -> (Secret, PendingAuthorization) {
         let Self { client, parameters } = self;
         let state = State::new(client.caller.clock.as_ref());
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(parameters)
-            .append_pair("state", state.expose())
-            .finish()
-            .replace('+', "%20");
+        let parameters = parameters.iter().map(|(name, value)| (*name, &**value));
+        let query = query(parameters.chain([("state", state.expose())]));
         let url = format!("{}/v3/oauth/authorize?{query}", client.api);
         (Secret::new(url), PendingAuthorization(state))
     }

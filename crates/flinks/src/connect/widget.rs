@@ -7,6 +7,7 @@ use flinks_core::Secret;
 use super::{AuthorizeToken, Client};
 use crate::RedirectUrl;
 use crate::error::{Error, Operation, Product, SpendError};
+use crate::text::query;
 
 impl Client {
     /// A widget that leads to `redirect_url`, which then gets `loginId` and `institution`.
@@ -142,12 +143,9 @@ impl Widget {
         if token.is_expired() {
             return Err(SpendError::new(token, Error::expired(&WIDGET)));
         }
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("redirectUrl", &self.redirect_url);
-        query.extend_pairs(&self.parameters);
-        query.append_pair("authorizeToken", token.secret.expose_secret());
-        // A form has `+` for a space, which not every reader of a URL knows.
-        let query = query.finish().replace('+', "%20");
+        let parameters = self.parameters.iter().map(|(name, value)| (&**name, &**value));
+        let first = [("redirectUrl", &*self.redirect_url)].into_iter();
+        let query = query(first.chain(parameters).chain([("authorizeToken", token.secret.expose_secret())]));
         Ok(WidgetUrl(Secret::new(format!("{}/v2/?{query}", self.base_url))))
     }
 }

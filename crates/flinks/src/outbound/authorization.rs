@@ -9,7 +9,7 @@ use super::Client;
 use crate::RedirectUrl;
 use crate::callback::{self, State};
 use crate::error::{Error, Operation, Product};
-use crate::text::token_problem;
+use crate::text::{query, token_problem};
 
 impl Client {
     /// Asks an end user to consent at a provider, and to come back to `redirect_uri` (O10).
@@ -89,18 +89,17 @@ impl AuthorizationRequest<'_> {
     pub fn start(self) -> (Secret, PendingAuthorization) {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
         let state = State::new(client.caller.clock.as_ref());
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("client_id", client.authentication.client_id())
-            .append_pair("redirect_uri", redirect_uri.as_str())
-            .append_pair("state", state.expose())
-            .append_pair("response_type", "code")
-            .append_pair("scope", &scope)
-            .append_pair("provider_id", &provider_id);
-        if let Some(language) = &language {
-            query.append_pair("language", language);
-        }
-        let url = format!("{}/api/v1/authorize?{}", client.base_url, query.finish().replace('+', "%20"));
+        let parameters = [
+            ("client_id", client.authentication.client_id()),
+            ("redirect_uri", redirect_uri.as_str()),
+            ("state", state.expose()),
+            ("response_type", "code"),
+            ("scope", &scope),
+            ("provider_id", &provider_id),
+        ];
+        let language = language.as_deref().map(|language| ("language", language));
+        let query = query(parameters.into_iter().chain(language));
+        let url = format!("{}/api/v1/authorize?{query}", client.base_url);
         let redirect_uri = redirect_uri.as_str().to_owned();
         (Secret::new(url), PendingAuthorization { state, redirect_uri, provider_id })
     }

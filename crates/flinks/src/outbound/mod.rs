@@ -11,20 +11,20 @@ mod tokens;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use flinks_core::{Authorization, BaseUrl, ExpiresIn, ResponseValue, Secret};
+use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ResponseValue, Secret};
 use flinks_outbound::types;
 
 pub use self::authorization::{AuthorizationCode, AuthorizationRequest, PendingAuthorization};
 pub use self::tokens::{AccessToken, Claims, RefreshToken, Tokens};
 
 use crate::OAuthError;
+use crate::bearer::Bearer;
 use crate::error::{Error, Operation, Product, Said, SpendError};
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
 use crate::text::token_problem;
-use crate::time::{Deadline, Moment};
+use crate::time::Moment;
 
 /// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
 #[derive(Clone)]
@@ -246,14 +246,8 @@ impl Client {
         let head = reply.head().clone();
         let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
             reply.into_inner();
-        if let Some(problem) = token_problem(access_token.expose_secret()) {
-            return Err(Error::malformed(operation, &head, "access_token", problem));
-        }
-        if !token_type.is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
-            return Err(Error::malformed(operation, &head, "token_type", "is not Bearer"));
-        }
-        let lifetime = expires_in.and_then(ExpiresIn::lifetime);
-        let deadline = lifetime.map(|lifetime| Deadline::after(sent, lifetime, &self.caller.clock));
+        let fields = (access_token, token_type, expires_in);
+        let access_token = AccessToken(Bearer::read(operation, &head, fields, sent, &self.caller.clock)?);
         // An empty one means that the old one stays (O5). One that cannot be used must not be taken for that.
         let refresh_token = match refresh_token.filter(|refresh_token| !refresh_token.expose_secret().trim().is_empty())
         {
@@ -264,10 +258,10 @@ impl Client {
             None => None,
         };
         // Not where the refresh token in the reply would be lost with it.
-        if refresh_token.is_none() && deadline.as_ref().is_some_and(Deadline::is_past) {
+        if refresh_token.is_none() && access_token.is_expired() {
             return Err(Error::stale(operation, &head));
         }
-        Ok(Tokens { access_token: AccessToken::new(access_token, deadline), refresh_token, scope })
+        Ok(Tokens { access_token, refresh_token, scope })
     }
 }
 
@@ -276,7 +270,6 @@ fn said(error: &types::ErrorResponse) -> Said {
     Said { oauth, message: error.error_description.clone(), ..Said::default() }
 }
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const CLIENT_CREDENTIALS: Operation =
     Operation { product: Product::Outbound, id: "clientCredentials", purpose: "get an access token" };
 const EXCHANGE_CODE: Operation =

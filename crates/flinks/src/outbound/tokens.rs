@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flinks_core::Secret;
 use serde::Deserialize;
 
+use crate::bearer::Bearer;
 use crate::error::Error;
-use crate::time::Deadline;
 
 /// What an exchange gives.
 #[non_exhaustive]
@@ -37,39 +37,32 @@ impl fmt::Debug for Tokens {
 
 /// A bearer token, which may be used again until it expires (O4).
 #[must_use]
-pub struct AccessToken {
-    secret: Secret,
-    deadline: Option<Deadline>,
-}
+pub struct AccessToken(pub(super) Bearer);
 
 impl AccessToken {
-    pub(super) fn new(secret: Secret, deadline: Option<Deadline>) -> Self {
-        Self { secret, deadline }
-    }
-
     pub(super) fn secret(&self) -> &Secret {
-        &self.secret
+        self.0.secret()
     }
 
     /// The token, for `Authorization: Bearer …`. Keep it out of logs, and mark the header as sensitive.
     pub fn expose_secret(&self) -> &str {
-        self.secret.expose_secret()
+        self.secret().expose_secret()
     }
 
     /// When it expires, on the wall clock, counted from before it was asked for (A4). None where the reply did not tell (O3).
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.deadline.as_ref().and_then(Deadline::wall)
+        self.0.expires_at()
     }
 
     /// Whether it has expired, on either clock (A4).
     pub fn is_expired(&self) -> bool {
-        self.deadline.as_ref().is_some_and(Deadline::is_past)
+        self.0.is_expired()
     }
 
     /// What an end user's token says of itself (O8), **without verifying its signature**: for your own records, and never for
     /// a decision about who somebody is. None where it is no JWT, as with `client_credentials`.
     pub fn unverified_claims(&self) -> Option<Claims> {
-        let payload = self.secret.expose_secret().split('.').nth(1)?;
+        let payload = self.expose_secret().split('.').nth(1)?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use flinks::connect::PendingAuthorization;
 use flinks::{OAuthError, Secret};
 
-use crate::local;
+use crate::{local, parameter};
 
 #[tokio::test]
 async fn c5_parameters_that_the_widget_sets_by_itself() {
@@ -23,22 +23,19 @@ async fn c5_parameters_that_the_widget_sets_by_itself() {
     assert_eq!(url.expose_url().to_lowercase().matches("language=").count(), 1);
 }
 
-fn state(url: &Secret) -> String {
-    let url = url::Url::parse(url.expose_secret()).unwrap();
-    url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
-}
-
 #[tokio::test]
 async fn c7_a_state_that_is_not_the_pending_one() {
     let local = local().await;
     let start = || local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
     let (other_url, _) = start();
     let (url, _) = start();
-    let right = state(&url);
-    assert!(right.len() >= 32 && right != state(&other_url));
+    let right = parameter(&url, "state");
+    assert!(right.len() >= 32 && right != parameter(&other_url, "state"));
     let last = if right.ends_with('0') { "1" } else { "0" };
     let wrong = format!("{}{last}", &right[..right.len() - 1]);
-    for given in ["", &wrong, &right[..10], &format!("{right}0"), &state(&other_url), &right.to_uppercase()] {
+    for given in
+        ["", &wrong, &right[..10], &format!("{right}0"), &parameter(&other_url, "state"), &right.to_uppercase()]
+    {
         if *given == right {
             continue;
         }

@@ -7,7 +7,7 @@ use flinks::{BaseUrl, FlinksCode, OAuthError, RedirectUrl, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
 
-use crate::{Local, local, login_id};
+use crate::{Local, get, local, login_id};
 
 #[tokio::test]
 async fn c1_no_body_and_each_header_once() {
@@ -122,20 +122,6 @@ async fn c5_the_widgets_address_is_that_of_the_page() {
     assert_eq!(get(&local, url.expose_url()).await.0, 401);
     let spent = local.emulator.find(&pairs[11].1).unwrap().spent.unwrap();
     assert_eq!(spent.by, 2);
-}
-
-/// A status and the `Location` of a GET, by a browser that follows nothing.
-async fn get(local: &Local, url: &str) -> (u16, Option<String>) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let address = local.emulator.base_url().strip_prefix("http://").unwrap();
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let path = url.strip_prefix(local.emulator.base_url()).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
-    (answer[9..12].parse().unwrap(), location.map(str::to_owned))
 }
 
 async fn challenged(local: &Local) -> Challenge {

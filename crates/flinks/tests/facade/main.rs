@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use flinks::connect::{AuthorizeToken, LoginId, SecretKey};
 use flinks::pay::{Credentials, NewSession};
-use flinks::{BaseUrl, Clock, Settings, Sleep, connect as flinks_connect, pay as flinks_pay};
+use flinks::{BaseUrl, Clock, Secret, Settings, Sleep, connect as flinks_connect, pay as flinks_pay};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 use tokio::sync::watch;
@@ -134,4 +134,24 @@ impl Local {
     async fn authorize_token(&self) -> AuthorizeToken {
         self.connect.generate_authorize_token().await.unwrap()
     }
+}
+
+/// A status and the `Location` of a GET, by a browser that follows nothing.
+async fn get(local: &Local, url: &str) -> (u16, Option<String>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = local.emulator.base_url().strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let path = url.strip_prefix(local.emulator.base_url()).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
+    (answer[9..12].parse().unwrap(), location.map(str::to_owned))
+}
+
+/// A parameter of an address.
+fn parameter(url: &Secret, wanted: &str) -> String {
+    let url = url::Url::parse(url.expose_secret()).unwrap();
+    url.query_pairs().find(|(name, _)| name == wanted).unwrap().1.into_owned()
 }

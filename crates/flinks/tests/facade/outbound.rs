@@ -7,7 +7,7 @@ use flinks::{Advice, BaseUrl, Error, OAuthError, Product, RedirectUrl, Settings,
 use flinks_emulator::credentials::*;
 use flinks_emulator::{ClientAuthentication as Switch, EndUser, Fault, Operation, Request, When};
 
-use crate::{Local, TIMEOUT, TestClock, local, local_with};
+use crate::{Local, TIMEOUT, TestClock, get, local, parameter};
 
 const TOKEN: Operation = Operation::OutboundToken;
 
@@ -31,10 +31,9 @@ const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 async fn code(local: &Local, client: &Client) -> AuthorizationCode {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
-    let url = url::Url::parse(url.expose_secret()).unwrap();
-    let parameter = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).unwrap().1.into_owned();
-    assert_eq!(parameter("redirect_uri"), REDIRECT_URI, "byte for byte");
-    let (state, code) = (parameter("state"), local.emulator.issue_code(&parameter("redirect_uri")));
+    let redirect_uri = parameter(&url, "redirect_uri");
+    assert_eq!(redirect_uri, REDIRECT_URI, "byte for byte");
+    let (state, code) = (parameter(&url, "state"), local.emulator.issue_code(&redirect_uri));
     client.verify(pending, &format!("/callback?a=1&code={code}&state={state}")).unwrap()
 }
 
@@ -322,8 +321,7 @@ async fn o9_a_code_that_was_not_sent_is_tried_again_and_comes_back() {
 
 #[tokio::test]
 async fn o10_an_end_user_consents_and_comes_back() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let local = local_with(|settings| settings).await;
+    let local = local().await;
     let client = client_at(&local, credentials());
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
     for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
@@ -331,18 +329,12 @@ async fn o10_an_end_user_consents_and_comes_back() {
         let request = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap();
         let (url, pending) = request.scope(&["ACCOUNT_BASIC", "TRANSACTIONS"]).language("fr").start();
         assert_eq!(pending.provider_id(), OUTBOUND_PROVIDER_ID);
-        let address = local.emulator.base_url().strip_prefix("http://").unwrap();
-        let path = url.expose_secret().strip_prefix(local.emulator.base_url()).unwrap();
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let back = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+        let (status, back) = get(&local, url.expose_secret()).await;
+        assert_eq!(status, 302);
 
         // As it was kept in the end user's session.
         let pending = serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
-        match client.verify(pending, back) {
+        match client.verify(pending, &back.unwrap()) {
             Ok(code) => {
                 let _ = client.exchange_code(code).await.unwrap();
                 assert!(is_agreed);
@@ -363,8 +355,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
     }
     for rest in ["", "code=", "code=a%0ab", "code=a%20b", "code=a&code=a", "code=a&error=b"] {
         let (url, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
-        let url = url::Url::parse(url.expose_secret()).unwrap();
-        let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let state = parameter(&url, "state");
         let error = client.verify(pending, &format!("{rest}&state={state}")).unwrap_err();
         assert!(error.is_invalid_callback(), "{rest}");
     }
@@ -375,8 +366,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
         (&["ACCOUNT_BASIC"], "ACCOUNT_BASIC"),
     ] {
         let (url, _) = client.authorization("1000", &redirect_uri).unwrap().scope(asked).start();
-        let url = url::Url::parse(url.expose_secret()).unwrap();
-        assert_eq!(url.query_pairs().find(|(name, _)| name == "scope").unwrap().1, sent);
+        assert_eq!(parameter(&url, "scope"), sent);
     }
     let nobody = ClientAuthentication::None { client_id: "a b".to_owned() };
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
