@@ -35,15 +35,25 @@ impl Bearer {
         Ok(Self { secret: access_token, deadline })
     }
 
+    /// One that was read before, and kept.
+    pub(crate) fn kept(secret: Secret, deadline: Deadline) -> Self {
+        Self { secret, deadline: Some(deadline) }
+    }
+
     pub(crate) fn secret(&self) -> &Secret {
         &self.secret
     }
 
+    /// None where its lifetime is unknown (O3).
+    pub(crate) fn deadline(&self) -> Option<&Deadline> {
+        self.deadline.as_ref()
+    }
+
     pub(crate) fn expires_at(&self) -> Option<SystemTime> {
-        self.deadline.as_ref().and_then(Deadline::wall)
+        self.deadline().and_then(Deadline::wall)
     }
 
     pub(crate) fn is_expired(&self) -> bool {
-        self.deadline.as_ref().is_some_and(Deadline::is_past)
+        self.deadline().is_some_and(Deadline::is_past)
     }
 }

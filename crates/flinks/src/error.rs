@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use flinks_core::{ErrorKind, InvalidBaseUrl, InvalidResponse, ResponseHead, TransportErrorKind};
 
+#[cfg(feature = "outbound")]
+use crate::outbound::store::StoreError;
 use crate::retry::Class;
 use crate::{FlinksCode, OAuthError};
 
@@ -72,6 +74,17 @@ enum Kind {
     Callback(&'static str),
     /// An end user came back with an error.
     CallbackError,
+    /// The token store failed.
+    #[cfg(feature = "outbound")]
+    Store(StoreError),
+    /// There is no such consent in the store.
+    NoConsent,
+    /// It was refused before.
+    ConsentOver,
+    /// The task of an exchange ended before it had an outcome.
+    Abandoned,
+    /// There is no runtime to work in.
+    NoRuntime,
 }
 
 #[derive(Clone)]
@@ -252,6 +265,9 @@ impl Error {
     /// body cannot be read, such as a firewall's page, says nothing.
     pub fn needs_consent(&self) -> bool {
         use OAuthError::*;
+        if matches!(self.0.kind, Kind::NoConsent | Kind::ConsentOver) {
+            return true;
+        }
         let is_of_a_consent =
             self.0.operation.is_some_and(|operation| ["exchangeCode", "refresh"].contains(&operation.id));
         let is_something_else = match self.oauth_error() {
@@ -307,6 +323,9 @@ impl Error {
             Kind::NotSent(kind) | Kind::Interrupted(kind) => {
                 !matches!(kind, TransportErrorKind::Tls | TransportErrorKind::TooLarge)
             }
+            #[cfg(feature = "outbound")]
+            Kind::Store(StoreError::Unavailable(_)) => true,
+            Kind::Abandoned => true,
             _ => is_of_the_bank || is_of_the_server || self.is_rate_limited(),
         }
     }
@@ -342,18 +361,30 @@ impl Error {
         matches!(self.0.kind, Kind::Callback(_))
     }
 
+    /// The token store failed: [`is_transient`](Self::is_transient) where that may pass.
+    pub fn is_store(&self) -> bool {
+        #[cfg(feature = "outbound")]
+        return matches!(self.0.kind, Kind::Store(_));
+        #[cfg(not(feature = "outbound"))]
+        return false;
+    }
+
     /// Whether the server may have seen a request. `false` only where it is certain that it did not.
     pub fn may_have_been_sent(&self) -> bool {
         self.0.earlier_may_have_been_sent
-            || !matches!(
-                self.0.kind,
-                Kind::Input { .. }
-                    | Kind::BaseUrl(_)
-                    | Kind::Expired
-                    | Kind::NotSent(_)
-                    | Kind::Callback(_)
-                    | Kind::CallbackError
-            )
+            || !self.is_store()
+                && !matches!(
+                    self.0.kind,
+                    Kind::Input { .. }
+                        | Kind::BaseUrl(_)
+                        | Kind::Expired
+                        | Kind::NotSent(_)
+                        | Kind::Callback(_)
+                        | Kind::CallbackError
+                        | Kind::NoConsent
+                        | Kind::ConsentOver
+                        | Kind::NoRuntime
+                )
     }
 
     /// What to do about it, in one word: each error has one.
@@ -370,7 +401,11 @@ impl Error {
             Some(Unauthorized) => Advice::AskUser,
             _ if self.is_transient() => Advice::RetryLater,
             _ => match self.0.kind {
-                Kind::Input { .. } | Kind::BaseUrl(_) | Kind::Redirect | Kind::NotSent(_) => Advice::FixConfiguration,
+                Kind::Input { .. } | Kind::BaseUrl(_) | Kind::Redirect | Kind::NotSent(_) | Kind::NoRuntime => {
+                    Advice::FixConfiguration
+                }
+                #[cfg(feature = "outbound")]
+                Kind::Store(StoreError::Refused(_)) => Advice::FixConfiguration,
                 Kind::Callback(_) | Kind::CallbackError => Advice::StartOver,
                 _ => match self.status() {
                     Some(400..=499) => Advice::FixConfiguration,
@@ -392,12 +427,38 @@ impl Error {
         Self::new(Some(operation), Kind::Expired)
     }
 
-    pub(crate) fn stale(operation: &'static Operation, head: &ResponseHead) -> Self {
-        Self::new(Some(operation), Kind::Stale).with_head(Some(head))
+    pub(crate) fn stale(operation: &'static Operation, head: Option<&ResponseHead>) -> Self {
+        Self::new(Some(operation), Kind::Stale).with_head(head)
     }
 
     pub(crate) fn timeout(operation: &'static Operation) -> Self {
         Self::new(Some(operation), Kind::Interrupted(TransportErrorKind::Timeout))
+    }
+
+    #[cfg(feature = "outbound")]
+    pub(crate) fn store(operation: &'static Operation, error: StoreError) -> Self {
+        Self::new(Some(operation), Kind::Store(error))
+    }
+
+    pub(crate) fn no_consent(operation: &'static Operation) -> Self {
+        Self::new(Some(operation), Kind::NoConsent)
+    }
+
+    pub(crate) fn consent_over(operation: &'static Operation) -> Self {
+        Self::new(Some(operation), Kind::ConsentOver)
+    }
+
+    pub(crate) fn abandoned(operation: &'static Operation) -> Self {
+        Self::new(Some(operation), Kind::Abandoned)
+    }
+
+    pub(crate) fn no_runtime(operation: &'static Operation) -> Self {
+        Self::new(Some(operation), Kind::NoRuntime)
+    }
+
+    /// A reply without something that the pages promise.
+    pub(crate) fn missing(operation: &'static Operation, field: &'static str) -> Self {
+        Self::new(Some(operation), Kind::Malformed { field: Some(field), detail: Detail::Value("is missing") })
     }
 
     /// A reply that fits its schema, and yet cannot be used.
@@ -470,6 +531,11 @@ impl Error {
             inner.attempts = attempts;
             inner.earlier_may_have_been_sent = earlier_may_have_been_sent;
         })
+    }
+
+    /// Of something that followed a request.
+    pub(crate) fn after_sending(self) -> Self {
+        self.change(|inner| inner.earlier_may_have_been_sent = true)
     }
 
     /// With what the server asks for, as this crate reads it.
@@ -569,6 +635,12 @@ impl fmt::Display for Error {
             Kind::Stale => f.write_str("the token had expired when it arrived")?,
             Kind::Callback(reason) => write!(f, "the callback {reason}")?,
             Kind::CallbackError => f.write_str("the end user came back with an error")?,
+            #[cfg(feature = "outbound")]
+            Kind::Store(error) => write!(f, "{error}")?,
+            Kind::NoConsent => f.write_str("there is no such consent")?,
+            Kind::ConsentOver => f.write_str("the consent is over, and the end user must consent again")?,
+            Kind::Abandoned => f.write_str("the work ended before it was done; a request may have been received")?,
+            Kind::NoRuntime => f.write_str("it needs a tokio runtime")?,
         }
         match self.oauth_error() {
             Some(OAuthError::Other(_)) => f.write_str(", with an unknown error code")?,

@@ -80,7 +80,7 @@ impl Client {
         let fields = (access_token, token_type, expires_in);
         let token = Bearer::read(&AUTHORIZE, &head, fields, sent, &self.caller.clock)?;
         match token.is_expired() {
-            true => Err(Error::stale(&AUTHORIZE, &head)),
+            true => Err(Error::stale(&AUTHORIZE, Some(&head))),
             false => Ok(SessionToken(token)),
         }
     }

@@ -87,32 +87,49 @@ impl Moment {
     pub(crate) fn now(clock: &dyn Clock) -> Self {
         Self { monotonic: clock.monotonic(), wall: clock.wall() }
     }
+
+    /// How long ago it was on the wall clock. None where it is in the future.
+    pub(crate) fn since(&self, earlier: SystemTime) -> Option<Duration> {
+        self.wall.duration_since(earlier).ok()
+    }
 }
 
 /// When something ends, on both clocks, and the clocks to ask.
 #[derive(Clone)]
 pub(crate) struct Deadline {
-    monotonic: Duration,
-    /// None where the wall clock cannot tell it; that counts as past.
-    wall: Option<SystemTime>,
+    from: Moment,
+    lifetime: Duration,
     clock: Arc<dyn Clock>,
 }
 
 impl Deadline {
-    pub(crate) fn after(moment: Moment, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
-        Self {
-            monotonic: moment.monotonic.saturating_add(lifetime),
-            wall: moment.wall.checked_add(lifetime),
-            clock: Arc::clone(clock),
-        }
+    pub(crate) fn after(from: Moment, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
+        Self { from, lifetime, clock: Arc::clone(clock) }
+    }
+
+    /// What is left, by the clock that is further.
+    pub(crate) fn remaining(&self) -> Duration {
+        let on_monotonic = self.clock.monotonic().saturating_sub(self.from.monotonic);
+        // Turned back before the beginning, it has nothing to say.
+        let on_wall = self.clock.wall().duration_since(self.from.wall).unwrap_or_default();
+        self.lifetime.saturating_sub(on_monotonic.max(on_wall))
     }
 
     pub(crate) fn is_past(&self) -> bool {
-        let is_past_on_wall = self.wall.is_none_or(|wall| self.clock.wall() >= wall);
-        is_past_on_wall || self.clock.monotonic() >= self.monotonic
+        self.remaining().is_zero()
     }
 
+    /// The end on the wall clock. None where that cannot tell it.
     pub(crate) fn wall(&self) -> Option<SystemTime> {
-        self.wall
+        self.from.wall.checked_add(self.lifetime)
+    }
+
+    /// From when it counts, on the wall clock.
+    pub(crate) fn from(&self) -> SystemTime {
+        self.from.wall
+    }
+
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
     }
 }

@@ -1,21 +1,37 @@
 //! Flinks Outbound: the three grants of OAuth 2.0 (O1-O3, O6-O10).
 //!
-//! Each call here is one exchange. Looking after a consent, so that its access token is shared and its refresh token does not
-//! idle out, comes on top.
+//! [`Client`] makes one exchange with each call. On top of it, [`Consents`] look after the consents of end users, so that each
+//! access token is shared and no refresh token is lost (O4-O6); and [`AppTokenSource`] after the application's own token.
 //!
 //! Facts are those of the page [Token](https://docs.flinks.com/api/outbound/endpoints/authorize/token.md).
 
+mod app;
 mod authorization;
+mod cache;
+mod consent;
+mod event;
+mod single_flight;
+pub mod store;
 mod tokens;
+
+/// What the model check of `single_flight` replaces.
+mod sync {
+    pub(super) use std::sync::{Mutex, MutexGuard};
+}
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ResponseValue, Secret};
 use flinks_outbound::types;
 
+pub use self::app::AppTokenSource;
 pub use self::authorization::{AuthorizationCode, AuthorizationRequest, PendingAuthorization};
+pub use self::consent::{Consent, Consents, ConsentsBuilder};
+pub use self::event::Event;
+pub use self::store::{ConsentId, FileStore, MemoryStore, TokenStore};
 pub use self::tokens::{AccessToken, Claims, RefreshToken, Tokens};
 
 use crate::OAuthError;
@@ -24,7 +40,7 @@ use crate::error::{Error, Operation, Product, Said, SpendError};
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
 use crate::text::token_problem;
-use crate::time::Moment;
+use crate::time::{Deadline, Moment};
 
 /// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
 #[derive(Clone)]
@@ -175,7 +191,7 @@ impl Client {
     /// [`Error::needs_consent`] where the end user must consent again (O6): that is permanent.
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
         let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
-        let repeat = match self.has_rotated.load(Ordering::Relaxed) {
+        let repeat = match self.has_rotated() {
             true => Repeat::RotatingRefresh,
             false => Repeat::Refresh,
         };
@@ -183,7 +199,7 @@ impl Client {
         // The same one is none: some servers repeat it.
         tokens.refresh_token.take_if(|new| new.expose_secret() == refresh_token.expose_secret());
         if tokens.refresh_token.is_some() {
-            self.has_rotated.store(true, Ordering::Relaxed);
+            self.remember_rotation();
         }
         Ok(tokens)
     }
@@ -200,6 +216,19 @@ impl Client {
             reply.map(drop).map_err(|error| Error::of(&REVOKE, error, said))
         };
         self.caller.call(&REVOKE, Repeat::Never, DEFAULT_TIMEOUT, once).await
+    }
+
+    /// For a whole call.
+    fn timeout(&self) -> Duration {
+        self.caller.timeout.unwrap_or(DEFAULT_TIMEOUT)
+    }
+
+    fn has_rotated(&self) -> bool {
+        self.has_rotated.load(Ordering::Relaxed)
+    }
+
+    fn remember_rotation(&self) {
+        self.has_rotated.store(true, Ordering::Relaxed);
     }
 
     fn request(&self, grant_type: types::GrantType) -> types::TokenRequest {
@@ -247,7 +276,9 @@ impl Client {
         let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
             reply.into_inner();
         let fields = (access_token, token_type, expires_in);
-        let access_token = AccessToken(Bearer::read(operation, &head, fields, sent, &self.caller.clock)?);
+        let bearer = Bearer::read(operation, &head, fields, sent, &self.caller.clock)?;
+        let lifetime = bearer.deadline().map(Deadline::lifetime).unwrap_or_default();
+        let access_token = AccessToken::new(bearer, lifetime);
         // An empty one means that the old one stays (O5). One that cannot be used must not be taken for that.
         let refresh_token = match refresh_token.filter(|refresh_token| !refresh_token.expose_secret().trim().is_empty())
         {
@@ -259,7 +290,7 @@ impl Client {
         };
         // Not where the refresh token in the reply would be lost with it.
         if refresh_token.is_none() && access_token.is_expired() {
-            return Err(Error::stale(operation, &head));
+            return Err(Error::stale(operation, Some(&head)));
         }
         Ok(Tokens { access_token, refresh_token, scope })
     }

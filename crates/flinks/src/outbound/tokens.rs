@@ -1,15 +1,18 @@
 //! What the grants give.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flinks_core::Secret;
 use serde::Deserialize;
 
+use super::cache::slack;
 use crate::bearer::Bearer;
 use crate::error::Error;
+use crate::time::Deadline;
 
 /// What an exchange gives.
 #[non_exhaustive]
@@ -35,13 +38,45 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// A bearer token, which may be used again until it expires (O4).
+/// A bearer token, which may be used again until it expires (O4). Cloning is cheap.
+#[derive(Clone)]
 #[must_use]
-pub struct AccessToken(pub(super) Bearer);
+pub struct AccessToken(pub(super) Arc<Issued>);
+
+/// One that was issued once: two of the same text are two.
+pub(super) struct Issued {
+    pub(super) bearer: Bearer,
+    /// It is exchanged when no more than this is left (O4).
+    slack: Duration,
+}
+
+impl Issued {
+    /// Whether there is no reason to exchange it yet. One of an unknown lifetime always has one (O3).
+    pub(super) fn is_fresh(&self) -> bool {
+        self.remaining() > self.slack
+    }
+
+    /// Whether it will do for a call that begins now.
+    pub(super) fn lasts(&self) -> bool {
+        self.remaining() > MARGIN.min(self.slack / 4)
+    }
+
+    fn remaining(&self) -> Duration {
+        self.bearer.deadline().map_or(Duration::ZERO, Deadline::remaining)
+    }
+}
+
+/// A call that takes longer should ask for its token later.
+const MARGIN: Duration = Duration::from_secs(10);
 
 impl AccessToken {
+    /// One with `lifetime` in all, of which a part may be over.
+    pub(super) fn new(bearer: Bearer, lifetime: Duration) -> Self {
+        Self(Arc::new(Issued { bearer, slack: slack(lifetime) }))
+    }
+
     pub(super) fn secret(&self) -> &Secret {
-        self.0.secret()
+        self.0.bearer.secret()
     }
 
     /// The token, for `Authorization: Bearer …`. Keep it out of logs, and mark the header as sensitive.
@@ -51,12 +86,12 @@ impl AccessToken {
 
     /// When it expires, on the wall clock, counted from before it was asked for (A4). None where the reply did not tell (O3).
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.0.expires_at()
+        self.0.bearer.expires_at()
     }
 
     /// Whether it has expired, on either clock (A4).
     pub fn is_expired(&self) -> bool {
-        self.0.is_expired()
+        self.0.bearer.is_expired()
     }
 
     /// What an end user's token says of itself (O8), **without verifying its signature**: for your own records, and never for

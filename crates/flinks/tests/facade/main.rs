@@ -7,6 +7,7 @@ mod callbacks;
 mod configuration;
 mod connect;
 mod connections;
+mod consents;
 mod outbound;
 mod pay;
 mod replies;
@@ -28,15 +29,18 @@ use tokio::sync::watch;
 struct TestClock {
     now: Arc<Mutex<(Duration, SystemTime)>>,
     waits: Arc<Mutex<Vec<Duration>>>,
-    /// The longest wait that is over at once. Default: the longest `Retry-After` that is waited for.
+    /// The longest wait that is over at once. Default: each that is none for a deadline.
     short: Duration,
     moved: watch::Sender<()>,
 }
 
+/// The longest `Retry-After` that is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 impl TestClock {
     fn new() -> Self {
         let now = Arc::new(Mutex::new((Duration::from_secs(1_000_000), SystemTime::now())));
-        Self { now, waits: Arc::default(), short: Duration::from_secs(30), moved: watch::Sender::new(()) }
+        Self { now, waits: Arc::default(), short: LONGEST_WAIT, moved: watch::Sender::new(()) }
     }
 
     fn advance(&self, by: Duration) {
@@ -77,8 +81,12 @@ impl Clock for TestClock {
         let end = self.monotonic() + duration;
         let mut moved = self.moved.subscribe();
         Box::pin(async move {
-            if duration <= clock.short {
+            if duration <= LONGEST_WAIT {
                 clock.waits.lock().unwrap().push(duration);
+            }
+            if duration <= clock.short {
+                // As a real wait, it lets others go first.
+                tokio::task::yield_now().await;
                 clock.advance(duration);
             }
             while clock.monotonic() < end {

@@ -11,24 +11,24 @@ use crate::{Local, TIMEOUT, TestClock, get, local, parameter};
 
 const TOKEN: Operation = Operation::OutboundToken;
 
-fn client_at(local: &Local, authentication: impl Into<ClientAuthentication>) -> Client {
+pub(crate) fn client_at(local: &Local, authentication: impl Into<ClientAuthentication>) -> Client {
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
     let settings = Settings::new().clock(local.clock.clone()).timeout(TIMEOUT);
     Client::with_settings(base_url, authentication, &settings).unwrap()
 }
 
-fn credentials() -> ClientCredentials {
+pub(crate) fn credentials() -> ClientCredentials {
     ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap()
 }
 
-fn refresh_token() -> RefreshToken {
+pub(crate) fn refresh_token() -> RefreshToken {
     RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap()
 }
 
 const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
 /// A code, as an end user brings it back.
-async fn code(local: &Local, client: &Client) -> AuthorizationCode {
+pub(crate) async fn code(local: &Local, client: &Client) -> AuthorizationCode {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     let redirect_uri = parameter(&url, "redirect_uri");

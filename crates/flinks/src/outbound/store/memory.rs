@@ -1,0 +1,74 @@
+//! In memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::{ConsentId, Record, StoreFuture, TokenStore};
+
+/// Keeps records in memory, as long as the process or the last clone lives. Nothing is ever evicted.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<HashMap<ConsentId, Record>>>);
+
+impl MemoryStore {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConsentId, Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TokenStore for MemoryStore {
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move { Ok(self.lock().get(id).cloned()) })
+    }
+
+    fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut records = self.lock();
+            let is_expected = records.get(record.id()).map(Record::generation) == expected;
+            if is_expected {
+                records.insert(record.id().clone(), record.clone());
+            }
+            Ok(is_expected)
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut records = self.lock();
+            let is_expected = records.get(id).map(Record::generation) == Some(generation);
+            if is_expected {
+                records.remove(id);
+            }
+            Ok(is_expected)
+        })
+    }
+
+    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        Box::pin(async move { Ok(earliest(self.lock().values(), before, limit)) })
+    }
+}
+
+/// Of those that are due, the earliest.
+pub(super) fn earliest<'a>(
+    records: impl Iterator<Item = &'a Record>,
+    before: SystemTime,
+    limit: usize,
+) -> Vec<ConsentId> {
+    let due = records.filter(|record| !record.is_over() && record.idle_deadline() < before);
+    let mut due: Vec<_> = due.map(|record| (record.idle_deadline(), record.id().clone())).collect();
+    due.sort();
+    due.truncate(limit);
+    due.into_iter().map(|(_, id)| id).collect()
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("records", &self.lock().len()).finish()
+    }
+}

@@ -1,0 +1,137 @@
+//! Where consents are kept (O5): in memory, in files, or in a store of your own.
+//!
+//! A [`TokenStore`] keeps one [`Record`] per consent and does four things with it; all that must hold between threads,
+//! processes and machines follows from one of them, [`TokenStore::compare_and_swap`]. Run [`conformance::check`] in the tests
+//! of a store of your own.
+
+pub mod conformance;
+mod file;
+mod memory;
+mod record;
+
+use std::fmt;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use self::file::FileStore;
+pub use self::memory::MemoryStore;
+pub use self::record::Record;
+pub(super) use self::record::{Claim, KeptToken, whole_milliseconds};
+
+use crate::error::Error;
+
+/// Keeps the records of consents, and must lose none: a refresh token may have no other copy.
+///
+/// Each method is called with a timeout ([`ConsentsBuilder::store_timeout`](super::ConsentsBuilder::store_timeout)), and a
+/// future may be dropped at any point; what it does may be done all the same, or not. A panic counts as
+/// [`StoreError::Unavailable`].
+///
+/// It can be a trait object, as an `Arc<dyn TokenStore>`.
+pub trait TokenStore: Send + Sync + 'static {
+    /// The record of a consent. None where there is none.
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>>;
+
+    /// Puts `record` in the place of the one with the generation `expected`, or, with None, in a place where there is none.
+    /// `false` where the place holds something else; nothing is changed then. It is one step: of many who swap at once from
+    /// the same generation, one succeeds. When it has succeeded, the record outlives the process, if the store does.
+    fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool>;
+
+    /// Removes the record of a consent if it has this generation; `false` if it has another one, or there is none.
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
+
+    /// Those whose [`Record::idle_deadline`] is before `before`, the earliest first, at most `limit`; without those where
+    /// [`Record::is_over`].
+    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>>;
+}
+
+/// What the methods of a [`TokenStore`] give.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+        (**self).load(id)
+    }
+
+    fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+        (**self).compare_and_swap(expected, record)
+    }
+
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+        (**self).remove(id, generation)
+    }
+
+    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        (**self).due(before, limit)
+    }
+}
+
+/// Why a store failed. Its text is fixed, so that no secret can get into it (A3); it is a clause for "the token store …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It may work later, such as "did not answer in time".
+    Unavailable(&'static str),
+    /// It will not work until somebody changes something, such as "is readable by others".
+    Refused(&'static str),
+    /// What it holds is no record. It must not be overwritten: move it aside first.
+    Damaged(&'static str),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unavailable(reason) | Self::Refused(reason) | Self::Damaged(reason)) = self;
+        write!(f, "the token store {reason}")
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Your name for a consent, such as the number of an end user. Cloning is cheap.
+///
+/// ```
+/// use flinks::outbound::ConsentId;
+///
+/// let id: ConsentId = "user-7".parse()?;
+/// # Ok::<(), flinks::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConsentId(Arc<str>);
+
+impl ConsentId {
+    /// The most bytes.
+    pub const MAX_BYTES: usize = 512;
+
+    /// Takes any text of 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where it is blank or too long, or holds a control character.
+    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, Error> {
+        let text = text.into();
+        let problem = if text.trim().is_empty() {
+            "is empty"
+        } else if text.len() > Self::MAX_BYTES {
+            "is longer than 512 bytes"
+        } else if text.contains(char::is_control) {
+            "holds a line break or another control character"
+        } else {
+            return Ok(Self(text));
+        };
+        Err(Error::input("consent id", problem))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ConsentId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::new(text)
+    }
+}

@@ -1,0 +1,215 @@
+//! What is kept of a consent, and its form at rest.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use flinks_core::Secret;
+use serde::{Deserialize, Serialize};
+
+use super::{ConsentId, StoreError};
+use crate::outbound::tokens::RefreshToken;
+
+/// What is kept of a consent. A store keeps it whole: it looks at [`id`](Self::id), [`generation`](Self::generation),
+/// [`idle_deadline`](Self::idle_deadline) and [`is_over`](Self::is_over), and writes what [`encode`](Self::encode) gives.
+#[derive(Clone)]
+pub struct Record {
+    pub(in crate::outbound) id: ConsentId,
+    pub(in crate::outbound) generation: u64,
+    pub(in crate::outbound) refresh_token: RefreshToken,
+    pub(in crate::outbound) exchanged_at: SystemTime,
+    /// Whether a refresh token was ever replaced: then a lost reply is not asked for again (A5).
+    pub(in crate::outbound) has_rotated: bool,
+    pub(in crate::outbound) is_over: bool,
+    pub(in crate::outbound) access_token: Option<KeptToken>,
+    pub(in crate::outbound) claim: Option<Claim>,
+}
+
+/// An access token that others may use.
+#[derive(Clone)]
+pub(in crate::outbound) struct KeptToken {
+    pub(in crate::outbound) secret: Secret,
+    pub(in crate::outbound) issued_at: SystemTime,
+    pub(in crate::outbound) lifetime: Duration,
+}
+
+/// Who may exchange the refresh token.
+#[derive(Clone)]
+pub(in crate::outbound) struct Claim {
+    pub(in crate::outbound) owner: String,
+    pub(in crate::outbound) until: SystemTime,
+}
+
+/// A refresh token idles out after 30 days without an exchange (O5).
+const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// So that a generation is a number in JSON, Lua and JavaScript, too: 2^53 are exact there.
+const GENERATION_BITS: u32 = 52;
+
+impl Record {
+    pub(in crate::outbound) fn new(id: ConsentId, refresh_token: RefreshToken, exchanged_at: SystemTime) -> Self {
+        Self {
+            id,
+            // By chance, so that one which was met before a removal is not met again after it.
+            generation: fastrand::u64(1..1 << (GENERATION_BITS - 4)),
+            refresh_token,
+            exchanged_at: whole_milliseconds(exchanged_at),
+            has_rotated: false,
+            is_over: false,
+            access_token: None,
+            claim: None,
+        }
+    }
+
+    /// As the one that follows `generation`.
+    pub(in crate::outbound) fn after(self, generation: u64) -> Self {
+        Self { generation: generation.wrapping_add(1) % (1 << GENERATION_BITS), ..self }
+    }
+
+    /// The consent that it is of.
+    pub fn id(&self) -> &ConsentId {
+        &self.id
+    }
+
+    /// Which version of the record it is: another one with each change, and below 2^52.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When the refresh token idles out, unless it is exchanged before: 30 days after the last exchange (O5).
+    pub fn idle_deadline(&self) -> SystemTime {
+        self.exchanged_at.checked_add(IDLE).unwrap_or(self.exchanged_at)
+    }
+
+    /// Whether the end user must consent again (O6).
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// In clear text: JSON, with a version.
+    pub fn encode(&self) -> Secret {
+        let stored = Stored {
+            version: VERSION,
+            id: self.id.as_str().to_owned(),
+            generation: self.generation,
+            refresh_token: self.refresh_token.secret().clone(),
+            exchanged_at_ms: to_milliseconds(self.exchanged_at),
+            has_rotated: self.has_rotated,
+            is_over: self.is_over,
+            access_token: self.access_token.as_ref().map(|token| StoredToken {
+                secret: token.secret.clone(),
+                issued_at_ms: to_milliseconds(token.issued_at),
+                lifetime_ms: u64::try_from(token.lifetime.as_millis()).unwrap_or(0),
+            }),
+            claim: self
+                .claim
+                .as_ref()
+                .map(|claim| StoredClaim { owner: claim.owner.clone(), until_ms: to_milliseconds(claim.until) }),
+        };
+        // No map with odd keys, and no writer that fails: it cannot.
+        Secret::new(serde_json::to_string(&stored).unwrap_or_default())
+    }
+
+    /// What [`encode`](Self::encode) gave for the consent `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] where it is no record, or one of another consent; [`StoreError::Refused`] where a newer
+    /// version of this crate wrote it.
+    pub fn decode(id: &ConsentId, bytes: &[u8]) -> Result<Self, StoreError> {
+        match Self::decode_any(bytes)? {
+            record if record.id == *id => Ok(record),
+            _ => Err(StoreError::Damaged("holds the record of another consent")),
+        }
+    }
+
+    /// What [`encode`](Self::encode) gave for whatever consent.
+    pub(super) fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
+        const DAMAGED: StoreError = StoreError::Damaged("holds something that is no record");
+        let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
+        if version > VERSION {
+            return Err(StoreError::Refused("was written by a newer version"));
+        }
+        let stored: Stored = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
+        let access_token = match stored.access_token {
+            Some(token) => Some(KeptToken {
+                secret: token.secret,
+                issued_at: from_milliseconds(token.issued_at_ms).ok_or(DAMAGED)?,
+                lifetime: Duration::from_millis(token.lifetime_ms),
+            }),
+            None => None,
+        };
+        let claim = match stored.claim {
+            Some(claim) => Some(Claim { owner: claim.owner, until: from_milliseconds(claim.until_ms).ok_or(DAMAGED)? }),
+            None => None,
+        };
+        Ok(Self {
+            id: ConsentId::new(stored.id).map_err(|_| DAMAGED)?,
+            generation: stored.generation,
+            refresh_token: RefreshToken::new(stored.refresh_token).map_err(|_| DAMAGED)?,
+            exchanged_at: from_milliseconds(stored.exchanged_at_ms).ok_or(DAMAGED)?,
+            has_rotated: stored.has_rotated,
+            is_over: stored.is_over,
+            access_token,
+            claim,
+        })
+    }
+}
+
+/// Neither whose it is, nor a secret.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("generation", &self.generation)
+            .field("is_over", &self.is_over)
+            .finish_non_exhaustive()
+    }
+}
+
+const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    id: String,
+    generation: u64,
+    refresh_token: Secret,
+    exchanged_at_ms: u64,
+    has_rotated: bool,
+    is_over: bool,
+    access_token: Option<StoredToken>,
+    claim: Option<StoredClaim>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredToken {
+    secret: Secret,
+    issued_at_ms: u64,
+    lifetime_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredClaim {
+    owner: String,
+    until_ms: u64,
+}
+
+/// As a record keeps it, so that one that was stored is equal to what was meant.
+pub(in crate::outbound) fn whole_milliseconds(time: SystemTime) -> SystemTime {
+    from_milliseconds(to_milliseconds(time)).unwrap_or(time)
+}
+
+fn to_milliseconds(time: SystemTime) -> u64 {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn from_milliseconds(milliseconds: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
+}
