@@ -35,9 +35,9 @@ impl Bearer {
         Ok(Self { secret: access_token, deadline })
     }
 
-    /// One that was read before, and kept.
-    pub(crate) fn kept(secret: Secret, deadline: Deadline) -> Self {
-        Self { secret, deadline: Some(deadline) }
+    /// One that was read before.
+    pub(crate) fn new(secret: Secret, deadline: Option<Deadline>) -> Self {
+        Self { secret, deadline }
     }
 
     pub(crate) fn secret(&self) -> &Secret {

@@ -258,3 +258,171 @@ pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::SystemTime;
+
+    use flinks_core::Secret;
+    use proptest::prelude::*;
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+    use crate::bearer::Bearer;
+    use crate::outbound::CLIENT_CREDENTIALS;
+    use crate::time::{Deadline, Moment, Sleep};
+
+    /// A server whose tokens live for `lifetime`, and a clock that moves when it is told or slept on.
+    struct Server {
+        lifetime: Option<Duration>,
+        cache: TokenCache,
+        clock: Arc<dyn Clock>,
+        exchanges: AtomicU32,
+    }
+
+    #[derive(Clone)]
+    struct ManualClock(Arc<Mutex<Duration>>);
+
+    impl ManualClock {
+        fn advance(&self, by: Duration) {
+            *self.0.lock().unwrap() += by;
+        }
+    }
+
+    impl Clock for ManualClock {
+        fn monotonic(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+
+        fn wall(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + self.monotonic()
+        }
+
+        fn sleep(&self, duration: Duration) -> Sleep {
+            self.advance(duration);
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    impl Source for Server {
+        fn cache(&self) -> &TokenCache {
+            &self.cache
+        }
+
+        fn clock(&self) -> &Arc<dyn Clock> {
+            &self.clock
+        }
+
+        fn operation(&self) -> &'static Operation {
+            &CLIENT_CREDENTIALS
+        }
+
+        async fn fetch(self: Arc<Self>, _: Need) -> Result<Fetched, Error> {
+            self.exchanges.fetch_add(1, Ordering::SeqCst);
+            let now = Moment::now(self.clock.as_ref());
+            let deadline = self.lifetime.map(|lifetime| Deadline::after(now, lifetime, &self.clock));
+            let token = AccessToken::new(Bearer::new(Secret::new("a"), deadline), self.lifetime.unwrap_or_default());
+            Ok(Fetched { token, was_exchanged: true })
+        }
+
+        fn tell(&self, _: &Event) {}
+    }
+
+    /// A user of that server.
+    struct User {
+        server: Arc<Server>,
+        clock: ManualClock,
+        runtime: Runtime,
+    }
+
+    impl User {
+        fn of(lifetime: u64) -> Self {
+            let clock = ManualClock(Arc::new(Mutex::new(Duration::from_secs(1_000_000))));
+            let lifetime = Some(Duration::from_secs(lifetime)).filter(|lifetime| !lifetime.is_zero());
+            let (cache, exchanges) = (TokenCache::new(), AtomicU32::new(0));
+            let server = Server { lifetime, cache, clock: Arc::new(clock.clone()), exchanges };
+            Self { server: Arc::new(server), clock, runtime: Builder::new_current_thread().build().unwrap() }
+        }
+
+        /// Whether that took an exchange. A token that is handed out is never one that has expired.
+        fn gets(&self) -> bool {
+            let before = self.server.exchanges.load(Ordering::SeqCst);
+            self.runtime.block_on(async {
+                assert!(!access_token(&self.server).await.unwrap().is_expired());
+                // The early exchange, which nobody waits for.
+                tokio::task::yield_now().await;
+            });
+            let exchanges = self.server.exchanges.load(Ordering::SeqCst) - before;
+            assert!(exchanges <= 1);
+            exchanges == 1
+        }
+    }
+
+    const DAY: u64 = 24 * 60 * 60;
+
+    #[test]
+    fn o4_of_each_lifetime_four_fifths_are_hits_and_nothing_is_used_beyond_its_end() {
+        for lifetime in 1..=DAY {
+            let user = User::of(lifetime);
+            assert!(user.gets() && !user.gets());
+            let whole = Duration::from_secs(lifetime);
+            user.clock.advance(whole.mul_f64(0.8) - Duration::from_micros(1));
+            assert!(!user.gets(), "{lifetime}");
+            user.clock.advance(whole.mul_f64(0.2));
+            // A microsecond before its end it was exchanged, if not before.
+            assert!(user.gets(), "{lifetime}");
+            user.clock.advance(whole);
+            assert!(user.gets(), "{lifetime}");
+        }
+    }
+
+    #[test]
+    fn o3_an_unknown_lifetime_is_an_exchange_a_second_at_most() {
+        let user = User::of(0);
+        let began = user.clock.monotonic();
+        for _ in 0..10 {
+            assert!(user.gets());
+        }
+        assert_eq!(user.clock.monotonic() - began, Duration::from_secs(9));
+    }
+
+    proptest! {
+        /// However the calls are spread, there is never more than one exchange in four fifths of a lifetime.
+        #[test]
+        fn o4_no_lifetime_makes_it_spin(lifetime in 1..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
+            let user = User::of(lifetime);
+            let mut last = None;
+            for step in steps {
+                let is_exchanged = user.gets();
+                let now = user.clock.monotonic();
+                if is_exchanged && let Some(last) = last.replace(now) {
+                    prop_assert!(now - last >= Duration::from_secs(lifetime).mul_f64(0.79));
+                }
+                user.clock.advance(Duration::from_secs(lifetime).mul_f64(step));
+            }
+        }
+
+        /// 50 processes that started in the same second do not come back in the same second.
+        #[test]
+        fn a4_chance_spreads_early_exchanges(lifetime in 1..=DAY) {
+            let whole = Duration::from_secs(lifetime);
+            let mut slacks: Vec<_> = (0..50).map(|_| slack(whole)).collect();
+            slacks.sort();
+            let (first, last) = (slacks[0], slacks[49]);
+            let longest = (whole / 5).min(Duration::from_secs(300));
+            prop_assert!(first >= longest / 2 && last <= longest && last < whole);
+            // Over at least a quarter of the longest; by pure chance, less would be seen once in 10^14 times.
+            prop_assert!(last - first >= longest / 4);
+        }
+
+        #[test]
+        fn a_pause_grows_to_a_minute(in_a_row in 1_u32..) {
+            let error = Error::stale(&CLIENT_CREDENTIALS, None);
+            let pause = back_off(&error, in_a_row);
+            let longest = if in_a_row > 6 { 60 } else { 1 << (in_a_row - 1) };
+            prop_assert!(pause <= Duration::from_secs(longest) && pause >= Duration::from_secs(longest) / 2);
+        }
+    }
+}

@@ -523,7 +523,7 @@ impl State {
         let now = Moment::now(clock.as_ref());
         // One from the future is of a clock that was turned: nothing can be said of its age.
         let remaining = lifetime.checked_sub(now.since(*issued_at)?)?;
-        let bearer = Bearer::kept(secret.clone(), Deadline::after(now, remaining, clock));
+        let bearer = Bearer::new(secret.clone(), Some(Deadline::after(now, remaining, clock)));
         Some(AccessToken::new(bearer, *lifetime))
     }
 

@@ -26,9 +26,9 @@ const TOKEN: Operation = Operation::OutboundToken;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Of the emulator's access tokens here.
-const LIFETIME: Duration = Duration::from_secs(1800);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(1800);
 
-async fn start() -> Local {
+pub(crate) async fn start() -> Local {
     let local = crate::local().await;
     local.emulator.configure(|config| config.outbound.access_token_seconds = LIFETIME.as_secs());
     local
@@ -38,11 +38,11 @@ fn client(local: &Local) -> Client {
     client_at(local, credentials())
 }
 
-fn id(text: &str) -> ConsentId {
+pub(crate) fn id(text: &str) -> ConsentId {
     text.parse().unwrap()
 }
 
-fn builder(local: &Local) -> ConsentsBuilder {
+pub(crate) fn builder(local: &Local) -> ConsentsBuilder {
     // Far more than the waits of any call, so that only a store that hangs takes so long.
     Consents::builder(client(local)).store_timeout(TIMEOUT)
 }
@@ -65,7 +65,7 @@ async fn consent_with_events(local: &Local) -> (Consent, UnboundedReceiver<Event
     (consents.insert(&id("user-7"), refresh_token(), exchanged_at).await.unwrap(), events)
 }
 
-fn spawn(consent: &Consent) -> JoinHandle<Result<AccessToken, Error>> {
+pub(crate) fn spawn(consent: &Consent) -> JoinHandle<Result<AccessToken, Error>> {
     let consent = consent.clone();
     tokio::spawn(async move { consent.access_token().await })
 }
@@ -85,12 +85,12 @@ impl Local {
         self.clock.wall()
     }
 
-    fn tokens(&self) -> u64 {
+    pub(crate) fn tokens(&self) -> u64 {
         self.emulator.count(TOKEN)
     }
 
     /// Moves the clocks of both sides.
-    fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.emulator.advance(by);
     }

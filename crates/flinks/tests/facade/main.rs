@@ -8,6 +8,7 @@ mod configuration;
 mod connect;
 mod connections;
 mod consents;
+mod consents_model;
 mod outbound;
 mod pay;
 mod replies;
