@@ -1,11 +1,12 @@
-//! Flinks Outbound against a local Flinks: an end user consents, a code becomes tokens, and the connection ends.
+//! Flinks Outbound against a local Flinks: an end user consents, the consent is looked after, and the connection ends.
 
 #![allow(clippy::print_stdout)] // a terminal program
 
 use std::error::Error;
+use std::time::{SystemTime, SystemTimeError};
 
-use flinks::outbound::{Client, ClientCredentials};
-use flinks_emulator::{Emulator, credentials};
+use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents};
+use flinks_emulator::{Emulator, Operation, credentials};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -23,18 +24,41 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let state = url.query_pairs().find(|(name, _)| name == "state").ok_or("no state")?.1.into_owned();
     let back = format!("{}?code={}&state={state}", redirect_uri.as_str(), emulator.issue_code(redirect_uri.as_str()));
 
-    let code = client.verify(pending, &back)?;
-    let tokens = client.exchange_code(code).await?;
-    println!("{:?} of {:?}", tokens.access_token, tokens.access_token.unverified_claims());
+    // In memory. `Consents::builder(client).store(FileStore::open("consents")?)` outlives the process.
+    let consents = Consents::new(client.clone());
+    let id: ConsentId = "end-user-7".parse()?;
+    let consent = consents.exchange_code(&id, client.verify(pending, &back)?).await?;
+    let token = consent.access_token().await?;
+    println!("{token:?} of {:?}", token.unverified_claims());
 
-    let refresh_token = tokens.refresh_token.ok_or("no refresh token")?;
-    let tokens = client.refresh(&refresh_token).await?;
-    println!("{:?}, and {refresh_token:?} is still good: {}", tokens.access_token, tokens.refresh_token.is_none());
+    // However many ask, there is one exchange: here none, for the token is good.
+    let all: Vec<_> = (0..100)
+        .map(|_| {
+            tokio::spawn({
+                let consent = consent.clone();
+                async move { consent.access_token().await }
+            })
+        })
+        .collect();
+    for one in all {
+        let _ = one.await??;
+    }
+    println!("requests for 101 tokens: {}", emulator.count(Operation::OutboundToken));
 
-    client.revoke(&tokens.access_token).await?;
-    match client.refresh(&refresh_token).await {
+    // The API refused it with 401: tell, and ask again.
+    consent.reject(&token);
+    println!("another: {:?}", consent.access_token().await?);
+    println!("exchange it once more within {}", in_days(consent.idle_deadline().await?)?);
+
+    consent.revoke().await?;
+    match consent.access_token().await {
         Err(error) if error.needs_consent() => println!("failed to {error}: ask the end user again"),
         other => println!("unexpected: {other:?}"),
     }
     Ok(())
+}
+
+/// From now.
+fn in_days(time: SystemTime) -> Result<String, SystemTimeError> {
+    Ok(format!("{} days", time.duration_since(SystemTime::now())?.as_secs().div_ceil(24 * 60 * 60)))
 }
