@@ -49,8 +49,8 @@ pub trait Clock: Send + Sync + 'static {
     fn wall(&self) -> SystemTime;
 
     /// Completes after `duration` on the monotonic clock. It is both the wait between two tries, up to 30 seconds, and the
-    /// deadline of a call, which runs against the call itself: a clock for tests must not complete the latter by itself, or
-    /// every call is over before it began.
+    /// deadline of a call, or of a token store, which runs against the call itself: a clock for tests must not complete the
+    /// latter by itself, or every call is over before it began.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 

@@ -380,6 +380,65 @@ async fn facade(canaries: &mut Canaries) {
     }
 }
 
+/// What looking after a consent shows: its values, errors and events, and the files beside the records.
+async fn consents(canaries: &mut Canaries) {
+    use flinks::outbound::{AppTokenSource, Client, ConsentId, Consents, FileStore, RefreshToken, TokenStore};
+    let good = format!(
+        r#"{{"access_token":"{}","refresh_token":"{}","expires_in":299}}"#,
+        canaries.plant("outbound TokenResponse.access_token"),
+        canaries.plant("outbound TokenResponse.refresh_token"),
+    );
+    let secret = canaries.plant("outbound TokenRequest.client_secret");
+    let credentials = flinks::outbound::ClientCredentials::new("dc-id", secret).unwrap();
+    let refresh_token = RefreshToken::new(canaries.plant("outbound TokenRequest.refresh_token")).unwrap();
+    let id: ConsentId = "user-7".parse().unwrap();
+    for answer in answers(&good) {
+        let server = Raw::start(answer.clone()).await;
+        let settings = match answer {
+            Answer::ThenSilence(_) => flinks::Settings::new().timeout(Duration::from_millis(200)),
+            _ => flinks::Settings::new().max_attempts(1),
+        };
+        let url = server.base_url.parse().unwrap();
+        let client = Client::with_settings(url, credentials.clone(), &settings).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path()).unwrap();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let consents = Consents::builder(client.clone()).store(store.clone()).on_event({
+            let events = Arc::clone(&events);
+            move |_, event| events.lock().unwrap().push(format!("{event:?}"))
+        });
+        let consents = consents.build();
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60);
+        let consent = consents.insert(&id, refresh_token.clone(), long_ago).await.unwrap();
+        canaries.print(&(&store, &consents, &consent));
+        let token = consent.access_token().await;
+        if let Ok(token) = &token {
+            consent.reject(token);
+        }
+        canaries.print_outcome(token);
+        canaries.print_outcome(store.load(&id).await);
+        canaries.print_outcome(consent.idle_deadline().await);
+        canaries.print_outcome(AppTokenSource::new(client, None).access_token().await);
+
+        // A record that is damaged, and what a killed process left.
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(canaries.found(&text).is_empty() || path.extension().unwrap() == "json", "{}", path.display());
+            if path.extension().unwrap() == "json" {
+                std::fs::write(path.with_extension("new"), &text).unwrap();
+                std::fs::write(&path, text.trim_end_matches('}')).unwrap();
+            }
+        }
+        canaries.print_outcome(store.load(&id).await);
+        canaries.print_outcome(consent.access_token().await);
+        canaries.print_outcome(consents.insert(&id, refresh_token.clone(), long_ago).await);
+        for event in events.lock().unwrap().drain(..) {
+            canaries.printed.push(event);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a3_t04_no_secret_is_in_any_text() {
     let log = Log::capture();
@@ -395,6 +454,7 @@ async fn a3_t04_no_secret_is_in_any_text() {
         // which every field is missing, as each of them may.
         assert_eq!(canaries.successes, 13);
         facade(&mut canaries).await;
+        consents(&mut canaries).await;
     };
     // Only a client without a time limit takes that long.
     tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
@@ -405,6 +465,9 @@ async fn a3_t04_no_secret_is_in_any_text() {
         log.contains("operation=\"generateAuthorizeToken\"") && log.contains("failed attempt=1"),
         "and the facade's"
     );
+    for event in ["about to idle out", "moved aside", "there is a new access token"] {
+        assert!(log.contains(event), "{event}");
+    }
     assert_eq!(canaries.found(&log), Vec::<&str>::new());
     assert!(canaries.printed.len() > 50);
     for text in &canaries.printed {

@@ -353,11 +353,12 @@ impl Source for State {
                 patience.wait_for_another().await?;
                 continue;
             }
-            let until = self.clock().wall().checked_add(shared.claim()).unwrap_or(record.exchanged_at);
-            let claim = Claim { owner: shared.owner.clone(), until };
+            let held = Deadline::after(Moment::now(self.clock().as_ref()), shared.claim(), self.clock());
+            let claim = Claim { owner: shared.owner.clone(), until: held.wall().unwrap_or(record.exchanged_at) };
             let expected = record.generation;
             let claimed = Record { claim: Some(claim), ..record }.after(expected);
-            if !shared.swap(Some(expected), &claimed).await? {
+            // A machine that slept after its claim no longer has it.
+            if !shared.swap(Some(expected), &claimed).await? || held.is_past() {
                 patience.wait_after_conflict().await?;
                 continue;
             }

@@ -307,7 +307,7 @@ impl World {
     /// The newest refresh token that the server knows is in the store.
     async fn check_that_nothing_is_lost(&self) {
         let issued = self.local.emulator.issued();
-        let newest = issued.iter().filter(|issued| issued.kind == Kind::RefreshToken).next_back().unwrap();
+        let newest = issued.iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap();
         let record = self.record().await.encode();
         assert!(record.expose_secret().contains(&newest.value), "the refresh token is lost");
     }

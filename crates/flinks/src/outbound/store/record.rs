@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flinks_core::Secret;
+use flinks_core::{ExpiresIn, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::{ConsentId, StoreError};
@@ -133,7 +133,7 @@ impl Record {
             Some(token) => Some(KeptToken {
                 secret: token.secret,
                 issued_at: from_milliseconds(token.issued_at_ms).ok_or(DAMAGED)?,
-                lifetime: Duration::from_millis(token.lifetime_ms),
+                lifetime: Duration::from_millis(token.lifetime_ms).min(ExpiresIn::MAX),
             }),
             None => None,
         };
