@@ -361,6 +361,12 @@ impl Error {
         matches!(self.0.kind, Kind::Callback(_))
     }
 
+    /// There is no such consent in the store: it was never there, or was forgotten, or it is another store. It
+    /// [`needs_consent`](Self::needs_consent), too; for many at once, look at where the store is first.
+    pub fn is_unknown_consent(&self) -> bool {
+        matches!(self.0.kind, Kind::NoConsent)
+    }
+
     /// The token store failed: [`is_transient`](Self::is_transient) where that may pass.
     pub fn is_store(&self) -> bool {
         #[cfg(feature = "outbound")]
@@ -436,7 +442,7 @@ impl Error {
     }
 
     #[cfg(feature = "outbound")]
-    pub(crate) fn store(operation: &'static Operation, error: StoreError) -> Self {
+    fn store(operation: &'static Operation, error: StoreError) -> Self {
         Self::new(Some(operation), Kind::Store(error))
     }
 
@@ -687,6 +693,13 @@ impl std::error::Error for Error {}
 impl From<InvalidBaseUrl> for Error {
     fn from(error: InvalidBaseUrl) -> Self {
         Self::base_url(error.reason())
+    }
+}
+
+#[cfg(feature = "outbound")]
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::store(&crate::outbound::CONSENT, error)
     }
 }
 

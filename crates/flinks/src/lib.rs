@@ -29,7 +29,7 @@ pub use crate::code::{FlinksCode, OAuthError};
 pub use crate::error::{Advice, Error, Product, SpendError};
 pub use crate::redirect::RedirectUrl;
 pub use crate::settings::Settings;
-pub use crate::time::{Clock, Sleep, SystemClock};
+pub use crate::time::{Clock, ManualClock, Sleep, SystemClock};
 pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
 
 #[cfg(all(doctest, feature = "connect", feature = "outbound", feature = "pay"))]

@@ -1,43 +1,13 @@
 //! Time, which can be injected.
 
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Where this crate reads the time, and how it waits. Put a clock of your own into [`Settings::clock`](crate::Settings::clock),
-/// and tests need not sleep.
-///
-/// ```
-/// use std::sync::{Arc, Mutex};
-/// use std::time::{Duration, SystemTime};
-///
-/// use flinks::{Clock, Sleep};
-///
-/// /// Stands still until a test moves it. With `Settings::max_attempts(1)` there is no wait to wait for.
-/// #[derive(Clone)]
-/// struct ManualClock(Arc<Mutex<(Duration, SystemTime)>>);
-///
-/// impl ManualClock {
-///     fn advance(&self, by: Duration) {
-///         let mut now = self.0.lock().unwrap();
-///         *now = (now.0 + by, now.1 + by);
-///     }
-/// }
-///
-/// impl Clock for ManualClock {
-///     fn monotonic(&self) -> Duration {
-///         self.0.lock().unwrap().0
-///     }
-///     fn wall(&self) -> SystemTime {
-///         self.0.lock().unwrap().1
-///     }
-///     fn sleep(&self, _: Duration) -> Sleep {
-///         Box::pin(std::future::pending())
-///     }
-/// }
-/// ```
-///
-/// It moves the client only: the emulator has a clock of its own, with an `advance` of its own.
+/// Where this crate reads the time, and how it waits. For tests there is [`ManualClock`]; it, or one of your own, goes into
+/// [`Settings::clock`](crate::Settings::clock).
 ///
 /// Two clocks are asked, and a token is valid only while both say so (A4): a suspended machine stops the first, an operator
 /// can turn the second.
@@ -73,6 +43,88 @@ impl Clock for SystemClock {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// A clock for tests: it stands still until it is moved. Cloning is cheap; clones are the same clock.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use flinks::{ManualClock, Settings};
+///
+/// let clock = ManualClock::new();
+/// let settings = Settings::new().clock(clock.clone()).max_attempts(1);
+/// // … a client with these settings, and a token that lives for 299 seconds. Then:
+/// clock.advance(Duration::from_secs(299));
+/// ```
+///
+/// Whatever waits does so until it is moved far enough: between two tries, if there may be more than one; for the second
+/// between two exchanges of one consent; for another process that exchanges. It moves the client only: the emulator has a
+/// clock of its own, with an `advance` of its own.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<Mutex<Manual>>);
+
+#[derive(Debug)]
+struct Manual {
+    monotonic: Duration,
+    wall: SystemTime,
+    waiting: Vec<Waker>,
+}
+
+impl ManualClock {
+    /// At the time of this machine.
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(Manual { monotonic: Duration::ZERO, wall: SystemTime::now(), waiting: Vec::new() })))
+    }
+
+    /// Moves both clocks on, and ends the waits that are over then.
+    pub fn advance(&self, by: Duration) {
+        let waiting = {
+            let mut now = self.lock();
+            now.monotonic = now.monotonic.saturating_add(by);
+            now.wall = now.wall.checked_add(by).unwrap_or(now.wall);
+            std::mem::take(&mut now.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Sets the wall clock, as an operator may, or as it is after a machine has slept.
+    pub fn set_wall(&self, wall: SystemTime) {
+        self.lock().wall = wall;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Manual> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for ManualClock {
+    fn monotonic(&self) -> Duration {
+        self.lock().monotonic
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.lock().wall
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let clock = self.clone();
+        let end = self.monotonic().saturating_add(duration);
+        Box::pin(poll_fn(move |context| {
+            let mut now = clock.lock();
+            if now.monotonic >= end {
+                return Poll::Ready(());
+            }
+            now.waiting.push(context.waker().clone());
+            Poll::Pending
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cache::{self, Fetched, Need, Source, TokenCache};
 use super::event::Event;
@@ -43,13 +44,14 @@ impl AppTokenSource {
     }
 
     /// An access token that is good: the one that is there, or a new one. There is one exchange, however many ask, and one
-    /// outcome for all who wait; early, while the token still serves; and a pause after a failure.
+    /// outcome for all who wait; early, while the token still serves; with a pause after a failure, and at least a second
+    /// between two: as with [`Consent::access_token`](super::Consent::access_token).
     ///
     /// # Errors
     ///
     /// [`Error::is_credentials`] for a wrong client id or secret; else what the predicates say.
     pub async fn access_token(&self) -> Result<AccessToken, Error> {
-        cache::access_token(&self.0).await
+        cache::access_token(self).await
     }
 
     /// Tells that a server has refused `token`: the next call exchanges. If it has been replaced already, nothing happens.
@@ -64,27 +66,31 @@ impl fmt::Debug for AppTokenSource {
     }
 }
 
-impl Source for State {
+impl Source for AppTokenSource {
     fn cache(&self) -> &TokenCache {
-        &self.cache
+        &self.0.cache
     }
 
     fn clock(&self) -> &Arc<dyn Clock> {
-        &self.client.caller.clock
+        &self.0.client.caller.clock
     }
 
     fn operation(&self) -> &'static Operation {
         &CLIENT_CREDENTIALS
     }
 
-    async fn fetch(self: Arc<Self>, _: Need) -> Result<Fetched, Error> {
-        let token = self.client.client_credentials(self.scope.as_deref()).await?;
+    fn longest(&self) -> Duration {
+        self.0.client.timeout().saturating_mul(2)
+    }
+
+    async fn fetch(self, _: Need) -> Result<Fetched, Error> {
+        let token = self.0.client.client_credentials(self.0.scope.as_deref()).await?;
         Ok(Fetched { token, was_exchanged: true })
     }
 
     fn tell(&self, event: &Event) {
         event.tell(|event| {
-            if let Some(callback) = &self.on_event {
+            if let Some(callback) = &self.0.on_event {
                 callback(event);
             }
         });

@@ -16,16 +16,19 @@ use super::tokens::{AccessToken, Issued};
 use crate::error::{Error, Operation};
 use crate::time::Clock;
 
-/// Where a shared access token comes from.
-pub(super) trait Source: Send + Sync + 'static {
+/// Where a shared access token comes from: a handle, whose clones are the same.
+pub(super) trait Source: Clone + Send + Sync + 'static {
     fn cache(&self) -> &TokenCache;
 
     fn clock(&self) -> &Arc<dyn Clock>;
 
     fn operation(&self) -> &'static Operation;
 
+    /// The longest that `fetch` takes.
+    fn longest(&self) -> Duration;
+
     /// Gets a token. Never called twice at once.
-    fn fetch(self: Arc<Self>, need: Need) -> impl Future<Output = Result<Fetched, Error>> + Send;
+    fn fetch(self, need: Need) -> impl Future<Output = Result<Fetched, Error>> + Send;
 
     fn tell(&self, event: &Event);
 }
@@ -58,8 +61,10 @@ pub(super) struct TokenCache {
 /// What is changed under the lock, together with `current`.
 #[derive(Default)]
 struct Control {
-    /// What a server has refused, so that it is not taken from the store again.
-    rejected: Option<AccessToken>,
+    /// Which consent it is of: another one with each that takes its place.
+    epoch: u64,
+    /// The tokens that a server has refused since the last exchange, so that none is taken from the store again.
+    rejected: Vec<u64>,
     /// The next exchange does not begin before this, on the monotonic clock.
     not_before: Duration,
     failure: Option<Failure>,
@@ -83,25 +88,38 @@ impl TokenCache {
 
     /// Drops a token that was refused; not the one that has replaced it.
     pub(super) fn reject(&self, token: &AccessToken) {
+        // More than one who is asked can have handed out.
+        const MOST: usize = 16;
+        let id = token.0.id;
         self.flight.with_state(|control| {
-            let current = self.current.load();
-            if current.as_ref().is_none_or(|current| Arc::ptr_eq(current, &token.0)) {
+            let is_replaced = self.current().is_some_and(|current| current.0.id != id);
+            if !is_replaced && !control.rejected.contains(&id) {
+                control.rejected.truncate(MOST.saturating_sub(1));
+                control.rejected.insert(0, id);
                 self.current.store(None);
-                control.rejected = Some(token.clone());
             }
         });
     }
 
-    /// Starts anew, with a token if there is one.
+    pub(super) fn is_rejected(&self, id: u64) -> bool {
+        self.flight.with_state(|control| control.rejected.contains(&id))
+    }
+
+    /// Begins anew, with a token if there is one. What is under way is no longer kept.
     pub(super) fn replace(&self, token: Option<&AccessToken>) {
         self.flight.with_state(|control| {
-            *control = Control::default();
+            *control = Control { epoch: control.epoch.wrapping_add(1), ..Control::default() };
             self.keep(token);
         });
     }
 
-    pub(super) fn rejected(&self) -> Option<AccessToken> {
-        self.flight.with_state(|control| control.rejected.clone())
+    pub(super) fn epoch(&self) -> u64 {
+        self.flight.with_state(|control| control.epoch)
+    }
+
+    /// Whether the next exchange must wait, so that this must not be forgotten.
+    pub(super) fn pauses(&self, clock: &dyn Clock) -> bool {
+        self.flight.with_state(|control| clock.monotonic() < control.not_before)
     }
 
     /// One whose lifetime is unknown serves those who waited, and is not kept (O3).
@@ -110,16 +128,22 @@ impl TokenCache {
         self.current.store(known.map(|token| Arc::clone(&token.0)));
     }
 
-    /// What has not expired yet.
-    pub(super) fn usable(&self) -> Option<AccessToken> {
-        self.current.load_full().map(AccessToken).filter(|token| !token.is_expired())
+    /// The last one, which may have expired.
+    pub(super) fn current(&self) -> Option<AccessToken> {
+        self.current.load_full().map(AccessToken)
     }
 
-    fn finish(&self, leader: Leader<Outcome>, outcome: Outcome, clock: &dyn Clock) {
+    fn usable(&self) -> Option<AccessToken> {
+        self.current().filter(|token| !token.is_expired())
+    }
+
+    fn finish(&self, leader: Leader<Outcome>, outcome: Outcome, epoch: u64, clock: &dyn Clock) {
         let kept = outcome.clone();
         self.flight.finish(leader, outcome, |control| match kept {
+            // Of a consent that was replaced meanwhile.
+            _ if control.epoch != epoch => {}
             Ok(Fetched { token, .. }) => {
-                *control = Control { not_before: clock.monotonic().saturating_add(FLOOR), ..Control::default() };
+                *control = Control { epoch, not_before: clock.monotonic().saturating_add(FLOOR), ..Control::default() };
                 self.keep(Some(&token));
             }
             // That is remembered with the consent itself, where another process may take it back.
@@ -148,7 +172,7 @@ pub(super) fn slack(lifetime: Duration) -> Duration {
 }
 
 /// A token that is good.
-pub(super) async fn access_token<S: Source>(source: &Arc<S>) -> Result<AccessToken, Error> {
+pub(super) async fn access_token<S: Source>(source: &S) -> Result<AccessToken, Error> {
     if let Some(token) = source.cache().current.load().as_ref()
         && token.is_fresh()
     {
@@ -174,7 +198,7 @@ pub(super) async fn access_token<S: Source>(source: &Arc<S>) -> Result<AccessTok
 }
 
 /// Exchanges now, or joins an exchange that is under way.
-pub(super) async fn exchange_now<S: Source>(source: &Arc<S>) -> Result<AccessToken, Error> {
+pub(super) async fn exchange_now<S: Source>(source: &S) -> Result<AccessToken, Error> {
     loop {
         let waiter = match ask(source, Need::Exchange) {
             Reply::Now(answer) => return answer,
@@ -192,9 +216,11 @@ enum Reply {
     Later(Waiter<Outcome>),
 }
 
-fn ask<S: Source>(source: &Arc<S>, need: Need) -> Reply {
+fn ask<S: Source>(source: &S, need: Need) -> Reply {
     let cache = source.cache();
+    let mut epoch = 0;
     let answer = |control: &mut Control, is_under_way: bool| {
+        epoch = control.epoch;
         let usable = cache.usable().filter(|_| need == Need::Token);
         if usable.as_ref().is_some_and(|token| token.0.is_fresh()) {
             return usable.map(Ok);
@@ -209,7 +235,7 @@ fn ask<S: Source>(source: &Arc<S>, need: Need) -> Reply {
         Asked::Led(leader, waiter) => match Handle::try_current() {
             // A task of its own: a caller who goes away takes nothing with them.
             Ok(runtime) => {
-                runtime.spawn(work(Arc::clone(source), leader, need).in_current_span());
+                runtime.spawn(work(source.clone(), leader, need, epoch).in_current_span());
                 Reply::Later(waiter)
             }
             Err(_) => Reply::Now(Err(Error::no_runtime(source.operation()))),
@@ -217,20 +243,25 @@ fn ask<S: Source>(source: &Arc<S>, need: Need) -> Reply {
     }
 }
 
-async fn outcome<S: Source>(source: &Arc<S>, waiter: Waiter<Outcome>) -> Outcome {
-    waiter.outcome().await.unwrap_or_else(|| Err(Error::abandoned(source.operation())))
+/// The work is done in the runtime of who began it: if nobody drives that any more, those of others do not wait for ever.
+async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
+    tokio::select! {
+        biased;
+        outcome = waiter.outcome() => outcome.unwrap_or_else(|| Err(Error::abandoned(source.operation()))),
+        () = source.clock().sleep(source.longest().saturating_add(FLOOR)) => Err(Error::timeout(source.operation())),
+    }
 }
 
-async fn work<S: Source>(source: Arc<S>, leader: Leader<Outcome>, need: Need) {
+async fn work<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: u64) {
     let (cache, clock) = (source.cache(), source.clock());
     let not_before = cache.flight.with_state(|control| control.not_before);
     let wait = not_before.saturating_sub(clock.monotonic());
     if !wait.is_zero() {
         clock.sleep(wait).await;
     }
-    let outcome = caught(Arc::clone(&source).fetch(need)).await;
+    let outcome = caught(source.clone().fetch(need)).await;
     let outcome = outcome.unwrap_or_else(|| Err(Error::abandoned(source.operation())));
-    cache.finish(leader, outcome.clone(), clock.as_ref());
+    cache.finish(leader, outcome.clone(), epoch, clock.as_ref());
     match outcome {
         Ok(Fetched { token, was_exchanged: true }) => {
             source.tell(&Event::Refreshed { expires_at: token.expires_at() });
@@ -275,7 +306,10 @@ mod tests {
     use crate::time::{Deadline, Moment, Sleep};
 
     /// A server whose tokens live for `lifetime`, and a clock that moves when it is told or slept on.
-    struct Server {
+    #[derive(Clone)]
+    struct Server(Arc<Inner>);
+
+    struct Inner {
         lifetime: Option<Duration>,
         cache: TokenCache,
         clock: Arc<dyn Clock>,
@@ -301,29 +335,40 @@ mod tests {
         }
 
         fn sleep(&self, duration: Duration) -> Sleep {
-            self.advance(duration);
-            Box::pin(std::future::ready(()))
+            let clock = self.clone();
+            Box::pin(async move {
+                // Not the limit of a wait.
+                if duration > FLOOR {
+                    std::future::pending().await
+                }
+                clock.advance(duration);
+            })
         }
     }
 
     impl Source for Server {
         fn cache(&self) -> &TokenCache {
-            &self.cache
+            &self.0.cache
         }
 
         fn clock(&self) -> &Arc<dyn Clock> {
-            &self.clock
+            &self.0.clock
         }
 
         fn operation(&self) -> &'static Operation {
             &CLIENT_CREDENTIALS
         }
 
-        async fn fetch(self: Arc<Self>, _: Need) -> Result<Fetched, Error> {
-            self.exchanges.fetch_add(1, Ordering::SeqCst);
-            let now = Moment::now(self.clock.as_ref());
-            let deadline = self.lifetime.map(|lifetime| Deadline::after(now, lifetime, &self.clock));
-            let token = AccessToken::new(Bearer::new(Secret::new("a"), deadline), self.lifetime.unwrap_or_default());
+        fn longest(&self) -> Duration {
+            Duration::MAX
+        }
+
+        async fn fetch(self, _: Need) -> Result<Fetched, Error> {
+            let Inner { lifetime, clock, exchanges, .. } = &*self.0;
+            exchanges.fetch_add(1, Ordering::SeqCst);
+            let now = Moment::now(clock.as_ref());
+            let deadline = lifetime.map(|lifetime| Deadline::after(now, lifetime, clock));
+            let token = AccessToken::new(Bearer::new(Secret::new("a"), deadline));
             Ok(Fetched { token, was_exchanged: true })
         }
 
@@ -332,7 +377,7 @@ mod tests {
 
     /// A user of that server.
     struct User {
-        server: Arc<Server>,
+        server: Server,
         clock: ManualClock,
         runtime: Runtime,
     }
@@ -342,19 +387,19 @@ mod tests {
             let clock = ManualClock(Arc::new(Mutex::new(Duration::from_secs(1_000_000))));
             let lifetime = Some(Duration::from_secs(lifetime)).filter(|lifetime| !lifetime.is_zero());
             let (cache, exchanges) = (TokenCache::new(), AtomicU32::new(0));
-            let server = Server { lifetime, cache, clock: Arc::new(clock.clone()), exchanges };
-            Self { server: Arc::new(server), clock, runtime: Builder::new_current_thread().build().unwrap() }
+            let server = Server(Arc::new(Inner { lifetime, cache, clock: Arc::new(clock.clone()), exchanges }));
+            Self { server, clock, runtime: Builder::new_current_thread().build().unwrap() }
         }
 
         /// Whether that took an exchange. A token that is handed out is never one that has expired.
         fn gets(&self) -> bool {
-            let before = self.server.exchanges.load(Ordering::SeqCst);
+            let before = self.server.0.exchanges.load(Ordering::SeqCst);
             self.runtime.block_on(async {
                 assert!(!access_token(&self.server).await.unwrap().is_expired());
                 // The early exchange, which nobody waits for.
                 tokio::task::yield_now().await;
             });
-            let exchanges = self.server.exchanges.load(Ordering::SeqCst) - before;
+            let exchanges = self.server.0.exchanges.load(Ordering::SeqCst) - before;
             assert!(exchanges <= 1);
             exchanges == 1
         }

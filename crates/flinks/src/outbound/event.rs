@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use crate::error::Error;
 
-/// Something that happened to a consent, or to an application's own token. Each goes to `tracing`, too.
+/// Something that happened to a consent, or to an application's own token. Each goes to `tracing`, too. Who waited for an
+/// exchange may have its outcome before the event is told.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -36,7 +37,8 @@ pub enum Event {
         /// What the server said.
         error: Error,
     },
-    /// The store failed after an exchange. The refresh token of the exchange is in memory, and is stored with the next call.
+    /// The store failed after an exchange. The refresh token is in memory, and is stored with the next call after the pause
+    /// that follows, or with [`Consents::flush`](super::Consents::flush).
     #[non_exhaustive]
     NotStored {
         /// What the store said.

@@ -10,6 +10,8 @@ mod authorization;
 mod cache;
 mod consent;
 mod event;
+mod exchange;
+mod patience;
 mod single_flight;
 pub mod store;
 mod tokens;
@@ -40,7 +42,7 @@ use crate::error::{Error, Operation, Product, Said, SpendError};
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
 use crate::text::token_problem;
-use crate::time::{Deadline, Moment};
+use crate::time::Moment;
 
 /// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
 #[derive(Clone)]
@@ -277,8 +279,7 @@ impl Client {
             reply.into_inner();
         let fields = (access_token, token_type, expires_in);
         let bearer = Bearer::read(operation, &head, fields, sent, &self.caller.clock)?;
-        let lifetime = bearer.deadline().map(Deadline::lifetime).unwrap_or_default();
-        let access_token = AccessToken::new(bearer, lifetime);
+        let access_token = AccessToken::new(bearer);
         // An empty one means that the old one stays (O5). One that cannot be used must not be taken for that.
         let refresh_token = match refresh_token.filter(|refresh_token| !refresh_token.expose_secret().trim().is_empty())
         {
@@ -306,6 +307,8 @@ const CLIENT_CREDENTIALS: Operation =
 const EXCHANGE_CODE: Operation =
     Operation { product: Product::Outbound, id: "exchangeCode", purpose: "exchange a code" };
 const REFRESH: Operation = Operation { product: Product::Outbound, id: "refresh", purpose: "exchange a refresh token" };
+pub(crate) const CONSENT: Operation =
+    Operation { product: Product::Outbound, id: "consent", purpose: "look after a consent" };
 const REVOKE: Operation = Operation { product: Product::Outbound, id: "revoke", purpose: "end a connection" };
 
 impl fmt::Debug for Client {

@@ -40,12 +40,12 @@ impl fmt::Debug for Tokens {
 
 /// A bearer token, which may be used again until it expires (O4). Cloning is cheap.
 #[derive(Clone)]
-#[must_use]
 pub struct AccessToken(pub(super) Arc<Issued>);
 
-/// One that was issued once: two of the same text are two.
 pub(super) struct Issued {
     pub(super) bearer: Bearer,
+    /// Which one it is, here and in the store: two of the same text, issued one after the other, are two.
+    pub(super) id: u64,
     /// It is exchanged when no more than this is left (O4).
     slack: Duration,
 }
@@ -70,9 +70,15 @@ impl Issued {
 const MARGIN: Duration = Duration::from_secs(10);
 
 impl AccessToken {
-    /// One with `lifetime` in all, of which a part may be over.
-    pub(super) fn new(bearer: Bearer, lifetime: Duration) -> Self {
-        Self(Arc::new(Issued { bearer, slack: slack(lifetime) }))
+    /// One that was just issued.
+    pub(super) fn new(bearer: Bearer) -> Self {
+        let lifetime = bearer.deadline().map(Deadline::lifetime).unwrap_or_default();
+        Self::kept(bearer, fastrand::u64(..), lifetime)
+    }
+
+    /// One that was kept, of whose `lifetime` a part may be over.
+    pub(super) fn kept(bearer: Bearer, id: u64, lifetime: Duration) -> Self {
+        Self(Arc::new(Issued { bearer, id, slack: slack(lifetime) }))
     }
 
     pub(super) fn secret(&self) -> &Secret {

@@ -5,17 +5,19 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::panic::panic_any;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use flinks::outbound::store::{Record, StoreError, StoreFuture};
 use flinks::outbound::{
-    AccessToken, AppTokenSource, Client, Consent, ConsentId, Consents, ConsentsBuilder, Event, MemoryStore,
+    AccessToken, AppTokenSource, Client, Consent, ConsentId, Consents, ConsentsBuilder, Event, FileStore, MemoryStore,
     RefreshToken, TokenStore,
 };
-use flinks::{Error, SpendError};
+use flinks::{Error, ManualClock, SpendError};
 use flinks_emulator::{Fault, Kind, Operation, When};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -897,7 +899,7 @@ async fn o5_a_rotated_refresh_token_is_stored_before_the_access_token_is_handed_
         assert_eq!(local.tokens(), 2);
         let newest = local.emulator.issued().into_iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap();
         let kept = store.good.load(&id("user-7")).await.unwrap().unwrap();
-        assert!(kept.encode().expose_secret().contains(&newest.value));
+        assert!(kept.encode().unwrap().expose_secret().contains(&newest.value));
     }
 }
 
@@ -1113,4 +1115,328 @@ async fn the_memory_store_conforms() {
     flinks::outbound::store::conformance::check(|| store.clone()).await.unwrap();
     let boxed: Arc<dyn TokenStore> = Arc::new(store);
     flinks::outbound::store::conformance::check(|| Arc::clone(&boxed)).await.unwrap();
+}
+
+async fn kept_in(store: &MemoryStore) -> String {
+    store.load(&id("user-7")).await.unwrap().unwrap().encode().unwrap().expose_secret().to_owned()
+}
+
+fn token(text: &str) -> RefreshToken {
+    RefreshToken::new(text).unwrap()
+}
+
+#[tokio::test]
+async fn a4_a_wall_clock_that_was_set_back_a_little_wakes_no_dead_token() {
+    let local = start().await;
+    let consent = consent(&local).await;
+    let first = consent.access_token().await.unwrap();
+    local.clock.advance(LIFETIME / 2);
+    local.clock.set_wall_back(LIFETIME / 3);
+    local.clock.advance(LIFETIME / 2);
+    assert!(first.is_expired());
+    // The store has it, too, and by the wall clock it would be good there.
+    assert!(text(&consent.access_token().await.unwrap()) != text(&first));
+    assert_eq!(local.tokens(), 2);
+}
+
+#[tokio::test]
+async fn o5_a_rotated_token_survives_a_record_that_is_damaged_meanwhile() {
+    for moved_aside in [false, true] {
+        let local = start().await;
+        local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path()).unwrap();
+        let consent = consent_in(&local, store.clone()).await;
+        local.emulator.fail_next(TOKEN, hold(When::After));
+        let call = spawn(&consent);
+        local.emulator.received(TOKEN, 1).await;
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().unwrap() == "json" {
+                std::fs::write(path, "garbage").unwrap();
+            }
+        }
+        if moved_aside {
+            // By another process, which has asked for it.
+            assert!(matches!(store.load(&id("user-7")).await, Err(StoreError::Damaged(_))));
+        }
+        local.emulator.release();
+        assert_eq!(call.await.unwrap().is_ok(), moved_aside);
+        local.advance(SECOND);
+        let _ = consent.access_token().await.unwrap();
+        assert_eq!(local.tokens(), 1);
+        let newest = local.emulator.issued().into_iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap();
+        let record = store.load(&id("user-7")).await.unwrap().unwrap().encode().unwrap();
+        assert!(record.expose_secret().contains(&newest.value));
+    }
+}
+
+/// A store that can be stopped at its next load.
+#[derive(Clone, Default)]
+struct Gate {
+    store: MemoryStore,
+    is_closed: Arc<AtomicBool>,
+    reached: Arc<Notify>,
+    opens: Arc<Notify>,
+}
+
+impl TokenStore for Gate {
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            if self.is_closed.swap(false, Ordering::SeqCst) {
+                self.reached.notify_one();
+                self.opens.notified().await;
+            }
+            self.store.load(id).await
+        })
+    }
+
+    fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+        self.store.compare_and_swap(expected, record)
+    }
+
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+        self.store.remove(id, generation)
+    }
+
+    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        self.store.due(before, limit)
+    }
+}
+
+#[tokio::test]
+async fn a_consent_that_is_forgotten_while_an_exchange_ends_gives_no_token() {
+    for rotates in [false, true] {
+        let local = start().await;
+        local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = rotates);
+        let store = Gate::default();
+        let consent = consent_in(&local, store.clone()).await;
+        local.emulator.fail_next(TOKEN, hold(When::After));
+        let call = spawn(&consent);
+        local.emulator.received(TOKEN, 1).await;
+        store.is_closed.store(true, Ordering::SeqCst);
+        let forget = tokio::spawn({
+            let consent = consent.clone();
+            async move { consent.forget().await }
+        });
+        store.reached.notified().await;
+        local.emulator.release();
+        // The exchange has its result, and waits for who forgets.
+        while local.emulator.issued().iter().filter(|issued| issued.kind == Kind::AccessToken).count() < 1 {
+            tokio::task::yield_now().await;
+        }
+        store.opens.notify_one();
+        forget.await.unwrap().unwrap();
+        let _ = call.await.unwrap();
+        assert!(store.store.load(&id("user-7")).await.unwrap().is_none());
+        assert!(consent.access_token().await.unwrap_err().is_unknown_consent());
+        assert_eq!(local.tokens(), 1);
+    }
+}
+
+#[tokio::test]
+async fn o5_what_could_not_be_stored_replaces_nothing_newer() {
+    let local = start().await;
+    let store = BadStore::default();
+    let one = builder(&local).store(store.clone()).build();
+    let other = builder(&local).store(store.good.clone()).build();
+    store.plan([Plan::Fail]);
+    assert!(one.insert(&id("user-7"), token("older"), local.now()).await.unwrap_err().is_store());
+    local.advance(DAY);
+    let _ = other.insert(&id("user-7"), token("newer"), local.now()).await.unwrap();
+    one.flush().await.unwrap();
+    assert!(kept_in(&store.good).await.contains("newer"));
+
+    // And it does replace what is older, although that was exchanged since.
+    store.plan([Plan::Fail]);
+    local.advance(SECOND);
+    assert!(one.insert(&id("user-7"), token("newest"), local.now()).await.is_err());
+    local.advance(SECOND);
+    local.emulator.fail_next(TOKEN, lives("299"));
+    let _ = other.consent(&id("user-7")).exchange_now().await.unwrap();
+    one.flush().await.unwrap();
+    assert!(kept_in(&store.good).await.contains("newest"));
+}
+
+#[tokio::test]
+async fn o5_flush_stores_what_could_not_be_stored() {
+    let local = start().await;
+    let store = BadStore::default();
+    let consents = builder(&local).store(store.clone()).build();
+    consents.flush().await.unwrap();
+    store.plan([Plan::Fail]);
+    assert!(consents.insert(&id("user-7"), token("kept"), local.now()).await.is_err());
+    store.plan([Plan::Fail]);
+    assert!(consents.flush().await.unwrap_err().is_store());
+    consents.flush().await.unwrap();
+    assert!(kept_in(&store.good).await.contains("kept"));
+    assert_eq!(local.tokens(), 0);
+}
+
+#[tokio::test]
+async fn o5_an_old_exchange_does_not_push_out_the_token_of_a_new_consent() {
+    let local = start().await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let store = BadStore::default();
+    let consents = builder(&local).store(store.clone()).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    local.emulator.fail_next(TOKEN, hold(When::After));
+    let call = spawn(&consent);
+    local.emulator.received(TOKEN, 1).await;
+    store.always(Plan::Fail);
+    let code = code(&local, &client(&local)).await;
+    assert!(matches!(consents.exchange_code(&id("user-7"), code).await, Err(SpendError::Spent(_))));
+    let newest = local.emulator.issued().into_iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap();
+    local.emulator.release();
+    assert!(call.await.unwrap().is_err());
+    store.always(Plan::Work);
+    local.advance(Duration::from_secs(60));
+    let token = consent.access_token().await.unwrap();
+    assert!(kept_in(&store.good).await.contains(&newest.value));
+    assert!(token.unverified_claims().unwrap().sub == newest.subject);
+}
+
+#[tokio::test]
+async fn o5_a_consent_that_was_replaced_gives_no_old_token_though_it_is_not_stored() {
+    let local = start().await;
+    let store = BadStore::default();
+    let consents = builder(&local).store(store.clone()).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    let _ = consent.access_token().await.unwrap();
+    store.plan([Plan::Fail]);
+    assert!(consents.insert(&id("user-7"), token("newer"), local.now()).await.is_err());
+    local.advance(SECOND);
+    assert!(consent.access_token().await.unwrap_err().needs_consent(), "the emulator does not know it");
+    assert!(kept_in(&store.good).await.contains("newer"));
+}
+
+#[tokio::test]
+async fn o4_a_handle_for_each_call_is_as_good_as_one_for_all() {
+    let local = start().await;
+    let consents = builder(&local).build();
+    drop(consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap());
+    let get = || async { consents.consent(&id("user-7")).access_token().await };
+    local.emulator.fail_always(TOKEN, Fault::status(500));
+    for _ in 0..50 {
+        assert!(get().await.is_err());
+    }
+    assert_eq!(local.tokens(), 2);
+    local.emulator.clear_faults();
+    local.advance(SECOND);
+    let first = get().await.unwrap();
+    consents.consent(&id("user-7")).reject(&first);
+    let second = get().await.unwrap();
+    assert!(text(&first) != text(&second));
+    // A report that comes late changes nothing, before an exchange and after it.
+    consents.consent(&id("user-7")).reject(&second);
+    consents.consent(&id("user-7")).reject(&first);
+    let third = get().await.unwrap();
+    assert!(text(&third) != text(&second));
+    assert_eq!(local.tokens(), 5);
+}
+
+#[tokio::test]
+async fn o5_a_claim_lasts_as_long_as_its_owner_says() {
+    let local = start().await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let store = MemoryStore::new();
+    let slow = consent_in(&local, store.clone()).await;
+    local.emulator.fail_next(TOKEN, hold(When::After));
+    let call = spawn(&slow);
+    local.emulator.received(TOKEN, 1).await;
+    // Another process has other settings. Its waits are over as fast as the test can; it gives up, or adopts.
+    let settings = flinks::Settings::new().clock(local.clock.clone()).timeout(Duration::from_secs(40));
+    let base_url = local.emulator.base_url().parse().unwrap();
+    let client = Client::with_settings(base_url, credentials(), &settings).unwrap();
+    let hasty = Consents::builder(client).store_timeout(Duration::from_secs(40)).store(store).build();
+    let hasty = spawn(&hasty.consent(&id("user-7")));
+    let began = flinks::Clock::monotonic(&local.clock);
+    while flinks::Clock::monotonic(&local.clock) - began < Duration::from_secs(600) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(local.tokens(), 1);
+    local.emulator.release();
+    let _ = call.await.unwrap().unwrap();
+    let _ = hasty.await.unwrap();
+    assert_eq!(local.tokens(), 1);
+}
+
+#[tokio::test]
+async fn a_runtime_that_nobody_drives_does_not_hang_the_others() {
+    let local = local_at(TestClock { short: Duration::ZERO, ..TestClock::new() }, |settings| settings).await;
+    let consent = consent(&local).await;
+    let asleep = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    {
+        let _inside = asleep.enter();
+        let mut began = Box::pin(consent.access_token());
+        assert!(is_pending(&mut began).await);
+    }
+    let waits = spawn(&consent);
+    tokio::task::yield_now().await;
+    local.clock.advance(5 * 3005 * SECOND);
+    let error = waits.await.unwrap().unwrap_err();
+    assert!(error.is_timeout() && local.tokens() == 0);
+    asleep.shutdown_background();
+    let _ = consent.access_token().await.unwrap();
+}
+
+#[tokio::test]
+async fn o10_a_refused_access_token_does_not_stop_a_revocation() {
+    let local = start().await;
+    let consent = consent(&local).await;
+    let _ = consent.access_token().await.unwrap();
+    // The server's clock is ahead: there it has expired.
+    local.emulator.advance(LIFETIME);
+    consent.revoke().await.unwrap();
+    assert_eq!((local.tokens(), local.emulator.count(Operation::OutboundRevoke)), (2, 2));
+}
+
+#[tokio::test]
+async fn o5_due_lists_what_idles_out_and_knows_no_overflow() {
+    let local = start().await;
+    let consents = builder(&local).build();
+    for (name, days) in [("b", 20), ("a", 10), ("c", 29)] {
+        consents.insert(&id(name), refresh_token(), local.now() - days * DAY).await.unwrap();
+    }
+    assert_eq!(consents.due(2 * DAY, 10).await.unwrap(), [id("c")]);
+    assert_eq!(consents.due(Duration::MAX, 10).await.unwrap(), [id("c"), id("b"), id("a")]);
+    assert_eq!(consents.due(Duration::MAX, 2).await.unwrap(), [id("c"), id("b")]);
+}
+
+#[tokio::test]
+async fn events_of_a_code_and_of_the_clock_of_the_readme() {
+    let clock = ManualClock::new();
+    let emulator = flinks_emulator::Emulator::start().await.unwrap();
+    let settings = flinks::Settings::new().clock(clock.clone()).max_attempts(1);
+    let client = Client::with_settings(emulator.base_url().parse().unwrap(), credentials(), &settings).unwrap();
+    let (sender, mut events) = unbounded_channel();
+    let consents =
+        Consents::builder(client).on_event(move |id, event| sender.send((id.clone(), event.clone())).unwrap());
+    let consents = consents.build();
+    let redirect_uri = "https://app.example/".parse().unwrap();
+    let (url, pending) = consents.client().authorization("1000", &redirect_uri).unwrap().start();
+    let (code, state) = (emulator.issue_code(redirect_uri.as_str()), crate::parameter(&url, "state"));
+    let code = consents.client().verify(pending, &format!("?code={code}&state={state}")).unwrap();
+    let consent = consents.exchange_code(&id("user-7"), code).await.unwrap();
+    assert!(matches!(events.recv().await, Some((name, Event::Refreshed { .. })) if name == id("user-7")));
+    let first = consent.access_token().await.unwrap();
+    clock.advance(first.expires_at().unwrap().duration_since(SystemTime::now()).unwrap() + SECOND);
+    let second = consent.access_token().await.unwrap();
+    assert!(first.is_expired() && text(&first) != text(&second));
+    // At least a second is between two exchanges: who asks before it waits until the clock is moved.
+    consent.reject(&second);
+    let waits = spawn(&consent);
+    tokio::task::yield_now().await;
+    assert!(!waits.is_finished() && emulator.count(TOKEN) == 2);
+    clock.advance(SECOND);
+    let third = waits.await.unwrap().unwrap();
+    clock.set_wall(third.expires_at().unwrap());
+    assert!(third.is_expired());
+}
+
+#[test]
+fn a_store_error_is_an_error() {
+    let error: Error = StoreError::Refused("is closed").into();
+    assert!(error.is_store() && !error.is_transient() && error.product() == Some(flinks::Product::Outbound));
+    assert_eq!(error.to_string(), "look after a consent (Flinks Outbound): the token store is closed");
 }

@@ -393,3 +393,17 @@ async fn o10_revocation_ends_the_connection() {
     let error = client.revoke(&tokens.access_token).await.unwrap_err();
     assert!(error.may_have_been_sent() && local.emulator.count(Operation::OutboundRevoke) == 1);
 }
+
+#[tokio::test]
+async fn o11_the_host_is_always_the_callers() {
+    let (one, other) = (local().await, local().await);
+    let _ = client_at(&one, credentials()).client_credentials(None).await.unwrap();
+    assert_eq!((one.emulator.count(TOKEN), other.emulator.count(TOKEN)), (1, 0));
+    let _ = client_at(&other, credentials()).refresh(&refresh_token()).await.unwrap();
+    assert_eq!((one.emulator.count(TOKEN), other.emulator.count(TOKEN)), (1, 1));
+    // A prefix of a gateway's is part of it, also where end users go.
+    let client = Client::new("https://bank.example/flinks/".parse().unwrap(), credentials()).unwrap();
+    let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
+    let (url, _) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    assert!(url.expose_secret().starts_with("https://bank.example/flinks/api/v1/authorize?client_id="));
+}

@@ -40,6 +40,8 @@ fn main() {
         a_directory_of_others_is_refused,
         what_was_left_unfinished_is_removed,
         a_lock_that_is_held_for_ever_is_held_off,
+        a_lock_that_is_held_does_not_keep_a_runtime,
+        what_is_forgotten_leaves_nothing_unfinished,
         names_and_locks_tell_nothing,
         processes::a_full_disk_leaves_the_old_record,
         processes::a_process_that_is_killed_leaves_the_old_or_the_new_record,
@@ -260,6 +262,30 @@ async fn a_lock_that_is_held_for_ever_is_held_off() {
     assert!(error.is_store() && error.is_transient(), "{error}");
     let text = "look after a consent (Flinks Outbound): the token store did not answer in time";
     assert_eq!((error.to_string().as_str(), emulator.count(Operation::OutboundToken)), (text, 0));
+}
+
+async fn a_lock_that_is_held_does_not_keep_a_runtime() {
+    let (_temporary, directory, _) = stored().await;
+    let [lock] = &files(&directory, ".lock")[..] else { panic!("not one lock") };
+    let held = File::open(lock).unwrap();
+    held.lock().unwrap();
+    let store = FileStore::open(&directory).unwrap();
+    let record = store.load(&id("user-7")).await.unwrap().unwrap();
+    let swap = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(store.compare_and_swap(Some(record.generation()), &record))
+        // It is dropped here, which waits for its threads.
+    };
+    let outcome = tokio::task::spawn_blocking(swap).await.unwrap();
+    assert_eq!(outcome, Err(StoreError::Unavailable("is locked by another process")));
+}
+
+async fn what_is_forgotten_leaves_nothing_unfinished() {
+    let (_temporary, directory, consent) = stored().await;
+    let unfinished = record_file(&directory).with_extension("new");
+    fs::write(&unfinished, "emu_secret").unwrap();
+    consent.forget().await.unwrap();
+    assert!(files(&directory, ".json").is_empty() && !unfinished.exists());
 }
 
 async fn names_and_locks_tell_nothing() {

@@ -102,7 +102,7 @@ pub(crate) async fn a_process_that_is_killed_leaves_the_old_or_the_new_record() 
         process.kill();
         let (what, number) = last.split_once(' ').unwrap();
         let number: u32 = number.parse().unwrap();
-        let record = load(&directory).await.unwrap().unwrap().encode();
+        let record = load(&directory).await.unwrap().unwrap().encode().unwrap();
         let holds = |number: u32| record.expose_secret().contains(&format!("-number-{number}."));
         // It goes on while it is killed.
         let possible = match what {
@@ -218,7 +218,7 @@ pub(crate) async fn a_full_disk_leaves_the_old_record() {
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
     Process::start(shell, "full", &[directory.to_str().unwrap()]).succeeds();
-    let record = load(&directory).await.unwrap().unwrap().encode();
+    let record = load(&directory).await.unwrap().unwrap().encode().unwrap();
     assert!(record.expose_secret().contains("-number-1."));
     assert!(files(&directory, ".new").is_empty());
 }

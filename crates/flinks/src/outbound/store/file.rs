@@ -1,10 +1,10 @@
 //! In files.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use flinks_core::Secret;
 use sha2::{Digest as _, Sha256};
@@ -17,7 +17,8 @@ use super::{ConsentId, Record, StoreError, StoreFuture, TokenStore};
 ///
 /// A file is replaced as a whole, so it is the old one or the new one at any moment; it can be read by its owner only, and its
 /// name is a hash that does not tell the consent. A file that holds no record is moved aside, to a name with `.damaged`, and
-/// reported once: its consent is unknown then, until you put the file back or the end user consents again.
+/// reported once: its consent is unknown then, until you put the file back or the end user consents again. It may hold a
+/// secret, and nothing but you removes it.
 ///
 /// The directory should be on a local disk: not every network file system has locks that hold. The records are in clear text;
 /// encrypt the disk.
@@ -46,12 +47,17 @@ impl FileStore {
     /// [`StoreError::Refused`] where the directory belongs to somebody else, where others may write to it, or where it cannot
     /// be written. Take a directory of its own, and let this make it.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        let path = directory.into();
+        // Whatever the working directory is later.
+        let path = std::path::absolute(directory.into()).map_err(problem)?;
+        let is_new = !path.exists();
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).map_err(problem)?;
+        if let Some(parent) = path.parent().filter(|_| is_new) {
+            sync(parent).map_err(problem)?;
+        }
         // Also shows that files can be made here.
         let probe = path.join(format!("probe-{}.{UNFINISHED}", uuid::Uuid::new_v4()));
         #[cfg_attr(not(unix), allow(unused_variables))]
@@ -113,7 +119,7 @@ impl TokenStore for FileStore {
             if place.read()?.map(|found| found.generation()) != expected {
                 return Ok(false);
             }
-            place.write(record.encode().expose_secret().as_bytes()).map_err(problem)?;
+            place.write(record.encode()?.expose_secret().as_bytes()).map_err(problem)?;
             Ok(true)
         })
     }
@@ -130,15 +136,23 @@ impl TokenStore for FileStore {
         })
     }
 
-    /// Reads each file.
+    /// Reads each file: that is for some ten thousand consents, within the timeout of a store.
     fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
         self.blocking(move |directory| {
-            let records = directory.files(RECORD)?.into_iter().filter_map(|path| {
-                let text = directory.read(&path).ok()??;
-                // Those that are damaged are reported where they are asked for.
-                Record::decode_any(text.expose_secret().as_bytes()).ok()
-            });
-            let records: Vec<Record> = records.collect();
+            let (mut records, mut unreadable) = (Vec::new(), 0_u32);
+            for path in directory.files(RECORD)? {
+                let text = directory.read(&path);
+                let decoded = text
+                    .and_then(|text| text.map(|text| Record::decode_any(text.expose_secret().as_bytes())).transpose());
+                match decoded {
+                    Ok(record) => records.extend(record),
+                    Err(_) => unreadable = unreadable.saturating_add(1),
+                }
+            }
+            // Each is moved aside and reported when it is asked for by its id.
+            if unreadable > 0 {
+                tracing::error!(unreadable, "some files of the token store cannot be read, so they are not kept alive");
+            }
             Ok(earliest(records.iter(), before, limit))
         })
     }
@@ -238,9 +252,20 @@ impl<'a> Place<'a> {
     }
 
     fn lock(self) -> Result<LockedPlace<'a>, StoreError> {
+        // Not `lock`, which would keep this thread for as long as another process is stopped, and with it the runtime.
+        const LONGEST: Duration = Duration::from_secs(5);
+        const STEP: Duration = Duration::from_millis(1);
         let lock = self.directory.lock_file(&self.path).map_err(problem)?;
-        lock.lock().map_err(problem)?;
-        Ok(LockedPlace { place: self, _lock: lock })
+        let mut waited = Duration::ZERO;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(LockedPlace { place: self, _lock: lock }),
+                Err(TryLockError::WouldBlock) if waited < LONGEST => std::thread::sleep(STEP),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::Unavailable("is locked by another process")),
+                Err(TryLockError::Error(error)) => return Err(problem(error)),
+            }
+            waited = waited.saturating_add(STEP);
+        }
     }
 }
 
@@ -251,7 +276,7 @@ impl LockedPlace<'_> {
         if let Err(StoreError::Damaged(reason)) = read {
             let aside = self.place.path.with_extension(format!("damaged-{}", uuid::Uuid::new_v4()));
             fs::rename(&self.place.path, &aside).map_err(problem)?;
-            self.sync_directory().map_err(problem)?;
+            sync(&self.place.directory.path).map_err(problem)?;
             tracing::error!(file = %aside.display(), reason, "a damaged file of the token store was moved aside");
         }
         read
@@ -259,11 +284,7 @@ impl LockedPlace<'_> {
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let unfinished = self.place.path.with_extension(UNFINISHED);
-        // Of a process that was killed: whoever has the lock is the only one who writes it.
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        self.remove_unfinished()?;
         let written = create(&unfinished).and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()?;
@@ -273,20 +294,29 @@ impl LockedPlace<'_> {
             fs::remove_file(&unfinished).ok();
         }
         written?;
-        self.sync_directory()
+        sync(&self.place.directory.path)
     }
 
     fn remove(&self) -> io::Result<()> {
+        self.remove_unfinished()?;
         fs::remove_file(&self.place.path)?;
-        self.sync_directory()
+        sync(&self.place.directory.path)
     }
 
-    /// So that a new name survives a loss of power.
-    fn sync_directory(&self) -> io::Result<()> {
-        match cfg!(unix) {
-            true => File::open(&self.place.directory.path)?.sync_all(),
-            false => Ok(()),
+    /// Of a process that was killed: whoever has the lock is the only one who writes it.
+    fn remove_unfinished(&self) -> io::Result<()> {
+        match fs::remove_file(self.place.path.with_extension(UNFINISHED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
+    }
+}
+
+/// So that a new name in a directory survives a loss of power.
+fn sync(directory: &Path) -> io::Result<()> {
+    match cfg!(unix) {
+        true => File::open(directory)?.sync_all(),
+        false => Ok(()),
     }
 }
 
@@ -312,7 +342,9 @@ fn problem(error: io::Error) -> StoreError {
         io::ErrorKind::ReadOnlyFilesystem => StoreError::Refused("is on a file system that cannot be written"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Unavailable("has no space left"),
         io::ErrorKind::FileTooLarge => StoreError::Unavailable("may not write more"),
-        io::ErrorKind::NotADirectory => StoreError::Refused("is in something that is no directory"),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            StoreError::Refused("is in something that is no directory")
+        }
         _ => StoreError::Unavailable("could not read or write its files"),
     }
 }

@@ -1,8 +1,70 @@
 //! Where consents are kept (O5): in memory, in files, or in a store of your own.
 //!
 //! A [`TokenStore`] keeps one [`Record`] per consent and does four things with it; all that must hold between threads,
-//! processes and machines follows from one of them, [`TokenStore::compare_and_swap`]. Run [`conformance::check`] in the tests
-//! of a store of your own.
+//! processes and machines follows from one of them, [`TokenStore::compare_and_swap`].
+//!
+//! A store of your own, and the test that it must pass. It writes what [`Record::encode`] gives, in clear text, and reads it
+//! with [`Record::decode`]:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::sync::{Arc, Mutex};
+//! use std::time::SystemTime;
+//!
+//! use flinks::outbound::store::{ConsentId, Record, StoreError, StoreFuture, TokenStore, conformance};
+//!
+//! /// One that writes to what could be a table: of each consent the generation, the deadline and the record.
+//! #[derive(Clone, Default)]
+//! struct TableStore(Arc<Mutex<BTreeMap<ConsentId, (u64, Option<SystemTime>, String)>>>);
+//!
+//! impl TokenStore for TableStore {
+//!     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+//!         Box::pin(async move {
+//!             let table = self.0.lock().map_err(|_| StoreError::Unavailable("is locked"))?;
+//!             table.get(id).map(|(_, _, text)| Record::decode(id, text.as_bytes())).transpose()
+//!         })
+//!     }
+//!
+//!     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+//!         Box::pin(async move {
+//!             let mut table = self.0.lock().map_err(|_| StoreError::Unavailable("is locked"))?;
+//!             let is_expected = table.get(record.id()).map(|(generation, ..)| *generation) == expected;
+//!             if is_expected {
+//!                 let deadline = (!record.is_over()).then(|| record.idle_deadline());
+//!                 let text = record.encode()?.expose_secret().to_owned();
+//!                 table.insert(record.id().clone(), (record.generation(), deadline, text));
+//!             }
+//!             Ok(is_expected)
+//!         })
+//!     }
+//!
+//!     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+//!         Box::pin(async move {
+//!             let mut table = self.0.lock().map_err(|_| StoreError::Unavailable("is locked"))?;
+//!             let is_expected = table.get(id).map(|(generation, ..)| *generation) == Some(generation);
+//!             if is_expected {
+//!                 table.remove(id);
+//!             }
+//!             Ok(is_expected)
+//!         })
+//!     }
+//!
+//!     fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+//!         Box::pin(async move {
+//!             let table = self.0.lock().map_err(|_| StoreError::Unavailable("is locked"))?;
+//!             let due = table.iter().filter_map(|(id, (_, deadline, _))| Some(((*deadline)?, id)));
+//!             let mut due: Vec<_> = due.filter(|(deadline, _)| *deadline < before).collect();
+//!             due.sort();
+//!             Ok(due.into_iter().take(limit).map(|(_, id)| id.clone()).collect())
+//!         })
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let store = TableStore::default();
+//! conformance::check(|| store.clone()).await.unwrap();
+//! # });
+//! ```
 
 pub mod conformance;
 mod file;
@@ -28,7 +90,7 @@ use crate::error::Error;
 /// future may be dropped at any point; what it does may be done all the same, or not. A panic counts as
 /// [`StoreError::Unavailable`].
 ///
-/// It can be a trait object, as an `Arc<dyn TokenStore>`.
+/// It can be a trait object, as an `Arc<dyn TokenStore>`; so its methods give boxed futures: `Box::pin(async move { … })`.
 pub trait TokenStore: Send + Sync + 'static {
     /// The record of a consent. None where there is none.
     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>>;

@@ -16,6 +16,8 @@ pub struct Record {
     pub(in crate::outbound) id: ConsentId,
     pub(in crate::outbound) generation: u64,
     pub(in crate::outbound) refresh_token: RefreshToken,
+    /// When the end user consented, as far as is known here.
+    pub(in crate::outbound) consented_at: SystemTime,
     pub(in crate::outbound) exchanged_at: SystemTime,
     /// Whether a refresh token was ever replaced: then a lost reply is not asked for again (A5).
     pub(in crate::outbound) has_rotated: bool,
@@ -27,6 +29,7 @@ pub struct Record {
 /// An access token that others may use.
 #[derive(Clone)]
 pub(in crate::outbound) struct KeptToken {
+    pub(in crate::outbound) id: u64,
     pub(in crate::outbound) secret: Secret,
     pub(in crate::outbound) issued_at: SystemTime,
     pub(in crate::outbound) lifetime: Duration,
@@ -37,6 +40,8 @@ pub(in crate::outbound) struct KeptToken {
 pub(in crate::outbound) struct Claim {
     pub(in crate::outbound) owner: String,
     pub(in crate::outbound) until: SystemTime,
+    /// As its owner reckons, who may have other settings.
+    pub(in crate::outbound) lasts: Duration,
 }
 
 /// A refresh token idles out after 30 days without an exchange (O5).
@@ -45,12 +50,18 @@ const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const GENERATION_BITS: u32 = 52;
 
 impl Record {
-    pub(in crate::outbound) fn new(id: ConsentId, refresh_token: RefreshToken, exchanged_at: SystemTime) -> Self {
+    pub(in crate::outbound) fn new(
+        id: ConsentId,
+        refresh_token: RefreshToken,
+        consented_at: SystemTime,
+        exchanged_at: SystemTime,
+    ) -> Self {
         Self {
             id,
             // By chance, so that one which was met before a removal is not met again after it.
             generation: fastrand::u64(1..1 << (GENERATION_BITS - 4)),
             refresh_token,
+            consented_at: whole_milliseconds(consented_at),
             exchanged_at: whole_milliseconds(exchanged_at),
             has_rotated: false,
             is_over: false,
@@ -85,27 +96,34 @@ impl Record {
     }
 
     /// In clear text: JSON, with a version.
-    pub fn encode(&self) -> Secret {
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] where it cannot be written.
+    pub fn encode(&self) -> Result<Secret, StoreError> {
         let stored = Stored {
             version: VERSION,
             id: self.id.as_str().to_owned(),
             generation: self.generation,
             refresh_token: self.refresh_token.secret().clone(),
+            consented_at_ms: to_milliseconds(self.consented_at),
             exchanged_at_ms: to_milliseconds(self.exchanged_at),
             has_rotated: self.has_rotated,
             is_over: self.is_over,
             access_token: self.access_token.as_ref().map(|token| StoredToken {
+                id: token.id,
                 secret: token.secret.clone(),
                 issued_at_ms: to_milliseconds(token.issued_at),
-                lifetime_ms: u64::try_from(token.lifetime.as_millis()).unwrap_or(0),
+                lifetime_ms: whole_number(token.lifetime),
             }),
-            claim: self
-                .claim
-                .as_ref()
-                .map(|claim| StoredClaim { owner: claim.owner.clone(), until_ms: to_milliseconds(claim.until) }),
+            claim: self.claim.as_ref().map(|claim| StoredClaim {
+                owner: claim.owner.clone(),
+                until_ms: to_milliseconds(claim.until),
+                lasts_ms: whole_number(claim.lasts),
+            }),
         };
-        // No map with odd keys, and no writer that fails: it cannot.
-        Secret::new(serde_json::to_string(&stored).unwrap_or_default())
+        let text = serde_json::to_string(&stored).map_err(|_| StoreError::Refused("cannot write a record"))?;
+        Ok(Secret::new(text))
     }
 
     /// What [`encode`](Self::encode) gave for the consent `id`.
@@ -131,6 +149,7 @@ impl Record {
         let stored: Stored = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         let access_token = match stored.access_token {
             Some(token) => Some(KeptToken {
+                id: token.id,
                 secret: token.secret,
                 issued_at: from_milliseconds(token.issued_at_ms).ok_or(DAMAGED)?,
                 lifetime: Duration::from_millis(token.lifetime_ms).min(ExpiresIn::MAX),
@@ -138,13 +157,18 @@ impl Record {
             None => None,
         };
         let claim = match stored.claim {
-            Some(claim) => Some(Claim { owner: claim.owner, until: from_milliseconds(claim.until_ms).ok_or(DAMAGED)? }),
+            Some(claim) => Some(Claim {
+                owner: claim.owner,
+                until: from_milliseconds(claim.until_ms).ok_or(DAMAGED)?,
+                lasts: Duration::from_millis(claim.lasts_ms),
+            }),
             None => None,
         };
         Ok(Self {
             id: ConsentId::new(stored.id).map_err(|_| DAMAGED)?,
             generation: stored.generation,
             refresh_token: RefreshToken::new(stored.refresh_token).map_err(|_| DAMAGED)?,
+            consented_at: from_milliseconds(stored.consented_at_ms).ok_or(DAMAGED)?,
             exchanged_at: from_milliseconds(stored.exchanged_at_ms).ok_or(DAMAGED)?,
             has_rotated: stored.has_rotated,
             is_over: stored.is_over,
@@ -178,6 +202,7 @@ struct Stored {
     id: String,
     generation: u64,
     refresh_token: Secret,
+    consented_at_ms: u64,
     exchanged_at_ms: u64,
     has_rotated: bool,
     is_over: bool,
@@ -188,6 +213,7 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredToken {
+    id: u64,
     secret: Secret,
     issued_at_ms: u64,
     lifetime_ms: u64,
@@ -198,6 +224,7 @@ struct StoredToken {
 struct StoredClaim {
     owner: String,
     until_ms: u64,
+    lasts_ms: u64,
 }
 
 /// As a record keeps it, so that one that was stored is equal to what was meant.
@@ -206,8 +233,11 @@ pub(in crate::outbound) fn whole_milliseconds(time: SystemTime) -> SystemTime {
 }
 
 fn to_milliseconds(time: SystemTime) -> u64 {
-    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    whole_number(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn whole_number(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn from_milliseconds(milliseconds: u64) -> Option<SystemTime> {

@@ -1,0 +1,344 @@
+//! One exchange in however many processes, and nothing lost: who may exchange, and what is stored of it (O5, O6).
+
+use std::time::{Duration, SystemTime};
+
+use subtle::ConstantTimeEq as _;
+use tokio::sync::MutexGuard;
+
+use super::cache::{Fetched, Need, Source, TokenCache, caught};
+use super::consent::{Consent, Shared};
+use super::event::Event;
+use super::patience::{CLAIMS, LONGEST_CLAIM, Patience};
+use super::store::{Claim, ConsentId, KeptToken, Record, StoreError, StoreFuture, TokenStore, whole_milliseconds};
+use super::tokens::{AccessToken, RefreshToken, Tokens};
+use super::{CONSENT, REFRESH};
+use crate::bearer::Bearer;
+use crate::error::{Error, Operation};
+use crate::time::{Clock, Deadline, Moment};
+
+/// A record that should take the place of another.
+#[derive(Clone)]
+pub(super) struct Change {
+    record: Record,
+    /// The generation that it follows. None for an empty place.
+    expected: Option<u64>,
+    /// The refresh token that was exchanged for it. None where the end user consented again, so that it replaces whatever is
+    /// there.
+    replaces: Option<RefreshToken>,
+}
+
+/// What became of a change.
+enum Saved {
+    Done,
+    /// Something newer is there.
+    Overtaken,
+}
+
+/// A tenth of the 30 days: then somebody should look.
+const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+impl Source for Consent {
+    fn cache(&self) -> &TokenCache {
+        &self.state.cache
+    }
+
+    fn clock(&self) -> &std::sync::Arc<dyn Clock> {
+        self.shared.clock()
+    }
+
+    fn operation(&self) -> &'static Operation {
+        &CONSENT
+    }
+
+    fn longest(&self) -> Duration {
+        // Others are waited for, and then it is this one's turn.
+        self.shared.claim().saturating_mul(CLAIMS.saturating_add(1))
+    }
+
+    async fn fetch(self, need: Need) -> Result<Fetched, Error> {
+        let Shared { owner, .. } = &*self.shared;
+        let epoch = self.state.cache.epoch();
+        let mut patience = self.shared.patience();
+        let mut first_exchanged_at = None;
+        loop {
+            self.save_unsaved().await?;
+            let record = self.load_live().await?;
+            let was_exchanged = *first_exchanged_at.get_or_insert(record.exchanged_at) != record.exchanged_at;
+            let claim = record.claim.clone().filter(|claim| claim.owner != *owner && patience.holds(&record, claim));
+            let is_enough = |token: &AccessToken| match need {
+                // While another exchanges, one that lasts will do.
+                Need::Token => token.0.is_fresh() || (claim.is_some() && token.0.lasts()),
+                Need::Exchange => was_exchanged,
+            };
+            if let Some(token) = self.found(&record).filter(is_enough) {
+                return Ok(Fetched { token, was_exchanged });
+            }
+            if let Some(claim) = claim {
+                patience.wait_for_another(&claim).await?;
+                continue;
+            }
+            if let Some(claimed) = self.claim(record).await?
+                && let Some(token) = self.exchange(claimed, epoch).await?
+            {
+                return Ok(Fetched { token, was_exchanged: true });
+            }
+            // Another was faster.
+            patience.wait_after_conflict().await?;
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        event.tell(|event| {
+            if let Some(callback) = &self.shared.on_event {
+                callback(&self.state.id, event);
+            }
+        });
+    }
+}
+
+impl Consent {
+    /// Claims the right to exchange. None where another was faster.
+    async fn claim(&self, record: Record) -> Result<Option<Record>, Error> {
+        let shared = &self.shared;
+        let (lasts, expected) = (shared.claim(), record.generation);
+        let held = Deadline::after(Moment::now(shared.clock().as_ref()), lasts, shared.clock());
+        let until = held.wall().unwrap_or(held.from());
+        let claim = Claim { owner: shared.owner.clone(), until, lasts };
+        let claimed = Record { claim: Some(claim), ..record }.after(expected);
+        // A machine that slept after its claim no longer has it.
+        let is_claimed = shared.swap(Some(expected), &claimed).await? && !held.is_past();
+        Ok(is_claimed.then_some(claimed))
+    }
+
+    /// Exchanges the refresh token of a record that is claimed. None where its result was overtaken.
+    async fn exchange(&self, claimed: Record, epoch: u64) -> Result<Option<AccessToken>, Error> {
+        let client = &self.shared.client;
+        let exchanged_at = whole_milliseconds(self.clock().wall());
+        let idle_deadline = claimed.idle_deadline();
+        if idle_deadline.duration_since(exchanged_at).unwrap_or_default() < IDLE_WARNING {
+            self.tell(&Event::IdleDeadlineNear { idle_deadline });
+        }
+        if claimed.has_rotated {
+            client.remember_rotation();
+        }
+        let (used, expected) = (claimed.refresh_token.clone(), claimed.generation);
+        let change = |record| Change { record, expected: Some(expected), replaces: Some(used.clone()) };
+        match client.refresh(&used).await {
+            Ok(Tokens { access_token, refresh_token, .. }) => {
+                let has_rotated = refresh_token.is_some();
+                let record = Record {
+                    refresh_token: refresh_token.unwrap_or_else(|| used.clone()),
+                    exchanged_at,
+                    has_rotated: client.has_rotated(),
+                    access_token: kept(&access_token),
+                    claim: None,
+                    ..claimed
+                };
+                match self.save_result(change(record), has_rotated, epoch).await {
+                    Ok(Saved::Done) => {}
+                    Ok(Saved::Overtaken) => return Ok(None),
+                    // What the store has is still good, and so is the token.
+                    Err(_) if !has_rotated => {}
+                    Err(error) => return Err(error.after_sending()),
+                }
+                match access_token.is_expired() {
+                    true => Err(Error::stale(&REFRESH, None)),
+                    false => Ok(Some(access_token)),
+                }
+            }
+            Err(error) if error.needs_consent() => {
+                let record = Record { is_over: true, access_token: None, claim: None, ..claimed };
+                match self.save_result(change(record), true, epoch).await {
+                    // The token that was refused is no longer the one: it had been replaced.
+                    Ok(Saved::Overtaken) => Ok(None),
+                    Ok(Saved::Done) | Err(_) => Err(error),
+                }
+            }
+            Err(error) => {
+                // If this fails, the claim ends by itself.
+                let released = Record { claim: None, ..claimed }.after(expected);
+                let _ = self.shared.swap(Some(expected), &released).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Stores what an exchange gave.
+    async fn save_result(&self, change: Change, must_not_be_lost: bool, epoch: u64) -> Result<Saved, Error> {
+        let mut unsaved = self.state.unsaved.lock().await;
+        // It was saved before the exchange began, so the end user has consented again meanwhile.
+        if unsaved.is_some() {
+            return Ok(Saved::Overtaken);
+        }
+        // A record that is gone was forgotten; or damaged, and then this is the only copy of a refresh token.
+        let may_return = must_not_be_lost && !change.record.is_over && self.state.cache.epoch() == epoch;
+        let saved = self.save(&change, |found| match found {
+            Some(found) => !change.replaces.as_ref().is_some_and(|used| is_same(&found.refresh_token, used)),
+            None => !may_return,
+        });
+        let saved = saved.await;
+        if saved.is_err() && must_not_be_lost {
+            self.park(&mut unsaved, change, &saved);
+        }
+        saved
+    }
+
+    /// Stores a new consent, in the place of whatever is there.
+    pub(super) async fn put(&self, record: Record, access_token: Option<&AccessToken>) -> Result<(), Error> {
+        let mut unsaved = self.state.unsaved.lock().await;
+        let change = Change { record, expected: None, replaces: None };
+        let saved = self.save(&change, |_| false).await;
+        match &saved {
+            Ok(_) => *unsaved = None,
+            Err(_) => self.park(&mut unsaved, change, &saved),
+        }
+        self.state.cache.replace(access_token.filter(|_| saved.is_ok()));
+        saved.map(drop).map_err(Error::after_sending)
+    }
+
+    /// Stores what could not be stored before, ahead of anything else.
+    pub(super) async fn save_unsaved(&self) -> Result<(), Error> {
+        let mut unsaved = self.state.unsaved.lock().await;
+        let Some(change) = unsaved.as_deref() else { return Ok(()) };
+        self.save(change, |found| match (&change.replaces, found) {
+            (Some(used), Some(found)) => !is_same(&found.refresh_token, used),
+            // It was not forgotten, or it would not be unsaved any more.
+            (_, None) => false,
+            (None, Some(found)) => found.consented_at > change.record.consented_at,
+        })
+        .await?;
+        *unsaved = None;
+        Ok(())
+    }
+
+    /// Keeps in memory what the store could not take.
+    fn park(&self, unsaved: &mut MutexGuard<'_, Option<Box<Change>>>, change: Change, saved: &Result<Saved, Error>) {
+        let is_over = change.record.is_over;
+        **unsaved = Some(Box::new(change));
+        // A refresh token that is dead is none to worry about.
+        if let (Err(error), false) = (saved, is_over) {
+            self.tell(&Event::NotStored { error: error.clone() });
+        }
+    }
+
+    /// Makes a change, unless what is there `overtakes` it.
+    async fn save(&self, change: &Change, overtakes: impl Fn(Option<&Record>) -> bool) -> Result<Saved, Error> {
+        let mut patience = self.shared.patience();
+        let (mut next, mut expected) = (change.record.clone(), change.expected);
+        loop {
+            next = match expected {
+                Some(generation) => next.after(generation),
+                None => next,
+            };
+            if self.shared.swap(expected, &next).await? {
+                return Ok(Saved::Done);
+            }
+            let found = self.shared.load(&self.state.id).await?;
+            match &found {
+                Some(found) if is_same(&found.refresh_token, &next.refresh_token) => {
+                    // It was exchanged meanwhile, so it is not dead.
+                    if next.is_over && found.exchanged_at != next.exchanged_at {
+                        return Ok(Saved::Overtaken);
+                    }
+                    // Ours, of a call that seemed to fail; or as good.
+                    if found.is_over == next.is_over && found.exchanged_at >= next.exchanged_at {
+                        return Ok(Saved::Done);
+                    }
+                }
+                found if overtakes(found.as_ref()) => return Ok(Saved::Overtaken),
+                _ => {}
+            }
+            expected = found.as_ref().map(|found| found.generation);
+            // Who took the claim over may go on.
+            next.claim = found.and_then(|found| found.claim).filter(|claim| claim.owner != self.shared.owner);
+            patience.wait_after_conflict().await?;
+        }
+    }
+
+    /// The record of a consent that is not over.
+    async fn load_live(&self) -> Result<Record, Error> {
+        match self.shared.load(&self.state.id).await? {
+            None => Err(Error::no_consent(&CONSENT)),
+            Some(record) if record.is_over => Err(Error::consent_over(&CONSENT)),
+            Some(record) => Ok(record),
+        }
+    }
+
+    pub(super) async fn idle_deadline_of_record(&self) -> Result<SystemTime, Error> {
+        // What is not stored yet is newer.
+        let unsaved = self.state.unsaved.lock().await.as_deref().map(|change| change.record.clone());
+        match unsaved {
+            Some(record) if record.is_over => Err(Error::consent_over(&CONSENT)),
+            Some(record) => Ok(record.idle_deadline()),
+            None => Ok(self.load_live().await?.idle_deadline()),
+        }
+    }
+
+    /// The access token of a record, if it can be used.
+    fn found(&self, record: &Record) -> Option<AccessToken> {
+        let KeptToken { id, secret, issued_at, lifetime } = record.access_token.as_ref()?;
+        let cache = &self.state.cache;
+        if cache.is_rejected(*id) {
+            return None;
+        }
+        // Here it is known since when it is there, on both clocks.
+        if let Some(current) = cache.current().filter(|current| current.0.id == *id) {
+            return Some(current).filter(|current| !current.is_expired());
+        }
+        let clock = self.clock();
+        let now = Moment::now(clock.as_ref());
+        // One from the future is of a clock that was turned: nothing can be said of its age.
+        let remaining = lifetime.checked_sub(now.since(*issued_at)?)?;
+        let bearer = Bearer::new(secret.clone(), Some(Deadline::after(now, remaining, clock)));
+        Some(AccessToken::kept(bearer, *id, *lifetime))
+    }
+}
+
+impl Shared {
+    pub(super) async fn load(&self, id: &ConsentId) -> Result<Option<Record>, Error> {
+        let record = self.guarded(|store| store.load(id)).await?;
+        match record.as_ref().is_none_or(|record| record.id == *id) {
+            true => Ok(record),
+            false => Err(StoreError::Damaged("gave the record of another consent").into()),
+        }
+    }
+
+    async fn swap(&self, expected: Option<u64>, record: &Record) -> Result<bool, Error> {
+        self.guarded(|store| store.compare_and_swap(expected, record)).await
+    }
+
+    /// Calls the store, which may hang or panic.
+    pub(super) async fn guarded<'a, T>(
+        &'a self,
+        call: impl FnOnce(&'a dyn TokenStore) -> StoreFuture<'a, T>,
+    ) -> Result<T, Error> {
+        let answer = tokio::select! {
+            biased;
+            answer = caught(async { call(self.store.as_ref()).await }) => answer,
+            () = self.clock().sleep(self.store_timeout) => Some(Err(StoreError::Unavailable("did not answer in time"))),
+        };
+        answer.unwrap_or(Err(StoreError::Unavailable("panicked"))).map_err(Error::from)
+    }
+
+    /// How long a claim lasts: longer than an exchange takes, with what is stored before and after it.
+    fn claim(&self) -> Duration {
+        const MORE: Duration = Duration::from_secs(5);
+        let store = self.store_timeout.saturating_mul(2);
+        self.client.timeout().saturating_add(store).saturating_add(MORE).min(LONGEST_CLAIM)
+    }
+
+    pub(super) fn patience(&self) -> Patience<'_> {
+        Patience::new(self.clock().as_ref(), self.claim())
+    }
+}
+
+/// What of an access token is kept: nothing of one whose lifetime is unknown (O3).
+pub(super) fn kept(token: &AccessToken) -> Option<KeptToken> {
+    let deadline = token.0.bearer.deadline().filter(|deadline| !deadline.is_past())?;
+    let (issued_at, lifetime) = (deadline.from(), deadline.lifetime());
+    Some(KeptToken { id: token.0.id, secret: token.secret().clone(), issued_at, lifetime })
+}
+
+fn is_same(one: &RefreshToken, other: &RefreshToken) -> bool {
+    one.expose_secret().as_bytes().ct_eq(other.expose_secret().as_bytes()).into()
+}
