@@ -1,9 +1,9 @@
 //! Time, which can be injected.
 
-use std::future::poll_fn;
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Where this crate reads the time, and how it waits. For tests there is [`ManualClock`]; it, or one of your own, goes into
@@ -69,13 +69,16 @@ pub struct ManualClock(Arc<Mutex<Manual>>);
 struct Manual {
     monotonic: Duration,
     wall: SystemTime,
-    waiting: Vec<Waker>,
+    /// Of each sleep that was polled, by its number.
+    waiting: HashMap<u64, Waker>,
+    sleeps: u64,
 }
 
 impl ManualClock {
     /// At the time of this machine.
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(Manual { monotonic: Duration::ZERO, wall: SystemTime::now(), waiting: Vec::new() })))
+        let (wall, waiting) = (SystemTime::now(), HashMap::new());
+        Self(Arc::new(Mutex::new(Manual { monotonic: Duration::ZERO, wall, waiting, sleeps: 0 })))
     }
 
     /// Moves both clocks on, and ends the waits that are over then.
@@ -86,7 +89,7 @@ impl ManualClock {
             now.wall = now.wall.checked_add(by).unwrap_or(now.wall);
             std::mem::take(&mut now.waiting)
         };
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
     }
 
     /// Sets the wall clock, as an operator may, or as it is after a machine has slept.
@@ -115,16 +118,39 @@ impl Clock for ManualClock {
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
-        let clock = self.clone();
-        let end = self.monotonic().saturating_add(duration);
-        Box::pin(poll_fn(move |context| {
-            let mut now = clock.lock();
-            if now.monotonic >= end {
-                return Poll::Ready(());
-            }
-            now.waiting.push(context.waker().clone());
-            Poll::Pending
-        }))
+        let mut now = self.lock();
+        now.sleeps = now.sleeps.wrapping_add(1);
+        let (end, number) = (now.monotonic.saturating_add(duration), now.sleeps);
+        Box::pin(ManualSleep { clock: self.clone(), end, number })
+    }
+}
+
+struct ManualSleep {
+    clock: ManualClock,
+    end: Duration,
+    number: u64,
+}
+
+impl Future for ManualSleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut now = self.clock.lock();
+        if now.monotonic >= self.end {
+            return Poll::Ready(());
+        }
+        let before = now.waiting.insert(self.number, context.waker().clone());
+        drop(now);
+        // Not under the lock: it may be the last of a task that sleeps.
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for ManualSleep {
+    fn drop(&mut self) {
+        let waker = self.clock.lock().waiting.remove(&self.number);
+        drop(waker);
     }
 }
 

@@ -63,8 +63,8 @@ impl Cache {
     async fn get(self: Arc<Self>, server: Server) -> Option<Outcome> {
         match self.flight.ask(|token, _| *token) {
             Asked::Answered(token) => Some(Ok(token)),
-            Asked::Joined(waiter) => waiter.outcome().await,
-            Asked::Led(leader, waiter) => {
+            Asked::Joined(mut waiter) => waiter.outcome().await,
+            Asked::Led(leader, mut waiter) => {
                 spawn(Arc::clone(&self).exchange(leader, server));
                 waiter.outcome().await
             }

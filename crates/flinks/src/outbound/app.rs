@@ -56,7 +56,7 @@ impl AppTokenSource {
 
     /// Tells that a server has refused `token`: the next call exchanges. If it has been replaced already, nothing happens.
     pub fn reject(&self, token: &AccessToken) {
-        self.0.cache.reject(token);
+        self.0.cache.reject(token, self.clock().as_ref());
     }
 }
 

@@ -3,10 +3,12 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use flinks_core::ExpiresIn;
 use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
@@ -46,7 +48,7 @@ pub(super) enum Need {
 #[derive(Clone)]
 pub(super) struct Fetched {
     pub(super) token: AccessToken,
-    /// False where somebody else's token was found in the store.
+    /// False where a token was found in the store; true where another process exchanged while this one waited, too.
     pub(super) was_exchanged: bool,
 }
 
@@ -55,6 +57,8 @@ type Outcome = Result<Fetched, Error>;
 /// At rest it is a pointer and a lock: no task, no timer.
 pub(super) struct TokenCache {
     current: ArcSwapOption<Issued>,
+    /// Whether the source has something to do, though the token may be good.
+    must_fetch: AtomicBool,
     flight: SingleFlight<Control, Outcome>,
 }
 
@@ -63,8 +67,10 @@ pub(super) struct TokenCache {
 struct Control {
     /// Which consent it is of: another one with each that takes its place.
     epoch: u64,
-    /// The tokens that a server has refused since the last exchange, so that none is taken from the store again.
+    /// The tokens that a server has refused since the last exchange, so that none is taken from the store again; and until
+    /// when one of them might be.
     rejected: Vec<u64>,
+    rejected_until: Duration,
     /// The next exchange does not begin before this, on the monotonic clock.
     not_before: Duration,
     failure: Option<Failure>,
@@ -83,11 +89,21 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 impl TokenCache {
     pub(super) fn new() -> Self {
-        Self { current: ArcSwapOption::empty(), flight: SingleFlight::new(Control::default()) }
+        let flight = SingleFlight::new(Control::default());
+        Self { current: ArcSwapOption::empty(), must_fetch: AtomicBool::new(false), flight }
+    }
+
+    /// Whether the source has something to do, though the token may be good: then the next who asks makes it fetch.
+    pub(super) fn set_must_fetch(&self, must_fetch: bool) {
+        self.must_fetch.store(must_fetch, Ordering::Release);
+    }
+
+    fn is_fresh(&self, token: &Issued) -> bool {
+        token.is_fresh() && !self.must_fetch.load(Ordering::Acquire)
     }
 
     /// Drops a token that was refused; not the one that has replaced it.
-    pub(super) fn reject(&self, token: &AccessToken) {
+    pub(super) fn reject(&self, token: &AccessToken, clock: &dyn Clock) {
         // More than one who is asked can have handed out.
         const MOST: usize = 16;
         let id = token.0.id;
@@ -96,6 +112,7 @@ impl TokenCache {
             if !is_replaced && !control.rejected.contains(&id) {
                 control.rejected.truncate(MOST.saturating_sub(1));
                 control.rejected.insert(0, id);
+                control.rejected_until = clock.monotonic().saturating_add(ExpiresIn::MAX);
                 self.current.store(None);
             }
         });
@@ -117,9 +134,12 @@ impl TokenCache {
         self.flight.with_state(|control| control.epoch)
     }
 
-    /// Whether the next exchange must wait, so that this must not be forgotten.
-    pub(super) fn pauses(&self, clock: &dyn Clock) -> bool {
-        self.flight.with_state(|control| clock.monotonic() < control.not_before)
+    /// Whether the next exchange must wait, or must not take what is in the store, so that this must not be forgotten.
+    pub(super) fn must_stay(&self, clock: &dyn Clock) -> bool {
+        let now = clock.monotonic();
+        self.flight.with_state(|control| {
+            now < control.not_before || (!control.rejected.is_empty() && now < control.rejected_until)
+        })
     }
 
     /// One whose lifetime is unknown serves those who waited, and is not kept (O3).
@@ -142,8 +162,12 @@ impl TokenCache {
         self.flight.finish(leader, outcome, |control| match kept {
             // Of a consent that was replaced meanwhile.
             _ if control.epoch != epoch => {}
-            Ok(Fetched { token, .. }) => {
-                *control = Control { epoch, not_before: clock.monotonic().saturating_add(FLOOR), ..Control::default() };
+            Ok(Fetched { token, was_exchanged }) => {
+                control.failure = None;
+                control.not_before = clock.monotonic().saturating_add(FLOOR);
+                if was_exchanged {
+                    control.rejected.clear();
+                }
                 self.keep(Some(&token));
             }
             // That is remembered with the consent itself, where another process may take it back.
@@ -174,7 +198,7 @@ pub(super) fn slack(lifetime: Duration) -> Duration {
 /// A token that is good.
 pub(super) async fn access_token<S: Source>(source: &S) -> Result<AccessToken, Error> {
     if let Some(token) = source.cache().current.load().as_ref()
-        && token.is_fresh()
+        && source.cache().is_fresh(token)
     {
         return Ok(AccessToken(Arc::clone(token)));
     }
@@ -222,7 +246,7 @@ fn ask<S: Source>(source: &S, need: Need) -> Reply {
     let answer = |control: &mut Control, is_under_way: bool| {
         epoch = control.epoch;
         let usable = cache.usable().filter(|_| need == Need::Token);
-        if usable.as_ref().is_some_and(|token| token.0.is_fresh()) {
+        if usable.as_ref().is_some_and(|token| cache.is_fresh(&token.0)) {
             return usable.map(Ok);
         }
         let failure = control.failure.as_ref().filter(|_| !is_under_way)?;
@@ -231,7 +255,8 @@ fn ask<S: Source>(source: &S, need: Need) -> Reply {
     };
     match cache.flight.ask(answer) {
         Asked::Answered(answer) => Reply::Now(answer),
-        Asked::Joined(waiter) => Reply::Later(waiter),
+        Asked::Joined(waiter) if Handle::try_current().is_ok() => Reply::Later(waiter),
+        Asked::Joined(_) => Reply::Now(Err(Error::no_runtime(source.operation()))),
         Asked::Led(leader, waiter) => match Handle::try_current() {
             // A task of its own: a caller who goes away takes nothing with them.
             Ok(runtime) => {
@@ -244,12 +269,14 @@ fn ask<S: Source>(source: &S, need: Need) -> Reply {
 }
 
 /// The work is done in the runtime of who began it: if nobody drives that any more, those of others do not wait for ever.
-async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
+async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome {
     tokio::select! {
         biased;
-        outcome = waiter.outcome() => outcome.unwrap_or_else(|| Err(Error::abandoned(source.operation()))),
-        () = source.clock().sleep(source.longest().saturating_add(FLOOR)) => Err(Error::timeout(source.operation())),
+        outcome = waiter.outcome() => return outcome.unwrap_or_else(|| Err(Error::abandoned(source.operation()))),
+        () = source.clock().sleep(source.longest().saturating_add(FLOOR)) => {}
     }
+    source.cache().flight.give_up(&waiter);
+    Err(Error::timeout(source.operation()))
 }
 
 async fn work<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: u64) {
@@ -293,7 +320,7 @@ pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
     use std::time::SystemTime;
 
     use flinks_core::Secret;

@@ -20,8 +20,8 @@ use crate::time::Clock;
 /// The consents of your end users, each under an id of yours. Cloning is cheap; clones are the same.
 ///
 /// It keeps them in a [`TokenStore`], and has no task of its own: nothing happens unless a method is called. An exchange is
-/// done in the tokio runtime of who asked first, with its timer and its IO; one that ends, or is no longer driven, ends the
-/// exchange with it.
+/// done in the tokio runtime of who asked first, with its timer and its IO, so that must go on until the exchange has ended:
+/// one that ends before takes it along, and for one that is no longer driven, others wait for some minutes.
 #[derive(Clone)]
 pub struct Consents(Arc<Shared>);
 
@@ -152,12 +152,15 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// [`Error::is_store`]; what could be stored is stored all the same.
+    /// [`Error::is_store`]. If that is transient, the rest is not tried.
     pub async fn flush(&self) -> Result<(), Error> {
         let states: Vec<_> = self.0.known().states.values().cloned().collect();
         let mut outcome = Ok(());
         for state in states {
-            outcome = outcome.and(Consent { shared: Arc::clone(&self.0), state }.save_unsaved().await);
+            match (Consent { shared: Arc::clone(&self.0), state }).save_unsaved().await {
+                Err(error) if error.is_transient() => return Err(error),
+                saved => outcome = outcome.and(saved),
+            }
         }
         outcome
     }
@@ -236,7 +239,7 @@ impl Consent {
     /// after the second that is at least between two exchanges. If the token has been replaced already, nothing happens, so
     /// all who used it may tell.
     pub fn reject(&self, token: &AccessToken) {
-        self.state.cache.reject(token);
+        self.state.cache.reject(token, self.shared.clock().as_ref());
     }
 
     /// Exchanges now, though the access token may still be good: that restarts the 30 days of the refresh token (O5). An
@@ -278,7 +281,8 @@ impl Consent {
         self.forget().await
     }
 
-    /// Forgets the consent. Flinks is not told: the connection remains.
+    /// Forgets the consent. Flinks is not told: the connection remains. Another process that is exchanging at this moment and
+    /// gets another refresh token, or has one that it could not store, keeps the consent.
     ///
     /// # Errors
     ///
@@ -286,14 +290,14 @@ impl Consent {
     pub async fn forget(&self) -> Result<(), Error> {
         let Self { shared, state } = self;
         let mut patience = shared.patience();
-        let mut unsaved = state.unsaved.lock().await;
+        let mut unsaved = self.lock().await?;
         while let Some(record) = shared.load(&state.id).await? {
             if shared.guarded(|store| store.remove(&state.id, record.generation)).await? {
                 break;
             }
             patience.wait_after_conflict().await?;
         }
-        *unsaved = None;
+        self.set(&mut unsaved, None);
         state.cache.replace(None);
         Ok(())
     }
@@ -327,7 +331,7 @@ impl State {
 
     /// Whether it holds something that the store does not.
     fn must_stay(&self, clock: &dyn Clock) -> bool {
-        self.unsaved.try_lock().map_or(true, |unsaved| unsaved.is_some()) || self.cache.pauses(clock)
+        self.unsaved.try_lock().map_or(true, |unsaved| unsaved.is_some()) || self.cache.must_stay(clock)
     }
 }
 

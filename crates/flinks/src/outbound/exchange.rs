@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use subtle::ConstantTimeEq as _;
+use tokio::runtime::Handle;
 use tokio::sync::MutexGuard;
 
 use super::cache::{Fetched, Need, Source, TokenCache, caught};
@@ -25,6 +26,8 @@ pub(super) struct Change {
     /// The refresh token that was exchanged for it. None where the end user consented again, so that it replaces whatever is
     /// there.
     replaces: Option<RefreshToken>,
+    /// Whether it also goes where there is nothing: not where that was forgotten.
+    may_return: bool,
 }
 
 /// What became of a change.
@@ -57,11 +60,11 @@ impl Source for Consent {
 
     async fn fetch(self, need: Need) -> Result<Fetched, Error> {
         let Shared { owner, .. } = &*self.shared;
-        let epoch = self.state.cache.epoch();
         let mut patience = self.shared.patience();
         let mut first_exchanged_at = None;
         loop {
             self.save_unsaved().await?;
+            let epoch = self.state.cache.epoch();
             let record = self.load_live().await?;
             let was_exchanged = *first_exchanged_at.get_or_insert(record.exchanged_at) != record.exchanged_at;
             let claim = record.claim.clone().filter(|claim| claim.owner != *owner && patience.holds(&record, claim));
@@ -122,7 +125,8 @@ impl Consent {
             client.remember_rotation();
         }
         let (used, expected) = (claimed.refresh_token.clone(), claimed.generation);
-        let change = |record| Change { record, expected: Some(expected), replaces: Some(used.clone()) };
+        let change =
+            |record| Change { record, expected: Some(expected), replaces: Some(used.clone()), may_return: false };
         match client.refresh(&used).await {
             Ok(Tokens { access_token, refresh_token, .. }) => {
                 let has_rotated = refresh_token.is_some();
@@ -165,32 +169,29 @@ impl Consent {
 
     /// Stores what an exchange gave.
     async fn save_result(&self, change: Change, must_not_be_lost: bool, epoch: u64) -> Result<Saved, Error> {
-        let mut unsaved = self.state.unsaved.lock().await;
+        let mut unsaved = self.lock().await?;
         // It was saved before the exchange began, so the end user has consented again meanwhile.
         if unsaved.is_some() {
             return Ok(Saved::Overtaken);
         }
         // A record that is gone was forgotten; or damaged, and then this is the only copy of a refresh token.
         let may_return = must_not_be_lost && !change.record.is_over && self.state.cache.epoch() == epoch;
-        let saved = self.save(&change, |found| match found {
-            Some(found) => !change.replaces.as_ref().is_some_and(|used| is_same(&found.refresh_token, used)),
-            None => !may_return,
-        });
-        let saved = saved.await;
-        if saved.is_err() && must_not_be_lost {
-            self.park(&mut unsaved, change, &saved);
+        let change = Change { may_return, ..change };
+        let saved = self.save(&change, |_| true).await;
+        if let (Err(error), true) = (&saved, must_not_be_lost) {
+            self.park(&mut unsaved, change, error);
         }
         saved
     }
 
     /// Stores a new consent, in the place of whatever is there.
     pub(super) async fn put(&self, record: Record, access_token: Option<&AccessToken>) -> Result<(), Error> {
-        let mut unsaved = self.state.unsaved.lock().await;
-        let change = Change { record, expected: None, replaces: None };
+        let mut unsaved = self.lock().await?;
+        let change = Change { record, expected: None, replaces: None, may_return: true };
         let saved = self.save(&change, |_| false).await;
         match &saved {
-            Ok(_) => *unsaved = None,
-            Err(_) => self.park(&mut unsaved, change, &saved),
+            Ok(_) => self.set(&mut unsaved, None),
+            Err(error) => self.park(&mut unsaved, change, error),
         }
         self.state.cache.replace(access_token.filter(|_| saved.is_ok()));
         saved.map(drop).map_err(Error::after_sending)
@@ -198,31 +199,50 @@ impl Consent {
 
     /// Stores what could not be stored before, ahead of anything else.
     pub(super) async fn save_unsaved(&self) -> Result<(), Error> {
-        let mut unsaved = self.state.unsaved.lock().await;
+        let mut unsaved = self.lock().await?;
         let Some(change) = unsaved.as_deref() else { return Ok(()) };
-        self.save(change, |found| match (&change.replaces, found) {
-            (Some(used), Some(found)) => !is_same(&found.refresh_token, used),
-            // It was not forgotten, or it would not be unsaved any more.
-            (_, None) => false,
-            (None, Some(found)) => found.consented_at > change.record.consented_at,
-        })
-        .await?;
-        *unsaved = None;
+        let Record { consent, consented_at, .. } = change.record;
+        let saved = self.save(change, |found| {
+            // It was stored after all, and this is what came of it; or the end user has consented once more.
+            change.replaces.is_some() || found.consent == consent || found.consented_at > consented_at
+        });
+        if let (Saved::Overtaken, None) = (saved.await?, &change.replaces) {
+            tracing::warn!("a consent that could not be stored is older than the one that is there");
+        }
+        self.set(&mut unsaved, None);
         Ok(())
     }
 
     /// Keeps in memory what the store could not take.
-    fn park(&self, unsaved: &mut MutexGuard<'_, Option<Box<Change>>>, change: Change, saved: &Result<Saved, Error>) {
+    fn park(&self, unsaved: &mut Option<Box<Change>>, change: Change, error: &Error) {
         let is_over = change.record.is_over;
-        **unsaved = Some(Box::new(change));
+        self.set(unsaved, Some(change));
         // A refresh token that is dead is none to worry about.
-        if let (Err(error), false) = (saved, is_over) {
+        if !is_over {
             self.tell(&Event::NotStored { error: error.clone() });
         }
     }
 
-    /// Makes a change, unless what is there `overtakes` it.
-    async fn save(&self, change: &Change, overtakes: impl Fn(Option<&Record>) -> bool) -> Result<Saved, Error> {
+    pub(super) fn set(&self, unsaved: &mut Option<Box<Change>>, change: Option<Change>) {
+        self.state.cache.set_must_fetch(change.is_some());
+        *unsaved = change.map(Box::new);
+    }
+
+    /// The right to change the record in another way than by a claim. It is not waited for for ever: who has it may be in a
+    /// runtime that nobody drives.
+    pub(super) async fn lock(&self) -> Result<MutexGuard<'_, Option<Box<Change>>>, Error> {
+        if Handle::try_current().is_err() {
+            return Err(Error::no_runtime(&CONSENT));
+        }
+        tokio::select! {
+            biased;
+            unsaved = self.state.unsaved.lock() => Ok(unsaved),
+            () = self.clock().sleep(self.shared.claim()) => Err(StoreError::Unavailable("did not answer another task").into()),
+        }
+    }
+
+    /// Makes a change: in the place of what it is the result of, and elsewhere unless what is there `overtakes` it.
+    async fn save(&self, change: &Change, overtakes: impl Fn(&Record) -> bool) -> Result<Saved, Error> {
         let mut patience = self.shared.patience();
         let (mut next, mut expected) = (change.record.clone(), change.expected);
         loop {
@@ -245,8 +265,11 @@ impl Consent {
                         return Ok(Saved::Done);
                     }
                 }
-                found if overtakes(found.as_ref()) => return Ok(Saved::Overtaken),
-                _ => {}
+                Some(found) if change.replaces.as_ref().is_some_and(|used| is_same(&found.refresh_token, used)) => {}
+                None if change.may_return => {}
+                None => return Ok(Saved::Overtaken),
+                Some(found) if overtakes(found) => return Ok(Saved::Overtaken),
+                Some(_) => {}
             }
             expected = found.as_ref().map(|found| found.generation);
             // Who took the claim over may go on.
@@ -266,7 +289,7 @@ impl Consent {
 
     pub(super) async fn idle_deadline_of_record(&self) -> Result<SystemTime, Error> {
         // What is not stored yet is newer.
-        let unsaved = self.state.unsaved.lock().await.as_deref().map(|change| change.record.clone());
+        let unsaved = self.lock().await?.as_deref().map(|change| change.record.clone());
         match unsaved {
             Some(record) if record.is_over => Err(Error::consent_over(&CONSENT)),
             Some(record) => Ok(record.idle_deadline()),
@@ -312,6 +335,9 @@ impl Shared {
         &'a self,
         call: impl FnOnce(&'a dyn TokenStore) -> StoreFuture<'a, T>,
     ) -> Result<T, Error> {
+        if Handle::try_current().is_err() {
+            return Err(Error::no_runtime(&CONSENT));
+        }
         let answer = tokio::select! {
             biased;
             answer = caught(async { call(self.store.as_ref()).await }) => answer,

@@ -56,14 +56,21 @@ impl<S, T: Clone> SingleFlight<S, T> {
         }
     }
 
-    /// Ends the work: changes the state, and gives the outcome to all who wait.
+    /// Ends the work: changes the state, and gives the outcome to all who wait. One that was given up changes nothing.
     pub(super) fn finish(&self, leader: Leader<T>, outcome: T, change: impl FnOnce(&mut S)) {
         {
             let mut inner = self.lock();
-            inner.under_way = None;
-            change(&mut inner.state);
+            let own = leader.0.subscribe();
+            if inner.under_way.take_if(|under_way| under_way.same_channel(&own)).is_some() {
+                change(&mut inner.state);
+            }
         }
         leader.0.send_replace(Some(outcome));
+    }
+
+    /// Takes what this one waits for as not under way any more, so that the next who asks leads.
+    pub(super) fn give_up(&self, waiter: &Waiter<T>) {
+        self.lock().under_way.take_if(|under_way| under_way.same_channel(&waiter.0));
     }
 
     pub(super) fn with_state<R>(&self, look: impl FnOnce(&mut S) -> R) -> R {
@@ -77,7 +84,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
 
 impl<T: Clone> Waiter<T> {
     /// The outcome. None where the leader was dropped.
-    pub(super) async fn outcome(mut self) -> Option<T> {
+    pub(super) async fn outcome(&mut self) -> Option<T> {
         self.0.wait_for(Option::is_some).await.ok()?.clone()
     }
 }

@@ -434,6 +434,10 @@ async fn o3_an_unknown_lifetime_serves_those_who_wait_and_makes_no_loop() {
         assert_eq!(local.tokens(), 4);
         let floors = local.clock.waits().into_iter().filter(|wait| *wait == SECOND).count();
         assert_eq!(floors, 3);
+        // It is not kept for when the server fails, either.
+        local.emulator.clear_faults();
+        local.emulator.fail_always(TOKEN, Fault::status(404));
+        assert_eq!(consent.access_token().await.unwrap_err().status(), Some(404));
     }
 }
 
@@ -1439,4 +1443,180 @@ fn a_store_error_is_an_error() {
     let error: Error = StoreError::Refused("is closed").into();
     assert!(error.is_store() && !error.is_transient() && error.product() == Some(flinks::Product::Outbound));
     assert_eq!(error.to_string(), "look after a consent (Flinks Outbound): the token store is closed");
+}
+
+fn newest_refresh_token(local: &Local) -> String {
+    let issued = local.emulator.issued();
+    issued.into_iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap().value
+}
+
+#[tokio::test]
+async fn o5_what_seemed_not_stored_does_not_replace_what_came_of_it() {
+    let local = start().await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let store = BadStore::default();
+    let one = builder(&local).store(store.clone()).build();
+    let other = builder(&local).store(store.good.clone()).build();
+    store.plan([Plan::Lose]);
+    assert!(one.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap_err().is_store());
+    local.advance(SECOND);
+    let _ = other.consent(&id("user-7")).exchange_now().await.unwrap();
+    one.flush().await.unwrap();
+    assert!(kept_in(&store.good).await.contains(&newest_refresh_token(&local)));
+}
+
+#[tokio::test]
+async fn a_consent_that_is_forgotten_does_not_come_back_when_the_store_does() {
+    let local = start().await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let store = BadStore::default();
+    let consents = builder(&local).store(store.clone()).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    local.emulator.fail_next(TOKEN, hold(When::After));
+    let call = spawn(&consent);
+    local.emulator.received(TOKEN, 1).await;
+    consent.forget().await.unwrap();
+    store.plan([Plan::Fail]);
+    local.emulator.release();
+    assert!(call.await.unwrap().unwrap_err().is_store());
+    consents.flush().await.unwrap();
+    assert!(store.good.load(&id("user-7")).await.unwrap().is_none());
+
+    // What was parked before is forgotten with it.
+    store.plan([Plan::Fail]);
+    assert!(consents.insert(&id("user-7"), token("parked"), local.now()).await.is_err());
+    consent.forget().await.unwrap();
+    consents.flush().await.unwrap();
+    assert!(consent.access_token().await.unwrap_err().is_unknown_consent());
+}
+
+#[tokio::test]
+async fn o5_what_could_not_be_stored_is_stored_with_the_next_call_though_the_token_is_good() {
+    let local = start().await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let store = BadStore::default();
+    let (sender, mut events) = unbounded_channel();
+    let consents = builder(&local).store(store.clone()).on_event(move |_, event| sender.send(event.clone()).unwrap());
+    let consents = consents.build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    let first = consent.access_token().await.unwrap();
+    local.advance(SECOND);
+    store.plan([Plan::Work, Plan::Work, Plan::Fail]);
+    assert!(consent.exchange_now().await.unwrap_err().is_store());
+    // In the pause, and after it, the token serves.
+    assert!(text(&consent.access_token().await.unwrap()) == text(&first));
+    local.advance(SECOND);
+    assert!(text(&consent.access_token().await.unwrap()) == text(&first));
+    while !kept_in(&store.good).await.contains(&newest_refresh_token(&local)) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(local.tokens(), 2);
+    let mut told = 0;
+    while let Ok(event) = events.try_recv() {
+        told += u32::from(matches!(event, Event::NotStored { .. }));
+    }
+    assert_eq!(told, 1);
+}
+
+#[tokio::test]
+async fn o5_an_exchange_now_is_not_content_with_what_another_found() {
+    let local = start().await;
+    let gate = Gate::default();
+    let _ = consent_in(&local, gate.store.clone()).await.access_token().await.unwrap();
+    // A new process finds the token in the store; meanwhile an exchange is asked for.
+    let consent = builder(&local).store(gate.clone()).build().consent(&id("user-7"));
+    gate.is_closed.store(true, Ordering::SeqCst);
+    let finds = spawn(&consent);
+    gate.reached.notified().await;
+    let mut now = Box::pin(consent.exchange_now());
+    assert!(is_pending(&mut now).await);
+    gate.opens.notify_one();
+    let found = finds.await.unwrap().unwrap();
+    assert!(text(&now.await.unwrap()) != text(&found));
+    assert_eq!(local.tokens(), 2);
+}
+
+#[tokio::test]
+async fn o4_a_refused_token_stays_refused_among_many_consents() {
+    let local = start().await;
+    let consents = builder(&local).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    let refused = consent.access_token().await.unwrap();
+    local.advance(2 * SECOND);
+    consent.reject(&refused);
+    drop(consent);
+    for number in 0..3000 {
+        drop(consents.consent(&id(&number.to_string())));
+    }
+    assert!(text(&consents.consent(&id("user-7")).access_token().await.unwrap()) != text(&refused));
+}
+
+#[test]
+fn without_a_runtime_nothing_panics() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (local, consents, consent) = runtime.block_on(async {
+        let local = start().await;
+        let consents = builder(&local).build();
+        let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+        (local, consents, consent)
+    });
+    fn error<T>(future: impl Future<Output = Result<T, Error>>) -> Error {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match Box::pin(future).as_mut().poll(&mut context) {
+            Poll::Ready(Err(error)) => error,
+            _ => panic!("no error"),
+        }
+    }
+    {
+        let _inside = runtime.enter();
+        let mut began = Box::pin(consent.access_token());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(began.as_mut().poll(&mut context).is_pending());
+    }
+    // Whether it would begin the work or join it.
+    for error in [
+        error(consent.access_token()),
+        error(consent.exchange_now()),
+        error(consents.due(DAY, 1)),
+        error(consents.flush()),
+        error(consent.forget()),
+        error(consent.idle_deadline()),
+        error(consents.insert(&id("x"), refresh_token(), local.now())),
+    ] {
+        assert!(error.to_string().ends_with("it needs a tokio runtime"), "{error}");
+    }
+    let _ = runtime.block_on(consent.access_token()).unwrap();
+}
+
+#[test]
+fn a_lock_in_a_runtime_that_nobody_drives_is_not_waited_for_for_ever() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let asleep = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = BadStore::default();
+    let (local, consents) = runtime.block_on(async {
+        let local = local_at(TestClock { short: Duration::ZERO, ..TestClock::new() }, |settings| settings).await;
+        let consents = builder(&local).store(store.clone()).build();
+        (local, consents)
+    });
+    store.plan([Plan::Hang]);
+    // It gets as far as the store, and then nobody polls it.
+    let (name, now) = (id("user-7"), local.now());
+    let mut insertion = Box::pin(consents.insert(&name, refresh_token(), now));
+    asleep.block_on(async {
+        while !store.plans.lock().unwrap().is_empty() {
+            assert!(is_pending(&mut insertion).await);
+            tokio::task::yield_now().await;
+        }
+    });
+    runtime.block_on(async {
+        let forgets = tokio::spawn({
+            let consent = consents.consent(&name);
+            async move { consent.forget().await }
+        });
+        while !forgets.is_finished() {
+            local.clock.advance(3005 * SECOND);
+            tokio::task::yield_now().await;
+        }
+        assert!(forgets.await.unwrap().unwrap_err().is_store());
+    });
 }

@@ -16,7 +16,8 @@ pub struct Record {
     pub(in crate::outbound) id: ConsentId,
     pub(in crate::outbound) generation: u64,
     pub(in crate::outbound) refresh_token: RefreshToken,
-    /// When the end user consented, as far as is known here.
+    /// Which consent of the end user's it is, whatever its refresh token is by now; and when it was given, as far as is known.
+    pub(in crate::outbound) consent: u64,
     pub(in crate::outbound) consented_at: SystemTime,
     pub(in crate::outbound) exchanged_at: SystemTime,
     /// Whether a refresh token was ever replaced: then a lost reply is not asked for again (A5).
@@ -61,6 +62,7 @@ impl Record {
             // By chance, so that one which was met before a removal is not met again after it.
             generation: fastrand::u64(1..1 << (GENERATION_BITS - 4)),
             refresh_token,
+            consent: fastrand::u64(..),
             consented_at: whole_milliseconds(consented_at),
             exchanged_at: whole_milliseconds(exchanged_at),
             has_rotated: false,
@@ -106,6 +108,7 @@ impl Record {
             id: self.id.as_str().to_owned(),
             generation: self.generation,
             refresh_token: self.refresh_token.secret().clone(),
+            consent: self.consent,
             consented_at_ms: to_milliseconds(self.consented_at),
             exchanged_at_ms: to_milliseconds(self.exchanged_at),
             has_rotated: self.has_rotated,
@@ -168,6 +171,7 @@ impl Record {
             id: ConsentId::new(stored.id).map_err(|_| DAMAGED)?,
             generation: stored.generation,
             refresh_token: RefreshToken::new(stored.refresh_token).map_err(|_| DAMAGED)?,
+            consent: stored.consent,
             consented_at: from_milliseconds(stored.consented_at_ms).ok_or(DAMAGED)?,
             exchanged_at: from_milliseconds(stored.exchanged_at_ms).ok_or(DAMAGED)?,
             has_rotated: stored.has_rotated,
@@ -202,6 +206,7 @@ struct Stored {
     id: String,
     generation: u64,
     refresh_token: Secret,
+    consent: u64,
     consented_at_ms: u64,
     exchanged_at_ms: u64,
     has_rotated: bool,
