@@ -360,7 +360,7 @@ impl Shared {
 
 /// What of an access token is kept: nothing of one whose lifetime is unknown (O3).
 pub(super) fn kept(token: &AccessToken) -> Option<KeptToken> {
-    let deadline = token.0.bearer.deadline().filter(|deadline| !deadline.is_past())?;
+    let deadline = token.0.bearer.deadline()?;
     let (issued_at, lifetime) = (deadline.from(), deadline.lifetime());
     Some(KeptToken { id: token.0.id, secret: token.secret().clone(), issued_at, lifetime })
 }

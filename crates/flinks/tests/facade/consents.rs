@@ -1620,3 +1620,104 @@ fn a_lock_in_a_runtime_that_nobody_drives_is_not_waited_for_for_ever() {
         assert!(forgets.await.unwrap().unwrap_err().is_store());
     });
 }
+
+#[tokio::test]
+async fn o6_a_refusal_of_a_token_that_was_replaced_meanwhile_ends_nothing() {
+    let local = start().await;
+    let consents = builder(&local).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    let first = consent.access_token().await.unwrap();
+    local.advance(SECOND);
+    consent.reject(&first);
+    local.emulator.fail_next(TOKEN, hold(When::Before));
+    let call = spawn(&consent);
+    local.emulator.received(TOKEN, 2).await;
+    let code = code(&local, &client(&local)).await;
+    let _ = consents.exchange_code(&id("user-7"), code).await.unwrap();
+    client(&local).revoke(&first).await.unwrap();
+    local.emulator.release();
+    let token = call.await.unwrap().unwrap();
+    assert!(text(&token) == text(&consent.access_token().await.unwrap()));
+    assert_eq!(local.tokens(), 3);
+}
+
+/// One process that sleeps in the middle of an exchange, and another that takes its claim over. `fault` is what the other
+/// meets.
+async fn sleeper_and_other(
+    fault: Option<Fault>,
+) -> (Local, MemoryStore, JoinHandle<Result<AccessToken, Error>>, TestClock, Consent) {
+    let local = start().await;
+    let store = MemoryStore::new();
+    let sleeper = consent_in(&local, store.clone()).await;
+    let _ = sleeper.access_token().await.unwrap();
+    local.advance(LIFETIME);
+    local.emulator.fail_next(TOKEN, hold(When::Before));
+    let sleeps = spawn(&sleeper);
+    local.emulator.received(TOKEN, 2).await;
+    if let Some(fault) = fault {
+        local.emulator.fail_next(TOKEN, fault);
+    }
+    // The clock of the other goes on: it waits for the claim to end.
+    let clock = TestClock::new();
+    clock.advance(LIFETIME);
+    let settings = flinks::Settings::new().clock(clock.clone()).timeout(TIMEOUT);
+    let other = Client::with_settings(local.emulator.base_url().parse().unwrap(), credentials(), &settings).unwrap();
+    let other = Consents::builder(other).store_timeout(TIMEOUT).store(store.clone()).build().consent(&id("user-7"));
+    (local, store, sleeps, clock, other)
+}
+
+#[tokio::test]
+async fn o6_a_process_that_slept_does_not_end_what_another_has_exchanged() {
+    for is_refused in [true, false] {
+        let (local, store, sleeps, clock, other) = sleeper_and_other(None).await;
+        let good = other.access_token().await.unwrap();
+        assert_eq!(local.tokens(), 3);
+        let deadline = other.idle_deadline().await.unwrap();
+        if is_refused {
+            // What is refused now was good a moment ago: that is not for this one to say.
+            client(&local).revoke(&good).await.unwrap();
+        }
+        local.clock.advance_wall(flinks::Clock::wall(&clock).duration_since(local.now()).unwrap());
+        local.emulator.release();
+        assert!((text(&sleeps.await.unwrap().unwrap()) == text(&good)) == is_refused);
+        let record = store.load(&id("user-7")).await.unwrap().unwrap();
+        // Nor does its own result, which is older, take the place of the other's.
+        assert!(!record.is_over() && record.idle_deadline() == deadline);
+    }
+}
+
+#[tokio::test]
+async fn o5_a_process_that_slept_leaves_the_claim_of_another() {
+    let never = Fault::SlowBytes { milliseconds: 3_600_000 };
+    let (local, store, sleeps, clock, other) = sleeper_and_other(Some(never)).await;
+    let waits = spawn(&other);
+    local.emulator.received(TOKEN, 3).await;
+    local.emulator.release();
+    let _ = sleeps.await.unwrap().unwrap();
+    let record = store.load(&id("user-7")).await.unwrap().unwrap().encode().unwrap();
+    assert!(record.expose_secret().contains("\"claim\":{"));
+    clock.advance(TIMEOUT);
+    assert!(waits.await.unwrap().unwrap_err().is_timeout());
+}
+
+#[tokio::test]
+async fn o5_a_claim_outlives_clocks_that_differ_by_ten_minutes() {
+    let (local, store, sleeps, _, _) = sleeper_and_other(None).await;
+    // By the other's clock the claim of 3005 seconds ended a while ago; it has not seen it that long.
+    for (minutes, waits) in [(9, true), (11, false)] {
+        let clock = TestClock { short: Duration::ZERO, ..TestClock::new() };
+        clock.advance(LIFETIME + 3005 * SECOND + Duration::from_secs(minutes * 60));
+        let settings = flinks::Settings::new().clock(clock.clone()).timeout(TIMEOUT);
+        let client = Client::with_settings(local.emulator.base_url().parse().unwrap(), credentials(), &settings);
+        let consents = Consents::builder(client.unwrap()).store_timeout(TIMEOUT).store(store.clone()).build();
+        let call = spawn(&consents.consent(&id("user-7")));
+        while clock.waits().is_empty() && !call.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(call.is_finished(), !waits);
+        assert_eq!(local.tokens(), if waits { 2 } else { 3 });
+        call.abort();
+    }
+    local.emulator.release();
+    let _ = sleeps.await.unwrap().unwrap();
+}
