@@ -45,6 +45,7 @@ fn main() {
         names_and_locks_tell_nothing,
         processes::a_full_disk_leaves_the_old_record,
         processes::a_process_that_is_killed_leaves_the_old_or_the_new_record,
+        processes::a_reader_never_sees_half_a_record,
         processes::two_processes_that_write_at_once_lose_nothing,
         processes::o5_eight_processes_and_one_rotating_token_make_one_exchange,
     ];

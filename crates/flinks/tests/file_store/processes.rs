@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::SystemTime;
 
 use flinks::RedirectUrl;
-use flinks::outbound::store::{FileStore, StoreError, TokenStore};
+use flinks::outbound::store::{FileStore, Record, StoreError, TokenStore};
 use flinks::outbound::{AuthorizationCode, RefreshToken};
 use flinks_emulator::credentials::OUTBOUND_PROVIDER_ID;
 use flinks_emulator::{Emulator, Operation};
@@ -113,6 +113,20 @@ pub(crate) async fn a_process_that_is_killed_leaves_the_old_or_the_new_record() 
         assert!(is_first || possible.clone().any(holds), "round {round}: {last}");
         assert!(files(&directory, ".new").is_empty() && files(&directory, ".damaged").is_empty());
     }
+}
+
+pub(crate) async fn a_reader_never_sees_half_a_record() {
+    let (_temporary, directory, _) = stored().await;
+    let path = record_file(&directory);
+    let mut process = Process::of("write", &[directory.to_str().unwrap()]);
+    for _ in 0..300 {
+        process.line().unwrap();
+        for _ in 0..50 {
+            // Without the lock, as nobody but a test would.
+            Record::decode(&id("user-7"), &fs::read(&path).unwrap()).unwrap();
+        }
+    }
+    process.kill();
 }
 
 const WRITES: u32 = 100;
@@ -264,6 +278,12 @@ pub(crate) async fn another_user_is_refused() {
     let directory = temporary.path().join("of nobody");
     fs::create_dir_all(directory.join("of root")).unwrap();
     chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
+
+    // Whose it is may change what is in it, also for root.
+    assert_eq!(
+        FileStore::open(&directory).unwrap_err(),
+        StoreError::Refused("is in a directory that belongs to somebody else")
+    );
 
     let mut command = Command::new(program);
     command.uid(NOBODY).gid(NOBODY).current_dir("/");
