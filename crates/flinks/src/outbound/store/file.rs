@@ -33,7 +33,7 @@ struct Directory {
     owner: u32,
 }
 
-/// Larger than any record: a consent's id, two tokens and a few numbers.
+/// What is read of a file. Larger than any record, which is a consent's id, two tokens and a few numbers.
 const MAX_BYTES: u64 = 1024 * 1024;
 const RECORD: &str = "json";
 /// What is written, before it takes the place of the record.
@@ -219,9 +219,6 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(problem)?,
         };
-        if metadata.len() > MAX_BYTES {
-            return Err(StoreError::Damaged("holds a file that is too large"));
-        }
         let mut bytes = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(problem)?;
         match String::from_utf8(bytes) {

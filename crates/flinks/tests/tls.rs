@@ -1,0 +1,212 @@
+//! TLS with made certificates: what is wrong with one is a TLS error, nothing is sent, and never in clear text (A1).
+//!
+//! The clients trust what the platform trusts, and the platform is told by `SSL_CERT_FILE`: so this program makes an
+//! authority, and starts itself again to trust it.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use flinks::connect::SecretKey;
+use flinks::outbound::{AuthorizationCode, ClientCredentials, RefreshToken};
+use flinks::pay::{Credentials, NewSession, SessionToken};
+use flinks::{BaseUrl, Error, Settings, SpendError};
+use libtest_mimic::{Arguments, Trial};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+const DIRECTORY: &str = "FLINKS_TLS_TEST_DIRECTORY";
+
+fn main() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else {
+        let directory = tempfile::tempdir().unwrap();
+        let (pem, key) = (directory.path().join("authority.pem"), directory.path().join("authority.key"));
+        let authority = authority();
+        std::fs::write(&pem, authority.pem()).unwrap();
+        std::fs::write(key, authority.key().serialize_pem()).unwrap();
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(std::env::args().skip(1)).env(DIRECTORY, directory.path()).env("SSL_CERT_FILE", &pem);
+        let status = again.env_remove("SSL_CERT_DIR").status().unwrap();
+        drop(directory);
+        std::process::exit(status.code().unwrap_or(1));
+    };
+    let directory = std::path::PathBuf::from(directory);
+    let trial = |name: &str, made: Made, is_trusted: bool| {
+        let directory = directory.clone();
+        Trial::test(name, move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+            let key = std::fs::read_to_string(directory.join("authority.key")).unwrap();
+            let trusted = Issuer::new(of_an_authority(), KeyPair::from_pem(&key).unwrap());
+            runtime.block_on(check(made, &trusted, is_trusted));
+            Ok(())
+        })
+    };
+    let trials = vec![
+        trial("a1_a_good_certificate_is_taken", Made::default(), true),
+        trial("a1_an_expired_certificate_sends_nothing", Made { has_expired: true, ..Made::default() }, false),
+        trial(
+            "a1_a_certificate_of_the_future_sends_nothing",
+            Made { is_of_the_future: true, ..Made::default() },
+            false,
+        ),
+        trial(
+            "a1_a_certificate_of_another_name_sends_nothing",
+            Made { name: "other.example", ..Made::default() },
+            false,
+        ),
+        trial("a1_an_unknown_authority_sends_nothing", Made { is_of_a_stranger: true, ..Made::default() }, false),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A certificate, and what is wrong with it.
+#[derive(Clone, Copy)]
+struct Made {
+    name: &'static str,
+    has_expired: bool,
+    is_of_the_future: bool,
+    is_of_a_stranger: bool,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self { name: "localhost", has_expired: false, is_of_the_future: false, is_of_a_stranger: false }
+    }
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    CertifiedIssuer::self_signed(of_an_authority(), KeyPair::generate().unwrap()).unwrap()
+}
+
+fn of_an_authority() -> CertificateParams {
+    let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, "an authority of a test");
+    parameters
+}
+
+/// A server with that certificate: where it is, the first byte of each connection, and the requests that it could read.
+async fn serve(
+    made: Made,
+    trusted: &Issuer<'static, KeyPair>,
+) -> (BaseUrl, Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) {
+    let mut parameters = CertificateParams::new(vec![made.name.to_owned()]).unwrap();
+    // A platform may refuse a leaf that lives for longer than a good while.
+    let now = time_now();
+    (parameters.not_before, parameters.not_after) = match (made.has_expired, made.is_of_the_future) {
+        (true, _) => (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 6, 1)),
+        (_, true) => (date_time_ymd(now + 2, 1, 1), date_time_ymd(now + 2, 6, 1)),
+        _ => (date_time_ymd(now - 1, 1, 1), date_time_ymd(now + 1, 12, 31)),
+    };
+    let key = KeyPair::generate().unwrap();
+    let certificate = match made.is_of_a_stranger {
+        true => parameters.signed_by(&key, &authority()).unwrap(),
+        false => parameters.signed_by(&key, trusted).unwrap(),
+    };
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![CertificateDer::from(certificate.der().to_vec())], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("https://localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
+    let (first_bytes, requests) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let (first, seen) = (Arc::clone(&first_bytes), Arc::clone(&requests));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut byte = [0];
+            if stream.peek(&mut byte).await.is_ok_and(|count| count == 1) {
+                first.lock().unwrap().push(byte[0]);
+            }
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut bytes = vec![0; 16 * 1024];
+            let Ok(count @ 1..) = stream.read(&mut bytes).await else { continue };
+            seen.lock().unwrap().push(String::from_utf8_lossy(&bytes[..count]).into_owned());
+            let body = r#"{"access_token":"emu_a","token_type":"Bearer","expires_in":299,"Token":"emu_b","refresh_token":"emu_c"}"#;
+            let reply = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(reply.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (base_url, first_bytes, requests)
+}
+
+fn time_now() -> i32 {
+    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    1970 + i32::try_from(seconds / 31_556_952).unwrap()
+}
+
+async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool) {
+    let (base_url, first_bytes, requests) = serve(made, trusted).await;
+    let settings = Settings::new().max_attempts(1);
+    let credentials = Credentials::new("canary-user", "canary-password").unwrap();
+    let pay = flinks::pay::Client::with_settings(base_url.clone(), credentials, &settings).unwrap();
+    let customer_id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+    let key = SecretKey::new("canary-key").unwrap();
+    let connect = flinks::connect::Client::with_settings(base_url.clone(), customer_id, key, &settings).unwrap();
+    let credentials = ClientCredentials::new("canary-id", "canary-secret").unwrap();
+    let outbound = flinks::outbound::Client::with_settings(base_url, credentials, &settings).unwrap();
+    let refresh_token = RefreshToken::new("canary-refresh").unwrap();
+
+    let outcomes: [Result<(), Error>; 4] = [
+        pay.authorize().await.map(drop),
+        connect.generate_authorize_token().await.map(drop),
+        outbound.client_credentials(None).await.map(drop),
+        outbound.refresh(&refresh_token).await.map(drop),
+    ];
+    for outcome in outcomes {
+        match outcome {
+            Ok(()) => assert!(is_trusted),
+            Err(error) => {
+                assert!(
+                    !is_trusted && error.is_tls() && !error.is_transient() && !error.may_have_been_sent(),
+                    "{error}"
+                );
+                assert!(!format!("{error} {error:?}").contains("canary"));
+            }
+        }
+    }
+    // What is spent comes back.
+    if !is_trusted {
+        let code = code(&outbound);
+        assert!(matches!(outbound.exchange_code(code).await, Err(SpendError::Unspent(_, error)) if error.is_tls()));
+        let token = session_token().await;
+        let session = NewSession::new("r-1", 1050, "Ada", "ada@example.com").unwrap();
+        let outcome = pay.initiate_session(token, &session).await;
+        assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.is_tls()));
+    }
+    let first_bytes = first_bytes.lock().unwrap();
+    // 22 is a handshake (RFC 8446, 5.1): whatever came, came in TLS.
+    assert!(first_bytes.len() >= 4 && first_bytes.iter().all(|byte| *byte == 22));
+    assert_eq!(requests.lock().unwrap().len(), if is_trusted { 4 } else { 0 });
+}
+
+fn code(client: &flinks::outbound::Client) -> AuthorizationCode {
+    let redirect_uri = "https://app.example/".parse().unwrap();
+    let (url, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
+    let url = url::Url::parse(url.expose_secret()).unwrap();
+    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    client.verify(pending, &format!("?code=canary-code&state={state}")).unwrap()
+}
+
+async fn session_token() -> SessionToken {
+    use flinks_emulator::credentials::{PAY_PASSWORD, PAY_USERNAME};
+    let emulator = flinks_emulator::Emulator::start().await.unwrap();
+    let credentials = Credentials::new(PAY_USERNAME, PAY_PASSWORD).unwrap();
+    let client = flinks::pay::Client::new(emulator.base_url().parse().unwrap(), credentials).unwrap();
+    client.authorize().await.unwrap()
+}
