@@ -1100,6 +1100,9 @@ async fn an_app_source_has_events_too() {
     assert!(matches!(events.recv().await, Some(Event::Refreshed { .. })));
     source.reject(&token);
     assert!(text(&source.access_token().await.unwrap()) != text(&token));
+    // Late reports change nothing.
+    source.reject(&token);
+    let _ = source.access_token().await.unwrap();
     assert_eq!(local.tokens(), 5);
 }
 

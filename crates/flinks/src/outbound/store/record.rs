@@ -248,3 +248,45 @@ fn whole_number(duration: Duration) -> u64 {
 fn from_milliseconds(milliseconds: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let (id, now) = ("user-7".parse().unwrap(), SystemTime::now());
+        Record::new(id, RefreshToken::new("r").unwrap(), now, now)
+    }
+
+    #[test]
+    fn a_generation_is_not_met_again_after_a_removal() {
+        let (one, other) = (record(), record());
+        assert!(one.generation() != other.generation() && one.consent != other.consent);
+        let last = (1 << GENERATION_BITS) - 1;
+        assert_eq!((one.clone().after(7).generation(), one.after(last).generation()), (8, 0));
+    }
+
+    #[test]
+    fn o3_no_lifetime_in_a_store_is_longer_than_that_of_any_token() {
+        let access_token =
+            Some(KeptToken { id: 1, secret: Secret::new("a"), issued_at: UNIX_EPOCH, lifetime: Duration::MAX });
+        let record = Record { access_token, ..record() };
+        let read = Record::decode(record.id(), record.encode().unwrap().expose_secret().as_bytes()).unwrap();
+        assert_eq!(read.access_token.unwrap().lifetime, ExpiresIn::MAX);
+    }
+
+    #[test]
+    fn what_no_clock_can_tell_is_damage() {
+        let text = record().encode().unwrap().expose_secret().to_owned();
+        for field in ["consented_at_ms", "exchanged_at_ms"] {
+            let start = text.find(field).unwrap() + field.len() + 2;
+            let digits = text.get(start..).unwrap().find(',').unwrap();
+            let mut text = text.clone();
+            text.replace_range(start..start + digits, &u64::MAX.to_string());
+            // A clock may be able to tell it, and then it is a date; no panic either way.
+            let _ = Record::decode(&"user-7".parse().unwrap(), text.as_bytes()).map(|record| record.idle_deadline());
+            text.replace_range(start..start + 1, "-");
+            assert!(Record::decode(&"user-7".parse().unwrap(), text.as_bytes()).is_err());
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The rows of "Configuration" and "URLs and callbacks" that need no server: refused where they enter, with the name of the
+//! field and without the value.
+
+use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
+use flinks::outbound::{ClientCredentials, ConsentId, RefreshToken};
+use flinks::pay::Credentials;
+use flinks::{BaseUrl, Error, RedirectUrl};
+
+use crate::case::Case;
+
+type Check = Box<dyn FnOnce(&mut Case) + Send>;
+
+/// Each value is refused by `make`, with a canary in the place of `*`.
+fn refused<T: 'static>(
+    field: &'static str,
+    values: &'static [&'static str],
+    make: fn(String) -> Result<T, Error>,
+) -> Check {
+    Box::new(move |case| {
+        for value in values {
+            let value = value.replace('*', &case.canary());
+            let Err(error) = make(value) else { panic!("{field}: taken") };
+            assert!(error.is_invalid_input() && !error.may_have_been_sent() && !error.is_transient());
+            assert_eq!((error.field(), error.attempts()), (Some(field), 0));
+            case.look_at_error(&error);
+        }
+    })
+}
+
+const SECRETS: &[&str] =
+    &["", " ", "*\n", "*\r\nx: y", "*\0", "*\x7f", "*\tx", " *", "* ", "*é", "\u{feff}*", "*\u{a0}"];
+
+pub(crate) fn rows() -> Vec<(&'static str, Check)> {
+    vec![
+        (
+            "secret key empty, blank, ending in a newline (read from a file), with CR/LF/NUL/DEL, tab, spaces around, non-ASCII",
+            refused("secret key", SECRETS, SecretKey::new),
+        ),
+        ("login id, the same", refused("login id", SECRETS, LoginId::new)),
+        ("request id, the same", refused("request id", SECRETS, RequestId::new)),
+        ("client secret, the same", refused("client secret", SECRETS, |text| ClientCredentials::new("id", text))),
+        ("client id, the same", refused("client id", SECRETS, |text| ClientCredentials::new(text, "secret"))),
+        (
+            "refresh token empty or with a line break",
+            refused("refresh token", &["", " ", "*\n", "*\0"], RefreshToken::new),
+        ),
+        ("password with a line break", refused("password", &["", "*\n", "*\0"], |text| Credentials::new("user", text))),
+        ("consent id empty, or with a line break", refused("consent id", &["", " ", "*\n", "*\0"], ConsentId::new)),
+        (
+            "customer id .., ., empty, a/b, ..\\..\\x, %2e%2e, a?x=1, {guid}, a GUID without hyphens",
+            refused(
+                "customer id",
+                &[
+                    "..",
+                    ".",
+                    "",
+                    "a/b",
+                    "..\\..\\x",
+                    "%2e%2e",
+                    "a?x=1",
+                    "{00000000-0000-4000-8000-000000000001}",
+                    "00000000000040008000000000000001",
+                    "*",
+                ],
+                |text| text.parse::<CustomerId>(),
+            ),
+        ),
+        (
+            "instance evil.com/#, evil.com?, u:p@evil.com/, 127.0.0.1:80/, a.b, -x, x-, 64 characters, upper case, non-ASCII letters that fold to ASCII",
+            refused(
+                "instance",
+                &[
+                    "evil.com/#",
+                    "evil.com?",
+                    "u:p@evil.com/",
+                    "127.0.0.1:80/",
+                    "a.b",
+                    "-x",
+                    "x-",
+                    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                    "Toolbox",
+                    "ＴＯＯＬ",
+                    "ſ",
+                    "\u{212a}",
+                    "*.x",
+                ],
+                |text| text.parse::<Instance>(),
+            ),
+        ),
+        (
+            "base URL {host}, https://www.{baseurl}.com",
+            refused("base URL", &["{host}", "https://{host}", "https://www.{baseurl}.com"], base_url),
+        ),
+        (
+            "base URL with http: to a non-loopback host, user info, query, fragment, file:, port 0",
+            refused(
+                "base URL",
+                &[
+                    "http://*.example",
+                    "http://127.0.0.1.evil.com",
+                    "https://u:*@evil.com",
+                    "https://evil.com?*",
+                    "https://evil.com/#*",
+                    "file:///*",
+                    "https://evil.com:0",
+                    "*",
+                    "",
+                ],
+                base_url,
+            ),
+        ),
+        (
+            "redirect URI relative, with a fragment, javascript:, http: to a non-loopback host",
+            refused(
+                "redirect URL",
+                &[
+                    "/*",
+                    "",
+                    "https://evil.com/#*",
+                    "javascript:*",
+                    "data:*",
+                    "//*",
+                    "https:\\\\evil.com",
+                    "http://evil.com/*",
+                    "https://u:*@evil.com/",
+                ],
+                |text| text.parse::<RedirectUrl>(),
+            ),
+        ),
+    ]
+}
+
+fn base_url(text: String) -> Result<BaseUrl, Error> {
+    text.parse::<BaseUrl>().map_err(Error::from)
+}

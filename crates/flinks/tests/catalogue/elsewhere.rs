@@ -1,0 +1,97 @@
+//! Rows of the list of faults that have a test of their own, for they need more than one call and one reply.
+
+use std::path::Path;
+
+/// The row in its own words, and the test, in `crates/flinks`.
+pub(crate) const ROWS: &[(&str, &str)] = &[
+    ("Configuration: base URL with a trailing slash or a path prefix", "a1_a_base_url_is_normalised_once"),
+    ("Configuration: username and password holding & = + % é and 4 KiB", "p1_user_name_and_password_are_sent_exactly"),
+    ("Configuration: timeout 0, zero attempts", "settings_of_nothing_are_clamped"),
+    ("Replies: the target of a redirect is not contacted", "a2_redirects_are_errors_and_their_target_is_not_contacted"),
+    ("Replies: later calls fail at once, without a request", "o6_what_ends_a_consent_ends_it_for_good"),
+    ("Replies: Retry-After honoured up to the cap", "retry_after_is_honoured_up_to_a_cap_and_told"),
+    (
+        "Replies: expires_in absent or 0: a floor of 1 s",
+        "o3_an_unknown_lifetime_serves_those_who_wait_and_makes_no_loop",
+    ),
+    ("Replies: expires_in -1", "o3_a_token_that_had_expired_when_it_came_is_an_error"),
+    ("Replies: expires_in 1, 2, 10, 299, 599, 3600: slack", "o4_every_lifetime_is_used_and_none_beyond_its_end"),
+    ("Replies: JWT exp that disagrees with expires_in", "o8_claims_are_read_without_a_check"),
+    ("Replies: refresh reply with a new refresh_token", "o5_a_rotated_refresh_token_is_kept_and_used_next"),
+    (
+        "Time: the machine is suspended; wall clock set back an hour",
+        "a4_a_suspended_machine_and_a_clock_that_was_set_back",
+    ),
+    ("Time: server clock 10 minutes off", "a4_the_clock_of_the_server_has_no_effect"),
+    ("Time: the reply takes 20 s", "a4_a_reply_that_takes_twenty_seconds_counts_from_before"),
+    (
+        "Time: a single-use token older than its life when spent",
+        "p2_p4_the_lifetime_is_that_of_the_reply_and_an_expired_token_is_refused_here",
+    ),
+    (
+        "Time: refresh token idle for 29 days; 30 days and a second",
+        "o5_the_idle_deadline_is_known_warned_of_and_survives",
+    ),
+    ("Time: 50 processes started in the same second", "a4_chance_spreads_early_exchanges"),
+    ("Connections: unknown host", "an_unknown_host_has_sent_nothing"),
+    ("Connections: refused", "a_connection_that_is_refused_has_sent_nothing"),
+    ("Connections: a handshake that stalls", "a_handshake_that_fails_or_stalls_has_sent_nothing"),
+    ("Connections: TLS: expired", "a1_an_expired_certificate_sends_nothing"),
+    ("Connections: TLS: wrong name", "a1_a_certificate_of_another_name_sends_nothing"),
+    ("Connections: TLS: unknown CA", "a1_an_unknown_authority_sends_nothing"),
+    ("Connections: one byte a second; silence after accept", "a5_the_deadline_ends_a_call_that_hangs"),
+    ("Connections: a pooled connection closed by the server", "a_pooled_connection_that_ends_is_a_reply_or_unknown"),
+    ("Concurrency: 1 000 callers, nothing cached", "o4_a_thousand_callers_and_nothing_cached"),
+    ("Concurrency: 1 000 callers, server answers 500 or 429", "o4_a_thousand_callers_on_a_server_that_fails"),
+    ("Concurrency: the caller who began the exchange goes away", "o4_a_caller_who_goes_away_takes_nothing_with_them"),
+    ("Concurrency: all callers go away during a refresh", "o4_all_go_away_and_the_result_is_kept"),
+    ("Concurrency: all callers go away during a code exchange", "o9_a_code_exchange_whose_caller_goes_away_is_kept"),
+    ("Concurrency: a waiter's own timeout of 50 ms", "o4_a_waiter_with_a_timeout_of_its_own_fails_alone"),
+    ("Concurrency: 50 calls get a 401 with one token", "o4_fifty_who_report_one_refused_token_cause_one_exchange"),
+    ("Concurrency: early refresh fails, token still valid", "o4_an_early_exchange_that_fails_leaves_the_valid_token"),
+    ("Concurrency: outage of 10 minutes, then recovery", "o4_an_outage_of_ten_minutes_and_then_recovery"),
+    ("Concurrency: a slow consent A beside a fast consent B", "o4_a_slow_consent_delays_no_other"),
+    ("Concurrency: 10 000 consents", "o5_of_ten_thousand_consents_none_is_evicted"),
+    ("The file store: missing", "what_is_missing_is_no_record"),
+    (
+        "The file store: empty; truncated; trailing bytes; not UTF-8; 1 GiB",
+        "what_is_damaged_is_moved_aside_and_reported",
+    ),
+    ("The file store: mode 0644; created 0600", "files_are_for_their_owner_only"),
+    ("The file store: a foreign owner", "another_user_is_refused"),
+    ("The file store: disk full in the middle", "a_full_disk_leaves_the_old_record"),
+    ("The file store: kill -9 at each step", "a_process_that_is_killed_leaves_the_old_or_the_new_record"),
+    ("The file store: two processes write at once", "two_processes_that_write_at_once_lose_nothing"),
+    (
+        "The file store: two processes refresh one rotating token",
+        "o5_eight_processes_and_one_rotating_token_make_one_exchange",
+    ),
+    ("Secrets: each of them, everywhere", "a3_t04_no_secret_is_in_any_text"),
+    ("URLs: an extra parameter named authorizeToken", "c5_parameters_that_the_widget_sets_by_itself"),
+    ("URLs: state wrong by one byte, a prefix, longer, empty", "c7_a_state_that_is_not_the_pending_one"),
+    ("URLs: state older than 10 minutes", "c7_a_pending_authorization_lives_ten_minutes"),
+    ("URLs: code or state twice, code and error together", "c7_callbacks_that_cannot_be_read_and_those_that_can"),
+    ("URLs: redirect_uri byte for byte the same", "o9_a_code_goes_out_once_with_its_exact_redirect_uri"),
+];
+
+pub(crate) fn every_test_is_there() {
+    let mut sources = String::new();
+    for folder in ["src", "tests"] {
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut sources);
+    }
+    for (row, test) in ROWS {
+        let is_there = sources.contains(&format!("fn {test}(")) || sources.contains(&format!("\"{test}\""));
+        assert!(is_there, "{row}: there is no test {test}");
+    }
+}
+
+fn read(folder: &Path, sources: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("elsewhere.rs") {
+            sources.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The rows of "Replies" and "Connections".
+
+use std::fmt::Write as _;
+
+use flinks::Error;
+use flinks_emulator::{Fault, When};
+
+use crate::case::{Case, Class, Fate, Kind, Operation, tries};
+
+/// What the server does, in the words of the list of faults, and what is expected.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) section: &'static str,
+    pub(crate) given: &'static str,
+    faults: Vec<Fault>,
+    class: Class,
+    expected: Expected,
+    concerns: fn(Operation) -> bool,
+}
+
+#[derive(Clone, Copy)]
+enum Expected {
+    Success,
+    /// An error for which this holds; and what became of what is spent.
+    Error(fn(&Error) -> bool, Fate),
+}
+
+impl Row {
+    pub(crate) fn concerns(&self, operation: Operation) -> bool {
+        (self.concerns)(operation)
+    }
+}
+
+pub(crate) async fn check(case: &mut Case, row: &Row, operation: Operation) {
+    for fault in &row.faults {
+        let outcome = case.call(operation, fault).await;
+        match (row.expected, &outcome.error) {
+            (Expected::Success, error) => assert!(error.is_none(), "{error:?} for {fault:?}"),
+            (Expected::Error(..), None) => panic!("a success for {fault:?}"),
+            (Expected::Error(holds, fate), Some(error)) => {
+                assert!(holds(error), "{error} for {fault:?}");
+                let is_spent = !matches!(outcome.fate, Fate::None);
+                assert!(!is_spent || outcome.fate == fate, "{:?} for {fault:?}", outcome.fate);
+                assert!(error.may_have_been_sent());
+            }
+        }
+        assert_eq!(outcome.requests, tries(operation.kind(), row.class), "requests for {fault:?}");
+    }
+}
+
+/// All that has a body in its replies: a revocation has none.
+fn has_body(operation: Operation) -> bool {
+    operation != Operation::Revoke
+}
+
+fn gives_a_token(operation: Operation) -> bool {
+    has_body(operation) && !matches!(operation, Operation::PayInitiateSession | Operation::ConnectAuthorize)
+}
+
+fn has_token_type(operation: Operation) -> bool {
+    gives_a_token(operation) && operation != Operation::ConnectGenerate
+}
+
+fn reply(status: u16, headers: &[(&str, &str)], body: impl Into<String>) -> Fault {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Fault::Reply { status, headers, body: body.into() }
+}
+
+fn html(status: u16) -> Fault {
+    reply(status, &[("content-type", "text/html")], "<html>portal</html>")
+}
+
+fn garbage(bytes: &str) -> Fault {
+    Fault::Garbage { bytes: bytes.as_bytes().to_vec() }
+}
+
+/// A success of every operation, with `more` in it, and `tokens` as each of its tokens.
+fn success(tokens: &str, more: &str) -> String {
+    format!(
+        r#"{{{more}"access_token":{tokens},"refresh_token":"emu_r","Token":{tokens},"sessionId":"s","referenceId":"r","RequestId":"q","Login":{{"Id":"l"}}}}"#
+    )
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    let replies = |given, class, faults: Vec<Fault>, expected, concerns: fn(Operation) -> bool| Row {
+        section: "Replies",
+        given,
+        faults,
+        class,
+        expected,
+        concerns,
+    };
+    let connections = |given, faults| Row {
+        section: "Connections",
+        given,
+        faults,
+        class: Class::MayHaveBeenSent,
+        expected: Expected::Error(Error::is_transient, Fate::Unknown),
+        // A revocation has been told by its status.
+        concerns: has_body,
+    };
+    let all: fn(Operation) -> bool = |_| true;
+    let malformed = Expected::Error(Error::is_malformed, Fate::Unknown);
+    let ok = |body: String| reply(200, &[], body);
+    let mut nested = "[".repeat(60_000);
+    nested.insert_str(0, "{\"access_token\":");
+    let mut many = String::new();
+    for index in 0..4000 {
+        write!(many, "\"x{index}\":{index},").unwrap();
+    }
+    let headers: Vec<(String, String)> = (0..200).map(|index| (format!("x-{index}"), "y".to_owned())).collect();
+    let bad_http = Expected::Error(Error::is_transient, Fate::Unknown);
+    vec![
+        replies(
+            "301, 302, 303, 307, 308 to another host, port or scheme",
+            Class::Final,
+            [301, 302, 303, 307, 308]
+                .map(|status| Fault::Redirect { status, location: "http://127.0.0.1:9/elsewhere".to_owned() })
+                .to_vec(),
+            Expected::Error(Error::is_redirect, Fate::Unknown),
+            all,
+        ),
+        replies(
+            "200 or 204 without a body",
+            Class::Final,
+            vec![Fault::status(200), Fault::status(204)],
+            malformed,
+            has_body,
+        ),
+        replies(
+            "200 with {\"error\":\"invalid_grant\"}",
+            Class::Final,
+            vec![reply(200, &[], r#"{"error":"invalid_grant"}"#)],
+            Expected::Error(|error| error.oauth_error().is_some() && !error.is_malformed(), Fate::Spent),
+            |operation| operation.is_outbound() && has_body(operation),
+        ),
+        replies(
+            "Connect 200 whose body says 401",
+            Class::Final,
+            vec![reply(200, &[], r#"{"HttpStatusCode":401,"Message":"m","FlinksCode":"UNAUTHORIZED"}"#)],
+            Expected::Error(|error| error.flinks_code().is_some() && !error.is_malformed(), Fate::Spent),
+            |operation| operation == Operation::ConnectGenerate,
+        ),
+        replies("200 with HTML (portal, firewall)", Class::Final, vec![html(200)], malformed, has_body),
+        replies(
+            "right JSON labelled text/plain, without a label, with a charset",
+            Class::Final,
+            ["text/plain", "", "application/json; charset=utf-8"]
+                .map(|label| reply(200, &[("content-type", label)], success("\"emu_a\"", "")))
+                .to_vec(),
+            Expected::Success,
+            all,
+        ),
+        replies(
+            "endless body; 10 GB announced, then silence",
+            Class::Final,
+            vec![Fault::EndlessBody, reply(200, &[("content-length", "10000000000")], "{")],
+            Expected::Error(|error| !error.is_transient() && error.to_string().contains("too large"), Fate::Unknown),
+            has_body,
+        ),
+        replies(
+            "100+ headers, a header of 1 MiB, a garbage status line, two Content-Lengths, an SSH banner",
+            Class::MayHaveBeenSent,
+            vec![
+                Fault::Reply { status: 200, headers, body: "{}".to_owned() },
+                reply(200, &[("x", &"y".repeat(1 << 20))], "{}"),
+                garbage("HTTP/1.1 what\r\n\r\n"),
+                reply(200, &[("content-length", "2"), ("content-length", "3")], "{}"),
+                garbage("SSH-2.0-OpenSSH\r\n"),
+            ],
+            bad_http,
+            all,
+        ),
+        replies(
+            "401 HTML, 403 HTML, 404",
+            Class::Final,
+            vec![html(401), html(403), html(404), Fault::status(404)],
+            Expected::Error(
+                |error| matches!(error.status(), Some(401 | 403 | 404)) && !error.needs_consent(),
+                Fate::Unknown,
+            ),
+            all,
+        ),
+        replies(
+            "502 HTML",
+            Class::Failed,
+            vec![html(502)],
+            Expected::Error(|error| error.status() == Some(502) && error.is_transient(), Fate::Unknown),
+            all,
+        ),
+        replies(
+            "400 invalid_grant on refresh",
+            Class::Final,
+            vec![reply(400, &[], r#"{"error":"invalid_grant"}"#)],
+            Expected::Error(Error::needs_consent, Fate::Spent),
+            |operation| matches!(operation.kind(), Kind::Refresh | Kind::Code),
+        ),
+        replies(
+            "invalid_client with 400 or 401",
+            Class::Final,
+            [400, 401].map(|status| reply(status, &[], r#"{"error":"invalid_client"}"#)).to_vec(),
+            Expected::Error(|error| error.is_credentials() && !error.needs_consent(), Fate::Spent),
+            |operation| operation.is_outbound(),
+        ),
+        replies(
+            "UNAUTHORIZED",
+            Class::Final,
+            vec![reply(401, &[], r#"{"HttpStatusCode":401,"FlinksCode":"UNAUTHORIZED"}"#)],
+            Expected::Error(Error::is_credentials, Fate::Spent),
+            |operation| operation == Operation::ConnectGenerate,
+        ),
+        replies(
+            "401 with TOO_MANY_REQUESTS",
+            Class::Busy,
+            vec![reply(
+                401,
+                &[],
+                r#"{"HttpStatusCode":401,"FlinksCode":"TOO_MANY_REQUESTS","error":"TOO_MANY_REQUESTS"}"#,
+            )],
+            Expected::Error(Error::is_rate_limited, Fate::Spent),
+            |operation| operation.is_outbound() || matches!(operation, Operation::ConnectGenerate),
+        ),
+        replies(
+            "429 and 503",
+            Class::Busy,
+            vec![html(429), html(503)],
+            Expected::Error(Error::is_transient, Fate::Unknown),
+            all,
+        ),
+        replies(
+            "Retry-After: 5, an HTTP date, a past date, -1, 0, 1.5, text",
+            Class::Busy,
+            ["5", "Sun, 06 Nov 2094 08:49:37 GMT, or so", "Sun, 06 Nov 1994 08:49:37 GMT", "-1", "0", "1.5", "soon"]
+                .map(|text| reply(429, &[("retry-after", text), ("content-type", "text/html")], "<html>"))
+                .to_vec(),
+            Expected::Error(Error::is_rate_limited, Fate::Unknown),
+            all,
+        ),
+        replies(
+            "Retry-After: 20 digits",
+            Class::Final,
+            vec![reply(429, &[("retry-after", "99999999999999999999"), ("content-type", "text/html")], "<html>")],
+            Expected::Error(|error| error.is_rate_limited() && error.retry_after().is_some(), Fate::Unknown),
+            |operation| operation.kind() != Kind::Spend && operation.kind() != Kind::Code,
+        ),
+        replies(
+            "truncated JSON, trailing garbage, NaN, 200 000 nested [",
+            Class::Final,
+            vec![
+                ok(success("\"emu_a\"", "").trim_end_matches('}').to_owned()),
+                ok(format!("{} x", success("\"emu_a\"", ""))),
+                ok(success("\"emu_a\"", "\"x\":NaN,")),
+                ok(nested),
+            ],
+            malformed,
+            has_body,
+        ),
+        replies(
+            "top-level array, null, {}; token for Token",
+            Class::Final,
+            ["[]", "null", "{}", r#"{"token":"emu_a"}"#, "7", "\"emu_a\""].map(|body| ok(body.to_owned())).to_vec(),
+            malformed,
+            has_body,
+        ),
+        replies(
+            "10 000 unknown members within the limit",
+            Class::Final,
+            vec![ok(success("\"emu_a\"", &many))],
+            Expected::Success,
+            all,
+        ),
+        replies(
+            "token null, empty, blank, with CR/LF/NUL/space",
+            Class::Final,
+            ["null", "\"\"", "\"  \"", r#""emu\r\n_a""#, r#""emu\u0000_a""#, "\"emu a\"", "7", "[\"emu_a\"]"]
+                .map(|token| ok(success(token, "")))
+                .to_vec(),
+            malformed,
+            gives_a_token,
+        ),
+        replies(
+            "token_type bearer, BEARER, absent",
+            Class::Final,
+            ["\"token_type\":\"bearer\",", "\"token_type\":\"BEARER\",", ""]
+                .map(|more| ok(success("\"emu_a\"", more)))
+                .to_vec(),
+            Expected::Success,
+            has_token_type,
+        ),
+        replies(
+            "token_type DPoP, 7",
+            Class::Final,
+            ["\"token_type\":\"DPoP\",", "\"token_type\":7,"].map(|more| ok(success("\"emu_a\"", more))).to_vec(),
+            Expected::Error(|error| error.field() == Some("token_type"), Fate::Unknown),
+            has_token_type,
+        ),
+        replies(
+            "expires_in absent, 0, 299.0, \"299\", 18446744073709551615, 1e20, 1, 2, 10, 299, 599, 3600",
+            Class::Final,
+            ["", "0", "299.0", "\"299\"", "18446744073709551615", "1e20", "1", "2", "10", "299", "599", "3600"]
+                .map(|value| {
+                    let more = if value.is_empty() { String::new() } else { format!("\"expires_in\":{value},") };
+                    ok(success("\"emu_a\"", &more))
+                })
+                .to_vec(),
+            Expected::Success,
+            has_token_type,
+        ),
+        replies(
+            "refresh reply with an empty or no refresh_token",
+            Class::Final,
+            vec![
+                ok(r#"{"access_token":"emu_a","expires_in":299,"refresh_token":""}"#.to_owned()),
+                ok(r#"{"access_token":"emu_a","expires_in":299}"#.to_owned()),
+            ],
+            Expected::Success,
+            |operation| operation.kind() == Kind::Refresh,
+        ),
+        connections(
+            "reset after the whole request; FIN after the headers; half a body; bad chunk",
+            vec![
+                Fault::Reset { when: When::Before },
+                garbage("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n"),
+                garbage("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"access_token\":"),
+                garbage("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"),
+                Fault::Drop { when: When::Before },
+            ],
+        ),
+    ]
+}
