@@ -231,9 +231,25 @@ impl Case {
         assert!(error.to_string().starts_with(|first: char| first.is_lowercase()));
     }
 
+    /// What the server writes is in no text either: each `CANARY` in it is one.
+    fn with_canaries(&mut self, fault: &Fault) -> Fault {
+        let canary = self.canary();
+        match fault.clone() {
+            Fault::Reply { status, headers, body } => {
+                let headers = headers.into_iter().map(|(name, value)| (name, value.replace("CANARY", &canary)));
+                Fault::Reply { status, headers: headers.collect(), body: body.replace("CANARY", &canary) }
+            }
+            Fault::Garbage { bytes } => {
+                Fault::Garbage { bytes: String::from_utf8_lossy(&bytes).replace("CANARY", &canary).into_bytes() }
+            }
+            other => other,
+        }
+    }
+
     /// Calls an operation on a server that meets each of its requests with `fault`. Then the fault is over, and the client
     /// must work.
     pub(crate) async fn call(&mut self, operation: Operation, fault: &Fault) -> Outcome {
+        let fault = &self.with_canaries(fault);
         let world = World::start(self).await;
         let ready = world.prepare(operation).await;
         world.emulator.fail_always(operation.endpoint(), fault.clone());

@@ -67,7 +67,7 @@ fn reply(status: u16, headers: &[(&str, &str)], body: impl Into<String>) -> Faul
 }
 
 fn html(status: u16) -> Fault {
-    reply(status, &[("content-type", "text/html")], "<html>portal</html>")
+    reply(status, &[("content-type", "text/html")], "<html>CANARY</html>")
 }
 
 fn garbage(bytes: &str) -> Fault {
@@ -130,14 +130,14 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "200 with {\"error\":\"invalid_grant\"}",
             Class::Final,
-            vec![reply(200, &[], r#"{"error":"invalid_grant"}"#)],
+            vec![reply(200, &[], r#"{"error":"invalid_grant","error_description":"CANARY"}"#)],
             Expected::Error(|error| error.oauth_error().is_some() && !error.is_malformed(), Fate::Spent),
             |operation| operation.is_outbound() && has_body(operation),
         ),
         replies(
             "Connect 200 whose body says 401",
             Class::Final,
-            vec![reply(200, &[], r#"{"HttpStatusCode":401,"Message":"m","FlinksCode":"UNAUTHORIZED"}"#)],
+            vec![reply(200, &[], r#"{"HttpStatusCode":401,"Message":"CANARY","FlinksCode":"UNAUTHORIZED"}"#)],
             Expected::Error(|error| error.flinks_code().is_some() && !error.is_malformed(), Fate::Spent),
             |operation| operation == Operation::ConnectGenerate,
         ),
@@ -163,10 +163,10 @@ pub(crate) fn rows() -> Vec<Row> {
             Class::MayHaveBeenSent,
             vec![
                 Fault::Reply { status: 200, headers, body: "{}".to_owned() },
-                reply(200, &[("x", &"y".repeat(1 << 20))], "{}"),
-                garbage("HTTP/1.1 what\r\n\r\n"),
+                reply(200, &[("x", &"CANARY".repeat(1 << 15))], "{}"),
+                garbage("HTTP/1.1 CANARY\r\n\r\n"),
                 reply(200, &[("content-length", "2"), ("content-length", "3")], "{}"),
-                garbage("SSH-2.0-OpenSSH\r\n"),
+                garbage("SSH-2.0-CANARY\r\n"),
             ],
             bad_http,
             all,
@@ -174,7 +174,12 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "401 HTML, 403 HTML, 404",
             Class::Final,
-            vec![html(401), html(403), html(404), Fault::status(404)],
+            vec![
+                html(401),
+                html(403),
+                html(404),
+                reply(404, &[("ob-correlation-id", "CANARY"), ("set-cookie", "CANARY")], ""),
+            ],
             Expected::Error(
                 |error| matches!(error.status(), Some(401 | 403 | 404)) && !error.needs_consent(),
                 Fate::Unknown,
@@ -191,21 +196,23 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "400 invalid_grant on refresh",
             Class::Final,
-            vec![reply(400, &[], r#"{"error":"invalid_grant"}"#)],
+            vec![reply(400, &[], r#"{"error":"invalid_grant","error_description":"CANARY"}"#)],
             Expected::Error(Error::needs_consent, Fate::Spent),
             |operation| matches!(operation.kind(), Kind::Refresh | Kind::Code),
         ),
         replies(
             "invalid_client with 400 or 401",
             Class::Final,
-            [400, 401].map(|status| reply(status, &[], r#"{"error":"invalid_client"}"#)).to_vec(),
+            [400, 401]
+                .map(|status| reply(status, &[], r#"{"error":"invalid_client","error_description":"CANARY"}"#))
+                .to_vec(),
             Expected::Error(|error| error.is_credentials() && !error.needs_consent(), Fate::Spent),
             |operation| operation.is_outbound(),
         ),
         replies(
             "UNAUTHORIZED",
             Class::Final,
-            vec![reply(401, &[], r#"{"HttpStatusCode":401,"FlinksCode":"UNAUTHORIZED"}"#)],
+            vec![reply(401, &[], r#"{"HttpStatusCode":401,"Message":"CANARY","FlinksCode":"UNAUTHORIZED"}"#)],
             Expected::Error(Error::is_credentials, Fate::Spent),
             |operation| operation == Operation::ConnectGenerate,
         ),
@@ -215,10 +222,21 @@ pub(crate) fn rows() -> Vec<Row> {
             vec![reply(
                 401,
                 &[],
-                r#"{"HttpStatusCode":401,"FlinksCode":"TOO_MANY_REQUESTS","error":"TOO_MANY_REQUESTS"}"#,
+                r#"{"HttpStatusCode":401,"FlinksCode":"TOO_MANY_REQUESTS","error":"TOO_MANY_REQUESTS","Message":"CANARY"}"#,
             )],
             Expected::Error(Error::is_rate_limited, Fate::Spent),
             |operation| operation.is_outbound() || matches!(operation, Operation::ConnectGenerate),
+        ),
+        replies(
+            "a documented error with a code that nobody knows",
+            Class::Final,
+            vec![reply(
+                418,
+                &[("ob-trace-id", "CANARY")],
+                r#"{"error":"CANARY","error_description":"CANARY","message":"CANARY","Message":"CANARY","FlinksCode":"CANARY"}"#,
+            )],
+            Expected::Error(|error| error.status() == Some(418) && error.message().is_some(), Fate::Spent),
+            |operation| operation != Operation::PayAuthorize,
         ),
         replies(
             "429 and 503",
@@ -247,9 +265,9 @@ pub(crate) fn rows() -> Vec<Row> {
             "truncated JSON, trailing garbage, NaN, 200 000 nested [",
             Class::Final,
             vec![
-                ok(success("\"emu_a\"", "").trim_end_matches('}').to_owned()),
-                ok(format!("{} x", success("\"emu_a\"", ""))),
-                ok(success("\"emu_a\"", "\"x\":NaN,")),
+                ok(success("\"CANARY\"", "").trim_end_matches('}').to_owned()),
+                ok(format!("{} CANARY", success("\"CANARY\"", ""))),
+                ok(success("\"CANARY\"", "\"x\":NaN,")),
                 ok(nested),
             ],
             malformed,
@@ -258,7 +276,7 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "top-level array, null, {}; token for Token",
             Class::Final,
-            ["[]", "null", "{}", r#"{"token":"emu_a"}"#, "7", "\"emu_a\""].map(|body| ok(body.to_owned())).to_vec(),
+            ["[]", "null", "{}", r#"{"token":"CANARY"}"#, "7", "\"CANARY\""].map(|body| ok(body.to_owned())).to_vec(),
             malformed,
             has_body,
         ),
@@ -272,7 +290,7 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "token null, empty, blank, with CR/LF/NUL/space",
             Class::Final,
-            ["null", "\"\"", "\"  \"", r#""emu\r\n_a""#, r#""emu\u0000_a""#, "\"emu a\"", "7", "[\"emu_a\"]"]
+            ["null", "\"\"", "\"  \"", r#""CANARY\r\n_a""#, r#""CANARY\u0000_a""#, "\"CANARY a\"", "7", "[\"CANARY\"]"]
                 .map(|token| ok(success(token, "")))
                 .to_vec(),
             malformed,
@@ -290,7 +308,9 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "token_type DPoP, 7",
             Class::Final,
-            ["\"token_type\":\"DPoP\",", "\"token_type\":7,"].map(|more| ok(success("\"emu_a\"", more))).to_vec(),
+            ["\"token_type\":\"DPoP\",", "\"token_type\":7,", "\"token_type\":\"CANARY\","]
+                .map(|more| ok(success("\"emu_a\"", more)))
+                .to_vec(),
             Expected::Error(|error| error.field() == Some("token_type"), Fate::Unknown),
             has_token_type,
         ),
