@@ -34,6 +34,8 @@
 //! | T15 | Header arguments become text, and builders are `Clone` and `Debug`. |
 //! | T16 | The documents carry the sandbox's credentials, and a preamble of another product. |
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod error;
 pub mod generate;
 pub mod harden;

@@ -156,7 +156,7 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Zeroizi
     // Sized before the first byte: growing would leave copies of the token behind.
     let mut body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE_BYTES));
     while let Some(chunk) = response.chunk().await.map_err(|error| TransportError::of(&error))? {
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+        if body.len().saturating_add(chunk.len()) > MAX_RESPONSE_BYTES {
             return Err(too_large);
         }
         body.extend_from_slice(&chunk);

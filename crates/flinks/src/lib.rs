@@ -6,6 +6,8 @@
 )]
 // What the products have in common is not all used by each.
 #![cfg_attr(not(all(feature = "connect", feature = "outbound", feature = "pay")), allow(dead_code))]
+// No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 #[cfg(any(feature = "outbound", feature = "pay"))]
 mod bearer;
@@ -31,6 +33,14 @@ pub use crate::redirect::RedirectUrl;
 pub use crate::settings::Settings;
 pub use crate::time::{Clock, ManualClock, Sleep, SystemClock};
 pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
+
+/// What a fuzzer feeds, and is not public otherwise. It may change at any time.
+#[cfg(feature = "outbound")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::outbound::claims;
+    pub use crate::retry::retry_after_by_the_clock_of_this_machine as retry_after;
+}
 
 #[cfg(all(doctest, feature = "connect", feature = "outbound", feature = "pay"))]
 mod compile_fail;

@@ -159,6 +159,11 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+#[doc(hidden)]
+pub fn retry_after_by_the_clock_of_this_machine(text: &str) -> Option<Duration> {
+    retry_after(text, &SystemClock)
+}
+
 /// `Retry-After`: seconds, or an HTTP date; none where it is neither (RFC 9110, 10.2.3).
 fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
     let text = text.trim();

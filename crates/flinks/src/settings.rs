@@ -79,7 +79,7 @@ impl Settings {
 
     /// Within the whole time, or what was never sent would look as if it may have been.
     fn effective_connect_timeout(&self) -> Duration {
-        let longest = self.caller.timeout.map_or(Duration::MAX, |timeout| timeout / 2);
+        let longest = self.caller.timeout.map_or(Duration::MAX, |timeout| timeout.mul_f64(0.5));
         self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT).min(longest)
     }
 

@@ -192,7 +192,7 @@ fn back_off(error: &Error, in_a_row: u32) -> Duration {
 /// processes that started together do not come together.
 pub(super) fn slack(lifetime: Duration) -> Duration {
     const MAX: Duration = Duration::from_secs(300);
-    (lifetime / 5).min(MAX).mul_f64(0.5 + fastrand::f64() / 2.0)
+    lifetime.mul_f64(0.2).min(MAX).mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// A token that is good.

@@ -34,6 +34,8 @@ pub use self::authorization::{AuthorizationCode, AuthorizationRequest, PendingAu
 pub use self::consent::{Consent, Consents, ConsentsBuilder};
 pub use self::event::Event;
 pub use self::store::{ConsentId, FileStore, MemoryStore, TokenStore};
+#[doc(hidden)]
+pub use self::tokens::claims;
 pub use self::tokens::{AccessToken, Claims, RefreshToken, Tokens};
 
 use crate::OAuthError;

@@ -58,7 +58,7 @@ impl Issued {
 
     /// Whether it will do for a call that begins now.
     pub(super) fn lasts(&self) -> bool {
-        self.remaining() > MARGIN.min(self.slack / 4)
+        self.remaining() > MARGIN.min(self.slack.mul_f64(0.25))
     }
 
     fn remaining(&self) -> Duration {
@@ -103,9 +103,14 @@ impl AccessToken {
     /// What an end user's token says of itself (O8), **without verifying its signature**: for your own records, and never for
     /// a decision about who somebody is. None where it is no JWT, as with `client_credentials`.
     pub fn unverified_claims(&self) -> Option<Claims> {
-        let payload = self.expose_secret().split('.').nth(1)?;
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+        claims(self.expose_secret())
     }
+}
+
+#[doc(hidden)]
+pub fn claims(token: &str) -> Option<Claims> {
+    let payload = token.split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
 impl fmt::Debug for AccessToken {

@@ -1,0 +1,222 @@
+//! One function for each thing that reads what others wrote. None may panic, hang or forget what it promises, whatever it is
+//! given.
+//!
+//! `tests/replay.rs` feeds them with the corpus and with proptest, on every test run; `fuzz/` with libFuzzer:
+//!
+//! ```console
+//! $ cd crates/flinks-fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none TARGET corpus/TARGET -- -max_total_time=120
+//! ```
+//!
+//! (`cargo install cargo-fuzz`; the variable lets a stable compiler do it.) A target is the name of a function in [`TARGETS`].
+//! What it finds goes into `corpus/TARGET/`, and is a regression test from then on.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // it is all a test
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use flinks::connect::{CustomerId, Instance};
+use flinks::outbound::store::{ConsentId, Record, StoreError};
+use flinks::outbound::{Client, ClientAuthentication, PendingAuthorization};
+use flinks::{BaseUrl, RedirectUrl};
+use tokio::runtime::Runtime;
+use xtask::output::Header;
+use xtask::pipeline::Product;
+use xtask::{overlay, pipeline, read};
+
+/// A function that is fed.
+pub type Target = fn(&[u8]);
+
+/// All of them, by their names.
+pub const TARGETS: [(&str, Target); 8] = [
+    ("token_reply", token_reply),
+    ("error_reply", error_reply),
+    ("callback", callback),
+    ("retry_after", retry_after),
+    ("claims", claims),
+    ("store_file", store_file),
+    ("addresses", addresses),
+    ("generator", generator),
+];
+
+thread_local! {
+    static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+}
+
+/// The body of a reply, of whatever status.
+fn reply(status: u16, bytes: &[u8]) -> reqwest::Response {
+    let builder = http::Response::builder().status(status).header("content-type", "application/json");
+    builder.body(reqwest::Body::from(bytes.to_vec())).unwrap().into()
+}
+
+/// The successes of every operation, and errors that come as one.
+pub fn token_reply(data: &[u8]) {
+    RUNTIME.with(|runtime| {
+        runtime.block_on(async {
+            macro_rules! read {
+                ($success:ty, $error:ty) => {
+                    match flinks_core::generated::json_or_error_response::<$success, $error>(reply(200, data)).await {
+                        Ok(reply) => drop(format!("{reply:?}")),
+                        Err(error) => has_no_text_of(data, &error.to_string()),
+                    }
+                };
+            }
+            read!(flinks_pay::types::AuthorizeResponse, flinks_pay::types::SessionError);
+            read!(flinks_pay::types::SessionResponse, flinks_pay::types::SessionError);
+            read!(flinks_connect::types::GenerateAuthorizeTokenResponse, flinks_connect::types::ErrorResponse);
+            read!(flinks_connect::types::AuthorizeSession, flinks_connect::types::ErrorResponse);
+            read!(flinks_connect::types::AuthorizeChallenge, flinks_connect::types::ErrorResponse);
+            read!(flinks_outbound::types::TokenResponse, flinks_outbound::types::ErrorResponse);
+        });
+    });
+}
+
+/// The errors of every operation.
+pub fn error_reply(data: &[u8]) {
+    RUNTIME.with(|runtime| {
+        runtime.block_on(async {
+            macro_rules! read {
+                ($error:ty) => {
+                    let error = flinks_core::generated::response_error::<$error>(reply(418, data)).await;
+                    assert_eq!(error.status().map(|status| status.as_u16()), Some(418));
+                    has_no_text_of(data, &format!("{error} {error:?}"));
+                };
+            }
+            read!(flinks_pay::types::SessionError);
+            read!(flinks_connect::types::ErrorResponse);
+            read!(flinks_outbound::types::ErrorResponse);
+        });
+    });
+}
+
+/// No run of eight bytes that a server wrote is in a text, unless it is a word of ours.
+fn has_no_text_of(data: &[u8], text: &str) {
+    let Ok(data) = std::str::from_utf8(data) else { return };
+    for word in data.split(|char: char| !char.is_ascii_digit()).filter(|word| word.len() >= 8) {
+        assert!(!text.contains(word), "a server's text is in an error");
+    }
+}
+
+/// The URL with which an end user comes back.
+pub fn callback(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    thread_local! {
+        static OUTBOUND: (Client, RefCell<Option<String>>) = {
+            let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
+            (Client::new("http://127.0.0.1:9".parse().unwrap(), authentication).unwrap(), RefCell::default())
+        };
+    }
+    OUTBOUND.with(|(client, stored)| {
+        let mut stored = stored.borrow_mut();
+        let stored = stored.get_or_insert_with(|| {
+            let redirect_uri = "https://app.example/back".parse().unwrap();
+            let (_, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
+            let mut value = serde_json::to_value(&pending).unwrap();
+            // One that a fuzzer can find.
+            *value.pointer_mut("/state/state").unwrap() = "s".into();
+            value.to_string()
+        });
+        let pending: PendingAuthorization = serde_json::from_str(stored).unwrap();
+        // It may be too old by now; then it is an error, which is as good.
+        match client.verify(pending, text) {
+            Ok(_) => assert!(text.contains("state=s") && text.contains("code=")),
+            Err(error) => assert!(!error.may_have_been_sent()),
+        }
+    });
+}
+
+/// A `Retry-After`.
+pub fn retry_after(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(wait) = flinks::fuzzing::retry_after(text) {
+        assert!(wait == Duration::ZERO || text.contains(|char: char| char.is_ascii_digit()));
+    }
+}
+
+/// An access token that may be a JWT.
+pub fn claims(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(claims) = flinks::fuzzing::claims(text) {
+        assert!(text.contains('.'));
+        drop(format!("{claims:?}"));
+    }
+}
+
+/// A record of a store.
+pub fn store_file(data: &[u8]) {
+    let id: ConsentId = "user-7".parse().unwrap();
+    match Record::decode(&id, data) {
+        Ok(record) => {
+            assert_eq!(record.id(), &id);
+            let _ = record.idle_deadline().duration_since(SystemTime::UNIX_EPOCH);
+            // What was read is written as it was read.
+            let written = record.encode().unwrap();
+            let again = Record::decode(&id, written.expose_secret().as_bytes()).unwrap();
+            assert_eq!(again.encode().unwrap().expose_secret(), written.expose_secret());
+        }
+        Err(error) => assert!(matches!(error, StoreError::Damaged(_) | StoreError::Refused(_))),
+    }
+}
+
+/// Instance, customer id, base URL and redirect URL.
+pub fn addresses(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(instance) = text.parse::<Instance>() {
+        assert!(
+            instance.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        );
+    }
+    if let Ok(id) = text.parse::<CustomerId>() {
+        assert_eq!(format!("{id:?}").matches('/').count(), 0);
+    }
+    if let Ok(base_url) = text.parse::<BaseUrl>() {
+        check_address(base_url.as_str());
+        // What it gives is one, and the same.
+        assert_eq!(base_url.as_str().parse::<BaseUrl>().unwrap().as_str(), base_url.as_str());
+    }
+    if let Ok(redirect_url) = text.parse::<RedirectUrl>() {
+        assert_eq!(redirect_url.as_str(), text, "byte for byte");
+        check_address(text);
+    }
+}
+
+fn check_address(text: &str) {
+    let url = url::Url::parse(text).unwrap();
+    assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+    let is_local = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => panic!("no host"),
+    };
+    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "clear text");
+}
+
+/// An overlay for Flinks' own document, and, behind a line of `---`, a document.
+pub fn generator(data: &[u8]) {
+    thread_local! {
+        static DOCUMENT: serde_json::Value = {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            read::document(&root, Product::Outbound).unwrap().value
+        };
+    }
+    let (overlay, document) = match data.windows(5).position(|window| window == b"\n---\n") {
+        Some(at) => data.split_at(at),
+        None => (data, &[][..]),
+    };
+    let document = match read::yaml(document.get(5..).unwrap_or_default()) {
+        Ok(document) if document.is_object() => document,
+        _ => DOCUMENT.with(Clone::clone),
+    };
+    let Ok(overlay) = read::yaml(overlay) else { return };
+    let corrected = match overlay.is_object() {
+        true => overlay::apply(document, &overlay),
+        false => Ok(document),
+    };
+    let Ok(corrected) = corrected else { return };
+    let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+    if let Ok(text) = pipeline::code(corrected, &header) {
+        assert!(!text.is_empty());
+    }
+}
