@@ -64,8 +64,8 @@ impl FromStr for BaseUrl {
         if text.contains('%') {
             return Err(InvalidBaseUrl("it holds a percent-encoded character"));
         }
-        let mut url =
-            Url::parse(text).map_err(|_| InvalidBaseUrl("it is not an absolute URL, such as https://host"))?;
+        let parsed = Url::parse(text).ok().filter(|_| is_spelled_out(text));
+        let mut url = parsed.ok_or(InvalidBaseUrl("it is not an absolute URL, such as https://host"))?;
         if !matches!(url.scheme(), "https" | "http") {
             return Err(InvalidBaseUrl("the scheme is not https"));
         }
@@ -87,6 +87,9 @@ impl FromStr for BaseUrl {
             return Err(InvalidBaseUrl("http is for a loopback address only; use https"));
         }
         let path = url.path().trim_end_matches('/').to_owned();
+        if path.contains('%') {
+            return Err(InvalidBaseUrl("the path holds a character that would have to be percent-encoded"));
+        }
         if path.contains("//") {
             return Err(InvalidBaseUrl("the path has an empty segment"));
         }
@@ -94,6 +97,14 @@ impl FromStr for BaseUrl {
         let text = url.as_str().trim_end_matches('/').to_owned();
         Ok(Self { url, text })
     }
+}
+
+/// Whether the scheme is followed by two slashes and a host. A URL parser also takes `https:host` and `https:////host` for
+/// that, and others do not.
+#[doc(hidden)]
+pub fn is_spelled_out(text: &str) -> bool {
+    text.split_once("://")
+        .is_some_and(|(scheme, rest)| scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) && !rest.starts_with('/'))
 }
 
 impl TryFrom<&str> for BaseUrl {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use flinks_core::is_loopback;
+use flinks_core::{is_loopback, is_spelled_out};
 use url::Url;
 
 use crate::error::Error;
@@ -47,7 +47,7 @@ impl FromStr for RedirectUrl {
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
             return refuse("holds a space, a backslash, a control or a non-ASCII character");
         }
-        let Ok(url) = Url::parse(text) else {
+        let Some(url) = Url::parse(text).ok().filter(|_| is_spelled_out(text)) else {
             return refuse("is not an absolute URL, such as https://app.example/done");
         };
         if !url.has_host() {
