@@ -159,6 +159,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+#[cfg(feature = "outbound")]
 #[doc(hidden)]
 pub fn retry_after_by_the_clock_of_this_machine(text: &str) -> Option<Duration> {
     retry_after(text, &SystemClock)
