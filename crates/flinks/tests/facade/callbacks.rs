@@ -98,6 +98,9 @@ async fn c7_callbacks_that_cannot_be_read_and_those_that_can() {
         "https://app.example/back?x=1&loginId=a&state=right#f",
         "/back?x[]=1&x[]=2&loginId=a&state=right",
         "loginId=a&state=right&x=what?",
+        "/back;x=y?loginId=a&state=right",
+        "http://localhost/x=y?loginId=a&state=right",
+        "https://app.example/x=y?loginId=a&state=right",
     ] {
         assert_eq!(verify(good).unwrap().expose_secret(), "a", "{good}");
     }
