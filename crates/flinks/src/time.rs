@@ -154,6 +154,12 @@ impl Drop for ManualSleep {
     }
 }
 
+/// By chance between the half and the whole: a wait that stays one, and that no two processes share.
+#[cfg(feature = "outbound")]
+pub(crate) fn jittered(whole: Duration) -> Duration {
+    whole.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
 /// A moment on both clocks.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment {

@@ -16,7 +16,7 @@ use super::event::Event;
 use super::single_flight::{Asked, Leader, SingleFlight, Waiter};
 use super::tokens::{AccessToken, Issued};
 use crate::error::{Error, Operation};
-use crate::time::Clock;
+use crate::time::{Clock, jittered};
 
 /// Where a shared access token comes from: a handle, whose clones are the same.
 pub(super) trait Source: Clone + Send + Sync + 'static {
@@ -87,6 +87,7 @@ const FLOOR: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 /// The longest that a server may ask for: less than the life of most tokens, so a wrong `Retry-After` ends nothing.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+
 impl TokenCache {
     pub(super) fn new() -> Self {
         let flight = SingleFlight::new(Control::default());
@@ -184,15 +185,14 @@ impl TokenCache {
 /// Doubles from one second; at most half of it is left to chance, so that it stays a pause.
 fn back_off(error: &Error, in_a_row: u32) -> Duration {
     let doubled = FLOOR.saturating_mul(1 << in_a_row.saturating_sub(1).min(6)).min(MAX_BACK_OFF);
-    let jittered = doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
-    jittered.max(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER))
+    jittered(doubled).max(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
 /// How far before its end a token is exchanged: a tenth to a fifth of its life, at most five minutes. By chance, so that
 /// processes that started together do not come together.
 pub(super) fn slack(lifetime: Duration) -> Duration {
     const MAX: Duration = Duration::from_secs(300);
-    lifetime.mul_f64(0.2).min(MAX).mul_f64(0.5 + fastrand::f64() / 2.0)
+    jittered(lifetime.mul_f64(0.2).min(MAX))
 }
 
 /// A token that is good.
@@ -253,19 +253,25 @@ fn ask<S: Source>(source: &S, need: Need) -> Reply {
         let is_pausing = source.clock().monotonic() < control.not_before;
         is_pausing.then(|| usable.ok_or_else(|| failure.error.clone()))
     };
-    match cache.flight.ask(answer) {
-        Asked::Answered(answer) => Reply::Now(answer),
-        Asked::Joined(waiter) if Handle::try_current().is_ok() => Reply::Later(waiter),
-        Asked::Joined(_) => Reply::Now(Err(Error::no_runtime(source.operation()))),
-        Asked::Led(leader, waiter) => match Handle::try_current() {
-            // A task of its own: a caller who goes away takes nothing with them.
-            Ok(runtime) => {
-                runtime.spawn(work(source.clone(), leader, need, epoch).in_current_span());
-                Reply::Later(waiter)
-            }
-            Err(_) => Reply::Now(Err(Error::no_runtime(source.operation()))),
-        },
+    let (leader, waiter) = match cache.flight.ask(answer) {
+        Asked::Answered(answer) => return Reply::Now(answer),
+        Asked::Joined(waiter) => (None, waiter),
+        Asked::Led(leader, waiter) => (Some(leader), waiter),
+    };
+    let runtime = match runtime(source.operation()) {
+        Ok(runtime) => runtime,
+        Err(error) => return Reply::Now(Err(error)),
+    };
+    if let Some(leader) = leader {
+        // A task of its own: a caller who goes away takes nothing with them.
+        runtime.spawn(work(source.clone(), leader, need, epoch).in_current_span());
     }
+    Reply::Later(waiter)
+}
+
+/// The runtime of who asks.
+pub(super) fn runtime(operation: &'static Operation) -> Result<Handle, Error> {
+    Handle::try_current().map_err(|_| Error::no_runtime(operation))
 }
 
 /// The work is done in the runtime of who began it: if nobody drives that any more, those of others do not wait for ever.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
-use super::cache::{self, Source as _, TokenCache, caught};
+use super::cache::{self, Source as _, TokenCache, caught, runtime};
 use super::event::Event;
 use super::exchange::{Change, kept};
 use super::store::{ConsentId, MemoryStore, Record, TokenStore};
@@ -107,8 +107,9 @@ impl Consents {
         id: &ConsentId,
         code: AuthorizationCode,
     ) -> Result<Consent, SpendError<AuthorizationCode>> {
-        let Ok(runtime) = Handle::try_current() else {
-            return Err(SpendError::Unspent(code, Error::no_runtime(&EXCHANGE_CODE)));
+        let runtime = match runtime(&EXCHANGE_CODE) {
+            Ok(runtime) => runtime,
+            Err(error) => return Err(SpendError::Unspent(code, error)),
         };
         let consent = self.consent(id);
         let exchange = async move {
@@ -138,7 +139,7 @@ impl Consents {
         refresh_token: RefreshToken,
         exchanged_at: SystemTime,
     ) -> Result<Consent, Error> {
-        let Ok(runtime) = Handle::try_current() else { return Err(Error::no_runtime(&CONSENT)) };
+        let runtime = runtime(&CONSENT)?;
         let consent = self.consent(id);
         let insertion = async move {
             let now = consent.shared.clock().wall();

@@ -3,10 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use subtle::ConstantTimeEq as _;
-use tokio::runtime::Handle;
 use tokio::sync::MutexGuard;
 
-use super::cache::{Fetched, Need, Source, TokenCache, caught};
+use super::cache::{Fetched, Need, Source, TokenCache, caught, runtime};
 use super::consent::{Consent, Shared};
 use super::event::Event;
 use super::patience::{CLAIMS, LONGEST_CLAIM, Patience};
@@ -231,9 +230,7 @@ impl Consent {
     /// The right to change the record in another way than by a claim. It is not waited for for ever: who has it may be in a
     /// runtime that nobody drives.
     pub(super) async fn lock(&self) -> Result<MutexGuard<'_, Option<Box<Change>>>, Error> {
-        if Handle::try_current().is_err() {
-            return Err(Error::no_runtime(&CONSENT));
-        }
+        runtime(&CONSENT)?;
         tokio::select! {
             biased;
             unsaved = self.state.unsaved.lock() => Ok(unsaved),
@@ -335,9 +332,7 @@ impl Shared {
         &'a self,
         call: impl FnOnce(&'a dyn TokenStore) -> StoreFuture<'a, T>,
     ) -> Result<T, Error> {
-        if Handle::try_current().is_err() {
-            return Err(Error::no_runtime(&CONSENT));
-        }
+        runtime(&CONSENT)?;
         let answer = tokio::select! {
             biased;
             answer = caught(async { call(self.store.as_ref()).await }) => answer,

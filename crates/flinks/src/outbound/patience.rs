@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::store::{Claim, Record, StoreError};
 use crate::error::Error;
-use crate::time::Clock;
+use crate::time::{Clock, jittered};
 
 pub(super) struct Patience<'a> {
     clock: &'a dyn Clock,
@@ -48,7 +48,7 @@ impl<'a> Patience<'a> {
         }
         let longest = Duration::from_millis(20).saturating_mul(1 << self.waits.min(5)).min(Duration::from_millis(500));
         self.waits = self.waits.saturating_add(1);
-        self.clock.sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        self.clock.sleep(jittered(longest)).await;
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -150,42 +149,24 @@ pub(crate) enum Fate {
     Unknown,
 }
 
-/// Every log line and span field of the process, and what must not be in it.
-#[derive(Clone, Default)]
+/// What the process logs, and what must not be in it.
+#[derive(Clone)]
 pub(crate) struct Log {
-    text: Arc<Mutex<Vec<u8>>>,
+    lines: crate::log::Log,
     canaries: Arc<Mutex<Vec<String>>>,
 }
 
 impl Log {
     pub(crate) fn capture() -> Self {
-        let log = Self::default();
-        let writer = log.clone();
-        tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-            .with_writer(move || writer.clone())
-            .init();
-        log
+        Self { lines: crate::log::Log::capture(), canaries: Arc::default() }
     }
 
     /// After all cases, for what one of them logs may be of another.
     pub(crate) fn has_no_canary(&self) {
-        let text = String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned();
+        let text = self.lines.text();
         for canary in self.canaries.lock().unwrap().iter() {
             assert!(!text.contains(canary), "a secret is in the log");
         }
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

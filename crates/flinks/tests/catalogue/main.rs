@@ -12,6 +12,8 @@
 mod case;
 mod configuration;
 mod elsewhere;
+#[path = "../shared/log.rs"]
+mod log;
 mod replies;
 
 use std::collections::BTreeMap;
