@@ -168,7 +168,7 @@ impl Consent {
 
     /// Stores what an exchange gave.
     async fn save_result(&self, change: Change, must_not_be_lost: bool, epoch: u64) -> Result<Saved, Error> {
-        let mut unsaved = self.lock().await?;
+        let mut unsaved = self.lock_for_good().await;
         // It was saved before the exchange began, so the end user has consented again meanwhile.
         if unsaved.is_some() {
             return Ok(Saved::Overtaken);
@@ -185,7 +185,7 @@ impl Consent {
 
     /// Stores a new consent, in the place of whatever is there.
     pub(super) async fn put(&self, record: Record, access_token: Option<&AccessToken>) -> Result<(), Error> {
-        let mut unsaved = self.lock().await?;
+        let mut unsaved = self.lock_for_good().await;
         let change = Change { record, expected: None, replaces: None, may_return: true };
         let saved = self.save(&change, |_| false).await;
         match &saved {
@@ -236,6 +236,11 @@ impl Consent {
             unsaved = self.state.unsaved.lock() => Ok(unsaved),
             () = self.clock().sleep(self.shared.claim()) => Err(StoreError::Unavailable("did not answer another task").into()),
         }
+    }
+
+    /// For what must not be lost, however long it takes: in a task whose caller does not wait for ever.
+    async fn lock_for_good(&self) -> MutexGuard<'_, Option<Box<Change>>> {
+        self.state.unsaved.lock().await
     }
 
     /// Makes a change: in the place of what it is the result of, and elsewhere unless what is there `overtakes` it.

@@ -1604,7 +1604,7 @@ fn a_lock_in_a_runtime_that_nobody_drives_is_not_waited_for_for_ever() {
     store.plan([Plan::Hang]);
     // It gets as far as the store, and then nobody polls it.
     let (name, now) = (id("user-7"), local.now());
-    let mut insertion = Box::pin(consents.insert(&name, refresh_token(), now));
+    let mut insertion = Box::pin(consents.insert(&name, RefreshToken::new("hangs").unwrap(), now));
     asleep.block_on(async {
         while !store.plans.lock().unwrap().is_empty() {
             assert!(is_pending(&mut insertion).await);
@@ -1621,7 +1621,19 @@ fn a_lock_in_a_runtime_that_nobody_drives_is_not_waited_for_for_ever() {
             tokio::task::yield_now().await;
         }
         assert!(forgets.await.unwrap().unwrap_err().is_store());
+        let inserts = tokio::spawn({
+            let (consents, name) = (consents.clone(), name.clone());
+            async move { consents.insert(&name, refresh_token(), now).await }
+        });
+        while !inserts.is_finished() {
+            local.clock.advance(3005 * SECOND);
+            tokio::task::yield_now().await;
+        }
+        assert!(inserts.await.unwrap().is_err());
     });
+    // What was given meanwhile is not lost: it waits for its turn, before those who come now.
+    drop(asleep);
+    let _ = runtime.block_on(consents.consent(&name).access_token()).unwrap();
 }
 
 #[tokio::test]
