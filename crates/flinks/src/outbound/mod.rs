@@ -8,6 +8,7 @@
 mod app;
 mod authorization;
 mod cache;
+mod codes;
 mod consent;
 mod event;
 mod exchange;
@@ -31,6 +32,7 @@ use flinks_outbound::types;
 
 pub use self::app::AppTokenSource;
 pub use self::authorization::{AuthorizationCode, AuthorizationRequest, PendingAuthorization};
+use self::codes::SentCodes;
 pub use self::consent::{Consent, Consents, ConsentsBuilder};
 pub use self::event::Event;
 pub use self::store::{ConsentId, FileStore, MemoryStore, TokenStore};
@@ -54,6 +56,7 @@ pub struct Client {
     authentication: Arc<ClientAuthentication>,
     /// Whether a refresh token was ever replaced: then a lost reply is not asked for again (A5).
     has_rotated: Arc<AtomicBool>,
+    codes: Arc<SentCodes>,
     caller: Caller,
 }
 
@@ -154,8 +157,8 @@ impl Client {
         if let Some(problem) = token_problem(authentication.client_id()) {
             return Err(Error::input("client id", problem));
         }
-        let (authentication, has_rotated) = (Arc::new(authentication), Arc::default());
-        Ok(Self { http, base_url, authentication, has_rotated, caller: settings.caller() })
+        let (authentication, has_rotated, codes) = (Arc::new(authentication), Arc::default(), Arc::default());
+        Ok(Self { http, base_url, authentication, has_rotated, codes, caller: settings.caller() })
     }
 
     /// Gets an access token for your application itself, with the grant `client_credentials` (O1): for app management, with
@@ -172,19 +175,29 @@ impl Client {
         Ok(self.token(&CLIENT_CREDENTIALS, Repeat::AsNeeded, &request).await?.access_token)
     }
 
-    /// Exchanges a code, once (O9). It is sent again only where it is certain that nothing left this machine.
+    /// Exchanges a code, once (O9). It is sent again only where it is certain that nothing left this machine; one that this
+    /// client has sent before, as when an end user loads the page of their return twice, is refused here.
     ///
     /// # Errors
     ///
     /// A [`SpendError`] that says what became of the code. Of one whose fate is unknown the end user must consent again: to
     /// exchange it once more could end the connection that it made.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
+        if !self.codes.add(&code, self.caller.clock.as_ref()) {
+            return Err(SpendError::Spent(Error::callback(&EXCHANGE_CODE, "holds a code that was exchanged before")));
+        }
         let request = self
             .request(types::GrantType::AuthorizationCode)
             .code(code.code.clone())
             .redirect_uri(code.redirect_uri.as_str());
         let outcome = self.token(&EXCHANGE_CODE, Repeat::Code, &request).await;
-        outcome.map_err(|error| SpendError::new(code, error))
+        outcome.map_err(|error| {
+            let error = SpendError::new(code, error);
+            if let SpendError::Unspent(code, _) = &error {
+                self.codes.remove(code);
+            }
+            error
+        })
     }
 
     /// Exchanges a refresh token for a new access token, and restarts its 30 days (O5). A reply that holds another refresh

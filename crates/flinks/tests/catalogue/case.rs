@@ -1,6 +1,6 @@
 //! One case: an emulator whose credentials are canaries, a client of each product, and the helper that all rows use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -161,12 +161,13 @@ impl Log {
         Self { lines: crate::log::Log::capture(), canaries: Arc::default() }
     }
 
-    /// After all cases, for what one of them logs may be of another.
-    pub(crate) fn has_no_canary(&self) {
-        let text = self.lines.text();
-        for canary in self.canaries.lock().unwrap().iter() {
-            assert!(!text.contains(canary), "a secret is in the log");
-        }
+    /// All that was planted, after all cases: for what one of them logs may be of another.
+    pub(crate) fn planted(&self) -> Vec<String> {
+        self.canaries.lock().unwrap().clone()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.lines.text()
     }
 }
 
@@ -174,14 +175,15 @@ impl Log {
 pub(crate) struct Case {
     log: Log,
     canaries: Vec<String>,
-    /// How many requests its calls made, and how many texts were looked at.
+    /// How many requests its calls made.
     pub(crate) requests: u64,
-    pub(crate) checks: u64,
+    /// How many texts of each surface were looked at.
+    pub(crate) checks: BTreeMap<&'static str, u64>,
 }
 
 impl Case {
     pub(crate) fn new(log: Log) -> Self {
-        Self { log, canaries: Vec::new(), requests: 0, checks: 0 }
+        Self { log, canaries: Vec::new(), requests: 0, checks: BTreeMap::new() }
     }
 
     /// A text of its own that must be nowhere.
@@ -196,17 +198,16 @@ impl Case {
         self.canaries.push(canary);
     }
 
-    /// Looks for canaries in a text.
-    pub(crate) fn look(&mut self, text: &str) {
-        self.checks += 1;
-        assert!(!self.canaries.iter().any(|canary| text.contains(canary)), "a secret is in a text");
+    /// Looks for canaries in a text of this surface.
+    pub(crate) fn look(&mut self, surface: &'static str, text: &str) {
+        *self.checks.entry(surface).or_default() += 1;
+        assert!(!self.canaries.iter().any(|canary| text.contains(canary)), "a secret is in: {surface}");
     }
 
     pub(crate) fn look_at_error(&mut self, error: &Error) {
-        self.look(&format!("{error}"));
-        self.look(&format!("{error:#}"));
-        self.look(&format!("{error:?}"));
-        self.look(&format!("{error:#?}"));
+        self.look("Display", &format!("{error} {error:#}"));
+        self.look("Debug", &format!("{error:?}"));
+        self.look("{:#?}", &format!("{error:#?}"));
         // It has none: what it wraps cannot tell.
         assert!(error.source().is_none());
         assert!(error.to_string().starts_with(|first: char| first.is_lowercase()));
@@ -252,10 +253,10 @@ impl Case {
             self.look_at_error(error);
         }
         for request in world.emulator.requests() {
-            self.look(&request.target);
+            self.look("request line", &request.target);
             let allowed = ["authorization", "flinks-auth-key"];
             for (_, value) in request.headers.iter().filter(|(name, _)| !allowed.contains(&name.as_str())) {
-                self.look(value);
+                self.look("header", value);
             }
         }
         self.requests += requests;

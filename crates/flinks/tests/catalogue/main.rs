@@ -2,12 +2,12 @@
 //!
 //! A row is met by each operation that it concerns, through the facade, against the emulator. One helper, [`Case::call`],
 //! counts the requests by the emulator's ledger, holds them against the table of tries, and looks for canaries in all that can
-//! be read: the error in each of its forms, its sources, every request but for the one allowed place, and, when all is done,
-//! every log line and span field of the process at TRACE.
+//! be read: the error in each of its forms, every request but for the one allowed place, and, when all is done, every log line
+//! and span field of the process at TRACE, what it printed, panics too, and the files that it left.
 //!
 //! `cargo test -p flinks --test catalogue -- --show-rows` prints the rows.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
 mod case;
 mod configuration;
@@ -17,6 +17,8 @@ mod log;
 mod replies;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -27,12 +29,54 @@ use crate::case::{Case, Log, Operation};
 #[derive(Default)]
 struct Tally {
     requests: u64,
-    checks: u64,
+    checks: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, case: Case) {
+        self.requests += case.requests;
+        for (surface, checks) in case.checks {
+            *self.checks.entry(surface).or_default() += checks;
+        }
+    }
 }
 
 type Tallies = Arc<Mutex<BTreeMap<String, Tally>>>;
 
+/// Where the inner process writes what it planted.
+const PLANTED: &str = "CATALOGUE_PLANTED";
+
 fn main() {
+    match std::env::var_os(PLANTED) {
+        Some(planted) => run(Path::new(&planted)),
+        None => watch(),
+    }
+}
+
+/// Runs this program again, with a home of its own, and looks at what it prints and leaves behind.
+fn watch() {
+    let (home, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let planted = outside.path().join("planted");
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(std::env::args_os().skip(1)).current_dir(&home).env(PLANTED, &planted);
+    for folder in ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
+        program.env(folder, home.path());
+    }
+    let output = program.output().unwrap();
+    let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    for canary in std::fs::read_to_string(&planted).unwrap_or_default().lines() {
+        assert!(texts.iter().all(|text| !text.contains(canary)), "a secret was printed");
+    }
+    let [stdout, stderr] = texts;
+    print!("{stdout}");
+    eprint!("{stderr}");
+    let left: Vec<_> = std::fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "files were left: {left:?}");
+    drop((home, outside));
+    std::process::exit(output.status.code().unwrap_or(1));
+}
+
+fn run(planted: &Path) {
     let mut arguments: Vec<String> = std::env::args().collect();
     let show_rows =
         arguments.iter().position(|argument| argument == "--show-rows").map(|at| arguments.remove(at)).is_some();
@@ -48,9 +92,8 @@ fn main() {
             trials.push(Trial::test(format!("{} | {} | {operation:?}", row.section, row.given), move || {
                 let mut case = Case::new(log);
                 in_a_runtime(replies::check(&mut case, &row, operation))?;
-                let mut tallies = tallies.lock().unwrap();
-                let tally = tallies.entry(format!("{} | {}", row.section, row.given)).or_default();
-                (tally.requests, tally.checks) = (tally.requests + case.requests, tally.checks + case.checks);
+                let name = format!("{} | {}", row.section, row.given);
+                tallies.lock().unwrap().entry(name).or_default().add(case);
                 Ok(())
             }));
         }
@@ -60,7 +103,7 @@ fn main() {
         trials.push(Trial::test(format!("Configuration | {given}"), move || {
             let mut case = Case::new(log);
             check(&mut case);
-            tallies.lock().unwrap().entry(format!("Configuration | {given}")).or_default().checks += case.checks;
+            tallies.lock().unwrap().entry(format!("Configuration | {given}")).or_default().add(case);
             Ok(())
         }));
     }
@@ -76,21 +119,28 @@ fn main() {
     let tallies = tallies.lock().unwrap();
     if show_rows {
         for (row, Tally { requests, checks }) in tallies.iter() {
-            println!("{requests:>6} requests {checks:>6} texts  {row}");
+            println!("{requests:>6} requests {:>6} texts  {row}", checks.values().sum::<u64>());
         }
         for (row, test) in elsewhere::ROWS {
             println!("{:>30}  {row}: {test}", "");
         }
     }
-    let sum = |of: fn(&Tally) -> u64| tallies.values().map(of).sum::<u64>();
-    println!(
-        "{} rows, {} requests, {} texts without a canary; {} more rows with a test of their own",
-        tallies.len(),
-        sum(|tally| tally.requests),
-        sum(|tally| tally.checks),
-        elsewhere::ROWS.len()
-    );
-    log.has_no_canary();
+    let mut total = Tally::default();
+    for tally in tallies.values() {
+        total.requests += tally.requests;
+        for (surface, checks) in &tally.checks {
+            *total.checks.entry(surface).or_default() += checks;
+        }
+    }
+    let text = log.text();
+    *total.checks.entry("log line").or_default() += u64::try_from(text.lines().count()).unwrap();
+    for canary in log.planted() {
+        assert!(!text.contains(&canary), "a secret is in the log");
+    }
+    std::fs::write(planted, log.planted().join("\n")).unwrap();
+    let elsewhere = elsewhere::ROWS.len();
+    eprintln!("{} rows, {} requests; {elsewhere} more rows with a test of their own", tallies.len(), total.requests);
+    eprintln!("without a canary: {:?}", total.checks);
     conclusion.exit();
 }
 

@@ -300,12 +300,33 @@ async fn o9_a_code_goes_out_once_with_its_exact_redirect_uri() {
 }
 
 #[tokio::test]
+async fn o9_a_code_that_comes_twice_goes_out_once() {
+    let local = local().await;
+    local.emulator.configure(|config| config.outbound.end_user = EndUser::Agrees);
+    let client = client_at(&local, credentials());
+    let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
+    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let (_, returned) = get(&local, url.expose_secret()).await;
+    let (stored, returned) = (serde_json::to_string(&pending).unwrap(), returned.unwrap());
+    let [first, second, late] =
+        [(); 3].map(|()| client.verify(serde_json::from_str(&stored).unwrap(), &returned).unwrap());
+    let (one, other) = tokio::join!(client.exchange_code(first), client.exchange_code(second));
+    assert!(one.is_ok());
+    local.clock.advance(Duration::from_secs(600));
+    for error in [other.unwrap_err(), client.clone().exchange_code(late).await.unwrap_err()] {
+        assert!(matches!(error, SpendError::Spent(_)) && error.error().is_invalid_callback(), "{error}");
+    }
+    assert_eq!(local.emulator.count(TOKEN), 1);
+}
+
+#[tokio::test]
 async fn o9_a_code_that_was_not_sent_is_tried_again_and_comes_back() {
     let local = local().await;
     let code = code(&local, &client_at(&local, credentials())).await;
     let settings = Settings::new().clock(TestClock::new()).timeout(TIMEOUT);
     let closed: BaseUrl = "http://127.0.0.1:9".parse().unwrap();
     let client = Client::with_settings(closed, credentials(), &settings).unwrap();
+    let Err(SpendError::Unspent(code, _)) = client.exchange_code(code).await else { panic!() };
     let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
     assert_eq!(error.attempts(), 3);
 
