@@ -125,6 +125,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let record = store.load(&name(number)?).await?.ok_or("a record is lost")?.encode()?;
         assert!(live.iter().any(|token| record.expose_secret().contains(token)), "a refresh token is lost");
     }
+    // Else nothing was tried.
+    assert!(!seen.is_empty() && failures.load(Ordering::Relaxed) < calls.load(Ordering::Relaxed));
     println!(
         "{} calls, {} failed as they should; {} single-use tokens arrived once each; {CONSENTS} refresh tokens are good",
         calls.load(Ordering::Relaxed),

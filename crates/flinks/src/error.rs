@@ -733,11 +733,10 @@ pub(crate) enum Fate {
 pub enum SpendError<T> {
     /// Nothing left this machine: here is the token.
     Unspent(T, Error),
-    /// A complete, readable refusal arrived: what was asked for did not happen. The token is gone, or good for nothing. Or it
-    /// is a code that was sent before.
+    /// A complete, readable refusal arrived: what was asked for did not happen. The token is gone, or good for nothing.
     Spent(Error),
     /// The request may have been received, and what came of it is not known: no answer, one that cannot be read, or a
-    /// failure of a server in between. Take the token as spent.
+    /// failure of a server in between; or it is a code that was sent before. Take the token as spent.
     Unknown(Error),
 }
 

@@ -101,7 +101,8 @@ impl Consents {
     /// # Errors
     ///
     /// A [`SpendError`] that says what became of the code. If it is spent and [`Error::is_store`], the consent is in memory,
-    /// and is stored with a later call.
+    /// and is stored with a later call. A code that this client has sent before is refused, as by
+    /// [`Client::exchange_code`]: look whether there is a consent.
     pub async fn exchange_code(
         &self,
         id: &ConsentId,
@@ -112,7 +113,7 @@ impl Consents {
             Err(error) => return Err(SpendError::Unspent(code, error)),
         };
         let consent = self.consent(id);
-        let exchange = |consent: Consent| async move {
+        let exchange = async move {
             let now = consent.shared.clock().wall();
             let Tokens { access_token, refresh_token, .. } = consent.shared.client.exchange_code(code).await?;
             let Some(refresh_token) = refresh_token else {
@@ -123,7 +124,7 @@ impl Consents {
             consent.tell(&Event::Refreshed { expires_at: access_token.expires_at() });
             Ok(consent)
         };
-        let outcome = consent.to_its_end(&runtime, exchange).await;
+        let outcome = to_its_end(&runtime, exchange).await;
         outcome.unwrap_or_else(|| Err(SpendError::Unknown(Error::abandoned(&EXCHANGE_CODE))))
     }
 
@@ -141,12 +142,12 @@ impl Consents {
     ) -> Result<Consent, Error> {
         let runtime = runtime(&CONSENT)?;
         let consent = self.consent(id);
-        let insertion = |consent: Consent| async move {
+        let insertion = async move {
             let now = consent.shared.clock().wall();
             consent.put(consent.new_record(refresh_token, now, exchanged_at), None).await?;
             Ok(consent)
         };
-        consent.to_its_end(&runtime, insertion).await.unwrap_or_else(|| Err(Error::abandoned(&CONSENT)))
+        to_its_end(&runtime, insertion).await.unwrap_or_else(|| Err(Error::abandoned(&CONSENT)))
     }
 
     /// Stores what the store could not take before: for the end of a process, after an [`Event::NotStored`].
@@ -303,21 +304,6 @@ impl Consent {
         Ok(())
     }
 
-    /// Runs it in a task, so that a caller who goes away stops nothing. None where it panics, the runtime ends, or it goes on
-    /// after the longest that it should take.
-    async fn to_its_end<T, F>(&self, runtime: &Handle, work: impl FnOnce(Self) -> F) -> Option<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = T> + Send + 'static,
-    {
-        let task = runtime.spawn(caught(work(self.clone()).in_current_span()));
-        tokio::select! {
-            biased;
-            outcome = task => outcome.ok().flatten(),
-            () = self.clock().sleep(self.longest()) => None,
-        }
-    }
-
     fn new_record(&self, refresh_token: RefreshToken, now: SystemTime, exchanged_at: SystemTime) -> Record {
         // Of one consent of this client, and so of the next (A5).
         let has_rotated = self.shared.client.has_rotated();
@@ -385,6 +371,11 @@ impl Shared {
         known.states.insert(id.clone(), Arc::clone(&state));
         state
     }
+}
+
+/// Runs it in a task, so that a caller who goes away stops nothing. None where it panics, or the runtime ends.
+async fn to_its_end<T: Send + 'static>(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    runtime.spawn(caught(work.in_current_span())).await.ok().flatten()
 }
 
 #[cfg(test)]

@@ -168,7 +168,11 @@ impl Consent {
 
     /// Stores what an exchange gave.
     async fn save_result(&self, change: Change, must_not_be_lost: bool, epoch: u64) -> Result<Saved, Error> {
-        let mut unsaved = self.lock_for_good().await;
+        let mut unsaved = match self.lock().await {
+            Ok(unsaved) => unsaved,
+            Err(error) if must_not_be_lost => return Err(self.park_later(change, error)),
+            Err(error) => return Err(error),
+        };
         // It was saved before the exchange began, so the end user has consented again meanwhile.
         if unsaved.is_some() {
             return Ok(Saved::Overtaken);
@@ -185,8 +189,11 @@ impl Consent {
 
     /// Stores a new consent, in the place of whatever is there.
     pub(super) async fn put(&self, record: Record, access_token: Option<&AccessToken>) -> Result<(), Error> {
-        let mut unsaved = self.lock_for_good().await;
         let change = Change { record, expected: None, replaces: None, may_return: true };
+        let mut unsaved = match self.lock().await {
+            Ok(unsaved) => unsaved,
+            Err(error) => return Err(self.park_later(change, error).after_sending()),
+        };
         let saved = self.save(&change, |_| false).await;
         match &saved {
             Ok(_) => self.set(&mut unsaved, None),
@@ -222,6 +229,22 @@ impl Consent {
         }
     }
 
+    /// Keeps it in memory as soon as who has the lock lets it go: it waits ahead of those who ask after this.
+    fn park_later(&self, change: Change, error: Error) -> Error {
+        let (consent, told) = (self.clone(), error.clone());
+        // Whoever got this far is in a runtime; without one, there is nothing to wait in.
+        if let Ok(runtime) = runtime(&CONSENT) {
+            runtime.spawn(async move {
+                let mut unsaved = consent.state.unsaved.lock().await;
+                let is_later = |other: &Change| change.record.consented_at > other.record.consented_at;
+                if unsaved.as_deref().is_none_or(is_later) {
+                    consent.park(&mut unsaved, change, &told);
+                }
+            });
+        }
+        error
+    }
+
     pub(super) fn set(&self, unsaved: &mut Option<Box<Change>>, change: Option<Change>) {
         self.state.cache.set_must_fetch(change.is_some());
         *unsaved = change.map(Box::new);
@@ -236,11 +259,6 @@ impl Consent {
             unsaved = self.state.unsaved.lock() => Ok(unsaved),
             () = self.clock().sleep(self.shared.claim()) => Err(StoreError::Unavailable("did not answer another task").into()),
         }
-    }
-
-    /// For what must not be lost, however long it takes: in a task whose caller does not wait for ever.
-    async fn lock_for_good(&self) -> MutexGuard<'_, Option<Box<Change>>> {
-        self.state.unsaved.lock().await
     }
 
     /// Makes a change: in the place of what it is the result of, and elsewhere unless what is there `overtakes` it.

@@ -176,7 +176,8 @@ impl Client {
     }
 
     /// Exchanges a code, once (O9). It is sent again only where it is certain that nothing left this machine; one that this
-    /// client has sent before, as when an end user loads the page of their return twice, is refused here.
+    /// client, or a clone, has sent in the last ten minutes, as when an end user loads the page of their return twice, is
+    /// refused here: what became of it the first call tells.
     ///
     /// # Errors
     ///
@@ -184,7 +185,7 @@ impl Client {
     /// exchange it once more could end the connection that it made.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         if !self.codes.add(&code, self.caller.clock.as_ref()) {
-            return Err(SpendError::Spent(Error::callback(&EXCHANGE_CODE, "holds a code that was exchanged before")));
+            return Err(SpendError::Unknown(Error::callback(&EXCHANGE_CODE, "holds a code that was sent before")));
         }
         let request = self
             .request(types::GrantType::AuthorizationCode)

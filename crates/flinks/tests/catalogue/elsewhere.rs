@@ -6,7 +6,8 @@ use std::path::Path;
 pub(crate) const ROWS: &[(&str, &str)] = &[
     ("Configuration: base URL with a trailing slash or a path prefix", "a1_a_base_url_is_normalised_once"),
     ("Configuration: username and password holding & = + % é and 4 KiB", "p1_user_name_and_password_are_sent_exactly"),
-    ("Configuration: timeout 0, zero attempts, slack >= lifetime", "settings_of_nothing_are_clamped"),
+    ("Configuration: timeout 0, zero attempts", "settings_of_nothing_are_clamped"),
+    ("Configuration: slack >= lifetime", "o4_every_lifetime_is_used_and_none_beyond_its_end"),
     ("Replies: the target of a redirect is not contacted", "a2_redirects_are_errors_and_their_target_is_not_contacted"),
     ("Replies: later calls fail at once, without a request", "o6_what_ends_a_consent_ends_it_for_good"),
     (
@@ -20,6 +21,10 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     (
         "Replies: refresh reply with a new, the same, an empty or no refresh_token",
         "o5_a_rotated_refresh_token_is_kept_and_used_next",
+    ),
+    (
+        "Replies: a new refresh_token: stored first",
+        "o5_a_rotated_refresh_token_is_stored_before_the_access_token_is_handed_out",
     ),
     (
         "Time: the machine is suspended for 10 minutes with a 299 s token in hand",
@@ -38,6 +43,10 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ),
     ("Time: 50 processes started in the same second", "a4_chance_spreads_early_exchanges"),
     ("Connections: unknown host (an injected resolver)", "an_unknown_host_has_sent_nothing"),
+    (
+        "Connections: refused, a handshake that stalls: of a code",
+        "o9_a_code_that_was_not_sent_is_tried_again_and_comes_back",
+    ),
     ("Connections: refused", "a_connection_that_is_refused_has_sent_nothing"),
     ("Connections: a handshake that stalls", "a_handshake_that_fails_or_stalls_has_sent_nothing"),
     ("Connections: TLS: expired", "a1_an_expired_certificate_sends_nothing"),
@@ -94,6 +103,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("URLs: state of another pending authorization", "c7_a_state_that_is_not_the_pending_one"),
     ("URLs: callback without state, with none expected either", "c7_a_state_that_is_not_the_pending_one"),
     ("URLs: error with a bad state", "c7_a_state_that_is_not_the_pending_one"),
+    ("URLs: code twice, empty code", "o10_an_end_user_consents_and_comes_back"),
     ("URLs: state older than 10 minutes", "c7_a_pending_authorization_lives_ten_minutes"),
     (
         "URLs: code or state twice, code and error together, empty code",

@@ -104,6 +104,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let ok = |body: String| reply(200, &[], body);
     let mut nested = "[".repeat(60_000);
     nested.insert_str(0, "{\"access_token\":");
+    let soon = httpdate::fmt_http_date(std::time::SystemTime::now() + std::time::Duration::from_secs(15));
     let mut many = String::new();
     for index in 0..4000 {
         write!(many, "\"x{index}\":{index},").unwrap();
@@ -154,7 +155,12 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "endless body; 10 GB announced, then silence",
             Class::Final,
-            vec![Fault::EndlessBody, reply(200, &[("content-length", "10000000000")], "{")],
+            vec![
+                Fault::EndlessBody,
+                reply(200, &[("content-length", "10000000000")], "{"),
+                // The one below is as deep as the limit allows.
+                ok("[".repeat(200_000)),
+            ],
             Expected::Error(|error| !error.is_transient() && error.to_string().contains("too large"), Fate::Unknown),
             has_body,
         ),
@@ -248,7 +254,7 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "Retry-After: 5, an HTTP date, a past date, -1, 0, 1.5, text",
             Class::Busy,
-            ["5", "Sun, 06 Nov 2094 08:49:37 GMT, or so", "Sun, 06 Nov 1994 08:49:37 GMT", "-1", "0", "1.5", "soon"]
+            ["5", &soon, "Sun, 06 Nov 1994 08:49:37 GMT", "-1", "0", "1.5", "soon"]
                 .map(|text| reply(429, &[("retry-after", text), ("content-type", "text/html")], "<html>"))
                 .to_vec(),
             Expected::Error(Error::is_rate_limited, Fate::Unknown),
@@ -257,7 +263,9 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "Retry-After: 20 digits",
             Class::Final,
-            vec![reply(429, &[("retry-after", "99999999999999999999"), ("content-type", "text/html")], "<html>")],
+            ["99999999999999999999", "Sat, 06 Nov 2094 08:49:37 GMT"]
+                .map(|text| reply(429, &[("retry-after", text), ("content-type", "text/html")], "<html>"))
+                .to_vec(),
             Expected::Error(|error| error.is_rate_limited() && error.retry_after().is_some(), Fate::Unknown),
             |operation| operation.kind() != Kind::Spend && operation.kind() != Kind::Code,
         ),
@@ -283,7 +291,7 @@ pub(crate) fn rows() -> Vec<Row> {
         replies(
             "10 000 unknown members within the limit",
             Class::Final,
-            vec![ok(success("\"emu_a\"", &many))],
+            vec![ok(success("\"emu_a\"", &many)), ok(success("\"emu_a\"", &"\"x\":0,".repeat(10_000)))],
             Expected::Success,
             all,
         ),

@@ -167,16 +167,28 @@ async fn nothing_called_spent_was_not_seen_and_nothing_called_done_was_not_spent
 
 #[tokio::test]
 async fn a_pooled_connection_that_ends_is_a_reply_or_unknown() {
-    let mut local = local().await;
-    for _ in 0..20 {
-        let token = local.pay.authorize().await.unwrap();
-        let sent = local.emulator.count(Operation::PayInitiateSession);
-        local.emulator.restart().await.unwrap();
-        match local.pay.initiate_session(token, &new_session()).await {
-            Ok(_) | Err(SpendError::Unknown(_)) => {}
-            Err(SpendError::Unspent(..)) => assert_eq!(local.emulator.count(Operation::PayInitiateSession), sent),
+    fn check<T, U>(outcome: Result<T, SpendError<U>>, received: u64) {
+        match outcome {
+            Ok(_) | Err(SpendError::Unknown(_)) => assert!(received <= 1, "never doubled"),
+            Err(SpendError::Unspent(..)) => assert_eq!(received, 0),
             Err(SpendError::Spent(error)) => panic!("{error}"),
         }
-        assert!(local.emulator.count(Operation::PayInitiateSession) <= sent + 1, "never doubled");
+    }
+    let mut local = local().await;
+    let outbound = crate::outbound::client_at(&local, crate::outbound::credentials());
+    for _ in 0..20 {
+        let token = local.pay.authorize().await.unwrap();
+        let _ = outbound.client_credentials(None).await.unwrap();
+        let code = crate::outbound::code(&local, &outbound).await;
+        let received = |local: &Local| {
+            [Operation::PayInitiateSession, Operation::OutboundToken].map(|operation| local.emulator.count(operation))
+        };
+        let before = received(&local);
+        local.emulator.restart().await.unwrap();
+        let session = local.pay.initiate_session(token, &new_session()).await;
+        let tokens = outbound.exchange_code(code).await;
+        let after = received(&local);
+        check(session, after[0] - before[0]);
+        check(tokens, after[1] - before[1]);
     }
 }

@@ -531,15 +531,16 @@ async fn o5_the_idle_deadline_is_known_warned_of_and_survives() {
     };
     assert!(near(restart().consent(&id("user-7")).idle_deadline().await.unwrap(), began + 30 * DAY));
 
-    local.advance(29 * DAY);
-    assert_eq!(restart().due(2 * DAY, 10).await.unwrap(), [id("user-7")]);
-    assert_eq!(restart().due(DAY / 2, 10).await.unwrap(), []);
+    // Just less than three days are left.
+    local.advance(27 * DAY + SECOND);
+    assert_eq!(restart().due(3 * DAY, 10).await.unwrap(), [id("user-7")]);
+    assert_eq!(restart().due(2 * DAY, 10).await.unwrap(), []);
     let consent = restart().consent(&id("user-7"));
     let _ = consent.access_token().await.unwrap();
     let Some(Event::IdleDeadlineNear { idle_deadline, .. }) = events.recv().await else { panic!() };
     assert!(near(idle_deadline, began + 30 * DAY));
     assert!(matches!(events.recv().await, Some(Event::Refreshed { .. })));
-    assert!(near(consent.idle_deadline().await.unwrap(), began + 59 * DAY));
+    assert!(near(consent.idle_deadline().await.unwrap(), began + 57 * DAY + SECOND));
     assert_eq!(restart().due(29 * DAY, 10).await.unwrap(), []);
 
     // Too late: one try, and then none.
@@ -623,13 +624,16 @@ async fn o5_a_rotated_refresh_token_is_kept_and_used_next() {
 #[tokio::test]
 async fn o6_what_ends_a_consent_ends_it_for_good() {
     let local = start().await;
-    let consent = consent(&local).await;
+    let store = MemoryStore::new();
+    let consent = consent_in(&local, store.clone()).await;
     let first = consent.access_token().await.unwrap();
+    assert!(kept_in(&store).await.contains(first.expose_secret()));
     client(&local).revoke(&first).await.unwrap();
     consent.reject(&first);
     local.advance(SECOND);
     let error = consent.access_token().await.unwrap_err();
     assert!(error.needs_consent() && error.status() == Some(400));
+    assert!(!kept_in(&store).await.contains(first.expose_secret()), "what is dead is not kept");
     for _ in 0..10 {
         assert!(consent.access_token().await.unwrap_err().needs_consent());
         assert!(consent.exchange_now().await.unwrap_err().needs_consent());
@@ -1629,7 +1633,7 @@ fn a_lock_in_a_runtime_that_nobody_drives_is_not_waited_for_for_ever() {
             local.clock.advance(3005 * SECOND);
             tokio::task::yield_now().await;
         }
-        assert!(inserts.await.unwrap().is_err());
+        assert!(inserts.await.unwrap().unwrap_err().is_store());
     });
     // What was given meanwhile is not lost: it waits for its turn, before those who come now.
     drop(asleep);

@@ -314,7 +314,7 @@ async fn o9_a_code_that_comes_twice_goes_out_once() {
     assert!(one.is_ok());
     local.clock.advance(Duration::from_secs(600));
     for error in [other.unwrap_err(), client.clone().exchange_code(late).await.unwrap_err()] {
-        assert!(matches!(error, SpendError::Spent(_)) && error.error().is_invalid_callback(), "{error}");
+        assert!(matches!(error, SpendError::Unknown(_)) && error.error().is_invalid_callback(), "{error}");
     }
     assert_eq!(local.emulator.count(TOKEN), 1);
 }
