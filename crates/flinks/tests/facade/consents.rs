@@ -1706,17 +1706,47 @@ async fn o6_a_process_that_slept_does_not_end_what_another_has_exchanged() {
 }
 
 #[tokio::test]
-async fn o5_a_process_that_slept_leaves_the_claim_of_another() {
+async fn o5_a_process_that_slept_stores_its_result_and_leaves_the_claim_of_another() {
     let never = Fault::SlowBytes { milliseconds: 3_600_000 };
     let (local, store, sleeps, clock, other) = sleeper_and_other(Some(never)).await;
     let waits = spawn(&other);
     local.emulator.received(TOKEN, 3).await;
     local.emulator.release();
-    let _ = sleeps.await.unwrap().unwrap();
-    let record = store.load(&id("user-7")).await.unwrap().unwrap().encode().unwrap();
-    assert!(record.expose_secret().contains("\"claim\":{"));
+    let token = sleeps.await.unwrap().unwrap();
+    let record = kept_in(&store).await;
+    assert!(record.contains("\"claim\":{") && record.contains(token.expose_secret()));
     clock.advance(TIMEOUT);
     assert!(waits.await.unwrap().unwrap_err().is_timeout());
+}
+
+#[tokio::test]
+async fn o5_a_process_that_slept_stores_a_rotated_token_after_another_has_failed() {
+    let (local, store, sleeps, _, other) = sleeper_and_other(Some(Fault::status(500))).await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    local.emulator.fail_next(TOKEN, Fault::status(500));
+    assert!(other.access_token().await.is_err());
+    local.emulator.release();
+    let token = sleeps.await.unwrap().unwrap();
+    let record = kept_in(&store).await;
+    assert!(record.contains(token.expose_secret()) && !record.contains(refresh_token().expose_secret()));
+}
+
+#[tokio::test]
+async fn o6_an_end_that_could_not_be_stored_is_known_all_the_same() {
+    let local = start().await;
+    let store = BadStore::default();
+    let consent = consent_in(&local, store.clone()).await;
+    let first = consent.access_token().await.unwrap();
+    client(&local).revoke(&first).await.unwrap();
+    consent.reject(&first);
+    local.advance(SECOND);
+    local.emulator.fail_next(TOKEN, hold(When::Before));
+    let call = spawn(&consent);
+    local.emulator.received(TOKEN, 2).await;
+    store.always(Plan::Fail);
+    local.emulator.release();
+    assert!(call.await.unwrap().unwrap_err().needs_consent());
+    assert!(consent.idle_deadline().await.unwrap_err().needs_consent());
 }
 
 #[tokio::test]
