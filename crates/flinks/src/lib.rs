@@ -21,6 +21,8 @@ mod error;
 pub mod outbound;
 #[cfg(feature = "pay")]
 pub mod pay;
+#[cfg(feature = "pool")]
+pub mod pool;
 mod redirect;
 mod retry;
 mod settings;

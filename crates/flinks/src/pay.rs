@@ -113,6 +113,11 @@ impl Client {
         outcome.map_err(|error| SpendError::new(token, error))
     }
 
+    #[cfg(feature = "pool")]
+    pub(crate) fn clock(&self) -> &dyn crate::Clock {
+        self.caller.clock.as_ref()
+    }
+
     /// Where the payer's browser goes, once a payment request has been created for the session: `{base}/app/?sessionId=…`
     /// (P8). Whoever has the address can pay in the session.
     pub fn app_url(&self, session: &Session) -> Secret {
@@ -182,6 +187,11 @@ impl SessionToken {
     /// Whether it has expired, on either clock (A4).
     pub fn is_expired(&self) -> bool {
         self.0.is_expired()
+    }
+
+    #[cfg(feature = "pool")]
+    pub(crate) fn deadline(&self) -> Option<&crate::time::Deadline> {
+        self.0.deadline()
     }
 
     /// Spends it as a header for a request of your own, whatever header your Flinks wants it in (P8).

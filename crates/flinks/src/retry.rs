@@ -155,6 +155,18 @@ impl Caller {
     }
 }
 
+/// How long nobody asks after so many failed calls in a row. It doubles from one second to a minute, unless the server asks for
+/// more; at most half of it is left to chance, so that it stays a pause.
+#[cfg(any(feature = "outbound", feature = "pool"))]
+pub(crate) fn pause(error: &Error, in_a_row: u32) -> Duration {
+    const FIRST: Duration = Duration::from_secs(1);
+    const MAX: Duration = Duration::from_secs(60);
+    // Less than the life of most tokens, so a wrong `Retry-After` ends nothing.
+    const MAX_ASKED: Duration = Duration::from_secs(300);
+    let doubled = FIRST.saturating_mul(1 << in_a_row.saturating_sub(1).min(6)).min(MAX);
+    crate::time::jittered(doubled).max(error.retry_after().unwrap_or_default().min(MAX_ASKED))
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -155,7 +155,7 @@ impl Drop for ManualSleep {
 }
 
 /// By chance between the half and the whole: a wait that stays one, and that no two processes share.
-#[cfg(feature = "outbound")]
+#[cfg(any(feature = "outbound", feature = "pool"))]
 pub(crate) fn jittered(whole: Duration) -> Duration {
     whole.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
@@ -201,6 +201,12 @@ impl Deadline {
 
     pub(crate) fn is_past(&self) -> bool {
         self.remaining().is_zero()
+    }
+
+    /// Whether more than half of it is left.
+    #[cfg(feature = "pool")]
+    pub(crate) fn is_young(&self) -> bool {
+        self.remaining() > self.lifetime.mul_f64(0.5)
     }
 
     /// The end on the wall clock. None where that cannot tell it.

@@ -92,6 +92,11 @@ impl Client {
         self.caller.call(&GENERATE, Repeat::AsNeeded, DEFAULT_TIMEOUT, once).await
     }
 
+    #[cfg(feature = "pool")]
+    pub(crate) fn clock(&self) -> &dyn crate::Clock {
+        self.caller.clock.as_ref()
+    }
+
     fn authorize_token(
         &self,
         reply: ResponseValue<types::GenerateAuthorizeTokenResponse>,
@@ -142,6 +147,11 @@ impl AuthorizeToken {
     /// Whether it has expired, on either clock (A4).
     pub fn is_expired(&self) -> bool {
         self.deadline.is_past()
+    }
+
+    #[cfg(feature = "pool")]
+    pub(crate) fn deadline(&self) -> &Deadline {
+        &self.deadline
     }
 }
 

@@ -16,6 +16,7 @@ use super::event::Event;
 use super::single_flight::{Asked, Leader, SingleFlight, Waiter};
 use super::tokens::{AccessToken, Issued};
 use crate::error::{Error, Operation};
+use crate::retry::pause;
 use crate::time::{Clock, jittered};
 
 /// Where a shared access token comes from: a handle, whose clones are the same.
@@ -83,10 +84,6 @@ struct Failure {
 
 /// The least time between two exchanges (O3): the shortest lifetime there is, so that none makes a loop.
 const FLOOR: Duration = Duration::from_secs(1);
-/// The longest time between two exchanges that fail, unless the server asks for more.
-const MAX_BACK_OFF: Duration = Duration::from_secs(60);
-/// The longest that a server may ask for: less than the life of most tokens, so a wrong `Retry-After` ends nothing.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 impl TokenCache {
     pub(super) fn new() -> Self {
@@ -175,17 +172,11 @@ impl TokenCache {
             Err(error) if error.needs_consent() => control.failure = None,
             Err(error) => {
                 let in_a_row = control.failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
-                control.not_before = clock.monotonic().saturating_add(back_off(&error, in_a_row));
+                control.not_before = clock.monotonic().saturating_add(pause(&error, in_a_row));
                 control.failure = Some(Failure { error, in_a_row });
             }
         });
     }
-}
-
-/// Doubles from one second; at most half of it is left to chance, so that it stays a pause.
-fn back_off(error: &Error, in_a_row: u32) -> Duration {
-    let doubled = FLOOR.saturating_mul(1 << in_a_row.saturating_sub(1).min(6)).min(MAX_BACK_OFF);
-    jittered(doubled).max(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
 /// How far before its end a token is exchanged: a tenth to a fifth of its life, at most five minutes. By chance, so that
@@ -498,7 +489,7 @@ mod tests {
         #[test]
         fn a_pause_grows_to_a_minute(in_a_row in 1_u32..) {
             let error = Error::stale(&CLIENT_CREDENTIALS, None);
-            let pause = back_off(&error, in_a_row);
+            let pause = pause(&error, in_a_row);
             let longest = if in_a_row > 6 { 60 } else { 1 << (in_a_row - 1) };
             prop_assert!(pause <= Duration::from_secs(longest) && pause >= Duration::from_secs(longest) / 2);
         }

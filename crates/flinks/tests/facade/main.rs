@@ -11,6 +11,7 @@ mod consents;
 mod consents_model;
 mod outbound;
 mod pay;
+mod pool;
 mod replies;
 mod surface;
 

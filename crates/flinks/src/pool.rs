@@ -1,0 +1,267 @@
+//! Single-use tokens that are ready before they are asked for: opening a session or an iframe does not wait for a round trip.
+//!
+//! ```no_run
+//! # async fn example(client: flinks::pay::Client, session: &flinks::pay::NewSession) -> Result<(), flinks::Error> {
+//! use flinks::pool::TokenPool;
+//!
+//! let pool = TokenPool::new(client.clone(), 4);
+//! pool.fill();
+//! // … and when somebody wants to pay:
+//! let token = pool.token().await?;
+//! let session = client.initiate_session(token, session).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::retry::pause;
+use crate::time::Deadline;
+
+/// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
+/// their tokens.
+///
+/// A request is made only on behalf of a caller: for each token that is asked for, one more is got at most, in the caller's
+/// runtime. So it never holds more than were asked for in the time in which tokens are good, nor more than its size; nothing
+/// runs while nobody asks; and when the last clone is dropped, what is under way ends. After a failure nothing is got in
+/// advance for a pause of a second, doubled to a minute, or what the server asks for.
+pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
+
+struct Inner<C: SingleUse> {
+    client: C,
+    size: usize,
+    state: Arc<Mutex<State<C::Token>>>,
+    /// Its end is that of the pool.
+    open: watch::Sender<()>,
+}
+
+struct State<T> {
+    /// The oldest first.
+    ready: VecDeque<T>,
+    /// How many are still to be got; and how many are being got, one by each worker.
+    owed: usize,
+    workers: usize,
+    /// Nothing is got in advance before this, on the monotonic clock.
+    not_before: Duration,
+    failures: u32,
+}
+
+/// The most requests at once, so that a pool is no load test.
+const MAX_WORKERS: usize = 4;
+
+impl<C: SingleUse> TokenPool<C> {
+    /// A pool of at most `size` tokens, empty at first.
+    pub fn new(client: C, size: usize) -> Self {
+        let state = State { ready: VecDeque::new(), owed: 0, workers: 0, not_before: Duration::ZERO, failures: 0 };
+        Self(Arc::new(Inner { client, size, state: Arc::new(Mutex::new(state)), open: watch::Sender::new(()) }))
+    }
+
+    /// Begins to get as many tokens as the pool holds: at the start of a program, or before a rush. Without a tokio runtime
+    /// it does nothing.
+    pub fn fill(&self) {
+        let mut state = self.state();
+        drop_old::<C>(&mut state);
+        state.owed = state.owed.saturating_add(self.missing(&state));
+        self.work(state);
+    }
+
+    /// A token that nobody else has, with more than half of its life left: one that is ready, or else a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pay::Client::authorize`](crate::pay::Client::authorize) or
+    /// [`connect::Client::generate_authorize_token`](crate::connect::Client::generate_authorize_token).
+    pub async fn token(&self) -> Result<C::Token, Error> {
+        match self.take() {
+            Some(token) => Ok(token),
+            None => self.0.client.get().await,
+        }
+    }
+
+    fn take(&self) -> Option<C::Token> {
+        let mut state = self.state();
+        drop_old::<C>(&mut state);
+        let token = state.ready.pop_front();
+        state.owed = state.owed.saturating_add(self.missing(&state).min(1));
+        self.work(state);
+        token
+    }
+
+    fn missing(&self, state: &State<C::Token>) -> usize {
+        let State { ready, owed, workers, .. } = state;
+        self.0.size.saturating_sub(ready.len()).saturating_sub(*owed).saturating_sub(*workers)
+    }
+
+    /// Begins to get what is owed.
+    fn work(&self, mut state: MutexGuard<'_, State<C::Token>>) {
+        let Inner { client, state: shared, open, .. } = &*self.0;
+        if state.owed == 0 {
+            return;
+        }
+        let (Ok(runtime), false) = (Handle::try_current(), client.now() < state.not_before) else {
+            state.owed = 0;
+            return;
+        };
+        // After a failure, one tries.
+        let most = if state.failures == 0 { MAX_WORKERS } else { 1 };
+        let new = state.owed.min(most.saturating_sub(state.workers));
+        state.owed = state.owed.saturating_sub(new);
+        state.workers = state.workers.saturating_add(new);
+        drop(state);
+        for _ in 0..new {
+            let worker = Worker { client: client.clone(), state: Arc::clone(shared) };
+            let mut open = open.subscribe();
+            runtime.spawn(async move {
+                tokio::select! {
+                    biased;
+                    // Nobody sends: it ends with the pool.
+                    _ = open.changed() => {}
+                    () = worker.run() => {}
+                }
+            });
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<C::Token>> {
+        lock(&self.0.state)
+    }
+}
+
+impl<C: SingleUse> Clone for TokenPool<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C: SingleUse> fmt::Debug for TokenPool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ready, under_way, is_paused) = {
+            let state = self.state();
+            (state.ready.len(), state.workers, self.0.client.now() < state.not_before)
+        };
+        f.debug_struct("TokenPool")
+            .field("size", &self.0.size)
+            .field("ready", &ready)
+            .field("under_way", &under_way)
+            .field("is_paused", &is_paused)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Worker<C: SingleUse> {
+    client: C,
+    state: Arc<Mutex<State<C::Token>>>,
+}
+
+impl<C: SingleUse> Worker<C> {
+    async fn run(&self) {
+        loop {
+            let outcome = self.client.get().await;
+            let mut state = lock(&self.state);
+            match outcome {
+                Ok(token) => {
+                    state.failures = 0;
+                    // One whose lifetime is not known would stay for ever.
+                    if C::is_young(&token) {
+                        state.ready.push_back(token);
+                    }
+                }
+                Err(error) => {
+                    state.failures = state.failures.saturating_add(1);
+                    state.not_before = self.client.now().saturating_add(pause(&error, state.failures));
+                    state.owed = 0;
+                }
+            }
+            if state.owed == 0 {
+                return;
+            }
+            state.owed = state.owed.saturating_sub(1);
+        }
+    }
+}
+
+/// However it ends: at its end, with the pool, or with its runtime.
+impl<C: SingleUse> Drop for Worker<C> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.workers = state.workers.saturating_sub(1);
+    }
+}
+
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn drop_old<C: SingleUse>(state: &mut State<C::Token>) {
+    // Each was asked for later than the one before, or about then.
+    while state.ready.front().is_some_and(|token| !C::is_young(token)) {
+        state.ready.pop_front();
+    }
+}
+
+/// Whose tokens can be pooled: [`pay::Client`](crate::pay::Client) and [`connect::Client`](crate::connect::Client). Only this
+/// crate can implement it.
+pub trait SingleUse: sealed::SingleUse {}
+
+mod sealed {
+    use super::*;
+
+    pub trait SingleUse: Clone + Send + Sync + 'static {
+        type Token: Send + 'static;
+
+        fn get(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
+
+        /// On the monotonic clock.
+        fn now(&self) -> Duration;
+
+        /// Whether more than half of its life is left: it may be on its way to a browser.
+        fn is_young(token: &Self::Token) -> bool;
+    }
+}
+
+#[cfg(feature = "pay")]
+impl SingleUse for crate::pay::Client {}
+
+#[cfg(feature = "pay")]
+impl sealed::SingleUse for crate::pay::Client {
+    type Token = crate::pay::SessionToken;
+
+    async fn get(&self) -> Result<Self::Token, Error> {
+        self.authorize().await
+    }
+
+    fn now(&self) -> Duration {
+        self.clock().monotonic()
+    }
+
+    fn is_young(token: &Self::Token) -> bool {
+        token.deadline().is_some_and(Deadline::is_young)
+    }
+}
+
+#[cfg(feature = "connect")]
+impl SingleUse for crate::connect::Client {}
+
+#[cfg(feature = "connect")]
+impl sealed::SingleUse for crate::connect::Client {
+    type Token = crate::connect::AuthorizeToken;
+
+    async fn get(&self) -> Result<Self::Token, Error> {
+        self.generate_authorize_token().await
+    }
+
+    fn now(&self) -> Duration {
+        self.clock().monotonic()
+    }
+
+    fn is_young(token: &Self::Token) -> bool {
+        token.deadline().is_young()
+    }
+}

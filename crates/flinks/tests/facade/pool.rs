@@ -1,0 +1,173 @@
+//! A pool of single-use tokens, with the ledger as the witness.
+
+use std::time::{Duration, SystemTime};
+
+use flinks::pool::{SingleUse, TokenPool};
+use flinks_emulator::{Fault, Operation, When};
+
+use crate::{Local, local, local_with, new_session};
+
+const AUTHORIZE: Operation = Operation::PayAuthorize;
+const LIFETIME: Duration = Duration::from_secs(299);
+
+/// Waits until so many are there.
+async fn has<C: SingleUse>(pool: &TokenPool<C>, ready: usize) {
+    while !format!("{pool:?}").contains(&format!("ready: {ready},")) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn asked(local: &Local) -> u64 {
+    local.emulator.count(AUTHORIZE)
+}
+
+#[tokio::test]
+async fn p5_a_pool_hands_out_each_token_once() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 8);
+    for _ in 0..5 {
+        let callers = (0..40).map(|_| {
+            let (pool, pay) = (pool.clone(), local.pay.clone());
+            tokio::spawn(async move {
+                let token = pool.token().await.unwrap();
+                // The emulator takes each once.
+                pay.initiate_session(token, &new_session()).await.map(drop)
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.unwrap().unwrap();
+        }
+        has(&pool, 8).await;
+    }
+    // One for each caller, and what is ready.
+    assert_eq!(asked(&local), 208);
+    assert_eq!(local.emulator.count(Operation::PayInitiateSession), 200);
+}
+
+#[tokio::test]
+async fn a_pool_is_filled_and_each_that_is_taken_is_replaced() {
+    let local = local().await;
+    let pool = TokenPool::new(local.connect.clone(), 4);
+    let asked = || local.emulator.count(Operation::ConnectGenerateAuthorizeToken);
+    assert_eq!(asked(), 0, "nobody has asked");
+    pool.fill();
+    pool.fill();
+    has(&pool, 4).await;
+    assert_eq!(asked(), 4);
+    // The next one does not wait for the server.
+    local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, Fault::Hold { when: When::Before });
+    let token = pool.token().await.unwrap();
+    assert!(!token.is_expired());
+    local.emulator.received(Operation::ConnectGenerateAuthorizeToken, 5).await;
+    local.emulator.release();
+    has(&pool, 4).await;
+    assert_eq!(asked(), 5);
+}
+
+#[tokio::test]
+async fn p4_a_pool_hands_out_none_that_is_old() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    pool.fill();
+    has(&pool, 4).await;
+    local.clock.advance(LIFETIME / 2 + Duration::from_secs(1));
+    let now: SystemTime = flinks::Clock::wall(&local.clock);
+    let token = pool.token().await.unwrap();
+    assert!(token.expires_at().unwrap() >= now + LIFETIME / 2);
+    // One for who asked, one in advance: those that were dropped are not replaced while nobody wants them.
+    has(&pool, 1).await;
+    assert_eq!(asked(&local), 6);
+    local.clock.advance(10 * LIFETIME);
+    assert_eq!(asked(&local), 6);
+}
+
+#[tokio::test]
+async fn p2_a_token_without_a_lifetime_is_for_who_asked() {
+    let local = local().await;
+    local.emulator.fail_always(AUTHORIZE, Fault::reply(200, r#"{"access_token":"emu_a","token_type":"Bearer"}"#));
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    assert!(pool.token().await.unwrap().expires_at().is_none());
+    local.emulator.received(AUTHORIZE, 2).await;
+    assert!(format!("{pool:?}").contains("ready: 0,"));
+}
+
+#[tokio::test]
+async fn a_pool_does_not_spin_on_a_server_that_fails() {
+    let local = local_with(|settings| settings.max_attempts(1)).await;
+    let pool = TokenPool::new(local.pay.clone(), 32);
+    local.emulator.fail_always(AUTHORIZE, Fault::status(500));
+    pool.fill();
+    local.emulator.received(AUTHORIZE, 4).await;
+    let mut own = 0;
+    // Those of the callers themselves, until the pool knows; then no other.
+    while own < 10 || !format!("{pool:?}").contains("is_paused: true") {
+        assert!(pool.token().await.is_err());
+        own += 1;
+    }
+    let before = asked(&local);
+    assert!(before <= 4 + own + 4, "four at once, and none that was not asked for");
+    pool.fill();
+    for _ in 0..100 {
+        assert!(pool.token().await.is_err());
+    }
+    assert_eq!(asked(&local), before + 100);
+
+    // When the pause is over, one tries.
+    local.clock.advance(Duration::from_secs(61));
+    pool.fill();
+    local.emulator.received(AUTHORIZE, before + 101).await;
+    while !format!("{pool:?}").contains("is_paused: true") {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(asked(&local), before + 101);
+
+    local.emulator.clear_faults();
+    local.clock.advance(Duration::from_secs(61));
+    pool.fill();
+    has(&pool, 32).await;
+    assert_eq!(asked(&local), before + 133);
+}
+
+#[test]
+fn a_pool_ends_with_its_last_clone_and_needs_no_runtime() {
+    let outside = tokio::runtime::Runtime::new().unwrap();
+    let local = outside.block_on(local());
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    pool.fill();
+    local.emulator.fail_always(AUTHORIZE, Fault::Hold { when: When::Before });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        pool.clone().fill();
+        local.emulator.received(AUTHORIZE, 4).await;
+        drop(pool);
+        // Its tasks, and with them their connections.
+        let ends = async {
+            while runtime.metrics().num_alive_tasks() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ends).await.unwrap();
+    });
+}
+
+#[tokio::test]
+async fn a_pool_outlives_a_runtime() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    local.emulator.fail_always(AUTHORIZE, Fault::Hold { when: When::Before });
+    let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    other.spawn({
+        let pool = pool.clone();
+        async move { pool.fill() }
+    });
+    local.emulator.received(AUTHORIZE, 4).await;
+    other.shutdown_background();
+    local.emulator.clear_faults();
+    local.emulator.release();
+    // What was under way there ended with it, and is got again here.
+    while !format!("{pool:?}").contains("under_way: 0") {
+        tokio::task::yield_now().await;
+    }
+    pool.fill();
+    has(&pool, 4).await;
+}
