@@ -1387,8 +1387,9 @@ async fn a_runtime_that_nobody_drives_does_not_hang_the_others() {
     local.clock.advance(5 * 3005 * SECOND);
     let error = waits.await.unwrap().unwrap_err();
     assert!(error.is_timeout() && local.tokens() == 0);
-    asleep.shutdown_background();
+    // Who comes now begins anew.
     let _ = consent.access_token().await.unwrap();
+    asleep.shutdown_background();
 }
 
 #[tokio::test]

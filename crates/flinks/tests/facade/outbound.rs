@@ -94,6 +94,17 @@ async fn o2_client_authentication_is_a_switch_and_never_tried_out() {
 }
 
 #[tokio::test]
+async fn what_is_shown_of_tokens() {
+    let local = local().await;
+    let tokens = client_at(&local, credentials()).refresh(&refresh_token()).await.unwrap();
+    let token = "AccessToken { is_expired: false, .. }";
+    assert_eq!(format!("{:?}", tokens.access_token), token);
+    assert_eq!(format!("{tokens:?}"), format!("Tokens {{ access_token: {token}, refresh_token: None, .. }}"));
+    let claims = tokens.access_token.unverified_claims().unwrap();
+    assert_eq!(format!("{claims:?}"), format!("Claims {{ exp: {:?}, .. }}", claims.exp));
+}
+
+#[tokio::test]
 async fn o3_lifetimes() {
     for (expires_in, life, tries) in
         [("599", Some(599), 1), ("0", None, 1), ("null", None, 1), ("\"299\"", Some(299), 1), ("-1", None, 2)]
