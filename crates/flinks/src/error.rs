@@ -441,6 +441,11 @@ impl Error {
         Self::new(Some(operation), Kind::Interrupted(TransportErrorKind::Timeout))
     }
 
+    #[cfg(test)]
+    pub(crate) fn not_sent(operation: &'static Operation) -> Self {
+        Self::new(Some(operation), Kind::NotSent(TransportErrorKind::Connect))
+    }
+
     #[cfg(feature = "outbound")]
     fn store(operation: &'static Operation, error: StoreError) -> Self {
         Self::new(Some(operation), Kind::Store(error))

@@ -192,6 +192,59 @@ fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    const OPERATION: Operation =
+        Operation { product: crate::Product::Pay, id: "authorize", purpose: "get a session token" };
+
+    /// What comes of these failures, one after the other, each of which takes so long.
+    async fn call(errors: impl IntoIterator<Item = Error>, each_takes: Duration) -> Error {
+        /// Waits are over at once, and take their time; deadlines do not come.
+        struct Hurried(crate::ManualClock);
+        impl Clock for Hurried {
+            fn monotonic(&self) -> Duration {
+                self.0.monotonic()
+            }
+            fn wall(&self) -> std::time::SystemTime {
+                self.0.wall()
+            }
+            fn sleep(&self, duration: Duration) -> crate::Sleep {
+                let clock = self.0.clone();
+                Box::pin(async move {
+                    match duration <= LONGEST_WAIT {
+                        true => clock.advance(duration),
+                        false => std::future::pending().await,
+                    }
+                })
+            }
+        }
+        let clock = crate::ManualClock::new();
+        let caller = Caller { clock: Arc::new(Hurried(clock.clone())), ..Caller::default() };
+        let mut errors = errors.into_iter();
+        let once = || {
+            clock.advance(each_takes);
+            std::future::ready(Err::<(), _>(errors.next().unwrap()))
+        };
+        caller.call(&OPERATION, Repeat::AsNeeded, Duration::from_secs(30), once).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a5_an_earlier_try_that_may_have_been_received_is_not_forgotten() {
+        let (lost, not_sent) = (|| Error::timeout(&OPERATION), || Error::not_sent(&OPERATION));
+        let error = call([lost(), not_sent(), not_sent()], Duration::ZERO).await;
+        assert!(error.may_have_been_sent() && error.attempts() == 3);
+        let error = call([not_sent(), not_sent(), not_sent()], Duration::ZERO).await;
+        assert!(!error.may_have_been_sent());
+    }
+
+    #[tokio::test]
+    async fn a5_no_try_begins_that_could_not_connect_in_time() {
+        // Of 30 seconds 8 are left, and a connection may take 10.
+        let error = call([Error::not_sent(&OPERATION), Error::not_sent(&OPERATION)], Duration::from_secs(22)).await;
+        assert!(!error.may_have_been_sent() && error.attempts() == 1);
+        // A server that answered needs no connection, and the waits are short.
+        let error = call([Error::timeout(&OPERATION), Error::timeout(&OPERATION)], Duration::from_secs(22)).await;
+        assert_eq!(error.attempts(), 2);
+    }
+
     #[test]
     fn retry_after_is_seconds_or_a_date_or_nothing() {
         let seconds = |text: &str| retry_after(text, &SystemClock).map(|wait| wait.as_secs());

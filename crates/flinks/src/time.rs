@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// Where this crate reads the time, and how it waits. For tests there is [`ManualClock`]; it, or one of your own, goes into
 /// [`Settings::clock`](crate::Settings::clock).
@@ -27,23 +27,44 @@ pub trait Clock: Send + Sync + 'static {
 /// What [`Clock::sleep`] gives.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The clocks of this machine, and the timer of the tokio runtime that the call runs in.
+/// The clocks of this machine, and the timer of the tokio runtime that the call runs in. On Linux they are the coarse ones, which
+/// tell the time to about 4 milliseconds: tokens live for seconds, and each look at one reads both.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[cfg(not(target_os = "linux"))]
     fn monotonic(&self) -> Duration {
+        use std::{sync::OnceLock, time::Instant};
         static START: OnceLock<Instant> = OnceLock::new();
         START.get_or_init(Instant::now).elapsed()
     }
 
+    #[cfg(not(target_os = "linux"))]
     fn wall(&self) -> SystemTime {
         SystemTime::now()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn monotonic(&self) -> Duration {
+        coarse(rustix::time::ClockId::MonotonicCoarse)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn wall(&self) -> SystemTime {
+        let since_epoch = coarse(rustix::time::ClockId::RealtimeCoarse);
+        SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
         Box::pin(tokio::time::sleep(duration))
     }
+}
+
+/// The time on a clock of the kernel's. Before its beginning, as with a wall clock that was never set, it is zero.
+#[cfg(target_os = "linux")]
+fn coarse(clock: rustix::time::ClockId) -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
 
 /// A clock for tests: it stands still until it is moved. Cloning is cheap; clones are the same clock.
@@ -172,6 +193,11 @@ impl Moment {
         Self { monotonic: clock.monotonic(), wall: clock.wall() }
     }
 
+    /// Whether it is earlier, on both clocks.
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
+        self.monotonic < other.monotonic && self.wall < other.wall
+    }
+
     /// How long ago it was on the wall clock. None where it is in the future.
     pub(crate) fn since(&self, earlier: SystemTime) -> Option<Duration> {
         self.wall.duration_since(earlier).ok()
@@ -197,6 +223,19 @@ impl Deadline {
         // Turned back before the beginning, it has nothing to say.
         let on_wall = self.clock.wall().duration_since(self.from.wall).unwrap_or_default();
         self.lifetime.saturating_sub(on_monotonic.max(on_wall))
+    }
+
+    /// When no more than `slack` is left: so long as it is before this, [`remaining`](Self::remaining) is more. What is asked
+    /// often compares, and does not compute.
+    pub(crate) fn before_end(&self, slack: Duration) -> Moment {
+        let (from, until) = (self.from, self.lifetime.saturating_sub(slack));
+        // A clock that cannot tell is taken as past it.
+        let wall = from.wall.checked_add(until).unwrap_or(SystemTime::UNIX_EPOCH);
+        Moment { monotonic: from.monotonic.saturating_add(until), wall }
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
     }
 
     pub(crate) fn is_past(&self) -> bool {

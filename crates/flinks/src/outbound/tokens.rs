@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::cache::slack;
 use crate::bearer::Bearer;
 use crate::error::Error;
-use crate::time::Deadline;
+use crate::time::{Deadline, Moment};
 
 /// What an exchange gives.
 #[non_exhaustive]
@@ -48,12 +48,15 @@ pub(super) struct Issued {
     pub(super) id: u64,
     /// It is exchanged when no more than this is left (O4).
     slack: Duration,
+    /// When that is. None where its lifetime is unknown: then there is always a reason (O3).
+    fresh_until: Option<Moment>,
 }
 
 impl Issued {
-    /// Whether there is no reason to exchange it yet. One of an unknown lifetime always has one (O3).
+    /// Whether there is no reason to exchange it yet.
     pub(super) fn is_fresh(&self) -> bool {
-        self.remaining() > self.slack
+        let (Some(until), Some(deadline)) = (&self.fresh_until, self.bearer.deadline()) else { return false };
+        Moment::now(deadline.clock()).is_before(until)
     }
 
     /// Whether it will do for a call that begins now.
@@ -78,7 +81,9 @@ impl AccessToken {
 
     /// One that was kept, of whose `lifetime` a part may be over.
     pub(super) fn kept(bearer: Bearer, id: u64, lifetime: Duration) -> Self {
-        Self(Arc::new(Issued { bearer, id, slack: slack(lifetime) }))
+        let slack = slack(lifetime);
+        let fresh_until = bearer.deadline().map(|deadline| deadline.before_end(slack));
+        Self(Arc::new(Issued { bearer, id, slack, fresh_until }))
     }
 
     pub(super) fn secret(&self) -> &Secret {
