@@ -712,7 +712,7 @@ pub mod operation {
     use super::{Client, types};
     #[allow(unused_imports)]
     use ::flinks_core::generated::{
-        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderMap, HeaderValue, Operation,
+        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
         empty_response, encode_path, form_body, header_text, json_or_error_response,
         json_response, response_error, status_error, undocumented_status,
     };
@@ -753,23 +753,25 @@ pub mod operation {
             Error<types::ErrorResponse>,
         > {
             let Self { client, customer_id, flinks_auth_key } = self;
-            let url = format!(
-                "{}/v3/{}/BankingServices/GenerateAuthorizeToken", client.transport
-                .base_url(), encode_path("customerId", customer_id) ?
-            );
-            let mut headers = HeaderMap::new();
-            headers
-                .insert(
-                    "flinks-auth-key",
-                    flinks_auth_key.header_value("flinks-auth-key")?,
+            let url = client
+                .transport
+                .url(
+                    &format!(
+                        "/v3/{}/BankingServices/GenerateAuthorizeToken",
+                        encode_path("customerId", customer_id) ?
+                    ),
                 );
             let request = client
                 .transport
                 .http()
                 .post(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .headers(headers);
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let request = request
+                .header(
+                    HeaderName::from_static("flinks-auth-key"),
+                    flinks_auth_key.header_value("flinks-auth-key")?,
+                );
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200..=299 => json_or_error_response(response).await,
@@ -814,23 +816,25 @@ pub mod operation {
             Error<types::ErrorResponse>,
         > {
             let Self { client, customer_id, flinks_auth_key, body } = self;
-            let url = format!(
-                "{}/v3/{}/BankingServices/Authorize", client.transport.base_url(),
-                encode_path("customerId", customer_id) ?
-            );
-            let mut headers = HeaderMap::new();
-            headers
-                .insert(
-                    "flinks-auth-key",
-                    flinks_auth_key.header_value("flinks-auth-key")?,
+            let url = client
+                .transport
+                .url(
+                    &format!(
+                        "/v3/{}/BankingServices/Authorize", encode_path("customerId",
+                        customer_id) ?
+                    ),
                 );
             let request = client
                 .transport
                 .http()
                 .post(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body)
-                .headers(headers);
+                .json(body);
+            let request = request
+                .header(
+                    HeaderName::from_static("flinks-auth-key"),
+                    flinks_auth_key.header_value("flinks-auth-key")?,
+                );
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200 => {

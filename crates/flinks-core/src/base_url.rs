@@ -43,9 +43,22 @@ impl BaseUrl {
         self.url.scheme() == "https"
     }
 
+    /// The address of a path under this one. The host is not read again.
+    pub(crate) fn join(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        match self.url.path() {
+            "/" => url.set_path(path),
+            prefix => url.set_path(&format!("{}{path}", prefix.trim_end_matches('/'))),
+        }
+        url
+    }
+
     /// Whether `url` lies under this address.
     pub(crate) fn contains(&self, url: &Url) -> bool {
-        url.origin() == self.url.origin()
+        // As `Url::origin`, which would copy them.
+        url.scheme() == self.url.scheme()
+            && url.port_or_known_default() == self.url.port_or_known_default()
+            && url.host_str() == self.url.host_str()
             && url.path().strip_prefix(self.url.path().trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
     }
 }

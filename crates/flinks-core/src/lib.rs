@@ -29,6 +29,6 @@ pub mod generated {
     pub use crate::response::{empty_response, json_or_error_response, json_response};
     pub use crate::secret::{HeaderArgument, Redacted};
     pub use crate::transport::{Operation, encode_path, form_body, header_text};
-    pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+    pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
     pub use serde_json;
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::zeroize::Zeroizing;
 use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 use serde::forward_to_deserialize_any;
@@ -95,10 +96,10 @@ impl ResponseHead {
         let headers = response.headers();
         Self {
             status: response.status(),
-            correlation_id: header(headers, "ob-correlation-id"),
-            trace_id: header(headers, "ob-trace-id"),
-            retry_after: header(headers, "retry-after"),
-            content_type: header(headers, "content-type"),
+            correlation_id: header(headers, const { HeaderName::from_static("ob-correlation-id") }),
+            trace_id: header(headers, const { HeaderName::from_static("ob-trace-id") }),
+            retry_after: header(headers, RETRY_AFTER),
+            content_type: header(headers, CONTENT_TYPE),
         }
     }
 }
@@ -146,22 +147,47 @@ pub fn empty_response(response: &reqwest::Response) -> ResponseValue<()> {
     ResponseValue { head: ResponseHead::of(response), value: () }
 }
 
-/// Reads a body of at most [`MAX_RESPONSE_BYTES`], wiped when dropped.
-pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+/// A body: as it arrived, where that was in one piece; or put together, in memory that is wiped.
+pub(crate) enum Body {
+    Piece(Bytes),
+    Joined(Zeroizing<Vec<u8>>),
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Piece(piece) => piece,
+            Self::Joined(joined) => joined,
+        }
+    }
+}
+
+/// Reads a body of at most [`MAX_RESPONSE_BYTES`]. It makes no copy of a token unless it must.
+pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, TransportError> {
     let too_large = TransportError::after_sending(TransportErrorKind::TooLarge);
     let announced = response.content_length().unwrap_or(0);
     if announced > MAX_RESPONSE_BYTES as u64 {
         return Err(too_large);
     }
-    // Sized before the first byte: growing would leave copies of the token behind.
-    let mut body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE_BYTES));
-    while let Some(chunk) = response.chunk().await.map_err(|error| TransportError::of(&error))? {
-        if body.len().saturating_add(chunk.len()) > MAX_RESPONSE_BYTES {
-            return Err(too_large);
+    let (mut first, mut rest, mut length) = (Bytes::new(), Vec::new(), 0_usize);
+    while let Some(piece) = response.chunk().await.map_err(|error| TransportError::of(&error))? {
+        length = length.saturating_add(piece.len());
+        match length {
+            _ if length > MAX_RESPONSE_BYTES => return Err(too_large),
+            _ if first.is_empty() => first = piece,
+            _ => rest.push(piece),
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    if rest.is_empty() {
+        return Ok(Body::Piece(first));
+    }
+    // Sized before the first byte: growing would leave copies of the token behind.
+    let mut joined = Zeroizing::new(Vec::with_capacity(length));
+    joined.extend_from_slice(&first);
+    rest.iter().for_each(|piece| joined.extend_from_slice(piece));
+    Ok(Body::Joined(joined))
 }
 
 /// Reads `T` from JSON. An object type takes a JSON object only, though serde would take an array for it.
@@ -171,6 +197,10 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidRespo
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if fields.is_object && first.is_some_and(|byte| *byte != b'{') {
         return Err(invalid("is not a JSON object", None, 0, 0));
+    }
+    // To know where it is costs as much as to read it, so that is found out only where something is wrong.
+    if let Ok(value) = serde_json::from_slice(body) {
+        return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -221,7 +251,6 @@ struct Fields {
 impl Fields {
     fn of<T: DeserializeOwned>() -> Self {
         let mut fields = Self { names: &[], is_object: false };
-        // The error is how the probe ends.
         let _ = T::deserialize(Probe(&mut fields));
         fields
     }
@@ -240,11 +269,29 @@ impl Fields {
 /// A deserializer that learns what a type asks for, and gives it nothing.
 struct Probe<'a>(&'a mut Fields);
 
+/// How a probe ends.
+#[derive(Debug)]
+struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a probe ends")
+    }
+}
+
+impl std::error::Error for Ended {}
+
+impl de::Error for Ended {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
 impl<'de> Deserializer<'de> for Probe<'_> {
-    type Error = de::value::Error;
+    type Error = Ended;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-        Err(de::Error::custom("a probe"))
+        Err(Ended)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -254,7 +301,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         _: V,
     ) -> Result<V::Value, Self::Error> {
         *self.0 = Fields { names: fields, is_object: true };
-        Err(de::Error::custom("a probe"))
+        Err(Ended)
     }
 
     forward_to_deserialize_any! {
@@ -266,7 +313,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
 /// Nothing that a caller would report is longer.
 const MAX_HEADER_BYTES: usize = 256;
 
-fn header(headers: &HeaderMap, name: &str) -> Option<HeaderValue> {
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {
     headers.get(name).filter(|value| value.len() <= MAX_HEADER_BYTES).cloned()
 }
 

@@ -1,5 +1,6 @@
 //! What must be true of every request.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use url::Url;
 
 use crate::base_url::BaseUrl;
 use crate::error::{Error, ErrorKind, InvalidRequest, TransportError};
@@ -54,6 +56,12 @@ impl Transport {
     /// The address that paths are appended to.
     pub fn base_url(&self) -> &BaseUrl {
         &self.base_url
+    }
+
+    /// The address of a path, whose arguments are encoded.
+    #[doc(hidden)]
+    pub fn url(&self, path: &str) -> Url {
+        self.base_url.join(path)
     }
 
     /// What generated code builds requests with.
@@ -215,7 +223,12 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
     if matches!(value.as_str(), "" | "." | "..") {
         return Err(InvalidRequest::new(name, "is empty or a dot segment"));
     }
-    Ok(utf8_percent_encode(&value, PATH_SEGMENT).to_string())
+    let encoded = match utf8_percent_encode(&value, PATH_SEGMENT).into() {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(encoded) => Some(encoded),
+    };
+    // Most need nothing.
+    Ok(encoded.unwrap_or(value))
 }
 
 /// A header argument that is no secret.

@@ -404,7 +404,7 @@ pub mod operation {
     use super::{Client, types};
     #[allow(unused_imports)]
     use ::flinks_core::generated::{
-        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderMap, HeaderValue, Operation,
+        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
         empty_response, encode_path, form_body, header_text, json_or_error_response,
         json_response, response_error, status_error, undocumented_status,
     };
@@ -448,18 +448,23 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::TokenResponse>, Error<types::ErrorResponse>> {
             let Self { client, authorization, body } = self;
-            let url = format!("{}/api/v1/token", client.transport.base_url());
-            let mut headers = HeaderMap::new();
-            if let Some(value) = authorization {
-                headers.insert("authorization", value.header_value("Authorization")?);
-            }
+            let url = client.transport.url("/api/v1/token");
             let request = client
                 .transport
                 .http()
                 .post(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body)
-                .headers(headers);
+                .json(body);
+            let request = match authorization {
+                Some(value) => {
+                    request
+                        .header(
+                            HeaderName::from_static("authorization"),
+                            value.header_value("Authorization")?,
+                        )
+                }
+                None => request,
+            };
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200..=299 => json_or_error_response(response).await,
@@ -496,16 +501,17 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorResponse>> {
             let Self { client, authorization } = self;
-            let url = format!("{}/api/v1/revoke", client.transport.base_url());
-            let mut headers = HeaderMap::new();
-            headers
-                .insert("authorization", authorization.header_value("Authorization")?);
+            let url = client.transport.url("/api/v1/revoke");
             let request = client
                 .transport
                 .http()
                 .delete(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .headers(headers);
+                .header(ACCEPT, HeaderValue::from_static("application/json"));
+            let request = request
+                .header(
+                    HeaderName::from_static("authorization"),
+                    authorization.header_value("Authorization")?,
+                );
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200..=299 => Ok(empty_response(&response)),

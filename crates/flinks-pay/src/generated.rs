@@ -345,7 +345,7 @@ pub mod operation {
     use super::{Client, types};
     #[allow(unused_imports)]
     use ::flinks_core::generated::{
-        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderMap, HeaderValue, Operation,
+        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
         empty_response, encode_path, form_body, header_text, json_or_error_response,
         json_response, response_error, status_error, undocumented_status,
     };
@@ -379,7 +379,7 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::AuthorizeResponse>, Error<()>> {
             let Self { client, body } = self;
-            let url = format!("{}/api/v1/authorize", client.transport.base_url());
+            let url = client.transport.url("/api/v1/authorize");
             let request = form_body(
                 client
                     .transport
@@ -425,19 +425,18 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {
             let Self { client, authorization, body } = self;
-            let url = format!(
-                "{}/api/v1/sessions/initiate", client.transport.base_url()
-            );
-            let mut headers = HeaderMap::new();
-            headers
-                .insert("authorization", authorization.header_value("Authorization")?);
+            let url = client.transport.url("/api/v1/sessions/initiate");
             let request = client
                 .transport
                 .http()
                 .post(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body)
-                .headers(headers);
+                .json(body);
+            let request = request
+                .header(
+                    HeaderName::from_static("authorization"),
+                    authorization.header_value("Authorization")?,
+                );
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200..=299 => json_or_error_response(response).await,

@@ -135,12 +135,6 @@ impl Operation {
         };
         let (success_ty, success_arms) = (&success.ty, &success.arms);
         let (error_ty, error_arms) = (&error.ty, &error.arms);
-        let build_headers = (!headers.is_empty()).then(|| {
-            quote! {
-                let mut headers = HeaderMap::new();
-                #(#headers)*
-            }
-        });
         quote! {
             #[doc = #ty_doc]
             #[must_use = #must_use]
@@ -166,8 +160,8 @@ impl Operation {
                 async fn exchange(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
                     let Self { client, #(#names,)* } = self;
                     let url = #url;
-                    #build_headers
                     let request = #request;
+                    #(#headers)*
                     let response = client.transport.execute(request, &Self::OPERATION).await?;
                     match response.status().as_u16() {
                         #(#success_arms)*
@@ -336,8 +330,13 @@ impl Body<'_> {
             false => quote!(header_text(#name, #argument)?),
         };
         self.headers.push(match optional {
-            None => quote!(headers.insert(#wire, #value);),
-            Some(option) => quote!(if let Some(#argument) = #option { headers.insert(#wire, #value); }),
+            None => quote!(let request = request.header(HeaderName::from_static(#wire), #value);),
+            Some(option) => quote! {
+                let request = match #option {
+                    Some(#argument) => request.header(HeaderName::from_static(#wire), #value),
+                    None => request,
+                };
+            },
         });
         Ok(())
     }
@@ -348,19 +347,26 @@ impl Body<'_> {
         let Expr::Macro(call) = &expr else { return Err(unknown()) };
         let parser = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
         let arguments = syn::parse::Parser::parse2(parser, call.mac.tokens.clone()).map_err(|_| unknown())?;
-        let arguments = arguments.into_iter().enumerate().map(|(index, argument)| match (index, &argument) {
-            (0, _) => Ok(argument),
-            (1, Expr::Field(_)) => Ok(parse_quote!(client.transport.base_url())),
-            (_, Expr::Call(call)) => {
-                let name = call.args.first().and_then(root).ok_or_else(unknown)?;
-                let text = self.parameter_name(&name).ok_or_else(unknown)?;
-                // Fails where the argument would leave its segment (T9).
-                Ok(parse_quote!(encode_path(#text, #name)?))
-            }
-            _ => Err(unknown()),
+        let mut arguments = arguments.into_iter();
+        let (Some(Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(template), .. })), Some(Expr::Field(_))) =
+            (arguments.next(), arguments.next())
+        else {
+            return Err(unknown());
+        };
+        let template = template.value();
+        let path = template.strip_prefix("{}").ok_or_else(unknown)?;
+        let arguments = arguments.map(|argument| {
+            let Expr::Call(call) = &argument else { return Err(unknown()) };
+            let name = call.args.first().and_then(root).ok_or_else(unknown)?;
+            let text = self.parameter_name(&name).ok_or_else(unknown)?;
+            // Fails where the argument would leave its segment (T9).
+            Ok(parse_quote!(encode_path(#text, #name)?))
         });
         let arguments: Vec<Expr> = arguments.collect::<Result<_>>()?;
-        Ok(parse_quote!(format!(#(#arguments),*)))
+        Ok(match arguments.as_slice() {
+            [] => parse_quote!(client.transport.url(#path)),
+            arguments => parse_quote!(client.transport.url(&format!(#path, #(#arguments),*))),
+        })
     }
 
     /// The name in the document of a parameter that has this name in Rust.
@@ -375,9 +381,6 @@ impl Body<'_> {
         if let Some(content_type) = &self.facts.content_type {
             // Without a body nothing else would set it (T2).
             request = parse_quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#content_type)));
-        }
-        if !self.headers.is_empty() {
-            request = parse_quote!(#request.headers(headers));
         }
         request
     }
@@ -401,8 +404,8 @@ fn root(expr: &Expr) -> Option<Ident> {
     }
 }
 
-/// `self.client.post(url)….build()?` on our own client, without the headers, which are put back if there are any, and
-/// not built yet: the transport does that.
+/// `self.client.post(url)….build()?` on our own client, without the headers, each of which is added by itself, and not
+/// built yet: the transport does that.
 struct RequestChain {
     by_value: bool,
 }

@@ -840,7 +840,7 @@ pub mod operation {
     use super::{Client, types};
     #[allow(unused_imports)]
     use ::flinks_core::generated::{
-        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderMap, HeaderValue, Operation,
+        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
         empty_response, encode_path, form_body, header_text, json_or_error_response,
         json_response, response_error, status_error, undocumented_status,
     };
@@ -897,25 +897,41 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::GetItemResponse>, Error<types::GetItemError>> {
             let Self { client, item_id, kind, exact, limit, x_request_name, x_key } = self;
-            let url = format!(
-                "{}/items/{}/{}", client.transport.base_url(), encode_path("item-id",
-                item_id) ?, encode_path("kind", kind) ?
-            );
-            let mut headers = HeaderMap::new();
-            if let Some(value) = x_request_name {
-                headers.insert("x-request-name", header_text("X-Request-Name", value)?);
-            }
-            if let Some(value) = x_key {
-                headers.insert("x-key", value.header_value("x-key")?);
-            }
+            let url = client
+                .transport
+                .url(
+                    &format!(
+                        "/items/{}/{}", encode_path("item-id", item_id) ?,
+                        encode_path("kind", kind) ?
+                    ),
+                );
             let request = client
                 .transport
                 .http()
                 .get(url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
                 .query(&[("exact", &exact)])
-                .query(&[("limit", &limit)])
-                .headers(headers);
+                .query(&[("limit", &limit)]);
+            let request = match x_request_name {
+                Some(value) => {
+                    request
+                        .header(
+                            HeaderName::from_static("x-request-name"),
+                            header_text("X-Request-Name", value)?,
+                        )
+                }
+                None => request,
+            };
+            let request = match x_key {
+                Some(value) => {
+                    request
+                        .header(
+                            HeaderName::from_static("x-key"),
+                            value.header_value("x-key")?,
+                        )
+                }
+                None => request,
+            };
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200 => {
@@ -993,7 +1009,7 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::MakeItResponse>, Error<types::MakeItError>> {
             let Self { client, body } = self;
-            let url = format!("{}/items", client.transport.base_url());
+            let url = client.transport.url("/items");
             let request = client
                 .transport
                 .http()
@@ -1031,7 +1047,7 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client } = self;
-            let url = format!("{}/items", client.transport.base_url());
+            let url = client.transport.url("/items");
             let request = client.transport.http().delete(url);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
