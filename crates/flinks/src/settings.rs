@@ -107,3 +107,16 @@ impl fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_must_be_made_within_half_of_the_time() {
+        let seconds = |settings: Settings| settings.caller().connect_timeout.as_secs();
+        assert_eq!(seconds(Settings::new()), 10);
+        assert_eq!(seconds(Settings::new().connect_timeout(Duration::from_secs(3))), 3);
+        assert_eq!(seconds(Settings::new().timeout(Duration::from_secs(8))), 4);
+    }
+}

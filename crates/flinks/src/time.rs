@@ -265,3 +265,25 @@ impl Deadline {
         self.lifetime
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_go_on() {
+        let (began, clock) = (std::time::Instant::now(), SystemClock);
+        let (monotonic, wall) = (clock.monotonic(), clock.wall());
+        let is_stuck = || clock.monotonic() <= monotonic || clock.wall() <= wall;
+        while is_stuck() && began.elapsed() < Duration::from_secs(10) {
+            std::thread::yield_now();
+        }
+        assert!(!is_stuck());
+        let off = SystemTime::now().duration_since(clock.wall()).unwrap_or_default();
+        assert!(off < Duration::from_secs(1), "the wall clock is that of the machine");
+
+        let clock = ManualClock::new();
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(clock.monotonic(), Duration::from_secs(5));
+    }
+}

@@ -198,6 +198,8 @@ fn redirect_urls() {
         "http://evil.com/canary",
         "http://127.0.0.1.evil.com",
         "https://u:canary@evil.com",
+        "https://canary@evil.com",
+        "https://:canary@evil.com",
         "https://evil.com/#canary",
         "https://evil.com/ canary",
         "https://evil.com/\ncanary",
@@ -208,6 +210,62 @@ fn redirect_urls() {
     for good in ["https://APP.example:443/%7e/", "http://127.0.0.1:8080/x?y=z", "http://[::1]/", "http://localhost:1"] {
         assert_eq!(good.parse::<RedirectUrl>().unwrap().as_str(), good, "byte for byte");
     }
+    let url: RedirectUrl = "https://APP.example:443/canary?canary=canary".parse().unwrap();
+    assert_eq!(
+        (url.origin(), format!("{url:?}").as_str()),
+        ("https://app.example", "RedirectUrl(\"https://app.example\")")
+    );
+}
+
+#[tokio::test]
+async fn what_is_shown_names_its_type_and_no_secret() {
+    use flinks::outbound::{AppTokenSource, Client, ClientCredentials, Consents};
+    use flinks::pay::Credentials;
+    let local = local().await;
+    let credentials = ClientCredentials::new("canary", "canary").unwrap();
+    let outbound = Client::new(local.emulator.base_url().parse().unwrap(), credentials.clone()).unwrap();
+    let redirect_url: RedirectUrl = "https://app.example/canary".parse().unwrap();
+    let request = outbound.authorization("1000", &redirect_url).unwrap();
+    let builder = Consents::builder(outbound.clone());
+    let request_text = format!("{request:?}");
+    let (_, pending) = request.start();
+    let consents = Consents::builder(outbound.clone()).build();
+    for (text, name) in [
+        (format!("{:?}", local.pay), "Client { base_url: "),
+        (format!("{:?}", local.connect), "Client { api: "),
+        (format!("{outbound:?}"), "Client { base_url: "),
+        (format!("{:?}", Credentials::new("canary", "canary").unwrap()), "Credentials { .. }"),
+        (format!("{credentials:?}"), "ClientCredentials { .. }"),
+        (format!("{:?}", local.pay.authorize().await.unwrap()), "SessionToken { is_expired: false, .. }"),
+        (request_text, "AuthorizationRequest { .. }"),
+        (format!("{pending:?}"), "PendingAuthorization { provider_id: \"1000\", .. }"),
+        (format!("{:?}", AppTokenSource::new(outbound, None)), "AppTokenSource {"),
+        (format!("{builder:?}"), "ConsentsBuilder {"),
+        (format!("{:?}", consents.consent(&"user-7".parse().unwrap())), "Consent {"),
+        (format!("{consents:?}"), "Consents {"),
+        (format!("{:?}", flinks::outbound::MemoryStore::new()), "MemoryStore { records: 0 }"),
+        (format!("{:?}", Settings::new()), "Settings { timeout: None, "),
+    ] {
+        assert!(text.starts_with(name) && !text.contains("canary"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn settings_reach_the_client() {
+    let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let hook = std::sync::Arc::clone(&seen);
+    let local = local_with(move |settings| {
+        settings.http(move |http| {
+            hook.store(true, std::sync::atomic::Ordering::Relaxed);
+            http
+        })
+    });
+    let local = local.await;
+    assert!(seen.load(std::sync::atomic::Ordering::Relaxed));
+    // And none that was set before is lost.
+    let token = local.pay.authorize().await.unwrap();
+    local.clock.advance(Duration::from_secs(299));
+    assert!(token.is_expired());
 }
 
 #[tokio::test]

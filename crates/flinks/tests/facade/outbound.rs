@@ -253,6 +253,7 @@ async fn o6_o7_what_ends_a_consent_and_what_does_not() {
         let found = (error.needs_consent(), error.is_credentials(), local.emulator.count(TOKEN));
         assert_eq!(found, (needs_consent, is_credentials, tries), "{fault:?} {error}");
         assert!(!format!("{error} {error:?}").contains("canary"));
+        assert_eq!(error.message(), error.oauth_error().is_some().then_some("canary"));
     }
 }
 
@@ -360,6 +361,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
         local.emulator.configure(|config| config.outbound.end_user = end_user);
         let request = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap();
         let (url, pending) = request.scope(&["ACCOUNT_BASIC", "TRANSACTIONS"]).language("fr").start();
+        assert_eq!(parameter(&url, "language"), "fr");
         assert_eq!(pending.provider_id(), OUTBOUND_PROVIDER_ID);
         let (status, back) = get(&local, url.expose_secret()).await;
         assert_eq!(status, 302);
