@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use url::{Host, Url};
 
@@ -20,8 +21,11 @@ use url::{Host, Url};
 /// assert!("http://api.flinks.io".parse::<BaseUrl>().is_err());
 /// # Ok::<(), flinks_core::InvalidBaseUrl>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BaseUrl {
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct BaseUrl(Arc<Parts>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Parts {
     url: Url,
     /// `url` without the slash at its end.
     text: String,
@@ -30,23 +34,23 @@ pub struct BaseUrl {
 impl BaseUrl {
     /// The address without a slash at its end.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Whether requests stay on this machine.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.url)
+        is_loopback(&self.0.url)
     }
 
     /// Whether requests are encrypted.
     pub fn is_https(&self) -> bool {
-        self.url.scheme() == "https"
+        self.0.url.scheme() == "https"
     }
 
     /// The address of a path under this one. The host is not read again.
     pub(crate) fn join(&self, path: &str) -> Url {
-        let mut url = self.url.clone();
-        match self.url.path() {
+        let mut url = self.0.url.clone();
+        match self.0.url.path() {
             "/" => url.set_path(path),
             prefix => url.set_path(&format!("{}{path}", prefix.trim_end_matches('/'))),
         }
@@ -56,10 +60,13 @@ impl BaseUrl {
     /// Whether `url` lies under this address.
     pub(crate) fn contains(&self, url: &Url) -> bool {
         // As `Url::origin`, which would copy them.
-        url.scheme() == self.url.scheme()
-            && url.port_or_known_default() == self.url.port_or_known_default()
-            && url.host_str() == self.url.host_str()
-            && url.path().strip_prefix(self.url.path().trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
+        url.scheme() == self.0.url.scheme()
+            && url.port_or_known_default() == self.0.url.port_or_known_default()
+            && url.host_str() == self.0.url.host_str()
+            && url
+                .path()
+                .strip_prefix(self.0.url.path().trim_end_matches('/'))
+                .is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
@@ -108,7 +115,7 @@ impl FromStr for BaseUrl {
         }
         url.set_path(&path);
         let text = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { url, text })
+        Ok(Self(Arc::new(Parts { url, text })))
     }
 }
 
@@ -128,9 +135,15 @@ impl TryFrom<&str> for BaseUrl {
     }
 }
 
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BaseUrl").field(&self.0.text).finish()
+    }
+}
+
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0.text)
     }
 }
 

@@ -106,7 +106,7 @@ impl Consent {
         let held = Deadline::after(Moment::now(shared.clock().as_ref()), lasts, shared.clock());
         let until = held.wall().unwrap_or(held.from());
         let claim = Claim { owner: shared.owner.clone(), until, lasts };
-        let claimed = Record { claim: Some(claim), ..record }.after(expected);
+        let claimed = Record { claim: Some(Box::new(claim)), ..record }.after(expected);
         // A machine that slept after its claim no longer has it.
         let is_claimed = shared.swap(Some(expected), &claimed).await? && !held.is_past();
         Ok(is_claimed.then_some(claimed))
@@ -319,7 +319,7 @@ impl Consent {
 
     /// The access token of a record, if it can be used.
     fn found(&self, record: &Record) -> Option<AccessToken> {
-        let KeptToken { id, secret, issued_at, lifetime } = record.access_token.as_ref()?;
+        let KeptToken { id, secret, issued_at, lifetime } = record.access_token.as_deref()?;
         let cache = &self.state.cache;
         if cache.is_rejected(*id) {
             return None;
@@ -377,10 +377,10 @@ impl Shared {
 }
 
 /// What of an access token is kept: nothing of one whose lifetime is unknown (O3).
-pub(super) fn kept(token: &AccessToken) -> Option<KeptToken> {
+pub(super) fn kept(token: &AccessToken) -> Option<Box<KeptToken>> {
     let deadline = token.0.bearer.deadline()?;
     let (issued_at, lifetime) = (deadline.from(), deadline.lifetime());
-    Some(KeptToken { id: token.0.id, secret: token.secret().clone(), issued_at, lifetime })
+    Some(Box::new(KeptToken { id: token.0.id, secret: token.secret().clone(), issued_at, lifetime }))
 }
 
 fn is_same(one: &RefreshToken, other: &RefreshToken) -> bool {

@@ -55,17 +55,17 @@ async fn records_are_kept_whole<S: TokenStore>(open: &impl Fn() -> S) -> Result<
         refresh_token: refresh_token("a \"refresh\\token\" é/+=")?,
         has_rotated: true,
         is_over: true,
-        access_token: Some(KeptToken {
+        access_token: Some(Box::new(KeptToken {
             id: u64::MAX,
             secret: Secret::new("access.token-_~+/=".repeat(100)),
             issued_at: whole_milliseconds(now),
             lifetime: Duration::from_millis(299_001),
-        }),
-        claim: Some(Claim {
+        })),
+        claim: Some(Box::new(Claim {
             owner: "owner".to_owned(),
             until: whole_milliseconds(now),
             lasts: Duration::from_secs(45),
-        }),
+        })),
         ..plain.clone().after(plain.generation())
     };
     ensure(open().load(plain.id()).await?.is_none(), "it loads a record that nobody stored")?;
@@ -165,7 +165,8 @@ async fn one_of_many_swaps_succeeds<S: TokenStore>(open: &impl Fn() -> S) -> Res
     let mut tasks = Vec::new();
     for number in 0..MANY {
         let (store, start) = (open(), Arc::clone(&start));
-        let claim = Some(Claim { owner: number.to_string(), until: SystemTime::UNIX_EPOCH, lasts: Duration::ZERO });
+        let claim =
+            Some(Box::new(Claim { owner: number.to_string(), until: SystemTime::UNIX_EPOCH, lasts: Duration::ZERO }));
         let (expected, next) = (first.generation(), Record { claim, ..first.clone() }.after(first.generation()));
         tasks.push(tokio::spawn(async move {
             start.wait().await;

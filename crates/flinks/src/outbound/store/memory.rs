@@ -9,7 +9,10 @@ use super::{ConsentId, Record, StoreFuture, TokenStore};
 
 /// Keeps records in memory, as long as the process or the last clone lives. Nothing is ever evicted.
 #[derive(Clone, Default)]
-pub struct MemoryStore(Arc<Mutex<HashMap<ConsentId, Record>>>);
+pub struct MemoryStore(Arc<Mutex<Records>>);
+
+/// Boxed, for half of a map's places are empty.
+type Records = HashMap<ConsentId, Box<Record>>;
 
 impl MemoryStore {
     /// An empty one.
@@ -17,22 +20,23 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConsentId, Record>> {
+    fn lock(&self) -> MutexGuard<'_, Records> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl TokenStore for MemoryStore {
     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
-        Box::pin(async move { Ok(self.lock().get(id).cloned()) })
+        Box::pin(async move { Ok(self.lock().get(id).map(|record| Record::clone(record))) })
     }
 
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let mut records = self.lock();
-            let is_expected = records.get(record.id()).map(Record::generation) == expected;
+            let is_expected = records.get(record.id()).map(|record| record.generation()) == expected;
             if is_expected {
-                records.insert(record.id().clone(), record.clone());
+                // The id is shared with the record.
+                records.insert(record.id().clone(), Box::new(record.clone()));
             }
             Ok(is_expected)
         })
@@ -41,7 +45,7 @@ impl TokenStore for MemoryStore {
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let mut records = self.lock();
-            let is_expected = records.get(id).map(Record::generation) == Some(generation);
+            let is_expected = records.get(id).map(|record| record.generation()) == Some(generation);
             if is_expected {
                 records.remove(id);
             }
@@ -50,7 +54,7 @@ impl TokenStore for MemoryStore {
     }
 
     fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        Box::pin(async move { Ok(earliest(self.lock().values(), before, limit)) })
+        Box::pin(async move { Ok(earliest(self.lock().values().map(Box::as_ref), before, limit)) })
     }
 }
 

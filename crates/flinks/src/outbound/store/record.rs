@@ -23,8 +23,9 @@ pub struct Record {
     /// Whether a refresh token was ever replaced: then a lost reply is not asked for again (A5).
     pub(in crate::outbound) has_rotated: bool,
     pub(in crate::outbound) is_over: bool,
-    pub(in crate::outbound) access_token: Option<KeptToken>,
-    pub(in crate::outbound) claim: Option<Claim>,
+    /// Boxed, as the claim is: most consents are at rest.
+    pub(in crate::outbound) access_token: Option<Box<KeptToken>>,
+    pub(in crate::outbound) claim: Option<Box<Claim>>,
 }
 
 /// An access token that others may use.
@@ -151,20 +152,20 @@ impl Record {
         }
         let stored: Stored = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         let access_token = match stored.access_token {
-            Some(token) => Some(KeptToken {
+            Some(token) => Some(Box::new(KeptToken {
                 id: token.id,
                 secret: token.secret,
                 issued_at: from_milliseconds(token.issued_at_ms).ok_or(DAMAGED)?,
                 lifetime: Duration::from_millis(token.lifetime_ms).min(ExpiresIn::MAX),
-            }),
+            })),
             None => None,
         };
         let claim = match stored.claim {
-            Some(claim) => Some(Claim {
+            Some(claim) => Some(Box::new(Claim {
                 owner: claim.owner,
                 until: from_milliseconds(claim.until_ms).ok_or(DAMAGED)?,
                 lasts: Duration::from_millis(claim.lasts_ms),
-            }),
+            })),
             None => None,
         };
         Ok(Self {
@@ -268,8 +269,8 @@ mod tests {
 
     #[test]
     fn o3_no_lifetime_in_a_store_is_longer_than_that_of_any_token() {
-        let access_token =
-            Some(KeptToken { id: 1, secret: Secret::new("a"), issued_at: UNIX_EPOCH, lifetime: Duration::MAX });
+        let token = KeptToken { id: 1, secret: Secret::new("a"), issued_at: UNIX_EPOCH, lifetime: Duration::MAX };
+        let access_token = Some(Box::new(token));
         let record = Record { access_token, ..record() };
         let read = Record::decode(record.id(), record.encode().unwrap().expose_secret().as_bytes()).unwrap();
         assert_eq!(read.access_token.unwrap().lifetime, ExpiresIn::MAX);
