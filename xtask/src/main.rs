@@ -35,6 +35,16 @@ enum Command {
         #[arg(long)]
         root: Option<PathBuf>,
     },
+    /// Measure the crates beside what one would use instead: prints tables, and writes target/bench/bench.json and load.svg
+    ///
+    /// The peers take some minutes to build, once. Exit codes: those of cargo and of the program.
+    Bench {
+        /// Few rounds, without the peers and whatever builds: to see that it works
+        #[arg(long)]
+        quick: bool,
+        /// What to measure: read, fresh, herd, pool, rest, regenerate, dependant; all, if none is named
+        names: Vec<String>,
+    },
 }
 
 /// A document could not be generated.
@@ -47,14 +57,40 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Regenerate { product, check, root } } = Arguments::parse();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (product, check, root) = match Arguments::parse().command {
+        Command::Regenerate { product, check, root } => (product, check, root.unwrap_or(here)),
+        Command::Bench { quick, names } => return bench(&here, quick, &names),
+    };
     let products = product.map_or(Product::ALL.to_vec(), |product| vec![product]);
-    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     let outcomes = regenerate(&root, &products, check);
     let codes: Vec<u8> = outcomes.into_iter().map(|(product, outcome)| report(product, outcome)).collect();
     // What failed weighs more than what is stale.
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
     ExitCode::from(worst.unwrap_or(0))
+}
+
+/// It is a workspace of its own, so that nobody else builds what it compares with.
+fn bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
+    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["run", "--release", "--locked", "--quiet", "--manifest-path"]);
+    cargo.arg(root.join("crates/flinks-bench/Cargo.toml"));
+    if quick {
+        cargo.arg("--no-default-features");
+    }
+    // Not those of who measures: what it builds is in a folder of its own.
+    cargo.env("CARGO_TARGET_DIR", root.join("target/bench"));
+    cargo.arg("--").arg("--output").arg(root.join("target/bench"));
+    if quick {
+        cargo.arg("--quick");
+    }
+    match cargo.args(names).status() {
+        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)),
+        Err(error) => {
+            eprintln!("{BAD}failed{BAD:#}  cargo cannot be started: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 fn report(product: Product, outcome: xtask::Result<Outcome>) -> u8 {

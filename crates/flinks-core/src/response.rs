@@ -147,7 +147,8 @@ pub fn empty_response(response: &reqwest::Response) -> ResponseValue<()> {
     ResponseValue { head: ResponseHead::of(response), value: () }
 }
 
-/// A body: as it arrived, where that was in one piece; or put together, in memory that is wiped.
+/// A body: as it arrived, where that was in one piece; or put together, in memory that is wiped. Pieces are not kept: each may
+/// hold on to a buffer that is larger than the whole.
 pub(crate) enum Body {
     Piece(Bytes),
     Joined(Zeroizing<Vec<u8>>),
@@ -171,23 +172,27 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
     if announced > MAX_RESPONSE_BYTES as u64 {
         return Err(too_large);
     }
-    let (mut first, mut rest, mut length) = (Bytes::new(), Vec::new(), 0_usize);
+    let mut body = Body::Piece(Bytes::new());
     while let Some(piece) = response.chunk().await.map_err(|error| TransportError::of(&error))? {
-        length = length.saturating_add(piece.len());
-        match length {
-            _ if length > MAX_RESPONSE_BYTES => return Err(too_large),
-            _ if first.is_empty() => first = piece,
-            _ => rest.push(piece),
+        if body.len().saturating_add(piece.len()) > MAX_RESPONSE_BYTES {
+            return Err(too_large);
         }
+        body = match body {
+            Body::Piece(first) if first.is_empty() => Body::Piece(piece),
+            Body::Piece(first) => {
+                // Sized before the first byte: growing would leave copies of the token behind.
+                let mut joined = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE_BYTES));
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&piece);
+                Body::Joined(joined)
+            }
+            Body::Joined(mut joined) => {
+                joined.extend_from_slice(&piece);
+                Body::Joined(joined)
+            }
+        };
     }
-    if rest.is_empty() {
-        return Ok(Body::Piece(first));
-    }
-    // Sized before the first byte: growing would leave copies of the token behind.
-    let mut joined = Zeroizing::new(Vec::with_capacity(length));
-    joined.extend_from_slice(&first);
-    rest.iter().for_each(|piece| joined.extend_from_slice(piece));
-    Ok(Body::Joined(joined))
+    Ok(body)
 }
 
 /// Reads `T` from JSON. An object type takes a JSON object only, though serde would take an array for it.

@@ -28,10 +28,10 @@ use crate::time::Deadline;
 /// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
 /// their tokens.
 ///
-/// A request is made only on behalf of a caller: for each token that is asked for, one more is got at most, in the caller's
-/// runtime. So it never holds more than were asked for in the time in which tokens are good, nor more than its size; nothing
-/// runs while nobody asks; and when the last clone is dropped, what is under way ends. After a failure nothing is got in
-/// advance for a pause of a second, doubled to a minute, or what the server asks for.
+/// For each token that is asked for, one is got in advance at most, four at once, in the runtime of who asks; [`fill`](Self::fill)
+/// asks for all of them. So nothing runs while nobody asks, and a pool that is used less holds less. When the last clone is
+/// dropped, what is under way ends. After a failure nothing is got in advance for about a second, doubled to a minute, or what
+/// the server asks for, up to five minutes; nor for a minute where tokens come without a lifetime or old.
 pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
 
 struct Inner<C: SingleUse> {
@@ -55,6 +55,15 @@ struct State<T> {
 
 /// The most requests at once, so that a pool is no load test.
 const MAX_WORKERS: usize = 4;
+/// How long nothing is got in advance where it could not be kept.
+const USELESS: Duration = Duration::from_secs(60);
+
+impl<T> State<T> {
+    fn rest(&mut self, now: Duration, pause: Duration) {
+        self.not_before = self.not_before.max(now.saturating_add(pause));
+        self.owed = 0;
+    }
+}
 
 impl<C: SingleUse> TokenPool<C> {
     /// A pool of at most `size` tokens, empty at first.
@@ -68,8 +77,8 @@ impl<C: SingleUse> TokenPool<C> {
     pub fn fill(&self) {
         let mut state = self.state();
         drop_old::<C>(&mut state);
-        state.owed = state.owed.saturating_add(self.missing(&state));
-        self.work(state);
+        let missing = self.missing(&state);
+        self.work(state, missing);
     }
 
     /// A token that nobody else has, with more than half of its life left: one that is ready, or else a new one.
@@ -89,8 +98,8 @@ impl<C: SingleUse> TokenPool<C> {
         let mut state = self.state();
         drop_old::<C>(&mut state);
         let token = state.ready.pop_front();
-        state.owed = state.owed.saturating_add(self.missing(&state).min(1));
-        self.work(state);
+        let missing = self.missing(&state).min(1);
+        self.work(state, missing);
         token
     }
 
@@ -99,16 +108,14 @@ impl<C: SingleUse> TokenPool<C> {
         self.0.size.saturating_sub(ready.len()).saturating_sub(*owed).saturating_sub(*workers)
     }
 
-    /// Begins to get what is owed.
-    fn work(&self, mut state: MutexGuard<'_, State<C::Token>>) {
+    /// Begins to get so many more.
+    fn work(&self, mut state: MutexGuard<'_, State<C::Token>>, more: usize) {
         let Inner { client, state: shared, open, .. } = &*self.0;
-        if state.owed == 0 {
+        if more == 0 || client.now() < state.not_before {
             return;
         }
-        let (Ok(runtime), false) = (Handle::try_current(), client.now() < state.not_before) else {
-            state.owed = 0;
-            return;
-        };
+        let Ok(runtime) = Handle::try_current() else { return };
+        state.owed = state.owed.saturating_add(more);
         // After a failure, one tries.
         let most = if state.failures == 0 { MAX_WORKERS } else { 1 };
         let new = state.owed.min(most.saturating_sub(state.workers));
@@ -116,7 +123,7 @@ impl<C: SingleUse> TokenPool<C> {
         state.workers = state.workers.saturating_add(new);
         drop(state);
         for _ in 0..new {
-            let worker = Worker { client: client.clone(), state: Arc::clone(shared) };
+            let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_ended: false };
             let mut open = open.subscribe();
             runtime.spawn(async move {
                 tokio::select! {
@@ -158,28 +165,36 @@ impl<C: SingleUse> fmt::Debug for TokenPool<C> {
 struct Worker<C: SingleUse> {
     client: C,
     state: Arc<Mutex<State<C::Token>>>,
+    /// Whether it is counted no more.
+    has_ended: bool,
 }
 
 impl<C: SingleUse> Worker<C> {
-    async fn run(&self) {
+    async fn run(&mut self) {
         loop {
             let outcome = self.client.get().await;
             let mut state = lock(&self.state);
             match outcome {
-                Ok(token) => {
+                Ok(token) if C::is_young(&token) => {
                     state.failures = 0;
-                    // One whose lifetime is not known would stay for ever.
-                    if C::is_young(&token) {
-                        state.ready.push_back(token);
-                    }
+                    state.ready.push_back(token);
                 }
+                // One whose lifetime is not known would stay for ever, and so will be the next.
+                Ok(_) => state.rest(self.client.now(), USELESS),
                 Err(error) => {
-                    state.failures = state.failures.saturating_add(1);
-                    state.not_before = self.client.now().saturating_add(pause(&error, state.failures));
-                    state.owed = 0;
+                    let now = self.client.now();
+                    // Those that failed together are one failure.
+                    if now >= state.not_before {
+                        state.failures = state.failures.saturating_add(1);
+                    }
+                    let pause = pause(&error, state.failures);
+                    state.rest(now, pause);
                 }
             }
             if state.owed == 0 {
+                // At once: a token must not be counted as both there and coming.
+                state.workers = state.workers.saturating_sub(1);
+                self.has_ended = true;
                 return;
             }
             state.owed = state.owed.saturating_sub(1);
@@ -187,9 +202,12 @@ impl<C: SingleUse> Worker<C> {
     }
 }
 
-/// However it ends: at its end, with the pool, or with its runtime.
+/// With the pool, or with its runtime.
 impl<C: SingleUse> Drop for Worker<C> {
     fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
         let mut state = lock(&self.state);
         state.workers = state.workers.saturating_sub(1);
     }

@@ -28,7 +28,7 @@ pub trait Clock: Send + Sync + 'static {
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The clocks of this machine, and the timer of the tokio runtime that the call runs in. On Linux they are the coarse ones, which
-/// tell the time to about 4 milliseconds: tokens live for seconds, and each look at one reads both.
+/// go on with each tick of the kernel, 1 to 10 milliseconds: tokens live for seconds, and each look at one reads both.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -47,12 +47,12 @@ impl Clock for SystemClock {
 
     #[cfg(target_os = "linux")]
     fn monotonic(&self) -> Duration {
-        coarse(nix::time::ClockId::CLOCK_MONOTONIC_COARSE)
+        coarse(rustix::time::ClockId::MonotonicCoarse)
     }
 
     #[cfg(target_os = "linux")]
     fn wall(&self) -> SystemTime {
-        let since_epoch = coarse(nix::time::ClockId::CLOCK_REALTIME_COARSE);
+        let since_epoch = coarse(rustix::time::ClockId::RealtimeCoarse);
         SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
@@ -63,11 +63,8 @@ impl Clock for SystemClock {
 
 /// The time on a clock of the kernel's. Before its beginning, as with a wall clock that was never set, it is zero.
 #[cfg(target_os = "linux")]
-fn coarse(clock: nix::time::ClockId) -> Duration {
-    // These clocks are there on each Linux.
-    let Ok(now) = clock.now() else { return Duration::ZERO };
-    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec()), u32::try_from(now.tv_nsec()));
-    Duration::new(seconds.unwrap_or_default(), nanoseconds.unwrap_or_default())
+fn coarse(clock: rustix::time::ClockId) -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
 
 /// A clock for tests: it stands still until it is moved. Cloning is cheap; clones are the same clock.

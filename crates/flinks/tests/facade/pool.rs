@@ -88,7 +88,12 @@ async fn p2_a_token_without_a_lifetime_is_for_who_asked() {
     let pool = TokenPool::new(local.pay.clone(), 4);
     assert!(pool.token().await.unwrap().expires_at().is_none());
     local.emulator.received(AUTHORIZE, 2).await;
-    assert!(format!("{pool:?}").contains("ready: 0,"));
+    while !format!("{pool:?}").contains("ready: 0, under_way: 0, is_paused: true") {
+        tokio::task::yield_now().await;
+    }
+    // There is no use in another one.
+    let _ = pool.token().await.unwrap();
+    assert_eq!(asked(&local), 3);
 }
 
 #[tokio::test]
@@ -148,6 +153,32 @@ fn a_pool_ends_with_its_last_clone_and_needs_no_runtime() {
         };
         tokio::time::timeout(Duration::from_secs(60), ends).await.unwrap();
     });
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_patience_gets_it_from_a_pool() {
+    let local = local_with(|settings| settings.max_attempts(1)).await;
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    let reply = |seconds: &str| Fault::Reply {
+        status: 429,
+        headers: vec![("retry-after".to_owned(), seconds.to_owned())],
+        body: String::new(),
+    };
+    local.emulator.fail_next(AUTHORIZE, reply("200"));
+    local.emulator.fail_always(AUTHORIZE, reply("1"));
+    pool.fill();
+    while !format!("{pool:?}").contains("under_way: 0, is_paused: true") {
+        tokio::task::yield_now().await;
+    }
+    let before = asked(&local);
+    local.clock.advance(Duration::from_secs(199));
+    pool.fill();
+    assert!(format!("{pool:?}").contains("under_way: 0,"));
+    local.clock.advance(Duration::from_secs(2));
+    local.emulator.clear_faults();
+    pool.fill();
+    has(&pool, 4).await;
+    assert_eq!(asked(&local), before + 4);
 }
 
 #[tokio::test]
