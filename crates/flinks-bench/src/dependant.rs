@@ -1,0 +1,55 @@
+//! What it costs to depend on it: crates, a clean debug build, and the size of a program.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+
+use crate::Bench;
+
+pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    if bench.quick {
+        return Ok(());
+    }
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let ours = |name: &str| format!("{name} = {{ path = \"{}\" }}", crates.join(name).display());
+    let tokio = "tokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }";
+    for (name, dependency, uses) in [
+        ("flinks-pay", ours("flinks-pay"), "let _ = flinks_pay::Client::new(\"https://a.example\".parse().unwrap());"),
+        ("flinks", ours("flinks"), "let _ = flinks::pay::Client::new(\"https://a.example\".parse().unwrap(), flinks::pay::Credentials::new(\"a\", \"b\").unwrap());"),
+        ("oauth2 5 with reqwest", "oauth2 = \"5\"".to_owned(), "let _ = oauth2::reqwest::Client::new();"),
+        (
+            "reqwest by hand",
+            "reqwest = { version = \"0.13\", features = [\"form\", \"json\"] }\nserde = { version = \"1\", features = [\"derive\"] }".to_owned(),
+            "let _ = reqwest::Client::new();",
+        ),
+    ] {
+        let folder = tempfile::tempdir()?;
+        fs::create_dir(folder.path().join("src"))?;
+        let manifest = format!("[package]\nname = \"dependant\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{tokio}\n{dependency}\n");
+        fs::write(folder.path().join("Cargo.toml"), manifest)?;
+        fs::write(folder.path().join("src/main.rs"), format!("#[tokio::main]\nasync fn main() {{ {uses} }}\n"))?;
+        let cargo = |arguments: &[&str]| {
+            let mut command = Command::new("cargo");
+            command.args(arguments).current_dir(folder.path()).env("CARGO_TARGET_DIR", folder.path().join("target"));
+            let output = command.output().context("cargo cannot be started")?;
+            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        cargo(&["fetch", "--quiet"])?;
+        let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none", "--no-dedupe"])?;
+        let unique: std::collections::BTreeSet<&str> = tree.lines().filter_map(|line| line.split(" (").next()).collect();
+        let began = Instant::now();
+        cargo(&["build", "--quiet"])?;
+        let seconds = began.elapsed().as_secs_f64();
+        cargo(&["build", "--quiet", "--release"])?;
+        let size = fs::metadata(folder.path().join("target/release/dependant"))?.len() as f64 / 1024.0;
+        bench.report.add("a dependant", "crates in its tree, itself included", name, "crates", vec![unique.len() as f64]);
+        bench.report.add("a dependant", "clean debug build", name, "s", vec![seconds]);
+        bench.report.add("a dependant", "size of a release build", name, "KiB", vec![size]);
+    }
+    bench.report.merge("a dependant");
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Ten thousand callers who want a token when none is there, and the server needs 50 milliseconds.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use flinks::outbound::{Client, ClientAuthentication, Consents, RefreshToken};
+use tokio::runtime::Builder;
+
+use crate::{Bench, server};
+
+const DELAY: Duration = Duration::from_millis(50);
+
+pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let callers = if bench.quick { 1000 } else { 10_000 };
+    for (status, what) in [(200, "a good server"), (500, "a server that fails")] {
+        for _ in 0..if bench.quick { 1 } else { 5 } {
+            ours(bench, status, what, callers)?;
+            #[cfg(feature = "peers")]
+            google(bench, status, what, callers)?;
+        }
+    }
+    bench.report.merge("herd");
+    Ok(())
+}
+
+fn ours(bench: &mut Bench, status: u16, what: &str, callers: usize) -> anyhow::Result<()> {
+    let (address, seen) = server::start(server::Manner { status, delay: DELAY, ..Default::default() })?;
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
+        let client = Client::new(format!("http://{address}").parse()?, authentication)?;
+        let consents = Consents::builder(client).build();
+        let consent = consents.insert(&"user".parse()?, RefreshToken::new("refresh")?, SystemTime::now()).await?;
+        let tasks = (0..callers).map(|_| {
+            let consent = consent.clone();
+            tokio::spawn(async move {
+                let _ = consent.access_token().await;
+                Instant::now()
+            })
+        });
+        finish(bench, "flinks: Consent", what, tasks.collect(), &seen).await
+    })
+}
+
+#[cfg(feature = "peers")]
+fn google(bench: &mut Bench, status: u16, what: &str, callers: usize) -> anyhow::Result<()> {
+    let (address, seen) = server::start(server::Manner { status, delay: DELAY, ..Default::default() })?;
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let credentials = crate::read::google(&format!("http://{address}"))?;
+        let tasks = (0..callers).map(|_| {
+            let credentials = credentials.clone();
+            tokio::spawn(async move {
+                // On failure it tries again for minutes.
+                let _ = tokio::time::timeout(Duration::from_secs(5), credentials.access_token()).await;
+                Instant::now()
+            })
+        });
+        finish(bench, "google-cloud-auth", what, tasks.collect(), &seen).await
+    })
+}
+
+async fn finish(
+    bench: &mut Bench,
+    name: &str,
+    what: &str,
+    tasks: Vec<tokio::task::JoinHandle<Instant>>,
+    seen: &server::Seen,
+) -> anyhow::Result<()> {
+    let callers = tasks.len();
+    let mut last = None;
+    for task in tasks {
+        last = last.max(Some(task.await?));
+    }
+    let requests = seen.requests.load(Ordering::Relaxed) as f64;
+    bench.report.add("herd", &format!("{callers} callers, {what}: requests"), name, "requests", vec![requests]);
+    let replied = *seen.last_reply.lock().unwrap();
+    if let (Some(last), Some(replied), "a good server") = (last, replied, what) {
+        let waited = last.saturating_duration_since(replied).as_secs_f64() * 1e3;
+        let case = format!("{callers} callers, {what}: from its reply to the last of them");
+        bench.report.add("herd", &case, name, "ms", vec![waited]);
+    }
+    Ok(())
+}

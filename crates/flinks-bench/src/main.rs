@@ -1,0 +1,119 @@
+//! What the Flinks crates cost, beside what one would use instead, in one run. `cargo xtask bench` starts it.
+
+#![allow(clippy::disallowed_methods)] // it writes no store
+
+mod dependant;
+mod fresh;
+mod herd;
+mod plot;
+mod pool;
+mod read;
+mod regenerate;
+mod report;
+mod rest;
+mod server;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::report::Report;
+
+/// Measures the Flinks crates beside what one would use instead.
+#[derive(Parser)]
+struct Arguments {
+    /// Few rounds, and nothing that builds: to see that it works.
+    #[arg(long)]
+    quick: bool,
+    /// Where the figures and the plot go.
+    #[arg(long, default_value = "target/bench")]
+    output: PathBuf,
+    /// What to measure: read, fresh, herd, pool, rest, regenerate, dependant. All, if none is named.
+    names: Vec<String>,
+}
+
+struct Bench {
+    quick: bool,
+    report: Report,
+}
+
+impl Bench {
+    /// Measures each once in each round, so that all see the same moods of the machine.
+    fn rounds<'a>(
+        &mut self,
+        bench: &'static str,
+        case: &str,
+        unit: &'static str,
+        rounds: usize,
+        contenders: impl Iterator<Item = (&'a str, Round<'a>)>,
+    ) {
+        let mut contenders: Vec<_> = contenders.map(|(name, run)| (name, run, Vec::new())).collect();
+        let style = ProgressStyle::with_template("{msg:40} {bar:30} {eta}").expect("a template");
+        let bar = ProgressBar::new((rounds * contenders.len()) as u64).with_style(style);
+        bar.set_message(format!("{bench}: {case}"));
+        for _ in 0..rounds {
+            for (_, run, values) in &mut contenders {
+                values.push(run());
+                bar.inc(1);
+            }
+        }
+        bar.finish_and_clear();
+        for (name, _, values) in contenders {
+            self.report.add(bench, case, name, unit, values);
+        }
+    }
+}
+
+/// One round of one contender.
+type Round<'a> = Box<dyn FnMut() -> f64 + 'a>;
+
+type Run = fn(&mut Bench) -> anyhow::Result<()>;
+
+const BENCHES: &[(&str, Run)] = &[
+    ("read", read::run),
+    ("fresh", fresh::run),
+    ("herd", herd::run),
+    ("pool", pool::run),
+    ("rest", rest::run),
+    ("regenerate", regenerate::run),
+    ("dependant", dependant::run),
+];
+
+fn main() -> anyhow::Result<()> {
+    // For the client that is written by hand: its TLS library is there because ours is.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // What other processes of it do.
+    let inner: Vec<String> = std::env::args().skip(1).collect();
+    match inner.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["serve"] => return server::serve_until_closed(),
+        ["once", operation, name, url, number] => return fresh::once(operation, name, url, number.parse()?),
+        _ => {}
+    }
+    let arguments = Arguments::parse();
+    let mut bench = Bench { quick: arguments.quick, report: Report { machine: machine(), ..Report::default() } };
+    for name in &arguments.names {
+        anyhow::ensure!(BENCHES.iter().any(|(known, _)| known == name), "there is no bench {name}");
+    }
+    for (name, run) in BENCHES {
+        if arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name) {
+            run(&mut bench).with_context(|| format!("bench {name}"))?;
+        }
+    }
+    println!("{}", bench.report.markdown());
+    std::fs::create_dir_all(&arguments.output)?;
+    std::fs::write(arguments.output.join("bench.json"), serde_json::to_vec_pretty(&bench.report)?)?;
+    plot::load(&bench.report, &arguments.output.join("load.svg"))?;
+    println!("\nAlso in {}", arguments.output.display());
+    Ok(())
+}
+
+/// Processor, cores and system, where Linux tells them.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo").lines().find_map(|line| line.strip_prefix("model name").map(str::to_owned));
+    let cpu = cpu.unwrap_or_default().trim_matches([' ', '\t', ':']).to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{cores} cores, {cpu}, Linux {}", read("/proc/sys/kernel/osrelease").trim())
+}

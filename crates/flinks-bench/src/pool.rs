@@ -1,0 +1,53 @@
+//! A single-use token, 50 milliseconds away: one that is ready, and one that is asked for.
+
+use std::time::{Duration, Instant};
+
+use flinks::pay::{Client, Credentials};
+use flinks::pool::TokenPool;
+use tokio::runtime::Builder;
+
+use crate::{Bench, Round, server};
+
+pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let manner = server::Manner { delay: Duration::from_millis(50), ..Default::default() };
+    let (address, _) = server::start(manner)?;
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let credentials = Credentials::new("user", "password")?;
+    let client = Client::new(format!("http://{address}").parse()?, credentials)?;
+    let pool = TokenPool::new(client.clone(), 16);
+    let runtime = &runtime;
+    let rounds = if bench.quick { 2 } else { 15 };
+    // Sixteen in a row, of which the first four begin to get others.
+    let ready = || {
+        runtime.block_on(async {
+            while !format!("{pool:?}").contains("ready: 16") {
+                pool.fill();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let mut times = Vec::with_capacity(16);
+            for _ in 0..16 {
+                let began = Instant::now();
+                let token = pool.token().await.expect("a token");
+                times.push(began.elapsed().as_secs_f64() * 1e6);
+                drop(token);
+            }
+            times.sort_by(f64::total_cmp);
+            times
+        })
+    };
+    let (median, longest) = (|| ready()[8], || ready()[15]);
+    let plain = || {
+        runtime.block_on(async {
+            let began = Instant::now();
+            drop(client.authorize().await.expect("a token"));
+            began.elapsed().as_secs_f64() * 1e6
+        })
+    };
+    let contenders: [(&str, Round<'_>); 3] = [
+        ("TokenPool::token, the median of 16 in a row", Box::new(median)),
+        ("TokenPool::token, the longest of 16 in a row", Box::new(longest)),
+        ("Client::authorize", Box::new(plain)),
+    ];
+    bench.rounds("pool", "a token in hand, server 50 ms away", "µs", rounds, contenders.into_iter());
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Reading an access token that is there: what a service does with each request of its own.
+
+use std::hint::black_box;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use flinks::outbound::{AppTokenSource, Client, ClientAuthentication, Consents, RefreshToken};
+use tokio::runtime::Runtime;
+
+use crate::{Bench, Round, server};
+
+/// Reads so many times, in the thread of the caller.
+type Read = Box<dyn Fn(u32) + Sync>;
+
+pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let (address, _) = server::start(server::Manner::default())?;
+    let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?);
+    let mut contenders: Vec<(&str, Read)> = ours(&runtime, &format!("http://{address}"))?;
+    #[cfg(feature = "peers")]
+    contenders.extend(peers::all(&runtime, &format!("http://{address}"))?);
+    contenders.extend(floors());
+    let (reads, rounds) = if bench.quick { (20_000, 3) } else { (1_000_000, 15) };
+    let threads = std::thread::available_parallelism()?.get();
+    for threads in [1, threads] {
+        let case =
+            format!("{threads} thread{}", if threads == 1 { "" } else { "s at once, time by the number of reads" });
+        bench.rounds(
+            "cached read",
+            &case,
+            "ns",
+            rounds,
+            contenders.iter().map(|(name, read)| {
+                let reads_of_all = f64::from(reads) * threads as f64;
+                (
+                    *name,
+                    Box::new(move || {
+                        let barrier = std::sync::Barrier::new(threads);
+                        std::thread::scope(|scope| {
+                            let timed = || {
+                                read(1000);
+                                barrier.wait();
+                                let began = Instant::now();
+                                read(reads);
+                                began.elapsed()
+                            };
+                            let all: Vec<_> = (0..threads).map(|_| scope.spawn(timed)).collect();
+                            let longest = all.into_iter().filter_map(|thread| thread.join().ok()).max();
+                            longest.unwrap_or_default().as_nanos() as f64 / reads_of_all
+                        })
+                    }) as Round<'_>,
+                )
+            }),
+        );
+    }
+    for (name, read) in &contenders {
+        let allocations = allocation_counter::measure(|| read(100)).count_total as f64 / 100.0;
+        bench.report.add("cached read", "allocations of one", name, "allocations", vec![allocations]);
+    }
+    Ok(())
+}
+
+fn ours(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static str, Read)>> {
+    let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
+    let client = Client::new(url.parse()?, authentication)?;
+    let consents = Consents::builder(client.clone()).build();
+    let refresh_token = RefreshToken::new("refresh")?;
+    let consent = runtime.block_on(consents.insert(&"user".parse()?, refresh_token, SystemTime::now()))?;
+    let source = AppTokenSource::new(client, None);
+    let (one, other) = (Arc::clone(runtime), Arc::clone(runtime));
+    Ok(vec![
+        (
+            "flinks: Consent",
+            Box::new(move |reads| {
+                one.block_on(async {
+                    for _ in 0..reads {
+                        black_box(consent.access_token().await.expect("a token"));
+                    }
+                })
+            }),
+        ),
+        (
+            "flinks: AppTokenSource",
+            Box::new(move |reads| {
+                other.block_on(async {
+                    for _ in 0..reads {
+                        black_box(source.access_token().await.expect("a token"));
+                    }
+                })
+            }),
+        ),
+    ])
+}
+
+/// A pointer and a clock, of which ours reads two, but coarse ones. One cannot refresh anything with it.
+fn floors() -> Vec<(&'static str, Read)> {
+    struct Kept {
+        _token: String,
+        until: Instant,
+    }
+    let kept = || Arc::new(Kept { _token: "token".repeat(20), until: Instant::now() + Duration::from_secs(3600) });
+    let (locked, swapped, loaded) =
+        (RwLock::new(Some(kept())), ArcSwapOption::new(Some(kept())), ArcSwapOption::new(Some(kept())));
+    vec![
+        (
+            "RwLock<Option<Arc>> and Instant",
+            Box::new(move |reads| {
+                for _ in 0..reads {
+                    let token = locked.read().unwrap().clone().filter(|kept| Instant::now() < kept.until);
+                    black_box(token.expect("a token"));
+                }
+            }),
+        ),
+        (
+            "ArcSwap::load_full and Instant",
+            Box::new(move |reads| {
+                for _ in 0..reads {
+                    black_box(swapped.load_full().filter(|kept| Instant::now() < kept.until).expect("a token"));
+                }
+            }),
+        ),
+        (
+            "ArcSwap::load and Instant: not to keep",
+            Box::new(move |reads| {
+                for _ in 0..reads {
+                    let token = loaded.load();
+                    assert!(token.as_ref().is_some_and(|kept| Instant::now() < kept.until));
+                    black_box(&token);
+                }
+            }),
+        ),
+    ]
+}
+
+#[cfg(feature = "peers")]
+mod peers {
+    use super::*;
+
+    pub fn all(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static str, Read)>> {
+        let google = runtime.block_on(async { google(url) })?;
+        let yup = runtime.block_on(yup(url))?;
+        let (one, other) = (Arc::clone(runtime), Arc::clone(runtime));
+        Ok(vec![
+            (
+                "google-cloud-auth",
+                Box::new(move |reads| {
+                    one.block_on(async {
+                        for _ in 0..reads {
+                            black_box(google.access_token().await.expect("a token"));
+                        }
+                    })
+                }),
+            ),
+            (
+                "yup-oauth2",
+                Box::new(move |reads| {
+                    other.block_on(async {
+                        for _ in 0..reads {
+                            black_box(yup.token(&["scope"]).await.expect("a token"));
+                        }
+                    })
+                }),
+            ),
+        ])
+    }
+
+    pub fn google(url: &str) -> anyhow::Result<google_cloud_auth::credentials::AccessTokenCredentials> {
+        let user = serde_json::json!({
+            "type": "authorized_user", "client_id": "id", "client_secret": "secret", "refresh_token": "refresh",
+        });
+        let builder = google_cloud_auth::credentials::user_account::Builder::new(user);
+        Ok(builder.with_token_uri(format!("{url}/token")).build_access_token_credentials()?)
+    }
+
+    type Yup = yup_oauth2::authenticator::DefaultAuthenticator;
+
+    /// With a token that is there, as it has after its first exchange.
+    pub async fn yup(_url: &str) -> anyhow::Result<Yup> {
+        let until = time::OffsetDateTime::now_utc() + time::Duration::hours(10);
+        let token = serde_json::json!([{
+            "scopes": ["scope"],
+            "token": { "access_token": "token".repeat(20), "refresh_token": "refresh", "expires_at": until, "id_token": null },
+        }]);
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), serde_json::to_vec(&token)?)?;
+        let secret = yup_oauth2::ApplicationSecret::default();
+        let method = yup_oauth2::InstalledFlowReturnMethod::Interactive;
+        let builder = yup_oauth2::InstalledFlowAuthenticator::builder(secret, method);
+        Ok(builder.persist_tokens_to_disk(file.path()).build().await?)
+    }
+}
+
+#[cfg(feature = "peers")]
+pub use peers::google;

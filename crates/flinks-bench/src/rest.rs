@@ -1,0 +1,78 @@
+//! A million consents in one process, of which a thousand are busy.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use cpu_time::ProcessTime;
+use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
+use tokio::runtime::Builder;
+
+use crate::{Bench, server};
+
+/// As long as a JWT is, or a refresh token.
+const SECRET: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
+
+pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let (number, busy) = if bench.quick { (10_000, 100) } else { (1_000_000, 1000) };
+    let (address, _) = server::start(server::Manner::default())?;
+    // One thread, for what that allocates is counted.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let case = format!("{number} consents: memory of each, beside its refresh token");
+    let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
+    let client = Client::new(format!("http://{address}").parse()?, authentication)?;
+    let consents = Consents::builder(client).build();
+    let mut filled = Ok(());
+    let counted = allocation_counter::measure(|| {
+        filled = runtime.block_on(async {
+            for index in 0..number {
+                let _ = consents.insert(&id(index)?, RefreshToken::new(SECRET)?, SystemTime::now()).await?;
+            }
+            anyhow::Ok(())
+        });
+    });
+    filled?;
+    bench.report.add("at rest", &case, "flinks: Consents and MemoryStore", "bytes", vec![each(&counted, number)]);
+    runtime.block_on(async {
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        bench.report.add(
+            "at rest",
+            "tasks that are alive",
+            "flinks: Consents and MemoryStore",
+            "tasks",
+            vec![tasks as f64],
+        );
+
+        let (began, cpu) = (Instant::now(), ProcessTime::now());
+        let mut reads = 0_u32;
+        let handles: Vec<_> =
+            (0..busy).map(|index| Ok(consents.consent(&id(index)?))).collect::<anyhow::Result<_>>()?;
+        while began.elapsed() < Duration::from_secs(if bench.quick { 1 } else { 5 }) {
+            for handle in &handles {
+                drop(handle.access_token().await?);
+                reads += 1;
+            }
+        }
+        let per_read = cpu.elapsed().as_secs_f64() * 1e9 / f64::from(reads);
+        let case = format!("{busy} of them are read in turn: CPU time of a read");
+        bench.report.add("at rest", &case, "flinks: Consent", "ns", vec![per_read]);
+        anyhow::Ok(())
+    })?;
+    let mut map = HashMap::new();
+    let counted = allocation_counter::measure(|| {
+        for index in 0..number {
+            map.insert(format!("user-{index}"), (SECRET.to_owned(), SystemTime::now()));
+        }
+    });
+    bench.report.add("at rest", &case, "HashMap<String, (String, SystemTime)>", "bytes", vec![each(&counted, number)]);
+    drop(map);
+    Ok(())
+}
+
+/// What was allocated and not freed, for each.
+fn each(counted: &allocation_counter::AllocationInfo, number: i32) -> f64 {
+    counted.bytes_current as f64 / f64::from(number) - SECRET.len() as f64
+}
+
+fn id(index: i32) -> anyhow::Result<ConsentId> {
+    Ok(format!("user-{index}").parse()?)
+}
