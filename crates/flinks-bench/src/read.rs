@@ -20,7 +20,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     #[cfg(feature = "peers")]
     contenders.extend(peers::all(&runtime, &format!("http://{address}"))?);
     contenders.extend(floors());
-    let (reads, rounds) = if bench.quick { (20_000, 3) } else { (1_000_000, 15) };
+    let (reads, rounds) = if bench.quick { (20_000, 3) } else { (300_000, 15) };
     let threads = std::thread::available_parallelism()?.get();
     for threads in [1, threads] {
         let case =
