@@ -17,9 +17,26 @@ struct Inner {
     pointer: Option<String>,
     message: String,
     help: Option<String>,
+    also: Vec<Error>,
 }
 
 impl Error {
+    /// Several errors as one, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// The first of `errors`, which shows the others too.
+    pub fn all(errors: Vec<Self>) -> Result<()> {
+        let mut errors = errors.into_iter();
+        match errors.next() {
+            None => Ok(()),
+            Some(mut first) => {
+                first.0.also.extend(errors);
+                Err(first)
+            }
+        }
+    }
+
     /// An error that is not located yet.
     pub fn new(message: impl Into<String>) -> Self {
         Self(Box::new(Inner { message: message.into(), ..Inner::default() }))
@@ -29,6 +46,7 @@ impl Error {
     #[must_use]
     pub fn in_file(mut self, file: &Path) -> Self {
         self.0.file.get_or_insert_with(|| file.to_owned());
+        self.0.also = self.0.also.into_iter().map(|other| other.in_file(file)).collect();
         self
     }
 
@@ -78,7 +96,7 @@ pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { file, operation, pointer, message, help } = &*self.0;
+        let Inner { file, operation, pointer, message, help, also } = &*self.0;
         if let Some(file) = file {
             write!(f, "{}: ", file.display())?;
         }
@@ -92,7 +110,7 @@ impl fmt::Display for Error {
         if let Some(help) = help {
             write!(f, "\n  help: {help}")?;
         }
-        Ok(())
+        also.iter().try_for_each(|other| write!(f, "\n\n{other}"))
     }
 }
 

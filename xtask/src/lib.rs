@@ -5,7 +5,8 @@
 //! 1. [`read`]: the bytes, with their sha256 as `sources.toml` has it;
 //! 2. [`overlay`]: our corrections, as OpenAPI Overlay 1.0 documents;
 //! 3. [`normalize`]: rules that are true for any document;
-//! 4. [`lint`]: what progenitor would panic at, or lose without a word;
+//! 4. [`lint`]: what progenitor would panic at, or lose without a word; [`suspects`]: what looks like a secret and is not
+//!    marked as one;
 //! 5. [`generate`]: progenitor; [`harden`]: what no generated client may do; [`output`]: the file.
 //!
 //! No stage touches the network, and none panics on a document: each fails with one located [`Error`].
@@ -47,5 +48,6 @@ pub mod pipeline;
 mod prose;
 pub mod read;
 mod schema;
+pub mod suspects;
 
 pub use error::{Error, Result};

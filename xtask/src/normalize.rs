@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::prose::rustdoc;
 use crate::schema::{self, Place, is_secret, pascal, reference, referenced};
+use crate::suspects::EXCUSE;
 use crate::{Error, Result};
 
 /// A document in normal form, and what that form cannot say.
@@ -120,6 +121,7 @@ impl std::fmt::Display for SecretPlace {
 /// Where two schemas that differ would take one name.
 pub fn normalize(mut document: Value) -> Result<Normalized> {
     sanitize_prose(&mut document);
+    drop_excuses(&mut document);
     rewrite_secrets(&mut document);
     optional_may_be_null(&mut document);
     let places = schema::operations(&document);
@@ -166,6 +168,12 @@ fn sanitize_prose(value: &mut Value) {
         Value::Array(array) => array.iter_mut().for_each(sanitize_prose),
         _ => {}
     }
+}
+
+/// Forgets why a field is no secret: the lint has read it, and two schemas do not differ by it.
+fn drop_excuses(value: &mut Value) {
+    value.as_object_mut().map(|object| object.shift_remove(EXCUSE));
+    for_each_part(value, drop_excuses);
 }
 
 /// Makes each marked schema exactly `{type: string, format: password}` (T4): typify compares the whole schema, so a
@@ -323,7 +331,7 @@ fn drop_text_formats(schema: &mut Value) {
 }
 
 /// What a reference into the components stands for. One that leads nowhere is left to the lint.
-fn resolve(components: &Value, value: &Value) -> Value {
+pub(crate) fn resolve(components: &Value, value: &Value) -> Value {
     let mut value = value;
     // Longer chains than this are loops.
     for _ in 0..16 {

@@ -53,24 +53,27 @@ pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
     if !overlay.overlay.starts_with("1.0.") {
         return Err(Error::new(format!("is of overlay version {}, not 1.0", overlay.overlay)).at("/overlay"));
     }
+    // A new document makes several actions stale: all are told.
+    let mut errors = Vec::new();
     for (index, action) in overlay.actions.iter().enumerate() {
-        let pointer = format!("/actions/{index}");
         let before = document.clone();
-        act(&mut document, action).map_err(|error| error.at(&pointer))?;
-        if document == before {
-            return Err(stale(action, "changes nothing").at(&pointer));
-        }
+        let done = act(&mut document, action).and_then(|()| match document == before {
+            true => Err(stale(action, "changes nothing").help(REPAIRED)),
+            false => Ok(()),
+        });
+        errors.extend(done.err().map(|error| error.at(format!("/actions/{index}"))));
     }
-    Ok(document)
+    Error::all(errors).map(|()| document)
 }
+
+const REPAIRED: &str = "the document says by now what the action made it say: remove the action";
 
 fn act(document: &mut Value, action: &Action) -> Result<()> {
     let path = JsonPath::parse(&action.target)
         .map_err(|error| Error::new(format!("the target `{}` is not a JSONPath: {error}", action.target)))?;
-    let pointers: Vec<String> =
-        path.query_located(document).iter().map(LocatedNode::location).map(|path| path.to_json_pointer()).collect();
+    let pointers = pointers(&path, document);
     let pointer = match pointers.as_slice() {
-        [] => return Err(stale(action, "matches nothing")),
+        [] => return Err(stale(action, "matches nothing").help(moved(document, &action.target))),
         [pointer] => pointer,
         several => {
             let message = format!("the target `{}` selects {} places", action.target, several.len());
@@ -92,10 +95,31 @@ fn act(document: &mut Value, action: &Action) -> Result<()> {
     }
 }
 
+fn pointers(path: &JsonPath, document: &Value) -> Vec<String> {
+    path.query_located(document).iter().map(LocatedNode::location).map(|path| path.to_json_pointer()).collect()
+}
+
 fn stale(action: &Action, how: &str) -> Error {
-    Error::new(format!("the action on `{}` {how}; its reason was: {}", action.target, action.description.trim())).help(
-        "the document may have been repaired, or what is corrected may have moved: remove the action, or correct its target",
-    )
+    Error::new(format!("the action on `{}` {how}; its reason was: {}", action.target, action.description.trim()))
+}
+
+/// How far a target still leads, and what is there now.
+fn moved(document: &Value, target: &str) -> String {
+    let cuts =
+        target.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '[')).filter_map(|(end, _)| target.get(..end));
+    let found = cuts.filter(|prefix| !prefix.is_empty()).find_map(|prefix| {
+        let path = JsonPath::parse(prefix).ok()?;
+        let place = document.pointer(pointers(&path, document).first()?)?;
+        Some((prefix, place))
+    });
+    let what_to_do = "what is corrected has gone or has another name: remove the action, or correct its target";
+    let Some((prefix, place)) = found else { return what_to_do.into() };
+    let names: Vec<&str> = match place {
+        Value::Object(object) => object.keys().map(String::as_str).collect(),
+        Value::Array(array) => array.iter().filter_map(|entry| entry.get("name")?.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    format!("{what_to_do}; it leads as far as `{prefix}`, where there is now: {}", names.join(", "))
 }
 
 /// A list takes the update as one more entry; an object is merged with it.
@@ -189,6 +213,30 @@ mod tests {
             assert_eq!(error.pointer(), Some("/actions/0"));
             assert!(error.to_string().contains("the why"), "{error}");
         }
+    }
+
+    #[test]
+    fn all_stale_actions_are_told_with_the_way_out() {
+        let actions = json!([
+            {"target": "$.o", "description": "the first", "update": {"k": 1}},
+            {"target": "$.o", "description": "holds", "update": {"k": 2}},
+            {"target": "$.o.list[?@.name == 'gone'].schema", "description": "the third", "remove": true},
+            {"target": "$.o['a.b'].c", "description": "the fourth", "remove": true},
+        ]);
+        let document = json!({"o": {"k": 1, "list": [{"name": "here"}, {"name": "there"}]}});
+        let text = applied(document, actions).unwrap_err().to_string();
+        for part in [
+            "/actions/0",
+            "the first",
+            "remove the action",
+            "/actions/2",
+            "as far as `$.o.list`",
+            "now: here, there",
+            "as far as `$.o`, where there is now: k, list",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("holds"), "{text}");
     }
 
     #[test]

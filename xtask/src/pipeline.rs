@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::output::{self, Header};
-use crate::{Error, Result, generate, harden, lint, normalize, overlay, read};
+use crate::{Error, Result, generate, harden, lint, normalize, overlay, read, suspects};
 
 /// A Flinks product, which has one document and one crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -65,6 +65,7 @@ pub fn generated_text(root: &Path, product: Product) -> Result<String> {
 /// One located error, from the first stage that fails.
 pub fn code(document: serde_json::Value, header: &Header<'_>) -> Result<String> {
     lint::outline(&document)?;
+    suspects::check(&document)?;
     let normalized = normalize::normalize(document)?;
     let openapi = lint::lint(&normalized)?;
     let tokens = generate::generate(&openapi, &normalized)?;

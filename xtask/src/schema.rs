@@ -19,6 +19,23 @@ pub(crate) fn unescape(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
 }
 
+/// A JSON pointer as the JSONPath that an overlay action selects the same place with. An entry of a list is selected by its
+/// `name`, where it has one: its number changes when something is put before it.
+pub(crate) fn json_path(document: &Value, pointer: &str) -> String {
+    let mut here = document;
+    let mut path = String::from("$");
+    for step in pointer.split('/').skip(1).map(unescape) {
+        let index = step.parse::<usize>().ok().filter(|_| here.is_array());
+        here = index.map_or_else(|| here.get(&step), |index| here.get(index)).unwrap_or(&Value::Null);
+        path += &match (index, here.get("name").and_then(Value::as_str)) {
+            (Some(_), Some(name)) => format!("[?@.name == '{name}']"),
+            (Some(index), None) => format!("[{index}]"),
+            (None, _) => format!("['{}']", step.replace('\\', "\\\\").replace('\'', "\\'")),
+        };
+    }
+    path
+}
+
 /// Where an operation is.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {

@@ -1,0 +1,292 @@
+//! Stage 4, second part: fields that look like secrets must be marked, or excused with a reason.
+//!
+//! A mark is `format: password`, an excuse is `x-not-secret` with the reason as its text; both come by overlay actions. So
+//! a credential that Flinks adds cannot become a plain `String` because nobody looked. An excuse that excuses nothing is an
+//! error too: like every correction, it dies in the open.
+
+use heck::ToSnakeCase as _;
+use serde_json::Value;
+
+use crate::normalize::{operation_name, resolve};
+use crate::schema::{self, escape, is_secret, json_path};
+use crate::{Error, Result};
+
+/// The key of an excuse.
+pub(crate) const EXCUSE: &str = "x-not-secret";
+
+/// Words that a name of a secret has.
+const WORDS: [&str; 20] = [
+    "token",
+    "tokens",
+    "secret",
+    "secrets",
+    "password",
+    "passwords",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "key",
+    "keys",
+    "code",
+    "codes",
+    "credential",
+    "credentials",
+    "pin",
+    "otp",
+    "jwt",
+    "bearer",
+    "cvv",
+];
+
+/// Formats that say the same. (`password` is the mark itself.)
+const FORMATS: [&str; 6] = ["token", "secret", "key", "jwt", "api-key", "credential"];
+
+/// Checks each parameter and each property of a document behind its overlay.
+///
+/// # Errors
+///
+/// All fields that look like a secret and are neither marked nor excused, and all excuses that excuse nothing.
+pub fn check(document: &Value) -> Result<()> {
+    let mut errors = Vec::new();
+    let mut search = Search { document, errors: &mut errors, operation: None };
+    for place in schema::operations(document) {
+        let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
+        search.operation = Some(operation_name(operation, &place));
+        search.holder(operation, &place.pointer());
+    }
+    search.operation = None;
+    for (path, item) in schema::object(document, "/paths").into_iter().flatten() {
+        search.parameters(item.get("parameters"), &format!("/paths/{}/parameters", escape(path)));
+    }
+    search.components();
+    Error::all(errors)
+}
+
+struct Search<'a> {
+    document: &'a Value,
+    errors: &'a mut Vec<Error>,
+    operation: Option<String>,
+}
+
+impl Search<'_> {
+    /// An operation: its parameters and its bodies.
+    fn holder(&mut self, operation: &Value, at: &str) {
+        self.parameters(operation.get("parameters"), &format!("{at}/parameters"));
+        self.content(operation.get("requestBody"), &format!("{at}/requestBody"));
+        for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
+            self.content(Some(response), &format!("{at}/responses/{}", escape(status)));
+        }
+    }
+
+    fn components(&mut self) {
+        let document = self.document;
+        let named = |kind: &str| schema::object(document, &format!("/components/{kind}")).into_iter().flatten();
+        for (name, schema) in named("schemas") {
+            let at = format!("/components/schemas/{}", escape(name));
+            self.named(name, schema, &at);
+            self.properties(schema, &at);
+        }
+        for (name, parameter) in named("parameters") {
+            self.parameter(parameter, &format!("/components/parameters/{}", escape(name)));
+        }
+        for kind in ["requestBodies", "responses"] {
+            for (name, holder) in named(kind) {
+                self.content(Some(holder), &format!("/components/{kind}/{}", escape(name)));
+            }
+        }
+    }
+
+    fn parameters(&mut self, parameters: Option<&Value>, at: &str) {
+        for (index, parameter) in parameters.and_then(Value::as_array).into_iter().flatten().enumerate() {
+            self.parameter(parameter, &format!("{at}/{index}"));
+        }
+    }
+
+    fn parameter(&mut self, parameter: &Value, at: &str) {
+        let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
+        let is_ignored = parameter.get("in").and_then(Value::as_str) == Some("header")
+            && ["accept", "content-type", "authorization"].contains(&name.to_ascii_lowercase().as_str());
+        if let Some(schema) = parameter.get("schema").filter(|_| !is_ignored) {
+            self.named(name, schema, &format!("{at}/schema"));
+            self.properties(schema, &format!("{at}/schema"));
+        }
+    }
+
+    fn content(&mut self, holder: Option<&Value>, at: &str) {
+        let content = holder.and_then(|holder| holder.get("content")?.as_object());
+        for (media_type, media) in content.into_iter().flatten() {
+            if let Some(schema) = media.get("schema") {
+                self.properties(schema, &format!("{at}/content/{}/schema", escape(media_type)));
+            }
+        }
+    }
+
+    /// What lies within a schema; what it refers to is met under its own name.
+    fn properties(&mut self, schema: &Value, at: &str) {
+        for (step, child) in schema::children(schema) {
+            let at = format!("{at}{step}");
+            if let Some(name) = step.strip_prefix("/properties/") {
+                self.named(&schema::unescape(name), child, &at);
+            }
+            self.properties(child, &at);
+        }
+    }
+
+    /// A schema under the name that says what it is.
+    fn named(&mut self, name: &str, schema: &Value, at: &str) {
+        let components = self.document.get("components").unwrap_or(&Value::Null);
+        // The excuse may stand at the schema that is referred to.
+        let resolved = resolve(components, schema);
+        let format = resolved.get("format").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+        let looks_secret = looks_secret(name) || FORMATS.contains(&format.as_str());
+        let is_open = looks_secret && holds_text(components, &resolved);
+        let excuse = schema.get(EXCUSE).or_else(|| resolved.get(EXCUSE));
+        let error = match excuse {
+            None if is_open => Error::new(format!(
+                "`{name}` looks like a secret, and is neither marked nor excused"
+            ))
+            .help(format!(
+                "either mark it by an overlay action, as a text of format password, or excuse it:\n    - target: {}\n      description: A secret (A3).\n      update: {{type: string, format: password}}   # or: update: {{{EXCUSE}: the reason}}",
+                json_path(self.document, at)
+            )),
+            Some(reason) if reason.as_str().is_none_or(|reason| reason.trim().is_empty()) => {
+                Error::new(format!("`{EXCUSE}` of `{name}` gives no reason")).help("its text is the reason")
+            }
+            Some(reason) if !is_open && schema.get(EXCUSE).is_some() => Error::new(format!(
+                "`{EXCUSE}` of `{name}` excuses nothing: it does not look like a secret, or is marked; the reason was: {}",
+                reason.as_str().unwrap_or_default()
+            ))
+            .help("remove the overlay action"),
+            _ => return,
+        };
+        let error = error.at(at);
+        self.errors.push(match &self.operation {
+            Some(operation) => error.in_operation(operation),
+            None => error,
+        });
+    }
+}
+
+fn looks_secret(name: &str) -> bool {
+    let name = name.replace(|c: char| !c.is_alphanumeric(), "_").to_snake_case();
+    // RFC 9110's word for what every reply has.
+    let name = name.replace("status_code", "");
+    let joined = name.replace('_', "");
+    name.split('_').any(|word| WORDS.contains(&word))
+        || ["apikey", "authtoken", "accesstoken", "clientsecret", "passwd"].iter().any(|known| joined.contains(known))
+}
+
+/// Whether a schema is text or a number (a PIN), or a list or map of such, with no mark on it. What has properties is judged
+/// by them.
+fn holds_text(components: &Value, schema: &Value) -> bool {
+    // Deeper than any list of lists of a token reply, and an end for a schema that holds itself.
+    fn holds(components: &Value, schema: &Value, depth: usize) -> bool {
+        let schema = resolve(components, schema);
+        if is_secret(&schema) || depth == 0 {
+            return false;
+        }
+        let inner = ["items", "additionalProperties"]
+            .into_iter()
+            .filter_map(|key| schema.get(key))
+            .filter(|inner| inner.is_object());
+        let mut parts = ["oneOf", "anyOf", "allOf"]
+            .into_iter()
+            .filter_map(|key| schema.get(key)?.as_array())
+            .flatten()
+            .chain(inner);
+        match schema.get("type").and_then(Value::as_str) {
+            Some("string" | "integer" | "number") => true,
+            Some("boolean") => false,
+            // Anything at all may be a secret.
+            None if schema.get("properties").is_none() && parts.clone().next().is_none() => true,
+            _ => parts.any(|part| holds(components, part, depth.saturating_sub(1))),
+        }
+    }
+    holds(components, schema, 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reply(properties: Value) -> Value {
+        json!({"paths": {"/x": {"post": {"operationId": "x", "responses": {"200": {"content": {"application/json": {
+            "schema": {"type": "object", "properties": properties}}}}}}}}})
+    }
+
+    fn message(document: &Value) -> String {
+        check(document).map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_found_wherever_it_stands() {
+        for name in
+            ["id_token", "refreshToken", "X-API-Key", "apikey", "clientSecret", "authCode", "PIN", "pass.code", "JWT"]
+        {
+            for schema in [
+                json!({"type": "string"}),
+                json!({"type": "integer"}),
+                json!({}),
+                json!({"type": "array", "items": {"type": "string"}}),
+                json!({"type": "object", "additionalProperties": {"type": "string"}}),
+                json!({"oneOf": [{"type": "string", "format": "password"}, {"type": "string"}]}),
+            ] {
+                let text = message(&reply(json!({name: schema})));
+                assert!(text.contains(name) && text.contains("operation: x (POST /x)"), "{name} {schema}: {text}");
+                assert!(text.contains(&format!("['properties']['{name}']")), "{text}");
+            }
+        }
+        let text = message(&reply(json!({"deep": {"type": "object", "properties": {"list": {"type": "array", "items":
+            {"type": "object", "properties": {"secret": {"type": "string"}}}}}}})));
+        assert!(text.contains("/properties/deep/properties/list/items/properties/secret"), "{text}");
+        assert!(!message(&reply(json!({"a": {"type": "string", "format": "JWT"}}))).is_empty());
+
+        let mut document = reply(json!({}));
+        document["paths"]["/x"]["parameters"] =
+            json!([{"name": "x-key", "in": "header", "schema": {"type": "string"}}]);
+        document["components"] = json!({"schemas": {"OneTimeCode": {"type": "string"}, "Login": {"properties": {"otp": {}}}},
+            "parameters": {"P": {"name": "token", "in": "query", "schema": {"$ref": "#/components/schemas/OneTimeCode"}}}});
+        let text = message(&document);
+        assert_eq!(text.matches("looks like a secret").count(), 4, "all at once: {text}");
+    }
+
+    #[test]
+    fn what_is_marked_excused_or_no_text_is_left_alone() {
+        let mut document = reply(json!({
+            "token": {"type": "string", "format": "password"},
+            "tokens": {"type": "array", "items": {"type": "string", "format": "password"}},
+            "has_password": {"type": "boolean"},
+            "key": {"type": "object", "properties": {"id": {"type": "string"}}},
+            "HttpStatusCode": {"type": "integer"},
+            "tokenized": {"type": "string"}, "monkey": {"type": "string"}, "barcode": {"type": "string"},
+            "token_type": {"type": "string", "x-not-secret": "the word Bearer"},
+            "code": {"$ref": "#/components/schemas/ErrorCode"},
+        }));
+        document["components"] =
+            json!({"schemas": {"ErrorCode": {"type": "string", "x-not-secret": "a word from a list"}}});
+        assert_eq!(message(&document), "");
+    }
+
+    #[test]
+    fn an_excuse_needs_a_reason_and_something_to_excuse() {
+        for (properties, part) in [
+            (json!({"token_type": {"type": "string", "x-not-secret": " "}}), "gives no reason"),
+            (json!({"token_type": {"type": "string", "x-not-secret": true}}), "gives no reason"),
+            (json!({"name": {"type": "string", "x-not-secret": "why"}}), "excuses nothing"),
+            (json!({"token": {"type": "string", "format": "password", "x-not-secret": "the why"}}), "the why"),
+        ] {
+            let text = message(&reply(properties));
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_schema_that_holds_itself_ends() {
+        let mut document = reply(json!({"keys": {"$ref": "#/components/schemas/Tree"}}));
+        document["components"] =
+            json!({"schemas": {"Tree": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}}});
+        assert_eq!(message(&document), "");
+    }
+}
