@@ -40,6 +40,7 @@
 pub mod error;
 pub mod generate;
 pub mod harden;
+pub mod import;
 pub mod lint;
 pub mod normalize;
 pub mod output;
@@ -48,6 +49,8 @@ pub mod pipeline;
 mod prose;
 pub mod read;
 mod schema;
+mod sources;
+mod splice;
 pub mod suspects;
 
 pub use error::{Error, Result};

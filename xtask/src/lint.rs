@@ -54,7 +54,8 @@ pub fn lint(normalized: &Normalized) -> Result<OpenAPI> {
     })
 }
 
-fn check_shape(document: &Value) -> Result<()> {
+/// The shape that each stage relies on.
+pub(crate) fn check_shape(document: &Value) -> Result<()> {
     let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(none)");
     if !version.starts_with("3.0.") {
         return Err(Error::new(format!("is not an OpenAPI 3.0 document: its version is {version}"))

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anstream::{eprintln, print, println};
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
+use xtask::import::Options;
 use xtask::pipeline::{Outcome, Product, regenerate};
 
 /// The project's chores.
@@ -31,6 +32,24 @@ enum Command {
         /// Write nothing; show what differs
         #[arg(long)]
         check: bool,
+        /// The project's root, if not this one
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
+    /// Take over what Flinks publishes: pages in Markdown, or documents in YAML or JSON
+    ///
+    /// Merges each operation into the document of its product in openapi/, and keeps openapi/sources.toml. All of it, or
+    /// nothing. Exit codes: 0 done, 1 something could not be imported, 2 a mistake on the command line.
+    Import {
+        /// What was retrieved
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The product of all of them, where they do not tell
+        #[arg(long, value_enum)]
+        product: Option<Product>,
+        /// The day on which they were retrieved; today, in UTC, if not given
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        retrieved: Option<String>,
         /// The project's root, if not this one
         #[arg(long)]
         root: Option<PathBuf>,
@@ -60,6 +79,10 @@ fn main() -> ExitCode {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (product, check, root) = match Arguments::parse().command {
         Command::Regenerate { product, check, root } => (product, check, root.unwrap_or(here)),
+        Command::Import { files, product, retrieved, root } => {
+            let retrieved = retrieved.unwrap_or_else(today);
+            return import(&root.unwrap_or(here), &Options { files, product, retrieved });
+        }
         Command::Bench { quick, names } => return bench(&here, quick, &names),
     };
     let products = product.map_or(Product::ALL.to_vec(), |product| vec![product]);
@@ -68,6 +91,29 @@ fn main() -> ExitCode {
     // What failed weighs more than what is stale.
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
     ExitCode::from(worst.unwrap_or(0))
+}
+
+fn import(root: &Path, options: &Options) -> ExitCode {
+    match xtask::import::import(root, options) {
+        Ok(report) => {
+            report.lines.iter().for_each(|line| println!("{line}"));
+            if !report.changed.is_empty() {
+                println!(
+                    "{NOTE}next{NOTE:#}    `cargo xtask diff` tells what it means, `cargo xtask regenerate` makes it code"
+                );
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{BAD}failed{BAD:#}  nothing was imported\n{error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// The day in UTC.
+fn today() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
 }
 
 /// It is a workspace of its own, so that nobody else builds what it compares with.

@@ -351,8 +351,8 @@ fn document_operation(document: &Value, place: &Place) -> Value {
 /// How messages call an operation.
 pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
     match operation.get("operationId").and_then(Value::as_str).filter(|id| !id.is_empty()) {
-        Some(id) => format!("{id} ({} {})", place.method.to_uppercase(), place.path),
-        None => format!("{} {}", place.method.to_uppercase(), place.path),
+        Some(id) => format!("{id} ({})", place.title()),
+        None => place.title(),
     }
 }
 

@@ -18,6 +18,24 @@ impl Product {
     /// All of them, in the order in which they are generated.
     pub const ALL: [Self; 3] = [Self::Pay, Self::Connect, Self::Outbound];
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pay => "pay",
+            Self::Connect => "connect",
+            Self::Outbound => "outbound",
+        }
+    }
+
+    /// The server of its document, by which a slice is known that does not name the document.
+    pub fn server(self) -> &'static str {
+        match self {
+            Self::Pay => "https://www.{baseurl}.com",
+            Self::Connect => "https://{instance}-api.private.fin.ag",
+            Self::Outbound => "https://{host}",
+        }
+    }
+
     /// The name of the crate, which is the name of the document too.
     pub fn crate_name(self) -> &'static str {
         match self {

@@ -25,11 +25,21 @@ pub struct Source {
 /// One entry of `sources.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code)] // page and date are for people
 struct Entry {
+    version: String,
+    sha256: String,
+    #[serde(rename = "slices")]
+    _slices: Vec<Slice>,
+}
+
+/// What one page says of a document.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)] // for people, and for the next import
+struct Slice {
+    operations: Vec<String>,
     page: String,
     retrieved: toml::value::Datetime,
-    version: String,
     sha256: String,
 }
 
@@ -46,14 +56,15 @@ pub fn document(root: &Path, product: Product) -> Result<Source> {
     let value = yaml(&bytes).map_err(|error| error.in_file(&path));
     if sha256 != entry.sha256 {
         // All that has to change, at once.
-        let mut lines = vec![format!("sha256 = \"{sha256}\""), "retrieved = (the day)".into()];
+        let mut lines = vec![format!("sha256 = \"{sha256}\"")];
         if let Some(version) = value.as_ref().ok().and_then(version).filter(|version| *version != entry.version) {
             lines.push(format!("version = \"{version}\""));
         }
         return Err(Error::new("is not the document that was accepted: its sha256 differs from the one on record")
             .in_file(&path)
             .help(format!(
-                "if the change is wanted, read it, then set in {SOURCES}, under [{}]:\n        {}",
+                "`cargo xtask import` takes a published page and keeps this record; if the document was changed by hand, and \
+                 `cargo xtask diff` shows what is wanted, set in {SOURCES}, under [{}]:\n        {}",
                 product.crate_name(),
                 lines.join("\n        ")
             )));
@@ -111,7 +122,8 @@ fn entry(root: &Path, product: Product) -> Result<Entry> {
         .ok_or_else(|| Error::new(format!("has no entry [{}]", product.crate_name())).in_file(path))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

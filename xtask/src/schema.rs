@@ -49,6 +49,11 @@ impl Place {
         format!("{}/{}", self.path_pointer(), self.method)
     }
 
+    /// Such as `POST /api/v1/token`.
+    pub(crate) fn title(&self) -> String {
+        format!("{} {}", self.method.to_uppercase(), self.path)
+    }
+
     /// The JSON pointer of its path item.
     pub(crate) fn path_pointer(&self) -> String {
         format!("/paths/{}", escape(&self.path))

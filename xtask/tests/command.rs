@@ -112,7 +112,9 @@ fn bad_input_is_one_located_error_and_nothing_is_written() {
         }),
         ("openapi/sources.toml: cannot be read", |root| fs::remove_file(root.join("openapi/sources.toml")).unwrap()),
         ("openapi/sources.toml: has no entry [flinks-outbound]", |root| {
-            edit(root, Path::new("openapi/sources.toml"), |text| text.replace("[flinks-outbound]", "[other]"));
+            edit(root, Path::new("openapi/sources.toml"), |text| {
+                text.replace("[flinks-outbound", "[other").replace("[[flinks-outbound", "[[other")
+            });
         }),
         ("openapi/flinks-outbound.yaml: is of version 3.0.0", |root| {
             edit(root, Path::new("openapi/sources.toml"), |text| {

@@ -1,0 +1,466 @@
+//! `cargo xtask import`: from what Flinks publishes to `openapi/*.yaml`.
+//!
+//! Flinks publishes its documents in slices: a reference page has the part of a document that describes its operation, in a
+//! fenced block. A slice that describes all operations of our document replaces it, byte for byte. Any other is merged:
+//! its operations replace ours of the same method and path, or come last; what the operations share (`info`, `servers`,
+//! components, …) is taken over too, and told. What a merge does not touch keeps its bytes, and nothing is ever taken out.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::pipeline::Product;
+use crate::read::{self, SOURCES, hex};
+use crate::schema::{self, METHODS, escape};
+use crate::splice::splice;
+use crate::{Error, Result, lint, output, sources};
+
+/// What to import, and how.
+#[derive(Debug)]
+pub struct Options {
+    /// Pages in Markdown, or documents in YAML or JSON.
+    pub files: Vec<PathBuf>,
+    /// The product of all of them, where it cannot be told from what they say.
+    pub product: Option<Product>,
+    /// The day on which they were retrieved, such as `2026-11-21`.
+    pub retrieved: String,
+}
+
+/// What came of an import.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was done, a line each.
+    pub lines: Vec<String>,
+    /// The products whose document is another one now.
+    pub changed: Vec<Product>,
+}
+
+/// Reads slices, merges them into the documents below `root`, and puts their hashes into `sources.toml`. All of it, or
+/// nothing.
+///
+/// # Errors
+///
+/// One located error: for a file that cannot be read, a slice that is no OpenAPI 3.0, one whose product cannot be told,
+/// and two that disagree.
+pub fn import(root: &Path, options: &Options) -> Result<Report> {
+    let mut report = Report::default();
+    let mut slices: Vec<(Product, Slice)> = Vec::new();
+    for file in &options.files {
+        let found = read_slices(file).map_err(|error| error.in_file(file))?;
+        if found.is_empty() {
+            report.lines.push(format!("{}: no OpenAPI in it, so nothing to import", file.display()));
+        }
+        for slice in found {
+            let product = match options.product {
+                Some(product) => product,
+                None => product_of(root, &slice).map_err(|error| error.in_file(file))?,
+            };
+            slices.push((product, slice));
+        }
+    }
+    check_agreement(&slices)?;
+    let mut sources = sources::Sources::read(root)?;
+    let mut texts = Vec::new();
+    for product in Product::ALL {
+        let own: Vec<&Slice> = slices.iter().filter(|(other, _)| *other == product).map(|(_, slice)| slice).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let old = read_document(root, product)?;
+        let new = fold(old.clone(), &own, product, &mut report)?;
+        if old.as_ref().is_none_or(|old| old.text != new.text) {
+            report.changed.push(product);
+        }
+        for page in sources.accept(product, &new, &own, &options.retrieved)? {
+            report.lines.push(format!("{SOURCES}: put the address of the page there for `{page}`"));
+        }
+        texts.push((product.document(), new.text));
+    }
+    if !texts.is_empty() {
+        texts.push((PathBuf::from(SOURCES), sources.text()));
+    }
+    let folder = root.join("openapi");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Error::new(format!("cannot be made: {error}")).in_file(&folder))?;
+    for (path, text) in texts {
+        output::write(&root.join(&path), &text).map_err(|error| error.in_file(&path))?;
+    }
+    Ok(report)
+}
+
+/// A document, or a part of one, as text and as what it means.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    pub(crate) text: String,
+    pub(crate) value: Value,
+}
+
+impl Document {
+    /// Its operations, such as `POST /api/v1/token`.
+    pub(crate) fn operations(&self) -> BTreeSet<String> {
+        schema::operations(&self.value).iter().map(schema::Place::title).collect()
+    }
+
+    pub(crate) fn sha256(&self) -> String {
+        hex(&Sha256::digest(self.text.as_bytes()))
+    }
+}
+
+/// What one page, or one file, says of a document.
+#[derive(Debug)]
+pub(crate) struct Slice {
+    pub(crate) file: PathBuf,
+    /// What a page calls the document, if it does.
+    document_name: Option<String>,
+    pub(crate) document: Document,
+}
+
+fn read_slices(file: &Path) -> Result<Vec<Slice>> {
+    let bytes = std::fs::read(file).map_err(|error| Error::new(format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| Error::new(format!("is not UTF-8: {error}")))?;
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+    let is_document = file
+        .extension()
+        .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)));
+    let blocks = match is_document {
+        true => vec![(1, String::new(), text)],
+        false => fenced(&text),
+    };
+    let mut slices = Vec::new();
+    for (line, info, text) in blocks {
+        let says_openapi = text.lines().any(|line| {
+            let line = line.trim_start_matches([' ', '{', '"', '\'']);
+            line.starts_with("openapi") || line.starts_with("swagger")
+        });
+        if !is_document && !says_openapi {
+            continue;
+        }
+        let in_block = |error: Error| match is_document {
+            true => error,
+            false => error.help(format!("it is in the fenced block that begins in line {line} of the page")),
+        };
+        let text = format!("{}\n", text.trim_end_matches('\n'));
+        let value = read::yaml(text.as_bytes()).map_err(in_block)?;
+        // An example in prose may have a word of it.
+        if !is_document && !["openapi", "swagger"].iter().any(|key| value.get(key).is_some_and(Value::is_string)) {
+            continue;
+        }
+        lint::check_shape(&value).map_err(in_block)?;
+        if schema::operations(&value).is_empty() {
+            return Err(in_block(Error::new("describes no operation").at("/paths")));
+        }
+        let document_name = info.split_whitespace().find(|word| word.starts_with('/') && word.contains('.'));
+        slices.push(Slice {
+            file: file.to_owned(),
+            document_name: document_name.map(str::to_owned),
+            document: Document { text, value },
+        });
+    }
+    Ok(slices)
+}
+
+/// The fenced blocks of a page: the line in which each begins, its info string and its text.
+fn fenced(page: &str) -> Vec<(usize, String, String)> {
+    let mut blocks = Vec::new();
+    let mut is_open = false;
+    for (event, range) in Parser::new(page).into_offset_iter() {
+        match event {
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+                let line = page.get(..range.start).unwrap_or_default().lines().count().saturating_add(1);
+                blocks.push((line, info.into_string(), String::new()));
+                is_open = true;
+            }
+            Event::End(TagEnd::CodeBlock) => is_open = false,
+            Event::Text(part) if is_open => blocks.last_mut().into_iter().for_each(|(_, _, text)| text.push_str(&part)),
+            _ => {}
+        }
+    }
+    blocks
+}
+
+/// Which document a slice is a part of, by what the page calls it, its servers and its title; or else by its operations,
+/// if we have them.
+fn product_of(root: &Path, slice: &Slice) -> Result<Product> {
+    let value = &slice.document.value;
+    let title = value.pointer("/info/title").and_then(Value::as_str);
+    let named = [slice.document_name.as_deref(), title];
+    let servers = value.get("servers").and_then(Value::as_array);
+    let servers: Vec<&str> = servers.into_iter().flatten().filter_map(|server| server.get("url")?.as_str()).collect();
+    let says = |product: &Product| {
+        let words = |text: &str| {
+            text.to_ascii_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| word == product.name())
+        };
+        named.iter().flatten().any(|text| words(text)) || servers.contains(&product.server())
+    };
+    let mut found: Vec<Product> = Product::ALL.into_iter().filter(says).collect();
+    if found.is_empty() {
+        for product in Product::ALL {
+            let operations = read_document(root, product)?.map(|document| document.operations()).unwrap_or_default();
+            if slice.document.operations().iter().any(|operation| operations.contains(operation)) {
+                found.push(product);
+            }
+        }
+    }
+    match found.as_slice() {
+        [product] => Ok(*product),
+        [] => Err(Error::new(
+            "does not tell which product it is of: neither name, server, title nor operations are known",
+        )
+        .help("name it with --product")),
+        several => {
+            let names: Vec<&str> = several.iter().map(|product| product.name()).collect();
+            Err(Error::new(format!("could be of several products: {}", names.join(", ")))
+                .help("name one with --product"))
+        }
+    }
+}
+
+/// Slices of one product that come together must not disagree: neither is older than the other.
+fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
+    for (index, (product, slice)) in slices.iter().enumerate() {
+        for (_, earlier) in slices.iter().take(index).filter(|(other, _)| other == product) {
+            let both = [&earlier.document.value, &slice.document.value];
+            let place = parts(both[1]).into_iter().find(|path| {
+                let pointer = pointer(path);
+                let [one, other] = both.map(|value| value.pointer(&pointer));
+                one.is_some() && other.is_some() && one != other && path.as_slice() != ["tags"]
+            });
+            if let Some(path) = place {
+                return Err(Error::new(format!("disagrees with {} on {}", earlier.file.display(), title(&path)))
+                    .in_file(&slice.file)
+                    .at(pointer(&path))
+                    .help("retrieve both anew; or import one by one, and the later one wins"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_document(root: &Path, product: Product) -> Result<Option<Document>> {
+    let path = product.document();
+    match std::fs::read_to_string(root.join(&path)) {
+        Ok(text) => {
+            let value = read::yaml(text.as_bytes()).map_err(|error| error.in_file(&path))?;
+            Ok(Some(Document { text, value }))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::new(format!("cannot be read: {error}")).in_file(&path)),
+    }
+}
+
+fn fold(old: Option<Document>, slices: &[&Slice], product: Product, report: &mut Report) -> Result<Document> {
+    let arrived: BTreeSet<String> = slices.iter().flat_map(|slice| slice.document.operations()).collect();
+    let mut document = old;
+    for slice in slices {
+        let new = &slice.document;
+        let say = |report: &mut Report, what: &str| {
+            report.lines.push(format!("{}: {what} ({})", product.document().display(), slice.file.display()));
+        };
+        let Some(old) = document else {
+            new.operations().iter().for_each(|operation| say(report, &format!("adds {operation}")));
+            document = Some(new.clone());
+            continue;
+        };
+        let changes = changes(&old.value, &new.value);
+        if changes.is_empty() && old.operations() == new.operations() && old.text != new.text {
+            say(report, "changes nothing but the layout");
+        } else if changes.is_empty() {
+            say(report, "changes nothing");
+        }
+        for path in &changes {
+            let verb = if old.value.pointer(&pointer(path)).is_some() { "replaces" } else { "adds" };
+            let others = match path.as_slice() {
+                [key, ..] if key != "paths" => others(&old.value, path, &arrived),
+                _ => String::new(),
+            };
+            say(report, &format!("{verb} {}{others}", title(path)));
+        }
+        document = Some(match old.operations().is_subset(&new.operations()) {
+            // It is the whole of what we have, so what is not in it is gone from what is published.
+            true => {
+                for path in parts(&old.value).iter().filter(|path| new.value.pointer(&pointer(path)).is_none()) {
+                    say(report, &format!("leaves out {}", title(path)));
+                }
+                new.clone()
+            }
+            false => merge(&old, new, &changes, product, report)?,
+        });
+    }
+    document.ok_or_else(|| Error::new("there is nothing to import"))
+}
+
+/// The operations of earlier imports that a shared part describes too.
+fn others(old: &Value, path: &[String], arrived: &BTreeSet<String>) -> String {
+    let uses = |place: &schema::Place| {
+        let [_, kind, name] = path else { return path.first().is_some_and(|key| key == "components") };
+        let mut queue = vec![old.pointer(&place.pointer()).cloned().unwrap_or_default().to_string()];
+        let mut seen = BTreeSet::new();
+        // References, by their text: a name that another begins with is told apart by the quote.
+        while let Some(text) = queue.pop() {
+            if text.contains(&format!("\"#/components/{kind}/{}\"", escape(name))) {
+                return true;
+            }
+            for (other_kind, other, component) in components(old) {
+                if text.contains(&format!("\"#/components/{other_kind}/{}\"", escape(other)))
+                    && seen.insert((other_kind, other))
+                {
+                    queue.push(component.to_string());
+                }
+            }
+        }
+        false
+    };
+    let places = schema::operations(old);
+    let others: Vec<String> = places
+        .iter()
+        .filter(|place| uses(place))
+        .map(schema::Place::title)
+        .filter(|title| !arrived.contains(title))
+        .collect();
+    match others.is_empty() {
+        true => String::new(),
+        false => format!(", which describes {} too: look at its page", others.join(", ")),
+    }
+}
+
+fn components(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
+    let kinds = schema::object(document, "/components").into_iter().flatten();
+    kinds
+        .flat_map(|(kind, named)| named.as_object().into_iter().flatten().map(move |(name, value)| (kind, name, value)))
+}
+
+/// The parts of a document that are merged as wholes, each by the keys that lead to it.
+fn parts(document: &Value) -> Vec<Vec<String>> {
+    let mut parts = Vec::new();
+    for (key, value) in document.as_object().into_iter().flatten() {
+        match (key.as_str(), value.as_object()) {
+            ("paths", Some(paths)) => {
+                for (path, item) in paths {
+                    let keys = item.as_object().into_iter().flatten();
+                    parts.extend(keys.map(|(method, _)| vec![key.clone(), path.clone(), method.clone()]));
+                }
+            }
+            ("components", Some(kinds)) => {
+                for (kind, named) in kinds {
+                    let names = named.as_object().into_iter().flatten();
+                    parts.extend(names.map(|(name, _)| vec![key.clone(), kind.clone(), name.clone()]));
+                }
+            }
+            _ => parts.push(vec![key.clone()]),
+        }
+    }
+    parts
+}
+
+/// The parts that a slice has, and the document has not or has otherwise.
+fn changes(old: &Value, new: &Value) -> Vec<Vec<String>> {
+    let differs = |path: &Vec<String>| {
+        let pointer = pointer(path);
+        let (old, new) = (old.pointer(&pointer), new.pointer(&pointer));
+        match path.as_slice() {
+            // A slice may have the tags of its operation only.
+            [key] if key == "tags" => old.is_none_or(|old| new.is_some_and(|new| united(old, new) != *old)),
+            _ => old.map(Value::to_string) != new.map(Value::to_string),
+        }
+    };
+    parts(new).into_iter().filter(differs).collect()
+}
+
+/// Two lists of tags as one, in which the newer description holds.
+fn united(old: &Value, new: &Value) -> Value {
+    let mut tags = old.as_array().cloned().unwrap_or_default();
+    for tag in new.as_array().into_iter().flatten() {
+        match tags.iter_mut().find(|other| other.get("name") == tag.get("name")) {
+            Some(other) => *other = tag.clone(),
+            None => tags.push(tag.clone()),
+        }
+    }
+    Value::Array(tags)
+}
+
+fn merge(
+    old: &Document,
+    new: &Document,
+    changes: &[Vec<String>],
+    product: Product,
+    report: &mut Report,
+) -> Result<Document> {
+    let mut value = old.value.clone();
+    let mut text = Some(old.text.clone());
+    for path in changes {
+        let Some(part) = new.value.pointer(&pointer(path)) else { continue };
+        let part = match path.as_slice() {
+            [key] if key == "tags" => united(old.value.get(key).unwrap_or(&Value::Null), part),
+            _ => part.clone(),
+        };
+        // A whole branch comes where there is none yet.
+        let depth = (1..path.len())
+            .find(|depth| path.get(..*depth).is_some_and(|path| value.pointer(&pointer(path)).is_none()));
+        let branch: Vec<&str> = path.iter().take(depth.unwrap_or(path.len())).map(String::as_str).collect();
+        set(&mut value, path, part.clone());
+        text = text.and_then(|text| {
+            let is_slice = value.pointer(&pointer(path)) == new.value.pointer(&pointer(path));
+            match (depth, is_slice) {
+                (None, true) => splice(&text, &new.text, &branch),
+                _ => {
+                    let alone = branch.iter().rev().fold(value.pointer(&pointer(&branch)).cloned()?, |inner, key| {
+                        Value::Object(Map::from_iter([((*key).to_owned(), inner)]))
+                    });
+                    splice(&text, &emit(&alone).ok()?, &branch)
+                }
+            }
+        });
+    }
+    // The text must mean what was merged, in the same order.
+    let wanted = value.to_string();
+    let meant =
+        |text: &String| read::yaml(text.as_bytes()).map(|read| read.to_string()).is_ok_and(|read| read == wanted);
+    let text = match text.filter(meant) {
+        Some(text) => text,
+        None => {
+            report
+                .lines
+                .push(format!("{}: written anew, for its layout is not known here", product.document().display()));
+            let text =
+                serde_saphyr::to_string(&value).map_err(|error| Error::new(format!("cannot be written: {error}")))?;
+            Some(text).filter(meant).ok_or_else(|| {
+                Error::new("cannot be merged: its YAML would mean something else").in_file(&product.document())
+            })?
+        }
+    };
+    Ok(Document { text, value })
+}
+
+/// YAML in the layout of what Flinks publishes.
+fn emit(value: &Value) -> Result<String> {
+    let options = serde_saphyr::ser_options! { compact_list_indent: false };
+    serde_saphyr::to_string_with_options(value, options)
+        .map_err(|error| Error::new(format!("cannot be written: {error}")))
+}
+
+fn set(document: &mut Value, path: &[String], value: Value) {
+    let Some((last, parents)) = path.split_last() else { return };
+    let mut slot = document;
+    for key in parents {
+        let Some(object) = slot.as_object_mut() else { return };
+        slot = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    }
+    slot.as_object_mut().map(|object| object.insert(last.clone(), value));
+}
+
+fn pointer(path: &[impl AsRef<str>]) -> String {
+    path.iter().map(|key| format!("/{}", escape(key.as_ref()))).collect()
+}
+
+/// How a report calls a part.
+fn title(path: &[String]) -> String {
+    match path {
+        [paths, path, method] if paths == "paths" && METHODS.contains(&method.as_str()) => {
+            format!("{} {path}", method.to_uppercase())
+        }
+        path => format!("`{}`", path.join("/")),
+    }
+}
