@@ -6,7 +6,9 @@
 //! progenitor is in a public interface.
 
 mod operations;
-mod types;
+pub(crate) mod types;
+
+pub(crate) use operations::generic_argument;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};

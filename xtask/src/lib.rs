@@ -37,6 +37,7 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+mod audit;
 pub mod error;
 pub mod generate;
 pub mod harden;
@@ -51,6 +52,7 @@ pub mod read;
 mod schema;
 mod sources;
 mod splice;
+pub mod surface;
 pub mod suspects;
 
 pub use error::{Error, Result};

@@ -62,6 +62,8 @@ pub struct Operation {
     pub content_type: Option<String>,
     /// How long it may take, where the default does not do.
     pub timeout_seconds: Option<u64>,
+    /// Whether the document advises against it.
+    pub deprecated: bool,
     /// What it returns.
     pub success: Bodies,
     /// What it fails with.
@@ -383,10 +385,11 @@ fn normalize_operation(
     let error = normalize_responses(&mut names, &mut operation, &id, "Error", '4')?;
     let content_type = content_type.filter(|_| operation.get("requestBody").is_none());
     let timeout_seconds = operation.get("x-timeout-seconds").and_then(Value::as_u64);
+    let deprecated = operation.get("deprecated") == Some(&Value::Bool(true));
     if let Some(slot) = document.pointer_mut(&pointer) {
         *slot = operation;
     }
-    Ok(Some(Operation { id, pointer, content_type, timeout_seconds, success, error }))
+    Ok(Some(Operation { id, pointer, content_type, timeout_seconds, deprecated, success, error }))
 }
 
 /// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3 says to ignore (T2), but
@@ -460,18 +463,23 @@ fn split_default_response(operation: &mut Value) {
 /// `application/problem+json` and its kind are JSON.
 fn json_media_type(holder: &mut Value) {
     let Some(content) = holder.get_mut("content").and_then(Value::as_object_mut) else { return };
-    let is_json = |media_type: &str| {
-        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        media_type == "application/json" || media_type.ends_with("+json")
-    };
-    if content.contains_key("application/json") {
-        return;
-    }
-    if let Some(key) = content.keys().find(|key| is_json(key)).cloned()
+    if let Some(key) = json_key(content).filter(|key| *key != JSON).map(str::to_owned)
         && let Some(value) = content.shift_remove(&key)
     {
-        content.insert("application/json".into(), value);
+        content.insert(JSON.into(), value);
     }
+}
+
+const JSON: &str = "application/json";
+
+/// The media type of an answer that is read.
+pub(crate) fn json_key(content: &Map<String, Value>) -> Option<&str> {
+    let is_json = |media_type: &&str| {
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        media_type == JSON || media_type.ends_with("+json")
+    };
+    let mut keys = content.keys().map(String::as_str);
+    if content.contains_key(JSON) { Some(JSON) } else { keys.find(is_json) }
 }
 
 /// Gives the bodies of one outcome names, and the operation one type for all of them: their one schema, or a union by

@@ -25,6 +25,7 @@ fn project() -> tempfile::TempDir {
         copy(&product.document());
         copy(&product.overlay());
         copy(&product.generated());
+        copy(&product.public_api());
     }
     folder
 }

@@ -12,7 +12,7 @@ use xtask::read::yaml;
 
 fn generate(document: Value) -> xtask::Result<String> {
     let header = Header { document: PathBuf::from("d.yaml"), overlay: PathBuf::from("o.yaml"), sha256: "0" };
-    code(document, &header)
+    code(document, &header).map(|generated| generated.text)
 }
 
 /// A document around the parts of one operation, `POST /x/{id}`.

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use quote::ToTokens as _;
 use syn::visit::Visit;
-use xtask::pipeline::{Product, generated_text};
+use xtask::pipeline::{Product, generated};
 
 fn texts() -> Vec<(Product, String)> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    Product::ALL.into_iter().map(|product| (product, generated_text(root, product).unwrap())).collect()
+    Product::ALL.into_iter().map(|product| (product, generated(root, product).unwrap().text)).collect()
 }
 
 fn files() -> Vec<syn::File> {

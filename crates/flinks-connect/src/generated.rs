@@ -29,7 +29,7 @@ pub const SECRETS: &[&str] = &[
 /// Types used as operation parameters and responses.
 pub mod types {
     /// `AuthorizeChallenge`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct AuthorizeChallenge {
         /// `HttpStatusCode`.
@@ -287,7 +287,7 @@ pub mod types {
     }
 
     /// `AuthorizeSession`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct AuthorizeSession {
         /// `HttpStatusCode`.
@@ -343,7 +343,7 @@ pub mod types {
     }
 
     /// `ErrorResponse`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct ErrorResponse {
         /// `FlinksCode`.
@@ -460,7 +460,7 @@ pub mod types {
     }
 
     /// `Link`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct Link {
         /// `example`.
@@ -491,7 +491,7 @@ pub mod types {
     }
 
     /// The end user's login.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct Login {
         /// The LoginId, with which later calls need no bank password.
@@ -539,7 +539,7 @@ pub mod types {
     }
 
     /// `SecurityChallenge`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct SecurityChallenge {
         /// The answers to choose from, where the bank offers a choice.

@@ -217,7 +217,7 @@ pub fn generator(data: &[u8]) {
     };
     let Ok(corrected) = corrected else { return };
     let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
-    if let Ok(text) = pipeline::code(corrected, &header) {
+    if let Ok(text) = pipeline::code(corrected, &header).map(|generated| generated.text) {
         assert!(!text.is_empty());
     }
 }

@@ -24,7 +24,7 @@ pub const SECRETS: &[&str] = &[
 /// Types used as operation parameters and responses.
 pub mod types {
     /// `ErrorResponse`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct ErrorResponse {
         /// The error code.

@@ -142,7 +142,7 @@ pub mod types {
     }
 
     /// `SessionError`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct SessionError {
         /// What kind of error it is.

@@ -20,6 +20,7 @@ pub(super) struct Operation {
     arguments: Vec<Argument>,
     id: String,
     timeout_seconds: Option<u64>,
+    deprecated: bool,
     url: Expr,
     headers: Vec<TokenStream>,
     request: Expr,
@@ -73,6 +74,7 @@ impl Operation {
             arguments,
             id: facts.id.clone(),
             timeout_seconds: facts.timeout_seconds,
+            deprecated: facts.deprecated,
             url,
             headers: body.headers,
             request,
@@ -98,8 +100,10 @@ impl Operation {
         let names = required.iter().map(|argument| &argument.name);
         let optional = self.optional();
         let nothing = optional.iter().map(|argument| &argument.name);
+        let deprecated = self.deprecated.then(|| quote!(#[deprecated = "the document of the API advises against it"]));
         quote! {
             #[doc = #docs]
+            #deprecated
             pub fn #name<'a>(&'a self, #(#parameters),*) -> operation::#ty<'a> {
                 operation::#ty { client: self, #(#names,)* #(#nothing: None,)* }
             }
@@ -223,7 +227,7 @@ fn parameters<'a>(
 }
 
 /// `T` of `outer<T>`.
-pub(super) fn generic_argument(ty: &Type, outer: &str) -> Option<Type> {
+pub(crate) fn generic_argument(ty: &Type, outer: &str) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|segment| segment.ident == outer)?;
     match &last.arguments {

@@ -33,6 +33,7 @@ pub(super) fn harden(
         match item {
             Item::Struct(item) => hardened.extend(structure(item, &uses, normalized)?),
             Item::Enum(item) => hardened.extend(enumeration(item, &uses)?),
+            Item::Impl(item) if uses.is_made_up(&item) => {}
             other => hardened.push(other),
         }
     }
@@ -92,11 +93,21 @@ impl Uses {
         about.iter().any(|name| self.local.contains(name) && !self.sent.contains(name) && !self.received.contains(name))
     }
 
-    /// The derives that a type keeps. `Serialize` is for what is sent: a reply cannot be written anywhere by accident.
+    /// Whether an `impl` is the `Default` of a reply.
+    fn is_made_up(&self, item: &syn::ItemImpl) -> bool {
+        let is_default = item
+            .trait_
+            .as_ref()
+            .is_some_and(|(_, path, _)| path.segments.last().is_some_and(|last| last.ident == "Default"));
+        is_default && !names(|visit| visit.visit_type(&item.self_ty)).iter().any(|name| self.sent.contains(name))
+    }
+
+    /// The derives that a type keeps. `Serialize` is for what is sent: a reply cannot be written anywhere by accident. So is
+    /// `Default`, which a reply would lose, and break who uses it, with the first field that it must have.
     fn keeps(&self, ident: &Ident, derive: &str) -> bool {
         let name = ident.to_string();
         match derive {
-            "Serialize" => self.sent.contains(&name),
+            "Serialize" | "Default" => self.sent.contains(&name),
             "Deserialize" => self.received.contains(&name),
             _ => true,
         }
@@ -380,12 +391,12 @@ fn without_schema(docs: &str) -> String {
     docs.to_owned()
 }
 
-fn wire_name(field: &syn::Field, name: &Ident) -> Result<String> {
+pub(crate) fn wire_name(field: &syn::Field, name: &Ident) -> Result<String> {
     Ok(serde_argument(&field.attrs, "rename")?.unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned()))
 }
 
 /// The value of one argument of `#[serde(…)]`; empty where it has none.
-fn serde_argument(attributes: &[syn::Attribute], wanted: &str) -> Result<Option<String>> {
+pub(crate) fn serde_argument(attributes: &[syn::Attribute], wanted: &str) -> Result<Option<String>> {
     let mut found = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
         let read = attribute.parse_nested_meta(|meta| {

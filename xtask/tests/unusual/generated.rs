@@ -25,7 +25,7 @@ pub const SECRETS: &[&str] = &[
 /// Types used as operation parameters and responses.
 pub mod types {
     /// `GetItemError400`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemError400 {
         /// `title`.
@@ -44,7 +44,7 @@ pub mod types {
     }
 
     /// `GetItemError4Xx`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemError4Xx {
         /// `code`.
@@ -192,7 +192,7 @@ pub mod types {
     }
 
     /// `GetItemResponse200Nested`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemResponse200Nested {
         /// `deep`.
@@ -206,7 +206,7 @@ pub mod types {
     }
 
     /// `GetItemResponse200NestedDeep`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemResponse200NestedDeep {
         /// `token`.
@@ -225,7 +225,7 @@ pub mod types {
     }
 
     /// `GetItemResponse202`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemResponse202 {
         /// `wait`.
@@ -287,7 +287,7 @@ pub mod types {
     }
 
     /// `MakeItError`.
-    #[derive(::serde::Deserialize, Clone, Default)]
+    #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct MakeItError {
         /// `error`.
