@@ -170,10 +170,19 @@ impl Audit<'_> {
     fn schema(&mut self, schema: &Value, ty: &Type, at: &str) -> Result<()> {
         let ty = bare(ty);
         let resolved = self.resolved(schema);
-        if !self.seen.insert((resolved.to_string(), quote::ToTokens::to_token_stream(&ty).to_string())) {
+        let pair = (resolved.to_string(), quote::ToTokens::to_token_stream(&ty).to_string());
+        if !self.seen.insert(pair.clone()) {
             return Ok(());
         }
-        let name = last(&ty);
+        let result = self.parts(schema, &resolved, &ty, at);
+        if result.is_err() {
+            self.seen.remove(&pair);
+        }
+        result
+    }
+
+    fn parts(&mut self, schema: &Value, resolved: &Value, ty: &Type, at: &str) -> Result<()> {
+        let name = last(ty);
         // A type around another one: a named list, map or text.
         if let Some(Fields::Unnamed(fields)) = self.code.structs.get(&name).map(|item| &item.fields)
             && let Some(field) = fields.unnamed.first()
@@ -182,24 +191,24 @@ impl Audit<'_> {
         }
         for key in ["oneOf", "anyOf"] {
             for (index, part) in resolved.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
-                self.any_of(part, &self.variants(&ty), &format!("{at}/{key}/{index}"))?;
+                self.any_of(part, &self.variants(ty), &format!("{at}/{key}/{index}"))?;
             }
         }
         if let Some(items) = resolved.get("items") {
-            let inner = generic_argument(&ty, "Vec").ok_or_else(|| lost("the list", &ty, at))?;
+            let inner = generic_argument(ty, "Vec").ok_or_else(|| lost("the list", ty, at))?;
             self.schema(items, &inner, &format!("{at}/items"))?;
         }
-        let properties = self.properties(&resolved, 0);
+        let properties = self.properties(resolved, 0);
         if let Some(values) = resolved.get("additionalProperties").filter(|values| values.is_object())
             && properties.is_empty()
         {
-            let inner = map_value(&ty).ok_or_else(|| lost("the map", &ty, at))?;
+            let inner = map_value(ty).ok_or_else(|| lost("the map", ty, at))?;
             self.schema(values, &inner, &format!("{at}/additionalProperties"))?;
         }
         for (property, schema) in &properties {
             let at = format!("{at}/properties/{}", escape(property));
             let field =
-                self.field(&name, property).ok_or_else(|| lost(&format!("the property `{property}`"), &ty, &at))?;
+                self.field(&name, property).ok_or_else(|| lost(&format!("the property `{property}`"), ty, &at))?;
             self.schema(schema, &field, &at)?;
         }
         Ok(())
@@ -265,4 +274,82 @@ fn map_value(ty: &Type) -> Option<Type> {
         syn::GenericArgument::Type(ty) => Some(ty.clone()),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::pipeline::{Product, generated};
+    use crate::{overlay, read};
+
+    /// The documents behind their overlays, and one with everything unusual; each with its code.
+    fn documents() -> Vec<(Value, syn::File)> {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let real = Product::ALL.into_iter().map(|product| {
+            let document = read::document(root, product).unwrap().value;
+            let document = overlay::apply(document, &read::overlay(root, product).unwrap()).unwrap();
+            (document, generated(root, product).unwrap().text)
+        });
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unusual"));
+        let unusual = read::yaml(&std::fs::read(folder.join("document.yaml")).unwrap()).unwrap();
+        let unusual = (unusual, std::fs::read_to_string(folder.join("generated.rs")).unwrap());
+        real.chain([unusual]).map(|(document, text)| (document, syn::parse_file(&text).unwrap())).collect()
+    }
+
+    /// Every field of a file that comes from a document.
+    fn fields(file: &mut syn::File) -> Vec<&mut syn::FieldsNamed> {
+        let modules = file.items.iter_mut().filter_map(|item| match item {
+            Item::Mod(module) => Some(&mut module.content.as_mut()?.1),
+            _ => None,
+        });
+        let structs = modules.flatten().filter_map(|item| match item {
+            Item::Struct(syn::ItemStruct { fields: Fields::Named(fields), .. }) => Some(fields),
+            _ => None,
+        });
+        structs.collect()
+    }
+
+    #[test]
+    fn every_property_of_every_schema_is_a_field() {
+        let mut count = 0;
+        for (document, file) in documents() {
+            check(&document, &file).unwrap();
+            let places: Vec<(usize, usize)> = fields(&mut file.clone())
+                .iter()
+                .enumerate()
+                .flat_map(|(index, fields)| (0..fields.named.len()).map(move |field| (index, field)))
+                .collect();
+            for (index, field) in places {
+                let mut file = file.clone();
+                let named = &mut fields(&mut file)[index].named;
+                let name = named[field].ident.clone().unwrap();
+                *named = std::mem::take(named)
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != field)
+                    .map(|(_, field)| field)
+                    .collect();
+                // The client is ours.
+                assert_eq!(check(&document, &file).is_err(), name != "client", "{name}");
+                count += 1;
+            }
+        }
+        assert!(count > 100, "{count}");
+    }
+
+    #[test]
+    fn what_is_lost_is_named_with_its_place() {
+        let (document, file) = documents().swap_remove(2);
+        let text = quote::ToTokens::to_token_stream(&file).to_string().replace("error_description", "description");
+        let error = check(&document, &syn::parse_file(&text).unwrap()).unwrap_err().to_string();
+        for part in ["`error_description`", "`ErrorResponse`", "token (POST /api/v1/token)", "/responses/4XX/"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let mut document = document;
+        document["paths"]["/api/v1/token"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+            ["scope"] = serde_json::json!({"type": "array", "items": {"type": "string"}});
+        assert!(check(&document, &file).unwrap_err().to_string().contains("the list"));
+    }
 }

@@ -50,6 +50,7 @@ pub fn harden(tokens: TokenStream, normalized: &Normalized, constants: &Constant
     let mut file: syn::File =
         syn::parse2(file).map_err(|error| Error::new(format!("the hardened code is not Rust: {error}")))?;
     syn::visit_mut::visit_file_mut(&mut DocLines, &mut file);
+    syn::visit_mut::visit_file_mut(&mut RelativePaths, &mut file);
     Ok(file)
 }
 
@@ -167,6 +168,19 @@ fn docs(attributes: &[Attribute]) -> String {
     });
     let lines: Vec<String> = lines.collect();
     lines.join("\n").trim().to_owned()
+}
+
+/// `crate::types::X` as `types::X`, so that the file may be any module.
+struct RelativePaths;
+
+impl syn::visit_mut::VisitMut for RelativePaths {
+    fn visit_path_mut(&mut self, path: &mut syn::Path) {
+        let is_local = path.segments.iter().map(|segment| segment.ident.to_string()).take(2).eq(["crate", "types"]);
+        if is_local {
+            path.segments = path.segments.iter().skip(1).cloned().collect();
+        }
+        syn::visit_mut::visit_path_mut(self, path);
+    }
 }
 
 /// A doc comment a line, so that it prints as `///`.

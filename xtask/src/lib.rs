@@ -38,6 +38,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod audit;
+pub mod diff;
 pub mod error;
 pub mod generate;
 pub mod harden;

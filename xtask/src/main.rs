@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anstream::{eprintln, print, println};
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
+use xtask::diff::{self, ProductDiff, Side};
 use xtask::import::Options;
 use xtask::pipeline::{Outcome, Product, regenerate};
 
@@ -54,6 +55,28 @@ enum Command {
         #[arg(long)]
         root: Option<PathBuf>,
     },
+    /// Tell what changed between two versions of the documents, and what it means for each crate
+    ///
+    /// OLD and NEW are a folder that has openapi/, or a commit. Without them: the last commit and the files as they are.
+    /// Exit codes: 0 told, 1 something could not be read, 2 a mistake on the command line.
+    Diff {
+        /// The older version; the last commit, if not given
+        old: Option<String>,
+        /// The newer version; the files as they are, if not given
+        new: Option<String>,
+        /// This product only
+        #[arg(long, value_enum)]
+        product: Option<Product>,
+        /// As Markdown, for a pull request
+        #[arg(long)]
+        markdown: bool,
+        /// The entries for the changelogs, and nothing else
+        #[arg(long, conflicts_with = "markdown")]
+        changelog: bool,
+        /// The project's root, if not this one
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
     /// Measure the crates beside what one would use instead: prints tables, and writes target/bench/bench.json and load.svg
     ///
     /// The peers take some minutes to build, once. Exit codes: those of cargo and of the program.
@@ -83,10 +106,17 @@ fn main() -> ExitCode {
             let retrieved = retrieved.unwrap_or_else(today);
             return import(&root.unwrap_or(here), &Options { files, product, retrieved });
         }
+        Command::Diff { old, new, product, markdown, changelog, root } => {
+            let show = match (markdown, changelog) {
+                (true, _) => diff::markdown,
+                (_, true) => changelogs,
+                _ => diff::terminal,
+            };
+            return compare(&root.unwrap_or(here), old.as_deref(), new.as_deref(), product, show);
+        }
         Command::Bench { quick, names } => return bench(&here, quick, &names),
     };
-    let products = product.map_or(Product::ALL.to_vec(), |product| vec![product]);
-    let outcomes = regenerate(&root, &products, check);
+    let outcomes = regenerate(&root, &products(product), check);
     let codes: Vec<u8> = outcomes.into_iter().map(|(product, outcome)| report(product, outcome)).collect();
     // What failed weighs more than what is stale.
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
@@ -109,6 +139,39 @@ fn import(root: &Path, options: &Options) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+fn compare(
+    root: &Path,
+    old: Option<&str>,
+    new: Option<&str>,
+    product: Option<Product>,
+    show: fn(&[ProductDiff]) -> String,
+) -> ExitCode {
+    let diffs = || {
+        let old = Side::named(root, old.unwrap_or("HEAD"))?;
+        let new = new.map_or_else(|| Ok(Side::Folder(root.to_owned())), |new| Side::named(root, new))?;
+        diff::diff(old.path(), new.path(), &products(product))
+    };
+    match diffs() {
+        Ok(diffs) => {
+            print!("{}", show(&diffs));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{BAD}failed{BAD:#}\n{error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn changelogs(diffs: &[ProductDiff]) -> String {
+    let told = diffs.iter().map(|diff| (diff, diff::changelog(diff))).filter(|(_, entry)| !entry.is_empty());
+    told.map(|(diff, entry)| format!("## {} {}\n\n{entry}\n", diff.product.crate_name(), diff.next())).collect()
+}
+
+fn products(product: Option<Product>) -> Vec<Product> {
+    product.map_or(Product::ALL.to_vec(), |product| vec![product])
 }
 
 /// The day in UTC.

@@ -79,12 +79,44 @@ impl Product {
 /// One located error, from the first stage that fails.
 pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     let source = read::document(root, product)?;
+    behind_overlay(root, product, source.value, &source.sha256, code)
+}
+
+/// A product's document, whoever accepted it, and what it becomes.
+#[derive(Debug)]
+pub struct Inspected {
+    /// The document as Flinks publishes it.
+    pub published: serde_json::Value,
+    /// The sha256 of its bytes.
+    pub sha256: String,
+    /// What it becomes, if it can.
+    pub generated: Result<Generated>,
+}
+
+/// Reads a product's document and generates by `stages`, without asking whether it was accepted; `None` where there is none.
+///
+/// # Errors
+///
+/// Where the document is there and cannot be read.
+pub fn inspect(root: &Path, product: Product, stages: Stages) -> Result<Option<Inspected>> {
+    let Some(read::Source { value, sha256 }) = read::any_document(root, product)? else { return Ok(None) };
+    let generated = behind_overlay(root, product, value.clone(), &sha256, stages);
+    Ok(Some(Inspected { published: value, sha256, generated }))
+}
+
+fn behind_overlay(
+    root: &Path,
+    product: Product,
+    document: serde_json::Value,
+    sha256: &str,
+    stages: Stages,
+) -> Result<Generated> {
     let overlay = read::overlay(root, product)?;
-    let header = Header { document: product.document(), overlay: product.overlay(), sha256: &source.sha256 };
-    let corrected = overlay::apply(source.value, &overlay).map_err(|error| error.in_file(&product.overlay()))?;
+    let header = Header { document: product.document(), overlay: product.overlay(), sha256 };
+    let corrected = overlay::apply(document, &overlay).map_err(|error| error.in_file(&product.overlay()))?;
     // Behind the overlay, a place may be the document's or the overlay's.
     let both = format!("{} with {}", product.document().display(), product.overlay().display());
-    code(corrected, &header).map_err(|error| error.in_file(Path::new(&both)))
+    stages(corrected, &header).map_err(|error| error.in_file(Path::new(&both)))
 }
 
 /// The stages behind the overlay: from a corrected document to code.
@@ -93,8 +125,21 @@ pub fn generated(root: &Path, product: Product) -> Result<Generated> {
 ///
 /// One located error, from the first stage that fails.
 pub fn code(document: serde_json::Value, header: &Header<'_>) -> Result<Generated> {
-    lint::outline(&document)?;
+    let generated = generate_only(document.clone(), header)?;
     suspects::check(&document)?;
+    Ok(generated)
+}
+
+/// The stages behind the overlay.
+type Stages = fn(serde_json::Value, &Header<'_>) -> Result<Generated>;
+
+/// The same, without asking for marks: an older document is not held to what is asked of a new one.
+///
+/// # Errors
+///
+/// One located error, from the first stage that fails.
+pub fn generate_only(document: serde_json::Value, header: &Header<'_>) -> Result<Generated> {
+    lint::outline(&document)?;
     let normalized = normalize::normalize(document.clone())?;
     let openapi = lint::lint(&normalized)?;
     let tokens = generate::generate(&openapi, &normalized)?;

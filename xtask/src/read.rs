@@ -82,6 +82,21 @@ pub fn document(root: &Path, product: Product) -> Result<Source> {
     }
 }
 
+/// Reads a product's document, whether it was accepted or not; `None` where there is none.
+///
+/// # Errors
+///
+/// Where the file cannot be read, or is not YAML.
+pub fn any_document(root: &Path, product: Product) -> Result<Option<Source>> {
+    let path = product.document();
+    if !root.join(&path).exists() {
+        return Ok(None);
+    }
+    let bytes = bytes(root, &path)?;
+    let value = yaml(&bytes).map_err(|error| error.in_file(&path))?;
+    Ok(Some(Source { value, sha256: hex(&Sha256::digest(&bytes)) }))
+}
+
 fn version(document: &Value) -> Option<&str> {
     document.pointer("/info/version")?.as_str()
 }

@@ -40,6 +40,24 @@ impl Difference {
     pub fn is_breaking(&self) -> bool {
         !matches!(self, Self::Added(_))
     }
+
+    /// In one line.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Added(item) => format!("`{item}` is new"),
+            Self::Removed(item) => format!("`{item}` is gone"),
+            Self::Changed(old, new) => format!("`{old}` is `{new}` now"),
+        }
+    }
+
+    /// As a difference shows it.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Added(item) => vec![format!("+ {item}")],
+            Self::Removed(item) => vec![format!("- {item}")],
+            Self::Changed(old, new) => vec![format!("- {old}"), format!("+ {new}")],
+        }
+    }
 }
 
 impl Surface {

@@ -672,7 +672,7 @@ impl Client {
     pub fn generate_authorize_token<'a>(
         &'a self,
         customer_id: &'a ::uuid::Uuid,
-        flinks_auth_key: &'a crate::types::SecretKey,
+        flinks_auth_key: &'a types::SecretKey,
     ) -> operation::GenerateAuthorizeToken<'a> {
         operation::GenerateAuthorizeToken {
             client: self,
@@ -695,7 +695,7 @@ impl Client {
     pub fn authorize<'a>(
         &'a self,
         customer_id: &'a ::uuid::Uuid,
-        flinks_auth_key: &'a crate::types::AuthorizeToken,
+        flinks_auth_key: &'a types::AuthorizeToken,
         body: &'a types::AuthorizeRequest,
     ) -> operation::Authorize<'a> {
         operation::Authorize {
@@ -723,7 +723,7 @@ pub mod operation {
     pub struct GenerateAuthorizeToken<'a> {
         pub(super) client: &'a Client,
         pub(super) customer_id: &'a ::uuid::Uuid,
-        pub(super) flinks_auth_key: &'a crate::types::SecretKey,
+        pub(super) flinks_auth_key: &'a types::SecretKey,
     }
 
     impl<'a> GenerateAuthorizeToken<'a> {
@@ -785,7 +785,7 @@ pub mod operation {
     pub struct Authorize<'a> {
         pub(super) client: &'a Client,
         pub(super) customer_id: &'a ::uuid::Uuid,
-        pub(super) flinks_auth_key: &'a crate::types::AuthorizeToken,
+        pub(super) flinks_auth_key: &'a types::AuthorizeToken,
         pub(super) body: &'a types::AuthorizeRequest,
     }
 
