@@ -71,6 +71,13 @@ impl Error {
         self
     }
 
+    /// Says what to do, where nothing better is said.
+    #[must_use]
+    pub fn or_help(mut self, help: impl Into<String>) -> Self {
+        self.0.help.get_or_insert_with(|| help.into());
+        self
+    }
+
     /// The operation that the error lies in.
     pub fn operation(&self) -> Option<&str> {
         self.0.operation.as_deref()

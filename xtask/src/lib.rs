@@ -51,6 +51,7 @@ pub mod pipeline;
 mod prose;
 pub mod read;
 mod schema;
+mod security;
 mod sources;
 mod splice;
 pub mod surface;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::error::pointer_of;
 use crate::normalize::{Normalized, operation_name};
 use crate::schema::{self, Place, escape, referenced};
-use crate::{Error, Result};
+use crate::{Error, Result, security};
 
 /// Checks that a document is an OpenAPI 3.0 document with operations that can be told apart.
 ///
@@ -19,6 +19,13 @@ use crate::{Error, Result};
 ///
 /// Where it is not, with JSON pointer and a way out.
 pub fn outline(document: &Value) -> Result<()> {
+    check_outline(document).map_err(|error| error.or_help(CORRECT))
+}
+
+/// What can be done about anything that has no better way out.
+const CORRECT: &str = "no client can be made of what stands here: correct it, or remove it, by an overlay action";
+
+fn check_outline(document: &Value) -> Result<()> {
     check_shape(document)?;
     check_marks(document, "")?;
     check_addresses(document)?;
@@ -41,6 +48,10 @@ pub fn outline(document: &Value) -> Result<()> {
 ///
 /// The first thing that the generator could not take as it is, with operation, JSON pointer and a way out.
 pub fn lint(normalized: &Normalized) -> Result<OpenAPI> {
+    check_all(normalized).map_err(|error| error.or_help(CORRECT))
+}
+
+fn check_all(normalized: &Normalized) -> Result<OpenAPI> {
     let document = &normalized.document;
     for place in &schema::operations(document) {
         let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
@@ -134,16 +145,9 @@ fn check_addresses(document: &Value) -> Result<()> {
             }
         }
     }
-    let is_asked =
-        |holder: &Value| holder.get("security").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    let secured = schema::operations(document).into_iter().map(|place| place.pointer());
-    let secured = std::iter::once(String::new()).chain(secured);
-    for pointer in secured {
-        if document.pointer(&pointer).is_some_and(is_asked) {
-            return Err(Error::new("a security requirement stands here, of which no argument would come")
-                .at(format!("{pointer}/security"))
-                .help("describe the credential as a header parameter of format password, and remove the requirement, by overlay actions"));
-        }
+    for place in schema::operations(document) {
+        let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
+        security::check(document, &place).map_err(|error| error.in_operation(operation_name(operation, &place)))?;
     }
     Ok(())
 }
@@ -266,7 +270,9 @@ impl Linter<'_> {
         let is_scalar = !matches!(kind, "object" | "array");
         match place {
             "path" | "query" if secret => {
-                Err(self.error(at, format!("the parameter `{name}` would put a secret into a URL")))
+                Err(self
+                    .error(at, format!("the parameter `{name}` would put a secret into a URL"))
+                    .help("a URL is written to logs on its way: remove the parameter by an overlay action, or describe the header that takes its place"))
             }
             _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the parameter `{name}` may be null, which has no form in a request"))
@@ -342,10 +348,11 @@ impl Linter<'_> {
         for (name, property) in properties {
             let kind = self.resolved(property).get("type").and_then(Value::as_str);
             if matches!(kind, None | Some("object" | "array")) {
-                return Err(self.error(
-                    at,
-                    format!("the form's field `{name}` is not a plain scalar, and a form carries no other"),
-                ));
+                return Err(self
+                    .error(at, format!("the form's field `{name}` is not a plain scalar, and a form carries no other"))
+                    .help(
+                        "describe it as a string by an overlay action, and let the caller write the text; or remove it",
+                    ));
             }
         }
         Ok(())

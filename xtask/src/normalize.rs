@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::prose::rustdoc;
 use crate::schema::{self, Place, is_secret, pascal, reference, referenced};
 use crate::suspects::EXCUSE;
-use crate::{Error, Result};
+use crate::{Error, Result, security};
 
 /// A document in normal form, and what that form cannot say.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl std::fmt::Display for SecretPlace {
 ///
 /// # Errors
 ///
-/// Where two schemas that differ would take one name.
+/// Where two schemas that differ would take one name, or a security requirement cannot become an argument.
 pub fn normalize(mut document: Value) -> Result<Normalized> {
     sanitize_prose(&mut document);
     drop_excuses(&mut document);
@@ -129,6 +129,7 @@ pub fn normalize(mut document: Value) -> Result<Normalized> {
     let places = schema::operations(&document);
     for place in &places {
         inline_components(&mut document, place);
+        security::write_out(&mut document, place)?;
     }
     relax_replies(&mut document, &places);
     let mut operations = Vec::new();
@@ -269,8 +270,7 @@ fn inline_components(document: &mut Value, place: &Place) {
 }
 
 /// Takes from what is received all that a later server might not keep to (T13): closed lists of values, bounds, lengths,
-/// patterns, formats, and the promise that nothing is added. Text stays text. A format of text is dropped from what is
-/// sent, too: the caller writes it.
+/// patterns, formats, and the promise that nothing is added. Text stays text, also in what is sent.
 fn relax_replies(document: &mut Value, places: &[Place]) {
     let mut queue = Vec::new();
     for place in places {
@@ -293,12 +293,12 @@ fn relax_replies(document: &mut Value, places: &[Place]) {
         }
     }
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
-    schemas.into_iter().flatten().for_each(|(_, schema)| drop_text_formats(schema));
+    schemas.into_iter().flatten().for_each(|(_, schema)| drop_text_bounds(schema));
     for place in places {
         let content =
             document.pointer_mut(&format!("{}/requestBody/content", place.pointer())).and_then(Value::as_object_mut);
         for (_, media) in content.into_iter().flatten() {
-            media.get_mut("schema").into_iter().for_each(drop_text_formats);
+            media.get_mut("schema").into_iter().for_each(drop_text_bounds);
         }
     }
 }
@@ -325,11 +325,14 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     schema::for_each_child(schema, &mut |child| relax(child, queue));
 }
 
-fn drop_text_formats(schema: &mut Value) {
-    if !is_secret(schema) && schema.get("type").and_then(Value::as_str) == Some("string") {
-        schema.as_object_mut().map(|schema| schema.shift_remove("format"));
+/// What a text looks like is the caller's business, and the server's to judge: typify would make a type of each text that
+/// has a length, and link an engine for a pattern.
+fn drop_text_bounds(schema: &mut Value) {
+    let is_text = !is_secret(schema) && schema.get("type").and_then(Value::as_str) == Some("string");
+    if let Some(schema) = schema.as_object_mut().filter(|_| is_text) {
+        schema.retain(|key, _| !matches!(key.as_str(), "format" | "pattern" | "minLength" | "maxLength"));
     }
-    schema::for_each_child(schema, &mut drop_text_formats);
+    schema::for_each_child(schema, &mut drop_text_bounds);
 }
 
 /// What a reference into the components stands for. One that leads nowhere is left to the lint.
@@ -436,8 +439,10 @@ fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Re
     for (index, parameter) in parameters.into_iter().flatten().enumerate() {
         let name = parameter.get("name").and_then(Value::as_str).map(pascal);
         let (Some(name), Some(schema)) = (name, parameter.get_mut("schema")) else { continue };
-        if schema.get("format").and_then(Value::as_str) != Some("uuid") {
-            drop_text_formats(schema);
+        let is_uuid = schema.get("format").and_then(Value::as_str) == Some("uuid");
+        drop_text_bounds(schema);
+        if let Some(schema) = schema.as_object_mut().filter(|_| is_uuid) {
+            schema.insert("format".into(), "uuid".into());
         }
         schema.as_object_mut().map(|schema| schema.shift_remove("nullable"));
         if needs_a_name(schema) {
@@ -711,6 +716,12 @@ fn name_children(names: &mut Names<'_>, schema: &mut Value, prefix: &str, at: &s
     for (key, suffix) in [("items", "Item"), ("additionalProperties", "Value")] {
         if let Some(child) = schema.get_mut(key).filter(|child| child.is_object()) {
             visit(names, child, format!("{prefix}{suffix}"), format!("{at}/{key}"))?;
+        }
+    }
+    for key in ["oneOf", "anyOf"] {
+        let parts = schema.get_mut(key).and_then(Value::as_array_mut);
+        for (index, child) in parts.into_iter().flatten().enumerate() {
+            visit(names, child, format!("{prefix}Option{}", index.saturating_add(1)), format!("{at}/{key}/{index}"))?;
         }
     }
     Ok(named)

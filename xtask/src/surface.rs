@@ -228,6 +228,9 @@ fn text(tokens: &impl ToTokens) -> String {
         (" )", ")"),
         ("[ ", "["),
         (" ]", "]"),
+        // What the layout of a long line adds.
+        (",>", ">"),
+        (",)", ")"),
     ] {
         text = text.replace(long, short);
     }

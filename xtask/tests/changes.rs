@@ -115,8 +115,8 @@ const CASES: &[Case] = &[
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: string\n                  maxLength: 9\n                  description: >-\n                    Use for app")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request field `scope` has another `maxLength`: was nothing, is 9 [breaking for callers]",
+        expected: Told(Step::Patch, &[
+            "request field `scope` has another `maxLength`: was nothing, is 9 [documented only]",
         ]),
     },
     Case {

@@ -198,6 +198,7 @@ fn broken_operations_are_located() {
             error.operation().is_some() || error.pointer().is_some_and(|at| at.starts_with("/paths/~1x~1{id}/post"));
         assert!(error.pointer().is_some() && told, "{name}: {error}");
         assert!(!error.to_string().contains("panicked"), "{name}: the lint should have found it: {error}");
+        assert!(error.to_string().contains("help: "), "{name}: {error}");
         writeln!(report, "# {name}\n{error}\n").unwrap();
     }
     insta::assert_snapshot!("broken_operations", report);
@@ -261,6 +262,7 @@ fn broken_documents_are_located() {
         };
         assert!(error.pointer().is_some(), "{name}: {error}");
         assert!(!error.to_string().contains("panicked"), "{name}: {error}");
+        assert!(error.to_string().contains("help: "), "{name}: {error}");
         writeln!(report, "# {name}\n{error}\n").unwrap();
     }
     insta::assert_snapshot!("broken_documents", report);

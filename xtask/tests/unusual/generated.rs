@@ -325,7 +325,7 @@ pub mod types {
         pub more: ::std::option::Option<::std::vec::Vec<MakeItRequestMoreItem>>,
         /// `note`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub note: ::std::option::Option<MakeItRequestNote>,
+        pub note: ::std::option::Option<::std::string::String>,
         /// `retries`.
         #[serde(default = "defaults::default_u64::<i64, 3>")]
         pub retries: i64,
@@ -346,7 +346,10 @@ pub mod types {
                 .field("count", &self.count)
                 .field("either", &self.either)
                 .field("more", &self.more)
-                .field("note", &self.note)
+                .field(
+                    "note",
+                    &self.note.as_ref().map(|_| ::flinks_core::generated::Redacted),
+                )
                 .field("retries", &self.retries)
                 .field("secret", &::flinks_core::generated::Redacted)
                 .field("size", &self.size)
@@ -403,7 +406,7 @@ pub mod types {
 
         /// Sets `note`. `note`.
         #[must_use]
-        pub fn note(mut self, note: impl Into<MakeItRequestNote>) -> Self {
+        pub fn note(mut self, note: impl Into<::std::string::String>) -> Self {
             self.note = Some(note.into());
             self
         }
@@ -542,74 +545,6 @@ pub mod types {
         pub fn key(mut self, key: impl Into<::flinks_core::Secret>) -> Self {
             self.key = Some(key.into());
             self
-        }
-    }
-
-    /// `MakeItRequestNote`.
-    #[derive(::serde::Serialize, Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-    #[serde(transparent)]
-    pub struct MakeItRequestNote(::std::string::String);
-    impl ::std::fmt::Debug for MakeItRequestNote {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-            f.debug_tuple("MakeItRequestNote")
-                .field(&::flinks_core::generated::Redacted)
-                .finish()
-        }
-    }
-
-    impl ::std::ops::Deref for MakeItRequestNote {
-        type Target = ::std::string::String;
-        fn deref(&self) -> &::std::string::String {
-            &self.0
-        }
-    }
-
-    impl ::std::convert::From<MakeItRequestNote> for ::std::string::String {
-        fn from(value: MakeItRequestNote) -> Self {
-            value.0
-        }
-    }
-
-    impl ::std::str::FromStr for MakeItRequestNote {
-        type Err = self::error::ConversionError;
-        fn from_str(
-            value: &str,
-        ) -> ::std::result::Result<Self, self::error::ConversionError> {
-            if value.chars().count() > 5usize {
-                return Err("longer than 5 characters".into());
-            }
-            Ok(Self(value.to_string()))
-        }
-    }
-
-    impl ::std::convert::TryFrom<&str> for MakeItRequestNote {
-        type Error = self::error::ConversionError;
-        fn try_from(
-            value: &str,
-        ) -> ::std::result::Result<Self, self::error::ConversionError> {
-            value.parse()
-        }
-    }
-
-    impl ::std::convert::TryFrom<::std::string::String> for MakeItRequestNote {
-        type Error = self::error::ConversionError;
-        fn try_from(
-            value: ::std::string::String,
-        ) -> ::std::result::Result<Self, self::error::ConversionError> {
-            value.parse()
-        }
-    }
-
-    impl<'de> ::serde::Deserialize<'de> for MakeItRequestNote {
-        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
-        where
-            D: ::serde::Deserializer<'de>,
-        {
-            ::std::string::String::deserialize(deserializer)?
-                .parse()
-                .map_err(|e: self::error::ConversionError| {
-                    <D::Error as ::serde::de::Error>::custom(e.to_string())
-                })
         }
     }
 

@@ -1,0 +1,95 @@
+//! Documents of other APIs for tokens and payments: small ones of our own, each with the facts of a well-known kind. Code that
+//! compiles comes of each, or a message that says where, and what to do.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use xtask::output::Header;
+use xtask::pipeline::{Generated, code};
+use xtask::read::yaml;
+
+fn generate(name: &str) -> xtask::Result<Generated> {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/others")).join(name).with_extension("yaml");
+    let document = yaml(&std::fs::read(path).unwrap()).unwrap();
+    code(document, &Header { document: PathBuf::from("d.yaml"), overlay: PathBuf::from("o.yaml"), sha256: "0" })
+}
+
+/// Each with lines that its interface must have.
+const TAKEN: [(&str, &[&str]); 5] = [
+    (
+        "link-token",
+        &[
+            "field types::LinkTokenCreateRequest.secret: Option<flinks_core::Secret>",
+            "field types::Error.display_message: Option<String>",
+            "fn types::LinkTokenCreateRequestUser::new(client_user_id: impl Into<String>) -> Self",
+        ],
+    ),
+    (
+        "wallet-oauth",
+        &[
+            "fn Client::oauth2_token<'a>(&'a self, authorization: &'a flinks_core::Authorization, body: &'a types::Oauth2TokenRequest) -> operation::Oauth2Token<'a>",
+            "field types::Oauth2TokenResponse.expires_in: Option<flinks_core::ExpiresIn>",
+            "async fn operation::OrdersCapture<'a>::send(self) -> Result<ResponseValue<types::Order>, Error<types::Error>>",
+        ],
+    ),
+    (
+        "open-banking-consent",
+        &[
+            "fn Client::delete_account_access_consents_consent_id<'a>(&'a self, consent_id: &'a str, authorization: &'a flinks_core::Authorization) -> operation::DeleteAccountAccessConsentsConsentId<'a>",
+            "field types::ObReadConsentResponse1.links: Option<std::collections::HashMap<String, String>>",
+        ],
+    ),
+    (
+        "card-sessions",
+        &[
+            "fn Client::post_sessions<'a>(&'a self, x_api_key: &'a flinks_core::Secret, body: &'a types::PostSessionsRequest) -> operation::PostSessions<'a>",
+            "variant types::PostSessionsRequestPaymentMethod::Card: (Card)",
+            "field types::Card.cvc: flinks_core::Secret",
+        ],
+    ),
+    (
+        "device-flow",
+        &[
+            "fn operation::Introspect<'a>::authorization(self, authorization: &'a flinks_core::Authorization) -> Self",
+            "async fn operation::Revoke<'a>::send(self) -> Result<ResponseValue<()>, Error<()>>",
+        ],
+    ),
+];
+
+#[test]
+fn code_comes_of_them_and_compiles() {
+    let mut modules = Vec::new();
+    for (name, lines) in TAKEN {
+        let generated = generate(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let interface = generated.surface.to_string();
+        for line in lines {
+            assert!(interface.lines().any(|other| other == *line), "{name}: {line}\n{interface}");
+        }
+        modules.push((name.replace('-', "_"), generated.text));
+    }
+    support::compile("others", &modules);
+}
+
+#[test]
+fn or_a_message_that_says_where_and_what_to_do() {
+    for (name, parts) in [
+        (
+            "card-forms",
+            ["`metadata` is not a plain scalar", "operation: PostPaymentIntents", "requestBody", "overlay action"],
+        ),
+        (
+            "payment-status",
+            ["one of several", "operation: get-payment", "/responses/200/", "as one object that has the fields of all"],
+        ),
+        (
+            "aggregator-paths",
+            ["the server has a path", "at: /servers/0/url", "in front of each path", "overlay actions"],
+        ),
+    ] {
+        let error = generate(name).unwrap_err().to_string();
+        parts.iter().for_each(|part| assert!(error.contains(part), "{name}: {part}: {error}"));
+    }
+}
