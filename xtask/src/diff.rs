@@ -32,6 +32,8 @@ pub struct ProductDiff {
     pub sha256: [Option<String>; 2],
     /// The version before.
     pub version: Version,
+    /// Whether that version is out. One that is not is what comes next, whatever changed.
+    pub is_released: bool,
     /// The changes, those of the whole document first.
     pub changes: Vec<Change>,
     /// How many texts say something else.
@@ -133,7 +135,7 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
         _ if text(&old) != text(&new) || !changes.is_empty() => Step::Patch,
         _ => Step::None,
     };
-    Ok(ProductDiff { product, sha256, version, changes, reworded, interface, step, refused })
+    Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
 }
 
 /// All prose of a document, with its place.
@@ -216,7 +218,7 @@ impl Side {
     }
 }
 
-fn git(root: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
+pub(crate) fn git(root: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new("git").arg("-C").arg(root).args(arguments).output();
     let output = output.map_err(|error| Error::new(format!("git cannot be started: {error}")))?;
     match output.status.success() {

@@ -38,6 +38,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod audit;
+mod changelog;
 pub mod diff;
 pub mod error;
 pub mod generate;
@@ -56,5 +57,6 @@ mod sources;
 mod splice;
 pub mod surface;
 pub mod suspects;
+pub mod update;
 
 pub use error::{Error, Result};

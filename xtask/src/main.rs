@@ -77,6 +77,37 @@ enum Command {
         #[arg(long)]
         root: Option<PathBuf>,
     },
+    /// The whole loop: import, regenerate, diff, and propose versions and changelogs; prints a summary for a pull request
+    ///
+    /// Compares with the last release of each crate, or with the last commit where there is none. Exit codes: 0 done, 1
+    /// something failed, or no code can be made of a document: the summary tells why, 2 a mistake on the command line.
+    Update {
+        /// What was retrieved; none, if the documents are in place
+        files: Vec<PathBuf>,
+        /// The product of all of them, where they do not tell
+        #[arg(long, value_enum)]
+        product: Option<Product>,
+        /// The day on which they were retrieved; today, in UTC, if not given
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        retrieved: Option<String>,
+        /// The commit to compare with
+        #[arg(long, value_name = "COMMIT")]
+        since: Option<String>,
+        /// The project's root, if not this one
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
+    /// Make the proposed versions the versions, in manifests and changelogs
+    ///
+    /// Publishes nothing. Exit codes: 0 done, 1 something failed, 2 a mistake on the command line.
+    Release {
+        /// The day of the release; today, in UTC, if not given
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        day: Option<String>,
+        /// The project's root, if not this one
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
     /// Measure the crates beside what one would use instead: prints tables, and writes target/bench/bench.json and load.svg
     ///
     /// The peers take some minutes to build, once. Exit codes: those of cargo and of the program.
@@ -114,6 +145,25 @@ fn main() -> ExitCode {
             };
             return compare(&root.unwrap_or(here), old.as_deref(), new.as_deref(), product, show);
         }
+        Command::Update { files, product, retrieved, since, root } => {
+            let retrieved = retrieved.unwrap_or_else(today);
+            let options = Options { files, product, retrieved };
+            return finish(xtask::update::update(&root.unwrap_or(here), &options, since.as_deref()).map(|summary| {
+                print!("{}", summary.markdown);
+                if summary.is_refused { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
+            }));
+        }
+        Command::Release { day, root } => {
+            return finish(xtask::update::release(&root.unwrap_or(here), &day.unwrap_or_else(today)).map(|released| {
+                if released.is_empty() {
+                    println!("no changelog proposes a version");
+                }
+                for (name, version) in released {
+                    println!("{GOOD}ready{GOOD:#}   {name} {version}: `cargo publish --package {name}`, once this is committed");
+                }
+                ExitCode::SUCCESS
+            }));
+        }
         Command::Bench { quick, names } => return bench(&here, quick, &names),
     };
     let outcomes = regenerate(&root, &products(product), check);
@@ -124,21 +174,15 @@ fn main() -> ExitCode {
 }
 
 fn import(root: &Path, options: &Options) -> ExitCode {
-    match xtask::import::import(root, options) {
-        Ok(report) => {
-            report.lines.iter().for_each(|line| println!("{line}"));
-            if !report.changed.is_empty() {
-                println!(
-                    "{NOTE}next{NOTE:#}    `cargo xtask diff` tells what it means, `cargo xtask regenerate` makes it code"
-                );
-            }
-            ExitCode::SUCCESS
+    finish(xtask::import::import(root, options).map(|report| {
+        report.lines.iter().for_each(|line| println!("{line}"));
+        if !report.changed.is_empty() {
+            println!(
+                "{NOTE}next{NOTE:#}    `cargo xtask diff` tells what it means, `cargo xtask update` goes on from here"
+            );
         }
-        Err(error) => {
-            eprintln!("{BAD}failed{BAD:#}  nothing was imported\n{error}");
-            ExitCode::from(FAILED)
-        }
-    }
+        ExitCode::SUCCESS
+    }))
 }
 
 fn compare(
@@ -153,16 +197,18 @@ fn compare(
         let new = new.map_or_else(|| Ok(Side::Folder(root.to_owned())), |new| Side::named(root, new))?;
         diff::diff(old.path(), new.path(), &products(product))
     };
-    match diffs() {
-        Ok(diffs) => {
-            print!("{}", show(&diffs));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{BAD}failed{BAD:#}\n{error}");
-            ExitCode::from(FAILED)
-        }
-    }
+    finish(diffs().map(|diffs| {
+        print!("{}", show(&diffs));
+        ExitCode::SUCCESS
+    }))
+}
+
+/// The code of a command, whose error is told.
+fn finish(result: xtask::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("{BAD}failed{BAD:#}\n{error}");
+        ExitCode::from(FAILED)
+    })
 }
 
 fn changelogs(diffs: &[ProductDiff]) -> String {

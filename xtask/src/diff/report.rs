@@ -134,7 +134,7 @@ pub fn changelog(diff: &ProductDiff) -> String {
 impl ProductDiff {
     /// The version that follows.
     pub fn next(&self) -> semver::Version {
-        self.step.next(&self.version)
+        if self.is_released { self.step.next(&self.version) } else { self.version.clone() }
     }
 
     /// The changes by operation, in the order in which they were found; those of the whole document first.

@@ -1,0 +1,237 @@
+//! The whole loop, from a changed page to a released crate, in a repository of its own.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use xtask::diff::versions;
+use xtask::pipeline::Product;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const CRATES: [&str; 6] =
+    ["flinks-core", "flinks-pay", "flinks-connect", "flinks-outbound", "flinks", "flinks-emulator"];
+
+struct Repository(tempfile::TempDir);
+
+impl Repository {
+    /// A commit with all that the loop reads. Every crate was released as what it is now.
+    fn released() -> Self {
+        let repository = Self(tempfile::tempdir().unwrap());
+        let mut files: Vec<PathBuf> = vec!["Cargo.toml".into(), "openapi/sources.toml".into()];
+        for name in CRATES {
+            files.extend(["Cargo.toml", "CHANGELOG.md"].map(|file| Path::new("crates").join(name).join(file)));
+        }
+        for product in Product::ALL {
+            files.extend([product.document(), product.overlay(), product.generated(), product.public_api()]);
+        }
+        for file in files {
+            let to = repository.path().join(&file);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(Path::new(ROOT).join(file), to).unwrap();
+        }
+        // As if nothing had ever been out, whatever the real changelogs say by now.
+        for name in CRATES {
+            fs::write(repository.changelog_path(name), "# Changelog\n\n## [Unreleased]\n\nFirst.\n").unwrap();
+        }
+        repository.git(&["init", "--quiet"]);
+        repository.commit("before the first release");
+        let (code, text) = repository.xtask(&["release", "--day", "2026-11-21"]);
+        assert_eq!((code, text.matches("ready").count()), (0, 6), "{text}");
+        let order: Vec<usize> = CRATES.iter().map(|name| text.find(&format!("--package {name}`")).unwrap()).collect();
+        assert!(order.is_sorted(), "{text}");
+        repository.commit("first release");
+        repository
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]);
+        let output = git.current_dir(self.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn commit(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+    }
+
+    /// The exit code, and all that was printed.
+    fn xtask(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = command.args(arguments).arg("--root").arg(self.path()).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+    }
+
+    fn changelog_path(&self, name: &str) -> PathBuf {
+        self.path().join("crates").join(name).join("CHANGELOG.md")
+    }
+
+    fn changelog(&self, name: &str) -> String {
+        fs::read_to_string(self.changelog_path(name)).unwrap()
+    }
+
+    fn read(&self, path: &Path) -> String {
+        fs::read_to_string(self.path().join(path)).unwrap()
+    }
+
+    /// A page with the Outbound document, changed.
+    fn page(&self, from: &str, to: &str) -> String {
+        let document = self.read(&Product::Outbound.document());
+        assert!(document.contains(from));
+        let path = self.path().join("token.md");
+        let page = format!(
+            "# Token\n\n````yaml /openapi-outbound-auth.yaml POST /api/v1/token\n{}\n````\n",
+            document.replace(from, to)
+        );
+        fs::write(&path, page).unwrap();
+        path.display().to_string()
+    }
+
+    fn version(&self, name: &str) -> String {
+        versions::of(self.path(), name).unwrap().to_string()
+    }
+}
+
+const SCOPE: &str = "                scope:\n                  type: string\n                  description: >-\n                    Use";
+
+#[test]
+fn from_a_changed_page_to_a_released_crate() {
+    let repository = Repository::released();
+    assert!(repository.changelog("flinks-outbound").contains("## [0.1.0] - 2026-11-21\n\nFirst."));
+
+    // A field more is compatible.
+    let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
+    let (code, summary) = repository.xtask(&["update", &page]);
+    assert_eq!(code, 0, "{summary}");
+    for part in [
+        "openapi/flinks-outbound.yaml: replaces POST /api/v1/token",
+        "| `flinks-pay` | unchanged | 0.1.0 |",
+        "| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |",
+        "| `POST /api/v1/token` | request field `device` added: text, optional | compatible |",
+        "+ field types::TokenRequest.device: Option<String>",
+        "`flinks` 0.1.0 → 0.1.1 at least",
+    ] {
+        assert!(summary.contains(part), "{part}: {summary}");
+    }
+    assert!(repository.read(&Product::Outbound.generated()).contains("pub device: "));
+    assert!(repository.read(&Product::Outbound.public_api()).contains("TokenRequest.device"));
+    let proposal = repository.changelog("flinks-outbound");
+    let hash = repository.read(Path::new("openapi/sources.toml")).split("[flinks-outbound]").nth(1).unwrap().to_owned();
+    let hash = hash.split("sha256 = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert!(proposal.contains(&format!("sha256 `{hash}`")), "{proposal}");
+    assert!(
+        proposal.contains("### Added\n\n- `POST /api/v1/token`: request field `device` added: text, optional.\n"),
+        "{proposal}"
+    );
+    assert!(repository.changelog("flinks").contains("- Built on `flinks-outbound` 0.1.1."));
+    assert!(!repository.changelog("flinks-pay").contains("proposed"));
+
+    // Once more, and after a commit: the same.
+    let (_, again) = repository.xtask(&["update"]);
+    assert!(again.contains("device"), "{again}");
+    repository.commit("a field more");
+    assert_eq!(repository.xtask(&["update"]).1, again);
+    assert_eq!(repository.changelog("flinks-outbound"), proposal);
+
+    // The next change breaks. Since the last release it is both.
+    let page = repository.page(
+        "              required:\n                - grant_type\n",
+        "              required:\n                - grant_type\n                - redirect_uri\n",
+    );
+    let (code, summary) = repository.xtask(&["update", &page]);
+    assert!(code == 0 && summary.contains("| `flinks-outbound` | breaking | 0.1.0 → 0.2.0 |"), "{summary}");
+    let proposal = repository.changelog("flinks-outbound");
+    assert!(
+        proposal.contains("`device` added")
+            && proposal.contains("- **Breaking:** `POST /api/v1/token`: request field `redirect_uri` is required now."),
+        "{proposal}"
+    );
+    assert_eq!(proposal.matches("proposed by").count(), 1);
+
+    let (code, text) = repository.xtask(&["release", "--day", "2026-12-24"]);
+    assert!(code == 0 && text.contains("flinks-outbound 0.2.0") && text.contains("flinks 0.1.1"), "{text}");
+    assert!(!text.contains("flinks-pay"), "{text}");
+    let versions = ["flinks-outbound", "flinks", "flinks-pay"].map(|name| repository.version(name));
+    assert_eq!(versions, ["0.2.0", "0.1.1", "0.1.0"]);
+    assert!(repository.read(Path::new("Cargo.toml")).contains("crates/flinks-outbound\", version = \"0.2.0\""));
+    let changelog = repository.changelog("flinks-outbound");
+    assert!(
+        changelog.contains("## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\nGenerated from")
+            && !changelog.contains("<!--"),
+        "{changelog}"
+    );
+    repository.commit("release");
+    let (_, summary) = repository.xtask(&["update"]);
+    assert_eq!(summary.matches("unchanged").count(), 3, "{summary}");
+    assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
+}
+
+#[test]
+fn what_cannot_be_generated_is_told_and_goes_on_when_the_overlay_is_mended() {
+    let repository = Repository::released();
+    let before = repository.read(&Product::Outbound.generated());
+    let page = repository.page("        4XX:\n", "        '400':\n");
+    let (code, summary) = repository.xtask(&["update", &page]);
+    assert_eq!(code, 1);
+    for part in [
+        "| `flinks-outbound` | cannot be generated |",
+        "responses['4XX']",
+        "there is now: 200, 400, 5XX",
+        "error 400 added",
+        "without files",
+    ] {
+        assert!(summary.contains(part), "{part}: {summary}");
+    }
+    assert_eq!(repository.read(&Product::Outbound.generated()), before);
+    assert!(!repository.changelog("flinks-outbound").contains("proposed"));
+
+    let overlay = repository.path().join(Product::Outbound.overlay());
+    fs::write(&overlay, fs::read_to_string(&overlay).unwrap().replace("responses['4XX']", "responses['400']")).unwrap();
+    let (code, summary) = repository.xtask(&["update"]);
+    assert!(code == 0 && summary.contains("| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |"), "{summary}");
+}
+
+#[test]
+fn diff_compares_commits_folders_and_what_is_there() {
+    let repository = Repository::released();
+    let (_, same) = repository.xtask(&["diff"]);
+    assert_eq!(same.matches("unchanged").count(), 3, "{same}");
+    let path = repository.path().join(Product::Outbound.document());
+    let old = fs::read_to_string(&path).unwrap();
+    fs::write(&path, old.replace("operationId: token", "operationId: exchange")).unwrap();
+    let (_, changed) = repository.xtask(&["diff"]);
+    assert!(
+        changed.contains("operation `exchange` was called `token`") && changed.contains("breaking for callers"),
+        "{changed}"
+    );
+    repository.commit("another id");
+    let (_, since) = repository.xtask(&["diff", "HEAD~1"]);
+    assert_eq!(since, changed);
+    let (_, back) = repository.xtask(&["diff", "HEAD", "HEAD~1", "--product", "outbound"]);
+    assert!(back.contains("operation `token` was called `exchange`"), "{back}");
+    let (_, folder) = repository.xtask(&["diff", "HEAD~1", &repository.path().display().to_string()]);
+    assert_eq!(folder, changed);
+    let (_, markdown) = repository.xtask(&["diff", "HEAD~1", "--markdown"]);
+    assert!(
+        markdown.contains("| `POST /api/v1/token` | operation `exchange` was called `token` | breaking for callers |"),
+        "{markdown}"
+    );
+    let (_, draft) = repository.xtask(&["diff", "HEAD~1", "--changelog"]);
+    assert!(draft.starts_with("## flinks-outbound 0.2.0\n\nGenerated from the document with sha256"), "{draft}");
+    for arguments in
+        [&["diff", "no-such-commit"][..], &["diff", "HEAD", "/no/such/folder"], &["diff", "--product"], &["diff", "-x"]]
+    {
+        let (code, text) = repository.xtask(arguments);
+        assert!(code == 1 || code == 2, "{arguments:?}: {text}");
+    }
+    fs::write(&path, "[").unwrap();
+    let (code, text) = repository.xtask(&["diff"]);
+    assert!(code == 1 && text.contains("flinks-outbound.yaml: is not YAML"), "{text}");
+}
