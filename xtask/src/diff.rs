@@ -123,6 +123,9 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
             changes.push(Change::unexplained(&breaking));
         }
     }
+    if refused.is_some() {
+        published.iter_mut().for_each(|change| change.effect = Effect::Unknown);
+    }
     published.retain(|change| !changes.iter().any(|told| told.is_same_as(change)));
     changes.extend(published);
     let texts =
@@ -130,6 +133,7 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     let reworded = reworded(&texts(&old), &texts(&new));
     let text = |side: &Option<Generated>| side.as_ref().map(|side| side.text.clone());
     let step = match changes.iter().map(|change| change.effect).max() {
+        _ if refused.is_some() => Step::None,
         Some(effect) if effect.is_breaking() => Step::Major,
         Some(Effect::Compatible) => Step::Minor,
         _ if text(&old) != text(&new) || !changes.is_empty() => Step::Patch,

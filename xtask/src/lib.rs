@@ -1,4 +1,5 @@
-//! The generator of the Flinks clients: `openapi/*.yaml` in, `crates/*/src/generated.rs` out.
+#![doc = include_str!("../README.md")]
+//! # The stages
 //!
 //! [`pipeline`] is the whole of it on one screen; each stage has a module of its own:
 //!
@@ -7,7 +8,10 @@
 //! 3. [`normalize`]: rules that are true for any document;
 //! 4. [`lint`]: what progenitor would panic at, or lose without a word; [`suspects`]: what looks like a secret and is not
 //!    marked as one;
-//! 5. [`generate`]: progenitor; [`harden`]: what no generated client may do; [`output`]: the file.
+//! 5. [`generate`]: progenitor; [`harden`]: what no generated client may do; a look at whether anything was lost; [`output`]:
+//!    the file, and beside it [`surface`], what it makes public.
+//!
+//! Around it: [`import`], [`diff`] and [`update`].
 //!
 //! No stage touches the network, and none panics on a document: each fails with one located [`Error`].
 //!

@@ -1,6 +1,6 @@
 //! The whole loop, from a changed page to a released crate, in a repository of its own.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use xtask::pipeline::Product;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const CRATES: [&str; 6] =
-    ["flinks-core", "flinks-pay", "flinks-connect", "flinks-outbound", "flinks", "flinks-emulator"];
+    ["flinks-core", "flinks-emulator", "flinks-pay", "flinks-connect", "flinks-outbound", "flinks"];
 
 struct Repository(tempfile::TempDir);
 
@@ -171,6 +171,64 @@ fn from_a_changed_page_to_a_released_crate() {
     let (_, summary) = repository.xtask(&["update"]);
     assert_eq!(summary.matches("unchanged").count(), 3, "{summary}");
     assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
+}
+
+/// The example of xtask/README.md, word by word.
+#[test]
+fn the_worked_example_is_what_happens() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, example) = readme.split_once("## An example").unwrap();
+    let (example, _) = example.split_once("\n## ").unwrap();
+    let blocks = |language: &str| {
+        let open = format!("```{language}\n");
+        example
+            .split(open.as_str())
+            .skip(1)
+            .map(|block| block.split("\n```").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let repository = Repository::released();
+    // The lines that are added, each before the line that it stands before in the example.
+    let mut document = repository.read(&Product::Outbound.document());
+    let mut added = String::new();
+    for line in blocks("diff")[0].lines() {
+        match line.strip_prefix('+') {
+            Some(line) => added += &format!("{line}\n"),
+            None if line == "@@" && added.is_empty() => {}
+            // The end of a list: behind the line that is above it.
+            None if line == "@@" => {
+                let last = "              required:\n                - grant_type\n";
+                document = document.replacen(last, &format!("{last}{added}"), 1);
+                added.clear();
+            }
+            None if added.is_empty() => {}
+            None => {
+                let before = format!("{}\n", line.strip_prefix(' ').unwrap());
+                document = document.replacen(&before, &format!("{added}{before}"), 1);
+                added.clear();
+            }
+        }
+    }
+    let page = repository.path().join("token.md");
+    fs::write(&page, format!("# Token\n\n````yaml /openapi-outbound-auth.yaml POST /api/v1/token\n{document}\n````\n"))
+        .unwrap();
+
+    let (code, first) = repository.xtask(&["update", &page.display().to_string()]);
+    assert_eq!(code, 1, "{first}");
+    let overlay = repository.path().join(Product::Outbound.overlay());
+    fs::write(&overlay, format!("{}\n{}\n", fs::read_to_string(&overlay).unwrap(), blocks("yaml")[0])).unwrap();
+    let (code, second) = repository.xtask(&["update"]);
+    assert_eq!(code, 0, "{second}");
+    let (_, third) = repository.xtask(&["release"]);
+    for (shown, printed) in blocks("text").iter().zip([&first, &second, &third]) {
+        for line in shown.lines() {
+            assert!(printed.contains(line), "{line}\n{printed}");
+        }
+    }
+    assert_eq!(blocks("text").len(), 3);
+    let commands: Vec<String> =
+        blocks("console").iter().map(|block| block.trim_start_matches("$ cargo xtask ").to_owned()).collect();
+    assert_eq!(commands, ["update token.md", "update", "release"]);
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct Change {
 /// What a change means for the generated code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
+    /// No code can be made of the document, so nobody knows.
+    Unknown,
     /// The document says otherwise, the code does not.
     Documented,
     /// What was written before works as before.
@@ -38,6 +40,7 @@ impl Effect {
     /// In the words of a report.
     pub fn words(self) -> &'static str {
         match self {
+            Self::Unknown => "not known yet",
             Self::Documented => "documented only",
             Self::Compatible => "compatible",
             Self::BreaksReaders => "breaking for those who match on it",
