@@ -133,6 +133,7 @@ fn assemble(
 
         /// One type for each operation: it holds the required arguments, takes the optional ones, and is sent.
         pub mod operation {
+            #[allow(unused_imports)]
             use super::{Client, types};
             #[allow(unused_imports)]
             use ::flinks_core::generated::{

@@ -232,7 +232,7 @@ impl Linter<'_> {
             if name.is_empty() {
                 return Err(self.error(&at, "the parameter has no name"));
             }
-            if !names.insert(name.to_snake_case()) {
+            if !names.insert(schema::snake(name)) {
                 return Err(self
                     .error(
                         &at,
@@ -543,6 +543,11 @@ fn reply_schemas(normalized: &Normalized) -> BTreeSet<String> {
 }
 
 fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
+    check_part(document, schema, at, false)
+}
+
+/// A schema, or what is merged into one.
+fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Result<()> {
     let error = |message: String| Error::new(message).at(at);
     let Some(object) = schema.as_object() else { return Err(error("is not a schema".into())) };
     if let Some(target) = object.get("$ref") {
@@ -583,10 +588,21 @@ fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
                 .help("remove the `enum` by an overlay action, and let the caller write the text"));
         }
     }
+    if object.get("nullable") == Some(&Value::Bool(true))
+        && (object.contains_key("oneOf") || object.contains_key("anyOf"))
+    {
+        return Err(error("it may be null, and is one of several too".into())
+            .help("remove `nullable` by an overlay action, and let what holds it not be required"));
+    }
     let properties = object.get("properties").and_then(Value::as_object);
+    let is_open = object.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+    if is_open && properties.is_some_and(|properties| properties.keys().any(|name| schema::field(name) == "extra")) {
+        return Err(error("the property `extra` would be the field in which all other properties are kept".into())
+            .help("remove `additionalProperties` by an overlay action: what is not described is ignored then"));
+    }
     let mut fields: BTreeMap<String, &str> = BTreeMap::new();
     for name in properties.into_iter().flat_map(|properties| properties.keys()) {
-        let field = name.to_snake_case();
+        let field = schema::field(name);
         if field == "new" {
             return Err(error(format!("the property `{name}` has the name of a constructor"))
                 .help("no client can be made of this; it takes a change of the generator"));
@@ -603,14 +619,15 @@ fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
         }
         let known =
             name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
-        if !known && properties.is_some() {
+        // Of what is merged, another part may have it.
+        if !known && properties.is_some() && !is_merged && !object.contains_key("allOf") {
             return Err(
                 error(format!("{name} is required, and is no property")).help("correct it by an overlay action")
             );
         }
     }
     for (step, child) in schema::children(schema) {
-        check_schema(document, child, &format!("{at}{step}"))?;
+        check_part(document, child, &format!("{at}{step}"), step.starts_with("/allOf/"))?;
     }
     Ok(())
 }

@@ -216,7 +216,7 @@ fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
 }
 
 /// Lets an optional list or map be null, as every other optional property may: typify would make it a collection that
-/// null does not fit, and a reply would be lost over it (T13).
+/// null does not fit, and a reply would be lost over it (T13). One of several types is not made null twice.
 fn optional_may_be_null(value: &mut Value) {
     let required = value.get("required").cloned().unwrap_or_default();
     let is_required =
@@ -224,6 +224,10 @@ fn optional_may_be_null(value: &mut Value) {
     for (name, schema) in value.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         let is_collection =
             schema.get("type").and_then(Value::as_str).is_some_and(|kind| matches!(kind, "array" | "object"));
+        let is_choice = schema.get("oneOf").is_some() || schema.get("anyOf").is_some();
+        if let Some(schema) = schema.as_object_mut().filter(|_| is_choice && !is_required(name)) {
+            schema.shift_remove("nullable");
+        }
         if let Some(schema) = schema
             .as_object_mut()
             .filter(|schema| is_collection && !schema.contains_key("properties") && !is_required(name))

@@ -118,10 +118,26 @@ pub(crate) fn find<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
 
 /// A name as progenitor writes methods and arguments.
 pub(crate) fn snake(name: &str) -> String {
+    identifier(name, "_")
+}
+
+/// A name as typify writes fields.
+pub(crate) fn field(name: &str) -> String {
+    identifier(name, "x")
+}
+
+/// A name in Rust's style; one that cannot begin an identifier comes behind `prefix`.
+fn identifier(name: &str, prefix: &str) -> String {
     let name = name.replace('\'', "").replace(|c: char| !c.is_alphanumeric() && c != '_', "-").to_snake_case();
+    let name = match name.chars().next() {
+        None => "x".to_owned(),
+        Some(first) if first.is_alphabetic() || first == '_' => name,
+        Some(_) => format!("{prefix}{name}"),
+    };
+    // `gen` is a keyword to progenitor already.
     match syn::parse_str::<syn::Ident>(&name) {
-        Ok(_) => name,
-        Err(_) => format!("{name}_"),
+        Ok(_) if name != "gen" => name,
+        _ => format!("{name}_"),
     }
 }
 

@@ -342,6 +342,7 @@ impl Client {
 
 /// One type for each operation: it holds the required arguments, takes the optional ones, and is sent.
 pub mod operation {
+    #[allow(unused_imports)]
     use super::{Client, types};
     #[allow(unused_imports)]
     use ::flinks_core::generated::{

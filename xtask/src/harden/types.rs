@@ -34,6 +34,12 @@ pub(super) fn harden(
             Item::Struct(item) => hardened.extend(structure(item, &uses, normalized)?),
             Item::Enum(item) => hardened.extend(enumeration(item, &uses)?),
             Item::Impl(item) if uses.is_made_up(&item) => {}
+            Item::Mod(mut item) if item.ident == "defaults" => {
+                // Helpers of typify, which writes all of a kind where it needs one.
+                item.vis = syn::Visibility::Inherited;
+                item.attrs.push(parse_quote!(#[allow(dead_code)]));
+                hardened.push(Item::Mod(item));
+            }
             other => hardened.push(other),
         }
     }

@@ -655,7 +655,8 @@ pub mod types {
     }
 
     /// Generation of default values for serde.
-    pub mod defaults {
+    #[allow(dead_code)]
+    mod defaults {
         pub(super) fn default_u64<T, const V: u64>() -> T
         where
             T: ::std::convert::TryFrom<u64>,
@@ -772,6 +773,7 @@ impl Client {
 
 /// One type for each operation: it holds the required arguments, takes the optional ones, and is sent.
 pub mod operation {
+    #[allow(unused_imports)]
     use super::{Client, types};
     #[allow(unused_imports)]
     use ::flinks_core::generated::{
