@@ -54,10 +54,7 @@ pub fn import(root: &Path, options: &Options) -> Result<Report> {
             report.lines.push(format!("{}: no OpenAPI in it, so nothing to import", file.display()));
         }
         for slice in found {
-            let product = match options.product {
-                Some(product) => product,
-                None => product_of(root, &slice).map_err(|error| error.in_file(file))?,
-            };
+            let product = product_of(root, &slice, options.product).map_err(|error| error.in_file(file))?;
             slices.push((product, slice));
         }
     }
@@ -113,6 +110,8 @@ impl Document {
 #[derive(Debug)]
 pub(crate) struct Slice {
     pub(crate) file: PathBuf,
+    /// The line of the file in which it begins.
+    line: usize,
     /// What a page calls the document, if it does.
     document_name: Option<String>,
     pub(crate) document: Document,
@@ -127,7 +126,7 @@ fn read_slices(file: &Path) -> Result<Vec<Slice>> {
         .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)));
     let blocks = match is_document {
         true => vec![(1, String::new(), text)],
-        false => fenced(&text),
+        false => fenced(&text)?,
     };
     let mut slices = Vec::new();
     for (line, info, text) in blocks {
@@ -155,6 +154,7 @@ fn read_slices(file: &Path) -> Result<Vec<Slice>> {
         let document_name = info.split_whitespace().find(|word| word.starts_with('/') && word.contains('.'));
         slices.push(Slice {
             file: file.to_owned(),
+            line,
             document_name: document_name.map(str::to_owned),
             document: Document { text, value },
         });
@@ -163,13 +163,20 @@ fn read_slices(file: &Path) -> Result<Vec<Slice>> {
 }
 
 /// The fenced blocks of a page: the line in which each begins, its info string and its text.
-fn fenced(page: &str) -> Vec<(usize, String, String)> {
+fn fenced(page: &str) -> Result<Vec<(usize, String, String)>> {
     let mut blocks = Vec::new();
     let mut is_open = false;
     for (event, range) in Parser::new(page).into_offset_iter() {
         match event {
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
                 let line = page.get(..range.start).unwrap_or_default().lines().count().saturating_add(1);
+                // Markdown takes the end of a page for the end of its block.
+                let block = page.get(range).unwrap_or_default().trim_end();
+                let last = block.lines().skip(1).last().unwrap_or_default().trim_start_matches(['>', ' ']);
+                if !last.starts_with("```") && !last.starts_with("~~~") {
+                    return Err(Error::new(format!("the fenced block that begins in line {line} has no end"))
+                        .help("the page may have been cut off: retrieve it anew"));
+                }
                 blocks.push((line, info.into_string(), String::new()));
                 is_open = true;
             }
@@ -178,44 +185,58 @@ fn fenced(page: &str) -> Vec<(usize, String, String)> {
             _ => {}
         }
     }
-    blocks
+    Ok(blocks)
 }
 
-/// Which document a slice is a part of, by what the page calls it, its servers and its title; or else by its operations,
-/// if we have them.
-fn product_of(root: &Path, slice: &Slice) -> Result<Product> {
+/// Which document a slice is a part of: by what the page calls it, or else by its title and servers, or else by its
+/// operations, if we have them. What the caller says holds where none of this tells.
+fn product_of(root: &Path, slice: &Slice, said: Option<Product>) -> Result<Product> {
     let value = &slice.document.value;
-    let title = value.pointer("/info/title").and_then(Value::as_str);
-    let named = [slice.document_name.as_deref(), title];
-    let servers = value.get("servers").and_then(Value::as_array);
-    let servers: Vec<&str> = servers.into_iter().flatten().filter_map(|server| server.get("url")?.as_str()).collect();
-    let says = |product: &Product| {
-        let words = |text: &str| {
-            text.to_ascii_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| word == product.name())
-        };
-        named.iter().flatten().any(|text| words(text)) || servers.contains(&product.server())
+    let names = |text: &str, product: Product| {
+        text.to_ascii_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| word == product.name())
     };
-    let mut found: Vec<Product> = Product::ALL.into_iter().filter(says).collect();
-    if found.is_empty() {
-        for product in Product::ALL {
-            let operations = read_document(root, product)?.map(|document| document.operations()).unwrap_or_default();
-            if slice.document.operations().iter().any(|operation| operations.contains(operation)) {
-                found.push(product);
-            }
+    let found: Vec<Product> = match &slice.document_name {
+        Some(name) => Product::ALL.into_iter().filter(|product| names(name, *product)).collect(),
+        None => {
+            let title = value.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
+            let servers = value.get("servers").and_then(Value::as_array);
+            let servers: Vec<&str> =
+                servers.into_iter().flatten().filter_map(|server| server.get("url")?.as_str()).collect();
+            let says = |product: &Product| {
+                names(title, *product) || product.server().is_some_and(|server| servers.contains(&server))
+            };
+            let found: Vec<Product> = Product::ALL.into_iter().filter(says).collect();
+            if found.is_empty() { by_operations(root, slice)? } else { found }
+        }
+    };
+    let list = |products: &[Product]| products.iter().map(|product| product.name()).collect::<Vec<_>>().join(", ");
+    match (found.as_slice(), said) {
+        ([product], None) => Ok(*product),
+        ([product], Some(said)) if *product != said => {
+            Err(Error::new(format!("is of {}, and not of {}", product.name(), said.name()))
+                .help("leave --product away: it is for what does not tell"))
+        }
+        (_, Some(said)) => Ok(said),
+        ([], None) => Err(Error::new(match &slice.document_name {
+            Some(name) => format!("is a part of `{name}`, which is none of our documents"),
+            None => "does not tell which product it is of: neither its title, servers nor operations are known".into(),
+        })
+        .help("name the product with --product, if it is one of ours")),
+        (several, None) => {
+            Err(Error::new(format!("could be of several products: {}", list(several))).help("name one with --product"))
         }
     }
-    match found.as_slice() {
-        [product] => Ok(*product),
-        [] => Err(Error::new(
-            "does not tell which product it is of: neither name, server, title nor operations are known",
-        )
-        .help("name it with --product")),
-        several => {
-            let names: Vec<&str> = several.iter().map(|product| product.name()).collect();
-            Err(Error::new(format!("could be of several products: {}", names.join(", ")))
-                .help("name one with --product"))
+}
+
+fn by_operations(root: &Path, slice: &Slice) -> Result<Vec<Product>> {
+    let mut found = Vec::new();
+    for product in Product::ALL {
+        let known = read_document(root, product)?.map(|document| document.operations()).unwrap_or_default();
+        if slice.document.operations().iter().any(|operation| known.contains(operation)) {
+            found.push(product);
         }
     }
+    Ok(found)
 }
 
 /// Slices of one product that come together must not disagree: neither is older than the other.
@@ -229,10 +250,16 @@ fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
                 one.is_some() && other.is_some() && one != other && path.as_slice() != ["tags"]
             });
             if let Some(path) = place {
-                return Err(Error::new(format!("disagrees with {} on {}", earlier.file.display(), title(&path)))
-                    .in_file(&slice.file)
-                    .at(pointer(&path))
-                    .help("retrieve both anew; or import one by one, and the later one wins"));
+                return Err(Error::new(format!(
+                    "disagrees, in line {}, with {} in line {} on {}",
+                    slice.line,
+                    earlier.file.display(),
+                    earlier.line,
+                    title(&path)
+                ))
+                .in_file(&slice.file)
+                .at(pointer(&path))
+                .help("retrieve what is older anew; of two files that are imported one by one, the later one wins"));
             }
         }
     }
@@ -391,26 +418,28 @@ fn merge(
     let mut value = old.value.clone();
     let mut text = Some(old.text.clone());
     for path in changes {
-        let Some(part) = new.value.pointer(&pointer(path)) else { continue };
-        let part = match path.as_slice() {
+        // A branch that is not there yet comes as a whole, as the slice writes it.
+        let missing = (1..path.len()).find_map(|depth| {
+            let branch = path.get(..depth)?;
+            value.pointer(&pointer(branch)).is_none().then_some(branch)
+        });
+        let branch = missing.unwrap_or(path);
+        let Some(part) = new.value.pointer(&pointer(branch)) else { continue };
+        let part = match branch {
             [key] if key == "tags" => united(old.value.get(key).unwrap_or(&Value::Null), part),
             _ => part.clone(),
         };
-        // A whole branch comes where there is none yet.
-        let depth = (1..path.len())
-            .find(|depth| path.get(..*depth).is_some_and(|path| value.pointer(&pointer(path)).is_none()));
-        let branch: Vec<&str> = path.iter().take(depth.unwrap_or(path.len())).map(String::as_str).collect();
-        set(&mut value, path, part.clone());
-        text = text.and_then(|text| {
-            let is_slice = value.pointer(&pointer(path)) == new.value.pointer(&pointer(path));
-            match (depth, is_slice) {
-                (None, true) => splice(&text, &new.text, &branch),
-                _ => {
-                    let alone = branch.iter().rev().fold(value.pointer(&pointer(&branch)).cloned()?, |inner, key| {
-                        Value::Object(Map::from_iter([((*key).to_owned(), inner)]))
-                    });
-                    splice(&text, &emit(&alone).ok()?, &branch)
-                }
+        if value.pointer(&pointer(branch)).map(Value::to_string) == Some(part.to_string()) {
+            continue;
+        }
+        let is_as_written = new.value.pointer(&pointer(branch)) == Some(&part);
+        set(&mut value, branch, part.clone());
+        let keys: Vec<&str> = branch.iter().map(String::as_str).collect();
+        text = text.and_then(|text| match is_as_written {
+            true => splice(&text, &new.text, &keys),
+            false => {
+                let alone = |inner, key: &&str| Value::Object(Map::from_iter([((*key).to_owned(), inner)]));
+                splice(&text, &emit(&keys.iter().rev().fold(part, alone)).ok()?, &keys)
             }
         });
     }

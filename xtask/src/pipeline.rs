@@ -28,12 +28,13 @@ impl Product {
         }
     }
 
-    /// The server of its document, by which a slice is known that does not name the document.
-    pub fn server(self) -> &'static str {
+    /// The server of its document, by which a slice is known that does not name the document; none, where the server is any
+    /// host at all.
+    pub fn server(self) -> Option<&'static str> {
         match self {
-            Self::Pay => "https://www.{baseurl}.com",
-            Self::Connect => "https://{instance}-api.private.fin.ag",
-            Self::Outbound => "https://{host}",
+            Self::Pay => Some("https://www.{baseurl}.com"),
+            Self::Connect => Some("https://{instance}-api.private.fin.ag"),
+            Self::Outbound => None,
         }
     }
 

@@ -259,6 +259,10 @@ fn what_cannot_be_imported_is_one_located_error() {
         (project.pages.path().to_owned(), "cannot be read"),
         (project.file("bytes.md", b"\xff\xfe"), "not UTF-8"),
         (project.file("broken.md", page("", "openapi: 3.0.3\n  x: [")), "begins in line 12"),
+        (
+            project.file("cut.md", page("/openapi-pay.yaml", &published(Product::Pay)).trim_end_matches('`')),
+            "line 12 has no end",
+        ),
         (project.file("list.yaml", "- 1\n"), "its version is (none)"),
         (project.file("empty.yaml", ""), "its version is (none)"),
         (project.file("old.md", page("", "swagger: '2.0'\npaths: {}")), "not an OpenAPI 3.0 document"),
