@@ -5,6 +5,7 @@
 //! against the interface of the generated code: if that breaks and no word says so, the report says that.
 
 mod compare;
+mod explain;
 mod model;
 mod report;
 pub mod versions;
@@ -110,19 +111,10 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
         (Err(error), _) => (None, None, Some(Error::new(format!("of the older version no code can be made: {error}")))),
         (_, Err(error)) => (None, None, Some(error)),
     };
-    let mut changes = Vec::new();
-    let mut interface = Vec::new();
-    if refused.is_none() {
-        let surface = |side: &Option<Generated>| side.as_ref().map(|side| side.surface.clone()).unwrap_or_default();
-        let model =
-            |side: &Option<Generated>| side.as_ref().map(|side| Model::effective(&side.normalized)).unwrap_or_default();
-        interface = Surface::differences(&surface(&old), &surface(&new));
-        let breaking: Vec<String> = interface.iter().filter(|item| item.is_breaking()).map(Difference::text).collect();
-        changes = compare::effective(&model(&old), &model(&new), !breaking.is_empty());
-        if !breaking.is_empty() && !changes.iter().any(|change| change.effect.is_breaking()) {
-            changes.push(Change::unexplained(&breaking));
-        }
-    }
+    let (mut changes, interface) = match refused {
+        Some(_) => (Vec::new(), Vec::new()),
+        None => effective(old.as_ref(), new.as_ref()),
+    };
     if refused.is_some() {
         published.iter_mut().for_each(|change| change.effect = Effect::Unknown);
     }
@@ -140,6 +132,15 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
         _ => Step::None,
     };
     Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
+}
+
+/// What changed in code, and in its interface.
+fn effective(old: Option<&Generated>, new: Option<&Generated>) -> (Vec<Change>, Vec<Difference>) {
+    let surface = |side: Option<&Generated>| side.map(|side| side.surface.clone()).unwrap_or_default();
+    let model = |side: Option<&Generated>| side.map(|side| Model::effective(&side.normalized)).unwrap_or_default();
+    let interface = Surface::differences(&surface(old), &surface(new));
+    let changes = compare::effective(&model(old), &model(new), &interface);
+    (changes, interface)
 }
 
 /// All prose of a document, with its place.
@@ -228,5 +229,230 @@ pub(crate) fn git(root: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
     match output.status.success() {
         true => Ok(output.stdout),
         false => Err(Error::new(format!("git failed: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::output::Header;
+
+    /// A document around `POST /x`, with the parts that are given.
+    fn document(parts: &Value) -> Value {
+        let part = |key: &str| parts.get(key).cloned().unwrap_or_else(|| json!({}));
+        let mut operation = json!({"operationId": "x", "responses": {"200": {"description": ""}}});
+        if let Some(schema) = parts.get("request") {
+            operation["requestBody"] = json!({"content": {"application/json": {"schema": schema}}});
+        }
+        if let Some(replies) = parts.get("replies").and_then(Value::as_object) {
+            let reply =
+                |schema: &Value| json!({"description": "", "content": {"application/json": {"schema": schema}}});
+            operation["responses"] = replies.iter().map(|(status, schema)| (status.clone(), reply(schema))).collect();
+        }
+        if let Some(parameters) = parts.get("parameters") {
+            operation["parameters"] = parameters.clone();
+        }
+        let path = parts.get("path").and_then(Value::as_str).unwrap_or("/x");
+        let mut paths = json!({path: {"post": operation}});
+        for (path, id) in parts.get("others").and_then(Value::as_object).into_iter().flatten() {
+            paths[path] = json!({"post": {"operationId": id, "responses": {"204": {"description": ""}}}});
+        }
+        json!({"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": paths, "security": parts.get("security").cloned().unwrap_or_else(|| json!([])),
+            "components": {"schemas": part("schemas"), "securitySchemes": part("schemes")}})
+    }
+
+    fn generated(parts: &Value) -> Generated {
+        let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+        pipeline::generate_only(document(parts), &header).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn lines(old: &Value, new: &Value) -> Vec<String> {
+        let (changes, interface) = effective(Some(&generated(old)), Some(&generated(new)));
+        let lines: Vec<String> =
+            changes.iter().map(|change| format!("{} [{}]", change.text(), change.effect.words())).collect();
+        let breaks = interface.iter().any(Difference::is_breaking);
+        let is_told = changes.iter().any(|change| change.effect.is_breaking());
+        assert!(is_told || !breaks, "{lines:?} {interface:?}");
+        lines
+    }
+
+    fn object(fields: &[&str]) -> Value {
+        let properties: serde_json::Map<String, Value> =
+            fields.iter().map(|field| ((*field).to_owned(), json!({"type": "string"}))).collect();
+        json!({"type": "object", "properties": properties})
+    }
+
+    #[test]
+    fn what_is_lost_beside_another_break_is_told_too() {
+        // A field goes with a status that makes way for another.
+        let old = json!({"request": object(&["q"]), "replies": {"200": object(&["a", "b"])}});
+        let new = json!({"request": object(&["r"]), "replies": {"201": object(&["a"])}});
+        assert_eq!(
+            lines(&old, &new),
+            [
+                "request field `q` removed [breaking for callers]",
+                "request field `r` added: text, optional [compatible]",
+                "reply 200 removed [compatible]",
+                "reply 201 added: object [compatible]",
+                "the interface is another, for no reason that is told here: `field types::XResponse.b: Option<String>` is gone [breaking for callers]",
+            ]
+        );
+        // A type that two share, where one goes.
+        let shared = |fields: &[&str]| json!({"schemas": {"S": object(fields)}, "replies": {"200": {"$ref": "#/components/schemas/S"}}, "others": {"/y": "y"}});
+        let mut new = shared(&["a"]);
+        new["others"] = json!({});
+        assert_eq!(
+            lines(&shared(&["a", "b"]), &new),
+            [
+                "reply 200 field `b` removed [breaking for those who match on it]",
+                "operation `y` removed [breaking for callers]"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_merged_is_told_field_by_field() {
+        let schemas = json!({"A": object(&["a", "b"])});
+        let request =
+            |more: Value| json!({"schemas": schemas, "request": {"allOf": [{"$ref": "#/components/schemas/A"}, more]}});
+        assert_eq!(
+            lines(
+                &request(object(&["c"])),
+                &request(json!({"type": "object", "required": ["a"], "properties": {"c": {"type": "string"}}}))
+            ),
+            ["request field `a` is required now [breaking for callers]"]
+        );
+    }
+
+    #[test]
+    fn alternatives_are_told_by_their_names() {
+        let schemas = |fields: &[&str]| json!({"Aa": object(fields), "Bb": object(&["b"]), "Cc": object(&["c"])});
+        let one_of = |names: &[&str], fields: &[&str]| {
+            let parts: Vec<Value> =
+                names.iter().map(|name| json!({"$ref": format!("#/components/schemas/{name}")})).collect();
+            json!({"schemas": schemas(fields), "request": {"type": "object", "properties": {"v": {"oneOf": parts}}}})
+        };
+        assert_eq!(lines(&one_of(&["Aa", "Bb"], &["a"]), &one_of(&["Bb", "Aa"], &["a"])), Vec::<String>::new());
+        assert_eq!(
+            lines(&one_of(&["Aa", "Bb"], &["a", "z"]), &one_of(&["Aa", "Bb", "Cc"], &["a"])),
+            [
+                "request field `v(Aa).z` removed [breaking for callers]",
+                "request field `v(Cc)` added: object [compatible]"
+            ]
+        );
+        assert_eq!(
+            lines(&one_of(&["Aa", "Bb"], &["a"]), &one_of(&["Aa", "Cc"], &["a"])),
+            [
+                "request field `v(Bb)` removed [breaking for callers]",
+                "request field `v(Cc)` added: object [compatible]"
+            ]
+        );
+    }
+
+    #[test]
+    fn arguments_that_change_places_are_told() {
+        let parameter =
+            |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+        let path = |path: &str| json!({"path": path, "parameters": [parameter("a"), parameter("b")]});
+        assert_eq!(
+            lines(&path("/x/{a}/{b}"), &path("/x/{b}/{a}")),
+            [
+                "path parameter `b` stands where `a` stood [breaking for callers]",
+                "path parameter `a` stands where `b` stood [breaking for callers]"
+            ]
+        );
+    }
+
+    #[test]
+    fn other_credentials_are_told() {
+        let scheme =
+            |scheme: &str| json!({"security": [{"s": []}], "schemes": {"s": {"type": "http", "scheme": scheme}}});
+        assert_eq!(
+            lines(&scheme("bearer"), &scheme("basic")),
+            ["the security scheme `s` was http bearer, is http basic [breaking for callers]"]
+        );
+        let mut free = scheme("bearer");
+        free["security"] = json!([]);
+        let added = lines(&free, &scheme("bearer"));
+        assert!(
+            added.contains(
+                &"header `Authorization` added: secret `Authorization`, required [breaking for callers]".to_owned()
+            ),
+            "{added:?}"
+        );
+    }
+
+    #[test]
+    fn a_meaning_is_found_at_the_place_and_nowhere_else() {
+        let list = |more: Value, fields: &[&str]| {
+            let mut request = object(fields);
+            request["properties"]["l"] = json!({"type": "array", "items": {"type": "string"}});
+            request["properties"]["l"].as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+            json!({"request": request})
+        };
+        assert_eq!(
+            lines(&list(json!({}), &["a", "b"]), &list(json!({"default": []}), &["a"])),
+            [
+                "request field `b` removed [breaking for callers]",
+                "request field `l` has another `default`: was nothing, is [] [compatible]"
+            ]
+        );
+        // What a map takes beside the fields is an argument of the constructor.
+        let more = json!({"request": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "integer"}},
+            "replies": {"200": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "integer"}}}});
+        assert_eq!(
+            lines(&json!({"request": object(&["a"]), "replies": {"200": object(&["a"])}}), &more),
+            [
+                "request field `{}` added: integer [breaking for callers]",
+                "reply 200 field `{}` added: integer [compatible]"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_operation_is_matched_by_what_is_on_the_wire_first() {
+        let old = json!({"others": {"/a": "foo", "/b": "bar"}});
+        let new = json!({"others": {"/b": "foo"}});
+        assert_eq!(
+            lines(&old, &new),
+            [
+                "operation `foo` removed [breaking for callers]",
+                "operation `foo` was called `bar` [breaking for callers]"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dot_in_a_name_is_no_step() {
+        let request = |inner: &str| {
+            json!({"request": {"type": "object", "properties": {
+            "a.b": {"type": "string"}, "a": {"type": "object", "properties": {"b": {"type": inner}}}}}})
+        };
+        assert_eq!(
+            lines(&request("string"), &request("boolean")),
+            ["request field `a.b` was text, is boolean [breaking for callers]"]
+        );
+    }
+
+    #[test]
+    fn keywords_without_a_counterpart_are_told_as_published() {
+        let parts = |more: Value| json!({"request": {"type": "object", "properties": {"l": more}}});
+        let told = |old: Value, new: Value| {
+            let changes = compare::published(
+                &Model::published(&document(&parts(old))),
+                &Model::published(&document(&parts(new))),
+            );
+            changes.iter().map(Change::text).collect::<Vec<_>>()
+        };
+        let list = json!({"type": "array", "items": {"type": "string"}});
+        assert_eq!(
+            told(list, json!({"type": "array", "uniqueItems": true, "readOnly": true, "items": {"type": "string"}})),
+            [
+                "request field `l` has another `readOnly`: was nothing, is true",
+                "request field `l` has another `uniqueItems`: was nothing, is true"
+            ]
+        );
     }
 }

@@ -25,38 +25,35 @@ struct Entry {
 
 /// What became of a public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Difference {
-    /// It is new.
-    Added(String),
-    /// It is gone.
-    Removed(String),
-    /// It has another signature: the old one and the new one.
-    Changed(String, String),
+pub struct Difference {
+    /// What it is called, with its kind, such as `field types::TokenRequest.code`.
+    pub key: String,
+    /// How it was written; `None` where it is new.
+    pub old: Option<String>,
+    /// How it is written; `None` where it is gone.
+    pub new: Option<String>,
 }
 
 impl Difference {
     /// Whether a dependant's build may fail for it, or mean something else. Each public type is `#[non_exhaustive]`, so
     /// that nothing is broken by what is new.
     pub fn is_breaking(&self) -> bool {
-        !matches!(self, Self::Added(_))
+        self.old.is_some()
     }
 
     /// In one line.
     pub fn text(&self) -> String {
-        match self {
-            Self::Added(item) => format!("`{item}` is new"),
-            Self::Removed(item) => format!("`{item}` is gone"),
-            Self::Changed(old, new) => format!("`{old}` is `{new}` now"),
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => format!("`{old}` is `{new}` now"),
+            (Some(old), None) => format!("`{old}` is gone"),
+            (None, new) => format!("`{}` is new", new.as_ref().unwrap_or(&self.key)),
         }
     }
 
     /// As a difference shows it.
     pub fn lines(&self) -> Vec<String> {
-        match self {
-            Self::Added(item) => vec![format!("+ {item}")],
-            Self::Removed(item) => vec![format!("- {item}")],
-            Self::Changed(old, new) => vec![format!("- {old}"), format!("+ {new}")],
-        }
+        let old = self.old.iter().map(|old| format!("- {old}"));
+        old.chain(self.new.iter().map(|new| format!("+ {new}"))).collect()
     }
 }
 
@@ -78,13 +75,16 @@ impl Surface {
         let mut keys: Vec<&String> = self.0.keys().chain(newer.0.keys()).collect();
         keys.sort();
         keys.dedup();
-        let difference = |key: &String| match (self.0.get(key), newer.0.get(key)) {
-            (None, Some(new)) => Some(Difference::Added(new.text.clone())),
-            (Some(old), None) => Some(Difference::Removed(old.text.clone())),
-            (Some(old), Some(new)) if old.signature != new.signature || is_shuffled(&old.arguments, &new.arguments) => {
-                Some(Difference::Changed(old.text.clone(), new.text.clone()))
-            }
-            _ => None,
+        let difference = |key: &String| {
+            let (old, new) = (self.0.get(key), newer.0.get(key));
+            let is_same = match (old, new) {
+                (Some(old), Some(new)) => {
+                    old.signature == new.signature && !is_shuffled(&old.arguments, &new.arguments)
+                }
+                _ => false,
+            };
+            let text = |entry: Option<&Entry>| entry.map(|entry| entry.text.clone());
+            (!is_same).then(|| Difference { key: key.clone(), old: text(old), new: text(new) })
         };
         keys.into_iter().filter_map(difference).collect()
     }
@@ -282,7 +282,7 @@ mod tests {
             ("new(a: u8, b: u8)", "new(c: u8, b: u8)"),
             ("#[derive(Clone, ::serde::Serialize)]", "/// Prose.\n#[derive(::serde::Serialize, Clone)]"),
         ] {
-            assert_eq!(differences(from, to), [], "{to}");
+            assert_eq!(differences(from, to), Vec::new(), "{to}");
         }
         for (from, to) in [
             ("Two", "Two, Three"),

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{BOUNDS, Fact, Model, Operation, Place};
+use super::explain::Explained;
+use super::model::{Fact, Model, Operation, Place, Step, path_text};
+use crate::schema::{field, pascal, snake};
+use crate::surface::Difference;
 
 /// One change.
 #[derive(Clone, Debug)]
@@ -70,14 +73,14 @@ impl Change {
         format!("{} {}", self.subject, self.detail)
     }
 
-    /// A change that no line tells.
-    pub(super) fn unexplained(items: &[String]) -> Self {
+    /// A change of the interface that no other line tells.
+    fn unexplained(item: &Difference) -> Self {
         Self {
             operation: None,
             place: None,
-            aspect: "interface".into(),
+            aspect: item.key.clone(),
             subject: "the interface".into(),
-            detail: format!("is another, for no reason that is told above: {}", items.join("; ")),
+            detail: format!("is another, for no reason that is told here: {}", item.text()),
             effect: Effect::BreaksCallers,
             section: Section::Changed,
         }
@@ -88,65 +91,78 @@ impl Change {
     }
 }
 
-/// Compares what code is made of. `interface_breaks` says whether a dependant's build may fail: it decides where that hangs
-/// on what the generator makes of a keyword.
-pub(super) fn effective(old: &Model, new: &Model, interface_breaks: bool) -> Vec<Change> {
-    Comparison { interface_breaks, is_published: false, changes: Vec::new() }.models(old, new)
+/// Compares what code is made of. The interface of the code decides where a meaning hangs on what the generator makes of a
+/// keyword, and whatever breaks in it must be told by some change.
+pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
+    let mut comparison =
+        Comparison { interface, is_published: false, changes: Vec::new(), explained: Explained::new(new) };
+    comparison.models(old, new);
+    let Comparison { mut changes, explained, .. } = comparison;
+    let untold = interface.iter().filter(|item| item.is_breaking() && !explained.tells(&item.key));
+    changes.extend(untold.map(Change::unexplained));
+    fold(changes)
 }
 
 /// Compares what Flinks publishes, which by itself means nothing for the code.
 pub(super) fn published(old: &Model, new: &Model) -> Vec<Change> {
-    Comparison { interface_breaks: false, is_published: true, changes: Vec::new() }.models(old, new)
+    let mut comparison =
+        Comparison { interface: &[], is_published: true, changes: Vec::new(), explained: Explained::new(new) };
+    comparison.models(old, new);
+    fold(comparison.changes)
 }
 
-struct Comparison {
-    interface_breaks: bool,
+struct Comparison<'a> {
+    interface: &'a [Difference],
     is_published: bool,
     changes: Vec<Change>,
+    explained: Explained,
 }
 
 /// Where a change is.
 struct At<'a> {
-    operation: Option<&'a str>,
+    /// The operation before and after.
+    sides: Option<(&'a Operation, &'a Operation)>,
     place: Option<&'a Place>,
     subject: String,
 }
 
-impl Comparison {
-    fn models(mut self, old: &Model, new: &Model) -> Vec<Change> {
-        let at = |subject: &str| At { operation: None, place: None, subject: subject.to_owned() };
+impl Comparison<'_> {
+    fn models(&mut self, old: &Model, new: &Model) {
+        let whole = |subject: String| At { sides: None, place: None, subject };
         for (key, before, after) in both(&old.general, &new.general) {
             let detail = was_and_is(before, after);
-            self.push(&at(&format!("the {key}")), key, detail, Effect::Documented, Section::Changed);
+            self.push(&whole(format!("the {key}")), key, detail, Effect::Documented, Section::Changed);
         }
-        let mut matched = BTreeSet::new();
-        for operation in &old.operations {
-            let others = || new.operations.iter().enumerate().filter(|(index, _)| !matched.contains(index));
-            // By what is on the wire first: an id is ours to give.
-            let same = others()
-                .find(|(_, other)| other.title == operation.title)
-                .or_else(|| others().find(|(_, other)| !other.id.is_empty() && other.id == operation.id));
-            match same {
-                Some((index, other)) => {
-                    matched.insert(index);
-                    self.operation(operation, other);
-                }
+        for (name, before) in &old.schemes {
+            if let Some(after) = new.schemes.get(name).filter(|after| *after != before) {
+                let detail = was_and_is(Some(before), Some(after));
+                let at = whole(format!("the security scheme `{name}`"));
+                self.push(&at, name, detail, Effect::BreaksCallers, Section::Changed);
+            }
+        }
+        let pairs = pairs(old, new);
+        for (before, after) in &pairs {
+            match after {
+                Some(after) => self.operation(before, after),
                 None => {
-                    let at = At { operation: Some(&operation.title), ..at(&format!("operation `{}`", operation.id)) };
+                    let subject = format!("operation `{}`", before.id);
+                    let at = At { sides: Some((before, before)), place: None, subject };
                     self.push(&at, "operation", "removed".into(), Effect::BreaksCallers, Section::Removed);
                 }
             }
         }
-        for (_, operation) in new.operations.iter().enumerate().filter(|(index, _)| !matched.contains(index)) {
-            let at = At { operation: Some(&operation.title), ..at(&format!("operation `{}`", operation.id)) };
+        let is_new = |operation: &&Operation| {
+            !pairs.iter().any(|(_, after)| after.is_some_and(|after| after.title == operation.title))
+        };
+        for operation in new.operations.iter().filter(is_new) {
+            let subject = format!("operation `{}`", operation.id);
+            let at = At { sides: Some((operation, operation)), place: None, subject };
             self.push(&at, "operation", "added".into(), Effect::Compatible, Section::Added);
         }
-        fold(self.changes)
     }
 
     fn operation(&mut self, old: &Operation, new: &Operation) {
-        let title = new.title.as_str();
-        let at = |subject: String| At { operation: Some(title), place: None, subject };
+        let at = |subject: String| At { sides: Some((old, new)), place: None, subject };
         let whole = at(format!("operation `{}`", new.id));
         if old.id != new.id {
             self.push(&whole, "id", format!("was called `{}`", old.id), Effect::BreaksCallers, Section::Changed);
@@ -155,18 +171,22 @@ impl Comparison {
             self.push(&whole, "title", format!("was {}", old.title), Effect::Compatible, Section::Changed);
         }
         for (key, before, after) in both(&old.general, &new.general) {
-            let (effect, section) = match key {
-                "deprecated" if after.is_some() => (Effect::Compatible, Section::Deprecated),
-                "success type" | "error type" => (Effect::BreaksReaders, Section::Changed),
-                "security" => (Effect::Documented, Section::Changed),
-                _ => (Effect::Compatible, Section::Changed),
-            };
             match key {
-                "deprecated" => {
-                    let detail = if after.is_some() { "is deprecated" } else { "is no longer deprecated" };
-                    self.push(&whole, key, detail.into(), effect, section);
+                "deprecated" if after.is_some() => {
+                    self.push(&whole, key, "is deprecated".into(), Effect::Compatible, Section::Deprecated);
                 }
-                _ => self.push(&at(format!("the {key}")), key, was_and_is(before, after), effect, section),
+                "deprecated" => {
+                    self.push(&whole, key, "is no longer deprecated".into(), Effect::Compatible, Section::Changed);
+                }
+                _ => {
+                    let effect = match key {
+                        "success type" | "error type" => Effect::BreaksReaders,
+                        // What it asks for is told as headers.
+                        "security" => Effect::Documented,
+                        _ => Effect::Compatible,
+                    };
+                    self.push(&at(format!("the {key}")), key, was_and_is(before, after), effect, Section::Changed);
+                }
             }
         }
         let places: BTreeSet<&Place> = old.places.keys().chain(new.places.keys()).collect();
@@ -177,19 +197,14 @@ impl Comparison {
             });
             let (before, after) = (old.places.get(place), new.places.get(place));
             let name = after.or(before).and_then(|fact| fact.facets.get("name")).map(String::as_str);
-            let at = At { operation: Some(title), place: Some(place), subject: subject(place, name) };
+            let at = At { sides: Some((old, new)), place: Some(place), subject: subject(place, name) };
             match (before, after) {
                 (None, Some(fact)) if !is_told => self.added(&at, place, fact),
                 (Some(_), None) if !is_told => {
-                    let effect = match place {
-                        // What the operation returns is told by its type, but for a variant of a union.
-                        Place::Reply { statuses, path } if path.is_empty() => match is_by_status(old, statuses) {
-                            true => Effect::BreaksReaders,
-                            false => Effect::Compatible,
-                        },
-                        Place::Reply { .. } => Effect::BreaksReaders,
-                        _ => Effect::BreaksCallers,
-                    };
+                    let is_status = matches!(place, Place::Reply { path, .. } if path.is_empty());
+                    let is_by_status = old.general.get(place.outcome()).is_some_and(|ty| ty.ends_with("by status"));
+                    // What the operation returns is told by its type, but for a variant of a union.
+                    let effect = if is_status && !is_by_status { Effect::Compatible } else { breaking(place) };
                     self.push(&at, "place", "removed".into(), effect, Section::Removed);
                 }
                 (Some(before), Some(after)) => self.fact(&at, place, before, after),
@@ -203,28 +218,27 @@ impl Comparison {
         if let Some(values) = &fact.values {
             detail += &format!(" ({})", list(values));
         }
-        let is_status = matches!(place, Place::Reply { path, .. } if path.is_empty());
-        let is_body = matches!(place, Place::Request(path) if path.is_empty());
-        // A field of an object that may itself be missing is asked for all the same, by the object's constructor.
-        let effect = match (place.is_received(), fact.required || is_body) {
-            (true, _) => Effect::Compatible,
-            (false, true) => Effect::BreaksCallers,
-            (false, false) => Effect::Compatible,
-        };
-        if !is_status && !is_body {
+        // A body, an alternative, or what a list or map holds, is neither required nor optional.
+        let is_field = place.path().is_none_or(|path| matches!(path.last(), Some(Step::Field(_))));
+        if is_field {
             detail += if fact.required { ", required" } else { ", optional" };
         }
-        if place.is_received() && fact.required && !is_status {
+        if is_field && fact.required && place.is_received() {
             detail += ": a reply without it is refused";
         }
+        let is_request_body = matches!(place, Place::Request(path) if path.is_empty());
+        let effect = match place.is_received() {
+            true => Effect::Compatible,
+            false if is_field && fact.required || is_request_body => Effect::BreaksCallers,
+            false if is_field => Effect::Compatible,
+            false => self.depends(at, place),
+        };
         self.push(at, "place", detail, effect, Section::Added);
     }
 
     fn fact(&mut self, at: &At<'_>, place: &Place, old: &Fact, new: &Fact) {
-        let breaking = if place.is_received() { Effect::BreaksReaders } else { Effect::BreaksCallers };
-        // Where the generator decides.
-        let depends = if self.interface_breaks { breaking } else { Effect::Compatible };
-        let is_root = place.parents().is_empty() && !matches!(place, Place::Parameter { .. } | Place::PathParameter(_));
+        let breaking = breaking(place);
+        let is_root = place.path().is_some_and(<[Step]>::is_empty);
         if old.kind != new.kind {
             self.push(at, "kind", format!("was {}, is {}", old.kind, new.kind), breaking, Section::Changed);
         }
@@ -234,98 +248,146 @@ impl Comparison {
             let effect = if is_root { Effect::Documented } else { breaking };
             self.push(at, "required", detail.into(), effect, Section::Changed);
         }
-        match (&old.values, &new.values) {
-            (Some(old), Some(new)) => {
-                let (added, gone): (BTreeSet<_>, BTreeSet<_>) =
-                    (new.difference(old).collect(), old.difference(new).collect());
-                if !added.is_empty() {
-                    self.push(
-                        at,
-                        "new values",
-                        format!("may be {} too", list(added)),
-                        Effect::Compatible,
-                        Section::Added,
-                    );
-                }
-                if !gone.is_empty() {
-                    self.push(at, "old values", format!("may no longer be {}", list(gone)), breaking, Section::Removed);
-                }
-            }
-            (None, Some(values)) => {
-                self.push(at, "values", format!("is one of {} now", list(values)), breaking, Section::Changed)
-            }
-            (Some(_), None) => self.push(at, "values", "may be any text now".into(), breaking, Section::Changed),
-            (None, None) => {}
-        }
+        self.values(at, breaking, old.values.as_ref(), new.values.as_ref());
         let (mut before, mut after) = (old.order.clone(), new.order.clone());
-        let shown = list(&new.order);
         before.retain(|name| new.order.contains(name));
         after.retain(|name| old.order.contains(name));
         if before != after && !place.is_received() {
-            self.push(
-                at,
-                "order",
-                format!("asks for its fields in another order: {shown}"),
-                breaking,
-                Section::Changed,
-            );
+            let detail = format!("asks for its fields in another order: {}", list(&new.order));
+            self.push(at, "order", detail, breaking, Section::Changed);
         }
         if let (Some(old), Some(new)) = (&old.type_name, &new.type_name)
             && old != new
             // The type of a reply is the operation's.
             && !(is_root && place.is_received())
         {
-            self.push(
-                at,
-                "name",
-                format!("has the type `{new}` now, which was called `{old}`"),
-                breaking,
-                Section::Changed,
-            );
+            let detail = format!("has the type `{new}` now, which was called `{old}`");
+            self.push(at, "name", detail, breaking, Section::Changed);
         }
         for (key, before, after) in both(&old.facets, &new.facets) {
-            let effect = match key {
-                "name" | "deprecated" => Effect::Compatible,
-                key if key == "default" && before.is_some() && after.is_some() => Effect::Compatible,
-                _ => depends,
+            let mut section = Section::Changed;
+            let (effect, detail) = match (key, before, after) {
+                // Two names that change places are two arguments that do.
+                ("name", Some(before), _) if is_path_parameter(at, before) => {
+                    (Effect::BreaksCallers, format!("stands where `{before}` stood"))
+                }
+                ("name", Some(before), _) => (Effect::Compatible, format!("was called `{before}`")),
+                ("deprecated", _, Some(_)) => {
+                    section = Section::Deprecated;
+                    (Effect::Compatible, "is deprecated".into())
+                }
+                ("deprecated", ..) => (Effect::Compatible, "is no longer deprecated".into()),
+                ("nullable", _, Some("true")) => (self.depends(at, place), "may be null now".into()),
+                ("nullable", ..) => (self.depends(at, place), "may no longer be null".into()),
+                _ => (self.depends(at, place), format!("has another `{key}`: {}", was_and_is(before, after))),
             };
-            let section = if key == "deprecated" && after.is_some() { Section::Deprecated } else { Section::Changed };
-            let detail = match (key, before, after) {
-                ("name", Some(before), _) => format!("was called `{before}`"),
-                ("deprecated", ..) => if after.is_some() { "is deprecated" } else { "is no longer deprecated" }.into(),
-                ("nullable", _, Some("true")) => "may be null now".into(),
-                ("nullable", ..) => "may no longer be null".into(),
-                _ => format!("has another `{key}`: {}", was_and_is(before, after)),
-            };
-            debug_assert!(
-                BOUNDS.contains(&key)
-                    || ["default", "nullable", "deprecated", "name", "additionalProperties"].contains(&key)
-            );
             self.push(at, key, detail, effect, section);
         }
     }
 
+    fn values(
+        &mut self,
+        at: &At<'_>,
+        breaking: Effect,
+        old: Option<&BTreeSet<String>>,
+        new: Option<&BTreeSet<String>>,
+    ) {
+        match (old, new) {
+            (Some(old), Some(new)) => {
+                let added: BTreeSet<_> = new.difference(old).collect();
+                let gone: BTreeSet<_> = old.difference(new).collect();
+                if !added.is_empty() {
+                    let detail = format!("may be {} too", list(added));
+                    self.push(at, "new values", detail, Effect::Compatible, Section::Added);
+                }
+                if !gone.is_empty() {
+                    self.push(at, "old values", format!("may no longer be {}", list(gone)), breaking, Section::Removed);
+                }
+            }
+            (None, Some(values)) => {
+                self.push(at, "values", format!("is one of {} now", list(values)), breaking, Section::Changed);
+            }
+            (Some(_), None) => self.push(at, "values", "may be any text now".into(), breaking, Section::Changed),
+            (None, None) => {}
+        }
+    }
+
+    /// What a change means that hangs on what the generator makes of it: whether the interface breaks at this very place.
+    fn depends(&self, at: &At<'_>, place: &Place) -> Effect {
+        let Some((old, new)) = at.sides else { return Effect::Compatible };
+        let id = snake(&old.id);
+        let keys: Vec<String> = match place {
+            Place::Parameter { name, .. } => {
+                vec![format!("fn Client::{id}"), format!("fn operation::{}<'a>::{}", pascal(&id), snake(name))]
+            }
+            Place::PathParameter(_) => vec![format!("fn Client::{id}")],
+            // A field is in its type, and an argument of the constructor; so is what a map takes beside the fields.
+            Place::Request(_) | Place::Reply { .. } => {
+                let holders = [old, new].into_iter().filter_map(|side| side.holder(place));
+                let fields = holders
+                    .flat_map(|(of, name)| [format!("field types::{of}.{name}"), format!("fn types::{of}::{name}")]);
+                let own = old.places.get(place).or_else(|| old.places.get(place.parents().first()?));
+                let own = own.and_then(|fact| fact.type_name.as_ref());
+                fields.chain(own.map(|own| format!("fn types::{own}::new"))).collect()
+            }
+        };
+        let breaks = |item: &&Difference| item.is_breaking() && keys.contains(&item.key);
+        if self.interface.iter().any(|item| breaks(&item)) { breaking(place) } else { Effect::Compatible }
+    }
+
     fn push(&mut self, at: &At<'_>, aspect: &str, detail: String, effect: Effect, section: Section) {
+        let effect = if self.is_published { Effect::Documented } else { effect };
+        if let Some((old, new)) = at.sides.filter(|_| effect.is_breaking()) {
+            self.explained.add(old, new, at.place, aspect);
+        }
         self.changes.push(Change {
-            operation: at.operation.map(str::to_owned),
+            operation: at.sides.map(|(_, new)| new.title.clone()),
             place: at.place.cloned(),
             aspect: aspect.to_owned(),
             subject: at.subject.clone(),
             detail,
-            effect: if self.is_published { Effect::Documented } else { effect },
+            effect,
             section,
         });
     }
 }
 
-/// Whether the replies of an operation are told apart by status.
-fn is_by_status(operation: &Operation, statuses: &[String]) -> bool {
-    let key = if is_success(statuses) { "success type" } else { "error type" };
-    operation.general.get(key).is_some_and(|ty| ty.ends_with("by status"))
+/// Each operation with what became of it. By what is on the wire first, for an id is ours to give.
+fn pairs<'a>(old: &'a Model, new: &'a Model) -> Vec<(&'a Operation, Option<&'a Operation>)> {
+    let by_title = |operation: &Operation| new.operations.iter().find(|other| other.title == operation.title);
+    let is_free = |other: &&Operation| !old.operations.iter().any(|operation| operation.title == other.title);
+    let pair = |operation: &'a Operation| {
+        let by_id = || {
+            let mut others = new.operations.iter().filter(is_free);
+            others.find(|other| !other.id.is_empty() && other.id == operation.id)
+        };
+        (operation, by_title(operation).or_else(by_id))
+    };
+    old.operations.iter().map(pair).collect()
 }
 
-fn is_success(statuses: &[String]) -> bool {
-    statuses.iter().all(|status| status.starts_with('2'))
+/// What a break means at a place.
+fn breaking(place: &Place) -> Effect {
+    if place.is_received() { Effect::BreaksReaders } else { Effect::BreaksCallers }
+}
+
+/// Whether a name is one of a path parameter by now.
+fn is_path_parameter(at: &At<'_>, name: &str) -> bool {
+    let Some((_, new)) = at.sides else { return false };
+    new.places.iter().any(|(place, fact)| {
+        matches!(place, Place::PathParameter(_)) && fact.facets.get("name").is_some_and(|other| other == name)
+    })
+}
+
+impl Operation {
+    /// The type that has a place as its field, and the field's name in Rust. What a list or map holds is its field's.
+    pub(super) fn holder(&self, place: &Place) -> Option<(String, String)> {
+        let path = place.path()?;
+        let depth = path.iter().rposition(|step| matches!(step, Step::Field(_)))?;
+        let Some(Step::Field(name)) = path.get(depth) else { return None };
+        let of = place.parents().into_iter().find(|parent| parent.path().is_some_and(|path| path.len() == depth))?;
+        Some((self.places.get(&of)?.type_name.clone()?, field(name)))
+    }
 }
 
 /// One line for a change that is the same for several statuses.
@@ -358,6 +420,10 @@ fn fold(changes: Vec<Change>) -> Vec<Change> {
     folded
 }
 
+fn is_success(statuses: &[String]) -> bool {
+    statuses.iter().all(|status| status.starts_with('2'))
+}
+
 /// How a report calls a place.
 fn subject(place: &Place, name: Option<&str>) -> String {
     match place {
@@ -365,14 +431,17 @@ fn subject(place: &Place, name: Option<&str>) -> String {
         Place::Parameter { place, name } if place == "header" => format!("header `{name}`"),
         Place::Parameter { place, name } => format!("{place} parameter `{name}`"),
         Place::Request(path) if path.is_empty() => "request body".into(),
-        Place::Request(path) => format!("request field `{path}`"),
+        Place::Request(path) => format!("request field `{}`", path_text(path)),
         Place::Reply { statuses, path } => {
             let word = match statuses.first().and_then(|status| status.chars().next()) {
                 Some('4' | '5') => "error",
                 _ => "reply",
             };
             let statuses = statuses.join(", ");
-            if path.is_empty() { format!("{word} {statuses}") } else { format!("{word} {statuses} field `{path}`") }
+            match path.is_empty() {
+                true => format!("{word} {statuses}"),
+                false => format!("{word} {statuses} field `{}`", path_text(path)),
+            }
         }
     }
 }

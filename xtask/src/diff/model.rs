@@ -12,6 +12,8 @@ use crate::schema::{self, is_secret, pascal, referenced};
 pub(super) struct Model {
     /// What holds for all operations, by what it is called.
     pub(super) general: BTreeMap<&'static str, String>,
+    /// How callers say who they are, by the name of the scheme.
+    pub(super) schemes: BTreeMap<String, String>,
     pub(super) operations: Vec<Operation>,
 }
 
@@ -27,7 +29,7 @@ pub(super) struct Operation {
     pub(super) places: BTreeMap<Place, Fact>,
 }
 
-/// Where something stands on the wire. Below a body, `a.b[].c{}` is a path through fields, lists and maps.
+/// Where something stands on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// By its place in the path rather than by its name, which is not on the wire.
@@ -36,11 +38,36 @@ pub(super) enum Place {
         place: String,
         name: String,
     },
-    Request(String),
+    Request(Vec<Step>),
     Reply {
         statuses: Vec<String>,
-        path: String,
+        path: Vec<Step>,
     },
+}
+
+/// One step into a body.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Field(String),
+    Items,
+    Values,
+    /// One of several, by the name of its type or else by its number.
+    Option(String),
+}
+
+/// A path into a body, such as `a.b[].c{}`.
+pub(super) fn path_text(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Field(name) if text.is_empty() => text.push_str(name),
+            Step::Field(name) => text.push_str(&format!(".{name}")),
+            Step::Items => text.push_str("[]"),
+            Step::Values => text.push_str("{}"),
+            Step::Option(name) => text.push_str(&format!("({name})")),
+        }
+    }
+    text
 }
 
 impl Place {
@@ -49,28 +76,31 @@ impl Place {
         matches!(self, Self::Reply { .. })
     }
 
+    /// The way into the body; `None` for a parameter.
+    pub(super) fn path(&self) -> Option<&[Step]> {
+        match self {
+            Self::Request(path) | Self::Reply { path, .. } => Some(path),
+            Self::PathParameter(_) | Self::Parameter { .. } => None,
+        }
+    }
+
+    /// Under what name the operation's type of a reply is.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Reply { statuses, .. } if !statuses.iter().all(|status| status.starts_with('2')) => "error type",
+            _ => "success type",
+        }
+    }
+
     /// What it is a part of, nearest first.
     pub(super) fn parents(&self) -> Vec<Self> {
-        let ends = |path: &str| {
-            let mut ends: Vec<usize> = path
-                .char_indices()
-                .filter(|(_, c)| matches!(c, '.' | '[' | '{' | '('))
-                .map(|(index, _)| index)
-                .collect();
-            ends.push(0);
-            ends.sort_unstable();
-            ends.reverse();
-            ends.dedup();
-            ends.into_iter()
-                .filter(|end| *end < path.len())
-                .filter_map(|end| path.get(..end).map(str::to_owned))
-                .collect::<Vec<_>>()
+        let ends = |path: &[Step]| {
+            (0..path.len()).rev().filter_map(|end| path.get(..end).map(<[Step]>::to_vec)).collect::<Vec<_>>()
         };
         match self {
             Self::Request(path) => ends(path).into_iter().map(Self::Request).collect(),
             Self::Reply { statuses, path } => {
-                let reply = |path| Self::Reply { statuses: statuses.clone(), path };
-                ends(path).into_iter().map(reply).collect()
+                ends(path).into_iter().map(|path| Self::Reply { statuses: statuses.clone(), path }).collect()
             }
             Self::PathParameter(_) | Self::Parameter { .. } => Vec::new(),
         }
@@ -93,8 +123,8 @@ pub(super) struct Fact {
     pub(super) type_name: Option<String>,
 }
 
-/// Keywords that bound what a value may be.
-pub(super) const BOUNDS: [&str; 11] = [
+/// Keywords that say what a value may be.
+const KEYWORDS: [&str; 17] = [
     "format",
     "pattern",
     "minLength",
@@ -106,7 +136,16 @@ pub(super) const BOUNDS: [&str; 11] = [
     "multipleOf",
     "minItems",
     "maxItems",
+    "uniqueItems",
+    "readOnly",
+    "writeOnly",
+    "default",
+    "nullable",
+    "deprecated",
 ];
+
+/// Keywords of a parameter that say how it is written.
+const PARAMETER_KEYWORDS: [&str; 3] = ["style", "explode", "allowEmptyValue"];
 
 impl Model {
     /// A document as Flinks publishes it.
@@ -160,16 +199,21 @@ impl Model {
     fn new(document: &Value) -> Self {
         let servers = document.get("servers").and_then(Value::as_array).into_iter().flatten();
         let servers: Vec<&str> = servers.filter_map(|server| server.get("url")?.as_str()).collect();
-        let version = document
-            .pointer("/info/version")
-            .map(|version| version.as_str().map_or_else(|| version.to_string(), str::to_owned));
+        let version = document.pointer("/info/version").map(plain);
         let mut general = BTreeMap::from([("list of servers", servers.join(", "))]);
         general.extend(version.map(|version| ("version of the document", version)));
         general.extend(document.get("security").map(|security| ("security", security.to_string())));
+        let schemes = schema::object(document, "/components/securitySchemes").into_iter().flatten();
+        let schemes = schemes.map(|(name, scheme)| {
+            let keys = ["type", "scheme", "in", "name", "openIdConnectUrl"];
+            let words: Vec<&str> = keys.iter().filter_map(|key| scheme.get(key)?.as_str()).collect();
+            (name.clone(), words.join(" "))
+        });
+        let schemes = schemes.collect();
         general.extend(
             document.get("openapi").and_then(Value::as_str).map(|version| ("OpenAPI version", version.to_owned())),
         );
-        Self { general, operations: Vec::new() }
+        Self { general, schemes, operations: Vec::new() }
     }
 }
 
@@ -220,6 +264,9 @@ impl Facts<'_> {
             };
             let is_required = parameter.get("required") == Some(&Value::Bool(true));
             let mut fact = self.fact(parameter.get("schema").unwrap_or(&Value::Null), is_required);
+            for key in PARAMETER_KEYWORDS {
+                fact.facets.extend(parameter.get(key).map(|value| (key, plain(value))));
+            }
             if let Place::PathParameter(_) = place {
                 fact.facets.insert("name", name.to_owned());
             }
@@ -232,87 +279,102 @@ impl Facts<'_> {
         let schema =
             body.get("content").and_then(Value::as_object).and_then(|content| content.values().next()?.get("schema"));
         let is_required = body.get("required") == Some(&Value::Bool(true));
-        self.walk(schema.unwrap_or(&Value::Null), is_required, String::new(), &|path| Place::Request(path));
+        self.walk(schema.unwrap_or(&Value::Null), is_required, Vec::new(), &Place::Request);
     }
 
     fn reply(&mut self, status: &str, schema: Option<&Value>) {
         let place = |path| Place::Reply { statuses: vec![status.to_owned()], path };
         match schema {
-            Some(schema) => self.walk(schema, true, String::new(), &place),
+            Some(schema) => self.walk(schema, true, Vec::new(), &place),
             None => {
                 let fact = Fact { kind: "no body".into(), ..self.fact(&Value::Null, true) };
-                self.places.insert(place(String::new()), fact);
+                self.places.insert(place(Vec::new()), fact);
             }
         }
     }
 
-    fn walk(&mut self, schema: &Value, required: bool, path: String, place: &dyn Fn(String) -> Place) {
+    fn walk(&mut self, schema: &Value, required: bool, path: Vec<Step>, place: &dyn Fn(Vec<Step>) -> Place) {
         let fact = self.fact(schema, required);
-        let name = referenced(schema).map(str::to_owned);
         self.places.entry(place(path.clone())).or_insert(fact);
+        let all_required = self.merged_required(schema, 0);
+        self.within(schema, &all_required, &path, place);
+    }
+
+    /// What lies in a schema: its parts, and the parts of all that is merged into it.
+    fn within(&mut self, schema: &Value, required: &[String], path: &[Step], place: &dyn Fn(Vec<Step>) -> Place) {
+        let name = referenced(schema).map(str::to_owned);
         if name.as_ref().is_some_and(|name| self.stack.contains(name)) {
             return;
         }
-        self.stack.extend(name.clone());
+        let is_named = name.is_some();
+        self.stack.extend(name);
         let schema = self.resolved(schema);
-        self.within(&schema, &path, place);
-        if name.is_some() {
+        let below = |step: Step| path.iter().cloned().chain([step]).collect::<Vec<_>>();
+        if !is_secret(&schema) {
+            for (name, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                self.walk(child, required.contains(name), below(Step::Field(name.clone())), place);
+            }
+            for (key, step) in [("items", Step::Items), ("additionalProperties", Step::Values)] {
+                if let Some(child) = schema.get(key).filter(|child| child.is_object()) {
+                    self.walk(child, true, below(step), place);
+                }
+            }
+            for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+                self.within(part, required, path, place);
+            }
+            for key in ["oneOf", "anyOf"] {
+                for (index, part) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
+                    // The order of the alternatives means nothing.
+                    let name = referenced(part).map_or_else(|| index.saturating_add(1).to_string(), pascal);
+                    self.walk(part, true, below(Step::Option(name)), place);
+                }
+            }
+        }
+        if is_named {
             self.stack.pop();
         }
     }
 
-    fn within(&mut self, schema: &Value, path: &str, place: &dyn Fn(String) -> Place) {
-        if is_secret(schema) {
-            return;
+    /// The properties that must be there, whichever of the merged parts says so.
+    fn merged_required(&self, schema: &Value, depth: usize) -> Vec<String> {
+        let schema = self.resolved(schema);
+        let mut names: Vec<String> = required(&schema).into_iter().map(str::to_owned).collect();
+        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten().filter(|_| depth < 16) {
+            names.extend(self.merged_required(part, depth.saturating_add(1)));
         }
-        let required = required(schema);
-        for (name, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            let separator = if path.is_empty() { "" } else { "." };
-            self.walk(child, required.contains(&name.as_str()), format!("{path}{separator}{name}"), place);
+        names
+    }
+
+    /// The same, in the order in which they are described.
+    fn order(&self, schema: &Value, required: &[String], depth: usize) -> Vec<String> {
+        let schema = self.resolved(schema);
+        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        let mut names: Vec<String> =
+            properties.map(|(name, _)| name).filter(|name| required.contains(name)).cloned().collect();
+        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten().filter(|_| depth < 16) {
+            names.extend(self.order(part, required, depth.saturating_add(1)));
         }
-        for (key, suffix) in [("items", "[]"), ("additionalProperties", "{}")] {
-            if let Some(child) = schema.get(key).filter(|child| child.is_object()) {
-                self.walk(child, true, format!("{path}{suffix}"), place);
-            }
-        }
-        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-            let name = referenced(part).map(str::to_owned);
-            if name.as_ref().is_some_and(|name| self.stack.contains(name)) {
-                continue;
-            }
-            self.stack.extend(name.clone());
-            self.within(&self.resolved(part), path, place);
-            if name.is_some() {
-                self.stack.pop();
-            }
-        }
-        for key in ["oneOf", "anyOf"] {
-            for (index, part) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
-                self.walk(part, true, format!("{path}({})", index.saturating_add(1)), place);
-            }
-        }
+        names
     }
 
     fn fact(&self, schema: &Value, required: bool) -> Fact {
         let resolved = self.resolved(schema);
         let mut facets = BTreeMap::new();
-        for key in BOUNDS.into_iter().chain(["default", "nullable", "deprecated"]) {
+        for key in KEYWORDS {
             // The mark is told by the kind; and in code, what may be missing may be null.
             let is_told = |value: &&Value| {
                 key == "format" && *value == "password" || key == "nullable" && !required && !self.is_published
             };
             if let Some(value) = resolved.get(key).filter(|value| !is_told(value)) {
-                facets.insert(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                facets.insert(key, plain(value));
             }
         }
         if resolved.get("additionalProperties") == Some(&Value::Bool(false)) {
             facets.insert("additionalProperties", "false".into());
         }
         let values = resolved.get("enum").and_then(Value::as_array);
-        let values = values.map(|values| {
-            values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
-        });
-        let order = required_in_order(&resolved);
+        let values = values.map(|values| values.iter().map(plain).collect());
+        let order = self.order(schema, &self.merged_required(schema, 0), 0);
         Fact { required, kind: self.kind(schema, 0), values, facets, order, type_name: referenced(schema).map(pascal) }
     }
 
@@ -340,7 +402,7 @@ impl Facts<'_> {
             },
             Some(other) => other.to_owned(),
             None => match ["oneOf", "anyOf"].iter().find_map(|key| schema.get(key)?.as_array()) {
-                Some(parts) => format!("one of {}", parts.len()),
+                Some(_) => "one of several".into(),
                 None => "anything".into(),
             },
         }
@@ -351,13 +413,11 @@ impl Facts<'_> {
     }
 }
 
-fn required(schema: &Value) -> Vec<&str> {
-    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+/// A value without the quotes of a text.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The required properties, in the order in which they are described.
-fn required_in_order(schema: &Value) -> Vec<String> {
-    let required = required(schema);
-    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    properties.map(|(name, _)| name).filter(|name| required.contains(&name.as_str())).cloned().collect()
+fn required(schema: &Value) -> Vec<&str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
