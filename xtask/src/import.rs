@@ -130,11 +130,15 @@ fn read_slices(file: &Path) -> Result<Vec<Slice>> {
     };
     let mut slices = Vec::new();
     for (line, info, text) in blocks {
-        let says_openapi = text.lines().any(|line| {
+        // An example in prose may have a word of it, in another language or alone.
+        let language = info.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+        let may_be =
+            is_document || ["", "yaml", "yml", "json"].contains(&language.as_str()) || language.starts_with('/');
+        let starts = |line: &str| {
             let line = line.trim_start_matches([' ', '{', '"', '\'']);
             line.starts_with("openapi") || line.starts_with("swagger")
-        });
-        if !is_document && !says_openapi {
+        };
+        if !may_be || !is_document && !text.lines().any(starts) {
             continue;
         }
         let in_block = |error: Error| match is_document {
@@ -143,13 +147,18 @@ fn read_slices(file: &Path) -> Result<Vec<Slice>> {
         };
         let text = format!("{}\n", text.trim_end_matches('\n'));
         let value = read::yaml(text.as_bytes()).map_err(in_block)?;
-        // An example in prose may have a word of it.
-        if !is_document && !["openapi", "swagger"].iter().any(|key| value.get(key).is_some_and(Value::is_string)) {
+        let has = |key: &str| value.get(key).is_some();
+        if !is_document && !(has("paths") && (has("openapi") || has("swagger"))) {
             continue;
         }
         lint::check_shape(&value).map_err(in_block)?;
         if schema::operations(&value).is_empty() {
             return Err(in_block(Error::new("describes no operation").at("/paths")));
+        }
+        if value.pointer("/info/version").is_some_and(|version| !version.is_string()) {
+            return Err(in_block(
+                Error::new("the version is a number, and must be a text: put it in quotes").at("/info/version"),
+            ));
         }
         let document_name = info.split_whitespace().find(|word| word.starts_with('/') && word.contains('.'));
         slices.push(Slice {
@@ -280,83 +289,110 @@ fn read_document(root: &Path, product: Product) -> Result<Option<Document>> {
 
 fn fold(old: Option<Document>, slices: &[&Slice], product: Product, report: &mut Report) -> Result<Document> {
     let arrived: BTreeSet<String> = slices.iter().flat_map(|slice| slice.document.operations()).collect();
-    let mut document = old;
+    // As they come, whatever the order in which they were named.
+    let known: Vec<String> =
+        old.iter().flat_map(|old| schema::operations(&old.value)).map(|place| place.title()).collect();
+    let mut slices = slices.to_vec();
+    slices.sort_by_key(|slice| {
+        let operations = slice.document.operations();
+        let first = known.iter().position(|title| operations.contains(title)).unwrap_or(usize::MAX);
+        (first, operations.first().cloned())
+    });
+    let mut before = old.as_ref();
+    // Where all that we have arrives anew, what does not is gone from what is published.
+    let is_whole = old.as_ref().is_some_and(|old| old.operations().is_subset(&arrived));
+    let mut document = if is_whole { None } else { old.clone() };
     for slice in slices {
         let new = &slice.document;
-        let say = |report: &mut Report, what: &str| {
+        let mut say = |what: &str| {
             report.lines.push(format!("{}: {what} ({})", product.document().display(), slice.file.display()));
         };
-        let Some(old) = document else {
-            new.operations().iter().for_each(|operation| say(report, &format!("adds {operation}")));
-            document = Some(new.clone());
-            continue;
-        };
-        let changes = changes(&old.value, &new.value);
-        if changes.is_empty() && old.operations() == new.operations() && old.text != new.text {
-            say(report, "changes nothing but the layout");
-        } else if changes.is_empty() {
-            say(report, "changes nothing");
-        }
-        for path in &changes {
-            let verb = if old.value.pointer(&pointer(path)).is_some() { "replaces" } else { "adds" };
-            let others = match path.as_slice() {
-                [key, ..] if key != "paths" => others(&old.value, path, &arrived),
-                _ => String::new(),
-            };
-            say(report, &format!("{verb} {}{others}", title(path)));
-        }
-        document = Some(match old.operations().is_subset(&new.operations()) {
-            // It is the whole of what we have, so what is not in it is gone from what is published.
-            true => {
-                for path in parts(&old.value).iter().filter(|path| new.value.pointer(&pointer(path)).is_none()) {
-                    say(report, &format!("leaves out {}", title(path)));
+        match before.or(document.as_ref()) {
+            None => new.operations().iter().for_each(|operation| say(&format!("adds {operation}"))),
+            Some(old) => {
+                let changes = changes(&old.value, &new.value);
+                if changes.is_empty() {
+                    let is_layout = is_whole && arrived == new.operations() && old.text != new.text;
+                    say(if is_layout { "changes nothing but the layout" } else { "changes nothing" });
                 }
-                new.clone()
+                let reach = Reach::of(&old.value, &changes);
+                for path in &changes {
+                    let verb = if old.value.pointer(&pointer(path)).is_some() { "replaces" } else { "adds" };
+                    say(&format!("{verb} {}{}", title(path), reach.others(path, &arrived)));
+                }
             }
-            false => merge(&old, new, &changes, product, report)?,
+        }
+        document = Some(match document {
+            None => new.clone(),
+            Some(document) => {
+                let changes = changes(&document.value, &new.value);
+                merge(&document, new, &changes, product, report)?
+            }
         });
+        // What the next one is compared with has this one in it, unless it is compared with what was there at first.
+        before = before.filter(|_| is_whole);
     }
-    document.ok_or_else(|| Error::new("there is nothing to import"))
+    let document = document.ok_or_else(|| Error::new("there is nothing to import"))?;
+    if let Some(old) = old.filter(|_| is_whole) {
+        for path in parts(&old.value).iter().filter(|path| document.value.pointer(&pointer(path)).is_none()) {
+            report.lines.push(format!("{}: leaves out {}", product.document().display(), title(path)));
+        }
+    }
+    Ok(document)
 }
 
-/// The operations of earlier imports that a shared part describes too.
-fn others(old: &Value, path: &[String], arrived: &BTreeSet<String>) -> String {
-    let uses = |place: &schema::Place| {
-        let [_, kind, name] = path else { return path.first().is_some_and(|key| key == "components") };
-        let mut queue = vec![old.pointer(&place.pointer()).cloned().unwrap_or_default().to_string()];
-        let mut seen = BTreeSet::new();
-        // References, by their text: a name that another begins with is told apart by the quote.
-        while let Some(text) = queue.pop() {
-            if text.contains(&format!("\"#/components/{kind}/{}\"", escape(name))) {
-                return true;
-            }
-            for (other_kind, other, component) in components(old) {
-                if text.contains(&format!("\"#/components/{other_kind}/{}\"", escape(other)))
-                    && seen.insert((other_kind, other))
-                {
-                    queue.push(component.to_string());
+/// Which operations use which components.
+struct Reach(Vec<(String, BTreeSet<(String, String)>)>);
+
+impl Reach {
+    /// That of all operations; of none, where no component changes.
+    fn of(document: &Value, changes: &[Vec<String>]) -> Self {
+        let is_asked = changes.iter().any(|path| path.first().is_some_and(|key| key == "components"));
+        let places = schema::operations(document).into_iter().filter(|_| is_asked);
+        let reach = |place: schema::Place| {
+            let mut queue = vec![document.pointer(&place.pointer()), document.pointer(&place.path_pointer())];
+            let mut seen = BTreeSet::new();
+            while let Some(value) = queue.pop() {
+                let mut names = Vec::new();
+                value.into_iter().for_each(|value| component_names(value, &mut names));
+                for (kind, name) in names {
+                    let component = document.pointer(&pointer(&["components", &kind, &name]));
+                    if seen.insert((kind, name)) {
+                        queue.push(component);
+                    }
                 }
             }
+            (place.title(), seen)
+        };
+        Self(places.map(reach).collect())
+    }
+
+    /// The operations of earlier imports that a part describes too.
+    fn others(&self, path: &[String], arrived: &BTreeSet<String>) -> String {
+        let [_, kind, name] = path else { return String::new() };
+        let key = (kind.clone(), name.clone());
+        let others = self.0.iter().filter(|(title, seen)| seen.contains(&key) && !arrived.contains(title));
+        let others: Vec<&str> = others.map(|(title, _)| title.as_str()).collect();
+        match others.is_empty() {
+            true => String::new(),
+            false => format!(", which describes {} too: look at its page", others.join(", ")),
         }
-        false
-    };
-    let places = schema::operations(old);
-    let others: Vec<String> = places
-        .iter()
-        .filter(|place| uses(place))
-        .map(schema::Place::title)
-        .filter(|title| !arrived.contains(title))
-        .collect();
-    match others.is_empty() {
-        true => String::new(),
-        false => format!(", which describes {} too: look at its page", others.join(", ")),
     }
 }
 
-fn components(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
-    let kinds = schema::object(document, "/components").into_iter().flatten();
-    kinds
-        .flat_map(|(kind, named)| named.as_object().into_iter().flatten().map(move |(name, value)| (kind, name, value)))
+/// The components that a value refers to, by kind and name.
+fn component_names(value: &Value, names: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(object) => {
+            let target = object.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/components/"));
+            if let Some((kind, name)) = target.and_then(|target| target.split_once('/')) {
+                names.push((schema::unescape(kind), schema::unescape(name)));
+            }
+            object.values().for_each(|value| component_names(value, names));
+        }
+        Value::Array(array) => array.iter().for_each(|value| component_names(value, names)),
+        _ => {}
+    }
 }
 
 /// The parts of a document that are merged as wholes, each by the keys that lead to it.

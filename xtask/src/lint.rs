@@ -92,6 +92,14 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
             if !operation.is_object() {
                 return Err(Error::new("is not an operation").at(format!("{pointer}/{key}")));
             }
+            if ["options", "trace"].contains(&key.as_str()) {
+                return Err(Error::new(format!(
+                    "the method {} is none that a client of ours sends",
+                    key.to_uppercase()
+                ))
+                .at(format!("{pointer}/{key}"))
+                .help("remove the operation by an overlay action"));
+            }
         }
     }
     Ok(())
@@ -345,7 +353,10 @@ impl Linter<'_> {
         let schema = media.get("schema").map(|schema| self.resolved(schema));
         let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
         let properties = properties.ok_or_else(|| self.error(at, "the form has no fields"))?;
-        for (name, property) in properties {
+        let more = schema.and_then(|schema| schema.get("additionalProperties")).filter(|more| more.is_object());
+        let more = more.map(|more| (String::from("(any other)"), more.clone()));
+        for (name, property) in properties.iter().map(|(name, property)| (name.clone(), property.clone())).chain(more) {
+            let property = &property;
             let kind = self.resolved(property).get("type").and_then(Value::as_str);
             if matches!(kind, None | Some("object" | "array")) {
                 return Err(self

@@ -297,12 +297,12 @@ fn relax_replies(document: &mut Value, places: &[Place]) {
         }
     }
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
-    schemas.into_iter().flatten().for_each(|(_, schema)| drop_text_bounds(schema));
+    schemas.into_iter().flatten().for_each(|(_, schema)| drop_bounds(schema));
     for place in places {
         let content =
             document.pointer_mut(&format!("{}/requestBody/content", place.pointer())).and_then(Value::as_object_mut);
         for (_, media) in content.into_iter().flatten() {
-            media.get_mut("schema").into_iter().for_each(drop_text_bounds);
+            media.get_mut("schema").into_iter().for_each(drop_bounds);
         }
     }
 }
@@ -329,14 +329,19 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     schema::for_each_child(schema, &mut |child| relax(child, queue));
 }
 
-/// What a text looks like is the caller's business, and the server's to judge: typify would make a type of each text that
-/// has a length, and link an engine for a pattern.
-fn drop_text_bounds(schema: &mut Value) {
-    let is_text = !is_secret(schema) && schema.get("type").and_then(Value::as_str) == Some("string");
-    if let Some(schema) = schema.as_object_mut().filter(|_| is_text) {
-        schema.retain(|key, _| !matches!(key.as_str(), "format" | "pattern" | "minLength" | "maxLength"));
+/// What a text looks like, and how many there are in a list, is the caller's business, and the server's to judge: typify
+/// would make a type of each text that has a length, link an engine for a pattern, and fix the length of a list.
+fn drop_bounds(schema: &mut Value) {
+    let kind = schema.get("type").and_then(Value::as_str).filter(|_| !is_secret(schema));
+    let bounds: &[&str] = match kind {
+        Some("string") => &["format", "pattern", "minLength", "maxLength"],
+        Some("array") => &["minItems", "maxItems", "uniqueItems"],
+        _ => &[],
+    };
+    if let Some(schema) = schema.as_object_mut() {
+        schema.retain(|key, _| !bounds.contains(&key.as_str()));
     }
-    schema::for_each_child(schema, &mut drop_text_bounds);
+    schema::for_each_child(schema, &mut drop_bounds);
 }
 
 /// What a reference into the components stands for. One that leads nowhere is left to the lint.
@@ -444,7 +449,7 @@ fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Re
         let name = parameter.get("name").and_then(Value::as_str).map(pascal);
         let (Some(name), Some(schema)) = (name, parameter.get_mut("schema")) else { continue };
         let is_uuid = schema.get("format").and_then(Value::as_str) == Some("uuid");
-        drop_text_bounds(schema);
+        drop_bounds(schema);
         if let Some(schema) = schema.as_object_mut().filter(|_| is_uuid) {
             schema.insert("format".into(), "uuid".into());
         }

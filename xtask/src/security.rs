@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::normalize::resolve;
 use crate::schema::{self, Place, escape, is_secret, reference};
 use crate::{Error, Result};
 
@@ -43,6 +44,7 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<()> {
             schemas.insert(AUTHORIZATION.into(), json!({"type": "string", "format": "password", "description": text}))
         });
     }
+    let components = document.get("components").cloned().unwrap_or_default();
     let Some(operation) = document.pointer_mut(&place.pointer()).and_then(Value::as_object_mut) else { return Ok(()) };
     operation.shift_remove("security");
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
@@ -53,7 +55,7 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<()> {
             text("in") == "header" && text("name").eq_ignore_ascii_case(&name)
         };
         // A plain `Authorization` among the parameters is to be ignored, as OpenAPI has it; a marked one is meant.
-        parameters.retain(|parameter| !is_header(parameter) || is_meant(parameter));
+        parameters.retain(|parameter| !is_header(parameter) || is_meant(&components, parameter));
         if !parameters.iter().any(is_header) {
             parameters.push(json!({"name": name, "in": "header", "required": is_required, "description": description, "schema": schema}));
         }
@@ -64,8 +66,8 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<()> {
 /// The name of the schema that stands for `flinks_core::Authorization`.
 const AUTHORIZATION: &str = "Authorization";
 
-fn is_meant(parameter: &Value) -> bool {
-    parameter.get("schema").is_some_and(|schema| is_secret(schema) || schema::referenced(schema).is_some())
+fn is_meant(components: &Value, parameter: &Value) -> bool {
+    parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
 }
 
 /// The headers, and whether they must be there.
@@ -88,13 +90,22 @@ fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool
         }
     };
     let credentials = alternative.map(|(name, _)| credential(document, name).map_err(|error| error.at(&at)));
-    Ok((credentials.collect::<Result<_>>()?, empty.is_empty()))
+    let credentials: Vec<Credential> = credentials.collect::<Result<_>>()?;
+    let is_twice = |(index, credential): (usize, &Credential)| {
+        credentials.iter().take(index).any(|other| other.name.eq_ignore_ascii_case(&credential.name))
+    };
+    match credentials.iter().enumerate().any(is_twice) {
+        true => Err(Error::new("two credentials would go into one header")
+            .at(at)
+            .help("keep one of them by an overlay action")),
+        false => Ok((credentials, empty.is_empty())),
+    }
 }
 
 fn credential(document: &Value, name: &str) -> Result<Credential> {
     let scheme = document.pointer(&format!("/components/securitySchemes/{}", escape(name)));
     let components = document.get("components").unwrap_or(&Value::Null);
-    let scheme = scheme.map(|scheme| crate::normalize::resolve(components, scheme)).unwrap_or_default();
+    let scheme = scheme.map(|scheme| resolve(components, scheme)).unwrap_or_default();
     let text = |key: &str| scheme.get(key).and_then(Value::as_str).unwrap_or_default();
     let http = text("scheme").to_ascii_lowercase();
     let described = text("description");
@@ -172,6 +183,9 @@ mod tests {
         described["paths"]["/x"]["get"]["parameters"] =
             json!([{"name": "authorization", "in": "header", "schema": {"type": "string", "format": "password"}}]);
         assert_eq!(headers(described.clone()), [("authorization".to_owned(), false)]);
+        described["components"]["schemas"] = json!({"Plain": {"type": "string"}});
+        described["paths"]["/x"]["get"]["parameters"][0]["schema"] = json!({"$ref": "#/components/schemas/Plain"});
+        assert_eq!(headers(described.clone()), [("Authorization".to_owned(), true)]);
         described["paths"]["/x"]["get"]["parameters"][0]["schema"] = json!({"type": "string"});
         assert_eq!(headers(described), [("Authorization".to_owned(), true)]);
     }
@@ -183,6 +197,7 @@ mod tests {
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "query", "name": "key"}), "into a URL"),
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "cookie", "name": "key"}), "apiKey cookie"),
             (json!([{"s": []}]), json!({"type": "http", "scheme": "digest"}), "http digest"),
+            (json!([{"s": [], "t": []}]), json!({"type": "http", "scheme": "basic"}), "into one header"),
             (json!([{"gone": []}]), json!({}), "not described"),
             (json!([{"s": []}]), json!({"$ref": "#/components/securitySchemes/s"}), "not described"),
         ] {

@@ -59,10 +59,14 @@ impl Sources {
         let mut unknown_pages = Vec::new();
         for slice in slices {
             let sha256 = slice.document.sha256();
-            if entries.iter().any(|entry| entry.get("sha256").and_then(Item::as_str) == Some(&sha256)) {
+            let operations = slice.document.operations();
+            let is_known = |entry: &Table| {
+                entry.get("sha256").and_then(Item::as_str) == Some(&sha256)
+                    && operations_of(entry).into_iter().eq(operations.iter().map(String::as_str))
+            };
+            if entries.iter().any(is_known) {
                 continue;
             }
-            let operations = slice.document.operations();
             let known = entries
                 .iter()
                 .position(|entry| operations_of(entry) == operations.iter().map(String::as_str).collect::<Vec<_>>());

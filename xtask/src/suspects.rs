@@ -14,28 +14,47 @@ use crate::{Error, Result};
 /// The key of an excuse.
 pub(crate) const EXCUSE: &str = "x-not-secret";
 
-/// Words that a name of a secret has.
-const WORDS: [&str; 20] = [
+/// Words that a name of a secret has, in the singular.
+const WORDS: [&str; 19] = [
     "token",
-    "tokens",
     "secret",
-    "secrets",
     "password",
-    "passwords",
     "passphrase",
     "passcode",
+    "passwd",
+    "passkey",
     "pwd",
     "key",
-    "keys",
     "code",
-    "codes",
     "credential",
-    "credentials",
     "pin",
     "otp",
     "jwt",
     "bearer",
+    "signature",
+    "assertion",
     "cvv",
+    "cvc",
+];
+
+/// What such a name ends in where its words are not set apart. The short words are left out: `monkey` and `barcode` end in them.
+const ENDINGS: [&str; 16] = [
+    "token",
+    "secret",
+    "password",
+    "passphrase",
+    "passcode",
+    "passwd",
+    "credential",
+    "secretkey",
+    "privatekey",
+    "apikey",
+    "accesskey",
+    "authkey",
+    "accesscode",
+    "authcode",
+    "securitycode",
+    "pincode",
 ];
 
 /// Formats that say the same. (`password` is the mark itself.)
@@ -116,7 +135,13 @@ impl Search<'_> {
         let content = holder.and_then(|holder| holder.get("content")?.as_object());
         for (media_type, media) in content.into_iter().flatten() {
             if let Some(schema) = media.get("schema") {
-                self.properties(schema, &format!("{at}/content/{}/schema", escape(media_type)));
+                let at = format!("{at}/content/{}/schema", escape(media_type));
+                if let Some(title) =
+                    schema.get("title").and_then(Value::as_str).filter(|_| schema.get("properties").is_none())
+                {
+                    self.named(title, schema, &at);
+                }
+                self.properties(schema, &at);
             }
         }
     }
@@ -139,10 +164,13 @@ impl Search<'_> {
         let resolved = resolve(components, schema);
         let format = resolved.get("format").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
         let looks_secret = looks_secret(name) || FORMATS.contains(&format.as_str());
-        let is_open = looks_secret && holds_text(components, &resolved);
+        let parts = within(components, &resolved, 8);
+        let is_open = looks_secret && holds_text(&parts);
+        // So does an excuse of a part.
+        let is_excused_within = parts.iter().any(|part| *part != resolved && part.get(EXCUSE).is_some());
         let excuse = schema.get(EXCUSE).or_else(|| resolved.get(EXCUSE));
         let error = match excuse {
-            None if is_open => Error::new(format!(
+            None if is_open && !is_excused_within => Error::new(format!(
                 "`{name}` looks like a secret, and is neither marked nor excused"
             ))
             .help(format!(
@@ -171,38 +199,44 @@ fn looks_secret(name: &str) -> bool {
     let name = name.replace(|c: char| !c.is_alphanumeric(), "_").to_snake_case();
     // RFC 9110's word for what every reply has.
     let name = name.replace("status_code", "");
-    let joined = name.replace('_', "");
-    name.split('_').any(|word| WORDS.contains(&word))
-        || ["apikey", "authtoken", "accesstoken", "clientsecret", "passwd"].iter().any(|known| joined.contains(known))
+    // `tokens` and `token2` are `token`.
+    let singular = |word: &str| {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        word.strip_suffix('s').unwrap_or(word).to_owned()
+    };
+    let joined = singular(&name.replace('_', ""));
+    name.split('_').any(|word| WORDS.contains(&singular(word).as_str()))
+        || ENDINGS.iter().any(|ending| joined.ends_with(ending))
 }
 
-/// Whether a schema is text or a number (a PIN), or a list or map of such, with no mark on it. What has properties is judged
-/// by them.
-fn holds_text(components: &Value, schema: &Value) -> bool {
-    // Deeper than any list of lists of a token reply, and an end for a schema that holds itself.
-    fn holds(components: &Value, schema: &Value, depth: usize) -> bool {
-        let schema = resolve(components, schema);
-        if is_secret(&schema) || depth == 0 {
-            return false;
+/// Whether a schema may hold text or a number (a PIN) and has no mark within. What has properties of its own is judged as a
+/// whole: one mark shows that somebody looked.
+fn holds_text(parts: &[Value]) -> bool {
+    parts.iter().any(is_open) && !parts.iter().any(is_secret)
+}
+
+/// Text, a number, or anything at all.
+fn is_open(schema: &Value) -> bool {
+    match schema.get("type").and_then(Value::as_str) {
+        Some("string" | "integer" | "number") => true,
+        Some("object") => {
+            !schema.get("properties").is_some_and(Value::is_object)
+                && !schema.get("additionalProperties").is_some_and(Value::is_object)
         }
-        let inner = ["items", "additionalProperties"]
-            .into_iter()
-            .filter_map(|key| schema.get(key))
-            .filter(|inner| inner.is_object());
-        let mut parts = ["oneOf", "anyOf", "allOf"]
-            .into_iter()
-            .filter_map(|key| schema.get(key)?.as_array())
-            .flatten()
-            .chain(inner);
-        match schema.get("type").and_then(Value::as_str) {
-            Some("string" | "integer" | "number") => true,
-            Some("boolean") => false,
-            // Anything at all may be a secret.
-            None if schema.get("properties").is_none() && parts.clone().next().is_none() => true,
-            _ => parts.any(|part| holds(components, part, depth.saturating_sub(1))),
-        }
+        Some(_) => false,
+        None => !["properties", "oneOf", "anyOf", "allOf", "additionalProperties"]
+            .iter()
+            .any(|key| schema.get(key).is_some()),
     }
-    holds(components, schema, 8)
+}
+
+/// A schema and all that lies in it, down to a depth beyond which no token reply goes; a schema may hold itself.
+fn within(components: &Value, schema: &Value, depth: u8) -> Vec<Value> {
+    let schema = resolve(components, schema);
+    let children = schema::children(&schema).into_iter().filter(|_| depth > 0);
+    let inner: Vec<Value> =
+        children.flat_map(|(_, child)| within(components, child, depth.saturating_sub(1))).collect();
+    inner.into_iter().chain([schema]).collect()
 }
 
 #[cfg(test)]
@@ -222,16 +256,37 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_secret_is_found_wherever_it_stands() {
-        for name in
-            ["id_token", "refreshToken", "X-API-Key", "apikey", "clientSecret", "authCode", "PIN", "pass.code", "JWT"]
-        {
+        for name in [
+            "id_token",
+            "refreshToken",
+            "X-API-Key",
+            "apikey",
+            "clientSecret",
+            "authCode",
+            "PIN",
+            "pass.code",
+            "JWT",
+            "secretkey",
+            "privateKeys",
+            "idtoken",
+            "userpassword",
+            "securitycode",
+            "token1",
+            "accessTokens2",
+            "cvc",
+            "x-signature",
+        ] {
             for schema in [
                 json!({"type": "string"}),
                 json!({"type": "integer"}),
                 json!({}),
                 json!({"type": "array", "items": {"type": "string"}}),
                 json!({"type": "object", "additionalProperties": {"type": "string"}}),
-                json!({"oneOf": [{"type": "string", "format": "password"}, {"type": "string"}]}),
+                json!({"type": "object"}),
+                json!({"type": "object", "additionalProperties": true}),
+                json!({"type": "object", "properties": {"value": {"type": "string"}}}),
+                json!({"type": "array", "items": {"type": "object", "properties": {"value": {"type": "string"}}}}),
+                json!({"oneOf": [{"type": "integer"}, {"type": "string"}]}),
             ] {
                 let text = message(&reply(json!({name: schema})));
                 assert!(text.contains(name) && text.contains("operation: x (POST /x)"), "{name} {schema}: {text}");
@@ -258,9 +313,9 @@ mod tests {
             "token": {"type": "string", "format": "password"},
             "tokens": {"type": "array", "items": {"type": "string", "format": "password"}},
             "has_password": {"type": "boolean"},
-            "key": {"type": "object", "properties": {"id": {"type": "string"}}},
+            "key": {"type": "object", "properties": {"id": {"type": "string"}, "value": {"type": "string", "format": "password"}}},
             "HttpStatusCode": {"type": "integer"},
-            "tokenized": {"type": "string"}, "monkey": {"type": "string"}, "barcode": {"type": "string"},
+            "tokenized": {"type": "string"}, "monkey": {"type": "string"}, "barcode": {"type": "string"}, "spin": {"type": "string"}, "postcode": {"type": "string"}, "keyboard": {"type": "string"},
             "token_type": {"type": "string", "x-not-secret": "the word Bearer"},
             "code": {"$ref": "#/components/schemas/ErrorCode"},
         }));

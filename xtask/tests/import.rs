@@ -1,6 +1,6 @@
 //! `cargo xtask import`, on pages of our own that have the form of Flinks' pages.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -161,7 +161,7 @@ fn a_new_operation_comes_last_with_what_it_needs() {
     let text = project.document(Product::Outbound);
     let added = similar::TextDiff::from_lines(&first, &text);
     assert!(added.iter_all_changes().all(|change| change.tag() != similar::ChangeTag::Delete), "{text}");
-    let order: Vec<usize> = ["/z:", "/a:", "/b:", "tags:", "name: one", "name: two", "components:"]
+    let order: Vec<usize> = ["/z:", "/b:", "/a:", "tags:", "name: one", "name: two", "components:"]
         .iter()
         .map(|part| text.find(part).unwrap())
         .collect();
@@ -199,7 +199,7 @@ fn pages_that_come_together_must_agree() {
     let one =
         project.file("one.yaml", slice(&[("/a", "      responses: {}\n")], "servers:\n  - url: https://{host}\n"));
     for (name, text, at) in [
-        ("info.yaml", slice(&[("/b", "      responses: {}\n")], "").replace("3.0.0", "4"), "/info"),
+        ("info.yaml", slice(&[("/b", "      responses: {}\n")], "").replace("3.0.0", "4.0.0"), "/info"),
         ("servers.yaml", slice(&[("/b", "      responses: {}\n")], "servers: []\n"), "/servers"),
         ("same.yaml", slice(&[("/a", "      responses: {'200': {}}\n")], ""), "/paths/~1a/get"),
     ] {
@@ -209,6 +209,52 @@ fn pages_that_come_together_must_agree() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn the_order_of_the_files_does_not_matter() {
+    let shared = "components:\n  schemas:\n    Gone:\n      type: string\n";
+    let texts: Vec<String> = [["one", "two"], ["two", "one"]]
+        .iter()
+        .map(|order| {
+            let project = Project::new();
+            project.import(&[project.file("old.yaml", slice(&[("/one", "      responses: {}\n")], shared))]).unwrap();
+            let files = order.map(|name| {
+                project.file(&format!("{name}.yaml"), slice(&[(&format!("/{name}"), "      responses: {}\n")], ""))
+            });
+            let report = project.import(&files).unwrap().lines.join("\n");
+            assert!(report.contains("leaves out `components/schemas/Gone`"), "{report}");
+            project.document(Product::Outbound)
+        })
+        .collect();
+    assert_eq!(texts[0], texts[1]);
+    assert!(
+        !texts[0].contains("Gone") && texts[0].find("/one").unwrap() < texts[0].find("/two").unwrap(),
+        "{}",
+        texts[0]
+    );
+}
+
+#[test]
+fn a_page_takes_back_the_operations_that_another_one_had() {
+    let project = Project::new();
+    let both = slice(&[("/a", "      responses: {}\n"), ("/b", "      responses: {}\n")], "");
+    let one = slice(&[("/a", "      responses: {'200': {}}\n")], "");
+    for (name, text) in [("both.yaml", &both), ("one.yaml", &one), ("both.yaml", &both)] {
+        project.import(&[project.file(name, text)]).unwrap();
+    }
+    assert_eq!(project.document(Product::Outbound), both);
+    let sources = project.sources();
+    assert!(sources.contains("operations = [\"GET /a\", \"GET /b\"]") && !sources.contains("one.yaml"), "{sources}");
+}
+
+#[test]
+fn blocks_that_only_speak_of_openapi_are_left_alone() {
+    let project = Project::new();
+    let prose = "```bash\nopenapi-generator generate -i \"a: {\" -g rust\n```\n\n```yaml\nopenapi: 3.0.3\ninfo: {title: t}\n```\n\n";
+    let text = format!("{prose}{}", page("/openapi-pay.yaml", &published(Product::Pay)));
+    project.import(&[project.file("p.md", text)]).unwrap();
+    assert_eq!(project.document(Product::Pay), published(Product::Pay));
 }
 
 #[test]
@@ -262,6 +308,10 @@ fn what_cannot_be_imported_is_one_located_error() {
         (
             project.file("cut.md", page("/openapi-pay.yaml", &published(Product::Pay)).trim_end_matches('`')),
             "line 12 has no end",
+        ),
+        (
+            project.file("version.yaml", "openapi: 3.0.3\ninfo: {version: 3.1}\npaths: {/x: {get: {}}}\n"),
+            "put it in quotes",
         ),
         (project.file("list.yaml", "- 1\n"), "its version is (none)"),
         (project.file("empty.yaml", ""), "its version is (none)"),
