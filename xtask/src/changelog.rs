@@ -36,9 +36,25 @@ pub(crate) fn proposed(text: &str) -> Result<Option<Version>> {
     version.parse().map(Some).map_err(|error| Error::new(format!("`{version}` is not a version: {error}")))
 }
 
-/// Whether a version has an entry.
-pub(crate) fn has(text: &str, version: &Version) -> bool {
-    text.contains(&format!("\n## [{version}]"))
+/// The version that somebody asks for, in a line of its own outside of the proposal: `Version: 0.2.0`.
+///
+/// # Errors
+///
+/// As for [`propose`].
+pub(crate) fn wanted(text: &str) -> Result<Option<Version>> {
+    let (_, rest) = split(parts(text)?.unreleased)?;
+    let Some(version) = rest.lines().find_map(|line| line.strip_prefix(WANTED)) else { return Ok(None) };
+    let version = version.trim().trim_end_matches('.');
+    version.parse().map(Some).map_err(|error| Error::new(format!("`{version}` is not a version: {error}")))
+}
+
+const WANTED: &str = "Version:";
+
+/// The newest version that has a heading.
+pub(crate) fn newest(text: &str) -> Option<String> {
+    let heading =
+        text.lines().filter_map(|line| line.strip_prefix("## [")).find(|rest| !rest.starts_with("Unreleased"))?;
+    heading.split_once(']').map(|(version, _)| version.to_owned())
 }
 
 /// Makes a version of what is not released yet.
@@ -50,6 +66,8 @@ pub(crate) fn release(text: &str, version: &Version, day: &str) -> Result<String
     let Parts { before, unreleased, after } = parts(text)?;
     let (block, rest) = split(unreleased)?;
     let entry = block.and_then(|block| block.split_once("-->")?.1.strip_suffix(END)).unwrap_or_default();
+    let rest: Vec<&str> = rest.lines().filter(|line| !line.starts_with(WANTED)).collect();
+    let rest = rest.join("\n");
     let body: Vec<&str> = [entry.trim(), rest.trim()].into_iter().filter(|part| !part.is_empty()).collect();
     let after = format!("## [{version}] - {day}\n\n{}\n\n{}", body.join("\n\n"), after.trim_start());
     Ok(join(before, "", after.trim_end()))
@@ -116,6 +134,16 @@ mod tests {
             "# Changelog\n\nWords.\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\n### Added\n\n- A field.\n\n### Fixed\n\n- By hand.\n\n\
              ## [0.1.0] - 2026-11-21\n\nFirst.\n"
         );
+    }
+
+    #[test]
+    fn somebody_may_ask_for_more() {
+        let text = OLD.replace("### Fixed", "Version: 0.3.0\n\n### Fixed");
+        assert_eq!((wanted(OLD).unwrap(), wanted(&text).unwrap()), (None, Some(Version::new(0, 3, 0))));
+        assert!(wanted(&OLD.replace("### Fixed", "Version: more")).is_err());
+        let released = release(&text, &Version::new(0, 3, 0), "2026-12-24").unwrap();
+        assert!(released.contains("## [0.3.0] - 2026-12-24\n\n### Fixed\n\n- By hand."), "{released}");
+        assert_eq!((newest(OLD).as_deref(), newest(&released).as_deref()), (Some("0.1.0"), Some("0.3.0")));
     }
 
     #[test]

@@ -49,7 +49,7 @@ enum Command {
         #[arg(long, value_enum)]
         product: Option<Product>,
         /// The day on which they were retrieved; today, in UTC, if not given
-        #[arg(long, value_name = "YYYY-MM-DD")]
+        #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         retrieved: Option<String>,
         /// The project's root, if not this one
         #[arg(long)]
@@ -88,7 +88,7 @@ enum Command {
         #[arg(long, value_enum)]
         product: Option<Product>,
         /// The day on which they were retrieved; today, in UTC, if not given
-        #[arg(long, value_name = "YYYY-MM-DD")]
+        #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         retrieved: Option<String>,
         /// The commit to compare with
         #[arg(long, value_name = "COMMIT")]
@@ -102,7 +102,7 @@ enum Command {
     /// Publishes nothing. Exit codes: 0 done, 1 something failed, 2 a mistake on the command line.
     Release {
         /// The day of the release; today, in UTC, if not given
-        #[arg(long, value_name = "YYYY-MM-DD")]
+        #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         day: Option<String>,
         /// The project's root, if not this one
         #[arg(long)]
@@ -218,6 +218,11 @@ fn changelogs(diffs: &[ProductDiff]) -> String {
 
 fn products(product: Option<Product>) -> Vec<Product> {
     product.map_or(Product::ALL.to_vec(), |product| vec![product])
+}
+
+/// A day on the command line.
+fn day(text: &str) -> Result<String, String> {
+    xtask::update::check_day(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// The day in UTC.

@@ -86,8 +86,7 @@ impl Sources {
                 }
             };
             let entry = entries.get_mut(index).ok_or_else(unknown)?;
-            let day: toml_edit::Datetime =
-                retrieved.parse().map_err(|_| Error::new(format!("`{retrieved}` is not a day such as 2026-11-21")))?;
+            let day = day(retrieved)?;
             entry.insert("retrieved", value(day));
             put(entry, "sha256", &sha256);
         }
@@ -101,6 +100,12 @@ impl Sources {
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.head, self.document)
     }
+}
+
+/// A day such as `2026-11-21`.
+pub(crate) fn day(text: &str) -> Result<toml_edit::Datetime> {
+    let day = text.parse::<toml_edit::Datetime>().ok().filter(|day| day.time.is_none() && day.offset.is_none());
+    day.ok_or_else(|| Error::new(format!("`{text}` is not a day such as 2026-11-21")))
 }
 
 fn put(table: &mut Table, key: &str, text: &str) {

@@ -8,14 +8,13 @@ use toml_edit::value;
 use crate::diff::{self, ProductDiff, Side, Step, versions};
 use crate::import::{self, Options};
 use crate::pipeline::{Outcome, Product, regenerate};
-use crate::{Error, Result, changelog, output};
+use crate::{Error, Result, changelog, output, sources};
 
 /// The crate that is built on all products. It shows no type of theirs, so that a change of theirs is a patch of it, unless
 /// its own code has to change with it.
 const FACADE: &str = "flinks";
 
-/// All crates that are published, in the order in which that goes: each after what it is built on, or tested
-/// with.
+/// All crates that are published, in the order in which that goes: each after what it is built on, or tested with.
 const PUBLISHED: [&str; 6] =
     ["flinks-core", "flinks-emulator", "flinks-pay", "flinks-connect", "flinks-outbound", FACADE];
 
@@ -34,59 +33,47 @@ pub struct Summary {
 ///
 /// Where something could not be read, imported or written. A document that cannot be generated is told in the summary.
 pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Summary> {
-    let mut markdown = String::from("## The documents of Flinks changed\n\n");
+    // All that can be wrong is looked at before the first file is written.
+    let bases = Bases::read(root, since)?;
+    check_day(&options.retrieved)?;
+    let mut lines = Vec::new();
     if !options.files.is_empty() {
-        let report = import::import(root, options)?;
-        report.lines.iter().for_each(|line| markdown += &format!("- {line}\n"));
-        markdown.push('\n');
+        lines = import::import(root, options)?.lines;
     }
-    let mut diffs = Vec::new();
-    for product in Product::ALL {
-        let release = released(root, product.crate_name())?;
-        let old = Side::named(root, since.or(release.as_deref()).unwrap_or("HEAD"))?;
-        let mut diff = diff::diff(old.path(), root, &[product])?;
-        diff.iter_mut().for_each(|diff| diff.is_released = release.is_some());
-        diffs.extend(diff);
-    }
+    let mut diffs = bases.diffs(root)?;
     // A document that was put in place by hand is held to its hash here.
     let outcomes: Vec<(Product, Result<Outcome>)> = regenerate(root, &Product::ALL, false);
     let is_refused = outcomes.iter().any(|(_, outcome)| outcome.is_err());
     for (product, outcome) in outcomes {
         if let (Some(diff), Err(error)) = (diffs.iter_mut().find(|diff| diff.product == product), outcome) {
             diff.refused.get_or_insert(error);
+            diff.step = Step::None;
         }
+    }
+    let is_changed = is_refused || diffs.iter().any(|diff| diff.step > Step::None);
+    let title = if is_changed { "The documents of Flinks changed" } else { "The documents of Flinks are as they were" };
+    let mut markdown = format!("## {title}\n\n");
+    lines.iter().for_each(|line| markdown += &format!("- {line}\n"));
+    if !lines.is_empty() {
+        markdown.push('\n');
     }
     markdown += &diff::markdown(&diffs);
     if is_refused {
-        markdown += "\nNothing was generated, and no changelog was written. When the overlay is mended: `cargo xtask update`, without files.\n";
+        markdown += "\nNothing was generated, and no changelog was written. When that is mended: `cargo xtask update`, without files.\n";
         return Ok(Summary { markdown, is_refused });
     }
-    let mut texts: Vec<(PathBuf, String)> = Vec::new();
-    for diff in &diffs {
-        // Where nothing was released yet, an earlier proposal may be about an earlier commit.
-        if diff.step > Step::None || diff.is_released {
-            let entry = diff::changelog(diff);
-            let next = diff.next();
-            texts.push(propose(
-                root,
-                diff.product.crate_name(),
-                (diff.step > Step::None).then_some((&next, entry.as_str())),
-            )?);
-        }
-    }
-    let built_on: Vec<&ProductDiff> = diffs.iter().filter(|diff| diff.step > Step::None).collect();
-    if !built_on.is_empty() {
-        let version = versions::of(root, FACADE)?;
-        let next = if released(root, FACADE)?.is_some() { Step::Patch.next(&version) } else { version.clone() };
-        let lines = built_on.iter().map(|diff| format!("- Built on `{}` {}.", diff.product.crate_name(), diff.next()));
-        let entry = format!("### Changed\n\n{}", lines.collect::<Vec<_>>().join("\n"));
-        texts.push(propose(root, FACADE, Some((&next, &entry)))?);
+    let proposals = bases.proposals(&diffs);
+    let facade = proposals.iter().find(|proposal| proposal.name == FACADE);
+    if let Some((Proposal { version, .. }, Base { present, .. })) = facade.zip(bases.facade()) {
         markdown += &format!(
-            "\n`{FACADE}` {version} → {next} at least, for it is built on them; more, if its own interface changes.\n"
+            "\n`{FACADE}` {present} → {version} at least, for it is built on them; more, if its own interface changes.\n"
         );
     }
-    for (path, text) in &texts {
-        output::write(&root.join(path), text).map_err(|error| error.in_file(path))?;
+    let released = bases.0.iter().filter(|base| base.release.is_some());
+    for Base { name, changelog: (path, text), .. } in released {
+        let proposal = proposals.iter().find(|proposal| proposal.name == *name);
+        let text = changelog::propose(text, proposal.map(|proposal| (&proposal.version, proposal.entry.as_str())))?;
+        output::write(&root.join(path), &text).map_err(|error| error.in_file(path))?;
     }
     Ok(Summary { markdown, is_refused })
 }
@@ -96,29 +83,34 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
 ///
 /// # Errors
 ///
-/// Where a file cannot be read, or written.
+/// Where a file cannot be read or written, what is generated is stale, a proposal is not of what is there, or a version is
+/// not newer than the last.
 pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
+    check_day(day)?;
+    for (product, outcome) in regenerate(root, &Product::ALL, true) {
+        if outcome? != Outcome::Fresh {
+            return Err(Error::new("is not what would be generated").in_file(&product.generated()).help(UPDATE));
+        }
+    }
+    let bases = Bases::read(root, None)?;
+    let proposals = bases.proposals(&bases.diffs(root)?);
     let mut released = Vec::new();
     let mut texts = Vec::new();
     let (workspace_path, mut workspace) = versions::read(root, "Cargo.toml".into())?;
-    for name in PUBLISHED {
-        let (path, text) = read_changelog(root, name)?;
-        let present = versions::of(root, name)?;
-        // A present version that is not in the changelog was never out.
-        let first = Some(present.clone()).filter(|present| !changelog::has(&text, present));
-        let proposed = changelog::proposed(&text).map_err(|error| error.in_file(&path))?;
-        let Some(version) = first.or(proposed) else { continue };
-        texts.push((path.clone(), changelog::release(&text, &version, day).map_err(|error| error.in_file(&path))?));
-        released.push((name.to_owned(), version.clone()));
-        if version == present {
+    for base in &bases.0 {
+        let (path, text) = &base.changelog;
+        let Some(version) = base.next(&proposals).map_err(|error| error.in_file(path))? else { continue };
+        texts.push((path.clone(), changelog::release(text, &version, day).map_err(|error| error.in_file(path))?));
+        released.push((base.name.to_owned(), version.clone()));
+        if version == base.present {
             continue;
         }
-        let (path, mut manifest) = versions::manifest(root, name)?;
+        let (path, mut manifest) = versions::manifest(root, base.name)?;
         let package = manifest.get_mut("package").and_then(|package| package.as_table_like_mut());
         let package = package.ok_or_else(|| Error::new("has no [package]").in_file(&path))?;
         package.insert("version", value(version.to_string()));
         texts.push((path, manifest.to_string()));
-        let asked = workspace.get_mut("workspace").and_then(|table| table.get_mut("dependencies")?.get_mut(name));
+        let asked = workspace.get_mut("workspace").and_then(|table| table.get_mut("dependencies")?.get_mut(base.name));
         if let Some(asked) = asked.and_then(|asked| asked.as_table_like_mut()) {
             asked.insert("version", value(version.to_string()));
         }
@@ -130,24 +122,134 @@ pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
     Ok(released)
 }
 
-fn propose(root: &Path, name: &str, proposal: Option<(&Version, &str)>) -> Result<(PathBuf, String)> {
-    let (path, text) = read_changelog(root, name)?;
-    let text = changelog::propose(&text, proposal).map_err(|error| error.in_file(&path))?;
-    Ok((path, text))
+/// Checks a day such as `2026-11-21`.
+///
+/// # Errors
+///
+/// Where it is none.
+pub fn check_day(text: &str) -> Result<()> {
+    sources::day(text).map(drop)
 }
 
-fn read_changelog(root: &Path, name: &str) -> Result<(PathBuf, String)> {
-    let path = Path::new("crates").join(name).join("CHANGELOG.md");
-    let text = std::fs::read_to_string(root.join(&path))
-        .map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(&path))?;
-    Ok((path, text))
+const UPDATE: &str = "run `cargo xtask update`, and read what it says";
+
+/// Where each crate stands.
+struct Bases(Vec<Base>);
+
+struct Base {
+    name: &'static str,
+    /// The version in its manifest.
+    present: Version,
+    /// The commit that released that version; `None` where none ever was.
+    release: Option<String>,
+    changelog: (PathBuf, String),
+    /// What its documents are compared with; for a product.
+    side: Option<(Product, Side)>,
 }
 
-/// The commit that released a crate's present version: the one that put its heading into the changelog.
-fn released(root: &Path, name: &str) -> Result<Option<String>> {
-    let version = versions::of(root, name)?;
+/// A version, and its entry in the changelog.
+struct Proposal {
+    name: &'static str,
+    version: Version,
+    entry: String,
+}
+
+impl Bases {
+    fn read(root: &Path, since: Option<&str>) -> Result<Self> {
+        PUBLISHED.into_iter().map(|name| Base::read(root, name, since)).collect::<Result<_>>().map(Self)
+    }
+
+    fn facade(&self) -> Option<&Base> {
+        self.0.iter().find(|base| base.name == FACADE)
+    }
+
+    fn diffs(&self, root: &Path) -> Result<Vec<ProductDiff>> {
+        let mut diffs = Vec::new();
+        for base in &self.0 {
+            let Some((product, side)) = &base.side else { continue };
+            let mut diff = diff::diff(side.path(), root, &[*product])?;
+            diff.iter_mut().for_each(|diff| diff.is_released = base.release.is_some());
+            diffs.extend(diff);
+        }
+        Ok(diffs)
+    }
+
+    /// For each crate that was released, and has something new.
+    fn proposals(&self, diffs: &[ProductDiff]) -> Vec<Proposal> {
+        let new: Vec<&ProductDiff> = diffs.iter().filter(|diff| diff.step > Step::None && diff.is_released).collect();
+        let product = |diff: &&ProductDiff| Proposal {
+            name: diff.product.crate_name(),
+            version: diff.next(),
+            entry: diff::changelog(diff),
+        };
+        let mut proposals: Vec<Proposal> = new.iter().map(product).collect();
+        if let Some(facade) = self.facade().filter(|facade| facade.release.is_some() && !new.is_empty()) {
+            let built_on =
+                proposals.iter().map(|Proposal { name, version, .. }| format!("- Built on `{name}` {version}."));
+            let entry = format!("### Changed\n\n{}", built_on.collect::<Vec<_>>().join("\n"));
+            proposals.push(Proposal { name: FACADE, version: Step::Patch.next(&facade.present), entry });
+        }
+        proposals
+    }
+}
+
+impl Base {
+    fn read(root: &Path, name: &'static str, since: Option<&str>) -> Result<Self> {
+        let present = versions::of(root, name)?;
+        let path = Path::new("crates").join(name).join("CHANGELOG.md");
+        let text = std::fs::read_to_string(root.join(&path))
+            .map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(&path))?;
+        // Whether it is one that can be written to.
+        changelog::propose(&text, None).map_err(|error| error.in_file(&path))?;
+        let release = match changelog::newest(&text) {
+            None => None,
+            Some(newest) if newest == present.to_string() => Some(released(root, &path, &newest)?),
+            Some(newest) => {
+                return Err(Error::new(format!("its newest version is {newest}, and the manifest says {present}"))
+                    .in_file(&path)
+                    .help("`cargo xtask release` keeps the two together: take back what was changed by hand"));
+            }
+        };
+        let product = Product::ALL.into_iter().find(|product| product.crate_name() == name);
+        let side = product.map(|product| {
+            let commit = since.or(release.as_deref()).unwrap_or("HEAD");
+            Side::named(root, commit).map(|side| (product, side))
+        });
+        Ok(Self { name, present, release, changelog: (path, text), side: side.transpose()? })
+    }
+
+    /// The version to release, if there is one.
+    fn next(&self, proposals: &[Proposal]) -> Result<Option<Version>> {
+        if self.release.is_none() {
+            return Ok(Some(self.present.clone()));
+        }
+        let written = changelog::proposed(&self.changelog.1)?;
+        let meant =
+            proposals.iter().find(|proposal| proposal.name == self.name).map(|proposal| proposal.version.clone());
+        if written != meant {
+            return Err(Error::new("what is proposed is not of what is there").help(UPDATE));
+        }
+        let version = written.max(changelog::wanted(&self.changelog.1)?);
+        match version {
+            Some(version) if version <= self.present => {
+                Err(Error::new(format!("{version} is not newer than {}, which is out", self.present)))
+            }
+            version => Ok(version),
+        }
+    }
+}
+
+/// The commit that released a version: the one that put its heading into the changelog.
+fn released(root: &Path, path: &Path, version: &str) -> Result<String> {
+    let shallow = diff::git(root, &["rev-parse", "--is-shallow-repository"])?;
+    if shallow.starts_with(b"true") {
+        return Err(Error::new("the repository is a shallow clone, which does not know its releases")
+            .help("git fetch --unshallow"));
+    }
     let heading = format!("-S## [{version}]");
-    let path = format!("crates/{name}/CHANGELOG.md");
-    let found = diff::git(root, &["log", "-1", "--format=%H", &heading, "--", &path])?;
-    Ok(Some(String::from_utf8_lossy(&found).trim().to_owned()).filter(|commit| !commit.is_empty()))
+    let found = diff::git(root, &["log", "-1", "--format=%H", &heading, "--", &path.display().to_string()])?;
+    match String::from_utf8_lossy(&found).trim() {
+        "" => Err(Error::new(format!("{version} is in no commit")).in_file(path).help("commit the release first")),
+        commit => Ok(commit.to_owned()),
+    }
 }

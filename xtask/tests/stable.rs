@@ -10,7 +10,8 @@ use xtask::output::Header;
 use xtask::pipeline::{Product, code};
 use xtask::{overlay, read};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// The documents as they were when this was written; the real ones go on.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
 fn generate(document: Value, sha256: &str) -> String {
     let header = Header { document: "d.yaml".into(), overlay: "o.yaml".into(), sha256 };

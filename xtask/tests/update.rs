@@ -9,40 +9,55 @@ use std::process::Command;
 use xtask::diff::versions;
 use xtask::pipeline::Product;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// The documents as they were when this was written; the real ones go on.
+const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 const CRATES: [&str; 6] =
     ["flinks-core", "flinks-emulator", "flinks-pay", "flinks-connect", "flinks-outbound", "flinks"];
 
 struct Repository(tempfile::TempDir);
 
 impl Repository {
-    /// A commit with all that the loop reads. Every crate was released as what it is now.
-    fn released() -> Self {
+    /// A commit with all that the loop reads, and nothing that was ever released.
+    fn new() -> Self {
         let repository = Self(tempfile::tempdir().unwrap());
-        let mut files: Vec<PathBuf> = vec!["Cargo.toml".into(), "openapi/sources.toml".into()];
-        for name in CRATES {
-            files.extend(["Cargo.toml", "CHANGELOG.md"].map(|file| Path::new("crates").join(name).join(file)));
-        }
         for product in Product::ALL {
-            files.extend([product.document(), product.overlay(), product.generated(), product.public_api()]);
+            for file in [product.document(), product.overlay(), "openapi/sources.toml".into()] {
+                repository.write(&file, &fs::read_to_string(Path::new(FROZEN).join(&file)).unwrap());
+            }
         }
-        for file in files {
-            let to = repository.path().join(&file);
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(Path::new(ROOT).join(file), to).unwrap();
-        }
-        // As if nothing had ever been out, whatever the real changelogs say by now.
+        let mut workspace = String::from("[workspace.package]\nversion = \"0.1.0\"\n\n[workspace.dependencies]\n");
         for name in CRATES {
-            fs::write(repository.changelog_path(name), "# Changelog\n\n## [Unreleased]\n\nFirst.\n").unwrap();
+            workspace += &format!("{name} = {{ path = \"crates/{name}\", version = \"0.1.0\" }}\n");
+            let folder = Path::new("crates").join(name);
+            repository.write(
+                &folder.join("Cargo.toml"),
+                &format!("[package]\nname = \"{name}\"\nversion.workspace = true\n"),
+            );
+            repository.write(&folder.join("CHANGELOG.md"), "# Changelog\n\n## [Unreleased]\n\nFirst.\n");
+            fs::create_dir(repository.path().join(folder).join("src")).unwrap();
         }
+        repository.write(Path::new("Cargo.toml"), &workspace);
+        assert_eq!(repository.xtask(&["regenerate"]).0, 0);
         repository.git(&["init", "--quiet"]);
         repository.commit("before the first release");
+        repository
+    }
+
+    /// The same, with every crate released as what it is.
+    fn released() -> Self {
+        let repository = Self::new();
         let (code, text) = repository.xtask(&["release", "--day", "2026-11-21"]);
         assert_eq!((code, text.matches("ready").count()), (0, 6), "{text}");
         let order: Vec<usize> = CRATES.iter().map(|name| text.find(&format!("--package {name}`")).unwrap()).collect();
         assert!(order.is_sorted(), "{text}");
         repository.commit("first release");
         repository
+    }
+
+    fn write(&self, path: &Path, text: &str) {
+        let to = self.path().join(path);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, text).unwrap();
     }
 
     fn path(&self) -> &Path {
@@ -75,6 +90,12 @@ impl Repository {
 
     fn changelog(&self, name: &str) -> String {
         fs::read_to_string(self.changelog_path(name)).unwrap()
+    }
+
+    /// What git sees as changed.
+    fn status(&self) -> String {
+        let output = Command::new("git").current_dir(self.path()).args(["status", "--short"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn read(&self, path: &Path) -> String {
@@ -171,6 +192,109 @@ fn from_a_changed_page_to_a_released_crate() {
     let (_, summary) = repository.xtask(&["update"]);
     assert_eq!(summary.matches("unchanged").count(), 3, "{summary}");
     assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
+}
+
+#[test]
+fn before_the_first_release_nothing_is_proposed() {
+    let repository = Repository::new();
+    let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
+    let (code, summary) = repository.xtask(&["update", &page]);
+    assert_eq!(code, 0, "{summary}");
+    assert!(
+        summary.contains("| `flinks-outbound` | compatible | 0.1.0, not released yet |")
+            && !summary.contains("at least"),
+        "{summary}"
+    );
+    assert_eq!(repository.changelog("flinks-outbound"), "# Changelog\n\n## [Unreleased]\n\nFirst.\n");
+    assert!(repository.read(&Product::Outbound.generated()).contains("pub device: "));
+    let (_, text) = repository.xtask(&["release"]);
+    assert_eq!(
+        (text.matches(" 0.1.0: ").count(), repository.version("flinks-outbound")),
+        (6, "0.1.0".into()),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_release_is_of_what_was_read_and_of_nothing_else() {
+    let repository = Repository::released();
+    let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
+    let refused = |arguments: &[&str], part: &str| {
+        let before = repository.status();
+        let (code, text) = repository.xtask(arguments);
+        assert!(code != 0 && text.contains(part), "{part}: {text}");
+        assert_eq!(repository.status(), before, "{part}");
+    };
+    refused(&["release", "--day", "tomorrow"], "`tomorrow` is not a day");
+    refused(&["update", "--retrieved", "yesterday", &page], "`yesterday` is not a day");
+    refused(&["update", "--since", "nosuch", &page], "`nosuch`");
+    repository.xtask(&["update", &page]);
+
+    // Behind the back of the command: an overlay of which no code comes, code that is stale, a proposal that is not meant.
+    let overlay = repository.read(&Product::Pay.overlay());
+    repository.write(&Product::Pay.overlay(), &overlay.replace("expires_in", "gone"));
+    refused(&["release"], "matches nothing");
+    repository.write(&Product::Pay.overlay(), &overlay);
+    let code = repository.read(&Product::Pay.generated());
+    repository.write(&Product::Pay.generated(), &format!("{code}// by hand\n"));
+    refused(&["release"], "is not what would be generated");
+    repository.write(&Product::Pay.generated(), &code);
+    let path = Path::new("crates/flinks-outbound/CHANGELOG.md");
+    let proposal = repository.read(path);
+    repository.write(path, &proposal.replace("0.1.1 -->", "0.9.0 -->"));
+    refused(&["release"], "is not of what is there");
+    // A version by hand is a line outside of the proposal.
+    repository.write(
+        path,
+        &proposal.replace("<!-- end of the proposal -->", "<!-- end of the proposal -->\n\nVersion: 0.1.0"),
+    );
+    assert_eq!(repository.xtask(&["update"]).0, 0);
+    assert!(repository.read(path).contains("Version: 0.1.0"));
+    repository.write(path, &repository.read(path).replace("Version: 0.1.0", "Version: 0.3.0"));
+
+    let (code, text) = repository.xtask(&["release"]);
+    assert!(code == 0 && text.contains("flinks-outbound 0.3.0") && text.contains("flinks 0.1.1"), "{text}");
+    // Not committed yet: neither command goes on from it.
+    refused(&["update"], "0.3.0 is in no commit");
+    refused(&["release"], "is in no commit");
+    repository.commit("release");
+    let manifest = Path::new("crates/flinks-outbound/Cargo.toml");
+    let text = repository.read(manifest);
+    repository.write(manifest, &text.replace("0.3.0", "0.4.0"));
+    refused(&["update"], "its newest version is 0.3.0, and the manifest says 0.4.0");
+}
+
+#[test]
+fn what_is_taken_back_takes_its_proposals_with_it() {
+    let repository = Repository::released();
+    let old = repository.page("operationId: token", "operationId: token");
+    let old = fs::read_to_string(old).unwrap();
+    let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
+    repository.xtask(&["update", &page]);
+    assert!(
+        repository.changelog("flinks").contains("Built on")
+            && repository.changelog("flinks-outbound").contains("device")
+    );
+    fs::write(&page, old).unwrap();
+    let (_, text) = repository.xtask(&["update", &page]);
+    assert!(text.starts_with("## The documents of Flinks are as they were"), "{text}");
+    assert!(
+        !repository.changelog("flinks").contains("Built on")
+            && !repository.changelog("flinks-outbound").contains("device")
+    );
+    assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
+}
+
+#[test]
+fn a_shallow_clone_knows_no_release() {
+    let repository = Repository::released();
+    fs::write(repository.path().join("more"), "").unwrap();
+    repository.commit("more");
+    let clone = tempfile::tempdir().unwrap();
+    let from = format!("file://{}", repository.path().display());
+    repository.git(&["clone", "--quiet", "--depth", "1", &from, &clone.path().display().to_string()]);
+    let (code, text) = Repository(clone).xtask(&["update"]);
+    assert!(code == 1 && text.contains("shallow") && text.contains("--unshallow"), "{text}");
 }
 
 /// The example of xtask/README.md, word by word.

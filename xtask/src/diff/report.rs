@@ -56,8 +56,11 @@ pub fn markdown(diffs: &[ProductDiff]) -> String {
     let mut text = String::from("| crate | step | version |\n| --- | --- | --- |\n");
     for diff in diffs {
         let next = diff.next();
-        let versions =
-            if next == diff.version { diff.version.to_string() } else { format!("{} → {next}", diff.version) };
+        let versions = match diff.is_released {
+            true if next == diff.version => diff.version.to_string(),
+            true => format!("{} → {next}", diff.version),
+            false => format!("{}, not released yet", diff.version),
+        };
         let step = if diff.refused.is_some() { "cannot be generated" } else { diff.step.word() };
         line(&mut text, &format!("| `{}` | {step} | {versions} |", diff.product.crate_name()));
     }
@@ -66,19 +69,20 @@ pub fn markdown(diffs: &[ProductDiff]) -> String {
         if let [Some(old), Some(new)] = &diff.sha256
             && old != new
         {
-            line(&mut text, &format!("Document: sha256 `{old}` → `{new}`\n"));
+            line(&mut text, &format!("Document: sha256 `{old}` → `{new}`"));
         }
         if let Some(error) = &diff.refused {
             line(
                 &mut text,
-                &format!("No code can be made of it, so what it means is not known:\n\n```text\n{error}\n```\n"),
+                &format!("\nNo code can be made of it, so what it means is not known:\n\n```text\n{error}\n```"),
             );
         }
         if !diff.changes.is_empty() {
-            line(&mut text, "| operation | change | meaning |\n| --- | --- | --- |");
+            line(&mut text, "\n| operation | change | meaning |\n| --- | --- | --- |");
             for (operation, changes) in diff.by_operation() {
                 for change in changes {
-                    let operation = operation.map_or_else(String::new, |operation| format!("`{operation}`"));
+                    let operation =
+                        operation.map_or_else(|| "the document".into(), |operation| format!("`{operation}`"));
                     let cell = change.text().replace('|', "\\|");
                     line(&mut text, &format!("| {operation} | {cell} | {} |", change.effect.words()));
                 }
