@@ -39,7 +39,7 @@ fn around(parts: &str) -> Value {
 }
 
 /// Shapes at which progenitor panics or loses something, and others that no client can be made of.
-const BROKEN: [(&str, &str); 59] = [
+const BROKEN: [(&str, &str); 63] = [
     ("id missing", "operationId: ''"),
     ("id of another method", "operationId: new"),
     (
@@ -180,6 +180,22 @@ const BROKEN: [(&str, &str); 59] = [
         "parameters: [{name: size, in: query, schema: {type: string, enum: [a]}}]\ncomponents: {schemas: {DoItSize: {type: string, enum: [b]}}}",
     ),
     (
+        "form with a map of lists",
+        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: string}}, additionalProperties: {type: array, items: {type: string}}}}}}",
+    ),
+    (
+        "one of several, or null",
+        "requestBody: {content: {application/json: {schema: {type: object, required: [a], properties: {a: {nullable: true, oneOf: [{type: string}, {type: integer}]}}}}}}",
+    ),
+    (
+        "field of the name of all others",
+        "requestBody: {content: {application/json: {schema: {type: object, properties: {Extra: {type: string}}, additionalProperties: true}}}}",
+    ),
+    (
+        "looks like a secret",
+        "responses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {Token: {type: object, properties: {value: {type: string}}}}}}}}}",
+    ),
+    (
         "required twice",
         "requestBody: {content: {application/json: {schema: {type: object, required: [a, a], properties: {a: {type: string}}}}}}",
     ),
@@ -248,6 +264,11 @@ fn broken_documents_are_located() {
                 "responses: {'200': {$ref: '#/components/responses/A'}}\ncomponents: {responses: {A: {$ref: '#/components/responses/A'}}}",
             ),
         ),
+        ("method that nobody sends", {
+            let mut document = around("{}");
+            document["paths"]["/x/{id}"] = json!({"trace": document["paths"]["/x/{id}"]["post"]});
+            document
+        }),
         ("path with half a brace", {
             let mut document = around("{}");
             document["paths"] = json!({"/x/{id": document["paths"]["/x/{id}"]});
