@@ -16,17 +16,28 @@ const END: &str = "<!-- end of the proposal -->";
 pub(crate) fn propose(text: &str, proposal: Option<(&Version, &str)>) -> Result<String> {
     let Parts { before, unreleased, after } = parts(text)?;
     let (_, rest) = split(unreleased)?;
-    let block = proposal.map(|(version, entry)| format!("{BEGIN}{version} -->\n\n{}\n\n{END}", entry.trim()));
+    let block = proposal.map(block);
     let body: Vec<&str> = block.as_deref().into_iter().chain([rest.trim()]).filter(|part| !part.is_empty()).collect();
     Ok(join(before, &body.join("\n\n"), after))
 }
 
-/// The version that is proposed.
+/// A proposal between its comments.
+fn block((version, entry): (&Version, &str)) -> String {
+    format!("{BEGIN}{version} -->\n\n{}\n\n{END}", entry.trim())
+}
+
+/// Whether this, word by word, is what is proposed.
 ///
 /// # Errors
 ///
 /// As for [`propose`].
-pub(crate) fn proposed(text: &str) -> Result<Option<Version>> {
+pub(crate) fn is_proposed(text: &str, proposal: Option<(&Version, &str)>) -> Result<bool> {
+    let (found, _) = split(parts(text)?.unreleased)?;
+    Ok(found.map(str::to_owned) == proposal.map(block))
+}
+
+#[cfg(test)]
+fn proposed(text: &str) -> Result<Option<Version>> {
     let (block, _) = split(parts(text)?.unreleased)?;
     let Some(version) =
         block.and_then(|block| block.strip_prefix(BEGIN)?.split_once(" -->")).map(|(version, _)| version)
@@ -80,11 +91,21 @@ struct Parts<'a> {
 }
 
 fn parts(text: &str) -> Result<Parts<'_>> {
-    let missing = || Error::new(format!("has no `{UNRELEASED}`")).help("Keep a Changelog begins with it");
-    let (before, rest) = text.split_once(UNRELEASED).ok_or_else(missing)?;
-    let end = rest.find("\n## ").unwrap_or(rest.len());
-    let (unreleased, after) = rest.split_at_checked(end).ok_or_else(missing)?;
-    Ok(Parts { before, unreleased, after })
+    let missing = || Error::new(format!("has no line `{UNRELEASED}`")).help("Keep a Changelog begins with it");
+    // Lines as they stand, each with where it begins: the heading may be spoken of elsewhere.
+    let mut starts = 0_usize;
+    let lines = text.split_inclusive('\n').map(|line| {
+        let start = starts;
+        starts = starts.saturating_add(line.len());
+        (start, line)
+    });
+    let headings: Vec<(usize, &str)> = lines.filter(|(_, line)| line.starts_with("## ")).collect();
+    let index = headings.iter().position(|(_, line)| line.trim_end() == UNRELEASED).ok_or_else(missing)?;
+    let start = headings.get(index).map_or(0, |(start, _)| *start);
+    let end = headings.get(index.saturating_add(1)).map_or(text.len(), |(start, _)| *start);
+    let begin = start.saturating_add(UNRELEASED.len());
+    let part = |range| text.get(range).ok_or_else(missing);
+    Ok(Parts { before: part(0..start)?, unreleased: part(begin..end)?, after: part(end..text.len())? })
 }
 
 /// The proposal with its comments, and the rest.
@@ -112,8 +133,7 @@ fn join(before: &str, unreleased: &str, after: &str) -> String {
 mod tests {
     use super::*;
 
-    const OLD: &str =
-        "# Changelog\n\nWords.\n\n## [Unreleased]\n\n### Fixed\n\n- By hand.\n\n## [0.1.0] - 2026-11-21\n\nFirst.\n";
+    const OLD: &str = "# Changelog\n\nWords on `## [Unreleased]`.\n\n## [Unreleased]\n\n### Fixed\n\n- By hand.\n\n## [0.1.0] - 2026-11-21\n\nFirst.\n";
 
     #[test]
     fn a_proposal_comes_goes_and_is_released() {
@@ -122,16 +142,23 @@ mod tests {
         let with = propose(OLD, Some((&version, "### Added\n\n- A field.\n"))).unwrap();
         assert_eq!(
             with,
-            "# Changelog\n\nWords.\n\n## [Unreleased]\n\n<!-- proposed by `cargo xtask update`: 0.2.0 -->\n\n### Added\n\n- A field.\n\n\
+            "# Changelog\n\nWords on `## [Unreleased]`.\n\n## [Unreleased]\n\n<!-- proposed by `cargo xtask update`: 0.2.0 -->\n\n### Added\n\n- A field.\n\n\
              <!-- end of the proposal -->\n\n### Fixed\n\n- By hand.\n\n## [0.1.0] - 2026-11-21\n\nFirst.\n"
         );
         assert_eq!(proposed(&with).unwrap(), Some(version.clone()));
+        let is = |entry: &str| is_proposed(&with, Some((&version, entry))).unwrap();
+        assert!(
+            is("### Added\n\n- A field.")
+                && !is("Other.")
+                && !is_proposed(&with, None).unwrap()
+                && is_proposed(OLD, None).unwrap()
+        );
         let other = propose(&with, Some((&Version::new(0, 1, 1), "Other."))).unwrap();
         assert!(other.contains("0.1.1") && !other.contains("0.2.0") && other.contains("By hand"), "{other}");
         assert_eq!(propose(&with, None).unwrap(), OLD);
         assert_eq!(
             release(&with, &version, "2026-12-24").unwrap(),
-            "# Changelog\n\nWords.\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\n### Added\n\n- A field.\n\n### Fixed\n\n- By hand.\n\n\
+            "# Changelog\n\nWords on `## [Unreleased]`.\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\n### Added\n\n- A field.\n\n### Fixed\n\n- By hand.\n\n\
              ## [0.1.0] - 2026-11-21\n\nFirst.\n"
         );
     }

@@ -118,7 +118,7 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     if refused.is_some() {
         published.iter_mut().for_each(|change| change.effect = Effect::Unknown);
     }
-    published.retain(|change| !changes.iter().any(|told| told.is_same_as(change)));
+    published.retain(|change| !changes.iter().any(|told| told.covers(change)));
     changes.extend(published);
     let texts =
         |side: &Option<Generated>| side.as_ref().map(|side| prose(&side.normalized.document)).unwrap_or_default();
@@ -371,8 +371,22 @@ mod tests {
             |scheme: &str| json!({"security": [{"s": []}], "schemes": {"s": {"type": "http", "scheme": scheme}}});
         assert_eq!(
             lines(&scheme("bearer"), &scheme("basic")),
-            ["the security scheme `s` was http bearer, is http basic [breaking for callers]"]
+            [
+                "the security scheme `s` was http bearer, is http basic [documented only]",
+                "the credentials was a bearer token in `Authorization`, is a name and a password in `Authorization` [breaking for callers]",
+            ]
         );
+        // By which scheme the same is asked for does not matter, nor what nobody asks for.
+        let mut two = scheme("Bearer");
+        two["schemes"]["t"] = json!({"type": "http", "scheme": "basic"});
+        let mut other = two.clone();
+        other["security"] = json!([{"t": []}]);
+        assert_eq!(lines(&scheme("bearer"), &two), Vec::<String>::new());
+        let changed = lines(&two, &other);
+        assert!(changed.contains(&"the credentials was a bearer token in `Authorization`, is a name and a password in `Authorization` [breaking for callers]".to_owned()), "{changed:?}");
+        other["security"] = json!([{"s": []}]);
+        other["schemes"]["t"]["scheme"] = json!("digest");
+        assert_eq!(lines(&two, &other), ["the security scheme `t` was http basic, is http digest [documented only]"]);
         let mut free = scheme("bearer");
         free["security"] = json!([]);
         let added = lines(&free, &scheme("bearer"));
@@ -422,6 +436,102 @@ mod tests {
                 "operation `foo` was called `bar` [breaking for callers]"
             ]
         );
+    }
+
+    /// Each with what it must say; none may say that there is no reason for a change.
+    #[test]
+    fn ordinary_changes_have_a_reason() {
+        let schemas = json!({
+            "S": {"type": "object", "properties": {"a": {"type": "string"}, "n": {"$ref": "#/components/schemas/N"}}},
+            "N": object(&["k"]), "Aa": object(&["a"]), "Ea": object(&["a"]), "Eb": object(&["a"]),
+        });
+        let parts = |more: Value| {
+            let mut parts = json!({"schemas": schemas});
+            parts.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+            parts
+        };
+        let s = json!({"$ref": "#/components/schemas/S"});
+        let field = |schema: &Value| json!({"type": "object", "properties": {"s": schema, "z": {"type": "string"}}});
+        let titled = |title: &str| json!({"title": title, "type": "object", "properties": {"b": {"type": "string"}}});
+        let errors = |error: Value| parts(json!({"replies": {"200": s, "400": error, "404": object(&["c"])}}));
+        let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+        for (old, new, expected) in [
+            (
+                parts(json!({"request": field(&s), "replies": {"200": s}})),
+                parts(json!({"request": object(&["z"]), "replies": {"200": s}})),
+                "request field `s` removed",
+            ),
+            (
+                parts(json!({"request": s, "replies": {"200": s}})),
+                parts(json!({"replies": {"200": s}})),
+                "request body removed",
+            ),
+            (
+                parts(json!({"request": s, "replies": {"200": field(&s)}})),
+                parts(json!({"request": s, "replies": {"200": object(&["z"])}})),
+                "reply 200 field `s` removed",
+            ),
+            (
+                parts(json!({"request": s, "replies": {"200": s}})),
+                parts(json!({"request": s})),
+                "reply 200 was object, is no body",
+            ),
+            (errors(titled("One")), errors(titled("Two")), "error 400 has the type `Two` now, which was called `One`"),
+            (
+                errors(reference("Ea")),
+                errors(reference("Eb")),
+                "error 400 has the type `Eb` now, which was called `Ea`",
+            ),
+            (errors(object(&["a"])), errors(reference("Ea")), "error 400 has the type `Ea` now"),
+            (
+                parts(json!({"request": {"allOf": [reference("Aa")]}})),
+                parts(json!({"request": {"allOf": [reference("Aa"), object(&["b"])]}})),
+                "request body has the type `XRequest` now, which was called `Aa`",
+            ),
+            (
+                parts(json!({"request": field(&json!({"description": "d", "allOf": [reference("Aa")]}))})),
+                parts(json!({"request": field(&json!({"allOf": [reference("Aa"), object(&["b"])]}))})),
+                "request field `s` has the type `XRequestS` now, which was called `Aa`",
+            ),
+            (
+                parts(json!({"request": field(&json!({"oneOf": [{"type": "string"}, {"type": "integer"}]}))})),
+                parts(json!({"request": field(&json!({"oneOf": [{"type": "integer"}, {"type": "string"}]}))})),
+                "",
+            ),
+        ] {
+            let lines = lines(&old, &new);
+            assert!(!lines.iter().any(|line| line.contains("for no reason")), "{lines:#?}");
+            assert!(
+                expected.is_empty() && lines.is_empty() || lines.iter().any(|line| line.starts_with(expected)),
+                "{expected}: {lines:#?}"
+            );
+        }
+        // The operation that sends a type goes, and another still returns it.
+        let other = json!({"/y": "y"});
+        let old = parts(json!({"request": s, "replies": {"200": s}, "others": other}));
+        let mut gone = document(&old);
+        gone["paths"]["/y"]["post"]["responses"] = gone["paths"]["/x"]["post"]["responses"].clone();
+        let mut left = gone.clone();
+        left["paths"].as_object_mut().unwrap().shift_remove("/x");
+        let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+        let [gone, left] = [gone, left].map(|document| pipeline::generate_only(document, &header).unwrap());
+        let (changes, _) = effective(Some(&gone), Some(&left));
+        assert_eq!(changes.iter().map(Change::text).collect::<Vec<_>>(), ["operation `x` removed"]);
+    }
+
+    #[test]
+    fn one_change_is_told_once() {
+        let old = json!({"replies": {"200": object(&["a"]), "404": object(&["b"])}});
+        let new = json!({"replies": {"200": object(&["a"]), "404": object(&["b"]), "default": object(&["b"])}});
+        let (changes, _) = effective(Some(&generated(&old)), Some(&generated(&new)));
+        let mut published = compare::published(&Model::published(&document(&old)), &Model::published(&document(&new)));
+        published.retain(|change| !changes.iter().any(|told| told.covers(change)));
+        assert_eq!(published.iter().map(Change::text).collect::<Vec<_>>(), Vec::<String>::new());
+        let mut renamed = document(&old);
+        renamed["paths"]["/x"]["post"]["operationId"] = json!("X");
+        let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+        let (changes, _) = effective(Some(&generated(&old)), Some(&pipeline::generate_only(renamed, &header).unwrap()));
+        assert_eq!(changes.len(), 0);
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct Operation {
     pub content_type: Option<String>,
     /// How long it may take, where the default does not do.
     pub timeout_seconds: Option<u64>,
+    /// What it asks its callers for by a security requirement, in words.
+    pub credentials: String,
     /// Whether the document advises against it.
     pub deprecated: bool,
     /// What it returns.
@@ -126,10 +128,12 @@ pub fn normalize(mut document: Value) -> Result<Normalized> {
     drop_excuses(&mut document);
     rewrite_secrets(&mut document);
     optional_may_be_null(&mut document);
+    unwrap_single_parts(&mut document);
     let places = schema::operations(&document);
+    let mut credentials = BTreeMap::new();
     for place in &places {
         inline_components(&mut document, place);
-        security::write_out(&mut document, place)?;
+        credentials.insert(place.pointer(), security::write_out(&mut document, place)?);
     }
     relax_replies(&mut document, &places);
     let mut operations = Vec::new();
@@ -137,7 +141,11 @@ pub fn normalize(mut document: Value) -> Result<Normalized> {
     for place in places {
         let name = operation_name(&document_operation(&document, &place), &place);
         let origin = Origin { operation: Some(name), pointer: place.pointer(), raw: Value::Null };
-        operations.extend(normalize_operation(&mut document, &place, &origin, &mut origins)?);
+        let operation = normalize_operation(&mut document, &place, &origin, &mut origins)?;
+        operations.extend(operation.map(|operation| Operation {
+            credentials: credentials.remove(&operation.pointer).unwrap_or_default(),
+            ..operation
+        }));
     }
     for item in
         document.pointer_mut("/paths").and_then(Value::as_object_mut).into_iter().flatten().map(|(_, item)| item)
@@ -205,6 +213,25 @@ fn rewrite_secrets(value: &mut Value) {
     for_each_part(value, rewrite_secrets);
 }
 
+/// Takes `allOf` of one, with nothing but prose beside it, for that one: it is how OpenAPI 3.0 describes a reference.
+fn unwrap_single_parts(value: &mut Value) {
+    for_each_part(value, unwrap_single_parts);
+    let Some(object) = value.as_object() else { return };
+    let is_prose = |key: &String| ["allOf", "description", "title", "example", "externalDocs"].contains(&key.as_str());
+    let part = object.get("allOf").and_then(Value::as_array).filter(|_| object.keys().all(is_prose));
+    if let Some([part]) = part.map(Vec::as_slice).filter(|parts| parts.iter().all(Value::is_object)) {
+        let mut part = part.clone();
+        let texts = ["description", "title"].into_iter().filter_map(|key| Some((key, object.get(key)?.clone())));
+        // Beside a reference, there is no place for a text.
+        if let Some(part) = part.as_object_mut().filter(|part| !part.contains_key("$ref")) {
+            texts.for_each(|(key, text)| {
+                part.entry(key).or_insert(text);
+            });
+        }
+        *value = part;
+    }
+}
+
 /// Does something to all that lies directly in a value. Examples are no exception: a property may have that name, and
 /// nothing reads the others.
 fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
@@ -224,7 +251,7 @@ fn optional_may_be_null(value: &mut Value) {
     for (name, schema) in value.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         let is_collection =
             schema.get("type").and_then(Value::as_str).is_some_and(|kind| matches!(kind, "array" | "object"));
-        let is_choice = schema.get("oneOf").is_some() || schema.get("anyOf").is_some();
+        let is_choice = ["oneOf", "anyOf", "allOf"].iter().any(|key| schema.get(key).is_some());
         if let Some(schema) = schema.as_object_mut().filter(|_| is_choice && !is_required(name)) {
             schema.shift_remove("nullable");
         }
@@ -401,7 +428,8 @@ fn normalize_operation(
     if let Some(slot) = document.pointer_mut(&pointer) {
         *slot = operation;
     }
-    Ok(Some(Operation { id, pointer, content_type, timeout_seconds, deprecated, success, error }))
+    let credentials = String::new();
+    Ok(Some(Operation { id, pointer, content_type, timeout_seconds, credentials, deprecated, success, error }))
 }
 
 /// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3 says to ignore (T2), but

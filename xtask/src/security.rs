@@ -11,6 +11,8 @@ use crate::{Error, Result};
 
 /// A header that a requirement asks for.
 struct Credential {
+    /// What it is, in words: two of one kind and header are one on the wire.
+    kind: &'static str,
     name: String,
     schema: Value,
     description: String,
@@ -26,12 +28,15 @@ pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
 }
 
 /// Adds the headers that an operation's requirement asks for to its parameters, but for those that it describes itself.
+/// Returns what they are, in words.
 ///
 /// # Errors
 ///
 /// Where the requirement cannot become arguments.
-pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<()> {
+pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
     let (credentials, is_required) = credentials(document, place)?;
+    let words = credentials.iter().map(|credential| format!("{} in `{}`", credential.kind, credential.name));
+    let words = words.collect::<Vec<_>>().join(", ");
     if credentials.iter().any(|credential| schema::referenced(&credential.schema).is_some())
         && schema::named(document, AUTHORIZATION).is_none()
         && let Some(document) = document.as_object_mut()
@@ -45,10 +50,12 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<()> {
         });
     }
     let components = document.get("components").cloned().unwrap_or_default();
-    let Some(operation) = document.pointer_mut(&place.pointer()).and_then(Value::as_object_mut) else { return Ok(()) };
+    let Some(operation) = document.pointer_mut(&place.pointer()).and_then(Value::as_object_mut) else {
+        return Ok(words);
+    };
     operation.shift_remove("security");
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
-    for Credential { name, schema, description } in credentials {
+    for Credential { name, schema, description, .. } in credentials {
         let Some(parameters) = parameters.as_array_mut() else { continue };
         let is_header = |parameter: &Value| {
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -60,7 +67,7 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<()> {
             parameters.push(json!({"name": name, "in": "header", "required": is_required, "description": description, "schema": schema}));
         }
     }
-    Ok(())
+    Ok(words)
 }
 
 /// The name of the schema that stands for `flinks_core::Authorization`.
@@ -109,15 +116,17 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
     let text = |key: &str| scheme.get(key).and_then(Value::as_str).unwrap_or_default();
     let http = text("scheme").to_ascii_lowercase();
     let described = text("description");
-    let authorization = |form: &str| Credential {
+    let authorization = |kind, form: &str| Credential {
+        kind,
         name: AUTHORIZATION.into(),
         schema: reference(AUTHORIZATION),
         description: format!("{described}{}The credentials, as `{form}`.", if described.is_empty() { "" } else { " " }),
     };
     match (text("type"), http.as_str(), text("in")) {
-        ("http", "bearer", _) | ("oauth2" | "openIdConnect", ..) => Ok(authorization("Bearer")),
-        ("http", "basic", _) => Ok(authorization("Basic")),
+        ("http", "bearer", _) | ("oauth2" | "openIdConnect", ..) => Ok(authorization("a bearer token", "Bearer")),
+        ("http", "basic", _) => Ok(authorization("a name and a password", "Basic")),
         ("apiKey", _, "header") => Ok(Credential {
+            kind: "a key",
             name: text("name").into(),
             schema: json!({"type": "string", "format": "password"}),
             description: described.into(),

@@ -62,9 +62,11 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
         markdown += "\nNothing was generated, and no changelog was written. When that is mended: `cargo xtask update`, without files.\n";
         return Ok(Summary { markdown, is_refused });
     }
-    let proposals = bases.proposals(&diffs);
+    let proposals = bases.proposals(&diffs)?;
     let facade = proposals.iter().find(|proposal| proposal.name == FACADE);
-    if let Some((Proposal { version, .. }, Base { present, .. })) = facade.zip(bases.facade()) {
+    if let Some((Proposal { version, .. }, Base { present, .. })) =
+        facade.zip(bases.0.iter().find(|base| base.name == FACADE))
+    {
         markdown += &format!(
             "\n`{FACADE}` {present} → {version} at least, for it is built on them; more, if its own interface changes.\n"
         );
@@ -93,7 +95,7 @@ pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
         }
     }
     let bases = Bases::read(root, None)?;
-    let proposals = bases.proposals(&bases.diffs(root)?);
+    let proposals = bases.proposals(&bases.diffs(root)?)?;
     let mut released = Vec::new();
     let mut texts = Vec::new();
     let (workspace_path, mut workspace) = versions::read(root, "Cargo.toml".into())?;
@@ -159,10 +161,6 @@ impl Bases {
         PUBLISHED.into_iter().map(|name| Base::read(root, name, since)).collect::<Result<_>>().map(Self)
     }
 
-    fn facade(&self) -> Option<&Base> {
-        self.0.iter().find(|base| base.name == FACADE)
-    }
-
     fn diffs(&self, root: &Path) -> Result<Vec<ProductDiff>> {
         let mut diffs = Vec::new();
         for base in &self.0 {
@@ -175,21 +173,29 @@ impl Bases {
     }
 
     /// For each crate that was released, and has something new.
-    fn proposals(&self, diffs: &[ProductDiff]) -> Vec<Proposal> {
-        let new: Vec<&ProductDiff> = diffs.iter().filter(|diff| diff.step > Step::None && diff.is_released).collect();
-        let product = |diff: &&ProductDiff| Proposal {
+    fn proposals(&self, diffs: &[ProductDiff]) -> Result<Vec<Proposal>> {
+        let new = diffs.iter().filter(|diff| diff.step > Step::None && diff.is_released);
+        let product = |diff: &ProductDiff| Proposal {
             name: diff.product.crate_name(),
             version: diff.next(),
             entry: diff::changelog(diff),
         };
-        let mut proposals: Vec<Proposal> = new.iter().map(product).collect();
-        if let Some(facade) = self.facade().filter(|facade| facade.release.is_some() && !new.is_empty()) {
-            let built_on =
-                proposals.iter().map(|Proposal { name, version, .. }| format!("- Built on `{name}` {version}."));
-            let entry = format!("### Changed\n\n{}", built_on.collect::<Vec<_>>().join("\n"));
+        let mut proposals: Vec<Proposal> = new.map(product).collect();
+        // What it is built on goes out as what somebody asks for, if that is more.
+        let mut built_on = Vec::new();
+        for base in self.0.iter().filter(|base| base.side.is_some() && base.release.is_some()) {
+            let proposed =
+                proposals.iter().find(|proposal| proposal.name == base.name).map(|proposal| &proposal.version);
+            if let Some(version) = proposed.cloned().max(base.wanted()?) {
+                built_on.push(format!("- Built on `{}` {version}.", base.name));
+            }
+        }
+        let facade = self.0.iter().find(|base| base.name == FACADE && base.release.is_some());
+        if let Some(facade) = facade.filter(|_| !built_on.is_empty()) {
+            let entry = format!("### Changed\n\n{}", built_on.join("\n"));
             proposals.push(Proposal { name: FACADE, version: Step::Patch.next(&facade.present), entry });
         }
-        proposals
+        Ok(proposals)
     }
 }
 
@@ -218,19 +224,24 @@ impl Base {
         Ok(Self { name, present, release, changelog: (path, text), side: side.transpose()? })
     }
 
+    /// The version that somebody asks for.
+    fn wanted(&self) -> Result<Option<Version>> {
+        let (path, text) = &self.changelog;
+        changelog::wanted(text).map_err(|error| error.in_file(path))
+    }
+
     /// The version to release, if there is one.
     fn next(&self, proposals: &[Proposal]) -> Result<Option<Version>> {
+        let wanted = self.wanted()?;
         if self.release.is_none() {
-            return Ok(Some(self.present.clone()));
+            return Ok(Some(self.present.clone()).max(wanted));
         }
-        let written = changelog::proposed(&self.changelog.1)?;
-        let meant =
-            proposals.iter().find(|proposal| proposal.name == self.name).map(|proposal| proposal.version.clone());
-        if written != meant {
+        let meant = proposals.iter().find(|proposal| proposal.name == self.name);
+        let meant = meant.map(|proposal| (&proposal.version, proposal.entry.as_str()));
+        if !changelog::is_proposed(&self.changelog.1, meant)? {
             return Err(Error::new("what is proposed is not of what is there").help(UPDATE));
         }
-        let version = written.max(changelog::wanted(&self.changelog.1)?);
-        match version {
+        match meant.map(|(version, _)| version.clone()).max(wanted) {
             Some(version) if version <= self.present => {
                 Err(Error::new(format!("{version} is not newer than {}, which is out", self.present)))
             }
@@ -239,17 +250,22 @@ impl Base {
     }
 }
 
-/// The commit that released a version: the one that put its heading into the changelog.
+/// The commit that released a version: the newest that put its heading into the changelog, and not one that only touched it.
 fn released(root: &Path, path: &Path, version: &str) -> Result<String> {
     let shallow = diff::git(root, &["rev-parse", "--is-shallow-repository"])?;
     if shallow.starts_with(b"true") {
         return Err(Error::new("the repository is a shallow clone, which does not know its releases")
             .help("git fetch --unshallow"));
     }
-    let heading = format!("-S## [{version}]");
-    let found = diff::git(root, &["log", "-1", "--format=%H", &heading, "--", &path.display().to_string()])?;
-    match String::from_utf8_lossy(&found).trim() {
-        "" => Err(Error::new(format!("{version} is in no commit")).in_file(path).help("commit the release first")),
-        commit => Ok(commit.to_owned()),
+    let (path_text, heading) = (path.display().to_string(), format!("## [{version}]"));
+    let pattern = format!("-G^## \\[{}\\]", version.replace('.', "\\."));
+    let touched = diff::git(root, &["log", "--format=%H", &pattern, "--", &path_text])?;
+    for commit in String::from_utf8_lossy(&touched).split_whitespace() {
+        // Nothing is there before the first commit.
+        let before = diff::git(root, &["show", &format!("{commit}^:./{path_text}")]).unwrap_or_default();
+        if !String::from_utf8_lossy(&before).lines().any(|line| line.starts_with(&heading)) {
+            return Ok(commit.to_owned());
+        }
     }
+    Err(Error::new(format!("{version} is in no commit")).in_file(path).help("commit the release first"))
 }

@@ -241,8 +241,10 @@ fn a_release_is_of_what_was_read_and_of_nothing_else() {
     repository.write(&Product::Pay.generated(), &code);
     let path = Path::new("crates/flinks-outbound/CHANGELOG.md");
     let proposal = repository.read(path);
-    repository.write(path, &proposal.replace("0.1.1 -->", "0.9.0 -->"));
-    refused(&["release"], "is not of what is there");
+    for (from, to) in [("0.1.1 -->", "0.9.0 -->"), ("`device` added", "`device` removed")] {
+        repository.write(path, &proposal.replace(from, to));
+        refused(&["release"], "is not of what is there");
+    }
     // A version by hand is a line outside of the proposal.
     repository.write(
         path,
@@ -251,6 +253,11 @@ fn a_release_is_of_what_was_read_and_of_nothing_else() {
     assert_eq!(repository.xtask(&["update"]).0, 0);
     assert!(repository.read(path).contains("Version: 0.1.0"));
     repository.write(path, &repository.read(path).replace("Version: 0.1.0", "Version: 0.3.0"));
+
+    // What is built on it must hear of that.
+    refused(&["release"], "is not of what is there");
+    assert_eq!(repository.xtask(&["update"]).0, 0);
+    assert!(repository.changelog("flinks").contains("- Built on `flinks-outbound` 0.3.0."));
 
     let (code, text) = repository.xtask(&["release"]);
     assert!(code == 0 && text.contains("flinks-outbound 0.3.0") && text.contains("flinks 0.1.1"), "{text}");
@@ -283,6 +290,21 @@ fn what_is_taken_back_takes_its_proposals_with_it() {
             && !repository.changelog("flinks-outbound").contains("device")
     );
     assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
+}
+
+#[test]
+fn a_release_is_found_whatever_is_written_about_it_later() {
+    let repository = Repository::released();
+    let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
+    repository.xtask(&["update", &page]);
+    repository.commit("a field more");
+    let path = Path::new("crates/flinks-outbound/CHANGELOG.md");
+    let text = repository.read(path).replace("2026-11-21", "2026-11-22");
+    repository.write(path, &text.replace("First.", "First. See `## [0.1.0]`, and\n## [0.1.0] is above."));
+    repository.commit("words");
+    let (_, summary) = repository.xtask(&["update"]);
+    assert!(summary.contains("| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |"), "{summary}");
+    assert!(repository.read(path).contains("`device` added"));
 }
 
 #[test]

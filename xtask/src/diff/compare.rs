@@ -86,8 +86,18 @@ impl Change {
         }
     }
 
-    pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        self.operation == other.operation && self.place == other.place && self.aspect == other.aspect
+    /// Whether this tells what a change of the published document tells.
+    pub(super) fn covers(&self, published: &Self) -> bool {
+        let (is_place, is_default) = match (&self.place, &published.place) {
+            (Some(Place::Reply { statuses, path }), Some(Place::Reply { statuses: others, path: other })) => {
+                // `default` stands for the statuses of the errors, or for all.
+                let is_default = others.iter().any(|status| status == "default");
+                (path == other && (is_default || others.iter().any(|status| statuses.contains(status))), is_default)
+            }
+            (one, other) => (one == other, false),
+        };
+        let is_whole = self.place.is_some() && self.aspect == "place";
+        self.operation == published.operation && is_place && (is_default || is_whole || self.aspect == published.aspect)
     }
 }
 
@@ -137,7 +147,8 @@ impl Comparison<'_> {
             if let Some(after) = new.schemes.get(name).filter(|after| *after != before) {
                 let detail = was_and_is(Some(before), Some(after));
                 let at = whole(format!("the security scheme `{name}`"));
-                self.push(&at, name, detail, Effect::BreaksCallers, Section::Changed);
+                // What it means is told with each operation that asks for it.
+                self.push(&at, name, detail, Effect::Documented, Section::Changed);
             }
         }
         let pairs = pairs(old, new);
@@ -164,7 +175,7 @@ impl Comparison<'_> {
     fn operation(&mut self, old: &Operation, new: &Operation) {
         let at = |subject: String| At { sides: Some((old, new)), place: None, subject };
         let whole = at(format!("operation `{}`", new.id));
-        if old.id != new.id {
+        if snake(&old.id) != snake(&new.id) {
             self.push(&whole, "id", format!("was called `{}`", old.id), Effect::BreaksCallers, Section::Changed);
         }
         if bare_path(&old.title) != bare_path(&new.title) {
@@ -181,7 +192,8 @@ impl Comparison<'_> {
                 _ => {
                     let effect = match key {
                         "success type" | "error type" => Effect::BreaksReaders,
-                        // What it asks for is told as headers.
+                        // No build breaks where the header stays, and every call does.
+                        "credentials" => Effect::BreaksCallers,
                         "security" => Effect::Documented,
                         _ => Effect::Compatible,
                     };
@@ -202,7 +214,7 @@ impl Comparison<'_> {
                 (None, Some(fact)) if !is_told => self.added(&at, place, fact),
                 (Some(_), None) if !is_told => {
                     let is_status = matches!(place, Place::Reply { path, .. } if path.is_empty());
-                    let is_by_status = old.general.get(place.outcome()).is_some_and(|ty| ty.ends_with("by status"));
+                    let is_by_status = is_by_status(&at, place);
                     // What the operation returns is told by its type, but for a variant of a union.
                     let effect = if is_status && !is_by_status { Effect::Compatible } else { breaking(place) };
                     self.push(&at, "place", "removed".into(), effect, Section::Removed);
@@ -258,8 +270,8 @@ impl Comparison<'_> {
         }
         if let (Some(old), Some(new)) = (&old.type_name, &new.type_name)
             && old != new
-            // The type of a reply is the operation's.
-            && !(is_root && place.is_received())
+            // The type of a reply is the operation's, unless its statuses tell several apart.
+            && !(is_root && place.is_received() && !is_by_status(at, place))
         {
             let detail = format!("has the type `{new}` now, which was called `{old}`");
             self.push(at, "name", detail, breaking, Section::Changed);
@@ -369,6 +381,12 @@ fn pairs<'a>(old: &'a Model, new: &'a Model) -> Vec<(&'a Operation, Option<&'a O
 /// What a break means at a place.
 fn breaking(place: &Place) -> Effect {
     if place.is_received() { Effect::BreaksReaders } else { Effect::BreaksCallers }
+}
+
+/// Whether replies of this kind were told apart by status.
+fn is_by_status(at: &At<'_>, place: &Place) -> bool {
+    let ty = at.sides.and_then(|(old, _)| old.general.get(place.outcome()));
+    ty.is_some_and(|ty| ty.ends_with("by status"))
 }
 
 /// Whether a name is one of a path parameter by now.

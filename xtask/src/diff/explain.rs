@@ -6,19 +6,23 @@ use super::model::{Model, Operation, Place, Step};
 use crate::schema::{pascal, snake};
 
 /// What the breaking changes so far account for, by names in Rust.
+#[derive(Default)]
 pub(super) struct Explained {
     /// Types that are still there: what is gone elsewhere is no reason for one of them to break.
     kept: BTreeSet<String>,
     types: BTreeSet<String>,
     fields: BTreeSet<(String, String)>,
     operations: BTreeSet<String>,
+    /// Types that are no longer sent from a place, or received at one: what they lose with that is accounted for.
+    less_sent: BTreeSet<String>,
+    less_received: BTreeSet<String>,
 }
 
 impl Explained {
     pub(super) fn new(newer: &Model) -> Self {
         let facts = newer.operations.iter().flat_map(|operation| operation.places.values());
         let kept = facts.filter_map(|fact| fact.type_name.clone()).collect();
-        Self { kept, types: BTreeSet::new(), fields: BTreeSet::new(), operations: BTreeSet::new() }
+        Self { kept, ..Self::default() }
     }
 
     /// Takes note of a breaking change.
@@ -42,7 +46,13 @@ impl Explained {
                 self.types.extend(names.filter(|name| !self.kept.contains(name)));
             }
         }
+        for key in ["success type", "error type"] {
+            if aspect == "operation" || old.general.get(key) != new.general.get(key) {
+                self.less(old, |place| place.is_received() && place.outcome() == key);
+            }
+        }
         if aspect == "operation" {
+            self.less(old, |place| !place.is_received());
             let gone = old.places.values().filter_map(|fact| fact.type_name.clone());
             self.types.extend(gone.filter(|name| !self.kept.contains(name)));
         }
@@ -60,6 +70,7 @@ impl Explained {
             _ => {}
         }
         if matches!(aspect, "place" | "kind" | "name") {
+            self.less(old, |other| other == place || other.parents().contains(place));
             let within = old.places.iter().filter(|(other, _)| *other == place || other.parents().contains(place));
             let gone = within.filter_map(|(_, fact)| fact.type_name.clone());
             self.types.extend(gone.filter(|name| !self.kept.contains(name)));
@@ -78,6 +89,14 @@ impl Explained {
         }
     }
 
+    /// The types at some places are no longer sent, or received, there.
+    fn less(&mut self, old: &Operation, is_there: impl Fn(&Place) -> bool) {
+        for (place, fact) in old.places.iter().filter(|(place, _)| is_there(place)) {
+            let less = if place.is_received() { &mut self.less_received } else { &mut self.less_sent };
+            less.extend(fact.type_name.clone());
+        }
+    }
+
     /// Whether an item of the interface is accounted for.
     pub(super) fn tells(&self, key: &str) -> bool {
         let (kind, rest) = key.split_once(' ').unwrap_or((key, ""));
@@ -88,6 +107,10 @@ impl Explained {
         match (kind, names.as_slice()) {
             ("fn", ["Client", name, ..]) => self.operations.contains(&pascal(name)),
             (_, ["operation", name, ..]) => self.operations.contains(*name),
+            // What is not sent has no constructor, and is not written; what is not received is not read.
+            ("fn", ["types", of, _]) if self.less_sent.contains(*of) => true,
+            ("impl", [.., "Default" | "Serialize", "for", "types", of]) if self.less_sent.contains(*of) => true,
+            ("impl", [.., "Deserialize", "for", "types", of]) if self.less_received.contains(*of) => true,
             ("fn", ["types", of, "new"]) => is_type(of) || self.fields.iter().any(|(other, _)| other == of),
             ("field" | "fn", ["types", of, name]) => is_type(of) || has(of, name),
             // What can be done with a type hangs on its fields.

@@ -188,6 +188,9 @@ impl Model {
             let mut operation = Operation::new(operation, &place, all.places);
             operation.general.insert("success type", type_of(&facts.success));
             operation.general.insert("error type", type_of(&facts.error));
+            if !facts.credentials.is_empty() {
+                operation.general.insert("credentials", facts.credentials.clone());
+            }
             if let Some(seconds) = facts.timeout_seconds {
                 operation.general.insert("time limit", format!("{seconds} seconds"));
             }
@@ -207,7 +210,7 @@ impl Model {
         let schemes = schemes.map(|(name, scheme)| {
             let keys = ["type", "scheme", "in", "name", "openIdConnectUrl"];
             let words: Vec<&str> = keys.iter().filter_map(|key| scheme.get(key)?.as_str()).collect();
-            (name.clone(), words.join(" "))
+            (name.clone(), words.join(" ").to_ascii_lowercase())
         });
         let schemes = schemes.collect();
         general.extend(
@@ -325,7 +328,9 @@ impl Facts<'_> {
             for key in ["oneOf", "anyOf"] {
                 for (index, part) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
                     // The order of the alternatives means nothing.
-                    let name = referenced(part).map_or_else(|| index.saturating_add(1).to_string(), pascal);
+                    let name = referenced(part).map_or_else(|| self.kind(part, 0), pascal);
+                    let is_taken = self.places.contains_key(&place(below(Step::Option(name.clone()))));
+                    let name = if is_taken { format!("{name} {}", index.saturating_add(1)) } else { name };
                     self.walk(part, true, below(Step::Option(name)), place);
                 }
             }
