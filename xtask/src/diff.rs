@@ -299,6 +299,13 @@ mod tests {
                 "the interface is another, for no reason that is told here: `field types::XResponse.b: Option<String>` is gone [breaking for callers]",
             ]
         );
+        // A type goes with it.
+        let nested = json!({"type": "object", "properties": {"a": {"type": "string"}, "n": object(&["k"])}});
+        let lines_of_types = lines(&json!({"replies": {"200": nested}}), &json!({"replies": {"201": object(&["a"])}}));
+        assert!(
+            lines_of_types.iter().any(|line| line.contains("`struct types::XResponseN: non_exhaustive` is gone")),
+            "{lines_of_types:?}"
+        );
         // A type that two share, where one goes.
         let shared = |fields: &[&str]| json!({"schemas": {"S": object(fields)}, "replies": {"200": {"$ref": "#/components/schemas/S"}}, "others": {"/y": "y"}});
         let mut new = shared(&["a"]);

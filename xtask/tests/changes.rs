@@ -628,6 +628,15 @@ const CASES: &[Case] = &[
         ]),
     },
     Case {
+        name: "an error field, required",
+        product: Pay,
+        document: &[],
+        overlay: &[("                    properties:\n                      error:\n", "                    required: [kind]\n                    properties:\n                      kind: {type: string}\n                      error:\n")],
+        expected: Told(Step::Minor, &[
+            "error 4XX field `kind` added: text, required: a reply without it is refused [compatible]",
+        ]),
+    },
+    Case {
         name: "a body gets its first error",
         product: Pay,
         document: &[("        '400':\n          description: Bad Request\n", "        '400':\n          description: Bad Request\n          content: {application/problem+json: {schema: {type: object, properties: {title: {type: string}}}}}\n")],

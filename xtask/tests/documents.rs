@@ -39,7 +39,7 @@ fn around(parts: &str) -> Value {
 }
 
 /// Shapes at which progenitor panics or loses something, and others that no client can be made of.
-const BROKEN: [(&str, &str); 63] = [
+const BROKEN: [(&str, &str); 64] = [
     ("id missing", "operationId: ''"),
     ("id of another method", "operationId: new"),
     (
@@ -190,6 +190,10 @@ const BROKEN: [(&str, &str); 63] = [
     (
         "field of the name of all others",
         "requestBody: {content: {application/json: {schema: {type: object, properties: {Extra: {type: string}}, additionalProperties: true}}}}",
+    ),
+    (
+        "merged of two that differ",
+        "responses: {'200': {description: '', content: {application/json: {schema: {allOf: [{type: object, properties: {a: {type: string}}}, {type: object, properties: {a: {type: integer}}}]}}}}}",
     ),
     (
         "looks like a secret",

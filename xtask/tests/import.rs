@@ -273,6 +273,20 @@ fn a_layout_that_is_not_known_is_written_anew_with_the_same_meaning() {
 }
 
 #[test]
+fn an_anchor_of_a_page_does_not_reach_into_other_operations() {
+    let project = Project::new();
+    let with = |anchor: &str, text: &str| format!("      responses:\n        '200': {anchor}{text}\n");
+    let first = slice(&[("/a", &with("&ok ", "{description: old}")), ("/b", &with("*ok", ""))], "");
+    project.import(&[project.file("first.yaml", &first)]).unwrap();
+    let second = slice(&[("/a", &with("&ok ", "{description: new}"))], "");
+    let report = project.import(&[project.file("second.yaml", second)]).unwrap().lines.join("\n");
+    assert!(report.contains("written anew"), "{report}");
+    let value = xtask::read::yaml(project.document(Product::Outbound).as_bytes()).unwrap();
+    let described = ["/a", "/b"].map(|path| value["paths"][path]["get"]["responses"]["200"]["description"].clone());
+    assert_eq!(described, ["new", "old"]);
+}
+
+#[test]
 fn the_product_is_told_by_name_server_title_operations_or_the_caller() {
     let bare =
         "openapi: 3.0.3\ninfo: {title: Flinks API, version: '1'}\npaths:\n  /x:\n    get:\n      responses: {}\n";
