@@ -298,7 +298,6 @@ fn fold(old: Option<Document>, slices: &[&Slice], product: Product, report: &mut
         let first = known.iter().position(|title| operations.contains(title)).unwrap_or(usize::MAX);
         (first, operations.first().cloned())
     });
-    let mut before = old.as_ref();
     // Where all that we have arrives anew, what does not is gone from what is published.
     let is_whole = old.as_ref().is_some_and(|old| old.operations().is_subset(&arrived));
     let mut document = if is_whole { None } else { old.clone() };
@@ -307,7 +306,9 @@ fn fold(old: Option<Document>, slices: &[&Slice], product: Product, report: &mut
         let mut say = |what: &str| {
             report.lines.push(format!("{}: {what} ({})", product.document().display(), slice.file.display()));
         };
-        match before.or(document.as_ref()) {
+        // With what was there at first, or with what has come of it.
+        let compared = if is_whole { old.as_ref() } else { document.as_ref() };
+        match compared {
             None => new.operations().iter().for_each(|operation| say(&format!("adds {operation}"))),
             Some(old) => {
                 let changes = changes(&old.value, &new.value);
@@ -329,8 +330,6 @@ fn fold(old: Option<Document>, slices: &[&Slice], product: Product, report: &mut
                 merge(&document, new, &changes, product, report)?
             }
         });
-        // What the next one is compared with has this one in it, unless it is compared with what was there at first.
-        before = before.filter(|_| is_whole);
     }
     let document = document.ok_or_else(|| Error::new("there is nothing to import"))?;
     if let Some(old) = old.filter(|_| is_whole) {
