@@ -15,8 +15,8 @@ use crate::{Error, Result, changelog, output, sources};
 const FACADE: &str = "flinks";
 
 /// All crates that are published, in the order in which that goes: each after what it is built on, or tested with.
-const PUBLISHED: [&str; 6] =
-    ["flinks-core", "flinks-emulator", "flinks-pay", "flinks-connect", "flinks-outbound", FACADE];
+const PUBLISHED: [&str; 7] =
+    ["flinks-core", "flinks-emulator", "flinks-pay", "flinks-connect", "flinks-outbound", FACADE, "flinks-redis"];
 
 /// What came of an update.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use xtask::pipeline::Product;
 
 /// The documents as they were when this was written; the real ones go on.
 const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
-const CRATES: [&str; 6] =
-    ["flinks-core", "flinks-emulator", "flinks-pay", "flinks-connect", "flinks-outbound", "flinks"];
+const CRATES: [&str; 7] =
+    ["flinks-core", "flinks-emulator", "flinks-pay", "flinks-connect", "flinks-outbound", "flinks", "flinks-redis"];
 
 struct Repository(tempfile::TempDir);
 
@@ -47,7 +47,7 @@ impl Repository {
     fn released() -> Self {
         let repository = Self::new();
         let (code, text) = repository.xtask(&["release", "--day", "2026-11-21"]);
-        assert_eq!((code, text.matches("ready").count()), (0, 6), "{text}");
+        assert_eq!((code, text.matches("ready").count()), (0, 7), "{text}");
         let order: Vec<usize> = CRATES.iter().map(|name| text.find(&format!("--package {name}`")).unwrap()).collect();
         assert!(order.is_sorted(), "{text}");
         repository.commit("first release");

@@ -143,8 +143,12 @@ impl Record {
         }
     }
 
-    /// What [`encode`](Self::encode) gave for whatever consent.
-    pub(super) fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
+    /// What [`encode`](Self::encode) gave for whatever consent: [`id`](Self::id) tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
         const DAMAGED: StoreError = StoreError::Damaged("holds something that is no record");
         let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         if version > VERSION {

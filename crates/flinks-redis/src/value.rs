@@ -1,0 +1,104 @@
+//! Names and values: what Redis sees of a consent.
+//!
+//! A value is `flinks1:GENERATION:KEY-ID:` in clear, for the script that compares generations, and then a nonce and the
+//! encrypted record. The part in clear and the key under which the value lies are authenticated with it.
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use flinks::outbound::ConsentId;
+use flinks::outbound::store::{Record, StoreError};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::failure::NO_VALUE;
+use crate::keys::Keys;
+
+/// How many parts the consents are spread over; each lies in one slot of a cluster. As many as one byte of a name tells.
+pub(crate) const PARTS: u16 = 256;
+
+/// The bytes of a nonce of XChaCha20: so many that one by chance does not come twice.
+const NONCE: usize = 24;
+
+const PREFIX: &str = "flinks1:";
+
+/// Where a consent lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// The key of its value.
+    pub(crate) key: String,
+    /// The sorted set of its part, and what it is called in it.
+    pub(crate) due: String,
+    pub(crate) member: String,
+}
+
+impl Name {
+    pub(crate) fn of(id: &ConsentId, namespace: &str, keys: &Keys) -> Result<Self, StoreError> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(keys.names.bytes()).map_err(|_| StoreError::Refused("has no key"))?;
+        mac.update(id.as_str().as_bytes());
+        let bytes = mac.finalize().into_bytes();
+        let part = u16::from(bytes.first().copied().unwrap_or_default());
+        // 128 bits: so many that two ids do not meet by chance.
+        let member: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { key: format!("{}:{member}", tag(namespace, part)), due: due(namespace, part), member })
+    }
+
+    /// What is called so in the sorted set of a part.
+    pub(crate) fn key_of(namespace: &str, part: u16, member: &str) -> String {
+        format!("{}:{member}", tag(namespace, part))
+    }
+}
+
+/// The sorted set of a part.
+pub(crate) fn due(namespace: &str, part: u16) -> String {
+    format!("{}:due", tag(namespace, part))
+}
+
+/// In braces, so that all keys of a part lie in one slot.
+fn tag(namespace: &str, part: u16) -> String {
+    format!("{{{namespace}:{part:03}}}")
+}
+
+/// A record as a value under `key`.
+pub(crate) fn seal(record: &Record, key: &str, keys: &Keys) -> Result<Vec<u8>, StoreError> {
+    let head = format!("{PREFIX}{}:{}:", record.generation(), keys.newest);
+    let secret = keys.value(keys.newest).ok_or(StoreError::Refused("has no key"))?;
+    let mut nonce = [0_u8; NONCE];
+    getrandom::fill(&mut nonce).map_err(|_| StoreError::Unavailable("has no good chance to encrypt with"))?;
+    let clear = record.encode()?;
+    let payload = Payload { msg: clear.expose_secret().as_bytes(), aad: &authenticated(&head, key) };
+    let sealed = XChaCha20Poly1305::new(secret.bytes().into())
+        .encrypt(&XNonce::from(nonce), payload)
+        .map_err(|_| StoreError::Refused("cannot encrypt a record"))?;
+    Ok([head.as_bytes(), &nonce, &sealed].concat())
+}
+
+/// The record that lies under `key`, of whatever consent.
+pub(crate) fn open(value: &[u8], key: &str, keys: &Keys) -> Result<Record, StoreError> {
+    const DAMAGED: StoreError = StoreError::Damaged(NO_VALUE);
+    let mut colons = value.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(index, _)| index);
+    let end = colons.nth(2).ok_or(DAMAGED)?;
+    let (head, sealed) = value.split_at_checked(end.saturating_add(1)).ok_or(DAMAGED)?;
+    let head = std::str::from_utf8(head).map_err(|_| DAMAGED)?;
+    let Some(rest) = head.strip_prefix(PREFIX) else {
+        let version = head.strip_prefix("flinks").and_then(|rest| rest.split(':').next()?.parse::<u32>().ok());
+        return Err(match version {
+            Some(_) => StoreError::Refused("was written by a newer version"),
+            None => DAMAGED,
+        });
+    };
+    let mut fields = rest.split(':');
+    let generation: u64 = fields.next().and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
+    let id: u32 = fields.next().and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
+    let secret = keys.value(id).ok_or(StoreError::Refused("was written with a key that is not here"))?;
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(DAMAGED)?;
+    let payload = Payload { msg: sealed, aad: &authenticated(head, key) };
+    let clear = XChaCha20Poly1305::new(secret.bytes().into()).decrypt(&XNonce::from(*nonce), payload);
+    let record = Record::decode_any(&Zeroizing::new(clear.map_err(|_| DAMAGED)?))?;
+    if record.generation() == generation { Ok(record) } else { Err(DAMAGED) }
+}
+
+fn authenticated(head: &str, key: &str) -> Vec<u8> {
+    [head.as_bytes(), key.as_bytes()].concat()
+}

@@ -1,0 +1,457 @@
+//! The store against `redis-server` and against servers that answer as a broken one does.
+//!
+//! Each test that needs `redis-server` starts its own, on a free port. Where it is not installed, these are listed as ignored.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+mod support;
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::store::{Record, StoreError, TokenStore, conformance};
+use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
+use flinks_redis::{Key, Keys, RedisStore, Warning};
+use libtest_mimic::{Arguments, Trial};
+use support::{Fake, Server};
+
+fn main() {
+    let has_server = Server::is_installed();
+    let with_server: [(&str, fn()); 12] = [
+        ("o11_the_store_does_what_every_store_must", || run(conforms)),
+        ("o11_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
+        ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
+        ("what_was_moved_or_changed_is_damaged_and_stays", || run(damage)),
+        ("garbage_another_type_and_a_newer_version_stay", || run(garbage)),
+        ("keys_change_while_it_runs", || run(rotation)),
+        ("o5_the_due_are_listed_in_order_and_past_damage", || run(due)),
+        ("who_may_not_enter_is_told_so", || run(credentials)),
+        ("a_server_that_may_not_write_loses_nothing", || run(cannot_write)),
+        ("a_server_that_restarts_is_found_again", || run(restart)),
+        ("what_the_server_should_be_is_told", || run(warnings)),
+        ("o4_two_machines_make_one_exchange", || run(one_exchange)),
+    ];
+    let always: [(&str, fn()); 4] = [
+        ("answers_of_a_broken_server_are_told_as_what_they_are", || run(answers)),
+        ("a_server_that_is_silent_is_given_up", || run(silence)),
+        ("a_reply_that_nobody_waits_for_is_nobody_elses", || run(late_reply)),
+        ("an_address_that_is_not_safe_is_refused", || run(addresses)),
+    ];
+    let trial = |name: &str, test: fn()| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
+    let with_server = with_server.map(|(name, test)| match has_server {
+        true => trial(name, test),
+        false => trial(&format!("{name} (redis-server is not installed)"), test).with_ignored_flag(true),
+    });
+    let trials = with_server.into_iter().chain(always.map(|(name, test)| trial(name, test)));
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+/// A test may not hang, whatever is broken.
+fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test()).await.unwrap() });
+}
+
+fn keys() -> Keys {
+    Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
+}
+
+fn store(address: &str) -> RedisStore {
+    RedisStore::builder(address, keys()).build().unwrap()
+}
+
+/// A record, which only the facade can make: through a store that keeps what it is given.
+async fn record(id: &str, token: &str, exchanged_at: SystemTime) -> Record {
+    let store = flinks::outbound::store::MemoryStore::new();
+    let nowhere = "http://127.0.0.1:9".parse().unwrap();
+    let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let id: ConsentId = id.parse().unwrap();
+    consents.insert(&id, RefreshToken::new(token).unwrap(), exchanged_at).await.unwrap();
+    store.load(&id).await.unwrap().unwrap()
+}
+
+async fn conforms() {
+    let server = Server::start(&[]);
+    let shared = store(&server.address());
+    conformance::check(|| shared.clone()).await.unwrap();
+    // As other processes would open it.
+    conformance::check(|| store(&server.address())).await.unwrap();
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+async fn conforms_on_a_cluster() {
+    let server = Server::start(&["--cluster-enabled", "yes"]);
+    let refused = store(&server.address()).load(&"a".parse().unwrap()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_) | StoreError::Refused(_))), "no slots yet: {refused:?}");
+    server.own_all_slots();
+    let nodes: [String; 0] = [];
+    let store = RedisStore::builder(server.address(), keys()).cluster(nodes).build().unwrap();
+    conformance::check(|| store.clone()).await.unwrap();
+}
+
+async fn sees_nothing() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let record = record("canary-user", "canary-token", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &record).await.unwrap());
+    let second = RedisStore::builder(server.address(), keys()).namespace("other").build().unwrap();
+    assert!(second.load(record.id()).await.unwrap().is_none(), "another namespace");
+    assert!(second.compare_and_swap(None, &record).await.unwrap());
+    let all = server.everything();
+    assert_eq!(all.len(), 4, "{all:?}");
+    for (key, bytes) in &all {
+        let text = format!("{key} {}", String::from_utf8_lossy(bytes));
+        assert!(!text.contains("canary") && (text.contains("flinks") || text.contains("other")), "{text}");
+    }
+    // The same record twice is two other values.
+    let values: Vec<&Vec<u8>> = all.iter().filter(|(key, _)| !key.ends_with(":due")).map(|(_, bytes)| bytes).collect();
+    assert_ne!(values[0], values[1]);
+    assert!(
+        !format!("{store:?} {:?} {:?}", keys(), RedisStore::builder("redis://:canary@127.0.0.1", keys()))
+            .contains("canary")
+    );
+}
+
+async fn damage() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let (one, other) = (record("one", "r1", SystemTime::now()).await, record("other", "r2", SystemTime::now()).await);
+    for record in [&one, &other] {
+        assert!(store.compare_and_swap(None, record).await.unwrap());
+    }
+    let value_keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
+    let [first, second] = value_keys.as_slice() else { panic!("{value_keys:?}") };
+    let (value, moved) = (server.get(first), server.get(second));
+    let generation =
+        format!(":{}:", if value_of(&store, &one).await == *first { one.generation() } else { other.generation() });
+    let mut changes: Vec<Vec<u8>> = vec![moved, value[..value.len() - 1].to_vec(), value[..30].to_vec()];
+    let text = generation.clone().into_bytes();
+    let at = value.windows(text.len()).position(|window| window == text).unwrap();
+    let mut later = value.clone();
+    later.splice(at..at + text.len(), format!(":{}:", 77).into_bytes());
+    changes.push(later);
+    for index in [0, value.len() / 2, value.len() - 1] {
+        let mut flipped = value.clone();
+        flipped[index] ^= 1;
+        changes.push(flipped);
+    }
+    let victim = if value_of(&store, &one).await == *first { &one } else { &other };
+    for changed in changes {
+        server.set(first, &changed);
+        let loaded = store.load(victim.id()).await;
+        assert!(matches!(loaded, Err(StoreError::Damaged(_) | StoreError::Refused(_))), "{loaded:?}");
+        assert_eq!(server.get(first), changed);
+    }
+    server.set(first, &value);
+    assert!(store.load(victim.id()).await.unwrap().is_some());
+}
+
+/// The key under which a record lies: the one that changes with it.
+async fn value_of(store: &RedisStore, record: &Record) -> String {
+    let _ = store;
+    let mut names: Vec<String> = Vec::new();
+    let lone = Server::start(&[]);
+    let store = self::store(&lone.address());
+    store.compare_and_swap(None, record).await.unwrap();
+    names.extend(lone.keys().into_iter().filter(|key| !key.ends_with(":due")));
+    names.remove(0)
+}
+
+async fn garbage() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let record = record("one", "r1", SystemTime::now()).await;
+    let key = value_of(&store, &record).await;
+    for (bytes, refused) in
+        [(&b""[..], false), (b"x", false), (b"flinks1:", false), (b"flinks1:a:b:c", false), (b"flinks2:7:1:x", true)]
+    {
+        server.set(&key, bytes);
+        let loaded = store.load(record.id()).await.unwrap_err();
+        assert_eq!(matches!(loaded, StoreError::Refused(_)), refused, "{loaded}");
+        for expected in [None, Some(7), Some(record.generation())] {
+            let swapped = store.compare_and_swap(expected, &record).await;
+            assert!(!matches!(swapped, Ok(true)), "{swapped:?}");
+        }
+        assert!(!matches!(store.remove(record.id(), 7).await, Ok(true)));
+        assert_eq!(server.get(&key), bytes);
+    }
+    server.command(&["DEL", &key]);
+    server.command(&["HSET", &key, "a", "b"]);
+    assert!(matches!(store.load(record.id()).await, Err(StoreError::Damaged(_))));
+    assert!(matches!(store.compare_and_swap(None, &record).await, Err(StoreError::Damaged(_))));
+    assert!(matches!(store.remove(record.id(), 7).await, Err(StoreError::Damaged(_))));
+    server.command(&["HGET", &key, "a"]);
+}
+
+async fn rotation() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let first = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &first).await.unwrap());
+    let newer = || Keys::new(Key::new([9; 32]), 2, Key::new([2; 32]));
+    // A key for names cannot change; without the older key nothing is readable, and nothing is lost.
+    store.set_keys(newer());
+    assert!(matches!(store.load(first.id()).await, Err(StoreError::Refused(_))));
+    store.set_keys(newer().and_older(1, Key::new([1; 32])));
+    let loaded = store.load(first.id()).await.unwrap().unwrap();
+    assert!(store.compare_and_swap(Some(first.generation()), &loaded).await.unwrap());
+    // Written anew, it needs the newer one only.
+    store.set_keys(newer());
+    assert!(store.load(first.id()).await.unwrap().is_some());
+    // The same id with other bytes is no key of it.
+    store.set_keys(Keys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
+    assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
+}
+
+async fn due() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let now = SystemTime::now();
+    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    for number in 0..300_u64 {
+        let record = record(&format!("user-{number}"), "r", now - days(29) + Duration::from_secs(number)).await;
+        assert!(store.compare_and_swap(None, &record).await.unwrap());
+    }
+    let listed = store.due(now + days(2), 40).await.unwrap();
+    let expected: Vec<ConsentId> = (0..40).map(|number| format!("user-{number}").parse().unwrap()).collect();
+    assert_eq!(listed, expected);
+    assert_eq!(store.due(now + days(2), 1000).await.unwrap().len(), 300);
+    assert_eq!(store.due(now, 1000).await.unwrap(), []);
+    // One that is gone behind the store's back, and one that is damaged, do not stand before the others.
+    let keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
+    server.command(&["DEL", &keys[0]]);
+    server.set(&keys[1], b"garbage");
+    assert_eq!(store.due(now + days(2), 1000).await.unwrap().len(), 298);
+}
+
+async fn credentials() {
+    let server = Server::start(&["--requirepass", "canary-password"]);
+    let id: ConsentId = "a".parse().unwrap();
+    let address = |credentials: &str| server.address().replace("redis://", &format!("redis://{credentials}@"));
+    for address in [server.address(), address(":wrong"), address("nobody:canary-password")] {
+        let error = store(&address).load(&id).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused(_)) && !error.to_string().contains("canary"), "{error}");
+    }
+    let good = store(&address(":canary-password"));
+    assert!(good.load(&id).await.unwrap().is_none());
+    server.command_as("canary-password", &["ACL", "SETUSER", "reader", "on", ">canary", "~*", "+get", "+info"]);
+    let reader = store(&address("reader:canary"));
+    assert!(reader.load(&id).await.unwrap().is_none());
+    let record = record("a", "r", SystemTime::now()).await;
+    assert_eq!(
+        reader.compare_and_swap(None, &record).await,
+        Err(StoreError::Refused("does not allow what it is asked"))
+    );
+    server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
+    assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
+}
+
+async fn cannot_write() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let first = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &first).await.unwrap());
+    let before = server.everything();
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(
+        store.compare_and_swap(Some(first.generation()), &first).await,
+        Err(StoreError::Unavailable("is out of memory"))
+    );
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let swapped = store.compare_and_swap(Some(first.generation()), &first).await;
+    assert_eq!(swapped, Err(StoreError::Unavailable("is read-only, as after a failover")));
+    assert!(store.load(first.id()).await.unwrap().is_some());
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(server.everything(), before);
+    assert!(store.remove(first.id(), first.generation()).await.unwrap());
+}
+
+async fn restart() {
+    let mut server = Server::start(&["--appendonly", "yes"]);
+    let store = store(&server.address());
+    let first = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &first).await.unwrap());
+    server.kill();
+    assert!(matches!(store.load(first.id()).await, Err(StoreError::Unavailable(_))));
+    server.start_again();
+    // The first call may find out that the connection is gone.
+    let mut found = store.load(first.id()).await;
+    for _ in 0..20 {
+        if found.is_ok() {
+            break;
+        }
+        found = store.load(first.id()).await;
+    }
+    assert_eq!(found.unwrap().unwrap().generation(), first.generation());
+}
+
+async fn warnings() {
+    let server = Server::start(&["--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "noeviction"]);
+    let store = store(&server.address());
+    assert_eq!(store.warnings().await.unwrap(), []);
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    assert_eq!(store.warnings().await.unwrap(), [Warning::Evicts]);
+    server.command(&["CONFIG", "SET", "appendonly", "no"]);
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
+}
+
+/// 2 machines, 50 tasks each, one expired consent.
+async fn one_exchange() {
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
+    let id: ConsentId = "user-7".parse().unwrap();
+    let machines: Vec<Consents> =
+        (0..2).map(|_| Consents::builder(flinks.client()).store(store(&server.address())).build()).collect();
+    let token = flinks.refresh_token();
+    machines[0].insert(&id, token, SystemTime::now()).await.unwrap();
+    let barrier = Arc::new(tokio::sync::Barrier::new(100));
+    let tasks: Vec<_> = (0..100)
+        .map(|number| {
+            let (consent, barrier) = (machines[number % 2].consent(&id), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                consent.access_token().await.unwrap().expose_secret().to_owned()
+            })
+        })
+        .collect();
+    let mut tokens = Vec::new();
+    for task in tasks {
+        tokens.push(task.await.unwrap());
+    }
+    tokens.dedup();
+    assert_eq!((tokens.len(), flinks.refreshes()), (1, 1));
+}
+
+async fn answers() {
+    let record = record("one", "r1", SystemTime::now()).await;
+    let unavailable = |reason: &'static str| StoreError::Unavailable(reason);
+    for (answer, expected) in [
+        ("-LOADING canary is loading", unavailable("is starting")),
+        ("-READONLY canary", unavailable("is read-only, as after a failover")),
+        ("-OOM canary", unavailable("is out of memory")),
+        ("-MISCONF canary", unavailable("cannot write to its disk")),
+        ("-CLUSTERDOWN canary", unavailable("is changing its cluster, or is busy")),
+        ("-MASTERDOWN canary", unavailable("is changing its cluster, or is busy")),
+        ("-TRYAGAIN canary", unavailable("is changing its cluster, or is busy")),
+        ("-BUSY canary", unavailable("is changing its cluster, or is busy")),
+        ("-ERR canary", unavailable("gave an answer that is none")),
+        (
+            "-ERR Error running script: @user_script:2: WRONGTYPE canary",
+            StoreError::Damaged("holds something that is no record"),
+        ),
+        ("-NOAUTH canary", StoreError::Refused("refuses the credentials")),
+        ("-NOPERM canary", StoreError::Refused("does not allow what it is asked")),
+        ("-MOVED 7 127.0.0.1:7", StoreError::Refused("is a cluster, and is not called one")),
+        ("-CROSSSLOT canary", StoreError::Refused("is a cluster, and is not called one")),
+        ("*1\r\n+canary", unavailable("gave an answer that is none")),
+        ("!canary", unavailable("gave an answer that is none")),
+    ] {
+        let fake = Fake::start(move |_| Some(format!("{answer}\r\n").into_bytes()));
+        let store = store(&fake.address());
+        assert_eq!(store.compare_and_swap(None, &record).await, Err(expected), "{answer}");
+        let loaded = store.load(record.id()).await;
+        assert!(matches!(&loaded, Err(error) if !error.to_string().contains("canary")), "{answer}: {loaded:?}");
+    }
+    // A server that hangs up.
+    let fake = Fake::hanging_up();
+    assert_eq!(store(&fake.address()).load(record.id()).await.unwrap_err(), unavailable("cannot be reached"));
+    let nobody = store("redis://127.0.0.1:1").load(record.id()).await;
+    assert!(matches!(nobody, Err(StoreError::Unavailable(_))), "{nobody:?}");
+}
+
+async fn silence() {
+    let fake = Fake::start(|_| None);
+    let store = RedisStore::builder(fake.address(), keys()).timeout(Duration::from_millis(50)).build().unwrap();
+    let record = record("one", "r1", SystemTime::now()).await;
+    let late = StoreError::Unavailable("did not answer in time");
+    assert_eq!(store.load(record.id()).await.unwrap_err(), late);
+    assert_eq!(store.compare_and_swap(None, &record).await, Err(late));
+    assert_eq!(store.remove(record.id(), 1).await, Err(late));
+    assert_eq!(store.due(SystemTime::now(), 1).await, Err(late));
+    assert_eq!(store.warnings().await, Err(late));
+}
+
+/// The first call goes away while its reply is on the way; the second one gets its own.
+async fn late_reply() {
+    let (first, second) = (record("one", "r1", SystemTime::now()).await, record("two", "r2", SystemTime::now()).await);
+    let value = Arc::new(Mutex::new(Vec::new()));
+    // What the second one should get, as this store writes it.
+    let lone = {
+        let kept = Arc::clone(&value);
+        Fake::start(move |words| {
+            if words[0].eq_ignore_ascii_case(b"EVALSHA") {
+                *kept.lock().unwrap() = words[6].clone();
+            }
+            Some(b":1\r\n".to_vec())
+        })
+    };
+    store(&lone.address()).compare_and_swap(None, &second).await.unwrap();
+    let wanted = value.lock().unwrap().clone();
+
+    let (arrived, calls) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let fake = {
+        let (arrived, calls, wanted) = (Arc::clone(&arrived), Arc::clone(&calls), wanted.clone());
+        Fake::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => {
+                arrived.notify_one();
+                Some(Vec::new())
+            }
+            // Both replies, in the order of the calls: the first is of a consent that does not exist.
+            _ => Some([b"$-1\r\n", format!("${}\r\n", wanted.len()).as_bytes(), &wanted, b"\r\n"].concat()),
+        })
+    };
+    let store = store(&fake.address());
+    tokio::select! {
+        _ = store.load(first.id()) => panic!("answered"),
+        () = arrived.notified() => {}
+    }
+    let loaded = store.load(second.id()).await.unwrap().unwrap();
+    assert_eq!(loaded.id(), second.id());
+}
+
+async fn addresses() {
+    let problem = |address: &str| RedisStore::builder(address, keys()).build().unwrap_err().to_string();
+    for address in [
+        "redis://redis.internal",
+        "redis://10.0.0.1:6379",
+        "redis://user:canary@example.com",
+        "redis://127.0.0.1.example.com",
+    ] {
+        assert_eq!(problem(address), "the address of redis is neither rediss:// nor on this machine");
+    }
+    for address in ["", "http://127.0.0.1", "canary", "redis://"] {
+        let problem = problem(address);
+        assert!(problem.contains("address of redis") && !problem.contains("canary"), "{address}: {problem}");
+    }
+    assert!(problem("rediss://redis.internal/#insecure").contains("neither"));
+    for address in [
+        "redis://127.0.0.1",
+        "redis://localhost:7000/3",
+        "redis://[::1]:7",
+        "rediss://redis.internal:6380",
+        "unix:///tmp/redis.sock",
+    ] {
+        assert!(RedisStore::builder(address, keys()).build().is_ok(), "{address}");
+    }
+    for namespace in ["", "a{b", "a b", "a\n"] {
+        assert!(
+            RedisStore::builder("redis://127.0.0.1", keys()).namespace(namespace).build().is_err(),
+            "{namespace:?}"
+        );
+    }
+    let key = |text: &str| Key::from_base64(text).map(drop).map_err(|error| error.to_string());
+    assert_eq!(key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
+    for text in ["", "canary", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        assert_eq!(key(text), Err("the key is not 32 bytes in base64".to_owned()));
+    }
+}

@@ -1,0 +1,224 @@
+//! Servers of the tests: a real one, one that is broken, and Flinks.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_REFRESH_TOKEN};
+use flinks_emulator::{Emulator, Operation};
+
+/// A `redis-server` of a test's own. It ends with it.
+pub(crate) struct Server {
+    child: Child,
+    port: u16,
+    arguments: Vec<String>,
+    folder: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) fn is_installed() -> bool {
+        let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
+        version.is_ok_and(|status| status.success())
+    }
+
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        // Another may take the port before the server does.
+        for _ in 0..10 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            if let Some(child) = spawn(port, &arguments, &folder) {
+                return Self { child, port, arguments, folder };
+            }
+        }
+        panic!("redis-server does not start");
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.port, &self.arguments, &self.folder).unwrap();
+    }
+
+    fn connection(&self) -> redis::Connection {
+        redis::Client::open(self.address()).unwrap().get_connection().unwrap()
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.exec(&mut self.connection()).unwrap();
+    }
+
+    pub(crate) fn command_as(&self, password: &str, words: &[&str]) {
+        let address = self.address().replace("redis://", &format!("redis://:{password}@"));
+        let mut connection = redis::Client::open(address).unwrap().get_connection().unwrap();
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.exec(&mut connection).unwrap();
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection()).unwrap();
+        keys.sort();
+        keys
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Vec<u8> {
+        redis::cmd("GET").arg(key).query(&mut self.connection()).unwrap()
+    }
+
+    pub(crate) fn set(&self, key: &str, value: &[u8]) {
+        redis::cmd("SET").arg(key).arg(value).exec(&mut self.connection()).unwrap();
+    }
+
+    /// Each key, with all that is in it.
+    pub(crate) fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        let dump = |key: String| {
+            let mut connection = self.connection();
+            let value = redis::cmd("GET").arg(&key).query(&mut connection).unwrap_or_else(|_| {
+                let members: Vec<String> =
+                    redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).arg("WITHSCORES").query(&mut connection).unwrap();
+                members.join(" ").into_bytes()
+            });
+            (key, value)
+        };
+        self.keys().into_iter().map(dump).collect()
+    }
+
+    /// A cluster of one.
+    pub(crate) fn own_all_slots(&self) {
+        self.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        loop {
+            let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut self.connection()).unwrap();
+            if info.contains("cluster_state:ok") {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// None where the server ended before it was ready.
+fn spawn(port: u16, arguments: &[String], folder: &tempfile::TempDir) -> Option<Child> {
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(folder.path());
+    let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let is_ready = lines.map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
+    if is_ready {
+        return Some(child);
+    }
+    child.wait().unwrap();
+    None
+}
+
+/// A server that answers each command of a call with whatever a test says; those with which a client introduces itself, with
+/// OK. `None` is silence.
+pub(crate) struct Fake(u16);
+
+impl Fake {
+    pub(crate) fn start(answer: impl Fn(&[Vec<u8>]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answer = std::sync::Arc::new(answer);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, answer) = (stream.unwrap(), std::sync::Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream, &*answer));
+            }
+        });
+        Self(port)
+    }
+
+    /// One that ends each connection with the first command of a call.
+    pub(crate) fn hanging_up() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                drop(stream.unwrap());
+            }
+        });
+        Self(port)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.0)
+    }
+}
+
+fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut writer = stream;
+    loop {
+        let words = command(&mut reader)?;
+        let name = String::from_utf8_lossy(&words[0]).to_ascii_uppercase();
+        let reply = match name.as_str() {
+            "CLIENT" | "HELLO" | "SELECT" | "AUTH" => Some(b"+OK\r\n".to_vec()),
+            _ => answer(&words),
+        };
+        // Silence: the connection stays.
+        if let Some(reply) = reply {
+            writer.write_all(&reply).ok()?;
+        }
+    }
+}
+
+/// The words of a command, as a client sends them.
+fn command(reader: &mut BufReader<TcpStream>) -> Option<Vec<Vec<u8>>> {
+    let line = |reader: &mut BufReader<TcpStream>| {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        line.trim_end().get(1..)?.parse::<usize>().ok()
+    };
+    let count = line(reader)?;
+    let mut words = Vec::new();
+    for _ in 0..count {
+        let mut word = vec![0; line(reader)? + 2];
+        reader.read_exact(&mut word).ok()?;
+        word.truncate(word.len() - 2);
+        words.push(word);
+    }
+    Some(words)
+}
+
+/// A Flinks of a test's own.
+pub(crate) struct Flinks(Emulator);
+
+pub(crate) async fn emulator() -> Flinks {
+    Flinks(Emulator::start().await.unwrap())
+}
+
+impl Flinks {
+    pub(crate) fn client(&self) -> Client {
+        let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
+        Client::new(self.0.base_url().parse().unwrap(), credentials).unwrap()
+    }
+
+    /// One that is good.
+    pub(crate) fn refresh_token(&self) -> RefreshToken {
+        self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
+        RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap()
+    }
+
+    /// How often a refresh token was exchanged.
+    pub(crate) fn refreshes(&self) -> u64 {
+        self.0.count(Operation::OutboundToken)
+    }
+}
