@@ -1,11 +1,14 @@
 //! Servers of the tests: a real one, one that is broken, and Flinks.
 
+#![allow(dead_code)] // each program uses a part
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
-use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_REFRESH_TOKEN};
+use flinks::{RedirectUrl, Settings};
+use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
 use flinks_emulator::{Emulator, Operation};
 
 /// A `redis-server` of a test's own. It ends with it.
@@ -205,19 +208,38 @@ pub(crate) async fn emulator() -> Flinks {
     Flinks(Emulator::start().await.unwrap())
 }
 
+/// A client of the Flinks at an address.
+pub(crate) fn client_of(address: &str, settings: &Settings) -> Client {
+    let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
+    Client::with_settings(address.parse().unwrap(), credentials, settings).unwrap()
+}
+
 impl Flinks {
+    pub(crate) fn address(&self) -> &str {
+        self.0.base_url()
+    }
+
     pub(crate) fn client(&self) -> Client {
-        let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
-        Client::new(self.0.base_url().parse().unwrap(), credentials).unwrap()
+        client_of(self.address(), &Settings::new())
     }
 
-    /// One that is good.
-    pub(crate) fn refresh_token(&self) -> RefreshToken {
+    /// From now on, each exchange gives another refresh token, and the old one is good no longer.
+    pub(crate) fn rotates(&self) {
         self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
-        RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap()
     }
 
-    /// How often a refresh token was exchanged.
+    /// A refresh token of a new consent.
+    pub(crate) async fn new_refresh_token(&self) -> RefreshToken {
+        let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
+        let client = self.client();
+        let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect).unwrap().start();
+        let state = url.expose_secret().split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+        let code = self.0.issue_code(redirect.as_str());
+        let code = client.verify(pending, &format!("?code={code}&state={state}")).unwrap();
+        client.exchange_code(code).await.unwrap().refresh_token.unwrap()
+    }
+
+    /// How often a token was asked for.
     pub(crate) fn refreshes(&self) -> u64 {
         self.0.count(Operation::OutboundToken)
     }

@@ -1,0 +1,291 @@
+//! Several processes, as several machines: this program starts itself.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::store::{Record, StoreFuture, TokenStore};
+use flinks::outbound::{ConsentId, Consents, RefreshToken};
+use flinks::{Clock, Settings, Sleep};
+use flinks_redis::{Key, Keys, RedisStore};
+use libtest_mimic::{Arguments, Trial};
+use support::{Flinks, Server};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, redis, flinks] = arguments.as_slice()
+        && let Some(role) = role.strip_prefix("role:")
+    {
+        return run(play(role, redis, flinks));
+    }
+    let has_server = Server::is_installed();
+    let trial = |name: &str, test: fn()| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
+    let tests: [(&str, fn()); 3] = [
+        ("o11_eight_processes_make_one_exchange_of_a_rotating_token", || run(one_exchange())),
+        ("o11_without_the_fence_they_make_more", || run(without_the_fence())),
+        ("o11_who_dies_with_a_claim_holds_nobody_up_for_longer", || run(killed())),
+    ];
+    let trials = tests.map(|(name, test)| match has_server {
+        true => trial(name, test),
+        false => trial(&format!("{name} (redis-server is not installed)"), test).with_ignored_flag(true),
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+}
+
+fn run(work: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // A test may not hang, whatever is broken.
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), work).await.unwrap() });
+}
+
+fn store(redis: &str) -> RedisStore {
+    RedisStore::builder(redis, Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]))).build().unwrap()
+}
+
+/// Another process of this program. It ends with the test, or before.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(role: &str, server: &Server, flinks: &Flinks) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg(format!("role:{role}")).args([&server.address(), flinks.address()]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, input, output: BufReader::new(output) }
+    }
+
+    fn tell(&mut self, line: &str) {
+        writeln!(self.input, "{line}").unwrap();
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What this program is where it was started by itself.
+async fn play(role: &str, redis: &str, flinks: &str) {
+    let client = support::client_of(flinks, &Settings::new());
+    match role {
+        "fenced" => ask(Consents::builder(client).store(store(redis)).build()).await,
+        "unfenced" => ask(Consents::builder(client).store(Unfenced(store(redis))).build()).await,
+        step => {
+            let store = Stopping { store: store(redis), step: step.parse().unwrap(), done: AtomicU32::new(0) };
+            ask(Consents::builder(client).store(store).build()).await;
+        }
+    }
+}
+
+/// Asks for the token of each consent that is named, in fifty tasks at once, and tells what they got.
+async fn ask(consents: Consents) {
+    println!("ready");
+    let mut lines = std::io::stdin().lines();
+    while let Some(Ok(line)) = lines.next() {
+        let id: ConsentId = line.parse().unwrap();
+        let barrier = Arc::new(tokio::sync::Barrier::new(50));
+        let tasks: Vec<_> = (0..50)
+            .map(|_| {
+                let (consent, barrier) = (consents.consent(&id), Arc::clone(&barrier));
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    consent
+                        .access_token()
+                        .await
+                        .map(|token| token.expose_secret().to_owned())
+                        .unwrap_or_else(|_| "failed".into())
+                })
+            })
+            .collect();
+        let mut tokens = Vec::new();
+        for task in tasks {
+            tokens.push(task.await.unwrap());
+        }
+        tokens.dedup();
+        // Emulated tokens, which are secrets to nobody.
+        println!("{}", tokens.join(" "));
+    }
+}
+
+/// One that writes whatever comes, as a store does in which a claim is a lock and nothing more.
+struct Unfenced(RedisStore);
+
+impl TokenStore for Unfenced {
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+        TokenStore::load(&self.0, id)
+    }
+
+    fn compare_and_swap<'a>(&'a self, _: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            loop {
+                let found = TokenStore::load(&self.0, record.id()).await?;
+                if TokenStore::compare_and_swap(&self.0, found.map(|found| found.generation()), record).await? {
+                    return Ok(true);
+                }
+            }
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+        TokenStore::remove(&self.0, id, generation)
+    }
+
+    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        TokenStore::due(&self.0, before, limit)
+    }
+}
+
+/// How many rounds of eight processes at once made another number of exchanges than one, or gave out another number of tokens.
+async fn rounds(role: &str, count: u32) -> u32 {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    flinks.rotates();
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let mut processes: Vec<Process> = (0..8).map(|_| Process::start(role, &server, &flinks)).collect();
+    for process in &mut processes {
+        assert_eq!(process.line(), "ready");
+    }
+    let mut wrong = 0;
+    for round in 0..count {
+        let id: ConsentId = format!("round-{round}").parse().unwrap();
+        consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+        let before = flinks.refreshes();
+        processes.iter_mut().for_each(|process| process.tell(id.as_str()));
+        let mut lines: Vec<String> = processes.iter_mut().map(Process::line).collect();
+        lines.sort();
+        lines.dedup();
+        let is_right =
+            lines.len() == 1 && !lines[0].contains([' ']) && lines[0] != "failed" && flinks.refreshes() - before == 1;
+        wrong += u32::from(!is_right);
+    }
+    wrong
+}
+
+async fn one_exchange() {
+    assert_eq!(rounds("fenced", 200).await, 0);
+}
+
+async fn without_the_fence() {
+    assert!(rounds("unfenced", 5).await > 0);
+}
+
+/// One that waits for its end at one of its steps: before and after the claim, and before and after the result.
+struct Stopping {
+    store: RedisStore,
+    step: u32,
+    done: AtomicU32,
+}
+
+impl Stopping {
+    async fn stop_at(&self, step: u32) {
+        if self.step == step {
+            println!("stopped");
+            std::future::pending().await
+        }
+    }
+}
+
+impl TokenStore for Stopping {
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+        TokenStore::load(&self.store, id)
+    }
+
+    fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let swap = self.done.fetch_add(1, Ordering::SeqCst);
+            self.stop_at(2 * swap).await;
+            let swapped = TokenStore::compare_and_swap(&self.store, expected, record).await;
+            self.stop_at(2 * swap + 1).await;
+            swapped
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+        TokenStore::remove(&self.store, id, generation)
+    }
+
+    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        TokenStore::due(&self.store, before, limit)
+    }
+}
+
+/// A clock on which the waits for somebody else are over at once, and the deadlines of calls are not.
+#[derive(Clone)]
+struct Hurried(Arc<Mutex<(Duration, SystemTime)>>);
+
+impl Clock for Hurried {
+    fn monotonic(&self) -> Duration {
+        self.0.lock().unwrap().0
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.0.lock().unwrap().1
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        // No wait for another is longer than this, and no deadline is shorter.
+        if duration > Duration::from_millis(600) {
+            return Box::pin(std::future::pending());
+        }
+        let clock = self.clone();
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let mut now = clock.0.lock().unwrap();
+            now.0 += duration;
+            now.1 += duration;
+        })
+    }
+}
+
+/// A holder of a claim is killed at each of its four steps, fifty times each. Who comes after it gets a token, and waits on its
+/// clock no longer than the claim lasts.
+async fn killed() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    for round in 0..200_u32 {
+        let id: ConsentId = format!("round-{round}").parse().unwrap();
+        let clock = Hurried(Arc::new(Mutex::new((Duration::ZERO, SystemTime::now()))));
+        let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+        let consents = Consents::builder(client).store(store(&server.address())).build();
+        let token: RefreshToken = flinks.new_refresh_token().await;
+        consents.insert(&id, token, SystemTime::now()).await.unwrap();
+        let mut holder = Process::start(&(round % 4).to_string(), &server, &flinks);
+        assert_eq!(holder.line(), "ready");
+        holder.tell(id.as_str());
+        assert_eq!(holder.line(), "stopped");
+        drop(holder);
+
+        // It stood still while the other process ran.
+        clock.0.lock().unwrap().1 = SystemTime::now();
+        let before = clock.monotonic();
+        let refreshes = flinks.refreshes();
+        consents.consent(&id).access_token().await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let waited = clock.monotonic() - before;
+        // The call's 30 seconds, twice the store's 5, and 5 more; and one wait of half a second beyond.
+        assert!(waited <= Duration::from_secs(46), "round {round}: {waited:?}");
+        // After the result was stored, there is nothing to exchange and nobody to wait for.
+        let expected = if round % 4 == 3 { (0, true) } else { (1, round % 4 == 0) };
+        assert_eq!((flinks.refreshes() - refreshes, waited.is_zero()), expected, "round {round}: {waited:?}");
+    }
+}
