@@ -2,10 +2,12 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod failure;
+mod keep_alive;
 mod keys;
 mod store;
 mod value;
 
 pub use failure::{InvalidConfiguration, Warning};
+pub use keep_alive::{KeepAlive, Progress, Summary};
 pub use keys::{Key, Keys};
 pub use store::{RedisStore, RedisStoreBuilder};

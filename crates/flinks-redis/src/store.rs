@@ -52,6 +52,20 @@ redis.call('ZREM', KEYS[2], ARGV[2])
 return 1
 ";
 
+/// Takes a lease, or takes it again. KEYS: the lease. ARGV: the owner, milliseconds. 1 taken, 0 another's.
+const LEASE: &str = r"
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+";
+
+/// Gives a lease back. KEYS: the lease. ARGV: the owner.
+const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+";
+
 /// Consents on Redis. Cloning is cheap; clones share their connections, on which no one can get another's reply.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
@@ -65,6 +79,8 @@ struct Inner {
     connection: OnceCell<Connection>,
     swap: Script,
     remove: Script,
+    lease: Script,
+    release: Script,
 }
 
 /// Makes a [`RedisStore`].
@@ -129,6 +145,8 @@ impl RedisStoreBuilder {
             connection: OnceCell::new(),
             swap: Script::new(SWAP),
             remove: Script::new(REMOVE),
+            lease: Script::new(LEASE),
+            release: Script::new(RELEASE),
         };
         Ok(RedisStore(Arc::new(inner)))
     }
@@ -202,33 +220,71 @@ impl RedisStore {
         Ok(warnings)
     }
 
+    /// Makes a part a worker's own for a while. `false` where it is another's.
+    pub(crate) async fn lease(&self, part: u16, owner: &str, lasts: Duration) -> Result<bool, StoreError> {
+        let mut call = self.0.lease.key(value::lease(&self.0.namespace, part));
+        call.arg(owner).arg(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
+        let mut connection = self.connection().await?;
+        swapped(self.timed(call.invoke_async(&mut connection)).await?)
+    }
+
+    pub(crate) async fn release(&self, part: u16, owner: &str) -> Result<bool, StoreError> {
+        let mut call = self.0.release.key(value::lease(&self.0.namespace, part));
+        call.arg(owner);
+        let mut connection = self.connection().await?;
+        swapped(self.timed(call.invoke_async(&mut connection)).await?)
+    }
+
+    /// How many are due in a part.
+    pub(crate) async fn count_due(&self, part: u16, before: SystemTime) -> Result<u64, StoreError> {
+        let mut command = redis::cmd("ZCOUNT");
+        command.arg(value::due(&self.0.namespace, part)).arg("-inf").arg(format!("({}", milliseconds(before)));
+        self.timed(command.query_async(&mut self.connection().await?)).await
+    }
+
+    /// Some of what is due in a part, the earliest first, without the first `skip`; and how many were looked at. One that
+    /// cannot be read is looked at and left out.
+    pub(crate) async fn due_page(
+        &self,
+        part: u16,
+        before: SystemTime,
+        skip: usize,
+        limit: usize,
+    ) -> Result<(Vec<ConsentId>, usize), StoreError> {
+        let found = self.timed_store(self.due_in(part, milliseconds(before), skip, limit)).await?;
+        Ok((self.timed_store(self.ids(&found)).await?, found.len()))
+    }
+
     /// What is due in a part, the earliest first, with its deadline.
-    async fn due_in(&self, part: u16, before: u64, limit: usize) -> Result<Vec<(u16, String, u64)>, StoreError> {
+    async fn due_in(&self, part: u16, before: u64, skip: usize, limit: usize) -> Result<Vec<Due>, StoreError> {
         let mut command = redis::cmd("ZRANGEBYSCORE");
         command.arg(value::due(&self.0.namespace, part)).arg("-inf").arg(format!("({before}"));
-        command.arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
+        command.arg("WITHSCORES").arg("LIMIT").arg(skip).arg(limit);
         let mut connection = self.connection().await?;
         let found: Vec<(String, f64)> =
             command.query_async(&mut connection).await.map_err(|error| store_error(&error))?;
-        // A deadline in milliseconds is exact in a double for the next 285 000 years.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        Ok(found.into_iter().map(|(member, score)| (part, member, score as u64)).collect())
+        Ok(found.into_iter().map(|(member, deadline)| Due { part, member, deadline }).collect())
     }
 
     async fn due(&self, before: SystemTime, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
         let before = milliseconds(before);
-        let parts = try_join_all((0..PARTS).map(|part| self.due_in(part, before, limit))).await?;
-        let mut found: Vec<(u16, String, u64)> = parts.into_iter().flatten().collect();
-        found.sort_by_key(|(.., deadline)| *deadline);
+        let parts = try_join_all((0..PARTS).map(|part| self.due_in(part, before, 0, limit))).await?;
+        let mut found: Vec<Due> = parts.into_iter().flatten().collect();
+        found.sort_by(|one, other| one.deadline.total_cmp(&other.deadline));
         found.truncate(limit);
+        self.ids(&found).await
+    }
+
+    /// Whose they are, which only the records tell.
+    async fn ids(&self, found: &[Due]) -> Result<Vec<ConsentId>, StoreError> {
         let mut ids = Vec::with_capacity(found.len());
         // Redis answers as they come; so many are on their way at once that it does not matter, and no more.
         for some in found.chunks(PARTS.into()) {
-            let records = some.iter().map(|(part, member, _)| {
+            let values = some.iter().map(|Due { part, member, .. }| {
                 let key = Name::key_of(&self.0.namespace, *part, member);
                 async move { self.get(&key).await.map(|value| value.map(|value| (key, value))) }
             });
-            for (key, value) in try_join_all(records).await?.into_iter().flatten() {
+            for (key, value) in try_join_all(values).await?.into_iter().flatten() {
                 match value::open(&value, &key, &self.0.keys.load()) {
                     Ok(record) => ids.push(record.id().clone()),
                     // One that cannot be read must not stand before the others.
@@ -287,6 +343,14 @@ impl RedisStore {
     async fn timed_store<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         tokio::time::timeout(self.0.timeout, call).await.unwrap_or(Err(StoreError::Unavailable(LATE)))
     }
+}
+
+/// An entry of a sorted set.
+struct Due {
+    part: u16,
+    member: String,
+    /// In milliseconds, which a double tells exactly for the next 285 000 years.
+    deadline: f64,
 }
 
 /// What the scripts answer.

@@ -55,6 +55,11 @@ pub(crate) fn due(namespace: &str, part: u16) -> String {
     format!("{}:due", tag(namespace, part))
 }
 
+/// Whose a part is, for a while.
+pub(crate) fn lease(namespace: &str, part: u16) -> String {
+    format!("{}:worker", tag(namespace, part))
+}
+
 /// In braces, so that all keys of a part lie in one slot.
 fn tag(namespace: &str, part: u16) -> String {
     format!("{{{namespace}:{part:03}}}")

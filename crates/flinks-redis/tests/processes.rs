@@ -6,16 +6,16 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks::outbound::store::{Record, StoreFuture, TokenStore};
 use flinks::outbound::{ConsentId, Consents, RefreshToken};
-use flinks::{Clock, Settings, Sleep};
+use flinks::{Clock as _, Settings};
 use flinks_redis::{Key, Keys, RedisStore};
 use libtest_mimic::{Arguments, Trial};
-use support::{Flinks, Server};
+use support::{Flinks, Hurried, Server};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -231,41 +231,13 @@ impl TokenStore for Stopping {
     }
 }
 
-/// A clock on which the waits for somebody else are over at once, and the deadlines of calls are not.
-#[derive(Clone)]
-struct Hurried(Arc<Mutex<(Duration, SystemTime)>>);
-
-impl Clock for Hurried {
-    fn monotonic(&self) -> Duration {
-        self.0.lock().unwrap().0
-    }
-
-    fn wall(&self) -> SystemTime {
-        self.0.lock().unwrap().1
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        // No wait for another is longer than this, and no deadline is shorter.
-        if duration > Duration::from_millis(600) {
-            return Box::pin(std::future::pending());
-        }
-        let clock = self.clone();
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            let mut now = clock.0.lock().unwrap();
-            now.0 += duration;
-            now.1 += duration;
-        })
-    }
-}
-
 /// A holder of a claim is killed at each of its four steps, fifty times each. Who comes after it gets a token, and waits on its
 /// clock no longer than the claim lasts.
 async fn killed() {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     for round in 0..200_u32 {
         let id: ConsentId = format!("round-{round}").parse().unwrap();
-        let clock = Hurried(Arc::new(Mutex::new((Duration::ZERO, SystemTime::now()))));
+        let clock = Hurried::new(Duration::from_millis(600)); // no wait for another is longer
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let consents = Consents::builder(client).store(store(&server.address())).build();
         let token: RefreshToken = flinks.new_refresh_token().await;
@@ -277,7 +249,7 @@ async fn killed() {
         drop(holder);
 
         // It stood still while the other process ran.
-        clock.0.lock().unwrap().1 = SystemTime::now();
+        clock.set_wall(SystemTime::now());
         let before = clock.monotonic();
         let refreshes = flinks.refreshes();
         consents.consent(&id).access_token().await.unwrap_or_else(|error| panic!("round {round}: {error}"));

@@ -11,15 +11,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use flinks::Settings;
 use flinks::outbound::store::{Record, StoreError, TokenStore, conformance};
 use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
-use flinks_redis::{Key, Keys, RedisStore, Warning};
+use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Warning};
 use libtest_mimic::{Arguments, Trial};
 use support::{Fake, Server};
 
 fn main() {
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 12] = [
+    let with_server: [(&str, fn()); 16] = [
         ("o11_the_store_does_what_every_store_must", || run(conforms)),
         ("o11_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
         ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
@@ -32,6 +33,10 @@ fn main() {
         ("a_server_that_restarts_is_found_again", || run(restart)),
         ("what_the_server_should_be_is_told", || run(warnings)),
         ("o4_two_machines_make_one_exchange", || run(one_exchange)),
+        ("o5_workers_share_the_work_and_do_it_once", || run(workers)),
+        ("o6_a_consent_that_needs_its_user_is_told_once", || run(needs_consent)),
+        ("o5_a_failing_server_is_left_alone_and_nothing_is_lost", || run(failing)),
+        ("o5_a_worker_that_goes_away_is_followed", || run(resumed)),
     ];
     let always: [(&str, fn()); 4] = [
         ("answers_of_a_broken_server_are_told_as_what_they_are", || run(answers)),
@@ -331,6 +336,119 @@ async fn one_exchange() {
     }
     tokens.dedup();
     assert_eq!((tokens.len(), flinks.refreshes() - before), (1, 1));
+}
+
+/// Consents that idle out in two days, on Redis, and their Flinks.
+async fn idle(count: usize) -> (Server, support::Flinks, Vec<ConsentId>) {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let ids: Vec<ConsentId> = (0..count).map(|number| format!("user-{number}").parse().unwrap()).collect();
+    for id in &ids {
+        let exchanged_at = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
+        consents.insert(id, flinks.new_refresh_token().await, exchanged_at).await.unwrap();
+    }
+    (server, flinks, ids)
+}
+
+fn worker(server: &Server, flinks: &support::Flinks) -> KeepAlive {
+    let store = store(&server.address());
+    KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
+}
+
+async fn is_nothing_due(server: &Server) -> bool {
+    let in_a_week = SystemTime::now() + Duration::from_secs(7 * 24 * 60 * 60);
+    store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
+}
+
+async fn workers() {
+    let (server, flinks, ids) = idle(100).await;
+    let before = flinks.refreshes();
+    let passes: Vec<_> = (0..3)
+        .map(|_| {
+            let worker = worker(&server, &flinks);
+            tokio::spawn(async move { worker.pass().await.unwrap() })
+        })
+        .collect();
+    let mut kept = 0;
+    for pass in passes {
+        let summary = pass.await.unwrap();
+        assert_eq!((summary.needing_consent, summary.failed), (0, 0), "{summary}");
+        kept += summary.kept;
+    }
+    // What was another's while somebody came by is left to the next pass.
+    kept += worker(&server, &flinks).pass().await.unwrap().kept;
+    assert_eq!((kept, flinks.refreshes() - before), (100, 100));
+    assert!(is_nothing_due(&server).await);
+    assert!(!server.keys().iter().any(|key| key.ends_with(":worker")), "leases are given back");
+    let summary = worker(&server, &flinks).pass().await.unwrap();
+    assert_eq!(summary.to_string(), "0 kept, 0 kept by others, 0 need their end user, 0 failed");
+    drop(ids);
+}
+
+async fn needs_consent() {
+    let (server, flinks, ids) = idle(10).await;
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let dead = RefreshToken::new("canary-dead").unwrap();
+    consents.insert(&ids[3], dead, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    for expected in [
+        "9 kept, 0 kept by others, 1 need their end user, 0 failed",
+        "0 kept, 0 kept by others, 0 need their end user, 0 failed",
+    ] {
+        let kept = Arc::clone(&told);
+        let worker = worker(&server, &flinks).on_needs_consent(move |id| kept.lock().unwrap().push(id.clone()));
+        assert_eq!(worker.pass().await.unwrap().to_string(), expected);
+        assert_eq!(*told.lock().unwrap(), [ids[3].clone()]);
+    }
+}
+
+async fn failing() {
+    let (server, flinks, _) = idle(100).await;
+    let before = flinks.refreshes();
+    flinks.fails(true);
+    // The waits between tries, of up to 30 seconds, are over at once; the deadlines are longer.
+    let long = Duration::from_secs(1000);
+    let settings = Settings::new().clock(support::Hurried::new(Duration::from_secs(31))).timeout(long);
+    let store = store(&server.address());
+    let consents =
+        Consents::builder(support::client_of(flinks.address(), &settings)).store(store.clone()).store_timeout(long);
+    let hurried = KeepAlive::new(consents.build(), store).rate(10_000).at_once(1);
+    let summary = hurried.pass().await.unwrap();
+    assert!(summary.kept == 0 && summary.failed == 20 && summary.stopped.is_some(), "{summary}");
+    assert!(summary.to_string().contains("20 times in a row"), "{summary}");
+    // A try and two more of each: not a hundred times that.
+    assert_eq!(flinks.refreshes() - before, 60);
+    flinks.fails(false);
+    let summary = worker(&server, &flinks).pass().await.unwrap();
+    assert_eq!((summary.kept, summary.failed), (100, 0), "{summary}");
+    assert!(is_nothing_due(&server).await);
+}
+
+async fn resumed() {
+    let (server, flinks, _) = idle(60).await;
+    let before = flinks.refreshes();
+    let (begun, tell) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let first = {
+        let (begun, tell) = (Arc::clone(&begun), Arc::clone(&tell));
+        worker(&server, &flinks).on_progress(move |progress| {
+            if progress.summary.kept == 10 && tell.fetch_add(1, Ordering::SeqCst) == 0 {
+                begun.notify_one();
+            }
+        })
+    };
+    tokio::select! {
+        _ = first.pass() => panic!("it was to be stopped"),
+        () = begun.notified() => {}
+    }
+    // Its lease is still there: the part is its own until that ends, and all others are done.
+    let held: Vec<String> = server.keys().into_iter().filter(|key| key.ends_with(":worker")).collect();
+    assert_eq!(held.len(), 1);
+    let summary = worker(&server, &flinks).pass().await.unwrap();
+    assert_eq!((summary.parts_of_others, summary.failed), (1, 0), "{summary}");
+    server.command(&["DEL", &held[0]]);
+    worker(&server, &flinks).pass().await.unwrap();
+    assert!(is_nothing_due(&server).await);
+    assert_eq!(flinks.refreshes() - before, 60, "none twice");
 }
 
 async fn answers() {

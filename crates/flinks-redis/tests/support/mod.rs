@@ -5,11 +5,13 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
-use flinks::{RedirectUrl, Settings};
+use flinks::{Clock, RedirectUrl, Settings, Sleep};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
-use flinks_emulator::{Emulator, Operation};
+use flinks_emulator::{Emulator, Fault, Operation};
 
 /// A `redis-server` of a test's own. It ends with it.
 pub(crate) struct Server {
@@ -239,8 +241,60 @@ impl Flinks {
         client.exchange_code(code).await.unwrap().refresh_token.unwrap()
     }
 
+    /// Whether it fails each time that a token is asked for.
+    pub(crate) fn fails(&self, fails: bool) {
+        match fails {
+            true => self.0.fail_always(
+                Operation::OutboundToken,
+                Fault::Reply { status: 503, headers: vec![], body: String::new() },
+            ),
+            false => self.0.clear_faults(),
+        }
+    }
+
     /// How often a token was asked for.
     pub(crate) fn refreshes(&self) -> u64 {
         self.0.count(Operation::OutboundToken)
+    }
+}
+
+/// A clock on which the waits for somebody else are over at once, and the deadlines of calls are not.
+#[derive(Clone)]
+pub(crate) struct Hurried {
+    now: Arc<Mutex<(Duration, SystemTime)>>,
+    longest: Duration,
+}
+
+impl Hurried {
+    /// For waits up to `longest`; a deadline is longer.
+    pub(crate) fn new(longest: Duration) -> Self {
+        Self { now: Arc::new(Mutex::new((Duration::ZERO, SystemTime::now()))), longest }
+    }
+
+    pub(crate) fn set_wall(&self, wall: SystemTime) {
+        self.now.lock().unwrap().1 = wall;
+    }
+}
+
+impl Clock for Hurried {
+    fn monotonic(&self) -> Duration {
+        self.now.lock().unwrap().0
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.now.lock().unwrap().1
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        if duration > self.longest {
+            return Box::pin(std::future::pending());
+        }
+        let clock = self.clone();
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let mut now = clock.now.lock().unwrap();
+            now.0 += duration;
+            now.1 += duration;
+        })
     }
 }

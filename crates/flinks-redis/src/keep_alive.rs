@@ -1,0 +1,320 @@
+//! Keeping consents alive: a refresh token that nobody exchanges for 30 days is dead (O5).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use flinks::Error;
+use flinks::outbound::store::StoreError;
+use flinks::outbound::{ConsentId, Consents};
+use futures_util::StreamExt as _;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::store::RedisStore;
+use crate::value::PARTS;
+
+/// A worker that exchanges what is near its idle deadline, early. Any number of them share the work: each takes a part of the
+/// consents for itself, for a while, and of what two take at once, one finds that it was done. It can be dropped at any point;
+/// what it began goes on to its end, and the next pass does the rest.
+///
+/// ```no_run
+/// # use flinks::outbound::Consents;
+/// # use flinks_redis::{KeepAlive, RedisStore};
+/// # async fn run(consents: Consents, store: RedisStore) -> Result<(), Box<dyn std::error::Error>> {
+/// let worker = KeepAlive::new(consents, store)
+///     .rate(20)
+///     .on_needs_consent(|id| println!("ask {} again", id.as_str()));
+/// println!("{}", worker.pass().await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct KeepAlive {
+    consents: Consents,
+    store: RedisStore,
+    within: Duration,
+    rate: u32,
+    at_once: usize,
+    owner: String,
+    on_needs_consent: Arc<dyn Fn(&ConsentId) + Send + Sync>,
+    on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
+    /// When the next exchange may begin.
+    next: Arc<Mutex<Option<Instant>>>,
+}
+
+/// How far a pass is.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How many consents were due when their part was begun.
+    pub due: u64,
+    /// What came of those that were looked at.
+    pub summary: Summary,
+    /// How many of the 256 parts are done.
+    pub parts: u16,
+}
+
+impl Progress {
+    /// How many of those that are due were looked at.
+    pub fn looked_at(&self) -> u64 {
+        let Summary { kept, by_others, needing_consent, failed, .. } = &self.summary;
+        [kept, by_others, needing_consent, failed].into_iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// What came of a pass.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Exchanged: good for another 30 days.
+    pub kept: u64,
+    /// Exchanged, ended or forgotten by somebody else meanwhile.
+    pub by_others: u64,
+    /// Over: the end user must consent again (O6). Each was told to [`KeepAlive::on_needs_consent`].
+    pub needing_consent: u64,
+    /// Not exchanged now. They are due in the next pass, too.
+    pub failed: u64,
+    /// Parts that another worker is at.
+    pub parts_of_others: u16,
+    /// Why the pass ended before its end: so many exchanges failed one after the other that the server is left alone.
+    pub stopped: Option<Error>,
+}
+
+/// What came of one.
+enum Outcome {
+    Kept,
+    ByAnother,
+    NeedsConsent,
+    Failed(Error),
+}
+
+/// A quarter of the 30 days: time for a week of outage, and for the end user to be asked.
+const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// So many failures one after the other are the server's.
+const GIVE_UP: u64 = 20;
+/// How long a part is a worker's own. Who comes to it after the worker died waits no longer.
+const LEASE: Duration = Duration::from_secs(60);
+/// How much is taken from a part at once, in seconds at the rate: far less than a lease.
+const PAGE_SECONDS: u32 = 15;
+
+impl KeepAlive {
+    /// A worker for the consents of a store, which those [`Consents`] must be built on.
+    pub fn new(consents: Consents, store: RedisStore) -> Self {
+        Self {
+            consents,
+            store,
+            within: WITHIN,
+            rate: 10,
+            at_once: 8,
+            owner: format!("{:032x}", fastrand::u128(..)),
+            on_needs_consent: Arc::new(|_| {}),
+            on_progress: Arc::new(|_| {}),
+            next: Arc::default(),
+        }
+    }
+
+    /// How near the idle deadline must be: seven days, if nothing else is said; at most 29.
+    #[must_use]
+    pub fn within(mut self, within: Duration) -> Self {
+        self.within = within.min(Duration::from_secs(29 * 24 * 60 * 60));
+        self
+    }
+
+    /// How many exchanges begin in a second, on average: ten, if nothing else is said; at least one.
+    #[must_use]
+    pub fn rate(mut self, rate: u32) -> Self {
+        self.rate = rate.max(1);
+        self
+    }
+
+    /// How many exchanges are under way at once: eight, if nothing else is said; at least one.
+    #[must_use]
+    pub fn at_once(mut self, at_once: usize) -> Self {
+        self.at_once = at_once.max(1);
+        self
+    }
+
+    /// Called with each consent that needs its end user, once: by the worker whose exchange found out.
+    #[must_use]
+    pub fn on_needs_consent(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
+        self.on_needs_consent = Arc::new(callback);
+        self
+    }
+
+    /// Called after each exchange.
+    #[must_use]
+    pub fn on_progress(mut self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Arc::new(callback);
+        self
+    }
+
+    /// Goes once through all that is due and that no other worker is at. Once an hour is often enough.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] where the store fails. What was exchanged stays exchanged.
+    pub async fn pass(&self) -> Result<Summary, StoreError> {
+        let now = SystemTime::now();
+        let before = now.checked_add(self.within).unwrap_or(now);
+        // In another order for each worker, so that they meet seldom.
+        let mut parts: Vec<u16> = (0..PARTS).collect();
+        fastrand::shuffle(&mut parts);
+        let mut progress = Progress::default();
+        let mut in_a_row = 0;
+        for part in parts {
+            if self.store.lease(part, &self.owner, LEASE).await? {
+                let done = self.part(part, before, &mut progress, &mut in_a_row).await;
+                // Where this fails, the lease ends by itself.
+                let _ = self.store.release(part, &self.owner).await;
+                done?;
+            } else {
+                progress.summary.parts_of_others = progress.summary.parts_of_others.saturating_add(1);
+            }
+            progress.parts = progress.parts.saturating_add(1);
+            (self.on_progress)(&progress);
+            if progress.summary.stopped.is_some() {
+                break;
+            }
+        }
+        Ok(progress.summary)
+    }
+
+    async fn part(
+        &self,
+        part: u16,
+        before: SystemTime,
+        progress: &mut Progress,
+        in_a_row: &mut u64,
+    ) -> Result<(), StoreError> {
+        progress.due = progress.due.saturating_add(self.store.count_due(part, before).await?);
+        let page = usize::try_from(self.rate.saturating_mul(PAGE_SECONDS)).unwrap_or(usize::MAX).clamp(1, 1000);
+        // What failed stays at the head of what is due.
+        let mut skip = 0_usize;
+        loop {
+            let (ids, seen) = self.store.due_page(part, before, skip, page).await?;
+            if seen == 0 {
+                return Ok(());
+            }
+            let mut left = seen.saturating_sub(ids.len());
+            let keep = |id: ConsentId| async move {
+                let outcome = self.keep(&id, before).await;
+                (id, outcome)
+            };
+            let mut outcomes = futures_util::stream::iter(ids).map(keep).buffer_unordered(self.at_once);
+            while let Some((id, outcome)) = outcomes.next().await {
+                let summary = &mut progress.summary;
+                let count = match outcome {
+                    Outcome::Kept => &mut summary.kept,
+                    Outcome::ByAnother => &mut summary.by_others,
+                    Outcome::NeedsConsent => {
+                        (self.on_needs_consent)(&id);
+                        &mut summary.needing_consent
+                    }
+                    Outcome::Failed(error) => {
+                        left = left.saturating_add(1);
+                        *in_a_row = in_a_row.saturating_add(1);
+                        if *in_a_row >= GIVE_UP {
+                            summary.stopped = Some(error);
+                        }
+                        summary.failed = summary.failed.saturating_add(1);
+                        (self.on_progress)(progress);
+                        if progress.summary.stopped.is_some() {
+                            return Ok(());
+                        }
+                        continue;
+                    }
+                };
+                *in_a_row = 0;
+                *count = count.saturating_add(1);
+                (self.on_progress)(progress);
+            }
+            skip = skip.saturating_add(left);
+            if !self.store.lease(part, &self.owner, LEASE).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn keep(&self, id: &ConsentId, before: SystemTime) -> Outcome {
+        let consent = self.consents.consent(id);
+        match consent.idle_deadline().await {
+            Ok(deadline) if deadline >= before => return Outcome::ByAnother,
+            Ok(_) => {}
+            Err(error) if error.needs_consent() => return Outcome::ByAnother,
+            Err(error) => return Outcome::Failed(error),
+        }
+        self.pace().await;
+        match consent.exchange_now().await {
+            Ok(_) => Outcome::Kept,
+            Err(error) if error.needs_consent() => Outcome::NeedsConsent,
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// Waits until the next exchange may begin: on average a second divided by the rate after the last one, by chance, so that
+    /// workers that began together do not stay so.
+    async fn pace(&self) {
+        let step = Duration::from_secs(1).div_f64(self.rate.into()).mul_f64(0.5 + fastrand::f64());
+        let begins = {
+            let mut next = self.next.lock().await;
+            let now = Instant::now();
+            let begins = next.filter(|next| *next > now).unwrap_or(now);
+            *next = begins.checked_add(step);
+            begins
+        };
+        tokio::time::sleep_until(begins).await;
+    }
+}
+
+impl fmt::Debug for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepAlive").field("within", &self.within).field("rate", &self.rate).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kept, by_others, needing_consent, failed, parts_of_others, stopped } = self;
+        write!(f, "{kept} kept, {by_others} kept by others, {needing_consent} need their end user, {failed} failed")?;
+        if *parts_of_others > 0 {
+            write!(f, "; others are at {parts_of_others} of {PARTS} parts")?;
+        }
+        match stopped {
+            Some(error) => {
+                write!(f, "; stopped, for it failed to {error} {GIVE_UP} times in a row: the next pass goes on")
+            }
+            None if *failed > 0 => write!(f, "; what failed is due in the next pass"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flinks::outbound::{Client, ClientAuthentication};
+
+    use super::*;
+    use crate::{Key, Keys};
+
+    #[tokio::test(start_paused = true)]
+    async fn exchanges_begin_at_the_rate_and_not_together() {
+        let nowhere = "http://127.0.0.1:9".parse().unwrap();
+        let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
+        let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+        let store = RedisStore::builder("redis://127.0.0.1:9", keys).build().unwrap();
+        let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10);
+        let start = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..200 {
+            let before = Instant::now();
+            worker.pace().await;
+            waits.push(before.elapsed());
+        }
+        let took = start.elapsed();
+        assert!(took > Duration::from_secs(17) && took < Duration::from_secs(23), "{took:?}");
+        waits.sort();
+        waits.dedup();
+        assert!(waits.len() > 50, "by chance: {}", waits.len());
+    }
+}
