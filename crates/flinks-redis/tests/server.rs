@@ -16,11 +16,11 @@ use flinks::outbound::store::{Record, StoreError, TokenStore, conformance};
 use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Warning};
 use libtest_mimic::{Arguments, Trial};
-use support::{Fake, Server};
+use support::{Fake, Mode, Proxy, Server};
 
 fn main() {
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 16] = [
+    let with_server: [(&str, fn()); 20] = [
         ("o11_the_store_does_what_every_store_must", || run(conforms)),
         ("o11_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
         ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
@@ -37,6 +37,10 @@ fn main() {
         ("o6_a_consent_that_needs_its_user_is_told_once", || run(needs_consent)),
         ("o5_a_failing_server_is_left_alone_and_nothing_is_lost", || run(failing)),
         ("o5_a_worker_that_goes_away_is_followed", || run(resumed)),
+        ("a_server_that_is_slow_is_given_up_and_found_again", || run(slow)),
+        ("o11_a_lost_reply_loses_no_token_that_rotated", || run(lost_reply)),
+        ("o11_a_failover_that_lost_a_write_asks_for_the_user", || run(lost_write)),
+        ("o11_an_evicted_consent_is_none_and_costs_no_request", || run(evicted)),
     ];
     let always: [(&str, fn()); 4] = [
         ("answers_of_a_broken_server_are_told_as_what_they_are", || run(answers)),
@@ -449,6 +453,92 @@ async fn resumed() {
     worker(&server, &flinks).pass().await.unwrap();
     assert!(is_nothing_due(&server).await);
     assert_eq!(flinks.refreshes() - before, 60, "none twice");
+}
+
+async fn slow() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::to(&server);
+    let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(100)).build().unwrap();
+    let (one, other) = (record("one", "r1", SystemTime::now()).await, record("other", "r2", SystemTime::now()).await);
+    assert!(store.compare_and_swap(None, &one).await.unwrap());
+    proxy.set(Mode::Hold);
+    assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.compare_and_swap(None, &other).await, Err(StoreError::Unavailable(_))));
+    proxy.set(Mode::Pass);
+    // It was stored after all, and nobody gets the replies that came too late.
+    let mut found = store.load(other.id()).await;
+    for _ in 0..20 {
+        if found.is_ok() {
+            break;
+        }
+        found = store.load(other.id()).await;
+    }
+    assert_eq!(found.unwrap().unwrap().id(), other.id());
+    assert_eq!(store.load(one.id()).await.unwrap().unwrap().id(), one.id());
+}
+
+/// The reply to the write that stores a rotated token is lost: the token is there, and is exchanged again without another's.
+async fn lost_reply() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    flinks.rotates();
+    let proxy = Proxy::to(&server);
+    let consents = Consents::builder(flinks.client()).store(store(&proxy.address())).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    let before = flinks.refreshes();
+    // The first swap is the claim.
+    proxy.set(Mode::CutAtSecondSwap(0));
+    let token = consents.consent(&id).access_token().await;
+    assert!(proxy.is(Mode::Pass), "the reply was lost");
+    if let Err(error) = token {
+        assert!(error.is_store(), "{error}");
+        consents.flush().await.unwrap();
+    }
+    // Another machine has the token, and goes on from the refresh token that rotated.
+    let other = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    other.consent(&id).access_token().await.unwrap();
+    assert_eq!(flinks.refreshes() - before, 1);
+    other.consent(&id).exchange_now().await.unwrap();
+    assert_eq!(flinks.refreshes() - before, 2);
+}
+
+/// A replica that did not have the last write takes over: the token that rotated in it is gone, which is told after one request.
+async fn lost_write() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    flinks.rotates();
+    let machine = || Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    machine().insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    let key = server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap();
+    let old = server.get(&key);
+    machine().consent(&id).access_token().await.unwrap();
+    server.set(&key, &old);
+    let before = flinks.refreshes();
+    let other = machine();
+    for _ in 0..3 {
+        let error = other.consent(&id).access_token().await.unwrap_err();
+        assert!(error.needs_consent(), "{error}");
+    }
+    assert_eq!(flinks.refreshes() - before, 1);
+    assert!(is_nothing_due(&server).await, "it is over");
+    // And the end user consents again.
+    machine().insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    assert!(machine().consent(&id).access_token().await.is_ok());
+}
+
+async fn evicted() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    let key = server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap();
+    server.command(&["DEL", &key]);
+    let before = flinks.refreshes();
+    let error = consents.consent(&id).access_token().await.unwrap_err();
+    assert!(error.needs_consent() && !error.may_have_been_sent(), "{error}");
+    assert_eq!(flinks.refreshes(), before);
+    let summary = worker(&server, &flinks).within(Duration::from_secs(29 * 24 * 60 * 60)).pass().await.unwrap();
+    assert_eq!((summary.kept, summary.failed), (0, 0), "{summary}");
 }
 
 async fn answers() {

@@ -203,6 +203,84 @@ fn command(reader: &mut BufReader<TcpStream>) -> Option<Vec<Vec<u8>>> {
     Some(words)
 }
 
+/// Something between a store and its server that loses replies when it is told to.
+pub(crate) struct Proxy {
+    port: u16,
+    mode: Arc<Mutex<Mode>>,
+}
+
+/// What it does with the next reply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Pass,
+    /// Keeps replies to itself, until it passes them again.
+    Hold,
+    /// Ends the connection instead of the next reply to a script that begins with its second swap; and passes again.
+    CutAtSecondSwap(u32),
+}
+
+impl Proxy {
+    pub(crate) fn to(server: &Server) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, to) = (listener.local_addr().unwrap().port(), server.port);
+        let mode = Arc::new(Mutex::new(Mode::Pass));
+        let shared = Arc::clone(&mode);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (client, server) = (stream.unwrap(), TcpStream::connect(("127.0.0.1", to)));
+                // The server may have gone, and so has the connection then.
+                let Ok(server) = server else { continue };
+                let (upstream, downstream) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                let mode = Arc::clone(&shared);
+                std::thread::spawn(move || forward(client, upstream, |_| true));
+                std::thread::spawn(move || forward(server, downstream, |bytes| pass(&mode, bytes)));
+            }
+        });
+        Self { port, mode }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+
+    pub(crate) fn is(&self, mode: Mode) -> bool {
+        *self.mode.lock().unwrap() == mode
+    }
+}
+
+/// Whether a reply goes on. What it is part of may be held for a while.
+fn pass(mode: &Mutex<Mode>, bytes: &[u8]) -> bool {
+    loop {
+        let mut mode = mode.lock().unwrap();
+        match *mode {
+            Mode::Pass => return true,
+            // Of what is done in these tests, only a swap is answered so.
+            Mode::CutAtSecondSwap(swaps) if bytes == b":1\r\n" => {
+                *mode = if swaps == 1 { Mode::Pass } else { Mode::CutAtSecondSwap(swaps + 1) };
+                return swaps != 1;
+            }
+            Mode::CutAtSecondSwap(_) => return true,
+            Mode::Hold => {}
+        }
+        drop(mode);
+        std::thread::yield_now();
+    }
+}
+
+fn forward(mut from: TcpStream, mut to: TcpStream, goes_on: impl Fn(&[u8]) -> bool) {
+    let mut bytes = [0; 65_536];
+    while let Ok(count) = from.read(&mut bytes) {
+        if count == 0 || !goes_on(&bytes[..count]) || to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = (from.shutdown(std::net::Shutdown::Both), to.shutdown(std::net::Shutdown::Both));
+}
+
 /// A Flinks of a test's own.
 pub(crate) struct Flinks(Emulator);
 
