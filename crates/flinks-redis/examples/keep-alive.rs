@@ -1,28 +1,25 @@
 //! Keeps the consents on a Redis alive: one pass, with a bar and a summary. Run it every hour, on as many machines as you like.
 //!
 //! It asks for what the README of flinks-redis names: `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`,
-//! `FLINKS_OUTBOUND_CLIENT_SECRET`, `FLINKS_REDIS_URL`, `FLINKS_REDIS_NAME_KEY` and `FLINKS_REDIS_KEY`; and, if you like,
-//! `FLINKS_KEEP_ALIVE_RATE`, in exchanges a second.
+//! `FLINKS_OUTBOUND_CLIENT_SECRET`, `FLINKS_REDIS_URL`, `FLINKS_REDIS_NAME_KEY` and `FLINKS_REDIS_KEYS`; and, if you like,
+//! `FLINKS_KEEP_ALIVE_RATE`, in exchanges a second. Where a consent cannot be read, or one was not kept, it ends with 1.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a terminal program
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use flinks::outbound::{Client, ClientCredentials, Consents};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore};
 use indicatif::ProgressBar;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let variable = |name: &str| std::env::var(name).map_err(|_| format!("the variable {name} is not set"));
     let credentials =
         ClientCredentials::new(&variable("FLINKS_OUTBOUND_CLIENT_ID")?, variable("FLINKS_OUTBOUND_CLIENT_SECRET")?)?;
     let client = Client::new(variable("FLINKS_OUTBOUND_URL")?.parse()?, credentials)?;
-    let keys = Keys::new(
-        Key::from_base64(&variable("FLINKS_REDIS_NAME_KEY")?)?,
-        1,
-        Key::from_base64(&variable("FLINKS_REDIS_KEY")?)?,
-    );
+    let keys = keys(&variable("FLINKS_REDIS_NAME_KEY")?, &variable("FLINKS_REDIS_KEYS")?)?;
     let store = RedisStore::builder(variable("FLINKS_REDIS_URL")?, keys).build()?;
     for warning in store.warnings().await? {
         eprintln!("warning: {warning}");
@@ -43,5 +40,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let summary = worker.pass().await?;
     bar.finish_and_clear();
     println!("{summary}");
-    Ok(())
+    Ok(ExitCode::from(u8::from(summary.failed > 0 || summary.unreadable > 0)))
+}
+
+/// Keys for values as `2:BASE64,1:BASE64`, with their ids, the newest first.
+fn keys(names: &str, values: &str) -> Result<Keys, Box<dyn Error>> {
+    let mut values = values.split(',').map(|entry| -> Result<_, Box<dyn Error>> {
+        let (id, key) = entry.split_once(':').ok_or("a key of FLINKS_REDIS_KEYS has no id")?;
+        Ok((id.trim().parse()?, Key::from_base64(key)?))
+    });
+    let (id, newest) = values.next().ok_or("FLINKS_REDIS_KEYS is empty")??;
+    values.try_fold(Keys::new(Key::from_base64(names)?, id, newest), |keys, older| {
+        let (id, key) = older?;
+        Ok(keys.and_readable(id, key)?)
+    })
 }

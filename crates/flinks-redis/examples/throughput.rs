@@ -19,7 +19,6 @@ use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, O
 use flinks_emulator::{Emulator, Operation};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore};
 use futures_util::StreamExt as _;
-use redis::aio::ConnectionManager;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -42,7 +41,7 @@ async fn costs(server: &Server, store: &RedisStore) -> Outcome<()> {
     let id: ConsentId = "user-7".parse()?;
     consents.insert(&id, RefreshToken::new("r".repeat(43))?, SystemTime::now()).await?;
     let record = store.load(&id).await?.ok_or("no record")?;
-    let connection = ConnectionManager::new(redis::Client::open(server.address())?).await?;
+    let connection = redis::Client::open(server.address())?.get_multiplexed_async_connection().await?;
     let key: Vec<String> =
         redis::cmd("KEYS").arg("*:*:????????????????????????????????").query_async(&mut connection.clone()).await?;
     let value: Vec<u8> = redis::cmd("GET").arg(key.first()).query_async(&mut connection.clone()).await?;

@@ -27,22 +27,45 @@ impl fmt::Display for InvalidConfiguration {
 impl std::error::Error for InvalidConfiguration {}
 
 /// What Redis is not, though a store for refresh tokens should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Warning {
     /// It evicts keys when its memory is full: a refresh token may be among them.
     Evicts,
-    /// It writes nothing to disk: a restart loses all refresh tokens.
+    /// It keeps no log of its writes: a restart loses the refresh tokens that came since the last snapshot, if there is one.
     DoesNotPersist,
     /// It may not be asked, so nobody knows.
     Unknown,
+}
+
+impl Warning {
+    /// What the answer to `INFO` of one server tells.
+    pub(crate) fn all_of(info: &str) -> Vec<Self> {
+        let field =
+            |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+        let mut warnings = Vec::new();
+        match field("maxmemory_policy") {
+            // Our values have no end of their own, which the volatile policies look for.
+            Some(policy) if policy == "noeviction" || policy.starts_with("volatile-") => {}
+            // Without a limit nothing is evicted, as long as nobody sets one.
+            Some(_) if field("maxmemory") == Some("0") => {}
+            Some(_) => warnings.push(Self::Evicts),
+            None => warnings.push(Self::Unknown),
+        }
+        if field("aof_enabled") == Some("0") {
+            warnings.push(Self::DoesNotPersist);
+        }
+        warnings
+    }
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Evicts => "redis may evict refresh tokens: set maxmemory-policy to noeviction",
-            Self::DoesNotPersist => "redis does not persist: a restart loses all refresh tokens (appendonly, save)",
+            Self::DoesNotPersist => {
+                "redis keeps no log of its writes, so that a restart loses refresh tokens: set appendonly to yes"
+            }
             Self::Unknown => "redis does not tell whether it evicts and persists: the user may not call INFO",
         })
     }

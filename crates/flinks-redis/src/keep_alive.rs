@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use flinks::Error;
@@ -15,8 +16,8 @@ use crate::store::RedisStore;
 use crate::value::PARTS;
 
 /// A worker that exchanges what is near its idle deadline, early. Any number of them share the work: each takes a part of the
-/// consents for itself, for a while, and of what two take at once, one finds that it was done. It can be dropped at any point;
-/// what it began goes on to its end, and the next pass does the rest.
+/// consents for itself, for a while, and of what two take at once, one finds that it was done. It can be dropped at any point: what it
+/// began goes on to its end, as long as the runtime does, and the next pass does the rest.
 ///
 /// ```no_run
 /// # use flinks::outbound::Consents;
@@ -36,7 +37,6 @@ pub struct KeepAlive {
     within: Duration,
     rate: u32,
     at_once: usize,
-    owner: String,
     on_needs_consent: Arc<dyn Fn(&ConsentId) + Send + Sync>,
     on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
     /// When the next exchange may begin.
@@ -75,6 +75,8 @@ pub struct Summary {
     pub needing_consent: u64,
     /// Not exchanged now. They are due in the next pass, too.
     pub failed: u64,
+    /// Due, and not readable: damaged, or encrypted with a key that this worker does not have. The log names each.
+    pub unreadable: u64,
     /// Parts that another worker is at.
     pub parts_of_others: u16,
     /// Why the pass ended before its end: so many exchanges failed one after the other that the server is left alone.
@@ -83,6 +85,8 @@ pub struct Summary {
 
 /// What came of one.
 enum Outcome {
+    /// The pass is about to end, and this one was not looked at.
+    Left,
     Kept,
     ByAnother,
     NeedsConsent,
@@ -94,9 +98,11 @@ const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// So many failures one after the other are the server's.
 const GIVE_UP: u64 = 20;
 /// How long a part is a worker's own. Who comes to it after the worker died waits no longer.
-const LEASE: Duration = Duration::from_secs(60);
-/// How much is taken from a part at once, in seconds at the rate: far less than a lease.
-const PAGE_SECONDS: u32 = 15;
+const LEASE: Duration = Duration::from_secs(120);
+/// After how long it is taken again: a call takes half a minute at most, and its tries no longer than a minute more.
+const RENEW: Duration = Duration::from_secs(20);
+/// Of how many the ids are read at once.
+const PAGE: usize = 256;
 
 impl KeepAlive {
     /// A worker for the consents of a store, which those [`Consents`] must be built on.
@@ -107,7 +113,6 @@ impl KeepAlive {
             within: WITHIN,
             rate: 10,
             at_once: 8,
-            owner: format!("{:032x}", fastrand::u128(..)),
             on_needs_consent: Arc::new(|_| {}),
             on_progress: Arc::new(|_| {}),
             next: Arc::default(),
@@ -121,7 +126,8 @@ impl KeepAlive {
         self
     }
 
-    /// How many exchanges begin in a second, on average: ten, if nothing else is said; at least one.
+    /// How many exchanges of this worker begin in a second, on average: ten, if nothing else is said; at least one. Several
+    /// workers do as many each.
     #[must_use]
     pub fn rate(mut self, rate: u32) -> Self {
         self.rate = rate.max(1);
@@ -135,7 +141,7 @@ impl KeepAlive {
         self
     }
 
-    /// Called with each consent that needs its end user, once: by the worker whose exchange found out.
+    /// Called with each consent that needs its end user, once: by the worker whose exchange found out. A panic of it is caught.
     #[must_use]
     pub fn on_needs_consent(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.on_needs_consent = Arc::new(callback);
@@ -149,102 +155,64 @@ impl KeepAlive {
         self
     }
 
-    /// Goes once through all that is due and that no other worker is at. Once an hour is often enough.
+    /// Goes once through all that is due and that no other worker is at. Once an hour is often enough. What the store could not
+    /// take before is stored first, and at the end: nothing is in this process only when it returns `Ok`.
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] where the store fails. What was exchanged stays exchanged.
+    /// A [`StoreError`] where the store fails, or was written with another key for names. What was exchanged stays exchanged;
+    /// [`Consents::flush`] stores what is not.
     pub async fn pass(&self) -> Result<Summary, StoreError> {
+        let unstored = |_: Error| StoreError::Unavailable("does not take what it did not take before");
+        self.consents.flush().await.map_err(unstored)?;
         let now = SystemTime::now();
         let before = now.checked_add(self.within).unwrap_or(now);
         // In another order for each worker, so that they meet seldom.
         let mut parts: Vec<u16> = (0..PARTS).collect();
         fastrand::shuffle(&mut parts);
-        let mut progress = Progress::default();
-        let mut in_a_row = 0;
+        let mut pass = Pass {
+            worker: self,
+            before,
+            owner: format!("{:032x}", fastrand::u128(..)),
+            progress: Progress::default(),
+            in_a_row: 0,
+        };
         for part in parts {
-            if self.store.lease(part, &self.owner, LEASE).await? {
-                let done = self.part(part, before, &mut progress, &mut in_a_row).await;
+            if self.store.lease(part, &pass.owner, LEASE).await? {
+                let done = pass.part(part).await;
                 // Where this fails, the lease ends by itself.
-                let _ = self.store.release(part, &self.owner).await;
+                let _ = self.store.release(part, &pass.owner).await;
                 done?;
             } else {
-                progress.summary.parts_of_others = progress.summary.parts_of_others.saturating_add(1);
+                pass.progress.summary.parts_of_others = pass.progress.summary.parts_of_others.saturating_add(1);
             }
-            progress.parts = progress.parts.saturating_add(1);
-            (self.on_progress)(&progress);
-            if progress.summary.stopped.is_some() {
+            pass.progress.parts = pass.progress.parts.saturating_add(1);
+            pass.tell();
+            if pass.progress.summary.stopped.is_some() {
                 break;
             }
         }
-        Ok(progress.summary)
+        self.consents.flush().await.map_err(unstored)?;
+        Ok(pass.progress.summary)
     }
 
-    async fn part(
-        &self,
-        part: u16,
-        before: SystemTime,
-        progress: &mut Progress,
-        in_a_row: &mut u64,
-    ) -> Result<(), StoreError> {
-        progress.due = progress.due.saturating_add(self.store.count_due(part, before).await?);
-        let page = usize::try_from(self.rate.saturating_mul(PAGE_SECONDS)).unwrap_or(usize::MAX).clamp(1, 1000);
-        // What failed stays at the head of what is due.
-        let mut skip = 0_usize;
-        loop {
-            let (ids, seen) = self.store.due_page(part, before, skip, page).await?;
-            if seen == 0 {
-                return Ok(());
-            }
-            let mut left = seen.saturating_sub(ids.len());
-            let keep = |id: ConsentId| async move {
-                let outcome = self.keep(&id, before).await;
-                (id, outcome)
-            };
-            let mut outcomes = futures_util::stream::iter(ids).map(keep).buffer_unordered(self.at_once);
-            while let Some((id, outcome)) = outcomes.next().await {
-                let summary = &mut progress.summary;
-                let count = match outcome {
-                    Outcome::Kept => &mut summary.kept,
-                    Outcome::ByAnother => &mut summary.by_others,
-                    Outcome::NeedsConsent => {
-                        (self.on_needs_consent)(&id);
-                        &mut summary.needing_consent
-                    }
-                    Outcome::Failed(error) => {
-                        left = left.saturating_add(1);
-                        *in_a_row = in_a_row.saturating_add(1);
-                        if *in_a_row >= GIVE_UP {
-                            summary.stopped = Some(error);
-                        }
-                        summary.failed = summary.failed.saturating_add(1);
-                        (self.on_progress)(progress);
-                        if progress.summary.stopped.is_some() {
-                            return Ok(());
-                        }
-                        continue;
-                    }
-                };
-                *in_a_row = 0;
-                *count = count.saturating_add(1);
-                (self.on_progress)(progress);
-            }
-            skip = skip.saturating_add(left);
-            if !self.store.lease(part, &self.owner, LEASE).await? {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn keep(&self, id: &ConsentId, before: SystemTime) -> Outcome {
+    async fn keep(&self, id: &ConsentId, before: SystemTime, stop: &AtomicBool) -> Outcome {
         let consent = self.consents.consent(id);
-        match consent.idle_deadline().await {
-            Ok(deadline) if deadline >= before => return Outcome::ByAnother,
-            Ok(_) => {}
-            Err(error) if error.needs_consent() => return Outcome::ByAnother,
-            Err(error) => return Outcome::Failed(error),
+        // Before it waits for its turn, and after that.
+        for is_its_turn in [false, true] {
+            if stop.load(Ordering::Relaxed) {
+                return Outcome::Left;
+            }
+            match consent.idle_deadline().await {
+                Ok(deadline) if deadline >= before => return Outcome::ByAnother,
+                Ok(_) => {}
+                Err(error) if error.needs_consent() => return Outcome::ByAnother,
+                Err(error) => return Outcome::Failed(error),
+            }
+            if !is_its_turn {
+                self.pace().await;
+            }
         }
-        self.pace().await;
         match consent.exchange_now().await {
             Ok(_) => Outcome::Kept,
             Err(error) if error.needs_consent() => Outcome::NeedsConsent,
@@ -267,6 +235,93 @@ impl KeepAlive {
     }
 }
 
+/// One pass of a worker.
+struct Pass<'a> {
+    worker: &'a KeepAlive,
+    before: SystemTime,
+    /// Whose the leases are: two passes of one worker are two.
+    owner: String,
+    progress: Progress,
+    in_a_row: u64,
+}
+
+impl Pass<'_> {
+    async fn part(&mut self, part: u16) -> Result<(), StoreError> {
+        let Self { worker, before, .. } = *self;
+        // All of it, once: what is done meanwhile, here or elsewhere, cannot make it longer.
+        let found = worker.store.due_in(part, before, usize::MAX).await?;
+        self.progress.due = self.progress.due.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
+        let mut renewed = Instant::now();
+        for some in found.chunks(PAGE) {
+            let ids = worker.store.ids(some).await?;
+            let unreadable = ids.iter().filter(|id| id.is_none()).count();
+            let summary = &mut self.progress.summary;
+            summary.unreadable = summary.unreadable.saturating_add(u64::try_from(unreadable).unwrap_or(u64::MAX));
+            let stop = AtomicBool::new(false);
+            let keep = |id: ConsentId| {
+                let stop = &stop;
+                async move {
+                    let outcome = worker.keep(&id, before, stop).await;
+                    (id, outcome)
+                }
+            };
+            let mut outcomes =
+                futures_util::stream::iter(ids.into_iter().flatten()).map(keep).buffer_unordered(worker.at_once);
+            // To its end, also where the rest is left: what was sent must be stored.
+            while let Some((id, outcome)) = outcomes.next().await {
+                self.count(&id, outcome);
+                if self.progress.summary.stopped.is_some() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                self.tell();
+                if renewed.elapsed() >= RENEW {
+                    renewed = Instant::now();
+                    // Another may have it by now: of what both do, one finds that it was done.
+                    worker.store.lease(part, &self.owner, LEASE).await?;
+                }
+            }
+            if self.progress.summary.stopped.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, id: &ConsentId, outcome: Outcome) {
+        let summary = &mut self.progress.summary;
+        let count = match outcome {
+            Outcome::Left => return,
+            Outcome::Kept => &mut summary.kept,
+            Outcome::ByAnother => &mut summary.by_others,
+            Outcome::NeedsConsent => {
+                quietly(|| (self.worker.on_needs_consent)(id));
+                &mut summary.needing_consent
+            }
+            Outcome::Failed(error) => {
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                if self.in_a_row >= GIVE_UP {
+                    summary.stopped.get_or_insert(error);
+                }
+                summary.failed = summary.failed.saturating_add(1);
+                return;
+            }
+        };
+        self.in_a_row = 0;
+        *count = count.saturating_add(1);
+    }
+
+    fn tell(&self) {
+        quietly(|| (self.worker.on_progress)(&self.progress));
+    }
+}
+
+/// A callback that panics stops nothing: who waits for the rest has not asked for it.
+fn quietly(callback: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback)).is_err() {
+        tracing::error!("a callback of the worker panicked");
+    }
+}
+
 impl fmt::Debug for KeepAlive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeepAlive").field("within", &self.within).field("rate", &self.rate).finish_non_exhaustive()
@@ -275,8 +330,11 @@ impl fmt::Debug for KeepAlive {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kept, by_others, needing_consent, failed, parts_of_others, stopped } = self;
+        let Self { kept, by_others, needing_consent, failed, unreadable, parts_of_others, stopped } = self;
         write!(f, "{kept} kept, {by_others} kept by others, {needing_consent} need their end user, {failed} failed")?;
+        if *unreadable > 0 {
+            write!(f, "; {unreadable} cannot be read: the log names them")?;
+        }
         if *parts_of_others > 0 {
             write!(f, "; others are at {parts_of_others} of {PARTS} parts")?;
         }

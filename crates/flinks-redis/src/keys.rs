@@ -57,12 +57,16 @@ impl Keys {
         Self { names, newest: id, values: BTreeMap::from([(id, key)]) }
     }
 
-    /// A key that values were encrypted with before, and are still read with. One that has the id of the newest is left
-    /// alone.
-    #[must_use]
-    pub fn and_older(mut self, id: u32, key: Key) -> Self {
-        self.values.entry(id).or_insert(key);
-        self
+    /// A key that values were encrypted with before, or will be soon, and can be read with.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfiguration`] where the id is that of another key.
+    pub fn and_readable(mut self, id: u32, key: Key) -> Result<Self, InvalidConfiguration> {
+        match self.values.insert(id, key) {
+            None => Ok(self),
+            Some(_) => Err(InvalidConfiguration::new("the id of a key", "is that of another key")),
+        }
     }
 
     pub(crate) fn value(&self, id: u32) -> Option<&Key> {

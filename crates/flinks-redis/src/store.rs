@@ -3,52 +3,64 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use flinks::outbound::ConsentId;
 use flinks::outbound::store::{Record, StoreError, StoreFuture, TokenStore};
 use futures_util::future::try_join_all;
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Pipeline, RedisFuture, RedisResult, Script, Value,
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Pipeline, RedisFuture,
+    RedisResult, Script, ScriptInvocation, Value,
 };
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::failure::{InvalidConfiguration, LATE, NO_VALUE, Warning, store_error};
 use crate::keys::Keys;
 use crate::value::{self, Name, PARTS};
 
 /// Swaps a value of one generation for another. KEYS: the value, the sorted set. ARGV: the expected generation or nothing, the
-/// value, the deadline in milliseconds or nothing, the member. 1 done, 0 another generation, -1 no value of ours.
+/// value, the deadline in milliseconds or nothing, the member. An error takes nothing back, so the value comes last.
 const SWAP: &str = r"
+local due = redis.call('TYPE', KEYS[2]).ok
+if due ~= 'none' and due ~= 'zset' then return -3 end
 local old = redis.call('GET', KEYS[1])
 local found = ''
 if old then
   found = string.match(old, '^flinks1:(%d+):')
-  if not found then return -1 end
+  if not found then return string.match(old, '^flinks%d+:') and -2 or -1 end
 end
 if found ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
 if ARGV[3] == '' then
   redis.call('ZREM', KEYS[2], ARGV[4])
 else
   redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
 end
+redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
 /// Removes a value of one generation. KEYS: the value, the sorted set. ARGV: the generation, the member. As above.
 const REMOVE: &str = r"
+local due = redis.call('TYPE', KEYS[2]).ok
+if due ~= 'none' and due ~= 'zset' then return -3 end
 local old = redis.call('GET', KEYS[1])
 if not old then return 0 end
 local found = string.match(old, '^flinks1:(%d+):')
-if not found then return -1 end
+if not found then return string.match(old, '^flinks%d+:') and -2 or -1 end
 if found ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[2])
+redis.call('DEL', KEYS[1])
+return 1
+";
+
+/// Forgets the deadline of a value that is no longer there. KEYS: the value, the sorted set. ARGV: the member.
+const FORGET: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], ARGV[1]) end
 return 1
 ";
 
@@ -76,11 +88,19 @@ struct Inner {
     namespace: String,
     timeout: Duration,
     keys: ArcSwap<Keys>,
-    connection: OnceCell<Connection>,
+    slot: Mutex<Slot>,
     swap: Script,
     remove: Script,
+    forget: Script,
     lease: Script,
     release: Script,
+}
+
+/// The connection that is in use, and its number: the next one has another.
+#[derive(Default)]
+struct Slot {
+    number: u64,
+    connection: Option<Connection>,
 }
 
 /// Makes a [`RedisStore`].
@@ -142,9 +162,10 @@ impl RedisStoreBuilder {
             namespace,
             timeout,
             keys: ArcSwap::from_pointee(keys),
-            connection: OnceCell::new(),
+            slot: Mutex::default(),
             swap: Script::new(SWAP),
             remove: Script::new(REMOVE),
+            forget: Script::new(FORGET),
             lease: Script::new(LEASE),
             release: Script::new(RELEASE),
         };
@@ -188,32 +209,20 @@ impl RedisStore {
         self.0.keys.store(Arc::new(Keys { names, ..keys }));
     }
 
-    /// What the server is not that it should be.
+    /// What the server, or a node of the cluster, is not that it should be.
     ///
     /// # Errors
     ///
     /// A [`StoreError`] where it cannot be reached.
     pub async fn warnings(&self) -> Result<Vec<Warning>, StoreError> {
-        let mut command = redis::cmd("INFO");
-        command.arg("everything");
-        let info: String = match self.timed(command.query_async(&mut self.connection().await?)).await {
+        let info: Value = match self.command(redis::cmd("INFO")).await {
             Ok(info) => info,
             Err(StoreError::Refused(_)) => return Ok(vec![Warning::Unknown]),
             Err(error) => return Err(error),
         };
-        let field =
-            |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-        let mut warnings = Vec::new();
-        match field("maxmemory_policy") {
-            Some("noeviction") => {}
-            // Without a limit nothing is evicted, as long as nobody sets one.
-            Some(_) if field("maxmemory") == Some("0") => {}
-            Some(_) => warnings.push(Warning::Evicts),
-            None => warnings.push(Warning::Unknown),
-        }
-        if field("aof_enabled") == Some("0") {
-            warnings.push(Warning::DoesNotPersist);
-        }
+        let mut warnings: Vec<Warning> = texts(info).iter().flat_map(|text| Warning::all_of(text)).collect();
+        warnings.sort();
+        warnings.dedup();
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
@@ -224,86 +233,89 @@ impl RedisStore {
     pub(crate) async fn lease(&self, part: u16, owner: &str, lasts: Duration) -> Result<bool, StoreError> {
         let mut call = self.0.lease.key(value::lease(&self.0.namespace, part));
         call.arg(owner).arg(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
-        let mut connection = self.connection().await?;
-        swapped(self.timed(call.invoke_async(&mut connection)).await?)
+        swapped(self.script(&call).await?)
     }
 
     pub(crate) async fn release(&self, part: u16, owner: &str) -> Result<bool, StoreError> {
         let mut call = self.0.release.key(value::lease(&self.0.namespace, part));
         call.arg(owner);
-        let mut connection = self.connection().await?;
-        swapped(self.timed(call.invoke_async(&mut connection)).await?)
+        swapped(self.script(&call).await?)
     }
 
-    /// How many are due in a part.
-    pub(crate) async fn count_due(&self, part: u16, before: SystemTime) -> Result<u64, StoreError> {
-        let mut command = redis::cmd("ZCOUNT");
-        command.arg(value::due(&self.0.namespace, part)).arg("-inf").arg(format!("({}", milliseconds(before)));
-        self.timed(command.query_async(&mut self.connection().await?)).await
-    }
-
-    /// Some of what is due in a part, the earliest first, without the first `skip`; and how many were looked at. One that
-    /// cannot be read is looked at and left out.
-    pub(crate) async fn due_page(
-        &self,
-        part: u16,
-        before: SystemTime,
-        skip: usize,
-        limit: usize,
-    ) -> Result<(Vec<ConsentId>, usize), StoreError> {
-        let found = self.timed_store(self.due_in(part, milliseconds(before), skip, limit)).await?;
-        Ok((self.timed_store(self.ids(&found)).await?, found.len()))
-    }
-
-    /// What is due in a part, the earliest first, with its deadline.
-    async fn due_in(&self, part: u16, before: u64, skip: usize, limit: usize) -> Result<Vec<Due>, StoreError> {
+    /// What is due in a part, the earliest first.
+    pub(crate) async fn due_in(&self, part: u16, before: SystemTime, limit: usize) -> Result<Vec<Due>, StoreError> {
         let mut command = redis::cmd("ZRANGEBYSCORE");
-        command.arg(value::due(&self.0.namespace, part)).arg("-inf").arg(format!("({before}"));
-        command.arg("WITHSCORES").arg("LIMIT").arg(skip).arg(limit);
-        let mut connection = self.connection().await?;
-        let found: Vec<(String, f64)> =
-            command.query_async(&mut connection).await.map_err(|error| store_error(&error))?;
+        command.arg(value::due(&self.0.namespace, part)).arg("-inf").arg(format!("({}", milliseconds(before)));
+        command.arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit.min(MOST));
+        let found: Vec<(String, f64)> = self.command(command).await?;
         Ok(found.into_iter().map(|(member, deadline)| Due { part, member, deadline }).collect())
     }
 
-    async fn due(&self, before: SystemTime, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
-        let before = milliseconds(before);
-        let parts = try_join_all((0..PARTS).map(|part| self.due_in(part, before, 0, limit))).await?;
-        let mut found: Vec<Due> = parts.into_iter().flatten().collect();
-        found.sort_by(|one, other| one.deadline.total_cmp(&other.deadline));
-        found.truncate(limit);
-        self.ids(&found).await
+    /// Whose they are, which only the records tell; `None` for one that cannot be read. Those that are gone are left out, and
+    /// forgotten.
+    pub(crate) async fn ids(&self, found: &[Due]) -> Result<Vec<Option<ConsentId>>, StoreError> {
+        let ids = try_join_all(found.iter().map(|due| self.id(due))).await?;
+        Ok(ids.into_iter().flatten().collect())
     }
 
-    /// Whose they are, which only the records tell.
-    async fn ids(&self, found: &[Due]) -> Result<Vec<ConsentId>, StoreError> {
-        let mut ids = Vec::with_capacity(found.len());
-        // Redis answers as they come; so many are on their way at once that it does not matter, and no more.
-        for some in found.chunks(PARTS.into()) {
-            let values = some.iter().map(|Due { part, member, .. }| {
-                let key = Name::key_of(&self.0.namespace, *part, member);
-                async move { self.get(&key).await.map(|value| value.map(|value| (key, value))) }
-            });
-            for (key, value) in try_join_all(values).await?.into_iter().flatten() {
-                match value::open(&value, &key, &self.0.keys.load()) {
-                    Ok(record) => ids.push(record.id().clone()),
-                    // One that cannot be read must not stand before the others.
-                    Err(error) => tracing::warn!("a consent that is due cannot be read: {error}"),
+    async fn id(&self, Due { part, member, .. }: &Due) -> Result<Option<Option<ConsentId>>, StoreError> {
+        let (namespace, keys) = (&self.0.namespace, self.0.keys.load_full());
+        let key = Name::key_of(namespace, *part, member);
+        let value = match self.get(&key).await {
+            Ok(Some(value)) => value,
+            Ok(None) => {
+                let mut call = self.0.forget.key(&key);
+                call.key(value::due(namespace, *part)).arg(member);
+                return self.script(&call).await.map(|_| None);
+            }
+            Err(StoreError::Damaged(reason)) => return Ok(Some(unreadable(&key, reason))),
+            Err(error) => return Err(error),
+        };
+        match value::open(&value, &key, &keys) {
+            // With another key for names, nothing would be found under its id.
+            Ok(record) if Name::of(record.id(), namespace, &keys)?.key != key => {
+                Err(StoreError::Refused("was written with another key for names"))
+            }
+            Ok(record) => Ok(Some(Some(record.id().clone()))),
+            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(Some(unreadable(&key, reason))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn due(&self, before: SystemTime, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
+        let mut of_each = limit.min(MOST);
+        loop {
+            let parts = try_join_all((0..PARTS).map(|part| self.due_in(part, before, of_each))).await?;
+            let is_all = parts.iter().all(|part| part.len() < of_each);
+            let mut found: Vec<Due> = parts.into_iter().flatten().collect();
+            found.sort_by(|one, other| one.deadline.total_cmp(&other.deadline));
+            let mut ids = Vec::new();
+            // So many are on their way at once that it does not matter, and no more.
+            for some in found.chunks(PARTS.into()) {
+                ids.extend(self.ids(some).await?.into_iter().flatten());
+                if ids.len() >= limit {
+                    break;
                 }
             }
+            // Those that cannot be read do not stand before the others, however many they are.
+            if ids.len() >= limit || is_all || of_each >= MOST {
+                ids.truncate(limit);
+                return Ok(ids);
+            }
+            of_each = of_each.saturating_mul(8).min(MOST);
         }
-        Ok(ids)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut connection = self.connection().await?;
-        redis::cmd("GET").arg(key).query_async(&mut connection).await.map_err(|error| store_error(&error))
+        let mut command = redis::cmd("GET");
+        command.arg(key);
+        self.command(command).await
     }
 
     async fn load(&self, id: &ConsentId) -> Result<Option<Record>, StoreError> {
         let keys = self.0.keys.load_full();
         let name = Name::of(id, &self.0.namespace, &keys)?;
-        let Some(value) = self.timed_store(self.get(&name.key)).await? else { return Ok(None) };
+        let Some(value) = self.get(&name.key).await? else { return Ok(None) };
         match value::open(&value, &name.key, &keys)? {
             record if record.id() == id => Ok(Some(record)),
             _ => Err(StoreError::Damaged("holds the record of another consent")),
@@ -318,35 +330,87 @@ impl RedisStore {
         let mut call = self.0.swap.key(&name.key);
         call.key(&name.due).arg(expected.map(|generation| generation.to_string()).unwrap_or_default());
         call.arg(value).arg(deadline.unwrap_or_default()).arg(&name.member);
-        let mut connection = self.connection().await?;
-        swapped(self.timed(call.invoke_async(&mut connection)).await?)
+        swapped(self.script(&call).await?)
     }
 
     async fn remove(&self, id: &ConsentId, generation: u64) -> Result<bool, StoreError> {
         let name = Name::of(id, &self.0.namespace, &self.0.keys.load())?;
         let mut call = self.0.remove.key(&name.key);
         call.key(&name.due).arg(generation.to_string()).arg(&name.member);
-        let mut connection = self.connection().await?;
-        swapped(self.timed(call.invoke_async(&mut connection)).await?)
+        swapped(self.script(&call).await?)
     }
 
-    /// The connection, which mends itself.
-    async fn connection(&self) -> Result<Connection, StoreError> {
-        let connected = self.0.connection.get_or_try_init(|| self.timed(self.0.connect()));
-        connected.await.cloned()
+    async fn command<T: redis::FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
+        self.call(|mut connection| async move { command.query_async(&mut connection).await }).await
     }
 
-    async fn timed<T>(&self, call: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-        self.timed_store(async { call.await.map_err(|error| store_error(&error)) }).await
+    async fn script(&self, call: &ScriptInvocation<'_>) -> Result<i64, StoreError> {
+        self.call(|mut connection| async move { call.invoke_async(&mut connection).await }).await
     }
 
-    async fn timed_store<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        tokio::time::timeout(self.0.timeout, call).await.unwrap_or(Err(StoreError::Unavailable(LATE)))
+    /// One call, which takes no longer than it may, with all that it waits for. A connection that did not answer is not used
+    /// again: it may be one that the network has forgotten.
+    async fn call<T, F>(&self, run: impl FnOnce(Connection) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let used = AtomicU64::new(0);
+        let call = async {
+            let (number, connection) = self.connection().await?;
+            used.store(number, Ordering::Relaxed);
+            run(connection).await.map_err(|error| (error.code().is_some(), store_error(&error)))
+        };
+        let (is_answer, error) = match tokio::time::timeout(self.0.timeout, call).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(failure)) => failure,
+            Err(_) => (false, StoreError::Unavailable(LATE)),
+        };
+        // Where somebody has the slot, they are about to connect anew.
+        if let Ok(mut slot) = self.0.slot.try_lock()
+            && !is_answer
+            && slot.number == used.load(Ordering::Relaxed)
+        {
+            slot.connection = None;
+        }
+        Err(error)
+    }
+
+    /// The connection that is there, or a new one, with its number.
+    async fn connection(&self) -> Result<(u64, Connection), (bool, StoreError)> {
+        let mut slot = self.0.slot.lock().await;
+        if slot.connection.is_none() {
+            let connected = tokio::time::timeout(self.0.timeout, self.0.connect()).await;
+            let connection = connected.unwrap_or(Err(StoreError::Unavailable(LATE))).map_err(|error| (true, error))?;
+            slot.number = slot.number.wrapping_add(1);
+            slot.connection = Some(connection);
+        }
+        let connection = slot.connection.clone().ok_or((true, StoreError::Unavailable(LATE)))?;
+        Ok((slot.number, connection))
     }
 }
 
+fn unreadable(key: &str, reason: &str) -> Option<ConsentId> {
+    // The key is an HMAC, which tells nobody whose it is.
+    tracing::warn!(key, "a consent that is due cannot be read: it {reason}");
+    None
+}
+
+/// The texts of an answer: that of a cluster has one of each node.
+fn texts(answer: Value) -> Vec<String> {
+    match answer {
+        Value::BulkString(bytes) => vec![String::from_utf8_lossy(&bytes).into_owned()],
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => vec![text],
+        Value::Map(entries) => entries.into_iter().flat_map(|(_, value)| texts(value)).collect(),
+        Value::Array(entries) => entries.into_iter().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// No list is longer: of ten million consents, a part has forty thousand.
+const MOST: usize = 1_000_000;
+
 /// An entry of a sorted set.
-struct Due {
+pub(crate) struct Due {
     part: u16,
     member: String,
     /// In milliseconds, which a double tells exactly for the next 285 000 years.
@@ -358,6 +422,8 @@ fn swapped(answer: i64) -> Result<bool, StoreError> {
     match answer {
         1 => Ok(true),
         0 => Ok(false),
+        -2 => Err(StoreError::Refused("was written by a newer version")),
+        -3 => Err(StoreError::Refused("has something else where its deadlines should be")),
         _ => Err(StoreError::Damaged(NO_VALUE)),
     }
 }
@@ -368,40 +434,66 @@ fn milliseconds(time: SystemTime) -> u64 {
 }
 
 impl Inner {
-    async fn connect(&self) -> RedisResult<Connection> {
-        provide_tls();
-        if self.is_cluster {
-            let client = ClusterClientBuilder::new(self.servers.clone())
-                .connection_timeout(self.timeout)
-                .response_timeout(self.timeout)
-                .build()?;
-            return Ok(Connection::Cluster(client.get_async_connection().await?));
-        }
-        let server = self.servers.first().cloned().ok_or((redis::ErrorKind::InvalidClientConfig, "no server"))?;
-        // A call that fails is told, and the next one finds a new connection: who calls decides how often to try.
-        let config = ConnectionManagerConfig::new()
+    async fn connect(&self) -> Result<Connection, StoreError> {
+        let failed = |error: redis::RedisError| store_error(&error);
+        provide_tls(&self.servers);
+        let server = self.servers.first().cloned().ok_or(StoreError::Refused("has no address"))?;
+        let is_plain = self.servers.iter().any(|server| !matches!(server.addr(), ConnectionAddr::TcpTls { .. }));
+        // What waits longer than a call may is of no use.
+        let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(self.timeout))
-            .set_number_of_retries(0);
-        let manager = ConnectionManager::new_with_config(redis::Client::open(server)?, config).await?;
-        Ok(Connection::Single(manager))
+            .set_response_timeout(Some(self.timeout));
+        let alone =
+            || async { redis::Client::open(server)?.get_multiplexed_async_connection_with_config(&config).await };
+        if !self.is_cluster {
+            return Ok(Connection::Single(alone().await.map_err(failed)?));
+        }
+        if is_plain {
+            let nodes: String = redis::cmd("CLUSTER")
+                .arg("NODES")
+                .query_async(&mut alone().await.map_err(failed)?)
+                .await
+                .map_err(failed)?;
+            if !are_on_this_machine(&nodes) {
+                return Err(StoreError::Refused("is a cluster whose nodes are elsewhere, and is not rediss://"));
+            }
+        }
+        let client = ClusterClientBuilder::new(self.servers.clone())
+            .connection_timeout(self.timeout)
+            .response_timeout(self.timeout)
+            .build()
+            .map_err(failed)?;
+        Ok(Connection::Cluster(client.get_async_connection().await.map_err(failed)?))
     }
 }
 
+/// Whether all nodes that a cluster tells of are here. A line is `ID HOST:PORT@PORT,NAME …`.
+fn are_on_this_machine(nodes: &str) -> bool {
+    nodes.lines().filter_map(|line| line.split(' ').nth(1)).all(|address| {
+        let host = address.split('@').next().and_then(|address| address.rsplit_once(':')).map_or("", |(host, _)| host);
+        // A node that knows no address of its own has that by which it was reached.
+        host.is_empty() || is_this_machine(host)
+    })
+}
+
 /// rustls panics where a build has several providers, or none, and nobody chose: this takes the one that flinks takes.
-fn provide_tls() {
+fn provide_tls(servers: &[ConnectionInfo]) {
     #[cfg(feature = "rustls")]
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
+    if servers.iter().any(|server| matches!(server.addr(), ConnectionAddr::TcpTls { .. }))
+        && rustls::crypto::CryptoProvider::get_default().is_none()
+    {
         // Another may have been faster, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+    #[cfg(not(feature = "rustls"))]
+    let _ = servers;
 }
 
 /// One server, or a cluster. Both put many calls on a connection, and match replies to calls by their order, whoever still
 /// waits for them.
 #[derive(Clone)]
 enum Connection {
-    Single(ConnectionManager),
+    Single(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
@@ -447,7 +539,7 @@ impl TokenStore for RedisStore {
     }
 
     fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        Box::pin(self.timed_store(self.due(before, limit)))
+        Box::pin(self.due(before, limit))
     }
 }
 

@@ -20,7 +20,7 @@ use support::{Fake, Mode, Proxy, Server};
 
 fn main() {
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 20] = [
+    let with_server: [(&str, fn()); 23] = [
         ("o11_the_store_does_what_every_store_must", || run(conforms)),
         ("o11_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
         ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
@@ -38,6 +38,9 @@ fn main() {
         ("o5_a_failing_server_is_left_alone_and_nothing_is_lost", || run(failing)),
         ("o5_a_worker_that_goes_away_is_followed", || run(resumed)),
         ("a_server_that_is_slow_is_given_up_and_found_again", || run(slow)),
+        ("a_connection_that_the_network_forgot_is_replaced", || run(forgotten)),
+        ("a_refusal_is_not_remembered", || run(refused_for_a_while)),
+        ("a_deadline_that_cannot_be_stored_changes_nothing", || run(no_deadline)),
         ("o11_a_lost_reply_loses_no_token_that_rotated", || run(lost_reply)),
         ("o11_a_failover_that_lost_a_write_asks_for_the_user", || run(lost_write)),
         ("o11_an_evicted_consent_is_none_and_costs_no_request", || run(evicted)),
@@ -104,6 +107,7 @@ async fn conforms_on_a_cluster() {
     let nodes: [String; 0] = [];
     let store = RedisStore::builder(server.address(), keys()).cluster(nodes).build().unwrap();
     conformance::check(|| store.clone()).await.unwrap();
+    assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
 
 async fn sees_nothing() {
@@ -209,7 +213,7 @@ async fn rotation() {
     // A key for names cannot change; without the older key nothing is readable, and nothing is lost.
     store.set_keys(newer());
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Refused(_))));
-    store.set_keys(newer().and_older(1, Key::new([1; 32])));
+    store.set_keys(newer().and_readable(1, Key::new([1; 32])).unwrap());
     let loaded = store.load(first.id()).await.unwrap().unwrap();
     assert!(store.compare_and_swap(Some(first.generation()), &loaded).await.unwrap());
     // Written anew, it needs the newer one only.
@@ -239,6 +243,14 @@ async fn due() {
     server.command(&["DEL", &keys[0]]);
     server.set(&keys[1], b"garbage");
     assert_eq!(store.due(now + days(2), 1000).await.unwrap().len(), 298);
+    assert_eq!(store.due(now + days(2), usize::MAX).await.unwrap().len(), 298);
+    // However many they are.
+    for key in &keys[2..] {
+        server.set(key, b"garbage");
+    }
+    let last = record("user-last", "r", now - days(28)).await;
+    assert!(store.compare_and_swap(None, &last).await.unwrap());
+    assert_eq!(store.due(now + days(3), 1).await.unwrap(), [last.id().clone()]);
 }
 
 async fn credentials() {
@@ -309,6 +321,9 @@ async fn warnings() {
     assert_eq!(store.warnings().await.unwrap(), []);
     server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     assert_eq!(store.warnings().await.unwrap(), [Warning::Evicts]);
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]);
+    assert_eq!(store.warnings().await.unwrap(), []);
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     server.command(&["CONFIG", "SET", "appendonly", "no"]);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
@@ -392,6 +407,7 @@ async fn workers() {
 async fn needs_consent() {
     let (server, flinks, ids) = idle(10).await;
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    misconfigured(&server, &flinks).await;
     let dead = RefreshToken::new("canary-dead").unwrap();
     consents.insert(&ids[3], dead, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -400,10 +416,30 @@ async fn needs_consent() {
         "0 kept, 0 kept by others, 0 need their end user, 0 failed",
     ] {
         let kept = Arc::clone(&told);
-        let worker = worker(&server, &flinks).on_needs_consent(move |id| kept.lock().unwrap().push(id.clone()));
+        let worker = worker(&server, &flinks).on_needs_consent(move |id| {
+            kept.lock().unwrap().push(id.clone());
+            // As a panic, but nothing is printed.
+            std::panic::resume_unwind(Box::new("a callback"));
+        });
         assert_eq!(worker.pass().await.unwrap().to_string(), expected);
         assert_eq!(*told.lock().unwrap(), [ids[3].clone()]);
     }
+}
+
+/// What a worker cannot read it says, and does not go round in circles.
+async fn misconfigured(server: &Server, flinks: &support::Flinks) {
+    let with = |keys: Keys| {
+        let store = RedisStore::builder(server.address(), keys).build().unwrap();
+        KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store)
+    };
+    let unreadable = with(Keys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).pass().await.unwrap();
+    assert_eq!((unreadable.unreadable, unreadable.kept), (10, 0), "{unreadable}");
+    let other_names = with(Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]))).pass().await;
+    assert_eq!(other_names.unwrap_err(), StoreError::Refused("was written with another key for names"));
+    // Consents that are kept elsewhere.
+    let elsewhere = Consents::builder(flinks.client()).build();
+    let pass = KeepAlive::new(elsewhere, store(&server.address())).pass().await.unwrap();
+    assert_eq!((pass.kept, pass.by_others), (0, 10), "{pass}");
 }
 
 async fn failing() {
@@ -462,8 +498,8 @@ async fn slow() {
     let (one, other) = (record("one", "r1", SystemTime::now()).await, record("other", "r2", SystemTime::now()).await);
     assert!(store.compare_and_swap(None, &one).await.unwrap());
     proxy.set(Mode::Hold);
-    assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.compare_and_swap(None, &other).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
     proxy.set(Mode::Pass);
     // It was stored after all, and nobody gets the replies that came too late.
     let mut found = store.load(other.id()).await;
@@ -475,6 +511,59 @@ async fn slow() {
     }
     assert_eq!(found.unwrap().unwrap().id(), other.id());
     assert_eq!(store.load(one.id()).await.unwrap().unwrap().id(), one.id());
+}
+
+/// Its first connection goes silent for ever, and a second one would work.
+async fn forgotten() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::to(&server);
+    let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(100)).build().unwrap();
+    let one = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &one).await.unwrap());
+    proxy.forget_connections();
+    assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
+    assert!(store.load(one.id()).await.unwrap().is_some());
+    // Many who wait for a server that is silent wait no longer than one.
+    proxy.set(Mode::Hold);
+    let start = std::time::Instant::now();
+    let calls = (0..50).map(|_| store.compare_and_swap(None, &one));
+    assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_err));
+    // One after the other, they would take five seconds.
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+/// The password is another one for a moment, in which the connection ends.
+async fn refused_for_a_while() {
+    let server = Server::start(&["--requirepass", "one"]);
+    let store = store(&server.address().replace("redis://", "redis://:one@"));
+    let id: ConsentId = "a".parse().unwrap();
+    assert!(store.load(&id).await.unwrap().is_none());
+    server.command_as("one", &["CONFIG", "SET", "requirepass", "two"]);
+    server.command_as("two", &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    let mut refused = store.load(&id).await;
+    for _ in 0..20 {
+        if matches!(refused, Err(StoreError::Refused(_))) {
+            break;
+        }
+        refused = store.load(&id).await;
+    }
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    server.command_as("two", &["CONFIG", "SET", "requirepass", "one"]);
+    assert!(store.load(&id).await.unwrap().is_none());
+}
+
+async fn no_deadline() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let one = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &one).await.unwrap());
+    let [key, due] = server.keys().try_into().unwrap();
+    let before = server.get(&key);
+    server.command(&["DEL", &due]);
+    server.set(&due, b"something else");
+    assert!(matches!(store.compare_and_swap(Some(one.generation()), &one).await, Err(StoreError::Refused(_))));
+    assert!(matches!(store.remove(one.id(), one.generation()).await, Err(StoreError::Refused(_))));
+    assert_eq!((server.get(&key), server.get(&due)), (before, b"something else".to_vec()));
 }
 
 /// The reply to the write that stores a rotated token is lost: the token is there, and is exchanged again without another's.

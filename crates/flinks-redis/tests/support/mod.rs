@@ -5,6 +5,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -207,6 +208,9 @@ fn command(reader: &mut BufReader<TcpStream>) -> Option<Vec<Vec<u8>>> {
 pub(crate) struct Proxy {
     port: u16,
     mode: Arc<Mutex<Mode>>,
+    /// Connections with a smaller number get no more replies.
+    forgotten: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
 }
 
 /// What it does with the next reply.
@@ -225,18 +229,28 @@ impl Proxy {
         let (port, to) = (listener.local_addr().unwrap().port(), server.port);
         let mode = Arc::new(Mutex::new(Mode::Pass));
         let shared = Arc::clone(&mode);
+        let (forgotten, connections) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (until, count) = (Arc::clone(&forgotten), Arc::clone(&connections));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
+                let (number, until) = (count.fetch_add(1, Ordering::SeqCst), Arc::clone(&until));
                 let (client, server) = (stream.unwrap(), TcpStream::connect(("127.0.0.1", to)));
                 // The server may have gone, and so has the connection then.
                 let Ok(server) = server else { continue };
                 let (upstream, downstream) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let mode = Arc::clone(&shared);
                 std::thread::spawn(move || forward(client, upstream, |_| true));
-                std::thread::spawn(move || forward(server, downstream, |bytes| pass(&mode, bytes)));
+                std::thread::spawn(move || {
+                    forward(server, downstream, |bytes| {
+                        while number < until.load(Ordering::SeqCst) {
+                            std::thread::park();
+                        }
+                        pass(&mode, bytes)
+                    });
+                });
             }
         });
-        Self { port, mode }
+        Self { port, mode, forgotten, connections }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -245,6 +259,11 @@ impl Proxy {
 
     pub(crate) fn set(&self, mode: Mode) {
         *self.mode.lock().unwrap() = mode;
+    }
+
+    /// The connections that there are stay open, and get no more replies.
+    pub(crate) fn forget_connections(&self) {
+        self.forgotten.store(self.connections.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     pub(crate) fn is(&self, mode: Mode) -> bool {
