@@ -355,13 +355,33 @@ mod tests {
     use super::*;
     use crate::{Key, Keys};
 
-    #[tokio::test(start_paused = true)]
-    async fn exchanges_begin_at_the_rate_and_not_together() {
+    fn worker() -> KeepAlive {
         let nowhere = "http://127.0.0.1:9".parse().unwrap();
         let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
         let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
         let store = RedisStore::builder("redis://127.0.0.1:9", keys).build().unwrap();
-        let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10);
+        KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10)
+    }
+
+    #[test]
+    fn failures_that_are_not_in_a_row_are_the_consents() {
+        let worker = worker();
+        let (before, progress) = (SystemTime::now(), Progress::default());
+        let mut pass = Pass { worker: &worker, before, owner: String::new(), progress, in_a_row: 0 };
+        let id: ConsentId = "a".parse().unwrap();
+        let failed = || Outcome::Failed("".parse::<ConsentId>().unwrap_err());
+        for _ in 0..3 {
+            (1..GIVE_UP).for_each(|_| pass.count(&id, failed()));
+            pass.count(&id, Outcome::Kept);
+        }
+        assert!(pass.progress.summary.stopped.is_none() && pass.progress.summary.failed == 3 * (GIVE_UP - 1));
+        (0..GIVE_UP).for_each(|_| pass.count(&id, failed()));
+        assert!(pass.progress.summary.stopped.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn exchanges_begin_at_the_rate_and_not_together() {
+        let worker = worker();
         let start = Instant::now();
         let mut waits = Vec::new();
         for _ in 0..200 {

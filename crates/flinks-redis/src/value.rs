@@ -93,17 +93,68 @@ pub(crate) fn open(value: &[u8], key: &str, keys: &Keys) -> Result<Record, Store
             None => DAMAGED,
         });
     };
-    let mut fields = rest.split(':');
-    let generation: u64 = fields.next().and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
-    let id: u32 = fields.next().and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
+    // The generation is for the script; that nobody changed it is shown when the rest is decrypted.
+    let id: u32 = rest.split(':').nth(1).and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
     let secret = keys.value(id).ok_or(StoreError::Refused("was written with a key that is not here"))?;
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(DAMAGED)?;
     let payload = Payload { msg: sealed, aad: &authenticated(head, key) };
     let clear = XChaCha20Poly1305::new(secret.bytes().into()).decrypt(&XNonce::from(*nonce), payload);
-    let record = Record::decode_any(&Zeroizing::new(clear.map_err(|_| DAMAGED)?))?;
-    if record.generation() == generation { Ok(record) } else { Err(DAMAGED) }
+    Record::decode_any(&Zeroizing::new(clear.map_err(|_| DAMAGED)?))
 }
 
 fn authenticated(head: &str, key: &str) -> Vec<u8> {
     [head.as_bytes(), key.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use flinks::outbound::store::{MemoryStore, TokenStore as _};
+    use flinks::outbound::{Client, ClientAuthentication, Consents, RefreshToken};
+
+    use super::*;
+    use crate::Key;
+
+    async fn record() -> Record {
+        let store = MemoryStore::new();
+        let nowhere = "http://127.0.0.1:9".parse().unwrap();
+        let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
+        let id: ConsentId = "user-7".parse().unwrap();
+        let consents = Consents::builder(client).store(store.clone()).build();
+        consents.insert(&id, RefreshToken::new("r").unwrap(), SystemTime::now()).await.unwrap();
+        store.load(&id).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_value_is_good_under_its_name_and_with_its_generation_only() {
+        let (record, keys) = (record().await, Keys::new(Key::new([7; 32]), 1, Key::new([1; 32])));
+        let sealed = seal(&record, "name", &keys).unwrap();
+        assert_eq!(open(&sealed, "name", &keys).unwrap().generation(), record.generation());
+        assert!(open(&sealed, "other", &keys).is_err());
+        let text = format!(":{}:", record.generation()).into_bytes();
+        let at = sealed.windows(text.len()).position(|window| window == text).unwrap();
+        let mut later = sealed.clone();
+        later.splice(at..at + text.len(), b":77:".iter().copied());
+        assert_eq!(open(&later, "name", &keys).unwrap_err(), StoreError::Damaged(NO_VALUE));
+        // A nonce comes once.
+        let again = seal(&record, "name", &keys).unwrap();
+        let head = sealed.iter().zip(&again).take_while(|(one, other)| one == other).count();
+        assert!(head < sealed.len() - 16 - NONCE && sealed[head..head + 8] != again[head..head + 8]);
+    }
+
+    #[test]
+    fn parts_are_slots_and_names_tell_nothing() {
+        let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+        let name = |id: &str| Name::of(&id.parse().unwrap(), "flinks", &keys).unwrap();
+        let (one, other) = (name("user-7"), name("user-8"));
+        assert!(one != other && !one.key.contains("user") && one == name("user-7"));
+        let tag = |key: &str| key.split(['{', '}']).nth(1).map(str::to_owned);
+        assert_eq!(tag(&one.key), tag(&one.due));
+        assert_ne!(
+            one,
+            Name::of(&"user-7".parse().unwrap(), "flinks", &Keys::new(Key::new([8; 32]), 1, Key::new([1; 32])))
+                .unwrap()
+        );
+    }
 }

@@ -243,6 +243,7 @@ async fn due() {
     server.command(&["DEL", &keys[0]]);
     server.set(&keys[1], b"garbage");
     assert_eq!(store.due(now + days(2), 1000).await.unwrap().len(), 298);
+    assert_eq!(server.deadlines(), 299, "what is gone is forgotten, and what is damaged is not");
     assert_eq!(store.due(now + days(2), usize::MAX).await.unwrap().len(), 298);
     // However many they are.
     for key in &keys[2..] {
@@ -436,6 +437,16 @@ async fn misconfigured(server: &Server, flinks: &support::Flinks) {
     assert_eq!((unreadable.unreadable, unreadable.kept), (10, 0), "{unreadable}");
     let other_names = with(Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]))).pass().await;
     assert_eq!(other_names.unwrap_err(), StoreError::Refused("was written with another key for names"));
+    // Consents that somebody else has just exchanged.
+    let fresh = RedisStore::builder(server.address(), keys()).namespace("fresh").build().unwrap();
+    let fresh = Consents::builder(flinks.client()).store(fresh).build();
+    for number in 0..10 {
+        let id: ConsentId = format!("user-{number}").parse().unwrap();
+        fresh.insert(&id, RefreshToken::new("r").unwrap(), SystemTime::now()).await.unwrap();
+    }
+    let before = flinks.refreshes();
+    let pass = KeepAlive::new(fresh, store(&server.address())).pass().await.unwrap();
+    assert_eq!((pass.by_others, flinks.refreshes()), (10, before), "{pass}");
     // Consents that are kept elsewhere.
     let elsewhere = Consents::builder(flinks.client()).build();
     let pass = KeepAlive::new(elsewhere, store(&server.address())).pass().await.unwrap();

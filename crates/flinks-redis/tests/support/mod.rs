@@ -86,6 +86,12 @@ impl Server {
         redis::cmd("SET").arg(key).arg(value).exec(&mut self.connection()).unwrap();
     }
 
+    /// How many deadlines are kept.
+    pub(crate) fn deadlines(&self) -> usize {
+        let sets = self.keys().into_iter().filter(|key| key.ends_with(":due"));
+        sets.map(|key| redis::cmd("ZCARD").arg(key).query::<usize>(&mut self.connection()).unwrap()).sum()
+    }
+
     /// Each key, with all that is in it.
     pub(crate) fn everything(&self) -> Vec<(String, Vec<u8>)> {
         let dump = |key: String| {
