@@ -112,8 +112,7 @@ impl Audit<'_> {
             [operation.get("parameters"), shared].into_iter().flatten().filter_map(Value::as_array).flatten();
         for parameter in parameters.map(|parameter| self.resolved(parameter)) {
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
-            let is_ignored = text("in") == "header"
-                && ["accept", "content-type", "authorization"].contains(&text("name").to_ascii_lowercase().as_str())
+            let is_ignored = schema::is_ignored_header(&parameter)
                 && !is_secret(&self.resolved(parameter.get("schema").unwrap_or(&Value::Null)));
             if !is_ignored && argument(&snake(text("name"))).is_none() {
                 return Err(lost(&format!("the parameter `{}`", text("name")), &format!("{at}/parameters")));

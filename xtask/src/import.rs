@@ -1,9 +1,9 @@
 //! `cargo xtask import`: from what Flinks publishes to `openapi/*.yaml`.
 //!
 //! Flinks publishes its documents in slices: a reference page has the part of a document that describes its operation, in a
-//! fenced block. A slice that describes all operations of our document replaces it, byte for byte. Any other is merged:
-//! its operations replace ours of the same method and path, or come last; what the operations share (`info`, `servers`,
-//! components, …) is taken over too, and told. What a merge does not touch keeps its bytes, and nothing is ever taken out.
+//! fenced block. Slices that describe all operations of our document replace it, a single one byte for byte. Any other is
+//! merged: its operations replace ours of the same method and path, or come last; what the operations share (`info`,
+//! `servers`, components, …) is taken over too, and told. What a merge does not touch keeps its bytes, and nothing is taken out.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -276,15 +276,8 @@ fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
 }
 
 fn read_document(root: &Path, product: Product) -> Result<Option<Document>> {
-    let path = product.document();
-    match std::fs::read_to_string(root.join(&path)) {
-        Ok(text) => {
-            let value = read::yaml(text.as_bytes()).map_err(|error| error.in_file(&path))?;
-            Ok(Some(Document { text, value }))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::new(format!("cannot be read: {error}")).in_file(&path)),
-    }
+    let source = read::any_document(root, product)?;
+    Ok(source.map(|read::Source { text, value, .. }| Document { text, value }))
 }
 
 fn fold(old: Option<Document>, slices: &[&Slice], product: Product, report: &mut Report) -> Result<Document> {
@@ -488,9 +481,7 @@ fn merge(
             report
                 .lines
                 .push(format!("{}: written anew, for its layout is not known here", product.document().display()));
-            let text =
-                serde_saphyr::to_string(&value).map_err(|error| Error::new(format!("cannot be written: {error}")))?;
-            Some(text).filter(meant).ok_or_else(|| {
+            Some(emit(&value)?).filter(meant).ok_or_else(|| {
                 Error::new("cannot be merged: its YAML would mean something else").in_file(&product.document())
             })?
         }

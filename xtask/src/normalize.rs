@@ -443,10 +443,7 @@ fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Result<Op
     for (index, parameter) in std::mem::take(parameters).into_iter().enumerate() {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
         let schema = parameter.get("schema").cloned().unwrap_or_default();
-        let is_ignored = parameter.get("in").and_then(Value::as_str) == Some("header")
-            && matches!(name.as_str(), "accept" | "content-type" | "authorization")
-            && !names.is_secret(&schema);
-        if !is_ignored {
+        if !schema::is_ignored_header(&parameter) || names.is_secret(&schema) {
             kept.push(parameter);
             continue;
         }
@@ -663,7 +660,7 @@ impl Names<'_> {
             Some(other) if title.is_some() && other == plain => {}
             Some(_) => return Err(self.taken(&name, at)),
             None => {
-                self.insert(&name, named);
+                schema::insert(self.document, &name, named);
                 let Origin { operation, pointer, .. } = self.origin;
                 let origin = Origin { operation: operation.clone(), pointer: format!("{pointer}{at}"), raw: plain };
                 self.origins.insert(name.clone(), origin);
@@ -677,7 +674,7 @@ impl Names<'_> {
         match schema::find(self.document, name) {
             Some(_) => Err(self.taken(name, at)),
             None => {
-                self.insert(name, json!({"type": "object", "x-union": true}));
+                schema::insert(self.document, name, json!({"type": "object", "x-union": true}));
                 Ok(())
             }
         }
@@ -694,17 +691,6 @@ impl Names<'_> {
         match &self.origin.operation {
             Some(operation) => error.in_operation(operation),
             None => error,
-        }
-    }
-
-    fn insert(&mut self, name: &str, schema: Value) {
-        let mut slot = self.document.as_object_mut();
-        for key in ["components", "schemas"] {
-            let Some(object) = slot else { return };
-            slot = object.entry(key).or_insert_with(|| Value::Object(Map::new())).as_object_mut();
-        }
-        if let Some(schemas) = slot {
-            schemas.insert(name.to_owned(), schema);
         }
     }
 

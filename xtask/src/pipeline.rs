@@ -100,7 +100,7 @@ pub struct Inspected {
 ///
 /// Where the document is there and cannot be read.
 pub fn inspect(root: &Path, product: Product, stages: Stages) -> Result<Option<Inspected>> {
-    let Some(read::Source { value, sha256 }) = read::any_document(root, product)? else { return Ok(None) };
+    let Some(read::Source { value, sha256, .. }) = read::any_document(root, product)? else { return Ok(None) };
     let generated = behind_overlay(root, product, value.clone(), &sha256, stages);
     Ok(Some(Inspected { published: value, sha256, generated }))
 }

@@ -16,7 +16,9 @@ pub const SOURCES: &str = "openapi/sources.toml";
 /// A document as read.
 #[derive(Debug)]
 pub struct Source {
-    /// The document.
+    /// Its text.
+    pub text: String,
+    /// What that means.
     pub value: Value,
     /// The sha256 of its bytes, in hexadecimal.
     pub sha256: String,
@@ -78,7 +80,7 @@ pub fn document(root: &Path, product: Product) -> Result<Source> {
                 .help(format!("set `version` under [{}] in {SOURCES}", product.crate_name())))
         }
         // That a document has a version at all is the lint's business.
-        _ => Ok(Source { value, sha256 }),
+        _ => Ok(Source { text: text(bytes), value, sha256 }),
     }
 }
 
@@ -94,7 +96,13 @@ pub fn any_document(root: &Path, product: Product) -> Result<Option<Source>> {
     }
     let bytes = bytes(root, &path)?;
     let value = yaml(&bytes).map_err(|error| error.in_file(&path))?;
-    Ok(Some(Source { value, sha256: hex(&Sha256::digest(&bytes)) }))
+    let sha256 = hex(&Sha256::digest(&bytes));
+    Ok(Some(Source { text: text(bytes), value, sha256 }))
+}
+
+/// Bytes that were read as YAML, and so are UTF-8.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 fn version(document: &Value) -> Option<&str> {

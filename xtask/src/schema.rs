@@ -94,6 +94,25 @@ pub(crate) fn is_secret(schema: &Value) -> bool {
         && schema.get("format").and_then(Value::as_str) == Some("password")
 }
 
+/// Whether a parameter is a header that OpenAPI 3.0.3 says to ignore. One that is marked as a secret is meant all the same.
+pub(crate) fn is_ignored_header(parameter: &Value) -> bool {
+    let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+    text("in") == "header"
+        && ["accept", "content-type", "authorization"].iter().any(|name| text("name").eq_ignore_ascii_case(name))
+}
+
+/// Puts a schema under a name, over one that is there.
+pub(crate) fn insert(document: &mut Value, name: &str, schema: Value) {
+    let mut slot = document.as_object_mut();
+    for key in ["components", "schemas"] {
+        let Some(object) = slot else { return };
+        slot = object.entry(key).or_insert_with(|| Value::Object(Map::new())).as_object_mut();
+    }
+    if let Some(schemas) = slot {
+        schemas.insert(name.to_owned(), schema);
+    }
+}
+
 /// A name as Rust writes types.
 pub(crate) fn pascal(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric(), "-").to_pascal_case()

@@ -39,15 +39,9 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
     let words = words.collect::<Vec<_>>().join(", ");
     if credentials.iter().any(|credential| schema::referenced(&credential.schema).is_some())
         && schema::named(document, AUTHORIZATION).is_none()
-        && let Some(document) = document.as_object_mut()
     {
-        let schemas = ["components", "schemas"]
-            .into_iter()
-            .try_fold(document, |object, key| object.entry(key).or_insert_with(|| json!({})).as_object_mut());
         let text = "Credentials as HTTP sends them, such as a bearer token.";
-        schemas.map(|schemas| {
-            schemas.insert(AUTHORIZATION.into(), json!({"type": "string", "format": "password", "description": text}))
-        });
+        schema::insert(document, AUTHORIZATION, json!({"type": "string", "format": "password", "description": text}));
     }
     let components = document.get("components").cloned().unwrap_or_default();
     let Some(operation) = document.pointer_mut(&place.pointer()).and_then(Value::as_object_mut) else {

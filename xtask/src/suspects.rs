@@ -14,48 +14,16 @@ use crate::{Error, Result};
 /// The key of an excuse.
 pub(crate) const EXCUSE: &str = "x-not-secret";
 
-/// Words that a name of a secret has, in the singular.
-const WORDS: [&str; 19] = [
-    "token",
-    "secret",
-    "password",
-    "passphrase",
-    "passcode",
-    "passwd",
-    "passkey",
-    "pwd",
-    "key",
-    "code",
-    "credential",
-    "pin",
-    "otp",
-    "jwt",
-    "bearer",
-    "signature",
-    "assertion",
-    "cvv",
-    "cvc",
-];
+/// Words of which a name of a secret has one, in the singular, or in which it ends where its words are not set apart.
+const WORDS: [&str; 7] = ["token", "secret", "password", "passphrase", "passcode", "passwd", "credential"];
 
-/// What such a name ends in where its words are not set apart. The short words are left out: `monkey` and `barcode` end in them.
-const ENDINGS: [&str; 16] = [
-    "token",
-    "secret",
-    "password",
-    "passphrase",
-    "passcode",
-    "passwd",
-    "credential",
-    "secretkey",
-    "privatekey",
-    "apikey",
-    "accesskey",
-    "authkey",
-    "accesscode",
-    "authcode",
-    "securitycode",
-    "pincode",
-];
+/// Words that must be set apart: `monkey`, `barcode` and other names end in them.
+const SHORT: [&str; 12] =
+    ["passkey", "pwd", "key", "code", "pin", "otp", "jwt", "bearer", "signature", "assertion", "cvv", "cvc"];
+
+/// What is made of these without a gap.
+const COMPOUNDS: [&str; 9] =
+    ["secretkey", "privatekey", "apikey", "accesskey", "authkey", "accesscode", "authcode", "securitycode", "pincode"];
 
 /// Formats that say the same. (`password` is the mark itself.)
 const FORMATS: [&str; 6] = ["token", "secret", "key", "jwt", "api-key", "credential"];
@@ -123,9 +91,7 @@ impl Search<'_> {
 
     fn parameter(&mut self, parameter: &Value, at: &str) {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
-        let is_ignored = parameter.get("in").and_then(Value::as_str) == Some("header")
-            && ["accept", "content-type", "authorization"].contains(&name.to_ascii_lowercase().as_str());
-        if let Some(schema) = parameter.get("schema").filter(|_| !is_ignored) {
+        if let Some(schema) = parameter.get("schema").filter(|_| !schema::is_ignored_header(parameter)) {
             self.named(name, schema, &format!("{at}/schema"));
             self.properties(schema, &format!("{at}/schema"));
         }
@@ -205,8 +171,8 @@ fn looks_secret(name: &str) -> bool {
         word.strip_suffix('s').unwrap_or(word).to_owned()
     };
     let joined = singular(&name.replace('_', ""));
-    name.split('_').any(|word| WORDS.contains(&singular(word).as_str()))
-        || ENDINGS.iter().any(|ending| joined.ends_with(ending))
+    let is_word = |word: String| WORDS.contains(&word.as_str()) || SHORT.contains(&word.as_str());
+    name.split('_').map(singular).any(is_word) || WORDS.iter().chain(&COMPOUNDS).any(|ending| joined.ends_with(ending))
 }
 
 /// Whether a schema may hold text or a number (a PIN) and has no mark within. What has properties of its own is judged as a
