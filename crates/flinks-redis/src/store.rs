@@ -378,13 +378,12 @@ impl RedisStore {
     /// The connection that is there, or a new one, with its number.
     async fn connection(&self) -> Result<(u64, Connection), (bool, StoreError)> {
         let mut slot = self.0.slot.lock().await;
-        if slot.connection.is_none() {
-            let connected = tokio::time::timeout(self.0.timeout, self.0.connect()).await;
-            let connection = connected.unwrap_or(Err(StoreError::Unavailable(LATE))).map_err(|error| (true, error))?;
-            slot.number = slot.number.wrapping_add(1);
-            slot.connection = Some(connection);
+        if let Some(connection) = &slot.connection {
+            return Ok((slot.number, connection.clone()));
         }
-        let connection = slot.connection.clone().ok_or((true, StoreError::Unavailable(LATE)))?;
+        let connection = self.0.connect().await.map_err(|error| (true, error))?;
+        slot.number = slot.number.wrapping_add(1);
+        slot.connection = Some(connection.clone());
         Ok((slot.number, connection))
     }
 }

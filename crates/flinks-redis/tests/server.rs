@@ -144,7 +144,7 @@ async fn damage() {
     let [first, second] = value_keys.as_slice() else { panic!("{value_keys:?}") };
     let (value, moved) = (server.get(first), server.get(second));
     let generation =
-        format!(":{}:", if value_of(&store, &one).await == *first { one.generation() } else { other.generation() });
+        format!(":{}:", if value_of(&one).await == *first { one.generation() } else { other.generation() });
     let mut changes: Vec<Vec<u8>> = vec![moved, value[..value.len() - 1].to_vec(), value[..30].to_vec()];
     let text = generation.clone().into_bytes();
     let at = value.windows(text.len()).position(|window| window == text).unwrap();
@@ -156,7 +156,7 @@ async fn damage() {
         flipped[index] ^= 1;
         changes.push(flipped);
     }
-    let victim = if value_of(&store, &one).await == *first { &one } else { &other };
+    let victim = if value_of(&one).await == *first { &one } else { &other };
     for changed in changes {
         server.set(first, &changed);
         let loaded = store.load(victim.id()).await;
@@ -168,21 +168,17 @@ async fn damage() {
 }
 
 /// The key under which a record lies: the one that changes with it.
-async fn value_of(store: &RedisStore, record: &Record) -> String {
-    let _ = store;
-    let mut names: Vec<String> = Vec::new();
+async fn value_of(record: &Record) -> String {
     let lone = Server::start(&[]);
-    let store = self::store(&lone.address());
-    store.compare_and_swap(None, record).await.unwrap();
-    names.extend(lone.keys().into_iter().filter(|key| !key.ends_with(":due")));
-    names.remove(0)
+    store(&lone.address()).compare_and_swap(None, record).await.unwrap();
+    lone.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap()
 }
 
 async fn garbage() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let record = record("one", "r1", SystemTime::now()).await;
-    let key = value_of(&store, &record).await;
+    let key = value_of(&record).await;
     for (bytes, refused) in
         [(&b""[..], false), (b"x", false), (b"flinks1:", false), (b"flinks1:a:b:c", false), (b"flinks2:7:1:x", true)]
     {
@@ -306,14 +302,23 @@ async fn restart() {
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Unavailable(_))));
     server.start_again();
     // The first call may find out that the connection is gone.
-    let mut found = store.load(first.id()).await;
-    for _ in 0..20 {
-        if found.is_ok() {
-            break;
-        }
-        found = store.load(first.id()).await;
-    }
+    let found = load_until(&store, first.id(), Result::is_ok).await;
     assert_eq!(found.unwrap().unwrap().generation(), first.generation());
+}
+
+/// What a load finds, of 21 the first that is what is waited for, or the last.
+async fn load_until(
+    store: &RedisStore,
+    id: &ConsentId,
+    is_it: impl Fn(&Result<Option<Record>, StoreError>) -> bool,
+) -> Result<Option<Record>, StoreError> {
+    for _ in 0..20 {
+        let loaded = store.load(id).await;
+        if is_it(&loaded) {
+            return loaded;
+        }
+    }
+    store.load(id).await
 }
 
 async fn warnings() {
@@ -513,13 +518,7 @@ async fn slow() {
     assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
     proxy.set(Mode::Pass);
     // It was stored after all, and nobody gets the replies that came too late.
-    let mut found = store.load(other.id()).await;
-    for _ in 0..20 {
-        if found.is_ok() {
-            break;
-        }
-        found = store.load(other.id()).await;
-    }
+    let found = load_until(&store, other.id(), Result::is_ok).await;
     assert_eq!(found.unwrap().unwrap().id(), other.id());
     assert_eq!(store.load(one.id()).await.unwrap().unwrap().id(), one.id());
 }
@@ -551,13 +550,7 @@ async fn refused_for_a_while() {
     assert!(store.load(&id).await.unwrap().is_none());
     server.command_as("one", &["CONFIG", "SET", "requirepass", "two"]);
     server.command_as("two", &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    let mut refused = store.load(&id).await;
-    for _ in 0..20 {
-        if matches!(refused, Err(StoreError::Refused(_))) {
-            break;
-        }
-        refused = store.load(&id).await;
-    }
+    let refused = load_until(&store, &id, |loaded| matches!(loaded, Err(StoreError::Refused(_)))).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     server.command_as("two", &["CONFIG", "SET", "requirepass", "one"]);
     assert!(store.load(&id).await.unwrap().is_none());
