@@ -258,6 +258,7 @@ impl Pass<'_> {
             let summary = &mut self.progress.summary;
             summary.unreadable = summary.unreadable.saturating_add(u64::try_from(unreadable).unwrap_or(u64::MAX));
             let stop = AtomicBool::new(false);
+            let mut renewal = Ok(());
             let keep = |id: ConsentId| {
                 let stop = &stop;
                 async move {
@@ -277,9 +278,13 @@ impl Pass<'_> {
                 if renewed.elapsed() >= RENEW {
                     renewed = Instant::now();
                     // Another may have it by now: of what both do, one finds that it was done.
-                    worker.store.lease(part, &self.owner, LEASE).await?;
+                    if let Err(error) = worker.store.lease(part, &self.owner, LEASE).await {
+                        stop.store(true, Ordering::Relaxed);
+                        renewal = Err(error);
+                    }
                 }
             }
+            renewal?;
             if self.progress.summary.stopped.is_some() {
                 break;
             }
