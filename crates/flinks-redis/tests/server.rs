@@ -6,6 +6,9 @@
 
 mod support;
 
+#[path = "../../flinks/tests/shared/log.rs"]
+mod log;
+
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,6 +22,8 @@ use libtest_mimic::{Arguments, Trial};
 use support::{Fake, Mode, Proxy, Server};
 
 fn main() {
+    // Of all tests: what they keep from sight begins with `canary`.
+    let log = log::Log::capture();
     let has_server = Server::is_installed();
     let with_server: [(&str, fn()); 23] = [
         ("o11_the_store_does_what_every_store_must", || run(conforms)),
@@ -62,7 +67,10 @@ fn main() {
         false => trial(&format!("{name} (redis-server is not installed)"), test).with_ignored_flag(true),
     });
     let trials = with_server.into_iter().chain(always.map(|(name, test)| trial(name, test)));
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
+    let text = log.text();
+    assert_eq!(text.lines().find(|line| line.contains("canary")), None, "a3_no_secret_is_in_the_logs");
+    conclusion.exit();
 }
 
 /// A test may not hang, whatever is broken.
