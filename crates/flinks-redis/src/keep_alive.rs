@@ -10,10 +10,9 @@ use flinks::outbound::store::StoreError;
 use flinks::outbound::{ConsentId, Consents};
 use futures_util::StreamExt as _;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::store::RedisStore;
-use crate::value::PARTS;
+use crate::value::{PARTS, Set};
 
 /// A worker that exchanges what is near its idle deadline, early. Any number of them share the work: each takes a part of the
 /// consents for itself, for a while, and of what two take at once, one finds that it was done. It can be dropped at any point: what it
@@ -39,8 +38,8 @@ pub struct KeepAlive {
     at_once: usize,
     on_needs_consent: Arc<dyn Fn(&ConsentId) + Send + Sync>,
     on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
-    /// When the next exchange may begin.
-    next: Arc<Mutex<Option<Instant>>>,
+    /// When the next exchange may begin, on the monotonic clock.
+    next: Arc<Mutex<Duration>>,
 }
 
 /// How far a pass is.
@@ -53,13 +52,15 @@ pub struct Progress {
     pub summary: Summary,
     /// How many of the 256 parts are done.
     pub parts: u16,
+    /// How many turned out to be over: they are in the summary when they were told.
+    over: u64,
 }
 
 impl Progress {
     /// How many of those that are due were looked at.
     pub fn looked_at(&self) -> u64 {
-        let Summary { kept, by_others, needing_consent, failed, .. } = &self.summary;
-        [kept, by_others, needing_consent, failed].into_iter().fold(0, |sum, count| sum.saturating_add(*count))
+        let Summary { kept, by_others, failed, .. } = &self.summary;
+        [kept, by_others, failed, &self.over].into_iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
@@ -71,7 +72,7 @@ pub struct Summary {
     pub kept: u64,
     /// Exchanged, ended or forgotten by somebody else meanwhile.
     pub by_others: u64,
-    /// Over: the end user must consent again (O6). Each was told to [`KeepAlive::on_needs_consent`].
+    /// Over: the end user must consent again (O6), whoever found out. Each was told to [`KeepAlive::on_needs_consent`].
     pub needing_consent: u64,
     /// Not exchanged now. They are due in the next pass, too.
     pub failed: u64,
@@ -89,7 +90,7 @@ enum Outcome {
     Left,
     Kept,
     ByAnother,
-    NeedsConsent,
+    Over,
     Failed(Error),
 }
 
@@ -141,7 +142,9 @@ impl KeepAlive {
         self
     }
 
-    /// Called with each consent that needs its end user, once: by the worker whose exchange found out. A panic of it is caught.
+    /// Called with each consent that is over (O6), whoever found out: once, by one of the workers, with its next pass at the
+    /// latest. A worker that dies in the midst of that leaves it to the next one, which may tell the same consent again. A panic
+    /// of it is caught, and counts as told.
     #[must_use]
     pub fn on_needs_consent(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.on_needs_consent = Arc::new(callback);
@@ -165,7 +168,7 @@ impl KeepAlive {
     pub async fn pass(&self) -> Result<Summary, StoreError> {
         let unstored = |_: Error| StoreError::Unavailable("does not take what it did not take before");
         self.consents.flush().await.map_err(unstored)?;
-        let now = SystemTime::now();
+        let now = self.consents.clock().wall();
         let before = now.checked_add(self.within).unwrap_or(now);
         // In another order for each worker, so that they meet seldom.
         let mut parts: Vec<u16> = (0..PARTS).collect();
@@ -174,12 +177,16 @@ impl KeepAlive {
             worker: self,
             before,
             owner: format!("{:032x}", fastrand::u128(..)),
+            leased_at: Duration::ZERO,
             progress: Progress::default(),
             in_a_row: 0,
         };
         for part in parts {
-            if self.store.lease(part, &pass.owner, LEASE).await? {
-                let done = pass.part(part).await;
+            if pass.lease(part).await? {
+                let done = match pass.keep(part).await {
+                    Ok(()) => pass.tell_over(part).await,
+                    failed => failed,
+                };
                 // Where this fails, the lease ends by itself.
                 let _ = self.store.release(part, &pass.owner).await;
                 done?;
@@ -197,25 +204,23 @@ impl KeepAlive {
     }
 
     async fn keep(&self, id: &ConsentId, before: SystemTime, stop: &AtomicBool) -> Outcome {
+        if stop.load(Ordering::Relaxed) {
+            return Outcome::Left;
+        }
+        self.pace().await;
+        if stop.load(Ordering::Relaxed) {
+            return Outcome::Left;
+        }
         let consent = self.consents.consent(id);
-        // Before it waits for its turn, and after that.
-        for is_its_turn in [false, true] {
-            if stop.load(Ordering::Relaxed) {
-                return Outcome::Left;
-            }
-            match consent.idle_deadline().await {
-                Ok(deadline) if deadline >= before => return Outcome::ByAnother,
-                Ok(_) => {}
-                Err(error) if error.needs_consent() => return Outcome::ByAnother,
-                Err(error) => return Outcome::Failed(error),
-            }
-            if !is_its_turn {
-                self.pace().await;
-            }
+        match consent.idle_deadline().await {
+            Ok(deadline) if deadline >= before => return Outcome::ByAnother,
+            Ok(_) => {}
+            Err(error) if error.needs_consent() => return Outcome::ByAnother,
+            Err(error) => return Outcome::Failed(error),
         }
         match consent.exchange_now().await {
             Ok(_) => Outcome::Kept,
-            Err(error) if error.needs_consent() => Outcome::NeedsConsent,
+            Err(error) if error.needs_consent() => Outcome::Over,
             Err(error) => Outcome::Failed(error),
         }
     }
@@ -223,15 +228,18 @@ impl KeepAlive {
     /// Waits until the next exchange may begin: on average a second divided by the rate after the last one, by chance, so that
     /// workers that began together do not stay so.
     async fn pace(&self) {
+        let clock = self.consents.clock();
         let step = Duration::from_secs(1).div_f64(self.rate.into()).mul_f64(0.5 + fastrand::f64());
-        let begins = {
+        let wait = {
             let mut next = self.next.lock().await;
-            let now = Instant::now();
-            let begins = next.filter(|next| *next > now).unwrap_or(now);
-            *next = begins.checked_add(step);
-            begins
+            let now = clock.monotonic();
+            let begins = now.max(*next);
+            *next = begins.saturating_add(step);
+            begins.saturating_sub(now)
         };
-        tokio::time::sleep_until(begins).await;
+        if !wait.is_zero() {
+            clock.sleep(wait).await;
+        }
     }
 }
 
@@ -241,17 +249,19 @@ struct Pass<'a> {
     before: SystemTime,
     /// Whose the leases are: two passes of one worker are two.
     owner: String,
+    /// When the lease was taken, on the monotonic clock.
+    leased_at: Duration,
     progress: Progress,
     in_a_row: u64,
 }
 
 impl Pass<'_> {
-    async fn part(&mut self, part: u16) -> Result<(), StoreError> {
+    /// Exchanges what is due in a part.
+    async fn keep(&mut self, part: u16) -> Result<(), StoreError> {
         let Self { worker, before, .. } = *self;
         // All of it, once: what is done meanwhile, here or elsewhere, cannot make it longer.
-        let found = worker.store.due_in(part, before, usize::MAX).await?;
+        let found = worker.store.listed(part, Set::Due, Some(before), usize::MAX).await?;
         self.progress.due = self.progress.due.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
-        let mut renewed = Instant::now();
         for some in found.chunks(PAGE) {
             let ids = worker.store.ids(some).await?;
             let unreadable = ids.iter().filter(|id| id.is_none()).count();
@@ -261,27 +271,20 @@ impl Pass<'_> {
             let mut renewal = Ok(());
             let keep = |id: ConsentId| {
                 let stop = &stop;
-                async move {
-                    let outcome = worker.keep(&id, before, stop).await;
-                    (id, outcome)
-                }
+                async move { worker.keep(&id, before, stop).await }
             };
             let mut outcomes =
                 futures_util::stream::iter(ids.into_iter().flatten()).map(keep).buffer_unordered(worker.at_once);
             // To its end, also where the rest is left: what was sent must be stored.
-            while let Some((id, outcome)) = outcomes.next().await {
-                self.count(&id, outcome);
+            while let Some(outcome) = outcomes.next().await {
+                self.count(outcome);
                 if self.progress.summary.stopped.is_some() {
                     stop.store(true, Ordering::Relaxed);
                 }
                 self.tell();
-                if renewed.elapsed() >= RENEW {
-                    renewed = Instant::now();
-                    // Another may have it by now: of what both do, one finds that it was done.
-                    if let Err(error) = worker.store.lease(part, &self.owner, LEASE).await {
-                        stop.store(true, Ordering::Relaxed);
-                        renewal = Err(error);
-                    }
+                if let Err(error) = self.renew(part).await {
+                    stop.store(true, Ordering::Relaxed);
+                    renewal = Err(error);
                 }
             }
             renewal?;
@@ -292,16 +295,45 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn count(&mut self, id: &ConsentId, outcome: Outcome) {
+    /// Tells which consents of a part are over. It is taken from the list after that, so that no death of a worker loses it.
+    async fn tell_over(&mut self, part: u16) -> Result<(), StoreError> {
+        let Self { worker, .. } = *self;
+        for entry in worker.store.listed(part, Set::Over, None, usize::MAX).await? {
+            let summary = &mut self.progress.summary;
+            match worker.store.id(&entry).await? {
+                Some(Some(id)) => {
+                    quietly(|| (worker.on_needs_consent)(&id));
+                    worker.store.told(&entry).await?;
+                    summary.needing_consent = summary.needing_consent.saturating_add(1);
+                }
+                Some(None) => summary.unreadable = summary.unreadable.saturating_add(1),
+                None => {}
+            }
+            self.renew(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn lease(&mut self, part: u16) -> Result<bool, StoreError> {
+        self.leased_at = self.worker.consents.clock().monotonic();
+        self.worker.store.lease(part, &self.owner, LEASE).await
+    }
+
+    /// Takes the lease again, once in a while. Another may have it by now: of what both do, one finds that it was done.
+    async fn renew(&mut self, part: u16) -> Result<(), StoreError> {
+        if self.worker.consents.clock().monotonic().saturating_sub(self.leased_at) >= RENEW {
+            self.lease(part).await?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, outcome: Outcome) {
         let summary = &mut self.progress.summary;
         let count = match outcome {
             Outcome::Left => return,
             Outcome::Kept => &mut summary.kept,
             Outcome::ByAnother => &mut summary.by_others,
-            Outcome::NeedsConsent => {
-                quietly(|| (self.worker.on_needs_consent)(id));
-                &mut summary.needing_consent
-            }
+            Outcome::Over => &mut self.progress.over,
             Outcome::Failed(error) => {
                 self.in_a_row = self.in_a_row.saturating_add(1);
                 if self.in_a_row >= GIVE_UP {
@@ -356,13 +388,34 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use flinks::outbound::{Client, ClientAuthentication};
+    use flinks::{Clock, Settings, Sleep};
+    use tokio::time::Instant;
 
     use super::*;
     use crate::{Key, Keys};
 
+    /// The time of a runtime that is paused.
+    struct Paused(Instant);
+
+    impl Clock for Paused {
+        fn monotonic(&self) -> Duration {
+            self.0.elapsed()
+        }
+
+        fn wall(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + self.monotonic()
+        }
+
+        fn sleep(&self, duration: Duration) -> Sleep {
+            Box::pin(tokio::time::sleep(duration))
+        }
+    }
+
     fn worker() -> KeepAlive {
         let nowhere = "http://127.0.0.1:9".parse().unwrap();
-        let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
+        let authentication = ClientAuthentication::None { client_id: "a".to_owned() };
+        let settings = Settings::new().clock(Paused(Instant::now()));
+        let client = Client::with_settings(nowhere, authentication, &settings).unwrap();
         let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
         let store = RedisStore::builder("redis://127.0.0.1:9", keys).build().unwrap();
         KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10)
@@ -372,15 +425,15 @@ mod tests {
     fn failures_that_are_not_in_a_row_are_the_consents() {
         let worker = worker();
         let (before, progress) = (SystemTime::now(), Progress::default());
-        let mut pass = Pass { worker: &worker, before, owner: String::new(), progress, in_a_row: 0 };
-        let id: ConsentId = "a".parse().unwrap();
+        let leased_at = Duration::ZERO;
+        let mut pass = Pass { worker: &worker, before, owner: String::new(), leased_at, progress, in_a_row: 0 };
         let failed = || Outcome::Failed("".parse::<ConsentId>().unwrap_err());
         for _ in 0..3 {
-            (1..GIVE_UP).for_each(|_| pass.count(&id, failed()));
-            pass.count(&id, Outcome::Kept);
+            (1..GIVE_UP).for_each(|_| pass.count(failed()));
+            pass.count(Outcome::Kept);
         }
         assert!(pass.progress.summary.stopped.is_none() && pass.progress.summary.failed == 3 * (GIVE_UP - 1));
-        (0..GIVE_UP).for_each(|_| pass.count(&id, failed()));
+        (0..GIVE_UP).for_each(|_| pass.count(failed()));
         assert!(pass.progress.summary.stopped.is_some());
     }
 

@@ -21,13 +21,16 @@ use tokio::sync::Mutex;
 
 use crate::failure::{InvalidConfiguration, LATE, NO_VALUE, Warning, store_error};
 use crate::keys::Keys;
-use crate::value::{self, Name, PARTS};
+use crate::value::{self, Name, PARTS, Set};
 
-/// Swaps a value of one generation for another. KEYS: the value, the sorted set. ARGV: the expected generation or nothing, the
-/// value, the deadline in milliseconds or nothing, the member. An error takes nothing back, so the value comes last.
+/// Swaps a value of one generation for another. KEYS: the value, the sorted set that its member is in then, the one that it is not
+/// in. ARGV: the expected generation or nothing, the value, the deadline in milliseconds, the member. An error takes nothing back,
+/// so the value comes last.
 const SWAP: &str = r"
-local due = redis.call('TYPE', KEYS[2]).ok
-if due ~= 'none' and due ~= 'zset' then return -3 end
+for set = 2, 3 do
+  local is = redis.call('TYPE', KEYS[set]).ok
+  if is ~= 'none' and is ~= 'zset' then return -3 end
+end
 local old = redis.call('GET', KEYS[1])
 local found = ''
 if old then
@@ -35,32 +38,40 @@ if old then
   if not found then return string.match(old, '^flinks%d+:') and -2 or -1 end
 end
 if found ~= ARGV[1] then return 0 end
-if ARGV[3] == '' then
-  redis.call('ZREM', KEYS[2], ARGV[4])
-else
-  redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
-end
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
+redis.call('ZREM', KEYS[3], ARGV[4])
 redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Removes a value of one generation. KEYS: the value, the sorted set. ARGV: the generation, the member. As above.
+/// Removes a value of one generation. KEYS: the value, both sorted sets. ARGV: the generation, the member. As above.
 const REMOVE: &str = r"
-local due = redis.call('TYPE', KEYS[2]).ok
-if due ~= 'none' and due ~= 'zset' then return -3 end
+for set = 2, 3 do
+  local is = redis.call('TYPE', KEYS[set]).ok
+  if is ~= 'none' and is ~= 'zset' then return -3 end
+end
 local old = redis.call('GET', KEYS[1])
 if not old then return 0 end
 local found = string.match(old, '^flinks1:(%d+):')
 if not found then return string.match(old, '^flinks%d+:') and -2 or -1 end
 if found ~= ARGV[1] then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[2])
+redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[1])
 return 1
 ";
 
-/// Forgets the deadline of a value that is no longer there. KEYS: the value, the sorted set. ARGV: the member.
+/// Forgets the member of a value that is no longer there. KEYS: the value, the sorted set. ARGV: the member.
 const FORGET: &str = r"
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], ARGV[1]) end
+return 1
+";
+
+/// Forgets a member that has this deadline: not one that came into the set anew. KEYS: the sorted set. ARGV: the member, the
+/// deadline.
+const TOLD: &str = r"
+local deadline = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if deadline and tonumber(deadline) == tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end
 return 1
 ";
 
@@ -92,6 +103,7 @@ struct Inner {
     swap: Script,
     remove: Script,
     forget: Script,
+    told: Script,
     lease: Script,
     release: Script,
 }
@@ -166,6 +178,7 @@ impl RedisStoreBuilder {
             swap: Script::new(SWAP),
             remove: Script::new(REMOVE),
             forget: Script::new(FORGET),
+            told: Script::new(TOLD),
             lease: Script::new(LEASE),
             release: Script::new(RELEASE),
         };
@@ -242,30 +255,39 @@ impl RedisStore {
         swapped(self.script(&call).await?)
     }
 
-    /// What is due in a part, the earliest first.
-    pub(crate) async fn due_in(&self, part: u16, before: SystemTime, limit: usize) -> Result<Vec<Due>, StoreError> {
+    /// What is in a set of a part, the earliest first, with a deadline before `before`, or with any.
+    pub(crate) async fn listed(
+        &self,
+        part: u16,
+        set: Set,
+        before: Option<SystemTime>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         let mut command = redis::cmd("ZRANGEBYSCORE");
-        command.arg(value::due(&self.0.namespace, part)).arg("-inf").arg(format!("({}", milliseconds(before)));
+        let end = before.map_or("+inf".to_owned(), |before| format!("({}", milliseconds(before)));
+        command.arg(set.key(&self.0.namespace, part)).arg("-inf").arg(end);
         command.arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit.min(MOST));
         let found: Vec<(String, f64)> = self.command(command).await?;
-        Ok(found.into_iter().map(|(member, deadline)| Due { part, member, deadline }).collect())
+        Ok(found.into_iter().map(|(member, deadline)| Entry { part, set, member, deadline }).collect())
     }
 
     /// Whose they are, which only the records tell; `None` for one that cannot be read. Those that are gone are left out, and
     /// forgotten.
-    pub(crate) async fn ids(&self, found: &[Due]) -> Result<Vec<Option<ConsentId>>, StoreError> {
-        let ids = try_join_all(found.iter().map(|due| self.id(due))).await?;
+    pub(crate) async fn ids(&self, found: &[Entry]) -> Result<Vec<Option<ConsentId>>, StoreError> {
+        let ids = try_join_all(found.iter().map(|entry| self.id(entry))).await?;
         Ok(ids.into_iter().flatten().collect())
     }
 
-    async fn id(&self, Due { part, member, .. }: &Due) -> Result<Option<Option<ConsentId>>, StoreError> {
+    /// The same for one.
+    pub(crate) async fn id(&self, entry: &Entry) -> Result<Option<Option<ConsentId>>, StoreError> {
+        let Entry { part, set, member, .. } = entry;
         let (namespace, keys) = (&self.0.namespace, self.0.keys.load_full());
         let key = Name::key_of(namespace, *part, member);
         let value = match self.get(&key).await {
             Ok(Some(value)) => value,
             Ok(None) => {
                 let mut call = self.0.forget.key(&key);
-                call.key(value::due(namespace, *part)).arg(member);
+                call.key(set.key(namespace, *part)).arg(member);
                 return self.script(&call).await.map(|_| None);
             }
             Err(StoreError::Damaged(reason)) => return Ok(Some(unreadable(&key, reason))),
@@ -282,12 +304,20 @@ impl RedisStore {
         }
     }
 
+    /// Takes out of the set what was done about it.
+    pub(crate) async fn told(&self, entry: &Entry) -> Result<bool, StoreError> {
+        let Entry { part, set, member, deadline } = entry;
+        let mut call = self.0.told.key(set.key(&self.0.namespace, *part));
+        call.arg(member).arg(*deadline);
+        swapped(self.script(&call).await?)
+    }
+
     async fn due(&self, before: SystemTime, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
         let mut of_each = limit.min(MOST);
         loop {
-            let parts = try_join_all((0..PARTS).map(|part| self.due_in(part, before, of_each))).await?;
+            let parts = try_join_all((0..PARTS).map(|part| self.listed(part, Set::Due, Some(before), of_each))).await?;
             let is_all = parts.iter().all(|part| part.len() < of_each);
-            let mut found: Vec<Due> = parts.into_iter().flatten().collect();
+            let mut found: Vec<Entry> = parts.into_iter().flatten().collect();
             found.sort_by(|one, other| one.deadline.total_cmp(&other.deadline));
             let mut ids = Vec::new();
             // So many are on their way at once that it does not matter, and no more.
@@ -326,17 +356,20 @@ impl RedisStore {
         let keys = self.0.keys.load_full();
         let name = Name::of(record.id(), &self.0.namespace, &keys)?;
         let value = value::seal(record, &name.key, &keys)?;
-        let deadline = (!record.is_over()).then(|| milliseconds(record.idle_deadline()).to_string());
         let mut call = self.0.swap.key(&name.key);
-        call.key(&name.due).arg(expected.map(|generation| generation.to_string()).unwrap_or_default());
-        call.arg(value).arg(deadline.unwrap_or_default()).arg(&name.member);
+        match record.is_over() {
+            true => call.key(&name.over).key(&name.due),
+            false => call.key(&name.due).key(&name.over),
+        };
+        call.arg(expected.map(|generation| generation.to_string()).unwrap_or_default());
+        call.arg(value).arg(milliseconds(record.idle_deadline())).arg(&name.member);
         swapped(self.script(&call).await?)
     }
 
     async fn remove(&self, id: &ConsentId, generation: u64) -> Result<bool, StoreError> {
         let name = Name::of(id, &self.0.namespace, &self.0.keys.load())?;
         let mut call = self.0.remove.key(&name.key);
-        call.key(&name.due).arg(generation.to_string()).arg(&name.member);
+        call.key(&name.due).key(&name.over).arg(generation.to_string()).arg(&name.member);
         swapped(self.script(&call).await?)
     }
 
@@ -409,8 +442,9 @@ fn texts(answer: Value) -> Vec<String> {
 const MOST: usize = 1_000_000;
 
 /// An entry of a sorted set.
-pub(crate) struct Due {
+pub(crate) struct Entry {
     part: u16,
+    set: Set,
     member: String,
     /// In milliseconds, which a double tells exactly for the next 285 000 years.
     deadline: f64,

@@ -27,9 +27,19 @@ const PREFIX: &str = "flinks1:";
 pub(crate) struct Name {
     /// The key of its value.
     pub(crate) key: String,
-    /// The sorted set of its part, and what it is called in it.
+    /// The sorted sets of its part, and what it is called in them.
     pub(crate) due: String,
+    pub(crate) over: String,
     pub(crate) member: String,
+}
+
+/// A sorted set of a part: each consent is in one of them, or was told to be over.
+#[derive(Clone, Copy)]
+pub(crate) enum Set {
+    /// Those whose refresh token idles out.
+    Due,
+    /// Those that are over, which nobody was told yet.
+    Over,
 }
 
 impl Name {
@@ -41,18 +51,24 @@ impl Name {
         let part = u16::from(bytes.first().copied().unwrap_or_default());
         // 128 bits: so many that two ids do not meet by chance.
         let member: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { key: format!("{}:{member}", tag(namespace, part)), due: due(namespace, part), member })
+        let [due, over] = [Set::Due, Set::Over].map(|set| set.key(namespace, part));
+        Ok(Self { key: Self::key_of(namespace, part, &member), due, over, member })
     }
 
-    /// What is called so in the sorted set of a part.
+    /// What is called so in a sorted set of a part.
     pub(crate) fn key_of(namespace: &str, part: u16, member: &str) -> String {
         format!("{}:{member}", tag(namespace, part))
     }
 }
 
-/// The sorted set of a part.
-pub(crate) fn due(namespace: &str, part: u16) -> String {
-    format!("{}:due", tag(namespace, part))
+impl Set {
+    pub(crate) fn key(self, namespace: &str, part: u16) -> String {
+        let name = match self {
+            Self::Due => "due",
+            Self::Over => "over",
+        };
+        format!("{}:{name}", tag(namespace, part))
+    }
 }
 
 /// Whose a part is, for a while.
@@ -150,7 +166,7 @@ mod tests {
         let (one, other) = (name("user-7"), name("user-8"));
         assert!(one != other && !one.key.contains("user") && one == name("user-7"));
         let tag = |key: &str| key.split(['{', '}']).nth(1).map(str::to_owned);
-        assert_eq!(tag(&one.key), tag(&one.due));
+        assert!(tag(&one.key) == tag(&one.due) && tag(&one.key) == tag(&one.over));
         assert_ne!(
             one,
             Name::of(&"user-7".parse().unwrap(), "flinks", &Keys::new(Key::new([8; 32]), 1, Key::new([1; 32])))

@@ -25,7 +25,7 @@ fn main() {
     // Of all tests: what they keep from sight begins with `canary`.
     let log = log::Log::capture();
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 23] = [
+    let with_server: [(&str, fn()); 25] = [
         ("o11_the_store_does_what_every_store_must", || run(conforms)),
         ("o11_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
         ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
@@ -40,6 +40,8 @@ fn main() {
         ("o4_two_machines_make_one_exchange", || run(one_exchange)),
         ("o5_workers_share_the_work_and_do_it_once", || run(workers)),
         ("o6_a_consent_that_needs_its_user_is_told_once", || run(needs_consent)),
+        ("o6_a_consent_that_is_over_is_told_whoever_finds_out_and_dies", || run(told_after_death)),
+        ("o5_a_lease_that_cannot_be_renewed_ends_the_pass_and_loses_nothing", || run(lease_lost)),
         ("o5_a_failing_server_is_left_alone_and_nothing_is_lost", || run(failing)),
         ("o5_a_worker_that_goes_away_is_followed", || run(resumed)),
         ("a_server_that_is_slow_is_given_up_and_found_again", || run(slow)),
@@ -388,6 +390,13 @@ fn worker(server: &Server, flinks: &support::Flinks) -> KeepAlive {
     KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
 }
 
+/// As time does.
+fn end_leases(server: &Server) {
+    for lease in server.keys().into_iter().filter(|key| key.ends_with(":worker")) {
+        server.command(&["DEL", &lease]);
+    }
+}
+
 async fn is_nothing_due(server: &Server) -> bool {
     let in_a_week = SystemTime::now() + Duration::from_secs(7 * 24 * 60 * 60);
     store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
@@ -438,6 +447,79 @@ async fn needs_consent() {
         assert_eq!(worker.pass().await.unwrap().to_string(), expected);
         assert_eq!(*told.lock().unwrap(), [ids[3].clone()]);
     }
+}
+
+/// An application finds out, and a worker is cut off between its callback and its note of that.
+async fn told_after_death() {
+    let (server, flinks) =
+        (Server::start(&["--appendonly", "yes", "--appendfsync", "always"]), support::emulator().await);
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    let dead = || RefreshToken::new("canary-dead").unwrap();
+    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
+    let told = Arc::new(AtomicUsize::new(0));
+    let worker = |dies: bool, server: Arc<Mutex<Server>>| {
+        let told = Arc::clone(&told);
+        self::worker(&server.clone().lock().unwrap(), &flinks).on_needs_consent(move |_| {
+            told.fetch_add(1, Ordering::SeqCst);
+            if dies {
+                server.lock().unwrap().kill();
+            }
+        })
+    };
+    let server = Arc::new(Mutex::new(server));
+    assert!(matches!(worker(true, server.clone()).pass().await, Err(StoreError::Unavailable(_))));
+    server.lock().unwrap().start_again();
+    end_leases(&server.lock().unwrap());
+    for (number, expected) in [(1, 2), (0, 2)] {
+        let summary = worker(false, server.clone()).pass().await.unwrap();
+        assert_eq!((summary.needing_consent, told.load(Ordering::SeqCst)), (number, expected), "{summary}");
+    }
+    // One that consented again meanwhile is not told, and is when that is over, too.
+    let consents = Consents::builder(flinks.client()).store(store(&server.lock().unwrap().address())).build();
+    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
+    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    assert_eq!(worker(false, server.clone()).pass().await.unwrap().needing_consent, 0);
+    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
+    assert_eq!(worker(false, server.clone()).pass().await.unwrap().needing_consent, 1);
+    consents.consent(&id).forget().await.unwrap();
+    assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
+}
+
+/// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way.
+async fn lease_lost() {
+    let (server, flinks, _) = idle(300).await;
+    flinks.rotates();
+    let before = flinks.refreshes();
+    let clock = support::Hurried::new(Duration::from_secs(2));
+    let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+    let address = server.address();
+    let store = store(&address);
+    let (server, is_lost) = (Arc::new(server), Arc::new(AtomicUsize::new(0)));
+    let spoil = {
+        let (server, is_lost) = (Arc::clone(&server), Arc::clone(&is_lost));
+        move |progress: &flinks_redis::Progress| {
+            let lease = server.keys().into_iter().find(|key| key.ends_with(":worker"));
+            if progress.summary.kept > 0
+                && let Some(lease) = lease
+                && is_lost.fetch_add(1, Ordering::SeqCst) == 0
+            {
+                server.command(&["DEL", &lease]);
+                server.command(&["HSET", &lease, "a", "b"]);
+                clock.advance(Duration::from_secs(21));
+            }
+        }
+    };
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let failed = KeepAlive::new(consents, store).rate(10_000).on_progress(spoil).pass().await;
+    assert!(matches!(failed, Err(StoreError::Damaged(_))), "{failed:?}");
+    end_leases(&server);
+    let summary = worker(&server, &flinks).pass().await.unwrap();
+    assert_eq!((summary.failed, summary.needing_consent), (0, 0), "{summary}");
+    assert_eq!(flinks.refreshes() - before, 300, "none twice, and what rotated was stored");
 }
 
 /// What a worker cannot read it says, and does not go round in circles.
@@ -507,9 +589,7 @@ async fn resumed() {
     // A lease may still be there: the part is its own until that ends, and all others are done.
     let summary = worker(&server, &flinks).pass().await.unwrap();
     assert!(summary.parts_of_others <= 1 && summary.failed == 0, "{summary}");
-    for lease in server.keys().into_iter().filter(|key| key.ends_with(":worker")) {
-        server.command(&["DEL", &lease]);
-    }
+    end_leases(&server);
     worker(&server, &flinks).pass().await.unwrap();
     assert!(is_nothing_due(&server).await);
     assert_eq!(flinks.refreshes() - before, 60, "none twice");
@@ -700,7 +780,7 @@ async fn late_reply() {
         let kept = Arc::clone(&value);
         Fake::start(move |words| {
             if words[0].eq_ignore_ascii_case(b"EVALSHA") {
-                *kept.lock().unwrap() = words[6].clone();
+                *kept.lock().unwrap() = words[7].clone();
             }
             Some(b":1\r\n".to_vec())
         })

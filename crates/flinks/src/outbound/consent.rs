@@ -89,6 +89,11 @@ impl Consents {
         &self.0.client
     }
 
+    /// The clock that they go by, for what works beside them.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        self.0.clock()
+    }
+
     /// A consent. It need not exist: [`Consent::access_token`] tells. It can be made anew for each request: what is known of
     /// it in this process does not go with it.
     pub fn consent(&self, id: &ConsentId) -> Consent {
