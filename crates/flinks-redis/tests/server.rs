@@ -376,13 +376,17 @@ async fn one_exchange() {
 /// Consents that idle out in two days, on Redis, and their Flinks.
 async fn idle(count: usize) -> (Server, support::Flinks, Vec<ConsentId>) {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
-    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let ids: Vec<ConsentId> = (0..count).map(|number| format!("user-{number}").parse().unwrap()).collect();
-    for id in &ids {
+    make_idle(&server, &flinks, &ids).await;
+    (server, flinks, ids)
+}
+
+async fn make_idle(server: &Server, flinks: &support::Flinks, ids: &[ConsentId]) {
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    for id in ids {
         let exchanged_at = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
         consents.insert(id, flinks.new_refresh_token().await, exchanged_at).await.unwrap();
     }
-    (server, flinks, ids)
 }
 
 fn worker(server: &Server, flinks: &support::Flinks) -> KeepAlive {
@@ -489,37 +493,55 @@ async fn told_after_death() {
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
 }
 
-/// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way.
+/// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way. The
+/// process ends with its pass.
 async fn lease_lost() {
-    let (server, flinks, _) = idle(300).await;
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
     flinks.rotates();
+    let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_part(name));
+    let ids: Vec<ConsentId> = names.take(40).map(|name| name.parse().unwrap()).collect();
+    make_idle(&server, &flinks, &ids).await;
     let before = flinks.refreshes();
+    flinks.holds_next(15);
     let clock = support::Hurried::new(Duration::from_secs(2));
     let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
-    let address = server.address();
-    let store = store(&address);
-    let (server, is_lost) = (Arc::new(server), Arc::new(AtomicUsize::new(0)));
+    let (address, server, is_lost) = (server.address(), Arc::new(server), AtomicUsize::new(0));
     let spoil = {
-        let (server, is_lost) = (Arc::clone(&server), Arc::clone(&is_lost));
+        let server = Arc::clone(&server);
         move |progress: &flinks_redis::Progress| {
-            let lease = server.keys().into_iter().find(|key| key.ends_with(":worker"));
-            if progress.summary.kept > 0
-                && let Some(lease) = lease
-                && is_lost.fetch_add(1, Ordering::SeqCst) == 0
-            {
-                server.command(&["DEL", &lease]);
-                server.command(&["HSET", &lease, "a", "b"]);
+            if progress.summary.kept > 0 && is_lost.fetch_add(1, Ordering::SeqCst) == 0 {
+                server.command(&["DEL", "{flinks:000}:worker"]);
+                server.command(&["HSET", "{flinks:000}:worker", "a", "b"]);
                 clock.advance(Duration::from_secs(21));
             }
         }
     };
-    let consents = Consents::builder(client).store(store.clone()).build();
-    let failed = KeepAlive::new(consents, store).rate(10_000).on_progress(spoil).pass().await;
+    let process = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let store = store(&address);
+        let consents = Consents::builder(client).store(store.clone()).build();
+        runtime.block_on(KeepAlive::new(consents, store).rate(10_000).at_once(16).on_progress(spoil).pass())
+    });
+    // One reply goes on, and the others do when the renewal has failed.
+    while !server.info().contains("errorstat_WRONGTYPE") {
+        tokio::task::yield_now().await;
+    }
+    flinks.releases();
+    let failed = tokio::task::spawn_blocking(|| process.join().unwrap()).await.unwrap();
     assert!(matches!(failed, Err(StoreError::Damaged(_))), "{failed:?}");
+    let done = flinks.refreshes() - before;
+    assert!((1..40).contains(&done), "{done}");
     end_leases(&server);
     let summary = worker(&server, &flinks).pass().await.unwrap();
-    assert_eq!((summary.failed, summary.needing_consent), (0, 0), "{summary}");
-    assert_eq!(flinks.refreshes() - before, 300, "none twice, and what rotated was stored");
+    assert_eq!((summary.kept, summary.failed, summary.needing_consent), (40 - done, 0, 0), "{summary}");
+}
+
+/// By its name, as the store makes it.
+fn is_in_first_part(id: &str) -> bool {
+    use hmac::{KeyInit as _, Mac as _};
+    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&[7; 32]).unwrap();
+    mac.update(id.as_bytes());
+    mac.finalize().into_bytes().first() == Some(&0)
 }
 
 /// What a worker cannot read it says, and does not go round in circles.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
 use flinks::{Clock, RedirectUrl, Settings, Sleep};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
-use flinks_emulator::{Emulator, Fault, Operation};
+use flinks_emulator::{Emulator, Fault, Operation, When};
 
 /// A `redis-server` of a test's own. It ends with it.
 pub(crate) struct Server {
@@ -62,6 +62,10 @@ impl Server {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         command.exec(&mut self.connection()).unwrap();
+    }
+
+    pub(crate) fn info(&self) -> String {
+        redis::cmd("INFO").arg("errorstats").query(&mut self.connection()).unwrap()
     }
 
     pub(crate) fn command_as(&self, password: &str, words: &[&str]) {
@@ -353,6 +357,15 @@ impl Flinks {
             ),
             false => self.0.clear_faults(),
         }
+    }
+
+    /// Keeps its next replies to itself.
+    pub(crate) fn holds_next(&self, replies: u64) {
+        self.0.fail_times(Operation::OutboundToken, Fault::Hold { when: When::After }, replies);
+    }
+
+    pub(crate) fn releases(&self) {
+        self.0.release();
     }
 
     /// How often a token was asked for.
