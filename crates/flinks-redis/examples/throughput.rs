@@ -3,22 +3,20 @@
 //!
 //! `cargo run --release -p flinks-redis --example throughput -- 20000`: the number is that of the consents.
 
-#![allow(clippy::print_stdout)] // a terminal program
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // a terminal program
+
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::error::Error;
 use std::future::Future;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents, RefreshToken};
-use flinks::{RedirectUrl, Settings};
-use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
-use flinks_emulator::{Emulator, Operation};
+use flinks::outbound::{ConsentId, Consents, RefreshToken};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore};
 use futures_util::StreamExt as _;
+use support::Server;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -28,7 +26,7 @@ const TIMES: usize = 20_000;
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let count = std::env::args().nth(1).map_or(Ok(20_000), |count| count.parse())?;
-    let server = Server::start()?;
+    let server = Server::start(&[]);
     let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
     let store = RedisStore::builder(server.address(), keys).timeout(Duration::from_secs(10)).build()?;
     costs(&server, &store).await?;
@@ -36,8 +34,8 @@ async fn main() -> Outcome<()> {
 }
 
 async fn costs(server: &Server, store: &RedisStore) -> Outcome<()> {
-    let emulator = Emulator::start().await?;
-    let consents = Consents::builder(client(emulator.base_url())?).store(store.clone()).build();
+    let flinks = support::emulator().await;
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let id: ConsentId = "user-7".parse()?;
     consents.insert(&id, RefreshToken::new("r".repeat(43))?, SystemTime::now()).await?;
     let record = store.load(&id).await?.ok_or("no record")?;
@@ -83,20 +81,19 @@ async fn measure<F: Future<Output = bool>>(name: &str, at_once: usize, peer: Opt
 }
 
 async fn keep_alive(store: &RedisStore, count: usize) -> Outcome<()> {
-    let emulator = Emulator::start().await?;
-    let client = client(emulator.base_url())?;
-    let consents = Consents::builder(client.clone()).store(store.clone()).build();
+    let flinks = support::emulator().await;
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let exchanged_at = SystemTime::now().checked_sub(Duration::from_secs(28 * 24 * 60 * 60)).ok_or("no such time")?;
     for number in 0..count {
         let id: ConsentId = format!("idle-{number}").parse()?;
-        consents.insert(&id, refresh_token(&client, &emulator).await?, exchanged_at).await?;
+        consents.insert(&id, flinks.new_refresh_token().await, exchanged_at).await?;
     }
-    let before = (emulator.count(Operation::OutboundToken), memory());
+    let before = (flinks.refreshes(), memory());
     let start = Instant::now();
-    let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store.clone());
+    let worker = KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store.clone());
     let summary = worker.rate(1_000_000).at_once(64).pass().await?;
     let took = start.elapsed();
-    let requests = emulator.count(Operation::OutboundToken).saturating_sub(before.0);
+    let requests = flinks.refreshes().saturating_sub(before.0);
     println!("\nkeep-alive of {count} consents: {summary}");
     println!(
         "{took:.1?}, {:.0} a second, {requests} requests to Flinks; memory {} MB before, {} MB after (with the emulator)",
@@ -107,51 +104,9 @@ async fn keep_alive(store: &RedisStore, count: usize) -> Outcome<()> {
     Ok(())
 }
 
-fn client(base_url: &str) -> Outcome<Client> {
-    let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET)?;
-    Ok(Client::with_settings(base_url.parse()?, credentials, &Settings::new())?)
-}
-
-async fn refresh_token(client: &Client, emulator: &Emulator) -> Outcome<RefreshToken> {
-    let redirect: RedirectUrl = "https://app.example/".parse()?;
-    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect)?.start();
-    let state = url.expose_secret().split("state=").nth(1).and_then(|rest| rest.split('&').next()).unwrap_or_default();
-    let code = emulator.issue_code(redirect.as_str());
-    let code = client.verify(pending, &format!("?code={code}&state={state}"))?;
-    let tokens = client.exchange_code(code).await.map_err(|error| error.to_string())?;
-    tokens.refresh_token.ok_or_else(|| "no refresh token".into())
-}
-
 /// The resident memory of this process, in megabytes; 0 where nobody tells.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes / 1024)
-}
-
-struct Server(Child, u16);
-
-impl Server {
-    fn start() -> Outcome<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
-        match lines.map_while(Result::ok).any(|line| line.contains("Ready to accept connections")) {
-            true => Ok(Self(child, port)),
-            false => Err("redis-server does not start".into()),
-        }
-    }
-
-    fn address(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.1)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

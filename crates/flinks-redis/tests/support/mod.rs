@@ -68,6 +68,12 @@ impl Server {
         redis::cmd("INFO").arg("errorstats").query(&mut self.connection()).unwrap()
     }
 
+    /// In bytes.
+    pub(crate) fn used_memory(&self) -> u64 {
+        let info: String = redis::cmd("INFO").arg("memory").query(&mut self.connection()).unwrap();
+        info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok()).unwrap()
+    }
+
     pub(crate) fn command_as(&self, password: &str, words: &[&str]) {
         let address = self.address().replace("redis://", &format!("redis://:{password}@"));
         let mut connection = redis::Client::open(address).unwrap().get_connection().unwrap();

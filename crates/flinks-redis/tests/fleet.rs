@@ -1,0 +1,46 @@
+//! The simulation of `examples/fleet`, with a small fleet: what must hold holds.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+#[path = "../examples/fleet/fleet.rs"]
+#[allow(dead_code)] // what it costs is for who runs it at length
+mod fleet;
+#[path = "../examples/fleet/gate.rs"]
+mod gate;
+#[path = "../examples/fleet/server.rs"]
+mod server;
+mod support;
+
+use std::time::Duration;
+
+use fleet::Plan;
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let name = "o5_a_fleet_lives_through_outages_and_restarts";
+    let trial = match support::Server::is_installed() {
+        true => Trial::test(name, || {
+            outages_and_restarts();
+            Ok(())
+        }),
+        false => Trial::test(format!("{name} (redis-server is not installed)"), || Ok(())).with_ignored_flag(true),
+    };
+    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
+}
+
+/// Each exchange gives another refresh token, the clocks of the machines differ by up to ten minutes, and Flinks and Redis are
+/// away for an hour each.
+fn outages_and_restarts() {
+    let outage = Duration::from_secs(60 * 60);
+    let mut phases = Vec::new();
+    let plan = Plan { consents: 5_000, machines: 5, every: Duration::from_secs(4), outage, skew: 5 * 60 };
+    let outcome = fleet::run(plan, |phase| phases.push(phase));
+    assert_eq!((outcome.lost, outcome.refused, outcome.due), (0, 0, 0));
+    let [usual, without_flinks, .., without_redis, after] = phases.as_slice() else { panic!() };
+    assert!(usual.calls > 800 && usual.refused == 0 && usual.kept > 0, "{usual:?}");
+    // A call costs three tries at most, and a pass of a worker twenty times as many.
+    let most = 3 * (without_flinks.calls + 2 * 5 * 20);
+    assert!(without_flinks.refused > 0 && without_flinks.requests.0 <= most, "{without_flinks:?}");
+    assert_eq!((without_redis.requests.0, without_redis.commands.0), (0, 0));
+    assert!(after.kept > 0 && after.failed == 0 && after.refused < 10, "{after:?}");
+}
