@@ -451,6 +451,12 @@ impl Error {
         Self::new(Some(operation), Kind::Store(error))
     }
 
+    /// Whether the store itself said nothing: not that others have what is in it.
+    #[cfg(feature = "outbound")]
+    pub(crate) fn is_store_away(&self) -> bool {
+        matches!(self.0.kind, Kind::Store(StoreError::Unavailable(reason)) if !crate::outbound::IN_USE.contains(&reason))
+    }
+
     pub(crate) fn no_consent(operation: &'static Operation) -> Self {
         Self::new(Some(operation), Kind::NoConsent)
     }

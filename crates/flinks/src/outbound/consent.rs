@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) store: Box<dyn TokenStore>,
     pub(super) store_timeout: Duration,
+    pub(super) store_outage: StoreOutage,
     pub(super) on_event: Option<Callback>,
     /// Tells our claims from those of other processes.
     pub(super) owner: String,
@@ -54,6 +56,13 @@ impl ConsentsBuilder {
         self
     }
 
+    /// What is done while the store is away: it does not answer, or says [`StoreError::Unavailable`](super::StoreError). Default:
+    /// [`StoreOutage::Refuse`].
+    pub fn store_outage(mut self, policy: StoreOutage) -> Self {
+        self.0.store_outage = policy;
+        self
+    }
+
     /// Called with each [`Event`], in the task of an exchange: it should be quick. A panic of it is caught.
     pub fn on_event(mut self, callback: impl Fn(&ConsentId, &Event) + Send + Sync + 'static) -> Self {
         self.0.on_event = Some(Box::new(callback));
@@ -64,6 +73,21 @@ impl ConsentsBuilder {
     pub fn build(self) -> Consents {
         Consents(Arc::new(self.0))
     }
+}
+
+/// What is done with a consent whose access token is to be exchanged while its store is away. One that is good is handed out
+/// either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreOutage {
+    /// There is no exchange that no other machine knows of: the call fails with [`Error::is_store`] once the token has expired.
+    #[default]
+    Refuse,
+    /// This process exchanges the refresh token that it has seen last, in memory, as each of the others does then. Not where a
+    /// refresh token was ever replaced by another (A5): there, two who exchange the same one end the consent. If one is replaced
+    /// for the first time in this while, the new one is in memory until the store is back ([`Event::NotStored`]), and the others
+    /// have an old one. For that, the record of each consent that is asked for stays in memory.
+    GoOn,
 }
 
 impl Consents {
@@ -78,6 +102,7 @@ impl Consents {
             client,
             store: Box::new(MemoryStore::new()),
             store_timeout: STORE_TIMEOUT,
+            store_outage: StoreOutage::default(),
             on_event: None,
             owner: uuid::Uuid::new_v4().to_string(),
             known: Mutex::new(Known { states: HashMap::new(), prune_at: FEW }),
@@ -305,6 +330,7 @@ impl Consent {
             patience.wait_after_conflict().await?;
         }
         self.set(&mut unsaved, None);
+        self.see(None);
         state.cache.replace(None);
         Ok(())
     }
@@ -329,16 +355,20 @@ pub(super) struct State {
     /// What the store could not take, and there is no other copy of. Whoever changes the record in another way than by a claim
     /// has this lock.
     pub(super) unsaved: tokio::sync::Mutex<Option<Box<Change>>>,
+    /// What the store had last, for [`StoreOutage::GoOn`].
+    pub(super) seen: ArcSwapOption<Record>,
 }
 
 impl State {
     fn new(id: ConsentId) -> Self {
-        Self { id, cache: TokenCache::new(), unsaved: tokio::sync::Mutex::default() }
+        Self { id, cache: TokenCache::new(), unsaved: tokio::sync::Mutex::default(), seen: ArcSwapOption::empty() }
     }
 
-    /// Whether it holds something that the store does not.
+    /// Whether it holds something that the store does not, or may not be there to tell.
     fn must_stay(&self, clock: &dyn Clock) -> bool {
-        self.unsaved.try_lock().map_or(true, |unsaved| unsaved.is_some()) || self.cache.must_stay(clock)
+        self.unsaved.try_lock().map_or(true, |unsaved| unsaved.is_some())
+            || self.cache.must_stay(clock)
+            || self.seen.load().is_some()
     }
 }
 

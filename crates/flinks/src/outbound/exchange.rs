@@ -1,12 +1,13 @@
 //! One exchange in however many processes, and nothing lost: who may exchange, and what is stored of it (O5, O6).
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use subtle::ConstantTimeEq as _;
 use tokio::sync::MutexGuard;
 
 use super::cache::{Fetched, Need, Source, TokenCache, caught, runtime};
-use super::consent::{Consent, Shared};
+use super::consent::{Consent, Shared, StoreOutage};
 use super::event::Event;
 use super::patience::{CLAIMS, LONGEST_CLAIM, Patience};
 use super::store::{Claim, ConsentId, KeptToken, Record, StoreError, StoreFuture, TokenStore, whole_milliseconds};
@@ -36,6 +37,8 @@ enum Saved {
     Overtaken,
 }
 
+/// Another task of this process has it, and does not go on.
+pub(super) const STUCK: &str = "did not answer another task";
 /// A tenth of the 30 days: then somebody should look.
 const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
@@ -44,7 +47,7 @@ impl Source for Consent {
         &self.state.cache
     }
 
-    fn clock(&self) -> &std::sync::Arc<dyn Clock> {
+    fn clock(&self) -> &Arc<dyn Clock> {
         self.shared.clock()
     }
 
@@ -58,6 +61,23 @@ impl Source for Consent {
     }
 
     async fn fetch(self, need: Need) -> Result<Fetched, Error> {
+        match self.fetch_with_store(need).await {
+            Err(error) if need == Need::Token && error.is_store_away() => self.go_on().await.unwrap_or(Err(error)),
+            outcome => outcome,
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        event.tell(|event| {
+            if let Some(callback) = &self.shared.on_event {
+                callback(&self.state.id, event);
+            }
+        });
+    }
+}
+
+impl Consent {
+    async fn fetch_with_store(&self, need: Need) -> Result<Fetched, Error> {
         let Shared { owner, .. } = &*self.shared;
         let mut patience = self.shared.patience();
         let mut first_exchanged_at = None;
@@ -89,16 +109,57 @@ impl Source for Consent {
         }
     }
 
-    fn tell(&self, event: &Event) {
-        event.tell(|event| {
-            if let Some(callback) = &self.shared.on_event {
-                callback(&self.state.id, event);
+    /// A token without the store, from what is in memory, and without a claim. None where that must not be.
+    async fn go_on(&self) -> Option<Result<Fetched, Error>> {
+        let client = &self.shared.client;
+        if self.shared.store_outage == StoreOutage::Refuse {
+            return None;
+        }
+        let mut unsaved = self.lock().await.ok()?;
+        // What could not be stored is nowhere else. What is in the store may have been exchanged by others since.
+        let is_only_copy = unsaved.is_some();
+        let change = match unsaved.as_deref() {
+            Some(change) => change.clone(),
+            None => {
+                let record = self.state.seen.load_full().filter(|seen| !seen.has_rotated && !client.has_rotated())?;
+                let (expected, replaces) = (Some(record.generation), Some(record.refresh_token.clone()));
+                Change { record: Record::clone(&record), expected, replaces, may_return: false }
             }
-        });
+        };
+        if change.record.is_over {
+            return Some(Err(Error::consent_over(&CONSENT)));
+        }
+        if let Some(token) = self.found(&change.record).filter(|token| token.0.lasts()) {
+            return Some(Ok(Fetched { token, was_exchanged: false }));
+        }
+        tracing::warn!("an exchange without the store, which is away");
+        if change.record.has_rotated {
+            client.remember_rotation();
+        }
+        let exchanged_at = whole_milliseconds(self.clock().wall());
+        match client.refresh(&change.record.refresh_token).await {
+            Ok(tokens) => {
+                if is_only_copy || tokens.refresh_token.is_some() {
+                    let record = self.exchanged(change.record.clone(), &tokens, exchanged_at);
+                    let error = StoreError::Unavailable("is away").into();
+                    self.park(&mut unsaved, Change { record, ..change }, &error);
+                }
+                Some(fetched(tokens.access_token))
+            }
+            Err(error) if error.needs_consent() && is_only_copy => {
+                let record = Record { is_over: true, access_token: None, ..change.record };
+                self.set(&mut unsaved, Some(Change { record, ..change }));
+                Some(Err(error))
+            }
+            // Others may have another one by now, so that says nothing.
+            Err(error) if error.needs_consent() => {
+                self.see(None);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
     }
-}
 
-impl Consent {
     /// Claims the right to exchange. None where another was faster.
     async fn claim(&self, record: Record) -> Result<Option<Record>, Error> {
         let shared = &self.shared;
@@ -127,16 +188,9 @@ impl Consent {
         let change =
             |record| Change { record, expected: Some(expected), replaces: Some(used.clone()), may_return: false };
         match client.refresh(&used).await {
-            Ok(Tokens { access_token, refresh_token, .. }) => {
-                let has_rotated = refresh_token.is_some();
-                let record = Record {
-                    refresh_token: refresh_token.unwrap_or_else(|| used.clone()),
-                    exchanged_at,
-                    has_rotated: client.has_rotated(),
-                    access_token: kept(&access_token),
-                    claim: None,
-                    ..claimed
-                };
+            Ok(tokens) => {
+                let has_rotated = tokens.refresh_token.is_some();
+                let record = self.exchanged(claimed, &tokens, exchanged_at);
                 match self.save_result(change(record), has_rotated, epoch).await {
                     Ok(Saved::Done) => {}
                     Ok(Saved::Overtaken) => return Ok(None),
@@ -144,10 +198,7 @@ impl Consent {
                     Err(_) if !has_rotated => {}
                     Err(error) => return Err(error.after_sending()),
                 }
-                match access_token.is_expired() {
-                    true => Err(Error::stale(&REFRESH, None)),
-                    false => Ok(Some(access_token)),
-                }
+                fetched(tokens.access_token).map(|fetched| Some(fetched.token))
             }
             Err(error) if error.needs_consent() => {
                 let record = Record { is_over: true, access_token: None, claim: None, ..claimed };
@@ -163,6 +214,18 @@ impl Consent {
                 let _ = self.shared.swap(Some(expected), &released).await;
                 Err(error)
             }
+        }
+    }
+
+    /// A record after an exchange.
+    fn exchanged(&self, record: Record, tokens: &Tokens, exchanged_at: SystemTime) -> Record {
+        Record {
+            refresh_token: tokens.refresh_token.clone().unwrap_or(record.refresh_token),
+            exchanged_at,
+            has_rotated: self.shared.client.has_rotated(),
+            access_token: kept(&tokens.access_token),
+            claim: None,
+            ..record
         }
     }
 
@@ -196,7 +259,10 @@ impl Consent {
         };
         let saved = self.save(&change, |_| false).await;
         match &saved {
-            Ok(_) => self.set(&mut unsaved, None),
+            Ok(_) => {
+                self.see(Some(&change.record));
+                self.set(&mut unsaved, None);
+            }
             Err(error) => self.park(&mut unsaved, change, error),
         }
         self.state.cache.replace(access_token.filter(|_| saved.is_ok()));
@@ -257,7 +323,7 @@ impl Consent {
         tokio::select! {
             biased;
             unsaved = self.state.unsaved.lock() => Ok(unsaved),
-            () = self.clock().sleep(self.shared.claim()) => Err(StoreError::Unavailable("did not answer another task").into()),
+            () = self.clock().sleep(self.shared.claim()) => Err(StoreError::Unavailable(STUCK).into()),
         }
     }
 
@@ -300,10 +366,19 @@ impl Consent {
 
     /// The record of a consent that is not over.
     async fn load_live(&self) -> Result<Record, Error> {
-        match self.shared.load(&self.state.id).await? {
+        let found = self.shared.load(&self.state.id).await?;
+        self.see(found.as_ref().filter(|record| !record.is_over));
+        match found {
             None => Err(Error::no_consent(&CONSENT)),
             Some(record) if record.is_over => Err(Error::consent_over(&CONSENT)),
             Some(record) => Ok(record),
+        }
+    }
+
+    /// Remembers what the store has, for when it is away.
+    pub(super) fn see(&self, record: Option<&Record>) {
+        if self.shared.store_outage == StoreOutage::GoOn {
+            self.state.seen.store(record.map(|record| Arc::new(record.clone())));
         }
     }
 
@@ -373,6 +448,13 @@ impl Shared {
 
     pub(super) fn patience(&self) -> Patience<'_> {
         Patience::new(self.clock().as_ref(), self.claim())
+    }
+}
+
+fn fetched(token: AccessToken) -> Result<Fetched, Error> {
+    match token.is_expired() {
+        true => Err(Error::stale(&REFRESH, None)),
+        false => Ok(Fetched { token, was_exchanged: true }),
     }
 }
 

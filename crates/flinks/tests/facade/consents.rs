@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::store::{Record, StoreError, StoreFuture};
 use flinks::outbound::{
     AccessToken, AppTokenSource, Client, Consent, ConsentId, Consents, ConsentsBuilder, Event, FileStore, MemoryStore,
-    RefreshToken, TokenStore,
+    RefreshToken, StoreOutage, TokenStore,
 };
 use flinks::{Error, ManualClock, SpendError};
 use flinks_emulator::{Fault, Kind, Operation, When};
@@ -919,6 +919,143 @@ async fn o5_without_a_rotation_a_store_that_fails_costs_nothing() {
     store.plan([Plan::Work, Plan::Work, Plan::Fail]);
     let token = consent.access_token().await.unwrap();
     assert!(text(&consent.access_token().await.unwrap()) == text(&token));
+    local.advance(LIFETIME);
+    let _ = consent.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 2);
+}
+
+/// A consent with an access token that has expired, on a store that is away since.
+async fn without_store(policy: StoreOutage) -> (Local, BadStore, Consents, Consent) {
+    let (local, store) = (start().await, BadStore::default());
+    let consents = builder(&local).store(store.clone()).store_outage(policy).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    let _ = consent.access_token().await.unwrap();
+    store.always(Plan::Fail);
+    let _ = consent.access_token().await.unwrap();
+    local.advance(LIFETIME);
+    assert_eq!(local.tokens(), 1);
+    (local, store, consents, consent)
+}
+
+#[tokio::test]
+async fn o5_while_the_store_is_away_the_caller_decides() {
+    let (local, _, _, consent) = without_store(StoreOutage::Refuse).await;
+    assert!(consent.access_token().await.unwrap_err().is_store());
+    assert_eq!(local.tokens(), 1);
+
+    let (local, store, consents, consent) = without_store(StoreOutage::GoOn).await;
+    // It is not forgotten among many of which nothing is known.
+    drop(consent);
+    for number in 0..3000 {
+        drop(consents.consent(&id(&format!("other-{number}"))));
+    }
+    let consent = consents.consent(&id("user-7"));
+    for exchanges in 2..5 {
+        let all: Vec<_> = (0..50).map(|_| spawn(&consent)).collect();
+        for one in all {
+            let _ = one.await.unwrap().unwrap();
+        }
+        assert_eq!(local.tokens(), exchanges);
+        local.advance(LIFETIME);
+    }
+    // Only an access token is asked for without the store; and what it never told is not known.
+    assert!(consent.exchange_now().await.unwrap_err().is_store());
+    assert!(consents.consent(&id("user-8")).access_token().await.unwrap_err().is_store());
+    assert_eq!(local.tokens(), 4);
+    store.always(Plan::Work);
+    local.advance(Duration::from_secs(60));
+    let _ = consent.exchange_now().await.unwrap();
+    assert_eq!(local.tokens(), 5);
+    // Nor what was forgotten.
+    consent.forget().await.unwrap();
+    store.always(Plan::Fail);
+    assert!(consent.access_token().await.unwrap_err().is_store());
+    assert_eq!(local.tokens(), 5);
+}
+
+#[tokio::test]
+async fn o5_without_the_store_a_token_that_rotates_is_exchanged_by_who_alone_has_it() {
+    let (local, store, consents, consent) = without_store(StoreOutage::GoOn).await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    // The first that rotates is in memory only, and so are those that come of it, whoever holds the consent.
+    for exchanges in 2..5 {
+        let _ = consent.access_token().await.unwrap();
+        assert_eq!(local.tokens(), exchanges);
+        local.advance(LIFETIME);
+    }
+    drop(consent);
+    store.always(Plan::Work);
+    consents.flush().await.unwrap();
+    let kept = store.good.load(&id("user-7")).await.unwrap().unwrap();
+    assert!(kept.encode().unwrap().expose_secret().contains(&newest_refresh_token(&local)));
+    let consent = consents.consent(&id("user-7"));
+    let _ = consent.access_token().await.unwrap();
+    // Now another machine may have the next one.
+    store.always(Plan::Fail);
+    local.advance(LIFETIME);
+    let before = local.tokens();
+    assert!(consent.access_token().await.unwrap_err().is_store());
+    assert_eq!(local.tokens(), before);
+}
+
+#[tokio::test]
+async fn o6_without_the_store_a_refusal_says_nothing_of_the_consent() {
+    let (local, store, _, consent) = without_store(StoreOutage::GoOn).await;
+    let invalid_grant = || Fault::reply(400, r#"{"error":"invalid_grant"}"#);
+    local.emulator.fail_next(TOKEN, invalid_grant());
+    let error = consent.access_token().await.unwrap_err();
+    assert!(error.is_store() && !error.needs_consent(), "{error}");
+    local.advance(SECOND);
+    assert!(consent.access_token().await.unwrap_err().is_store());
+    assert_eq!(local.tokens(), 2, "it is not asked again");
+    store.always(Plan::Work);
+    local.advance(Duration::from_secs(60));
+    let _ = consent.access_token().await.unwrap();
+
+    // Of the only copy it says all.
+    let (local, store, consents, consent) = without_store(StoreOutage::GoOn).await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let _ = consent.access_token().await.unwrap();
+    local.advance(LIFETIME);
+    local.emulator.fail_next(TOKEN, invalid_grant());
+    for _ in 0..3 {
+        assert!(consent.access_token().await.unwrap_err().needs_consent());
+        local.advance(SECOND);
+    }
+    assert_eq!(local.tokens(), 3);
+    store.always(Plan::Work);
+    consents.flush().await.unwrap();
+    assert!(store.good.load(&id("user-7")).await.unwrap().unwrap().is_over());
+}
+
+#[tokio::test]
+async fn o5_a_store_that_is_in_use_by_others_is_not_away() {
+    let (local, store, _, consent) = without_store(StoreOutage::GoOn).await;
+    store.always(Plan::Conflict);
+    let call = spawn(&consent);
+    while !call.is_finished() {
+        local.advance(SECOND);
+        tokio::task::yield_now().await;
+    }
+    let error = call.await.unwrap().unwrap_err();
+    assert!(error.is_store() && error.to_string().contains("does not stop changing"), "{error}");
+    assert_eq!(local.tokens(), 1);
+}
+
+#[tokio::test]
+async fn o9_a_new_consent_serves_while_the_store_is_away_stored_or_not() {
+    let local = start().await;
+    let store = BadStore::default();
+    let consents = builder(&local).store(store.clone()).store_outage(StoreOutage::GoOn).build();
+    let stored = consents.insert(&id("user-8"), refresh_token(), local.now()).await.unwrap();
+    store.always(Plan::Fail);
+    let _ = stored.access_token().await.unwrap();
+    local.emulator.reset();
+    let code = code(&local, &client(&local)).await;
+    assert!(matches!(consents.exchange_code(&id("user-7"), code).await, Err(SpendError::Spent(_))));
+    let consent = consents.consent(&id("user-7"));
+    let _ = consent.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 1, "the token of the code");
     local.advance(LIFETIME);
     let _ = consent.access_token().await.unwrap();
     assert_eq!(local.tokens(), 2);
