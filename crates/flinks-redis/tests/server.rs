@@ -19,7 +19,7 @@ use flinks::outbound::store::{Record, StoreError, TokenStore, conformance};
 use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Warning};
 use libtest_mimic::{Arguments, Trial};
-use support::{Fake, Mode, Proxy, Server};
+use support::{Fake, Fault, Proxy, Server};
 
 fn main() {
     // Of all tests: what they keep from sight begins with `canary`.
@@ -394,13 +394,6 @@ fn worker(server: &Server, flinks: &support::Flinks) -> KeepAlive {
     KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
 }
 
-/// As time does.
-fn end_leases(server: &Server) {
-    for lease in server.keys().into_iter().filter(|key| key.ends_with(":worker")) {
-        server.command(&["DEL", &lease]);
-    }
-}
-
 async fn is_nothing_due(server: &Server) -> bool {
     let in_a_week = SystemTime::now() + Duration::from_secs(7 * 24 * 60 * 60);
     store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
@@ -475,7 +468,7 @@ async fn told_after_death() {
     let server = Arc::new(Mutex::new(server));
     assert!(matches!(worker(true, server.clone()).pass().await, Err(StoreError::Unavailable(_))));
     server.lock().unwrap().start_again();
-    end_leases(&server.lock().unwrap());
+    server.lock().unwrap().end_leases();
     for (number, expected) in [(1, 2), (0, 2)] {
         let summary = worker(false, server.clone()).pass().await.unwrap();
         assert_eq!((summary.needing_consent, told.load(Ordering::SeqCst)), (number, expected), "{summary}");
@@ -531,7 +524,7 @@ async fn lease_lost() {
     assert!(matches!(failed, Err(StoreError::Damaged(_))), "{failed:?}");
     let done = flinks.refreshes() - before;
     assert!((1..40).contains(&done), "{done}");
-    end_leases(&server);
+    server.end_leases();
     let summary = worker(&server, &flinks).pass().await.unwrap();
     assert_eq!((summary.kept, summary.failed, summary.needing_consent), (40 - done, 0, 0), "{summary}");
 }
@@ -611,7 +604,7 @@ async fn resumed() {
     // A lease may still be there: the part is its own until that ends, and all others are done.
     let summary = worker(&server, &flinks).pass().await.unwrap();
     assert!(summary.parts_of_others <= 1 && summary.failed == 0, "{summary}");
-    end_leases(&server);
+    server.end_leases();
     worker(&server, &flinks).pass().await.unwrap();
     assert!(is_nothing_due(&server).await);
     assert_eq!(flinks.refreshes() - before, 60, "none twice");
@@ -623,10 +616,10 @@ async fn slow() {
     let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(100)).build().unwrap();
     let (one, other) = (record("one", "r1", SystemTime::now()).await, record("other", "r2", SystemTime::now()).await);
     assert!(store.compare_and_swap(None, &one).await.unwrap());
-    proxy.set(Mode::Hold);
+    proxy.hold(true);
     assert!(matches!(store.compare_and_swap(None, &other).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
-    proxy.set(Mode::Pass);
+    proxy.hold(false);
     // It was stored after all, and nobody gets the replies that came too late.
     let found = load_until(&store, other.id(), Result::is_ok).await;
     assert_eq!(found.unwrap().unwrap().id(), other.id());
@@ -644,7 +637,7 @@ async fn forgotten() {
     assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
     assert!(store.load(one.id()).await.unwrap().is_some());
     // Many who wait for a server that is silent wait no longer than one.
-    proxy.set(Mode::Hold);
+    proxy.hold(true);
     let start = std::time::Instant::now();
     let calls = (0..50).map(|_| store.compare_and_swap(None, &one));
     assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_err));
@@ -689,10 +682,10 @@ async fn lost_reply() {
     let id: ConsentId = "user-7".parse().unwrap();
     consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let before = flinks.refreshes();
-    // The first swap is the claim.
-    proxy.set(Mode::CutAtSecondSwap(0));
+    // After the load and the claim.
+    proxy.at(2, Fault::CutAfter);
     let token = consents.consent(&id).access_token().await;
-    assert!(proxy.is(Mode::Pass), "the reply was lost");
+    assert!(proxy.is_done(), "the reply was lost");
     if let Err(error) = token {
         assert!(error.is_store(), "{error}");
         consents.flush().await.unwrap();

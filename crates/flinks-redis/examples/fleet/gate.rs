@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::fleet::Meter;
+use crate::support::length;
 
 #[derive(Clone)]
 pub(crate) struct Gate {
@@ -126,19 +127,5 @@ async fn pump(
         }
         to.write_all(read).await?;
         after(values);
-    }
-}
-
-/// Of the first value in RESP 2, if all of it is there.
-fn length(bytes: &[u8]) -> Option<usize> {
-    let end = bytes.windows(2).position(|two| two == b"\r\n")? + 2;
-    let number = || std::str::from_utf8(bytes.get(1..end - 2)?).ok()?.parse::<i64>().ok();
-    match bytes.first()? {
-        b'$' => match usize::try_from(number()?) {
-            Ok(count) => Some(end + count + 2).filter(|all| bytes.len() >= *all),
-            Err(_) => Some(end),
-        },
-        b'*' => (0..number()?).try_fold(end, |at, _| Some(at + length(bytes.get(at..)?)?)),
-        _ => Some(end),
     }
 }

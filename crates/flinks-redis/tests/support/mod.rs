@@ -2,17 +2,17 @@
 
 #![allow(dead_code)] // each program uses a part
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
 use flinks::{Clock, RedirectUrl, Settings, Sleep};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
-use flinks_emulator::{Emulator, Fault, Operation, When};
+use flinks_emulator::{Emulator, Operation, When};
 
 /// A `redis-server` of a test's own. It ends with it.
 pub(crate) struct Server {
@@ -94,6 +94,13 @@ impl Server {
 
     pub(crate) fn set(&self, key: &str, value: &[u8]) {
         redis::cmd("SET").arg(key).arg(value).exec(&mut self.connection()).unwrap();
+    }
+
+    /// As time does.
+    pub(crate) fn end_leases(&self) {
+        for lease in self.keys().into_iter().filter(|key| key.ends_with(":worker")) {
+            self.command(&["DEL", &lease]);
+        }
     }
 
     /// How many deadlines are kept.
@@ -203,8 +210,8 @@ fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>) -> 
 }
 
 /// The words of a command, as a client sends them.
-fn command(reader: &mut BufReader<TcpStream>) -> Option<Vec<Vec<u8>>> {
-    let line = |reader: &mut BufReader<TcpStream>| {
+fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>> {
+    let line = |reader: &mut BufReader<_>| {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         line.trim_end().get(1..)?.parse::<usize>().ok()
@@ -220,100 +227,171 @@ fn command(reader: &mut BufReader<TcpStream>) -> Option<Vec<Vec<u8>>> {
     Some(words)
 }
 
-/// Something between a store and its server that loses replies when it is told to.
+/// Something between a store and its server that does to commands what a test says.
 pub(crate) struct Proxy {
     port: u16,
-    mode: Arc<Mutex<Mode>>,
-    /// Connections with a smaller number get no more replies.
-    forgotten: Arc<AtomicUsize>,
-    connections: Arc<AtomicUsize>,
+    shared: Arc<Between>,
 }
 
-/// What it does with the next reply.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Pass,
-    /// Keeps replies to itself, until it passes them again.
-    Hold,
-    /// Ends the connection instead of the next reply to a script that begins with its second swap; and passes again.
-    CutAtSecondSwap(u32),
+struct Between {
+    server: u16,
+    plan: Mutex<Option<(usize, Fault)>>,
+    holds: AtomicBool,
+    /// Connections with a smaller number get no more replies.
+    forgotten: AtomicUsize,
+    connections: AtomicUsize,
+}
+
+/// What a command meets.
+#[derive(Clone)]
+pub(crate) enum Fault {
+    /// The connection ends before the command arrives.
+    CutBefore,
+    /// The connection ends instead of the reply.
+    CutAfter,
+    /// The reply does not come, and the connection stays.
+    Silence,
+    /// It does not arrive, and this is the reply.
+    Answer(&'static str),
+    /// This is done to the server, and the connection ends.
+    Do(Arc<dyn Fn() + Send + Sync>),
 }
 
 impl Proxy {
     pub(crate) fn to(server: &Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (port, to) = (listener.local_addr().unwrap().port(), server.port);
-        let mode = Arc::new(Mutex::new(Mode::Pass));
-        let shared = Arc::clone(&mode);
-        let (forgotten, connections) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (until, count) = (Arc::clone(&forgotten), Arc::clone(&connections));
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Between {
+            server: server.port,
+            plan: Mutex::new(None),
+            holds: AtomicBool::new(false),
+            forgotten: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+        });
+        let between = Arc::clone(&shared);
         std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (number, until) = (count.fetch_add(1, Ordering::SeqCst), Arc::clone(&until));
-                let (client, server) = (stream.unwrap(), TcpStream::connect(("127.0.0.1", to)));
-                // The server may have gone, and so has the connection then.
-                let Ok(server) = server else { continue };
-                let (upstream, downstream) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-                let mode = Arc::clone(&shared);
-                std::thread::spawn(move || forward(client, upstream, |_| true));
-                std::thread::spawn(move || {
-                    forward(server, downstream, |bytes| {
-                        while number < until.load(Ordering::SeqCst) {
-                            std::thread::park();
-                        }
-                        pass(&mode, bytes)
-                    });
-                });
+            for client in listener.incoming() {
+                let between = Arc::clone(&between);
+                std::thread::spawn(move || between.serve(&client.unwrap()));
             }
         });
-        Self { port, mode, forgotten, connections }
+        Self { port, shared }
     }
 
     pub(crate) fn address(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn set(&self, mode: Mode) {
-        *self.mode.lock().unwrap() = mode;
+    /// Of the reads and the scripts that come from now on, without those of leases, that with this number meets a fault.
+    pub(crate) fn at(&self, number: usize, fault: Fault) {
+        *self.shared.plan.lock().unwrap() = Some((number, fault));
+    }
+
+    /// Whether it met one.
+    pub(crate) fn is_done(&self) -> bool {
+        self.shared.plan.lock().unwrap().is_none()
+    }
+
+    /// Keeps replies to itself, until it no longer does.
+    pub(crate) fn hold(&self, holds: bool) {
+        self.shared.holds.store(holds, Ordering::SeqCst);
     }
 
     /// The connections that there are stay open, and get no more replies.
     pub(crate) fn forget_connections(&self) {
-        self.forgotten.store(self.connections.load(Ordering::SeqCst), Ordering::SeqCst);
-    }
-
-    pub(crate) fn is(&self, mode: Mode) -> bool {
-        *self.mode.lock().unwrap() == mode
+        self.shared.forgotten.store(self.shared.connections.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 }
 
-/// Whether a reply goes on. What it is part of may be held for a while.
-fn pass(mode: &Mutex<Mode>, bytes: &[u8]) -> bool {
-    loop {
-        let mut mode = mode.lock().unwrap();
-        match *mode {
-            Mode::Pass => return true,
-            // Of what is done in these tests, only a swap is answered so.
-            Mode::CutAtSecondSwap(swaps) if bytes == b":1\r\n" => {
-                *mode = if swaps == 1 { Mode::Pass } else { Mode::CutAtSecondSwap(swaps + 1) };
-                return swaps != 1;
+impl Between {
+    /// One command after the other. The end of it is the end of the connection.
+    fn serve(&self, client: &TcpStream) -> Option<()> {
+        let number = self.connections.fetch_add(1, Ordering::SeqCst);
+        // The server may have gone.
+        let server = TcpStream::connect(("127.0.0.1", self.server)).ok()?;
+        let (mut commands, mut replies) = (BufReader::new(client), Replies { server: &server, rest: Vec::new() });
+        let (mut to_client, mut to_server) = (client, &server);
+        loop {
+            let words = command(&mut commands)?;
+            let fault = self.fault(&words);
+            match &fault {
+                Some(Fault::CutBefore) => return None,
+                Some(Fault::Do(act)) => {
+                    act();
+                    return None;
+                }
+                Some(Fault::Answer(text)) => {
+                    to_client.write_all(format!("-{text}\r\n").as_bytes()).ok()?;
+                    continue;
+                }
+                Some(Fault::CutAfter | Fault::Silence) | None => {}
             }
-            Mode::CutAtSecondSwap(_) => return true,
-            Mode::Hold => {}
+            let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+            for word in &words {
+                bytes.extend([format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat());
+            }
+            to_server.write_all(&bytes).ok()?;
+            let reply = replies.next()?;
+            if let Some(Fault::CutAfter) = fault {
+                return None;
+            }
+            while self.holds.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            if fault.is_none() && number >= self.forgotten.load(Ordering::SeqCst) {
+                to_client.write_all(&reply).ok()?;
+            }
         }
-        drop(mode);
-        std::thread::yield_now();
+    }
+
+    fn fault(&self, words: &[Vec<u8>]) -> Option<Fault> {
+        let mut plan = self.plan.lock().unwrap();
+        let is_of_a_consent = match words {
+            [name, ..] if name == b"GET" => true,
+            [name, _, _, key, ..] if name == b"EVALSHA" => !key.ends_with(b":worker"),
+            _ => false,
+        };
+        let (number, _) = plan.as_mut().filter(|_| is_of_a_consent)?;
+        match number.checked_sub(1) {
+            Some(fewer) => {
+                *number = fewer;
+                None
+            }
+            None => plan.take().map(|(_, fault)| fault),
+        }
     }
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream, goes_on: impl Fn(&[u8]) -> bool) {
-    let mut bytes = [0; 65_536];
-    while let Ok(count) = from.read(&mut bytes) {
-        if count == 0 || !goes_on(&bytes[..count]) || to.write_all(&bytes[..count]).is_err() {
-            break;
+struct Replies<'a> {
+    server: &'a TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Replies<'_> {
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = [0; 65_536];
+        loop {
+            if let Some(length) = length(&self.rest) {
+                return Some(self.rest.drain(..length).collect());
+            }
+            let count = self.server.read(&mut bytes).ok().filter(|count| *count > 0)?;
+            self.rest.extend_from_slice(&bytes[..count]);
         }
     }
-    let _ = (from.shutdown(std::net::Shutdown::Both), to.shutdown(std::net::Shutdown::Both));
+}
+
+/// Of the first value in RESP 2, if all of it is there.
+pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(2).position(|two| two == b"\r\n")? + 2;
+    let number = || std::str::from_utf8(bytes.get(1..end - 2)?).ok()?.parse::<i64>().ok();
+    match bytes.first()? {
+        b'$' => match usize::try_from(number()?) {
+            Ok(count) => Some(end + count + 2).filter(|all| bytes.len() >= *all),
+            Err(_) => Some(end),
+        },
+        b'*' => (0..number()?).try_fold(end, |at, _| Some(at + length(bytes.get(at..)?)?)),
+        _ => Some(end),
+    }
 }
 
 /// A Flinks of a test's own.
@@ -359,7 +437,7 @@ impl Flinks {
         match fails {
             true => self.0.fail_always(
                 Operation::OutboundToken,
-                Fault::Reply { status: 503, headers: vec![], body: String::new() },
+                flinks_emulator::Fault::Reply { status: 503, headers: vec![], body: String::new() },
             ),
             false => self.0.clear_faults(),
         }
@@ -367,7 +445,7 @@ impl Flinks {
 
     /// Keeps its next replies to itself.
     pub(crate) fn holds_next(&self, replies: u64) {
-        self.0.fail_times(Operation::OutboundToken, Fault::Hold { when: When::After }, replies);
+        self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, replies);
     }
 
     pub(crate) fn releases(&self) {

@@ -1,0 +1,183 @@
+//! What Redis and the way to it do to an exchange, at each of its steps, as rows with the outcome and the requests that Flinks may
+//! get. Whatever happens, the next call is served and no refresh token is lost.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::{ConsentId, Consents, StoreOutage};
+use flinks::{Error, Settings};
+use flinks_redis::{KeepAlive, Key, Keys, RedisStore};
+use libtest_mimic::{Arguments, Trial};
+use support::{Fault, Hurried, Proxy, Server};
+
+fn main() {
+    let has_server = Server::is_installed();
+    let mut trials = Vec::new();
+    for (row, fault) in FAULTS {
+        for step in [Step::Load, Step::Claim, Step::Result] {
+            for rotates in [false, true] {
+                for policy in [StoreOutage::Refuse, StoreOutage::GoOn] {
+                    let rotation = if rotates { "rotating" } else { "lasting" };
+                    let name = format!("o5_{row}_at_the_{step:?}_of_a_{rotation}_token_{policy:?}").to_lowercase();
+                    let case = Case { fault: fault.clone(), step, rotates, policy };
+                    trials.push((name, Box::new(move || run(case.check())) as Box<dyn FnOnce() + Send>));
+                }
+            }
+        }
+    }
+    trials.push(("o5_a_worker_that_is_cut_off_at_each_step_loses_nothing".to_owned(), Box::new(|| run(worker()))));
+    let trials = trials.into_iter().map(|(name, test)| match has_server {
+        true => Trial::test(name, move || {
+            test();
+            Ok(())
+        }),
+        false => Trial::test(format!("{name} (redis-server is not installed)"), || Ok(())).with_ignored_flag(true),
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+/// A test may not hang, whatever is broken.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await.unwrap() });
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    Load,
+    Claim,
+    Result,
+}
+
+/// What a command meets. None is a restart: Redis is killed, and comes back with what is on its disk.
+const FAULTS: [(&str, Option<Fault>); 10] = [
+    ("cut_off_before", Some(Fault::CutBefore)),
+    ("cut_off_after", Some(Fault::CutAfter)),
+    ("silence", Some(Fault::Silence)),
+    ("loading", Some(Fault::Answer("LOADING Redis is loading the dataset in memory"))),
+    ("readonly", Some(Fault::Answer("READONLY You can't write against a read only replica."))),
+    ("out_of_memory", Some(Fault::Answer("OOM command not allowed when used memory > 'maxmemory'."))),
+    ("disk_full", Some(Fault::Answer("MISCONF Errors writing to the AOF file: No space left on device"))),
+    ("cluster_down", Some(Fault::Answer("CLUSTERDOWN The cluster is down"))),
+    ("master_down", Some(Fault::Answer("MASTERDOWN Link with MASTER is down"))),
+    ("restart", None),
+];
+
+struct Case {
+    fault: Option<Fault>,
+    step: Step,
+    rotates: bool,
+    policy: StoreOutage,
+}
+
+impl Case {
+    /// Whether the call that meets the fault is served, and how many requests Flinks gets meanwhile.
+    fn expected(&self) -> (bool, u64) {
+        match (self.step, self.rotates, self.policy) {
+            // Nobody may exchange what another may have exchanged, if that is its end.
+            (Step::Load | Step::Claim, false, StoreOutage::GoOn) => (true, 1),
+            (Step::Load | Step::Claim, ..) => (false, 0),
+            // What rotated is stored before the access token is handed out, or else kept here.
+            (Step::Result, true, StoreOutage::Refuse) => (false, 1),
+            (Step::Result, ..) => (true, 1),
+        }
+    }
+
+    async fn check(self) {
+        let (flinks, server) =
+            (support::emulator().await, Server::start(&["--appendonly", "yes", "--appendfsync", "always"]));
+        if self.rotates {
+            flinks.rotates();
+        }
+        let (proxy, direct) = (Proxy::to(&server), server.address());
+        let server = Arc::new(Mutex::new(server));
+        // The second between two exchanges is over at once.
+        let clock = Hurried::new(Duration::from_secs(2));
+        let machine = |address: &str| {
+            let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+            Consents::builder(client).store(store(address)).store_outage(self.policy).build()
+        };
+        let id: ConsentId = "user-7".parse().unwrap();
+        let consents = machine(&proxy.address());
+        let consent = consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+        let _ = consent.access_token().await.unwrap();
+        clock.advance(Duration::from_secs(31 * 60));
+        let before = flinks.refreshes();
+
+        let restart = || {
+            let server = Arc::clone(&server);
+            Fault::Do(Arc::new(move || {
+                let mut server = server.lock().unwrap();
+                server.kill();
+                server.start_again();
+            }))
+        };
+        proxy.at(self.step as usize, self.fault.clone().unwrap_or_else(restart));
+        let got = consent.access_token().await.map(drop);
+        assert!(proxy.is_done());
+        assert!(got.as_ref().err().is_none_or(|error| error.is_store() && error.is_transient()), "{got:?}");
+        assert_eq!((got.is_ok(), flinks.refreshes() - before), self.expected(), "{got:?}");
+
+        // The pause after a failure is over.
+        clock.advance(Duration::from_secs(61));
+        served(&consent.access_token().await);
+        assert_eq!(flinks.refreshes() - before, 1, "the token of that exchange serves");
+        // What could not be stored may still be on its way, and another would be content with that.
+        consents.flush().await.unwrap();
+        let other = machine(&direct).consent(&id);
+        served(&other.exchange_now().await);
+        served(&consent.exchange_now().await);
+        assert_eq!(flinks.refreshes() - before, 3);
+    }
+}
+
+fn served<T>(got: &Result<T, Error>) {
+    assert!(got.is_ok(), "{:?}", got.as_ref().err());
+}
+
+fn store(address: &str) -> RedisStore {
+    let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+    RedisStore::builder(address, keys).timeout(Duration::from_millis(500)).build().unwrap()
+}
+
+/// A worker meets a fault at each of its commands in turn, and goes on with its next pass: each consent is exchanged once.
+async fn worker() {
+    const CONSENTS: u64 = 3;
+    for fault in [Fault::CutBefore, Fault::CutAfter, Fault::Answer("LOADING")] {
+        for number in 0.. {
+            let (server, flinks) = (Server::start(&[]), support::emulator().await);
+            flinks.rotates();
+            let proxy = Proxy::to(&server);
+            let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+            let idle = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
+            for consent in 0..CONSENTS {
+                let id: ConsentId = format!("user-{consent}").parse().unwrap();
+                consents.insert(&id, flinks.new_refresh_token().await, idle).await.unwrap();
+            }
+            let before = flinks.refreshes();
+            let clock = Hurried::new(Duration::from_secs(2));
+            let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+            let store = store(&proxy.address());
+            let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10_000);
+            proxy.at(number, fault.clone());
+            let _ = worker.pass().await;
+            let is_done = proxy.is_done();
+            clock.advance(Duration::from_secs(61));
+            server.end_leases();
+            let summary = worker.pass().await.unwrap();
+            assert_eq!((summary.failed, summary.needing_consent), (0, 0), "{number}: {summary}");
+            assert_eq!(flinks.refreshes() - before, CONSENTS, "{number}");
+            let in_a_week = SystemTime::now() + Duration::from_secs(7 * 24 * 60 * 60);
+            assert_eq!(self::store(&server.address()).due(in_a_week, 9).await.unwrap(), []);
+            if !is_done {
+                assert!(number > 12, "{number}");
+                break;
+            }
+        }
+    }
+}
