@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,10 +14,14 @@ use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use redis::io::AsyncDNSResolver;
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Pipeline, RedisFuture,
-    RedisResult, Script, ScriptInvocation, Value,
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, Pipeline,
+    RedisFuture, RedisResult, Script, ScriptInvocation, Value,
 };
+#[cfg(feature = "rustls")]
+use redis::{ClientTlsConfig, TlsCertificates};
 use tokio::sync::Mutex;
 
 use crate::failure::{InvalidConfiguration, LATE, NO_VALUE, Warning, store_error};
@@ -75,6 +80,14 @@ if deadline and tonumber(deadline) == tonumber(ARGV[2]) then redis.call('ZREM', 
 return 1
 ";
 
+/// Puts a deadline back where there is none. KEYS: the value, the sorted set. ARGV: the generation, the deadline in milliseconds,
+/// the member.
+const RESTORE: &str = r"
+local old = redis.call('GET', KEYS[1])
+if not old or string.match(old, '^flinks1:(%d+):') ~= ARGV[1] then return 0 end
+return redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[3])
+";
+
 /// Takes a lease, or takes it again. KEYS: the lease. ARGV: the owner, milliseconds. 1 taken, 0 another's.
 const LEASE: &str = r"
 local owner = redis.call('GET', KEYS[1])
@@ -96,6 +109,8 @@ pub struct RedisStore(Arc<Inner>);
 struct Inner {
     servers: Vec<ConnectionInfo>,
     is_cluster: bool,
+    #[cfg(feature = "rustls")]
+    certificates: Option<TlsCertificates>,
     namespace: String,
     timeout: Duration,
     keys: ArcSwap<Keys>,
@@ -104,6 +119,7 @@ struct Inner {
     remove: Script,
     forget: Script,
     told: Script,
+    restore: Script,
     lease: Script,
     release: Script,
 }
@@ -120,6 +136,8 @@ struct Slot {
 pub struct RedisStoreBuilder {
     servers: Vec<String>,
     is_cluster: bool,
+    #[cfg(feature = "rustls")]
+    certificates: Option<TlsCertificates>,
     namespace: String,
     timeout: Duration,
     keys: Keys,
@@ -135,6 +153,29 @@ impl RedisStoreBuilder {
         self.is_cluster = true;
         self.servers.extend(more.into_iter().map(Into::into));
         self
+    }
+
+    /// The authorities that the server's certificate must come from, in PEM, instead of the platform's.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates_mut().root_cert = Some(pem.into());
+        self
+    }
+
+    /// The certificate with which this client shows who it is, and its private key, in PEM: a `redis-server` asks for one where it
+    /// is not told otherwise (`tls-auth-clients`).
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn client_certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates_mut().client_tls =
+            Some(ClientTlsConfig { client_cert: certificate.into(), client_key: key.into() });
+        self
+    }
+
+    #[cfg(feature = "rustls")]
+    fn certificates_mut(&mut self) -> &mut TlsCertificates {
+        self.certificates.get_or_insert(TlsCertificates { client_tls: None, root_cert: None })
     }
 
     /// What all keys begin with, `flinks` if nothing else is said: stores with different ones do not see each other.
@@ -155,10 +196,12 @@ impl RedisStoreBuilder {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfiguration`] where an address is none, or is neither `rediss://` nor on this machine, or the namespace is
-    /// empty or has a brace, a space or a control character.
+    /// [`InvalidConfiguration`] where an address is none, or is neither `rediss://` nor on this machine; the namespace is empty or
+    /// has a brace, a space or a control character; or certificates are none, or for a server that is not `rediss://`.
     pub fn build(self) -> Result<RedisStore, InvalidConfiguration> {
-        let Self { servers, is_cluster, namespace, timeout, keys } = self;
+        #[cfg(feature = "rustls")]
+        let certificates = self.certificates;
+        let Self { servers, is_cluster, namespace, timeout, keys, .. } = self;
         if namespace.is_empty()
             || namespace.contains(|c: char| matches!(c, '{' | '}') || c.is_whitespace() || c.is_control())
         {
@@ -171,6 +214,8 @@ impl RedisStoreBuilder {
         let inner = Inner {
             servers,
             is_cluster,
+            #[cfg(feature = "rustls")]
+            certificates,
             namespace,
             timeout,
             keys: ArcSwap::from_pointee(keys),
@@ -179,11 +224,30 @@ impl RedisStoreBuilder {
             remove: Script::new(REMOVE),
             forget: Script::new(FORGET),
             told: Script::new(TOLD),
+            restore: Script::new(RESTORE),
             lease: Script::new(LEASE),
             release: Script::new(RELEASE),
         };
+        let invalid = InvalidConfiguration::new("the certificates", "are none, or not for rediss://");
+        #[cfg(feature = "rustls")]
+        if !inner.certificates.as_ref().is_none_or(are_certificates) {
+            return Err(invalid);
+        }
+        inner.client().map_err(|_| invalid)?;
         Ok(RedisStore(Arc::new(inner)))
     }
+}
+
+/// The library takes a text without any as one with none.
+#[cfg(feature = "rustls")]
+fn are_certificates(TlsCertificates { root_cert, client_tls }: &TlsCertificates) -> bool {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let is_certificate = |pem: &[u8]| CertificateDer::from_pem_slice(pem).is_ok();
+    root_cert.as_deref().is_none_or(is_certificate)
+        && client_tls.as_ref().is_none_or(|ClientTlsConfig { client_cert, client_key }| {
+            is_certificate(client_cert) && PrivateKeyDer::from_pem_slice(client_key).is_ok()
+        })
 }
 
 /// An address to which refresh tokens may go.
@@ -210,6 +274,8 @@ impl RedisStore {
         RedisStoreBuilder {
             servers: vec![address.into()],
             is_cluster: false,
+            #[cfg(feature = "rustls")]
+            certificates: None,
             namespace: "flinks".to_owned(),
             timeout: TIMEOUT,
             keys,
@@ -240,6 +306,88 @@ impl RedisStore {
             tracing::warn!("{warning}");
         }
         Ok(warnings)
+    }
+
+    /// Puts the deadlines of consents that have lost theirs back where [`KeepAlive`](crate::KeepAlive) finds them, and tells how
+    /// many: for when somebody deleted a set of deadlines, or Redis evicted it. It reads everything once, while others work on.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] where the store fails, or was written with another key for names. What was put back stays.
+    pub async fn restore_deadlines(&self) -> Result<u64, StoreError> {
+        let mut restored = 0_u64;
+        for node in self.nodes().await? {
+            let mut cursor = 0_u64;
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(cursor).arg("COUNT").arg(PAGE);
+                let (next, keys): (u64, Vec<String>) = self.command_at(node, scan).await?;
+                for done in try_join_all(keys.iter().map(|key| self.restore_deadline(key))).await? {
+                    restored = restored.saturating_add(u64::from(done));
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(restored)
+    }
+
+    async fn restore_deadline(&self, key: &str) -> Result<bool, StoreError> {
+        let keys = self.0.keys.load_full();
+        // Of something else, or of the same namespace in another form.
+        if !Name::is_of_value(key, &self.0.namespace) {
+            return Ok(false);
+        }
+        let record = match self.get(key).await {
+            Ok(Some(value)) => value::open(&value, key, &keys),
+            Ok(None) => return Ok(false),
+            Err(error) => Err(error),
+        };
+        let record = match record {
+            Ok(record) if record.is_over() => return Ok(false),
+            Ok(record) => record,
+            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => {
+                unreadable(key, reason);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let name = Name::of(record.id(), &self.0.namespace, &keys)?;
+        if name.key != key {
+            return Err(OTHER_NAMES);
+        }
+        let mut call = self.0.restore.key(key);
+        call.key(&name.due).arg(record.generation().to_string());
+        call.arg(milliseconds(record.idle_deadline())).arg(&name.member);
+        swapped(self.script(&call).await?)
+    }
+
+    /// Those that hold values, each by a slot of it; where there is but one, it needs none.
+    async fn nodes(&self) -> Result<Vec<Option<u16>>, StoreError> {
+        if !self.0.is_cluster {
+            return Ok(vec![None]);
+        }
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("NODES");
+        // A line is `ID ADDRESS FLAGS PRIMARY PING PONG EPOCH LINK SLOTS…`, and slots are `7` or `0-16383`.
+        let first_slot = |line: &str| line.split(' ').nth(8)?.split('-').next()?.parse().ok();
+        Ok(self.command::<String>(command).await?.lines().map(first_slot).filter(Option::is_some).collect())
+    }
+
+    async fn command_at<T: redis::FromRedisValue>(&self, slot: Option<u16>, command: Cmd) -> Result<T, StoreError> {
+        self.call(|connection| async move {
+            match (connection, slot) {
+                (Connection::Cluster(mut cluster), Some(slot)) => {
+                    let node = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+                    let answer = cluster.route_command(command, RoutingInfo::SingleNode(node)).await?;
+                    Ok(redis::from_redis_value(answer)?)
+                }
+                (mut connection, _) => command.query_async(&mut connection).await,
+            }
+        })
+        .await
     }
 
     /// Makes a part a worker's own for a while. `false` where it is another's.
@@ -295,9 +443,7 @@ impl RedisStore {
         };
         match value::open(&value, &key, &keys) {
             // With another key for names, nothing would be found under its id.
-            Ok(record) if Name::of(record.id(), namespace, &keys)?.key != key => {
-                Err(StoreError::Refused("was written with another key for names"))
-            }
+            Ok(record) if Name::of(record.id(), namespace, &keys)?.key != key => Err(OTHER_NAMES),
             Ok(record) => Ok(Some(Some(record.id().clone()))),
             Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(Some(unreadable(&key, reason))),
             Err(error) => Err(error),
@@ -414,7 +560,7 @@ impl RedisStore {
         if let Some(connection) = &slot.connection {
             return Ok((slot.number, connection.clone()));
         }
-        let connection = self.0.connect().await.map_err(|error| (true, error))?;
+        let connection = self.0.connect().await.map_err(|error| (true, store_error(&error)))?;
         slot.number = slot.number.wrapping_add(1);
         slot.connection = Some(connection.clone());
         Ok((slot.number, connection))
@@ -438,6 +584,9 @@ fn texts(answer: Value) -> Vec<String> {
     }
 }
 
+/// How many keys are looked at at once.
+const PAGE: usize = 1000;
+const OTHER_NAMES: StoreError = StoreError::Refused("was written with another key for names");
 /// No list is longer: of ten million consents, a part has forty thousand.
 const MOST: usize = 1_000_000;
 
@@ -467,46 +616,58 @@ fn milliseconds(time: SystemTime) -> u64 {
 }
 
 impl Inner {
-    async fn connect(&self) -> Result<Connection, StoreError> {
-        let failed = |error: redis::RedisError| store_error(&error);
+    async fn connect(&self) -> RedisResult<Connection> {
         provide_tls(&self.servers);
-        let server = self.servers.first().cloned().ok_or(StoreError::Refused("has no address"))?;
-        let is_plain = self.servers.iter().any(|server| !matches!(server.addr(), ConnectionAddr::TcpTls { .. }));
         // What waits longer than a call may is of no use.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(self.timeout));
-        let alone =
-            || async { redis::Client::open(server)?.get_multiplexed_async_connection_with_config(&config).await };
-        if !self.is_cluster {
-            return Ok(Connection::Single(alone().await.map_err(failed)?));
+        let (connect, respond) = (self.timeout, self.timeout);
+        let is_plain = self.servers.iter().any(|server| !matches!(server.addr(), ConnectionAddr::TcpTls { .. }));
+        if self.is_cluster {
+            let builder = ClusterClientBuilder::new(self.servers.clone());
+            #[cfg(feature = "rustls")]
+            let builder = match &self.certificates {
+                Some(certificates) => builder.certs(certificates.clone()),
+                None => builder,
+            };
+            let builder = builder.connection_timeout(connect).response_timeout(respond);
+            let builder = if is_plain { builder.async_dns_resolver(OnThisMachine) } else { builder };
+            return Ok(Connection::Cluster(builder.build()?.get_async_connection().await?));
         }
-        if is_plain {
-            let nodes: String = redis::cmd("CLUSTER")
-                .arg("NODES")
-                .query_async(&mut alone().await.map_err(failed)?)
-                .await
-                .map_err(failed)?;
-            if !are_on_this_machine(&nodes) {
-                return Err(StoreError::Refused("is a cluster whose nodes are elsewhere, and is not rediss://"));
-            }
+        let config = AsyncConnectionConfig::new();
+        let config = config.set_connection_timeout(Some(connect)).set_response_timeout(Some(respond));
+        let config = if is_plain { config.set_dns_resolver(OnThisMachine) } else { config };
+        let client = self.client()?;
+        Ok(Connection::Single(client.get_multiplexed_async_connection_with_config(&config).await?))
+    }
+
+    /// Of the first server.
+    fn client(&self) -> RedisResult<redis::Client> {
+        let no_address = (ErrorKind::InvalidClientConfig, "no address");
+        let server = self.servers.first().cloned().ok_or(no_address)?;
+        #[cfg(feature = "rustls")]
+        if let Some(certificates) = &self.certificates {
+            return redis::Client::build_with_tls(server, certificates.clone());
         }
-        let client = ClusterClientBuilder::new(self.servers.clone())
-            .connection_timeout(self.timeout)
-            .response_timeout(self.timeout)
-            .build()
-            .map_err(failed)?;
-        Ok(Connection::Cluster(client.get_async_connection().await.map_err(failed)?))
+        redis::Client::open(server)
     }
 }
 
-/// Whether all nodes that a cluster tells of are here. A line is `ID HOST:PORT@PORT,NAME …`.
-fn are_on_this_machine(nodes: &str) -> bool {
-    nodes.lines().filter_map(|line| line.split(' ').nth(1)).all(|address| {
-        let host = address.split('@').next().and_then(|address| address.rsplit_once(':')).map_or("", |(host, _)| host);
-        // A node that knows no address of its own has that by which it was reached.
-        host.is_empty() || is_this_machine(host)
-    })
+/// Where nothing is encrypted, nothing goes elsewhere: also not to a node that a cluster tells of later.
+struct OnThisMachine;
+
+impl AsyncDNSResolver for OnThisMachine {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        host: &'b str,
+        port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+            if found.is_empty() || found.iter().any(|address| !address.ip().is_loopback()) {
+                return Err((ErrorKind::InvalidClientConfig, "not on this machine").into());
+            }
+            Ok(Box::new(found.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
+        })
+    }
 }
 
 /// rustls panics where a build has several providers, or none, and nobody chose: this takes the one that flinks takes.
@@ -586,5 +747,20 @@ impl fmt::Debug for RedisStore {
 impl fmt::Debug for RedisStoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreBuilder").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a1_clear_text_goes_to_this_machine_only() {
+        for host in ["127.0.0.1", "::1", "localhost"] {
+            assert!(OnThisMachine.resolve(host, 1).await.is_ok(), "{host}");
+        }
+        for host in ["192.0.2.1", "0.0.0.0", "::", "2001:db8::1", ""] {
+            assert!(OnThisMachine.resolve(host, 1).await.is_err(), "{host}");
+        }
     }
 }

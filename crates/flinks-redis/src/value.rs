@@ -20,6 +20,9 @@ pub(crate) const PARTS: u16 = 256;
 /// The bytes of a nonce of XChaCha20: so many that one by chance does not come twice.
 const NONCE: usize = 24;
 
+/// The hexadecimal digits of a name within its part: 128 bits, so many that two ids do not meet by chance.
+const MEMBER: usize = 32;
+
 const PREFIX: &str = "flinks1:";
 
 /// Where a consent lies.
@@ -49,10 +52,15 @@ impl Name {
         mac.update(id.as_str().as_bytes());
         let bytes = mac.finalize().into_bytes();
         let part = u16::from(bytes.first().copied().unwrap_or_default());
-        // 128 bits: so many that two ids do not meet by chance.
-        let member: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let member: String = bytes.iter().take(MEMBER / 2).map(|byte| format!("{byte:02x}")).collect();
         let [due, over] = [Set::Due, Set::Over].map(|set| set.key(namespace, part));
         Ok(Self { key: Self::key_of(namespace, part, &member), due, over, member })
+    }
+
+    /// Whether this may be the key of a value.
+    pub(crate) fn is_of_value(key: &str, namespace: &str) -> bool {
+        let rest = key.strip_prefix('{').and_then(|rest| rest.strip_prefix(namespace)?.strip_prefix(':'));
+        rest.and_then(|rest| rest.split_once("}:")).is_some_and(|(_, member)| member.len() == MEMBER)
     }
 
     /// What is called so in a sorted set of a part.

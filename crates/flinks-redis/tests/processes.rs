@@ -32,9 +32,9 @@ fn main() {
         })
     };
     let tests: [(&str, fn()); 3] = [
-        ("o11_eight_processes_make_one_exchange_of_a_rotating_token", || run(one_exchange())),
-        ("o11_without_the_fence_they_make_more", || run(without_the_fence())),
-        ("o11_who_dies_with_a_claim_holds_nobody_up_for_longer", || run(killed())),
+        ("o4_eight_processes_make_one_exchange_of_a_rotating_token", || run(one_exchange())),
+        ("o4_without_the_fence_they_make_more", || run(without_the_fence())),
+        ("o4_who_dies_with_a_claim_holds_nobody_up_for_longer", || run(killed())),
     ];
     let trials = tests.map(|(name, test)| match has_server {
         true => trial(name, test),

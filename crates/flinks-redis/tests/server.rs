@@ -25,15 +25,19 @@ fn main() {
     // Of all tests: what they keep from sight begins with `canary`.
     let log = log::Log::capture();
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 25] = [
-        ("o11_the_store_does_what_every_store_must", || run(conforms)),
-        ("o11_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
+    let with_server: [(&str, fn()); 29] = [
+        ("o5_the_store_does_what_every_store_must", || run(conforms)),
+        ("o5_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
         ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
         ("what_was_moved_or_changed_is_damaged_and_stays", || run(damage)),
         ("garbage_another_type_and_a_newer_version_stay", || run(garbage)),
         ("keys_change_while_it_runs", || run(rotation)),
         ("o5_the_due_are_listed_in_order_and_past_damage", || run(due)),
+        ("o5_deadlines_that_are_gone_are_restored", || run(restored)),
+        ("o5_deadlines_on_a_cluster_are_restored_too", || run(restored_on_a_cluster)),
         ("who_may_not_enter_is_told_so", || run(credentials)),
+        ("a1_tls_takes_a_certificate_of_the_authorities_that_were_given", || run(tls)),
+        ("a1_a_cluster_in_clear_text_is_not_followed_elsewhere", || run(cluster_elsewhere)),
         ("a_server_that_may_not_write_loses_nothing", || run(cannot_write)),
         ("a_server_that_restarts_is_found_again", || run(restart)),
         ("what_the_server_should_be_is_told", || run(warnings)),
@@ -48,9 +52,9 @@ fn main() {
         ("a_connection_that_the_network_forgot_is_replaced", || run(forgotten)),
         ("a_refusal_is_not_remembered", || run(refused_for_a_while)),
         ("a_deadline_that_cannot_be_stored_changes_nothing", || run(no_deadline)),
-        ("o11_a_lost_reply_loses_no_token_that_rotated", || run(lost_reply)),
-        ("o11_a_failover_that_lost_a_write_asks_for_the_user", || run(lost_write)),
-        ("o11_an_evicted_consent_is_none_and_costs_no_request", || run(evicted)),
+        ("o5_a_lost_reply_loses_no_token_that_rotated", || run(lost_reply)),
+        ("o5_a_failover_that_lost_a_write_asks_for_the_user", || run(lost_write)),
+        ("o5_an_evicted_consent_is_none_and_costs_no_request", || run(evicted)),
     ];
     let always: [(&str, fn()); 4] = [
         ("answers_of_a_broken_server_are_told_as_what_they_are", || run(answers)),
@@ -258,6 +262,128 @@ async fn due() {
     let last = record("user-last", "r", now - days(28)).await;
     assert!(store.compare_and_swap(None, &last).await.unwrap());
     assert_eq!(store.due(now + days(3), 1).await.unwrap(), [last.id().clone()]);
+}
+
+async fn restored() {
+    let server = Server::start(&[]);
+    restored_in(&server, store(&server.address())).await;
+}
+
+async fn restored_on_a_cluster() {
+    let server = Server::start(&["--cluster-enabled", "yes"]);
+    server.own_all_slots();
+    let nodes: [String; 0] = [];
+    restored_in(&server, RedisStore::builder(server.address(), keys()).cluster(nodes).build().unwrap()).await;
+}
+
+async fn restored_in(server: &Server, store: RedisStore) {
+    let (flinks, in_two_months) = (support::emulator().await, SystemTime::now() + Duration::from_secs(5_000_000));
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    for number in 0..300 {
+        let record = record(&format!("user-{number}"), "r", SystemTime::now() - Duration::from_secs(number)).await;
+        assert!(store.compare_and_swap(None, &record).await.unwrap());
+    }
+    let over: ConsentId = "user-7".parse().unwrap();
+    assert!(consents.consent(&over).access_token().await.unwrap_err().needs_consent());
+    let before = store.due(in_two_months, 1000).await.unwrap();
+    assert_eq!((before.len(), store.restore_deadlines().await), (299, Ok(0)));
+    let sets: Vec<String> = server.keys().into_iter().filter(|key| key.ends_with(":due")).collect();
+    sets.iter().for_each(|set| server.command(&["DEL", set]));
+    assert_eq!(store.due(in_two_months, 1000).await.unwrap(), []);
+    // What is not ours, or not readable, is left alone.
+    server.set("else", b"garbage");
+    let damaged = server.keys().into_iter().find(|key| key.starts_with("{flinks:") && key.len() > 40).unwrap();
+    let value = server.get(&damaged);
+    server.set(&damaged, b"garbage");
+    assert_eq!(store.restore_deadlines().await, Ok(298));
+    server.set(&damaged, &value);
+    assert_eq!((store.restore_deadlines().await, store.restore_deadlines().await), (Ok(1), Ok(0)));
+    assert_eq!(store.due(in_two_months, 1000).await.unwrap(), before);
+    let other = Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let nodes: [String; 0] = [];
+    let other = RedisStore::builder(server.address(), other);
+    let other = if server.is_cluster() { other.cluster(nodes) } else { other };
+    assert!(matches!(other.build().unwrap().restore_deadlines().await, Err(StoreError::Refused(_))));
+}
+
+/// An authority of its own, and a server that asks for a certificate of its client's, too.
+async fn tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (authority, other) = (authority(), authority());
+    std::fs::write(path("authority"), authority.pem()).unwrap();
+    let (certificate, key) = certificate(&authority);
+    std::fs::write(path("certificate"), &certificate).unwrap();
+    std::fs::write(path("key"), &key).unwrap();
+    let server = Server::start_with_tls(&[
+        "--tls-cert-file",
+        &path("certificate"),
+        "--tls-key-file",
+        &path("key"),
+        "--tls-ca-cert-file",
+        &path("authority"),
+    ]);
+    let (address, id) = (server.address().replace("redis://", "rediss://"), "a".parse().unwrap());
+    let to = |address: &str| RedisStore::builder(address, keys());
+    let good = || to(&address).root_certificates(authority.pem()).client_certificate(certificate.clone(), key.clone());
+    let record = record("a", "r", SystemTime::now()).await;
+    let store = good().build().unwrap();
+    assert_eq!(store.load(&id).await.unwrap().map(drop), None);
+    assert!(store.compare_and_swap(None, &record).await.unwrap());
+    let unavailable = [
+        ("authorities of the platform", to(&address).client_certificate(certificate.clone(), key.clone())),
+        ("another authority", good().root_certificates(other.pem())),
+        ("nobody", to(&address).root_certificates(authority.pem())),
+        ("another name", to(&address.replace("127.0.0.1", "localhost")).root_certificates(authority.pem())),
+        ("clear text", to(&server.address())),
+    ];
+    for (name, builder) in unavailable {
+        let loaded = builder.build().unwrap().load(&id).await;
+        assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{name}: {loaded:?}");
+    }
+    for builder in [
+        good().root_certificates("canary"),
+        good().client_certificate(certificate.clone(), "canary"),
+        to("redis://127.0.0.1").root_certificates(authority.pem()),
+    ] {
+        assert!(!format!("{builder:?}").contains("canary"));
+        assert_eq!(builder.build().unwrap_err().to_string(), "the certificates are none, or not for rediss://");
+    }
+    // A cluster has the same.
+    let nodes: [String; 0] = [];
+    let on_a_cluster = good().cluster(nodes).build().unwrap().load(&id).await;
+    assert!(on_a_cluster.is_err(), "it is none: {on_a_cluster:?}");
+}
+
+fn authority() -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "authority");
+    rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap()
+}
+
+/// Of 127.0.0.1, with its key, in PEM.
+fn certificate(authority: &rcgen::Issuer<'_, rcgen::KeyPair>) -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    (parameters.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
+}
+
+/// Its server tells that it is at another address, as a node that joins does.
+async fn cluster_elsewhere() {
+    // Where this machine has an address by which others reach it, that would work.
+    let outside = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = outside.connect("192.0.2.1:9").and_then(|()| outside.local_addr()).map(|own| own.ip().to_string());
+    let own = own.unwrap_or_else(|_| "127.0.0.1".to_owned());
+    let address = if own == "127.0.0.1" { "192.0.2.1" } else { own.as_str() };
+    let bound = ["--protected-mode", "no", "--bind", "127.0.0.1", &own];
+    let server = Server::start(&[&bound[..], &["--cluster-enabled", "yes", "--cluster-announce-ip", address]].concat());
+    server.own_all_slots();
+    let nodes: [String; 0] = [];
+    let store = RedisStore::builder(server.address(), keys()).cluster(nodes).build().unwrap();
+    let loaded = store.load(&"a".parse().unwrap()).await;
+    assert!(loaded.is_err(), "{loaded:?}");
 }
 
 async fn credentials() {

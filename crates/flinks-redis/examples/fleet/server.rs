@@ -88,7 +88,7 @@ impl Server {
         let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         self.meter.count();
         if self.is_away.load(Ordering::Relaxed) {
-            return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": "server_error"}));
+            return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": "temporarily_unavailable"}));
         }
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         match self.exchange(body["refresh_token"].as_str().unwrap_or_default()) {

@@ -28,6 +28,15 @@ impl Server {
         version.is_ok_and(|status| status.success())
     }
 
+    /// One that speaks TLS only.
+    pub(crate) fn start_with_tls(arguments: &[&str]) -> Self {
+        Self::start(&[&["--tls-port", PORT], arguments, &["--port", "0"]].concat())
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.arguments.iter().any(|argument| argument == "--cluster-enabled")
+    }
+
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
@@ -143,10 +152,14 @@ impl Drop for Server {
     }
 }
 
+/// Where the port that was chosen goes in an argument.
+const PORT: &str = "{port}";
+
 /// None where the server ended before it was ready.
 fn spawn(port: u16, arguments: &[String], folder: &tempfile::TempDir) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(folder.path());
+    let arguments = arguments.iter().map(|argument| argument.replace(PORT, &port.to_string()));
     let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let is_ready = lines.map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
