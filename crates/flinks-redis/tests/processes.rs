@@ -231,18 +231,23 @@ impl TokenStore for Stopping {
     }
 }
 
-/// A holder of a claim is killed at each of its four steps, fifty times each. Who comes after it gets a token, and waits on its
-/// clock no longer than the claim lasts.
+/// A holder of a claim is killed at each of its four steps, fifty times each, and refresh tokens rotate in half of that. Who comes
+/// after it waits on its clock no longer than the claim lasts, and gets a token; but for one that rotated in the reply that the
+/// dead one had got and nobody else has, which is told after one request.
 async fn killed() {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     for round in 0..200_u32 {
+        let (step, rotates) = (round % 4, round >= 100);
+        if round == 100 {
+            flinks.rotates();
+        }
         let id: ConsentId = format!("round-{round}").parse().unwrap();
         let clock = Hurried::new(Duration::from_millis(600)); // no wait for another is longer
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let consents = Consents::builder(client).store(store(&server.address())).build();
         let token: RefreshToken = flinks.new_refresh_token().await;
         consents.insert(&id, token, SystemTime::now()).await.unwrap();
-        let mut holder = Process::start(&(round % 4).to_string(), &server, &flinks);
+        let mut holder = Process::start(&step.to_string(), &server, &flinks);
         assert_eq!(holder.line(), "ready");
         holder.tell(id.as_str());
         assert_eq!(holder.line(), "stopped");
@@ -252,12 +257,15 @@ async fn killed() {
         clock.set_wall(SystemTime::now());
         let before = clock.monotonic();
         let refreshes = flinks.refreshes();
-        consents.consent(&id).access_token().await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let got = consents.consent(&id).access_token().await.map(drop);
+        let is_gone = rotates && step == 2;
+        assert_eq!(got.as_ref().is_err_and(flinks::Error::needs_consent), is_gone, "round {round}: {got:?}");
+        assert_eq!(got.is_err(), is_gone, "round {round}: {got:?}");
         let waited = clock.monotonic() - before;
         // The call's 30 seconds, twice the store's 5, and 5 more; and one wait of half a second beyond.
         assert!(waited <= Duration::from_secs(46), "round {round}: {waited:?}");
         // After the result was stored, there is nothing to exchange and nobody to wait for.
-        let expected = if round % 4 == 3 { (0, true) } else { (1, round % 4 == 0) };
+        let expected = if step == 3 { (0, true) } else { (1, step == 0) };
         assert_eq!((flinks.refreshes() - refreshes, waited.is_zero()), expected, "round {round}: {waited:?}");
     }
 }
