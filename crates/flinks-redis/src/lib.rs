@@ -4,6 +4,8 @@
 mod failure;
 mod keep_alive;
 mod keys;
+#[doc = include_str!("../SCALE.md")]
+pub mod scale {}
 mod store;
 mod value;
 

@@ -25,9 +25,10 @@ fn main() {
     // Of all tests: what they keep from sight begins with `canary`.
     let log = log::Log::capture();
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 29] = [
+    let with_server: [(&str, fn()); 30] = [
         ("o5_the_store_does_what_every_store_must", || run(conforms)),
         ("o5_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
+        ("o5_consents_live_on_all_nodes_of_a_cluster", || run(on_a_cluster_of_three)),
         ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
         ("what_was_moved_or_changed_is_damaged_and_stays", || run(damage)),
         ("garbage_another_type_and_a_newer_version_stay", || run(garbage)),
@@ -124,6 +125,39 @@ async fn conforms_on_a_cluster() {
     let store = RedisStore::builder(server.address(), keys()).cluster(nodes).build().unwrap();
     conformance::check(|| store.clone()).await.unwrap();
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
+}
+
+/// All that is done with consents, on a cluster whose address is that of one of its nodes.
+async fn on_a_cluster_of_three() {
+    let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
+    support::join(&servers);
+    let nodes: [String; 0] = [];
+    let store = RedisStore::builder(servers[1].address(), keys()).cluster(nodes).build().unwrap();
+    conformance::check(|| store.clone()).await.unwrap();
+    let flinks = support::emulator().await;
+    flinks.rotates();
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    let idle = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
+    for number in 0..30 {
+        consents
+            .insert(&format!("user-{number}").parse().unwrap(), flinks.new_refresh_token().await, idle)
+            .await
+            .unwrap();
+    }
+    let keys = |server: &Server| server.keys().into_iter().filter(|key| key.ends_with(":due")).collect::<Vec<_>>();
+    for server in &servers {
+        assert!(!keys(server).is_empty(), "each node has some");
+        keys(server).iter().for_each(|key| server.command(&["DEL", key]));
+    }
+    assert_eq!(store.restore_deadlines().await, Ok(30));
+    let worker = KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000);
+    assert_eq!(worker.pass().await.unwrap().kept, 30);
+    for number in 0..30 {
+        let consent = consents.consent(&format!("user-{number}").parse().unwrap());
+        let _ = consent.access_token().await.unwrap();
+        consent.forget().await.unwrap();
+    }
+    assert!(servers.iter().all(|server| server.keys().is_empty()));
 }
 
 async fn sees_nothing() {

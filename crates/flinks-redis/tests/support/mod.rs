@@ -134,11 +134,27 @@ impl Server {
 
     /// A cluster of one.
     pub(crate) fn own_all_slots(&self) {
-        self.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        join(std::slice::from_ref(self));
+    }
+}
+
+/// Makes one cluster of servers that own nothing yet, and waits until each knows all.
+pub(crate) fn join(servers: &[Server]) {
+    let each = 16_384 / servers.len() + 1;
+    for (number, server) in servers.iter().enumerate() {
+        let (first, last) = (number * each, ((number + 1) * each).min(16_384) - 1);
+        server.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
+        server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
+    }
+    for other in &servers[1..] {
+        servers[0].command(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string()]);
+    }
+    let nodes = format!("cluster_known_nodes:{}\r", servers.len());
+    for server in servers {
         loop {
-            let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut self.connection()).unwrap();
-            if info.contains("cluster_state:ok") {
-                return;
+            let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut server.connection()).unwrap();
+            if ["cluster_state:ok", "cluster_slots_assigned:16384", &nodes].iter().all(|line| info.contains(line)) {
+                break;
             }
             std::thread::yield_now();
         }
