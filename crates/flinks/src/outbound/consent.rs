@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
@@ -83,10 +82,12 @@ pub enum StoreOutage {
     /// There is no exchange that no other machine knows of: the call fails with [`Error::is_store`] once the token has expired.
     #[default]
     Refuse,
-    /// This process exchanges the refresh token that it has seen last, in memory, as each of the others does then. Not where a
-    /// refresh token was ever replaced by another (A5): there, two who exchange the same one end the consent. If one is replaced
-    /// for the first time in this while, the new one is in memory until the store is back ([`Event::NotStored`]), and the others
-    /// have an old one. For that, the record of each consent that is asked for stays in memory.
+    /// This process exchanges the refresh token that it has seen last, in memory, as each of the others does then. Not where, as
+    /// far as it knows, a refresh token was ever replaced by another (A5): there, two who exchange the same one may end the
+    /// consent. If one is replaced for the first time in this while, the new one is in memory until the store is back
+    /// ([`Event::NotStored`]), and the others have an old one: for a server that replaces them, take [`Refuse`](Self::Refuse).
+    ///
+    /// For that, the record of each consent that is asked for stays in memory.
     GoOn,
 }
 
@@ -330,8 +331,8 @@ impl Consent {
             patience.wait_after_conflict().await?;
         }
         self.set(&mut unsaved, None);
-        self.see(None);
         state.cache.replace(None);
+        self.see(state.cache.epoch(), None);
         Ok(())
     }
 
@@ -356,19 +357,19 @@ pub(super) struct State {
     /// has this lock.
     pub(super) unsaved: tokio::sync::Mutex<Option<Box<Change>>>,
     /// What the store had last, for [`StoreOutage::GoOn`].
-    pub(super) seen: ArcSwapOption<Record>,
+    pub(super) seen: Mutex<Option<Box<Record>>>,
 }
 
 impl State {
     fn new(id: ConsentId) -> Self {
-        Self { id, cache: TokenCache::new(), unsaved: tokio::sync::Mutex::default(), seen: ArcSwapOption::empty() }
+        Self { id, cache: TokenCache::new(), unsaved: tokio::sync::Mutex::default(), seen: Mutex::default() }
     }
 
     /// Whether it holds something that the store does not, or may not be there to tell.
     fn must_stay(&self, clock: &dyn Clock) -> bool {
         self.unsaved.try_lock().map_or(true, |unsaved| unsaved.is_some())
             || self.cache.must_stay(clock)
-            || self.seen.load().is_some()
+            || self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 //! One exchange in however many processes, and nothing lost: who may exchange, and what is stored of it (O5, O6).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use subtle::ConstantTimeEq as _;
@@ -23,8 +23,9 @@ pub(super) struct Change {
     record: Record,
     /// The generation that it follows. None for an empty place.
     expected: Option<u64>,
-    /// The refresh token that was exchanged for it. None where the end user consented again, so that it replaces whatever is
-    /// there.
+    /// Whether the end user consented again, so that it replaces whatever is there.
+    is_new: bool,
+    /// The refresh token that was exchanged for it.
     replaces: Option<RefreshToken>,
     /// Whether it also goes where there is nothing: not where that was forgotten.
     may_return: bool,
@@ -62,7 +63,7 @@ impl Source for Consent {
 
     async fn fetch(self, need: Need) -> Result<Fetched, Error> {
         match self.fetch_with_store(need).await {
-            Err(error) if need == Need::Token && error.is_store_away() => self.go_on().await.unwrap_or(Err(error)),
+            Err(error) if error.is_store_away() => self.go_on(need).await.unwrap_or(Err(error)),
             outcome => outcome,
         }
     }
@@ -110,50 +111,47 @@ impl Consent {
     }
 
     /// A token without the store, from what is in memory, and without a claim. None where that must not be.
-    async fn go_on(&self) -> Option<Result<Fetched, Error>> {
-        let client = &self.shared.client;
+    async fn go_on(&self, need: Need) -> Option<Result<Fetched, Error>> {
+        let (client, epoch) = (&self.shared.client, self.state.cache.epoch());
         if self.shared.store_outage == StoreOutage::Refuse {
             return None;
         }
         let mut unsaved = self.lock().await.ok()?;
-        // What could not be stored is nowhere else. What is in the store may have been exchanged by others since.
-        let is_only_copy = unsaved.is_some();
         let change = match unsaved.as_deref() {
             Some(change) => change.clone(),
             None => {
-                let record = self.state.seen.load_full().filter(|seen| !seen.has_rotated && !client.has_rotated())?;
-                let (expected, replaces) = (Some(record.generation), Some(record.refresh_token.clone()));
-                Change { record: Record::clone(&record), expected, replaces, may_return: false }
+                let record = self.seen().as_deref().cloned()?;
+                Change { expected: Some(record.generation), record, is_new: false, replaces: None, may_return: false }
             }
         };
-        if change.record.is_over {
+        let record = &change.record;
+        if record.is_over {
             return Some(Err(Error::consent_over(&CONSENT)));
         }
-        if let Some(token) = self.found(&change.record).filter(|token| token.0.lasts()) {
+        if need == Need::Token
+            && let Some(token) = self.found(record).filter(|token| token.0.lasts())
+        {
             return Some(Ok(Fetched { token, was_exchanged: false }));
         }
-        tracing::warn!("an exchange without the store, which is away");
-        if change.record.has_rotated {
-            client.remember_rotation();
+        // Another may exchange it at this moment, or have done so: also what seemed not to be stored.
+        if record.has_rotated || client.has_rotated() {
+            return None;
         }
+        tracing::warn!("an exchange without the store, which is away");
         let exchanged_at = whole_milliseconds(self.clock().wall());
-        match client.refresh(&change.record.refresh_token).await {
+        let used = record.refresh_token.clone();
+        match client.refresh(&used).await {
             Ok(tokens) => {
-                if is_only_copy || tokens.refresh_token.is_some() {
-                    let record = self.exchanged(change.record.clone(), &tokens, exchanged_at);
+                if tokens.refresh_token.is_some() {
+                    let record = self.exchanged(change.record, &tokens, exchanged_at);
                     let error = StoreError::Unavailable("is away").into();
-                    self.park(&mut unsaved, Change { record, ..change }, &error);
+                    self.park(&mut unsaved, Change { record, replaces: Some(used), ..change }, &error);
                 }
                 Some(fetched(tokens.access_token))
             }
-            Err(error) if error.needs_consent() && is_only_copy => {
-                let record = Record { is_over: true, access_token: None, ..change.record };
-                self.set(&mut unsaved, Some(Change { record, ..change }));
-                Some(Err(error))
-            }
             // Others may have another one by now, so that says nothing.
             Err(error) if error.needs_consent() => {
-                self.see(None);
+                self.see(epoch, None);
                 None
             }
             Err(error) => Some(Err(error)),
@@ -185,8 +183,13 @@ impl Consent {
             client.remember_rotation();
         }
         let (used, expected) = (claimed.refresh_token.clone(), claimed.generation);
-        let change =
-            |record| Change { record, expected: Some(expected), replaces: Some(used.clone()), may_return: false };
+        let change = |record| Change {
+            record,
+            expected: Some(expected),
+            is_new: false,
+            replaces: Some(used.clone()),
+            may_return: false,
+        };
         match client.refresh(&used).await {
             Ok(tokens) => {
                 let has_rotated = tokens.refresh_token.is_some();
@@ -244,6 +247,7 @@ impl Consent {
         let may_return = must_not_be_lost && !change.record.is_over && self.state.cache.epoch() == epoch;
         let change = Change { may_return, ..change };
         let saved = self.save(&change, |_| true).await;
+        self.see_saved(epoch, &saved, &change.record);
         if let (Err(error), true) = (&saved, must_not_be_lost) {
             self.park(&mut unsaved, change, error);
         }
@@ -252,33 +256,35 @@ impl Consent {
 
     /// Stores a new consent, in the place of whatever is there.
     pub(super) async fn put(&self, record: Record, access_token: Option<&AccessToken>) -> Result<(), Error> {
-        let change = Change { record, expected: None, replaces: None, may_return: true };
+        let change = Change { record, expected: None, is_new: true, replaces: None, may_return: true };
         let mut unsaved = match self.lock().await {
             Ok(unsaved) => unsaved,
             Err(error) => return Err(self.park_later(change, error).after_sending()),
         };
         let saved = self.save(&change, |_| false).await;
+        self.state.cache.replace(access_token.filter(|_| saved.is_ok()));
         match &saved {
             Ok(_) => {
-                self.see(Some(&change.record));
+                self.see_saved(self.state.cache.epoch(), &saved, &change.record);
                 self.set(&mut unsaved, None);
             }
             Err(error) => self.park(&mut unsaved, change, error),
         }
-        self.state.cache.replace(access_token.filter(|_| saved.is_ok()));
         saved.map(drop).map_err(Error::after_sending)
     }
 
     /// Stores what could not be stored before, ahead of anything else.
     pub(super) async fn save_unsaved(&self) -> Result<(), Error> {
-        let mut unsaved = self.lock().await?;
+        let (mut unsaved, epoch) = (self.lock().await?, self.state.cache.epoch());
         let Some(change) = unsaved.as_deref() else { return Ok(()) };
         let Record { consent, consented_at, .. } = change.record;
         let saved = self.save(change, |found| {
             // It was stored after all, and this is what came of it; or the end user has consented once more.
-            change.replaces.is_some() || found.consent == consent || found.consented_at > consented_at
+            !change.is_new || found.consent == consent || found.consented_at > consented_at
         });
-        if let (Saved::Overtaken, None) = (saved.await?, &change.replaces) {
+        let saved = saved.await;
+        self.see_saved(epoch, &saved, &change.record);
+        if let (Saved::Overtaken, true) = (saved?, change.is_new) {
             tracing::warn!("a consent that could not be stored is older than the one that is there");
         }
         self.set(&mut unsaved, None);
@@ -366,8 +372,9 @@ impl Consent {
 
     /// The record of a consent that is not over.
     async fn load_live(&self) -> Result<Record, Error> {
+        let epoch = self.state.cache.epoch();
         let found = self.shared.load(&self.state.id).await?;
-        self.see(found.as_ref().filter(|record| !record.is_over));
+        self.see(epoch, found.as_ref());
         match found {
             None => Err(Error::no_consent(&CONSENT)),
             Some(record) if record.is_over => Err(Error::consent_over(&CONSENT)),
@@ -375,11 +382,26 @@ impl Consent {
         }
     }
 
-    /// Remembers what the store has, for when it is away.
-    pub(super) fn see(&self, record: Option<&Record>) {
+    /// Remembers what the store has, for when it is away; not of a consent that was replaced or forgotten meanwhile.
+    pub(super) fn see(&self, epoch: u64, record: Option<&Record>) {
         if self.shared.store_outage == StoreOutage::GoOn {
-            self.state.seen.store(record.map(|record| Arc::new(record.clone())));
+            let mut seen = self.seen();
+            if self.state.cache.epoch() == epoch {
+                *seen = record.filter(|record| !record.is_over).cloned().map(Box::new);
+            }
         }
+    }
+
+    fn see_saved(&self, epoch: u64, saved: &Result<Saved, Error>, record: &Record) {
+        match saved {
+            Ok(Saved::Done) => self.see(epoch, Some(record)),
+            Ok(Saved::Overtaken) => self.see(epoch, None),
+            Err(_) => {}
+        }
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Box<Record>>> {
+        self.state.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn idle_deadline_of_record(&self) -> Result<SystemTime, Error> {

@@ -958,44 +958,88 @@ async fn o5_while_the_store_is_away_the_caller_decides() {
         assert_eq!(local.tokens(), exchanges);
         local.advance(LIFETIME);
     }
-    // Only an access token is asked for without the store; and what it never told is not known.
-    assert!(consent.exchange_now().await.unwrap_err().is_store());
-    assert!(consents.consent(&id("user-8")).access_token().await.unwrap_err().is_store());
-    assert_eq!(local.tokens(), 4);
-    store.always(Plan::Work);
-    local.advance(Duration::from_secs(60));
     let _ = consent.exchange_now().await.unwrap();
+    // What the store never told is not known, nor what was forgotten.
+    assert!(consents.consent(&id("user-8")).access_token().await.unwrap_err().is_store());
     assert_eq!(local.tokens(), 5);
-    // Nor what was forgotten.
+    store.always(Plan::Work);
     consent.forget().await.unwrap();
     store.always(Plan::Fail);
+    local.advance(SECOND);
     assert!(consent.access_token().await.unwrap_err().is_store());
     assert_eq!(local.tokens(), 5);
 }
 
 #[tokio::test]
-async fn o5_without_the_store_a_token_that_rotates_is_exchanged_by_who_alone_has_it() {
+async fn o5_without_the_store_a_token_that_rotates_is_not_exchanged_again() {
     let (local, store, consents, consent) = without_store(StoreOutage::GoOn).await;
     local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
-    // The first that rotates is in memory only, and so are those that come of it, whoever holds the consent.
-    for exchanges in 2..5 {
-        let _ = consent.access_token().await.unwrap();
-        assert_eq!(local.tokens(), exchanges);
-        local.advance(LIFETIME);
-    }
+    // The first that rotates is in memory, whoever holds the consent; what came with it serves.
+    let _ = consent.access_token().await.unwrap();
     drop(consent);
+    let consent = consents.consent(&id("user-7"));
+    let _ = consent.access_token().await.unwrap();
+    local.advance(LIFETIME);
+    for _ in 0..3 {
+        let error = consent.access_token().await.unwrap_err();
+        assert!(error.is_store() && !error.needs_consent(), "{error}");
+        local.advance(Duration::from_secs(60));
+    }
+    assert_eq!(local.tokens(), 2);
     store.always(Plan::Work);
     consents.flush().await.unwrap();
     let kept = store.good.load(&id("user-7")).await.unwrap().unwrap();
     assert!(kept.encode().unwrap().expose_secret().contains(&newest_refresh_token(&local)));
-    let consent = consents.consent(&id("user-7"));
     let _ = consent.access_token().await.unwrap();
     // Now another machine may have the next one.
     store.always(Plan::Fail);
     local.advance(LIFETIME);
-    let before = local.tokens();
     assert!(consent.access_token().await.unwrap_err().is_store());
-    assert_eq!(local.tokens(), before);
+    assert_eq!(local.tokens(), 3);
+}
+
+#[tokio::test]
+async fn o5_what_seemed_not_stored_may_be_with_another_and_is_not_exchanged_without_the_store() {
+    let local = start().await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let store = BadStore::default();
+    let consents = builder(&local).store(store.clone()).store_outage(StoreOutage::GoOn).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    // The load, the claim, and the result, whose reply is lost; then the store is away for this machine.
+    store.plan([Plan::Work, Plan::Work, Plan::Lose]);
+    *store.then.lock().unwrap() = Plan::Fail;
+    let _ = consent.access_token().await.unwrap();
+    local.advance(LIFETIME);
+    assert!(consent.access_token().await.unwrap_err().is_store());
+    let other = builder(&local).store(store.good.clone()).build().consent(&id("user-7"));
+    let _ = other.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 2);
+    store.always(Plan::Work);
+    local.advance(LIFETIME);
+    let _ = consent.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 3);
+}
+
+#[tokio::test]
+async fn o9_a_new_consent_that_seemed_not_stored_is_not_lost_when_it_rotates() {
+    for (plan, had_one) in [(Plan::Lose, false), (Plan::Lose, true), (Plan::Fail, true)] {
+        let local = start().await;
+        let store = BadStore::default();
+        let consents = builder(&local).store(store.clone()).store_outage(StoreOutage::GoOn).build();
+        if had_one {
+            consents.insert(&id("user-7"), token("emu_old"), local.now()).await.unwrap();
+            local.advance(SECOND);
+        }
+        local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+        store.plan([plan]);
+        *store.then.lock().unwrap() = Plan::Fail;
+        assert!(consents.insert(&id("user-7"), refresh_token(), local.now()).await.is_err());
+        let _ = consents.consent(&id("user-7")).access_token().await.unwrap();
+        store.always(Plan::Work);
+        consents.flush().await.unwrap();
+        let kept = store.good.load(&id("user-7")).await.unwrap().unwrap();
+        assert!(kept.encode().unwrap().expose_secret().contains(&newest_refresh_token(&local)));
+    }
 }
 
 #[tokio::test]
@@ -1011,21 +1055,50 @@ async fn o6_without_the_store_a_refusal_says_nothing_of_the_consent() {
     store.always(Plan::Work);
     local.advance(Duration::from_secs(60));
     let _ = consent.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 3);
 
-    // Of the only copy it says all.
-    let (local, store, consents, consent) = without_store(StoreOutage::GoOn).await;
-    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
-    let _ = consent.access_token().await.unwrap();
-    local.advance(LIFETIME);
+    // With the store, it says all, and nothing is asked when that is away.
     local.emulator.fail_next(TOKEN, invalid_grant());
-    for _ in 0..3 {
+    local.advance(LIFETIME);
+    assert!(consent.access_token().await.unwrap_err().needs_consent());
+    store.always(Plan::Fail);
+    local.advance(SECOND);
+    assert!(consent.access_token().await.is_err());
+    assert_eq!(local.tokens(), 4);
+    // Also where that could not be stored.
+    let consent = without_store_again(&local, &store).await;
+    local.emulator.fail_next(TOKEN, invalid_grant());
+    store.plan([Plan::Work, Plan::Work, Plan::Fail]);
+    for _ in 0..2 {
         assert!(consent.access_token().await.unwrap_err().needs_consent());
         local.advance(SECOND);
     }
-    assert_eq!(local.tokens(), 3);
+    assert_eq!(local.tokens(), 6);
+}
+
+/// A new consent, as in `without_store`.
+async fn without_store_again(local: &Local, store: &BadStore) -> Consent {
+    store.always(Plan::Work);
+    let consents = builder(local).store(store.clone()).store_outage(StoreOutage::GoOn).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    let _ = consent.access_token().await.unwrap();
+    local.advance(LIFETIME);
+    store.always(Plan::Fail);
+    consent
+}
+
+#[tokio::test]
+async fn o5_without_the_store_the_newest_consent_is_exchanged() {
+    let (local, store, consents, consent) = without_store(StoreOutage::GoOn).await;
+    let code = code(&local, &client(&local)).await;
+    assert!(consents.exchange_code(&id("user-7"), code).await.is_err());
+    let newest = newest_refresh_token(&local);
     store.always(Plan::Work);
     consents.flush().await.unwrap();
-    assert!(store.good.load(&id("user-7")).await.unwrap().unwrap().is_over());
+    store.always(Plan::Fail);
+    local.advance(LIFETIME);
+    let _ = consent.access_token().await.unwrap();
+    assert!(local.emulator.count_carrying(&newest) > 0);
 }
 
 #[tokio::test]
