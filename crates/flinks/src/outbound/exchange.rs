@@ -387,7 +387,7 @@ impl Consent {
         if self.shared.store_outage == StoreOutage::GoOn {
             let mut seen = self.seen();
             if self.state.cache.epoch() == epoch {
-                *seen = record.filter(|record| !record.is_over).cloned().map(Box::new);
+                *seen = record.cloned().map(Box::new);
             }
         }
     }

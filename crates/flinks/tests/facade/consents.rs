@@ -1063,7 +1063,7 @@ async fn o6_without_the_store_a_refusal_says_nothing_of_the_consent() {
     assert!(consent.access_token().await.unwrap_err().needs_consent());
     store.always(Plan::Fail);
     local.advance(SECOND);
-    assert!(consent.access_token().await.is_err());
+    assert!(consent.access_token().await.unwrap_err().needs_consent());
     assert_eq!(local.tokens(), 4);
     // Also where that could not be stored.
     let consent = without_store_again(&local, &store).await;
@@ -1129,9 +1129,12 @@ async fn o9_a_new_consent_serves_while_the_store_is_away_stored_or_not() {
     let consent = consents.consent(&id("user-7"));
     let _ = consent.access_token().await.unwrap();
     assert_eq!(local.tokens(), 1, "the token of the code");
+    local.advance(SECOND);
+    let _ = consent.exchange_now().await.unwrap();
+    assert_eq!(local.tokens(), 2);
     local.advance(LIFETIME);
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(local.tokens(), 3);
 }
 
 #[tokio::test]
