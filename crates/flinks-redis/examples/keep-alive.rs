@@ -40,7 +40,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let summary = worker.pass().await?;
     bar.finish_and_clear();
     println!("{summary}");
-    Ok(ExitCode::from(u8::from(summary.failed > 0 || summary.unreadable > 0)))
+    Ok(ExitCode::from(u8::from(summary.failed > 0 || summary.unreadable > 0 || summary.unstored.is_some())))
 }
 
 /// Keys for values as `2:BASE64,1:BASE64`, with their ids, the newest first.

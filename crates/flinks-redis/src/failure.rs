@@ -80,7 +80,9 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
         Some("WRONGTYPE") => Damaged(NO_VALUE),
         _ if within.contains("WRONGTYPE") => Damaged(NO_VALUE),
         Some("NOAUTH" | "WRONGPASS") => Refused("refuses the credentials"),
-        Some("NOPERM") => Refused("does not allow what it is asked"),
+        Some("NOPERM") => Refused(NOT_ALLOWED),
+        // In a script, that has no code.
+        _ if within.contains("The user executing the script") => Refused(NOT_ALLOWED),
         Some("MOVED" | "ASK" | "CROSSSLOT") => Refused("is a cluster, and is not called one"),
         Some("LOADING") => Unavailable("is starting"),
         Some("READONLY") => Unavailable("is read-only, as after a failover"),
@@ -97,6 +99,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
     }
 }
 
+const NOT_ALLOWED: &str = "does not allow what it is asked";
 /// No answer in time.
 pub(crate) const LATE: &str = "did not answer in time";
 /// What is there was not written by this crate, or was changed since.

@@ -11,7 +11,7 @@ use flinks::outbound::{ConsentId, Consents};
 use futures_util::StreamExt as _;
 use tokio::sync::Mutex;
 
-use crate::store::RedisStore;
+use crate::store::{Found, RedisStore};
 use crate::value::{PARTS, Set};
 
 /// A worker that exchanges what is near its idle deadline, early. Any number of them share the work: each takes a part of the
@@ -52,15 +52,13 @@ pub struct Progress {
     pub summary: Summary,
     /// How many of the 256 parts are done.
     pub parts: u16,
-    /// How many turned out to be over: they are in the summary when they were told.
-    over: u64,
+    looked_at: u64,
 }
 
 impl Progress {
     /// How many of those that are due were looked at.
     pub fn looked_at(&self) -> u64 {
-        let Summary { kept, by_others, failed, .. } = &self.summary;
-        [kept, by_others, failed, &self.over].into_iter().fold(0, |sum, count| sum.saturating_add(*count))
+        self.looked_at
     }
 }
 
@@ -78,6 +76,8 @@ pub struct Summary {
     pub failed: u64,
     /// Due, and not readable: damaged, or encrypted with a key that this worker does not have. The log names each.
     pub unreadable: u64,
+    /// Why something could not be stored, which is in this process only: [`Consents::flush`] may store it later.
+    pub unstored: Option<Error>,
     /// Parts that another worker is at.
     pub parts_of_others: u16,
     /// Why the pass ended before its end: so many exchanges failed one after the other that the server is left alone.
@@ -88,6 +88,7 @@ pub struct Summary {
 enum Outcome {
     /// The pass is about to end, and this one was not looked at.
     Left,
+    Unreadable,
     Kept,
     ByAnother,
     Over,
@@ -159,15 +160,17 @@ impl KeepAlive {
     }
 
     /// Goes once through all that is due and that no other worker is at. Once an hour is often enough. What the store could not
-    /// take before is stored first, and at the end: nothing is in this process only when it returns `Ok`.
+    /// take before is stored first, and at the end: nothing is in this process only, but for [`Summary::unstored`].
     ///
     /// # Errors
     ///
     /// A [`StoreError`] where the store fails, or was written with another key for names. What was exchanged stays exchanged;
     /// [`Consents::flush`] stores what is not.
     pub async fn pass(&self) -> Result<Summary, StoreError> {
-        let unstored = |_: Error| StoreError::Unavailable("does not take what it did not take before");
-        self.consents.flush().await.map_err(unstored)?;
+        // What is damaged is one consent, and the others are kept alive.
+        if self.consents.flush().await.is_err_and(|error| error.is_transient()) {
+            return Err(StoreError::Unavailable("does not take what it did not take before"));
+        }
         let now = self.consents.clock().wall();
         let before = now.checked_add(self.within).unwrap_or(now);
         // In another order for each worker, so that they meet seldom.
@@ -199,8 +202,8 @@ impl KeepAlive {
                 break;
             }
         }
-        self.consents.flush().await.map_err(unstored)?;
-        Ok(pass.progress.summary)
+        let unstored = self.consents.flush().await.err();
+        Ok(Summary { unstored, ..pass.progress.summary })
     }
 
     async fn keep(&self, id: &ConsentId, before: SystemTime, stop: &AtomicBool) -> Outcome {
@@ -263,18 +266,21 @@ impl Pass<'_> {
         let found = worker.store.listed(part, Set::Due, Some(before), usize::MAX).await?;
         self.progress.due = self.progress.due.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
         for some in found.chunks(PAGE) {
-            let ids = worker.store.ids(some).await?;
-            let unreadable = ids.iter().filter(|id| id.is_none()).count();
-            let summary = &mut self.progress.summary;
-            summary.unreadable = summary.unreadable.saturating_add(u64::try_from(unreadable).unwrap_or(u64::MAX));
+            let mut ids = Vec::new();
+            for found in worker.store.found(some).await? {
+                match found {
+                    Found::Record(record) => ids.push(record.id().clone()),
+                    Found::Unreadable => self.count(Outcome::Unreadable),
+                    Found::Gone => self.count(Outcome::ByAnother),
+                }
+            }
             let stop = AtomicBool::new(false);
-            let mut renewal = Ok(());
+            let mut renewal = Ok(true);
             let keep = |id: ConsentId| {
                 let stop = &stop;
                 async move { worker.keep(&id, before, stop).await }
             };
-            let mut outcomes =
-                futures_util::stream::iter(ids.into_iter().flatten()).map(keep).buffer_unordered(worker.at_once);
+            let mut outcomes = futures_util::stream::iter(ids).map(keep).buffer_unordered(worker.at_once);
             // To its end, also where the rest is left: what was sent must be stored.
             while let Some(outcome) = outcomes.next().await {
                 self.count(outcome);
@@ -282,13 +288,16 @@ impl Pass<'_> {
                     stop.store(true, Ordering::Relaxed);
                 }
                 self.tell();
-                if let Err(error) = self.renew(part).await {
-                    stop.store(true, Ordering::Relaxed);
-                    renewal = Err(error);
+                match self.renew(part).await {
+                    Ok(true) => {}
+                    // Another does the rest.
+                    lost => {
+                        stop.store(true, Ordering::Relaxed);
+                        renewal = lost;
+                    }
                 }
             }
-            renewal?;
-            if self.progress.summary.stopped.is_some() {
+            if !renewal? || self.progress.summary.stopped.is_some() {
                 break;
             }
         }
@@ -299,52 +308,65 @@ impl Pass<'_> {
     async fn tell_over(&mut self, part: u16) -> Result<(), StoreError> {
         let Self { worker, .. } = *self;
         for entry in worker.store.listed(part, Set::Over, None, usize::MAX).await? {
-            let summary = &mut self.progress.summary;
-            match worker.store.id(&entry).await? {
-                Some(Some(id)) => {
-                    quietly(|| (worker.on_needs_consent)(&id));
-                    worker.store.told(&entry).await?;
-                    summary.needing_consent = summary.needing_consent.saturating_add(1);
-                }
-                Some(None) => summary.unreadable = summary.unreadable.saturating_add(1),
-                None => {}
+            // Another that took the part tells them.
+            if !self.renew(part).await? {
+                break;
             }
-            self.renew(part).await?;
+            // Its end user may have consented again since, or another worker may have told it.
+            if let Found::Record(record) = worker.store.found_one(&entry).await?
+                && worker.store.is_listed(&entry).await?
+            {
+                quietly(|| (worker.on_needs_consent)(record.id()));
+                worker.store.told(&entry).await?;
+                let summary = &mut self.progress.summary;
+                summary.needing_consent = summary.needing_consent.saturating_add(1);
+            }
         }
         Ok(())
     }
 
     async fn lease(&mut self, part: u16) -> Result<bool, StoreError> {
-        self.leased_at = self.worker.consents.clock().monotonic();
-        self.worker.store.lease(part, &self.owner, LEASE).await
+        let now = self.worker.consents.clock().monotonic();
+        let is_taken = self.worker.store.lease(part, &self.owner, LEASE).await?;
+        if is_taken {
+            self.leased_at = now;
+        }
+        Ok(is_taken)
     }
 
-    /// Takes the lease again, once in a while. Another may have it by now: of what both do, one finds that it was done.
-    async fn renew(&mut self, part: u16) -> Result<(), StoreError> {
-        if self.worker.consents.clock().monotonic().saturating_sub(self.leased_at) >= RENEW {
-            self.lease(part).await?;
+    /// Takes the lease again, once in a while. `false` where another has it by now.
+    async fn renew(&mut self, part: u16) -> Result<bool, StoreError> {
+        match self.worker.consents.clock().monotonic().saturating_sub(self.leased_at) >= RENEW {
+            true => self.lease(part).await,
+            false => Ok(true),
         }
-        Ok(())
     }
 
     fn count(&mut self, outcome: Outcome) {
-        let summary = &mut self.progress.summary;
-        let count = match outcome {
+        let Progress { looked_at, summary, .. } = &mut self.progress;
+        let add = |count: &mut u64| *count = count.saturating_add(1);
+        match outcome {
             Outcome::Left => return,
-            Outcome::Kept => &mut summary.kept,
-            Outcome::ByAnother => &mut summary.by_others,
-            Outcome::Over => &mut self.progress.over,
+            Outcome::Unreadable => add(&mut summary.unreadable),
             Outcome::Failed(error) => {
-                self.in_a_row = self.in_a_row.saturating_add(1);
+                add(&mut summary.failed);
+                add(&mut self.in_a_row);
                 if self.in_a_row >= GIVE_UP {
                     summary.stopped.get_or_insert(error);
                 }
-                summary.failed = summary.failed.saturating_add(1);
-                return;
             }
-        };
-        self.in_a_row = 0;
-        *count = count.saturating_add(1);
+            Outcome::Kept => {
+                add(&mut summary.kept);
+                self.in_a_row = 0;
+            }
+            Outcome::ByAnother => {
+                add(&mut summary.by_others);
+                self.in_a_row = 0;
+            }
+            // It is in the summary when it is told.
+            Outcome::Over => self.in_a_row = 0,
+        }
+        add(looked_at);
     }
 
     fn tell(&self) {
@@ -367,10 +389,13 @@ impl fmt::Debug for KeepAlive {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kept, by_others, needing_consent, failed, unreadable, parts_of_others, stopped } = self;
+        let Self { kept, by_others, needing_consent, failed, unreadable, unstored, parts_of_others, stopped } = self;
         write!(f, "{kept} kept, {by_others} kept by others, {needing_consent} need their end user, {failed} failed")?;
         if *unreadable > 0 {
             write!(f, "; {unreadable} cannot be read: the log names them")?;
+        }
+        if let Some(error) = unstored {
+            write!(f, "; failed to {error}: a refresh token is in this process only")?;
         }
         if *parts_of_others > 0 {
             write!(f, "; others are at {parts_of_others} of {PARTS} parts")?;

@@ -310,6 +310,7 @@ impl RedisStore {
 
     /// Puts the deadlines of consents that have lost theirs back where [`KeepAlive`](crate::KeepAlive) finds them, and tells how
     /// many: for when somebody deleted a set of deadlines, or Redis evicted it. It reads everything once, while others work on.
+    /// Consents that are over and were not told yet are not among them: which were told, only the set knew.
     ///
     /// # Errors
     ///
@@ -321,8 +322,10 @@ impl RedisStore {
             loop {
                 let mut scan = redis::cmd("SCAN");
                 scan.arg(cursor).arg("COUNT").arg(PAGE);
-                let (next, keys): (u64, Vec<String>) = self.command_at(node, scan).await?;
-                for done in try_join_all(keys.iter().map(|key| self.restore_deadline(key))).await? {
+                // Keys of others may be anything.
+                let (next, keys): (u64, Vec<Vec<u8>>) = self.command_at(node, scan).await?;
+                let keys = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
+                for done in try_join_all(keys.map(|key| self.restore_deadline(key))).await? {
                     restored = restored.saturating_add(u64::from(done));
                 }
                 cursor = next;
@@ -336,7 +339,6 @@ impl RedisStore {
 
     async fn restore_deadline(&self, key: &str) -> Result<bool, StoreError> {
         let keys = self.0.keys.load_full();
-        // Of something else, or of the same namespace in another form.
         if !Name::is_of_value(key, &self.0.namespace) {
             return Ok(false);
         }
@@ -349,7 +351,7 @@ impl RedisStore {
             Ok(record) if record.is_over() => return Ok(false),
             Ok(record) => record,
             Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => {
-                unreadable(key, reason);
+                let _ = unreadable(key, reason);
                 return Ok(false);
             }
             Err(error) => return Err(error),
@@ -419,15 +421,13 @@ impl RedisStore {
         Ok(found.into_iter().map(|(member, deadline)| Entry { part, set, member, deadline }).collect())
     }
 
-    /// Whose they are, which only the records tell; `None` for one that cannot be read. Those that are gone are left out, and
-    /// forgotten.
-    pub(crate) async fn ids(&self, found: &[Entry]) -> Result<Vec<Option<ConsentId>>, StoreError> {
-        let ids = try_join_all(found.iter().map(|entry| self.id(entry))).await?;
-        Ok(ids.into_iter().flatten().collect())
+    /// The records of what is listed.
+    pub(crate) async fn found(&self, entries: &[Entry]) -> Result<Vec<Found>, StoreError> {
+        try_join_all(entries.iter().map(|entry| self.found_one(entry))).await
     }
 
-    /// The same for one.
-    pub(crate) async fn id(&self, entry: &Entry) -> Result<Option<Option<ConsentId>>, StoreError> {
+    /// One that is gone is forgotten.
+    pub(crate) async fn found_one(&self, entry: &Entry) -> Result<Found, StoreError> {
         let Entry { part, set, member, .. } = entry;
         let (namespace, keys) = (&self.0.namespace, self.0.keys.load_full());
         let key = Name::key_of(namespace, *part, member);
@@ -436,18 +436,25 @@ impl RedisStore {
             Ok(None) => {
                 let mut call = self.0.forget.key(&key);
                 call.key(set.key(namespace, *part)).arg(member);
-                return self.script(&call).await.map(|_| None);
+                return self.script(&call).await.map(|_| Found::Gone);
             }
-            Err(StoreError::Damaged(reason)) => return Ok(Some(unreadable(&key, reason))),
+            Err(StoreError::Damaged(reason)) => return Ok(unreadable(&key, reason)),
             Err(error) => return Err(error),
         };
         match value::open(&value, &key, &keys) {
             // With another key for names, nothing would be found under its id.
             Ok(record) if Name::of(record.id(), namespace, &keys)?.key != key => Err(OTHER_NAMES),
-            Ok(record) => Ok(Some(Some(record.id().clone()))),
-            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(Some(unreadable(&key, reason))),
+            Ok(record) => Ok(Found::Record(Box::new(record))),
+            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(unreadable(&key, reason)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether it is still there.
+    pub(crate) async fn is_listed(&self, Entry { part, set, member, deadline }: &Entry) -> Result<bool, StoreError> {
+        let mut command = redis::cmd("ZSCORE");
+        command.arg(set.key(&self.0.namespace, *part)).arg(member);
+        Ok(self.command::<Option<f64>>(command).await? == Some(*deadline))
     }
 
     /// Takes out of the set what was done about it.
@@ -468,7 +475,7 @@ impl RedisStore {
             let mut ids = Vec::new();
             // So many are on their way at once that it does not matter, and no more.
             for some in found.chunks(PARTS.into()) {
-                ids.extend(self.ids(some).await?.into_iter().flatten());
+                ids.extend(self.found(some).await?.into_iter().filter_map(Found::id));
                 if ids.len() >= limit {
                     break;
                 }
@@ -567,10 +574,10 @@ impl RedisStore {
     }
 }
 
-fn unreadable(key: &str, reason: &str) -> Option<ConsentId> {
+fn unreadable(key: &str, reason: &str) -> Found {
     // The key is an HMAC, which tells nobody whose it is.
-    tracing::warn!(key, "a consent that is due cannot be read: it {reason}");
-    None
+    tracing::warn!(key, "a consent cannot be read: it {reason}");
+    Found::Unreadable
 }
 
 /// The texts of an answer: that of a cluster has one of each node.
@@ -597,6 +604,23 @@ pub(crate) struct Entry {
     member: String,
     /// In milliseconds, which a double tells exactly for the next 285 000 years.
     deadline: f64,
+}
+
+/// What became of an entry.
+pub(crate) enum Found {
+    Record(Box<Record>),
+    /// Damaged, or encrypted with a key that is not here.
+    Unreadable,
+    Gone,
+}
+
+impl Found {
+    pub(crate) fn id(self) -> Option<ConsentId> {
+        match self {
+            Self::Record(record) => Some(record.id().clone()),
+            Self::Unreadable | Self::Gone => None,
+        }
+    }
 }
 
 /// What the scripts answer.

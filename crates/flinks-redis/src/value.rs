@@ -60,7 +60,10 @@ impl Name {
     /// Whether this may be the key of a value.
     pub(crate) fn is_of_value(key: &str, namespace: &str) -> bool {
         let rest = key.strip_prefix('{').and_then(|rest| rest.strip_prefix(namespace)?.strip_prefix(':'));
-        rest.and_then(|rest| rest.split_once("}:")).is_some_and(|(_, member)| member.len() == MEMBER)
+        // Of three digits: another namespace may begin with this one.
+        let is_part = |part: &str| part.len() == 3 && part.parse::<u16>().is_ok();
+        rest.and_then(|rest| rest.split_once("}:"))
+            .is_some_and(|(part, member)| is_part(part) && member.len() == MEMBER)
     }
 
     /// What is called so in a sorted set of a part.

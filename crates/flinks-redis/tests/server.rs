@@ -25,7 +25,7 @@ fn main() {
     // Of all tests: what they keep from sight begins with `canary`.
     let log = log::Log::capture();
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 30] = [
+    let with_server: [(&str, fn()); 35] = [
         ("o5_the_store_does_what_every_store_must", || run(conforms)),
         ("o5_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
         ("o5_consents_live_on_all_nodes_of_a_cluster", || run(on_a_cluster_of_three)),
@@ -46,6 +46,11 @@ fn main() {
         ("o5_workers_share_the_work_and_do_it_once", || run(workers)),
         ("o6_a_consent_that_needs_its_user_is_told_once", || run(needs_consent)),
         ("o6_a_consent_that_is_over_is_told_whoever_finds_out_and_dies", || run(told_after_death)),
+        ("o6_a_consent_that_is_good_again_is_not_told", || run(good_again)),
+        ("o6_a_worker_that_lost_its_part_tells_no_more", || run(part_lost)),
+        ("o5_progress_reaches_its_end_past_what_is_damaged_or_gone", || run(progress)),
+        ("o5_one_damaged_record_does_not_stop_the_worker_for_the_others", || run(unstored)),
+        ("a_user_with_the_rights_of_the_readme_does_all", || run(rights)),
         ("o5_a_lease_that_cannot_be_renewed_ends_the_pass_and_loses_nothing", || run(lease_lost)),
         ("o5_a_failing_server_is_left_alone_and_nothing_is_lost", || run(failing)),
         ("o5_a_worker_that_goes_away_is_followed", || run(resumed)),
@@ -328,8 +333,14 @@ async fn restored_in(server: &Server, store: RedisStore) {
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), []);
     // What is not ours, or not readable, is left alone.
     server.set("else", b"garbage");
-    let damaged = server.keys().into_iter().find(|key| key.starts_with("{flinks:") && key.len() > 40).unwrap();
+    let longer = RedisStore::builder(server.address(), keys()).namespace("flinks:eu");
+    let nodes: [String; 0] = [];
+    let longer = if server.is_cluster() { longer.cluster(nodes) } else { longer };
+    let theirs = record("user-7", "r", SystemTime::now()).await;
+    assert!(longer.build().unwrap().compare_and_swap(None, &theirs).await.unwrap());
+    let damaged = server.keys().into_iter().find(|key| !key.contains(":eu") && key.len() > 40).unwrap();
     let value = server.get(&damaged);
+    server.set_bytes(b"\xff\xfe", b"garbage");
     server.set(&damaged, b"garbage");
     assert_eq!(store.restore_deadlines().await, Ok(298));
     server.set(&damaged, &value);
@@ -351,15 +362,10 @@ async fn tls() {
     let (certificate, key) = certificate(&authority);
     std::fs::write(path("certificate"), &certificate).unwrap();
     std::fs::write(path("key"), &key).unwrap();
-    let server = Server::start_with_tls(&[
-        "--tls-cert-file",
-        &path("certificate"),
-        "--tls-key-file",
-        &path("key"),
-        "--tls-ca-cert-file",
-        &path("authority"),
-    ]);
-    let (address, id) = (server.address().replace("redis://", "rediss://"), "a".parse().unwrap());
+    let paths = [path("certificate"), path("key"), path("authority")];
+    let files = ["--tls-cert-file", &paths[0], "--tls-key-file", &paths[1], "--tls-ca-cert-file", &paths[2]];
+    let server = Server::start_with_tls(&files);
+    let (address, id) = (server.tls_address(), "a".parse().unwrap());
     let to = |address: &str| RedisStore::builder(address, keys());
     let good = || to(&address).root_certificates(authority.pem()).client_certificate(certificate.clone(), key.clone());
     let record = record("a", "r", SystemTime::now()).await;
@@ -371,7 +377,7 @@ async fn tls() {
         ("another authority", good().root_certificates(other.pem())),
         ("nobody", to(&address).root_certificates(authority.pem())),
         ("another name", to(&address.replace("127.0.0.1", "localhost")).root_certificates(authority.pem())),
-        ("clear text", to(&server.address())),
+        ("clear text", to(&address.replace("rediss://", "redis://"))),
     ];
     for (name, builder) in unavailable {
         let loaded = builder.build().unwrap().load(&id).await;
@@ -386,9 +392,14 @@ async fn tls() {
         assert_eq!(builder.build().unwrap_err().to_string(), "the certificates are none, or not for rediss://");
     }
     // A cluster has the same.
+    drop(server);
+    let cluster = Server::start_with_tls(&[&files[..], &["--cluster-enabled", "yes", "--tls-cluster", "yes"]].concat());
+    cluster.own_all_slots();
     let nodes: [String; 0] = [];
-    let on_a_cluster = good().cluster(nodes).build().unwrap().load(&id).await;
-    assert!(on_a_cluster.is_err(), "it is none: {on_a_cluster:?}");
+    let store = RedisStore::builder(cluster.tls_address(), keys()).cluster(nodes);
+    let store = store.root_certificates(authority.pem()).client_certificate(certificate, key).build().unwrap();
+    assert!(store.compare_and_swap(None, &record).await.unwrap());
+    assert!(store.load(&id).await.unwrap().is_some());
 }
 
 fn authority() -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
@@ -646,6 +657,135 @@ async fn told_after_death() {
     assert_eq!(worker(false, server.clone()).pass().await.unwrap().needing_consent, 1);
     consents.consent(&id).forget().await.unwrap();
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
+}
+
+/// Consents of the first part that are over.
+async fn over(server: &Server, flinks: &support::Flinks, count: usize) -> Vec<ConsentId> {
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_part(name));
+    let ids: Vec<ConsentId> = names.take(count).map(|name| name.parse().unwrap()).collect();
+    for id in &ids {
+        consents.insert(id, RefreshToken::new("canary-dead").unwrap(), SystemTime::now()).await.unwrap();
+        assert!(consents.consent(id).access_token().await.unwrap_err().needs_consent());
+    }
+    ids
+}
+
+/// What a callback does in the midst of a pass, to its end.
+fn at_once<F: Future<Output = ()> + Send>(work: F) {
+    let work = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+}
+
+/// While the first is told, the end user of the other consents again.
+async fn good_again() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let ids = over(&server, &flinks, 2).await;
+    let (fresh, told) = (Mutex::new(Some(flinks.new_refresh_token().await)), Arc::new(AtomicUsize::new(0)));
+    let (count, address, client) = (Arc::clone(&told), server.address(), flinks.client());
+    let worker = worker(&server, &flinks).on_needs_consent(move |id| {
+        count.fetch_add(1, Ordering::SeqCst);
+        if let Some(fresh) = fresh.lock().unwrap().take() {
+            let other = ids.iter().find(|other| *other != id).unwrap();
+            at_once(async {
+                let consents = Consents::builder(client.clone()).store(store(&address)).build();
+                consents.insert(other, fresh, SystemTime::now()).await.unwrap();
+            });
+        }
+    });
+    assert_eq!(worker.pass().await.unwrap().needing_consent, 1);
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
+/// The first callback outlasts the lease, and another worker comes.
+async fn part_lost() {
+    part_lost_to_one_who(true).await;
+    part_lost_to_one_who(false).await;
+}
+
+async fn part_lost_to_one_who(others_are_told: bool) {
+    let (server, flinks) = (Arc::new(Server::start(&[])), support::emulator().await);
+    over(&server, &flinks, 5).await;
+    let told = Arc::new(AtomicUsize::new(0));
+    let tells = |worker: KeepAlive| {
+        let told = Arc::clone(&told);
+        worker.on_needs_consent(move |_| {
+            told.fetch_add(1, Ordering::SeqCst);
+        })
+    };
+    let second = Mutex::new(Some(tells(worker(&server, &flinks))));
+    let clock = support::Hurried::new(Duration::from_secs(2));
+    let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+    let (store, count, redis) = (store(&server.address()), Arc::clone(&told), Arc::clone(&server));
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let first = KeepAlive::new(consents, store).on_needs_consent(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        if let Some(second) = second.lock().unwrap().take() {
+            clock.advance(Duration::from_secs(121));
+            redis.end_leases();
+            if others_are_told {
+                at_once(async { assert_eq!(second.pass().await.unwrap().needing_consent, 5) });
+            } else {
+                redis.set("{flinks:000}:worker", b"second");
+            }
+        }
+    });
+    assert_eq!(first.pass().await.unwrap().needing_consent, 1);
+    // The one that the first worker was at is told again, and no other.
+    assert_eq!(told.load(Ordering::SeqCst), if others_are_told { 6 } else { 1 });
+}
+
+async fn progress() {
+    let (server, flinks, _) = idle(4).await;
+    let keys: Vec<String> = server.keys().into_iter().filter(|key| key.len() > 40).collect();
+    server.set(&keys[0], b"garbage");
+    server.command(&["DEL", &keys[1]]);
+    let last = Arc::new(Mutex::new((0, 0)));
+    let shown = Arc::clone(&last);
+    let worker = worker(&server, &flinks)
+        .on_progress(move |progress| *shown.lock().unwrap() = (progress.due, progress.looked_at()));
+    let summary = worker.pass().await.unwrap();
+    assert_eq!((summary.kept, summary.by_others, summary.unreadable), (2, 1, 1), "{summary}");
+    assert_eq!(*last.lock().unwrap(), (4, 4));
+}
+
+/// A token that rotated could not be stored, and then its record is damaged.
+async fn unstored() {
+    let (server, flinks, ids) = idle(3).await;
+    flinks.rotates();
+    let proxy = Proxy::to(&server);
+    let store = store(&proxy.address());
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    proxy.at(2, Fault::Answer("LOADING"));
+    assert!(consents.consent(&ids[0]).exchange_now().await.unwrap_err().is_store());
+    let key = value_of(&record(ids[0].as_str(), "r", SystemTime::now()).await).await;
+    server.set(&key, b"garbage");
+    let summary = KeepAlive::new(consents, store).rate(10_000).pass().await.unwrap();
+    assert_eq!((summary.kept, summary.unreadable), (2, 1), "{summary}");
+    assert!(summary.unstored.is_some() && summary.to_string().contains("in this process only"), "{summary}");
+}
+
+/// All that is done to Redis, as the user whose rights the README names.
+async fn rights() {
+    let readme = include_str!("../README.md");
+    let named = readme.split_once("A user of Redis needs ").unwrap().1.split_once("on a cluster").unwrap().0;
+    let commands: Vec<String> = named.split('`').skip(1).step_by(2).map(|name| format!("+{name}")).collect();
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let mut words = vec!["ACL", "SETUSER", "app", "on", ">canary", "~{flinks:*"];
+    words.extend(commands.iter().map(String::as_str));
+    server.command(&words);
+    let store = store(&server.address().replace("redis://", "redis://app:canary@"));
+    conformance::check(|| store.clone()).await.unwrap();
+    over(&server, &flinks, 1).await;
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    let worker = KeepAlive::new(consents, store.clone()).rate(10_000);
+    assert_eq!(worker.pass().await.unwrap().needing_consent, 1);
+    assert_eq!(store.restore_deadlines().await, Ok(0));
+    assert_eq!(store.warnings().await, Ok(vec![Warning::DoesNotPersist]));
+    // What only a script needs is told as what it is, too.
+    server.command(&["ACL", "SETUSER", "app", "-zadd"]);
+    let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
+    assert_eq!(swapped, Err(StoreError::Refused("does not allow what it is asked")));
 }
 
 /// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way. The

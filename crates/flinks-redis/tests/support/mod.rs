@@ -28,9 +28,15 @@ impl Server {
         version.is_ok_and(|status| status.success())
     }
 
-    /// One that speaks TLS only.
+    /// One that speaks TLS, too.
     pub(crate) fn start_with_tls(arguments: &[&str]) -> Self {
-        Self::start(&[&["--tls-port", PORT], arguments, &["--port", "0"]].concat())
+        // In what a cluster's port for its nodes leaves.
+        let port = (0..).map(|_| free_port()).find(|port| *port < 55_536).unwrap();
+        Self::start(&[&["--tls-port", &port.to_string()], arguments].concat())
+    }
+
+    pub(crate) fn tls_address(&self) -> String {
+        format!("rediss://127.0.0.1:{}", self.arguments[1])
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
@@ -42,7 +48,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         // Another may take the port before the server does.
         for _ in 0..10 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = free_port();
             if let Some(child) = spawn(port, &arguments, &folder) {
                 return Self { child, port, arguments, folder };
             }
@@ -102,6 +108,10 @@ impl Server {
     }
 
     pub(crate) fn set(&self, key: &str, value: &[u8]) {
+        self.set_bytes(key.as_bytes(), value);
+    }
+
+    pub(crate) fn set_bytes(&self, key: &[u8], value: &[u8]) {
         redis::cmd("SET").arg(key).arg(value).exec(&mut self.connection()).unwrap();
     }
 
@@ -168,14 +178,14 @@ impl Drop for Server {
     }
 }
 
-/// Where the port that was chosen goes in an argument.
-const PORT: &str = "{port}";
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
 
 /// None where the server ended before it was ready.
 fn spawn(port: u16, arguments: &[String], folder: &tempfile::TempDir) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(folder.path());
-    let arguments = arguments.iter().map(|argument| argument.replace(PORT, &port.to_string()));
     let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let is_ready = lines.map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
