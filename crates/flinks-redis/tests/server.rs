@@ -655,6 +655,9 @@ async fn told_after_death() {
     consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker(false, server.clone()).pass().await.unwrap().needing_consent, 1);
+    // One that is forgotten leaves nothing, told or not.
+    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.consent(&id).forget().await.unwrap();
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
 }
