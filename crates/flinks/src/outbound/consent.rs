@@ -55,8 +55,8 @@ impl ConsentsBuilder {
         self
     }
 
-    /// What is done while the store is away: it does not answer, or says [`StoreError::Unavailable`](super::StoreError). Default:
-    /// [`StoreOutage::Refuse`].
+    /// What is done while the store is away: it does not answer, or says [`StoreError::Unavailable`](super::store::StoreError::Unavailable).
+    /// Default: [`StoreOutage::Refuse`].
     pub fn store_outage(mut self, policy: StoreOutage) -> Self {
         self.0.store_outage = policy;
         self
