@@ -1003,42 +1003,59 @@ async fn lost_reply() {
     assert_eq!(flinks.refreshes() - before, 2);
 }
 
-/// A replica that did not have the last write takes over: the token that rotated in it is gone, which is told after one request.
+/// A replica that has not got the last write takes over: the token that rotated in it is gone, which is told after one request.
 async fn lost_write() {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let (mut server, flinks) = (Server::start(&[]), support::emulator().await);
     flinks.rotates();
-    let machine = || Consents::builder(flinks.client()).store(store(&server.address())).build();
-    let id: ConsentId = "user-7".parse().unwrap();
-    machine().insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
-    let key = server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap();
-    let old = server.get(&key);
-    machine().consent(&id).access_token().await.unwrap();
-    server.set(&key, &old);
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &server.port().to_string()]);
+    let proxy = Proxy::to(&server);
+    let machine = || Consents::builder(flinks.client()).store(store(&proxy.address())).build();
+    let (first, id): (_, ConsentId) = (machine(), "user-7".parse().unwrap());
+    first.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    while replica.keys() != server.keys() {
+        tokio::task::yield_now().await;
+    }
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    let _ = first.consent(&id).access_token().await.unwrap();
+    server.kill();
+    proxy.switch_to(&replica);
     let before = flinks.refreshes();
+    let _ = first.consent(&id).access_token().await.unwrap();
+    assert_eq!(flinks.refreshes(), before, "what is in memory serves");
     let other = machine();
     for _ in 0..3 {
         let error = other.consent(&id).access_token().await.unwrap_err();
         assert!(error.needs_consent(), "{error}");
     }
     assert_eq!(flinks.refreshes() - before, 1);
-    assert!(is_nothing_due(&server).await, "it is over");
+    assert!(is_nothing_due(&replica).await, "it is over");
     // And the end user consents again.
-    machine().insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    other.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     assert!(machine().consent(&id).access_token().await.is_ok());
 }
 
+/// Redis is full, and evicts whatever it likes.
 async fn evicted() {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
-    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let (server, flinks) = (Server::start(&["--maxmemory-policy", "allkeys-random"]), support::emulator().await);
+    let store = store(&server.address());
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let id: ConsentId = "user-7".parse().unwrap();
     consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let key = server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap();
-    server.command(&["DEL", &key]);
+    server.command(&["CONFIG", "SET", "maxmemory", &(server.used_memory() + 1_000_000).to_string()]);
+    assert!(store.warnings().await.unwrap().contains(&Warning::Evicts));
+    for number in 0.. {
+        server.set(&format!("else-{number}"), &[0; 10_000]);
+        if !server.keys().contains(&key) {
+            break;
+        }
+    }
     let before = flinks.refreshes();
     let error = consents.consent(&id).access_token().await.unwrap_err();
     assert!(error.needs_consent() && !error.may_have_been_sent(), "{error}");
     assert_eq!(flinks.refreshes(), before);
-    let summary = worker(&server, &flinks).within(Duration::from_secs(29 * 24 * 60 * 60)).pass().await.unwrap();
+    let worker = worker(&server, &flinks).within(Duration::from_secs(29 * 24 * 60 * 60));
+    let summary = worker.pass().await.unwrap();
     assert_eq!((summary.kept, summary.failed), (0, 0), "{summary}");
 }
 

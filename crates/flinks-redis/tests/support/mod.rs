@@ -5,7 +5,7 @@
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -58,6 +58,10 @@ impl Server {
 
     pub(crate) fn address(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn kill(&mut self) {
@@ -273,7 +277,7 @@ pub(crate) struct Proxy {
 }
 
 struct Between {
-    server: u16,
+    server: AtomicU16,
     plan: Mutex<Option<(usize, Fault)>>,
     holds: AtomicBool,
     /// Connections with a smaller number get no more replies.
@@ -301,7 +305,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Between {
-            server: server.port,
+            server: AtomicU16::new(server.port),
             plan: Mutex::new(None),
             holds: AtomicBool::new(false),
             forgotten: AtomicUsize::new(0),
@@ -331,6 +335,11 @@ impl Proxy {
         self.shared.plan.lock().unwrap().is_none()
     }
 
+    /// From now on, connections go elsewhere.
+    pub(crate) fn switch_to(&self, server: &Server) {
+        self.shared.server.store(server.port, Ordering::SeqCst);
+    }
+
     /// Keeps replies to itself, until it no longer does.
     pub(crate) fn hold(&self, holds: bool) {
         self.shared.holds.store(holds, Ordering::SeqCst);
@@ -347,7 +356,7 @@ impl Between {
     fn serve(&self, client: &TcpStream) -> Option<()> {
         let number = self.connections.fetch_add(1, Ordering::SeqCst);
         // The server may have gone.
-        let server = TcpStream::connect(("127.0.0.1", self.server)).ok()?;
+        let server = TcpStream::connect(("127.0.0.1", self.server.load(Ordering::SeqCst))).ok()?;
         let (mut commands, mut replies) = (BufReader::new(client), Replies { server: &server, rest: Vec::new() });
         let (mut to_client, mut to_server) = (client, &server);
         loop {
