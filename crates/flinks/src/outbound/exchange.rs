@@ -57,8 +57,12 @@ impl Source for Consent {
     }
 
     fn longest(&self) -> Duration {
-        // Others are waited for, and then it is this one's turn.
-        self.shared.claim().saturating_mul(CLAIMS.saturating_add(1))
+        // Others are waited for, and then it is this one's turn; with the store, and perhaps without.
+        let turns = match self.shared.store_outage {
+            StoreOutage::Refuse => 1,
+            StoreOutage::GoOn => 3,
+        };
+        self.shared.claim().saturating_mul(CLAIMS.saturating_add(turns))
     }
 
     async fn fetch(self, need: Need) -> Result<Fetched, Error> {
