@@ -1,6 +1,6 @@
 //! What can go wrong, in fixed texts: those of Redis may hold a key or a value (A3).
 
-use std::fmt;
+use std::{fmt, io};
 
 use flinks::outbound::store::StoreError;
 use redis::{ErrorKind, RedisError};
@@ -83,6 +83,9 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
         Some("NOPERM") => Refused(NOT_ALLOWED),
         // In a script, that has no code.
         _ if within.contains("The user executing the script") => Refused(NOT_ALLOWED),
+        _ if within.contains("cluster support disabled") => Refused("is no cluster, and is called one"),
+        _ if within.contains("DB index is out of range") => Refused("has no database of this number"),
+        _ if is_untrusted(error) => Refused("has a certificate that is not trusted, or does not trust this client's"),
         Some("MOVED" | "ASK" | "CROSSSLOT") => Refused("is a cluster, and is not called one"),
         Some("LOADING") => Unavailable("is starting"),
         Some("READONLY") => Unavailable("is read-only, as after a failover"),
@@ -99,7 +102,19 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
     }
 }
 
-const NOT_ALLOWED: &str = "does not allow what it is asked";
+/// Whether TLS failed, and not the network.
+fn is_untrusted(error: &RedisError) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+pub(crate) const NOT_ALLOWED: &str = "does not allow what it is asked";
 /// No answer in time.
 pub(crate) const LATE: &str = "did not answer in time";
 /// What is there was not written by this crate, or was changed since.

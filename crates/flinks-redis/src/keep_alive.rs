@@ -74,7 +74,7 @@ pub struct Summary {
     pub needing_consent: u64,
     /// Not exchanged now. They are due in the next pass, too.
     pub failed: u64,
-    /// Due, and not readable: damaged, or encrypted with a key that this worker does not have. The log names each.
+    /// Due, and not readable: damaged, or written with keys that this worker does not have. The log names each.
     pub unreadable: u64,
     /// Why something could not be stored, which is in this process only: [`Consents::flush`] may store it later.
     pub unstored: Option<Error>,
@@ -164,7 +164,7 @@ impl KeepAlive {
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] where the store fails, or was written with another key for names. What was exchanged stays exchanged;
+    /// A [`StoreError`] where the store fails. What was exchanged stays exchanged;
     /// [`Consents::flush`] stores what is not.
     pub async fn pass(&self) -> Result<Summary, StoreError> {
         // What is damaged is one consent, and the others are kept alive.

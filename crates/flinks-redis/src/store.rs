@@ -24,7 +24,7 @@ use redis::{
 use redis::{ClientTlsConfig, TlsCertificates};
 use tokio::sync::Mutex;
 
-use crate::failure::{InvalidConfiguration, LATE, NO_VALUE, Warning, store_error};
+use crate::failure::{InvalidConfiguration, LATE, NO_VALUE, NOT_ALLOWED, Warning, store_error};
 use crate::keys::Keys;
 use crate::value::{self, Name, PARTS, Set};
 
@@ -292,11 +292,11 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] where it cannot be reached.
+    /// A [`StoreError`] where it cannot be reached, or refuses the credentials.
     pub async fn warnings(&self) -> Result<Vec<Warning>, StoreError> {
         let info: Value = match self.command(redis::cmd("INFO")).await {
             Ok(info) => info,
-            Err(StoreError::Refused(_)) => return Ok(vec![Warning::Unknown]),
+            Err(StoreError::Refused(NOT_ALLOWED)) => return Ok(vec![Warning::Unknown]),
             Err(error) => return Err(error),
         };
         let mut warnings: Vec<Warning> = texts(info).iter().flat_map(|text| Warning::all_of(text)).collect();
@@ -314,7 +314,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] where the store fails, or was written with another key for names. What was put back stays.
+    /// A [`StoreError`] where the store fails. What was put back stays. What cannot be read is left out; the log names it.
     pub async fn restore_deadlines(&self) -> Result<u64, StoreError> {
         let mut restored = 0_u64;
         for node in self.nodes().await? {
@@ -358,7 +358,8 @@ impl RedisStore {
         };
         let name = Name::of(record.id(), &self.0.namespace, &keys)?;
         if name.key != key {
-            return Err(OTHER_NAMES);
+            let _ = unreadable(key, OTHER_NAMES);
+            return Ok(false);
         }
         let mut call = self.0.restore.key(key);
         call.key(&name.due).arg(record.generation().to_string());
@@ -443,7 +444,7 @@ impl RedisStore {
         };
         match value::open(&value, &key, &keys) {
             // With another key for names, nothing would be found under its id.
-            Ok(record) if Name::of(record.id(), namespace, &keys)?.key != key => Err(OTHER_NAMES),
+            Ok(record) if Name::of(record.id(), namespace, &keys)?.key != key => Ok(unreadable(&key, OTHER_NAMES)),
             Ok(record) => Ok(Found::Record(Box::new(record))),
             Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(unreadable(&key, reason)),
             Err(error) => Err(error),
@@ -593,7 +594,7 @@ fn texts(answer: Value) -> Vec<String> {
 
 /// How many keys are looked at at once.
 const PAGE: usize = 1000;
-const OTHER_NAMES: StoreError = StoreError::Refused("was written with another key for names");
+const OTHER_NAMES: &str = "was written with another key for names";
 /// No list is longer: of ten million consents, a part has forty thousand.
 const MOST: usize = 1_000_000;
 
