@@ -1,5 +1,7 @@
 //! What can go wrong, in fixed texts: those of Redis may hold a key or a value (A3).
 
+use std::error::Error as _;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use flinks::outbound::store::StoreError;
@@ -102,16 +104,11 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
     }
 }
 
-/// Whether TLS failed, and not the network.
+/// Whether TLS failed, and not the network. The library keeps its errors in an `Arc`.
 fn is_untrusted(error: &RedisError) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+    let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>());
+    let source = source.and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
 }
 
 pub(crate) const NOT_ALLOWED: &str = "does not allow what it is asked";

@@ -372,17 +372,18 @@ async fn tls() {
     let store = good().build().unwrap();
     assert_eq!(store.load(&id).await.unwrap().map(drop), None);
     assert!(store.compare_and_swap(None, &record).await.unwrap());
-    let unavailable = [
+    let refused = [
         ("authorities of the platform", to(&address).client_certificate(certificate.clone(), key.clone())),
         ("another authority", good().root_certificates(other.pem())),
         ("nobody", to(&address).root_certificates(authority.pem())),
         ("another name", to(&address.replace("127.0.0.1", "localhost")).root_certificates(authority.pem())),
-        ("clear text", to(&address.replace("rediss://", "redis://"))),
     ];
-    for (name, builder) in unavailable {
+    for (name, builder) in refused {
         let loaded = builder.build().unwrap().load(&id).await;
-        assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{name}: {loaded:?}");
+        assert!(matches!(loaded, Err(StoreError::Refused(_))), "{name}: {loaded:?}");
     }
+    let in_clear_text = to(&address.replace("rediss://", "redis://")).build().unwrap().load(&id).await;
+    assert!(in_clear_text.is_err());
     for builder in [
         good().root_certificates("canary"),
         good().client_certificate(certificate.clone(), "canary"),
