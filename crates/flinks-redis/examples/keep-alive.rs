@@ -10,11 +10,26 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use flinks::outbound::{Client, ClientCredentials, Consents};
-use flinks_redis::{KeepAlive, Key, Keys, RedisStore};
+use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Summary};
 use indicatif::ProgressBar;
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn Error>> {
+async fn main() -> ExitCode {
+    // What cannot be read, and why something failed.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    match pass().await {
+        Ok(summary) => {
+            println!("{summary}");
+            ExitCode::from(u8::from(summary.failed > 0 || summary.unreadable > 0 || summary.unstored.is_some()))
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn pass() -> Result<Summary, Box<dyn Error>> {
     let variable = |name: &str| std::env::var(name).map_err(|_| format!("the variable {name} is not set"));
     let credentials =
         ClientCredentials::new(&variable("FLINKS_OUTBOUND_CLIENT_ID")?, variable("FLINKS_OUTBOUND_CLIENT_SECRET")?)?;
@@ -35,22 +50,24 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             shown.set_position(progress.looked_at());
         });
     if let Ok(rate) = variable("FLINKS_KEEP_ALIVE_RATE") {
-        worker = worker.rate(rate.parse()?);
+        worker = worker.rate(rate.parse().map_err(|_| "FLINKS_KEEP_ALIVE_RATE is no number")?);
     }
     let summary = worker.pass().await?;
     bar.finish_and_clear();
-    println!("{summary}");
-    Ok(ExitCode::from(u8::from(summary.failed > 0 || summary.unreadable > 0 || summary.unstored.is_some())))
+    Ok(summary)
 }
 
 /// Keys for values as `2:BASE64,1:BASE64`, with their ids, the newest first.
 fn keys(names: &str, values: &str) -> Result<Keys, Box<dyn Error>> {
-    let mut values = values.split(',').map(|entry| -> Result<_, Box<dyn Error>> {
-        let (id, key) = entry.split_once(':').ok_or("a key of FLINKS_REDIS_KEYS has no id")?;
-        Ok((id.trim().parse()?, Key::from_base64(key)?))
+    let names = Key::from_base64(names).map_err(|error| format!("FLINKS_REDIS_NAME_KEY: {error}"))?;
+    let mut values = values.split(',').map(|entry| {
+        let (id, key) = entry.split_once(':').ok_or("FLINKS_REDIS_KEYS: a key has no id, as in 1:BASE64")?;
+        let id = id.trim().parse().map_err(|_| "FLINKS_REDIS_KEYS: the id of a key is no number")?;
+        let key = Key::from_base64(key).map_err(|error| format!("FLINKS_REDIS_KEYS: {error}"))?;
+        Ok::<_, Box<dyn Error>>((id, key))
     });
     let (id, newest) = values.next().ok_or("FLINKS_REDIS_KEYS is empty")??;
-    values.try_fold(Keys::new(Key::from_base64(names)?, id, newest), |keys, older| {
+    values.try_fold(Keys::new(names, id, newest), |keys, older| {
         let (id, key) = older?;
         Ok(keys.and_readable(id, key)?)
     })

@@ -160,7 +160,8 @@ impl Consents {
     }
 
     /// Takes over a refresh token that was kept elsewhere, in the place of what is kept under `id`. `exchanged_at` is when it
-    /// was issued or last exchanged: its 30 days count from then (O5).
+    /// was issued or last exchanged: its 30 days count from then (O5). Where the same refresh token is kept already, the later time
+    /// counts.
     ///
     /// # Errors
     ///
