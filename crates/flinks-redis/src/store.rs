@@ -568,7 +568,8 @@ impl RedisStore {
         if let Some(connection) = &slot.connection {
             return Ok((slot.number, connection.clone()));
         }
-        let connection = self.0.connect().await.map_err(|error| (true, store_error(&error)))?;
+        let mut connection = self.0.connect().await.map_err(|error| (true, store_error(&error)))?;
+        self.0.check_names(&mut connection).await.map_err(|error| (true, error))?;
         slot.number = slot.number.wrapping_add(1);
         slot.connection = Some(connection.clone());
         Ok((slot.number, connection))
@@ -662,6 +663,18 @@ impl Inner {
         let config = if is_plain { config.set_dns_resolver(OnThisMachine) } else { config };
         let client = self.client()?;
         Ok(Connection::Single(client.get_multiplexed_async_connection_with_config(&config).await?))
+    }
+
+    /// With another key for names, nothing is found and all is written a second time: so which one it is stands in Redis, from the
+    /// first connection on. Where it cannot be read or written, the calls that follow tell why.
+    async fn check_names(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let (key, names) = (value::names(&self.namespace), value::fingerprint(&self.keys.load())?);
+        let _ = redis::cmd("SET").arg(&key).arg(&names).arg("NX").exec_async(connection).await;
+        let there: RedisResult<Option<String>> = redis::cmd("GET").arg(&key).query_async(connection).await;
+        match there {
+            Ok(Some(there)) if there != names => Err(StoreError::Refused(OTHER_NAMES)),
+            _ => Ok(()),
+        }
     }
 
     /// Of the first server.

@@ -47,12 +47,8 @@ pub(crate) enum Set {
 
 impl Name {
     pub(crate) fn of(id: &ConsentId, namespace: &str, keys: &Keys) -> Result<Self, StoreError> {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(keys.names.bytes()).map_err(|_| StoreError::Refused("has no key"))?;
-        mac.update(id.as_str().as_bytes());
-        let bytes = mac.finalize().into_bytes();
-        let part = u16::from(bytes.first().copied().unwrap_or_default());
-        let member: String = bytes.iter().take(MEMBER / 2).map(|byte| format!("{byte:02x}")).collect();
+        let (first, member) = digest(id.as_str(), keys)?;
+        let part = u16::from(first);
         let [due, over] = [Set::Due, Set::Over].map(|set| set.key(namespace, part));
         Ok(Self { key: Self::key_of(namespace, part, &member), due, over, member })
     }
@@ -85,6 +81,25 @@ impl Set {
 /// Whose a part is, for a while.
 pub(crate) fn lease(namespace: &str, part: u16) -> String {
     format!("{}:worker", tag(namespace, part))
+}
+
+/// Which key for names it is.
+pub(crate) fn names(namespace: &str) -> String {
+    format!("{}:names", tag(namespace, 0))
+}
+
+/// What is the same for the same key for names: of a text that no id is.
+pub(crate) fn fingerprint(keys: &Keys) -> Result<String, StoreError> {
+    digest("\0names", keys).map(|(_, digits)| digits)
+}
+
+/// The first byte, and hexadecimal digits.
+fn digest(text: &str, keys: &Keys) -> Result<(u8, String), StoreError> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(keys.names.bytes()).map_err(|_| StoreError::Refused("has no key"))?;
+    mac.update(text.as_bytes());
+    let bytes = mac.finalize().into_bytes();
+    let digits = bytes.iter().take(MEMBER / 2).map(|byte| format!("{byte:02x}")).collect();
+    Ok((bytes.first().copied().unwrap_or_default(), digits))
 }
 
 /// In braces, so that all keys of a part lie in one slot.

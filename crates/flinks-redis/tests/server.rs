@@ -350,7 +350,10 @@ async fn restored_in(server: &Server, store: RedisStore) {
     let nodes: [String; 0] = [];
     let other = RedisStore::builder(server.address(), other);
     let other = if server.is_cluster() { other.cluster(nodes) } else { other };
-    assert_eq!(other.build().unwrap().restore_deadlines().await, Ok(0));
+    let other = other.build().unwrap();
+    assert!(matches!(other.restore_deadlines().await, Err(StoreError::Refused(_))));
+    server.command(&["DEL", "{flinks:000}:names"]);
+    assert_eq!(other.restore_deadlines().await, Ok(0));
 }
 
 /// An authority of its own, and a server that asks for a certificate of its client's, too.
@@ -858,8 +861,17 @@ async fn misconfigured(server: &Server, flinks: &support::Flinks) {
     };
     let unreadable = with(Keys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).pass().await.unwrap();
     assert_eq!((unreadable.unreadable, unreadable.kept), (10, 0), "{unreadable}");
-    let other_names = with(Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]))).pass().await.unwrap();
-    assert_eq!((other_names.unreadable, other_names.kept), (10, 0), "{other_names}");
+    let other = || Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let other_names = StoreError::Refused("was written with another key for names");
+    assert_eq!(with(other()).pass().await.unwrap_err(), other_names);
+    // Also where nobody knows any more which it was.
+    server.command(&["DEL", "{flinks:000}:names"]);
+    let pass = with(other()).pass().await.unwrap();
+    assert_eq!((pass.unreadable, pass.kept), (10, 0), "{pass}");
+    let right = store(&server.address());
+    assert_eq!(right.load(&"user-7".parse().unwrap()).await.unwrap_err(), other_names);
+    server.command(&["DEL", "{flinks:000}:names"]);
+    assert!(right.load(&"user-7".parse().unwrap()).await.unwrap().is_some());
     // Consents that somebody else has just exchanged.
     let fresh = RedisStore::builder(server.address(), keys()).namespace("fresh").build().unwrap();
     let fresh = Consents::builder(flinks.client()).store(fresh).build();

@@ -101,8 +101,10 @@ impl Server {
         command.exec(&mut connection).unwrap();
     }
 
+    /// Without that which tells the key for names.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection()).unwrap();
+        keys.retain(|key| !key.ends_with(":names"));
         keys.sort();
         keys
     }
@@ -243,6 +245,7 @@ fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>) -> 
         let name = String::from_utf8_lossy(&words[0]).to_ascii_uppercase();
         let reply = match name.as_str() {
             "CLIENT" | "HELLO" | "SELECT" | "AUTH" => Some(b"+OK\r\n".to_vec()),
+            _ if words.get(1).is_some_and(|key| key.ends_with(b":names")) => Some(b"$-1\r\n".to_vec()),
             _ => answer(&words),
         };
         // Silence: the connection stays.
@@ -395,7 +398,7 @@ impl Between {
     fn fault(&self, words: &[Vec<u8>]) -> Option<Fault> {
         let mut plan = self.plan.lock().unwrap();
         let is_of_a_consent = match words {
-            [name, ..] if name == b"GET" => true,
+            [name, key, ..] if name == b"GET" => !key.ends_with(b":names"),
             [name, _, _, key, ..] if name == b"EVALSHA" => !key.ends_with(b":worker"),
             _ => false,
         };
