@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -114,6 +114,7 @@ struct Inner {
     namespace: String,
     timeout: Duration,
     keys: ArcSwap<Keys>,
+    has_right_names: AtomicBool,
     slot: Mutex<Slot>,
     swap: Script,
     remove: Script,
@@ -219,6 +220,7 @@ impl RedisStoreBuilder {
             namespace,
             timeout,
             keys: ArcSwap::from_pointee(keys),
+            has_right_names: AtomicBool::new(false),
             slot: Mutex::default(),
             swap: Script::new(SWAP),
             remove: Script::new(REMOVE),
@@ -543,9 +545,10 @@ impl RedisStore {
     {
         let used = AtomicU64::new(0);
         let call = async {
-            let (number, connection) = self.connection().await?;
+            let (number, mut connection) = self.connection().await?;
             used.store(number, Ordering::Relaxed);
-            run(connection).await.map_err(|error| (error.code().is_some(), store_error(&error)))
+            self.0.check_names(&mut connection).await.map_err(|error| (true, error))?;
+            run(connection).await.map_err(|error| (is_answer(&error), store_error(&error)))
         };
         let (is_answer, error) = match tokio::time::timeout(self.0.timeout, call).await {
             Ok(Ok(answer)) => return Ok(answer),
@@ -568,12 +571,16 @@ impl RedisStore {
         if let Some(connection) = &slot.connection {
             return Ok((slot.number, connection.clone()));
         }
-        let mut connection = self.0.connect().await.map_err(|error| (true, store_error(&error)))?;
-        self.0.check_names(&mut connection).await.map_err(|error| (true, error))?;
+        let connection = self.0.connect().await.map_err(|error| (true, store_error(&error)))?;
         slot.number = slot.number.wrapping_add(1);
         slot.connection = Some(connection.clone());
         Ok((slot.number, connection))
     }
+}
+
+/// Not that of one which is no longer the primary: its name, or a proxy, leads to another by now.
+fn is_answer(error: &redis::RedisError) -> bool {
+    error.code().is_some_and(|code| !matches!(code, "READONLY" | "MASTERDOWN"))
 }
 
 fn unreadable(key: &str, reason: &str) -> Found {
@@ -665,16 +672,24 @@ impl Inner {
         Ok(Connection::Single(client.get_multiplexed_async_connection_with_config(&config).await?))
     }
 
-    /// With another key for names, nothing is found and all is written a second time: so which one it is stands in Redis, from the
-    /// first connection on. Where it cannot be read or written, the calls that follow tell why.
+    /// With another key for names, nothing is found and all is written a second time: so which one it is stands in Redis, and is
+    /// looked at until it was seen once. Where it cannot be, the next call looks; it is one node of a cluster, which others need not
+    /// wait for.
     async fn check_names(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        let (key, names) = (value::names(&self.namespace), value::fingerprint(&self.keys.load())?);
-        let _ = redis::cmd("SET").arg(&key).arg(&names).arg("NX").exec_async(connection).await;
-        let there: RedisResult<Option<String>> = redis::cmd("GET").arg(&key).query_async(connection).await;
-        match there {
-            Ok(Some(there)) if there != names => Err(StoreError::Refused(OTHER_NAMES)),
-            _ => Ok(()),
+        if self.has_right_names.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        let (key, names) = (value::names(&self.namespace), value::fingerprint(&self.keys.load())?);
+        let look = async {
+            let _ = redis::cmd("SET").arg(&key).arg(&names).arg("NX").exec_async(connection).await;
+            redis::cmd("GET").arg(&key).query_async::<Option<String>>(connection).await
+        };
+        match tokio::time::timeout(self.timeout / 4, look).await {
+            Ok(Ok(Some(there))) if there != names => return Err(StoreError::Refused(OTHER_NAMES)),
+            Ok(Ok(Some(_))) => self.has_right_names.store(true, Ordering::Relaxed),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Of the first server.

@@ -120,6 +120,8 @@ impl Case {
         proxy.at(self.step as usize, self.fault.clone().unwrap_or_else(restart));
         let got = consent.access_token().await.map(drop);
         assert!(proxy.is_done());
+        // Where it is started again, it has been.
+        drop(server.lock().unwrap());
         assert!(got.as_ref().err().is_none_or(|error| error.is_store() && error.is_transient()), "{got:?}");
         assert_eq!((got.is_ok(), flinks.refreshes() - before), self.expected(), "{got:?}");
 

@@ -50,7 +50,9 @@ fn run(work: impl Future<Output = ()>) {
 }
 
 fn store(redis: &str) -> RedisStore {
-    RedisStore::builder(redis, Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]))).build().unwrap()
+    let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+    // What is slow here is this machine.
+    RedisStore::builder(redis, keys).timeout(Duration::from_secs(10)).build().unwrap()
 }
 
 /// Another process of this program. It ends with the test, or before.

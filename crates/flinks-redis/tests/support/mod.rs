@@ -70,7 +70,9 @@ impl Server {
     }
 
     pub(crate) fn start_again(&mut self) {
-        self.child = spawn(self.port, &self.arguments, &self.folder).unwrap();
+        // Another may have the port for a moment.
+        let started = (0..100).find_map(|_| spawn(self.port, &self.arguments, &self.folder));
+        self.child = started.unwrap();
     }
 
     fn connection(&self) -> redis::Connection {
@@ -166,8 +168,10 @@ pub(crate) fn join(servers: &[Server]) {
         servers[0].command(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string()]);
     }
     let nodes = format!("cluster_known_nodes:{}\r", servers.len());
+    let start = std::time::Instant::now();
     for server in servers {
         loop {
+            assert!(start.elapsed() < Duration::from_secs(40), "they make no cluster");
             let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut server.connection()).unwrap();
             if ["cluster_state:ok", "cluster_slots_assigned:16384", &nodes].iter().all(|line| info.contains(line)) {
                 break;
@@ -202,19 +206,19 @@ fn spawn(port: u16, arguments: &[String], folder: &tempfile::TempDir) -> Option<
     None
 }
 
-/// A server that answers each command of a call with whatever a test says; those with which a client introduces itself, with
-/// OK. `None` is silence.
+/// A server that answers each command of a call with whatever a test says; those with which a client introduces itself, as a good
+/// one. `None` is silence.
 pub(crate) struct Fake(u16);
 
 impl Fake {
     pub(crate) fn start(answer: impl Fn(&[Vec<u8>]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let answer = std::sync::Arc::new(answer);
+        let (answer, names) = (Arc::new(answer), Arc::new(Mutex::new(Vec::new())));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, answer) = (stream.unwrap(), std::sync::Arc::clone(&answer));
-                std::thread::spawn(move || serve(stream, &*answer));
+                let (stream, answer, names) = (stream.unwrap(), Arc::clone(&answer), Arc::clone(&names));
+                std::thread::spawn(move || serve(stream, &*answer, &names));
             }
         });
         Self(port)
@@ -237,7 +241,7 @@ impl Fake {
     }
 }
 
-fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>) -> Option<()> {
+fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>, names: &Mutex<Vec<u8>>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;
     loop {
@@ -245,7 +249,14 @@ fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>) -> 
         let name = String::from_utf8_lossy(&words[0]).to_ascii_uppercase();
         let reply = match name.as_str() {
             "CLIENT" | "HELLO" | "SELECT" | "AUTH" => Some(b"+OK\r\n".to_vec()),
-            _ if words.get(1).is_some_and(|key| key.ends_with(b":names")) => Some(b"$-1\r\n".to_vec()),
+            "SET" if words[1].ends_with(b":names") => {
+                names.lock().unwrap().clone_from(&words[2]);
+                Some(b"+OK\r\n".to_vec())
+            }
+            "GET" if words[1].ends_with(b":names") => {
+                let names = names.lock().unwrap();
+                Some([format!("${}\r\n", names.len()).as_bytes(), &names, b"\r\n"].concat())
+            }
             _ => answer(&words),
         };
         // Silence: the connection stays.

@@ -146,10 +146,13 @@ impl Consent {
         let used = record.refresh_token.clone();
         match client.refresh(&used).await {
             Ok(tokens) => {
+                let record = self.exchanged(change.record, &tokens, exchanged_at);
+                let may_return = change.may_return || self.state.cache.epoch() == epoch;
                 if tokens.refresh_token.is_some() {
-                    let record = self.exchanged(change.record, &tokens, exchanged_at);
-                    let error = StoreError::Unavailable("is away").into();
-                    self.park(&mut unsaved, Change { record, replaces: Some(used), ..change }, &error);
+                    let change = Change { record, replaces: Some(used), may_return, ..change };
+                    self.park(&mut unsaved, change, &StoreError::Unavailable("is away").into());
+                } else if unsaved.is_some() {
+                    self.set(&mut unsaved, Some(Change { record, ..change }));
                 }
                 Some(fetched(tokens.access_token))
             }
@@ -182,9 +185,6 @@ impl Consent {
         let idle_deadline = claimed.idle_deadline();
         if idle_deadline.duration_since(exchanged_at).unwrap_or_default() < IDLE_WARNING {
             self.tell(&Event::IdleDeadlineNear { idle_deadline });
-        }
-        if claimed.has_rotated {
-            client.remember_rotation();
         }
         let (used, expected) = (claimed.refresh_token.clone(), claimed.generation);
         let change = |record| Change {
@@ -379,6 +379,9 @@ impl Consent {
         let epoch = self.state.cache.epoch();
         let found = self.shared.load(&self.state.id).await?;
         self.see(epoch, found.as_ref());
+        if found.as_ref().is_some_and(|record| record.has_rotated) {
+            self.shared.client.remember_rotation();
+        }
         match found {
             None => Err(Error::no_consent(&CONSENT)),
             Some(record) if record.is_over => Err(Error::consent_over(&CONSENT)),

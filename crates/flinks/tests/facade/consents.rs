@@ -1133,8 +1133,35 @@ async fn o9_a_new_consent_serves_while_the_store_is_away_stored_or_not() {
     let _ = consent.exchange_now().await.unwrap();
     assert_eq!(local.tokens(), 2);
     local.advance(LIFETIME);
-    let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 3);
+    for _ in 0..5 {
+        let _ = consent.access_token().await.unwrap();
+        assert_eq!(local.tokens(), 3);
+        local.advance(SECOND);
+    }
+    // As with one that was taken over, without an access token.
+    assert!(consents.insert(&id("user-9"), refresh_token(), local.now()).await.is_err());
+    for _ in 0..5 {
+        let _ = consents.consent(&id("user-9")).access_token().await.unwrap();
+        assert_eq!(local.tokens(), 4);
+        local.advance(SECOND);
+    }
+}
+
+#[tokio::test]
+async fn o5_a_rotation_that_is_read_of_one_consent_counts_for_the_next() {
+    let local = start().await;
+    local.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let store = BadStore::default();
+    let machine = || builder(&local).store(store.clone()).store_outage(StoreOutage::GoOn).build();
+    let first = machine().insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    let _ = first.access_token().await.unwrap();
+    // Another machine only reads that, and takes over a consent.
+    let other = machine();
+    let _ = other.consent(&id("user-7")).access_token().await.unwrap();
+    let consent = other.insert(&id("user-8"), token("emu_other"), local.now()).await.unwrap();
+    store.always(Plan::Fail);
+    assert!(consent.access_token().await.unwrap_err().is_store());
+    assert_eq!(local.tokens(), 1);
 }
 
 #[tokio::test]
