@@ -28,10 +28,9 @@ use crate::failure::{InvalidConfiguration, LATE, NO_VALUE, NOT_ALLOWED, Warning,
 use crate::keys::Keys;
 use crate::value::{self, Name, PARTS, Set};
 
-/// Swaps a value of one generation for another. KEYS: the value, the sorted set that its member is in then, the one that it is not
-/// in. ARGV: the expected generation or nothing, the value, the deadline in milliseconds, the member. An error takes nothing back,
-/// so the value comes last.
-const SWAP: &str = r"
+/// What a change of a value begins with: it is done only where the value has the expected generation. KEYS: the value, both sorted
+/// sets. ARGV: the generation, or nothing where there should be none.
+const IF_EXPECTED: &str = r"
 for set = 2, 3 do
   local is = redis.call('TYPE', KEYS[set]).ok
   if is ~= 'none' and is ~= 'zset' then return -3 end
@@ -43,23 +42,19 @@ if old then
   if not found then return string.match(old, '^flinks%d+:') and -2 or -1 end
 end
 if found ~= ARGV[1] then return 0 end
+";
+
+/// Then swaps it for another. KEYS: the set that its member is in from now on is the first. ARGV: the value, the deadline in
+/// milliseconds, the member. An error takes nothing back, so the value comes last.
+const SWAP: &str = r"
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
 redis.call('ZREM', KEYS[3], ARGV[4])
 redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Removes a value of one generation. KEYS: the value, both sorted sets. ARGV: the generation, the member. As above.
+/// Then removes it. ARGV: the member. As above.
 const REMOVE: &str = r"
-for set = 2, 3 do
-  local is = redis.call('TYPE', KEYS[set]).ok
-  if is ~= 'none' and is ~= 'zset' then return -3 end
-end
-local old = redis.call('GET', KEYS[1])
-if not old then return 0 end
-local found = string.match(old, '^flinks1:(%d+):')
-if not found then return string.match(old, '^flinks%d+:') and -2 or -1 end
-if found ~= ARGV[1] then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[1])
@@ -222,8 +217,8 @@ impl RedisStoreBuilder {
             keys: ArcSwap::from_pointee(keys),
             has_right_names: AtomicBool::new(false),
             slot: Mutex::default(),
-            swap: Script::new(SWAP),
-            remove: Script::new(REMOVE),
+            swap: Script::new(&[IF_EXPECTED, SWAP].concat()),
+            remove: Script::new(&[IF_EXPECTED, REMOVE].concat()),
             forget: Script::new(FORGET),
             told: Script::new(TOLD),
             restore: Script::new(RESTORE),
@@ -340,29 +335,14 @@ impl RedisStore {
     }
 
     async fn restore_deadline(&self, key: &str) -> Result<bool, StoreError> {
-        let keys = self.0.keys.load_full();
         if !Name::is_of_value(key, &self.0.namespace) {
             return Ok(false);
         }
-        let record = match self.get(key).await {
-            Ok(Some(value)) => value::open(&value, key, &keys),
-            Ok(None) => return Ok(false),
-            Err(error) => Err(error),
+        let record = match self.record_at(key).await? {
+            Found::Record(record) if !record.is_over() => record,
+            _ => return Ok(false),
         };
-        let record = match record {
-            Ok(record) if record.is_over() => return Ok(false),
-            Ok(record) => record,
-            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => {
-                let _ = unreadable(key, reason);
-                return Ok(false);
-            }
-            Err(error) => return Err(error),
-        };
-        let name = Name::of(record.id(), &self.0.namespace, &keys)?;
-        if name.key != key {
-            let _ = unreadable(key, OTHER_NAMES);
-            return Ok(false);
-        }
+        let name = Name::of(record.id(), &self.0.namespace, &self.0.keys.load())?;
         let mut call = self.0.restore.key(key);
         call.key(&name.due).arg(record.generation().to_string());
         call.arg(milliseconds(record.idle_deadline())).arg(&name.member);
@@ -430,25 +410,34 @@ impl RedisStore {
     }
 
     /// One that is gone is forgotten.
-    pub(crate) async fn found_one(&self, entry: &Entry) -> Result<Found, StoreError> {
-        let Entry { part, set, member, .. } = entry;
-        let (namespace, keys) = (&self.0.namespace, self.0.keys.load_full());
+    pub(crate) async fn found_one(&self, Entry { part, set, member, .. }: &Entry) -> Result<Found, StoreError> {
+        let namespace = &self.0.namespace;
         let key = Name::key_of(namespace, *part, member);
-        let value = match self.get(&key).await {
-            Ok(Some(value)) => value,
-            Ok(None) => {
-                let mut call = self.0.forget.key(&key);
-                call.key(set.key(namespace, *part)).arg(member);
-                return self.script(&call).await.map(|_| Found::Gone);
-            }
-            Err(StoreError::Damaged(reason)) => return Ok(unreadable(&key, reason)),
+        let found = self.record_at(&key).await?;
+        if let Found::Gone = found {
+            let mut call = self.0.forget.key(&key);
+            call.key(set.key(namespace, *part)).arg(member);
+            self.script(&call).await?;
+        }
+        Ok(found)
+    }
+
+    /// What lies under a key, of whatever consent.
+    async fn record_at(&self, key: &str) -> Result<Found, StoreError> {
+        let keys = self.0.keys.load_full();
+        let record = match self.get(key).await {
+            Ok(Some(value)) => value::open(&value, key, &keys),
+            Ok(None) => return Ok(Found::Gone),
+            Err(StoreError::Damaged(reason)) => return Ok(unreadable(key, reason)),
             Err(error) => return Err(error),
         };
-        match value::open(&value, &key, &keys) {
+        match record {
             // With another key for names, nothing would be found under its id.
-            Ok(record) if Name::of(record.id(), namespace, &keys)?.key != key => Ok(unreadable(&key, OTHER_NAMES)),
+            Ok(record) if Name::of(record.id(), &self.0.namespace, &keys)?.key != key => {
+                Ok(unreadable(key, OTHER_NAMES))
+            }
             Ok(record) => Ok(Found::Record(Box::new(record))),
-            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(unreadable(&key, reason)),
+            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(unreadable(key, reason)),
             Err(error) => Err(error),
         }
     }

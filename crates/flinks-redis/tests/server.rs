@@ -95,6 +95,9 @@ fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test()).await.unwrap() });
 }
 
+/// Nodes of a cluster, beside the one whose address is known.
+const NO_MORE: [&str; 0] = [];
+
 fn keys() -> Keys {
     Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
 }
@@ -128,8 +131,7 @@ async fn conforms_on_a_cluster() {
     let refused = store(&server.address()).load(&"a".parse().unwrap()).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_) | StoreError::Refused(_))), "no slots yet: {refused:?}");
     server.own_all_slots();
-    let nodes: [String; 0] = [];
-    let store = RedisStore::builder(server.address(), keys()).cluster(nodes).build().unwrap();
+    let store = RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap();
     conformance::check(|| store.clone()).await.unwrap();
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
@@ -138,8 +140,7 @@ async fn conforms_on_a_cluster() {
 async fn on_a_cluster_of_three() {
     let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
     support::join(&servers);
-    let nodes: [String; 0] = [];
-    let store = RedisStore::builder(servers[1].address(), keys()).cluster(nodes).build().unwrap();
+    let store = RedisStore::builder(servers[1].address(), keys()).cluster(NO_MORE).build().unwrap();
     conformance::check(|| store.clone()).await.unwrap();
     let flinks = support::emulator().await;
     flinks.rotates();
@@ -315,8 +316,7 @@ async fn restored() {
 async fn restored_on_a_cluster() {
     let server = Server::start(&["--cluster-enabled", "yes"]);
     server.own_all_slots();
-    let nodes: [String; 0] = [];
-    restored_in(&server, RedisStore::builder(server.address(), keys()).cluster(nodes).build().unwrap()).await;
+    restored_in(&server, RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap()).await;
 }
 
 async fn restored_in(server: &Server, store: RedisStore) {
@@ -336,8 +336,7 @@ async fn restored_in(server: &Server, store: RedisStore) {
     // What is not ours, or not readable, is left alone.
     server.set("else", b"garbage");
     let longer = RedisStore::builder(server.address(), keys()).namespace("flinks:eu");
-    let nodes: [String; 0] = [];
-    let longer = if server.is_cluster() { longer.cluster(nodes) } else { longer };
+    let longer = if server.is_cluster() { longer.cluster(NO_MORE) } else { longer };
     let theirs = record("user-7", "r", SystemTime::now()).await;
     assert!(longer.build().unwrap().compare_and_swap(None, &theirs).await.unwrap());
     let damaged = server.keys().into_iter().find(|key| !key.contains(":eu") && key.len() > 40).unwrap();
@@ -349,9 +348,8 @@ async fn restored_in(server: &Server, store: RedisStore) {
     assert_eq!((store.restore_deadlines().await, store.restore_deadlines().await), (Ok(1), Ok(0)));
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), before);
     let other = Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
-    let nodes: [String; 0] = [];
     let other = RedisStore::builder(server.address(), other);
-    let other = if server.is_cluster() { other.cluster(nodes) } else { other };
+    let other = if server.is_cluster() { other.cluster(NO_MORE) } else { other };
     let other = other.build().unwrap();
     assert!(matches!(other.restore_deadlines().await, Err(StoreError::Refused(_))));
     server.command(&["DEL", "{flinks:000}:names"]);
@@ -401,8 +399,7 @@ async fn tls() {
     drop(server);
     let cluster = Server::start_with_tls(&[&files[..], &["--cluster-enabled", "yes", "--tls-cluster", "yes"]].concat());
     cluster.own_all_slots();
-    let nodes: [String; 0] = [];
-    let store = RedisStore::builder(cluster.tls_address(), keys()).cluster(nodes);
+    let store = RedisStore::builder(cluster.tls_address(), keys()).cluster(NO_MORE);
     let store = store.root_certificates(authority.pem()).client_certificate(certificate, key).build().unwrap();
     assert!(store.compare_and_swap(None, &record).await.unwrap());
     assert!(store.load(&id).await.unwrap().is_some());
@@ -433,8 +430,7 @@ async fn cluster_elsewhere() {
     let bound = ["--protected-mode", "no", "--bind", "127.0.0.1", &own];
     let server = Server::start(&[&bound[..], &["--cluster-enabled", "yes", "--cluster-announce-ip", address]].concat());
     server.own_all_slots();
-    let nodes: [String; 0] = [];
-    let store = RedisStore::builder(server.address(), keys()).cluster(nodes).build().unwrap();
+    let store = RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap();
     let loaded = store.load(&"a".parse().unwrap()).await;
     assert!(loaded.is_err(), "{loaded:?}");
 }
@@ -449,8 +445,7 @@ async fn credentials() {
         assert!(matches!(error, StoreError::Refused(_)) && !error.to_string().contains("canary"), "{error}");
     }
     let good = store(&address(":canary-password"));
-    let nodes: [String; 0] = [];
-    let no_cluster = RedisStore::builder(address(":canary-password"), keys()).cluster(nodes).build().unwrap();
+    let no_cluster = RedisStore::builder(address(":canary-password"), keys()).cluster(NO_MORE).build().unwrap();
     for store in [no_cluster, store(&format!("{}/99", address(":canary-password")))] {
         let error = store.load(&id).await.unwrap_err();
         assert!(matches!(error, StoreError::Refused(_)), "{error}");

@@ -358,7 +358,7 @@ pub(super) struct State {
     /// has this lock.
     pub(super) unsaved: tokio::sync::Mutex<Option<Box<Change>>>,
     /// What the store had last, for [`StoreOutage::GoOn`].
-    pub(super) seen: Mutex<Option<Box<Record>>>,
+    seen: Mutex<Option<Box<Record>>>,
 }
 
 impl State {
@@ -366,11 +366,15 @@ impl State {
         Self { id, cache: TokenCache::new(), unsaved: tokio::sync::Mutex::default(), seen: Mutex::default() }
     }
 
+    pub(super) fn seen(&self) -> MutexGuard<'_, Option<Box<Record>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether it holds something that the store does not, or may not be there to tell.
     fn must_stay(&self, clock: &dyn Clock) -> bool {
         self.unsaved.try_lock().map_or(true, |unsaved| unsaved.is_some())
             || self.cache.must_stay(clock)
-            || self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+            || self.seen().is_some()
     }
 }
 

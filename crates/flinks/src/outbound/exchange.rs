@@ -1,6 +1,6 @@
 //! One exchange in however many processes, and nothing lost: who may exchange, and what is stored of it (O5, O6).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use subtle::ConstantTimeEq as _;
@@ -124,7 +124,7 @@ impl Consent {
         let change = match unsaved.as_deref() {
             Some(change) => change.clone(),
             None => {
-                let record = self.seen().as_deref().cloned()?;
+                let record = self.state.seen().as_deref().cloned()?;
                 Change { expected: Some(record.generation), record, is_new: false, replaces: None, may_return: false }
             }
         };
@@ -392,7 +392,7 @@ impl Consent {
     /// Remembers what the store has, for when it is away; not of a consent that was replaced or forgotten meanwhile.
     pub(super) fn see(&self, epoch: u64, record: Option<&Record>) {
         if self.shared.store_outage == StoreOutage::GoOn {
-            let mut seen = self.seen();
+            let mut seen = self.state.seen();
             if self.state.cache.epoch() == epoch {
                 *seen = record.cloned().map(Box::new);
             }
@@ -405,10 +405,6 @@ impl Consent {
             Ok(Saved::Overtaken) => self.see(epoch, None),
             Err(_) => {}
         }
-    }
-
-    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Box<Record>>> {
-        self.state.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn idle_deadline_of_record(&self) -> Result<SystemTime, Error> {
