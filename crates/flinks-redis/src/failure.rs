@@ -75,31 +75,33 @@ impl fmt::Display for Warning {
 
 /// An answer of Redis, or none, as an error of a store.
 pub(crate) fn store_error(error: &RedisError) -> StoreError {
-    use StoreError::{Damaged, Refused, Unavailable};
+    let damaged = StoreError::damaged;
+    let refused = StoreError::refused;
+    let unavailable = StoreError::unavailable;
     // Before Redis 7, the error of a script names the one within.
     let within = error.detail().unwrap_or_default();
     match error.code() {
-        Some("WRONGTYPE") => Damaged(NO_VALUE),
-        _ if within.contains("WRONGTYPE") => Damaged(NO_VALUE),
-        Some("NOAUTH" | "WRONGPASS") => Refused("refuses the credentials"),
-        Some("NOPERM") => Refused(NOT_ALLOWED),
+        Some("WRONGTYPE") => damaged(NO_VALUE),
+        _ if within.contains("WRONGTYPE") => damaged(NO_VALUE),
+        Some("NOAUTH" | "WRONGPASS") => refused("refuses the credentials"),
+        Some("NOPERM") => refused(NOT_ALLOWED),
         // In a script, that has no code.
-        _ if within.contains("The user executing the script") => Refused(NOT_ALLOWED),
-        _ if within.contains("cluster support disabled") => Refused("is no cluster, and is called one"),
-        _ if within.contains("DB index is out of range") => Refused("has no database of this number"),
-        _ if is_untrusted(error) => Refused("has a certificate that is not trusted, or does not trust this client's"),
-        Some("MOVED" | "ASK" | "CROSSSLOT") => Refused("is a cluster, and is not called one"),
-        Some("LOADING") => Unavailable("is starting"),
-        Some("READONLY") => Unavailable("is read-only, as after a failover"),
-        Some("OOM") => Unavailable("is out of memory"),
-        Some("MISCONF") => Unavailable("cannot write to its disk"),
-        Some("CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY") => Unavailable("is changing its cluster, or is busy"),
-        _ if error.is_timeout() => Unavailable(LATE),
+        _ if within.contains("The user executing the script") => refused(NOT_ALLOWED),
+        _ if within.contains("cluster support disabled") => refused("is no cluster, and is called one"),
+        _ if within.contains("DB index is out of range") => refused("has no database of this number"),
+        _ if is_untrusted(error) => refused("has a certificate that is not trusted, or does not trust this client's"),
+        Some("MOVED" | "ASK" | "CROSSSLOT") => refused("is a cluster, and is not called one"),
+        Some("LOADING") => unavailable("is starting"),
+        Some("READONLY") => unavailable("is read-only, as after a failover"),
+        Some("OOM") => unavailable("is out of memory"),
+        Some("MISCONF") => unavailable("cannot write to its disk"),
+        Some("CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY") => unavailable("is changing its cluster, or is busy"),
+        _ if error.is_timeout() => unavailable(LATE),
         _ => match error.kind() {
-            ErrorKind::AuthenticationFailed => Refused("refuses the credentials"),
-            ErrorKind::InvalidClientConfig => Refused("cannot be called with these settings"),
-            ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => Unavailable("cannot be reached"),
-            _ => Unavailable("gave an answer that is none"),
+            ErrorKind::AuthenticationFailed => refused("refuses the credentials"),
+            ErrorKind::InvalidClientConfig => refused("cannot be called with these settings"),
+            ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => unavailable("cannot be reached"),
+            _ => unavailable("gave an answer that is none"),
         },
     }
 }

@@ -169,7 +169,7 @@ impl KeepAlive {
     pub async fn pass(&self) -> Result<Summary, StoreError> {
         // What is damaged is one consent, and the others are kept alive.
         if self.consents.flush().await.is_err_and(|error| error.is_transient()) {
-            return Err(StoreError::Unavailable("does not take what it did not take before"));
+            return Err(StoreError::unavailable("does not take what it did not take before"));
         }
         let now = self.consents.clock().wall();
         let before = now.checked_add(self.within).unwrap_or(now);

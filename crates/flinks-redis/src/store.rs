@@ -293,7 +293,7 @@ impl RedisStore {
     pub async fn warnings(&self) -> Result<Vec<Warning>, StoreError> {
         let info: Value = match self.command(redis::cmd("INFO")).await {
             Ok(info) => info,
-            Err(StoreError::Refused(NOT_ALLOWED)) => return Ok(vec![Warning::Unknown]),
+            Err(error) if error == StoreError::refused(NOT_ALLOWED) => return Ok(vec![Warning::Unknown]),
             Err(error) => return Err(error),
         };
         let mut warnings: Vec<Warning> = texts(info).iter().flat_map(|text| Warning::all_of(text)).collect();
@@ -428,16 +428,16 @@ impl RedisStore {
         let record = match self.get(key).await {
             Ok(Some(value)) => value::open(&value, key, &keys),
             Ok(None) => return Ok(Found::Gone),
-            Err(StoreError::Damaged(reason)) => return Ok(unreadable(key, reason)),
+            Err(StoreError::Damaged(reason)) => return Ok(unreadable(key, &reason)),
             Err(error) => return Err(error),
         };
         match record {
             // With another key for names, nothing would be found under its id.
             Ok(record) if Name::of(record.id(), &self.0.namespace, &keys)?.key != key => {
-                Ok(unreadable(key, OTHER_NAMES))
+                Ok(unreadable(key, &OTHER_NAMES))
             }
             Ok(record) => Ok(Found::Record(Box::new(record))),
-            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(unreadable(key, reason)),
+            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(unreadable(key, &reason)),
             Err(error) => Err(error),
         }
     }
@@ -493,7 +493,7 @@ impl RedisStore {
         let Some(value) = self.get(&name.key).await? else { return Ok(None) };
         match value::open(&value, &name.key, &keys)? {
             record if record.id() == id => Ok(Some(record)),
-            _ => Err(StoreError::Damaged("holds the record of another consent")),
+            _ => Err(StoreError::damaged("holds the record of another consent")),
         }
     }
 
@@ -542,7 +542,7 @@ impl RedisStore {
         let (is_answer, error) = match tokio::time::timeout(self.0.timeout, call).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failure)) => failure,
-            Err(_) => (false, StoreError::Unavailable(LATE)),
+            Err(_) => (false, StoreError::unavailable(LATE)),
         };
         // Where somebody has the slot, they are about to connect anew.
         if let Ok(mut slot) = self.0.slot.try_lock()
@@ -572,7 +572,7 @@ fn is_answer(error: &redis::RedisError) -> bool {
     error.code().is_some_and(|code| !matches!(code, "READONLY" | "MASTERDOWN"))
 }
 
-fn unreadable(key: &str, reason: &str) -> Found {
+fn unreadable(key: &str, reason: &dyn fmt::Display) -> Found {
     // The key is an HMAC, which tells nobody whose it is.
     tracing::warn!(key, "a consent cannot be read: it {reason}");
     Found::Unreadable
@@ -626,9 +626,9 @@ fn swapped(answer: i64) -> Result<bool, StoreError> {
     match answer {
         1 => Ok(true),
         0 => Ok(false),
-        -2 => Err(StoreError::Refused("was written by a newer version")),
-        -3 => Err(StoreError::Refused("has something else where its deadlines should be")),
-        _ => Err(StoreError::Damaged(NO_VALUE)),
+        -2 => Err(StoreError::refused("was written by a newer version")),
+        -3 => Err(StoreError::refused("has something else where its deadlines should be")),
+        _ => Err(StoreError::damaged(NO_VALUE)),
     }
 }
 
@@ -674,7 +674,7 @@ impl Inner {
             redis::cmd("GET").arg(&key).query_async::<Option<String>>(connection).await
         };
         match tokio::time::timeout(self.timeout / 4, look).await {
-            Ok(Ok(Some(there))) if there != names => return Err(StoreError::Refused(OTHER_NAMES)),
+            Ok(Ok(Some(there))) if there != names => return Err(StoreError::refused(OTHER_NAMES)),
             Ok(Ok(Some(_))) => self.has_right_names.store(true, Ordering::Relaxed),
             _ => {}
         }

@@ -95,7 +95,7 @@ pub(crate) fn fingerprint(keys: &Keys) -> Result<String, StoreError> {
 
 /// The first byte, and hexadecimal digits.
 fn digest(text: &str, keys: &Keys) -> Result<(u8, String), StoreError> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(keys.names.bytes()).map_err(|_| StoreError::Refused("has no key"))?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(keys.names.bytes()).map_err(|_| StoreError::refused("has no key"))?;
     mac.update(text.as_bytes());
     let bytes = mac.finalize().into_bytes();
     let digits = bytes.iter().take(MEMBER / 2).map(|byte| format!("{byte:02x}")).collect();
@@ -110,20 +110,20 @@ fn tag(namespace: &str, part: u16) -> String {
 /// A record as a value under `key`.
 pub(crate) fn seal(record: &Record, key: &str, keys: &Keys) -> Result<Vec<u8>, StoreError> {
     let head = format!("{PREFIX}{}:{}:", record.generation(), keys.newest);
-    let secret = keys.value(keys.newest).ok_or(StoreError::Refused("has no key"))?;
+    let secret = keys.value(keys.newest).ok_or(StoreError::refused("has no key"))?;
     let mut nonce = [0_u8; NONCE];
-    getrandom::fill(&mut nonce).map_err(|_| StoreError::Unavailable("has no good chance to encrypt with"))?;
+    getrandom::fill(&mut nonce).map_err(|_| StoreError::unavailable("has no good chance to encrypt with"))?;
     let clear = record.encode()?;
     let payload = Payload { msg: clear.expose_secret().as_bytes(), aad: &authenticated(&head, key) };
     let sealed = XChaCha20Poly1305::new(secret.bytes().into())
         .encrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| StoreError::Refused("cannot encrypt a record"))?;
+        .map_err(|_| StoreError::refused("cannot encrypt a record"))?;
     Ok([head.as_bytes(), &nonce, &sealed].concat())
 }
 
 /// The record that lies under `key`, of whatever consent.
 pub(crate) fn open(value: &[u8], key: &str, keys: &Keys) -> Result<Record, StoreError> {
-    const DAMAGED: StoreError = StoreError::Damaged(NO_VALUE);
+    const DAMAGED: StoreError = StoreError::damaged(NO_VALUE);
     let mut colons = value.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(index, _)| index);
     let end = colons.nth(2).ok_or(DAMAGED)?;
     let (head, sealed) = value.split_at_checked(end.saturating_add(1)).ok_or(DAMAGED)?;
@@ -131,13 +131,13 @@ pub(crate) fn open(value: &[u8], key: &str, keys: &Keys) -> Result<Record, Store
     let Some(rest) = head.strip_prefix(PREFIX) else {
         let version = head.strip_prefix("flinks").and_then(|rest| rest.split(':').next()?.parse::<u32>().ok());
         return Err(match version {
-            Some(_) => StoreError::Refused("was written by a newer version"),
+            Some(_) => StoreError::refused("was written by a newer version"),
             None => DAMAGED,
         });
     };
     // The generation is for the script; that nobody changed it is shown when the rest is decrypted.
     let id: u32 = rest.split(':').nth(1).and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
-    let secret = keys.value(id).ok_or(StoreError::Refused("was written with a key that is not here"))?;
+    let secret = keys.value(id).ok_or(StoreError::refused("was written with a key that is not here"))?;
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(DAMAGED)?;
     let payload = Payload { msg: sealed, aad: &authenticated(head, key) };
     let clear = XChaCha20Poly1305::new(secret.bytes().into()).decrypt(&XNonce::from(*nonce), payload);
@@ -178,7 +178,7 @@ mod tests {
         let at = sealed.windows(text.len()).position(|window| window == text).unwrap();
         let mut later = sealed.clone();
         later.splice(at..at + text.len(), b":77:".iter().copied());
-        assert_eq!(open(&later, "name", &keys).unwrap_err(), StoreError::Damaged(NO_VALUE));
+        assert_eq!(open(&later, "name", &keys).unwrap_err(), StoreError::damaged(NO_VALUE));
         // A nonce comes once.
         let again = seal(&record, "name", &keys).unwrap();
         let head = sealed.iter().zip(&again).take_while(|(one, other)| one == other).count();

@@ -457,7 +457,7 @@ async fn credentials() {
     let record = record("a", "r", SystemTime::now()).await;
     assert_eq!(
         reader.compare_and_swap(None, &record).await,
-        Err(StoreError::Refused("does not allow what it is asked"))
+        Err(StoreError::refused("does not allow what it is asked"))
     );
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
     assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
@@ -472,12 +472,12 @@ async fn cannot_write() {
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     assert_eq!(
         store.compare_and_swap(Some(first.generation()), &first).await,
-        Err(StoreError::Unavailable("is out of memory"))
+        Err(StoreError::unavailable("is out of memory"))
     );
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let swapped = store.compare_and_swap(Some(first.generation()), &first).await;
-    assert_eq!(swapped, Err(StoreError::Unavailable("is read-only, as after a failover")));
+    assert_eq!(swapped, Err(StoreError::unavailable("is read-only, as after a failover")));
     assert!(store.load(first.id()).await.unwrap().is_some());
     server.command(&["REPLICAOF", "NO", "ONE"]);
     assert_eq!(server.everything(), before);
@@ -796,7 +796,7 @@ async fn rights() {
     // What only a script needs is told as what it is, too.
     server.command(&["ACL", "SETUSER", "app", "-zadd"]);
     let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
-    assert_eq!(swapped, Err(StoreError::Refused("does not allow what it is asked")));
+    assert_eq!(swapped, Err(StoreError::refused("does not allow what it is asked")));
 }
 
 /// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way. The
@@ -859,7 +859,7 @@ async fn misconfigured(server: &Server, flinks: &support::Flinks) {
     let unreadable = with(Keys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).pass().await.unwrap();
     assert_eq!((unreadable.unreadable, unreadable.kept), (10, 0), "{unreadable}");
     let other = || Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
-    let other_names = StoreError::Refused("was written with another key for names");
+    let other_names = StoreError::refused("was written with another key for names");
     assert_eq!(with(other()).pass().await.unwrap_err(), other_names);
     // Also where nobody knows any more which it was.
     server.command(&["DEL", "{flinks:000}:names"]);
@@ -1077,7 +1077,7 @@ async fn names_later() {
     server.command(&["HSET", "{flinks:000}:names", "a", "b"]);
     assert!(wrong.load(one.id()).await.unwrap().is_none());
     server.command(&["RENAME", "{flinks:000}:aside", "{flinks:000}:names"]);
-    let refused = StoreError::Refused("was written with another key for names");
+    let refused = StoreError::refused("was written with another key for names");
     assert_eq!(wrong.load(one.id()).await.unwrap_err(), refused);
     assert_eq!(wrong.compare_and_swap(None, &one).await, Err(refused));
 }
@@ -1109,7 +1109,7 @@ async fn evicted() {
 
 async fn answers() {
     let record = record("one", "r1", SystemTime::now()).await;
-    let unavailable = |reason: &'static str| StoreError::Unavailable(reason);
+    let unavailable = StoreError::unavailable;
     for (answer, expected) in [
         ("-LOADING canary is loading", unavailable("is starting")),
         ("-READONLY canary", unavailable("is read-only, as after a failover")),
@@ -1122,12 +1122,12 @@ async fn answers() {
         ("-ERR canary", unavailable("gave an answer that is none")),
         (
             "-ERR Error running script: @user_script:2: WRONGTYPE canary",
-            StoreError::Damaged("holds something that is no record"),
+            StoreError::damaged("holds something that is no record"),
         ),
-        ("-NOAUTH canary", StoreError::Refused("refuses the credentials")),
-        ("-NOPERM canary", StoreError::Refused("does not allow what it is asked")),
-        ("-MOVED 7 127.0.0.1:7", StoreError::Refused("is a cluster, and is not called one")),
-        ("-CROSSSLOT canary", StoreError::Refused("is a cluster, and is not called one")),
+        ("-NOAUTH canary", StoreError::refused("refuses the credentials")),
+        ("-NOPERM canary", StoreError::refused("does not allow what it is asked")),
+        ("-MOVED 7 127.0.0.1:7", StoreError::refused("is a cluster, and is not called one")),
+        ("-CROSSSLOT canary", StoreError::refused("is a cluster, and is not called one")),
         ("*1\r\n+canary", unavailable("gave an answer that is none")),
         ("!canary", unavailable("gave an answer that is none")),
     ] {
@@ -1148,12 +1148,12 @@ async fn silence() {
     let fake = Fake::start(|_| None);
     let store = RedisStore::builder(fake.address(), keys()).timeout(Duration::from_millis(50)).build().unwrap();
     let record = record("one", "r1", SystemTime::now()).await;
-    let late = StoreError::Unavailable("did not answer in time");
+    let late = StoreError::unavailable("did not answer in time");
     assert_eq!(store.load(record.id()).await.unwrap_err(), late);
-    assert_eq!(store.compare_and_swap(None, &record).await, Err(late));
-    assert_eq!(store.remove(record.id(), 1).await, Err(late));
-    assert_eq!(store.due(SystemTime::now(), 1).await, Err(late));
-    assert_eq!(store.warnings().await, Err(late));
+    assert_eq!(store.compare_and_swap(None, &record).await, Err(late.clone()));
+    assert_eq!(store.remove(record.id(), 1).await, Err(late.clone()));
+    assert_eq!(store.due(SystemTime::now(), 1).await, Err(late.clone()));
+    assert_eq!(store.warnings().await, Err(late.clone()));
 }
 
 /// The first call goes away while its reply is on the way; the second one gets its own.

@@ -324,7 +324,7 @@ impl Error {
                 !matches!(kind, TransportErrorKind::Tls | TransportErrorKind::TooLarge)
             }
             #[cfg(feature = "outbound")]
-            Kind::Store(StoreError::Unavailable(_)) => true,
+            Kind::Store(StoreError::Unavailable(_) | StoreError::Busy(_)) => true,
             Kind::Abandoned => true,
             _ => is_of_the_bank || is_of_the_server || self.is_rate_limited(),
         }
@@ -451,10 +451,10 @@ impl Error {
         Self::new(Some(operation), Kind::Store(error))
     }
 
-    /// Whether the store itself said nothing: not that others have what is in it.
+    /// Whether the store is unavailable, as opposed to in use by others.
     #[cfg(feature = "outbound")]
     pub(crate) fn is_store_away(&self) -> bool {
-        matches!(self.0.kind, Kind::Store(StoreError::Unavailable(reason)) if !crate::outbound::IN_USE.contains(&reason))
+        matches!(self.0.kind, Kind::Store(StoreError::Unavailable(_)))
     }
 
     pub(crate) fn no_consent(operation: &'static Operation) -> Self {

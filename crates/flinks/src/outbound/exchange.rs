@@ -38,8 +38,6 @@ enum Saved {
     Overtaken,
 }
 
-/// Another task of this process has it, and does not go on.
-pub(super) const STUCK: &str = "did not answer another task";
 /// A tenth of the 30 days: then somebody should look.
 const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
@@ -150,7 +148,7 @@ impl Consent {
                 let may_return = change.may_return || self.state.cache.epoch() == epoch;
                 if tokens.refresh_token.is_some() {
                     let change = Change { record, replaces: Some(used), may_return, ..change };
-                    self.park(&mut unsaved, change, &StoreError::Unavailable("is away").into());
+                    self.park(&mut unsaved, change, &StoreError::unavailable("is away").into());
                 } else if unsaved.is_some() {
                     self.set(&mut unsaved, Some(Change { record, ..change }));
                 }
@@ -333,7 +331,7 @@ impl Consent {
         tokio::select! {
             biased;
             unsaved = self.state.unsaved.lock() => Ok(unsaved),
-            () = self.clock().sleep(self.shared.claim()) => Err(StoreError::Unavailable(STUCK).into()),
+            () = self.clock().sleep(self.shared.claim()) => Err(StoreError::busy("is held by another task that does not continue").into()),
         }
     }
 
@@ -442,7 +440,7 @@ impl Shared {
         let record = self.guarded(|store| store.load(id)).await?;
         match record.as_ref().is_none_or(|record| record.id == *id) {
             true => Ok(record),
-            false => Err(StoreError::Damaged("gave the record of another consent").into()),
+            false => Err(StoreError::damaged("gave the record of another consent").into()),
         }
     }
 
@@ -459,9 +457,9 @@ impl Shared {
         let answer = tokio::select! {
             biased;
             answer = caught(async { call(self.store.as_ref()).await }) => answer,
-            () = self.clock().sleep(self.store_timeout) => Some(Err(StoreError::Unavailable("did not answer in time"))),
+            () = self.clock().sleep(self.store_timeout) => Some(Err(StoreError::unavailable("did not answer in time"))),
         };
-        answer.unwrap_or(Err(StoreError::Unavailable("panicked"))).map_err(Error::from)
+        answer.unwrap_or(Err(StoreError::unavailable("panicked"))).map_err(Error::from)
     }
 
     /// How long a claim lasts: longer than an exchange takes, with what is stored before and after it.

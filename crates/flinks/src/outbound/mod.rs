@@ -325,8 +325,6 @@ const EXCHANGE_CODE: Operation =
 const REFRESH: Operation = Operation { product: Product::Outbound, id: "refresh", purpose: "exchange a refresh token" };
 pub(crate) const CONSENT: Operation =
     Operation { product: Product::Outbound, id: "consent", purpose: "look after a consent" };
-/// What is said of a store that is there, and in use by others.
-pub(crate) const IN_USE: [&str; 3] = [patience::CLAIMED, patience::CHANGING, exchange::STUCK];
 const REVOKE: Operation = Operation { product: Product::Outbound, id: "revoke", purpose: "end a connection" };
 
 impl fmt::Debug for Client {

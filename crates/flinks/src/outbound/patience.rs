@@ -22,9 +22,6 @@ pub(super) const LONGEST_CLAIM: Duration = Duration::from_secs(60 * 60);
 /// How many claims are waited for: of one who died, and of those who were faster after that.
 pub(super) const CLAIMS: u32 = 3;
 
-pub(super) const CLAIMED: &str = "is always claimed by others";
-pub(super) const CHANGING: &str = "does not stop changing";
-
 impl<'a> Patience<'a> {
     pub(super) fn new(clock: &'a dyn Clock, claim: Duration) -> Self {
         let end = clock.monotonic().saturating_add(claim.saturating_mul(CLAIMS));
@@ -47,7 +44,7 @@ impl<'a> Patience<'a> {
     pub(super) async fn wait_for_another(&mut self, claim: &Claim) -> Result<(), Error> {
         let longer = claim.lasts.min(LONGEST_CLAIM).saturating_sub(self.claim);
         if self.clock.monotonic() >= self.end.saturating_add(longer) {
-            return Err(StoreError::Unavailable(CLAIMED).into());
+            return Err(StoreError::busy("is always claimed by others").into());
         }
         let longest = Duration::from_millis(20).saturating_mul(1 << self.waits.min(5)).min(Duration::from_millis(500));
         self.waits = self.waits.saturating_add(1);
@@ -61,7 +58,7 @@ impl<'a> Patience<'a> {
         const MAX_CONFLICTS: u32 = 100;
         self.conflicts = self.conflicts.saturating_add(1);
         if self.conflicts > MAX_CONFLICTS {
-            return Err(StoreError::Unavailable(CHANGING).into());
+            return Err(StoreError::busy("does not stop changing").into());
         }
         self.clock.sleep(Duration::from_millis(20).mul_f64(fastrand::f64())).await;
         Ok(())

@@ -816,10 +816,10 @@ impl BadStore {
         Box::pin(async move {
             match plan {
                 Plan::Work | Plan::PanicAtOnce => good.await,
-                Plan::Fail => Err(StoreError::Unavailable("is away")),
+                Plan::Fail => Err(StoreError::unavailable("is away")),
                 Plan::Hang => pending().await,
                 Plan::Panic => panic_any("canary"),
-                Plan::Lose => good.await.and(Err(StoreError::Unavailable("is away"))),
+                Plan::Lose => good.await.and(Err(StoreError::unavailable("is away"))),
                 Plan::Lie => Ok(lie),
                 Plan::Conflict => match conflict {
                     Some(conflict) => Ok(conflict),
@@ -1688,7 +1688,7 @@ async fn events_of_a_code_and_of_the_clock_of_the_readme() {
 
 #[test]
 fn a_store_error_is_an_error() {
-    let error: Error = StoreError::Refused("is closed").into();
+    let error: Error = StoreError::refused("is closed").into();
     assert!(error.is_store() && !error.is_transient() && error.product() == Some(flinks::Product::Outbound));
     assert_eq!(error.to_string(), "look after a consent (Flinks Outbound): the token store is closed");
 }

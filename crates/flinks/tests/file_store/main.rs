@@ -278,7 +278,7 @@ async fn a_lock_that_is_held_does_not_keep_a_runtime() {
         // It is dropped here, which waits for its threads.
     };
     let outcome = tokio::task::spawn_blocking(swap).await.unwrap();
-    assert_eq!(outcome, Err(StoreError::Unavailable("is locked by another process")));
+    assert_eq!(outcome, Err(StoreError::unavailable("is locked by another process")));
 }
 
 async fn what_is_forgotten_leaves_nothing_unfinished() {

@@ -255,7 +255,7 @@ async fn try_what_others_may_not(directory: &Path) {
     let store = FileStore::open(&own).unwrap();
     assert_eq!(
         store.load(&id("user-7")).await.unwrap_err(),
-        StoreError::Refused("holds a file that belongs to somebody else")
+        StoreError::refused("holds a file that belongs to somebody else")
     );
     let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store() && !error.is_transient());
@@ -263,7 +263,7 @@ async fn try_what_others_may_not(directory: &Path) {
 
     // What may not be written any more is refused as such.
     fs::set_permissions(&own, fs::Permissions::from_mode(0o500)).unwrap();
-    assert_eq!(FileStore::open(&own).unwrap_err(), StoreError::Refused("may not use its files"));
+    assert_eq!(FileStore::open(&own).unwrap_err(), StoreError::refused("may not use its files"));
     let error = consents.insert(&id("user-8"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store() && !error.is_transient(), "{error}");
 }
@@ -282,7 +282,7 @@ pub(crate) async fn another_user_is_refused() {
     // Whose it is may change what is in it, also for root.
     assert_eq!(
         FileStore::open(&directory).unwrap_err(),
-        StoreError::Refused("is in a directory that belongs to somebody else")
+        StoreError::refused("is in a directory that belongs to somebody else")
     );
 
     let mut command = Command::new(program);

@@ -69,10 +69,10 @@ impl FileStore {
             use std::os::unix::fs::MetadataExt as _;
             let directory = fs::metadata(&path).map_err(problem)?;
             if directory.uid() != made.uid() {
-                return Err(StoreError::Refused("is in a directory that belongs to somebody else"));
+                return Err(StoreError::refused("is in a directory that belongs to somebody else"));
             }
             if directory.mode() & 0o022 != 0 {
-                return Err(StoreError::Refused("is in a directory that others may write to"));
+                return Err(StoreError::refused("is in a directory that others may write to"));
             }
             made.uid()
         };
@@ -92,9 +92,9 @@ impl FileStore {
     ) -> StoreFuture<'a, T> {
         let directory = Arc::clone(&self.0);
         Box::pin(async move {
-            let runtime = Handle::try_current().map_err(|_| StoreError::Refused("needs a tokio runtime"))?;
+            let runtime = Handle::try_current().map_err(|_| StoreError::refused("needs a tokio runtime"))?;
             let done = runtime.spawn_blocking(move || work(&directory)).await;
-            done.unwrap_or(Err(StoreError::Unavailable("ended before it answered")))
+            done.unwrap_or(Err(StoreError::unavailable("ended before it answered")))
         })
     }
 }
@@ -202,13 +202,13 @@ impl Directory {
             metadata => metadata.map_err(problem)?,
         };
         if !metadata.is_file() {
-            return Err(StoreError::Refused("holds something that is no file"));
+            return Err(StoreError::refused("holds something that is no file"));
         }
         #[cfg(unix)]
         {
             use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
             if metadata.uid() != self.owner {
-                return Err(StoreError::Refused("holds a file that belongs to somebody else"));
+                return Err(StoreError::refused("holds a file that belongs to somebody else"));
             }
             if metadata.mode() & 0o077 != 0 {
                 tracing::warn!("a file of the token store could be read by others; it no longer can");
@@ -223,7 +223,7 @@ impl Directory {
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(problem)?;
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Some(Secret::new(text))),
-            Err(_) => Err(StoreError::Damaged("holds something that is no text")),
+            Err(_) => Err(StoreError::damaged("holds something that is no text")),
         }
     }
 }
@@ -258,7 +258,7 @@ impl<'a> Place<'a> {
             match lock.try_lock() {
                 Ok(()) => return Ok(LockedPlace { place: self, _lock: lock }),
                 Err(TryLockError::WouldBlock) if waited < LONGEST => std::thread::sleep(STEP),
-                Err(TryLockError::WouldBlock) => return Err(StoreError::Unavailable("is locked by another process")),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::unavailable("is locked by another process")),
                 Err(TryLockError::Error(error)) => return Err(problem(error)),
             }
             waited = waited.saturating_add(STEP);
@@ -270,11 +270,11 @@ impl LockedPlace<'_> {
     /// Moves aside what is damaged.
     fn read(&self) -> Result<Option<Record>, StoreError> {
         let read = self.place.read();
-        if let Err(StoreError::Damaged(reason)) = read {
+        if let Err(StoreError::Damaged(reason)) = &read {
             let aside = self.place.path.with_extension(format!("damaged-{}", uuid::Uuid::new_v4()));
             fs::rename(&self.place.path, &aside).map_err(problem)?;
             sync(&self.place.directory.path).map_err(problem)?;
-            tracing::error!(file = %aside.display(), reason, "a damaged file of the token store was moved aside");
+            tracing::error!(file = %aside.display(), %reason, "a damaged file of the token store was moved aside");
         }
         read
     }
@@ -335,13 +335,13 @@ fn only_for_the_owner(options: &mut OpenOptions) {
 #[allow(clippy::needless_pass_by_value)] // for map_err
 fn problem(error: io::Error) -> StoreError {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => StoreError::Refused("may not use its files"),
-        io::ErrorKind::ReadOnlyFilesystem => StoreError::Refused("is on a file system that cannot be written"),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Unavailable("has no space left"),
-        io::ErrorKind::FileTooLarge => StoreError::Unavailable("may not write more"),
+        io::ErrorKind::PermissionDenied => StoreError::refused("may not use its files"),
+        io::ErrorKind::ReadOnlyFilesystem => StoreError::refused("is on a file system that cannot be written"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::unavailable("has no space left"),
+        io::ErrorKind::FileTooLarge => StoreError::unavailable("may not write more"),
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            StoreError::Refused("is in something that is no directory")
+            StoreError::refused("is in something that is no directory")
         }
-        _ => StoreError::Unavailable("could not read or write its files"),
+        _ => StoreError::unavailable("could not read or write its files"),
     }
 }

@@ -20,14 +20,14 @@
 //! impl TokenStore for TableStore {
 //!     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
 //!         Box::pin(async move {
-//!             let table = self.0.lock().map_err(|_| StoreError::Unavailable("is locked"))?;
+//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
 //!             table.get(id).map(|(_, _, text)| Record::decode(id, text.as_bytes())).transpose()
 //!         })
 //!     }
 //!
 //!     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
 //!         Box::pin(async move {
-//!             let mut table = self.0.lock().map_err(|_| StoreError::Unavailable("is locked"))?;
+//!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
 //!             let is_expected = table.get(record.id()).map(|(generation, ..)| *generation) == expected;
 //!             if is_expected {
 //!                 let deadline = (!record.is_over()).then(|| record.idle_deadline());
@@ -40,7 +40,7 @@
 //!
 //!     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
 //!         Box::pin(async move {
-//!             let mut table = self.0.lock().map_err(|_| StoreError::Unavailable("is locked"))?;
+//!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
 //!             let is_expected = table.get(id).map(|(generation, ..)| *generation) == Some(generation);
 //!             if is_expected {
 //!                 table.remove(id);
@@ -51,7 +51,7 @@
 //!
 //!     fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
 //!         Box::pin(async move {
-//!             let table = self.0.lock().map_err(|_| StoreError::Unavailable("is locked"))?;
+//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
 //!             let due = table.iter().filter_map(|(id, (_, deadline, _))| Some(((*deadline)?, id)));
 //!             let mut due: Vec<_> = due.filter(|(deadline, _)| *deadline < before).collect();
 //!             due.sort();
@@ -71,11 +71,12 @@ mod file;
 mod memory;
 mod record;
 
-use std::fmt;
+use std::path::Path;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::SystemTime;
+use std::{fmt, io};
 
 pub use self::file::FileStore;
 pub use self::memory::MemoryStore;
@@ -129,21 +130,84 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
     }
 }
 
-/// Why a store failed. Its text is fixed, so that no secret can get into it (A3); it is a clause for "the token store …".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a store failed.
+///
+/// Create one with [`unavailable`](Self::unavailable), [`busy`](Self::busy), [`refused`](Self::refused) or
+/// [`damaged`](Self::damaged). The reason is a fixed clause that follows "the token store", such as "did not answer in time", so
+/// that no secret can get into it (A3); [`at`](Self::at) adds a path and the reason that the operating system gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// It may work later, such as "did not answer in time".
-    Unavailable(&'static str),
-    /// It will not work until somebody changes something, such as "is readable by others".
-    Refused(&'static str),
-    /// What it holds is no record. It must not be overwritten: move it aside first.
-    Damaged(&'static str),
+    /// The store did not answer, or cannot work at the moment. The same call may succeed later.
+    Unavailable(Reason),
+    /// The store works, but others keep the record in use or keep changing it. The same call may succeed later.
+    Busy(Reason),
+    /// The store does not work until somebody changes something, such as a permission.
+    Refused(Reason),
+    /// The stored value is not a record. It must not be overwritten: move it aside first.
+    Damaged(Reason),
+}
+
+impl StoreError {
+    /// Creates an [`Unavailable`](Self::Unavailable) error.
+    pub const fn unavailable(reason: &'static str) -> Self {
+        Self::Unavailable(Reason::new(reason))
+    }
+
+    /// Creates a [`Busy`](Self::Busy) error.
+    pub const fn busy(reason: &'static str) -> Self {
+        Self::Busy(Reason::new(reason))
+    }
+
+    /// Creates a [`Refused`](Self::Refused) error.
+    pub const fn refused(reason: &'static str) -> Self {
+        Self::Refused(Reason::new(reason))
+    }
+
+    /// Creates a [`Damaged`](Self::Damaged) error.
+    pub const fn damaged(reason: &'static str) -> Self {
+        Self::Damaged(Reason::new(reason))
+    }
+
+    /// Adds the path at which it happened and, where there is one, the error of the operating system.
+    #[must_use]
+    pub fn at(mut self, path: &Path, error: Option<&io::Error>) -> Self {
+        let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Refused(reason) | Self::Damaged(reason)) =
+            &mut self;
+        reason.place = Some(match error {
+            Some(error) => format!("{}: {error}", path.display()).into(),
+            None => path.display().to_string().into(),
+        });
+        self
+    }
+}
+
+/// The reason in a [`StoreError`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    clause: &'static str,
+    /// The path and the error of the operating system.
+    place: Option<Arc<str>>,
+}
+
+impl Reason {
+    const fn new(clause: &'static str) -> Self {
+        Self { clause, place: None }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(f, "{} ({place})", self.clause),
+            None => f.write_str(self.clause),
+        }
+    }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unavailable(reason) | Self::Refused(reason) | Self::Damaged(reason)) = self;
+        let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Refused(reason) | Self::Damaged(reason)) = self;
         write!(f, "the token store {reason}")
     }
 }

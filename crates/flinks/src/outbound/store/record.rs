@@ -126,7 +126,7 @@ impl Record {
                 lasts_ms: whole_number(claim.lasts),
             }),
         };
-        let text = serde_json::to_string(&stored).map_err(|_| StoreError::Refused("cannot write a record"))?;
+        let text = serde_json::to_string(&stored).map_err(|_| StoreError::refused("cannot write a record"))?;
         Ok(Secret::new(text))
     }
 
@@ -139,7 +139,7 @@ impl Record {
     pub fn decode(id: &ConsentId, bytes: &[u8]) -> Result<Self, StoreError> {
         match Self::decode_any(bytes)? {
             record if record.id == *id => Ok(record),
-            _ => Err(StoreError::Damaged("holds the record of another consent")),
+            _ => Err(StoreError::damaged("holds the record of another consent")),
         }
     }
 
@@ -149,10 +149,10 @@ impl Record {
     ///
     /// As [`decode`](Self::decode).
     pub fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
-        const DAMAGED: StoreError = StoreError::Damaged("holds something that is no record");
+        const DAMAGED: StoreError = StoreError::damaged("holds something that is no record");
         let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         if version > VERSION {
-            return Err(StoreError::Refused("was written by a newer version"));
+            return Err(StoreError::refused("was written by a newer version"));
         }
         let stored: Stored = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         let access_token = match stored.access_token {
