@@ -1,18 +1,19 @@
 //! Keeping consents alive: a refresh token that nobody exchanges for 30 days is dead (O5).
 
+mod pass;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use flinks::Error;
-use flinks::outbound::store::StoreError;
+use flinks::outbound::store::{DueWindow, StoreError};
 use flinks::outbound::{ConsentId, Consents};
-use futures_util::StreamExt as _;
 use tokio::sync::Mutex;
 
-use crate::store::{Found, RedisStore};
-use crate::value::{PARTS, Set};
+use self::pass::{GIVE_UP, Pass, Plan};
+use crate::store::RedisStore;
+use crate::value::PARTS;
 
 /// A worker that exchanges what is near its idle deadline, early. Any number of them share the work: each takes a part of the
 /// consents for itself, for a while, and of what two take at once, one finds that it was done. It can be dropped at any point: what it
@@ -40,6 +41,8 @@ pub struct KeepAlive {
     on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
     /// When the next exchange may begin, on the monotonic clock.
     next: Arc<Mutex<Duration>>,
+    /// Where the next pass begins.
+    plan: Arc<Mutex<Plan>>,
 }
 
 /// How far a pass is.
@@ -72,6 +75,9 @@ pub struct Summary {
     pub by_others: u64,
     /// Over: the end user must consent again (O6), whoever found out. Each was told to [`KeepAlive::on_needs_consent`].
     pub needing_consent: u64,
+    /// Refused in a way that a gateway may have caused ([`Refusal::Suspected`](flinks::Refusal::Suspected)). No end user is
+    /// reported for them: a later pass finds out whether the consent has ended.
+    pub suspected: u64,
     /// Not exchanged now. They are due in the next pass, too.
     pub failed: u64,
     /// Due, and not readable: damaged, or written with keys that this worker does not have. The log names each.
@@ -80,32 +86,44 @@ pub struct Summary {
     pub unstored: Option<Error>,
     /// Parts that another worker is at.
     pub parts_of_others: u16,
-    /// Why the pass ended before its end: so many exchanges failed one after the other that the server is left alone.
-    pub stopped: Option<Error>,
+    /// Why the pass stopped before its end. `None` if it went through all that was due.
+    pub stopped: Option<Stopped>,
 }
 
-/// What came of one.
-enum Outcome {
-    /// The pass is about to end, and this one was not looked at.
-    Left,
-    Unreadable,
-    Kept,
-    ByAnother,
-    Over,
+/// A pass stopped before its end, because what it saw is no fault of the consents. It has reported no end user. The next pass
+/// tries one consent first, and goes on behind the point where this one stopped if that consent can be refreshed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// Why it stopped.
+    pub reason: StopReason,
+}
+
+/// Why a pass stopped, with the last error.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// Twenty exchanges failed one after the other, so the server is left alone.
     Failed(Error),
+    /// Twenty refusals in a row, or more than a tenth of the pass and at least twenty, may have been sent by a gateway (O6).
+    Suspected(Error),
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => {
+                write!(f, "refreshes failed {GIVE_UP} times in a row, the last one with: {error}")
+            }
+            Self::Suspected(error) => {
+                write!(f, "a gateway seems to refuse the refreshes, the last one with: {error}")
+            }
+        }
+    }
 }
 
 /// A quarter of the 30 days: time for a week of outage, and for the end user to be asked.
 const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// So many failures one after the other are the server's.
-const GIVE_UP: u64 = 20;
-/// How long a part is a worker's own. Who comes to it after the worker died waits no longer.
-const LEASE: Duration = Duration::from_secs(120);
-/// After how long it is taken again: a call takes half a minute at most, and its tries no longer than a minute more.
-const RENEW: Duration = Duration::from_secs(20);
-/// Of how many the ids are read at once.
-const PAGE: usize = 256;
-
 impl KeepAlive {
     /// A worker for the consents of a store, which those [`Consents`] must be built on.
     pub fn new(consents: Consents, store: RedisStore) -> Self {
@@ -118,6 +136,7 @@ impl KeepAlive {
             on_needs_consent: Arc::new(|_| {}),
             on_progress: Arc::new(|_| {}),
             next: Arc::default(),
+            plan: Arc::default(),
         }
     }
 
@@ -162,70 +181,26 @@ impl KeepAlive {
     /// Goes once through all that is due and that no other worker is at. Once an hour is often enough. What the store could not
     /// take before is stored first, and at the end: nothing is in this process only, but for [`Summary::unstored`].
     ///
+    /// Consents that a refusal has made suspected (O6) are tried after all others. The pass [stops](Summary::stopped) if a
+    /// gateway seems to refuse the refreshes, or if the server fails; then it reports no end user.
+    ///
     /// # Errors
     ///
     /// A [`StoreError`] where the store fails. What was exchanged stays exchanged;
     /// [`Consents::flush`] stores what is not.
+    ///
+    /// # Cancel safety
+    ///
+    /// Refreshes that are under way complete and are stored; the next pass does the rest.
     pub async fn pass(&self) -> Result<Summary, StoreError> {
         // What is damaged is one consent, and the others are kept alive.
         if self.consents.flush().await.is_err_and(|error| error.is_transient()) {
             return Err(StoreError::unavailable("does not take what it did not take before"));
         }
-        let now = self.consents.clock().wall();
-        let before = now.checked_add(self.within).unwrap_or(now);
-        // In another order for each worker, so that they meet seldom.
-        let mut parts: Vec<u16> = (0..PARTS).collect();
-        fastrand::shuffle(&mut parts);
-        let mut pass = Pass {
-            worker: self,
-            before,
-            owner: format!("{:032x}", fastrand::u128(..)),
-            leased_at: Duration::ZERO,
-            progress: Progress::default(),
-            in_a_row: 0,
-        };
-        for part in parts {
-            if pass.lease(part).await? {
-                let done = match pass.keep(part).await {
-                    Ok(()) => pass.tell_over(part).await,
-                    failed => failed,
-                };
-                // Where this fails, the lease ends by itself.
-                let _ = self.store.release(part, &pass.owner).await;
-                done?;
-            } else {
-                pass.progress.summary.parts_of_others = pass.progress.summary.parts_of_others.saturating_add(1);
-            }
-            pass.progress.parts = pass.progress.parts.saturating_add(1);
-            pass.tell();
-            if pass.progress.summary.stopped.is_some() {
-                break;
-            }
-        }
+        let window = DueWindow::new(self.consents.clock().wall(), self.within);
+        let summary = Pass::new(self, window).run().await?;
         let unstored = self.consents.flush().await.err();
-        Ok(Summary { unstored, ..pass.progress.summary })
-    }
-
-    async fn keep(&self, id: &ConsentId, before: SystemTime, stop: &AtomicBool) -> Outcome {
-        if stop.load(Ordering::Relaxed) {
-            return Outcome::Left;
-        }
-        self.pace().await;
-        if stop.load(Ordering::Relaxed) {
-            return Outcome::Left;
-        }
-        let consent = self.consents.consent(id);
-        match consent.idle_deadline().await {
-            Ok(deadline) if deadline >= before => return Outcome::ByAnother,
-            Ok(_) => {}
-            Err(error) if error.needs_consent() => return Outcome::ByAnother,
-            Err(error) => return Outcome::Failed(error),
-        }
-        match consent.exchange_now().await {
-            Ok(_) => Outcome::Kept,
-            Err(error) if error.needs_consent() => Outcome::Over,
-            Err(error) => Outcome::Failed(error),
-        }
+        Ok(Summary { unstored, ..summary })
     }
 
     /// Waits until the next exchange may begin: on average a second divided by the rate after the last one, by chance, so that
@@ -246,141 +221,6 @@ impl KeepAlive {
     }
 }
 
-/// One pass of a worker.
-struct Pass<'a> {
-    worker: &'a KeepAlive,
-    before: SystemTime,
-    /// Whose the leases are: two passes of one worker are two.
-    owner: String,
-    /// When the lease was taken, on the monotonic clock.
-    leased_at: Duration,
-    progress: Progress,
-    in_a_row: u64,
-}
-
-impl Pass<'_> {
-    /// Exchanges what is due in a part.
-    async fn keep(&mut self, part: u16) -> Result<(), StoreError> {
-        let Self { worker, before, .. } = *self;
-        // All of it, once: what is done meanwhile, here or elsewhere, cannot make it longer.
-        let found = worker.store.listed(part, Set::Due, Some(before), usize::MAX).await?;
-        self.progress.due = self.progress.due.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
-        for some in found.chunks(PAGE) {
-            let mut ids = Vec::new();
-            for found in worker.store.found(some).await? {
-                match found {
-                    Found::Record(record) => ids.push(record.id().clone()),
-                    Found::Unreadable => self.count(Outcome::Unreadable),
-                    Found::Gone => self.count(Outcome::ByAnother),
-                }
-            }
-            let stop = AtomicBool::new(false);
-            let mut renewal = Ok(true);
-            let keep = |id: ConsentId| {
-                let stop = &stop;
-                async move { worker.keep(&id, before, stop).await }
-            };
-            let mut outcomes = futures_util::stream::iter(ids).map(keep).buffer_unordered(worker.at_once);
-            // To its end, also where the rest is left: what was sent must be stored.
-            while let Some(outcome) = outcomes.next().await {
-                self.count(outcome);
-                if self.progress.summary.stopped.is_some() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                self.tell();
-                match self.renew(part).await {
-                    Ok(true) => {}
-                    // Another does the rest.
-                    lost => {
-                        stop.store(true, Ordering::Relaxed);
-                        renewal = lost;
-                    }
-                }
-            }
-            if !renewal? || self.progress.summary.stopped.is_some() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells which consents of a part are over. It is taken from the list after that, so that no death of a worker loses it.
-    async fn tell_over(&mut self, part: u16) -> Result<(), StoreError> {
-        let Self { worker, .. } = *self;
-        for entry in worker.store.listed(part, Set::Over, None, usize::MAX).await? {
-            // Another that took the part tells them.
-            if !self.renew(part).await? {
-                break;
-            }
-            // Its end user may have consented again since, or another worker may have told it.
-            if let Found::Record(record) = worker.store.found_one(&entry).await?
-                && worker.store.is_listed(&entry).await?
-            {
-                quietly(|| (worker.on_needs_consent)(record.id()));
-                worker.store.told(&entry).await?;
-                let summary = &mut self.progress.summary;
-                summary.needing_consent = summary.needing_consent.saturating_add(1);
-            }
-        }
-        Ok(())
-    }
-
-    async fn lease(&mut self, part: u16) -> Result<bool, StoreError> {
-        let now = self.worker.consents.clock().monotonic();
-        let is_taken = self.worker.store.lease(part, &self.owner, LEASE).await?;
-        if is_taken {
-            self.leased_at = now;
-        }
-        Ok(is_taken)
-    }
-
-    /// Takes the lease again, once in a while. `false` where another has it by now.
-    async fn renew(&mut self, part: u16) -> Result<bool, StoreError> {
-        match self.worker.consents.clock().monotonic().saturating_sub(self.leased_at) >= RENEW {
-            true => self.lease(part).await,
-            false => Ok(true),
-        }
-    }
-
-    fn count(&mut self, outcome: Outcome) {
-        let Progress { looked_at, summary, .. } = &mut self.progress;
-        let add = |count: &mut u64| *count = count.saturating_add(1);
-        match outcome {
-            Outcome::Left => return,
-            Outcome::Unreadable => add(&mut summary.unreadable),
-            Outcome::Failed(error) => {
-                add(&mut summary.failed);
-                add(&mut self.in_a_row);
-                if self.in_a_row >= GIVE_UP {
-                    summary.stopped.get_or_insert(error);
-                }
-            }
-            Outcome::Kept => {
-                add(&mut summary.kept);
-                self.in_a_row = 0;
-            }
-            Outcome::ByAnother => {
-                add(&mut summary.by_others);
-                self.in_a_row = 0;
-            }
-            // It is in the summary when it is told.
-            Outcome::Over => self.in_a_row = 0,
-        }
-        add(looked_at);
-    }
-
-    fn tell(&self) {
-        quietly(|| (self.worker.on_progress)(&self.progress));
-    }
-}
-
-/// A callback that panics stops nothing: who waits for the rest has not asked for it.
-fn quietly(callback: impl FnOnce()) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback)).is_err() {
-        tracing::error!("a callback of the worker panicked");
-    }
-}
-
 impl fmt::Debug for KeepAlive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeepAlive").field("within", &self.within).field("rate", &self.rate).finish_non_exhaustive()
@@ -389,8 +229,21 @@ impl fmt::Debug for KeepAlive {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kept, by_others, needing_consent, failed, unreadable, unstored, parts_of_others, stopped } = self;
+        let Self {
+            kept,
+            by_others,
+            needing_consent,
+            suspected,
+            failed,
+            unreadable,
+            unstored,
+            parts_of_others,
+            stopped,
+        } = self;
         write!(f, "{kept} kept, {by_others} kept by others, {needing_consent} need their end user, {failed} failed")?;
+        if *suspected > 0 {
+            write!(f, "; {suspected} were refused, perhaps by a gateway")?;
+        }
         if *unreadable > 0 {
             write!(f, "; {unreadable} cannot be read: the log names them")?;
         }
@@ -401,9 +254,7 @@ impl fmt::Display for Summary {
             write!(f, "; others are at {parts_of_others} of {PARTS} parts")?;
         }
         match stopped {
-            Some(error) => {
-                write!(f, "; stopped, for it failed to {error} {GIVE_UP} times in a row: the next pass goes on")
-            }
+            Some(Stopped { reason }) => write!(f, "; stopped: {reason}; the next pass tries one consent first"),
             None if *failed > 0 => write!(f, "; what failed is due in the next pass"),
             None => Ok(()),
         }
@@ -411,7 +262,9 @@ impl fmt::Display for Summary {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::time::SystemTime;
+
     use flinks::outbound::{Client, ClientAuthentication};
     use flinks::{Clock, Settings, Sleep};
     use tokio::time::Instant;
@@ -436,7 +289,7 @@ mod tests {
         }
     }
 
-    fn worker() -> KeepAlive {
+    pub(super) fn worker() -> KeepAlive {
         let nowhere = "http://127.0.0.1:9".parse().unwrap();
         let authentication = ClientAuthentication::None { client_id: "a".to_owned() };
         let settings = Settings::new().clock(Paused(Instant::now()));
@@ -444,22 +297,6 @@ mod tests {
         let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
         let store = RedisStore::builder("redis://127.0.0.1:9", keys).build().unwrap();
         KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10)
-    }
-
-    #[test]
-    fn failures_that_are_not_in_a_row_are_the_consents() {
-        let worker = worker();
-        let (before, progress) = (SystemTime::now(), Progress::default());
-        let leased_at = Duration::ZERO;
-        let mut pass = Pass { worker: &worker, before, owner: String::new(), leased_at, progress, in_a_row: 0 };
-        let failed = || Outcome::Failed("".parse::<ConsentId>().unwrap_err());
-        for _ in 0..3 {
-            (1..GIVE_UP).for_each(|_| pass.count(failed()));
-            pass.count(Outcome::Kept);
-        }
-        assert!(pass.progress.summary.stopped.is_none() && pass.progress.summary.failed == 3 * (GIVE_UP - 1));
-        (0..GIVE_UP).for_each(|_| pass.count(failed()));
-        assert!(pass.progress.summary.stopped.is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,6 @@ mod store;
 mod value;
 
 pub use failure::{InvalidConfiguration, Warning};
-pub use keep_alive::{KeepAlive, Progress, Summary};
+pub use keep_alive::{KeepAlive, Progress, StopReason, Stopped, Summary};
 pub use keys::{Key, Keys};
 pub use store::{RedisStore, RedisStoreBuilder};

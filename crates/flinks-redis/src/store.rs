@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use flinks::outbound::ConsentId;
-use flinks::outbound::store::{Record, StoreError, StoreFuture, TokenStore};
+use flinks::outbound::store::{DueWindow, Record, StoreError, StoreFuture, TokenStore};
 use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
@@ -388,20 +388,39 @@ impl RedisStore {
         swapped(self.script(&call).await?)
     }
 
-    /// What is in a set of a part, the earliest first, with a deadline before `before`, or with any.
-    pub(crate) async fn listed(
+    /// Lists at most `limit` consents of a part that are over and were not told yet.
+    pub(crate) async fn listed_over(&self, part: u16, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let command = self.range(part, Set::Over, "-inf", "+inf", limit);
+        let found: Vec<(String, f64)> = self.command(command).await?;
+        Ok(entries(part, Set::Over, found).collect())
+    }
+
+    /// Lists at most `limit` consents of a part that are due: those with a deadline beyond the window, and then the earliest.
+    pub(crate) async fn listed_due(
         &self,
         part: u16,
-        set: Set,
-        before: Option<SystemTime>,
+        window: DueWindow,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
+        let before = milliseconds(window.before());
+        // Not twice, if the window ends where "beyond" begins.
+        let beyond = milliseconds(window.beyond()).max(before.saturating_sub(1));
+        // In one round trip.
+        let mut both = redis::pipe();
+        both.add_command(self.range(part, Set::Due, &format!("({beyond}"), "+inf", limit));
+        both.add_command(self.range(part, Set::Due, "-inf", &format!("({before}"), limit));
+        type Range = Vec<(String, f64)>;
+        let (beyond, before): (Range, Range) =
+            self.call(|mut connection| async move { both.query_async(&mut connection).await }).await?;
+        Ok(entries(part, Set::Due, beyond.into_iter().chain(before)).take(limit).collect())
+    }
+
+    /// Lists at most `limit` entries of a set, the earliest first, whose deadlines lie between two bounds of Redis.
+    fn range(&self, part: u16, set: Set, from: &str, to: &str, limit: usize) -> Cmd {
         let mut command = redis::cmd("ZRANGEBYSCORE");
-        let end = before.map_or("+inf".to_owned(), |before| format!("({}", milliseconds(before)));
-        command.arg(set.key(&self.0.namespace, part)).arg("-inf").arg(end);
+        command.arg(set.key(&self.0.namespace, part)).arg(from).arg(to);
         command.arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit.min(MOST));
-        let found: Vec<(String, f64)> = self.command(command).await?;
-        Ok(found.into_iter().map(|(member, deadline)| Entry { part, set, member, deadline }).collect())
+        command
     }
 
     /// The records of what is listed.
@@ -457,23 +476,32 @@ impl RedisStore {
         swapped(self.script(&call).await?)
     }
 
-    async fn due(&self, before: SystemTime, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
+    async fn due(&self, window: DueWindow, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
         let mut of_each = limit.min(MOST);
         loop {
-            let parts = try_join_all((0..PARTS).map(|part| self.listed(part, Set::Due, Some(before), of_each))).await?;
+            let parts = try_join_all((0..PARTS).map(|part| self.listed_due(part, window, of_each))).await?;
             let is_all = parts.iter().all(|part| part.len() < of_each);
             let mut found: Vec<Entry> = parts.into_iter().flatten().collect();
-            found.sort_by(|one, other| one.deadline.total_cmp(&other.deadline));
+            found.sort_by_key(|entry| entry.order_in(window));
             let mut ids = Vec::new();
+            let mut suspected = Vec::new();
             // So many are on their way at once that it does not matter, and no more.
             for some in found.chunks(PARTS.into()) {
-                ids.extend(self.found(some).await?.into_iter().filter_map(Found::id));
+                for found in self.found(some).await? {
+                    let Found::Record(record) = found else { continue };
+                    if record.is_suspected() {
+                        suspected.push(record.id().clone());
+                    } else {
+                        ids.push(record.id().clone());
+                    }
+                }
                 if ids.len() >= limit {
                     break;
                 }
             }
-            // Those that cannot be read do not stand before the others, however many they are.
+            // Those that cannot be read, or are suspected, do not stand before the others, however many they are.
             if ids.len() >= limit || is_all || of_each >= MOST {
+                ids.extend(suspected);
                 ids.truncate(limit);
                 return Ok(ids);
             }
@@ -612,12 +640,16 @@ pub(crate) enum Found {
     Gone,
 }
 
-impl Found {
-    pub(crate) fn id(self) -> Option<ConsentId> {
-        match self {
-            Self::Record(record) => Some(record.id().clone()),
-            Self::Unreadable | Self::Gone => None,
-        }
+fn entries(part: u16, set: Set, found: impl IntoIterator<Item = (String, f64)>) -> impl Iterator<Item = Entry> {
+    found.into_iter().map(move |(member, deadline)| Entry { part, set, member, deadline })
+}
+
+impl Entry {
+    /// By its deadline; those beyond the window first.
+    fn order_in(&self, window: DueWindow) -> u64 {
+        // A double tells whole milliseconds exactly.
+        let deadline = self.deadline as u64;
+        if deadline > milliseconds(window.beyond()) { 0 } else { deadline }
     }
 }
 
@@ -774,8 +806,8 @@ impl TokenStore for RedisStore {
         Box::pin(self.remove(id, generation))
     }
 
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        Box::pin(self.due(before, limit))
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        Box::pin(self.due(window, limit))
     }
 }
 

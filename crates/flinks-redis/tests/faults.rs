@@ -8,7 +8,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::store::{DueWindow, TokenStore as _};
 use flinks::outbound::{ConsentId, Consents, StoreOutage};
 use flinks::{Error, Settings};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore};
@@ -174,7 +174,7 @@ async fn worker() {
             let summary = worker.pass().await.unwrap();
             assert_eq!((summary.failed, summary.needing_consent), (0, 0), "{number}: {summary}");
             assert_eq!(flinks.refreshes() - before, CONSENTS, "{number}");
-            let in_a_week = SystemTime::now() + Duration::from_secs(7 * 24 * 60 * 60);
+            let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(self::store(&server.address()).due(in_a_week, 9).await.unwrap(), []);
             if !is_done {
                 assert!(number > 12, "{number}");

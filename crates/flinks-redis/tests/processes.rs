@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::{Record, StoreFuture, TokenStore};
+use flinks::outbound::store::{DueWindow, Record, StoreFuture, TokenStore};
 use flinks::outbound::{ConsentId, Consents, RefreshToken};
 use flinks::{Clock as _, Settings};
 use flinks_redis::{Key, Keys, RedisStore};
@@ -155,8 +155,8 @@ impl TokenStore for Unfenced {
         TokenStore::remove(&self.0, id, generation)
     }
 
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        TokenStore::due(&self.0, before, limit)
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        TokenStore::due(&self.0, window, limit)
     }
 }
 
@@ -228,8 +228,8 @@ impl TokenStore for Stopping {
         TokenStore::remove(&self.store, id, generation)
     }
 
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        TokenStore::due(&self.store, before, limit)
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        TokenStore::due(&self.store, window, limit)
     }
 }
 

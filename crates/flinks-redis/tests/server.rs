@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks::Settings;
-use flinks::outbound::store::{Record, StoreError, TokenStore, conformance};
+use flinks::outbound::store::{DueWindow, Record, StoreError, TokenStore, conformance};
 use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Warning};
 use libtest_mimic::{Arguments, Trial};
@@ -287,25 +287,25 @@ async fn due() {
         let record = record(&format!("user-{number}"), "r", now - days(29) + Duration::from_secs(number)).await;
         assert!(store.compare_and_swap(None, &record).await.unwrap());
     }
-    let listed = store.due(now + days(2), 40).await.unwrap();
+    let listed = store.due(DueWindow::new(now, days(2)), 40).await.unwrap();
     let expected: Vec<ConsentId> = (0..40).map(|number| format!("user-{number}").parse().unwrap()).collect();
     assert_eq!(listed, expected);
-    assert_eq!(store.due(now + days(2), 1000).await.unwrap().len(), 300);
-    assert_eq!(store.due(now, 1000).await.unwrap(), []);
+    assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 300);
+    assert_eq!(store.due(DueWindow::new(now, Duration::ZERO), 1000).await.unwrap(), []);
     // One that is gone behind the store's back, and one that is damaged, do not stand before the others.
     let keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
     server.command(&["DEL", &keys[0]]);
     server.set(&keys[1], b"garbage");
-    assert_eq!(store.due(now + days(2), 1000).await.unwrap().len(), 298);
+    assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 298);
     assert_eq!(server.deadlines(), 299, "what is gone is forgotten, and what is damaged is not");
-    assert_eq!(store.due(now + days(2), usize::MAX).await.unwrap().len(), 298);
+    assert_eq!(store.due(DueWindow::new(now, days(2)), usize::MAX).await.unwrap().len(), 298);
     // However many they are.
     for key in &keys[2..] {
         server.set(key, b"garbage");
     }
     let last = record("user-last", "r", now - days(28)).await;
     assert!(store.compare_and_swap(None, &last).await.unwrap());
-    assert_eq!(store.due(now + days(3), 1).await.unwrap(), [last.id().clone()]);
+    assert_eq!(store.due(DueWindow::new(now, days(3)), 1).await.unwrap(), [last.id().clone()]);
 }
 
 async fn restored() {
@@ -320,7 +320,8 @@ async fn restored_on_a_cluster() {
 }
 
 async fn restored_in(server: &Server, store: RedisStore) {
-    let (flinks, in_two_months) = (support::emulator().await, SystemTime::now() + Duration::from_secs(5_000_000));
+    let flinks = support::emulator().await;
+    let in_two_months = DueWindow::new(SystemTime::now(), Duration::from_secs(5_000_000));
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     for number in 0..300 {
         let record = record(&format!("user-{number}"), "r", SystemTime::now() - Duration::from_secs(number)).await;
@@ -576,7 +577,7 @@ fn worker(server: &Server, flinks: &support::Flinks) -> KeepAlive {
 }
 
 async fn is_nothing_due(server: &Server) -> bool {
-    let in_a_week = SystemTime::now() + Duration::from_secs(7 * 24 * 60 * 60);
+    let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
 }
 
@@ -1152,7 +1153,7 @@ async fn silence() {
     assert_eq!(store.load(record.id()).await.unwrap_err(), late);
     assert_eq!(store.compare_and_swap(None, &record).await, Err(late.clone()));
     assert_eq!(store.remove(record.id(), 1).await, Err(late.clone()));
-    assert_eq!(store.due(SystemTime::now(), 1).await, Err(late.clone()));
+    assert_eq!(store.due(DueWindow::new(SystemTime::now(), Duration::ZERO), 1).await, Err(late.clone()));
     assert_eq!(store.warnings().await, Err(late.clone()));
 }
 

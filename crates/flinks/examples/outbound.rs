@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout)] // a terminal program
 
 use std::error::Error;
-use std::time::{SystemTime, SystemTimeError};
+use std::time::{Duration, SystemTime, SystemTimeError};
 
 use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents};
 use flinks_emulator::{Emulator, Operation, credentials};
@@ -50,11 +50,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("another: {:?}", consent.access_token().await?);
     println!("exchange it once more within {}", in_days(consent.idle_deadline().await?)?);
 
-    consent.revoke().await?;
+    println!("revoked: {:?}", consent.revoke().await?);
     match consent.access_token().await {
         Err(error) if error.needs_consent() => println!("failed to {error}: ask the end user again"),
         other => println!("unexpected: {other:?}"),
     }
+    // At the end of a process: waits for refreshes that are under way, and stores what is not stored yet.
+    consents.shutdown(Duration::from_secs(45)).await?;
     Ok(())
 }
 

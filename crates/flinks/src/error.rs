@@ -33,6 +33,8 @@ struct Inner {
     attempts: u32,
     /// Whether an earlier try of the same call may have been received.
     earlier_may_have_been_sent: bool,
+    /// How final the refusal of a refresh is, if more is known than the reply says.
+    refusal: Option<Refusal>,
 }
 
 /// What the server asks for, as it wrote it: an HTTP date is read against the clock of the call.
@@ -106,11 +108,45 @@ pub enum Advice {
     AskUser,
     /// Send the end user through the bank again, from the start.
     StartOver,
+    /// The refusal may be that of a gateway ([`Refusal::Suspected`]). A job should try again later. An interactive caller may
+    /// send the end user through the bank again.
+    WaitOrStartOver,
     /// Credentials, a value, the base URL or the request are wrong: it will fail again until that is changed.
     FixConfiguration,
     /// The server answered with something that fits nothing that is known.
     Investigate,
 }
+
+/// How final it is that a refresh was refused (O6).
+///
+/// ```
+/// use flinks::{Error, Refusal};
+///
+/// fn must_ask_the_end_user(error: &Error) -> bool {
+///     match error.refusal() {
+///         Some(Refusal::Final) => true,
+///         // A job waits; an interactive caller may ask the end user already.
+///         Some(Refusal::Suspected { .. }) => false,
+///         _ => error.needs_consent(),
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Flinks said `invalid_grant` or `access_denied`, or a suspected refusal was confirmed. The end user must consent again.
+    Final,
+    /// The reply was a 400, 401 or 403 without an error code, or with an unknown one. Flinks may have sent it, and so may a
+    /// gateway that knows nothing of the consent. [`Consents`](crate::outbound::Consents) confirm it later.
+    #[non_exhaustive]
+    Suspected {
+        /// How long to wait until another such refusal can confirm this one.
+        confirm_after: Duration,
+    },
+}
+
+/// How long a refusal stays suspected before the same one can confirm it (O6).
+pub(crate) const CONFIRM_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// A product of Flinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -259,23 +295,59 @@ impl Error {
         }
     }
 
-    /// The end user must consent again: Outbound's code or refresh token is no longer valid (O6). It is permanent.
+    /// The end user must consent again: Outbound's code or refresh token is no longer valid (O6).
     ///
-    /// A 400, 401 or 403 of a refresh or an exchange says so, unless its code names a mistake of the caller's own. One whose
-    /// body cannot be read, such as a firewall's page, says nothing.
+    /// A 400, 401 or 403 of a refresh or an exchange says so, unless its code names a mistake of the caller's own. A reply whose
+    /// body cannot be read, such as a firewall's page, does not. [`refusal`](Self::refusal) tells whether a refused refresh is final.
     pub fn needs_consent(&self) -> bool {
-        use OAuthError::*;
-        if matches!(self.0.kind, Kind::NoConsent | Kind::ConsentOver) {
+        if self.refusal().is_some() {
             return true;
         }
-        let is_of_a_consent =
-            self.0.operation.is_some_and(|operation| ["exchangeCode", "refresh"].contains(&operation.id));
-        let is_something_else = match self.oauth_error() {
-            None | Some(InvalidGrant | AccessDenied | Other(_)) => self.is_transient(),
-            Some(_) => true,
-        };
-        let is_final = matches!(self.0.kind, Kind::Refused) && matches!(self.status(), Some(400 | 401 | 403));
-        is_of_a_consent && is_final && !is_something_else
+        match self.0.kind {
+            Kind::NoConsent | Kind::ConsentOver => true,
+            _ => self.0.operation.is_some_and(|operation| operation.id == "exchangeCode") && self.is_refused_grant(),
+        }
+    }
+
+    /// How final it is that a refresh was refused (O6). `None` if no refresh was refused, or if the code of the reply names
+    /// another reason.
+    pub fn refusal(&self) -> Option<Refusal> {
+        if self.0.refusal.is_some() {
+            return self.0.refusal;
+        }
+        if matches!(self.0.kind, Kind::ConsentOver) {
+            return Some(Refusal::Final);
+        }
+        if self.0.operation.is_none_or(|operation| operation.id != "refresh") || !self.is_refused_grant() {
+            return None;
+        }
+        match self.oauth_error() {
+            Some(OAuthError::InvalidGrant | OAuthError::AccessDenied) => Some(Refusal::Final),
+            _ => Some(Refusal::Suspected { confirm_after: CONFIRM_AFTER }),
+        }
+    }
+
+    /// Whether the reply names a cause other than the grant, which shows that Flinks was reached (O6).
+    #[cfg(feature = "outbound")]
+    pub(crate) fn clears_suspicion(&self) -> bool {
+        self.refusal().is_none()
+            && match self.oauth_error() {
+                None => false,
+                Some(OAuthError::Other(_)) => self.is_rate_limited(),
+                Some(_) => true,
+            }
+    }
+
+    /// Whether the reply is a 400, 401 or 403 whose code, if there is one, may be about the grant.
+    fn is_refused_grant(&self) -> bool {
+        if !matches!(self.0.kind, Kind::Refused) || !matches!(self.status(), Some(400 | 401 | 403)) {
+            return false;
+        }
+        match self.oauth_error() {
+            None | Some(OAuthError::InvalidGrant | OAuthError::AccessDenied) => true,
+            Some(OAuthError::Other(_)) => !self.is_rate_limited(),
+            Some(_) => false,
+        }
     }
 
     /// The end user must do something: give another user name, password or answer, or act at the bank (C6); or they
@@ -399,6 +471,7 @@ impl Error {
         match self.flinks_code() {
             _ if self.needs_user() => Advice::AskUser,
             _ if self.is_credentials() => Advice::FixConfiguration,
+            _ if matches!(self.refusal(), Some(Refusal::Suspected { .. })) => Advice::WaitOrStartOver,
             _ if self.needs_consent() => Advice::StartOver,
             _ if self.is_token_refused() || self.is_expired() => Advice::NewToken,
             Some(SessionExpired | SessionNonexistent) => Advice::StartOver,
@@ -457,12 +530,29 @@ impl Error {
         matches!(self.0.kind, Kind::Store(StoreError::Unavailable(_)))
     }
 
+    /// Whether the record of a consent says that it has ended, and nothing was sent.
+    #[cfg(feature = "outbound")]
+    pub(crate) fn is_consent_over(&self) -> bool {
+        matches!(self.0.kind, Kind::ConsentOver)
+    }
+
     pub(crate) fn no_consent(operation: &'static Operation) -> Self {
         Self::new(Some(operation), Kind::NoConsent)
     }
 
     pub(crate) fn consent_over(operation: &'static Operation) -> Self {
         Self::new(Some(operation), Kind::ConsentOver)
+    }
+
+    /// A refusal that the record of a consent remembers, while it is too early for another refresh.
+    pub(crate) fn still_suspected(operation: &'static Operation, status: u16, confirm_after: Duration) -> Self {
+        Self::new(Some(operation), Kind::Refused)
+            .change(|inner| inner.status = Some(status))
+            .with_refusal(Refusal::Suspected { confirm_after })
+    }
+
+    pub(crate) fn with_refusal(self, refusal: Refusal) -> Self {
+        self.change(|inner| inner.refusal = Some(refusal))
     }
 
     pub(crate) fn abandoned(operation: &'static Operation) -> Self {
@@ -657,7 +747,7 @@ impl fmt::Display for Error {
             Kind::NoConsent => f.write_str("there is no such consent")?,
             Kind::ConsentOver => f.write_str("the consent is over, and the end user must consent again")?,
             Kind::Abandoned => f.write_str("the work ended before it was done; a request may have been received")?,
-            Kind::NoRuntime => f.write_str("it needs a tokio runtime")?,
+            Kind::NoRuntime => f.write_str("it needs a tokio runtime with its time and I/O drivers enabled")?,
         }
         match self.oauth_error() {
             Some(OAuthError::Other(_)) => f.write_str(", with an unknown error code")?,

@@ -17,6 +17,8 @@ mod code;
 #[cfg(feature = "connect")]
 pub mod connect;
 mod error;
+#[cfg(any(feature = "outbound", feature = "pool"))]
+mod in_flight;
 #[cfg(feature = "outbound")]
 pub mod outbound;
 #[cfg(feature = "pay")]
@@ -25,12 +27,13 @@ pub mod pay;
 pub mod pool;
 mod redirect;
 mod retry;
+mod runtime;
 mod settings;
 mod text;
 mod time;
 
 pub use crate::code::{FlinksCode, OAuthError};
-pub use crate::error::{Advice, Error, Product, SpendError};
+pub use crate::error::{Advice, Error, Product, Refusal, SpendError};
 pub use crate::redirect::RedirectUrl;
 pub use crate::settings::Settings;
 pub use crate::time::{Clock, ManualClock, Sleep, SystemClock};

@@ -9,6 +9,8 @@
 //! // … and when somebody wants to pay:
 //! let token = pool.token().await?;
 //! let session = client.initiate_session(token, session).await?;
+//! // … and at the end of the program:
+//! pool.shutdown(std::time::Duration::from_secs(30)).await;
 //! # Ok(())
 //! # }
 //! ```
@@ -22,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::error::Error;
+use crate::in_flight::InFlight;
 use crate::retry::pause;
 use crate::time::Deadline;
 
@@ -40,6 +43,7 @@ struct Inner<C: SingleUse> {
     state: Arc<Mutex<State<C::Token>>>,
     /// Its end is that of the pool.
     open: watch::Sender<()>,
+    in_flight: InFlight,
 }
 
 struct State<T> {
@@ -51,6 +55,7 @@ struct State<T> {
     /// Nothing is got in advance before this, on the monotonic clock.
     not_before: Duration,
     failures: u32,
+    is_shut_down: bool,
 }
 
 /// The most requests at once, so that a pool is no load test.
@@ -68,8 +73,16 @@ impl<T> State<T> {
 impl<C: SingleUse> TokenPool<C> {
     /// A pool of at most `size` tokens, empty at first.
     pub fn new(client: C, size: usize) -> Self {
-        let state = State { ready: VecDeque::new(), owed: 0, workers: 0, not_before: Duration::ZERO, failures: 0 };
-        Self(Arc::new(Inner { client, size, state: Arc::new(Mutex::new(state)), open: watch::Sender::new(()) }))
+        let state = State {
+            ready: VecDeque::new(),
+            owed: 0,
+            workers: 0,
+            not_before: Duration::ZERO,
+            failures: 0,
+            is_shut_down: false,
+        };
+        let state = Arc::new(Mutex::new(state));
+        Self(Arc::new(Inner { client, size, state, open: watch::Sender::new(()), in_flight: InFlight::new() }))
     }
 
     /// Begins to get as many tokens as the pool holds: at the start of a program, or before a rush. Without a tokio runtime
@@ -94,6 +107,25 @@ impl<C: SingleUse> TokenPool<C> {
         }
     }
 
+    /// Drops the tokens that are ready, fetches none in advance any more, and waits until the requests that are under way have
+    /// ended, but no longer than `limit`. Returns how many have not: they end with the runtime, and cost one token each.
+    ///
+    /// [`token`](Self::token) works afterwards, and sends a request for each token.
+    pub async fn shutdown(&self, limit: Duration) -> usize {
+        {
+            let mut state = self.state();
+            state.is_shut_down = true;
+            state.owed = 0;
+            state.ready.clear();
+        }
+        tokio::select! {
+            biased;
+            () = self.0.in_flight.idle() => {}
+            () = self.0.client.sleep(limit) => {}
+        }
+        self.0.in_flight.count()
+    }
+
     fn take(&self) -> Option<C::Token> {
         let mut state = self.state();
         drop_old::<C>(&mut state);
@@ -111,7 +143,7 @@ impl<C: SingleUse> TokenPool<C> {
     /// Begins to get so many more.
     fn work(&self, mut state: MutexGuard<'_, State<C::Token>>, more: usize) {
         let Inner { client, state: shared, open, .. } = &*self.0;
-        if more == 0 || client.now() < state.not_before {
+        if more == 0 || state.is_shut_down || client.now() < state.not_before {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
@@ -125,6 +157,7 @@ impl<C: SingleUse> TokenPool<C> {
         for _ in 0..new {
             let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_ended: false };
             let mut open = open.subscribe();
+            let counted = self.0.in_flight.start();
             runtime.spawn(async move {
                 tokio::select! {
                     biased;
@@ -132,6 +165,7 @@ impl<C: SingleUse> TokenPool<C> {
                     _ = open.changed() => {}
                     () = worker.run() => {}
                 }
+                drop(counted);
             });
         }
     }
@@ -175,6 +209,8 @@ impl<C: SingleUse> Worker<C> {
             let outcome = self.client.get().await;
             let mut state = lock(&self.state);
             match outcome {
+                // Nobody would take it.
+                Ok(_) if state.is_shut_down => {}
                 Ok(token) if C::is_young(&token) => {
                     state.failures = 0;
                     state.ready.push_back(token);
@@ -239,6 +275,9 @@ mod sealed {
         /// On the monotonic clock.
         fn now(&self) -> Duration;
 
+        /// On the clock of the client.
+        fn sleep(&self, duration: Duration) -> crate::Sleep;
+
         /// Whether more than half of its life is left: it may be on its way to a browser.
         fn is_young(token: &Self::Token) -> bool;
     }
@@ -259,6 +298,10 @@ impl sealed::SingleUse for crate::pay::Client {
         self.clock().monotonic()
     }
 
+    fn sleep(&self, duration: Duration) -> crate::Sleep {
+        self.clock().sleep(duration)
+    }
+
     fn is_young(token: &Self::Token) -> bool {
         token.deadline().is_some_and(Deadline::is_young)
     }
@@ -277,6 +320,10 @@ impl sealed::SingleUse for crate::connect::Client {
 
     fn now(&self) -> Duration {
         self.clock().monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> crate::Sleep {
+        self.clock().sleep(duration)
     }
 
     fn is_young(token: &Self::Token) -> bool {

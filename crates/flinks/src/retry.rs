@@ -1,13 +1,14 @@
 //! One call: its deadline, its tries, the waits between them, and what is told of it (A5).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use flinks_core::DEFAULT_CONNECT_TIMEOUT;
 use tracing::Instrument as _;
 
-use crate::error::{Error, Operation};
+use crate::error::{Error, Operation, Refusal};
+use crate::runtime::{caught, lacks_driver, runtime};
 use crate::time::{Clock, SystemClock};
 
 /// What kind of failure it is, as far as trying again goes.
@@ -91,8 +92,14 @@ impl Caller {
     where
         F: Future<Output = Result<T, Error>>,
     {
+        runtime(operation, self.clock.as_ref())?;
         let span = tracing::info_span!("flinks", product = ?operation.product, operation = operation.id);
-        self.attempts(operation, repeat, self.timeout.unwrap_or(default_timeout), once).instrument(span).await
+        let attempts = self.attempts(operation, repeat, self.timeout.unwrap_or(default_timeout), once);
+        match caught(attempts.instrument(span)).await {
+            Some(outcome) => outcome,
+            None if lacks_driver() => Err(Error::no_runtime(operation)),
+            None => Err(Error::abandoned(operation)),
+        }
     }
 
     async fn attempts<T, F>(
@@ -117,16 +124,17 @@ impl Caller {
         let mut may_have_been_sent = false;
         loop {
             attempt = attempt.saturating_add(1);
-            let started = clock.monotonic();
+            // Not the clock of the call, which may be coarse, or stand still in a test.
+            let started = Instant::now();
             let outcome = tokio::select! {
                 biased;
                 outcome = once() => outcome,
                 () = clock.sleep(left()) => Err(Error::timeout(operation)),
             };
-            let took_milliseconds = milliseconds(clock.monotonic().saturating_sub(started));
+            let took_microseconds = microseconds(started.elapsed());
             let error = match outcome {
                 Ok(value) => {
-                    tracing::debug!(attempt, took_milliseconds, "done");
+                    tracing::debug!(attempt, took_microseconds, "done");
                     return Ok(value);
                 }
                 Err(error) => error.after_attempts(attempt, may_have_been_sent),
@@ -134,7 +142,7 @@ impl Caller {
             may_have_been_sent |= error.may_have_been_sent();
             let asked = error.retry_after_text().and_then(|text| retry_after(text, clock.as_ref()));
             let error = error.with_retry_after(asked);
-            tracing::debug!(attempt, took_milliseconds, status = error.status(), %error, "failed");
+            tracing::debug!(attempt, took_microseconds, status = error.status(), %error, "failed");
 
             let tries = repeat.tries(error.class());
             if attempt >= tries.min(self.max_attempts) || asked.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
@@ -149,7 +157,7 @@ impl Caller {
             if wait.saturating_add(needed) >= left() {
                 return Err(error);
             }
-            tracing::warn!(attempt, wait_milliseconds = milliseconds(wait), "trying again");
+            tracing::warn!(attempt, wait_milliseconds = milliseconds(wait), %error, "trying again");
             clock.sleep(wait).await;
         }
     }
@@ -163,8 +171,17 @@ pub(crate) fn pause(error: &Error, in_a_row: u32) -> Duration {
     const MAX: Duration = Duration::from_secs(60);
     // Less than the life of most tokens, so a wrong `Retry-After` ends nothing.
     const MAX_ASKED: Duration = Duration::from_secs(300);
+    // While a consent is suspected, one refresh a minute is sent for it (O6).
+    const SUSPECTED: Duration = Duration::from_secs(60);
+    if matches!(error.refusal(), Some(Refusal::Suspected { .. })) {
+        return SUSPECTED.max(error.retry_after().unwrap_or_default().min(MAX_ASKED));
+    }
     let doubled = FIRST.saturating_mul(1 << in_a_row.saturating_sub(1).min(6)).min(MAX);
     crate::time::jittered(doubled).max(error.retry_after().unwrap_or_default().min(MAX_ASKED))
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -437,7 +437,7 @@ async fn a3_t04_no_secret_is_in_any_text() {
         log.contains("operation=\"generateAuthorizeToken\"") && log.contains("failed attempt=1"),
         "and the facade's"
     );
-    for event in ["about to idle out", "moved aside", "there is a new access token"] {
+    for event in ["about to idle out", "moved aside", "received a new access token"] {
         assert!(log.contains(event), "{event}");
     }
     assert_eq!(canaries.found(&log), Vec::<&str>::new());

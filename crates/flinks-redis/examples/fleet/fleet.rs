@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::store::{DueWindow, TokenStore as _};
 use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents, RefreshToken};
 use flinks::{Clock, Settings, Sleep};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Summary};
@@ -236,7 +236,8 @@ async fn simulate(plan: Plan, mut tell: impl FnMut(Phase)) -> Outcome {
     drop(machines);
     tokio::time::resume();
     let lost = lost(&redis.address(), &flinks, world.plan.consents).await;
-    let due = store(&redis.address(), minute).due(clock.wall() + DAY * 7 - HOUR * 2, usize::MAX).await.unwrap().len();
+    let window = DueWindow::new(clock.wall(), DAY * 7 - HOUR * 2);
+    let due = store(&redis.address(), minute).due(window, usize::MAX).await.unwrap().len();
     Outcome { lost, refused: flinks.refused(), due, redis: (filled.0, redis.used_memory()), resident }
 }
 

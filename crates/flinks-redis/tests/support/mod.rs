@@ -371,6 +371,9 @@ impl Between {
         let number = self.connections.fetch_add(1, Ordering::SeqCst);
         // The server may have gone.
         let server = TcpStream::connect(("127.0.0.1", self.server.load(Ordering::SeqCst))).ok()?;
+        // Several small replies in a row would wait for each other.
+        client.set_nodelay(true).ok()?;
+        server.set_nodelay(true).ok()?;
         let (mut commands, mut replies) = (BufReader::new(client), Replies { server: &server, rest: Vec::new() });
         let (mut to_client, mut to_server) = (client, &server);
         loop {

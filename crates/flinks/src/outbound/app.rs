@@ -9,6 +9,7 @@ use super::event::Event;
 use super::tokens::AccessToken;
 use super::{CLIENT_CREDENTIALS, Client};
 use crate::error::{Error, Operation};
+use crate::in_flight::InFlight;
 use crate::time::Clock;
 
 /// The access token of your application itself, of the grant `client_credentials`, for all who need it (O4). Cloning is cheap;
@@ -22,6 +23,7 @@ struct State {
     client: Client,
     scope: Option<String>,
     cache: TokenCache,
+    in_flight: InFlight,
     on_event: Option<Callback>,
 }
 
@@ -40,7 +42,8 @@ impl AppTokenSource {
     }
 
     fn build(client: Client, scope: Option<&str>, on_event: Option<Callback>) -> Self {
-        Self(Arc::new(State { client, scope: scope.map(str::to_owned), cache: TokenCache::new(), on_event }))
+        let scope = scope.map(str::to_owned);
+        Self(Arc::new(State { client, scope, cache: TokenCache::new(), in_flight: InFlight::new(), on_event }))
     }
 
     /// An access token that is good: the one that is there, or a new one. There is one exchange, however many ask, and one
@@ -79,6 +82,10 @@ impl Source for AppTokenSource {
         &CLIENT_CREDENTIALS
     }
 
+    fn in_flight(&self) -> &InFlight {
+        &self.0.in_flight
+    }
+
     fn longest(&self) -> Duration {
         self.0.client.timeout().saturating_mul(2)
     }
@@ -89,7 +96,7 @@ impl Source for AppTokenSource {
     }
 
     fn tell(&self, event: &Event) {
-        event.tell(|event| {
+        event.tell(None, |event| {
             if let Some(callback) = &self.0.on_event {
                 callback(event);
             }

@@ -1,22 +1,20 @@
 //! An access token that many share: when it is good, when it is exchanged early, and what follows a failure (O3, O4).
 
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use flinks_core::ExpiresIn;
-use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
 use super::event::Event;
 use super::single_flight::{Asked, Leader, SingleFlight, Waiter};
 use super::tokens::{AccessToken, Issued};
-use crate::error::{Error, Operation};
+use crate::error::{Error, Operation, Refusal};
+use crate::in_flight::InFlight;
 use crate::retry::pause;
+use crate::runtime::{caught, runtime};
 use crate::time::{Clock, jittered};
 
 /// Where a shared access token comes from: a handle, whose clones are the same.
@@ -26,6 +24,9 @@ pub(super) trait Source: Clone + Send + Sync + 'static {
     fn clock(&self) -> &Arc<dyn Clock>;
 
     fn operation(&self) -> &'static Operation;
+
+    /// Where an exchange counts while it is under way.
+    fn in_flight(&self) -> &InFlight;
 
     /// The longest that `fetch` takes.
     fn longest(&self) -> Duration;
@@ -43,6 +44,8 @@ pub(super) enum Need {
     Token,
     /// An exchange, even if there is a good token (O5).
     Exchange,
+    /// A token, and an exchange for it even if a refusal has ended the consent (O6).
+    Revival,
 }
 
 /// What a source gives.
@@ -169,7 +172,7 @@ impl TokenCache {
                 self.keep(Some(&token));
             }
             // That is remembered with the consent itself, where another process may take it back.
-            Err(error) if error.needs_consent() => control.failure = None,
+            Err(error) if error.needs_consent() && !is_suspected(&error) => control.failure = None,
             Err(error) => {
                 let in_a_row = control.failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
                 control.not_before = clock.monotonic().saturating_add(pause(&error, in_a_row));
@@ -198,7 +201,7 @@ pub(super) async fn access_token<S: Source>(source: &S) -> Result<AccessToken, E
     loop {
         let waiter = match ask(source, Need::Token) {
             Reply::Now(answer) => return answer,
-            Reply::Later(waiter) => waiter,
+            Reply::Later(waiter, _) => waiter,
         };
         if let Some(token) = source.cache().usable().filter(|token| token.0.lasts()) {
             return Ok(token);
@@ -217,7 +220,7 @@ pub(super) async fn exchange_now<S: Source>(source: &S) -> Result<AccessToken, E
     loop {
         let waiter = match ask(source, Need::Exchange) {
             Reply::Now(answer) => return answer,
-            Reply::Later(waiter) => waiter,
+            Reply::Later(waiter, _) => waiter,
         };
         // What was under way may have found a token in the store: then this one's turn is next.
         if let Fetched { token, was_exchanged: true } = outcome(source, waiter).await? {
@@ -226,9 +229,36 @@ pub(super) async fn exchange_now<S: Source>(source: &S) -> Result<AccessToken, E
     }
 }
 
+/// Returns a token of a consent that a refusal may have ended (O6).
+pub(super) async fn revive<S: Source>(source: &S) -> Result<AccessToken, Error> {
+    loop {
+        let (waiter, role) = match ask(source, Need::Revival) {
+            Reply::Now(answer) => return answer,
+            Reply::Later(waiter, role) => (waiter, role),
+        };
+        match (outcome(source, waiter).await, role) {
+            (Ok(Fetched { token, .. }), _) => return Ok(token),
+            (Err(error), Role::Leader) => return Err(error),
+            // It may have been an exchange that stops at the end of a consent. The next one is ours, or another revival.
+            (Err(error), Role::Follower) if error.attempts() > 0 => return Err(error),
+            (Err(_), Role::Follower) => {}
+        }
+    }
+}
+
+fn is_suspected(error: &Error) -> bool {
+    matches!(error.refusal(), Some(Refusal::Suspected { .. }))
+}
+
 enum Reply {
     Now(Result<AccessToken, Error>),
-    Later(Waiter<Outcome>),
+    Later(Waiter<Outcome>, Role),
+}
+
+/// Whether a caller began the exchange that it waits for.
+enum Role {
+    Leader,
+    Follower,
 }
 
 fn ask<S: Source>(source: &S, need: Need) -> Reply {
@@ -249,20 +279,21 @@ fn ask<S: Source>(source: &S, need: Need) -> Reply {
         Asked::Joined(waiter) => (None, waiter),
         Asked::Led(leader, waiter) => (Some(leader), waiter),
     };
-    let runtime = match runtime(source.operation()) {
+    let runtime = match runtime(source.operation(), source.clock().as_ref()) {
         Ok(runtime) => runtime,
         Err(error) => return Reply::Now(Err(error)),
     };
-    if let Some(leader) = leader {
-        // A task of its own: a caller who goes away takes nothing with them.
-        runtime.spawn(work(source.clone(), leader, need, epoch).in_current_span());
-    }
-    Reply::Later(waiter)
-}
-
-/// The runtime of who asks.
-pub(super) fn runtime(operation: &'static Operation) -> Result<Handle, Error> {
-    Handle::try_current().map_err(|_| Error::no_runtime(operation))
+    let Some(leader) = leader else { return Reply::Later(waiter, Role::Follower) };
+    let (source, counted) = (source.clone(), source.in_flight().start());
+    // The exchange runs in its own task, so that a caller who is cancelled does not cancel it.
+    runtime.spawn(
+        async move {
+            work(source, leader, need, epoch).await;
+            drop(counted);
+        }
+        .in_current_span(),
+    );
+    Reply::Later(waiter, Role::Leader)
 }
 
 /// The work is done in the runtime of who began it: if nobody drives that any more, those of others do not wait for ever.
@@ -293,7 +324,12 @@ async fn work<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
         Ok(_) => {}
         Err(error) if error.needs_consent() => {
             // Once, when the server says so.
-            if error.status().is_some() {
+            if error.attempts() == 0 {
+                return;
+            }
+            if is_suspected(&error) {
+                source.tell(&Event::ConsentSuspected { error });
+            } else {
                 source.tell(&Event::ConsentOver { error });
             }
         }
@@ -302,16 +338,6 @@ async fn work<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
             source.tell(&Event::RefreshFailed { error, valid_until });
         }
     }
-}
-
-/// None where it panics.
-pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Some),
-        Err(_) => Poll::Ready(None),
-    })
-    .await
 }
 
 #[cfg(test)]
@@ -338,6 +364,7 @@ mod tests {
         cache: TokenCache,
         clock: Arc<dyn Clock>,
         exchanges: AtomicU32,
+        in_flight: InFlight,
     }
 
     #[derive(Clone)]
@@ -383,6 +410,10 @@ mod tests {
             &CLIENT_CREDENTIALS
         }
 
+        fn in_flight(&self) -> &InFlight {
+            &self.0.in_flight
+        }
+
         fn longest(&self) -> Duration {
             Duration::MAX
         }
@@ -411,7 +442,9 @@ mod tests {
             let clock = ManualClock(Arc::new(Mutex::new(Duration::from_secs(1_000_000))));
             let lifetime = Some(Duration::from_secs(lifetime)).filter(|lifetime| !lifetime.is_zero());
             let (cache, exchanges) = (TokenCache::new(), AtomicU32::new(0));
-            let server = Server(Arc::new(Inner { lifetime, cache, clock: Arc::new(clock.clone()), exchanges }));
+            let in_flight = InFlight::new();
+            let server =
+                Server(Arc::new(Inner { lifetime, cache, clock: Arc::new(clock.clone()), exchanges, in_flight }));
             Self { server, clock, runtime: Builder::new_current_thread().build().unwrap() }
         }
 

@@ -2,19 +2,26 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
-use super::cache::{self, Source as _, TokenCache, caught, runtime};
+use super::cache::{self, Source as _, TokenCache};
 use super::event::Event;
-use super::exchange::{Change, kept};
-use super::store::{ConsentId, MemoryStore, Record, TokenStore};
+use super::exchange::{Pending, Revocation, kept};
+use super::owner::Owner;
+use super::shutdown::ShutdownError;
+use super::store::{ConsentId, DueWindow, MemoryStore, Record, StoreError, TokenStore};
+use super::suspicion::Witnesses;
 use super::tokens::{AccessToken, RefreshToken, Tokens};
-use super::{AuthorizationCode, CONSENT, Client, EXCHANGE_CODE};
+use super::{AuthorizationCode, CONSENT, Client, EXCHANGE_CODE, REVOKE};
+use crate::OAuthError;
 use crate::error::{Error, SpendError};
+use crate::in_flight::InFlight;
+use crate::runtime::{caught, runtime};
 use crate::time::Clock;
 
 /// The consents of your end users, each under an id of yours. Cloning is cheap; clones are the same.
@@ -31,9 +38,19 @@ pub(super) struct Shared {
     pub(super) store_timeout: Duration,
     pub(super) store_outage: StoreOutage,
     pub(super) on_event: Option<Callback>,
-    /// Tells our claims from those of other processes.
-    pub(super) owner: String,
+    pub(super) owner: Owner,
+    pub(super) in_flight: InFlight,
+    pub(super) witnesses: Witnesses,
+    log_names: LogNames,
     known: Mutex<Known>,
+}
+
+/// How the log names a consent.
+enum LogNames {
+    /// By a hash, with a key of this process.
+    Hashed(RandomState),
+    /// By its id.
+    Ids,
 }
 
 type Callback = Box<dyn Fn(&ConsentId, &Event) + Send + Sync>;
@@ -65,6 +82,12 @@ impl ConsentsBuilder {
     /// Called with each [`Event`], in the task of an exchange: it should be quick. A panic of it is caught.
     pub fn on_event(mut self, callback: impl Fn(&ConsentId, &Event) + Send + Sync + 'static) -> Self {
         self.0.on_event = Some(Box::new(callback));
+        self
+    }
+
+    /// Names consents in the log by their ids. Default: by [`Consent::log_name`], which does not reveal the id.
+    pub fn log_ids(mut self) -> Self {
+        self.0.log_names = LogNames::Ids;
         self
     }
 
@@ -105,7 +128,10 @@ impl Consents {
             store_timeout: STORE_TIMEOUT,
             store_outage: StoreOutage::default(),
             on_event: None,
-            owner: uuid::Uuid::new_v4().to_string(),
+            owner: Owner::new(),
+            in_flight: InFlight::new(),
+            witnesses: Witnesses::default(),
+            log_names: LogNames::Hashed(RandomState::new()),
             known: Mutex::new(Known { states: HashMap::new(), prune_at: FEW }),
         })
     }
@@ -139,7 +165,7 @@ impl Consents {
         id: &ConsentId,
         code: AuthorizationCode,
     ) -> Result<Consent, SpendError<AuthorizationCode>> {
-        let runtime = match runtime(&EXCHANGE_CODE) {
+        let runtime = match runtime(&EXCHANGE_CODE, self.clock().as_ref()) {
             Ok(runtime) => runtime,
             Err(error) => return Err(SpendError::Unspent(code, error)),
         };
@@ -151,11 +177,12 @@ impl Consents {
                 return Err(SpendError::Spent(Error::missing(&EXCHANGE_CODE, "refresh_token")));
             };
             let record = Record { access_token: kept(&access_token), ..consent.new_record(refresh_token, now, now) };
-            consent.put(record, Some(&access_token)).await.map_err(SpendError::Spent)?;
+            let stored = consent.put(record, Some(&access_token)).await;
+            stored.map_err(|error| SpendError::Spent(error.after_sending()))?;
             consent.tell(&Event::Refreshed { expires_at: access_token.expires_at() });
             Ok(consent)
         };
-        let outcome = to_its_end(&runtime, exchange).await;
+        let outcome = self.0.to_its_end(&runtime, exchange).await;
         outcome.unwrap_or_else(|| Err(SpendError::Unknown(Error::abandoned(&EXCHANGE_CODE))))
     }
 
@@ -172,26 +199,61 @@ impl Consents {
         refresh_token: RefreshToken,
         exchanged_at: SystemTime,
     ) -> Result<Consent, Error> {
-        let runtime = runtime(&CONSENT)?;
         let consent = self.consent(id);
         let insertion = async move {
             let now = consent.shared.clock().wall();
             consent.put(consent.new_record(refresh_token, now, exchanged_at), None).await?;
             Ok(consent)
         };
-        to_its_end(&runtime, insertion).await.unwrap_or_else(|| Err(Error::abandoned(&CONSENT)))
+        self.0.with_store(insertion).await
     }
 
-    /// Stores what the store could not take before: for the end of a process, after an [`Event::NotStored`].
+    /// Refreshes a consent that a refusal has ended, once (O6), for when the refusal was not Flinks'. However many callers ask,
+    /// in however many processes, there is one refresh. If another of them was faster, or if the consent has not ended, this
+    /// changes nothing.
+    ///
+    /// A consent that was revoked, forgotten or replaced cannot be revived, because its refresh token was erased.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no such consent, if its refresh token has idled out, or if the refresh fails. If Flinks
+    /// refuses the refresh token again, [`Error::needs_consent`] is true, and the consent stays ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// The refresh completes and its result is stored if the caller is cancelled.
+    pub async fn revive(&self, id: &ConsentId) -> Result<Consent, Error> {
+        let consent = self.consent(id);
+        let record = {
+            let consent = consent.clone();
+            self.0.with_store(async move { consent.current_record().await }).await?
+        };
+        let Some(record) = record else { return Err(Error::no_consent(&CONSENT)) };
+        if !record.is_over() {
+            return Ok(consent);
+        }
+        if record.idle_deadline() <= self.clock().wall() {
+            return Err(Error::consent_over(&CONSENT));
+        }
+        cache::revive(&consent).await?;
+        Ok(consent)
+    }
+
+    /// Stores what the store could not take before, such as after an [`Event::NotStored`]. At the end of a process, call
+    /// [`shutdown`](Self::shutdown), which also waits for refreshes that are under way.
     ///
     /// # Errors
     ///
     /// [`Error::is_store`]. If that is transient, the rest is not tried.
     pub async fn flush(&self) -> Result<(), Error> {
-        let states: Vec<_> = self.0.known().states.values().cloned().collect();
+        let consents = self.clone();
+        self.0.with_store(async move { consents.save_all_unsaved().await }).await
+    }
+
+    async fn save_all_unsaved(&self) -> Result<(), Error> {
         let mut outcome = Ok(());
-        for state in states {
-            match (Consent { shared: Arc::clone(&self.0), state }).save_unsaved().await {
+        for consent in self.known_consents() {
+            match consent.save_unsaved().await {
                 Err(error) if error.is_transient() => return Err(error),
                 saved => outcome = outcome.and(saved),
             }
@@ -199,10 +261,65 @@ impl Consents {
         outcome
     }
 
-    /// The consents whose refresh token idles out within `within`, the earliest first, at most `limit` (O5). Those that are
-    /// over are not among them. [`Consent::exchange_now`] keeps one alive:
+    fn known_consents(&self) -> Vec<Consent> {
+        let states = self.0.known().states.values().cloned().collect::<Vec<_>>();
+        states.into_iter().map(|state| Consent { shared: Arc::clone(&self.0), state }).collect()
+    }
+
+    /// Waits until no refresh is under way, and then stores what the store could not take before. Call it at the end of a
+    /// process, when no more requests arrive and before the runtime ends: a refresh that ends with the runtime can lose a refresh
+    /// token that Flinks has just replaced.
+    ///
+    /// It waits no longer than `limit`, which should be longer than a call to Flinks and two calls to the store: 45 seconds with the default timeouts.
+    /// It does not stop other calls; those that begin meanwhile are waited for, too.
     ///
     /// ```
+    /// # use flinks::outbound::{Consents, ShutdownError};
+    /// # async fn end(consents: Consents) {
+    /// use std::time::Duration;
+    ///
+    /// if let Err(unfinished) = consents.shutdown(Duration::from_secs(45)).await {
+    ///     println!("{unfinished}");
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if refreshes are still under way at the end, or if something could not be stored. It names the
+    /// consents whose changes are lost when the process ends.
+    pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownError> {
+        let clock = self.clock();
+        if let Err(error) = runtime(&CONSENT, clock.as_ref()) {
+            return Err(self.unfinished(Some(error)));
+        }
+        let end = clock.sleep(limit);
+        let work = async {
+            self.0.in_flight.idle().await;
+            self.flush().await
+        };
+        let flushed = tokio::select! {
+            biased;
+            flushed = work => flushed,
+            // What is under way then is counted.
+            () = end => Ok(()),
+        };
+        let unfinished = self.unfinished(flushed.err());
+        if unfinished.is_nothing() { Ok(()) } else { Err(unfinished) }
+    }
+
+    fn unfinished(&self, error: Option<Error>) -> ShutdownError {
+        let unstored = self.known_consents().into_iter().filter(|consent| consent.state.may_be_unsaved());
+        let unstored = unstored.map(|consent| consent.id().clone()).collect();
+        ShutdownError::new(self.0.in_flight.count(), unstored, error)
+    }
+
+    /// Lists at most `limit` consents whose refresh token idles out within `within`, the earliest first (O5). Consents that have
+    /// ended are not listed. Consents whose last exchange lies in the future, because the wall clock was wrong then, come first;
+    /// consents that a refusal has made suspected (O6) come last. [`Consent::exchange_now`] keeps a consent alive:
+    ///
+    /// ```
+    /// # use flinks::Advice;
     /// # use flinks::outbound::Consents;
     /// # async fn keep_alive(consents: Consents) -> Result<(), flinks::Error> {
     /// use std::time::Duration;
@@ -210,6 +327,8 @@ impl Consents {
     /// for id in consents.due(Duration::from_secs(3 * 24 * 60 * 60), 1000).await? {
     ///     match consents.consent(&id).exchange_now().await {
     ///         Ok(_) => {}
+    ///         // A gateway may have refused it: the next run confirms it, or finds the consent alive.
+    ///         Err(error) if error.advice() == Advice::WaitOrStartOver => println!("{error}: try again later"),
     ///         Err(error) if error.needs_consent() => println!("ask {id:?} again"),
     ///         Err(error) => println!("failed to {error}: try again later"),
     ///     }
@@ -224,9 +343,9 @@ impl Consents {
     pub async fn due(&self, within: Duration, limit: usize) -> Result<Vec<ConsentId>, Error> {
         // Not beyond what a clock or a store can tell; all of them are due within a month.
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-        let now = self.0.clock().wall();
-        let before = now.checked_add(within.min(LONGEST)).unwrap_or(now);
-        self.0.guarded(|store| store.due(before, limit)).await
+        runtime(&CONSENT, self.clock().as_ref())?;
+        let window = DueWindow::new(self.clock().wall(), within.min(LONGEST));
+        self.0.guarded(|store| store.due(window, limit)).await
     }
 }
 
@@ -286,55 +405,99 @@ impl Consent {
         cache::exchange_now(self).await
     }
 
-    /// When the refresh token idles out, unless it is exchanged before (O5).
+    /// When the refresh token idles out, unless it is exchanged before (O5). If the last exchange lies in the future, because the
+    /// wall clock was wrong then, the answer is now: nobody knows how old the token is.
     ///
     /// # Errors
     ///
     /// [`Error::needs_consent`] where there is no such consent, or it is over; [`Error::is_store`].
     pub async fn idle_deadline(&self) -> Result<SystemTime, Error> {
-        self.idle_deadline_of_record().await
+        let consent = self.clone();
+        self.shared.with_store(async move { consent.idle_deadline_of_record().await }).await
     }
 
-    /// Ends the connection at Flinks (O10), and forgets the consent. If the access token is refused, it is tried with another
-    /// one.
+    /// Ends the connection at Flinks (O10), and erases the consent. If the access token is refused, it is tried with another
+    /// one. If a refusal has ended the consent, its refresh token is exchanged once more first, because the refusal may not
+    /// have been Flinks'.
+    ///
+    /// The reply of Flinks decides the result. If the store is unavailable after that, the removal is tried again with the next
+    /// call and with [`Consents::flush`]; until it succeeds, this process hands out no token of the consent.
     ///
     /// # Errors
     ///
-    /// As [`access_token`](Self::access_token), for that is what it is revoked with: of a consent that is over, there is nothing
-    /// left but to [`forget`](Self::forget) it. And what the revocation fails with.
-    pub async fn revoke(&self) -> Result<(), Error> {
+    /// All errors of [`access_token`](Self::access_token), because revoking needs one, and those of the revocation itself. The
+    /// connection may exist after an error, so the consent is kept.
+    ///
+    /// # Cancel safety
+    ///
+    /// The revocation completes if the caller is cancelled.
+    pub async fn revoke(&self) -> Result<Revoked, Error> {
+        let runtime = runtime(&REVOKE, self.shared.clock().as_ref())?;
+        let consent = self.clone();
+        let revocation = async move { consent.revoke_and_erase().await };
+        let outcome = self.shared.to_its_end(&runtime, revocation).await;
+        outcome.unwrap_or_else(|| Err(Error::abandoned(&REVOKE)))
+    }
+
+    async fn revoke_and_erase(&self) -> Result<Revoked, Error> {
+        let started = self.shared.clock().wall();
+        // While the store is unavailable, a token in memory can still be revoked.
+        let consent = match self.current_record().await {
+            Ok(Some(record)) => Revocation::OfConsent(record.consent),
+            Ok(None) => return Ok(Revoked::NotFound),
+            Err(_) => Revocation::Before(started),
+        };
+        let revoked = match self.revoke_at_flinks().await {
+            Ok(()) => Revoked::Confirmed,
+            Err(error) if error.is_unknown_consent() => return Ok(Revoked::NotFound),
+            Err(error) if error.oauth_error() == Some(&OAuthError::InvalidGrant) => Revoked::AlreadyEnded,
+            Err(error) => return Err(error),
+        };
+        self.erase_revoked(consent).await;
+        Ok(revoked)
+    }
+
+    async fn revoke_at_flinks(&self) -> Result<(), Error> {
         let client = &self.shared.client;
-        let access_token = self.access_token().await?;
+        let access_token = self.token_to_revoke().await?;
         match client.revoke(&access_token).await {
             Err(error) if error.is_token_refused() => {
                 self.reject(&access_token);
-                client.revoke(&self.access_token().await?).await?;
+                client.revoke(&self.token_to_revoke().await?).await
             }
-            outcome => outcome?,
+            outcome => outcome,
         }
-        self.forget().await
     }
 
-    /// Forgets the consent. Flinks is not told: the connection remains. Another process that is exchanging at this moment and
-    /// gets another refresh token, or has one that it could not store, keeps the consent.
+    async fn token_to_revoke(&self) -> Result<AccessToken, Error> {
+        match cache::access_token(self).await {
+            Err(error) if error.is_consent_over() => cache::revive(self).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Erases the consent, with its refresh token. Flinks is not told: the connection remains. Another process that is exchanging
+    /// at this moment and gets another refresh token, or has one that it could not store, keeps the consent.
     ///
     /// # Errors
     ///
     /// [`Error::is_store`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The removal completes if the caller is cancelled.
     pub async fn forget(&self) -> Result<(), Error> {
-        let Self { shared, state } = self;
-        let mut patience = shared.patience();
-        let mut unsaved = self.lock().await?;
-        while let Some(record) = shared.load(&state.id).await? {
-            if shared.guarded(|store| store.remove(&state.id, record.generation)).await? {
-                break;
-            }
-            patience.wait_after_conflict().await?;
+        let consent = self.clone();
+        self.shared.with_store(async move { consent.erase().await }).await
+    }
+
+    /// How the log names this consent: a short hash with a key of this process, or the id if the consents were built with
+    /// [`log_ids`](ConsentsBuilder::log_ids). Log it beside the id to find the lines of one consent.
+    pub fn log_name(&self) -> String {
+        match &self.shared.log_names {
+            LogNames::Hashed(key) => format!("{:08x}", key.hash_one(&self.state.id) >> 32),
+            LogNames::Ids => self.state.id.as_str().to_owned(),
         }
-        self.set(&mut unsaved, None);
-        state.cache.replace(None);
-        self.see(state.cache.epoch(), None);
-        Ok(())
     }
 
     fn new_record(&self, refresh_token: RefreshToken, now: SystemTime, exchanged_at: SystemTime) -> Record {
@@ -342,6 +505,19 @@ impl Consent {
         let has_rotated = self.shared.client.has_rotated();
         Record { has_rotated, ..Record::new(self.state.id.clone(), refresh_token, now, exchanged_at) }
     }
+}
+
+/// What came of [`Consent::revoke`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use = "a mistyped id is `NotFound`, and revokes nothing"]
+pub enum Revoked {
+    /// Flinks has ended the connection.
+    Confirmed,
+    /// Flinks refused the refresh token with `invalid_grant`: the connection had ended before.
+    AlreadyEnded,
+    /// There is no such consent. Nothing was sent.
+    NotFound,
 }
 
 impl fmt::Debug for Consent {
@@ -355,8 +531,9 @@ pub(super) struct State {
     pub(super) id: ConsentId,
     pub(super) cache: TokenCache,
     /// What the store could not take, and there is no other copy of. Whoever changes the record in another way than by a claim
-    /// has this lock.
-    pub(super) unsaved: tokio::sync::Mutex<Option<Box<Change>>>,
+    /// has this lock. Only tasks of their own wait for it and hold it: a future that its caller keeps and does not poll would
+    /// block the others.
+    pub(super) unsaved: tokio::sync::Mutex<Option<Box<Pending>>>,
     /// What the store had last, for [`StoreOutage::GoOn`].
     seen: Mutex<Option<Box<Record>>>,
 }
@@ -372,9 +549,12 @@ impl State {
 
     /// Whether it holds something that the store does not, or may not be there to tell.
     fn must_stay(&self, clock: &dyn Clock) -> bool {
+        self.may_be_unsaved() || self.cache.must_stay(clock) || self.seen().is_some()
+    }
+
+    /// Whether it holds something that the store does not. Also true while another task works on it, so that nobody can tell.
+    fn may_be_unsaved(&self) -> bool {
         self.unsaved.try_lock().map_or(true, |unsaved| unsaved.is_some())
-            || self.cache.must_stay(clock)
-            || self.seen().is_some()
     }
 }
 
@@ -398,6 +578,32 @@ impl Shared {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Runs `work` in a task of its own, so that it completes if the caller is cancelled, and so that a shutdown waits for it. Returns `None` if
+    /// it panics, or if the runtime ends.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let counted = self.in_flight.start();
+        let task = async move {
+            let outcome = caught(work).await;
+            drop(counted);
+            outcome
+        };
+        runtime.spawn(task.in_current_span()).await.ok().flatten()
+    }
+
+    /// Runs work that uses the store and sends nothing to Flinks in a task of its own.
+    async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let runtime = runtime(&CONSENT, self.clock().as_ref())?;
+        let abandoned = StoreError::unavailable("was not used: a task panicked, or its runtime ended");
+        self.to_its_end(&runtime, work).await.unwrap_or_else(|| Err(abandoned.into()))
+    }
+
     fn state(&self, id: &ConsentId) -> Arc<State> {
         let mut known = self.known();
         if let Some(state) = known.states.get(id) {
@@ -412,11 +618,6 @@ impl Shared {
         known.states.insert(id.clone(), Arc::clone(&state));
         state
     }
-}
-
-/// Runs it in a task, so that a caller who goes away stops nothing. None where it panics, or the runtime ends.
-async fn to_its_end<T: Send + 'static>(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    runtime.spawn(caught(work.in_current_span())).await.ok().flatten()
 }
 
 #[cfg(test)]

@@ -31,14 +31,22 @@ pub enum Event {
         /// When it idles out.
         idle_deadline: SystemTime,
     },
+    /// A refresh was refused in a way that a gateway may have caused (O6), so that the consent has not ended yet. At most one
+    /// refresh a minute is sent until it is confirmed or succeeds.
+    #[non_exhaustive]
+    ConsentSuspected {
+        /// The refusal.
+        error: Error,
+    },
     /// The end user must consent again (O6).
     #[non_exhaustive]
     ConsentOver {
         /// What the server said.
         error: Error,
     },
-    /// The store failed after an exchange. The refresh token is in memory, and is stored with the next call after the pause
-    /// that follows, or with [`Consents::flush`](super::Consents::flush).
+    /// The store failed after an exchange or a revocation. The change is in memory, and is stored with the next call after the
+    /// pause that follows, or with [`Consents::flush`](super::Consents::flush) or
+    /// [`Consents::shutdown`](super::Consents::shutdown).
     #[non_exhaustive]
     NotStored {
         /// What the store said.
@@ -47,19 +55,25 @@ pub enum Event {
 }
 
 impl Event {
-    /// Tells it to `tracing`, and then to `callback`, whose panics end here.
-    pub(super) fn tell(&self, callback: impl FnOnce(&Self)) {
+    /// Logs the event, and then calls `callback`, whose panics end here. `consent` is how the log names the consent.
+    pub(super) fn tell(&self, consent: Option<&str>, callback: impl FnOnce(&Self)) {
         match self {
-            Self::Refreshed { .. } => tracing::debug!("there is a new access token"),
+            Self::Refreshed { .. } => tracing::debug!(consent, "received a new access token"),
             Self::RefreshFailed { error, valid_until } => {
-                tracing::warn!(%error, is_still_valid = valid_until.is_some(), "there is no new access token");
+                let is_still_valid = valid_until.is_some();
+                tracing::warn!(consent, %error, is_still_valid, "could not refresh the access token");
             }
-            Self::IdleDeadlineNear { .. } => tracing::warn!("a refresh token is about to idle out"),
-            Self::ConsentOver { error } => tracing::warn!(%error, "a consent is over"),
-            Self::NotStored { error } => tracing::error!(%error, "a refresh token is in memory only"),
+            Self::IdleDeadlineNear { .. } => tracing::warn!(consent, "a refresh token is about to idle out"),
+            Self::ConsentSuspected { error } => {
+                tracing::warn!(consent, %error, "a refresh was refused, perhaps by a gateway; the consent is suspected");
+            }
+            Self::ConsentOver { error } => tracing::warn!(consent, %error, "a consent has ended"),
+            Self::NotStored { error } => {
+                tracing::error!(consent, %error, "a change of a consent could not be stored, and is in memory only");
+            }
         }
         if catch_unwind(AssertUnwindSafe(|| callback(self))).is_err() {
-            tracing::error!("the callback for events panicked");
+            tracing::error!(consent, "the callback for events panicked");
         }
     }
 }

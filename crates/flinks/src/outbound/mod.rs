@@ -12,9 +12,12 @@ mod codes;
 mod consent;
 mod event;
 mod exchange;
+mod owner;
 mod patience;
+mod shutdown;
 mod single_flight;
 pub mod store;
+mod suspicion;
 mod tokens;
 
 /// What the model check of `single_flight` replaces.
@@ -33,8 +36,9 @@ use flinks_outbound::types;
 pub use self::app::AppTokenSource;
 pub use self::authorization::{AuthorizationCode, AuthorizationRequest, PendingAuthorization};
 use self::codes::SentCodes;
-pub use self::consent::{Consent, Consents, ConsentsBuilder, StoreOutage};
+pub use self::consent::{Consent, Consents, ConsentsBuilder, Revoked, StoreOutage};
 pub use self::event::Event;
+pub use self::shutdown::ShutdownError;
 pub use self::store::{ConsentId, FileStore, MemoryStore, TokenStore};
 #[doc(hidden)]
 pub use self::tokens::claims;

@@ -10,6 +10,7 @@ use flinks_core::Secret;
 use serde::Deserialize;
 
 use super::cache::slack;
+use super::store::random_id;
 use crate::bearer::Bearer;
 use crate::error::Error;
 use crate::time::{Deadline, Moment};
@@ -76,7 +77,7 @@ impl AccessToken {
     /// One that was just issued.
     pub(super) fn new(bearer: Bearer) -> Self {
         let lifetime = bearer.deadline().map(Deadline::lifetime).unwrap_or_default();
-        Self::kept(bearer, fastrand::u64(..), lifetime)
+        Self::kept(bearer, random_id(), lifetime)
     }
 
     /// One that was kept, of whose `lifetime` a part may be over.

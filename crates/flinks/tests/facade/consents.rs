@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::{Record, StoreError, StoreFuture};
+use flinks::outbound::store::{DueWindow, Record, StoreError, StoreFuture};
 use flinks::outbound::{
     AccessToken, AppTokenSource, Client, Consent, ConsentId, Consents, ConsentsBuilder, Event, FileStore, MemoryStore,
-    RefreshToken, StoreOutage, TokenStore,
+    RefreshToken, Revoked, StoreOutage, TokenStore,
 };
 use flinks::{Error, ManualClock, SpendError};
 use flinks_emulator::{Fault, Kind, Operation, When};
@@ -24,9 +24,9 @@ use tokio::task::JoinHandle;
 use crate::outbound::{client_at, code, credentials, refresh_token};
 use crate::{Local, TIMEOUT, TestClock, local_at};
 
-const TOKEN: Operation = Operation::OutboundToken;
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const TOKEN: Operation = Operation::OutboundToken;
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Of the emulator's access tokens here.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(1800);
 
@@ -36,7 +36,7 @@ pub(crate) async fn start() -> Local {
     local
 }
 
-fn client(local: &Local) -> Client {
+pub(crate) fn client(local: &Local) -> Client {
     client_at(local, credentials())
 }
 
@@ -50,17 +50,17 @@ pub(crate) fn builder(local: &Local) -> ConsentsBuilder {
 }
 
 /// The consent of the emulator's first refresh token, in a store.
-async fn consent_in(local: &Local, store: impl TokenStore) -> Consent {
+pub(crate) async fn consent_in(local: &Local, store: impl TokenStore) -> Consent {
     let consents = builder(local).store(store).build();
     consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap()
 }
 
-async fn consent(local: &Local) -> Consent {
+pub(crate) async fn consent(local: &Local) -> Consent {
     consent_in(local, MemoryStore::new()).await
 }
 
 /// As `consent`, and its events.
-async fn consent_with_events(local: &Local) -> (Consent, UnboundedReceiver<Event>) {
+pub(crate) async fn consent_with_events(local: &Local) -> (Consent, UnboundedReceiver<Event>) {
     let (sender, events) = unbounded_channel();
     let consents = builder(local).on_event(move |_, event| sender.send(event.clone()).unwrap()).build();
     let exchanged_at = local.now();
@@ -73,16 +73,16 @@ pub(crate) fn spawn(consent: &Consent) -> JoinHandle<Result<AccessToken, Error>>
 }
 
 /// Polls it once.
-async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
+pub(crate) async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context).is_pending())).await
 }
 
-fn text(token: &AccessToken) -> String {
+pub(crate) fn text(token: &AccessToken) -> String {
     token.expose_secret().to_owned()
 }
 
 impl Local {
-    fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         use flinks::Clock as _;
         self.clock.wall()
     }
@@ -98,7 +98,7 @@ impl Local {
     }
 }
 
-fn hold(when: When) -> Fault {
+pub(crate) fn hold(when: When) -> Fault {
     Fault::Hold { when }
 }
 
@@ -716,7 +716,7 @@ async fn o10_a_revoked_consent_is_forgotten() {
     local.emulator.fail_next(Operation::OutboundRevoke, Fault::status(500));
     assert_eq!(consent.revoke().await.unwrap_err().status(), Some(500));
     let _ = consent.access_token().await.unwrap();
-    consent.revoke().await.unwrap();
+    assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
     let error = consent.access_token().await.unwrap_err();
     assert!(error.needs_consent() && !error.may_have_been_sent());
     assert_eq!((local.tokens(), local.emulator.count(Operation::OutboundRevoke)), (1, 2));
@@ -776,14 +776,14 @@ async fn what_a_consent_needs_survives_a_restart() {
 
 /// A store in memory that does what a test wants, once for each of its calls.
 #[derive(Clone, Default)]
-struct BadStore {
-    good: MemoryStore,
+pub(crate) struct BadStore {
+    pub(crate) good: MemoryStore,
     plans: Arc<Mutex<VecDeque<Plan>>>,
     then: Arc<Mutex<Plan>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
-enum Plan {
+pub(crate) enum Plan {
     #[default]
     Work,
     Fail,
@@ -799,11 +799,11 @@ enum Plan {
 }
 
 impl BadStore {
-    fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
+    pub(crate) fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
         self.plans.lock().unwrap().extend(plans);
     }
 
-    fn always(&self, plan: Plan) {
+    pub(crate) fn always(&self, plan: Plan) {
         self.plans.lock().unwrap().clear();
         *self.then.lock().unwrap() = plan;
     }
@@ -843,8 +843,8 @@ impl TokenStore for BadStore {
         self.act(self.good.remove(id, generation), true, Some(false))
     }
 
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        self.act(self.good.due(before, limit), Vec::new(), None)
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        self.act(self.good.due(window, limit), Vec::new(), None)
     }
 }
 
@@ -1215,8 +1215,8 @@ async fn a_store_that_lies_ends_nothing_and_hangs_nobody() {
         fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
             self.0.remove(id, generation)
         }
-        fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-            self.0.due(before, limit)
+        fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+            self.0.due(window, limit)
         }
     }
     let local = start().await;
@@ -1314,7 +1314,10 @@ fn without_a_runtime_there_is_an_error() {
     let mut call = Box::pin(consent.access_token());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else { panic!() };
-    assert_eq!(error.to_string(), "look after a consent (Flinks Outbound): it needs a tokio runtime");
+    assert_eq!(
+        error.to_string(),
+        "look after a consent (Flinks Outbound): it needs a tokio runtime with its time and I/O drivers enabled"
+    );
     let _ = runtime.block_on(consent.access_token()).unwrap();
     assert_eq!(local.tokens(), 1);
 }
@@ -1368,7 +1371,7 @@ async fn the_memory_store_conforms() {
     flinks::outbound::store::conformance::check(|| Arc::clone(&boxed)).await.unwrap();
 }
 
-async fn kept_in(store: &MemoryStore) -> String {
+pub(crate) async fn kept_in(store: &MemoryStore) -> String {
     store.load(&id("user-7")).await.unwrap().unwrap().encode().unwrap().expose_secret().to_owned()
 }
 
@@ -1450,8 +1453,8 @@ impl TokenStore for Gate {
         self.store.remove(id, generation)
     }
 
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        self.store.due(before, limit)
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        self.store.due(window, limit)
     }
 }
 
@@ -1639,7 +1642,7 @@ async fn o10_a_refused_access_token_does_not_stop_a_revocation() {
     let _ = consent.access_token().await.unwrap();
     // The server's clock is ahead: there it has expired.
     local.emulator.advance(LIFETIME);
-    consent.revoke().await.unwrap();
+    assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
     assert_eq!((local.tokens(), local.emulator.count(Operation::OutboundRevoke)), (2, 2));
 }
 
@@ -1693,7 +1696,7 @@ fn a_store_error_is_an_error() {
     assert_eq!(error.to_string(), "look after a consent (Flinks Outbound): the token store is closed");
 }
 
-fn newest_refresh_token(local: &Local) -> String {
+pub(crate) fn newest_refresh_token(local: &Local) -> String {
     let issued = local.emulator.issued();
     issued.into_iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap().value
 }
@@ -1828,10 +1831,15 @@ fn without_a_runtime_nothing_panics() {
         error(consents.due(DAY, 1)),
         error(consents.flush()),
         error(consent.forget()),
+        error(consent.revoke()),
+        error(consents.revive(&id("user-7"))),
         error(consent.idle_deadline()),
         error(consents.insert(&id("x"), refresh_token(), local.now())),
     ] {
-        assert!(error.to_string().ends_with("it needs a tokio runtime"), "{error}");
+        assert!(
+            error.to_string().ends_with("it needs a tokio runtime with its time and I/O drivers enabled"),
+            "{error}"
+        );
     }
     let _ = runtime.block_on(consent.access_token()).unwrap();
 }

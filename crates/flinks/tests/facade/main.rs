@@ -12,8 +12,13 @@ mod consents_model;
 mod outbound;
 mod pay;
 mod pool;
+mod refusals;
 mod replies;
+mod revocation;
+mod runtimes;
+mod shutdown;
 mod surface;
+mod wall_clock;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};

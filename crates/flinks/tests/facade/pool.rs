@@ -202,3 +202,29 @@ async fn a_pool_outlives_a_runtime() {
     pool.fill();
     has(&pool, 4).await;
 }
+
+#[tokio::test]
+async fn a_pool_that_is_shut_down_waits_for_its_requests_and_fetches_nothing_in_advance() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 2);
+    local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
+    local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
+    pool.fill();
+    local.emulator.received(AUTHORIZE, 2).await;
+    // They are held: at its limit, the shutdown counts them.
+    let limited = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.shutdown(Duration::from_secs(60)).await }
+    });
+    while !limited.is_finished() {
+        local.clock.advance(Duration::from_secs(10));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(limited.await.unwrap(), 2);
+    local.emulator.release();
+    assert_eq!(pool.shutdown(Duration::from_secs(500)).await, 0);
+    pool.fill();
+    assert!(!pool.token().await.unwrap().is_expired());
+    assert_eq!(pool.shutdown(Duration::from_secs(500)).await, 0);
+    assert_eq!(asked(&local), 3);
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use flinks_core::Secret;
 
-use super::{Claim, ConsentId, KeptToken, Record, StoreError, TokenStore, whole_milliseconds};
+use super::{Claim, ConsentId, DueWindow, KeptToken, Record, StoreError, Suspicion, TokenStore, whole_milliseconds};
 use crate::outbound::tokens::RefreshToken;
 
 /// What a store does not do as it must. Each text is a sentence about the store.
@@ -55,6 +55,12 @@ async fn records_are_kept_whole<S: TokenStore>(open: &impl Fn() -> S) -> Result<
         refresh_token: refresh_token("a \"refresh\\token\" é/+=")?,
         has_rotated: true,
         is_over: true,
+        suspicion: Some(Suspicion {
+            status: 403,
+            code: Some(u64::MAX),
+            first_seen: whole_milliseconds(now),
+            last_seen: whole_milliseconds(now),
+        }),
         access_token: Some(Box::new(KeptToken {
             id: u64::MAX,
             secret: Secret::new("access.token-_~+/=".repeat(100)),
@@ -139,22 +145,33 @@ async fn the_due_are_listed<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), 
         record("conformance: recent", now)?,
     );
     let over = Record { is_over: true, ..record("conformance: over", ago(9999))? };
-    for record in [&recent, &older, &over, &oldest] {
+    let suspicion = Some(Suspicion { status: 403, code: None, first_seen: now, last_seen: now });
+    let suspected = Record { suspicion, ..record("conformance: suspected", ago(9990))? };
+    // Written by a machine whose clock was ahead by twenty years, which is more than that of any machine in use.
+    let ahead = now.checked_add(DAY.saturating_mul(7300)).unwrap_or(now);
+    let from_the_future = record("conformance: from the future", ahead)?;
+    let stored = [&recent, &older, &over, &suspected, &from_the_future, &oldest];
+    for record in stored {
         ensure(store.compare_and_swap(None, record).await?, "it does not store a record in an empty place")?;
     }
-    let before = ago(7000);
-    let due = store.due(before, 10).await?;
-    ensure(due == [oldest.id().clone(), older.id().clone()], "it does not list the due, the earliest first")?;
-    ensure(store.due(before, 1).await? == [oldest.id().clone()], "it does not keep the limit, or the earliest")?;
-    ensure(store.due(before, 0).await?.is_empty(), "it does not keep the limit")?;
+    let window = DueWindow { before: ago(7000), beyond: now.checked_add(DAY.saturating_mul(7000)).unwrap_or(now) };
+    let in_order = [&from_the_future, &oldest, &older, &suspected].map(|record| record.id().clone());
+    ensure(
+        store.due(window, 10).await? == in_order,
+        "it does not list the due in order: those with a deadline beyond the window, then the earliest, then the suspected",
+    )?;
+    let some = in_order.get(..2).unwrap_or_default();
+    ensure(store.due(window, 2).await? == some, "it does not keep the limit, or the order")?;
+    ensure(store.due(window, 0).await?.is_empty(), "it does not keep the limit")?;
     // An exchange takes it from the list.
     let exchanged = record("conformance: oldest", now)?.after(oldest.generation());
     ensure(store.compare_and_swap(Some(oldest.generation()), &exchanged).await?, "it does not replace a record")?;
-    ensure(store.due(before, 10).await? == [older.id().clone()], "it lists by a record that was replaced")?;
-    for record in [&recent, &older, &over, &exchanged] {
+    let in_order = [&from_the_future, &older, &suspected].map(|record| record.id().clone());
+    ensure(store.due(window, 10).await? == in_order, "it lists by a record that was replaced")?;
+    for record in [&recent, &older, &over, &suspected, &from_the_future, &exchanged] {
         ensure(store.remove(record.id(), record.generation()).await?, "it does not remove a record")?;
     }
-    ensure(store.due(before, 10).await?.is_empty(), "it lists what was removed")
+    ensure(store.due(window, 10).await?.is_empty(), "it lists what was removed")
 }
 
 async fn one_of_many_swaps_succeeds<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {

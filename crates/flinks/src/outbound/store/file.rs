@@ -4,14 +4,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use flinks_core::Secret;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
-use super::memory::earliest;
-use super::{ConsentId, Record, StoreError, StoreFuture, TokenStore};
+use super::{ConsentId, DueWindow, Record, StoreError, StoreFuture, TokenStore, memory};
 
 /// Keeps each record in a file of its own, in one directory, for any number of processes on one machine.
 ///
@@ -137,7 +136,7 @@ impl TokenStore for FileStore {
     }
 
     /// Reads each file: that is for some ten thousand consents, within the timeout of a store.
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
         self.blocking(move |directory| {
             let (mut records, mut unreadable) = (Vec::new(), 0_u32);
             for path in directory.files(RECORD)? {
@@ -153,7 +152,7 @@ impl TokenStore for FileStore {
             if unreadable > 0 {
                 tracing::error!(unreadable, "some files of the token store cannot be read, so they are not kept alive");
             }
-            Ok(earliest(records.iter(), before, limit))
+            Ok(memory::due(records.iter(), window, limit))
         })
     }
 }

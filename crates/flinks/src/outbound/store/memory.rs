@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
-use super::{ConsentId, Record, StoreFuture, TokenStore};
+use super::{ConsentId, DueWindow, Record, StoreFuture, TokenStore};
 
 /// Keeps records in memory, as long as the process or the last clone lives. Nothing is ever evicted.
 #[derive(Clone, Default)]
@@ -53,19 +52,14 @@ impl TokenStore for MemoryStore {
         })
     }
 
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        Box::pin(async move { Ok(earliest(self.lock().values().map(Box::as_ref), before, limit)) })
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        Box::pin(async move { Ok(due(self.lock().values().map(Box::as_ref), window, limit)) })
     }
 }
 
-/// Of those that are due, the earliest.
-pub(super) fn earliest<'a>(
-    records: impl Iterator<Item = &'a Record>,
-    before: SystemTime,
-    limit: usize,
-) -> Vec<ConsentId> {
-    let due = records.filter(|record| !record.is_over() && record.idle_deadline() < before);
-    let mut due: Vec<_> = due.map(|record| (record.idle_deadline(), record.id().clone())).collect();
+/// Returns the ids of the records that are due, in the order of their ranks.
+pub(super) fn due<'a>(records: impl Iterator<Item = &'a Record>, window: DueWindow, limit: usize) -> Vec<ConsentId> {
+    let mut due: Vec<_> = records.filter_map(|record| Some((window.rank(record)?, record.id().clone()))).collect();
     due.sort();
     due.truncate(limit);
     due.into_iter().map(|(_, id)| id).collect()

@@ -9,30 +9,28 @@
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::sync::{Arc, Mutex};
-//! use std::time::SystemTime;
 //!
-//! use flinks::outbound::store::{ConsentId, Record, StoreError, StoreFuture, TokenStore, conformance};
+//! use flinks::outbound::store::{ConsentId, DueWindow, Record, StoreError, StoreFuture, TokenStore, conformance};
 //!
-//! /// One that writes to what could be a table: of each consent the generation, the deadline and the record.
+//! /// A store that could be a table with three columns: the consent, the generation and the record.
 //! #[derive(Clone, Default)]
-//! struct TableStore(Arc<Mutex<BTreeMap<ConsentId, (u64, Option<SystemTime>, String)>>>);
+//! struct TableStore(Arc<Mutex<BTreeMap<ConsentId, (u64, String)>>>);
 //!
 //! impl TokenStore for TableStore {
 //!     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
 //!         Box::pin(async move {
 //!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
-//!             table.get(id).map(|(_, _, text)| Record::decode(id, text.as_bytes())).transpose()
+//!             table.get(id).map(|(_, text)| Record::decode(id, text.as_bytes())).transpose()
 //!         })
 //!     }
 //!
 //!     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
 //!         Box::pin(async move {
 //!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
-//!             let is_expected = table.get(record.id()).map(|(generation, ..)| *generation) == expected;
+//!             let is_expected = table.get(record.id()).map(|(generation, _)| *generation) == expected;
 //!             if is_expected {
-//!                 let deadline = (!record.is_over()).then(|| record.idle_deadline());
 //!                 let text = record.encode()?.expose_secret().to_owned();
-//!                 table.insert(record.id().clone(), (record.generation(), deadline, text));
+//!                 table.insert(record.id().clone(), (record.generation(), text));
 //!             }
 //!             Ok(is_expected)
 //!         })
@@ -41,7 +39,7 @@
 //!     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
 //!         Box::pin(async move {
 //!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
-//!             let is_expected = table.get(id).map(|(generation, ..)| *generation) == Some(generation);
+//!             let is_expected = table.get(id).map(|(generation, _)| *generation) == Some(generation);
 //!             if is_expected {
 //!                 table.remove(id);
 //!             }
@@ -49,13 +47,16 @@
 //!         })
 //!     }
 //!
-//!     fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+//!     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
 //!         Box::pin(async move {
 //!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
-//!             let due = table.iter().filter_map(|(id, (_, deadline, _))| Some(((*deadline)?, id)));
-//!             let mut due: Vec<_> = due.filter(|(deadline, _)| *deadline < before).collect();
+//!             let mut due = Vec::new();
+//!             for (id, (_, text)) in table.iter() {
+//!                 let record = Record::decode(id, text.as_bytes())?;
+//!                 due.extend(window.rank(&record).map(|rank| (rank, id.clone())));
+//!             }
 //!             due.sort();
-//!             Ok(due.into_iter().take(limit).map(|(_, id)| id.clone()).collect())
+//!             Ok(due.into_iter().take(limit).map(|(_, id)| id).collect())
 //!         })
 //!     }
 //! }
@@ -75,13 +76,12 @@ use std::path::Path;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
 use std::{fmt, io};
 
 pub use self::file::FileStore;
 pub use self::memory::MemoryStore;
-pub use self::record::Record;
-pub(super) use self::record::{Claim, KeptToken, whole_milliseconds};
+pub(super) use self::record::{Claim, KeptToken, Suspicion, random_id, trusted, whole_milliseconds};
+pub use self::record::{DueRank, DueWindow, Record};
 
 use crate::error::Error;
 
@@ -104,9 +104,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Removes the record of a consent if it has this generation; `false` if it has another one, or there is none.
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
 
-    /// Those whose [`Record::idle_deadline`] is before `before`, the earliest first, at most `limit`; without those where
-    /// [`Record::is_over`].
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>>;
+    /// Lists at most `limit` consents that [`DueWindow::rank`] ranks, the smallest rank first.
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>>;
 }
 
 /// What the methods of a [`TokenStore`] give.
@@ -125,8 +124,8 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).remove(id, generation)
     }
 
-    fn due(&self, before: SystemTime, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        (**self).due(before, limit)
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        (**self).due(window, limit)
     }
 }
 

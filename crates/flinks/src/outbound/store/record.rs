@@ -23,6 +23,7 @@ pub struct Record {
     /// Whether a refresh token was ever replaced: then a lost reply is not asked for again (A5).
     pub(in crate::outbound) has_rotated: bool,
     pub(in crate::outbound) is_over: bool,
+    pub(in crate::outbound) suspicion: Option<Suspicion>,
     /// Boxed, as the claim is: most consents are at rest.
     pub(in crate::outbound) access_token: Option<Box<KeptToken>>,
     pub(in crate::outbound) claim: Option<Box<Claim>>,
@@ -35,6 +36,16 @@ pub(in crate::outbound) struct KeptToken {
     pub(in crate::outbound) secret: Secret,
     pub(in crate::outbound) issued_at: SystemTime,
     pub(in crate::outbound) lifetime: Duration,
+}
+
+/// Refusals that do not end the consent yet, because a gateway may have sent them (O6).
+#[derive(Clone, Copy)]
+pub(in crate::outbound) struct Suspicion {
+    pub(in crate::outbound) status: u16,
+    /// A hash of the error code, because a server wrote it. `None` if the reply had no code.
+    pub(in crate::outbound) code: Option<u64>,
+    pub(in crate::outbound) first_seen: SystemTime,
+    pub(in crate::outbound) last_seen: SystemTime,
 }
 
 /// Who may exchange the refresh token.
@@ -50,6 +61,75 @@ pub(in crate::outbound) struct Claim {
 const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// So that a generation is a number in JSON, Lua and JavaScript, too: 2^53 are exact there.
 const GENERATION_BITS: u32 = 52;
+/// How far the wall clocks of two machines may be apart before a time counts as wrong.
+const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
+
+/// Returns `time`, or the Unix epoch if `time` lies in the future: the wall clock was ahead when that time was written, so nobody
+/// knows when it really was. The epoch makes a consent due, and loses each comparison with a time that is known.
+pub(in crate::outbound) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
+    if time.duration_since(now).is_ok_and(|ahead| ahead > MAX_SKEW) {
+        return UNIX_EPOCH;
+    }
+    time
+}
+
+/// The consents that [`TokenStore::due`](super::TokenStore::due) lists.
+///
+/// A consent is due if its refresh token idles out before a certain time. It is also due if its last exchange lies in the future,
+/// which happens if the wall clock was ahead at that time: nobody knows how old the refresh token really is.
+///
+/// A store that has the record at hand calls [`rank`](Self::rank). A store with an index compares
+/// [`Record::idle_deadline`] with [`before`](Self::before) and [`beyond`](Self::beyond).
+#[derive(Clone, Copy, Debug)]
+pub struct DueWindow {
+    pub(super) before: SystemTime,
+    pub(super) beyond: SystemTime,
+}
+
+/// The place of a consent among those that are due. The smallest comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueRank {
+    is_suspected: bool,
+    deadline: SystemTime,
+}
+
+impl DueWindow {
+    /// Creates a window for the refresh tokens that idle out within `within` from `now`.
+    pub fn new(now: SystemTime, within: Duration) -> Self {
+        let before = now.checked_add(within).unwrap_or(now);
+        // Later than this is no deadline of an exchange that has happened.
+        let beyond = now.checked_add(IDLE.saturating_add(MAX_SKEW)).unwrap_or(now);
+        Self { before, beyond }
+    }
+
+    /// A consent whose idle deadline is earlier than this is due.
+    pub fn before(&self) -> SystemTime {
+        self.before
+    }
+
+    /// A consent whose idle deadline is later than this is due as well, and comes before the others.
+    pub fn beyond(&self) -> SystemTime {
+        self.beyond
+    }
+
+    /// Returns the place of a record among those that are due, or `None` if it is not due.
+    ///
+    /// Consents that a refusal has made [suspected](Record::is_suspected) come after all others, so that they do not delay them.
+    pub fn rank(&self, record: &Record) -> Option<DueRank> {
+        if record.is_over() {
+            return None;
+        }
+        let is_suspected = record.is_suspected();
+        let deadline = record.idle_deadline();
+        if deadline > self.beyond {
+            return Some(DueRank { is_suspected, deadline: UNIX_EPOCH });
+        }
+        if deadline < self.before {
+            return Some(DueRank { is_suspected, deadline });
+        }
+        None
+    }
+}
 
 impl Record {
     pub(in crate::outbound) fn new(
@@ -60,14 +140,15 @@ impl Record {
     ) -> Self {
         Self {
             id,
-            // By chance, so that one which was met before a removal is not met again after it.
-            generation: fastrand::u64(1..1 << (GENERATION_BITS - 4)),
+            // Random, so that a generation from before a removal does not return after it.
+            generation: random_id() >> (u64::BITS - GENERATION_BITS + 4),
             refresh_token,
-            consent: fastrand::u64(..),
+            consent: random_id(),
             consented_at: whole_milliseconds(consented_at),
             exchanged_at: whole_milliseconds(exchanged_at),
             has_rotated: false,
             is_over: false,
+            suspicion: None,
             access_token: None,
             claim: None,
         }
@@ -98,6 +179,11 @@ impl Record {
         self.is_over
     }
 
+    /// Whether the last refresh was refused in a way that does not end the consent yet (O6).
+    pub fn is_suspected(&self) -> bool {
+        self.suspicion.is_some() && !self.is_over
+    }
+
     /// In clear text: JSON, with a version.
     ///
     /// # Errors
@@ -114,6 +200,12 @@ impl Record {
             exchanged_at_ms: to_milliseconds(self.exchanged_at),
             has_rotated: self.has_rotated,
             is_over: self.is_over,
+            suspicion: self.suspicion.map(|suspicion| StoredSuspicion {
+                status: suspicion.status,
+                code: suspicion.code,
+                first_seen_ms: to_milliseconds(suspicion.first_seen),
+                last_seen_ms: to_milliseconds(suspicion.last_seen),
+            }),
             access_token: self.access_token.as_ref().map(|token| StoredToken {
                 id: token.id,
                 secret: token.secret.clone(),
@@ -164,6 +256,15 @@ impl Record {
             })),
             None => None,
         };
+        let suspicion = match stored.suspicion {
+            Some(suspicion) => Some(Suspicion {
+                status: suspicion.status,
+                code: suspicion.code,
+                first_seen: from_milliseconds(suspicion.first_seen_ms).ok_or(DAMAGED)?,
+                last_seen: from_milliseconds(suspicion.last_seen_ms).ok_or(DAMAGED)?,
+            }),
+            None => None,
+        };
         let claim = match stored.claim {
             Some(claim) => Some(Box::new(Claim {
                 owner: claim.owner,
@@ -181,6 +282,7 @@ impl Record {
             exchanged_at: from_milliseconds(stored.exchanged_at_ms).ok_or(DAMAGED)?,
             has_rotated: stored.has_rotated,
             is_over: stored.is_over,
+            suspicion,
             access_token,
             claim,
         })
@@ -197,7 +299,8 @@ impl fmt::Debug for Record {
     }
 }
 
-const VERSION: u32 = 1;
+/// The second version added `suspicion`. The first is read too.
+const VERSION: u32 = 2;
 
 #[derive(Deserialize)]
 struct Version {
@@ -216,8 +319,19 @@ struct Stored {
     exchanged_at_ms: u64,
     has_rotated: bool,
     is_over: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suspicion: Option<StoredSuspicion>,
     access_token: Option<StoredToken>,
     claim: Option<StoredClaim>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredSuspicion {
+    status: u16,
+    code: Option<u64>,
+    first_seen_ms: u64,
+    last_seen_ms: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -235,6 +349,14 @@ struct StoredClaim {
     owner: String,
     until_ms: u64,
     lasts_ms: u64,
+}
+
+/// Returns 64 bits from the operating system's generator. Unlike a generator in this process, it never repeats itself in two
+/// processes that come from one `fork`.
+pub(in crate::outbound) fn random_id() -> u64 {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    // The few bits of a UUID that are fixed meet random ones.
+    high ^ low
 }
 
 /// As a record keeps it, so that one that was stored is equal to what was meant.

@@ -1,0 +1,53 @@
+//! Which process a claim belongs to.
+
+use std::sync::{Mutex, PoisonError};
+
+/// The name of this process in claims. It is random, and another one in each process, also after a `fork`: two processes with one
+/// name would take each other's claims for their own, and send one refresh token twice.
+pub(super) struct Owner(Mutex<Named>);
+
+struct Named {
+    process: u32,
+    name: String,
+}
+
+impl Owner {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Named { process: std::process::id(), name: new_name() }))
+    }
+
+    /// Returns the name of this process.
+    pub(super) fn name(&self) -> String {
+        self.name_in(std::process::id())
+    }
+
+    fn name_in(&self, process: u32) -> String {
+        let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.process != process {
+            *named = Named { process, name: new_name() };
+        }
+        named.name.clone()
+    }
+}
+
+fn new_name() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o5_a_forked_process_has_its_own_name() {
+        let parent = Owner::new();
+        let name = parent.name();
+        assert_eq!(parent.name(), name);
+        // A fork copies the memory, and gives the child another process id.
+        let child = Owner(Mutex::new(Named { process: std::process::id(), name: name.clone() }));
+        let in_child = child.name_in(std::process::id().wrapping_add(1));
+        assert_ne!(in_child, name);
+        assert_eq!(child.name_in(std::process::id().wrapping_add(1)), in_child);
+        assert_eq!(parent.name(), name);
+    }
+}

@@ -1,0 +1,54 @@
+//! What a shutdown could not finish.
+
+use std::fmt;
+
+use super::store::ConsentId;
+use crate::error::Error;
+
+/// Why [`Consents::shutdown`](super::Consents::shutdown) could not finish. What it names is lost when the process ends.
+#[derive(Clone, Debug)]
+pub struct ShutdownError {
+    in_flight: usize,
+    unstored: Vec<ConsentId>,
+    error: Option<Error>,
+}
+
+impl ShutdownError {
+    pub(super) fn new(in_flight: usize, unstored: Vec<ConsentId>, error: Option<Error>) -> Self {
+        Self { in_flight, unstored, error }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.in_flight == 0 && self.unstored.is_empty() && self.error.is_none()
+    }
+
+    /// How many refreshes and other changes are still under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The consents that hold something which is not in the store, such as a refresh token that Flinks has just replaced.
+    pub fn unstored(&self) -> &[ConsentId] {
+        &self.unstored
+    }
+
+    /// What the store failed with. `None` if only the time was over.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+}
+
+/// Names no consent: take [`unstored`](Self::unstored) for that.
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { in_flight, unstored, error } = self;
+        let unstored = unstored.len();
+        write!(f, "shutdown is incomplete: {in_flight} changes are under way, {unstored} consents are not stored")?;
+        match error {
+            Some(error) => write!(f, "; {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ShutdownError {}

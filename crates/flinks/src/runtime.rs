@@ -1,0 +1,50 @@
+//! The tokio runtime that a call needs, and panics that must not leave it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::error::{Error, Operation};
+use crate::time::Clock;
+
+/// Returns the runtime of the caller.
+///
+/// # Errors
+///
+/// Returns an error if there is no runtime, or if the clock cannot sleep in it because its timer is not enabled.
+pub(crate) fn runtime(operation: &'static Operation, clock: &dyn Clock) -> Result<Handle, Error> {
+    let handle = Handle::try_current().map_err(|_| Error::no_runtime(operation))?;
+    // tokio panics if the timer is not enabled, and has no other way to find that out.
+    if catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_err() {
+        return Err(Error::no_runtime(operation));
+    }
+    Ok(handle)
+}
+
+/// Whether the current runtime lacks a driver that a request needs. It is asked only after something has panicked, because the
+/// question itself costs a socket, and a panic if the answer is yes.
+pub(crate) fn lacks_driver() -> bool {
+    let sleeps = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
+    !sleeps || lacks_io()
+}
+
+fn lacks_io() -> bool {
+    let Ok(socket) = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)) else { return false };
+    if socket.set_nonblocking(true).is_err() {
+        return false;
+    }
+    catch_unwind(AssertUnwindSafe(|| tokio::net::UdpSocket::from_std(socket))).is_err()
+}
+
+/// Runs a future to its end. Returns `None` if it panics.
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
