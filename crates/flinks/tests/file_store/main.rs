@@ -5,7 +5,10 @@
 #![cfg(unix)]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
+mod kinds;
+mod places;
 mod processes;
+mod shared;
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -43,6 +46,35 @@ fn main() {
         a_lock_that_is_held_does_not_keep_a_runtime,
         what_is_forgotten_leaves_nothing_unfinished,
         names_and_locks_tell_nothing,
+        places::o5_a_missing_directory_is_unavailable_until_it_is_back,
+        places::o5_a_consent_in_a_missing_directory_is_not_unknown,
+        places::o5_an_empty_directory_in_the_place_of_a_store_is_unavailable,
+        places::o5_a_directory_that_was_made_again_is_unavailable,
+        places::o5_another_store_in_the_place_of_a_store_is_unavailable,
+        places::o5_a_missing_parent_is_unavailable,
+        places::o5_a_file_or_a_link_in_the_place_of_a_store_is_refused,
+        places::o5_a_link_to_a_store_is_followed_once_when_it_is_opened,
+        places::o5_an_outage_policy_covers_a_missing_directory,
+        places::o5_a_store_that_is_opened_twice_at_once_is_one_store,
+        places::a_path_that_is_not_one_is_refused,
+        places::a_store_at_a_dangling_link_is_refused,
+        places::a_store_error_names_the_path_and_the_reason_of_the_system,
+        kinds::o5_a_record_that_is_not_a_regular_file_is_refused,
+        kinds::o5_a_lock_that_is_not_a_regular_file_is_refused,
+        kinds::o5_a_marker_that_is_not_a_regular_file_is_refused,
+        kinds::o5_an_unfinished_file_that_is_not_a_regular_file_is_removed_or_refused,
+        kinds::o5_opening_a_store_follows_no_link_that_was_left_unfinished,
+        kinds::o5_a_record_with_a_second_name_is_read_and_its_other_name_is_not_written,
+        kinds::o5_a_lock_that_others_could_hold_is_repaired,
+        kinds::o5_a_directory_that_others_may_rename_is_refused,
+        kinds::o5_a_link_that_others_may_replace_is_refused,
+        kinds::o5_a_directory_that_others_may_write_to_later_is_refused,
+        shared::a_directory_of_a_group_works_on_request,
+        shared::a_new_shared_store_is_for_its_group_whatever_the_umask_is,
+        shared::a_store_of_one_user_becomes_one_of_the_group,
+        shared::a_directory_above_a_shared_store_may_be_written_by_the_same_group_only,
+        shared::o5_a_store_that_must_exist_is_not_created,
+        processes::a_relative_path_is_that_of_the_working_directory_when_it_was_opened,
         processes::a_full_disk_leaves_the_old_record,
         processes::a_process_that_is_killed_leaves_the_old_or_the_new_record,
         processes::a_reader_never_sees_half_a_record,
@@ -51,10 +83,18 @@ fn main() {
     ];
     // Root may do anything, and so proves nothing: a child drops to another user. Without root there is none to drop to.
     let is_root = own_uid() == 0;
-    trials.push(
-        Trial::test("processes::another_user_is_refused", || in_a_runtime(processes::another_user_is_refused()))
-            .with_ignored_flag(!is_root),
-    );
+    macro_rules! tests_of_root {
+        ($($test:path),* $(,)?) => {
+            $(trials.push(
+                Trial::test(stringify!($test), || in_a_runtime($test())).with_ignored_flag(!is_root)
+            );)*
+        };
+    }
+    tests_of_root![
+        kinds::o5_a_device_is_refused,
+        processes::another_user_is_refused,
+        shared::two_users_of_a_group_share_a_store_and_a_third_is_refused,
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -116,6 +156,18 @@ async fn load(directory: &Path) -> Result<Option<Record>, StoreError> {
     FileStore::open(directory).unwrap().load(&id("user-7")).await
 }
 
+fn assert_refused(error: &StoreError, clause: &str, path: &Path) {
+    assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(clause), "{text}");
+    assert!(text.contains(path.to_str().unwrap()), "{text}");
+}
+
+async fn assert_holds(store: &FileStore, record: &Record) {
+    let found = store.load(record.id()).await.unwrap().unwrap();
+    assert_eq!(found.encode().unwrap().expose_secret(), record.encode().unwrap().expose_secret());
+}
+
 async fn it_conforms() {
     let (_temporary, directory, _) = stored().await;
     conformance::check(|| FileStore::open(&directory).unwrap()).await.unwrap();
@@ -165,6 +217,7 @@ async fn what_is_damaged_is_moved_aside_and_reported() {
         assert!(!error.to_string().contains("emu_"));
         // It is still there, beside; and a report is a report once.
         let [aside] = &files(&directory, ".damaged-")[..] else { panic!("{name}") };
+        assert!(error.to_string().contains(aside.to_str().unwrap()), "{name}: {error}");
         assert_eq!((aside.metadata().unwrap().len(), aside.metadata().unwrap().ino()), (length, inode), "{name}");
         assert!(files(&directory, ".json").is_empty() && load(&directory).await.unwrap().is_none());
 
@@ -278,7 +331,9 @@ async fn a_lock_that_is_held_does_not_keep_a_runtime() {
         // It is dropped here, which waits for its threads.
     };
     let outcome = tokio::task::spawn_blocking(swap).await.unwrap();
-    assert_eq!(outcome, Err(StoreError::unavailable("is locked by another process")));
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().contains("the token store is locked by another process"), "{error}");
 }
 
 async fn what_is_forgotten_leaves_nothing_unfinished() {

@@ -14,19 +14,19 @@ use flinks::outbound::{AuthorizationCode, RefreshToken};
 use flinks_emulator::credentials::OUTBOUND_PROVIDER_ID;
 use flinks_emulator::{Emulator, Operation};
 
-use crate::{NOWHERE, client, consents, files, id, load, record_file, stored};
+use crate::{NOWHERE, assert_refused, client, consents, files, id, load, record_file, shared, stored};
 
 const TOKEN: Operation = Operation::OutboundToken;
 
 /// Another process of this program.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Process {
-    fn start(mut command: Command, role: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(mut command: Command, role: &str, arguments: &[&str]) -> Self {
         command.arg(format!("role:{role}")).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -37,12 +37,12 @@ impl Process {
         Self::start(Command::new(std::env::current_exe().unwrap()), role, arguments)
     }
 
-    fn tell(&mut self, line: &str) {
+    pub(crate) fn tell(&mut self, line: &str) {
         writeln!(self.input, "{line}").unwrap();
     }
 
     /// None where it has ended.
-    fn line(&mut self) -> Option<String> {
+    pub(crate) fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         (!line.is_empty()).then(|| line.trim_end().to_owned())
@@ -53,7 +53,7 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    fn succeeds(mut self) {
+    pub(crate) fn succeeds(mut self) {
         drop(self.input);
         let mut rest = String::new();
         while self.output.read_line(&mut rest).unwrap() > 0 {}
@@ -71,12 +71,14 @@ pub(crate) async fn play(role: &str) {
         "role:count" => write_many(directory).await,
         "role:refresh" => refresh_on_demand(directory, &arguments[1]).await,
         "role:full" => write_where_it_is_full(directory).await,
+        "role:member" => shared::write_as_a_member(directory).await,
+        "role:elsewhere" => use_a_relative_path(directory).await,
         "role:nobody" => try_what_others_may_not(directory).await,
         _ => panic!("no such role"),
     }
 }
 
-fn token(number: u32) -> RefreshToken {
+pub(crate) fn token(number: u32) -> RefreshToken {
     RefreshToken::new(format!("{}-number-{number}.", "x".repeat(3000))).unwrap()
 }
 
@@ -222,7 +224,12 @@ fn code(emulator: &Emulator) -> AuthorizationCode {
 async fn write_where_it_is_full(directory: &Path) {
     let consents = consents(directory, NOWHERE);
     let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
-    assert!(error.is_store() && error.is_transient() && error.to_string().ends_with("may not write more"), "{error}");
+    assert!(error.is_store());
+    assert!(error.is_transient());
+    let text = error.to_string();
+    assert!(text.contains("the token store may not write more"), "{text}");
+    assert!(text.contains(directory.to_str().unwrap()), "{text}");
+    assert!(text.contains("File too large (os error 27)"), "{text}");
 }
 
 pub(crate) async fn a_full_disk_leaves_the_old_record() {
@@ -237,6 +244,20 @@ pub(crate) async fn a_full_disk_leaves_the_old_record() {
     assert!(files(&directory, ".new").is_empty());
 }
 
+/// The working directory changes after the store was opened.
+async fn use_a_relative_path(directory: &Path) {
+    std::env::set_current_dir(directory.parent().unwrap()).unwrap();
+    let consents = consents(Path::new(directory.file_name().unwrap()), NOWHERE);
+    std::env::set_current_dir("/").unwrap();
+    consents.insert(&id("user-8"), token(1), SystemTime::now()).await.unwrap();
+}
+
+pub(crate) async fn a_relative_path_is_that_of_the_working_directory_when_it_was_opened() {
+    let (_temporary, directory, _) = stored().await;
+    Process::of("elsewhere", &[directory.to_str().unwrap()]).succeeds();
+    assert_eq!(files(&directory, ".json").len(), 2);
+}
+
 const NOBODY: u32 = 65534;
 
 /// As a user that is not root: what may be repaired is, and what others own is refused.
@@ -244,6 +265,10 @@ async fn try_what_others_may_not(directory: &Path) {
     // Of root, readable for all.
     let of_root = FileStore::open(directory.join("of root"));
     assert!(matches!(of_root, Err(StoreError::Refused(_))), "a directory of somebody else");
+
+    // Of the same user, but in a directory that everybody may write to.
+    let error = FileStore::open(directory.join("open").join("own")).unwrap_err();
+    assert_refused(&error, "is below a directory that others may write to", &directory.join("open"));
 
     let own = directory.join("own");
     let consents = consents(&own, NOWHERE);
@@ -253,17 +278,29 @@ async fn try_what_others_may_not(directory: &Path) {
     // Meanwhile it becomes root's.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let store = FileStore::open(&own).unwrap();
-    assert_eq!(
-        store.load(&id("user-7")).await.unwrap_err(),
-        StoreError::refused("holds a file that belongs to somebody else")
-    );
+    let error = store.load(&id("user-7")).await.unwrap_err();
+    assert_refused(&error, "holds a file that belongs to somebody else", &path);
+    println!("refused");
+    // Now nobody else may read it.
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let error = store.load(&id("user-7")).await.unwrap_err();
+    assert_refused(&error, "may not use its files", &path);
     let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store() && !error.is_transient());
     assert!(path.exists(), "it stays where it is");
 
+    // A lock that may not be written.
+    let [lock] = &files(&own, ".lock")[..] else { panic!("not one lock") };
+    fs::set_permissions(lock, fs::Permissions::from_mode(0o444)).unwrap();
+    let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
+    assert_eq!(error.advice(), flinks::Advice::FixConfiguration);
+    assert!(error.to_string().contains(lock.to_str().unwrap()), "{error}");
+
     // What may not be written any more is refused as such.
     fs::set_permissions(&own, fs::Permissions::from_mode(0o500)).unwrap();
-    assert_eq!(FileStore::open(&own).unwrap_err(), StoreError::refused("may not use its files"));
+    let error = FileStore::open(&own).unwrap_err();
+    assert_refused(&error, "may not use its files", &own);
+    assert!(error.to_string().contains("Permission denied (os error 13)"), "{error}");
     let error = consents.insert(&id("user-8"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store() && !error.is_transient(), "{error}");
 }
@@ -277,19 +314,32 @@ pub(crate) async fn another_user_is_refused() {
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let directory = temporary.path().join("of nobody");
     fs::create_dir_all(directory.join("of root")).unwrap();
+    fs::create_dir_all(directory.join("open")).unwrap();
+    fs::set_permissions(directory.join("open"), fs::Permissions::from_mode(0o777)).unwrap();
     chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
 
+    // Everybody may create a directory in a sticky one, and the one who has may rename it.
+    let sticky = temporary.path().join("sticky");
+    fs::create_dir_all(sticky.join("of nobody")).unwrap();
+    fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();
+    let _ = FileStore::open(sticky.join("of nobody").join("consents")).unwrap();
+    chown(sticky.join("of nobody"), Some(NOBODY), Some(NOBODY)).unwrap();
+    let error = FileStore::open(sticky.join("of nobody").join("consents")).unwrap_err();
+    assert_refused(&error, "is below a directory of somebody else's", &sticky.join("of nobody"));
+
     // Whose it is may change what is in it, also for root.
-    assert_eq!(
-        FileStore::open(&directory).unwrap_err(),
-        StoreError::refused("is in a directory that belongs to somebody else")
-    );
+    let error = FileStore::open(&directory).unwrap_err();
+    assert_refused(&error, "is in a directory that belongs to somebody else", &directory);
 
     let mut command = Command::new(program);
     command.uid(NOBODY).gid(NOBODY).current_dir("/");
     let mut process = Process::start(command, "nobody", &[directory.to_str().unwrap()]);
     let path = process.line().unwrap();
     chown(&path, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    process.tell("go");
+    assert_eq!(process.line().as_deref(), Some("refused"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     process.tell("go");
     process.succeeds();
 }

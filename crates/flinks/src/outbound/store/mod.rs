@@ -78,7 +78,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::{fmt, io};
 
-pub use self::file::FileStore;
+pub use self::file::{FileStore, FileStoreOptions};
 pub use self::memory::MemoryStore;
 pub(super) use self::record::{Claim, KeptToken, Suspicion, random_id, trusted, whole_milliseconds};
 pub use self::record::{DueRank, DueWindow, Record};

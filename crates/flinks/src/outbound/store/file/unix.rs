@@ -1,0 +1,180 @@
+//! Files on Unix: an open directory, and who may use it.
+//!
+//! Names are looked up in the open directory, never by a path, so that all that one operation does happens in one directory.
+//! No link is followed, and nothing is waited for: a FIFO opens at once, and what was opened is looked at afterwards.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, fchown};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+
+use super::directory::{Purpose, Sharing, at_path};
+use crate::outbound::store::StoreError;
+
+/// An open directory.
+pub(super) struct Handle(File);
+
+impl Handle {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(Self(File::from(rustix::fs::open(path, flags, Mode::empty())?)))
+    }
+
+    /// Opens a file. It may not be a regular one.
+    pub(super) fn open_file(&self, name: &OsStr, purpose: Purpose) -> io::Result<File> {
+        let access = match purpose {
+            Purpose::Read => OFlags::RDONLY,
+            Purpose::Lock => OFlags::RDWR | OFlags::CREATE,
+            Purpose::Create => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+        };
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        // Never readable by others, not even empty.
+        Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
+    }
+
+    /// Whether the name is that of a regular file. A link is not one.
+    pub(super) fn is_file(&self, name: &OsStr) -> io::Result<bool> {
+        let status = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(FileType::from_raw_mode(status.st_mode) == FileType::RegularFile)
+    }
+
+    pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    pub(super) fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.0)? {
+            names.push(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned());
+        }
+        Ok(names)
+    }
+
+    /// Writes the names in the directory to the disk, so that a new one survives a loss of power.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
+
+/// Creates a directory, and those above it.
+pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    match sharing {
+        Sharing::Owner => builder.mode(0o700).create(path),
+        Sharing::Group => {
+            builder.mode(0o770).create(path)?;
+            // Whatever the umask is; and new files belong to the group of the directory.
+            fs::set_permissions(path, Permissions::from_mode(0o2770))
+        }
+    }
+}
+
+/// Who may use the files of a store.
+#[derive(Debug)]
+pub(super) struct Access {
+    /// The user whose files this process creates.
+    owner: u32,
+    /// The group that the store is shared with.
+    group: Option<u32>,
+}
+
+impl Access {
+    /// `probe` is a new file in the directory.
+    pub(super) fn new(sharing: Sharing, directory: &Handle, probe: &File) -> io::Result<Self> {
+        let group = match sharing {
+            Sharing::Owner => None,
+            Sharing::Group => Some(directory.0.metadata()?.gid()),
+        };
+        let this = Self { owner: probe.metadata()?.uid(), group };
+        // Shows that this process belongs to the group.
+        this.share(probe)?;
+        Ok(this)
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Lets the group use a new file.
+    pub(super) fn share(&self, file: &File) -> io::Result<()> {
+        let Some(group) = self.group else { return Ok(()) };
+        if file.metadata()?.gid() != group {
+            fchown(file, None, Some(group))?;
+        }
+        file.set_permissions(Permissions::from_mode(0o660))
+    }
+
+    pub(super) fn check_directory(&self, directory: &Handle, path: &Path) -> Result<(), StoreError> {
+        let metadata = directory.0.metadata().map_err(at_path(path))?;
+        let belongs = match self.group {
+            Some(group) => metadata.gid() == group,
+            None => metadata.uid() == self.owner,
+        };
+        if !belongs {
+            return Err(StoreError::refused("is in a directory that belongs to somebody else").at(path, None));
+        }
+        if self.is_open_to_others(&metadata) {
+            return Err(StoreError::refused("is in a directory that others may write to").at(path, None));
+        }
+        Ok(())
+    }
+
+    /// Checks that others cannot move the directory away, and put another one in its place.
+    ///
+    /// Those who own a directory above it are trusted, unless everybody may create such a directory.
+    pub(super) fn check_above(&self, directory: &Path) -> Result<(), StoreError> {
+        const STICKY: u32 = 0o1000;
+        let mut child = directory;
+        for parent in directory.ancestors().skip(1) {
+            let metadata = fs::metadata(parent).map_err(at_path(parent))?;
+            if self.is_open_to_others(&metadata) {
+                if metadata.mode() & STICKY == 0 {
+                    return Err(StoreError::refused("is below a directory that others may write to").at(parent, None));
+                }
+                // The owner of a file in such a directory may rename it.
+                let below = fs::symlink_metadata(child).map_err(at_path(child))?;
+                let is_trusted = [0, self.owner, metadata.uid()].contains(&below.uid());
+                if !is_trusted && self.group != Some(below.gid()) {
+                    return Err(StoreError::refused("is below a directory of somebody else's").at(child, None));
+                }
+            }
+            child = parent;
+        }
+        Ok(())
+    }
+
+    fn is_open_to_others(&self, directory: &Metadata) -> bool {
+        let others = if self.group == Some(directory.gid()) { 0o002 } else { 0o022 };
+        directory.mode() & others != 0
+    }
+
+    /// Checks whose file it is, and repairs who may use it.
+    ///
+    /// A file with a second name is accepted: a backup may be one, and no file is ever written in its place.
+    pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
+        let metadata = file.metadata().map_err(at_path(path))?;
+        let is_own = metadata.uid() == self.owner;
+        let is_of_group = self.group == Some(metadata.gid());
+        if !is_own && !is_of_group {
+            return Err(StoreError::refused("holds a file that belongs to somebody else").at(path, None));
+        }
+        let (mode, others) = if self.is_shared() { (0o660, 0o007) } else { (0o600, 0o077) };
+        if metadata.mode() & others != 0 {
+            file.set_permissions(Permissions::from_mode(mode)).map_err(at_path(path))?;
+            tracing::warn!(file = %path.display(), "others could use a file of the token store; they no longer can");
+        }
+        if self.is_shared() && is_own && (!is_of_group || metadata.mode() & 0o060 != 0o060) {
+            self.share(file).map_err(at_path(path))?;
+        }
+        Ok(())
+    }
+}
