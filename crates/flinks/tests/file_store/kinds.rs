@@ -1,4 +1,5 @@
-//! What is not a regular file, at each name that a store uses: it is not followed, does not block, and stays where it is.
+//! Something other than a regular file at each name that a store uses. It is not followed, does not block a thread, and stays
+//! where it is.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
@@ -21,7 +22,7 @@ fn create_socket(path: &Path) {
     UnixListener::bind(path).unwrap();
 }
 
-/// A link to a file that belongs to the same user, in a directory of its own.
+/// A link to a file of the same user, outside the directory of the store.
 fn create_link(path: &Path) {
     let target = path.parent().unwrap().parent().unwrap().join("target");
     fs::write(&target, "target").unwrap();
@@ -41,9 +42,9 @@ const KINDS: [(&str, Create); 6] = [
     }),
 ];
 
-/// Fails instead of waiting for a thread that is blocked.
+/// Fails if a thread is blocked.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), work).await.expect("a thread is blocked")
+    tokio::time::timeout(Duration::from_secs(10), work).await.unwrap()
 }
 
 fn assert_refused(error: &StoreError, path: &Path, kind: &str) {

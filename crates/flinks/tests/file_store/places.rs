@@ -70,7 +70,7 @@ pub(crate) async fn o5_an_empty_directory_in_the_place_of_a_store_is_unavailable
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();
 
-    // What a mount point is while its volume is not mounted.
+    // Like a mount point while its volume is not mounted.
     let volume = temporary.path().join("volume");
     fs::rename(&directory, &volume).unwrap();
     fs::create_dir(&directory).unwrap();

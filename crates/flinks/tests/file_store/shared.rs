@@ -74,7 +74,7 @@ pub(crate) async fn a_store_of_one_user_becomes_one_of_the_group() {
     assert_eq!(mode(&path), 0o660);
     assert!(store.compare_and_swap(Some(record.generation()), &record).await.unwrap());
     assert!(files(&directory, ".lock").iter().all(|lock| mode(lock) == 0o660));
-    // What others could read they no longer can.
+    // A file that others can read is repaired.
     set_mode(&path, 0o664);
     assert_holds(&store, &record).await;
     assert_eq!(mode(&path), 0o660);
@@ -114,7 +114,7 @@ pub(crate) async fn o5_a_store_that_must_exist_is_not_created() {
 
 const CONSENTS: u32 = 20;
 
-/// As a member of the group: writes what the other member writes, too, at the same time.
+/// Writes, as a member of the group, the records that the other member writes at the same time.
 pub(crate) async fn write_as_a_member(directory: &Path) {
     let store = match open_shared(directory) {
         Ok(store) => store,
@@ -134,7 +134,7 @@ pub(crate) async fn write_as_a_member(directory: &Path) {
     println!("done");
 }
 
-/// A process of another user, whose own files would be readable by nobody else.
+/// Starts a process of another user, with a umask that lets nobody else read its files.
 fn member(program: &Path, user: u32, group: u32, directory: &Path) -> Process {
     use std::os::unix::process::CommandExt as _;
     let mut shell = Command::new("sh");

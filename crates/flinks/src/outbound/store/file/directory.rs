@@ -4,13 +4,16 @@
 //! store-<random>.id       empty: its name tells this directory from another one at the same path
 //! <hash>.json             a record
 //! <hash>.new              a record that is not finished yet; it replaces the record by a rename
-//! <hash>.damaged-<random> what was no record, moved aside
+//! <hash>.damaged-<random> a damaged record, moved aside
 //! <two digits>.lock       the lock of all records whose hash begins with these digits
 //! ```
 //!
-//! Each operation opens the directory by its path, checks that it is the one that the store was opened with, and does all its
-//! work in it. So a volume that is not mounted is an error, not a store without records, and the store works again when the
-//! volume is back.
+//! Each operation opens the directory by its path, checks that it is the directory that the store was opened with, and does all
+//! its work in the open directory. So a volume that is not mounted is an error, not a store without records, and the store works
+//! again when the volume is back.
+//!
+//! The marker has to be a file: a new mount changes the device number of a directory, and many file systems use the inode
+//! number of a removed directory again.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -23,17 +26,17 @@ use flinks_core::Secret;
 use super::{Access, Handle, create_directory};
 use crate::outbound::store::StoreError;
 
-/// What is read of a file. Larger than any record, which is a consent's id, two tokens and a few numbers.
+/// The most bytes that are read from a file. A record (a consent's id, two tokens and a few numbers) is shorter.
 const MAX_BYTES: u64 = 1024 * 1024;
 pub(super) const RECORD: &str = "json";
-/// The extension of a record that is written, before it replaces the last one.
+/// The extension of a record that is not finished yet.
 pub(super) const UNFINISHED: &str = "new";
-/// The extension of the file whose name tells this directory from another one.
+/// The extension of the file whose name identifies the directory.
 const MARKER: &str = "id";
 const NOT_A_FILE: StoreError = StoreError::refused("holds something that is not a regular file");
 const NOT_A_DIRECTORY: StoreError = StoreError::refused("is in something that is not a directory");
 
-/// Who may use the files.
+/// The users who may use the files.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sharing {
     Owner,
@@ -47,7 +50,7 @@ pub(super) enum Creation {
     Refused,
 }
 
-/// What a file is opened for.
+/// The purpose for which a file is opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Read,
@@ -57,7 +60,7 @@ pub(super) enum Purpose {
     Create,
 }
 
-/// What is known of the directory between two operations.
+/// The directory of a store, between two operations.
 #[derive(Debug)]
 pub(super) struct Directory {
     /// Absolute and without links, so neither a new working directory nor another target of a link changes it.
@@ -122,7 +125,9 @@ fn open_directory(path: &Path) -> Result<Handle, StoreError> {
     })
 }
 
-/// The name of the marker. Of two, which two processes made that opened a new store at once, it is the first.
+/// Returns the name of the marker.
+///
+/// There are several if several processes opened a new store at once. Each process keeps to its own choice, and none is removed.
 fn find_marker(handle: &Handle, path: &Path) -> Result<Option<OsString>, StoreError> {
     let names = handle.names().map_err(at_path(path))?;
     Ok(names.into_iter().filter(|name| has_extension(name, MARKER)).min())
@@ -136,7 +141,7 @@ fn create_marker(handle: &Handle, path: &Path, access: &Access) -> Result<OsStri
     Ok(marker)
 }
 
-/// Finds out who uses the store. Also shows that files can be created in the directory.
+/// Finds out which user and group the files belong to. Also shows that files can be created in the directory.
 fn try_access(handle: &Handle, path: &Path, sharing: Sharing) -> Result<Access, StoreError> {
     let probe = OsString::from(format!("probe-{}.{UNFINISHED}", uuid::Uuid::new_v4()));
     let created = handle.open_file(&probe, Purpose::Create).map_err(at_path(&path.join(&probe)));
@@ -169,7 +174,8 @@ impl OpenDirectory<'_> {
             Ok(true) => Ok(()),
             Ok(false) => Err(NOT_A_FILE.at(&path.join(&self.directory.marker), None)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(StoreError::unavailable("finds another directory in the place of its own").at(path, None))
+                Err(StoreError::unavailable("finds another directory in place of the one that was opened")
+                    .at(path, None))
             }
             Err(error) => Err(problem(path, &error)),
         }
@@ -186,11 +192,11 @@ impl OpenDirectory<'_> {
         self.directory.path.join(name)
     }
 
-    /// The text of a file that is ours alone, or of the group's.
+    /// Reads the text of a file. Returns `None` if the file does not exist.
     pub(super) fn read(&self, name: &OsStr) -> Result<Option<Secret>, StoreError> {
         let file = match self.handle.open_file(name, Purpose::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // While a directory is removed, its records are, too.
+                // A directory that is being removed loses its records first.
                 self.check_marker()?;
                 return Ok(None);
             }
@@ -200,11 +206,11 @@ impl OpenDirectory<'_> {
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(at_path(&self.path(name)))?;
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Some(Secret::new(text))),
-            Err(_) => Err(StoreError::damaged("holds something that is no text").at(&self.path(name), None)),
+            Err(_) => Err(StoreError::damaged("holds a file that is not text").at(&self.path(name), None)),
         }
     }
 
-    /// The lock of a file, which 256 share: few files, and few who wait for each other.
+    /// Opens the lock of a record. All records share 256 locks: few files, and few threads that wait for each other.
     pub(super) fn lock_file(&self, name: &OsStr) -> Result<File, StoreError> {
         const STEP: Duration = Duration::from_millis(1);
         let digits = name.to_str().and_then(|name| name.get(..2));
@@ -246,7 +252,7 @@ impl OpenDirectory<'_> {
         self.handle.sync().map_err(at_path(&self.directory.path))
     }
 
-    /// Removes what was left unfinished, unless somebody is about to finish it.
+    /// Removes files that were left unfinished, except those that another process is about to finish.
     fn sweep(&self) -> Result<(), StoreError> {
         for name in self.files(UNFINISHED)? {
             let lock = self.lock_file(&name)?;
@@ -257,7 +263,7 @@ impl OpenDirectory<'_> {
         Ok(())
     }
 
-    /// Takes a file that was opened, if it is a regular one of the right owner.
+    /// Returns a file that was opened if it is a regular file of the right owner.
     fn accept(&self, name: &OsStr, opened: io::Result<File>) -> Result<File, StoreError> {
         let file = opened.map_err(|error| self.problem_of(name, &error))?;
         let path = self.path(name);
@@ -268,7 +274,7 @@ impl OpenDirectory<'_> {
         Ok(file)
     }
 
-    /// What the failure of an operation on a file means. Something else than a file fails in many ways.
+    /// Returns the error for a failed operation on a file. Directories, links and sockets fail in many ways.
     fn problem_of(&self, name: &OsStr, error: &io::Error) -> StoreError {
         match self.handle.is_file(name) {
             Ok(false) => NOT_A_FILE.at(&self.path(name), Some(error)),
@@ -277,7 +283,7 @@ impl OpenDirectory<'_> {
     }
 }
 
-/// For `map_err`.
+/// Converts an error of the operating system, for `map_err`.
 pub(super) fn at_path(path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |error| problem(path, &error)
 }
@@ -289,9 +295,7 @@ fn problem(path: &Path, error: &io::Error) -> StoreError {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::unavailable("has no space left"),
         io::ErrorKind::FileTooLarge => StoreError::unavailable("may not write more"),
         io::ErrorKind::NotADirectory => NOT_A_DIRECTORY,
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
-            StoreError::refused("has a path that is not one")
-        }
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => StoreError::refused("has an invalid path"),
         _ => StoreError::unavailable("could not read or write its files"),
     };
     problem.at(path, Some(error))

@@ -1,4 +1,4 @@
-//! Files where there is no Unix: by their path, and with the permissions that the system gives them.
+//! Files on other systems than Unix: by their path, and with the permissions that the system gives them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -57,7 +57,7 @@ pub(super) fn create_directory(path: &Path, _: Sharing) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Who may use the files is left to the system.
+/// Does nothing: the system decides who may use the files.
 #[derive(Debug)]
 pub(super) struct Access;
 

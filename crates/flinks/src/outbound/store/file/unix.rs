@@ -1,7 +1,8 @@
-//! Files on Unix: an open directory, and who may use it.
+//! Files on Unix: an open directory, and the permissions of its files.
 //!
-//! Names are looked up in the open directory, never by a path, so that all that one operation does happens in one directory.
-//! No link is followed, and nothing is waited for: a FIFO opens at once, and what was opened is looked at afterwards.
+//! Names are looked up in the open directory and never by a path, so that one operation works in one directory. No link is
+//! followed, and opening a FIFO does not block. The kind of a file is checked after it was opened, so nobody can replace it in
+//! between.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
@@ -24,7 +25,7 @@ impl Handle {
         Ok(Self(File::from(rustix::fs::open(path, flags, Mode::empty())?)))
     }
 
-    /// Opens a file. It may not be a regular one.
+    /// Opens a file. The caller checks that it is a regular file.
     pub(super) fn open_file(&self, name: &OsStr, purpose: Purpose) -> io::Result<File> {
         let access = match purpose {
             Purpose::Read => OFlags::RDONLY,
@@ -32,7 +33,7 @@ impl Handle {
             Purpose::Create => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
         };
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        // Never readable by others, not even empty.
+        // A new file is never readable by others, not even while it is empty.
         Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
@@ -58,13 +59,13 @@ impl Handle {
         Ok(names)
     }
 
-    /// Writes the names in the directory to the disk, so that a new one survives a loss of power.
+    /// Writes the names in the directory to the disk, so that a new name survives a loss of power.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.0.sync_all()
     }
 }
 
-/// Creates a directory, and those above it.
+/// Creates a directory and its missing parents.
 pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -72,16 +73,16 @@ pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> 
         Sharing::Owner => builder.mode(0o700).create(path),
         Sharing::Group => {
             builder.mode(0o770).create(path)?;
-            // Whatever the umask is; and new files belong to the group of the directory.
+            // Not restricted by the umask. The set-group-ID bit gives new files the group of the directory.
             fs::set_permissions(path, Permissions::from_mode(0o2770))
         }
     }
 }
 
-/// Who may use the files of a store.
+/// The user and the group that may use the files of a store.
 #[derive(Debug)]
 pub(super) struct Access {
-    /// The user whose files this process creates.
+    /// The user that owns the files that this process creates.
     owner: u32,
     /// The group that the store is shared with.
     group: Option<u32>,
@@ -95,7 +96,7 @@ impl Access {
             Sharing::Group => Some(directory.0.metadata()?.gid()),
         };
         let this = Self { owner: probe.metadata()?.uid(), group };
-        // Shows that this process belongs to the group.
+        // Fails if this process does not belong to the group.
         this.share(probe)?;
         Ok(this)
     }
@@ -104,7 +105,7 @@ impl Access {
         self.group.is_some()
     }
 
-    /// Lets the group use a new file.
+    /// Gives a new file to the group, if there is one.
     pub(super) fn share(&self, file: &File) -> io::Result<()> {
         let Some(group) = self.group else { return Ok(()) };
         if file.metadata()?.gid() != group {
@@ -128,9 +129,10 @@ impl Access {
         Ok(())
     }
 
-    /// Checks that others cannot move the directory away, and put another one in its place.
+    /// Checks that others cannot move the directory away and put another one in its place.
     ///
-    /// Those who own a directory above it are trusted, unless everybody may create such a directory.
+    /// The owner of a directory above it is trusted, unless that directory is in a sticky one, in which everybody may create
+    /// directories.
     pub(super) fn check_above(&self, directory: &Path) -> Result<(), StoreError> {
         const STICKY: u32 = 0o1000;
         let mut child = directory;
@@ -157,9 +159,10 @@ impl Access {
         directory.mode() & others != 0
     }
 
-    /// Checks whose file it is, and repairs who may use it.
+    /// Checks the owner of a file, and repairs its permissions.
     ///
-    /// A file with a second name is accepted: a backup may be one, and no file is ever written in its place.
+    /// A file with a second name (a hard link) is accepted: the second name may be a backup, and a record is replaced, never
+    /// overwritten.
     pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         let metadata = file.metadata().map_err(at_path(path))?;
         let is_own = metadata.uid() == self.owner;
