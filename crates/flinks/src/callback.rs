@@ -83,7 +83,7 @@ fn added(wanted: &str) -> [&str; 4] {
 pub(crate) fn check(redirect_url: &RedirectUrl, wanted: &str) -> Result<(), Error> {
     let (_, query) = redirect_url.as_str().split_once('?').unwrap_or_default();
     match url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| added(wanted).contains(&&*name)) {
-        true => Err(Error::input("redirect URL", "has a parameter that the return of the end user adds")),
+        true => Err(Error::configuration("redirect URL", "has a parameter that the return of the end user adds")),
         false => Ok(()),
     }
 }

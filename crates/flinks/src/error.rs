@@ -46,8 +46,13 @@ pub(crate) enum RetryAfter {
 
 #[derive(Clone, Default)]
 enum Kind {
-    /// A value of the caller's cannot be used.
+    /// A value of a call cannot be used.
     Input {
+        field: &'static str,
+        reason: &'static str,
+    },
+    /// A value of the configuration cannot be used.
+    Configuration {
         field: &'static str,
         reason: &'static str,
     },
@@ -111,7 +116,11 @@ pub enum Advice {
     /// The refusal may be that of a gateway ([`Refusal::Suspected`]). A job should try again later. An interactive caller may
     /// send the end user through the bank again.
     WaitOrStartOver,
-    /// Credentials, a value, the base URL or the request are wrong: it will fail again until that is changed.
+    /// A value of this call is invalid, such as an amount, a name or a login id; [`Error::field`] names it. Nothing was sent.
+    /// If an end user typed the value, respond with 400 or 422.
+    FixInput,
+    /// The credentials, the base URL or another setting are wrong, or the server refuses what this version sends. The call
+    /// fails again until somebody changes that.
     FixConfiguration,
     /// The server answered with something that fits nothing that is known.
     Investigate,
@@ -245,7 +254,7 @@ impl Error {
     /// The field that is wrong: of the caller's values, or of the server's reply.
     pub fn field(&self) -> Option<&'static str> {
         match self.0.kind {
-            Kind::Input { field, .. } => Some(field),
+            Kind::Input { field, .. } | Kind::Configuration { field, .. } => Some(field),
             Kind::Malformed { field, .. } => field,
             Kind::BaseUrl(_) => Some("base URL"),
             _ => None,
@@ -254,7 +263,7 @@ impl Error {
 
     /// A value of the caller's cannot be used; [`field`](Self::field) names it. Nothing was sent.
     pub fn is_invalid_input(&self) -> bool {
-        matches!(self.0.kind, Kind::Input { .. } | Kind::BaseUrl(_))
+        matches!(self.0.kind, Kind::Input { .. } | Kind::Configuration { .. } | Kind::BaseUrl(_))
     }
 
     /// A token was past its life: nothing was sent (P4, C3), or it was so when it arrived. Get a new one.
@@ -454,6 +463,7 @@ impl Error {
                 && !matches!(
                     self.0.kind,
                     Kind::Input { .. }
+                        | Kind::Configuration { .. }
                         | Kind::BaseUrl(_)
                         | Kind::Expired
                         | Kind::NotSent(_)
@@ -480,7 +490,8 @@ impl Error {
             Some(Unauthorized) => Advice::AskUser,
             _ if self.is_transient() => Advice::RetryLater,
             _ => match self.0.kind {
-                Kind::Input { .. } | Kind::BaseUrl(_) | Kind::Redirect | Kind::NotSent(_) | Kind::NoRuntime => {
+                Kind::Input { .. } => Advice::FixInput,
+                Kind::Configuration { .. } | Kind::BaseUrl(_) | Kind::Redirect | Kind::NotSent(_) | Kind::NoRuntime => {
                     Advice::FixConfiguration
                 }
                 #[cfg(feature = "outbound")]
@@ -494,8 +505,14 @@ impl Error {
         }
     }
 
+    /// Of a value that belongs to one call, which an end user may have typed.
     pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Input { field, reason })
+    }
+
+    /// Of a value that an operator or a developer has set.
+    pub(crate) fn configuration(field: &'static str, reason: &'static str) -> Self {
+        Self::new(None, Kind::Configuration { field, reason })
     }
 
     pub(crate) fn base_url(reason: &'static str) -> Self {
@@ -713,12 +730,14 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.operation, &self.0.kind) {
             (Some(Operation { product, purpose, .. }), _) => write!(f, "{purpose} ({product}): ")?,
-            (None, Kind::Input { field, reason }) => return write!(f, "accept the {field}: it {reason}"),
+            (None, Kind::Input { field, reason } | Kind::Configuration { field, reason }) => {
+                return write!(f, "accept the {field}: it {reason}");
+            }
             (None, Kind::BaseUrl(reason)) => return write!(f, "accept the base URL: {reason}"),
             (None, _) => {}
         }
         match &self.0.kind {
-            Kind::Input { field, reason } => write!(f, "{field} {reason}")?,
+            Kind::Input { field, reason } | Kind::Configuration { field, reason } => write!(f, "{field} {reason}")?,
             Kind::BaseUrl(reason) => f.write_str(reason)?,
             Kind::Expired => f.write_str("the token has expired; nothing was sent")?,
             Kind::NotSent(kind) => {

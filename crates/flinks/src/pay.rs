@@ -157,10 +157,10 @@ impl Credentials {
         let (username, password) = (username.into(), password.into());
         for (field, text) in [("username", username.as_str()), ("password", password.expose_secret())] {
             if text.trim().is_empty() {
-                return Err(Error::input(field, "is empty"));
+                return Err(Error::configuration(field, "is empty"));
             }
             if text.contains(['\n', '\r', '\0']) {
-                return Err(Error::input(field, "holds a line break or NUL"));
+                return Err(Error::configuration(field, "holds a line break or NUL"));
             }
         }
         Ok(Self { username, password })

@@ -42,7 +42,7 @@ impl FromStr for RedirectUrl {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse = |reason| Err(Error::input("redirect URL", reason));
+        let refuse = |reason| Err(Error::configuration("redirect URL", reason));
         // A URL parser drops line breaks and turns `\` into `/`: what it reads would not be what is sent.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
             return refuse("holds a space, a backslash, a control or a non-ASCII character");

@@ -29,10 +29,13 @@ impl FromStr for Instance {
         // `-iframe` comes after it in the label, which may have 63 characters in all (RFC 1035, 2.3.4).
         if !is_label || !(1..=56).contains(&text.len()) {
             let reason = "is not one DNS label of lower-case letters, digits and hyphens, such as toolbox";
-            return Err(Error::input("instance", reason));
+            return Err(Error::configuration("instance", reason));
         }
         if text.ends_with("-api") || text.ends_with("-iframe") {
-            return Err(Error::input("instance", "ends with -api or -iframe, which come after it in the host names"));
+            return Err(Error::configuration(
+                "instance",
+                "ends with -api or -iframe, which come after it in the host names",
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -95,7 +98,7 @@ impl FromStr for CustomerId {
     fn from_str(text: &str) -> Result<Self, Error> {
         // `Uuid` would also read braces, `urn:uuid:` and no hyphens.
         let guid = Uuid::try_parse(text).ok().filter(|guid| guid.hyphenated().to_string() == text.to_ascii_lowercase());
-        guid.map(Self).ok_or(Error::input("customer id", "is not a GUID with hyphens"))
+        guid.map(Self).ok_or(Error::configuration("customer id", "is not a GUID with hyphens"))
     }
 }
 
@@ -106,7 +109,7 @@ impl fmt::Debug for CustomerId {
 }
 
 macro_rules! secret_name {
-    ($(#[$attribute:meta])* $name:ident, $field:literal) => {
+    ($(#[$attribute:meta])* $name:ident, $field:literal, $refuse:ident) => {
         $(#[$attribute])*
         #[derive(Clone)]
         pub struct $name(pub(super) Secret);
@@ -121,7 +124,7 @@ macro_rules! secret_name {
             pub fn new(secret: impl Into<Secret>) -> Result<Self, Error> {
                 let secret = secret.into();
                 match token_problem(secret.expose_secret()) {
-                    Some(problem) => Err(Error::input($field, problem)),
+                    Some(problem) => Err(Error::$refuse($field, problem)),
                     None => Ok(Self(secret)),
                 }
             }
@@ -143,16 +146,16 @@ macro_rules! secret_name {
 secret_name! {
     /// The secret key from Flinks' integration. It does not expire, and this crate sends it to `/GenerateAuthorizeToken` and
     /// nowhere else (C4).
-    SecretKey, "secret key"
+    SecretKey, "secret key", configuration
 }
 
 secret_name! {
     /// An end user's login, from the widget, custom OAuth or an earlier session. It does not expire; store it as the secret
     /// that it is.
-    LoginId, "login id"
+    LoginId, "login id", input
 }
 
 secret_name! {
     /// What Connect's data endpoints ask for, from [`Session`](super::Session).
-    RequestId, "request id"
+    RequestId, "request id", input
 }

@@ -115,10 +115,10 @@ impl Widget {
     /// case.
     pub fn parameter(self, name: &str, value: &str) -> Result<Self, Error> {
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Error::input("parameter", "has a name that is not made of ASCII letters and digits"));
+            return Err(Error::configuration("parameter", "has a name that is not made of ASCII letters and digits"));
         }
         if ["authorizeToken", "redirectUrl"].iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            return Err(Error::input("parameter", "has a name that the widget sets by itself"));
+            return Err(Error::configuration("parameter", "has a name that the widget sets by itself"));
         }
         Ok(self.set(name, value))
     }

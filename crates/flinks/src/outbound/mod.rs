@@ -123,7 +123,7 @@ impl ClientCredentials {
         let (client_id, client_secret) = (client_id.into(), client_secret.into());
         for (field, text) in [("client id", client_id.as_str()), ("client secret", client_secret.expose_secret())] {
             if let Some(problem) = token_problem(text) {
-                return Err(Error::input(field, problem));
+                return Err(Error::configuration(field, problem));
             }
         }
         Ok(Self { client_id, client_secret })
@@ -159,7 +159,7 @@ impl Client {
         let http = flinks_outbound::Client::with_transport(settings.transport(base_url.clone())?);
         let authentication = authentication.into();
         if let Some(problem) = token_problem(authentication.client_id()) {
-            return Err(Error::input("client id", problem));
+            return Err(Error::configuration("client id", problem));
         }
         let (authentication, has_rotated, codes) = (Arc::new(authentication), Arc::default(), Arc::default());
         Ok(Self { http, base_url, authentication, has_rotated, codes, caller: settings.caller() })

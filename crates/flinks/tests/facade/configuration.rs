@@ -165,6 +165,62 @@ fn sessions_that_cannot_be_meant() {
     }
 }
 
+/// An application answers 400 or 422 to a value of a call, and 500 to a mistake in its configuration.
+#[tokio::test]
+async fn the_advice_tells_a_value_of_a_call_from_a_setting() {
+    use flinks::Advice;
+    use flinks::connect::Answers;
+    use flinks::outbound::{Client, ClientAuthentication, ClientCredentials, ConsentId, RefreshToken};
+    let local = local().await;
+    let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
+    let redirect_url: RedirectUrl = "https://app.example/".parse().unwrap();
+    let with_state: RedirectUrl = "https://app.example/?state=x".parse().unwrap();
+    let outbound = Client::new(base_url.clone(), ClientCredentials::new("id", "secret").unwrap()).unwrap();
+    let no_client_id = ClientAuthentication::None { client_id: String::new() };
+    let widget = local.connect.widget(&redirect_url);
+    let challenge: flinks::connect::Challenge =
+        serde_json::from_str(r#"{"request_id":"r","questions":[{"prompt":"p","choices":[]}]}"#).unwrap();
+    let token = local.authorize_token().await;
+    let unanswered = local.connect.answer(token, challenge, &Answers::new()).await.map_err(Error::from);
+
+    for (field, error) in [
+        ("username", Credentials::new("", "p").err()),
+        ("password", Credentials::new("u", "").err()),
+        ("secret key", SecretKey::new("").err()),
+        ("customer id", "x".parse::<CustomerId>().err()),
+        ("instance", "".parse::<Instance>().err()),
+        ("client id", ClientCredentials::new("", "s").err()),
+        ("client id", Client::new(base_url, no_client_id).err()),
+        ("client secret", ClientCredentials::new("c", "").err()),
+        ("base URL", "x".parse::<BaseUrl>().map_err(Error::from).err()),
+        ("redirect URL", "x".parse::<RedirectUrl>().err()),
+        ("redirect URL", local.connect.custom_oauth(14, &with_state).err()),
+        ("redirect URL", outbound.authorization("1000", &with_state).err()),
+        ("parameter", widget.parameter("", "x").err()),
+    ] {
+        let error = error.unwrap();
+        assert_eq!(error.field(), Some(field));
+        assert_eq!(error.advice(), Advice::FixConfiguration, "{field}");
+    }
+    for (field, error) in [
+        ("referenceId", NewSession::new("", 1, "a", "b").err()),
+        ("amount", NewSession::new("r", 0, "a", "b").err()),
+        ("customerName", NewSession::new("r", 1, "", "b").err()),
+        ("customerEmail", NewSession::new("r", 1, "a", "").err()),
+        ("login id", LoginId::new("").err()),
+        ("request id", RequestId::new("").err()),
+        ("answers", unanswered.err()),
+        ("provider id", outbound.authorization("", &redirect_url).err()),
+        ("refresh token", RefreshToken::new("").err()),
+        ("consent id", ConsentId::new("").err()),
+    ] {
+        let error = error.unwrap();
+        assert_eq!(error.field(), Some(field));
+        assert_eq!(error.advice(), Advice::FixInput, "{field}");
+        assert!(error.is_invalid_input(), "{field}");
+    }
+}
+
 #[tokio::test]
 async fn p8_an_amount_is_sent_exactly() {
     let local = local().await;
