@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 
@@ -261,6 +263,8 @@ impl TransportError {
             TransportErrorKind::Dns
         } else if chain(error).any(is_tls) {
             TransportErrorKind::Tls
+        } else if chain(error).any(is_of_proxy_credentials) {
+            TransportErrorKind::ProxyCredentials
         } else if not_connected {
             TransportErrorKind::Connect
         } else if error.is_timeout() {
@@ -284,6 +288,7 @@ impl fmt::Display for TransportError {
             TransportErrorKind::Interrupted => "the connection ended before the reply did",
             TransportErrorKind::Protocol => "the reply was not HTTP",
             TransportErrorKind::TooLarge => "the reply was too large",
+            TransportErrorKind::ProxyCredentials => "a proxy requires valid credentials",
         })?;
         f.write_str(match self.may_have_been_sent {
             true => "; the request may have been received",
@@ -313,6 +318,8 @@ pub enum TransportErrorKind {
     Protocol,
     /// The reply's body was larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
     TooLarge,
+    /// The proxy requires valid credentials before it connects to the server (407).
+    ProxyCredentials,
 }
 
 fn chain<'a>(
@@ -325,6 +332,13 @@ fn chain<'a>(
             None => error.source(),
         }
     })
+}
+
+/// The error of a proxy's tunnel, which hyper-util names only here.
+type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<hyper::Uri>>::Error;
+
+fn is_of_proxy_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(TunnelError::ProxyAuthRequired))
 }
 
 #[cfg(feature = "rustls")]

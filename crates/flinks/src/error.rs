@@ -401,9 +401,10 @@ impl Error {
         let is_of_the_server = self.status().is_some_and(|status| status == 408 || status >= 500)
             || matches!(self.oauth_error(), Some(OAuthError::ServerError | OAuthError::TemporarilyUnavailable));
         match self.0.kind {
-            Kind::NotSent(kind) | Kind::Interrupted(kind) => {
-                !matches!(kind, TransportErrorKind::Tls | TransportErrorKind::TooLarge)
-            }
+            Kind::NotSent(kind) | Kind::Interrupted(kind) => !matches!(
+                kind,
+                TransportErrorKind::Tls | TransportErrorKind::TooLarge | TransportErrorKind::ProxyCredentials
+            ),
             #[cfg(feature = "outbound")]
             Kind::Store(StoreError::Unavailable(_) | StoreError::Busy(_)) => true,
             Kind::Abandoned => true,
@@ -749,6 +750,7 @@ impl fmt::Display for Error {
                 write!(f, "{}; {sent}", Transport(*kind))?;
             }
             Kind::Interrupted(kind) => write!(f, "{}; the request may have been received", Transport(*kind))?,
+            Kind::Refused | Kind::Status if self.status() == Some(407) => f.write_str(PROXY_CREDENTIALS)?,
             Kind::Refused if self.is_credentials() => f.write_str("the credentials were refused")?,
             Kind::Refused if self.is_token_refused() => f.write_str("the token was refused")?,
             Kind::Refused => f.write_str("the request was refused")?,
@@ -785,6 +787,8 @@ impl fmt::Display for Error {
     }
 }
 
+const PROXY_CREDENTIALS: &str = "a proxy requires valid credentials";
+
 struct Transport(TransportErrorKind);
 
 impl fmt::Display for Transport {
@@ -797,6 +801,7 @@ impl fmt::Display for Transport {
             TransportErrorKind::Interrupted => "the connection ended before the reply did",
             TransportErrorKind::Protocol => "the reply was not HTTP",
             TransportErrorKind::TooLarge => "the reply was too large",
+            TransportErrorKind::ProxyCredentials => PROXY_CREDENTIALS,
             _ => "the network failed",
         })
     }

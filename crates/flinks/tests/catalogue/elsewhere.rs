@@ -49,6 +49,10 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ),
     ("Connections: refused", "a_connection_that_is_refused_has_sent_nothing"),
     ("Connections: a handshake that stalls", "a_handshake_that_fails_or_stalls_has_sent_nothing"),
+    (
+        "Connections: a proxy that refuses its credentials (407), or fails otherwise",
+        "a_proxy_that_refuses_its_credentials_is_a_matter_of_configuration",
+    ),
     ("Connections: TLS: expired", "a1_an_expired_certificate_sends_nothing"),
     ("Connections: TLS: wrong name", "a1_a_certificate_of_another_name_sends_nothing"),
     ("Connections: TLS: unknown CA", "a1_an_unknown_authority_sends_nothing"),

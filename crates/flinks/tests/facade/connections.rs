@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flinks::connect::Authorize;
-use flinks::{BaseUrl, Error, Settings, SpendError};
+use flinks::{Advice, BaseUrl, Error, Settings, SpendError};
 use flinks_emulator::{Fault, Operation, When};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::{Local, TIMEOUT, TestClock, clients, local, login_id, new_session};
@@ -90,6 +91,52 @@ async fn an_unknown_host_has_sent_nothing() {
     let settings = settings().http(|http| http.dns_resolver(Arc::new(Nowhere)));
     let error = is_not_sent("https://nowhere.example", settings, 3).await;
     assert!(error.to_string().contains("could not be resolved"), "{error}");
+}
+
+/// A proxy that answers each `CONNECT` with these bytes, and the settings of a client that uses it.
+async fn behind_a_proxy(reply: &'static str) -> Settings {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = proxy.accept().await {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            let _ = stream.write_all(reply.as_bytes()).await;
+        }
+    });
+    settings().http(move |http| http.proxy(reqwest::Proxy::https(&address).unwrap()))
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_its_credentials_is_a_matter_of_configuration() {
+    for reply in [
+        "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+        "HTTP/1.0 407 x\r\nproxy-authenticate: Basic realm=\"x\"\r\ncontent-length: 2\r\n\r\n{}",
+    ] {
+        let error = is_not_sent("https://flinks.example", behind_a_proxy(reply).await, 3).await;
+        assert_eq!(error.advice(), Advice::FixConfiguration, "{error}");
+        assert!(!error.is_transient(), "{error}");
+        assert!(error.to_string().contains("proxy requires valid credentials"), "{error}");
+    }
+    // Any other failure of a proxy may pass.
+    for reply in ["HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 502 x\r\n\r\n", "", "SSH-2.0-x\r\n"] {
+        let error = is_not_sent("https://flinks.example", behind_a_proxy(reply).await, 3).await;
+        assert_eq!(error.advice(), Advice::RetryLater, "{error}");
+    }
+
+    // A proxy or a gateway may also answer in the server's place.
+    let local = local().await;
+    for fault in [Fault::status(407), Fault::reply(407, "<html>"), Fault::reply(407, r#"{"error":"proxy"}"#)] {
+        local.emulator.fail_next(Operation::PayAuthorize, fault.clone());
+        local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, fault);
+        for error in
+            [local.pay.authorize().await.unwrap_err(), local.connect.generate_authorize_token().await.unwrap_err()]
+        {
+            assert_eq!(error.advice(), Advice::FixConfiguration, "{error}");
+            assert!(error.to_string().contains("proxy requires valid credentials"), "{error}");
+            assert_eq!(error.attempts(), 1, "{error}");
+        }
+    }
 }
 
 #[tokio::test]
