@@ -10,8 +10,10 @@ use url::{Host, Url};
 ///
 /// Parsing refuses whatever could choose another host or put a credential into a URL: user info, a query, a
 /// fragment, any character outside of visible ASCII, a backslash, and the braces of an unfilled placeholder such
-/// as `https://{host}`. A path prefix is kept, a trailing slash is not. The path of an endpoint is no part of it: the
-/// client appends that.
+/// as `https://{host}`. A path prefix is kept, a trailing slash is not.
+///
+/// The client appends the path of an endpoint, so parsing refuses a URL that already has one, such as
+/// `https://host/api/v1/token`.
 ///
 /// ```
 /// use flinks_core::BaseUrl;
@@ -95,13 +97,8 @@ impl FromStr for BaseUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(InvalidBaseUrl("it has a query or a fragment"));
         }
-        if url.port() == Some(0) {
-            return Err(InvalidBaseUrl("the port is 0"));
-        }
-        if let Some(Host::Domain(domain)) = url.host()
-            && !domain.split('.').all(is_label)
-        {
-            return Err(InvalidBaseUrl("the host is not a name made of letters, digits, hyphens and dots"));
+        if let Some(problem) = host_problem(text, &url) {
+            return Err(InvalidBaseUrl(problem));
         }
         if url.scheme() == "http" && !is_loopback(&url) {
             return Err(InvalidBaseUrl("http is for a loopback address only; use https"));
@@ -112,6 +109,9 @@ impl FromStr for BaseUrl {
         }
         if path.contains("//") {
             return Err(InvalidBaseUrl("the path has an empty segment"));
+        }
+        if holds_an_endpoint(&path) {
+            return Err(InvalidBaseUrl("the path includes an endpoint; leave it out, because the client appends it"));
         }
         url.set_path(&path);
         let text = url.as_str().trim_end_matches('/').to_owned();
@@ -125,6 +125,62 @@ impl FromStr for BaseUrl {
 pub fn is_spelled_out(text: &str) -> bool {
     text.split_once("://")
         .is_some_and(|(scheme, rest)| scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) && !rest.starts_with('/'))
+}
+
+/// Returns why the authority of `url` is refused: it has user info, port 0, or a host that another reader of `text` may take
+/// for another host. So `text` must spell the host as `url` has it. Only an IPv6 address has several good spellings.
+#[doc(hidden)]
+pub fn host_problem(text: &str, url: &Url) -> Option<&'static str> {
+    if url.port() == Some(0) {
+        return Some("the port is 0");
+    }
+    let spelled = text.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = spelled.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Some("it holds user info");
+    }
+    let host = authority.split(':').next().unwrap_or_default();
+    match url.host() {
+        Some(Host::Domain(domain)) if !domain.split('.').all(is_label) || !host.eq_ignore_ascii_case(domain) => {
+            Some("the host is not a name made of letters, digits, hyphens and dots")
+        }
+        Some(Host::Ipv4(address)) if host != address.to_string() => {
+            Some("the host is an IPv4 address that is not written as four decimal numbers")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a path has more in it than a prefix: an API's version at its end (`/api/v1`), the id of a resource after the
+/// version (`/v3/<GUID>/…`), or an operation after it (`/api/v1/token`). The operations are the endpoints of RFC 6749 and
+/// RFC 7009, and one that starts something. A prefix such as `/flinks/v1` or `/api/v1/flinks`, which a gateway may have, is
+/// none of these.
+fn holds_an_endpoint(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let segments: Vec<&str> = path.split('/').collect();
+    let Some(version) = segments.iter().position(|segment| is_version(segment)) else {
+        return false;
+    };
+    let (before, after) = segments.split_at(version);
+    match after {
+        [_] => before.last() == Some(&"api"),
+        [_, id, ..] if is_guid(id) => true,
+        [.., last] => matches!(*last, "authorize" | "initiate" | "revoke" | "token"),
+        [] => false,
+    }
+}
+
+/// `v1`, in lower case.
+fn is_version(segment: &str) -> bool {
+    segment
+        .strip_prefix('v')
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// With or without hyphens.
+fn is_guid(segment: &str) -> bool {
+    segment.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        && segment.bytes().filter(u8::is_ascii_hexdigit).count() == 32
 }
 
 impl TryFrom<&str> for BaseUrl {

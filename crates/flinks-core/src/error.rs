@@ -191,6 +191,9 @@ struct Answer<'a, E>(&'a Error<E>);
 impl<E> fmt::Display for Answer<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.status() {
+            Some(StatusCode::NOT_FOUND) => {
+                write!(f, ": the server answered {}; check the base URL", StatusCode::NOT_FOUND)
+            }
             Some(status) => write!(f, ": the server answered {status}"),
             None => Ok(()),
         }

@@ -20,7 +20,7 @@ pub use transport::{
 };
 
 #[doc(hidden)]
-pub use base_url::{is_loopback, is_spelled_out};
+pub use base_url::{host_problem, is_loopback, is_spelled_out};
 
 /// What generated code calls. Not part of the public interface.
 #[doc(hidden)]

@@ -663,6 +663,13 @@ impl Error {
         self.change(|inner| inner.earlier_may_have_been_sent = true)
     }
 
+    /// Whether a 404 means that there is no such endpoint: Flinks itself would have sent a code that is known.
+    fn is_of_no_endpoint(&self) -> bool {
+        matches!(self.0.kind, Kind::Refused | Kind::Status)
+            && matches!(self.oauth_error(), None | Some(OAuthError::Other(_)))
+            && matches!(self.flinks_code(), None | Some(FlinksCode::Other(_)))
+    }
+
     /// With what the server asks for, as this crate reads it.
     pub(crate) fn with_retry_after(self, wait: Option<Duration>) -> Self {
         self.change(|inner| inner.retry_after = wait.map(RetryAfter::Read))
@@ -781,6 +788,7 @@ impl fmt::Display for Error {
             None => {}
         }
         match self.status() {
+            Some(404) if self.is_of_no_endpoint() => f.write_str(" (status 404): check the base URL"),
             Some(status) => write!(f, " (status {status})"),
             None => Ok(()),
         }

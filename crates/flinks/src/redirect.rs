@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use flinks_core::{is_loopback, is_spelled_out};
+use flinks_core::{host_problem, is_loopback, is_spelled_out};
 use url::Url;
 
 use crate::error::Error;
@@ -53,11 +53,13 @@ impl FromStr for RedirectUrl {
         if !url.has_host() {
             return refuse("has no host");
         }
+        if host_problem(text, &url).is_some() {
+            return refuse(
+                "has user info, port 0, or a host that is not a DNS name or an IP address in its usual form",
+            );
+        }
         if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
             return refuse("is neither https nor on a loopback address");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refuse("holds user information");
         }
         if url.fragment().is_some() {
             return refuse("has a fragment");

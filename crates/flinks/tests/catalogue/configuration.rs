@@ -113,6 +113,50 @@ pub(crate) fn rows() -> Vec<(&'static str, Check)> {
             ),
         ),
         (
+            "base URL with the path of an endpoint: /api/v1/token, /api/v1/authorize/, /API/V1, /v3/GUID/BankingServices",
+            refused(
+                "base URL",
+                &[
+                    "https://*.example/api/v1/token",
+                    "https://*.example/api/v1/authorize/",
+                    "https://*.example/API/V1",
+                    "https://*.example/v3/43387ca6-0391-4c82-857d-70d95f087ecb/BankingServices",
+                ],
+                base_url,
+            ),
+        ),
+        (
+            "base URL with a host that readers disagree about: 0x7f.1, 2130706433, 127.0.0.1., a_b, %61.com",
+            refused(
+                "base URL",
+                &[
+                    "https://0x7f.1/*",
+                    "http://2130706433/*",
+                    "http://127.0.0.1./*",
+                    "https://a_b.com/*",
+                    "https://%61.com/*",
+                ],
+                base_url,
+            ),
+        ),
+        (
+            "redirect URI with such a host, or port 0",
+            refused(
+                "redirect URL",
+                &[
+                    "https://0x7f.1/*",
+                    "http://2130706433/*",
+                    "http://127.0.0.1./*",
+                    "https://a_b.com/*",
+                    "https://%61.com/*",
+                    "https://a..com/*",
+                    "https://-a.com/*",
+                    "https://a.com:0/*",
+                ],
+                |text| text.parse::<RedirectUrl>(),
+            ),
+        ),
+        (
             "redirect URI relative, with a fragment, javascript:, http: to a non-loopback host",
             refused(
                 "redirect URL",

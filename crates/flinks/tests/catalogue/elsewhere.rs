@@ -17,6 +17,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("Replies: expires_in absent or 0", "o3_an_unknown_lifetime_serves_those_who_wait_and_makes_no_loop"),
     ("Replies: expires_in -1", "o3_a_token_that_had_expired_when_it_came_is_an_error"),
     ("Replies: expires_in 1, 2, 10, 299, 599, 3600", "o4_every_lifetime_is_used_and_none_beyond_its_end"),
+    ("Replies: JWT exp with a fraction, as text, too large; sub twice", "o8_claims_are_read_without_a_check"),
+    ("Replies: 404 of a gateway, of Flinks", "a_404_says_to_check_the_base_url"),
     ("Replies: JWT exp that disagrees with expires_in", "o8_claims_are_read_without_a_check"),
     (
         "Replies: refresh reply with a new, the same, an empty or no refresh_token",
