@@ -52,8 +52,13 @@ impl State {
                 return refuse("has a parameter twice");
             }
         }
-        let state = parameters.remove("state").unwrap_or_default();
-        if state.is_empty() || !bool::from(state.as_bytes().ct_eq(self.state.as_bytes())) {
+        let Some(state) = parameters.remove("state") else {
+            return refuse("cannot be verified: `state` is missing");
+        };
+        if state.is_empty() {
+            return refuse("cannot be verified: `state` is empty");
+        }
+        if !bool::from(state.as_bytes().ct_eq(self.state.as_bytes())) {
             return refuse("has another state than the one that is pending");
         }
         let is_of_its_time = match clock.wall().duration_since(self.created_at) {

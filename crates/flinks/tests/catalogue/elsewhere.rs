@@ -108,6 +108,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("URLs: state wrong by one byte, a prefix, longer, empty", "c7_a_state_that_is_not_the_pending_one"),
     ("URLs: state of another pending authorization", "c7_a_state_that_is_not_the_pending_one"),
     ("URLs: callback without state, with none expected either", "c7_a_state_that_is_not_the_pending_one"),
+    ("URLs: callback without state, with an empty one", "c7_a_callback_without_a_state_says_that_the_state_is_missing"),
     ("URLs: error with a bad state", "c7_a_state_that_is_not_the_pending_one"),
     ("URLs: code twice, empty code", "o10_an_end_user_consents_and_comes_back"),
     ("URLs: state older than 10 minutes", "c7_a_pending_authorization_lives_ten_minutes"),

@@ -58,6 +58,33 @@ async fn c7_a_state_that_is_not_the_pending_one() {
     assert!(local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").is_err(), "none expected either");
 }
 
+#[tokio::test]
+async fn c7_a_callback_without_a_state_says_that_the_state_is_missing() {
+    let local = local().await;
+    for without in [
+        "",
+        "?",
+        "/back",
+        "https://app.example/back",
+        "loginId=l",
+        "https://app.example/back?loginId=l",
+        "error=access_denied",
+        "State=right&loginId=l",
+        "https://app.example/back#state=right",
+    ] {
+        let (_, pending) = with_state(&local, "right");
+        let error = local.connect.verify_oauth(pending, without).unwrap_err();
+        assert!(error.is_invalid_callback(), "{without}");
+        assert!(error.to_string().contains("`state` is missing"), "{without}: {error}");
+    }
+    let (_, pending) = with_state(&local, "right");
+    let error = local.connect.verify_oauth(pending, "state=&loginId=l").unwrap_err();
+    assert!(error.to_string().contains("`state` is empty"), "{error}");
+    let (_, pending) = with_state(&local, "right");
+    let error = local.connect.verify_oauth(pending, "state=wrong&loginId=l").unwrap_err();
+    assert!(error.to_string().contains("another state"), "{error}");
+}
+
 /// A pending authorization of this state, as one that was stored.
 fn with_state(local: &crate::Local, state: &str) -> (Secret, PendingAuthorization) {
     let (url, pending) = local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
