@@ -277,10 +277,49 @@ async fn o8_claims_are_read_without_a_check() {
         let token = client.refresh(&refresh_token()).await.unwrap().access_token;
         assert!(!token.is_expired() && token.unverified_claims().is_none_or(|claims| claims.exp.is_none()));
     }
+    // Each claim is read by itself.
+    let text = |text: &str| Some(text.to_owned());
+    for (payload, client_id, sub, exp) in [
+        (r#"{"client_id":"c","sub":"s","exp":1700000000.75}"#, text("c"), text("s"), Some(1_700_000_000)),
+        (r#"{"client_id":"c","sub":"s","exp":1.7e9}"#, text("c"), text("s"), Some(1_700_000_000)),
+        (r#"{"client_id":"c","sub":"s","exp":"1700000000"}"#, text("c"), text("s"), None),
+        (r#"{"client_id":"c","sub":"s","exp":1e400}"#, text("c"), text("s"), None),
+        (r#"{"client_id":"c","sub":"s","exp":1e300}"#, text("c"), text("s"), None),
+        (r#"{"client_id":"c","sub":"s","exp":-1.5}"#, text("c"), text("s"), None),
+        (r#"{"client_id":"c","sub":"s","exp":[1]}"#, text("c"), text("s"), None),
+        (r#"{"client_id":"c","sub":"s","exp":null}"#, text("c"), text("s"), None),
+        (r#"{"client_id":7,"sub":"s","exp":1}"#, None, text("s"), Some(1)),
+        (r#"{"client_id":["c"],"sub":{"id":"s"},"exp":1}"#, None, None, Some(1)),
+        (r#"{"client_id":"c","sub":"s","sub":"t","exp":18446744073709551615}"#, text("c"), None, Some(u64::MAX)),
+    ] {
+        let encoded = base64_url(payload);
+        for token in [format!("a.{encoded}.c"), format!("a.{encoded}==.c")] {
+            let claims = flinks::outbound::claims(&token).unwrap_or_else(|| panic!("{payload}"));
+            assert_eq!(claims.client_id, client_id, "{payload}");
+            assert_eq!(claims.sub, sub, "{payload}");
+            assert_eq!(claims.exp, exp, "{payload}");
+        }
+    }
+    for payload in ["", "null", "7", r#"["c","s",1]"#, r#"{"sub":"s""#, r#"{"sub":"s"}x"#] {
+        assert!(flinks::outbound::claims(&format!("a.{}.c", base64_url(payload))).is_none(), "{payload}");
+    }
     let body = r#"{"access_token":"a.eyJleHAiOjF9.c","token_type":"Bearer","expires_in":299}"#; // {"exp":1}
     local.emulator.fail_next(TOKEN, Fault::reply(200, body));
     let token = client.refresh(&refresh_token()).await.unwrap().access_token;
     assert!(token.unverified_claims().unwrap().exp == Some(1) && !token.is_expired());
+}
+
+/// Base64 for URLs, without padding (RFC 4648 section 5).
+fn base64_url(text: &str) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut encoded = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for sextet in 0..=chunk.len() {
+            encoded.push(char::from(ALPHABET[(bits >> (18 - 6 * sextet) & 63) as usize]));
+        }
+    }
+    encoded
 }
 
 #[tokio::test]
