@@ -48,7 +48,8 @@ impl Client {
         Self::with_settings(instance, customer_id, secret_key, &Settings::new())
     }
 
-    /// A client of a base URL that replaces both hosts, such as the emulator's, with the default settings.
+    /// A client of a base URL that replaces both hosts, such as the emulator's, with the default settings. The base URL of one
+    /// of an instance's hosts means the instance: see [`Host::BaseUrl`].
     ///
     /// # Errors
     ///

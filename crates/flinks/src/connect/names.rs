@@ -17,6 +17,18 @@ impl Instance {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    fn url(&self, which: &str) -> Result<BaseUrl, Error> {
+        let url = format!("https://{}-{which}.private.fin.ag", self.0).parse();
+        url.map_err(|_| Error::configuration("instance", "makes no host name"))
+    }
+
+    /// The instance of which this is one of the two hosts, and nothing more: no path, and no other port.
+    fn of_host(base_url: &BaseUrl) -> Option<Self> {
+        let label = base_url.as_str().strip_prefix("https://")?.strip_suffix(".private.fin.ag")?;
+        let name = label.strip_suffix("-api").or_else(|| label.strip_suffix("-iframe"))?;
+        name.parse().ok()
+    }
 }
 
 impl FromStr for Instance {
@@ -46,7 +58,8 @@ impl FromStr for Instance {
 pub enum Host {
     /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
     Instance(Instance),
-    /// Both at this address.
+    /// Both hosts at this base URL. The base URL of one of an instance's hosts, such as
+    /// `https://toolbox-api.private.fin.ag`, means the instance, and so both of its hosts.
     BaseUrl(BaseUrl),
 }
 
@@ -61,11 +74,11 @@ impl Host {
 
     fn url(&self, which: &str) -> Result<BaseUrl, Error> {
         match self {
-            Self::Instance(Instance(name)) => {
-                let url = format!("https://{name}-{which}.private.fin.ag").parse();
-                url.map_err(|_| Error::input("instance", "makes no host name"))
-            }
-            Self::BaseUrl(base_url) => Ok(base_url.clone()),
+            Self::Instance(instance) => instance.url(which),
+            Self::BaseUrl(base_url) => match Instance::of_host(base_url) {
+                Some(instance) => instance.url(which),
+                None => Ok(base_url.clone()),
+            },
         }
     }
 }
