@@ -35,7 +35,8 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Transport {
     http: reqwest::Client,
     base_url: BaseUrl,
-    timeout: Option<Duration>,
+    timeout: Duration,
+    long_timeout: Option<Duration>,
 }
 
 impl Transport {
@@ -50,7 +51,13 @@ impl Transport {
 
     /// A transport with limits of one's own.
     pub fn builder(base_url: BaseUrl) -> TransportBuilder {
-        TransportBuilder { base_url, timeout: None, connect_timeout: DEFAULT_CONNECT_TIMEOUT, http: None }
+        TransportBuilder {
+            base_url,
+            timeout: DEFAULT_TIMEOUT,
+            long_timeout: None,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            http: None,
+        }
     }
 
     /// The address that paths are appended to.
@@ -82,7 +89,10 @@ impl Transport {
         if !self.base_url.contains(request.url()) {
             return Err(InvalidRequest::new("path", "leaves the base URL").into());
         }
-        let timeout = self.timeout.or(operation.timeout).unwrap_or(DEFAULT_TIMEOUT);
+        let timeout = match operation.timeout {
+            Some(long) => self.long_timeout.unwrap_or(long),
+            None => self.timeout,
+        };
         *request.timeout_mut() = Some(timeout);
         // RFC 9110 section 8.6 asks for it, hyper leaves it out, and some servers answer 411 then.
         if request.method() == Method::POST && request.body().is_none() {
@@ -108,7 +118,8 @@ impl fmt::Debug for Transport {
 #[must_use]
 pub struct TransportBuilder {
     base_url: BaseUrl,
-    timeout: Option<Duration>,
+    timeout: Duration,
+    long_timeout: Option<Duration>,
     connect_timeout: Duration,
     http: Option<HttpHook>,
 }
@@ -125,10 +136,20 @@ impl TransportBuilder {
     /// How long a call may take, from the first packet to the last byte of the reply. It bounds each read too, so a
     /// server that sends a byte a second gains nothing.
     ///
-    /// Default: 30 seconds, or what the operation asks for (Connect's live `/Authorize` may take 210 seconds, so it
-    /// asks for 240). A value set here holds for every operation. Less than a millisecond counts as one.
+    /// Default: 30 seconds. It does not apply to an operation with a longer default: see
+    /// [`long_timeout`](Self::long_timeout). Less than a millisecond counts as one.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout.max(Duration::from_millis(1)));
+        self.timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long a call may take if the default of its operation is longer than 30 seconds. It bounds the call as
+    /// [`timeout`](Self::timeout) bounds the others.
+    ///
+    /// Default: that of the operation, such as 240 seconds for Connect's `/Authorize`, which may take 210. Less than a
+    /// millisecond counts as one.
+    pub fn long_timeout(mut self, timeout: Duration) -> Self {
+        self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
@@ -182,7 +203,7 @@ impl TransportBuilder {
             builder = builder.no_proxy().resolve_to_addrs("localhost", &LOOPBACK);
         }
         let http = build(with_tls(builder, &self.base_url)?)?;
-        Ok(Transport { http, base_url: self.base_url, timeout: self.timeout })
+        Ok(Transport { http, base_url: self.base_url, timeout: self.timeout, long_timeout: self.long_timeout })
     }
 }
 
@@ -211,7 +232,7 @@ impl std::error::Error for BuildError {}
 pub struct Operation {
     /// The `operationId` of the specification.
     pub id: &'static str,
-    /// How long it may take, where the default does not do.
+    /// How long it may take, if that is longer than the default.
     pub timeout: Option<Duration>,
 }
 

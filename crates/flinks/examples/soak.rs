@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         (config.limits.requests, config.limits.tokens) = (2_000, 5_000);
     });
     let base_url: BaseUrl = emulator.base_url().parse()?;
-    let settings = Settings::new().timeout(Duration::from_secs(5));
+    let settings = Settings::new().timeout(Duration::from_secs(5)).bank_timeout(Duration::from_secs(5));
     let credentials = Credentials::new(PAY_USERNAME, PAY_PASSWORD)?;
     let pay = flinks::pay::Client::with_settings(base_url.clone(), credentials, &settings)?;
     let (id, key) = (CONNECT_CUSTOMER_ID.parse()?, SecretKey::new(CONNECT_SECRET_KEY)?);

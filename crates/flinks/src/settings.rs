@@ -21,6 +21,7 @@ use crate::time::Clock;
 #[must_use]
 pub struct Settings {
     caller: Caller,
+    bank_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
     http: Option<HttpHook>,
 }
@@ -33,15 +34,22 @@ impl Settings {
         Self::default()
     }
 
-    /// How long a call may take, all its tries and the waits between them included. Default: 30 seconds; for Connect's
-    /// `/Authorize` 240, for the bank may take 210. Less than a millisecond counts as one.
+    /// How long a call may take, all its tries and the waits between them included. Connect's `/Authorize` has a
+    /// [`bank_timeout`](Self::bank_timeout) instead. Default: 30 seconds. Less than a millisecond counts as one.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.caller.timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
-    /// How long making a connection may take, and at most half of the [`timeout`](Self::timeout). Default: 10 seconds. Less
-    /// than a millisecond counts as one.
+    /// How long Connect's `/Authorize` may take, in which a bank responds. Default: 240 seconds, because a live call may take
+    /// 210. Less than a millisecond counts as one.
+    pub fn bank_timeout(mut self, timeout: Duration) -> Self {
+        self.bank_timeout = Some(timeout.max(Duration::from_millis(1)));
+        self
+    }
+
+    /// How long making a connection may take, and at most half of the [`timeout`](Self::timeout) and of the
+    /// [`bank_timeout`](Self::bank_timeout). Default: 10 seconds. Less than a millisecond counts as one.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -77,9 +85,16 @@ impl Settings {
         Caller { connect_timeout: self.effective_connect_timeout(), ..self.caller.clone() }
     }
 
+    /// For the calls in which a bank responds.
+    #[cfg(feature = "connect")]
+    pub(crate) fn bank_caller(&self) -> Caller {
+        Caller { timeout: self.bank_timeout, ..self.caller() }
+    }
+
     /// Within the whole time, or what was never sent would look as if it may have been.
     fn effective_connect_timeout(&self) -> Duration {
-        let longest = self.caller.timeout.map_or(Duration::MAX, |timeout| timeout.mul_f64(0.5));
+        let half = |timeout: Option<Duration>| timeout.map_or(Duration::MAX, |timeout| timeout.mul_f64(0.5));
+        let longest = half(self.caller.timeout).min(half(self.bank_timeout));
         self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT).min(longest)
     }
 
@@ -88,6 +103,9 @@ impl Settings {
         // The deadline of a call is the clock's; this one holds where that stands still, as in a test.
         if let Some(timeout) = self.caller.timeout {
             builder = builder.timeout(timeout);
+        }
+        if let Some(timeout) = self.bank_timeout {
+            builder = builder.long_timeout(timeout);
         }
         builder = builder.connect_timeout(self.effective_connect_timeout());
         if let Some(adjust) = self.http.clone() {
@@ -99,9 +117,10 @@ impl Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { caller: Caller { timeout, max_attempts, .. }, connect_timeout, .. } = self;
+        let Self { caller: Caller { timeout, max_attempts, .. }, bank_timeout, connect_timeout, .. } = self;
         f.debug_struct("Settings")
             .field("timeout", timeout)
+            .field("bank_timeout", bank_timeout)
             .field("connect_timeout", connect_timeout)
             .field("max_attempts", max_attempts)
             .finish_non_exhaustive()
@@ -118,5 +137,7 @@ mod tests {
         assert_eq!(seconds(Settings::new()), 10);
         assert_eq!(seconds(Settings::new().connect_timeout(Duration::from_secs(3))), 3);
         assert_eq!(seconds(Settings::new().timeout(Duration::from_secs(8))), 4);
+        assert_eq!(seconds(Settings::new().bank_timeout(Duration::from_secs(6))), 3);
+        assert_eq!(seconds(Settings::new().bank_timeout(Duration::from_secs(6)).timeout(Duration::from_secs(4))), 2);
     }
 }

@@ -92,11 +92,14 @@ fn answers(success: &str) -> Vec<Answer> {
     ]
 }
 
+/// How long a call to a server that is silent on purpose may take.
+const SHORT: Duration = Duration::from_millis(200);
+
 /// Waits as long as a call may take, but for a server that is silent on purpose.
 fn transport(server: &Raw, answer: &Answer) -> Transport {
     let builder = Transport::builder(server.base_url.parse().unwrap());
     match answer {
-        Answer::ThenSilence(_) => builder.timeout(Duration::from_millis(200)).build().unwrap(),
+        Answer::ThenSilence(_) => builder.timeout(SHORT).long_timeout(SHORT).build().unwrap(),
         _ => builder.build().unwrap(),
     }
 }
@@ -241,7 +244,7 @@ async fn facade(canaries: &mut Canaries) {
         // Whoever adjusts the HTTP client may want to see what it does.
         let settings = flinks::Settings::new().http(|http| http.connection_verbose(true));
         match answer {
-            Answer::ThenSilence(_) => settings.timeout(Duration::from_millis(200)),
+            Answer::ThenSilence(_) => settings.timeout(SHORT).bank_timeout(SHORT),
             _ => settings.max_attempts(1),
         }
     };
@@ -367,7 +370,7 @@ async fn consents(canaries: &mut Canaries) {
     for answer in answers(&good) {
         let server = Raw::start(answer.clone()).await;
         let settings = match answer {
-            Answer::ThenSilence(_) => flinks::Settings::new().timeout(Duration::from_millis(200)),
+            Answer::ThenSilence(_) => flinks::Settings::new().timeout(SHORT).bank_timeout(SHORT),
             _ => flinks::Settings::new().max_attempts(1),
         };
         let url = server.base_url.parse().unwrap();

@@ -16,7 +16,8 @@ use crate::retry::Repeat;
 impl Client {
     /// Spends a token on an end user (C6). It is sent once, whatever comes of it (A5): a bank counts wrong passwords.
     ///
-    /// It may take minutes; the default timeout is 240 seconds.
+    /// It may take minutes. The timeout is 240 seconds by default; [`Settings::bank_timeout`](crate::Settings::bank_timeout)
+    /// changes it.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl Client {
             let head = reply.head().clone();
             Outcome::of(reply.into_inner(), &head)
         };
-        let outcome = self.caller.call(&AUTHORIZE, Repeat::Never, LIVE_TIMEOUT, once).await;
+        let outcome = self.bank_caller.call(&AUTHORIZE, Repeat::Never, LIVE_TIMEOUT, once).await;
         outcome.map_err(|error| SpendError::new(token, error))
     }
 }

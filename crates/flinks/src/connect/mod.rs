@@ -36,6 +36,8 @@ pub struct Client {
     customer_id: CustomerId,
     secret_key: Arc<types::SecretKey>,
     caller: Caller,
+    /// For `/Authorize`.
+    bank_caller: Caller,
 }
 
 impl Client {
@@ -73,7 +75,8 @@ impl Client {
         let (api, iframe) = (host.api()?, host.iframe()?);
         let http = flinks_connect::Client::with_transport(settings.transport(api.clone())?);
         let secret_key = Arc::new(types::SecretKey::new(secret_key.expose_secret()));
-        Ok(Self { http, api, iframe, customer_id, secret_key, caller: settings.caller() })
+        let (caller, bank_caller) = (settings.caller(), settings.bank_caller());
+        Ok(Self { http, api, iframe, customer_id, secret_key, caller, bank_caller })
     }
 
     /// Gets an authorize token: a new one with each call (C1, C3).

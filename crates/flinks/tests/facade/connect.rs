@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use flinks::connect::{AnswerError, Answers, Authorize, Challenge, Outcome, SecretKey, Theme};
-use flinks::{BaseUrl, FlinksCode, OAuthError, RedirectUrl, SpendError};
+use flinks::{BaseUrl, FlinksCode, OAuthError, RedirectUrl, Settings, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
 
-use crate::{Local, get, local, login_id};
+use crate::{Local, TIMEOUT, TestClock, clients, get, local, local_with, login_id};
 
 #[tokio::test]
 async fn c1_no_body_and_each_header_once() {
@@ -284,4 +284,85 @@ async fn c8_one_base_url_replaces_both_hosts() {
     assert_eq!(two.widget(&redirect_url).message_origin(), "https://toolbox-iframe.private.fin.ag");
     let (url, _) = two.custom_oauth(14, &redirect_url).unwrap().start();
     assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/oauth/authorize?"));
+}
+
+#[test]
+fn c8_a_base_url_of_an_instance_means_both_of_its_hosts() {
+    use flinks::connect::Client;
+    let secret_key = || SecretKey::new("k").unwrap();
+    let redirect_url: RedirectUrl = "https://app.example/".parse().unwrap();
+    let customer_id = CONNECT_CUSTOMER_ID.parse().unwrap();
+    for address in [
+        "https://toolbox-api.private.fin.ag",
+        "https://toolbox-api.private.fin.ag/",
+        "https://toolbox-iframe.private.fin.ag",
+        "https://TOOLBOX-API.private.fin.ag:443/",
+    ] {
+        let client = Client::at(address.parse().unwrap(), customer_id, secret_key()).unwrap();
+        assert_eq!(format!("{client:?}"), r#"Client { api: "https://toolbox-api.private.fin.ag", .. }"#, "{address}");
+        let origin = client.widget(&redirect_url).message_origin();
+        assert_eq!(origin, "https://toolbox-iframe.private.fin.ag", "{address}");
+        let (url, _) = client.custom_oauth(14, &redirect_url).unwrap().start();
+        assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/"), "{address}");
+    }
+    // Everything else is one host for both.
+    for address in [
+        "https://toolbox-api.private.fin.ag:8443",
+        "https://toolbox-api.private.fin.ag/flinks",
+        "https://toolbox.private.fin.ag",
+        "https://-api.private.fin.ag.example",
+        "https://x.toolbox-api.private.fin.ag",
+        "https://toolbox-api.private.fin.ag.example",
+        "https://toolbox-api.fin.ag",
+        "https://toolbox-api-iframe.private.fin.ag",
+        "https://api.private.fin.ag",
+        "http://localhost:1",
+    ] {
+        let Ok(base_url) = address.parse::<BaseUrl>() else { continue };
+        let client = Client::at(base_url, customer_id, secret_key()).unwrap();
+        let origin = client.widget(&redirect_url).message_origin();
+        assert!(address.starts_with(&origin), "{address}: {origin}");
+    }
+    // The name with a dot at its end is another one to a certificate and to `event.origin`.
+    assert!("https://toolbox-api.private.fin.ag./".parse::<BaseUrl>().is_err());
+}
+
+#[tokio::test]
+async fn the_timeout_of_calls_leaves_a_live_authorize_its_time() {
+    let local = local_with(|settings| settings.timeout(Duration::from_secs(40))).await;
+    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
+    let token = local.authorize_token().await;
+    let call = tokio::spawn({
+        let connect = local.connect.clone();
+        async move { connect.authorize(token, &Authorize::live(&login_id())).await }
+    });
+    local.emulator.received(Operation::ConnectAuthorize, 1).await;
+    local.clock.advance(Duration::from_secs(239));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished(), "the call was cut off");
+    local.clock.advance(Duration::from_secs(1));
+    assert!(call.await.unwrap().unwrap_err().error().is_timeout());
+}
+
+#[tokio::test]
+async fn the_timeout_of_a_live_authorize_has_a_setter_of_its_own() {
+    let local = local_with(|settings| settings.bank_timeout(Duration::from_secs(60))).await;
+    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
+    let token = local.authorize_token().await;
+    let call = tokio::spawn({
+        let connect = local.connect.clone();
+        async move { connect.authorize(token, &Authorize::live(&login_id())).await }
+    });
+    local.emulator.received(Operation::ConnectAuthorize, 1).await;
+    local.clock.advance(Duration::from_secs(60));
+    assert!(call.await.unwrap().unwrap_err().error().is_timeout());
+    // It reaches the transport as well, whose time is that of the machine.
+    let clock = TestClock::new();
+    let settings = Settings::new().clock(clock).timeout(TIMEOUT).bank_timeout(Duration::ZERO);
+    let base_url = local.emulator.base_url().parse().unwrap();
+    let (_, connect) = clients(&base_url, &settings);
+    let token = local.authorize_token().await;
+    assert!(connect.authorize(token, &Authorize::live(&login_id())).await.is_err());
 }

@@ -67,6 +67,35 @@ async fn t06_a_reply_is_bounded_in_time() {
 }
 
 #[tokio::test]
+async fn a_timeout_leaves_an_operation_with_a_longer_default_its_time() {
+    use flinks_connect::types::{AuthorizeRequest, AuthorizeToken, SecretKey};
+    let server = Raw::start(Answer::ThenSilence(Vec::new())).await;
+    let transport = Transport::builder(server.base_url.parse().unwrap()).timeout(Duration::from_millis(50));
+    let client = flinks_connect::Client::with_transport(transport.build().unwrap());
+    let (customer_id, key, token) = (flinks_connect::Uuid::nil(), SecretKey::new("key"), AuthorizeToken::new("token"));
+    let request = AuthorizeRequest::new();
+    tokio::select! {
+        biased;
+        // It began first, so that the same timeout would end it first.
+        outcome = client.authorize(&customer_id, &token, &request).send() => panic!("{:?}", outcome.err()),
+        outcome = client.generate_authorize_token(&customer_id, &key).send() => {
+            assert_eq!(transport_error(&outcome.unwrap_err()), (flinks_pay::TransportErrorKind::Timeout, true));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_404_says_to_check_the_base_url() {
+    let server = Raw::start(Answer::Bytes(reply("404 Not Found", "", ""))).await;
+    for error in [ask_pay(&server).await.unwrap_err().to_string(), ask_connect(&server).await.unwrap_err().to_string()]
+    {
+        assert!(error.contains("check the base URL"), "{error}");
+    }
+    let server = Raw::start(Answer::Bytes(reply("403 Forbidden", "", ""))).await;
+    assert!(!ask_pay(&server).await.unwrap_err().to_string().contains("base URL"));
+}
+
+#[tokio::test]
 async fn a_broken_reply_is_an_error_and_is_not_asked_for_again() {
     use flinks_pay::TransportErrorKind::{Interrupted, Protocol};
     for (bytes, kind) in [
