@@ -4,7 +4,7 @@
 mod generated;
 
 pub use flinks_core::{
-    BaseUrl, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, InvalidRequest, InvalidResponse, ResponseHead,
-    ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, TransportErrorKind,
+    Authorization, BaseUrl, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, InvalidRequest, InvalidResponse,
+    ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, TransportErrorKind,
 };
 pub use generated::{Client, SECRETS, SPEC_SHA256, SPEC_VERSION, operation, types};
