@@ -3,6 +3,8 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 mod base_url;
+#[cfg(feature = "rustls")]
+mod crypto;
 mod error;
 mod expires_in;
 mod response;
@@ -10,6 +12,8 @@ mod secret;
 mod transport;
 
 pub use base_url::{BaseUrl, InvalidBaseUrl};
+#[cfg(feature = "rustls")]
+pub use crypto::{DefaultCryptoProvider, install_default_crypto_provider};
 pub use error::{Error, ErrorKind, InvalidRequest, InvalidResponse, TransportError, TransportErrorKind};
 pub use expires_in::ExpiresIn;
 pub use reqwest::StatusCode;

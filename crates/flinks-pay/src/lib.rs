@@ -7,4 +7,6 @@ pub use flinks_core::{
     Authorization, BaseUrl, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, InvalidRequest, InvalidResponse,
     ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, TransportErrorKind,
 };
+#[cfg(feature = "rustls")]
+pub use flinks_core::{DefaultCryptoProvider, install_default_crypto_provider};
 pub use generated::{Client, SECRETS, SPEC_SHA256, SPEC_VERSION, operation, types};

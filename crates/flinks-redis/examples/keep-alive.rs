@@ -15,6 +15,8 @@ use indicatif::ProgressBar;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // For `rediss://`.
+    flinks_redis::install_default_crypto_provider();
     // What cannot be read, and why something failed.
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     match pass().await {

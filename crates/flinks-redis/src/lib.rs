@@ -10,6 +10,8 @@ mod store;
 mod value;
 
 pub use failure::{InvalidConfiguration, Warning};
+#[cfg(feature = "rustls")]
+pub use flinks::{DefaultCryptoProvider, install_default_crypto_provider};
 pub use keep_alive::{KeepAlive, Progress, StopReason, Stopped, Summary};
 pub use keys::{Key, Keys};
 pub use store::{RedisStore, RedisStoreBuilder};

@@ -194,6 +194,9 @@ impl RedisStoreBuilder {
     ///
     /// [`InvalidConfiguration`] where an address is none, or is neither `rediss://` nor on this machine; the namespace is empty or
     /// has a brace, a space or a control character; or certificates are none, or for a server that is not `rediss://`.
+    ///
+    /// With `rediss://`, it also returns an error if the process has no default crypto provider of rustls: call
+    /// [`install_default_crypto_provider`](crate::install_default_crypto_provider) at the start of `main`.
     pub fn build(self) -> Result<RedisStore, InvalidConfiguration> {
         #[cfg(feature = "rustls")]
         let certificates = self.certificates;
@@ -207,6 +210,8 @@ impl RedisStoreBuilder {
             ));
         }
         let servers = servers.iter().map(|server| address(server)).collect::<Result<Vec<_>, _>>()?;
+        #[cfg(feature = "rustls")]
+        check_crypto_provider(&servers)?;
         let inner = Inner {
             servers,
             is_cluster,
@@ -671,7 +676,6 @@ fn milliseconds(time: SystemTime) -> u64 {
 
 impl Inner {
     async fn connect(&self) -> RedisResult<Connection> {
-        provide_tls(&self.servers);
         // What waits longer than a call may is of no use.
         let (connect, respond) = (self.timeout, self.timeout);
         let is_plain = self.servers.iter().any(|server| !matches!(server.addr(), ConnectionAddr::TcpTls { .. }));
@@ -744,17 +748,18 @@ impl AsyncDNSResolver for OnThisMachine {
     }
 }
 
-/// rustls panics where a build has several providers, or none, and nobody chose: this takes the one that flinks takes.
-fn provide_tls(servers: &[ConnectionInfo]) {
-    #[cfg(feature = "rustls")]
-    if servers.iter().any(|server| matches!(server.addr(), ConnectionAddr::TcpTls { .. }))
-        && rustls::crypto::CryptoProvider::get_default().is_none()
-    {
-        // Another may have been faster, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+/// Refuses TLS if this process has no default crypto provider. The library would then take the only one in the build, and make it
+/// the default of the process, or panic if there are several.
+#[cfg(feature = "rustls")]
+fn check_crypto_provider(servers: &[ConnectionInfo]) -> Result<(), InvalidConfiguration> {
+    let is_tls = |server: &ConnectionInfo| matches!(server.addr(), ConnectionAddr::TcpTls { .. });
+    if servers.iter().any(is_tls) && rustls::crypto::CryptoProvider::get_default().is_none() {
+        return Err(InvalidConfiguration::new(
+            "TLS",
+            "needs a default crypto provider: call flinks_redis::install_default_crypto_provider() once, at the start of main",
+        ));
     }
-    #[cfg(not(feature = "rustls"))]
-    let _ = servers;
+    Ok(())
 }
 
 /// One server, or a cluster. Both put many calls on a connection, and match replies to calls by their order, whoever still

@@ -24,6 +24,7 @@ use support::{Fake, Fault, Proxy, Server};
 fn main() {
     // Of all tests: what they keep from sight begins with `canary`.
     let log = log::Log::capture();
+    let _ = flinks_redis::install_default_crypto_provider();
     let has_server = Server::is_installed();
     let with_server: [(&str, fn()); 37] = [
         ("o5_the_store_does_what_every_store_must", || run(conforms)),

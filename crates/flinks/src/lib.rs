@@ -38,6 +38,8 @@ pub use crate::redirect::RedirectUrl;
 pub use crate::settings::Settings;
 pub use crate::time::{Clock, ManualClock, Sleep, SystemClock};
 pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
+#[cfg(feature = "rustls")]
+pub use flinks_core::{DefaultCryptoProvider, install_default_crypto_provider};
 
 /// What a fuzzer feeds, and is not public otherwise. It may change at any time.
 #[cfg(feature = "outbound")]

@@ -1,0 +1,26 @@
+//! An application that uses `reqwest` itself, in a build with these crates. A process has one default crypto provider of
+//! rustls, so this program has one test.
+
+#![cfg(feature = "rustls")]
+#![allow(clippy::unwrap_used)] // a test
+
+use flinks::DefaultCryptoProvider::{AlreadyInstalled, Installed};
+use flinks::pay::{Client, Credentials};
+use tokio_rustls::rustls::crypto::CryptoProvider;
+
+#[test]
+fn a_reqwest_of_the_application_works_after_one_line() {
+    // The clients here need no default provider, and install none.
+    let credentials = Credentials::new("username", "password").unwrap();
+    assert!(Client::new(flinks::pay::SANDBOX.parse().unwrap(), credentials).is_ok());
+    assert!(CryptoProvider::get_default().is_none());
+    // The READMEs warn of this panic. If it no longer happens, remove the warning.
+    assert!(std::panic::catch_unwind(reqwest::Client::new).is_err());
+
+    assert_eq!(flinks::install_default_crypto_provider(), Installed);
+    let _ = reqwest::Client::new();
+    // Two parts of one program may both call it: the second call changes nothing.
+    let before = CryptoProvider::get_default().map(std::sync::Arc::as_ptr);
+    assert_eq!(flinks::install_default_crypto_provider(), AlreadyInstalled);
+    assert_eq!(CryptoProvider::get_default().map(std::sync::Arc::as_ptr), before);
+}
