@@ -39,7 +39,7 @@ async fn pass() -> Result<Summary, Box<dyn Error>> {
     let keys = keys(&variable("FLINKS_REDIS_NAME_KEY")?, &variable("FLINKS_REDIS_KEYS")?)?;
     let store = RedisStore::builder(variable("FLINKS_REDIS_URL")?, keys).build()?;
     for warning in store.warnings().await? {
-        eprintln!("warning: {warning}");
+        tracing::warn!("{warning}");
     }
 
     // Only on a terminal; elsewhere it is silent.

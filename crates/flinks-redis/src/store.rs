@@ -290,7 +290,8 @@ impl RedisStore {
         self.0.keys.store(Arc::new(Keys { names, ..keys }));
     }
 
-    /// What the server, or a node of the cluster, is not that it should be.
+    /// Returns what is wrong with the configuration of the server, or of a node of the cluster, for a store of refresh tokens. It
+    /// logs nothing: log the warnings yourself, for example when your program starts.
     ///
     /// # Errors
     ///
@@ -304,9 +305,6 @@ impl RedisStore {
         let mut warnings: Vec<Warning> = texts(info).iter().flat_map(|text| Warning::all_of(text)).collect();
         warnings.sort();
         warnings.dedup();
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
         Ok(warnings)
     }
 

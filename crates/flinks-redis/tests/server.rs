@@ -87,6 +87,9 @@ fn main() {
     // And the tokens that the emulator gives out: refresh tokens with `emu_`, access tokens as JWTs.
     let secret = text.lines().find(|line| ["canary", "emu_", "eyJ"].iter().any(|secret| line.contains(secret)));
     assert_eq!(secret, None, "a3_no_secret_is_in_the_logs");
+    // Its caller logs them, once.
+    let warning = text.lines().find(|line| line.contains(&Warning::Evicts.to_string()));
+    assert_eq!(warning, None, "warnings_are_returned_and_not_logged");
     conclusion.exit();
 }
 
