@@ -1,9 +1,9 @@
 //! One token of each product: from a local Flinks that starts with this program, or from the real one.
 //!
-//! Set these to ask the real Flinks, for each product whose `_URL` is set:
+//! To ask the real Flinks, set the variables of one product or more:
 //!
 //! - Pay: `FLINKS_PAY_URL`, `FLINKS_PAY_USERNAME`, `FLINKS_PAY_PASSWORD`
-//! - Connect: `FLINKS_CONNECT_URL`, `FLINKS_CONNECT_CUSTOMER_ID`, `FLINKS_CONNECT_SECRET_KEY`
+//! - Connect: `FLINKS_CONNECT_INSTANCE` or `FLINKS_CONNECT_URL`, `FLINKS_CONNECT_CUSTOMER_ID`, `FLINKS_CONNECT_SECRET_KEY`
 //! - Outbound: `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET`
 
 #![allow(clippy::print_stdout)] // a terminal program
@@ -15,7 +15,7 @@ use std::time::SystemTime;
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
-use flinks::{BaseUrl, connect, outbound, pay};
+use flinks::{BaseUrl, Settings, connect, outbound, pay};
 use flinks_emulator::{Emulator, credentials};
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
         }
     };
     println!("A local Flinks runs at {}, with made-up credentials.", emulator.base_url());
-    println!("Set FLINKS_PAY_URL, FLINKS_CONNECT_URL or FLINKS_OUTBOUND_URL to ask the real one.");
+    println!("Set FLINKS_PAY_URL, FLINKS_CONNECT_INSTANCE or FLINKS_OUTBOUND_URL to ask the real one.");
 
     let local = emulator.base_url();
     let outcomes =
@@ -78,14 +78,21 @@ async fn ask_pay(local: &str) -> Result<Token, Box<dyn Error>> {
 }
 
 async fn ask_connect(local: &str) -> Result<Token, Box<dyn Error>> {
-    let (base_url, is_real) = base_url("FLINKS_CONNECT_URL", local)?;
-    let (customer_id, secret_key) = match is_real {
-        true => (variable("FLINKS_CONNECT_CUSTOMER_ID")?, variable("FLINKS_CONNECT_SECRET_KEY")?),
-        false => (credentials::CONNECT_CUSTOMER_ID.into(), credentials::CONNECT_SECRET_KEY.into()),
+    let host = connect_host(optional("FLINKS_CONNECT_INSTANCE")?, optional("FLINKS_CONNECT_URL")?)?;
+    let (host, customer_id, secret_key) = match host {
+        Some(host) => (host, variable("FLINKS_CONNECT_CUSTOMER_ID")?, variable("FLINKS_CONNECT_SECRET_KEY")?),
+        None => {
+            let local: BaseUrl = local.parse()?;
+            (local.into(), credentials::CONNECT_CUSTOMER_ID.into(), credentials::CONNECT_SECRET_KEY.into())
+        }
+    };
+    let base_url = match &host {
+        connect::Host::Instance(instance) => format!("https://{}-api.private.fin.ag", instance.as_str()),
+        connect::Host::BaseUrl(base_url) => base_url.to_string(),
     };
 
     let secret_key = connect::SecretKey::new(secret_key)?;
-    let client = connect::Client::at(base_url.clone(), customer_id.parse()?, secret_key)?;
+    let client = connect::Client::with_settings(host, customer_id.parse()?, secret_key, &Settings::new())?;
     let token = client.generate_authorize_token().await?;
 
     Ok(Token {
@@ -126,10 +133,33 @@ fn until(expires_at: Option<SystemTime>) -> String {
 
 /// The real Flinks where the variable is set, or else the local one.
 fn base_url(variable: &str, local: &str) -> Result<(BaseUrl, bool), Box<dyn Error>> {
-    match env::var(variable) {
-        Ok(address) => Ok((address.parse().map_err(|error| format!("{variable}: {error}"))?, true)),
-        Err(env::VarError::NotPresent) => Ok((local.parse()?, false)),
-        Err(env::VarError::NotUnicode(_)) => Err(format!("{variable} is not text").into()),
+    match optional(variable)? {
+        Some(address) => Ok((address.parse().map_err(|error| format!("{variable}: {error}"))?, true)),
+        None => Ok((local.parse()?, false)),
+    }
+}
+
+/// Where the real Connect is: `None` if neither variable is set.
+fn connect_host(instance: Option<String>, base_url: Option<String>) -> Result<Option<connect::Host>, String> {
+    match (instance, base_url) {
+        (Some(_), Some(_)) => Err("set FLINKS_CONNECT_INSTANCE or FLINKS_CONNECT_URL, not both".into()),
+        (Some(instance), None) => {
+            let instance = instance.parse().map_err(|error| format!("FLINKS_CONNECT_INSTANCE: {error}"))?;
+            Ok(Some(connect::Host::Instance(instance)))
+        }
+        (None, Some(base_url)) => {
+            let base_url = base_url.parse().map_err(|error| format!("FLINKS_CONNECT_URL: {error}"))?;
+            Ok(Some(connect::Host::BaseUrl(base_url)))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn optional(name: &str) -> Result<Option<String>, String> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(format!("{name} is not text")),
     }
 }
 
@@ -140,3 +170,26 @@ fn variable(name: &str) -> Result<String, String> {
 const HEADING: Style = AnsiColor::Green.on_default().bold();
 const LABEL: Style = AnsiColor::Cyan.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(instance: Option<&str>, base_url: Option<&str>) -> Result<Option<connect::Host>, String> {
+        connect_host(instance.map(str::to_owned), base_url.map(str::to_owned))
+    }
+
+    #[test]
+    fn connect_is_at_an_instance_or_at_a_base_url() {
+        assert_eq!(host(None, None), Ok(None));
+        assert_eq!(host(Some("toolbox"), None), Ok(Some(connect::Host::Instance("toolbox".parse().unwrap()))));
+        let base_url: BaseUrl = "http://127.0.0.1:1".parse().unwrap();
+        assert_eq!(host(None, Some("http://127.0.0.1:1")), Ok(Some(connect::Host::BaseUrl(base_url))));
+        let both = host(Some("toolbox"), Some("http://127.0.0.1:1")).unwrap_err();
+        assert!(both.contains("not both"), "{both}");
+        let instance = host(Some("https://toolbox-api.private.fin.ag"), None).unwrap_err();
+        assert!(instance.starts_with("FLINKS_CONNECT_INSTANCE: "), "{instance}");
+        let base_url = host(None, Some("toolbox")).unwrap_err();
+        assert!(base_url.starts_with("FLINKS_CONNECT_URL: "), "{base_url}");
+    }
+}
