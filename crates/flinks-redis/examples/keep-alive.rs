@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 }
 
 async fn pass() -> Result<Summary, Box<dyn Error>> {
-    let variable = |name: &str| std::env::var(name).map_err(|_| format!("the variable {name} is not set"));
+    let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set, or is not text"));
     let credentials =
         ClientCredentials::new(&variable("FLINKS_OUTBOUND_CLIENT_ID")?, variable("FLINKS_OUTBOUND_CLIENT_SECRET")?)?;
     let client = Client::new(variable("FLINKS_OUTBOUND_URL")?.parse()?, credentials)?;

@@ -9,6 +9,7 @@ mod connect;
 mod connections;
 mod consents;
 mod consents_model;
+mod documents;
 mod outbound;
 mod pay;
 mod pool;
