@@ -4,6 +4,8 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
+#[path = "support/gateway.rs"]
+mod gateway;
 mod support;
 
 #[path = "../../flinks/tests/shared/log.rs"]
@@ -26,7 +28,7 @@ fn main() {
     let log = log::Log::capture();
     let _ = flinks_redis::install_default_crypto_provider();
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 37] = [
+    let with_server: [(&str, fn()); 40] = [
         ("o5_the_store_does_what_every_store_must", || run(conforms)),
         ("o5_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
         ("o5_consents_live_on_all_nodes_of_a_cluster", || run(on_a_cluster_of_three)),
@@ -55,6 +57,9 @@ fn main() {
         ("o5_a_lease_that_cannot_be_renewed_ends_the_pass_and_loses_nothing", || run(lease_lost)),
         ("o5_a_failing_server_is_left_alone_and_nothing_is_lost", || run(failing)),
         ("o5_a_worker_that_goes_away_is_followed", || run(resumed)),
+        ("o6_a_pass_behind_a_gateway_stops_and_ends_no_consent", || run(gateway::ends_no_consent)),
+        ("o6_suspected_consents_are_tried_after_the_others", || run(gateway::suspected_ones_wait)),
+        ("o5_a_consent_from_the_future_is_refreshed_by_a_pass", || run(gateway::from_the_future)),
         ("a_server_that_is_slow_is_given_up_and_found_again", || run(slow)),
         ("a_connection_that_the_network_forgot_is_replaced", || run(forgotten)),
         ("a_refusal_is_not_remembered", || run(refused_for_a_while)),

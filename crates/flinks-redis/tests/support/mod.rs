@@ -508,6 +508,17 @@ impl Flinks {
         }
     }
 
+    /// Whether a gateway in front of it refuses each request with an empty 403.
+    pub(crate) fn refuses_as_a_gateway(&self, refuses: bool) {
+        self.0.clear_faults();
+        if refuses {
+            self.0.fail_always(
+                Operation::OutboundToken,
+                flinks_emulator::Fault::Reply { status: 403, headers: vec![], body: String::new() },
+            );
+        }
+    }
+
     /// Keeps its next replies to itself.
     pub(crate) fn holds_next(&self, replies: u64) {
         self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, replies);

@@ -1,0 +1,114 @@
+//! Passes of the worker while a gateway refuses what Flinks never sees (O6), and after a wall clock was ahead (O5).
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flinks::Settings;
+use flinks::outbound::store::{DueWindow, TokenStore as _};
+use flinks::outbound::{ConsentId, Consents};
+use flinks_redis::{KeepAlive, StopReason, Stopped, Summary};
+
+use crate::support::{self, Flinks, Hurried, Server};
+use crate::{idle, make_idle, store};
+
+const MINUTES: Duration = Duration::from_secs(120);
+
+/// A worker that makes one request at a time, its clock, and the end users that it reports.
+struct Worker {
+    keep_alive: KeepAlive,
+    consents: Consents,
+    clock: Hurried,
+    reported: Arc<Mutex<Vec<ConsentId>>>,
+}
+
+impl Worker {
+    fn new(server: &Server, flinks: &Flinks) -> Self {
+        let clock = Hurried::new(Duration::from_secs(2));
+        let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+        let store = store(&server.address());
+        let consents = Consents::builder(client).store(store.clone()).build();
+        let reported: Arc<Mutex<Vec<ConsentId>>> = Arc::default();
+        let report = Arc::clone(&reported);
+        let keep_alive = KeepAlive::new(consents.clone(), store)
+            .rate(10_000)
+            .at_once(1)
+            .on_needs_consent(move |id| report.lock().unwrap().push(id.clone()));
+        Self { keep_alive, consents, clock, reported }
+    }
+
+    /// A pass, a while after the one before.
+    async fn pass(&self) -> Summary {
+        self.clock.advance(MINUTES);
+        self.keep_alive.pass().await.unwrap()
+    }
+}
+
+fn is_stopped_by_a_gateway(summary: &Summary) -> bool {
+    matches!(&summary.stopped, Some(Stopped { reason: StopReason::Suspected(_), .. }))
+}
+
+pub(crate) async fn ends_no_consent() {
+    let (server, flinks, _) = idle(300).await;
+    let worker = Worker::new(&server, &flinks);
+    let before = flinks.refreshes();
+    flinks.refuses_as_a_gateway(true);
+    let summary = worker.pass().await;
+    assert!(is_stopped_by_a_gateway(&summary), "{summary}");
+    assert_eq!(summary.suspected, 20, "{summary}");
+    assert_eq!(flinks.refreshes() - before, 20);
+    // The next passes try one consent each.
+    for requests in 21..24 {
+        let summary = worker.pass().await;
+        assert!(is_stopped_by_a_gateway(&summary), "{summary}");
+        assert_eq!(flinks.refreshes() - before, requests);
+    }
+    flinks.refuses_as_a_gateway(false);
+    let summary = worker.pass().await;
+    assert!(summary.stopped.is_none(), "{summary}");
+    assert_eq!(summary.kept, 300, "{summary}");
+    assert_eq!(*worker.reported.lock().unwrap(), []);
+}
+
+pub(crate) async fn suspected_ones_wait() {
+    let (server, flinks, live) = idle(10).await;
+    let worker = Worker::new(&server, &flinks);
+    let suspected: Vec<ConsentId> = (0..10).map(|number| format!("suspected-{number}").parse().unwrap()).collect();
+    make_idle(&server, &flinks, &suspected).await;
+    flinks.refuses_as_a_gateway(true);
+    for id in &suspected {
+        assert!(worker.consents.consent(id).exchange_now().await.unwrap_err().refusal().is_some());
+    }
+    flinks.refuses_as_a_gateway(false);
+    worker.clock.advance(MINUTES);
+    let enough = tokio::sync::Notify::new();
+    let enough = Arc::new(enough);
+    let notify = Arc::clone(&enough);
+    let keep_alive = worker.keep_alive.on_progress(move |progress| {
+        if progress.summary.kept == 10 {
+            notify.notify_one();
+        }
+    });
+    tokio::select! {
+        biased;
+        () = enough.notified() => {}
+        _ = keep_alive.pass() => panic!("it was to be cancelled"),
+    }
+    // One more may have begun.
+    worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
+    let window = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
+    let due = store(&server.address()).due(window, 100).await.unwrap();
+    assert!(due.len() >= 9, "{due:?}");
+    assert!(due.iter().all(|id| !live.contains(id)), "{due:?}");
+}
+
+pub(crate) async fn from_the_future() {
+    let (server, flinks, _) = idle(0).await;
+    let worker = Worker::new(&server, &flinks);
+    let id: ConsentId = "user-7".parse().unwrap();
+    let ahead = SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60);
+    let _ = worker.consents.insert(&id, flinks.new_refresh_token().await, ahead).await.unwrap();
+    assert_eq!(worker.consents.due(Duration::ZERO, 10).await.unwrap(), [id]);
+    let summary = worker.pass().await;
+    assert_eq!(summary.kept, 1, "{summary}");
+    assert_eq!(worker.consents.due(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
+}
