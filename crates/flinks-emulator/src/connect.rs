@@ -92,8 +92,8 @@ pub(crate) fn generate_authorize_token(world: &mut World, call: &Call) -> Reply 
 fn broken_rule_of_c1(call: &Call) -> Option<&'static str> {
     if call.media_type() != "application/json" {
         Some("Content-Type must be application/json, once")
-    } else if !call.header("accept").is_some_and(takes_json) {
-        Some("Accept must take application/json, once")
+    } else if !accepts_json(call) {
+        Some("Accept must include application/json")
     } else if !call.body.is_empty() {
         Some("There must be no body")
     } else {
@@ -101,13 +101,29 @@ fn broken_rule_of_c1(call: &Call) -> Option<&'static str> {
     }
 }
 
-/// Whether one of the ranges of an `Accept` header is that of JSON, with a weight above 0 (RFC 9110, 12.5.1).
-fn takes_json(accept: &str) -> bool {
-    accept.split(',').any(|range| {
-        let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
-        let is_json = parts.next().is_some_and(|range| matches!(&*range, "application/json" | "application/*" | "*/*"));
-        is_json && !parts.any(|part| part.strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
-    })
+/// Whether the client accepts JSON (RFC 9110, section 12.5.1). No `Accept`, or an empty one, excludes nothing. Several
+/// `Accept` headers are one list. The most specific range that covers JSON decides.
+fn accepts_json(call: &Call) -> bool {
+    let lines = call.headers.get_all(header::ACCEPT).iter();
+    let list = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase()).collect::<Vec<_>>();
+    let ranges: Vec<&str> =
+        list.iter().flat_map(|line| line.split(',')).filter(|range| !range.trim().is_empty()).collect();
+    if ranges.is_empty() {
+        return true;
+    }
+    for json in ["application/json", "application/*", "*/*"] {
+        let mut found = ranges.iter().filter(|range| range.split(';').next().is_some_and(|range| range.trim() == json));
+        if let Some(range) = found.next() {
+            return has_weight(range) || found.any(|range| has_weight(range));
+        }
+    }
+    false
+}
+
+/// Whether the weight of a media range is above 0, which it is by default.
+fn has_weight(range: &str) -> bool {
+    let mut parameters = range.split(';').skip(1);
+    !parameters.any(|parameter| parameter.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
 }
 
 /// Spends an authorize token on an end user (C6).

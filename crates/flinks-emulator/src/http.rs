@@ -40,8 +40,7 @@ impl Call {
 
     /// The token of an `Authorization: Bearer` header.
     pub(crate) fn bearer(&self) -> Option<&str> {
-        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+        token_of(self.header("authorization")?, "bearer")
     }
 
     /// The body as a JSON object, where it says that it is JSON.
@@ -64,6 +63,15 @@ impl Call {
     pub(crate) fn query(&self) -> Result<Fields<String>, &'static str> {
         pairs(self.query.as_bytes()).ok_or("The query has a parameter twice.")
     }
+}
+
+/// The token after a scheme, which one space or more separate (RFC 9110, section 11.4).
+pub(crate) fn token_of<'a>(credentials: &'a str, expected: &str) -> Option<&'a str> {
+    let (scheme, token) = credentials.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case(expected) {
+        return None;
+    }
+    Some(token.trim_start_matches(' '))
 }
 
 /// A query or a form.

@@ -84,7 +84,7 @@ impl Request {
     fn values(&self) -> BTreeSet<String> {
         let mut values = BTreeSet::from_iter(self.json_texts());
         for (_, value) in &self.headers {
-            values.extend(value.split_once(' ').map(|(_, token)| token.to_owned()));
+            values.extend(value.split_once(' ').map(|(_, token)| token.trim_start_matches(' ').to_owned()));
             values.insert(value.clone());
         }
         let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::config::{ClientAuthentication, EndUser};
 use crate::credentials::{BANK, OUTBOUND_PROVIDER_ID};
-use crate::http::{Call, Fields, Reply};
+use crate::http::{Call, Fields, Reply, token_of};
 use crate::ledger::{Issued, Kind};
 use crate::pages::{self, landing, with_parameters};
 use crate::shelf::Shelf;
@@ -222,8 +222,7 @@ fn authenticate(world: &World, call: &Call, body: &Fields<Value>) -> Result<(), 
 
 /// User and password of HTTP Basic, each form-encoded (RFC 6749, 2.3.1).
 fn basic_credentials(call: &Call) -> Option<(String, String)> {
-    let (scheme, encoded) = call.header("authorization")?.split_once(' ')?;
-    let decoded = STANDARD.decode(encoded).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let decoded = STANDARD.decode(token_of(call.header("authorization")?, "basic")?).ok()?;
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     let decode = |text: &str| Some(percent_decode_str(&text.replace('+', " ")).decode_utf8().ok()?.into_owned());
     Some((decode(id)?, decode(secret)?))

@@ -7,6 +7,7 @@ mod control;
 mod faults;
 mod hostile;
 mod ledger;
+mod libraries;
 mod model;
 mod outbound;
 mod pay;
