@@ -113,6 +113,9 @@ pub struct OutboundConfig {
     pub invalid_client_status: u16,
     /// Whether an exchange that fails for its `redirect_uri` spends the code. Not documented; default: no.
     pub failed_exchange_spends_code: bool,
+    /// Whether a refresh may carry `scope`. RFC 6749, section 6, allows it, and some OAuth libraries send it; O1 does not
+    /// list it. Default: no, because a client that sends no `scope` is right either way.
+    pub accept_scope_on_refresh: bool,
     /// The redirect URIs that are allowed, byte for byte. Default: none listed, which allows every one.
     pub redirect_uris: Vec<String>,
     /// What the end user does at `/api/v1/authorize`. Default: they are asked, on a page.
@@ -198,6 +201,7 @@ impl Default for OutboundConfig {
             repeat_refresh_token: false,
             invalid_client_status: 400,
             failed_exchange_spends_code: false,
+            accept_scope_on_refresh: false,
             redirect_uris: Vec::new(),
             end_user: EndUser::Asked,
         }

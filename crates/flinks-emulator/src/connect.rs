@@ -174,7 +174,15 @@ impl From<Refusal> for Problem {
     }
 }
 
+const INVALID_FIELDS: Refusal = invalid_request("A field is not valid: see ValidationDetails");
+
 impl Problem {
+    /// A request that is not valid, with each field that is a reason and what is wrong with it.
+    fn of(fields: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
+        let details = fields.into_iter().map(|(name, message)| (name.to_owned(), json!([message])));
+        Self { refusal: INVALID_FIELDS, details: details.collect() }
+    }
+
     fn reply(self) -> Reply {
         let Self { refusal: Refusal { status, code, message }, details } = self;
         let body = match details.is_empty() {
@@ -193,10 +201,13 @@ const fn invalid_request(message: &'static str) -> Refusal {
 
 impl Ask {
     fn read(call: &Call) -> Result<Self, Problem> {
-        let body = call.json().map_err(invalid_request)?;
+        let body = call.json().map_err(|problem| match problem.field {
+            Some(name) => Problem::of([(name, "must occur once")]),
+            None => invalid_request("The body must be a JSON object, with the Content-Type application/json").into(),
+        })?;
         let details = wrong_fields(&body);
         if !details.is_empty() {
-            return Err(Problem { refusal: invalid_request("A field is not what it must be"), details });
+            return Err(Problem { refusal: INVALID_FIELDS, details });
         }
         let text = |name| body.text(name).map(str::to_owned);
         // Each is a GUID, which may be written in several ways.
@@ -207,15 +218,30 @@ impl Ask {
                 let responses = serde_json::from_value(responses.clone()).unwrap_or_default();
                 return Ok(Self::Answer { request_id, responses });
             }
+            (Some(_), None) => return Err(Problem::of([("SecurityResponses", "is missing: RequestId needs it")])),
+            (None, Some(_)) => return Err(Problem::of([("RequestId", "is missing: SecurityResponses needs it")])),
             (None, None) => {}
-            _ => return Err(invalid_request("RequestId and SecurityResponses go together").into()),
         }
-        match (guid("LoginId"), text("Institution"), text("Username"), text("Password")) {
-            (Some(login_id), None, None, None) => Ok(Self::Return { login_id, from_cache: flag("MostRecentCached") }),
-            (None, Some(institution), Some(username), Some(password)) => {
+        let credentials = ["Institution", "Username", "Password"];
+        if let Some(login_id) = guid("LoginId") {
+            let mut extra = credentials.into_iter().filter(|name| body.get(name).is_some()).peekable();
+            if extra.peek().is_some() {
+                return Err(Problem::of(extra.map(|name| (name, "must be absent if there is a LoginId"))));
+            }
+            return Ok(Self::Return { login_id, from_cache: flag("MostRecentCached") });
+        }
+        match (text("Institution"), text("Username"), text("Password")) {
+            (Some(institution), Some(username), Some(password)) => {
                 Ok(Self::LogIn { institution, username, password, save: flag("Save") })
             }
-            _ => Err(invalid_request("Give LoginId, or Institution, Username and Password").into()),
+            (None, None, None) => {
+                let missing = "is missing: either LoginId is needed, or Institution, Username and Password";
+                Err(Problem::of(["LoginId"].into_iter().chain(credentials).map(|name| (name, missing))))
+            }
+            _ => {
+                let missing = credentials.into_iter().filter(|name| body.get(name).is_none());
+                Err(Problem::of(missing.map(|name| (name, "is missing: a login at the bank needs it"))))
+            }
         }
     }
 
@@ -249,7 +275,7 @@ impl Ask {
             }
             Self::LogIn { institution, username, password, save } => {
                 if institution != BANK {
-                    return Err(invalid_request("The only institution is FlinksCapital").into());
+                    return Err(Problem::of([("Institution", "must be FlinksCapital")]));
                 }
                 let step = bank::log_in(&username, &password)?;
                 (Uuid::new_v4().to_string(), username, token.to_owned(), None, save, step)
@@ -352,7 +378,7 @@ pub(crate) fn iframe(world: &mut World, call: &Call) -> Reply {
     let refuse = |status, message: &str| Reply::page(status, pages::refusal("This page cannot be shown", message));
     let query = match call.query() {
         Ok(query) => query,
-        Err(message) => return refuse(StatusCode::BAD_REQUEST, message),
+        Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.message),
     };
     let token = query.text("authorizeToken").unwrap_or_default();
     if !world.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_good(world.now())) {
@@ -385,7 +411,9 @@ pub(crate) fn iframe_step(world: &mut World, call: &Call) -> Reply {
     let Some(Iframe { landing, stage }) = world.connect.iframes.get_mut(&call.parameter) else { return gone() };
     let form = match call.form() {
         Ok(form) => form,
-        Err(message) => return Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message)),
+        Err(problem) => {
+            return Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", &problem.message));
+        }
     };
     let events = Events::to(landing);
     let field = |name| form.text(name).unwrap_or_default();
@@ -438,7 +466,7 @@ pub(crate) fn oauth_authorize(world: &mut World, call: &Call) -> Reply {
     let refuse = |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message));
     let query = match call.query() {
         Ok(query) => query,
-        Err(message) => return refuse(message),
+        Err(problem) => return refuse(&problem.message),
     };
     // Nobody is sent to an address that cannot be trusted, not even with an error.
     let landing = query.text("redirect_uri").ok_or("is missing");
@@ -479,7 +507,7 @@ pub(crate) fn oauth_step(world: &mut World, call: &Call) -> Reply {
     }
     let form = match call.form() {
         Ok(form) => form,
-        Err(message) => return page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message)),
+        Err(problem) => return page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", &problem.message)),
     };
     let field = |name| form.text(name).unwrap_or_default();
     let is_cancelled = form.get("cancel").is_some();

@@ -30,8 +30,8 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
     }
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_matches('/');
     let query = match pairs(head.uri.query().unwrap_or_default().as_bytes()) {
-        Some(query) => query,
-        None => return bad_request("The query has a parameter twice."),
+        Ok(query) => query,
+        Err(problem) => return bad_request(&problem.message),
     };
     let known: &[&str] = match path {
         "requests" => &["operation"],

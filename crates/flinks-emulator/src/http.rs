@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, header};
 use maud::Markup;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -43,27 +43,99 @@ impl Call {
         token_of(self.header("authorization")?, "bearer")
     }
 
-    /// The body as a JSON object, where it says that it is JSON.
-    pub(crate) fn json(&self) -> Result<Fields<Value>, &'static str> {
+    /// The body as a JSON object, if its media type is JSON. A `null` counts as absent.
+    pub(crate) fn json(&self) -> Result<Fields<Value>, Unreadable> {
         if self.media_type() != "application/json" {
-            return Err("The Content-Type must be application/json, once.");
+            return Err(Unreadable::because("The Content-Type must be application/json, once."));
         }
-        serde_json::from_slice(&self.body).map_err(|_| "The body must be a JSON object that has no field twice.")
+        let object = serde_json::from_slice::<Object>(&self.body);
+        let Object { mut fields, twice } =
+            object.map_err(|_| Unreadable::because("The body must be a JSON object."))?;
+        if let Some(name) = twice {
+            return Err(Unreadable::twice(&name));
+        }
+        fields.retain(|_, value| !value.is_null());
+        Ok(Fields(fields))
     }
 
-    /// The body as a form, where it says that it is one.
-    pub(crate) fn form(&self) -> Result<Fields<String>, &'static str> {
+    /// The body as a form, if its media type is that of a form.
+    pub(crate) fn form(&self) -> Result<Fields<String>, Unreadable> {
         if self.media_type() != "application/x-www-form-urlencoded" {
-            return Err("The Content-Type must be application/x-www-form-urlencoded, once.");
+            return Err(Unreadable::because("The Content-Type must be application/x-www-form-urlencoded, once."));
         }
-        pairs(&self.body).ok_or("The form has a field twice.")
+        pairs(&self.body)
     }
 
     /// The query.
-    pub(crate) fn query(&self) -> Result<Fields<String>, &'static str> {
-        pairs(self.query.as_bytes()).ok_or("The query has a parameter twice.")
+    pub(crate) fn query(&self) -> Result<Fields<String>, Unreadable> {
+        pairs(self.query.as_bytes())
     }
 }
+
+/// The reason why the fields of a request cannot be read. It holds no value.
+pub(crate) struct Unreadable {
+    pub(crate) message: String,
+    /// The field that is the reason, if the emulator knows it.
+    pub(crate) field: Option<&'static str>,
+}
+
+impl Unreadable {
+    fn because(message: &str) -> Self {
+        Self { message: message.to_owned(), field: None }
+    }
+
+    /// An unknown name may be a secret in the wrong place, so it is not repeated.
+    fn twice(name: &str) -> Self {
+        let field = KNOWN_FIELDS.into_iter().find(|known| *known == name);
+        match field {
+            Some(name) => Self { message: format!("{name} occurs twice."), field },
+            None => Self::because("A field occurs twice, and its name is unknown."),
+        }
+    }
+}
+
+/// The fields and parameters of all endpoints.
+const KNOWN_FIELDS: [&str; 39] = [
+    "Institution",
+    "Language",
+    "LoginId",
+    "MostRecentCached",
+    "Password",
+    "RequestId",
+    "Save",
+    "SecurityResponses",
+    "Tag",
+    "Username",
+    "amount",
+    "answer",
+    "authorizeToken",
+    "cancel",
+    "client_id",
+    "client_secret",
+    "code",
+    "count",
+    "customerEmail",
+    "customerName",
+    "decision",
+    "demo",
+    "grant_type",
+    "institution",
+    "institution_id",
+    "language",
+    "operation",
+    "password",
+    "provider_id",
+    "redirectUrl",
+    "redirect_uri",
+    "referenceId",
+    "refresh_token",
+    "response_type",
+    "scope",
+    "sessionId",
+    "state",
+    "step",
+    "username",
+];
 
 /// The token after a scheme, which one space or more separate (RFC 9110, section 11.4).
 pub(crate) fn token_of<'a>(credentials: &'a str, expected: &str) -> Option<&'a str> {
@@ -75,14 +147,15 @@ pub(crate) fn token_of<'a>(credentials: &'a str, expected: &str) -> Option<&'a s
 }
 
 /// A query or a form.
-pub(crate) fn pairs(encoded: &[u8]) -> Option<Fields<String>> {
+pub(crate) fn pairs(encoded: &[u8]) -> Result<Fields<String>, Unreadable> {
     let mut fields = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(encoded) {
-        if fields.insert(name.into_owned(), value.into_owned()).is_some() {
-            return None;
+        if fields.contains_key(&*name) {
+            return Err(Unreadable::twice(&name));
         }
+        fields.insert(name.into_owned(), value.into_owned());
     }
-    Some(Fields(fields))
+    Ok(Fields(fields))
 }
 
 /// Named values, of which none was given twice: which of two would count is nowhere documented.
@@ -110,27 +183,34 @@ impl Fields<Value> {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<Value> {
+/// A JSON object as it was sent.
+struct Object {
+    fields: BTreeMap<String, Value>,
+    /// The first name that occurs twice.
+    twice: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Unique;
-        impl<'de> Visitor<'de> for Unique {
-            type Value = Fields<Value>;
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry()? {
-                    if fields.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a field is there twice"));
+                let mut object = Object { fields: BTreeMap::new(), twice: None };
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if object.fields.insert(name.clone(), value).is_some() {
+                        object.twice.get_or_insert(name);
                     }
                 }
-                Ok(Fields(fields))
+                Ok(object)
             }
         }
-        deserializer.deserialize_map(Unique)
+        deserializer.deserialize_map(Members)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Outbound (O1-O3, O5-O10).
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hyper::{StatusCode, header};
@@ -44,22 +46,33 @@ const SCOPES: [&str; 8] = [
 /// The scope of app management, with `client_credentials` (O1).
 const CLIENT_SCOPE: &str = "client:admin";
 
-/// An OAuth error code and its description (O7).
-type Refusal = (&'static str, &'static str);
-
-const INVALID_CLIENT: Refusal = ("invalid_client", "Client authentication failed.");
-const INVALID_CODE: Refusal =
-    ("invalid_grant", "The code is not valid: unknown, spent, expired, or of another redirect_uri.");
-const INVALID_REFRESH_TOKEN: Refusal =
-    ("invalid_grant", "The refresh token is not valid: unknown, revoked, or idle for too long.");
-const UNSUPPORTED_GRANT_TYPE: Refusal =
-    ("unsupported_grant_type", "The authorization grant type is not supported by the authorization server.");
-
-const fn invalid_request(description: &'static str) -> Refusal {
-    ("invalid_request", description)
+/// An OAuth error code and its description (O7), which names the field that is the reason and never holds a value.
+struct Refusal {
+    error: &'static str,
+    description: Cow<'static, str>,
 }
 
-fn error(status: StatusCode, (error, description): Refusal) -> Reply {
+impl Refusal {
+    const fn new(error: &'static str, description: &'static str) -> Self {
+        Self { error, description: Cow::Borrowed(description) }
+    }
+}
+
+const INVALID_CLIENT: &str = "invalid_client";
+const INVALID_CODE: Refusal =
+    Refusal::new("invalid_grant", "The code is not valid: unknown, spent, expired, or of another redirect_uri.");
+const INVALID_REFRESH_TOKEN: Refusal =
+    Refusal::new("invalid_grant", "The refresh token is not valid: unknown, revoked, or idle for too long.");
+const UNSUPPORTED_GRANT_TYPE: Refusal = Refusal::new(
+    "unsupported_grant_type",
+    "The authorization grant type is not supported by the authorization server.",
+);
+
+fn invalid_request(description: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal { error: "invalid_request", description: description.into() }
+}
+
+fn error(status: StatusCode, Refusal { error, description }: Refusal) -> Reply {
     Reply::json(status, &json!({"error": error, "error_description": description}))
 }
 
@@ -69,7 +82,7 @@ pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
         |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message)).with_ids();
     let query = match call.query() {
         Ok(query) => query,
-        Err(message) => return refuse(message),
+        Err(problem) => return refuse(&problem.message),
     };
     let config = &world.config.outbound;
     // Nobody is sent to an address that cannot be trusted, not even with an error (RFC 6749, 4.1.2.1).
@@ -90,10 +103,11 @@ pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
     let scopes: Vec<&str> =
         query.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty()).collect();
     if query.text("response_type") != Some("code") {
-        return asked.refused(("unsupported_response_type", "response_type must be code."));
+        return asked.refused(Refusal::new("unsupported_response_type", "response_type must be code."));
     }
     if !scopes.contains(&"ACCOUNT_BASIC") || scopes.iter().any(|scope| !SCOPES.contains(scope)) {
-        return asked.refused(("invalid_scope", "scope must hold ACCOUNT_BASIC, and nothing that is not known."));
+        let description = "scope must hold ACCOUNT_BASIC, and nothing that is not known.";
+        return asked.refused(Refusal::new("invalid_scope", description));
     }
     if query.text("provider_id") != Some(OUTBOUND_PROVIDER_ID) {
         return asked.refused(invalid_request("provider_id is not known."));
@@ -110,7 +124,7 @@ pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
     }
 }
 
-const ACCESS_DENIED: Refusal = ("access_denied", "The end user refused.");
+const ACCESS_DENIED: Refusal = Refusal::new("access_denied", "The end user refused.");
 
 /// The form of the consent page.
 pub(crate) fn authorize_step(world: &mut World, call: &Call) -> Reply {
@@ -118,7 +132,7 @@ pub(crate) fn authorize_step(world: &mut World, call: &Call) -> Reply {
         |status, message: &str| Reply::page(status, pages::refusal("This page cannot go on", message)).with_ids();
     let form = match call.form() {
         Ok(form) => form,
-        Err(message) => return refuse(StatusCode::BAD_REQUEST, message),
+        Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.message),
     };
     let is_agreed = match form.text("decision") {
         Some("agree") => true,
@@ -139,9 +153,9 @@ impl Asked {
         Reply::redirect(with_parameters(self.landing, &parameters).as_str()).with_ids()
     }
 
-    fn refused(self, (error, description): Refusal) -> Reply {
+    fn refused(self, Refusal { error, description }: Refusal) -> Reply {
         let parameters =
-            [("error", Some(error)), ("error_description", Some(description)), ("state", self.state.as_deref())];
+            [("error", Some(error)), ("error_description", Some(&*description)), ("state", self.state.as_deref())];
         Reply::redirect(with_parameters(self.landing, &parameters).as_str()).with_ids()
     }
 }
@@ -150,9 +164,9 @@ impl Asked {
 pub(crate) fn token(world: &mut World, call: &Call) -> Reply {
     let reply = match grant(world, call) {
         Ok(reply) => Reply::json(StatusCode::OK, &reply),
-        Err(INVALID_CLIENT) => {
+        Err(refusal) if refusal.error == INVALID_CLIENT => {
             let status = StatusCode::from_u16(world.config.outbound.invalid_client_status);
-            error(status.unwrap_or(StatusCode::BAD_REQUEST), INVALID_CLIENT)
+            error(status.unwrap_or(StatusCode::BAD_REQUEST), refusal)
         }
         Err(refusal) => error(StatusCode::BAD_REQUEST, refusal),
     };
@@ -160,9 +174,11 @@ pub(crate) fn token(world: &mut World, call: &Call) -> Reply {
 }
 
 fn grant(world: &mut World, call: &Call) -> Result<Value, Refusal> {
-    let body = call.json().map_err(invalid_request)?;
-    if FIELDS.iter().any(|(name, _)| body.get(name).is_some_and(|value| !value.is_string())) {
-        return Err(invalid_request("Each field must be text."));
+    let body = call.json().map_err(|problem| invalid_request(problem.message))?;
+    for (name, _) in FIELDS {
+        if body.get(name).is_some_and(|value| !value.is_string()) {
+            return Err(invalid_request(format!("{name} must be text.")));
+        }
     }
     authenticate(world, call, &body)?;
     let grant_type = body.text("grant_type").ok_or(invalid_request("grant_type is missing."))?;
@@ -170,19 +186,33 @@ fn grant(world: &mut World, call: &Call) -> Result<Value, Refusal> {
         return Err(UNSUPPORTED_GRANT_TYPE);
     }
     // A field is sent only with the grant that it belongs to (O1).
-    if FIELDS.iter().any(|(name, grant)| grant.is_some_and(|grant| grant != grant_type) && body.get(name).is_some()) {
-        return Err(invalid_request("A field belongs to another grant."));
+    for (name, owner) in FIELDS {
+        let Some(owner) = owner else { continue };
+        let is_accepted_scope =
+            name == "scope" && grant_type == "refresh_token" && world.config.outbound.accept_scope_on_refresh;
+        if owner != grant_type && body.get(name).is_some() && !is_accepted_scope {
+            return Err(invalid_request(format!("{name} belongs to the grant {owner}, not to {grant_type}.")));
+        }
     }
-    let field = |name| body.text(name).ok_or(invalid_request("A field of the grant is missing."));
+    let field = |name| {
+        let missing = || invalid_request(format!("{name} is missing: the grant {grant_type} needs it."));
+        body.text(name).ok_or_else(missing)
+    };
     match grant_type {
         "client_credentials" => {
             if body.text("scope").is_some_and(|scope| scope != CLIENT_SCOPE) {
-                return Err(("invalid_scope", "The only scope is client:admin."));
+                return Err(Refusal::new("invalid_scope", "scope must be client:admin, or absent."));
             }
             Ok(bearer(world, call, None, None))
         }
         "authorization_code" => exchange_code(world, call, field("code")?, field("redirect_uri")?),
-        _ => exchange_refresh_token(world, call, field("refresh_token")?),
+        _ => {
+            let refresh_token = field("refresh_token")?;
+            if body.text("scope").is_some_and(|scope| scope.split(' ').any(|scope| !SCOPES.contains(&scope))) {
+                return Err(Refusal::new("invalid_scope", "scope must hold scopes that an end user can agree to."));
+            }
+            exchange_refresh_token(world, call, refresh_token)
+        }
     }
 }
 
@@ -198,26 +228,41 @@ const FIELDS: [(&str, Option<&str>); 7] = [
 ];
 
 fn authenticate(world: &World, call: &Call, body: &Fields<Value>) -> Result<(), Refusal> {
+    use ClientAuthentication::{Basic, Fields, FieldsOrBasic, None as Nothing};
     let config = &world.config.outbound;
+    let switch = config.client_authentication;
+    let refuse = |description| Err(Refusal::new(INVALID_CLIENT, description));
     let basic = call.headers.contains_key(header::AUTHORIZATION);
-    let fields = (body.text("client_id"), body.text("client_secret"));
-    let takes_fields =
-        matches!(config.client_authentication, ClientAuthentication::FieldsOrBasic | ClientAuthentication::Fields);
-    let takes_basic =
-        matches!(config.client_authentication, ClientAuthentication::FieldsOrBasic | ClientAuthentication::Basic);
-    let is_accepted = match fields {
+    let is_right = match (body.text("client_id"), body.text("client_secret")) {
         (None, None) if basic => {
-            takes_basic
-                && basic_credentials(call)
-                    .is_some_and(|given| given == (config.client_id.clone(), config.client_secret.clone()))
+            if !matches!(switch, FieldsOrBasic | Basic) {
+                return refuse("Authorization must be absent: the emulator is set to another client authentication.");
+            }
+            basic_credentials(call)
+                .is_some_and(|given| given == (config.client_id.clone(), config.client_secret.clone()))
         }
-        (None, None) => config.client_authentication == ClientAuthentication::None,
+        (None, None) if switch == Nothing => true,
+        (None, None) if switch == Basic => {
+            return refuse("Authorization is missing: the emulator is set to HTTP Basic.");
+        }
+        (None, None) => return refuse("client_id and client_secret are missing."),
+        (Some(_), None) => return refuse("client_secret is missing."),
+        (None, Some(_)) => return refuse("client_id is missing."),
+        (Some(_), Some(_)) if basic => {
+            return refuse(
+                "client_id and client_secret are in the body, and Authorization is there, too: only one is allowed.",
+            );
+        }
         (Some(id), Some(secret)) => {
-            !basic && takes_fields && (id, secret) == (&config.client_id, &config.client_secret)
+            if !matches!(switch, FieldsOrBasic | Fields) {
+                return refuse(
+                    "client_id and client_secret must be absent: the emulator is set to another client authentication.",
+                );
+            }
+            (id, secret) == (&config.client_id, &config.client_secret)
         }
-        _ => false,
     };
-    if is_accepted { Ok(()) } else { Err(INVALID_CLIENT) }
+    if is_right { Ok(()) } else { refuse("client_id or client_secret is wrong.") }
 }
 
 /// User and password of HTTP Basic, each form-encoded (RFC 6749, 2.3.1).
@@ -332,7 +377,7 @@ pub(crate) fn accounts(world: &mut World, call: &Call) -> Reply {
 /// Whose access token the call bears.
 fn end_user(world: &World, call: &Call) -> Result<String, Reply> {
     let refuse = |description| {
-        let reply = error(StatusCode::UNAUTHORIZED, ("invalid_token", description));
+        let reply = error(StatusCode::UNAUTHORIZED, Refusal::new("invalid_token", description));
         Err(reply.with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
     };
     let issued = call.bearer().and_then(|token| world.ledger.issued(Kind::AccessToken, token));
@@ -346,7 +391,8 @@ fn end_user(world: &World, call: &Call) -> Result<String, Reply> {
         return refuse("The end user's connection has ended.");
     }
     let subject = issued.subject.clone();
-    subject.ok_or_else(|| error(StatusCode::FORBIDDEN, ("insufficient_scope", "The access token has no end user.")))
+    let no_end_user = Refusal::new("insufficient_scope", "The access token has no end user.");
+    subject.ok_or_else(|| error(StatusCode::FORBIDDEN, no_end_user))
 }
 
 impl World {

@@ -54,7 +54,7 @@ pub(crate) fn initiate_session(world: &mut World, call: &Call) -> Reply {
     let session = match new_session(call) {
         Ok(session) => session,
         // Nothing was started, so nothing is spent.
-        Err(message) => return bad_request(message),
+        Err(message) => return bad_request(&message),
     };
     world.spend(Kind::SessionToken, &token, call);
     let session_id = Uuid::new_v4().to_string();
@@ -63,16 +63,20 @@ pub(crate) fn initiate_session(world: &mut World, call: &Call) -> Reply {
     Reply::json(StatusCode::OK, &reply)
 }
 
-fn new_session(call: &Call) -> Result<Session, &'static str> {
-    let body = call.json()?;
-    let text = |name| body.text(name).filter(|text| !text.is_empty());
-    if text("customerName").is_none() || text("customerEmail").is_none() {
-        return Err("customerName and customerEmail must be texts that are not empty.");
+fn new_session(call: &Call) -> Result<Session, String> {
+    let body = call.json().map_err(|problem| problem.message)?;
+    for name in ["customerName", "customerEmail"] {
+        if body.text(name).is_none_or(str::is_empty) {
+            return Err(format!("{name} must be a text that is not empty."));
+        }
     }
-    let reference_id = text("referenceId").filter(|text| text.len() <= 256);
-    let reference_id = reference_id.ok_or("referenceId must be a text of 1 to 256 bytes.")?.to_owned();
+    let reference_id = body.text("referenceId").unwrap_or_default();
+    if !(1..=256).contains(&reference_id.len()) {
+        return Err("referenceId must be a text of 1 to 256 bytes.".to_owned());
+    }
     let amount = body.get("amount").filter(|amount| amount.as_f64().is_some_and(|amount| amount > 0.0));
-    Ok(Session { reference_id, amount: amount.ok_or("amount must be a number above 0.")?.clone() })
+    let amount = amount.ok_or("amount must be a number above 0.")?.clone();
+    Ok(Session { reference_id: reference_id.to_owned(), amount })
 }
 
 /// Which token may be used past the start of its session is not documented: here, any that has not expired.
@@ -82,7 +86,7 @@ pub(crate) fn create_payment_request(world: &mut World, call: &Call) -> Reply {
     }
     let body = match call.json() {
         Ok(body) => body,
-        Err(message) => return bad_request(message),
+        Err(problem) => return bad_request(&problem.message),
     };
     let Some(session_id) = body.text("sessionId").filter(|id| world.pay.sessions.get(id).is_some()) else {
         return bad_request("sessionId must be that of a session.");

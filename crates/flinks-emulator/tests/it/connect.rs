@@ -335,6 +335,70 @@ async fn c6_errors_are_told_apart_by_their_code() {
     assert_eq!(details.as_object().unwrap().keys().collect::<Vec<_>>(), ["Save", "Tag"]);
 }
 
+#[tokio::test]
+async fn c6_validation_details_name_the_fields_and_no_value() {
+    let local = local().await;
+    let mine = CONNECT_LOGIN_ID;
+    for (body, fields) in [
+        (json!({"LoginId": "canary"}), vec!["LoginId"]),
+        (json!({"LoginId": 7, "Save": "canary", "Language": "canary"}), vec!["Language", "LoginId", "Save"]),
+        (json!({"LoginId": mine, "Institution": BANK}), vec!["Institution"]),
+        (json!({"LoginId": mine, "Username": "canary", "Password": "canary"}), vec!["Password", "Username"]),
+        (json!({"Institution": BANK, "Username": "canary"}), vec!["Password"]),
+        (json!({"Institution": BANK, "Username": null, "Password": "canary"}), vec!["Username"]),
+        (json!({"Institution": "canary", "Username": "a", "Password": "b"}), vec!["Institution"]),
+        (json!({"Save": true}), vec!["Institution", "LoginId", "Password", "Username"]),
+        (json!({}), vec!["Institution", "LoginId", "Password", "Username"]),
+        (json!({"RequestId": mine}), vec!["SecurityResponses"]),
+        (json!({"RequestId": mine, "SecurityResponses": null}), vec!["SecurityResponses"]),
+        (json!({"SecurityResponses": {"canary": ["canary"]}}), vec!["RequestId"]),
+        (json!({"RequestId": mine, "SecurityResponses": {"canary": null}}), vec!["SecurityResponses"]),
+    ] {
+        let refused = local.authorize_afresh(&body).await;
+        assert_eq!(refused.code(), (400, "INVALID_REQUEST"), "{body}");
+        let mut named: Vec<&String> = refused.body["ValidationDetails"].as_object().unwrap().keys().collect();
+        named.sort();
+        assert_eq!(named, fields, "{body}");
+        assert!(!refused.body.to_string().contains("canary"), "{}", refused.body);
+    }
+    let twice = format!(r#"{{"LoginId": "{CONNECT_LOGIN_ID}", "LoginId": "{CONNECT_LOGIN_ID}"}}"#);
+    let token = local.authorize_token().await;
+    let request = local.connect("Authorize", &token).header("content-type", "application/json").body(twice);
+    assert_eq!(ask(request).await.body["ValidationDetails"], json!({"LoginId": ["must occur once"]}));
+}
+
+#[tokio::test]
+async fn c6_null_counts_as_absent() {
+    let local = local().await;
+    let nulls = json!({
+        "LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true, "Save": null, "Language": null, "Tag": null,
+        "Institution": null, "Username": null, "Password": null, "RequestId": null, "SecurityResponses": null,
+    });
+    assert_eq!(local.authorize_afresh(&nulls).await.status, 200);
+    let mut login = direct(BANK_USER_NO_MFA, BANK_PASSWORD);
+    login["LoginId"] = Value::Null;
+    assert_eq!(local.authorize_afresh(&login).await.status, 200);
+}
+
+#[tokio::test]
+async fn c5_c7_a_parameter_that_occurs_twice_is_named() {
+    let local = local().await;
+    for (path, name) in [
+        ("/v2/?authorizeToken=canary&redirectUrl=canary&redirectUrl=x", "redirectUrl"),
+        ("/v2/?authorizeToken=canary&authorizeToken=canary", "authorizeToken"),
+        ("/v3/oauth/authorize?state=canary&state=canary", "state"),
+        ("/api/v1/authorize?client_id=canary&client_id=canary", "client_id"),
+    ] {
+        let refused = ask(local.get(path)).await;
+        assert_eq!(refused.status, 400, "{path}");
+        let page = refused.body.as_str().unwrap();
+        assert!(page.contains(&format!("{name} occurs twice.")), "{page}");
+        assert!(!page.contains("canary"), "{page}");
+    }
+    let page = ask(local.get("/v2/?canary=1&canary=2")).await.body;
+    assert!(!page.as_str().unwrap().contains("canary"), "{page}");
+}
+
 /// Whether a token is still good after `body` was sent with it.
 async fn survives(local: &Local, token: &str, body: &Value) -> bool {
     ask(local.authorize(token, body)).await;

@@ -67,6 +67,144 @@ fn names(object: &Value) -> Vec<&str> {
     names
 }
 
+/// The description of a refusal with the code `error`.
+async fn refused(local: &Local, body: Value, error: &str) -> String {
+    let refused = ask(local.token(body.clone())).await;
+    assert_eq!(refused.error(), (400, error), "{body}");
+    refused.body["error_description"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn o1_a_refusal_names_the_field_and_no_value() {
+    let local = local().await;
+    let code = |field: &str, value: Value| {
+        let mut body = json!({"grant_type": "authorization_code", "code": "canary-1", "redirect_uri": "canary-2"});
+        body[field] = value;
+        body
+    };
+    let refresh = |field: &str, value: Value| {
+        let mut body = json!({"grant_type": "refresh_token", "refresh_token": "canary-1"});
+        body[field] = value;
+        body
+    };
+    let client = |field: &str| json!({"grant_type": "client_credentials", field: "canary-1"});
+    for (body, description) in [
+        (
+            code("refresh_token", json!("canary")),
+            "refresh_token belongs to the grant refresh_token, not to authorization_code.",
+        ),
+        (code("scope", json!("canary")), "scope belongs to the grant client_credentials, not to authorization_code."),
+        (refresh("code", json!("canary")), "code belongs to the grant authorization_code, not to refresh_token."),
+        (
+            refresh("redirect_uri", json!("")),
+            "redirect_uri belongs to the grant authorization_code, not to refresh_token.",
+        ),
+        (refresh("scope", json!("canary")), "scope belongs to the grant client_credentials, not to refresh_token."),
+        (client("code"), "code belongs to the grant authorization_code, not to client_credentials."),
+        (client("redirect_uri"), "redirect_uri belongs to the grant authorization_code, not to client_credentials."),
+        (client("refresh_token"), "refresh_token belongs to the grant refresh_token, not to client_credentials."),
+        (code("code", json!(["canary"])), "code must be text."),
+        (code("redirect_uri", json!({"canary": 1})), "redirect_uri must be text."),
+        (refresh("refresh_token", json!(7)), "refresh_token must be text."),
+        (refresh("scope", json!(["canary"])), "scope must be text."),
+        (refresh("grant_type", json!(true)), "grant_type must be text."),
+        (code("code", Value::Null), "code is missing: the grant authorization_code needs it."),
+        (code("redirect_uri", Value::Null), "redirect_uri is missing: the grant authorization_code needs it."),
+        (refresh("refresh_token", Value::Null), "refresh_token is missing: the grant refresh_token needs it."),
+        (refresh("grant_type", Value::Null), "grant_type is missing."),
+        (json!({}), "grant_type is missing."),
+    ] {
+        assert_eq!(refused(&local, body, "invalid_request").await, description);
+    }
+    let scope = refused(&local, client("scope"), "invalid_scope").await;
+    assert_eq!(scope, "scope must be client:admin, or absent.");
+}
+
+#[tokio::test]
+async fn o1_a_field_that_occurs_twice_is_named() {
+    let local = local().await;
+    for (body, description) in [
+        (r#"{"grant_type": "a", "grant_type": "canary"}"#, "grant_type occurs twice."),
+        (r#"{"code": null, "code": "canary"}"#, "code occurs twice."),
+        (r#"{"canary": 1, "canary": 2}"#, "A field occurs twice, and its name is unknown."),
+    ] {
+        let request = local.post("/api/v1/token").header("content-type", "application/json").body(body);
+        let refused = ask(request).await;
+        assert_eq!(refused.error(), (400, "invalid_request"));
+        assert_eq!(refused.body["error_description"], description);
+    }
+}
+
+#[tokio::test]
+async fn o1_null_counts_as_absent() {
+    let local = local().await;
+    let nulls = json!({
+        "grant_type": "refresh_token", "refresh_token": OUTBOUND_REFRESH_TOKEN,
+        "code": null, "redirect_uri": null, "scope": null,
+    });
+    assert_eq!(ask(local.token(nulls)).await.status, 200);
+    let nulls = json!({
+        "grant_type": "authorization_code", "code": OUTBOUND_CODE, "redirect_uri": OUTBOUND_REDIRECT_URI,
+        "refresh_token": null, "scope": null,
+    });
+    assert_eq!(ask(local.token(nulls)).await.status, 200);
+    let nulls = json!({"grant_type": "client_credentials", "code": null, "refresh_token": null, "scope": null});
+    assert_eq!(ask(local.token(nulls)).await.status, 200);
+    let basic = json!({"grant_type": "client_credentials", "client_id": null, "client_secret": null});
+    let request = local.post("/api/v1/token").json(&basic).basic_auth(OUTBOUND_CLIENT_ID, Some(OUTBOUND_CLIENT_SECRET));
+    assert_eq!(ask(request).await.status, 200);
+}
+
+#[tokio::test]
+async fn o1_switch_whether_a_refresh_may_carry_a_scope() {
+    let local = local().await;
+    let with_scope =
+        |scope: &str| json!({"grant_type": "refresh_token", "refresh_token": OUTBOUND_REFRESH_TOKEN, "scope": scope});
+    let by_default = refused(&local, with_scope("ACCOUNT_BASIC"), "invalid_request").await;
+    assert!(by_default.contains("scope"), "{by_default}");
+
+    local.emulator.configure(|config| config.outbound.accept_scope_on_refresh = true);
+    for scope in ["ACCOUNT_BASIC", "ACCOUNT_BASIC TRANSACTIONS"] {
+        assert_eq!(ask(local.token(with_scope(scope))).await.status, 200, "{scope}");
+    }
+    for scope in ["", "canary", "ACCOUNT_BASIC canary", "client:admin"] {
+        let description = refused(&local, with_scope(scope), "invalid_scope").await;
+        assert_eq!(description, "scope must hold scopes that an end user can agree to.");
+    }
+    // With a code, it stays refused.
+    let code = json!({
+        "grant_type": "authorization_code", "code": OUTBOUND_CODE, "redirect_uri": OUTBOUND_REDIRECT_URI,
+        "scope": "ACCOUNT_BASIC",
+    });
+    refused(&local, code, "invalid_request").await;
+}
+
+#[tokio::test]
+async fn o2_a_refused_client_learns_which_field_is_the_reason() {
+    let local = local().await;
+    let grant = |id: Option<&str>, secret: Option<&str>| {
+        let body = json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret});
+        local.post("/api/v1/token").json(&body)
+    };
+    let (id, secret) = (Some(OUTBOUND_CLIENT_ID), Some(OUTBOUND_CLIENT_SECRET));
+    for (request, description) in [
+        (grant(id, None), "client_secret is missing."),
+        (grant(None, secret), "client_id is missing."),
+        (grant(None, None), "client_id and client_secret are missing."),
+        (grant(id, Some("canary")), "client_id or client_secret is wrong."),
+        (grant(Some("canary"), secret), "client_id or client_secret is wrong."),
+        (grant(None, None).basic_auth("canary", secret), "client_id or client_secret is wrong."),
+        (
+            grant(id, secret).basic_auth(OUTBOUND_CLIENT_ID, secret),
+            "client_id and client_secret are in the body, and Authorization is there, too: only one is allowed.",
+        ),
+    ] {
+        let refused = ask(request).await;
+        assert_eq!(refused.error(), (400, "invalid_client"));
+        assert_eq!(refused.body["error_description"], description);
+    }
+}
+
 #[tokio::test]
 async fn o2_switch_how_a_client_authenticates_itself() {
     use ClientAuthentication::{Basic, Fields, FieldsOrBasic, None};
@@ -300,6 +438,7 @@ async fn o10_a_mistake_goes_back_as_an_error_unless_the_address_cannot_be_truste
     ] {
         let refused = ask(authorize(&local, name, value)).await;
         assert_eq!((refused.status, refused.location), (400, None), "{name}={value}");
+        assert!(refused.body.as_str().unwrap().contains(name), "{name}={value}: {}", refused.body);
     }
     local.emulator.configure(|config| config.outbound.redirect_uris = vec!["https://app.example/other".to_owned()]);
     assert_eq!(ask(authorize(&local, "", "")).await.status, 400);

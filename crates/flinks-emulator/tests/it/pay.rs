@@ -126,3 +126,36 @@ async fn a_session_that_does_not_start_spends_nothing() {
     }
     assert_eq!(ask(local.initiate_session(&token)).await.status, 200);
 }
+
+#[tokio::test]
+async fn p8_a_refusal_names_the_field_and_no_value() {
+    let local = local().await;
+    let token = local.session_token().await;
+    let good = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
+    for (field, wrong) in [
+        ("referenceId", json!({"canary": 1})),
+        ("referenceId", json!("canary".repeat(100))),
+        ("amount", json!("canary")),
+        ("customerName", json!(["canary"])),
+        ("customerName", Value::Null),
+        ("customerEmail", json!("")),
+        ("customerEmail", Value::Null),
+    ] {
+        let mut body = good.clone();
+        body[field] = wrong;
+        let refused = ask(local.post("/api/v1/sessions/initiate").bearer_auth(&token).json(&body)).await;
+        assert_eq!(refused.status, 400, "{body}");
+        let message = refused.body["message"].as_str().unwrap();
+        let named: Vec<&str> = good.as_object().unwrap().keys().map(String::as_str).collect();
+        let named: Vec<&str> = named.into_iter().filter(|name| message.contains(name)).collect();
+        assert_eq!(named, [field], "{message}");
+        assert!(!message.contains("canary"), "{message}");
+    }
+    let twice = r#"{"referenceId": "canary", "referenceId": "canary"}"#;
+    let request =
+        local.post("/api/v1/sessions/initiate").bearer_auth(&token).header("content-type", "application/json");
+    assert_eq!(ask(request.body(twice)).await.body["message"], "referenceId occurs twice.");
+    let without =
+        ask(local.post("/api/v1/paymentrequests").bearer_auth(&token).json(&json!({"sessionId": null}))).await;
+    assert_eq!((without.status, &without.body["message"]), (400, &json!("sessionId must be that of a session.")));
+}
