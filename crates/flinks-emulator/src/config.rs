@@ -1,7 +1,9 @@
 //! What can be set.
 
 use std::fmt;
+use std::str::FromStr as _;
 
+use hyper::header::{self, HeaderName};
 use serde::{Deserialize, Serialize};
 
 use crate::credentials::*;
@@ -32,8 +34,10 @@ pub struct Config {
 impl Config {
     /// What cannot be meant.
     pub(crate) fn problem(&self) -> Option<&'static str> {
-        let Self { connect, outbound, .. } = self;
-        if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
+        let Self { pay, connect, outbound, .. } = self;
+        if !pay.has_token_header() {
+            Some("pay.token_header must be the name of a header that HTTP does not need itself")
+        } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
             Some("connect.customer_id must be a GUID")
         } else if !connect.redirect_origins.iter().all(|origin| url::Url::parse(origin).is_ok_and(|url| url.has_host()))
         {
@@ -59,6 +63,33 @@ pub struct PayConfig {
     pub password: String,
     /// The lifetime of a session token in seconds (P2). Default: 299, the brief's; other pages say 599.
     pub token_seconds: u64,
+    /// The header that carries a session token (P8). Default: `authorization`, with the value `Bearer …`. In any other
+    /// header both `Bearer …` and the bare token are accepted, because no page documents the value there.
+    pub token_header: String,
+}
+
+/// The headers that HTTP needs itself.
+const HTTP_HEADERS: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::HOST,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+impl PayConfig {
+    fn has_token_header(&self) -> bool {
+        HeaderName::from_str(&self.token_header).is_ok_and(|name| !HTTP_HEADERS.contains(&name))
+    }
+
+    /// Whether a session token is in `Authorization`, where the scheme is needed.
+    pub(crate) fn uses_authorization(&self) -> bool {
+        self.token_header.eq_ignore_ascii_case(header::AUTHORIZATION.as_str())
+    }
 }
 
 /// The settings of Flinks Connect.
@@ -169,7 +200,12 @@ pub enum ClientAuthentication {
 
 impl Default for PayConfig {
     fn default() -> Self {
-        Self { username: PAY_USERNAME.into(), password: PAY_PASSWORD.into(), token_seconds: 299 }
+        Self {
+            username: PAY_USERNAME.into(),
+            password: PAY_PASSWORD.into(),
+            token_seconds: 299,
+            token_header: "authorization".into(),
+        }
     }
 }
 

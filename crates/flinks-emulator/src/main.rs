@@ -157,10 +157,10 @@ pay       user name {username}
   # access_token is $SESSION_TOKEN
   curl {base_url}/api/v1/authorize -d grant_type=client_credentials --data-urlencode "Username={username}" --data-urlencode "Password={password}"
   # sessionId is $SESSION_ID; spends the token
-  curl {base_url}/api/v1/sessions/initiate -H "Authorization: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d '{{"referenceId": "1", "amount": 10.5, "customerName": "A", "customerEmail": "a@example.com"}}'
+  curl {base_url}/api/v1/sessions/initiate -H "{token_header}: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d '{{"referenceId": "1", "amount": 10.5, "customerName": "A", "customerEmail": "a@example.com"}}'
   # requestId is $REQUEST_ID
-  curl {base_url}/api/v1/paymentrequests -H "Authorization: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d "{{\"sessionId\": \"$SESSION_ID\"}}"
-  curl {base_url}/api/v1/paymentrequests/$REQUEST_ID -H "Authorization: Bearer $SESSION_TOKEN"
+  curl {base_url}/api/v1/paymentrequests -H "{token_header}: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d "{{\"sessionId\": \"$SESSION_ID\"}}"
+  curl {base_url}/api/v1/paymentrequests/$REQUEST_ID -H "{token_header}: Bearer $SESSION_TOKEN"
 
 connect   customer id {customer_id}
           secret key  {secret_key}
@@ -208,6 +208,7 @@ quickstart of this workspace
   export FLINKS_CONNECT_URL={base_url} FLINKS_CONNECT_CUSTOMER_ID={customer_id} FLINKS_CONNECT_SECRET_KEY="{secret_key}"
   export FLINKS_OUTBOUND_URL={base_url} FLINKS_OUTBOUND_CLIENT_ID="{client_id}" FLINKS_OUTBOUND_CLIENT_SECRET="{client_secret}"
 "#,
+        token_header = pay.token_header,
         customer_id = connect.customer_id,
         login_id = credentials::CONNECT_LOGIN_ID,
         bank_user = credentials::BANK_USER,

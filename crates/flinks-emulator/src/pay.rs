@@ -4,7 +4,8 @@ use hyper::{StatusCode, header};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::http::{Call, Reply};
+use crate::config::PayConfig;
+use crate::http::{Call, Reply, token_of};
 use crate::ledger::Kind;
 use crate::shelf::Shelf;
 use crate::world::{World, bad_request, made_up};
@@ -119,13 +120,29 @@ pub(crate) fn get_payment_request(world: &mut World, call: &Call) -> Reply {
 
 /// The token of a call, where it has not expired, and whether it is spent.
 fn session_token(world: &World, call: &Call) -> Result<(String, bool), Reply> {
-    let refuse = |message| Err(unauthorized(message));
-    let Some(token) = call.bearer() else { return refuse("Authorization must be a Bearer token, once (P8).") };
+    let refuse = |message: &str| Err(unauthorized(message));
+    let config = &world.config.pay;
+    let Some(token) = presented_token(config, call) else {
+        if config.uses_authorization() {
+            return refuse("Authorization must be a Bearer token, once (P8).");
+        }
+        let name = config.token_header.to_ascii_lowercase();
+        return refuse(&format!("{name} must hold a token of Pay, once (P8)."));
+    };
     match world.ledger.issued(Kind::SessionToken, token) {
         None => refuse("The token is not one of Pay's."),
         Some(issued) if issued.is_expired(world.now()) => refuse("The token has expired (P4)."),
         Some(issued) => Ok((issued.value.clone(), issued.spent.is_some())),
     }
+}
+
+/// The token in the header that is set. Outside `Authorization` no page documents a scheme, so it is optional there.
+fn presented_token<'a>(config: &PayConfig, call: &'a Call) -> Option<&'a str> {
+    if config.uses_authorization() {
+        return call.bearer();
+    }
+    let value = call.header(&config.token_header)?;
+    Some(token_of(value, "bearer").unwrap_or(value))
 }
 
 fn unauthorized(message: &str) -> Reply {

@@ -1,5 +1,6 @@
 //! Rules P1-P8.
 
+use flinks_emulator::{Config, Emulator};
 use serde_json::{Value, json};
 
 use crate::{PAY_FORM, ask, local, local_with};
@@ -101,6 +102,70 @@ async fn p8_from_a_token_to_a_payment_request() {
     }
     local.advance(299);
     assert_eq!(ask(get(&request_id).bearer_auth(&token)).await.status, 401);
+}
+
+#[tokio::test]
+async fn p8_switch_the_header_that_carries_the_token() {
+    let local = local_with(|config| config.pay.token_header = "X-Flinks-Token".to_owned()).await;
+    let session = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
+    let start = || local.post("/api/v1/sessions/initiate").json(&session);
+
+    // `SessionToken::into_authorization` of the crate `flinks` gives the first of these.
+    for scheme in ["Bearer ", "bearer  ", ""] {
+        let token = local.session_token().await;
+        let value = format!("{scheme}{token}");
+        let started = ask(start().header("x-flinks-token", &value)).await;
+        assert_eq!(started.status, 200, "{scheme:?}");
+        let again = ask(start().header("x-flinks-token", &value)).await;
+        assert_eq!(again.status, 401, "{scheme:?}: a token starts one session");
+
+        let body = json!({"sessionId": started.text("sessionId")});
+        let create = local.post("/api/v1/paymentrequests").header("x-flinks-token", &value).json(&body);
+        let request_id = ask(create).await.text("requestId");
+        let get = local.get(&format!("/api/v1/paymentrequests/{request_id}")).header("x-flinks-token", &value);
+        assert_eq!(ask(get).await.status, 200, "{scheme:?}");
+    }
+
+    let token = local.session_token().await;
+    for request in [
+        start(),
+        start().bearer_auth(&token),
+        start().header("x-flinks-token", format!("Basic {token}")),
+        start().header("x-flinks-token", &token).header("x-flinks-token", &token),
+    ] {
+        let refused = ask(request).await;
+        assert_eq!(refused.status, 401);
+        assert!(!refused.body.to_string().contains(&token), "{}", refused.body);
+    }
+    let refused = ask(start().bearer_auth(&token)).await;
+    assert_eq!(refused.body["message"], "x-flinks-token must hold a token of Pay, once (P8).");
+    assert_eq!(ask(start().header("x-flinks-token", &token)).await.status, 200, "no refusal has spent the token");
+}
+
+/// In `Authorization`, a bare token is not what the documents say.
+#[tokio::test]
+async fn p8_authorization_needs_the_scheme() {
+    for name in ["authorization", "Authorization"] {
+        let local = local_with(|config| config.pay.token_header = name.to_owned()).await;
+        let session = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
+        let token = local.session_token().await;
+        let bare = local.post("/api/v1/sessions/initiate").json(&session).header("authorization", &token);
+        assert_eq!(ask(bare).await.status, 401, "{name}");
+        assert_eq!(ask(local.initiate_session(&token)).await.status, 200, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_header_that_http_needs_itself_is_refused() {
+    for name in
+        ["", "two words", "x:y", "é", "host", "Content-Type", "content-length", "Transfer-Encoding", "connection"]
+    {
+        let mut config = Config::default();
+        config.pay.token_header = name.to_owned();
+        let error = Emulator::start_with(config).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{name}");
+        assert!(error.to_string().starts_with("pay.token_header must be"), "{error}");
+    }
 }
 
 #[tokio::test]

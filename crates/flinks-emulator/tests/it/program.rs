@@ -176,6 +176,16 @@ fn its_page_shows_no_credential_of_somebodys() {
 }
 
 #[test]
+fn its_page_names_the_header_that_carries_the_token_of_pay() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("emulator.toml");
+    std::fs::write(&file, "[pay]\ntoken_header = \"X-Flinks-Token\"\n").unwrap();
+    let (_, page, _) = Program::start(&["--config", file.to_str().unwrap()]).stop("-TERM");
+    assert_eq!(page.matches("-H \"X-Flinks-Token: Bearer $SESSION_TOKEN\"").count(), 3, "{page}");
+    assert!(!page.contains("Authorization: Bearer $SESSION_TOKEN"), "{page}");
+}
+
+#[test]
 fn its_defaults_are_printed_as_a_file_that_it_takes() {
     let defaults = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).arg("--print-config").output().unwrap();
     let folder = tempfile::tempdir().unwrap();
