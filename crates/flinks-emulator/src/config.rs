@@ -164,7 +164,8 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Tokens of each [`Kind`](crate::Kind), sessions and logins. Default: 100 000. A forgotten token is refused.
     pub tokens: usize,
-    /// Pages that end users have not finished, of each kind. Default: 1 000.
+    /// Visits of end users to a page, of each kind. Default: 1 000. A visit is kept after its end, so that Back and Reload
+    /// can show how it ended.
     pub pages: usize,
 }
 

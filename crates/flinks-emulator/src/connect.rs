@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use hyper::{Method, StatusCode, header};
+use maud::Markup;
 use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::config::{Config, EndUser};
 use crate::credentials::*;
 use crate::http::{Call, Fields, Reply};
 use crate::ledger::Kind;
-use crate::pages::{self, Events, landing, with_parameters};
+use crate::pages::{self, Events, Form, landing, with_parameters};
 use crate::shelf::Shelf;
 use crate::world::{World, made_up};
 
@@ -47,21 +48,31 @@ struct Challenge {
     save: bool,
 }
 
+/// One visit to the page in the iframe. Each form changes it and redirects to the page, which shows it as it is then.
 struct Iframe {
     landing: Url,
     stage: Stage,
+    /// Why the bank refused the last form.
+    problem: Option<&'static str>,
+    /// The events that no page has sent to its parent yet.
+    events: Events,
 }
 
-#[derive(Clone)]
 enum Stage {
     Choosing,
     LoggingIn,
     Asked { username: String, question: usize },
+    Connected { url: Url },
 }
 
+/// One visit to the bank's own page.
 struct Visit {
     landing: Url,
     state: Option<String>,
+    /// Why the bank refused the last login.
+    problem: Option<&'static str>,
+    /// Where the end user was sent back to. A visit ends once, whatever is sent after that.
+    end: Option<Url>,
 }
 
 impl State {
@@ -394,71 +405,117 @@ pub(crate) fn iframe(world: &mut World, call: &Call) -> Reply {
     };
     world.spend(Kind::AuthorizeToken, token, call);
     let id = Uuid::new_v4().to_string();
-    let page = pages::choose_bank(&id, &Events::to(&landing).step("APP_MOUNTED"));
-    let iframe = Iframe { landing, stage: Stage::Choosing };
+    let address = iframe_address(&id);
+    let mut events = Events::to(&landing);
+    events.step("APP_MOUNTED");
+    let mut iframe = Iframe { landing, stage: Stage::Choosing, problem: None, events };
+    let page = iframe.page(&address, Some(&address));
     world.connect.iframes.insert(id, iframe, world.config.limits.pages);
     Reply::page(StatusCode::OK, page)
+}
+
+fn iframe_address(id: &str) -> String {
+    format!("/__pages/connect/{id}")
 }
 
 fn landing_of(world: &World, url: &str) -> Result<Url, &'static str> {
     landing(url, &world.config.connect.redirect_origins)
 }
 
-/// A form of the page in the iframe.
+/// The page in the iframe as it is now, or a form that it sends.
 pub(crate) fn iframe_step(world: &mut World, call: &Call) -> Reply {
-    let action = format!("/__pages/connect/{}", call.parameter);
-    let gone = || Reply::page(StatusCode::NOT_FOUND, pages::refusal("This page is over", "Start again."));
-    let Some(Iframe { landing, stage }) = world.connect.iframes.get_mut(&call.parameter) else { return gone() };
+    let address = iframe_address(&call.parameter);
+    let Some(iframe) = world.connect.iframes.get_mut(&call.parameter) else {
+        return Reply::page(StatusCode::NOT_FOUND, visit_not_found());
+    };
+    if call.method == Method::GET {
+        return Reply::page(StatusCode::OK, iframe.page(&address, None));
+    }
     let form = match call.form() {
         Ok(form) => form,
         Err(problem) => {
             return Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", &problem.message));
         }
     };
-    let events = Events::to(landing);
+    let page = Reply::see_other(&address);
+    // The form of an earlier step, which Back has shown, changes nothing. A script may leave out the step.
+    if form.text("step").is_some_and(|step| step != iframe.stage.step()) {
+        return page;
+    }
     let field = |name| form.text(name).unwrap_or_default();
-    let (username, step) = match &*stage {
-        Stage::Choosing if field("institution") == BANK => {
-            *stage = Stage::LoggingIn;
-            let events = events.step("INSTITUTION_SELECTED").with_institution();
-            return Reply::page(StatusCode::OK, pages::log_in(&action, false, None, &events));
+    let (username, outcome) = match &iframe.stage {
+        Stage::Choosing => {
+            if field("institution") == BANK {
+                iframe.stage = Stage::LoggingIn;
+                iframe.events.step_with_institution("INSTITUTION_SELECTED");
+            }
+            return page;
         }
-        Stage::Choosing => return Reply::page(StatusCode::OK, pages::choose_bank(&call.parameter, &events)),
         Stage::LoggingIn => (field("username").to_owned(), bank::log_in(field("username"), field("password"))),
         Stage::Asked { username, question } => {
             let prompt = bank::question(*question).map_or_else(String::new, |question| question.prompt.to_owned());
             let responses = BTreeMap::from([(prompt, vec![field("answer").to_owned()])]);
             (username.clone(), bank::answer(*question, &responses))
         }
+        Stage::Connected { .. } => return page,
     };
-    let page = match step {
+    iframe.problem = None;
+    match outcome {
         Ok(Step::LoggedIn) => {
-            let landing = landing.clone();
-            world.connect.iframes.remove(&call.parameter);
             let login_id = world.log_in(&username, true);
-            let url = with_parameters(landing, &[("loginId", Some(&login_id)), ("institution", Some(BANK))]);
-            pages::connected(&url, events)
-        }
-        Ok(Step::Asked(question)) => {
-            *stage = Stage::Asked { username, question };
-            match bank::question(question) {
-                Some(question) => pages::ask(&action, question, None, &events),
-                None => return gone(),
+            if let Some(iframe) = world.connect.iframes.get_mut(&call.parameter) {
+                iframe.connect(&login_id);
             }
         }
-        // The code of the failure is the name of the event.
+        Ok(Step::Asked(question)) => iframe.stage = Stage::Asked { username, question },
         Err(Refusal { code, message, .. }) => {
-            let events = events.step(code);
-            match stage {
-                Stage::Asked { question, .. } => match bank::question(*question) {
-                    Some(question) => pages::ask(&action, question, Some(message), &events),
-                    None => return gone(),
-                },
-                _ => pages::log_in(&action, false, Some(message), &events),
-            }
+            iframe.problem = Some(message);
+            // The code of the failure is the name of the event.
+            iframe.events.step(code);
         }
-    };
-    Reply::page(StatusCode::OK, page)
+    }
+    page
+}
+
+fn visit_not_found() -> Markup {
+    pages::refusal("This page is unknown", "Start again.")
+}
+
+impl Iframe {
+    /// The page of the current step. Its events are sent once.
+    fn page(&mut self, action: &str, address: Option<&str>) -> Markup {
+        let events = self.events.take();
+        let step = self.stage.step();
+        let form = Form { action, step: &step };
+        match &self.stage {
+            Stage::Choosing => pages::choose_bank(&form, address, &events),
+            Stage::LoggingIn => pages::log_in(&form, self.problem, &events),
+            Stage::Asked { question, .. } => match bank::question(*question) {
+                Some(question) => pages::ask(&form, question, self.problem, &events),
+                None => visit_not_found(),
+            },
+            Stage::Connected { url } => pages::connected(url, &events),
+        }
+    }
+
+    fn connect(&mut self, login_id: &str) {
+        let parameters = [("loginId", Some(login_id)), ("institution", Some(BANK))];
+        let url = with_parameters(self.landing.clone(), &parameters);
+        self.events.redirect(&url);
+        self.stage = Stage::Connected { url };
+    }
+}
+
+impl Stage {
+    /// The name that a form of this step carries.
+    fn step(&self) -> String {
+        match self {
+            Self::Choosing => "institution".to_owned(),
+            Self::LoggingIn => "login".to_owned(),
+            Self::Asked { question, .. } => format!("question-{question}"),
+            Self::Connected { .. } => "connected".to_owned(),
+        }
+    }
 }
 
 /// Sends the end user to the bank's own page (C7).
@@ -474,70 +531,81 @@ pub(crate) fn oauth_authorize(world: &mut World, call: &Call) -> Reply {
         Ok(landing) => landing,
         Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
     };
-    let visit = Visit { landing, state: query.text("state").map(str::to_owned) };
+    let visit = Visit { landing, state: query.text("state").map(str::to_owned), problem: None, end: None };
     // The pages disagree on the name of this parameter.
     let institution = query.text("institution_id").or(query.text("institution")).unwrap_or_default();
     if institution != BANK && institution != BANK_ID.to_string() {
-        return visit.back_with_error("invalid_request", "The institution is not known.");
+        return Reply::redirect(visit.failed("invalid_request", "The institution is not known.").as_str());
     }
     match world.config.connect.end_user {
-        EndUser::Agrees => visit.back(&world.log_in(BANK_USER_NO_MFA, false)),
-        EndUser::Refuses => visit.refused(),
+        EndUser::Agrees => Reply::redirect(visit.connected(&world.log_in(BANK_USER_NO_MFA, false)).as_str()),
+        EndUser::Refuses => Reply::redirect(visit.refused().as_str()),
         EndUser::Asked => {
             let id = Uuid::new_v4().to_string();
-            let location = format!("/__pages/bank/{id}");
+            let location = visit_address(&id);
             world.connect.visits.insert(id, visit, world.config.limits.pages);
             Reply::redirect(&location)
         }
     }
 }
 
+fn visit_address(id: &str) -> String {
+    format!("/__pages/bank/{id}")
+}
+
 /// The bank's own page, and its form.
 pub(crate) fn oauth_step(world: &mut World, call: &Call) -> Reply {
     let page = |status, page| Reply::page(status, page).with(header::X_FRAME_OPTIONS, "DENY");
-    if world.connect.visits.get(&call.parameter).is_none() {
-        return page(StatusCode::NOT_FOUND, pages::refusal("This page is over", "Start again."));
-    }
-    let log_in = |problem| {
-        let action = format!("/__pages/bank/{}", call.parameter);
-        page(StatusCode::OK, pages::log_in(&action, true, problem, &Events::default()))
+    let address = visit_address(&call.parameter);
+    let Some(visit) = world.connect.visits.get_mut(&call.parameter) else {
+        return page(StatusCode::NOT_FOUND, visit_not_found());
     };
     if call.method == Method::GET {
-        return log_in(None);
+        let shown = match &visit.end {
+            Some(url) => pages::complete(url),
+            None => pages::log_in_or_cancel(&Form { action: &address, step: "login" }, visit.problem),
+        };
+        return page(StatusCode::OK, shown);
     }
     let form = match call.form() {
         Ok(form) => form,
         Err(problem) => return page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", &problem.message)),
     };
-    let field = |name| form.text(name).unwrap_or_default();
-    let is_cancelled = form.get("cancel").is_some();
-    if !is_cancelled && let Err(Refusal { message, .. }) = bank::log_in(field("username"), field("password")) {
-        return log_in(Some(message));
+    if let Some(url) = &visit.end {
+        return Reply::see_other(url.as_str());
     }
-    match world.connect.visits.remove(&call.parameter) {
-        Some(visit) if is_cancelled => visit.refused(),
-        Some(visit) => visit.back(&world.log_in(field("username"), false)),
-        None => log_in(None),
+    if form.get("cancel").is_some() {
+        return Reply::see_other(visit.end.insert(visit.refused()).as_str());
+    }
+    let field = |name| form.text(name).unwrap_or_default();
+    if let Err(Refusal { message, .. }) = bank::log_in(field("username"), field("password")) {
+        visit.problem = Some(message);
+        return Reply::see_other(&address);
+    }
+    let login_id = world.log_in(field("username"), false);
+    match world.connect.visits.get_mut(&call.parameter) {
+        Some(visit) => Reply::see_other(visit.end.insert(visit.connected(&login_id)).as_str()),
+        None => page(StatusCode::NOT_FOUND, visit_not_found()),
     }
 }
 
 impl Visit {
-    fn back(self, login_id: &str) -> Reply {
+    fn connected(&self, login_id: &str) -> Url {
         self.back_with(&[("loginId", Some(login_id)), ("state", self.state.as_deref())])
     }
 
-    fn refused(self) -> Reply {
-        self.back_with_error("access_denied", "The end user refused.")
+    fn refused(&self) -> Url {
+        self.failed("access_denied", "The end user refused.")
     }
 
-    fn back_with_error(self, error: &str, description: &str) -> Reply {
+    fn failed(&self, error: &str, description: &str) -> Url {
         let parameters =
             [("state", self.state.as_deref()), ("error", Some(error)), ("error_description", Some(description))];
         self.back_with(&parameters)
     }
 
-    fn back_with(&self, parameters: &[(&str, Option<&str>)]) -> Reply {
-        Reply::redirect(with_parameters(self.landing.clone(), parameters).as_str())
+    fn back_with(&self, parameters: &[(&str, Option<&str>)]) -> Url {
+        with_parameters(self.landing.clone(), parameters)
     }
 }
 

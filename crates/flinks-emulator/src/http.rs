@@ -251,6 +251,11 @@ impl Reply {
         Self::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::CACHE_CONTROL, "no-store")
     }
 
+    /// Sends a browser from a form to a page, which Back and Reload can show again without sending the form again.
+    pub(crate) fn see_other(location: &str) -> Self {
+        Self { status: StatusCode::SEE_OTHER, ..Self::redirect(location) }
+    }
+
     /// With a header more. A value that cannot stand in a header is left out.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {

@@ -31,7 +31,7 @@ pub enum Operation {
     /// `GET /` and `GET /v2/`: the page in the iframe (C5).
     #[serde(rename = "connect.iframe")]
     ConnectIframe,
-    /// A form that the page in the iframe sends.
+    /// The page in the iframe after its first step, and the forms that it sends.
     #[serde(rename = "connect.iframe_step")]
     ConnectIframeStep,
     /// `GET /v3/oauth/authorize` (C7).
@@ -43,7 +43,7 @@ pub enum Operation {
     /// `GET /api/v1/authorize` (O10).
     #[serde(rename = "outbound.authorize")]
     OutboundAuthorize,
-    /// The form that the consent page sends.
+    /// The consent page when it is shown again, and the form that it sends.
     #[serde(rename = "outbound.authorize_step")]
     OutboundAuthorizeStep,
     /// `POST /api/v1/token` (O1).
@@ -124,11 +124,11 @@ static ROUTES: LazyLock<matchit::Router<Methods>> = LazyLock::new(|| {
         ("/", vec![(Method::GET, ConnectIframe)]),
         ("/v2", vec![(Method::GET, ConnectIframe)]),
         ("/v2/", vec![(Method::GET, ConnectIframe)]),
-        ("/__pages/connect/{id}", vec![(Method::POST, ConnectIframeStep)]),
+        ("/__pages/connect/{id}", vec![(Method::GET, ConnectIframeStep), (Method::POST, ConnectIframeStep)]),
         ("/v3/oauth/authorize", vec![(Method::GET, ConnectOAuthAuthorize)]),
         ("/__pages/bank/{id}", vec![(Method::GET, ConnectOAuthStep), (Method::POST, ConnectOAuthStep)]),
         ("/api/v1/token", vec![(Method::POST, OutboundToken)]),
-        ("/__pages/consent/{id}", vec![(Method::POST, OutboundAuthorizeStep)]),
+        ("/__pages/consent/{id}", vec![(Method::GET, OutboundAuthorizeStep), (Method::POST, OutboundAuthorizeStep)]),
         ("/api/v1/revoke", vec![(Method::DELETE, OutboundRevoke)]),
         ("/api/fdx/5/accounts", vec![(Method::GET, OutboundAccounts)]),
     ];

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use hyper::{StatusCode, header};
+use hyper::{Method, StatusCode, header};
+use maud::Markup;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use url::Url;
@@ -14,7 +15,7 @@ use crate::config::{ClientAuthentication, EndUser};
 use crate::credentials::{BANK, OUTBOUND_PROVIDER_ID};
 use crate::http::{Call, Fields, Reply, token_of};
 use crate::ledger::{Issued, Kind};
-use crate::pages::{self, landing, with_parameters};
+use crate::pages::{self, Form, landing, with_parameters};
 use crate::shelf::Shelf;
 use crate::world::{World, made_up};
 
@@ -24,11 +25,16 @@ pub(crate) struct State {
     asked: Shelf<Asked>,
 }
 
+/// One visit to the consent page.
+#[derive(Clone)]
 struct Asked {
     landing: Url,
+    scopes: Vec<String>,
     /// As it was given: the exchange compares it byte for byte (O9).
     redirect_uri: String,
     state: Option<String>,
+    /// Where the end user was sent back to. A visit ends once, whatever is sent after that.
+    end: Option<Url>,
 }
 
 /// What may be asked of an end user.
@@ -99,64 +105,96 @@ pub(crate) fn authorize(world: &mut World, call: &Call) -> Reply {
             Ok(landing) => landing,
             Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
         };
-    let asked = Asked { landing, redirect_uri: redirect_uri.to_owned(), state: query.text("state").map(str::to_owned) };
-    let scopes: Vec<&str> =
-        query.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty()).collect();
+    let scopes = query.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
+    let asked = Asked {
+        landing,
+        scopes: scopes.map(str::to_owned).collect(),
+        redirect_uri: redirect_uri.to_owned(),
+        state: query.text("state").map(str::to_owned),
+        end: None,
+    };
+    let back = |url: Url| Reply::redirect(url.as_str()).with_ids();
+    let fail = |refusal| back(asked.refused(refusal));
     if query.text("response_type") != Some("code") {
-        return asked.refused(Refusal::new("unsupported_response_type", "response_type must be code."));
+        return fail(Refusal::new("unsupported_response_type", "response_type must be code."));
     }
-    if !scopes.contains(&"ACCOUNT_BASIC") || scopes.iter().any(|scope| !SCOPES.contains(scope)) {
+    let is_known = |scope: &String| SCOPES.contains(&scope.as_str());
+    if !asked.scopes.iter().any(|scope| scope == "ACCOUNT_BASIC") || !asked.scopes.iter().all(is_known) {
         let description = "scope must hold ACCOUNT_BASIC, and nothing that is not known.";
-        return asked.refused(Refusal::new("invalid_scope", description));
+        return fail(Refusal::new("invalid_scope", description));
     }
     if query.text("provider_id") != Some(OUTBOUND_PROVIDER_ID) {
-        return asked.refused(invalid_request("provider_id is not known."));
+        return fail(invalid_request("provider_id is not known."));
     }
     match config.end_user {
-        EndUser::Agrees => asked.agreed(world, call),
-        EndUser::Refuses => asked.refused(ACCESS_DENIED),
+        EndUser::Agrees => back(asked.agreed(world, call)),
+        EndUser::Refuses => fail(ACCESS_DENIED),
         EndUser::Asked => {
             let id = Uuid::new_v4().to_string();
-            let page = pages::consent(&id, &config.client_id, &scopes, &asked.landing);
+            let address = asked_address(&id);
+            let page = asked.page(&config.client_id, &address, Some(&address));
             world.outbound.asked.insert(id, asked, world.config.limits.pages);
-            Reply::page(StatusCode::OK, page).with(header::X_FRAME_OPTIONS, "DENY").with_ids()
+            consent_page(StatusCode::OK, page)
         }
     }
 }
 
 const ACCESS_DENIED: Refusal = Refusal::new("access_denied", "The end user refused.");
 
-/// The form of the consent page.
+fn asked_address(id: &str) -> String {
+    format!("/__pages/consent/{id}")
+}
+
+fn consent_page(status: StatusCode, page: Markup) -> Reply {
+    Reply::page(status, page).with(header::X_FRAME_OPTIONS, "DENY").with_ids()
+}
+
+/// The consent page when it is shown again, and its form.
 pub(crate) fn authorize_step(world: &mut World, call: &Call) -> Reply {
-    let refuse =
-        |status, message: &str| Reply::page(status, pages::refusal("This page cannot go on", message)).with_ids();
+    let refuse = |status, message: &str| consent_page(status, pages::refusal("This page cannot go on", message));
+    let Some(asked) = world.outbound.asked.get(&call.parameter).cloned() else {
+        return refuse(StatusCode::NOT_FOUND, "Start again.");
+    };
+    if call.method == Method::GET {
+        let address = asked_address(&call.parameter);
+        return consent_page(StatusCode::OK, asked.page(&world.config.outbound.client_id, &address, None));
+    }
     let form = match call.form() {
         Ok(form) => form,
         Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.message),
     };
-    let is_agreed = match form.text("decision") {
-        Some("agree") => true,
-        Some("refuse") => false,
+    if let Some(url) = &asked.end {
+        return Reply::see_other(url.as_str()).with_ids();
+    }
+    let url = match form.text("decision") {
+        Some("agree") => asked.agreed(world, call),
+        Some("refuse") => asked.refused(ACCESS_DENIED),
         _ => return refuse(StatusCode::BAD_REQUEST, "decision must be agree or refuse."),
     };
-    match world.outbound.asked.remove(&call.parameter) {
-        Some(asked) if is_agreed => asked.agreed(world, call),
-        Some(asked) => asked.refused(ACCESS_DENIED),
-        None => refuse(StatusCode::NOT_FOUND, "Start again."),
+    let reply = Reply::see_other(url.as_str()).with_ids();
+    if let Some(asked) = world.outbound.asked.get_mut(&call.parameter) {
+        asked.end = Some(url);
     }
+    reply
 }
 
 impl Asked {
-    fn agreed(self, world: &mut World, call: &Call) -> Reply {
-        let code = world.issue_code(self.redirect_uri, Some(call));
-        let parameters = [("code", Some(&*code)), ("state", self.state.as_deref())];
-        Reply::redirect(with_parameters(self.landing, &parameters).as_str()).with_ids()
+    fn page(&self, client_id: &str, action: &str, address: Option<&str>) -> Markup {
+        match &self.end {
+            Some(url) => pages::complete(url),
+            None => pages::consent(&Form { action, step: "decision" }, address, client_id, &self.scopes, &self.landing),
+        }
     }
 
-    fn refused(self, Refusal { error, description }: Refusal) -> Reply {
+    fn agreed(&self, world: &mut World, call: &Call) -> Url {
+        let code = world.issue_code(self.redirect_uri.clone(), Some(call));
+        with_parameters(self.landing.clone(), &[("code", Some(&*code)), ("state", self.state.as_deref())])
+    }
+
+    fn refused(&self, Refusal { error, description }: Refusal) -> Url {
         let parameters =
             [("error", Some(error)), ("error_description", Some(&*description)), ("state", self.state.as_deref())];
-        Reply::redirect(with_parameters(self.landing, &parameters).as_str()).with_ids()
+        with_parameters(self.landing.clone(), &parameters)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use maud::{DOCTYPE, Markup, html};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::bank::Question;
@@ -18,57 +19,96 @@ pub(crate) const ASSETS: [(&str, &str, &str); 2] = [
     ("/__pages/page.js", "text/javascript; charset=utf-8", include_str!("pages/page.js")),
 ];
 
-/// What a page tells its parent, which hears it only if it is of the origin of `redirectUrl`.
-#[derive(Default)]
+/// The events that a page sends to its parent, which receives them only if it is of the origin of `redirectUrl`.
 pub(crate) struct Events {
     origin: String,
-    steps: Vec<String>,
-    institution: bool,
-    /// Where the page then goes.
-    url: Option<String>,
+    events: Vec<Value>,
 }
 
 impl Events {
     pub(crate) fn to(landing: &Url) -> Self {
-        Self { origin: landing.origin().ascii_serialization(), ..Self::default() }
+        Self { origin: landing.origin().ascii_serialization(), events: Vec::new() }
     }
 
-    pub(crate) fn step(mut self, step: &str) -> Self {
-        self.steps.push(step.to_owned());
-        self
+    pub(crate) fn step(&mut self, step: &str) {
+        self.events.push(json!({"step": step}));
     }
 
-    pub(crate) fn with_institution(self) -> Self {
-        Self { institution: true, ..self }
+    pub(crate) fn step_with_institution(&mut self, step: &str) {
+        self.events.push(json!({"step": step, "institution": BANK}));
     }
 
-    fn going_to(self, url: &Url) -> Self {
-        Self { url: Some(url.as_str().to_owned()), ..self.step("REDIRECT").with_institution() }
+    pub(crate) fn redirect(&mut self, url: &Url) {
+        self.events.push(json!({"step": "REDIRECT", "institution": BANK, "url": url.as_str()}));
+    }
+
+    /// The events that no page has sent yet. A page that is shown again sends none.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { origin: self.origin.clone(), events: std::mem::take(&mut self.events) }
     }
 }
 
-fn document(title: &str, events: &Events, content: Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                link rel="icon" href="data:,";
-                link rel="stylesheet" href="/__pages/page.css";
-                title { (title) " – Flinks emulator" }
-                script defer src="/__pages/page.js" {}
+/// The form of one step. It carries the name of its step, so that the form of an earlier step is recognized.
+pub(crate) struct Form<'a> {
+    pub(crate) action: &'a str,
+    pub(crate) step: &'a str,
+}
+
+impl Form<'_> {
+    fn with(&self, content: &Markup) -> Markup {
+        html! {
+            form method="post" action=(self.action) {
+                input type="hidden" name="step" value=(self.step);
+                (content)
             }
-            body
-                data-origin=[(!events.steps.is_empty()).then_some(&events.origin)]
-                data-steps=[(!events.steps.is_empty()).then(|| events.steps.join(" "))]
-                data-institution=[events.institution.then_some(BANK)]
-                data-url=[events.url.as_deref()]
-            {
-                main {
-                    p.mark { "Flinks emulator: nothing here is real" }
-                    h1 { (title) }
-                    (content)
+        }
+    }
+}
+
+/// A page with everything around its content.
+struct Document<'a> {
+    title: &'a str,
+    /// The address of the visit, if the page was opened at another one. The browser goes on there, so that Back and Reload
+    /// show the visit and do not repeat the request that began it.
+    address: Option<&'a str>,
+    events: Option<&'a Events>,
+    /// Where the page goes at once.
+    url: Option<&'a Url>,
+}
+
+impl<'a> Document<'a> {
+    fn new(title: &'a str) -> Self {
+        Self { title, address: None, events: None, url: None }
+    }
+
+    fn with(self, content: &Markup) -> Markup {
+        let Self { title, address, events, url } = self;
+        let events = events.filter(|events| !events.events.is_empty());
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    link rel="icon" href="data:,";
+                    link rel="stylesheet" href="/__pages/page.css";
+                    title { (title) " – Flinks emulator" }
+                    @if let Some(address) = address {
+                        noscript { meta http-equiv="refresh" content={ "0; url=" (address) }; }
+                    }
+                    script defer src="/__pages/page.js" {}
+                }
+                body
+                    data-address=[address]
+                    data-origin=[events.map(|events| &events.origin)]
+                    data-events=[events.map(|events| Value::from(events.events.clone()).to_string())]
+                    data-url=[url.map(Url::as_str)]
+                {
+                    main {
+                        p.mark { "Flinks emulator: nothing here is real" }
+                        h1 { (title) }
+                        (content)
+                    }
                 }
             }
         }
@@ -81,96 +121,116 @@ fn alert(problem: Option<&str>) -> Markup {
 
 /// Why a page cannot be shown.
 pub(crate) fn refusal(title: &str, message: &str) -> Markup {
-    document(title, &Events::default(), alert(Some(message)))
+    Document::new(title).with(&alert(Some(message)))
 }
 
-pub(crate) fn choose_bank(id: &str, events: &Events) -> Markup {
-    document(
-        "Choose your bank",
-        events,
-        html! {
-            form method="post" action={ "/__pages/connect/" (id) } {
-                button type="submit" name="institution" value=(BANK) autofocus { (BANK) }
-            }
-        },
-    )
+/// The first step of the page in the iframe, which is opened at another address than the later ones.
+pub(crate) fn choose_bank(form: &Form<'_>, address: Option<&str>, events: &Events) -> Markup {
+    let button = html! { button type="submit" name="institution" value=(BANK) autofocus { (BANK) } };
+    let document = Document { address, events: Some(events), ..Document::new("Choose your bank") };
+    document.with(&form.with(&button))
 }
 
-/// The login at the bank: on the page in the iframe, or on the bank's own page, where it can be cancelled.
-pub(crate) fn log_in(action: &str, can_cancel: bool, problem: Option<&str>, events: &Events) -> Markup {
-    document(
-        &format!("Log in at {BANK}"),
-        events,
-        html! {
-            (alert(problem))
-            form method="post" action=(action) {
-                label for="username" { "User name" }
-                input #username name="username" autocomplete="off" autocapitalize="none" spellcheck="false" required autofocus;
-                label for="password" { "Password" }
-                input #password name="password" type="password" autocomplete="off" required;
-                button type="submit" { "Log in" }
-            }
-            @if can_cancel {
-                form method="post" action=(action) {
-                    button.quiet type="submit" name="cancel" value="true" { "Cancel" }
+/// The login at the bank in the iframe.
+pub(crate) fn log_in(form: &Form<'_>, problem: Option<&str>, events: &Events) -> Markup {
+    let title = format!("Log in at {BANK}");
+    let document = Document { events: Some(events), ..Document::new(&title) };
+    document.with(&html! {
+        (alert(problem))
+        (form.with(&login_fields()))
+        p.hint {
+            "Try " code { (BANK_USER_NO_MFA) } ", or " code { (BANK_USER) } " to be asked questions; the password is "
+            code { (BANK_PASSWORD) } "."
+        }
+    })
+}
+
+/// The login on the bank's own page, where it can be cancelled.
+pub(crate) fn log_in_or_cancel(form: &Form<'_>, problem: Option<&str>) -> Markup {
+    let title = format!("Log in at {BANK}");
+    let cancel = html! { button.quiet type="submit" name="cancel" value="true" { "Cancel" } };
+    Document::new(&title).with(&html! {
+        (alert(problem))
+        (form.with(&login_fields()))
+        (form.with(&cancel))
+        p.hint { "Try " code { (BANK_USER_NO_MFA) } "; the password is " code { (BANK_PASSWORD) } "." }
+    })
+}
+
+fn login_fields() -> Markup {
+    html! {
+        label for="username" { "User name" }
+        input #username name="username" autocomplete="off" autocapitalize="none" spellcheck="false" required autofocus;
+        label for="password" { "Password" }
+        input #password name="password" type="password" autocomplete="off" required;
+        button type="submit" { "Log in" }
+    }
+}
+
+pub(crate) fn ask(form: &Form<'_>, question: &Question, problem: Option<&str>, events: &Events) -> Markup {
+    let fields = html! {
+        @if question.choices.is_empty() {
+            label for="answer" { (question.prompt) }
+            input #answer name="answer" autocomplete="off" required autofocus;
+        } @else {
+            fieldset {
+                legend { (question.prompt) }
+                @for choice in question.choices {
+                    label { input type="radio" name="answer" value=(choice) required; " " (choice) }
                 }
             }
-            p.hint {
-                "Try " code { (BANK_USER_NO_MFA) }
-                @if !can_cancel { ", or " code { (BANK_USER) } " to be asked questions" }
-                "; the password is " code { (BANK_PASSWORD) } "."
-            }
-        },
-    )
+        }
+        button type="submit" { "Answer" }
+    };
+    let title = format!("{BANK} asks");
+    let document = Document { events: Some(events), ..Document::new(&title) };
+    document.with(&html! {
+        (alert(problem))
+        (form.with(&fields))
+        p.hint { "Born in Montreal, best country Canada, shape Triangle." }
+    })
 }
 
-pub(crate) fn ask(action: &str, question: &Question, problem: Option<&str>, events: &Events) -> Markup {
-    document(
-        &format!("{BANK} asks"),
-        events,
-        html! {
-            (alert(problem))
-            form method="post" action=(action) {
-                @if question.choices.is_empty() {
-                    label for="answer" { (question.prompt) }
-                    input #answer name="answer" autocomplete="off" required autofocus;
-                } @else {
-                    fieldset {
-                        legend { (question.prompt) }
-                        @for choice in question.choices {
-                            label { input type="radio" name="answer" value=(choice) required; " " (choice) }
-                        }
-                    }
-                }
-                button type="submit" { "Answer" }
-            }
-            p.hint { "Born in Montreal, best country Canada, shape Triangle." }
-        },
-    )
+/// The end of the page in the iframe. When it is shown first, the parent receives the event, and the page goes to the landing
+/// URL. When it is shown again, it only links there.
+pub(crate) fn connected(landing: &Url, events: &Events) -> Markup {
+    let url = if events.events.is_empty() { None } else { Some(landing) };
+    let document = Document { events: Some(events), url, ..Document::new("Your account is connected") };
+    document.with(&continue_to(landing))
 }
 
-/// The end of the page in the iframe: the parent is told, and the page goes to the landing URL.
-pub(crate) fn connected(url: &Url, events: Events) -> Markup {
-    let link = url.as_str();
-    document("Your account is connected", &events.going_to(url), html! { p { a #continue href=(link) { "Continue" } } })
+/// A visit that has ended, when it is shown again.
+pub(crate) fn complete(landing: &Url) -> Markup {
+    Document::new("This is complete").with(&html! {
+        p { "You have made your decision, and nothing repeats it." }
+        (continue_to(landing))
+    })
 }
 
-/// The consent page of Outbound.
-pub(crate) fn consent(id: &str, client_id: &str, scopes: &[&str], return_to: &Url) -> Markup {
+fn continue_to(landing: &Url) -> Markup {
+    html! { p { a #continue href=(landing.as_str()) { "Continue" } } }
+}
+
+/// The consent page of Outbound. Nothing that grants is focused, so that a stray key press does not grant.
+pub(crate) fn consent(
+    form: &Form<'_>,
+    address: Option<&str>,
+    client_id: &str,
+    scopes: &[String],
+    return_to: &Url,
+) -> Markup {
     let host = return_to.host_str().unwrap_or_default();
-    document(
-        "Share your data?",
-        &Events::default(),
-        html! {
-            p { code { (client_id) } " asks " (BANK) " for:" }
-            ul { @for scope in scopes { li { code { (scope) } } } }
-            p { "You will go back to " code { (host) } "." }
-            form method="post" action={ "/__pages/consent/" (id) } {
-                button type="submit" name="decision" value="agree" autofocus { "Agree" }
-                button.quiet type="submit" name="decision" value="refuse" { "Refuse" }
-            }
-        },
-    )
+    let buttons = html! {
+        button type="submit" name="decision" value="agree" { "Agree" }
+        button.quiet type="submit" name="decision" value="refuse" { "Refuse" }
+    };
+    let document = Document { address, ..Document::new("Share your data?") };
+    document.with(&html! {
+        p { code { (client_id) } " asks " (BANK) " for:" }
+        ul { @for scope in scopes { li { code { (scope) } } } }
+        p { "You will go back to " code { (host) } "." }
+        (form.with(&buttons))
+    })
 }
 
 /// Where a person is sent back to: an absolute `http` or `https` URL, of one of the origins if there are any.
@@ -196,9 +256,16 @@ pub(crate) fn landing(text: &str, origins: &[String]) -> Result<Url, &'static st
     Ok(url)
 }
 
-/// The URL with these parameters added to its query.
+/// The URL with these parameters added to its query. Each occurs once: it replaces a parameter of the same name, which is
+/// there if an application gives the address of an earlier landing (RFC 6749, section 3.1).
 pub(crate) fn with_parameters(mut url: Url, parameters: &[(&str, Option<&str>)]) -> Url {
-    let given = parameters.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-    url.query_pairs_mut().extend_pairs(given);
+    let added: Vec<(&str, &str)> = parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
+    let is_added = |name: &str| added.iter().any(|(added, _)| *added == name);
+    if url.query_pairs().any(|(name, _)| is_added(&name)) {
+        let others = url.query_pairs().into_owned().filter(|(name, _)| !is_added(name));
+        let others: Vec<(String, String)> = others.collect();
+        url.query_pairs_mut().clear().extend_pairs(others);
+    }
+    url.query_pairs_mut().extend_pairs(added);
     url
 }

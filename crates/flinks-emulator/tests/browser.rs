@@ -28,17 +28,27 @@ fn main() {
         eprintln!("no Chromium and ChromeDriver here: the test in a browser is not run");
     }
     let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name, test).with_ignored_flag(!is_there);
-    let trials = vec![trial("c5_a_person_connects_an_account_in_an_iframe", || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let browser = Arc::new(Browser::start().await);
-            // In a task of its own, so that the browser ends whatever comes of it.
-            let outcome = tokio::spawn(a_person_connects_an_account(Arc::clone(&browser))).await;
-            browser.quit().await;
-            outcome.map_err(Failed::from)
-        })
-    })];
+    let trials = vec![
+        trial("c5_a_person_connects_an_account_in_an_iframe", || in_browser(a_person_connects_an_account)),
+        trial("c5_back_and_reload_in_the_iframe_lose_and_repeat_nothing", || in_browser(back_and_reload_in_the_iframe)),
+        trial("c7_back_and_reload_of_the_banks_page_repeat_nothing", || in_browser(back_and_reload_of_the_banks_page)),
+        trial("o10_back_and_reload_of_the_consent_page_repeat_nothing", || {
+            in_browser(back_and_reload_of_the_consent_page)
+        }),
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// Runs a test in a browser, which ends with it.
+fn in_browser<F: Future<Output = ()> + Send + 'static>(test: fn(Arc<Browser>) -> F) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let browser = Arc::new(Browser::start().await);
+        // In a task of its own, so that the browser ends even if the test panics.
+        let outcome = tokio::spawn(test(Arc::clone(&browser))).await;
+        browser.quit().await;
+        outcome.map_err(Failed::from)
+    })
 }
 
 async fn a_person_connects_an_account(browser: Arc<Browser>) {
@@ -116,6 +126,133 @@ async fn a_person_connects_an_account(browser: Arc<Browser>) {
     browser.open(&format!("{}/v2/?authorizeToken={phone}&redirectUrl={parent}/done", emulator.base_url())).await;
     let fits = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
     assert_eq!(browser.script(fits).await, true);
+}
+
+async fn back_and_reload_in_the_iframe(browser: Arc<Browser>) {
+    let emulator = Emulator::start().await.unwrap();
+    let parent = parent_page(emulator.base_url().to_owned()).await;
+    let token = authorize_token(&browser.http, &emulator).await;
+    browser.open(&format!("{parent}/?token={token}")).await;
+    browser.frame("iframe").await;
+
+    browser.wait_for("button[name=institution]").await;
+    browser.in_frame("location.reload()").await;
+    browser.click("button[name=institution]").await;
+    browser.wait_for("#username").await;
+    browser.in_frame("location.reload()").await;
+    browser.type_into("#username", BANK_USER).await;
+    browser.type_into("#password", "wrong").await;
+    browser.click("button").await;
+    browser.wait_for("[role=alert]").await;
+    // A reload of the refusal sends no password again.
+    browser.in_frame("location.reload()").await;
+    browser.wait_for("[role=alert]").await;
+    browser.type_into("#username", BANK_USER).await;
+    browser.type_into("#password", BANK_PASSWORD).await;
+    browser.click("button").await;
+    browser.wait_for("#answer").await;
+    // Back shows the current step, for the login is done.
+    browser.in_frame("history.back()").await;
+    browser.wait_for("#answer").await;
+    assert_eq!(browser.text("label").await, "What city were you born in?");
+    browser.type_into("#answer", &format!("Montreal{ENTER}")).await;
+    browser.wait_until("return document.querySelector('label')?.innerText === 'What is the best country?'").await;
+    browser.type_into("#answer", &format!("Canada{ENTER}")).await;
+    browser.click("input[value=Triangle]").await;
+    browser.click("button").await;
+    browser.wait_until("return location.pathname === '/done'").await;
+    let landing = browser.script("return location.href").await;
+
+    // Back from the landing shows that the visit is complete, and leads to the same landing.
+    browser.script("history.back()").await;
+    browser.wait_for("#continue").await;
+    assert_eq!(browser.text("h1").await, "Your account is connected");
+    browser.in_frame("location.reload()").await;
+    browser.click("#continue").await;
+    browser.wait_until("return location.pathname === '/done'").await;
+    assert_eq!(browser.script("return location.href").await, landing);
+
+    browser.parent().await;
+    let steps = browser.script("return events.map((event) => event.data.step)").await;
+    assert_eq!(steps, json!(["APP_MOUNTED", "INSTITUTION_SELECTED", "INVALID_PASSWORD", "REDIRECT"]));
+    assert_eq!(emulator.count(Operation::ConnectIframe), 1);
+}
+
+async fn back_and_reload_of_the_banks_page(browser: Arc<Browser>) {
+    let emulator = Emulator::start().await.unwrap();
+    let parent = parent_page(emulator.base_url().to_owned()).await;
+    let start = format!("{}/v3/oauth/authorize?institution_id=14&redirect_uri={parent}/done", emulator.base_url());
+    browser.open(&start).await;
+    browser.type_into("#username", BANK_USER).await;
+    browser.type_into("#password", &format!("wrong{ENTER}")).await;
+    browser.wait_for("[role=alert]").await;
+    browser.refresh().await;
+    browser.wait_for("[role=alert]").await;
+    browser.type_into("#username", BANK_USER).await;
+    browser.type_into("#password", &format!("{BANK_PASSWORD}{ENTER}")).await;
+    browser.wait_until("return location.pathname === '/done'").await;
+    let landing = browser.script("return location.href").await;
+    assert!(landing.as_str().unwrap().contains("loginId="), "{landing}");
+
+    browser.back().await;
+    browser.wait_for("#continue").await;
+    browser.refresh().await;
+    browser.click("#continue").await;
+    browser.wait_until("return location.pathname === '/done'").await;
+    assert_eq!(browser.script("return location.href").await, landing);
+    assert_eq!(emulator.count(Operation::ConnectOAuthAuthorize), 1);
+}
+
+async fn back_and_reload_of_the_consent_page(browser: Arc<Browser>) {
+    let emulator = Emulator::start().await.unwrap();
+    let parent = parent_page(emulator.base_url().to_owned()).await;
+    let codes = || emulator.issued().into_iter().filter(|issued| issued.kind == Kind::Code).count();
+    let before = codes();
+    browser.open(&consent_url(emulator.base_url(), &format!("{parent}/done"))).await;
+
+    // Nothing that grants is focused: a key press on the new page does nothing.
+    browser.wait_for("button[value=agree]").await;
+    assert_eq!(browser.script("return document.activeElement === document.body").await, true);
+    browser.press(&[ENTER, " "]).await;
+    assert_eq!(browser.text("h1").await, "Share your data?");
+    assert_eq!(codes(), before);
+
+    browser.refresh().await;
+    assert_eq!(browser.text("h1").await, "Share your data?");
+    assert_eq!(emulator.count(Operation::OutboundAuthorize), 1, "a reload does not begin another visit");
+    browser.click("button[value=agree]").await;
+    browser.wait_until("return location.pathname === '/done'").await;
+    let landing = browser.script("return location.href").await;
+    assert!(landing.as_str().unwrap().contains("code="), "{landing}");
+
+    browser.back().await;
+    browser.wait_for("#continue").await;
+    browser.refresh().await;
+    browser.click("#continue").await;
+    browser.wait_until("return location.pathname === '/done'").await;
+    assert_eq!(browser.script("return location.href").await, landing);
+    assert_eq!(codes(), before + 1);
+
+    // The next visit has a code of its own.
+    browser.open(&consent_url(emulator.base_url(), &format!("{parent}/done"))).await;
+    browser.click("button[value=agree]").await;
+    browser.wait_until("return location.pathname === '/done'").await;
+    let next = browser.script("return location.href").await;
+    assert_ne!(next, landing);
+    assert_eq!(next.as_str().unwrap().matches("code=").count(), 1, "{next}");
+    assert_eq!(codes(), before + 2);
+}
+
+fn consent_url(emulator: &str, redirect_uri: &str) -> String {
+    let parameters = [
+        ("client_id", OUTBOUND_CLIENT_ID),
+        ("redirect_uri", redirect_uri),
+        ("response_type", "code"),
+        ("scope", "ACCOUNT_BASIC"),
+        ("provider_id", OUTBOUND_PROVIDER_ID),
+    ];
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    format!("{emulator}/api/v1/authorize?{query}")
 }
 
 async fn authorize_token(http: &Client, emulator: &Emulator) -> String {
@@ -228,6 +365,20 @@ impl Browser {
 
     async fn open(&self, url: &str) {
         self.call(Method::POST, "/url", json!({"url": url})).await;
+    }
+
+    async fn back(&self) {
+        self.call(Method::POST, "/back", json!({})).await;
+    }
+
+    async fn refresh(&self) {
+        self.call(Method::POST, "/refresh", json!({})).await;
+    }
+
+    /// Runs a script that loads another document into the frame, and waits until that document is complete.
+    async fn in_frame(&self, script: &str) {
+        self.script(&format!("window.isLeft = true; {script}")).await;
+        self.wait_until("return !window.isLeft && document.readyState === 'complete'").await;
     }
 
     async fn script(&self, script: &str) -> Value {

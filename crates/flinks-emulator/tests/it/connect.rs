@@ -206,10 +206,53 @@ async fn c5_showing_the_page_spends_the_token() {
     assert_eq!(ask(local.get(&twice)).await.status, 400);
 }
 
+/// The value of the first attribute of that name on a page.
+pub(crate) fn attribute(page: &Value, name: &str) -> Option<String> {
+    let (_, after) = page.as_str().unwrap().split_once(&format!(" {name}=\""))?;
+    Some(after.split_once('"').unwrap().0.replace("&amp;", "&").replace("&quot;", "\""))
+}
+
 /// The address of the form on a page.
-fn action(page: &Value) -> String {
-    let (_, after) = page.as_str().unwrap().split_once("action=\"").unwrap_or_else(|| panic!("{page}"));
-    after.split_once('"').unwrap().0.to_owned()
+pub(crate) fn action(page: &Value) -> String {
+    attribute(page, "action").unwrap_or_else(|| panic!("{page}"))
+}
+
+/// The step that the form on a page carries.
+pub(crate) fn step(page: &Value) -> String {
+    let (_, after) = page.as_str().unwrap().split_once("name=\"step\"").unwrap_or_else(|| panic!("{page}"));
+    attribute(&json!(after), "value").unwrap()
+}
+
+/// The names of the events that a page sends to its parent.
+fn events(page: &Value) -> Vec<String> {
+    let Some(events) = attribute(page, "data-events") else { return Vec::new() };
+    let events: Vec<Value> = serde_json::from_str(&events).unwrap();
+    events.iter().map(|event| event["step"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Sends the form of a page with these fields, as a browser does, and follows the redirect to the next page.
+async fn submit(local: &Local, page: &Value, fields: &[(&str, &str)]) -> Value {
+    let form = action(page);
+    let step = step(page);
+    let fields: Vec<(&str, &str)> = [("step", &*step)].into_iter().chain(fields.iter().copied()).collect();
+    let redirect = ask(local.post(&form).form(&fields)).await;
+    assert_eq!((redirect.status, redirect.location.as_deref()), (303, Some(&*form)));
+    let next = ask(local.get(&form)).await;
+    assert_eq!(next.status, 200);
+    next.body
+}
+
+/// Shows the page in the iframe with a token of its own.
+async fn show_iframe(local: &Local, landing: &str) -> Value {
+    let token = local.authorize_token().await;
+    let page = ask(local.get("/v2/").query(&[("authorizeToken", &*token), ("redirectUrl", landing)])).await;
+    assert_eq!(page.status, 200);
+    page.body
+}
+
+/// The parameters of an address, in their order.
+fn parameters(url: &str) -> Vec<(String, String)> {
+    url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
 }
 
 #[tokio::test]
@@ -219,37 +262,105 @@ async fn c5_the_page_leads_to_the_landing_url_with_a_login_id() {
     let landing = "https://app.example/done?a=%22%3E%3Cscript%3E&b=1";
     let query = [("authorizeToken", &*token), ("redirectUrl", landing)];
     let mut page = ask(local.get("/v2/").query(&query)).await.body;
-    let form = action(&page);
-    for (fields, next) in [
-        (vec![("institution", "another")], "APP_MOUNTED"),
-        (vec![("institution", BANK)], "INSTITUTION_SELECTED"),
-        (vec![("username", "nobody"), ("password", BANK_PASSWORD)], "INVALID_USERNAME"),
-        (vec![("username", BANK_USER), ("password", "<script>")], "INVALID_PASSWORD"),
-        (vec![("username", BANK_USER), ("password", BANK_PASSWORD)], "city"),
-        (vec![("answer", "Toronto")], "INVALID_SECURITY_RESPONSE"),
-        (vec![("answer", "Montreal")], "country"),
-        (vec![("answer", "Canada")], "shape"),
-        (vec![("answer", "Triangle")], "REDIRECT"),
+    assert_eq!(events(&page), ["APP_MOUNTED"]);
+    for (fields, sent, shown) in [
+        (vec![("institution", "another")], vec![], "Choose your bank"),
+        (vec![("institution", BANK)], vec!["INSTITUTION_SELECTED"], "Log in"),
+        (vec![("username", "nobody"), ("password", BANK_PASSWORD)], vec!["INVALID_USERNAME"], "role=\"alert\""),
+        (vec![("username", BANK_USER), ("password", "<script>")], vec!["INVALID_PASSWORD"], "role=\"alert\""),
+        (vec![("username", BANK_USER), ("password", BANK_PASSWORD)], vec![], "city"),
+        (vec![("answer", "Toronto")], vec!["INVALID_SECURITY_RESPONSE"], "city"),
+        (vec![("answer", "Montreal")], vec![], "country"),
+        (vec![("answer", "Canada")], vec![], "shape"),
+        (vec![("answer", "Triangle")], vec!["REDIRECT"], "Continue"),
     ] {
+        page = submit(&local, &page, &fields).await;
         let text = page.as_str().unwrap();
-        assert!(!text.contains("\"><script>") && !text.contains(&token), "{text}");
-        page = ask(local.post(&form).form(&fields)).await.body;
-        assert!(next == "APP_MOUNTED" || page.as_str().unwrap().contains(next), "{next}: {page}");
+        assert!(!text.contains("\"><script>"), "{text}");
+        assert!(!text.contains(&token), "{text}");
+        assert!(text.contains(shown), "{shown}: {text}");
+        assert_eq!(events(&page), sent, "{text}");
     }
-    let page = page.as_str().unwrap();
-    let (_, url) = page.split_once("data-url=\"").unwrap();
-    let url = url::Url::parse(&url.split_once('"').unwrap().0.replace("&amp;", "&")).unwrap();
-    let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let parameters = parameters(&attribute(&page, "data-url").unwrap());
     let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(
-        (names.as_slice(), parameters[0].1.as_str()),
-        (["a", "b", "loginId", "institution"].as_slice(), "\"><script>")
-    );
+    assert_eq!(names, ["a", "b", "loginId", "institution"]);
+    assert_eq!(parameters[0].1, "\"><script>");
     assert_eq!(parameters[3].1, BANK);
-    assert_eq!(ask(local.post(&form)).await.status, 404, "the page is over");
 
     let by_login = json!({"LoginId": parameters[2].1, "MostRecentCached": true});
     assert_eq!(local.authorize_afresh(&by_login).await.status, 200);
+}
+
+#[tokio::test]
+async fn c5_reload_shows_the_same_step_and_sends_no_event_again() {
+    let local = local().await;
+    let mut page = show_iframe(&local, "https://app.example/").await;
+    let address = attribute(&page, "data-address").unwrap();
+    assert_eq!(address, action(&page), "the browser goes on at the address of the visit");
+    for fields in [
+        vec![("institution", BANK)],
+        vec![("username", BANK_USER), ("password", "wrong")],
+        vec![("username", BANK_USER), ("password", BANK_PASSWORD)],
+        vec![("answer", "Montreal")],
+    ] {
+        page = submit(&local, &page, &fields).await;
+        for _ in 0..2 {
+            let again = ask(local.get(&address)).await.body;
+            assert_eq!((step(&again), events(&again)), (step(&page), Vec::new()));
+            assert_eq!(attribute(&again, "role"), attribute(&page, "role"), "an alert stays");
+        }
+    }
+    assert_eq!(local.emulator.requests_of(flinks_emulator::Operation::ConnectIframe).len(), 1);
+}
+
+#[tokio::test]
+async fn c5_a_form_of_an_earlier_step_shows_the_current_step() {
+    let local = local().await;
+    let first = show_iframe(&local, "https://app.example/").await;
+    let login = submit(&local, &first, &[("institution", BANK)]).await;
+    let credentials = [("username", BANK_USER), ("password", BANK_PASSWORD)];
+    let city = submit(&local, &login, &credentials).await;
+    for (stale, fields) in [(&first, vec![("institution", BANK)]), (&login, credentials.to_vec())] {
+        let shown = submit(&local, stale, &fields).await;
+        assert_eq!((step(&shown), events(&shown)), (step(&city), Vec::new()));
+        assert_eq!(attribute(&shown, "role"), None, "nothing was taken for an answer");
+    }
+    let country = submit(&local, &city, &[("answer", "Montreal")]).await;
+    // The answer to the first question is no answer to the second.
+    let shown = submit(&local, &city, &[("answer", "Montreal")]).await;
+    assert_eq!((step(&shown), events(&shown)), (step(&country), Vec::new()));
+    assert_eq!(attribute(&shown, "role"), None);
+}
+
+#[tokio::test]
+async fn c5_a_visit_that_has_ended_keeps_its_landing_and_makes_no_second_login() {
+    let local = local().await;
+    let login_page = submit(&local, &show_iframe(&local, "https://app.example/").await, &[("institution", BANK)]).await;
+    let credentials = [("username", BANK_USER_NO_MFA), ("password", BANK_PASSWORD)];
+    // Two clicks: the browser follows the redirect of the second request only.
+    let form = action(&login_page);
+    let fields = [("step", &*step(&login_page)), credentials[0], credentials[1]];
+    for _ in 0..2 {
+        assert_eq!(ask(local.post(&form).form(&fields)).await.status, 303);
+    }
+    let end = ask(local.get(&form)).await.body;
+    assert_eq!(events(&end), ["REDIRECT"]);
+    let landing = attribute(&end, "data-url").unwrap();
+    for _ in 0..2 {
+        let reloaded = ask(local.get(&form)).await.body;
+        assert_eq!(attribute(&reloaded, "data-url"), None, "Back from the landing is not sent there again");
+        assert!(reloaded.as_str().unwrap().replace("&amp;", "&").contains(&format!("href=\"{landing}\"")));
+        assert_eq!(events(&reloaded), Vec::<String>::new());
+        assert_eq!(ask(local.post(&form).form(&fields)).await.status, 303);
+    }
+    // The next visit has a login of its own, and its landing has it once.
+    let page = submit(&local, &show_iframe(&local, &landing).await, &[("institution", BANK)]).await;
+    let next = attribute(&submit(&local, &page, &credentials).await, "data-url").unwrap();
+    let login_ids = |url: &str| -> Vec<String> {
+        parameters(url).into_iter().filter(|(name, _)| name == "loginId").map(|(_, value)| value).collect()
+    };
+    assert_eq!(login_ids(&next).len(), 1, "{next}");
+    assert_ne!(login_ids(&next), login_ids(&landing));
 }
 
 fn direct(username: &str, password: &str) -> Value {
@@ -489,19 +600,43 @@ async fn c7_the_end_user_is_asked_on_the_banks_page() {
         assert_eq!(away.status, 302);
         away.location.unwrap()
     };
-    let page = start().await;
-    assert_eq!(action(&ask(local.get(&page)).await.body), page);
-    let login = |username: &'static str, password: &'static str| [("username", username), ("password", password)];
-    assert_eq!(ask(local.post(&page).form(&login(BANK_USER, "wrong"))).await.status, 200);
-    let back = ask(local.post(&page).form(&login(BANK_USER, BANK_PASSWORD))).await;
-    assert_eq!((back.status, back.parameter("state").as_deref()), (302, Some("s")));
+    let address = start().await;
+    let page = ask(local.get(&address)).await.body;
+    assert_eq!(action(&page), address);
+    let refused = submit(&local, &page, &[("username", BANK_USER), ("password", "wrong")]).await;
+    assert_eq!(attribute(&refused, "role").as_deref(), Some("alert"));
+    let back = ask(local.post(&address).form(&[("username", BANK_USER), ("password", BANK_PASSWORD)])).await;
+    assert_eq!((back.status, back.parameter("state").as_deref()), (303, Some("s")));
     // The bank has asked its questions itself.
     let live = json!({"LoginId": back.parameter("loginId"), "MostRecentCached": false, "Save": true});
     assert_eq!(local.authorize_afresh(&live).await.status, 200);
-    assert_eq!(ask(local.get(&page)).await.status, 404);
 
     let cancelled = ask(local.post(&start().await).form(&[("cancel", "true")])).await;
+    assert_eq!(cancelled.status, 303);
     assert_eq!(cancelled.parameter("error").as_deref(), Some("access_denied"));
+}
+
+#[tokio::test]
+async fn c7_back_and_reload_of_the_banks_page_repeat_nothing() {
+    let local = local().await;
+    let query = [("institution_id", "14"), ("redirect_uri", "https://app.example/back"), ("state", "s")];
+    let address = ask(local.get("/v3/oauth/authorize").query(&query)).await.location.unwrap();
+    let page = ask(local.get(&address)).await.body;
+    assert_eq!(ask(local.get(&address)).await.body, page, "a reload shows the same");
+    let step = step(&page);
+    let login = [("step", &*step), ("username", BANK_USER), ("password", BANK_PASSWORD)];
+    let back = ask(local.post(&address).form(&login)).await;
+    let landing = back.location.unwrap();
+    // The first decision stands, whatever is sent after it.
+    for fields in [login.as_slice(), &[("step", &*step), ("cancel", "true")]] {
+        let again = ask(local.post(&address).form(fields)).await;
+        assert_eq!((again.status, again.location.as_deref()), (303, Some(&*landing)));
+    }
+    let shown = ask(local.get(&address)).await;
+    assert_eq!(shown.status, 200);
+    let text = shown.body.as_str().unwrap().replace("&amp;", "&");
+    assert!(text.contains(&format!("href=\"{landing}\"")), "{text}");
+    assert!(!text.contains("<form"), "{text}");
 }
 
 #[tokio::test]

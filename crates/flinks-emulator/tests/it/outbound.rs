@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flinks_emulator::credentials::*;
-use flinks_emulator::{ClientAuthentication, EndUser};
+use flinks_emulator::{ClientAuthentication, EndUser, Kind};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::connect::{action, attribute, step};
 use crate::{Local, ask, local, local_with};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -391,24 +392,81 @@ fn authorize(local: &Local, name: &str, value: &str) -> reqwest::RequestBuilder 
 async fn o10_the_end_user_is_asked_and_comes_back_with_a_code_and_the_state() {
     let local = local().await;
     for (decision, is_agreed) in [("agree", true), ("refuse", false)] {
-        let page = ask(authorize(&local, "", "")).await;
-        let page = page.body.as_str().unwrap();
-        assert!(page.contains("TRANSACTIONS") && page.contains("app.example"));
-        let (_, form) = page.split_once("action=\"").unwrap();
-        let form = form.split_once('"').unwrap().0;
-        assert_eq!(ask(local.post(form).form(&[("decision", "perhaps")])).await.status, 400);
-        let back = ask(local.post(form).form(&[("decision", decision)])).await;
-        assert_eq!(
-            (back.status, back.parameter("state").as_deref(), back.parameter("a").as_deref()),
-            (302, Some("s &=é"), Some("1"))
-        );
+        let page = ask(authorize(&local, "", "")).await.body;
+        let text = page.as_str().unwrap();
+        assert!(text.contains("TRANSACTIONS"));
+        assert!(text.contains("app.example"));
+        let form = action(&page);
+        assert_eq!(ask(local.post(&form).form(&[("decision", "perhaps")])).await.status, 400);
+        let back = ask(local.post(&form).form(&[("decision", decision)])).await;
+        assert_eq!(back.status, 303);
+        assert_eq!(back.parameter("state").as_deref(), Some("s &=é"));
+        assert_eq!(back.parameter("a").as_deref(), Some("1"));
         assert_eq!(back.parameter("error").as_deref(), (!is_agreed).then_some("access_denied"));
-        assert_eq!(ask(local.post(form).form(&[("decision", decision)])).await.status, 404, "once");
         if let Some(code) = back.parameter("code") {
             assert!(is_agreed);
             assert_eq!(ask(local.exchange_code(&code, "https://app.example/back?a=1")).await.status, 200);
         }
     }
+}
+
+/// The codes that were issued, without the first one of the emulator.
+fn codes(local: &Local) -> Vec<String> {
+    let issued = local.emulator.issued().into_iter().filter(|issued| issued.kind == Kind::Code);
+    issued.map(|issued| issued.value).filter(|code| code != OUTBOUND_CODE).collect()
+}
+
+#[tokio::test]
+async fn o10_back_and_reload_of_the_consent_page_issue_no_second_code() {
+    let local = local().await;
+    let page = ask(authorize(&local, "", "")).await.body;
+    let address = attribute(&page, "data-address").unwrap();
+    assert_eq!(address, action(&page), "the browser goes on at the address of the visit");
+    let reloaded = ask(local.get(&address)).await;
+    assert_eq!(reloaded.status, 200);
+    assert_eq!(action(&reloaded.body), address);
+    assert!(reloaded.body.as_str().unwrap().contains("TRANSACTIONS"));
+
+    let step = step(&page);
+    let agree = [("step", &*step), ("decision", "agree")];
+    let landing = ask(local.post(&address).form(&agree)).await.location.unwrap();
+    // The first decision stands, whatever is sent after it.
+    for fields in [agree, [("step", &*step), ("decision", "refuse")]] {
+        let again = ask(local.post(&address).form(&fields)).await;
+        assert_eq!((again.status, again.location.as_deref()), (303, Some(&*landing)));
+    }
+    let shown = ask(local.get(&address)).await;
+    assert_eq!(shown.status, 200);
+    let text = shown.body.as_str().unwrap().replace("&amp;", "&");
+    assert!(text.contains(&format!("href=\"{landing}\"")), "{text}");
+    assert!(!text.contains("<form"), "{text}");
+    assert_eq!(codes(&local).len(), 1);
+
+    // A later visit has a code of its own, and its landing has exactly one, even if the application returns to where it was.
+    let page = ask(authorize(&local, "redirect_uri", &landing)).await.body;
+    let next = ask(local.post(&action(&page)).form(&[("decision", "agree")])).await;
+    let code = next.parameter("code");
+    assert_eq!(codes(&local).last(), code.as_ref());
+    assert_eq!(next.parameter("state").as_deref(), Some("s &=é"));
+    assert_eq!(next.parameter("a").as_deref(), Some("1"));
+    assert_eq!(codes(&local).len(), 2);
+}
+
+#[tokio::test]
+async fn o10_a_refusal_stands_when_agreement_is_sent_after_it() {
+    let local = local().await;
+    let form = action(&ask(authorize(&local, "", "")).await.body);
+    let landing = ask(local.post(&form).form(&[("decision", "refuse")])).await.location;
+    assert_eq!(ask(local.post(&form).form(&[("decision", "agree")])).await.location, landing);
+    assert_eq!(codes(&local), Vec::<String>::new());
+}
+
+/// A stray key press must not grant anything.
+#[tokio::test]
+async fn o10_nothing_is_focused_on_the_consent_page() {
+    let local = local().await;
+    let page = ask(authorize(&local, "", "")).await.body;
+    assert!(!page.as_str().unwrap().contains("autofocus"), "{page}");
 }
 
 #[tokio::test]
