@@ -25,7 +25,7 @@ use crate::{Config, Fault, Operation};
 pub(crate) const PREFIX: &str = "/__emulator";
 
 pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Bytes) -> Reply {
-    if !peer.ip().to_canonical().is_loopback() || !is_own_host(head) {
+    if !is_local(peer, head) {
         return Reply::problem(StatusCode::FORBIDDEN, "The control API answers this machine only, by a loopback name.");
     }
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_matches('/');
@@ -88,6 +88,11 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
         Ok(body) => Reply::json(StatusCode::OK, &body),
         Err(problem) => bad_request(&problem),
     }
+}
+
+/// Whether a request comes from this machine, and from no page of another origin.
+pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
+    peer.ip().to_canonical().is_loopback() && is_own_host(head)
 }
 
 /// Whether it was called by a name of this machine, and not by a page of another origin: a browser on this machine shows

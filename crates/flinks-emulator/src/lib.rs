@@ -9,6 +9,7 @@ mod connect;
 mod control;
 pub mod credentials;
 mod fault;
+mod guide;
 mod http;
 mod ledger;
 mod operation;
@@ -17,6 +18,7 @@ mod pages;
 mod pay;
 mod server;
 mod shelf;
+mod start;
 mod world;
 
 use std::fmt;
@@ -101,6 +103,12 @@ impl Emulator {
     /// The base URL of all three products, such as `http://127.0.0.1:41739`.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// The text that the program prints: the credentials, and one command for each endpoint. A configured credential is not in
+    /// it, because it may be real.
+    pub fn guide(&self) -> String {
+        guide::guide(&self.base_url, &self.config())
     }
 
     /// What is set.

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use hyper::Method;
+use hyper::{Method, Uri};
 use serde::{Deserialize, Serialize};
+
+use crate::start;
 
 /// One thing that can be asked of Flinks. Faults are set, and requests counted, per operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,7 +30,7 @@ pub enum Operation {
     /// `POST /v3/{customerId}/BankingServices/Authorize` (C6).
     #[serde(rename = "connect.authorize")]
     ConnectAuthorize,
-    /// `GET /` and `GET /v2/`: the page in the iframe (C5).
+    /// `GET /v2/`, and `GET /` with `authorizeToken` or `redirectUrl`: the page in the iframe (C5).
     #[serde(rename = "connect.iframe")]
     ConnectIframe,
     /// The page in the iframe after its first step, and the forms that it sends.
@@ -90,12 +92,26 @@ impl fmt::Display for Operation {
 /// Which operation a request asks for, with the parameter of its path.
 pub(crate) enum Route {
     Operation(Operation, Option<String>),
+    /// The page at the base URL, which is no operation of Flinks.
+    Start,
+    /// The form of that page that opens the page in the iframe.
+    IframeDemo,
     /// The path exists, but not with this method: the methods that it has.
     WrongMethod(String),
     NotFound,
 }
 
-pub(crate) fn route(method: &Method, path: &str) -> Route {
+pub(crate) fn route(method: &Method, uri: &Uri) -> Route {
+    let path = uri.path();
+    if path == "/" && *method == Method::GET && !start::is_iframe_query(uri.query().unwrap_or_default()) {
+        return Route::Start;
+    }
+    if path == start::IFRAME_DEMO {
+        if *method != Method::POST {
+            return Route::WrongMethod(Method::POST.to_string());
+        }
+        return Route::IframeDemo;
+    }
     let Ok(found) = ROUTES.at(path) else { return Route::NotFound };
     match found.value.iter().find(|(allowed, _)| allowed == method) {
         Some((_, operation)) => {

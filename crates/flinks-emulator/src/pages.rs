@@ -124,6 +124,11 @@ pub(crate) fn refusal(title: &str, message: &str) -> Markup {
     Document::new(title).with(&alert(Some(message)))
 }
 
+/// The page at the base URL.
+pub(crate) fn start(content: &Markup) -> Markup {
+    Document::new("A local Flinks").with(content)
+}
+
 /// The first step of the page in the iframe, which is opened at another address than the later ones.
 pub(crate) fn choose_bank(form: &Form<'_>, address: Option<&str>, events: &Events) -> Markup {
     let button = html! { button type="submit" name="institution" value=(BANK) autofocus { (BANK) } };

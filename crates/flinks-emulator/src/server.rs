@@ -25,6 +25,7 @@ use crate::http::{Call, Reply};
 use crate::ledger::Request;
 use crate::operation::{Route, route};
 use crate::pages::ASSETS;
+use crate::start::{self, Reader};
 use crate::world::World;
 use crate::{Config, Fault, Operation, control};
 
@@ -193,7 +194,7 @@ async fn answer(
 
     let mut reset = shared.reset.subscribe();
     tokio::select! {
-        outcome = answer_by_rules(&shared, &wire, head, body, end) => outcome,
+        outcome = answer_by_rules(&shared, &wire, peer, head, body, end) => outcome,
         // A request of before a reset leaves no trace after it.
         _ = reset.changed() => Err(Broken),
     }
@@ -202,11 +203,12 @@ async fn answer(
 async fn answer_by_rules(
     shared: &Shared,
     wire: &TcpStream,
+    peer: SocketAddr,
     head: hyper::http::request::Parts,
     body: Bytes,
     end: End,
 ) -> Result<hyper::Response<Full<Bytes>>, Broken> {
-    let route = route(&head.method, head.uri.path());
+    let route = route(&head.method, &head.uri);
     let Arrival { number, resets, fault, mut release } = receive(shared, &head, &body, &end, &route);
     let outcome = Finished { shared, number, fault: fault.as_ref() };
     match end {
@@ -219,6 +221,16 @@ async fn answer_by_rules(
     }
     let (operation, parameter) = match route {
         Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
+        Route::Start => {
+            let reader = Reader::of(&head, control::is_local(peer, &head));
+            let reply = start::page(&shared.world().config, head.uri.query().unwrap_or_default(), &reader);
+            return Ok(outcome.finish(reply));
+        }
+        Route::IframeDemo => {
+            let reader = Reader::of(&head, control::is_local(peer, &head));
+            let reply = start::iframe_demo(&mut shared.world(), number, &reader);
+            return Ok(outcome.finish(reply));
+        }
         Route::WrongMethod(allowed) => {
             let reply = Reply::problem(StatusCode::METHOD_NOT_ALLOWED, "The path has another method: see Allow.");
             return Ok(outcome.finish(reply.with(header::ALLOW, &allowed)));
@@ -305,7 +317,7 @@ fn receive(shared: &Shared, head: &hyper::http::request::Parts, body: &Bytes, en
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let operation = match route {
         Route::Operation(operation, _) => Some(*operation),
-        Route::WrongMethod(_) | Route::NotFound => None,
+        Route::Start | Route::IframeDemo | Route::WrongMethod(_) | Route::NotFound => None,
     };
     let mut world = shared.world();
     let is_complete = matches!(end, End::Complete);

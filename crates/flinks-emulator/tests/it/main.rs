@@ -13,6 +13,7 @@ mod outbound;
 mod pay;
 #[cfg(feature = "program")]
 mod program;
+mod start;
 
 use std::time::Duration;
 

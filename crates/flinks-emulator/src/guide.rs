@@ -1,0 +1,103 @@
+//! The text that shows a person how to use the emulator.
+
+use crate::{ClientAuthentication, Config, credentials};
+
+/// The credentials, and one command for each endpoint. A credential that is not the emulator's own may be real, so a name such
+/// as `$PASSWORD` stands in its place.
+pub(crate) fn guide(base_url: &str, config: &Config) -> String {
+    let defaults = Config::default();
+    let (pay, connect, outbound) = (&config.pay, &config.connect, &config.outbound);
+    let shown =
+        |value: &str, default: &str, name: &str| if value == default { value.to_owned() } else { format!("${name}") };
+    let username = shown(&pay.username, &defaults.pay.username, "USERNAME");
+    let password = shown(&pay.password, &defaults.pay.password, "PASSWORD");
+    let secret_key = shown(&connect.secret_key, &defaults.connect.secret_key, "SECRET_KEY");
+    let client_id = shown(&outbound.client_id, &defaults.outbound.client_id, "CLIENT_ID");
+    let client_secret = shown(&outbound.client_secret, &defaults.outbound.client_secret, "CLIENT_SECRET");
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let fields = format!("\\\"client_id\\\": \\\"{client_id}\\\", \\\"client_secret\\\": \\\"{client_secret}\\\", ");
+    let (basic, fields) = match outbound.client_authentication {
+        ClientAuthentication::Basic => (format!(" -u \"{client_id}:{client_secret}\""), String::new()),
+        ClientAuthentication::None => (String::new(), String::new()),
+        _ => (String::new(), fields),
+    };
+    let token = format!("curl {base_url}/api/v1/token{basic} -H 'Content-Type: application/json' -d");
+    let first_uri = credentials::OUTBOUND_REDIRECT_URI;
+    let landing = connect.redirect_origins.first().map_or("https://app.example", String::as_str);
+    format!(
+        r#"{base_url}
+
+A local Flinks: Pay, Connect and Outbound, with made-up credentials. Ctrl-C stops it.
+What is written $LIKE_THIS comes from an earlier answer, or from your configuration. A token that is spent once needs a new one.
+
+pay       user name {username}
+          password  {password}
+
+  # access_token is $SESSION_TOKEN
+  curl {base_url}/api/v1/authorize -d grant_type=client_credentials --data-urlencode "Username={username}" --data-urlencode "Password={password}"
+  # sessionId is $SESSION_ID; spends the token
+  curl {base_url}/api/v1/sessions/initiate -H "{token_header}: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d '{{"referenceId": "1", "amount": 10.5, "customerName": "A", "customerEmail": "a@example.com"}}'
+  # requestId is $REQUEST_ID
+  curl {base_url}/api/v1/paymentrequests -H "{token_header}: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d "{{\"sessionId\": \"$SESSION_ID\"}}"
+  curl {base_url}/api/v1/paymentrequests/$REQUEST_ID -H "{token_header}: Bearer $SESSION_TOKEN"
+
+connect   customer id {customer_id}
+          secret key  {secret_key}
+          login id    {login_id}
+          bank users  {bank_user}, asked questions; {bank_user_no_mfa}; password {bank_password}
+
+  # Token is $AUTHORIZE_TOKEN
+  curl -X POST {base_url}/v3/{customer_id}/BankingServices/GenerateAuthorizeToken -H 'Content-Type: application/json' -H "flinks-auth-key: {secret_key}"
+  # spends the token
+  curl {base_url}/v3/{customer_id}/BankingServices/Authorize -H 'Content-Type: application/json' -H "flinks-auth-key: $AUTHORIZE_TOKEN" -d '{{"LoginId": "{login_id}", "MostRecentCached": true}}'
+  # in a browser, or in an iframe of your page; spends a token of its own
+  {base_url}/v2/?redirectUrl={landing}&authorizeToken=$AUTHORIZE_TOKEN
+  # in a browser
+  {base_url}/v3/oauth/authorize?institution_id={bank_id}&redirect_uri={landing}&state=1
+
+outbound  client id     {client_id}
+          client secret {client_secret}
+          code          {code}, once, with redirect_uri {first_uri}
+          refresh token {refresh_token}
+
+  {token} "{{{fields}\"grant_type\": \"client_credentials\"}}"
+  # in a browser; comes back with a code
+  {base_url}/api/v1/authorize?client_id={encoded_client_id}&redirect_uri={redirect_uri}&state=1&response_type=code&scope=ACCOUNT_BASIC&provider_id={provider_id}
+  {token} "{{{fields}\"grant_type\": \"authorization_code\", \"code\": \"{code}\", \"redirect_uri\": \"{first_uri}\"}}"
+  # access_token is $USER_TOKEN
+  {token} "{{{fields}\"grant_type\": \"refresh_token\", \"refresh_token\": \"{refresh_token}\"}}"
+  curl {base_url}/api/fdx/5/accounts -H "Authorization: Bearer $USER_TOKEN"
+  # ends the connection: that refresh token, too
+  curl -X DELETE {base_url}/api/v1/revoke -H "Authorization: Bearer $USER_TOKEN"
+
+control   what was received, what became of each token, time, and faults
+
+  # its paths
+  curl {base_url}/__emulator/
+  curl {base_url}/__emulator/advance -d '{{"seconds": 300}}'
+  curl {base_url}/__emulator/faults -d '{{"operation": "pay.authorize", "fault": {{"kind": "reset", "when": "after"}}}}'
+  curl -X DELETE {base_url}/__emulator/faults
+  curl {base_url}/__emulator/requests
+  curl {base_url}/__emulator/tokens
+  curl -X POST {base_url}/__emulator/reset
+
+quickstart of this workspace
+
+  export FLINKS_PAY_URL={base_url} FLINKS_PAY_USERNAME="{username}" FLINKS_PAY_PASSWORD="{password}"
+  export FLINKS_CONNECT_URL={base_url} FLINKS_CONNECT_CUSTOMER_ID={customer_id} FLINKS_CONNECT_SECRET_KEY="{secret_key}"
+  export FLINKS_OUTBOUND_URL={base_url} FLINKS_OUTBOUND_CLIENT_ID="{client_id}" FLINKS_OUTBOUND_CLIENT_SECRET="{client_secret}"
+"#,
+        token_header = pay.token_header,
+        customer_id = connect.customer_id,
+        login_id = credentials::CONNECT_LOGIN_ID,
+        bank_user = credentials::BANK_USER,
+        bank_user_no_mfa = credentials::BANK_USER_NO_MFA,
+        bank_password = credentials::BANK_PASSWORD,
+        bank_id = credentials::BANK_ID,
+        code = credentials::OUTBOUND_CODE,
+        refresh_token = credentials::OUTBOUND_REFRESH_TOKEN,
+        encoded_client_id = encoded(&outbound.client_id),
+        redirect_uri = encoded(outbound.redirect_uris.first().map_or(first_uri, String::as_str)),
+        provider_id = credentials::OUTBOUND_PROVIDER_ID,
+    )
+}
