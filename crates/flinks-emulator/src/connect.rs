@@ -48,7 +48,7 @@ struct Challenge {
     save: bool,
 }
 
-/// One visit to the page in the iframe. Each form changes it and redirects to the page, which shows it as it is then.
+/// A visit of an end user to the page in the iframe. Each form changes it and redirects to the page, which shows it as it is then.
 struct Iframe {
     landing: Url,
     stage: Stage,
@@ -65,7 +65,7 @@ enum Stage {
     Connected { url: Url },
 }
 
-/// One visit to the bank's own page.
+/// A visit of an end user to the bank's page of custom OAuth.
 struct Visit {
     landing: Url,
     state: Option<String>,

@@ -1,4 +1,4 @@
-//! The text that shows a person how to use the emulator.
+//! Credentials and commands, as a text for a person who tries the emulator.
 
 use crate::{ClientAuthentication, Config, credentials};
 

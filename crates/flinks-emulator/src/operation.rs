@@ -92,7 +92,7 @@ impl fmt::Display for Operation {
 /// Which operation a request asks for, with the parameter of its path.
 pub(crate) enum Route {
     Operation(Operation, Option<String>),
-    /// The page at the base URL, which is no operation of Flinks.
+    /// The page at the base URL, which Flinks does not have.
     Start,
     /// The form of that page that opens the page in the iframe.
     IframeDemo,

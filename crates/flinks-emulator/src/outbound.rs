@@ -25,7 +25,7 @@ pub(crate) struct State {
     asked: Shelf<Asked>,
 }
 
-/// One visit to the consent page.
+/// A visit of an end user to the consent page.
 #[derive(Clone)]
 struct Asked {
     landing: Url,
@@ -288,7 +288,7 @@ fn authenticate(world: &World, call: &Call, body: &Fields<Value>) -> Result<(), 
         (None, Some(_)) => return refuse("client_id is missing."),
         (Some(_), Some(_)) if basic => {
             return refuse(
-                "client_id and client_secret are in the body, and Authorization is there, too: only one is allowed.",
+                "client_id and client_secret are in the body as well as in Authorization: only one is allowed.",
             );
         }
         (Some(id), Some(secret)) => {

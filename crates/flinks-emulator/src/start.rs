@@ -1,4 +1,4 @@
-//! The page at the base URL, which says what the emulator is and links on. It is no endpoint of Flinks.
+//! The page at the base URL, which says what the emulator is and links on. Flinks does not have it.
 
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};

@@ -44,7 +44,7 @@ fn in_browser<F: Future<Output = ()> + Send + 'static>(test: fn(Arc<Browser>) ->
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let browser = Arc::new(Browser::start().await);
-        // In a task of its own, so that the browser ends even if the test panics.
+        // In a separate task, so that the browser ends even if the test panics.
         let outcome = tokio::spawn(test(Arc::clone(&browser))).await;
         browser.quit().await;
         outcome.map_err(Failed::from)
@@ -233,7 +233,7 @@ async fn back_and_reload_of_the_consent_page(browser: Arc<Browser>) {
     assert_eq!(browser.script("return location.href").await, landing);
     assert_eq!(codes(), before + 1);
 
-    // The next visit has a code of its own.
+    // The next visit gets another code.
     browser.open(&consent_url(emulator.base_url(), &format!("{parent}/done"))).await;
     browser.click("button[value=agree]").await;
     browser.wait_until("return location.pathname === '/done'").await;

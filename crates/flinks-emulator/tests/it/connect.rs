@@ -27,7 +27,7 @@ async fn c1_the_key_once_and_the_content_type_once_and_no_body() {
     }
 }
 
-/// What reqwest sends without an `Accept` of the caller is `*/*`, so this request is written by hand.
+/// Sends a request with exactly these `Accept` headers. reqwest would add `*/*`.
 async fn generate_with(local: &Local, accept: &[&str]) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let address = local.emulator.base_url().strip_prefix("http://").unwrap();
@@ -40,7 +40,8 @@ async fn generate_with(local: &Local, accept: &[&str]) -> (u16, String) {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).await.unwrap();
-    (response[9..12].parse().unwrap(), response)
+    let status = response.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, response)
 }
 
 #[tokio::test]
@@ -242,7 +243,7 @@ async fn submit(local: &Local, page: &Value, fields: &[(&str, &str)]) -> Value {
     next.body
 }
 
-/// Shows the page in the iframe with a token of its own.
+/// Shows the page in the iframe with a new token.
 async fn show_iframe(local: &Local, landing: &str) -> Value {
     let token = local.authorize_token().await;
     let page = ask(local.get("/v2/").query(&[("authorizeToken", &*token), ("redirectUrl", landing)])).await;
@@ -326,7 +327,7 @@ async fn c5_a_form_of_an_earlier_step_shows_the_current_step() {
         assert_eq!(attribute(&shown, "role"), None, "nothing was taken for an answer");
     }
     let country = submit(&local, &city, &[("answer", "Montreal")]).await;
-    // The answer to the first question is no answer to the second.
+    // The answer to the first question does not answer the second.
     let shown = submit(&local, &city, &[("answer", "Montreal")]).await;
     assert_eq!((step(&shown), events(&shown)), (step(&country), Vec::new()));
     assert_eq!(attribute(&shown, "role"), None);
@@ -353,7 +354,7 @@ async fn c5_a_visit_that_has_ended_keeps_its_landing_and_makes_no_second_login()
         assert_eq!(events(&reloaded), Vec::<String>::new());
         assert_eq!(ask(local.post(&form).form(&fields)).await.status, 303);
     }
-    // The next visit has a login of its own, and its landing has it once.
+    // The next visit gets another login, and its landing has it once.
     let page = submit(&local, &show_iframe(&local, &landing).await, &[("institution", BANK)]).await;
     let next = attribute(&submit(&local, &page, &credentials).await, "data-url").unwrap();
     let login_ids = |url: &str| -> Vec<String> {

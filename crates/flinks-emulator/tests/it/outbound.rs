@@ -197,7 +197,7 @@ async fn o2_a_refused_client_learns_which_field_is_the_reason() {
         (grant(None, None).basic_auth("canary", secret), "client_id or client_secret is wrong."),
         (
             grant(id, secret).basic_auth(OUTBOUND_CLIENT_ID, secret),
-            "client_id and client_secret are in the body, and Authorization is there, too: only one is allowed.",
+            "client_id and client_secret are in the body as well as in Authorization: only one is allowed.",
         ),
     ] {
         let refused = ask(request).await;
@@ -442,7 +442,7 @@ async fn o10_back_and_reload_of_the_consent_page_issue_no_second_code() {
     assert!(!text.contains("<form"), "{text}");
     assert_eq!(codes(&local).len(), 1);
 
-    // A later visit has a code of its own, and its landing has exactly one, even if the application returns to where it was.
+    // A later visit gets another code. Its landing has exactly one, even if its redirect URI is the earlier landing.
     let page = ask(authorize(&local, "redirect_uri", &landing)).await.body;
     let next = ask(local.post(&action(&page)).form(&[("decision", "agree")])).await;
     let code = next.parameter("code");
