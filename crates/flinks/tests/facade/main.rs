@@ -10,6 +10,7 @@ mod connections;
 mod consents;
 mod consents_model;
 mod documents;
+mod log_lines;
 mod outbound;
 mod pay;
 mod pool;
