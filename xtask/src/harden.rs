@@ -137,8 +137,8 @@ fn assemble(
             use super::{Client, types};
             #[allow(unused_imports)]
             use ::flinks_core::generated::{
-                ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation, empty_response,
-                encode_path, form_body, header_text, json_or_error_response, json_response, response_error, status_error, undocumented_status,
+                ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
+                empty_or_error_response, empty_response, encode_path, form_body, header_text, json_or_error_response, json_response, response_error, status_error, undocumented_status,
             };
             use ::flinks_core::{Error, ResponseValue};
 

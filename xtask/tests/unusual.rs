@@ -86,3 +86,23 @@ async fn replies_are_told_apart_by_status() {
     let Some(GetItemError::Status5XX(body)) = error.body() else { panic!("{error:?}") };
     assert_eq!(body.code.as_deref(), Some("c"));
 }
+
+#[tokio::test]
+async fn a_success_without_a_documented_body_is_204_or_an_empty_200() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let client = generated::Client::new(base_url.parse().unwrap()).unwrap();
+    for (status, body, is_success) in [
+        ("204", "", true),
+        ("200", "", true),
+        ("200", "<html>", false),
+        ("200", "{}", false),
+        ("202", "", false),
+        ("203", "{}", false),
+    ] {
+        let length = body.len();
+        let reply = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+        let (_, outcome) = tokio::join!(once(&listener, &reply), client.delete().send());
+        assert_eq!(outcome.is_ok(), is_success, "{status} {body}");
+    }
+}

@@ -141,10 +141,42 @@ async fn json_or<T: DeserializeOwned, E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// A successful reply that is documented without a body.
+/// Reads a successful reply that is documented without a body. A reply with a body is malformed: a portal or a firewall may
+/// have sent it.
 #[doc(hidden)]
-pub fn empty_response(response: &reqwest::Response) -> ResponseValue<()> {
-    ResponseValue { head: ResponseHead::of(response), value: () }
+pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
+    empty_or(response, |_| None).await
+}
+
+/// Reads a successful reply that is documented without a body, or the error body, which some servers send with a 2xx.
+#[doc(hidden)]
+pub async fn empty_or_error_response<E: DeserializeOwned>(
+    response: reqwest::Response,
+) -> Result<ResponseValue<()>, Error<E>> {
+    empty_or(response, |body| decode_error(body).ok()).await
+}
+
+async fn empty_or<E>(
+    response: reqwest::Response,
+    error: impl FnOnce(&[u8]) -> Option<E>,
+) -> Result<ResponseValue<()>, Error<E>> {
+    let head = ResponseHead::of(&response);
+    let body = match read_body(response).await {
+        Ok(body) => body,
+        Err(error) => return Err(Error::new(Some(head), ErrorKind::Transport(error))),
+    };
+    if body.is_empty() {
+        return Ok(ResponseValue { head, value: () });
+    }
+    let kind = match error(&body) {
+        Some(error) => ErrorKind::ErrorResponse(error),
+        None => {
+            let reason = "should be empty";
+            let length = body.len();
+            ErrorKind::InvalidResponse(InvalidResponse { reason, field: None, line: 0, column: 0, length })
+        }
+    };
+    Err(Error::new(Some(head), kind))
 }
 
 /// A body: as it arrived, where that was in one piece; or put together, in memory that is wiped. Pieces are not kept: each may

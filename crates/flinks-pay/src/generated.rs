@@ -347,8 +347,9 @@ pub mod operation {
     #[allow(unused_imports)]
     use ::flinks_core::generated::{
         ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
-        empty_response, encode_path, form_body, header_text, json_or_error_response,
-        json_response, response_error, status_error, undocumented_status,
+        empty_or_error_response, empty_response, encode_path, form_body, header_text,
+        json_or_error_response, json_response, response_error, status_error,
+        undocumented_status,
     };
 
     use ::flinks_core::{Error, ResponseValue};

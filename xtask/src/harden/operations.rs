@@ -460,22 +460,29 @@ impl VisitMut for RequestChain {
     }
 }
 
-/// The arms of success. Where there is one body, or none, each 2xx is read as such; where the status tells bodies
-/// apart, one that is not documented tells nothing. Where there is one error body, a 2xx may hold that instead (C2).
+/// The arms of success. If there is one body, each 2xx is read as that body. If there is none, 200, 204 and the documented
+/// statuses are read as empty replies, and another 2xx is an error. If the status tells bodies apart, a 2xx that is not
+/// documented is an error. If there is one error body, a 2xx may hold that body instead (C2).
 fn success(bodies: &Bodies, errors: &Bodies) -> Result<Outcome> {
     let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
     let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
+    let empty = if has_error_body { quote!(empty_or_error_response) } else { quote!(empty_response) };
     let read = |union: Option<&TokenStream>, body: Option<&Ident>| match (union, body) {
-        (None, None) => quote!(Ok(empty_response(&response))),
+        (None, None) => quote!(#empty(response).await),
         (None, Some(_)) => quote!(#json(response).await),
-        (Some(variant), None) => quote!(Ok(empty_response(&response).map(|()| #variant))),
+        (Some(variant), None) => quote!(Ok(#empty(response).await?.map(|()| #variant))),
         (Some(variant), Some(schema)) => {
             quote!(Ok(#json::<types::#schema, _>(response).await?.map(#variant)))
         }
     };
     if bodies.union.is_none() {
-        let schema = bodies.bodies.iter().find_map(|body| body.schema.clone());
-        return outcome(&Bodies { bodies: vec![normalize::Body { status: "2XX".into(), schema }], union: None }, read);
+        if let Some(schema) = bodies.bodies.iter().find_map(|body| body.schema.clone()) {
+            let body = normalize::Body { status: "2XX".into(), schema: Some(schema) };
+            return outcome(&Bodies { bodies: vec![body], union: None }, read);
+        }
+        let pattern = empty_pattern(bodies)?;
+        let read = read(None, None);
+        return Ok(Outcome { ty: quote!(()), arms: vec![quote!(#pattern => #read,)] });
     }
     let mut outcome = outcome(bodies, read)?;
     if !bodies.bodies.iter().any(|body| body.status == "2XX") {
@@ -483,6 +490,16 @@ fn success(bodies: &Bodies, errors: &Bodies) -> Result<Outcome> {
         outcome.arms.push(quote!(#pattern => Err(undocumented_status(&response)),));
     }
     Ok(outcome)
+}
+
+/// The statuses that an operation without a documented body succeeds with.
+fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
+    if bodies.bodies.iter().any(|body| body.status == "2XX") {
+        return pattern("2XX", &[]);
+    }
+    let statuses: BTreeSet<u16> = exact(bodies).into_iter().chain([200, 204]).collect();
+    let statuses = statuses.into_iter().map(number);
+    Ok(quote!(#(#statuses)|*))
 }
 
 /// The arms of the errors. What is not documented is tried as the documented error (A6).

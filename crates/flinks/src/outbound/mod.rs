@@ -226,11 +226,14 @@ impl Client {
         Ok(tokens)
     }
 
-    /// Ends the connection of an end user (O10): their access and refresh tokens are dead.
+    /// Ends the connection of an end user: Flinks revokes their access and refresh tokens. The connection has ended only if
+    /// this returns `Ok`, that is after a 204, or a 200 with an empty body [O10].
     ///
     /// # Errors
     ///
-    /// An [`Error`]; where it may have been received, the connection may have ended.
+    /// Returns an error if Flinks refuses the token, or if the reply does not confirm the revocation, such as a 202 or the
+    /// page of a firewall: then [`Error::is_malformed`] is true, and the connection may or may not have ended. Keep the refresh
+    /// token after an error.
     pub async fn revoke(&self, access_token: &AccessToken) -> Result<(), Error> {
         let authorization = &Authorization::bearer(access_token.secret());
         let once = || async move {

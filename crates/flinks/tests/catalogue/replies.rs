@@ -48,7 +48,7 @@ pub(crate) async fn check(case: &mut Case, row: &Row, operation: Operation) {
     }
 }
 
-/// All that has a body in its replies: a revocation has none.
+/// Whether a success has a body: that of a revocation has none.
 fn has_body(operation: Operation) -> bool {
     operation != Operation::Revoke
 }
@@ -96,8 +96,7 @@ pub(crate) fn rows() -> Vec<Row> {
         faults,
         class: Class::MayHaveBeenSent,
         expected: Expected::Error(Error::is_transient, Fate::Unknown),
-        // A revocation has been told by its status.
-        concerns: has_body,
+        concerns: |_| true,
     };
     let all: fn(Operation) -> bool = |_| true;
     let malformed = Expected::Error(Error::is_malformed, Fate::Unknown);
@@ -133,7 +132,7 @@ pub(crate) fn rows() -> Vec<Row> {
             Class::Final,
             vec![reply(200, &[], r#"{"error":"invalid_grant","error_description":"CANARY"}"#)],
             Expected::Error(|error| error.oauth_error().is_some() && !error.is_malformed(), Fate::Spent),
-            |operation| operation.is_outbound() && has_body(operation),
+            Operation::is_outbound,
         ),
         replies(
             "Connect 200 whose body says 401",
@@ -142,7 +141,41 @@ pub(crate) fn rows() -> Vec<Row> {
             Expected::Error(|error| error.flinks_code().is_some() && !error.is_malformed(), Fate::Spent),
             |operation| operation == Operation::ConnectGenerate,
         ),
-        replies("200 with HTML (portal, firewall)", Class::Final, vec![html(200)], malformed, has_body),
+        replies("200 with HTML (portal, firewall)", Class::Final, vec![html(200)], malformed, all),
+        replies(
+            "200 with a body, 202 or 203 on revoke",
+            Class::Final,
+            vec![
+                ok(success("\"CANARY\"", "")),
+                ok("{}".to_owned()),
+                ok("\r\n".to_owned()),
+                ok(r#"{"revoked":true}"#.to_owned()),
+                reply(201, &[], ""),
+                reply(202, &[], ""),
+                reply(202, &[], r#"{"status":"CANARY"}"#),
+                reply(203, &[], ""),
+                reply(203, &[("content-type", "text/html")], "<html>CANARY</html>"),
+                reply(205, &[], ""),
+                reply(206, &[], ""),
+                reply(226, &[], ""),
+            ],
+            malformed,
+            |operation| operation == Operation::Revoke,
+        ),
+        replies(
+            "202 or 203 with {\"error\":\"server_error\"} on revoke",
+            Class::Failed,
+            [202, 203].map(|status| reply(status, &[], r#"{"error":"server_error"}"#)).to_vec(),
+            Expected::Error(|error| error.oauth_error().is_some() && !error.is_malformed(), Fate::None),
+            |operation| operation == Operation::Revoke,
+        ),
+        replies(
+            "200 or 204 without a body on revoke",
+            Class::Final,
+            vec![Fault::status(200), Fault::status(204)],
+            Expected::Success,
+            |operation| operation == Operation::Revoke,
+        ),
         replies(
             "right JSON labelled text/plain, without a label, with a charset",
             Class::Final,
@@ -150,7 +183,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 .map(|label| reply(200, &[("content-type", label)], success("\"emu_a\"", "")))
                 .to_vec(),
             Expected::Success,
-            all,
+            has_body,
         ),
         replies(
             "endless body; 10 GB announced, then silence",
@@ -162,7 +195,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 ok("[".repeat(200_000)),
             ],
             Expected::Error(|error| !error.is_transient() && error.to_string().contains("too large"), Fate::Unknown),
-            has_body,
+            all,
         ),
         replies(
             "100+ headers, a header of 1 MiB, a garbage status line, two Content-Lengths, an SSH banner",
@@ -279,21 +312,21 @@ pub(crate) fn rows() -> Vec<Row> {
                 ok(nested),
             ],
             malformed,
-            has_body,
+            all,
         ),
         replies(
             "top-level array, null, {}; token for Token",
             Class::Final,
             ["[]", "null", "{}", r#"{"token":"CANARY"}"#, "7", "\"CANARY\""].map(|body| ok(body.to_owned())).to_vec(),
             malformed,
-            has_body,
+            all,
         ),
         replies(
             "10 000 unknown members within the limit",
             Class::Final,
             vec![ok(success("\"emu_a\"", &many)), ok(success("\"emu_a\"", &"\"x\":0,".repeat(10_000)))],
             Expected::Success,
-            all,
+            has_body,
         ),
         replies(
             "token null, empty, blank, with CR/LF/NUL/space",

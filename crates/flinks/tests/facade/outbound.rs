@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flinks::outbound::{AuthorizationCode, Client, ClientAuthentication, ClientCredentials, RefreshToken};
+use flinks::outbound::{AuthorizationCode, Client, ClientAuthentication, ClientCredentials, Consents, RefreshToken};
 use flinks::{Advice, BaseUrl, Error, OAuthError, Product, RedirectUrl, Settings, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{ClientAuthentication as Switch, EndUser, Fault, Operation, Request, When};
@@ -465,6 +465,27 @@ async fn o10_revocation_ends_the_connection() {
     local.emulator.fail_always(Operation::OutboundRevoke, Fault::Reset { when: When::After });
     let error = client.revoke(&tokens.access_token).await.unwrap_err();
     assert!(error.may_have_been_sent() && local.emulator.count(Operation::OutboundRevoke) == 1);
+}
+
+#[tokio::test]
+async fn o10_a_revocation_that_is_not_confirmed_keeps_the_consent() {
+    let local = local().await;
+    let consents = Consents::builder(client_at(&local, credentials())).build();
+    let id = "end-user".parse().unwrap();
+    let consent = consents.insert(&id, refresh_token(), flinks::Clock::wall(&local.clock)).await.unwrap();
+    let html = vec![("content-type".to_owned(), "text/html".to_owned())];
+    for fault in [
+        Fault::Reply { status: 200, headers: html, body: "<html>canary</html>".to_owned() },
+        Fault::reply(200, r#"{"error":"server_error"}"#),
+        Fault::status(202),
+        Fault::status(203),
+    ] {
+        local.emulator.fail_next(Operation::OutboundRevoke, fault.clone());
+        assert!(consent.revoke().await.is_err(), "{fault:?}");
+        let _ = consent.exchange_now().await.unwrap();
+    }
+    consent.revoke().await.unwrap();
+    assert!(consent.access_token().await.unwrap_err().needs_consent());
 }
 
 #[tokio::test]
