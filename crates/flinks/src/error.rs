@@ -684,33 +684,51 @@ impl Error {
 
     /// What became of a token that the call would have spent.
     pub(crate) fn fate(&self) -> Fate {
-        match self.0.kind {
-            _ if !self.may_have_been_sent() => Fate::Unspent,
-            // A gateway's error may look like the documented one; with a server's failure, only Flinks itself is believed.
-            Kind::Refused if self.status().is_some_and(|status| status < 500) || self.flinks_code().is_some() => {
-                Fate::Spent
-            }
-            _ => Fate::Unknown,
+        if !self.may_have_been_sent() {
+            return Fate::Unspent;
         }
+        self.verdict().fate
     }
 
     /// Which column of the table of tries it is.
     pub(crate) fn class(&self) -> Class {
+        self.verdict().class
+    }
+
+    /// The one table behind [`class`](Self::class) and [`fate`](Self::fate), so that the two cannot disagree. Its fate is that
+    /// of a token that may have been received.
+    fn verdict(&self) -> Verdict {
+        let verdict = |class, fate| Verdict { class, fate };
         match self.0.kind {
-            Kind::NotSent(_) => Class::NotSent,
-            Kind::Interrupted(TransportErrorKind::TooLarge) => Class::Final,
-            Kind::Interrupted(_) => Class::Interrupted,
-            Kind::Stale => Class::Stale,
-            Kind::Refused | Kind::Status if self.is_rate_limited() => Class::Busy,
-            Kind::Refused if self.oauth_error() == Some(&OAuthError::TemporarilyUnavailable) => Class::Busy,
-            Kind::Refused if self.oauth_error() == Some(&OAuthError::ServerError) => Class::Failed,
-            Kind::Refused | Kind::Status => match self.status() {
-                Some(408) => Class::Interrupted,
-                Some(503) => Class::Busy,
-                Some(500..) => Class::Failed,
-                _ => Class::Final,
-            },
-            _ => Class::Final,
+            Kind::NotSent(_) => verdict(Class::NotSent, Fate::Unknown),
+            Kind::Interrupted(TransportErrorKind::TooLarge) => verdict(Class::Final, Fate::Unknown),
+            Kind::Interrupted(_) => verdict(Class::Interrupted, Fate::Unknown),
+            Kind::Stale => verdict(Class::Stale, Fate::Unknown),
+            Kind::Refused => self.verdict_on_reply(Fate::Spent),
+            Kind::Status => self.verdict_on_reply(Fate::Unknown),
+            _ => verdict(Class::Final, Fate::Unknown),
+        }
+    }
+
+    /// The rows of the table for a reply that is not a success. `refused` is what a refusal by Flinks itself means.
+    fn verdict_on_reply(&self, refused: Fate) -> Verdict {
+        // The server, or one in between, failed. Only a `FlinksCode` shows that Flinks itself refused: a gateway's error may
+        // look like the documented one.
+        let failed = match self.flinks_code() {
+            Some(_) => refused,
+            None => Fate::Unknown,
+        };
+        let verdict = |class, fate| Verdict { class, fate };
+        match (self.status(), self.oauth_error()) {
+            // The server stopped waiting for a request that may have arrived, whatever its body says.
+            (Some(408), _) => verdict(Class::Interrupted, Fate::Unknown),
+            (Some(500..), _) if self.is_rate_limited() => verdict(Class::Busy, failed),
+            _ if self.is_rate_limited() => verdict(Class::Busy, refused),
+            (_, Some(OAuthError::TemporarilyUnavailable)) => verdict(Class::Busy, failed),
+            (_, Some(OAuthError::ServerError)) => verdict(Class::Failed, failed),
+            (Some(503), _) => verdict(Class::Busy, failed),
+            (Some(500..), _) => verdict(Class::Failed, failed),
+            _ => verdict(Class::Final, refused),
         }
     }
 
@@ -836,7 +854,14 @@ impl From<StoreError> for Error {
     }
 }
 
+/// What a failure means for another try, and for a token that may have been received.
+struct Verdict {
+    class: Class,
+    fate: Fate,
+}
+
 /// What became of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Unspent,
     Spent,
@@ -922,3 +947,98 @@ impl<T> fmt::Debug for SpendError<T> {
 }
 
 impl<T> std::error::Error for SpendError<T> {}
+
+#[cfg(all(test, feature = "connect", feature = "outbound"))]
+mod tests {
+    use super::*;
+
+    const OPERATION: Operation =
+        Operation { product: Product::Outbound, id: "exchangeCode", purpose: "exchange a code" };
+
+    /// A reply with this status, and with a `FlinksCode` or an `error`, if any.
+    fn reply(kind: Kind, status: u16, code: Option<&str>, oauth: Option<&str>) -> Error {
+        Error::new(Some(&OPERATION), kind).change(|inner| {
+            inner.status = Some(status);
+            inner.code = code.map(|code| FlinksCode::of(code.to_owned()));
+            inner.oauth = oauth.map(|code| OAuthError::of(code.to_owned()));
+        })
+    }
+
+    #[test]
+    fn a5_one_table_decides_tries_and_fate() {
+        use Class::{Busy, Failed, Final, Interrupted};
+        use Fate::{Spent, Unknown};
+        // Each with what a documented error body makes of it, and any other body.
+        for (status, code, oauth, class, read, unread) in [
+            (200, None, Some("invalid_grant"), Final, Spent, Unknown),
+            (200, None, Some("server_error"), Failed, Unknown, Unknown),
+            (200, Some("UNAUTHORIZED"), None, Final, Spent, Unknown),
+            (400, None, None, Final, Spent, Unknown),
+            (400, None, Some("invalid_grant"), Final, Spent, Unknown),
+            (400, None, Some("server_error"), Failed, Unknown, Unknown),
+            (400, None, Some("temporarily_unavailable"), Busy, Unknown, Unknown),
+            (400, None, Some("TOO_MANY_REQUESTS"), Busy, Spent, Unknown),
+            (401, Some("UNAUTHORIZED"), None, Final, Spent, Unknown),
+            (401, Some("TOO_MANY_REQUESTS"), None, Busy, Spent, Unknown),
+            (403, None, None, Final, Spent, Unknown),
+            (404, None, None, Final, Spent, Unknown),
+            (408, None, None, Interrupted, Unknown, Unknown),
+            (408, None, Some("invalid_grant"), Interrupted, Unknown, Unknown),
+            (408, None, Some("TOO_MANY_REQUESTS"), Interrupted, Unknown, Unknown),
+            (408, Some("UNAUTHORIZED"), None, Interrupted, Unknown, Unknown),
+            (429, None, None, Busy, Spent, Unknown),
+            (429, Some("TOO_MANY_REQUESTS"), None, Busy, Spent, Unknown),
+            (500, None, None, Failed, Unknown, Unknown),
+            (500, None, Some("invalid_grant"), Failed, Unknown, Unknown),
+            (500, None, Some("server_error"), Failed, Unknown, Unknown),
+            (500, None, Some("TOO_MANY_REQUESTS"), Busy, Unknown, Unknown),
+            (500, Some("INVALID_PASSWORD"), None, Failed, Spent, Unknown),
+            (502, None, None, Failed, Unknown, Unknown),
+            (503, None, None, Busy, Unknown, Unknown),
+            (503, None, Some("server_error"), Failed, Unknown, Unknown),
+            (503, Some("RETRY_LATER"), None, Busy, Spent, Unknown),
+            (504, None, Some("temporarily_unavailable"), Busy, Unknown, Unknown),
+        ] {
+            for (kind, fate) in [(Kind::Refused, read), (Kind::Status, unread)] {
+                let error = reply(kind, status, code, oauth);
+                assert_eq!(error.class(), class, "{error}");
+                assert_eq!(error.fate(), fate, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a5_what_the_table_calls_interrupted_is_never_spent() {
+        for status in 100..=599 {
+            for (code, oauth) in [(None, None), (Some("UNAUTHORIZED"), None), (None, Some("invalid_grant"))] {
+                for kind in [Kind::Refused, Kind::Status] {
+                    let error = reply(kind, status, code, oauth);
+                    assert!(error.class() != Class::Interrupted || error.fate() == Fate::Unknown, "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a5_a_failure_without_a_status_has_one_class_and_one_fate() {
+        use TransportErrorKind::{Connect, Timeout, TooLarge};
+        let malformed = || Kind::Malformed { field: None, detail: Detail::Value("is missing") };
+        for (kind, class, fate) in [
+            (Kind::Input { field: "code", reason: "is empty" }, Class::Final, Fate::Unspent),
+            (Kind::Expired, Class::Final, Fate::Unspent),
+            (Kind::NotSent(Connect), Class::NotSent, Fate::Unspent),
+            (Kind::Interrupted(Timeout), Class::Interrupted, Fate::Unknown),
+            (Kind::Interrupted(TooLarge), Class::Final, Fate::Unknown),
+            (Kind::Redirect, Class::Final, Fate::Unknown),
+            (malformed(), Class::Final, Fate::Unknown),
+            (Kind::Stale, Class::Stale, Fate::Unknown),
+            (Kind::Abandoned, Class::Final, Fate::Unknown),
+        ] {
+            let error = Error::new(Some(&OPERATION), kind);
+            assert_eq!(error.class(), class, "{error}");
+            assert_eq!(error.fate(), fate, "{error}");
+        }
+        // An earlier try may have been received.
+        assert_eq!(Error::not_sent(&OPERATION).after_attempts(2, true).fate(), Fate::Unknown);
+    }
+}

@@ -12,7 +12,7 @@ use crate::runtime::{caught, lacks_driver, runtime};
 use crate::time::{Clock, SystemClock};
 
 /// What kind of failure it is, as far as trying again goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     /// Nothing left this machine.
     NotSent,

@@ -233,6 +233,31 @@ pub(crate) fn rows() -> Vec<Row> {
             all,
         ),
         replies(
+            "408 with a JSON body",
+            Class::MayHaveBeenSent,
+            [
+                r#"{"message":"CANARY"}"#,
+                r#"{"error":"CANARY"}"#,
+                r#"{"error":"invalid_grant"}"#,
+                r#"{"error":"TOO_MANY_REQUESTS"}"#,
+                r#"{"HttpStatusCode":408,"FlinksCode":"UNAUTHORIZED"}"#,
+                "",
+            ]
+            .map(|body| reply(408, &[], body))
+            .to_vec(),
+            Expected::Error(|error| error.is_transient() && !error.needs_consent(), Fate::Unknown),
+            all,
+        ),
+        replies(
+            "400 or 500 with server_error or temporarily_unavailable",
+            Class::Final,
+            [(400, "server_error"), (400, "temporarily_unavailable"), (500, "server_error"), (200, "server_error")]
+                .map(|(status, code)| reply(status, &[], format!(r#"{{"error":"{code}"}}"#)))
+                .to_vec(),
+            Expected::Error(|error| error.is_transient() && !error.needs_consent(), Fate::Unknown),
+            |operation| operation == Operation::ExchangeCode,
+        ),
+        replies(
             "400 invalid_grant on refresh",
             Class::Final,
             vec![reply(400, &[], r#"{"error":"invalid_grant","error_description":"CANARY"}"#)],
