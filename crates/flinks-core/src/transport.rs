@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::base_url::BaseUrl;
 use crate::error::{Error, ErrorKind, InvalidRequest, TransportError};
+use crate::marker::{MarkedBody, SendMarker};
 use crate::response::ResponseHead;
 
 /// The largest reply that is read: 64 KiB. A token reply has less than 4.
@@ -37,6 +38,7 @@ pub struct Transport {
     base_url: BaseUrl,
     timeout: Duration,
     long_timeout: Option<Duration>,
+    marker: Option<SendMarker>,
 }
 
 impl Transport {
@@ -58,6 +60,13 @@ impl Transport {
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             http: None,
         }
+    }
+
+    /// Returns a clone that records in `marker` whether the body of a request may have left this machine. It shares the
+    /// connections of this transport.
+    #[must_use]
+    pub fn with_marker(&self, marker: SendMarker) -> Self {
+        Self { marker: Some(marker), ..self.clone() }
     }
 
     /// The address that paths are appended to.
@@ -97,6 +106,9 @@ impl Transport {
         // RFC 9110 section 8.6 asks for it, hyper leaves it out, and some servers answer 411 then.
         if request.method() == Method::POST && request.body().is_none() {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if let Some(marker) = &self.marker {
+            mark(&mut request, marker)?;
         }
         let response = self.http.execute(request).await.map_err(|error| TransportError::of(&error))?;
         if response.status().is_redirection() {
@@ -203,7 +215,13 @@ impl TransportBuilder {
             builder = builder.no_proxy().resolve_to_addrs("localhost", &LOOPBACK);
         }
         let http = build(with_tls(builder, &self.base_url)?)?;
-        Ok(Transport { http, base_url: self.base_url, timeout: self.timeout, long_timeout: self.long_timeout })
+        Ok(Transport {
+            http,
+            base_url: self.base_url,
+            timeout: self.timeout,
+            long_timeout: self.long_timeout,
+            marker: None,
+        })
     }
 }
 
@@ -234,6 +252,24 @@ pub struct Operation {
     pub id: &'static str,
     /// How long it may take, if that is longer than the default.
     pub timeout: Option<Duration>,
+}
+
+/// Lets the body of `request` set the marker. A request without a body counts as sent from now on: nothing shows when its head
+/// leaves.
+fn mark(request: &mut reqwest::Request, marker: &SendMarker) -> Result<(), InvalidRequest> {
+    let slot = request.body_mut();
+    match slot.take() {
+        Some(body) if !hyper::body::Body::is_end_stream(&body) => {
+            *slot = Some(reqwest::Body::wrap(MarkedBody { body, marker: marker.clone() }));
+        }
+        none => {
+            *slot = none;
+            if !marker.send() {
+                return Err(InvalidRequest::new("request", "belongs to a call that was abandoned"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One path argument, percent-encoded but for the unreserved characters of RFC 3986.

@@ -658,6 +658,17 @@ impl Error {
         })
     }
 
+    /// The failure of a call that was shown to have sent nothing, in none of its tries.
+    #[cfg(feature = "outbound")]
+    pub(crate) fn before_sending(self) -> Self {
+        self.change(|inner| {
+            inner.earlier_may_have_been_sent = false;
+            if let Kind::Interrupted(kind) = inner.kind {
+                inner.kind = Kind::NotSent(kind);
+            }
+        })
+    }
+
     /// Of something that followed a request.
     pub(crate) fn after_sending(self) -> Self {
         self.change(|inner| inner.earlier_may_have_been_sent = true)

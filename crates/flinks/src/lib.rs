@@ -25,6 +25,7 @@ pub mod outbound;
 pub mod pay;
 #[cfg(feature = "pool")]
 pub mod pool;
+mod recent;
 mod redirect;
 mod retry;
 mod runtime;

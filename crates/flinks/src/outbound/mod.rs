@@ -8,7 +8,6 @@
 mod app;
 mod authorization;
 mod cache;
-mod codes;
 mod consent;
 mod event;
 mod exchange;
@@ -30,12 +29,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ResponseValue, Secret};
+use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ResponseValue, Secret, SendMarker, Transport};
 use flinks_outbound::types;
 
 pub use self::app::AppTokenSource;
 pub use self::authorization::{AuthorizationCode, AuthorizationRequest, PendingAuthorization};
-use self::codes::SentCodes;
 pub use self::consent::{Consent, Consents, ConsentsBuilder, Revoked, StoreOutage};
 pub use self::event::Event;
 pub use self::shutdown::ShutdownError;
@@ -47,6 +45,7 @@ pub use self::tokens::{AccessToken, Claims, RefreshToken, Tokens};
 use crate::OAuthError;
 use crate::bearer::Bearer;
 use crate::error::{Error, Operation, Product, Said, SpendError};
+use crate::recent::{RecentSecrets, SecretHash};
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
 use crate::text::token_problem;
@@ -56,13 +55,19 @@ use crate::time::Moment;
 #[derive(Clone)]
 pub struct Client {
     http: flinks_outbound::Client,
+    transport: Transport,
     base_url: BaseUrl,
     authentication: Arc<ClientAuthentication>,
     /// Whether a refresh token was ever replaced: then a lost reply is not asked for again (A5).
     has_rotated: Arc<AtomicBool>,
-    codes: Arc<SentCodes>,
+    /// The codes that went out. An end user who loads the page of their return twice must not end their consent, as a server
+    /// may when it sees a code again (RFC 6749, section 4.1.2).
+    codes: Arc<RecentSecrets>,
     caller: Caller,
 }
+
+/// No code should live longer (RFC 6749, section 4.1.2).
+const CODE_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// How your application authenticates itself (O2). Which one your Flinks wants is part of the configuration: it is never
 /// tried out.
@@ -156,13 +161,21 @@ impl Client {
         authentication: impl Into<ClientAuthentication>,
         settings: &Settings,
     ) -> Result<Self, Error> {
-        let http = flinks_outbound::Client::with_transport(settings.transport(base_url.clone())?);
+        let transport = settings.transport(base_url.clone())?;
+        let http = flinks_outbound::Client::with_transport(transport.clone());
         let authentication = authentication.into();
         if let Some(problem) = token_problem(authentication.client_id()) {
             return Err(Error::configuration("client id", problem));
         }
-        let (authentication, has_rotated, codes) = (Arc::new(authentication), Arc::default(), Arc::default());
-        Ok(Self { http, base_url, authentication, has_rotated, codes, caller: settings.caller() })
+        Ok(Self {
+            http,
+            transport,
+            base_url,
+            authentication: Arc::new(authentication),
+            has_rotated: Arc::default(),
+            codes: Arc::new(RecentSecrets::new(CODE_LIFETIME)),
+            caller: settings.caller(),
+        })
     }
 
     /// Gets an access token for your application itself, with the grant `client_credentials` (O1): for app management, with
@@ -179,29 +192,37 @@ impl Client {
         Ok(self.token(&CLIENT_CREDENTIALS, Repeat::AsNeeded, &request).await?.access_token)
     }
 
-    /// Exchanges a code, once (O9). It is sent again only where it is certain that nothing left this machine; one that this
-    /// client, or a clone, has sent in the last ten minutes, as when an end user loads the page of their return twice, is
-    /// refused here: what became of it the first call tells.
+    /// Exchanges a code, once. It is sent again only if nothing of it has left this machine. A code that this client, or a
+    /// clone, has sent in the last ten minutes is refused here, as when an end user loads the page of their return twice: the
+    /// first call returns what became of it [O9].
     ///
     /// # Errors
     ///
-    /// A [`SpendError`] that says what became of the code. Of one whose fate is unknown the end user must consent again: to
-    /// exchange it once more could end the connection that it made.
+    /// Returns a [`SpendError`] that says what became of the code. If its fate is unknown, the end user must consent again: to
+    /// exchange the code once more could end the connection that it made.
+    ///
+    /// # Cancel safety
+    ///
+    /// A code counts as sent from the moment a byte of its request may have left this machine. If the future is dropped before
+    /// that, as while it connects, nothing is sent, and the code can be exchanged when the end user loads the page again. If it
+    /// is dropped later, what Flinks replies is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
-        if !self.codes.add(&code, self.caller.clock.as_ref()) {
+        let Some(hash) = self.codes.insert(code.code.expose_secret(), self.caller.clock.as_ref()) else {
             return Err(SpendError::Unknown(Error::callback(&EXCHANGE_CODE, "holds a code that was sent before")));
-        }
+        };
+        let sending = SendingCode { hash, codes: &self.codes, marker: SendMarker::new() };
+        let transport = self.transport.with_marker(sending.marker.clone());
+        let client = Self { http: flinks_outbound::Client::with_transport(transport), ..self.clone() };
         let request = self
             .request(types::GrantType::AuthorizationCode)
             .code(code.code.clone())
             .redirect_uri(code.redirect_uri.as_str());
-        let outcome = self.token(&EXCHANGE_CODE, Repeat::Code, &request).await;
+        let outcome = client.token(&EXCHANGE_CODE, Repeat::Code, &request).await;
         outcome.map_err(|error| {
-            let error = SpendError::new(code, error);
-            if let SpendError::Unspent(code, _) = &error {
-                self.codes.remove(code);
+            if sending.marker.abandon() {
+                return SpendError::new(code, error.before_sending());
             }
-            error
+            SpendError::new(code, error)
         })
     }
 
@@ -317,6 +338,22 @@ impl Client {
             return Err(Error::stale(operation, Some(&head)));
         }
         Ok(Tokens { access_token, refresh_token, scope })
+    }
+}
+
+/// A code that is being sent. When the call returns or is cancelled and nothing of the code has left this machine, the code
+/// does not count as sent.
+struct SendingCode<'a> {
+    hash: SecretHash,
+    codes: &'a RecentSecrets,
+    marker: SendMarker,
+}
+
+impl Drop for SendingCode<'_> {
+    fn drop(&mut self) {
+        if self.marker.abandon() {
+            self.codes.remove(self.hash);
+        }
     }
 }
 

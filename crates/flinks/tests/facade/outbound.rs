@@ -370,6 +370,105 @@ async fn o9_a_code_that_comes_twice_goes_out_once() {
     assert_eq!(local.emulator.count(TOKEN), 1);
 }
 
+/// Verifies the same return of an end user as often as they load its page. Returns the code, too.
+fn loads_of_one_return<const N: usize>(local: &Local, client: &Client) -> (String, [AuthorizationCode; N]) {
+    let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
+    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let (state, code) = (parameter(&url, "state"), local.emulator.issue_code(REDIRECT_URI));
+    let stored = serde_json::to_string(&pending).unwrap();
+    let returned = format!("/callback?a=1&code={code}&state={state}");
+    (code, [(); N].map(|()| client.verify(serde_json::from_str(&stored).unwrap(), &returned).unwrap()))
+}
+
+/// Polls a call so many times at most, and lets others work in between. Then it is cancelled.
+async fn poll_and_cancel<T>(call: impl Future<Output = T>, polls: usize) -> Option<T> {
+    let mut call = std::pin::pin!(call);
+    for _ in 0..polls {
+        let outcome = std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context))).await;
+        if let std::task::Poll::Ready(outcome) = outcome {
+            return Some(outcome);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+#[tokio::test]
+async fn o9_cancelled_exchange_that_sent_nothing_keeps_the_code() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let (_, [first, second, third]) = loads_of_one_return(&local, &client);
+    // It has begun to connect.
+    assert!(poll_and_cancel(client.exchange_code(first), 1).await.is_none());
+    let _ = client.exchange_code(second).await.unwrap();
+    assert!(client.exchange_code(third).await.unwrap_err().error().is_invalid_callback());
+    assert_eq!(local.emulator.count(TOKEN), 1);
+}
+
+#[tokio::test]
+async fn o9_exchange_cancelled_in_a_handshake_keeps_the_code() {
+    let local = local().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stalls: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
+    let settings = Settings::new().clock(TestClock::new()).timeout(TIMEOUT).connect_timeout(Duration::from_millis(50));
+    let client = Client::with_settings(stalls, credentials(), &settings).unwrap();
+    let (_, [first, second]) = loads_of_one_return(&local, &client);
+    tokio::select! {
+        biased;
+        _ = client.exchange_code(first) => panic!("nobody answers"),
+        _ = silent.accept() => {}
+    }
+    let Err(SpendError::Unspent(_, error)) = client.exchange_code(second).await else { panic!() };
+    assert!(!error.may_have_been_sent());
+}
+
+#[tokio::test]
+async fn o9_exchange_cancelled_after_it_was_received_refuses_the_code() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let (_, [first, second]) = loads_of_one_return(&local, &client);
+    local.emulator.fail_next(TOKEN, Fault::Hold { when: When::Before });
+    tokio::select! {
+        biased;
+        _ = client.exchange_code(first) => panic!("nobody answers"),
+        _ = local.emulator.received(TOKEN, 1) => {}
+    }
+    local.emulator.release();
+    let error = client.exchange_code(second).await.unwrap_err();
+    assert!(matches!(error, SpendError::Unknown(_)), "{error}");
+    assert!(error.error().is_invalid_callback(), "{error}");
+    assert_eq!(local.emulator.count(TOKEN), 1);
+}
+
+#[tokio::test]
+async fn o9_exchange_cancelled_at_any_moment_sends_the_code_once() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    let (mut kept, mut refused) = (0, 0);
+    for is_pooled in [false, true] {
+        for polls in 1..30 {
+            let client = if is_pooled { client.clone() } else { client_at(&local, credentials()) };
+            let (code, [first, second]) = loads_of_one_return(&local, &client);
+            if poll_and_cancel(client.exchange_code(first), polls).await.is_some() {
+                continue;
+            }
+            match client.exchange_code(second).await {
+                Ok(_) => {
+                    assert_eq!(local.emulator.count_carrying(&code), 1, "after {polls} polls");
+                    kept += 1;
+                }
+                Err(error) => {
+                    assert!(error.error().is_invalid_callback(), "{error}");
+                    assert!(local.emulator.count_carrying(&code) <= 1, "after {polls} polls");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(kept > 0, "{kept} {refused}");
+    assert!(refused > 0, "{kept} {refused}");
+}
+
 #[tokio::test]
 async fn o9_a_code_that_was_not_sent_is_tried_again_and_comes_back() {
     let local = local().await;

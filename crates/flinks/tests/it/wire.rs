@@ -110,6 +110,46 @@ async fn o1_o2_outbound_token() {
 }
 
 #[tokio::test]
+async fn o9_a_marker_changes_no_byte() {
+    let token = outbound::types::TokenRequest::new(outbound::types::GrantType::AuthorizationCode).code("the-code");
+    let authorization = outbound::Authorization::bearer(&Secret::new("t"));
+    let mut sent = Vec::new();
+    for is_marked in [false, true] {
+        let server = Raw::replying("200 OK", "application/json", r#"{"access_token":"t"}"#).await;
+        let mut transport = outbound::Transport::new(server.base_url.parse().unwrap()).unwrap();
+        let markers = [(); 2].map(|()| flinks_core::SendMarker::new());
+        for (index, marker) in markers.iter().enumerate() {
+            if is_marked {
+                transport = transport.with_marker(marker.clone());
+            }
+            let client = outbound::Client::with_transport(transport.clone());
+            if index == 0 {
+                client.token(&token).send().await.unwrap();
+            } else {
+                let _ = client.revoke(&authorization).send().await;
+            }
+            assert_eq!(marker.abandon(), !is_marked, "a request that was received cannot be abandoned");
+        }
+        sent.push(server.requests());
+    }
+    assert_eq!(sent[0], sent[1]);
+    assert_eq!(sent[0].len(), 2);
+}
+
+#[tokio::test]
+async fn o9_a_call_that_was_abandoned_sends_nothing() {
+    let server = Raw::replying("200 OK", "application/json", r#"{"access_token":"t"}"#).await;
+    let marker = flinks_core::SendMarker::new();
+    assert!(marker.abandon());
+    let transport = outbound::Transport::new(server.base_url.parse().unwrap()).unwrap().with_marker(marker);
+    let client = outbound::Client::with_transport(transport);
+    let token = outbound::types::TokenRequest::new(outbound::types::GrantType::AuthorizationCode).code("the-code");
+    assert!(client.token(&token).send().await.is_err());
+    assert!(client.revoke(&outbound::Authorization::bearer(&Secret::new("t"))).send().await.is_err());
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
 async fn o10_outbound_revoke() {
     let server = Raw::replying("204 No Content", "text/plain", "").await;
     let client = outbound::Client::new(server.base_url.parse().unwrap()).unwrap();
