@@ -62,6 +62,8 @@ pub struct Operation {
     pub content_type: Option<String>,
     /// How long it may take, where the default does not do.
     pub timeout_seconds: Option<u64>,
+    /// The fields of a reply that hold an error code: a success never has one.
+    pub error_codes: Vec<String>,
     /// What it asks its callers for by a security requirement, in words.
     pub credentials: String,
     /// Whether the document advises against it.
@@ -424,12 +426,32 @@ fn normalize_operation(
     let error = normalize_responses(&mut names, &mut operation, &id, "Error", '4')?;
     let content_type = content_type.filter(|_| operation.get("requestBody").is_none());
     let timeout_seconds = operation.get("x-timeout-seconds").and_then(Value::as_u64);
+    let error_codes = error_codes(&names, &operation)?;
     let deprecated = operation.get("deprecated") == Some(&Value::Bool(true));
     if let Some(slot) = document.pointer_mut(&pointer) {
         *slot = operation;
     }
     let credentials = String::new();
-    Ok(Some(Operation { id, pointer, content_type, timeout_seconds, credentials, deprecated, success, error }))
+    Ok(Some(Operation {
+        id,
+        pointer,
+        content_type,
+        timeout_seconds,
+        error_codes,
+        credentials,
+        deprecated,
+        success,
+        error,
+    }))
+}
+
+/// The names under `x-error-codes`.
+fn error_codes(names: &Names<'_>, operation: &Value) -> Result<Vec<String>> {
+    let Some(codes) = operation.get("x-error-codes") else { return Ok(Vec::new()) };
+    let is_list = || codes.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
+    let list: Option<Vec<String>> = is_list();
+    list.filter(|list| list.iter().all(|name| !name.is_empty()))
+        .ok_or_else(|| names.error("/x-error-codes", "it must be a list of the names of fields".to_owned()))
 }
 
 /// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3 says to ignore (T2), but
@@ -863,6 +885,18 @@ mod tests {
         let secrets: Vec<String> = normalized.secrets.iter().map(ToString::to_string).collect();
         assert_eq!(secrets, ["Reply.a", "Reply.b", "Reply.example"]);
         assert_eq!(reply["properties"]["example"], json!({"type": "string", "format": "password"}));
+    }
+
+    #[test]
+    fn error_codes_are_a_list_of_names() {
+        let codes = |codes: Value| {
+            let operation = json!({"operationId": "x", "responses": {}, "x-error-codes": codes});
+            normalize(document(operation, json!({}))).map(|normalized| normalized.operations[0].error_codes.clone())
+        };
+        assert_eq!(codes(json!(["error", "code"])).unwrap(), ["error", "code"]);
+        for bad in [json!("error"), json!([1]), json!([""]), json!({})] {
+            assert_eq!(codes(bad).unwrap_err().pointer(), Some("/paths/~1x/post/x-error-codes"));
+        }
     }
 
     #[test]

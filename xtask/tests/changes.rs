@@ -406,6 +406,15 @@ const CASES: &[Case] = &[
         ]),
     },
     Case {
+        name: "an operation names its error codes",
+        product: Connect,
+        document: &[],
+        overlay: &[("x-timeout-seconds: 240", "x-timeout-seconds: 240\n          x-error-codes: [FlinksCode]")],
+        expected: Told(Step::Minor, &[
+            "there is a new error codes FlinksCode [compatible]",
+        ]),
+    },
+    Case {
         name: "another server",
         product: Outbound,
         document: &[("  - url: https://{host}\n", "  - url: https://{host}.flinks.com\n")],

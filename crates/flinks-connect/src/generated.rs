@@ -776,7 +776,9 @@ pub mod operation {
                 );
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200..=299 => json_or_error_response(response).await,
+                200..=299 => {
+                    json_or_error_response(response, &["FlinksCode", "error"]).await
+                }
                 _ => Err(response_error(response).await),
             }
         }
@@ -841,14 +843,20 @@ pub mod operation {
             match response.status().as_u16() {
                 200 => {
                     Ok(
-                        json_or_error_response::<types::AuthorizeSession, _>(response)
+                        json_or_error_response::<
+                            types::AuthorizeSession,
+                            _,
+                        >(response, &["FlinksCode", "error"])
                             .await?
                             .map(types::AuthorizeResponse::Session),
                     )
                 }
                 203 => {
                     Ok(
-                        json_or_error_response::<types::AuthorizeChallenge, _>(response)
+                        json_or_error_response::<
+                            types::AuthorizeChallenge,
+                            _,
+                        >(response, &["FlinksCode", "error"])
                             .await?
                             .map(types::AuthorizeResponse::Challenge),
                     )

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::zeroize::Zeroizing;
-use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, InvalidResponse, TransportError, TransportErrorKind};
 use crate::transport::MAX_RESPONSE_BYTES;
@@ -111,34 +113,92 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-/// The body of a documented successful reply.
+/// Reads the body of a documented successful reply. A body with an error code in one of `error_codes` is malformed.
 #[doc(hidden)]
-pub async fn json_response<T: DeserializeOwned, E>(response: reqwest::Response) -> Result<ResponseValue<T>, Error<E>> {
-    json_or(response, |_| None).await
+pub async fn json_response<T: DeserializeOwned, E>(
+    response: reqwest::Response,
+    error_codes: &[&'static str],
+) -> Result<ResponseValue<T>, Error<E>> {
+    json_or(response, error_codes, |_| None).await
 }
 
-/// The body of a documented successful reply; or the error body, which some servers send with a 2xx (C2). Not by a field
-/// that both have: that would make an error of any success that is malformed.
+/// Reads the body of a documented successful reply, or the error body, which some servers send with a 2xx (C2).
+///
+/// It is the error body if the success body does not fit, or if one of the fields `error_codes` holds an error code: a token
+/// beside such a code is not handed out. A field that both bodies have does not make a malformed success an error.
 #[doc(hidden)]
 pub async fn json_or_error_response<T: DeserializeOwned, E: DeserializeOwned>(
     response: reqwest::Response,
+    error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or(response, |body| decode_error_without(body, &Fields::of::<T>()).ok()).await
+    json_or(response, error_codes, |body| decode_error_without(body, &Fields::of::<T>()).ok()).await
 }
 
 async fn json_or<T: DeserializeOwned, E>(
     response: reqwest::Response,
+    error_codes: &[&'static str],
     error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<T>, Error<E>> {
     let head = ResponseHead::of(&response);
-    let kind = match read_body(response).await {
-        Ok(body) => match decode(&body) {
-            Ok(value) => return Ok(ResponseValue { head, value }),
-            Err(invalid) => error(&body).map_or(ErrorKind::InvalidResponse(invalid), ErrorKind::ErrorResponse),
-        },
-        Err(error) => ErrorKind::Transport(error),
+    let body = match read_body(response).await {
+        Ok(body) => body,
+        Err(error) => return Err(Error::new(Some(head), ErrorKind::Transport(error))),
     };
+    let invalid = match (decode(&body), error_code(&body, error_codes)) {
+        (Ok(value), None) => return Ok(ResponseValue { head, value }),
+        (Ok(_), field) => {
+            let reason = "holds an error code beside a success";
+            InvalidResponse { reason, field, line: 0, column: 0, length: body.len() }
+        }
+        (Err(invalid), _) => invalid,
+    };
+    let kind = error(&body).map_or(ErrorKind::InvalidResponse(invalid), ErrorKind::ErrorResponse);
     Err(Error::new(Some(head), kind))
+}
+
+/// The first member of an object that is one of `names` and holds an error code. A body that is not an object holds none.
+fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static str> {
+    if names.is_empty() {
+        return None;
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    deserializer.deserialize_map(ErrorCodes(names)).ok()?
+}
+
+/// Reads the members of an object that may hold an error code, and skips the others. A name may come twice.
+struct ErrorCodes<'a>(&'a [&'static str]);
+
+impl<'de> Visitor<'de> for ErrorCodes<'_> {
+    type Value = Option<&'static str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(member) = members.next_key::<String>()? {
+            match self.0.iter().find(|name| **name == member) {
+                Some(name) if is_code(members.next_value::<&RawValue>()?.get()) => found = Some(*name),
+                Some(_) => {}
+                None => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a JSON value says that there is an error: `null`, `false`, 0, blank text, and an empty list or object do not.
+fn is_code(json: &str) -> bool {
+    match serde_json::from_str(json) {
+        Ok(Value::Null | Value::Bool(false)) => false,
+        Ok(Value::String(text)) => !text.trim().is_empty(),
+        Ok(Value::Array(values)) => !values.is_empty(),
+        Ok(Value::Object(members)) => !members.is_empty(),
+        Ok(Value::Number(number)) => number.as_f64() != Some(0.0),
+        // Such as a number that is out of range.
+        Ok(Value::Bool(true)) | Err(_) => true,
+    }
 }
 
 /// Reads a successful reply that is documented without a body. A reply with a body is malformed: a portal or a firewall may
@@ -401,6 +461,45 @@ mod tests {
             let text = format!("{error} {error:?} {error:#?}");
             assert!(!text.contains("canary") && !text.contains("71423"), "{text}");
         }
+    }
+
+    #[test]
+    fn c2_what_holds_an_error_code() {
+        let code = |body: &str| error_code(body.as_bytes(), &["error", "code"]);
+        for body in [
+            r#"{"a":1,"error":"x"}"#,
+            r#"{"error":" x "}"#,
+            r#"{"error":{"a":1}}"#,
+            r#"{"error":["x"]}"#,
+            r#"{"error":1}"#,
+            r#"{"error":1e400}"#,
+            r#"{"error":true}"#,
+            r#"{"error":null,"error":"x"}"#,
+            r#"{"error":"x","error":null}"#,
+            r#"{"\u0065rror":"x"}"#,
+        ] {
+            assert_eq!(code(body), Some("error"), "{body}");
+        }
+        assert_eq!(code(r#"{"error":"","code":"x"}"#), Some("code"));
+        let nested = format!(r#"{{"a":{}}}"#, "[".repeat(60_000));
+        for body in [
+            r#"{"error":null}"#,
+            r#"{"error":""}"#,
+            r#"{"error":" \t"}"#,
+            r#"{"error":false}"#,
+            r#"{"error":0}"#,
+            r#"{"error":0.0}"#,
+            r#"{"error":[ ]}"#,
+            r#"{"error":{}}"#,
+            r#"{"a":{"error":"x"}}"#,
+            r#"{"Error":"x"}"#,
+            r#"["error"]"#,
+            "",
+            &nested,
+        ] {
+            assert_eq!(code(body), None, "{body:.60}");
+        }
+        assert_eq!(error_code(br#"{"error":"x"}"#, &[]), None);
     }
 
     #[test]

@@ -56,7 +56,10 @@ pub fn token_reply(data: &[u8]) {
         runtime.block_on(async {
             macro_rules! read {
                 ($success:ty, $error:ty) => {
-                    match flinks_core::generated::json_or_error_response::<$success, $error>(reply(200, data)).await {
+                    let codes = &["error", "FlinksCode"];
+                    match flinks_core::generated::json_or_error_response::<$success, $error>(reply(200, data), codes)
+                        .await
+                    {
                         Ok(reply) => drop(format!("{reply:?}")),
                         Err(error) => has_no_text_of(data, &error.to_string()),
                     }

@@ -469,7 +469,9 @@ pub mod operation {
             };
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200..=299 => json_or_error_response(response).await,
+                200..=299 => {
+                    json_or_error_response(response, &["error", "FlinksCode"]).await
+                }
                 _ => Err(response_error(response).await),
             }
         }

@@ -392,7 +392,7 @@ pub mod operation {
             )?;
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200..=299 => json_response(response).await,
+                200..=299 => json_response(response, &["error", "FlinksCode"]).await,
                 _ => Err(status_error(&response, &[400..=400])),
             }
         }
@@ -441,7 +441,9 @@ pub mod operation {
                 );
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200..=299 => json_or_error_response(response).await,
+                200..=299 => {
+                    json_or_error_response(response, &["error", "FlinksCode"]).await
+                }
                 _ => Err(response_error(response).await),
             }
         }

@@ -194,6 +194,9 @@ impl Model {
             if let Some(seconds) = facts.timeout_seconds {
                 operation.general.insert("time limit", format!("{seconds} seconds"));
             }
+            if !facts.error_codes.is_empty() {
+                operation.general.insert("error codes", facts.error_codes.join(", "));
+            }
             model.operations.push(operation);
         }
         model

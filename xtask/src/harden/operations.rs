@@ -78,7 +78,7 @@ impl Operation {
             url,
             headers: body.headers,
             request,
-            success: success(&facts.success, &facts.error)?,
+            success: success(&facts.success, &facts.error, &facts.error_codes)?,
             error: error(&facts.error)?,
         })
     }
@@ -463,16 +463,16 @@ impl VisitMut for RequestChain {
 /// The arms of success. If there is one body, each 2xx is read as that body. If there is none, 200, 204 and the documented
 /// statuses are read as empty replies, and another 2xx is an error. If the status tells bodies apart, a 2xx that is not
 /// documented is an error. If there is one error body, a 2xx may hold that body instead (C2).
-fn success(bodies: &Bodies, errors: &Bodies) -> Result<Outcome> {
+fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) -> Result<Outcome> {
     let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
     let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
     let empty = if has_error_body { quote!(empty_or_error_response) } else { quote!(empty_response) };
     let read = |union: Option<&TokenStream>, body: Option<&Ident>| match (union, body) {
         (None, None) => quote!(#empty(response).await),
-        (None, Some(_)) => quote!(#json(response).await),
+        (None, Some(_)) => quote!(#json(response, &[#(#error_codes),*]).await),
         (Some(variant), None) => quote!(Ok(#empty(response).await?.map(|()| #variant))),
         (Some(variant), Some(schema)) => {
-            quote!(Ok(#json::<types::#schema, _>(response).await?.map(#variant)))
+            quote!(Ok(#json::<types::#schema, _>(response, &[#(#error_codes),*]).await?.map(#variant)))
         }
     };
     if bodies.union.is_none() {

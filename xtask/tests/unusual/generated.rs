@@ -874,14 +874,14 @@ pub mod operation {
             match response.status().as_u16() {
                 200 => {
                     Ok(
-                        json_response::<types::GetItemResponse200, _>(response)
+                        json_response::<types::GetItemResponse200, _>(response, &[])
                             .await?
                             .map(types::GetItemResponse::Status200),
                     )
                 }
                 202 => {
                     Ok(
-                        json_response::<types::GetItemResponse202, _>(response)
+                        json_response::<types::GetItemResponse202, _>(response, &[])
                             .await?
                             .map(types::GetItemResponse::Status202),
                     )
@@ -957,7 +957,7 @@ pub mod operation {
                 .json(body);
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
-                200..=299 => json_or_error_response(response).await,
+                200..=299 => json_or_error_response(response, &[]).await,
                 _ => Err(response_error(response).await),
             }
         }

@@ -196,6 +196,9 @@ impl Outcome {
                 Ok(Self::Complete(Session { request_id, login_id, institution }))
             }
             types::AuthorizeResponse::Challenge(challenge) => {
+                if challenge.http_status_code.is_some_and(|status| status != 203) {
+                    return malformed("HttpStatusCode", "is not 203, though the status is");
+                }
                 let Some(RequestId(request_id)) = id(challenge.request_id) else {
                     return malformed("RequestId", "is missing");
                 };

@@ -141,6 +141,82 @@ pub(crate) fn rows() -> Vec<Row> {
             Expected::Error(|error| error.flinks_code().is_some() && !error.is_malformed(), Fate::Spent),
             |operation| operation == Operation::ConnectGenerate,
         ),
+        replies(
+            "a token and an error code in one 200",
+            Class::Final,
+            [200, 203]
+                .map(|status| {
+                    let codes = r#""error":"invalid_grant","FlinksCode":"UNAUTHORIZED","HttpStatusCode":401,"#;
+                    reply(status, &[], success("\"CANARY\"", codes))
+                })
+                .to_vec(),
+            Expected::Error(|error| error.status().is_some_and(|status| status < 400), Fate::Spent),
+            has_body,
+        ),
+        replies(
+            "a token and an error code in one 200: the code is told",
+            Class::Final,
+            [200, 203]
+                .map(|status| {
+                    let more =
+                        r#""SecurityChallenges":[{"Prompt":"p"}],"error":"invalid_grant","FlinksCode":"UNAUTHORIZED","#;
+                    reply(status, &[], success("\"CANARY\"", more))
+                })
+                .to_vec(),
+            Expected::Error(
+                |error| (error.oauth_error().is_some() || error.flinks_code().is_some()) && !error.is_malformed(),
+                Fate::Spent,
+            ),
+            |operation| {
+                has_body(operation) && !matches!(operation, Operation::PayAuthorize | Operation::PayInitiateSession)
+            },
+        ),
+        replies(
+            "a token and an error code that is not text, or of another product",
+            Class::Final,
+            [
+                r#""error":{"code":"CANARY"},"FlinksCode":{"code":"CANARY"},"#,
+                r#""error":["CANARY"],"FlinksCode":["CANARY"],"#,
+                r#""error":401,"FlinksCode":401,"#,
+                r#""error":1e400,"FlinksCode":1e400,"#,
+                r#""error":true,"FlinksCode":true,"#,
+                r#""error":null,"error":"CANARY","FlinksCode":"","FlinksCode":"CANARY","#,
+                r#""error":"CANARY","#,
+                r#""FlinksCode":"CANARY","#,
+            ]
+            .map(|more| ok(success("\"emu_a\"", more)))
+            .to_vec(),
+            Expected::Error(|error| error.status() == Some(200) && !error.is_transient(), Fate::Unknown),
+            |operation| has_body(operation) && operation.kind() != Kind::Code && operation.kind() != Kind::Spend,
+        ),
+        replies(
+            "an empty error code, or a Message alone, beside a token",
+            Class::Final,
+            [
+                r#""error":null,"FlinksCode":null,"#,
+                r#""error":"","FlinksCode":"","#,
+                r#""error":"  ","FlinksCode":"  ","#,
+                r#""error":false,"FlinksCode":false,"#,
+                r#""error":[],"FlinksCode":{},"#,
+                r#""Message":"CANARY","message":"CANARY","error_description":"CANARY","#,
+            ]
+            .map(|more| ok(success("\"emu_a\"", more)))
+            .to_vec(),
+            Expected::Success,
+            has_body,
+        ),
+        replies(
+            "Connect 203 whose body says 401",
+            Class::Final,
+            [200, 203]
+                .map(|status| {
+                    let more = r#""HttpStatusCode":401,"SecurityChallenges":[{"Prompt":"CANARY"}],"#;
+                    reply(status, &[], success("\"CANARY\"", more))
+                })
+                .to_vec(),
+            Expected::Error(|error| error.is_malformed() && error.field() == Some("HttpStatusCode"), Fate::Unknown),
+            |operation| matches!(operation, Operation::ConnectGenerate | Operation::ConnectAuthorize),
+        ),
         replies("200 with HTML (portal, firewall)", Class::Final, vec![html(200)], malformed, all),
         replies(
             "200 with a body, 202 or 203 on revoke",
