@@ -11,9 +11,10 @@ use flinks_pay::types;
 
 use crate::bearer::Bearer;
 use crate::error::{Error, Operation, Product, Said, SpendError};
+use crate::recent::RecentSecrets;
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
-use crate::text::{query, token_problem};
+use crate::text::{ECHO, REPEATED, is_echo, query, token_problem};
 use crate::time::Moment;
 
 /// The base URL of the sandbox, as other pages of Flinks name it (P7).
@@ -27,6 +28,8 @@ pub struct Client {
     http: flinks_pay::Client,
     base_url: BaseUrl,
     credentials: Arc<Credentials>,
+    /// The tokens that were handed out (P5).
+    handed_out: Option<Arc<RecentSecrets>>,
     caller: Caller,
 }
 
@@ -47,10 +50,12 @@ impl Client {
     /// An [`Error`] where TLS is needed and not there.
     pub fn with_settings(base_url: BaseUrl, credentials: Credentials, settings: &Settings) -> Result<Self, Error> {
         let http = flinks_pay::Client::with_transport(settings.transport(base_url.clone())?);
-        Ok(Self { http, base_url, credentials: Arc::new(credentials), caller: settings.caller() })
+        let (credentials, handed_out) = (Arc::new(credentials), settings.handed_out());
+        Ok(Self { http, base_url, credentials, handed_out, caller: settings.caller() })
     }
 
-    /// Gets a token: a new one with each call, which nobody else has (P5).
+    /// Gets a token: a new one with each call, which nobody else has. A token that this client has handed out before is refused
+    /// as malformed, unless [`Settings::accept_repeated_tokens`] is set [P5].
     ///
     /// A lost or refused-for-now request is repeated, up to three in all, for it costs no more than a token (A5).
     ///
@@ -79,10 +84,18 @@ impl Client {
         let types::AuthorizeResponse { access_token, token_type, expires_in, .. } = reply.into_inner();
         let fields = (access_token, token_type, expires_in);
         let token = Bearer::read(&AUTHORIZE, &head, fields, sent, &self.caller.clock)?;
-        match token.is_expired() {
-            true => Err(Error::stale(&AUTHORIZE, Some(&head))),
-            false => Ok(SessionToken(token)),
+        if is_echo(token.secret().expose_secret(), [self.credentials.password.expose_secret()]) {
+            return Err(Error::malformed(&AUTHORIZE, &head, "access_token", ECHO));
         }
+        if token.is_expired() {
+            return Err(Error::stale(&AUTHORIZE, Some(&head)));
+        }
+        if let Some(handed_out) = &self.handed_out
+            && handed_out.insert(token.secret().expose_secret(), self.caller.clock.as_ref()).is_none()
+        {
+            return Err(Error::malformed(&AUTHORIZE, &head, "access_token", REPEATED));
+        }
+        Ok(SessionToken(token))
     }
 
     /// Spends a token on a session (P3, P8). It is sent once, whatever comes of it (A5).
@@ -99,12 +112,16 @@ impl Client {
         if token.is_expired() {
             return Err(SpendError::new(token, Error::expired(&INITIATE)));
         }
-        let authorization = &Authorization::bearer(token.0.secret());
+        let secret = token.0.secret();
+        let authorization = &Authorization::bearer(secret);
         let once = || async move {
             let reply = self.http.initiate_session(authorization, &session.0).send().await;
             let reply = reply.map_err(|error| Error::of(&INITIATE, error, said))?;
             if let Some(problem) = token_problem(reply.session_id.expose_secret()) {
                 return Err(Error::malformed(&INITIATE, reply.head(), "sessionId", problem));
+            }
+            if is_echo(reply.session_id.expose_secret(), [secret.expose_secret()]) {
+                return Err(Error::malformed(&INITIATE, reply.head(), "sessionId", ECHO));
             }
             let types::SessionResponse { session_id, reference_id, .. } = reply.into_inner();
             Ok(Session { id: session_id, reference_id })

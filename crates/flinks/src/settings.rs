@@ -7,6 +7,7 @@ use std::time::Duration;
 use flinks_core::{BaseUrl, DEFAULT_CONNECT_TIMEOUT, Transport};
 
 use crate::error::Error;
+use crate::recent::RecentSecrets;
 use crate::retry::Caller;
 use crate::time::Clock;
 
@@ -24,6 +25,15 @@ pub struct Settings {
     bank_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
     http: Option<HttpHook>,
+    repeated_tokens: RepeatedTokens,
+}
+
+/// What becomes of a one-time token that came in an earlier reply, too.
+#[derive(Clone, Copy, Default)]
+enum RepeatedTokens {
+    #[default]
+    Refused,
+    Accepted,
 }
 
 type HttpHook = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
@@ -79,6 +89,25 @@ impl Settings {
     ) -> Self {
         self.http = Some(Arc::new(adjust));
         self
+    }
+
+    /// Accepts a one-time token of Pay or Connect that this client has handed out before.
+    ///
+    /// By default such a token is refused as malformed: a cache on the way has repeated a reply, and the token is spent already.
+    /// The newest 16,384 tokens of a client and its clones are remembered, as keyed hashes. Call this if your Flinks lets one
+    /// Pay token serve several calls and returns it again [P5, C3].
+    pub fn accept_repeated_tokens(mut self) -> Self {
+        self.repeated_tokens = RepeatedTokens::Accepted;
+        self
+    }
+
+    /// The one-time tokens that a client will have handed out, if it remembers them.
+    pub(crate) fn handed_out(&self) -> Option<Arc<RecentSecrets>> {
+        match self.repeated_tokens {
+            // Without a limit in time: an old reply may come again at any time.
+            RepeatedTokens::Refused => Some(Arc::new(RecentSecrets::new(Duration::MAX))),
+            RepeatedTokens::Accepted => None,
+        }
     }
 
     pub(crate) fn caller(&self) -> Caller {

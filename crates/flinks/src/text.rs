@@ -1,5 +1,8 @@
 //! What texts must be like, and how they go into a URL.
 
+#[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
+use subtle::{Choice, ConstantTimeEq as _};
+
 /// A token, a key or an id that can travel in a header: visible ASCII, and some of it.
 pub(crate) fn token_problem(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {
@@ -12,6 +15,20 @@ pub(crate) fn token_problem(text: &str) -> Option<&'static str> {
         None
     }
 }
+
+/// Whether a reply repeats a secret that its request sent (C4). Compares in constant time.
+#[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
+pub(crate) fn is_echo<'a>(replied: &str, sent: impl IntoIterator<Item = &'a str>) -> bool {
+    let is_equal = |sent: &str| replied.as_bytes().ct_eq(sent.as_bytes());
+    sent.into_iter().fold(Choice::from(0), |found, sent| found | is_equal(sent)).into()
+}
+
+/// What is said of a token that [`is_echo`].
+#[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
+pub(crate) const ECHO: &str = "repeats a secret of the request";
+/// What is said of a one-time token that came in an earlier reply, too.
+#[cfg(any(feature = "connect", feature = "pay"))]
+pub(crate) const REPEATED: &str = "was handed out before";
 
 /// The query of a URL. A form has `+` for a space, which not every reader of a URL knows.
 pub(crate) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {

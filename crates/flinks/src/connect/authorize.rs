@@ -12,6 +12,7 @@ use super::{AuthorizeToken, Client, LoginId, RequestId, said};
 use crate::FlinksCode;
 use crate::error::{Error, Operation, Product, SpendError};
 use crate::retry::Repeat;
+use crate::text::{ECHO, is_echo};
 
 impl Client {
     /// Spends a token on an end user (C6). It is sent once, whatever comes of it (A5): a bank counts wrong passwords.
@@ -95,7 +96,9 @@ impl Client {
             let reply = self.http.authorize(self.customer_id.uuid(), secret, request).send().await;
             let reply = reply.map_err(|error| Error::of(&AUTHORIZE, error, said))?;
             let head = reply.head().clone();
-            Outcome::of(reply.into_inner(), &head)
+            let password = request.password.as_ref().map(Secret::expose_secret);
+            let sent = std::iter::once(secret.expose_secret()).chain(password);
+            Outcome::of(reply.into_inner(), &head, &|replied| is_echo(replied, sent.clone()))
         };
         let outcome = self.bank_caller.call(&AUTHORIZE, Repeat::Never, LIVE_TIMEOUT, once).await;
         outcome.map_err(|error| SpendError::new(token, error))
@@ -182,7 +185,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn of(reply: types::AuthorizeResponse, head: &ResponseHead) -> Result<Self, Error> {
+    /// Reads a reply. `is_echo` says whether a text is a secret that the request sent.
+    fn of(reply: types::AuthorizeResponse, head: &ResponseHead, is_echo: &dyn Fn(&str) -> bool) -> Result<Self, Error> {
         let malformed = |field, reason| Err(Error::malformed(&AUTHORIZE, head, field, reason));
         let id = |id: Option<Secret>| id.and_then(|id| RequestId::new(id).ok());
         match reply {
@@ -191,7 +195,13 @@ impl Outcome {
                     return malformed("HttpStatusCode", "is not 200, though the status is");
                 }
                 let Some(request_id) = id(session.request_id) else { return malformed("RequestId", "is missing") };
+                if is_echo(request_id.expose_secret()) {
+                    return malformed("RequestId", ECHO);
+                }
                 let login_id = session.login.and_then(|login| login.id).and_then(|id| LoginId::new(id).ok());
+                if login_id.as_ref().is_some_and(|login_id| is_echo(login_id.expose_secret())) {
+                    return malformed("Login.Id", ECHO);
+                }
                 let institution = session.institution.or(session.institution_name);
                 Ok(Self::Complete(Session { request_id, login_id, institution }))
             }
@@ -202,6 +212,9 @@ impl Outcome {
                 let Some(RequestId(request_id)) = id(challenge.request_id) else {
                     return malformed("RequestId", "is missing");
                 };
+                if is_echo(request_id.expose_secret()) {
+                    return malformed("RequestId", ECHO);
+                }
                 let mut questions = Vec::new();
                 for asked in challenge.security_challenges.unwrap_or_default() {
                     let Some(prompt) = asked.prompt else { return malformed("SecurityChallenges", "has no Prompt") };

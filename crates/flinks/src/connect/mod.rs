@@ -22,9 +22,10 @@ pub use self::widget::{Theme, Widget, WidgetUrl};
 
 use crate::FlinksCode;
 use crate::error::{Error, Operation, Product, Said};
+use crate::recent::RecentSecrets;
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
-use crate::text::token_problem;
+use crate::text::{ECHO, REPEATED, is_echo, token_problem};
 use crate::time::{Deadline, Moment};
 
 /// A client of Flinks Connect. Cloning is cheap; clones share their connections.
@@ -35,6 +36,8 @@ pub struct Client {
     iframe: BaseUrl,
     customer_id: CustomerId,
     secret_key: Arc<types::SecretKey>,
+    /// The tokens that were handed out (C3).
+    handed_out: Option<Arc<RecentSecrets>>,
     caller: Caller,
     /// For `/Authorize`.
     bank_caller: Caller,
@@ -75,11 +78,20 @@ impl Client {
         let (api, iframe) = (host.api()?, host.iframe()?);
         let http = flinks_connect::Client::with_transport(settings.transport(api.clone())?);
         let secret_key = Arc::new(types::SecretKey::new(secret_key.expose_secret()));
-        let (caller, bank_caller) = (settings.caller(), settings.bank_caller());
-        Ok(Self { http, api, iframe, customer_id, secret_key, caller, bank_caller })
+        Ok(Self {
+            http,
+            api,
+            iframe,
+            customer_id,
+            secret_key,
+            handed_out: settings.handed_out(),
+            caller: settings.caller(),
+            bank_caller: settings.bank_caller(),
+        })
     }
 
-    /// Gets an authorize token: a new one with each call (C1, C3).
+    /// Gets an authorize token: a new one with each call. A token that this client has handed out before is refused as
+    /// malformed, unless [`Settings::accept_repeated_tokens`] is set [C1, C3].
     ///
     /// A lost or refused-for-now request is repeated, up to three in all, for it costs no more than a token (A5).
     ///
@@ -113,6 +125,14 @@ impl Client {
         }
         if let Some(problem) = token_problem(token.expose_secret()) {
             return Err(Error::malformed(&GENERATE, &head, "Token", problem));
+        }
+        if is_echo(token.expose_secret(), [self.secret_key.expose_secret()]) {
+            return Err(Error::malformed(&GENERATE, &head, "Token", ECHO));
+        }
+        if let Some(handed_out) = &self.handed_out
+            && handed_out.insert(token.expose_secret(), self.caller.clock.as_ref()).is_none()
+        {
+            return Err(Error::malformed(&GENERATE, &head, "Token", REPEATED));
         }
         Ok(AuthorizeToken { secret: token, deadline: Deadline::after(sent, TOKEN_LIFETIME, &self.caller.clock) })
     }

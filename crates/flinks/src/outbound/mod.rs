@@ -48,7 +48,7 @@ use crate::error::{Error, Operation, Product, Said, SpendError};
 use crate::recent::{RecentSecrets, SecretHash};
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
-use crate::text::token_problem;
+use crate::text::{ECHO, is_echo, token_problem};
 use crate::time::Moment;
 
 /// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
@@ -90,6 +90,13 @@ impl ClientAuthentication {
         match self {
             Self::Fields(credentials) | Self::Basic(credentials) => &credentials.client_id,
             Self::None { client_id } => client_id,
+        }
+    }
+
+    fn client_secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Fields(credentials) | Self::Basic(credentials) => Some(&credentials.client_secret),
+            Self::None { .. } => None,
         }
     }
 }
@@ -307,7 +314,7 @@ impl Client {
                 call = call.authorization(basic);
             }
             let reply = call.send().await.map_err(|error| Error::of(operation, error, said))?;
-            self.tokens(operation, reply, sent)
+            self.tokens(operation, request, reply, sent)
         };
         self.caller.call(operation, repeat, DEFAULT_TIMEOUT, once).await
     }
@@ -315,23 +322,36 @@ impl Client {
     fn tokens(
         &self,
         operation: &'static Operation,
+        request: &types::TokenRequest,
         reply: ResponseValue<types::TokenResponse>,
         sent: Moment,
     ) -> Result<Tokens, Error> {
         let head = reply.head().clone();
+        let malformed = |field, reason| Error::malformed(operation, &head, field, reason);
         let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
             reply.into_inner();
         let fields = (access_token, token_type, expires_in);
         let bearer = Bearer::read(operation, &head, fields, sent, &self.caller.clock)?;
+        let credentials = [self.authentication.client_secret(), request.code.as_ref()];
+        let credentials = credentials.into_iter().flatten().map(Secret::expose_secret);
+        let old_refresh_token = request.refresh_token.as_ref().map(Secret::expose_secret);
+        if is_echo(bearer.secret().expose_secret(), credentials.clone().chain(old_refresh_token)) {
+            return Err(malformed("access_token", ECHO));
+        }
         let access_token = AccessToken::new(bearer);
-        // An empty one means that the old one stays (O5). One that cannot be used must not be taken for that.
-        let refresh_token = match refresh_token.filter(|refresh_token| !refresh_token.expose_secret().trim().is_empty())
-        {
-            Some(new) => match RefreshToken::new(new) {
-                Ok(new) => Some(new),
-                Err(_) => return Err(Error::malformed(operation, &head, "refresh_token", "holds a control character")),
-            },
-            None => None,
+        // An empty one means that the old one stays (O5). One that cannot be used must not be taken for that. With
+        // `client_credentials` there is nothing that it could refresh.
+        let refresh_token = match refresh_token {
+            Some(new) if !new.expose_secret().trim().is_empty() && has_refresh_token(request.grant_type) => {
+                // An unchanged one is normal (O5).
+                if is_echo(new.expose_secret(), credentials) {
+                    return Err(malformed("refresh_token", ECHO));
+                }
+                let new =
+                    RefreshToken::new(new).map_err(|_| malformed("refresh_token", "holds a control character"))?;
+                Some(new)
+            }
+            _ => None,
         };
         // Not where the refresh token in the reply would be lost with it.
         if refresh_token.is_none() && access_token.is_expired() {
@@ -339,6 +359,11 @@ impl Client {
         }
         Ok(Tokens { access_token, refresh_token, scope })
     }
+}
+
+/// Whether a reply to this grant may hold a refresh token.
+fn has_refresh_token(grant_type: types::GrantType) -> bool {
+    grant_type != types::GrantType::ClientCredentials
 }
 
 /// A code that is being sent. When the call returns or is cancelled and nothing of the code has left this machine, the code

@@ -9,6 +9,23 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("Configuration: timeout 0, zero attempts", "settings_of_nothing_are_clamped"),
     ("Configuration: slack >= lifetime", "o4_every_lifetime_is_used_and_none_beyond_its_end"),
     ("Replies: the target of a redirect is not contacted", "a2_redirects_are_errors_and_their_target_is_not_contacted"),
+    (
+        "Replies: a token that equals the secret key or the password",
+        "c4_a_secret_key_or_password_that_comes_back_as_a_token_is_malformed",
+    ),
+    (
+        "Replies: a token that equals the client secret, the code or the refresh token",
+        "c4_a_secret_of_the_request_that_comes_back_as_a_token_is_malformed",
+    ),
+    ("Replies: the same one-time token in two replies", "p5_c3_a_token_of_two_replies_is_handed_out_once"),
+    (
+        "Concurrency: an exchange of a code that is cancelled before anything was sent",
+        "o9_cancelled_exchange_that_sent_nothing_keeps_the_code",
+    ),
+    (
+        "Concurrency: an exchange of a code that is cancelled after it was received",
+        "o9_exchange_cancelled_after_it_was_received_refuses_the_code",
+    ),
     ("Replies: later calls fail at once, without a request", "o6_what_ends_a_consent_ends_it_for_good"),
     (
         "Replies: Retry-After: 5, an HTTP date, a past date, -1, 0, 1.5, 20 digits, text",

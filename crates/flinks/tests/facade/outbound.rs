@@ -153,6 +153,86 @@ async fn o3_o5_a_new_refresh_token_is_not_lost_with_an_access_token_that_has_exp
 }
 
 #[tokio::test]
+async fn o3_client_credentials_ignore_a_refresh_token() {
+    for (body, is_stale) in [
+        (r#"{"access_token":"emu_a","expires_in":-1,"refresh_token":"emu_new"}"#, true),
+        (r#"{"access_token":"emu_a","expires_in":-1}"#, true),
+        (r#"{"access_token":"emu_a","expires_in":299,"refresh_token":"emu_new"}"#, false),
+        (r#"{"access_token":"emu_a","expires_in":299,"refresh_token":"canary\n"}"#, false),
+    ] {
+        let local = local().await;
+        let client = client_at(&local, credentials());
+        local.emulator.fail_always(TOKEN, Fault::reply(200, body));
+        match client.client_credentials(None).await {
+            Ok(token) => {
+                assert!(!is_stale, "{body}");
+                assert!(!token.is_expired());
+            }
+            Err(error) => {
+                assert!(is_stale, "{error}");
+                assert!(error.is_expired(), "{error}");
+                assert_eq!(local.emulator.count(TOKEN), 2);
+            }
+        }
+        // Nor is a rotation seen in it: a lost reply is asked for again.
+        local.emulator.clear_faults();
+        local.emulator.fail_next(TOKEN, Fault::Drop { when: When::After });
+        let _ = client.refresh(&refresh_token()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn o3_an_expired_application_token_with_a_refresh_token_is_not_fetched_in_a_loop() {
+    let local = local().await;
+    let source = flinks::outbound::AppTokenSource::new(client_at(&local, credentials()), None);
+    let body = r#"{"access_token":"emu_a","expires_in":-1,"refresh_token":"emu_new"}"#;
+    local.emulator.fail_always(TOKEN, Fault::reply(200, body));
+    for _ in 0..10 {
+        assert!(source.access_token().await.unwrap_err().is_expired());
+    }
+    assert_eq!(local.emulator.count(TOKEN), 2, "the others wait out the pause");
+}
+
+#[tokio::test]
+async fn c4_a_secret_of_the_request_that_comes_back_as_a_token_is_malformed() {
+    let reply = |access_token: &str, refresh_token: &str| {
+        let body = format!(r#"{{"access_token":"{access_token}","expires_in":299,"refresh_token":"{refresh_token}"}}"#);
+        Fault::reply(200, body)
+    };
+    for authentication in [ClientAuthentication::Fields(credentials()), ClientAuthentication::Basic(credentials())] {
+        let local = local().await;
+        let client = client_at(&local, authentication.clone());
+        let is_echo = |error: &Error, field| error.is_malformed() && error.field() == Some(field);
+        local.emulator.fail_next(TOKEN, reply(OUTBOUND_CLIENT_SECRET, ""));
+        assert!(is_echo(&client.client_credentials(None).await.unwrap_err(), "access_token"));
+        for (access_token, new, field) in [
+            (OUTBOUND_CLIENT_SECRET, "", "access_token"),
+            (OUTBOUND_REFRESH_TOKEN, "", "access_token"),
+            ("emu_a", OUTBOUND_CLIENT_SECRET, "refresh_token"),
+        ] {
+            local.emulator.fail_next(TOKEN, reply(access_token, new));
+            let error = client.refresh(&refresh_token()).await.unwrap_err();
+            assert!(is_echo(&error, field), "{error}");
+            assert!(!error.to_string().contains("emu_"), "{error}");
+        }
+        // An unchanged refresh token is normal (O5).
+        local.emulator.fail_next(TOKEN, reply("emu_a", OUTBOUND_REFRESH_TOKEN));
+        assert!(client.refresh(&refresh_token()).await.unwrap().refresh_token.is_none());
+        for (access_token, new, field) in [
+            ("CODE", "emu_r", "access_token"),
+            (OUTBOUND_CLIENT_SECRET, "emu_r", "access_token"),
+            ("emu_a", "CODE", "refresh_token"),
+            ("emu_a", OUTBOUND_CLIENT_SECRET, "refresh_token"),
+        ] {
+            let (code, [first]) = loads_of_one_return(&local, &client);
+            local.emulator.fail_next(TOKEN, reply(&access_token.replace("CODE", &code), &new.replace("CODE", &code)));
+            let error = client.exchange_code(first).await.unwrap_err();
+            assert!(matches!(&error, SpendError::Unknown(error) if is_echo(error, field)), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn o5_a_new_refresh_token_is_handed_out_and_an_old_one_is_not() {
     let local = local().await;
     let client = client_at(&local, credentials());

@@ -44,12 +44,13 @@ async fn p2_p4_the_lifetime_is_that_of_the_reply_and_an_expired_token_is_refused
 #[tokio::test]
 async fn p2_a_reply_without_a_lifetime_gives_a_token_without_a_deadline() {
     let local = local().await;
-    for body in [r#"{"access_token":"emu_a"}"#, r#"{"access_token":"emu_a","token_type":"Bearer","expires_in":0}"#] {
+    for (token, rest) in [("emu_a", ""), ("emu_b", r#","token_type":"Bearer","expires_in":0"#)] {
+        let body = format!(r#"{{"access_token":"{token}"{rest}}}"#);
         local.emulator.fail_next(Operation::PayAuthorize, Fault::reply(200, body));
-        let token = local.pay.authorize().await.unwrap();
+        let session_token = local.pay.authorize().await.unwrap();
         local.clock.advance(Duration::from_secs(1_000_000));
-        assert!(token.expires_at().is_none() && !token.is_expired());
-        assert_eq!(token.into_authorization().unwrap().expose_value(), "Bearer emu_a");
+        assert!(session_token.expires_at().is_none() && !session_token.is_expired());
+        assert_eq!(session_token.into_authorization().unwrap().expose_value(), format!("Bearer {token}"));
     }
 }
 

@@ -83,7 +83,7 @@ async fn p4_a_pool_hands_out_none_that_is_old() {
 
 #[tokio::test]
 async fn p2_a_token_without_a_lifetime_is_for_who_asked() {
-    let local = local().await;
+    let local = local_with(flinks::Settings::accept_repeated_tokens).await;
     local.emulator.fail_always(AUTHORIZE, Fault::reply(200, r#"{"access_token":"emu_a","token_type":"Bearer"}"#));
     let pool = TokenPool::new(local.pay.clone(), 4);
     assert!(pool.token().await.unwrap().expires_at().is_none());
@@ -227,4 +227,28 @@ async fn a_pool_that_is_shut_down_waits_for_its_requests_and_fetches_nothing_in_
     assert!(!pool.token().await.unwrap().is_expired());
     assert_eq!(pool.shutdown(Duration::from_secs(500)).await, 0);
     assert_eq!(asked(&local), 3);
+}
+
+#[tokio::test]
+async fn p5_a_pool_hands_out_no_token_of_a_repeated_reply() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    pool.fill();
+    has(&pool, 4).await;
+    for _ in 0..8 {
+        local.emulator.fail_next(AUTHORIZE, Fault::DuplicateToken);
+        let before = asked(&local);
+        let token = pool.token().await.unwrap();
+        // The emulator takes each token once.
+        assert!(local.pay.initiate_session(token, &new_session()).await.is_ok());
+        local.emulator.received(AUTHORIZE, before + 1).await;
+        while !format!("{pool:?}").contains("under_way: 0, is_paused: true") {
+            tokio::task::yield_now().await;
+        }
+        // After the pause it gets others.
+        local.emulator.clear_faults();
+        local.clock.advance(Duration::from_secs(61));
+        pool.fill();
+        has(&pool, 4).await;
+    }
 }

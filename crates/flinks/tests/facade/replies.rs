@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flinks::connect::Authorize;
 use flinks::{Error, FlinksCode, SpendError};
+use flinks_emulator::credentials::*;
 use flinks_emulator::{Fault, Operation};
 
 use crate::{Local, local, login_id, new_session};
@@ -348,4 +349,126 @@ async fn readable_refusals_have_spent_the_token() {
     }
     let [_, outcome] = spends(&Fault::reply(401, r#"{"FlinksCode":"canary"}"#)).await;
     assert_eq!(outcome.unwrap_err().error().flinks_code().unwrap().as_str(), "canary");
+}
+
+/// A success of every operation with this as each of its tokens.
+fn success_with(token: &str) -> Fault {
+    let token = serde_json::to_string(token).unwrap();
+    Fault::reply(
+        200,
+        format!(
+            r#"{{"access_token":{token},"Token":{token},"sessionId":{token},"RequestId":"q","Login":{{"Id":"l"}}}}"#
+        ),
+    )
+}
+
+fn is_echo(error: &Error, field: &str) -> bool {
+    check_text(error);
+    error.is_malformed() && error.field() == Some(field) && error.may_have_been_sent()
+}
+
+#[tokio::test]
+async fn c4_a_secret_key_or_password_that_comes_back_as_a_token_is_malformed() {
+    let local = local().await;
+    local.emulator.fail_next(Operation::PayAuthorize, success_with(PAY_PASSWORD));
+    assert!(is_echo(&local.pay.authorize().await.unwrap_err(), "access_token"));
+    local.emulator.fail_next(GENERATE, success_with(CONNECT_SECRET_KEY));
+    assert!(is_echo(&local.connect.generate_authorize_token().await.unwrap_err(), "Token"));
+    // A part of it is not an echo.
+    local.emulator.fail_next(GENERATE, success_with(&CONNECT_SECRET_KEY[1..]));
+    assert!(local.connect.generate_authorize_token().await.is_ok());
+    assert!(local.pay.authorize().await.is_ok());
+}
+
+#[tokio::test]
+async fn c4_a_session_token_that_comes_back_as_a_session_id_is_malformed() {
+    let local = local().await;
+    local.emulator.fail_next(Operation::PayAuthorize, success_with("emu_token"));
+    let token = local.pay.authorize().await.unwrap();
+    local.emulator.fail_next(Operation::PayInitiateSession, success_with("emu_token"));
+    let error = local.pay.initiate_session(token, &new_session()).await.unwrap_err();
+    assert!(matches!(&error, SpendError::Unknown(error) if is_echo(error, "sessionId")), "{error}");
+}
+
+#[tokio::test]
+async fn c4_a_token_or_bank_password_that_comes_back_as_an_id_is_malformed() {
+    for (body, field) in [
+        (r#"{"RequestId":"emu_token","Login":{"Id":"l"}}"#, "RequestId"),
+        (r#"{"RequestId":"q","Login":{"Id":"emu_token"}}"#, "Login.Id"),
+        (r#"{"RequestId":"emu_password","Login":{"Id":"l"}}"#, "RequestId"),
+        (r#"{"RequestId":"q","Login":{"Id":"emu_password"}}"#, "Login.Id"),
+    ] {
+        let local = local().await;
+        local.emulator.fail_next(GENERATE, success_with("emu_token"));
+        let token = local.authorize_token().await;
+        local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(200, body));
+        let request = Authorize::with_bank_credentials("bank", "user", "emu_password");
+        let error = local.connect.authorize(token, &request).await.unwrap_err();
+        assert!(matches!(&error, SpendError::Unknown(error) if is_echo(error, field)), "{error}");
+    }
+    // A login that comes back is the one that was asked for.
+    let local = local().await;
+    let body = format!(r#"{{"RequestId":"q","Login":{{"Id":"{CONNECT_LOGIN_ID}"}}}}"#);
+    local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(200, body));
+    let token = local.authorize_token().await;
+    assert!(local.connect.authorize(token, &Authorize::cached(&login_id())).await.is_ok());
+
+    let local = crate::local().await;
+    local.emulator.fail_next(GENERATE, success_with("emu_token"));
+    let token = local.authorize_token().await;
+    let body = r#"{"RequestId":"emu_token","SecurityChallenges":[{"Prompt":"p"}]}"#;
+    local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(203, body));
+    let error = local.connect.authorize(token, &Authorize::live(&login_id())).await.unwrap_err();
+    assert!(is_echo(error.error(), "RequestId"), "{error}");
+}
+
+#[tokio::test]
+async fn p5_c3_a_token_of_two_replies_is_handed_out_once() {
+    let local = local().await;
+    let pay = local.pay.authorize().await.unwrap();
+    let connect = local.authorize_token().await;
+    for _ in 0..2 {
+        // A cache on the way.
+        local.emulator.fail_next(Operation::PayAuthorize, Fault::DuplicateToken);
+        local.emulator.fail_next(GENERATE, Fault::DuplicateToken);
+        let error = local.pay.clone().authorize().await.unwrap_err();
+        assert!(is_echo(&error, "access_token"), "{error}");
+        assert!(error.to_string().contains("was handed out before"), "{error}");
+        let error = local.connect.clone().generate_authorize_token().await.unwrap_err();
+        assert!(is_echo(&error, "Token"), "{error}");
+        assert!(error.to_string().contains("was handed out before"), "{error}");
+    }
+    assert_eq!(local.emulator.count(Operation::PayAuthorize), 3, "it is not asked for again");
+    // The first ones are as good as before, and so is the client.
+    assert!(local.pay.initiate_session(pay, &new_session()).await.is_ok());
+    assert!(local.connect.authorize(connect, &Authorize::cached(&login_id())).await.is_ok());
+    assert!(local.pay.authorize().await.is_ok());
+    local.authorize_token().await.expires_at().unwrap();
+}
+
+#[tokio::test]
+async fn p5_a_switch_accepts_repeated_tokens() {
+    let local = crate::local_with(flinks::Settings::accept_repeated_tokens).await;
+    for _ in 0..2 {
+        local.emulator.fail_next(Operation::PayAuthorize, success_with("emu_token"));
+        let token = local.pay.authorize().await.unwrap();
+        assert_eq!(token.into_authorization().unwrap().expose_value(), "Bearer emu_token");
+        local.emulator.fail_next(GENERATE, success_with("emu_token"));
+        assert!(!local.authorize_token().await.is_expired());
+    }
+}
+
+#[tokio::test]
+async fn p5_of_a_hundred_replies_with_one_token_one_is_handed_out() {
+    let local = local().await;
+    local.emulator.fail_always(Operation::PayAuthorize, success_with("emu_token"));
+    let calls = (0..100).map(|_| {
+        let pay = local.pay.clone();
+        tokio::spawn(async move { pay.authorize().await.is_ok() })
+    });
+    let mut handed_out = 0;
+    for call in Vec::from_iter(calls) {
+        handed_out += u32::from(call.await.unwrap());
+    }
+    assert_eq!(handed_out, 1);
 }
