@@ -24,6 +24,8 @@ pub struct Normalized {
     pub secret_types: BTreeSet<String>,
     /// Everything that is marked as secret.
     pub secrets: Vec<SecretPlace>,
+    /// Properties of replies that count as absent if they cannot be read: the named schema, and the property.
+    pub lenient: BTreeSet<(String, String)>,
     /// Where a named schema stood in the document as it was read, if it had no name there.
     pub origins: BTreeMap<String, Origin>,
 }
@@ -157,8 +159,37 @@ pub fn normalize(mut document: Value) -> Result<Normalized> {
     name_nested_schemas(&mut document, &mut origins)?;
     let secret_types = secret_types(&document);
     let secrets = secrets(&document, &secret_types);
-    Ok(Normalized { document, operations, secret_types, secrets, origins })
+    let lenient = take_lenient(&mut document)?;
+    Ok(Normalized { document, operations, secret_types, secrets, lenient, origins })
 }
+
+/// Takes the lists under `x-lenient` out of the named schemas.
+fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, String)>> {
+    let mut lenient = BTreeSet::new();
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    for (name, schema) in schemas.into_iter().flatten() {
+        let Some(list) = schema.as_object_mut().and_then(|schema| schema.shift_remove(LENIENT)) else { continue };
+        let is_required = |property: &str| {
+            let required = schema.get("required").and_then(Value::as_array);
+            required.is_some_and(|required| required.iter().any(|other| other == property))
+        };
+        let is_optional = |property: &str| {
+            schema.get("properties").is_some_and(|properties| properties.get(property).is_some())
+                && !is_required(property)
+        };
+        let properties: Option<Vec<&str>> = list.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        let Some(properties) = properties.filter(|list| list.iter().all(|property| is_optional(property))) else {
+            return Err(Error::new(format!("`{LENIENT}` of `{name}` is not a list of its optional properties"))
+                .at(format!("/components/schemas/{}", schema::escape(name)))
+                .help("correct the overlay action that added it"));
+        };
+        lenient.extend(properties.into_iter().map(|property| (pascal(name), property.to_owned())));
+    }
+    Ok(lenient)
+}
+
+/// On an object: which of its optional properties count as absent if they cannot be read.
+const LENIENT: &str = "x-lenient";
 
 /// Puts the text of `description` and `summary` into the form that rustdoc takes, but not where these words are
 /// names or data.
@@ -885,6 +916,22 @@ mod tests {
         let secrets: Vec<String> = normalized.secrets.iter().map(ToString::to_string).collect();
         assert_eq!(secrets, ["Reply.a", "Reply.b", "Reply.example"]);
         assert_eq!(reply["properties"]["example"], json!({"type": "string", "format": "password"}));
+    }
+
+    #[test]
+    fn t10_lenient_properties_are_optional_ones() {
+        let lenient = |list: Value| {
+            let reply = json!({"type": "object", "required": ["a"], "x-lenient": list,
+                "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}});
+            let operation = json!({"operationId": "x", "responses": {"200": json_body(reply)}});
+            normalize(document(operation, json!({})))
+        };
+        let normalized = lenient(json!(["b"])).unwrap();
+        assert_eq!(normalized.lenient, [("XResponse".to_owned(), "b".to_owned())].into());
+        assert_eq!(normalized.document["components"]["schemas"]["XResponse"].get("x-lenient"), None);
+        for bad in [json!("b"), json!(["a"]), json!(["c"]), json!([1])] {
+            assert_eq!(lenient(bad).unwrap_err().pointer(), Some("/components/schemas/XResponse"));
+        }
     }
 
     #[test]

@@ -411,7 +411,7 @@ const CASES: &[Case] = &[
         document: &[],
         overlay: &[("x-timeout-seconds: 240", "x-timeout-seconds: 240\n          x-error-codes: [FlinksCode]")],
         expected: Told(Step::Minor, &[
-            "there is a new error codes FlinksCode [compatible]",
+            "the list of error codes was nothing, is FlinksCode [compatible]",
         ]),
     },
     Case {

@@ -34,12 +34,15 @@ pub mod types {
     pub struct AuthorizeChallenge {
         /// `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub http_status_code: ::std::option::Option<i64>,
         /// `Institution`.
         #[serde(rename = "Institution")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub institution: ::std::option::Option<::std::string::String>,
         /// `Links`.
         #[serde(rename = "Links")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub links: ::std::option::Option<::std::vec::Vec<Link>>,
         /// Goes back with the answers.
         #[serde(rename = "RequestId")]
@@ -292,21 +295,27 @@ pub mod types {
     pub struct AuthorizeSession {
         /// `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub http_status_code: ::std::option::Option<i64>,
         /// `Institution`.
         #[serde(rename = "Institution")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub institution: ::std::option::Option<::std::string::String>,
         /// `InstitutionId`.
         #[serde(rename = "InstitutionId")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub institution_id: ::std::option::Option<i64>,
         /// `InstitutionName`.
         #[serde(rename = "InstitutionName")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub institution_name: ::std::option::Option<::std::string::String>,
         /// What can be called next.
         #[serde(rename = "Links")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub links: ::std::option::Option<::std::vec::Vec<Link>>,
         /// The end user's login.
         #[serde(rename = "Login")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub login: ::std::option::Option<Login>,
         /// What the data endpoints ask for.
         #[serde(rename = "RequestId")]
@@ -351,9 +360,11 @@ pub mod types {
         pub flinks_code: ::std::option::Option<::std::string::String>,
         /// `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub http_status_code: ::std::option::Option<i64>,
         /// `Message`.
         #[serde(rename = "Message")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub message: ::std::option::Option<::std::string::String>,
     }
 
@@ -382,6 +393,7 @@ pub mod types {
     pub struct GenerateAuthorizeTokenResponse {
         /// `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub http_status_code: ::std::option::Option<i64>,
         /// A single-use token from `/GenerateAuthorizeToken`, valid for 30 minutes. It goes to `/Authorize` or to the iframe URL, and nowhere else.
         #[serde(rename = "Token")]
@@ -499,15 +511,19 @@ pub mod types {
         pub id: ::std::option::Option<::flinks_core::Secret>,
         /// `IsScheduledRefresh`.
         #[serde(rename = "IsScheduledRefresh")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub is_scheduled_refresh: ::std::option::Option<bool>,
         /// UTC without an offset, with 6 or 7 fractional digits: not RFC 3339, so kept as text.
         #[serde(rename = "LastRefresh")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub last_refresh: ::std::option::Option<::std::string::String>,
         /// `Type`.
         #[serde(rename = "Type")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub type_: ::std::option::Option<::std::string::String>,
         /// `Username`.
         #[serde(rename = "Username")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub username: ::std::option::Option<::flinks_core::Secret>,
     }
 
@@ -544,12 +560,14 @@ pub mod types {
     pub struct SecurityChallenge {
         /// The answers to choose from, where the bank offers a choice.
         #[serde(rename = "Iterables")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub iterables: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
         /// The question, to be sent back byte for byte.
         #[serde(rename = "Prompt")]
         pub prompt: ::std::option::Option<::std::string::String>,
         /// `Type`.
         #[serde(rename = "Type")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub type_: ::std::option::Option<::std::string::String>,
     }
 

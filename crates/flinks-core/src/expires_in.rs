@@ -1,14 +1,15 @@
 //! The lifetime in a token reply.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What `expires_in` said: seconds from the moment before the request was sent (A4).
 ///
 /// Read leniently, for a token should not be lost over its lifetime: `299`, `299.0` and `"299"` are 299 seconds;
-/// `null`, `0` and whatever is not a number mean *unknown* (O3). No value makes arithmetic overflow: a lifetime is
+/// `null`, `0` and whatever is not a finite number mean *unknown* (O3). No value makes arithmetic overflow: a lifetime is
 /// at most [`ExpiresIn::MAX`].
 ///
 /// ```
@@ -38,9 +39,15 @@ impl ExpiresIn {
         self.0.map(|seconds| u64::try_from(seconds).map_or(Duration::ZERO, Duration::from_secs))
     }
 
-    fn from_float(seconds: f64) -> Self {
-        // `as` saturates, and takes NaN to 0: unknown.
-        Self::from_seconds(seconds as i64)
+    fn parse(text: &str) -> Self {
+        if let Ok(seconds) = text.parse() {
+            return Self::from_seconds(seconds);
+        }
+        match text.parse::<f64>() {
+            // `as` saturates.
+            Ok(seconds) if seconds.is_finite() => Self::from_seconds(seconds as i64),
+            _ => Self(None),
+        }
     }
 }
 
@@ -52,16 +59,13 @@ impl Serialize for ExpiresIn {
 
 impl<'de> Deserialize<'de> for ExpiresIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // `Value` knows how a number looks, also where another crate of the build asks serde_json to keep all digits.
-        Ok(match Value::deserialize(deserializer)? {
-            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-                (Some(seconds), _) => Self::from_seconds(seconds),
-                (None, Some(seconds)) => Self::from_float(seconds),
-                (None, None) => Self(None),
-            },
-            Value::String(text) => text.trim().parse().map_or(Self(None), Self::from_float),
-            _ => Self(None),
-        })
+        // As it was written: a number that is out of range would fail before anybody could look at it.
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let text = match serde_json::from_str::<Cow<'_, str>>(json.get()) {
+            Ok(text) => text,
+            Err(_) => Cow::Borrowed(json.get()),
+        };
+        Ok(Self::parse(text.trim()))
     }
 }
 
@@ -76,6 +80,7 @@ mod tests {
 
     #[test]
     fn t10_no_lifetime_loses_the_token_or_overflows() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         for (json, seconds) in [
             ("299", Some(299)),
             ("299.0", Some(299)),
@@ -87,7 +92,11 @@ mod tests {
             ("18446744073709551615", Some(86_400)),
             ("1e20", Some(86_400)),
             ("1e300", Some(86_400)),
-            ("\"inf\"", Some(86_400)),
+            ("\"1e20\"", Some(86_400)),
+            ("\"inf\"", None),
+            ("1e400", None),
+            ("-1e400", None),
+            ("\"1e400\"", None),
             ("-1", Some(0)),
             ("-9223372036854775808", Some(0)),
             ("0", None),
@@ -99,8 +108,10 @@ mod tests {
             ("true", None),
             ("[299,[300]]", None),
             ("{\"seconds\":299}", None),
+            ("[1e400]", None),
+            (&deep, None),
         ] {
-            assert_eq!(lifetime(json), seconds, "{json}");
+            assert_eq!(lifetime(json), seconds, "{json:.60}");
         }
     }
 }

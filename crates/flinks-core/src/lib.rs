@@ -32,7 +32,9 @@ pub use base_url::{host_problem, is_loopback, is_spelled_out};
 #[doc(hidden)]
 pub mod generated {
     pub use crate::error::{response_error, status_error, undocumented_status};
-    pub use crate::response::{empty_or_error_response, empty_response, json_or_error_response, json_response};
+    pub use crate::response::{
+        empty_or_error_response, empty_response, json_or_error_response, json_response, lenient,
+    };
     pub use crate::secret::{HeaderArgument, Redacted};
     pub use crate::transport::{Operation, encode_path, form_body, header_text};
     pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};

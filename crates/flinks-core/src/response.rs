@@ -1,5 +1,6 @@
 //! What a successful operation returns, and how bodies are read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
@@ -9,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::zeroize::Zeroizing;
 use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::{Deserialize as _, forward_to_deserialize_any};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -161,7 +162,7 @@ fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static str> {
     if names.is_empty() {
         return None;
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let mut deserializer = serde_json::Deserializer::from_slice(without_bom(body));
     deserializer.deserialize_map(ErrorCodes(names)).ok()?
 }
 
@@ -287,8 +288,33 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
     Ok(body)
 }
 
+/// A body without the byte order mark that some servers put before JSON. RFC 8259, section 8.1, allows to skip it.
+fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
+}
+
+/// Reads an optional field that nothing depends on: one that cannot be read counts as absent, so that it costs no token and no
+/// error code. A number may be written as a text, and a whole number with a fraction of zero.
+///
+/// The text of the value is borrowed, for it may hold a secret.
+pub fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let json = <&RawValue>::deserialize(deserializer)?.get();
+    if let Ok(value) = serde_json::from_str(json) {
+        return Ok(value);
+    }
+    if let Ok(text) = serde_json::from_str::<Cow<'_, str>>(json) {
+        return Ok(serde_json::from_str(text.trim()).ok());
+    }
+    let Ok(number) = serde_json::from_str::<f64>(json) else { return Ok(None) };
+    if number.fract() != 0.0 {
+        return Ok(None);
+    }
+    Ok(serde_json::from_str(&format!("{number:.0}")).ok())
+}
+
 /// Reads `T` from JSON. An object type takes a JSON object only, though serde would take an array for it.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidResponse> {
+    let body = without_bom(body);
     let invalid = |reason, field, line, column| InvalidResponse { reason, field, line, column, length: body.len() };
     let fields = Fields::of::<T>();
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -507,6 +533,49 @@ mod tests {
         let members: String = (0..10_000).map(|i| format!(",\"m{i}\":{i}")).collect();
         let reply: Reply = decode(format!("{{\"Token\":\"a\"{members}}}").as_bytes()).unwrap();
         assert_eq!(reply.token.expose_secret(), "a");
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Lenient {
+        #[serde(default, deserialize_with = "lenient")]
+        status: Option<i64>,
+        #[serde(default, deserialize_with = "lenient")]
+        text: Option<String>,
+    }
+
+    #[test]
+    fn t10_a_field_that_nothing_depends_on_never_costs_a_reply() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        for (json, status, text) in [
+            ("401", Some(401), None),
+            ("\"401\"", Some(401), Some("401")),
+            ("\" 401 \"", Some(401), Some(" 401 ")),
+            ("401.0", Some(401), None),
+            ("4.01e2", Some(401), None),
+            ("-1", Some(-1), None),
+            ("401.5", None, None),
+            ("1e400", None, None),
+            ("1e40", None, None),
+            ("null", None, None),
+            ("true", None, None),
+            ("\"a\\u0041\"", None, Some("aA")),
+            ("[401]", None, None),
+            ("{\"a\":401}", None, None),
+            (&deep, None, None),
+        ] {
+            let reply: Lenient = decode(format!("{{\"status\":{json},\"text\":{json}}}").as_bytes()).unwrap();
+            assert_eq!(reply, Lenient { status, text: text.map(str::to_owned) }, "{json:.60}");
+        }
+        assert_eq!(decode::<Lenient>(b"{}").unwrap(), Lenient { status: None, text: None });
+        assert!(decode::<Lenient>(b"{\"status\":[}").is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_once() {
+        let reply: Reply = decode("\u{feff} {\"Token\":\"a\"}".as_bytes()).unwrap();
+        assert_eq!(reply.token.expose_secret(), "a");
+        assert!(decode::<Reply>("\u{feff}\u{feff}{\"Token\":\"a\"}".as_bytes()).is_err());
+        assert_eq!(error_code("\u{feff}{\"error\":\"x\"}".as_bytes(), &["error"]), Some("error"));
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod types {
         /// The error code.
         pub error: ::std::option::Option<::std::string::String>,
         /// A description of the error.
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub error_description: ::std::option::Option<::std::string::String>,
     }
 
@@ -268,6 +269,7 @@ pub mod types {
         /// The refresh token to use to obtain a new access token. Only returned when using `authorization_code` as the grant type.
         pub refresh_token: ::std::option::Option<::flinks_core::Secret>,
         /// The scope of data associated with the token.
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub scope: ::std::option::Option<::std::string::String>,
         /// The type of token. Value is `Bearer`.
         pub token_type: ::std::option::Option<::std::string::String>,

@@ -148,6 +148,7 @@ pub mod types {
         /// What kind of error it is.
         pub error: ::std::option::Option<::std::string::String>,
         /// What is wrong.
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub message: ::std::option::Option<::std::string::String>,
     }
 
@@ -217,6 +218,7 @@ pub mod types {
     pub struct SessionResponse {
         /// Your own id of the payment.
         #[serde(rename = "referenceId")]
+        #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub reference_id: ::std::option::Option<::std::string::String>,
         /// Whoever has it can continue the session.
         #[serde(rename = "sessionId")]

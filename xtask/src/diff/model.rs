@@ -195,7 +195,7 @@ impl Model {
                 operation.general.insert("time limit", format!("{seconds} seconds"));
             }
             if !facts.error_codes.is_empty() {
-                operation.general.insert("error codes", facts.error_codes.join(", "));
+                operation.general.insert("list of error codes", facts.error_codes.join(", "));
             }
             model.operations.push(operation);
         }

@@ -166,6 +166,11 @@ fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) ->
                 if !uses.keeps(&ident, "Serialize") {
                     drop_serialize_arguments(field)?;
                 }
+                if normalized.lenient.contains(&(ident.to_string(), wire.clone())) {
+                    field
+                        .attrs
+                        .push(parse_quote!(#[serde(default, deserialize_with = "::flinks_core::generated::lenient")]));
+                }
                 let (text, value) = (name.to_string(), debug_value(&field.ty, &quote!(self.#name), uses));
                 entries.push(quote!(.field(#text, #value)));
             }

@@ -81,6 +81,9 @@ fn success(tokens: &str, more: &str) -> String {
     )
 }
 
+/// What a bank asks.
+const CHALLENGE: &str = r#""SecurityChallenges":[{"Prompt":"p"}],"#;
+
 pub(crate) fn rows() -> Vec<Row> {
     let replies = |given, class, faults: Vec<Fault>, expected, concerns: fn(Operation) -> bool| Row {
         section: "Replies",
@@ -103,6 +106,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let ok = |body: String| reply(200, &[], body);
     let mut nested = "[".repeat(60_000);
     nested.insert_str(0, "{\"access_token\":");
+    let deep = format!("{}{}", "[".repeat(2_000), "]".repeat(2_000));
     let soon = httpdate::fmt_http_date(std::time::SystemTime::now() + std::time::Duration::from_secs(15));
     let mut many = String::new();
     for index in 0..4000 {
@@ -467,6 +471,103 @@ pub(crate) fn rows() -> Vec<Row> {
                 .to_vec(),
             Expected::Success,
             has_token_type,
+        ),
+        replies(
+            "expires_in 1e400, -1e400, a list, an object, a text, a deeply nested value",
+            Class::Final,
+            ["1e400", "-1e400", "[299]", "{\"a\":{}}", "\"CANARY\"", "true", &deep]
+                .map(|value| ok(success("\"emu_a\"", &format!("\"expires_in\":{value},"))))
+                .to_vec(),
+            Expected::Success,
+            has_token_type,
+        ),
+        replies(
+            "fields that nothing depends on, of another type",
+            Class::Final,
+            ["7", "1e400", "[\"CANARY\"]", "{\"a\":\"CANARY\"}", "true", "\"CANARY\"", &deep]
+                .map(|value| {
+                    let names = ["scope", "Links", "InstitutionName", "InstitutionId", "Institution", "referenceId"];
+                    let more = names.map(|name| format!("\"{name}\":{value},")).concat();
+                    let login = ["IsScheduledRefresh", "LastRefresh", "Type", "Username"];
+                    let login = login.map(|name| format!("\"{name}\":{value},")).concat();
+                    ok(success("\"emu_a\"", &more)
+                        .replacen("\"Login\":{", &format!("\"Login\":{{{login}"), 1)
+                        .replace("\"referenceId\":\"r\",", ""))
+                })
+                .to_vec(),
+            Expected::Success,
+            has_body,
+        ),
+        replies(
+            "HttpStatusCode 200 as a text, 200.0, null or unreadable",
+            Class::Final,
+            ["\"200\"", "\" 200 \"", "200.0", "null", "\"CANARY\"", "[]", "1e400"]
+                .map(|value| ok(success("\"emu_a\"", &format!("\"HttpStatusCode\":{value},"))))
+                .to_vec(),
+            Expected::Success,
+            has_body,
+        ),
+        replies(
+            "HttpStatusCode 401 as a text or 401.0",
+            Class::Final,
+            ["\"401\"", "401.0", "4.01e2"]
+                .map(|value| ok(success("\"CANARY\"", &format!("\"HttpStatusCode\":{value},"))))
+                .to_vec(),
+            Expected::Error(|error| error.is_malformed() && error.field() == Some("HttpStatusCode"), Fate::Unknown),
+            |operation| matches!(operation, Operation::ConnectGenerate | Operation::ConnectAuthorize),
+        ),
+        replies(
+            "an error code beside fields of another type",
+            Class::Final,
+            [
+                r#""error_description":["CANARY"],"HttpStatusCode":"401","Message":null,"message":["CANARY"]"#,
+                r#""error_description":{"a":1e400},"HttpStatusCode":[401],"Message":["CANARY"],"message":7"#,
+                r#""error_description":7,"HttpStatusCode":1e400,"Message":7,"message":null"#,
+            ]
+            .map(|rest| reply(400, &[], format!(r#"{{"error":"invalid_grant","FlinksCode":"UNAUTHORIZED",{rest}}}"#)))
+            .to_vec(),
+            Expected::Error(|error| error.oauth_error().is_some() || error.flinks_code().is_some(), Fate::Spent),
+            |operation| !matches!(operation, Operation::PayAuthorize | Operation::PayInitiateSession),
+        ),
+        replies(
+            "a refresh_token that is not text",
+            Class::Final,
+            ["7", "[\"CANARY\"]", "true"]
+                .map(|value| ok(success("\"emu_a\"", "").replace("\"emu_r\"", value)))
+                .to_vec(),
+            Expected::Error(|error| error.is_malformed() && error.field() == Some("refresh_token"), Fate::Unknown),
+            |operation| operation.is_outbound() && has_body(operation),
+        ),
+        replies(
+            "a UTF-8 BOM before good JSON",
+            Class::Final,
+            [200, 203]
+                .map(|status| reply(status, &[], format!("\u{feff}{}", success("\"emu_a\"", CHALLENGE))))
+                .to_vec(),
+            Expected::Success,
+            has_body,
+        ),
+        replies(
+            "a UTF-8 BOM before a good error",
+            Class::Final,
+            [200, 400]
+                .map(|status| {
+                    reply(status, &[], "\u{feff} {\"error\":\"invalid_grant\",\"FlinksCode\":\"UNAUTHORIZED\"}")
+                })
+                .to_vec(),
+            Expected::Error(|error| error.oauth_error().is_some() || error.flinks_code().is_some(), Fate::Spent),
+            |operation| !matches!(operation, Operation::PayAuthorize | Operation::PayInitiateSession),
+        ),
+        replies(
+            "two BOMs, a BOM alone, a BOM of UTF-16",
+            Class::Final,
+            vec![
+                ok(format!("\u{feff}\u{feff}{}", success("\"CANARY\"", ""))),
+                ok("\u{feff}".to_owned()),
+                ok(format!("\u{fffe}{}", success("\"CANARY\"", ""))),
+            ],
+            malformed,
+            all,
         ),
         replies(
             "refresh reply with an empty or no refresh_token",
