@@ -296,7 +296,7 @@ fn without_bom(body: &[u8]) -> &[u8] {
 /// Reads an optional field that nothing depends on: one that cannot be read counts as absent, so that it costs no token and no
 /// error code. A number may be written as a text, and a whole number with a fraction of zero.
 ///
-/// The text of the value is borrowed, for it may hold a secret.
+/// It borrows the text of the value, which may hold a secret.
 pub fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let json = <&RawValue>::deserialize(deserializer)?.get();
     if let Ok(value) = serde_json::from_str(json) {

@@ -865,7 +865,7 @@ impl From<StoreError> for Error {
     }
 }
 
-/// What a failure means for another try, and for a token that may have been received.
+/// The meaning of a failure for another try, and for a token that may have been received.
 struct Verdict {
     class: Class,
     fate: Fate,

@@ -28,7 +28,7 @@ pub struct Settings {
     repeated_tokens: RepeatedTokens,
 }
 
-/// What becomes of a one-time token that came in an earlier reply, too.
+/// The policy for a one-time token that came in an earlier reply, too.
 #[derive(Clone, Copy, Default)]
 enum RepeatedTokens {
     #[default]

@@ -23,10 +23,10 @@ pub(crate) fn is_echo<'a>(replied: &str, sent: impl IntoIterator<Item = &'a str>
     sent.into_iter().fold(Choice::from(0), |found, sent| found | is_equal(sent)).into()
 }
 
-/// What is said of a token that [`is_echo`].
+/// The reason why a token that [`is_echo`] is malformed.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) const ECHO: &str = "repeats a secret of the request";
-/// What is said of a one-time token that came in an earlier reply, too.
+/// The reason why a one-time token that came in an earlier reply, too, is malformed.
 #[cfg(any(feature = "connect", feature = "pay"))]
 pub(crate) const REPEATED: &str = "was handed out before";
 

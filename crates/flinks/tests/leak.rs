@@ -425,7 +425,7 @@ async fn a3_t04_no_secret_is_in_any_text() {
         connect_authorize(&mut canaries).await;
         outbound(&mut canaries).await;
         outbound_revoke(&mut canaries).await;
-        // 200 and 203 are successes of each operation, and of `token` with both of its credentials. An echo is none: it has an
+        // 200 and 203 are successes of each operation, and of `token` with both of its credentials. An echo fails: it has an
         // error code.
         assert_eq!(canaries.successes, 12);
         facade(&mut canaries).await;

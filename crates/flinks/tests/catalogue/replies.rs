@@ -81,7 +81,7 @@ fn success(tokens: &str, more: &str) -> String {
     )
 }
 
-/// What a bank asks.
+/// The question of a bank.
 const CHALLENGE: &str = r#""SecurityChallenges":[{"Prompt":"p"}],"#;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -158,7 +158,7 @@ pub(crate) fn rows() -> Vec<Row> {
             has_body,
         ),
         replies(
-            "a token and an error code in one 200: the code is told",
+            "a token and an error code in one 200: the error has the code",
             Class::Final,
             [200, 203]
                 .map(|status| {

@@ -174,7 +174,7 @@ async fn o3_client_credentials_ignore_a_refresh_token() {
                 assert_eq!(local.emulator.count(TOKEN), 2);
             }
         }
-        // Nor is a rotation seen in it: a lost reply is asked for again.
+        // It does not count as a rotation: the refresh after a lost reply is repeated.
         local.emulator.clear_faults();
         local.emulator.fail_next(TOKEN, Fault::Drop { when: When::After });
         let _ = client.refresh(&refresh_token()).await.unwrap();

@@ -406,7 +406,7 @@ async fn c4_a_token_or_bank_password_that_comes_back_as_an_id_is_malformed() {
         let error = local.connect.authorize(token, &request).await.unwrap_err();
         assert!(matches!(&error, SpendError::Unknown(error) if is_echo(error, field)), "{error}");
     }
-    // A login that comes back is the one that was asked for.
+    // The login of the request is normal in a reply.
     let local = local().await;
     let body = format!(r#"{{"RequestId":"q","Login":{{"Id":"{CONNECT_LOGIN_ID}"}}}}"#);
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(200, body));
