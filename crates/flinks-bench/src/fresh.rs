@@ -222,16 +222,23 @@ mod ours {
         })
     }
 
+    /// The server of a benchmark has one token for all.
+    fn accepting_the_one_token() -> flinks::Settings {
+        flinks::Settings::new().accept_repeated_tokens()
+    }
+
     pub fn facade_pay(_: &Runtime, url: &str) -> Calls {
         let credentials = Credentials::new("user", "password").unwrap();
-        let client = flinks::pay::Client::new(url.parse().unwrap(), credentials).unwrap();
+        let settings = accepting_the_one_token();
+        let client = flinks::pay::Client::with_settings(url.parse().unwrap(), credentials, &settings).unwrap();
         calls(client, |client| async move { drop(client.authorize().await.unwrap()) })
     }
 
     pub fn facade_connect(_: &Runtime, url: &str) -> Calls {
         let base_url: flinks::BaseUrl = url.parse().unwrap();
         let key = SecretKey::new("c4569c54-e167-4d34-8de6-f4113bc82414").unwrap();
-        let client = flinks::connect::Client::at(base_url, CUSTOMER.parse().unwrap(), key).unwrap();
+        let (id, settings) = (CUSTOMER.parse().unwrap(), accepting_the_one_token());
+        let client = flinks::connect::Client::with_settings(base_url, id, key, &settings).unwrap();
         calls(client, |client| async move { drop(client.generate_authorize_token().await.unwrap()) })
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use flinks::Settings;
 use flinks::pay::{Client, Credentials};
 use flinks::pool::TokenPool;
 use tokio::runtime::Builder;
@@ -13,7 +14,9 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let (address, _) = server::start(manner)?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let credentials = Credentials::new("user", "password")?;
-    let client = Client::new(format!("http://{address}").parse()?, credentials)?;
+    // The server has one token for all.
+    let settings = Settings::new().accept_repeated_tokens();
+    let client = Client::with_settings(format!("http://{address}").parse()?, credentials, &settings)?;
     let pool = TokenPool::new(client.clone(), 16);
     let runtime = &runtime;
     let rounds = if bench.quick { 2 } else { 15 };
