@@ -297,6 +297,7 @@ fn without_bom(body: &[u8]) -> &[u8] {
 /// error code. A number may be written as a text, and a whole number with a fraction of zero.
 ///
 /// It borrows the text of the value, which may hold a secret.
+#[doc(hidden)]
 pub fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let json = <&RawValue>::deserialize(deserializer)?.get();
     if let Ok(value) = serde_json::from_str(json) {
