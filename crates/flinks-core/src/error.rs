@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::response::{ResponseHead, decode_error, read_body};
+use crate::response::{ResponseHead, decode_error, is_json, read_body};
 
 /// Why an operation failed. `E` is the operation's documented error body.
 ///
@@ -114,13 +114,13 @@ pub async fn response_error<E: DeserializeOwned>(response: reqwest::Response) ->
         // The status says what matters, whatever a gateway has to say beside it.
         Err(error) if error.kind() == TransportErrorKind::TooLarge => {
             let reason = "is too large";
-            ErrorKind::Status(Some(InvalidResponse { reason, field: None, line: 0, column: 0, length: 0 }))
+            ErrorKind::Status(Some(InvalidResponse::of_body(reason, 0)))
         }
         Err(error) => ErrorKind::Transport(error),
         Ok(body) if body.is_empty() => ErrorKind::Status(None),
         Ok(body) => match decode_error(&body) {
             Ok(body) => ErrorKind::ErrorResponse(body),
-            Err(error) => ErrorKind::Status(Some(error)),
+            Err(error) => ErrorKind::Status(Some(InvalidResponse { is_json: is_json(&body), ..error })),
         },
     };
     Error::new(Some(head), kind)
@@ -367,9 +367,20 @@ pub struct InvalidResponse {
     pub(crate) line: usize,
     pub(crate) column: usize,
     pub(crate) length: usize,
+    pub(crate) is_json: bool,
 }
 
 impl InvalidResponse {
+    /// A body that is wrong as a whole.
+    pub(crate) fn of_body(reason: &'static str, length: usize) -> Self {
+        Self { reason, field: None, line: 0, column: 0, length, is_json: false }
+    }
+
+    /// Whether the body of an error response is JSON, although it is not the documented error body. Gateways send such replies.
+    pub fn is_json(&self) -> bool {
+        self.is_json
+    }
+
     /// The field that is missing or of the wrong type, by its name in the specification.
     pub fn field(&self) -> Option<&'static str> {
         self.field

@@ -149,7 +149,7 @@ async fn json_or<T: DeserializeOwned, E>(
         (Ok(value), None) => return Ok(ResponseValue { head, value }),
         (Ok(_), field) => {
             let reason = "holds an error code beside a success";
-            InvalidResponse { reason, field, line: 0, column: 0, length: body.len() }
+            InvalidResponse { field, ..InvalidResponse::of_body(reason, body.len()) }
         }
         (Err(invalid), _) => invalid,
     };
@@ -233,8 +233,7 @@ async fn empty_or<E>(
         Some(error) => ErrorKind::ErrorResponse(error),
         None => {
             let reason = "should be empty";
-            let length = body.len();
-            ErrorKind::InvalidResponse(InvalidResponse { reason, field: None, line: 0, column: 0, length })
+            ErrorKind::InvalidResponse(InvalidResponse::of_body(reason, body.len()))
         }
     };
     Err(Error::new(Some(head), kind))
@@ -316,7 +315,12 @@ pub fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) 
 /// Reads `T` from JSON. An object type takes a JSON object only, though serde would take an array for it.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidResponse> {
     let body = without_bom(body);
-    let invalid = |reason, field, line, column| InvalidResponse { reason, field, line, column, length: body.len() };
+    let invalid = |reason, field, line, column| InvalidResponse {
+        field,
+        line,
+        column,
+        ..InvalidResponse::of_body(reason, body.len())
+    };
     let fields = Fields::of::<T>();
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if fields.is_object && first.is_some_and(|byte| *byte != b'{') {
@@ -361,9 +365,14 @@ fn decode_error_without<E: DeserializeOwned>(body: &[u8], other: &Fields) -> Res
         true => Ok(error),
         false => {
             let reason = "has none of the documented fields";
-            Err(InvalidResponse { reason, field: None, line: 0, column: 0, length: body.len() })
+            Err(InvalidResponse::of_body(reason, body.len()))
         }
     }
+}
+
+/// Whether a body is JSON, of whatever form.
+pub(crate) fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(without_bom(body)).is_ok()
 }
 
 /// The field names of a type, as static text: an error that names one of these cannot quote the server.

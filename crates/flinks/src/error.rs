@@ -33,6 +33,8 @@ struct Inner {
     attempts: u32,
     /// Whether an earlier try of the same call may have been received.
     earlier_may_have_been_sent: bool,
+    /// Whether the body of a reply outside of 2xx is JSON, although it is not the documented error body.
+    is_other_json: bool,
     /// How final the refusal of a refresh is, if more is known than the reply says.
     refusal: Option<Refusal>,
 }
@@ -327,7 +329,13 @@ impl Error {
         if matches!(self.0.kind, Kind::ConsentOver) {
             return Some(Refusal::Final);
         }
-        if self.0.operation.is_none_or(|operation| operation.id != "refresh") || !self.is_refused_grant() {
+        if self.0.operation.is_none_or(|operation| operation.id != "refresh") {
+            return None;
+        }
+        if self.0.is_other_json && matches!(self.status(), Some(400 | 401 | 403)) {
+            return Some(Refusal::Suspected { confirm_after: CONFIRM_AFTER });
+        }
+        if !self.is_refused_grant() {
             return None;
         }
         match self.oauth_error() {
@@ -642,8 +650,10 @@ impl Error {
             }
             _ => Kind::Status,
         };
+        let is_other_json = matches!(error.kind(), ErrorKind::Status(Some(invalid)) if invalid.is_json());
         let said = error.body().map(read).unwrap_or_default();
         let this = Self::new(Some(operation), kind).with_head(error.head());
+        let this = this.change(|inner| inner.is_other_json = is_other_json);
         this.change(|inner| (inner.code, inner.oauth, inner.message) = (said.code, said.oauth, said.message))
     }
 

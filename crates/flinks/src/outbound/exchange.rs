@@ -593,14 +593,18 @@ impl Consent {
 
     /// The record of a consent, ended or not.
     async fn load_any(&self) -> Result<Record, Error> {
+        self.load().await?.ok_or(Error::no_consent(&CONSENT))
+    }
+
+    /// The record in the store, and what follows from it for this process.
+    async fn load(&self) -> Result<Option<Record>, Error> {
         let epoch = self.state.cache.epoch();
         let found = self.shared.load(&self.state.id).await?;
         self.see(epoch, found.as_ref());
-        let Some(record) = found else { return Err(Error::no_consent(&CONSENT)) };
-        if record.has_rotated {
+        if found.as_ref().is_some_and(|record| record.has_rotated) {
             self.shared.client.remember_rotation();
         }
-        Ok(record)
+        Ok(found)
     }
 
     /// The record that counts: what could not be stored yet is newer than what is in the store.
@@ -610,7 +614,7 @@ impl Consent {
             Some(Pending::Removal(_)) => return Ok(None),
             None => {}
         }
-        self.shared.load(&self.state.id).await
+        self.load().await
     }
 
     /// Remembers what the store has, for when it is away; not of a consent that was replaced or forgotten meanwhile.

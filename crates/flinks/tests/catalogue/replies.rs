@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use flinks::Error;
+use flinks::{Error, Refusal};
 use flinks_emulator::{Fault, When};
 
 use crate::case::{Case, Class, Fate, Kind, Operation, tries};
@@ -343,6 +343,21 @@ pub(crate) fn rows() -> Vec<Row> {
             vec![reply(400, &[], r#"{"error":"invalid_grant","error_description":"CANARY"}"#)],
             Expected::Error(Error::needs_consent, Fate::Spent),
             |operation| matches!(operation.kind(), Kind::Refresh | Kind::Code),
+        ),
+        replies(
+            "400, 401 or 403 on refresh with an empty body, {\"message\":\"Forbidden\"} or an unknown error (a gateway)",
+            Class::Final,
+            [400, 401, 403]
+                .into_iter()
+                .flat_map(|status| {
+                    ["", r#"{"message":"CANARY"}"#, r#"{"error":"CANARY"}"#].map(|body| reply(status, &[], body))
+                })
+                .collect(),
+            Expected::Error(
+                |error| error.needs_consent() && matches!(error.refusal(), Some(Refusal::Suspected { .. })),
+                Fate::Spent,
+            ),
+            |operation| operation.kind() == Kind::Refresh,
         ),
         replies(
             "invalid_client with 400 or 401",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flinks::outbound::{AuthorizationCode, Client, ClientAuthentication, ClientCredentials, Consents, RefreshToken};
+use flinks::outbound::{
+    AuthorizationCode, Client, ClientAuthentication, ClientCredentials, Consents, RefreshToken, Revoked,
+};
 use flinks::{Advice, BaseUrl, Error, OAuthError, Product, RedirectUrl, Settings, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{ClientAuthentication as Switch, EndUser, Fault, Operation, Request, When};
@@ -663,7 +665,7 @@ async fn o10_a_revocation_that_is_not_confirmed_keeps_the_consent() {
         assert!(consent.revoke().await.is_err(), "{fault:?}");
         let _ = consent.exchange_now().await.unwrap();
     }
-    consent.revoke().await.unwrap();
+    assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
     assert!(consent.access_token().await.unwrap_err().needs_consent());
 }
 

@@ -48,7 +48,18 @@ fn suspicion(error: &Error) -> Option<Duration> {
 async fn o6_refusals_that_a_gateway_sends_are_suspected_and_others_are_not() {
     let local = start().await;
     for status in [400, 401, 403] {
-        for body in ["", r#"{"error":"Unauthorized"}"#, r#"{"error":"","error_description":"x"}"#] {
+        for body in [
+            "",
+            r#"{"error":"Unauthorized"}"#,
+            r#"{"error":"","error_description":"x"}"#,
+            r#"{"error":null}"#,
+            r#"{"error":{"code":403}}"#,
+            r#"{"message":"Forbidden"}"#,
+            "{}",
+            "[]",
+            "null",
+            "\u{feff}{}",
+        ] {
             let consent = consent(&local).await;
             let error = refused(&local, &consent, Fault::reply(status, body)).await;
             assert_eq!(suspicion(&error), Some(10 * MINUTE), "{status} {body}");
@@ -61,12 +72,30 @@ async fn o6_refusals_that_a_gateway_sends_are_suspected_and_others_are_not() {
             assert_eq!(error.refusal(), Some(Refusal::Final), "{status} {body}");
             assert!(error.needs_consent(), "{status} {body}");
         }
-        for body in ["<html>", r#"{"error":"invalid_client"}"#, r#"{"error":"server_error"}"#] {
+        for body in [
+            "<html>",
+            "Forbidden",
+            r#"{"message":"cut"#,
+            r#"{"error":"invalid_client"}"#,
+            r#"{"error":"server_error"}"#,
+            r#"{"error":"TOO_MANY_REQUESTS"}"#,
+        ] {
             let consent = consent(&local).await;
             let error = refused(&local, &consent, Fault::reply(status, body)).await;
             assert_eq!(error.refusal(), None, "{status} {body}");
             assert!(!error.needs_consent(), "{status} {body}");
         }
+    }
+}
+
+#[tokio::test]
+async fn o6_another_status_is_no_refusal() {
+    let local = start().await;
+    for status in [402, 404, 405, 407, 410, 418, 451, 500, 502, 503] {
+        let consent = consent(&local).await;
+        let error = refused(&local, &consent, Fault::reply(status, r#"{"error":"Unauthorized"}"#)).await;
+        assert_eq!(error.refusal(), None, "{status}");
+        assert!(!error.needs_consent(), "{status}");
     }
 }
 

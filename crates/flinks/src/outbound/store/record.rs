@@ -403,6 +403,13 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_the_first_version_is_read() {
+        let text = record().encode().unwrap().expose_secret().replace("\"version\":2", "\"version\":1");
+        let read = Record::decode(&"user-7".parse().unwrap(), text.as_bytes()).unwrap();
+        assert!(!read.is_suspected());
+    }
+
+    #[test]
     fn what_no_clock_can_tell_is_damage() {
         let text = record().encode().unwrap().expose_secret().to_owned();
         for field in ["consented_at_ms", "exchanged_at_ms"] {
