@@ -281,7 +281,7 @@ async fn o6_a_consent_that_a_refusal_has_ended_is_revived_by_one_refresh() {
     let local = start().await;
     let store = MemoryStore::new();
     let here = builder(&local).store(store.clone()).build();
-    let elsewhere = builder(&local).store(store).build();
+    let elsewhere = builder(&local).store(store.clone()).build();
     let consent = ended(&local, &here).await;
     let before = local.tokens();
     let all: Vec<_> = (0..50)
@@ -296,6 +296,9 @@ async fn o6_a_consent_that_a_refusal_has_ended_is_revived_by_one_refresh() {
     assert_eq!(local.tokens() - before, 1);
     let token = text(&consent.access_token().await.unwrap());
     assert_eq!(text(&elsewhere.consent(&id("user-7")).access_token().await.unwrap()), token);
+    // It lives in the store again, and so in a process that knows nothing of this.
+    let fresh = builder(&local).store(store).build().consent(&id("user-7"));
+    assert_eq!(text(&fresh.access_token().await.unwrap()), token);
     // One that lives is left alone.
     let _ = here.revive(&id("user-7")).await.unwrap();
     assert_eq!(local.tokens() - before, 1);
