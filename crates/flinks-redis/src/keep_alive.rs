@@ -90,8 +90,8 @@ pub struct Summary {
     pub stopped: Option<Stopped>,
 }
 
-/// A pass stopped before its end, because what it saw is no fault of the consents. It has reported no end user. The next pass
-/// tries one consent first, and goes on behind the point where this one stopped if that consent can be refreshed.
+/// A pass that stopped before its end, because the refreshes failed for a reason that lies outside of the consents. It has reported
+/// no end user. The next pass tries a single consent first. If that one can be refreshed, the pass continues where this one stopped.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {

@@ -148,7 +148,7 @@ pub enum Refusal {
     /// Flinks said `invalid_grant` or `access_denied`, or a suspected refusal was confirmed. The end user must consent again.
     Final,
     /// The reply was a 400, 401 or 403 without an error code, or with an unknown one. Flinks may have sent it, and so may a
-    /// gateway that knows nothing of the consent. [`Consents`](crate::outbound::Consents) confirm it later.
+    /// gateway between you and Flinks. [`Consents`](crate::outbound::Consents) confirm it later.
     #[non_exhaustive]
     Suspected {
         /// How long to wait until another such refusal can confirm this one.
@@ -309,7 +309,7 @@ impl Error {
     /// The end user must consent again: Outbound's code or refresh token is no longer valid (O6).
     ///
     /// A 400, 401 or 403 of a refresh or an exchange says so, unless its code names a mistake of the caller's own. A reply whose
-    /// body cannot be read, such as a firewall's page, does not. [`refusal`](Self::refusal) tells whether a refused refresh is final.
+    /// body cannot be read, such as a firewall's page, does not. [`refusal`](Self::refusal) returns whether a refused refresh is final.
     pub fn needs_consent(&self) -> bool {
         if self.refusal().is_some() {
             return true;

@@ -24,8 +24,8 @@ pub(crate) fn runtime(operation: &'static Operation, clock: &dyn Clock) -> Resul
     Ok(handle)
 }
 
-/// Whether the current runtime lacks a driver that a request needs. It is asked only after something has panicked, because the
-/// question itself costs a socket, and a panic if the answer is yes.
+/// Whether the current runtime lacks a driver that a request needs. Call this only after something has panicked: the check opens a
+/// socket, and causes another panic if a driver is missing.
 pub(crate) fn lacks_driver() -> bool {
     let sleeps = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
     !sleeps || lacks_io()

@@ -1,4 +1,4 @@
-//! One pass of a worker: which consents it tries, in which order, and when it stops.
+//! A pass of a worker: which consents it tries, in which order, and when it stops.
 //!
 //! A pass has three phases, each of which goes through the parts: consents that are not suspected; those that are (O6); and,
 //! if it was not stopped, the report of those that have ended. A pass that was stopped leaves a [`Plan`], so that the next one
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     must_probe: bool,
 }
 
-/// One pass of a worker.
+/// A pass of a worker.
 pub(super) struct Pass<'a> {
     worker: &'a KeepAlive,
     window: DueWindow,
@@ -53,7 +53,7 @@ enum Lease {
     Lost,
 }
 
-/// What came of one consent.
+/// The result of trying a consent.
 enum Outcome {
     /// The pass is about to end, and this one was not looked at.
     Left,
@@ -67,7 +67,7 @@ enum Outcome {
 
 /// So many failures or suspected refusals one after the other are not the consents' fault.
 pub(super) const GIVE_UP: u64 = 20;
-/// How long a part is a worker's own. Who comes to it after the worker died waits no longer.
+/// How long a worker has a part for itself. If the worker dies, others wait no longer than this.
 const LEASE: Duration = Duration::from_secs(120);
 /// After how long it is taken again: a call takes half a minute at most, and its tries no longer than a minute more.
 const RENEW: Duration = Duration::from_secs(20);
@@ -141,7 +141,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The parts in their order: those that an earlier pass has not finished, and then the others in a random order, so that
-    /// workers seldom meet.
+    /// two workers rarely want the same part.
     async fn parts(&mut self) -> Vec<u16> {
         let plan = self.worker.plan.lock().await;
         self.must_probe = plan.must_probe;
@@ -161,7 +161,7 @@ impl<'a> Pass<'a> {
     async fn keep(&mut self, part: u16, turn: Turn) -> Result<u64, StoreError> {
         let worker = self.worker;
         let mut left = 0_u64;
-        // All of it, once: what is done meanwhile, here or elsewhere, cannot make it longer.
+        // Listed once, so that consents that become due during the pass cannot make it longer.
         let found = worker.store.listed_due(part, self.window, usize::MAX).await?;
         if turn == Turn::NotSuspected {
             self.progress.due = self.progress.due.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
@@ -240,11 +240,12 @@ impl<'a> Pass<'a> {
         renewal
     }
 
-    /// Tells which consents of a part are over. It is taken from the list after that, so that no death of a worker loses it.
+    /// Reports which consents of a part have ended. Each is removed from the list after its report, so that a worker that dies
+    /// loses none.
     async fn tell_over(&mut self, part: u16) -> Result<(), StoreError> {
         let worker = self.worker;
         for entry in worker.store.listed_over(part, usize::MAX).await? {
-            // Another that took the part tells them.
+            // Another worker has the part, and reports them.
             if self.renew(part).await? == Lease::Lost {
                 break;
             }
@@ -304,7 +305,7 @@ impl<'a> Pass<'a> {
                 add(&mut summary.kept);
                 self.in_a_row = 0;
             }
-            // It is in the summary when it is told.
+            // The summary counts it when it is reported.
             Outcome::Over => self.in_a_row = 0,
             Outcome::Failed(error) => {
                 add(&mut summary.failed);

@@ -11,8 +11,9 @@ use tracing::Instrument as _;
 
 use super::cache::{self, Source as _, TokenCache};
 use super::event::Event;
-use super::exchange::{Pending, Revocation, kept};
+use super::exchange::kept;
 use super::owner::Owner;
+use super::pending::{Pending, Revocation};
 use super::shutdown::ShutdownError;
 use super::store::{ConsentId, DueWindow, MemoryStore, Record, StoreError, TokenStore};
 use super::suspicion::Witnesses;
@@ -271,7 +272,7 @@ impl Consents {
     /// token that Flinks has just replaced.
     ///
     /// It waits no longer than `limit`, which should be longer than a call to Flinks and two calls to the store: 45 seconds with the default timeouts.
-    /// It does not stop other calls; those that begin meanwhile are waited for, too.
+    /// It does not prevent new calls, and waits for those as well.
     ///
     /// ```
     /// # use flinks::outbound::{Consents, ShutdownError};
@@ -507,7 +508,7 @@ impl Consent {
     }
 }
 
-/// What came of [`Consent::revoke`].
+/// The result of [`Consent::revoke`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[must_use = "a mistyped id is `NotFound`, and revokes nothing"]
@@ -531,8 +532,8 @@ pub(super) struct State {
     pub(super) id: ConsentId,
     pub(super) cache: TokenCache,
     /// What the store could not take, and there is no other copy of. Whoever changes the record in another way than by a claim
-    /// has this lock. Only tasks of their own wait for it and hold it: a future that its caller keeps and does not poll would
-    /// block the others.
+    /// has this lock. Only spawned tasks wait for it and hold it: a future that its caller keeps but does not poll would block
+    /// all others.
     pub(super) unsaved: tokio::sync::Mutex<Option<Box<Pending>>>,
     /// What the store had last, for [`StoreOutage::GoOn`].
     seen: Mutex<Option<Box<Record>>>,
@@ -578,7 +579,7 @@ impl Shared {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `work` in a task of its own, so that it completes if the caller is cancelled, and so that a shutdown waits for it. Returns `None` if
+    /// Runs `work` in its own task, so that it completes if the caller is cancelled, and so that a shutdown waits for it. Returns `None` if
     /// it panics, or if the runtime ends.
     async fn to_its_end<T: Send + 'static>(
         &self,
@@ -594,7 +595,7 @@ impl Shared {
         runtime.spawn(task.in_current_span()).await.ok().flatten()
     }
 
-    /// Runs work that uses the store and sends nothing to Flinks in a task of its own.
+    /// Runs work in its own task that uses the store and sends nothing to Flinks.
     async fn with_store<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,

@@ -13,6 +13,7 @@ mod event;
 mod exchange;
 mod owner;
 mod patience;
+mod pending;
 mod shutdown;
 mod single_flight;
 pub mod store;

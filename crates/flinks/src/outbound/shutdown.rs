@@ -1,11 +1,12 @@
-//! What a shutdown could not finish.
+//! The error of a shutdown that is incomplete.
 
 use std::fmt;
 
 use super::store::ConsentId;
 use crate::error::Error;
 
-/// Why [`Consents::shutdown`](super::Consents::shutdown) could not finish. What it names is lost when the process ends.
+/// The error of [`Consents::shutdown`](super::Consents::shutdown): refreshes are still under way, or changes could not be stored.
+/// They are lost when the process ends.
 #[derive(Clone, Debug)]
 pub struct ShutdownError {
     in_flight: usize,
@@ -32,7 +33,7 @@ impl ShutdownError {
         &self.unstored
     }
 
-    /// What the store failed with. `None` if only the time was over.
+    /// The error of the store. `None` if the limit was reached before the store failed.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }

@@ -29,13 +29,13 @@ const PAUSE: Duration = Duration::from_secs(60);
 const CONFIRM_ALONE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Suspicion {
-    /// What a refusal means for a consent, of which `earlier` is known.
+    /// Returns the suspicion after another refusal, given the earlier one.
     pub(super) fn after(earlier: Option<Self>, error: &Error, now: SystemTime) -> Self {
         let now = whole_milliseconds(now);
         let status = error.status().unwrap_or_default();
         let code = error.oauth_error().map(|code| hash(code.as_str()));
         match earlier {
-            // One from the future was written while the clock was wrong: its age is unknown.
+            // A time in the future was written while the clock was wrong, so its age is unknown.
             Some(earlier) if earlier.status == status && earlier.code == code && earlier.first_seen <= now => {
                 Self { last_seen: now, ..earlier }
             }

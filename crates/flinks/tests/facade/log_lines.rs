@@ -1,4 +1,4 @@
-//! What the log says of a call and of a consent, for who reads it at night (A3).
+//! The log lines of a call and of a consent, as an operator reads them (A3).
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -76,7 +76,7 @@ async fn failing(local: &Local, consents: ConsentsBuilder) -> (Lines, String) {
         local.emulator.clear_faults();
         local.emulator.fail_always(TOKEN, Fault::status(500));
         assert!(consent.access_token().await.is_err());
-        // The event is told by the task of the exchange.
+        // The task of the exchange logs the event.
         consents.shutdown(SECOND * 500).await.unwrap();
     }
     (lines, name)

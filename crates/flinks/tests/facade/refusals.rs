@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flinks::outbound::{Consent, Consents, Event, MemoryStore};
+use flinks::outbound::{Consent, Consents, Event, MemoryStore, StoreOutage};
 use flinks::{Advice, Error, Refusal};
 use flinks_emulator::{Fault, Kind};
 use tokio::sync::mpsc::unbounded_channel;
@@ -14,7 +14,7 @@ use crate::outbound::{client_at, code, credentials, refresh_token};
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// A gateway in front of Flinks that knows nothing of consents.
+/// The reply of a gateway between the client and Flinks.
 fn gateway() -> Fault {
     Fault::status(403)
 }
@@ -256,6 +256,39 @@ async fn o6_a_suspected_consent_hands_out_its_valid_token() {
 }
 
 #[tokio::test]
+async fn o6_a_suspected_consent_hands_out_its_valid_token_in_another_process() {
+    let local = start().await;
+    let store = MemoryStore::new();
+    let consent = consent_in(&local, store.clone()).await;
+    let token = consent.access_token().await.unwrap();
+    // It is about to expire, so it is refreshed early, and that is refused.
+    local.advance(LIFETIME - 2 * MINUTE);
+    local.emulator.fail_always(TOKEN, gateway());
+    assert!(suspicion(&consent.exchange_now().await.unwrap_err()).is_some());
+    let before = local.tokens();
+    let elsewhere = builder(&local).store(store).build().consent(&id("user-7"));
+    assert_eq!(text(&elsewhere.access_token().await.unwrap()), text(&token));
+    assert_eq!(local.tokens(), before);
+}
+
+#[tokio::test]
+async fn o6_one_refresh_a_minute_is_sent_without_the_store_too() {
+    let local = start().await;
+    let store = BadStore::default();
+    let here = consent_in(&local, store.clone()).await;
+    assert!(suspicion(&refused(&local, &here, gateway()).await).is_some());
+    // Another process has seen the suspicion in the store, and has sent nothing itself.
+    let elsewhere = builder(&local).store(store.clone()).store_outage(StoreOutage::GoOn).build().consent(&id("user-7"));
+    let _ = elsewhere.idle_deadline().await.unwrap();
+    store.always(Plan::Fail);
+    assert!(suspicion(&elsewhere.access_token().await.unwrap_err()).is_some());
+    assert_eq!(local.tokens(), 1);
+    local.advance(MINUTE);
+    let _ = elsewhere.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 2);
+}
+
+#[tokio::test]
 async fn o6_a_sighting_that_cannot_be_stored_loses_nothing() {
     let local = start().await;
     let store = BadStore::default();
@@ -296,10 +329,10 @@ async fn o6_a_consent_that_a_refusal_has_ended_is_revived_by_one_refresh() {
     assert_eq!(local.tokens() - before, 1);
     let token = text(&consent.access_token().await.unwrap());
     assert_eq!(text(&elsewhere.consent(&id("user-7")).access_token().await.unwrap()), token);
-    // It lives in the store again, and so in a process that knows nothing of this.
+    // The store has the revived consent, so a new process can use it.
     let fresh = builder(&local).store(store).build().consent(&id("user-7"));
     assert_eq!(text(&fresh.access_token().await.unwrap()), token);
-    // One that lives is left alone.
+    // A consent that has not ended is not refreshed.
     let _ = here.revive(&id("user-7")).await.unwrap();
     assert_eq!(local.tokens() - before, 1);
 }

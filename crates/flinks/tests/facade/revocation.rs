@@ -1,4 +1,4 @@
-//! Rule O10: what `revoke` does at Flinks, and what becomes of the record.
+//! Rule O10: what `revoke` does at Flinks and to the record.
 
 use flinks::outbound::{Consents, MemoryStore, Revoked, StoreOutage, TokenStore as _};
 use flinks_emulator::{Fault, Operation};

@@ -168,7 +168,7 @@ impl StoreError {
         Self::Damaged(Reason::new(reason))
     }
 
-    /// Adds the path at which it happened and, where there is one, the error of the operating system.
+    /// Adds the path of the file or directory and, if there is one, the error of the operating system.
     #[must_use]
     pub fn at(mut self, path: &Path, error: Option<&io::Error>) -> Self {
         let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Refused(reason) | Self::Damaged(reason)) =

@@ -97,7 +97,7 @@ impl DueWindow {
     /// Creates a window for the refresh tokens that idle out within `within` from `now`.
     pub fn new(now: SystemTime, within: Duration) -> Self {
         let before = now.checked_add(within).unwrap_or(now);
-        // Later than this is no deadline of an exchange that has happened.
+        // No exchange that has already happened leads to a later deadline.
         let beyond = now.checked_add(IDLE.saturating_add(MAX_SKEW)).unwrap_or(now);
         Self { before, beyond }
     }
