@@ -35,6 +35,8 @@ struct Inner {
     earlier_may_have_been_sent: bool,
     /// Whether the body of a reply outside of 2xx is JSON, although it is not the documented error body.
     is_other_json: bool,
+    /// Whether it is unknown if a call that spends a token took effect.
+    is_outcome_unknown: bool,
     /// How final the refusal of a refresh is, if more is known than the reply says.
     refusal: Option<Refusal>,
 }
@@ -90,6 +92,8 @@ enum Kind {
     NoConsent,
     /// It was refused before.
     ConsentOver,
+    /// A refresh was refused a moment ago, so none is sent now (O6).
+    StillSuspected,
     /// The task of an exchange ended before it had an outcome.
     Abandoned,
     /// There is no runtime to work in.
@@ -124,7 +128,8 @@ pub enum Advice {
     /// The credentials, the base URL or another setting are wrong, or the server refuses what this version sends. The call
     /// fails again until somebody changes that.
     FixConfiguration,
-    /// The server answered with something that fits nothing that is known.
+    /// The reply fits nothing that is known; or it is unknown whether a call that spends a token took effect, such as the start
+    /// of a payment session. Find out before you do it again.
     Investigate,
 }
 
@@ -147,11 +152,12 @@ pub enum Advice {
 pub enum Refusal {
     /// Flinks said `invalid_grant` or `access_denied`, or a suspected refusal was confirmed. The end user must consent again.
     Final,
-    /// The reply was a 400, 401 or 403 without an error code, or with an unknown one. Flinks may have sent it, and so may a
+    /// The reply was a 400, 401 or 403 with an empty body, or with JSON whose `error` is missing or unknown. Flinks may have sent it, and so may a
     /// gateway between you and Flinks. [`Consents`](crate::outbound::Consents) confirm it later.
     #[non_exhaustive]
     Suspected {
-        /// How long to wait until another such refusal can confirm this one.
+        /// How long to wait until another such refusal can confirm this one. Zero if only the refresh of another consent is
+        /// missing; without one, the refusal is confirmed 24 hours after the first.
         confirm_after: Duration,
     },
 }
@@ -316,8 +322,12 @@ impl Error {
         }
         match self.0.kind {
             Kind::NoConsent | Kind::ConsentOver => true,
-            _ => self.0.operation.is_some_and(|operation| operation.id == "exchangeCode") && self.is_refused_grant(),
+            _ => self.is_of_a_code() && self.is_refused_grant(),
         }
+    }
+
+    fn is_of_a_code(&self) -> bool {
+        self.0.operation.is_some_and(|operation| operation.id == "exchangeCode")
     }
 
     /// How final it is that a refresh was refused (O6). `None` if no refresh was refused, or if the code of the reply names
@@ -480,6 +490,7 @@ impl Error {
                         | Kind::CallbackError
                         | Kind::NoConsent
                         | Kind::ConsentOver
+                        | Kind::StillSuspected
                         | Kind::NoRuntime
                 )
     }
@@ -490,7 +501,10 @@ impl Error {
         match self.flinks_code() {
             _ if self.needs_user() => Advice::AskUser,
             _ if self.is_credentials() => Advice::FixConfiguration,
-            _ if matches!(self.refusal(), Some(Refusal::Suspected { .. })) => Advice::WaitOrStartOver,
+            // The end user must consent again, because the code may be spent.
+            _ if self.0.is_outcome_unknown && self.is_of_a_code() => Advice::StartOver,
+            _ if self.0.is_outcome_unknown => Advice::Investigate,
+            _ if self.is_suspected() => Advice::WaitOrStartOver,
             _ if self.needs_consent() => Advice::StartOver,
             _ if self.is_token_refused() || self.is_expired() => Advice::NewToken,
             Some(SessionExpired | SessionNonexistent) => Advice::StartOver,
@@ -570,11 +584,26 @@ impl Error {
         Self::new(Some(operation), Kind::ConsentOver)
     }
 
-    /// A refusal that the record of a consent remembers, while it is too early for another refresh.
+    /// A refusal that the record of a consent remembers, while it is too early for another refresh. Nothing was sent.
     pub(crate) fn still_suspected(operation: &'static Operation, status: u16, confirm_after: Duration) -> Self {
-        Self::new(Some(operation), Kind::Refused)
+        Self::new(Some(operation), Kind::StillSuspected)
             .change(|inner| inner.status = Some(status))
             .with_refusal(Refusal::Suspected { confirm_after })
+    }
+
+    fn with_unknown_outcome(self) -> Self {
+        self.change(|inner| inner.is_outcome_unknown = true)
+    }
+
+    /// Whether a refresh was refused in a way that does not end the consent yet (O6).
+    pub(crate) fn is_suspected(&self) -> bool {
+        matches!(self.refusal(), Some(Refusal::Suspected { .. }))
+    }
+
+    /// With the time until the next refresh of a suspected consent, or that which the server asks for if it is longer.
+    pub(crate) fn with_pause(self, pause: Duration) -> Self {
+        let wait = self.retry_after().unwrap_or_default().max(pause);
+        self.with_retry_after(Some(wait))
     }
 
     pub(crate) fn with_refusal(self, refusal: Refusal) -> Self {
@@ -799,7 +828,13 @@ impl fmt::Display for Error {
             Kind::Refused | Kind::Status if self.status() == Some(407) => f.write_str(PROXY_CREDENTIALS)?,
             Kind::Refused if self.is_credentials() => f.write_str("the credentials were refused")?,
             Kind::Refused if self.is_token_refused() => f.write_str("the token was refused")?,
+            Kind::Refused if self.is_suspected() => f.write_str("the request was refused, perhaps by a gateway")?,
             Kind::Refused => f.write_str("the request was refused")?,
+            Kind::StillSuspected => {
+                f.write_str(
+                    "the last refresh was refused, perhaps by a gateway, and the next one must wait; nothing was sent",
+                )?;
+            }
             Kind::Redirect => f.write_str("the server answered with a redirect, which is not followed")?,
             Kind::Status => f.write_str("the server answered with an unexpected status")?,
             Kind::Malformed { detail: Detail::Body(invalid), .. } => write!(f, "the reply is malformed; {invalid}")?,
@@ -827,10 +862,14 @@ impl fmt::Display for Error {
             None => {}
         }
         match self.status() {
-            Some(404) if self.is_of_no_endpoint() => f.write_str(" (status 404): check the base URL"),
-            Some(status) => write!(f, " (status {status})"),
-            None => Ok(()),
+            Some(404) if self.is_of_no_endpoint() => f.write_str(" (status 404): check the base URL")?,
+            Some(status) => write!(f, " (status {status})")?,
+            None => {}
         }
+        if self.0.is_outcome_unknown {
+            f.write_str("; it is unknown whether the call took effect")?;
+        }
+        Ok(())
     }
 }
 
@@ -935,6 +974,15 @@ impl<T> SpendError<T> {
         }
     }
 
+    /// What to do about it. For a token whose fate is unknown it is never [`Advice::RetryLater`]: the end user must consent
+    /// again if it is a code, and anything else has to be investigated first.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Unspent(_, error) | Self::Spent(error) => error.advice(),
+            Self::Unknown(error) => error.clone().with_unknown_outcome().advice(),
+        }
+    }
+
     /// What went wrong, without the token.
     pub fn into_error(self) -> Error {
         match self {
@@ -943,10 +991,14 @@ impl<T> SpendError<T> {
     }
 }
 
-/// For `?` where only the reason matters: a token that is unspent is dropped, and whether it was spent is told no more.
+/// For `?`. A token that is unspent is dropped. If the fate of the token is unknown, the error says so, and its
+/// [`advice`](Error::advice) is that of [`SpendError::advice`].
 impl<T> From<SpendError<T>> for Error {
     fn from(error: SpendError<T>) -> Self {
-        error.into_error()
+        match error {
+            SpendError::Unspent(_, error) | SpendError::Spent(error) => error,
+            SpendError::Unknown(error) => error.with_unknown_outcome(),
+        }
     }
 }
 

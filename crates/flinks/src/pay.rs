@@ -55,7 +55,7 @@ impl Client {
     }
 
     /// Gets a token: a new one with each call, which nobody else has. A token that this client has handed out before is refused
-    /// as malformed, unless [`Settings::accept_repeated_tokens`] is set [P5].
+    /// as malformed, unless [`Settings::accept_repeated_tokens`] is set (P5).
     ///
     /// A lost or refused-for-now request is repeated, up to three in all, for it costs no more than a token (A5).
     ///

@@ -26,7 +26,6 @@ use tokio::sync::watch;
 use crate::error::Error;
 use crate::in_flight::InFlight;
 use crate::retry::pause;
-use crate::time::Deadline;
 
 /// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
 /// their tokens.
@@ -303,7 +302,7 @@ impl sealed::SingleUse for crate::pay::Client {
     }
 
     fn is_young(token: &Self::Token) -> bool {
-        token.deadline().is_some_and(Deadline::is_young)
+        token.deadline().is_some_and(crate::time::Deadline::is_young)
     }
 }
 

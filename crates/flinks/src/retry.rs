@@ -7,7 +7,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use flinks_core::DEFAULT_CONNECT_TIMEOUT;
 use tracing::Instrument as _;
 
-use crate::error::{Error, Operation, Refusal};
+use crate::error::{Error, Operation};
 use crate::runtime::{caught, lacks_driver, runtime};
 use crate::time::{Clock, SystemClock};
 
@@ -171,10 +171,9 @@ pub(crate) fn pause(error: &Error, in_a_row: u32) -> Duration {
     const MAX: Duration = Duration::from_secs(60);
     // Less than the life of most tokens, so a wrong `Retry-After` ends nothing.
     const MAX_ASKED: Duration = Duration::from_secs(300);
-    // While a consent is suspected, one refresh a minute is sent for it (O6).
-    const SUSPECTED: Duration = Duration::from_secs(60);
-    if matches!(error.refusal(), Some(Refusal::Suspected { .. })) {
-        return SUSPECTED.max(error.retry_after().unwrap_or_default().min(MAX_ASKED));
+    // While a consent is suspected, its record has the pause (O6).
+    if error.is_suspected() {
+        return error.retry_after().unwrap_or_default().min(MAX_ASKED);
     }
     let doubled = FIRST.saturating_mul(1 << in_a_row.saturating_sub(1).min(6)).min(MAX);
     crate::time::jittered(doubled).max(error.retry_after().unwrap_or_default().min(MAX_ASKED))

@@ -95,7 +95,7 @@ impl Settings {
     ///
     /// By default such a token is refused as malformed: a cache on the way has repeated a reply, and the token is spent already.
     /// The newest 16,384 tokens of a client and its clones are remembered, as keyed hashes. Call this if your Flinks lets one
-    /// Pay token serve several calls and returns it again [P5, C3].
+    /// Pay token serve several calls and returns it again (P5, C3).
     pub fn accept_repeated_tokens(mut self) -> Self {
         self.repeated_tokens = RepeatedTokens::Accepted;
         self

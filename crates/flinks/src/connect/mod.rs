@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// Gets an authorize token: a new one with each call. A token that this client has handed out before is refused as
-    /// malformed, unless [`Settings::accept_repeated_tokens`] is set [C1, C3].
+    /// malformed, unless [`Settings::accept_repeated_tokens`] is set (C1, C3).
     ///
     /// A lost or refused-for-now request is repeated, up to three in all, for it costs no more than a token (A5).
     ///

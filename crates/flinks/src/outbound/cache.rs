@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::event::Event;
 use super::single_flight::{Asked, Leader, SingleFlight, Waiter};
 use super::tokens::{AccessToken, Issued};
-use crate::error::{Error, Operation, Refusal};
+use crate::error::{Error, Operation};
 use crate::in_flight::InFlight;
 use crate::retry::pause;
 use crate::runtime::{caught, runtime};
@@ -172,7 +172,7 @@ impl TokenCache {
                 self.keep(Some(&token));
             }
             // That is remembered with the consent itself, where another process may take it back.
-            Err(error) if error.needs_consent() && !is_suspected(&error) => control.failure = None,
+            Err(error) if error.needs_consent() && !error.is_suspected() => control.failure = None,
             Err(error) => {
                 let in_a_row = control.failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
                 control.not_before = clock.monotonic().saturating_add(pause(&error, in_a_row));
@@ -244,10 +244,6 @@ pub(super) async fn revive<S: Source>(source: &S) -> Result<AccessToken, Error> 
             (Err(_), Role::Follower) => {}
         }
     }
-}
-
-fn is_suspected(error: &Error) -> bool {
-    matches!(error.refusal(), Some(Refusal::Suspected { .. }))
 }
 
 enum Reply {
@@ -327,7 +323,7 @@ async fn work<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
             if error.attempts() == 0 {
                 return;
             }
-            if is_suspected(&error) {
+            if error.is_suspected() {
                 source.tell(&Event::ConsentSuspected { error });
             } else {
                 source.tell(&Event::ConsentOver { error });

@@ -32,7 +32,7 @@ pub enum Event {
         idle_deadline: SystemTime,
     },
     /// A refresh was refused in a way that a gateway may have caused (O6), so that the consent has not ended yet. At most one
-    /// refresh a minute is sent until it is confirmed or succeeds.
+    /// refresh a minute is sent until it is confirmed or succeeds, and each that is refused again causes this event.
     #[non_exhaustive]
     ConsentSuspected {
         /// The refusal.

@@ -11,6 +11,7 @@ use super::pending::{Change, Durability, Pending, Saved};
 use super::store::{
     Claim, ConsentId, KeptToken, Record, StoreError, StoreFuture, Suspicion, TokenStore, trusted, whole_milliseconds,
 };
+use super::suspicion::PAUSE;
 use super::tokens::{AccessToken, Tokens};
 use super::{CONSENT, REFRESH};
 use crate::bearer::Bearer;
@@ -166,8 +167,9 @@ impl Consent {
     /// The error while it is too early for another refresh of a suspected consent (O6).
     fn pause_of(&self, record: &Record) -> Option<Error> {
         let now = self.clock().wall();
-        let suspicion = record.suspicion.filter(|suspicion| suspicion.is_paused(now))?;
-        Some(Error::still_suspected(&REFRESH, suspicion.status, suspicion.confirm_after(now)))
+        let suspicion = record.suspicion?;
+        let pause = suspicion.pause(now)?;
+        Some(Error::still_suspected(&REFRESH, suspicion.status, suspicion.confirm_after(now)).with_pause(pause))
     }
 
     /// Claims the right to exchange. None where another was faster.
@@ -264,7 +266,7 @@ impl Consent {
         }
         let confirm_after = suspicion.confirm_after(now);
         let suspected = Record { suspicion: Some(suspicion), ..released };
-        (suspected, error.with_refusal(Refusal::Suspected { confirm_after }))
+        (suspected, error.with_refusal(Refusal::Suspected { confirm_after }).with_pause(PAUSE))
     }
 
     /// A record after an exchange.

@@ -202,7 +202,7 @@ impl Client {
 
     /// Exchanges a code, once. It is sent again only if nothing of it has left this machine. A code that this client, or a
     /// clone, has sent in the last ten minutes is refused here, as when an end user loads the page of their return twice: the
-    /// first call returns what became of it [O9].
+    /// first call returns what became of it (O9).
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ impl Client {
     }
 
     /// Ends the connection of an end user: Flinks revokes their access and refresh tokens. The connection has ended only if
-    /// this returns `Ok`, that is after a 204, or a 200 with an empty body [O10].
+    /// this returns `Ok`, that is after a 204, or a 200 with an empty body (O10).
     ///
     /// # Errors
     ///

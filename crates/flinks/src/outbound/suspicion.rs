@@ -24,7 +24,7 @@ use super::store::{ConsentId, Suspicion, whole_milliseconds};
 use crate::error::{CONFIRM_AFTER, Error};
 
 /// At most one refresh a minute is sent while a consent is suspected.
-const PAUSE: Duration = Duration::from_secs(60);
+pub(super) const PAUSE: Duration = Duration::from_secs(60);
 /// Without a witness, a refusal is confirmed after this time.
 const CONFIRM_ALONE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -43,9 +43,11 @@ impl Suspicion {
         }
     }
 
-    /// Whether it is too early for another refresh.
-    pub(super) fn is_paused(&self, now: SystemTime) -> bool {
-        now.duration_since(self.last_seen).is_ok_and(|since| since < PAUSE)
+    /// How long it is too early for another refresh. `None` if it is not.
+    pub(super) fn pause(&self, now: SystemTime) -> Option<Duration> {
+        // A time in the future is no reason to wait.
+        let since = now.duration_since(self.last_seen).ok()?;
+        PAUSE.checked_sub(since).filter(|pause| !pause.is_zero())
     }
 
     /// How long until another such refusal can confirm it.

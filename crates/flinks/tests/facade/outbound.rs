@@ -405,6 +405,30 @@ fn base64_url(text: &str) -> String {
 }
 
 #[tokio::test]
+async fn a5_no_advice_is_to_repeat_a_call_whose_outcome_is_unknown() {
+    let local = local().await;
+    let client = client_at(&local, credentials());
+    for fault in [Fault::Drop { when: When::After }, Fault::status(503), Fault::reply(403, "<html>")] {
+        local.emulator.fail_next(Operation::OutboundToken, fault.clone());
+        let error = client.exchange_code(code(&local, &client).await).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::StartOver, "{fault:?}");
+        let error: Error = error.into();
+        assert_eq!(error.advice(), Advice::StartOver, "{fault:?}");
+        assert!(error.to_string().ends_with("it is unknown whether the call took effect"), "{error}");
+
+        local.emulator.fail_next(Operation::PayInitiateSession, fault.clone());
+        let token = local.pay.authorize().await.unwrap();
+        let error = local.pay.initiate_session(token, &crate::new_session()).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::Investigate, "{fault:?}");
+        assert_eq!(Error::from(error).advice(), Advice::Investigate, "{fault:?}");
+    }
+    // What is known keeps its advice.
+    local.emulator.fail_next(Operation::OutboundToken, Fault::reply(401, r#"{"error":"invalid_client"}"#));
+    let error = client.exchange_code(code(&local, &client).await).await.unwrap_err();
+    assert_eq!(error.advice(), Advice::FixConfiguration);
+}
+
+#[tokio::test]
 async fn o9_a_code_goes_out_once_with_its_exact_redirect_uri() {
     let local = local().await;
     let client = client_at(&local, credentials());

@@ -148,6 +148,26 @@ async fn o6_one_refresh_a_minute_is_sent_while_a_consent_is_suspected() {
 }
 
 #[tokio::test]
+async fn o6_a_restart_neither_shortens_nor_prolongs_the_minute() {
+    let local = start().await;
+    let store = MemoryStore::new();
+    let consent = consent_in(&local, store.clone()).await;
+    let error = refused(&local, &consent, gateway()).await;
+    assert_eq!(error.retry_after(), Some(MINUTE));
+    assert!(error.may_have_been_sent());
+    local.advance(Duration::from_secs(50));
+    let restarted = builder(&local).store(store).build().consent(&id("user-7"));
+    let error = restarted.access_token().await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(10)));
+    assert_eq!(error.attempts(), 0);
+    assert!(!error.may_have_been_sent());
+    assert!(error.to_string().contains("nothing was sent"), "{error}");
+    local.advance(Duration::from_secs(10));
+    let _ = restarted.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 2);
+}
+
+#[tokio::test]
 async fn o6_a_refusal_is_confirmed_by_the_same_one_and_a_witness_in_between() {
     let local = start().await;
     let (sender, mut events) = unbounded_channel();

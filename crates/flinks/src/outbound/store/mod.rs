@@ -134,7 +134,7 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
 /// Create one with [`unavailable`](Self::unavailable), [`busy`](Self::busy), [`refused`](Self::refused) or
 /// [`damaged`](Self::damaged). The reason is a fixed clause that follows "the token store", such as "did not answer in time", so
 /// that no secret can get into it (A3); [`at`](Self::at) adds a path and the reason that the operating system gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The store did not answer, or cannot work at the moment. The same call may succeed later.
@@ -208,6 +208,13 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Refused(reason) | Self::Damaged(reason)) = self;
         write!(f, "the token store {reason}")
+    }
+}
+
+/// As `Display`, because `main` prints an error so.
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreError({self})")
     }
 }
 
