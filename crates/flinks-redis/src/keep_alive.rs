@@ -193,10 +193,9 @@ impl KeepAlive {
     ///
     /// Refreshes that are under way complete and are stored; the next pass does the rest.
     pub async fn pass(&self) -> Result<Summary, StoreError> {
-        // What is damaged is one consent, and the others are kept alive.
-        if self.consents.flush().await.is_err_and(|error| error.is_transient()) {
-            return Err(StoreError::unavailable("does not take what it did not take before"));
-        }
+        // A consent that cannot be stored does not keep the others from being kept alive. If the store is unavailable, the pass fails
+        // with its first call.
+        let _ = self.consents.flush().await;
         let window = DueWindow::new(self.consents.clock().wall(), self.within);
         let summary = Pass::new(self, window).run().await?;
         let unstored = self.consents.flush().await.err();

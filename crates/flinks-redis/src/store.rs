@@ -53,6 +53,15 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
+/// Then swaps it for one that has ended. As above, but only a consent that has not ended before is listed: an end that was reported
+/// already is not reported again.
+const SWAP_OVER: &str = r"
+if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
+redis.call('ZREM', KEYS[3], ARGV[4])
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+";
+
 /// Then removes it. ARGV: the member. As above.
 const REMOVE: &str = r"
 redis.call('ZREM', KEYS[2], ARGV[2])
@@ -112,6 +121,7 @@ struct Inner {
     has_right_names: AtomicBool,
     slot: Mutex<Slot>,
     swap: Script,
+    swap_over: Script,
     remove: Script,
     forget: Script,
     told: Script,
@@ -223,6 +233,7 @@ impl RedisStoreBuilder {
             has_right_names: AtomicBool::new(false),
             slot: Mutex::default(),
             swap: Script::new(&[IF_EXPECTED, SWAP].concat()),
+            swap_over: Script::new(&[IF_EXPECTED, SWAP_OVER].concat()),
             remove: Script::new(&[IF_EXPECTED, REMOVE].concat()),
             forget: Script::new(FORGET),
             told: Script::new(TOLD),
@@ -532,7 +543,8 @@ impl RedisStore {
         let keys = self.0.keys.load_full();
         let name = Name::of(record.id(), &self.0.namespace, &keys)?;
         let value = value::seal(record, &name.key, &keys)?;
-        let mut call = self.0.swap.key(&name.key);
+        let swap = if record.is_over() { &self.0.swap_over } else { &self.0.swap };
+        let mut call = swap.key(&name.key);
         match record.is_over() {
             true => call.key(&name.over).key(&name.due),
             false => call.key(&name.due).key(&name.over),
@@ -587,14 +599,23 @@ impl RedisStore {
 
     /// The connection that is there, or a new one, with its number.
     async fn connection(&self) -> Result<(u64, Connection), (bool, StoreError)> {
-        let mut slot = self.0.slot.lock().await;
-        if let Some(connection) = &slot.connection {
-            return Ok((slot.number, connection.clone()));
-        }
-        let connection = self.0.connect().await.map_err(|error| (true, store_error(&error)))?;
-        slot.number = slot.number.wrapping_add(1);
-        slot.connection = Some(connection.clone());
-        Ok((slot.number, connection))
+        // In its own task: a call that its caller keeps and does not poll would hold the lock.
+        let inner = Arc::clone(&self.0);
+        let connecting = tokio::spawn(async move {
+            let mut slot = inner.slot.lock().await;
+            if let Some(connection) = &slot.connection {
+                return Ok((slot.number, connection.clone()));
+            }
+            let connecting = tokio::time::timeout(inner.timeout, inner.connect()).await;
+            let connection = match connecting {
+                Ok(connected) => connected.map_err(|error| (true, store_error(&error)))?,
+                Err(_) => return Err((true, StoreError::unavailable(LATE))),
+            };
+            slot.number = slot.number.wrapping_add(1);
+            slot.connection = Some(connection.clone());
+            Ok((slot.number, connection))
+        });
+        connecting.await.unwrap_or(Err((true, StoreError::unavailable(LATE))))
     }
 }
 

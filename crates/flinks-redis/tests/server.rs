@@ -28,7 +28,7 @@ fn main() {
     let log = log::Log::capture();
     let _ = flinks_redis::install_default_crypto_provider();
     let has_server = Server::is_installed();
-    let with_server: [(&str, fn()); 40] = [
+    let with_server: [(&str, fn()); 42] = [
         ("o5_the_store_does_what_every_store_must", || run(conforms)),
         ("o5_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
         ("o5_consents_live_on_all_nodes_of_a_cluster", || run(on_a_cluster_of_three)),
@@ -60,6 +60,8 @@ fn main() {
         ("o6_a_pass_behind_a_gateway_stops_and_ends_no_consent", || run(gateway::ends_no_consent)),
         ("o6_suspected_consents_are_tried_after_the_others", || run(gateway::suspected_ones_wait)),
         ("o5_a_consent_from_the_future_is_refreshed_by_a_pass", || run(gateway::from_the_future)),
+        ("o6_a_revival_that_fails_reports_no_end_user_again", || run(gateway::reported_once)),
+        ("a_call_that_is_kept_and_not_polled_holds_no_connection", || run(unpolled)),
         ("a_server_that_is_slow_is_given_up_and_found_again", || run(slow)),
         ("a_connection_that_the_network_forgot_is_replaced", || run(forgotten)),
         ("a_refusal_is_not_remembered", || run(refused_for_a_while)),
@@ -1202,6 +1204,18 @@ async fn late_reply() {
     }
     let loaded = store.load(second.id()).await.unwrap().unwrap();
     assert_eq!(loaded.id(), second.id());
+}
+
+async fn unpolled() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let flinks = support::emulator().await;
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    let mut kept = Box::pin(consents.due(Duration::from_secs(60), 10));
+    let is_pending = std::future::poll_fn(|context| std::task::Poll::Ready(kept.as_mut().poll(context).is_pending()));
+    assert!(is_pending.await);
+    assert!(store.load(&"user-7".parse().unwrap()).await.unwrap().is_none());
+    drop(kept);
 }
 
 async fn addresses() {

@@ -152,11 +152,12 @@ impl<C: SingleUse> TokenPool<C> {
         let new = state.owed.min(most.saturating_sub(state.workers));
         state.owed = state.owed.saturating_sub(new);
         state.workers = state.workers.saturating_add(new);
+        // Under the lock, so that a shutdown does not miss one.
+        let counted: Vec<_> = (0..new).map(|_| self.0.in_flight.start()).collect();
         drop(state);
-        for _ in 0..new {
+        for counted in counted {
             let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_ended: false };
             let mut open = open.subscribe();
-            let counted = self.0.in_flight.start();
             runtime.spawn(async move {
                 tokio::select! {
                     biased;

@@ -171,10 +171,6 @@ pub(crate) fn pause(error: &Error, in_a_row: u32) -> Duration {
     const MAX: Duration = Duration::from_secs(60);
     // Less than the life of most tokens, so a wrong `Retry-After` ends nothing.
     const MAX_ASKED: Duration = Duration::from_secs(300);
-    // While a consent is suspected, its record has the pause (O6).
-    if error.is_suspected() {
-        return error.retry_after().unwrap_or_default().min(MAX_ASKED);
-    }
     let doubled = FIRST.saturating_mul(1 << in_a_row.saturating_sub(1).min(6)).min(MAX);
     crate::time::jittered(doubled).max(error.retry_after().unwrap_or_default().min(MAX_ASKED))
 }

@@ -79,7 +79,7 @@ impl<'a> Pass<'a> {
         Self {
             worker,
             window,
-            owner: format!("{:032x}", fastrand::u128(..)),
+            owner: new_owner(),
             leased_at: Duration::ZERO,
             progress: Progress::default(),
             must_probe: false,
@@ -364,6 +364,15 @@ impl KeepAlive {
             _ if error.needs_consent() => Outcome::Over,
             _ => Outcome::Failed(error),
         }
+    }
+}
+
+/// A random name, which differs in each pass, also in processes that come from one `fork`.
+fn new_owner() -> String {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => format!("{:032x}", u128::from_le_bytes(bytes)),
+        Err(_) => format!("{:032x}", fastrand::u128(..)),
     }
 }
 

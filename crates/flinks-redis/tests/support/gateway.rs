@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use flinks::Settings;
 use flinks::outbound::store::{DueWindow, TokenStore as _};
-use flinks::outbound::{ConsentId, Consents};
+use flinks::outbound::{ConsentId, Consents, RefreshToken};
 use flinks_redis::{KeepAlive, StopReason, Stopped, Summary};
 
 use crate::support::{self, Flinks, Hurried, Server};
@@ -111,4 +111,16 @@ pub(crate) async fn from_the_future() {
     let summary = worker.pass().await;
     assert_eq!(summary.kept, 1, "{summary}");
     assert_eq!(worker.consents.due(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
+}
+
+pub(crate) async fn reported_once() {
+    let (server, flinks, _) = idle(0).await;
+    let worker = Worker::new(&server, &flinks);
+    let id: ConsentId = "user-7".parse().unwrap();
+    let dead = RefreshToken::new("canary-dead").unwrap();
+    let _ = worker.consents.insert(&id, dead, SystemTime::now()).await.unwrap();
+    assert!(worker.consents.consent(&id).access_token().await.unwrap_err().needs_consent());
+    assert_eq!(worker.pass().await.needing_consent, 1);
+    assert!(worker.consents.revive(&id).await.is_err());
+    assert_eq!(worker.pass().await.needing_consent, 0);
 }

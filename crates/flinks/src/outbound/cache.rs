@@ -131,6 +131,12 @@ impl TokenCache {
         });
     }
 
+    /// Delays the next exchange.
+    pub(super) fn delay(&self, by: Duration, clock: &dyn Clock) {
+        let not_before = clock.monotonic().saturating_add(by);
+        self.flight.with_state(|control| control.not_before = control.not_before.max(not_before));
+    }
+
     pub(super) fn epoch(&self) -> u64 {
         self.flight.with_state(|control| control.epoch)
     }
@@ -173,6 +179,11 @@ impl TokenCache {
             }
             // That is remembered with the consent itself, where another process may take it back.
             Err(error) if error.needs_consent() && !error.is_suspected() => control.failure = None,
+            // The record has the pause, and another process may end the suspicion at any moment.
+            Err(error) if error.is_suspected() => {
+                control.not_before = control.not_before.max(clock.monotonic().saturating_add(FLOOR));
+                control.failure = Some(Failure { error, in_a_row: 0 });
+            }
             Err(error) => {
                 let in_a_row = control.failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
                 control.not_before = clock.monotonic().saturating_add(pause(&error, in_a_row));

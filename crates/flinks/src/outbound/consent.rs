@@ -13,14 +13,14 @@ use super::cache::{self, Source as _, TokenCache};
 use super::event::Event;
 use super::exchange::kept;
 use super::owner::Owner;
-use super::pending::{Pending, Revocation};
+use super::pending::Pending;
 use super::shutdown::ShutdownError;
 use super::store::{ConsentId, DueWindow, MemoryStore, Record, StoreError, TokenStore};
 use super::suspicion::Witnesses;
 use super::tokens::{AccessToken, RefreshToken, Tokens};
 use super::{AuthorizationCode, CONSENT, Client, EXCHANGE_CODE, REVOKE};
 use crate::OAuthError;
-use crate::error::{Error, SpendError};
+use crate::error::{Error, Refusal, SpendError};
 use crate::in_flight::InFlight;
 use crate::runtime::{caught, runtime};
 use crate::time::Clock;
@@ -255,7 +255,8 @@ impl Consents {
         let mut outcome = Ok(());
         for consent in self.known_consents() {
             match consent.save_unsaved().await {
-                Err(error) if error.is_transient() => return Err(error),
+                // The others would fail, too.
+                Err(error) if error.is_store_away() => return Err(error),
                 saved => outcome = outcome.and(saved),
             }
         }
@@ -270,6 +271,8 @@ impl Consents {
     /// Waits until no refresh is under way, and then stores what the store could not take before. Call it at the end of a
     /// process, when no more requests arrive and before the runtime ends: a refresh that ends with the runtime can lose a refresh
     /// token that Flinks has just replaced.
+    ///
+    /// Do not wait for it in a callback for events: it waits for the task that runs the callback.
     ///
     /// It waits no longer than `limit`, which should be longer than a call to Flinks and two calls to the store: 45 seconds with the default timeouts.
     /// It does not prevent new calls, and waits for those as well.
@@ -441,32 +444,41 @@ impl Consent {
     }
 
     async fn revoke_and_erase(&self) -> Result<Revoked, Error> {
-        let started = self.shared.clock().wall();
-        // While the store is unavailable, a token in memory can still be revoked.
-        let consent = match self.current_record().await {
-            Ok(Some(record)) => Revocation::OfConsent(record.consent),
+        let stored = match self.current_record().await {
+            Ok(Some(record)) => Some(record.consent),
             Ok(None) => return Ok(Revoked::NotFound),
-            Err(_) => Revocation::Before(started),
+            // While the store is unavailable, a token in memory can still be revoked.
+            Err(_) => None,
         };
-        let revoked = match self.revoke_at_flinks().await {
-            Ok(()) => Revoked::Confirmed,
+        // Another process may have stored a newer consent. A token in memory belongs to the connection of the old one.
+        let cached = self.state.cache.current();
+        if stored.is_some() && cached.is_some_and(|token| token.0.consent.get() != stored.as_ref()) {
+            self.state.cache.replace(None);
+        }
+        let (revoked, consent) = match self.revoke_at_flinks().await {
+            // The connection that has ended is that of the token, whatever the store held before.
+            Ok(token) => (Revoked::Confirmed, token.0.consent.get().copied().or(stored)),
             Err(error) if error.is_unknown_consent() => return Ok(Revoked::NotFound),
-            Err(error) if error.oauth_error() == Some(&OAuthError::InvalidGrant) => Revoked::AlreadyEnded,
+            Err(error) if is_invalid_grant(&error) && stored.is_some() => (Revoked::AlreadyEnded, stored),
             Err(error) => return Err(error),
         };
-        self.erase_revoked(consent).await;
+        if let Some(consent) = consent {
+            self.erase_revoked(consent).await;
+        }
         Ok(revoked)
     }
 
-    async fn revoke_at_flinks(&self) -> Result<(), Error> {
+    /// Returns the token that Flinks has revoked.
+    async fn revoke_at_flinks(&self) -> Result<AccessToken, Error> {
         let client = &self.shared.client;
         let access_token = self.token_to_revoke().await?;
         match client.revoke(&access_token).await {
             Err(error) if error.is_token_refused() => {
                 self.reject(&access_token);
-                client.revoke(&self.token_to_revoke().await?).await
+                let another = self.token_to_revoke().await?;
+                client.revoke(&another).await.map(|()| another)
             }
-            outcome => outcome,
+            outcome => outcome.map(|()| access_token),
         }
     }
 
@@ -506,6 +518,11 @@ impl Consent {
         let has_rotated = self.shared.client.has_rotated();
         Record { has_rotated, ..Record::new(self.state.id.clone(), refresh_token, now, exchanged_at) }
     }
+}
+
+/// Whether a refresh was refused because its grant has ended.
+fn is_invalid_grant(error: &Error) -> bool {
+    error.refusal() == Some(Refusal::Final) && error.oauth_error() == Some(&OAuthError::InvalidGrant)
 }
 
 /// The result of [`Consent::revoke`].

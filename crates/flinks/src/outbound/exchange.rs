@@ -224,6 +224,10 @@ impl Consent {
                     // If the store fails, the claim ends by itself.
                     Some(Refusal::Suspected { .. }) | None => self.release(record, epoch).await,
                 };
+                if saved.is_err() && error.is_suspected() {
+                    // No record has the pause.
+                    self.state.cache.delay(PAUSE, self.clock().as_ref());
+                }
                 match saved {
                     // The token that was refused is no longer the one: it had been replaced.
                     Ok(Saved::Overtaken) if error.needs_consent() => Ok(None),
@@ -254,14 +258,14 @@ impl Consent {
         };
         // A consent that has ended stays as it is.
         if released.is_over {
-            return (released, error);
+            return (released, error.with_refusal(Refusal::Final));
         }
         let ended = |released| Record { is_over: true, suspicion: None, access_token: None, ..released };
         if refusal == Refusal::Final {
             return (ended(released), error);
         }
         let suspicion = Suspicion::after(released.suspicion, &error, now);
-        if suspicion.is_confirmed(self.shared.witnesses.has_other(&self.state.id, suspicion.first_seen)) {
+        if suspicion.is_confirmed(self.shared.witnesses.has_other(&self.state.id, suspicion.first_seen, now)) {
             return (ended(released), error.with_refusal(Refusal::Final));
         }
         let confirm_after = suspicion.confirm_after(now);
@@ -271,6 +275,7 @@ impl Consent {
 
     /// A record after an exchange.
     fn exchanged(&self, record: Record, tokens: &Tokens, exchanged_at: SystemTime) -> Record {
+        let _ = tokens.access_token.0.consent.set(record.consent);
         Record {
             refresh_token: tokens.refresh_token.clone().unwrap_or(record.refresh_token),
             // It happened before this exchange, whatever a clock that was ahead wrote down.
@@ -348,7 +353,9 @@ impl Consent {
         // One from the future is of a clock that was turned: nothing can be said of its age.
         let remaining = lifetime.checked_sub(now.since(*issued_at)?)?;
         let bearer = Bearer::new(secret.clone(), Some(Deadline::after(now, remaining, clock)));
-        Some(AccessToken::kept(bearer, *id, *lifetime))
+        let token = AccessToken::kept(bearer, *id, *lifetime);
+        let _ = token.0.consent.set(record.consent);
+        Some(token)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::store::random_id;
+
 /// The name of this process in claims. It is random, and another one in each process, also after a `fork`: two processes with one
 /// name would take each other's claims for their own, and send one refresh token twice.
 pub(super) struct Owner(Mutex<Named>);
@@ -31,7 +33,7 @@ impl Owner {
 }
 
 fn new_name() -> String {
-    uuid::Uuid::new_v4().to_string()
+    format!("{:016x}{:016x}", random_id(), random_id())
 }
 
 #[cfg(test)]

@@ -4,8 +4,6 @@
 //! the one change that the store has not taken yet. That change is stored before anything else is done with the consent. Events
 //! are reported after the lock is released, because a callback may call what needs the lock.
 
-use std::time::SystemTime;
-
 use subtle::ConstantTimeEq as _;
 use tokio::sync::MutexGuard;
 
@@ -21,25 +19,7 @@ pub(super) enum Pending {
     /// A record that should be there.
     Record(Change),
     /// A revoked consent that should be gone.
-    Removal(Revocation),
-}
-
-/// Which consent was revoked. A consent that the end user has given since then stays.
-#[derive(Clone, Copy)]
-pub(super) enum Revocation {
-    /// The consent with this id, which the store held.
-    OfConsent(u64),
-    /// A consent that was given before this time. The store was unavailable, so its id is not known.
-    Before(SystemTime),
-}
-
-impl Revocation {
-    fn is_of(self, record: &Record, now: SystemTime) -> bool {
-        match self {
-            Self::OfConsent(consent) => record.consent == consent,
-            Self::Before(time) => trusted(record.consented_at, now) <= time,
-        }
-    }
+    Removal(u64),
 }
 
 /// A record that should take the place of another.
@@ -74,12 +54,12 @@ pub(super) enum Durability {
 
 impl Pending {
     /// Whether this, which became known later, takes the place of what waits already.
-    fn replaces(&self, other: &Self, now: SystemTime) -> bool {
+    fn replaces(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Record(this), Self::Record(other)) => this.record.consented_at > other.record.consented_at,
             // The end user has consented again; or it is what came of a consent that was revoked.
             (Self::Record(this), Self::Removal(_)) => this.is_new,
-            (Self::Removal(revocation), Self::Record(other)) => revocation.is_of(&other.record, now),
+            (Self::Removal(consent), Self::Record(other)) => other.record.consent == *consent,
             (Self::Removal(_), Self::Removal(_)) => false,
         }
     }
@@ -120,6 +100,9 @@ impl Consent {
 
     /// Stores a new consent, in the place of whatever is there.
     pub(super) async fn put(&self, record: Record, access_token: Option<&AccessToken>) -> Result<(), Error> {
+        if let Some(token) = access_token {
+            let _ = token.0.consent.set(record.consent);
+        }
         let change = Change { record, expected: None, is_new: true, replaces: None, may_return: true };
         let mut unsaved = match self.lock().await {
             Ok(unsaved) => unsaved,
@@ -149,7 +132,7 @@ impl Consent {
         match unsaved.as_deref() {
             None => return Ok(()),
             Some(Pending::Record(change)) => self.save_parked(change, epoch).await?,
-            Some(Pending::Removal(revocation)) => self.remove(Some(*revocation)).await?,
+            Some(Pending::Removal(consent)) => self.remove(Some(*consent)).await?,
         }
         self.set(&mut unsaved, None);
         Ok(())
@@ -172,11 +155,10 @@ impl Consent {
     }
 
     /// Removes the record; or, of a revoked consent, only the record of that one.
-    async fn remove(&self, revocation: Option<Revocation>) -> Result<(), Error> {
+    async fn remove(&self, consent: Option<u64>) -> Result<(), Error> {
         let mut patience = self.shared.patience();
         while let Some(record) = self.shared.load(&self.state.id).await? {
-            let now = self.clock().wall();
-            if revocation.is_some_and(|revocation| !revocation.is_of(&record, now)) {
+            if consent.is_some_and(|consent| consent != record.consent) {
                 return Ok(());
             }
             if self.shared.guarded(|store| store.remove(&self.state.id, record.generation)).await? {
@@ -197,27 +179,24 @@ impl Consent {
     }
 
     /// Removes a revoked consent. If the store fails, the removal stays in memory, ahead of anything else.
-    pub(super) async fn erase_revoked(&self, revocation: Revocation) {
+    pub(super) async fn erase_revoked(&self, consent: u64) {
         let mut unsaved = match self.lock().await {
             Ok(unsaved) => unsaved,
-            Err(error) => return self.park_later(Pending::Removal(revocation), error),
+            Err(error) => return self.park_later(Pending::Removal(consent), error),
         };
         if let Some(Pending::Record(change)) = unsaved.as_deref()
-            && !revocation.is_of(&change.record, self.clock().wall())
+            && change.record.consent != consent
         {
             // The end user has consented again, and that is not stored yet.
             return;
         }
-        let error = match self.remove(Some(revocation)).await {
-            Ok(()) => {
-                self.set(&mut unsaved, None);
-                self.clear();
-                return;
-            }
-            Err(error) => error,
-        };
-        self.set(&mut unsaved, Some(Pending::Removal(revocation)));
+        // Before the call to the store, which may take long: nobody gets the token any more, and a refresh waits for the lock.
+        self.set(&mut unsaved, Some(Pending::Removal(consent)));
         self.clear();
+        let Err(error) = self.remove(Some(consent)).await else {
+            self.set(&mut unsaved, None);
+            return;
+        };
         drop(unsaved);
         self.tell(&Event::NotStored { error });
     }
@@ -255,8 +234,7 @@ impl Consent {
         let counted = self.shared.in_flight.start();
         runtime.spawn(async move {
             let mut unsaved = consent.state.unsaved.lock().await;
-            let now = consent.clock().wall();
-            if unsaved.as_deref().is_none_or(|other| pending.replaces(other, now)) {
+            if unsaved.as_deref().is_none_or(|other| pending.replaces(other)) {
                 if let Pending::Removal(_) = pending {
                     consent.clear();
                 }

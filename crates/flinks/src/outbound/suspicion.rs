@@ -85,10 +85,10 @@ impl Witnesses {
         *first = Some((id.clone(), now));
     }
 
-    /// Whether another consent than `id` was refreshed after `since`.
-    pub(super) fn has_other(&self, id: &ConsentId, since: SystemTime) -> bool {
+    /// Whether another consent than `id` was refreshed after `since`. A time after `now` was written while the clock was ahead.
+    pub(super) fn has_other(&self, id: &ConsentId, since: SystemTime, now: SystemTime) -> bool {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.iter().flatten().any(|(known, at)| known != id && *at > since)
+        last.iter().flatten().any(|(known, at)| known != id && *at > since && *at <= now)
     }
 }
 
@@ -121,16 +121,16 @@ mod tests {
         let witnesses = Witnesses::default();
         let [a, b, c] = ["a", "b", "c"].map(|id| id.parse::<ConsentId>().unwrap());
         let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap();
-        assert!(!witnesses.has_other(&a, at(0)));
+        assert!(!witnesses.has_other(&a, at(0), at(9)));
         witnesses.add(&a, at(1));
-        assert!(!witnesses.has_other(&a, at(0)));
-        assert!(witnesses.has_other(&b, at(0)));
-        assert!(!witnesses.has_other(&b, at(1)));
+        assert!(!witnesses.has_other(&a, at(0), at(9)));
+        assert!(witnesses.has_other(&b, at(0), at(9)));
+        assert!(!witnesses.has_other(&b, at(1), at(9)));
         witnesses.add(&b, at(2));
         witnesses.add(&b, at(3));
-        assert!(witnesses.has_other(&a, at(2)));
-        assert!(witnesses.has_other(&b, at(0)));
-        assert!(!witnesses.has_other(&b, at(1)));
-        assert!(witnesses.has_other(&c, at(2)));
+        assert!(witnesses.has_other(&a, at(2), at(9)));
+        assert!(witnesses.has_other(&b, at(0), at(9)));
+        assert!(!witnesses.has_other(&b, at(1), at(9)));
+        assert!(witnesses.has_other(&c, at(2), at(9)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -53,6 +53,8 @@ pub(super) struct Issued {
     slack: Duration,
     /// When that is. None where its lifetime is unknown: then there is always a reason (O3).
     fresh_until: Option<Moment>,
+    /// The consent that it is a token of: the number in the record.
+    pub(super) consent: OnceLock<u64>,
 }
 
 impl Issued {
@@ -86,7 +88,7 @@ impl AccessToken {
     pub(super) fn kept(bearer: Bearer, id: u64, lifetime: Duration) -> Self {
         let slack = slack(lifetime);
         let fresh_until = bearer.deadline().map(|deadline| deadline.before_end(slack));
-        Self(Arc::new(Issued { bearer, id, slack, fresh_until }))
+        Self(Arc::new(Issued { bearer, id, slack, fresh_until, consent: OnceLock::new() }))
     }
 
     pub(super) fn secret(&self) -> &Secret {

@@ -778,7 +778,7 @@ async fn what_a_consent_needs_survives_a_restart() {
 #[derive(Clone, Default)]
 pub(crate) struct BadStore {
     pub(crate) good: MemoryStore,
-    plans: Arc<Mutex<VecDeque<Plan>>>,
+    pub(crate) plans: Arc<Mutex<VecDeque<Plan>>>,
     then: Arc<Mutex<Plan>>,
 }
 

@@ -1,7 +1,8 @@
 //! The log lines of a call and of a consent, as an operator reads them (A3).
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use flinks::outbound::ConsentsBuilder;
 use flinks_emulator::{Fault, Operation};
@@ -10,13 +11,34 @@ use crate::Local;
 use crate::consents::{SECOND, TOKEN, builder, id, start};
 use crate::outbound::refresh_token;
 
-/// What is logged on this thread, which is where the tasks of a test run.
+thread_local! {
+    /// Where this thread logs to, which is where the tasks of a test run.
+    static CAPTURED: RefCell<Option<Lines>> = const { RefCell::new(None) };
+}
+
+/// The lines that are logged on a thread.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Lines {
+/// Ends the capture.
+struct Captured;
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        CAPTURED.set(None);
+    }
+}
+
+/// Writes to the lines of the current thread, if it captures them.
+struct Writer;
+
+impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        CAPTURED.with_borrow(|lines| {
+            if let Some(lines) = lines {
+                lines.0.lock().unwrap().extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
@@ -26,13 +48,16 @@ impl io::Write for Lines {
 }
 
 impl Lines {
-    fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        let writer = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .with_writer(move || writer.clone());
-        tracing::subscriber::set_default(subscriber.finish())
+    fn capture(&self) -> Captured {
+        // One subscriber for the process: with one for each thread, a place in the code that another thread reaches first could be
+        // taken for one that nobody listens to.
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
+            subscriber.with_writer(|| Writer).init();
+        });
+        CAPTURED.set(Some(self.clone()));
+        Captured
     }
 
     /// The lines that contain `text`.

@@ -158,7 +158,8 @@ async fn o6_a_restart_neither_shortens_nor_prolongs_the_minute() {
     local.advance(Duration::from_secs(50));
     let restarted = builder(&local).store(store).build().consent(&id("user-7"));
     let error = restarted.access_token().await.unwrap_err();
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(10)));
+    // A record keeps whole milliseconds.
+    assert_eq!(error.retry_after().unwrap().as_millis().div_ceil(1000), 10);
     assert_eq!(error.attempts(), 0);
     assert!(!error.may_have_been_sent());
     assert!(error.to_string().contains("nothing was sent"), "{error}");
@@ -404,4 +405,43 @@ async fn o6_a_replaced_consent_leaves_no_refresh_token_to_revive() {
     let kept = crate::consents::kept_in(&store).await;
     assert!(kept.contains(&newest.value));
     assert!(!kept.contains(old.expose_secret()));
+}
+
+#[tokio::test]
+async fn o6_a_consent_that_is_given_again_elsewhere_is_not_suspected_here() {
+    let (local, store) = (start().await, MemoryStore::new());
+    let here = builder(&local).store(store.clone()).build();
+    let elsewhere = builder(&local).store(store).build();
+    let consent = here.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    assert!(suspicion(&refused(&local, &consent, gateway()).await).is_some());
+    assert!(suspicion(&elsewhere.consent(&id("user-7")).access_token().await.unwrap_err()).is_some());
+    let again = code(&local, here.client()).await;
+    let _ = here.exchange_code(&id("user-7"), again).await.unwrap();
+    local.advance(Duration::from_secs(1));
+    let _ = elsewhere.consent(&id("user-7")).access_token().await.unwrap();
+}
+
+#[tokio::test]
+async fn o6_a_witness_from_the_future_confirms_nothing() {
+    let local = start().await;
+    let consents = builder(&local).build();
+    let witness = witness(&local, &consents).await;
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    local.clock.advance_wall(24 * HOUR);
+    refresh(&witness).await;
+    local.clock.set_wall_back(24 * HOUR);
+    assert!(suspicion(&refused(&local, &consent, gateway()).await).is_some());
+    local.advance(11 * MINUTE);
+    assert_eq!(suspicion(&refused(&local, &consent, gateway()).await), Some(Duration::ZERO));
+}
+
+#[tokio::test]
+async fn o6_an_ended_consent_is_not_suspected_after_a_revival_that_a_gateway_refuses() {
+    let local = start().await;
+    let consents = builder(&local).build();
+    let consent = ended(&local, &consents).await;
+    local.emulator.fail_always(TOKEN, gateway());
+    assert_eq!(consents.revive(&id("user-7")).await.unwrap_err().refusal(), Some(Refusal::Final));
+    local.advance(Duration::from_secs(1));
+    assert_eq!(consent.access_token().await.unwrap_err().refusal(), Some(Refusal::Final));
 }

@@ -1,11 +1,16 @@
 //! Rule O10: what `revoke` does at Flinks and to the record.
 
-use flinks::outbound::{Consents, MemoryStore, Revoked, StoreOutage, TokenStore as _};
-use flinks_emulator::{Fault, Operation};
+use std::time::Duration;
+
+use flinks::outbound::{Consents, MemoryStore, RefreshToken, Revoked, StoreOutage, TokenStore as _};
+use flinks_emulator::{Fault, Operation, When};
 
 use crate::Local;
-use crate::consents::{BadStore, LIFETIME, Plan, SECOND, TOKEN, builder, id, kept_in, start};
-use crate::outbound::refresh_token;
+use crate::consents::{
+    BadStore, LIFETIME, Plan, SECOND, TOKEN, builder, hold, id, is_pending, kept_in, newest_refresh_token, start,
+};
+use crate::outbound::{code, refresh_token};
+use crate::wall_clock::ahead;
 
 const REVOKE: Operation = Operation::OutboundRevoke;
 
@@ -138,4 +143,94 @@ async fn o10_a_revocation_completes_when_its_caller_is_cancelled() {
     consents.shutdown(SECOND * 500).await.unwrap();
     assert!(store.good.load(&id("user-7")).await.unwrap().is_none());
     local.advance(LIFETIME);
+}
+
+#[tokio::test]
+async fn o10_a_revocation_ends_the_connection_of_the_consent_that_is_stored() {
+    let (local, store) = (start().await, MemoryStore::new());
+    let here = builder(&local).store(store.clone()).build();
+    let elsewhere = builder(&local).store(store.clone()).build();
+    let first = code(&local, here.client()).await;
+    let consent = here.exchange_code(&id("user-7"), first).await.unwrap();
+    // The end user consents again in another process, while this one has an access token of the first consent.
+    let second = code(&local, elsewhere.client()).await;
+    let _ = elsewhere.exchange_code(&id("user-7"), second).await.unwrap();
+    let newest = RefreshToken::new(newest_refresh_token(&local)).unwrap();
+    assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
+    assert!(store.load(&id("user-7")).await.unwrap().is_none());
+    assert!(here.client().refresh(&newest).await.is_err(), "the connection lives on");
+}
+
+#[tokio::test]
+async fn o10_a_consent_that_is_given_during_a_revocation_and_its_record_agree() {
+    let (local, store) = (start().await, MemoryStore::new());
+    let consents = builder(&local).store(store.clone()).build();
+    let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+    local.emulator.fail_next(TOKEN, hold(When::After));
+    let revocation = tokio::spawn({
+        let consent = consent.clone();
+        async move { consent.revoke().await }
+    });
+    local.emulator.received(TOKEN, 1).await;
+    let again = code(&local, consents.client()).await;
+    let _ = consents.exchange_code(&id("user-7"), again).await.unwrap();
+    local.emulator.release();
+    assert_eq!(revocation.await.unwrap().unwrap(), Revoked::Confirmed);
+    local.advance(LIFETIME);
+    let is_stored = store.load(&id("user-7")).await.unwrap().is_some();
+    assert_eq!(consent.access_token().await.is_ok(), is_stored);
+}
+
+#[tokio::test]
+async fn o10_a_queued_removal_spares_a_newer_consent_whatever_the_clocks_say() {
+    for by in [Duration::ZERO, Duration::from_secs(3600)] {
+        let store = BadStore::default();
+        let (local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
+        store.always(Plan::Fail);
+        assert_eq!(consents.consent(&id("user-7")).revoke().await.unwrap(), Revoked::Confirmed);
+        // The clock of this machine is behind that of the one on which the end user consents again, or ahead of it.
+        if by.is_zero() {
+            local.clock.advance_wall(SECOND * 120);
+        }
+        let elsewhere = ahead(&local, by, store.good.clone());
+        let again = code(&local, elsewhere.client()).await;
+        let _ = elsewhere.exchange_code(&id("user-7"), again).await.unwrap();
+        store.always(Plan::Work);
+        consents.flush().await.unwrap();
+        assert!(store.good.load(&id("user-7")).await.unwrap().is_some(), "{by:?}");
+    }
+}
+
+#[tokio::test]
+async fn o10_a_revoked_token_is_not_handed_out_while_the_removal_is_under_way() {
+    let store = BadStore::default();
+    let (local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
+    let consent = consents.consent(&id("user-7"));
+    // The record is read; the removal hangs.
+    store.plan([Plan::Work, Plan::Hang]);
+    let revocation = tokio::spawn({
+        let consent = consent.clone();
+        async move { consent.revoke().await }
+    });
+    local.emulator.received(REVOKE, 1).await;
+    while !store.plans.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut call = Box::pin(consent.access_token());
+    assert!(is_pending(&mut call).await);
+    revocation.abort();
+}
+
+#[tokio::test]
+async fn o10_invalid_grant_with_another_status_ends_nothing() {
+    for status in [200, 404, 500] {
+        for operation in [TOKEN, REVOKE] {
+            let (local, store) = (start().await, MemoryStore::new());
+            let consents = builder(&local).store(store.clone()).build();
+            let consent = consents.insert(&id("user-7"), refresh_token(), local.now()).await.unwrap();
+            local.emulator.fail_always(operation, Fault::reply(status, r#"{"error":"invalid_grant"}"#));
+            assert!(consent.revoke().await.is_err(), "{status} {operation:?}");
+            assert!(store.load(&id("user-7")).await.unwrap().is_some(), "{status} {operation:?}");
+        }
+    }
 }

@@ -4,7 +4,8 @@ use std::future::Future as _;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Waker};
 
-use flinks::outbound::{Consents, Event, StoreOutage, TokenStore as _};
+use flinks::outbound::store::{DueWindow, Record, StoreError, StoreFuture};
+use flinks::outbound::{ConsentId, Consents, Event, MemoryStore, StoreOutage, TokenStore};
 use flinks_emulator::When;
 
 use crate::consents::{
@@ -162,4 +163,44 @@ async fn inserting_into_a_store_that_fails_sends_nothing() {
     store.plan([Plan::Fail]);
     let error = consents.exchange_code(&id("user-8"), code).await.unwrap_err();
     assert!(error.error().may_have_been_sent());
+}
+
+/// A store in which one record is in use by others.
+#[derive(Clone, Default)]
+struct OneBusy(MemoryStore, Arc<Mutex<Vec<ConsentId>>>);
+
+impl TokenStore for OneBusy {
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+        self.0.load(id)
+    }
+
+    fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+        if self.1.lock().unwrap().contains(record.id()) {
+            return Box::pin(async { Err(StoreError::busy("is in use")) });
+        }
+        self.0.compare_and_swap(expected, record)
+    }
+
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+        self.0.remove(id, generation)
+    }
+
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        self.0.due(window, limit)
+    }
+}
+
+#[tokio::test]
+async fn o5_a_record_in_use_does_not_keep_a_shutdown_from_storing_the_others() {
+    let local = start().await;
+    let store = OneBusy::default();
+    let consents = builder(&local).store(store.clone()).build();
+    let names: Vec<ConsentId> = (0..20).map(|number| id(&format!("user-{number}"))).collect();
+    store.1.lock().unwrap().clone_from(&names);
+    for name in &names {
+        assert!(consents.insert(name, refresh_token(), local.now()).await.is_err());
+    }
+    *store.1.lock().unwrap() = vec![names[0].clone()];
+    let unfinished = consents.shutdown(SECOND * 500).await.unwrap_err();
+    assert_eq!(unfinished.unstored(), [names[0].clone()]);
 }

@@ -29,7 +29,7 @@ impl Clock for Ahead {
 }
 
 /// The consents of a process on a machine whose clock is ahead.
-fn ahead(local: &Local, by: Duration, store: impl TokenStore) -> Consents {
+pub(crate) fn ahead(local: &Local, by: Duration, store: impl TokenStore) -> Consents {
     let settings = Settings::new().clock(Ahead(local.clock.clone(), by)).timeout(crate::TIMEOUT);
     let base_url = local.emulator.base_url().parse().unwrap();
     let client = flinks::outbound::Client::with_settings(base_url, crate::outbound::credentials(), &settings).unwrap();

@@ -235,7 +235,7 @@ async fn what_is_no_record_of_ours_stays_where_it_is() {
     let replaces: [Replace; 3] = [
         |path| {
             let text = fs::read_to_string(path).unwrap();
-            fs::write(path, text.replace("\"version\":2", "\"version\":3,\"new\":true")).unwrap();
+            fs::write(path, text.replace("\"version\":1", "\"version\":3,\"new\":true")).unwrap();
         },
         |path| {
             fs::remove_file(path).unwrap();

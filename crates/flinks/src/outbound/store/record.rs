@@ -96,7 +96,9 @@ pub struct DueRank {
 impl DueWindow {
     /// Creates a window for the refresh tokens that idle out within `within` from `now`.
     pub fn new(now: SystemTime, within: Duration) -> Self {
-        let before = now.checked_add(within).unwrap_or(now);
+        // Not beyond what a clock or a store can hold. All consents are due within a month.
+        const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        let before = now.checked_add(within.min(LONGEST)).unwrap_or(now);
         // No exchange that has already happened leads to a later deadline.
         let beyond = now.checked_add(IDLE.saturating_add(MAX_SKEW)).unwrap_or(now);
         Self { before, beyond }
@@ -191,7 +193,8 @@ impl Record {
     /// [`StoreError::Refused`] where it cannot be written.
     pub fn encode(&self) -> Result<Secret, StoreError> {
         let stored = Stored {
-            version: VERSION,
+            // The lowest that holds it, so that processes of the version before can read it.
+            version: if self.suspicion.is_some() { VERSION } else { 1 },
             id: self.id.as_str().to_owned(),
             generation: self.generation,
             refresh_token: self.refresh_token.secret().clone(),
@@ -351,12 +354,14 @@ struct StoredClaim {
     lasts_ms: u64,
 }
 
-/// Returns 64 bits from the operating system's generator. Unlike a generator in this process, it never repeats itself in two
-/// processes that come from one `fork`.
+/// Returns 64 random bits of the operating system. A generator in this process could repeat itself in two processes that come from
+/// one `fork`; it is used only if the operating system has none.
 pub(in crate::outbound) fn random_id() -> u64 {
-    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
-    // The few bits of a UUID that are fixed meet random ones.
-    high ^ low
+    let mut bytes = [0; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        Err(_) => fastrand::u64(..),
+    }
 }
 
 /// As a record keeps it, so that one that was stored is equal to what was meant.
@@ -403,10 +408,21 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_the_first_version_is_read() {
-        let text = record().encode().unwrap().expose_secret().replace("\"version\":2", "\"version\":1");
-        let read = Record::decode(&"user-7".parse().unwrap(), text.as_bytes()).unwrap();
-        assert!(!read.is_suspected());
+    fn a_record_has_the_lowest_version_that_holds_it() {
+        let text = record().encode().unwrap().expose_secret().to_owned();
+        assert!(text.contains("\"version\":1"));
+        assert!(!text.contains("suspicion"));
+        assert!(!Record::decode(&"user-7".parse().unwrap(), text.as_bytes()).unwrap().is_suspected());
+        let suspicion = Some(Suspicion { status: 403, code: None, first_seen: UNIX_EPOCH, last_seen: UNIX_EPOCH });
+        let text = Record { suspicion, ..record() }.encode().unwrap().expose_secret().to_owned();
+        assert!(text.contains("\"version\":2"));
+        assert!(Record::decode(&"user-7".parse().unwrap(), text.as_bytes()).unwrap().is_suspected());
+    }
+
+    #[test]
+    fn o5_a_window_that_is_too_long_holds_everything() {
+        let now = SystemTime::now();
+        assert!(DueWindow::new(now, Duration::MAX).rank(&record()).is_some());
     }
 
     #[test]
