@@ -250,6 +250,11 @@ impl TransportError {
         Self { kind, may_have_been_sent: true }
     }
 
+    /// The same failure of a request of which no byte has left this machine.
+    pub(crate) fn before_sending(self) -> Self {
+        Self { may_have_been_sent: false, ..self }
+    }
+
     /// What happened.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind

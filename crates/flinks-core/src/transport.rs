@@ -110,7 +110,13 @@ impl Transport {
         if let Some(marker) = &self.marker {
             mark(&mut request, marker)?;
         }
-        let response = self.http.execute(request).await.map_err(|error| TransportError::of(&error))?;
+        let sending = SendMarker::new();
+        mark(&mut request, &sending)?;
+        let response = self.http.execute(request).await.map_err(|error| {
+            let error = TransportError::of(&error);
+            // Such as a new connection that the server closed before hyper took the request.
+            if sending.abandon() { error.before_sending() } else { error }
+        })?;
         if response.status().is_redirection() {
             return Err(Error::new(Some(ResponseHead::of(&response)), ErrorKind::Redirect));
         }

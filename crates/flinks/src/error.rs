@@ -702,9 +702,12 @@ impl Error {
     pub(crate) fn before_sending(self) -> Self {
         self.change(|inner| {
             inner.earlier_may_have_been_sent = false;
-            if let Kind::Interrupted(kind) = inner.kind {
-                inner.kind = Kind::NotSent(kind);
-            }
+            inner.kind = match inner.kind {
+                Kind::Interrupted(kind) => Kind::NotSent(kind),
+                // The task panicked, as a resolver of the application's may.
+                Kind::Abandoned => Kind::NotSent(TransportErrorKind::Interrupted),
+                _ => return,
+            };
         })
     }
 
@@ -750,6 +753,8 @@ impl Error {
     fn verdict(&self) -> Verdict {
         let verdict = |class, fate| Verdict { class, fate };
         match self.0.kind {
+            // The same credentials would be refused again, and may lock an account.
+            Kind::NotSent(TransportErrorKind::ProxyCredentials) => verdict(Class::Final, Fate::Unknown),
             Kind::NotSent(_) => verdict(Class::NotSent, Fate::Unknown),
             Kind::Interrupted(TransportErrorKind::TooLarge) => verdict(Class::Final, Fate::Unknown),
             Kind::Interrupted(_) => verdict(Class::Interrupted, Fate::Unknown),

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use crate::error::Error;
 use crate::in_flight::InFlight;
 use crate::retry::pause;
+use crate::runtime::can_sleep;
 
 /// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
 /// their tokens.
@@ -117,10 +118,13 @@ impl<C: SingleUse> TokenPool<C> {
             state.owed = 0;
             state.ready.clear();
         }
-        tokio::select! {
-            biased;
-            () = self.0.in_flight.idle() => {}
-            () = self.0.client.sleep(limit) => {}
+        // Without a timer there is nothing to wait with, nor a runtime in which a request could be under way.
+        if self.0.in_flight.count() > 0 && self.0.client.can_sleep() {
+            tokio::select! {
+                biased;
+                () = self.0.in_flight.idle() => {}
+                () = self.0.client.sleep(limit) => {}
+            }
         }
         self.0.in_flight.count()
     }
@@ -278,6 +282,9 @@ mod sealed {
         /// On the clock of the client.
         fn sleep(&self, duration: Duration) -> crate::Sleep;
 
+        /// Whether that clock can sleep here.
+        fn can_sleep(&self) -> bool;
+
         /// Whether more than half of its life is left: it may be on its way to a browser.
         fn is_young(token: &Self::Token) -> bool;
     }
@@ -302,6 +309,10 @@ impl sealed::SingleUse for crate::pay::Client {
         self.clock().sleep(duration)
     }
 
+    fn can_sleep(&self) -> bool {
+        can_sleep(self.clock())
+    }
+
     fn is_young(token: &Self::Token) -> bool {
         token.deadline().is_some_and(crate::time::Deadline::is_young)
     }
@@ -324,6 +335,10 @@ impl sealed::SingleUse for crate::connect::Client {
 
     fn sleep(&self, duration: Duration) -> crate::Sleep {
         self.clock().sleep(duration)
+    }
+
+    fn can_sleep(&self) -> bool {
+        can_sleep(self.clock())
     }
 
     fn is_young(token: &Self::Token) -> bool {

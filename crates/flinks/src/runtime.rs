@@ -17,11 +17,15 @@ use crate::time::Clock;
 /// Returns an error if there is no runtime, or if the clock cannot sleep in it because its timer is not enabled.
 pub(crate) fn runtime(operation: &'static Operation, clock: &dyn Clock) -> Result<Handle, Error> {
     let handle = Handle::try_current().map_err(|_| Error::no_runtime(operation))?;
-    // tokio panics if the timer is not enabled, and has no other way to find that out.
-    if catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_err() {
+    if !can_sleep(clock) {
         return Err(Error::no_runtime(operation));
     }
     Ok(handle)
+}
+
+/// Whether a clock can sleep in the current runtime. tokio panics if the timer is not enabled, and has no other way to find out.
+pub(crate) fn can_sleep(clock: &dyn Clock) -> bool {
+    catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_ok()
 }
 
 /// Whether the current runtime lacks a driver that a request needs. Call this only after something has panicked: the check opens a

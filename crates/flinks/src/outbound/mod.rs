@@ -216,7 +216,8 @@ impl Client {
     /// is dropped later, what Flinks replies is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.caller.clock.as_ref()) else {
-            return Err(SpendError::Unknown(Error::callback(&EXCHANGE_CODE, "holds a code that was sent before")));
+            let error = Error::callback(&EXCHANGE_CODE, "holds a code that was sent before");
+            return Err(SpendError::Unknown(error.after_sending()));
         };
         let sending = SendingCode { hash, codes: &self.codes, marker: SendMarker::new() };
         let transport = self.transport.with_marker(sending.marker.clone());

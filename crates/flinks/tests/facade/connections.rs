@@ -10,6 +10,7 @@ use flinks_emulator::{Fault, Operation, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use crate::outbound::{code, credentials};
 use crate::{Local, TIMEOUT, TestClock, clients, local, login_id, new_session};
 
 /// Spends one token of each product at `base_url`; the tokens are good ones of the emulator's.
@@ -113,7 +114,7 @@ async fn a_proxy_that_refuses_its_credentials_is_a_matter_of_configuration() {
         "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
         "HTTP/1.0 407 x\r\nproxy-authenticate: Basic realm=\"x\"\r\ncontent-length: 2\r\n\r\n{}",
     ] {
-        let error = is_not_sent("https://flinks.example", behind_a_proxy(reply).await, 3).await;
+        let error = is_not_sent("https://flinks.example", behind_a_proxy(reply).await, 1).await;
         assert_eq!(error.advice(), Advice::FixConfiguration, "{error}");
         assert!(!error.is_transient(), "{error}");
         assert!(error.to_string().contains("proxy requires valid credentials"), "{error}");
@@ -238,4 +239,53 @@ async fn a_pooled_connection_that_ends_is_a_reply_or_unknown() {
         check(session, after[0] - before[0]);
         check(tokens, after[1] - before[1]);
     }
+}
+
+/// A server that ends its side of each connection at once, and counts the bytes that arrive all the same.
+fn server_that_hangs_up() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
+    use std::io::Read as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let (count, counts) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let mut bytes = Vec::new();
+            // It ends when the client closes the connection.
+            let _ = stream.read_to_end(&mut bytes);
+            if count.send(bytes.len()).is_err() {
+                return;
+            }
+        }
+    });
+    (base_url, counts)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a5_a_connection_that_is_closed_before_the_request_spends_nothing() {
+    let local = local().await;
+    let (base_url, counts) = server_that_hangs_up();
+    let settings = Settings::new().clock(local.clock.clone()).timeout(crate::TIMEOUT);
+    let (pay, _) = clients(&base_url, &settings);
+    let outbound = flinks::outbound::Client::with_settings(base_url, credentials(), &settings).unwrap();
+    let mut unspent = 0;
+    for _ in 0..50 {
+        let token = local.pay.authorize().await.unwrap();
+        let error = pay.initiate_session(token, &new_session()).await.unwrap_err();
+        let received = counts.recv().unwrap();
+        if received == 0 {
+            assert!(matches!(error, SpendError::Unspent(..)), "{error}");
+            unspent += 1;
+        }
+        let code = code(&local, &outbound).await;
+        let error = outbound.exchange_code(code).await.unwrap_err();
+        let received: usize = (0..error.error().attempts()).map(|_| counts.recv().unwrap()).sum();
+        if received == 0 {
+            assert!(matches!(error, SpendError::Unspent(..)), "{error}");
+            assert_eq!(error.error().attempts(), 3, "{error}");
+            unspent += 1;
+        }
+    }
+    assert!(unspent > 0, "no connection was closed in time");
 }

@@ -80,4 +80,7 @@ fn without_a_suitable_runtime_each_call_is_the_same_typed_error() {
     // A new client: the other one has connections, which another runtime drives.
     let outbound = flinks::outbound::Client::new(outbound_url, credentials()).unwrap();
     in_each(async || outbound.revoke(&tokens.access_token).await, "revoke");
+    // A pool has nothing to wait for.
+    let pool = flinks::pool::TokenPool::new(pay, 2);
+    assert_eq!(bare.block_on(pool.shutdown(std::time::Duration::from_secs(60))), 0);
 }

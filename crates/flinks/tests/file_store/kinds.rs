@@ -2,7 +2,7 @@
 //! where it is.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -207,18 +207,8 @@ fn with_mode(path: PathBuf, mode: u32) -> PathBuf {
 }
 
 pub(crate) async fn o5_a_directory_that_others_may_rename_is_refused() {
-    let modes = [
-        (0o777, false),
-        (0o775, false),
-        (0o770, false),
-        (0o757, false),
-        (0o730, false),
-        (0o1777, true),
-        (0o1775, true),
-        (0o755, true),
-        (0o700, true),
-        (0o555, true),
-    ];
+    let modes =
+        [(0o777, false), (0o757, false), (0o1777, true), (0o1775, true), (0o755, true), (0o700, true), (0o555, true)];
     for (mode, is_accepted) in modes {
         let temporary = tempfile::tempdir().unwrap();
         let parent = temporary.path().join("parent");
@@ -237,6 +227,24 @@ pub(crate) async fn o5_a_directory_that_others_may_rename_is_refused() {
         symlink(&directory, &link).unwrap();
         assert_eq!(FileStore::open(&link).is_ok(), is_accepted, "{mode:o}");
         with_mode(parent, 0o700);
+    }
+}
+
+/// Most Linux distributions give each user a private group, which may write.
+pub(crate) async fn o5_a_directory_above_may_be_written_by_the_private_group_of_its_owner_only() {
+    let temporary = tempfile::tempdir().unwrap();
+    let parent = temporary.path().join("parent");
+    let directory = parent.join("consents");
+    let _ = FileStore::open(&directory).unwrap();
+    let owner = parent.metadata().unwrap().uid();
+    for mode in [0o775, 0o770, 0o730] {
+        with_mode(parent.clone(), mode);
+        // Only root can give a directory to another group.
+        for group in [owner, 54_321] {
+            if std::os::unix::fs::chown(&parent, None, Some(group)).is_ok() {
+                assert_eq!(FileStore::open(&directory).is_ok(), group == owner, "{mode:o} {group}");
+            }
+        }
     }
 }
 

@@ -67,6 +67,7 @@ fn main() {
         kinds::o5_a_record_with_a_second_name_is_read_and_its_other_name_is_not_written,
         kinds::o5_a_lock_that_others_could_hold_is_repaired,
         kinds::o5_a_directory_that_others_may_rename_is_refused,
+        kinds::o5_a_directory_above_may_be_written_by_the_private_group_of_its_owner_only,
         kinds::o5_a_link_that_others_may_replace_is_refused,
         kinds::o5_a_directory_that_others_may_write_to_later_is_refused,
         shared::a_directory_of_a_group_works_on_request,

@@ -268,7 +268,7 @@ async fn try_what_others_may_not(directory: &Path) {
 
     // Of the same user, but in a directory that everybody may write to.
     let error = FileStore::open(directory.join("open").join("own")).unwrap_err();
-    assert_refused(&error, "is below a directory that others may write to", &directory.join("open"));
+    assert_refused(&error, "is below a directory that its group or others may write to", &directory.join("open"));
 
     let own = directory.join("own");
     let consents = consents(&own, NOWHERE);

@@ -89,7 +89,9 @@ impl Directory {
         }
         let handle = open_directory(&path)?;
         let known = find_marker(&handle, &path)?;
-        if let (None, Creation::Refused) = (&known, creation) {
+        if let (None, Creation::Refused) = (&known, creation)
+            && !holds_records(&handle, &path)?
+        {
             return Err(StoreError::unavailable("finds a directory that holds no store").at(&path, None));
         }
         let access = try_access(&handle, &path, sharing)?;
@@ -133,6 +135,12 @@ fn find_marker(handle: &Handle, path: &Path) -> Result<Option<OsString>, StoreEr
     Ok(names.into_iter().filter(|name| has_extension(name, MARKER)).min())
 }
 
+/// Whether there are records, such as those of a store that was restored without its marker.
+fn holds_records(handle: &Handle, path: &Path) -> Result<bool, StoreError> {
+    let names = handle.names().map_err(at_path(path))?;
+    Ok(names.iter().any(|name| has_extension(name, RECORD)))
+}
+
 fn create_marker(handle: &Handle, path: &Path, access: &Access) -> Result<OsString, StoreError> {
     let marker = OsString::from(format!("store-{}.{MARKER}", uuid::Uuid::new_v4()));
     let created = handle.open_file(&marker, Purpose::Create).and_then(|file| access.share(&file));
@@ -144,7 +152,18 @@ fn create_marker(handle: &Handle, path: &Path, access: &Access) -> Result<OsStri
 /// Finds out which user and group the files belong to. Also shows that files can be created in the directory.
 fn try_access(handle: &Handle, path: &Path, sharing: Sharing) -> Result<Access, StoreError> {
     let probe = OsString::from(format!("probe-{}.{UNFINISHED}", uuid::Uuid::new_v4()));
-    let created = handle.open_file(&probe, Purpose::Create).map_err(at_path(&path.join(&probe)));
+    let mut created = handle.open_file(&probe, Purpose::Create);
+    for _ in 0..50 {
+        match (&created, sharing) {
+            // Another process of the group has created the directory, and is about to share it.
+            (Err(error), Sharing::Group) if error.kind() == io::ErrorKind::PermissionDenied => {
+                std::thread::sleep(Duration::from_millis(1));
+                created = handle.open_file(&probe, Purpose::Create);
+            }
+            _ => break,
+        }
+    }
+    let created = created.map_err(at_path(&path.join(&probe)));
     let access = created.and_then(|file| {
         Access::new(sharing, handle, &file).map_err(|error| match sharing {
             Sharing::Owner => problem(path, &error),

@@ -72,9 +72,17 @@ pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> 
     match sharing {
         Sharing::Owner => builder.mode(0o700).create(path),
         Sharing::Group => {
-            builder.mode(0o770).create(path)?;
-            // Not restricted by the umask. The set-group-ID bit gives new files the group of the directory.
-            fs::set_permissions(path, Permissions::from_mode(0o2770))
+            builder.mode(0o770);
+            if let Some(parent) = path.parent() {
+                builder.create(parent)?;
+            }
+            match builder.recursive(false).create(path) {
+                // Not restricted by the umask. The set-group-ID bit gives new files the group of the directory.
+                Ok(()) => fs::set_permissions(path, Permissions::from_mode(0o2770)),
+                // Another member of the group was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+                Err(error) => Err(error),
+            }
         }
     }
 }
@@ -126,6 +134,10 @@ impl Access {
         if self.is_open_to_others(&metadata) {
             return Err(StoreError::refused("is in a directory that others may write to").at(path, None));
         }
+        if self.is_shared() && metadata.mode() & STICKY != 0 {
+            let reason = "is in a sticky directory, in which a member of the group cannot replace the files of another";
+            return Err(StoreError::refused(reason).at(path, None));
+        }
         Ok(())
     }
 
@@ -134,13 +146,14 @@ impl Access {
     /// The owner of a directory above it is trusted, unless that directory is in a sticky one, in which everybody may create
     /// directories.
     pub(super) fn check_above(&self, directory: &Path) -> Result<(), StoreError> {
-        const STICKY: u32 = 0o1000;
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {
             let metadata = fs::metadata(parent).map_err(at_path(parent))?;
-            if self.is_open_to_others(&metadata) {
+            if self.lets_others_rename(&metadata) {
                 if metadata.mode() & STICKY == 0 {
-                    return Err(StoreError::refused("is below a directory that others may write to").at(parent, None));
+                    let reason = "is below a directory that its group or others may write to: remove that permission, \
+                        move the store, or share it with the group";
+                    return Err(StoreError::refused(reason).at(parent, None));
                 }
                 // The owner of a file in such a directory may rename it.
                 let below = fs::symlink_metadata(child).map_err(at_path(child))?;
@@ -152,6 +165,14 @@ impl Access {
             child = parent;
         }
         Ok(())
+    }
+
+    /// Whether others may rename what is in a directory, unless it is sticky.
+    fn lets_others_rename(&self, directory: &Metadata) -> bool {
+        if directory.mode() & 0o002 != 0 {
+            return true;
+        }
+        self.is_open_to_others(directory) && !has_private_group(directory)
     }
 
     fn is_open_to_others(&self, directory: &Metadata) -> bool {
@@ -180,4 +201,13 @@ impl Access {
         }
         Ok(())
     }
+}
+
+/// In a directory with this bit, only the owner of a file may rename or remove it.
+const STICKY: u32 = 0o1000;
+
+/// Whether the group of a directory is the private group of its owner, which has the same number and no other member. Most Linux
+/// distributions create one for each user, and let that group write.
+fn has_private_group(directory: &Metadata) -> bool {
+    directory.gid() == directory.uid()
 }
