@@ -96,9 +96,9 @@ impl Client {
             let reply = self.http.authorize(self.customer_id.uuid(), secret, request).send().await;
             let reply = reply.map_err(|error| Error::of(&AUTHORIZE, error, said))?;
             let head = reply.head().clone();
+            // Not the token: it is spent, and Flinks' pages call it "the RequestId" in one place.
             let password = request.password.as_ref().map(Secret::expose_secret);
-            let sent = std::iter::once(secret.expose_secret()).chain(password);
-            Outcome::of(reply.into_inner(), &head, &|replied| is_echo(replied, sent.clone()))
+            Outcome::of(reply.into_inner(), &head, &|replied| is_echo(replied, password))
         };
         let outcome = self.bank_caller.call(&AUTHORIZE, Repeat::Never, LIVE_TIMEOUT, once).await;
         outcome.map_err(|error| SpendError::new(token, error))
@@ -185,7 +185,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Reads a reply. `is_echo` says whether a text is a secret that the request sent.
+    /// Reads a reply. `is_echo` returns whether a text is the bank password that the request sent.
     fn of(reply: types::AuthorizeResponse, head: &ResponseHead, is_echo: &dyn Fn(&str) -> bool) -> Result<Self, Error> {
         let malformed = |field, reason| Err(Error::malformed(&AUTHORIZE, head, field, reason));
         let id = |id: Option<Secret>| id.and_then(|id| RequestId::new(id).ok());
@@ -212,9 +212,6 @@ impl Outcome {
                 let Some(RequestId(request_id)) = id(challenge.request_id) else {
                     return malformed("RequestId", "is missing");
                 };
-                if is_echo(request_id.expose_secret()) {
-                    return malformed("RequestId", ECHO);
-                }
                 let mut questions = Vec::new();
                 for asked in challenge.security_challenges.unwrap_or_default() {
                     let Some(prompt) = asked.prompt else { return malformed("SecurityChallenges", "has no Prompt") };
