@@ -27,9 +27,9 @@ use crate::time::Clock;
 
 /// The consents of your end users, each under an id of yours. Cloning is cheap; clones are the same.
 ///
-/// It keeps them in a [`TokenStore`], and has no task of its own: nothing happens unless a method is called. An exchange is
-/// done in the tokio runtime of who asked first, with its timer and its IO, so that must go on until the exchange has ended:
-/// one that ends before takes it along, and for one that is no longer driven, others wait for some minutes.
+/// They are kept in a [`TokenStore`]. Nothing happens unless a method is called. A refresh runs in the tokio runtime of its first
+/// caller. If that runtime shuts down, the refresh is cancelled: call [`shutdown`](Self::shutdown) before. If it is no longer
+/// polled, other callers wait for up to a few minutes.
 #[derive(Clone)]
 pub struct Consents(Arc<Shared>);
 
@@ -147,8 +147,8 @@ impl Consents {
         self.0.clock()
     }
 
-    /// A consent. It need not exist: [`Consent::access_token`] tells. It can be made anew for each request: what is known of
-    /// it in this process does not go with it.
+    /// Returns a handle for a consent, whether or not the consent exists. Creating a handle is cheap: cached tokens are shared by all
+    /// handles with the same id.
     pub fn consent(&self, id: &ConsentId) -> Consent {
         Consent { shared: Arc::clone(&self.0), state: self.0.state(id) }
     }
@@ -392,19 +392,20 @@ impl Consent {
         cache::access_token(self).await
     }
 
-    /// Tells that a server has refused `token`, as the Open Banking API does with 401: the next call exchanges, if need be
-    /// after the second that is at least between two exchanges. If the token has been replaced already, nothing happens, so
-    /// all who used it may tell.
+    /// Reports that a server has refused `token`, as the Open Banking API does with 401. The next call fetches another one, at least
+    /// a second after the last refresh. If the token has been replaced already, nothing happens, so every caller that used the token
+    /// may call this.
     pub fn reject(&self, token: &AccessToken) {
         self.state.cache.reject(token, self.shared.clock().as_ref());
     }
 
-    /// Exchanges now, though the access token may still be good: that restarts the 30 days of the refresh token (O5). An
-    /// exchange that is under way will do; the second between two exchanges is waited for.
+    /// Refreshes now, though the access token may still be valid: that restarts the 30 days of the refresh token (O5). If a refresh
+    /// is under way, this waits for that one. If the last refresh was less than a second ago, this waits out the rest of that second.
     ///
     /// # Errors
     ///
-    /// As [`access_token`](Self::access_token). It may tell that the consent is over while an access token still serves.
+    /// As [`access_token`](Self::access_token). During the pause after a failure this sends nothing and returns that failure. It may
+    /// return that the consent has ended while an access token is still valid.
     pub async fn exchange_now(&self) -> Result<AccessToken, Error> {
         cache::exchange_now(self).await
     }

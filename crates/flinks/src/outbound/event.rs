@@ -1,4 +1,4 @@
-//! What happens while nobody looks.
+//! Events of consents and of the application's own token.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;

@@ -1,12 +1,16 @@
 //! Which process a claim belongs to.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use super::store::random_id;
 
 /// The name of this process in claims. It is random, and another one in each process, also after a `fork`: two processes with one
 /// name would take each other's claims for their own, and send one refresh token twice.
-pub(super) struct Owner(Mutex<Named>);
+///
+/// It has no lock: a `fork` may copy one that another thread holds.
+pub(super) struct Owner(ArcSwap<Named>);
 
 struct Named {
     process: u32,
@@ -15,7 +19,7 @@ struct Named {
 
 impl Owner {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Named { process: std::process::id(), name: new_name() }))
+        Self(ArcSwap::from_pointee(Named { process: std::process::id(), name: new_name() }))
     }
 
     /// Returns the name of this process.
@@ -24,11 +28,13 @@ impl Owner {
     }
 
     fn name_in(&self, process: u32) -> String {
-        let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if named.process != process {
-            *named = Named { process, name: new_name() };
+        let named = self.0.load();
+        if named.process == process {
+            return named.name.clone();
         }
-        named.name.clone()
+        // If another thread was faster, its name counts.
+        self.0.compare_and_swap(&named, Arc::new(Named { process, name: new_name() }));
+        self.0.load().name.clone()
     }
 }
 
@@ -46,7 +52,7 @@ mod tests {
         let name = parent.name();
         assert_eq!(parent.name(), name);
         // A fork copies the memory, and gives the child another process id.
-        let child = Owner(Mutex::new(Named { process: std::process::id(), name: name.clone() }));
+        let child = Owner(ArcSwap::from_pointee(Named { process: std::process::id(), name: name.clone() }));
         let in_child = child.name_in(std::process::id().wrapping_add(1));
         assert_ne!(in_child, name);
         assert_eq!(child.name_in(std::process::id().wrapping_add(1)), in_child);

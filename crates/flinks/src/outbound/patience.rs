@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::store::{Claim, Record, StoreError};
+use super::store::{Claim, MAX_SKEW, Record, StoreError};
 use crate::error::Error;
 use crate::time::{Clock, jittered};
 
@@ -31,7 +31,6 @@ impl<'a> Patience<'a> {
     /// Whether a claim of another's still holds. Their clock may be off: what counts is how long it has been seen here. Only
     /// one that ended long ago is known to be left over.
     pub(super) fn holds(&mut self, record: &Record, claim: &Claim) -> bool {
-        const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
         let now = self.clock.monotonic();
         let since =
             self.seen.filter(|(generation, _)| *generation == record.generation).map_or(now, |(_, since)| since);

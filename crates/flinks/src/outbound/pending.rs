@@ -43,6 +43,17 @@ pub(super) enum Saved {
     Overtaken,
 }
 
+/// Which record stays if the store holds another one than expected, of another refresh token.
+#[derive(Clone, Copy)]
+enum Precedence {
+    /// The one that is stored.
+    Stored,
+    /// The change.
+    Change,
+    /// The one of the newer consent.
+    Newer,
+}
+
 /// Whether a record may be lost if the store fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -85,7 +96,7 @@ impl Consent {
         // A record that is gone was forgotten; or damaged, and then this is the only copy of a refresh token.
         let may_return = must_persist && !change.record.is_over && self.state.cache.epoch() == epoch;
         let change = Change { may_return, ..change };
-        let saved = self.save(&change, |_| true).await;
+        let saved = self.save(&change, Precedence::Stored).await;
         self.see_saved(epoch, &saved, &change.record);
         let mut parked = None;
         if let Err(error) = &saved
@@ -111,7 +122,7 @@ impl Consent {
                 return Err(error);
             }
         };
-        let saved = self.save(&change, |_| false).await;
+        let saved = self.save(&change, Precedence::Change).await;
         self.state.cache.replace(access_token.filter(|_| saved.is_ok()));
         let mut parked = None;
         match &saved {
@@ -139,13 +150,8 @@ impl Consent {
     }
 
     async fn save_parked(&self, change: &Change, epoch: u64) -> Result<(), Error> {
-        let now = self.clock().wall();
-        let Record { consent, consented_at, .. } = change.record;
-        let saved = self.save(change, |found| {
-            // It was stored after all, and this is what came of it; or the end user has consented once more.
-            !change.is_new || found.consent == consent || trusted(found.consented_at, now) > consented_at
-        });
-        let saved = saved.await;
+        let precedence = if change.is_new { Precedence::Newer } else { Precedence::Stored };
+        let saved = self.save(change, precedence).await;
         self.see_saved(epoch, &saved, &change.record);
         if let (Saved::Overtaken, true) = (saved?, change.is_new) {
             let consent = self.log_name();
@@ -262,8 +268,8 @@ impl Consent {
         }
     }
 
-    /// Makes a change: in the place of what it is the result of, and elsewhere unless what is there `overtakes` it.
-    async fn save(&self, change: &Change, overtakes: impl Fn(&Record) -> bool) -> Result<Saved, Error> {
+    /// Makes a change: in the place of what it is the result of, and of another record as the precedence says.
+    async fn save(&self, change: &Change, precedence: Precedence) -> Result<Saved, Error> {
         let mut patience = self.shared.patience();
         let owner = self.shared.owner.name();
         let (mut next, mut expected) = (change.record.clone(), change.expected);
@@ -292,14 +298,23 @@ impl Consent {
                 Some(found) if change.replaces.as_ref().is_some_and(|used| is_same(&found.refresh_token, used)) => {}
                 None if change.may_return => {}
                 None => return Ok(Saved::Overtaken),
-                Some(found) if overtakes(found) => return Ok(Saved::Overtaken),
-                Some(_) => {}
+                Some(found) => match precedence {
+                    Precedence::Stored => return Ok(Saved::Overtaken),
+                    Precedence::Newer if self.is_newer(found, &change.record) => return Ok(Saved::Overtaken),
+                    Precedence::Newer | Precedence::Change => {}
+                },
             }
             expected = found.as_ref().map(|found| found.generation);
             // Who took the claim over may go on.
             next.claim = found.and_then(|found| found.claim).filter(|claim| claim.owner != owner);
             patience.wait_after_conflict().await?;
         }
+    }
+
+    /// Whether a record in the store is of a newer consent than another one. It is, too, if it is the same consent: then the other
+    /// one was stored after all, and the store holds what came of it.
+    fn is_newer(&self, found: &Record, other: &Record) -> bool {
+        found.consent == other.consent || trusted(found.consented_at, self.clock().wall()) > other.consented_at
     }
 
     /// Remembers what the store has, for when it is away; not of a consent that was replaced or forgotten meanwhile.

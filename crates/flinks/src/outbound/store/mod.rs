@@ -80,7 +80,7 @@ use std::{fmt, io};
 
 pub use self::file::{FileStore, FileStoreOptions};
 pub use self::memory::MemoryStore;
-pub(super) use self::record::{Claim, KeptToken, Suspicion, random_id, trusted, whole_milliseconds};
+pub(super) use self::record::{Claim, KeptToken, MAX_SKEW, Suspicion, random_id, trusted, whole_milliseconds};
 pub use self::record::{DueRank, DueWindow, Record};
 
 use crate::error::Error;

@@ -62,7 +62,7 @@ const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// So that a generation is a number in JSON, Lua and JavaScript, too: 2^53 are exact there.
 const GENERATION_BITS: u32 = 52;
 /// How far the wall clocks of two machines may be apart before a time counts as wrong.
-const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
+pub(in crate::outbound) const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
 
 /// Returns `time`, or the Unix epoch if `time` lies in the future: the wall clock was ahead when that time was written, so nobody
 /// knows when it really was. The epoch makes a consent due, and loses each comparison with a time that is known.
