@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use flinks::outbound::{Client, ClientCredentials, Consents};
 use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Summary};
@@ -45,7 +46,8 @@ async fn pass() -> Result<Summary, Box<dyn Error>> {
     // Only on a terminal; elsewhere it is silent.
     let bar = ProgressBar::new(0);
     let shown = bar.clone();
-    let mut worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store)
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let mut worker = KeepAlive::new(consents.clone(), store)
         .on_needs_consent(move |id| println!("needs its end user: {}", id.as_str()))
         .on_progress(move |progress| {
             shown.set_length(progress.due);
@@ -54,8 +56,13 @@ async fn pass() -> Result<Summary, Box<dyn Error>> {
     if let Ok(rate) = variable("FLINKS_KEEP_ALIVE_RATE") {
         worker = worker.rate(rate.parse().map_err(|_| "FLINKS_KEEP_ALIVE_RATE is no number")?);
     }
-    let summary = worker.pass().await?;
+    let summary = worker.pass().await;
     bar.finish_and_clear();
+    // A pass that failed may have left refreshes under way.
+    if let Err(unfinished) = consents.shutdown(Duration::from_secs(45)).await {
+        eprintln!("{unfinished}");
+    }
+    let summary = summary?;
     Ok(summary)
 }
 
