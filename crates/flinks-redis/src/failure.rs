@@ -87,10 +87,12 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
         Some("NOPERM") => refused(NOT_ALLOWED),
         // In a script, that has no code.
         _ if within.contains("The user executing the script") => refused(NOT_ALLOWED),
-        _ if within.contains("cluster support disabled") => refused("is no cluster, and is called one"),
+        _ if within.contains("cluster support disabled") => {
+            refused("is not in cluster mode, but was configured as a cluster")
+        }
         _ if within.contains("DB index is out of range") => refused("has no database of this number"),
         _ if is_untrusted(error) => refused("has a certificate that is not trusted, or does not trust this client's"),
-        Some("MOVED" | "ASK" | "CROSSSLOT") => refused("is a cluster, and is not called one"),
+        Some("MOVED" | "ASK" | "CROSSSLOT") => refused("is a cluster, but was not configured as one"),
         Some("LOADING") => unavailable("is starting"),
         Some("READONLY") => unavailable("is read-only, as after a failover"),
         Some("OOM") => unavailable("is out of memory"),
@@ -101,7 +103,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
             ErrorKind::AuthenticationFailed => refused("refuses the credentials"),
             ErrorKind::InvalidClientConfig => refused("cannot be called with these settings"),
             ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => unavailable("cannot be reached"),
-            _ => unavailable("gave an answer that is none"),
+            _ => unavailable("returned an unexpected reply"),
         },
     }
 }

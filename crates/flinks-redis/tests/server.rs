@@ -1131,17 +1131,17 @@ async fn answers() {
         ("-MASTERDOWN canary", unavailable("is changing its cluster, or is busy")),
         ("-TRYAGAIN canary", unavailable("is changing its cluster, or is busy")),
         ("-BUSY canary", unavailable("is changing its cluster, or is busy")),
-        ("-ERR canary", unavailable("gave an answer that is none")),
+        ("-ERR canary", unavailable("returned an unexpected reply")),
         (
             "-ERR Error running script: @user_script:2: WRONGTYPE canary",
             StoreError::damaged("holds something that is no record"),
         ),
         ("-NOAUTH canary", StoreError::refused("refuses the credentials")),
         ("-NOPERM canary", StoreError::refused("does not allow what it is asked")),
-        ("-MOVED 7 127.0.0.1:7", StoreError::refused("is a cluster, and is not called one")),
-        ("-CROSSSLOT canary", StoreError::refused("is a cluster, and is not called one")),
-        ("*1\r\n+canary", unavailable("gave an answer that is none")),
-        ("!canary", unavailable("gave an answer that is none")),
+        ("-MOVED 7 127.0.0.1:7", StoreError::refused("is a cluster, but was not configured as one")),
+        ("-CROSSSLOT canary", StoreError::refused("is a cluster, but was not configured as one")),
+        ("*1\r\n+canary", unavailable("returned an unexpected reply")),
+        ("!canary", unavailable("returned an unexpected reply")),
     ] {
         let fake = Fake::start(move |_| Some(format!("{answer}\r\n").into_bytes()));
         let store = store(&fake.address());

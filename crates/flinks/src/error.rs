@@ -600,7 +600,7 @@ impl Error {
         matches!(self.refusal(), Some(Refusal::Suspected { .. }))
     }
 
-    /// With the time until the next refresh of a suspected consent, or that which the server asks for if it is longer.
+    /// Sets the time until the next refresh of a suspected consent, unless the server requires a longer one.
     pub(crate) fn with_pause(self, pause: Duration) -> Self {
         let wait = self.retry_after().unwrap_or_default().max(pause);
         self.with_retry_after(Some(wait))

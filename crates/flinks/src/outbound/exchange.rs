@@ -1,4 +1,4 @@
-//! One exchange in however many processes: who may exchange, and what a reply means for the consent (O5, O6).
+//! Refreshing a consent, once in all processes together: who may do it, and what a reply means for the consent (O5, O6).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -80,7 +80,7 @@ impl Consent {
             let was_exchanged = *first_exchanged_at.get_or_insert(record.exchanged_at) != record.exchanged_at;
             let claim = record.claim.clone().filter(|claim| claim.owner != owner && patience.holds(&record, claim));
             let paused = self.pause_of(&record);
-            // While it may not be exchanged here, a token that lasts will do.
+            // As long as no refresh may be sent from here, a token that is about to expire is enough.
             let must_wait = claim.is_some() || paused.is_some();
             let is_enough = |token: &AccessToken| match need {
                 Need::Token | Need::Revival => token.0.is_fresh() || (must_wait && token.0.lasts()),
@@ -101,12 +101,13 @@ impl Consent {
             {
                 return Ok(Fetched { token, was_exchanged: true });
             }
-            // Another was faster.
+            // Another process was faster.
             patience.wait_after_conflict().await?;
         }
     }
 
-    /// A token without the store, from what is in memory, and without a claim. None where that must not be.
+    /// Returns a token without the store and without a claim, from the record in memory. `None` if the policy or
+    /// the state of the consent forbids that.
     async fn go_on(&self, need: Need) -> Option<Result<Fetched, Error>> {
         let (client, epoch) = (&self.shared.client, self.state.cache.epoch());
         if self.shared.store_outage == StoreOutage::Refuse {
@@ -134,7 +135,8 @@ impl Consent {
         if let Some(error) = self.pause_of(record) {
             return Some(Err(error));
         }
-        // Another may exchange it at this moment, or have done so: also what seemed not to be stored.
+        // Another process may exchange the token at this moment, or may have done so. That includes a change
+        // whose write seemed to fail.
         if record.has_rotated || client.has_rotated() {
             return None;
         }
@@ -147,7 +149,7 @@ impl Consent {
                 let may_return = change.may_return || self.state.cache.epoch() == epoch;
                 if tokens.refresh_token.is_some() {
                     let change = Change { record, replaces: Some(used), may_return, ..change };
-                    let parked = self.park(&mut unsaved, change, &StoreError::unavailable("is away").into());
+                    let parked = self.park(&mut unsaved, change, &StoreError::unavailable("is unavailable").into());
                     drop(unsaved);
                     self.tell_if_any(parked);
                 } else if unsaved.is_some() {
@@ -155,7 +157,7 @@ impl Consent {
                 }
                 Some(fetched(tokens.access_token))
             }
-            // Others may have another one by now, so that says nothing.
+            // Another process may have received a new refresh token, so the refusal is not evidence.
             Err(error) if error.needs_consent() => {
                 self.see(epoch, None);
                 None
@@ -172,7 +174,7 @@ impl Consent {
         Some(Error::still_suspected(&REFRESH, suspicion.status, suspicion.confirm_after(now)).with_pause(pause))
     }
 
-    /// Claims the right to exchange. None where another was faster.
+    /// Claims the right to exchange. `None` if another process was faster.
     async fn claim(&self, record: Record) -> Result<Option<Record>, Error> {
         let shared = &self.shared;
         let (lasts, expected) = (shared.claim(), record.generation);
@@ -185,7 +187,7 @@ impl Consent {
         Ok(is_claimed.then_some(claimed))
     }
 
-    /// Exchanges the refresh token of a record that is claimed. None where its result was overtaken.
+    /// Exchanges the refresh token of a record that is claimed. `None` if the store holds a newer record by then.
     async fn exchange(&self, claimed: Record, epoch: u64) -> Result<Option<AccessToken>, Error> {
         let client = &self.shared.client;
         let exchanged_at = whole_milliseconds(self.clock().wall());
@@ -229,7 +231,7 @@ impl Consent {
                     self.state.cache.delay(PAUSE, self.clock().as_ref());
                 }
                 match saved {
-                    // The token that was refused is no longer the one: it had been replaced.
+                    // The refused token had been replaced.
                     Ok(Saved::Overtaken) if error.needs_consent() => Ok(None),
                     Ok(_) | Err(_) => Err(error),
                 }
@@ -344,13 +346,13 @@ impl Consent {
         if cache.is_rejected(*id) {
             return None;
         }
-        // Here it is known since when it is there, on both clocks.
+        // This process knows the age of its own token on both clocks.
         if let Some(current) = cache.current().filter(|current| current.0.id == *id) {
             return Some(current).filter(|current| !current.is_expired());
         }
         let clock = self.clock();
         let now = Moment::now(clock.as_ref());
-        // One from the future is of a clock that was turned: nothing can be said of its age.
+        // A time in the future was written while the clock was wrong, so the age of the token is unknown.
         let remaining = lifetime.checked_sub(now.since(*issued_at)?)?;
         let bearer = Bearer::new(secret.clone(), Some(Deadline::after(now, remaining, clock)));
         let token = AccessToken::kept(bearer, *id, *lifetime);

@@ -1,8 +1,8 @@
 //! Storing what an exchange, a code or a revocation leads to, and keeping in memory what the store cannot take.
 //!
-//! Each consent has one lock, `State::unsaved`. Whoever changes the record in another way than by a claim holds it, and it guards
-//! the one change that the store has not taken yet. That change is stored before anything else is done with the consent. Events
-//! are reported after the lock is released, because a callback may call what needs the lock.
+//! Each consent has one lock, `State::unsaved`. A task holds it while it changes the record, except for taking and returning a
+//! claim. The lock guards the one change that the store has not taken yet, which is stored before anything else is done with the
+//! consent. Events are reported after the lock is released, because a callback may call something that needs the lock.
 
 use subtle::ConstantTimeEq as _;
 use tokio::sync::MutexGuard;
@@ -28,18 +28,18 @@ pub(super) struct Change {
     pub(super) record: Record,
     /// The generation that it follows. None for an empty place.
     pub(super) expected: Option<u64>,
-    /// Whether the end user consented again, so that it replaces whatever is there.
+    /// Whether the end user consented again. Then it replaces any record.
     pub(super) is_new: bool,
     /// The refresh token that was exchanged for it.
     pub(super) replaces: Option<RefreshToken>,
-    /// Whether it also goes where there is nothing: not where that was forgotten.
+    /// Whether it is stored if there is no record. Not if the consent was forgotten.
     pub(super) may_return: bool,
 }
 
-/// What became of a change.
+/// The result of storing a change.
 pub(super) enum Saved {
     Done,
-    /// Something newer is there.
+    /// The store holds a newer record.
     Overtaken,
 }
 
@@ -64,11 +64,11 @@ pub(super) enum Durability {
 }
 
 impl Pending {
-    /// Whether this, which became known later, takes the place of what waits already.
+    /// Whether this change, which became known later, replaces the one that waits.
     fn replaces(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Record(this), Self::Record(other)) => this.record.consented_at > other.record.consented_at,
-            // The end user has consented again; or it is what came of a consent that was revoked.
+            // Either the end user has consented again, or the record is the result of the consent that was revoked.
             (Self::Record(this), Self::Removal(_)) => this.is_new,
             (Self::Removal(consent), Self::Record(other)) => other.record.consent == *consent,
             (Self::Removal(_), Self::Removal(_)) => false,
@@ -77,7 +77,7 @@ impl Pending {
 }
 
 impl Consent {
-    /// Stores what an exchange gave.
+    /// Stores the result of an exchange.
     pub(super) async fn save_result(&self, change: Change, durability: Durability, epoch: u64) -> Result<Saved, Error> {
         let must_persist = durability == Durability::MustPersist;
         let mut unsaved = match self.lock().await {
@@ -89,11 +89,11 @@ impl Consent {
                 return Err(error);
             }
         };
-        // It was saved before the exchange began, so the end user has consented again meanwhile.
+        // Everything was stored before the exchange began, so the end user has consented again since then.
         if unsaved.is_some() {
             return Ok(Saved::Overtaken);
         }
-        // A record that is gone was forgotten; or damaged, and then this is the only copy of a refresh token.
+        // A missing record was forgotten, or was damaged. In the latter case this is the only copy of a refresh token.
         let may_return = must_persist && !change.record.is_over && self.state.cache.epoch() == epoch;
         let change = Change { may_return, ..change };
         let saved = self.save(&change, Precedence::Stored).await;
@@ -109,7 +109,7 @@ impl Consent {
         saved
     }
 
-    /// Stores a new consent, in the place of whatever is there.
+    /// Stores a new consent, in place of any other one.
     pub(super) async fn put(&self, record: Record, access_token: Option<&AccessToken>) -> Result<(), Error> {
         if let Some(token) = access_token {
             let _ = token.0.consent.set(record.consent);
@@ -196,7 +196,8 @@ impl Consent {
             // The end user has consented again, and that is not stored yet.
             return;
         }
-        // Before the call to the store, which may take long: nobody gets the token any more, and a refresh waits for the lock.
+        // Before the call to the store, which may be slow: from now on the token is not handed out, and a refresh
+        // waits for the lock.
         self.set(&mut unsaved, Some(Pending::Removal(consent)));
         self.clear();
         let Err(error) = self.remove(Some(consent)).await else {
@@ -232,10 +233,10 @@ impl Consent {
         }
     }
 
-    /// Keeps it in memory as soon as who has the lock lets it go: it waits ahead of those who ask after this.
+    /// Keeps a change in memory as soon as the lock is free. The task queues for the lock now, ahead of later calls.
     fn park_later(&self, pending: Pending, error: Error) {
         let consent = self.clone();
-        // Whoever got this far is in a runtime; without one, there is nothing to wait in.
+        // The caller runs in a task, so there is a runtime.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let counted = self.shared.in_flight.start();
         runtime.spawn(async move {
@@ -257,8 +258,8 @@ impl Consent {
         *unsaved = pending.map(Box::new);
     }
 
-    /// The right to change the record in another way than by a claim. It is not waited for for ever: who has it may be in a
-    /// runtime that nobody drives.
+    /// Takes the lock of the consent. It gives up after the time of a claim, because the task that holds the lock
+    /// may be in a runtime that is no longer polled.
     pub(super) async fn lock(&self) -> Result<MutexGuard<'_, Option<Box<Pending>>>, Error> {
         let stuck = StoreError::busy("is held by another task that does not continue");
         tokio::select! {
@@ -284,11 +285,11 @@ impl Consent {
             let found = self.shared.load(&self.state.id).await?;
             match &found {
                 Some(found) if is_same(&found.refresh_token, &next.refresh_token) => {
-                    // It was exchanged meanwhile, so it is not dead.
+                    // Another process has exchanged the token since then, so the consent has not ended.
                     if next.is_over && found.exchanged_at != next.exchanged_at {
                         return Ok(Saved::Overtaken);
                     }
-                    // Ours, of a call that seemed to fail; or as good.
+                    // Our own write of a call that seemed to fail, or one that is as good.
                     let now = self.clock().wall();
                     let is_as_new = trusted(found.exchanged_at, now) >= trusted(next.exchanged_at, now);
                     if found.is_over == next.is_over && is_as_new {
@@ -305,7 +306,7 @@ impl Consent {
                 },
             }
             expected = found.as_ref().map(|found| found.generation);
-            // Who took the claim over may go on.
+            // Another process that took over the claim keeps it.
             next.claim = found.and_then(|found| found.claim).filter(|claim| claim.owner != owner);
             patience.wait_after_conflict().await?;
         }
@@ -317,7 +318,7 @@ impl Consent {
         found.consent == other.consent || trusted(found.consented_at, self.clock().wall()) > other.consented_at
     }
 
-    /// Remembers what the store has, for when it is away; not of a consent that was replaced or forgotten meanwhile.
+    /// Remembers the record in the store, for an outage. A consent that was replaced or forgotten since `epoch` is not remembered.
     pub(super) fn see(&self, epoch: u64, record: Option<&Record>) {
         if self.shared.store_outage == StoreOutage::GoOn {
             let mut seen = self.state.seen();

@@ -45,7 +45,7 @@ impl Suspicion {
 
     /// How long it is too early for another refresh. `None` if it is not.
     pub(super) fn pause(&self, now: SystemTime) -> Option<Duration> {
-        // A time in the future is no reason to wait.
+        // A time in the future does not cause a wait.
         let since = now.duration_since(self.last_seen).ok()?;
         PAUSE.checked_sub(since).filter(|pause| !pause.is_zero())
     }
