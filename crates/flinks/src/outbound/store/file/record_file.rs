@@ -48,7 +48,8 @@ impl<'a> Place<'a> {
 
     pub(super) fn lock(self) -> Result<LockedPlace<'a>, StoreError> {
         // Not `lock`, which would keep this thread for as long as another process is stopped, and with it the runtime.
-        const LONGEST: Duration = Duration::from_secs(5);
+        // Shorter than the default timeout of a store, after which it would count as unavailable.
+        const LONGEST: Duration = Duration::from_secs(3);
         const STEP: Duration = Duration::from_millis(1);
         let lock = self.directory.lock_file(&self.name)?;
         let mut waited = Duration::ZERO;
@@ -57,7 +58,7 @@ impl<'a> Place<'a> {
                 Ok(()) => return Ok(LockedPlace { place: self, _lock: lock }),
                 Err(TryLockError::WouldBlock) if waited < LONGEST => std::thread::sleep(STEP),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::unavailable("is locked by another process").at(&self.path(), None));
+                    return Err(StoreError::busy("is locked by another process").at(&self.path(), None));
                 }
                 Err(TryLockError::Error(error)) => return Err(at_path(&self.path())(error)),
             }
