@@ -9,8 +9,8 @@ use tokio::runtime::Builder;
 
 use crate::{Bench, server};
 
-/// As long as a JWT is, or a refresh token.
-const SECRET: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
+/// As long as a JWT is, and not the token of the server: a reply that repeats the refresh token is refused (C4).
+const SECRET: &str = "refresh-token-of-an-end-user.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRva2Vu";
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let (number, busy) = if bench.quick { (10_000, 100) } else { (1_000_000, 1000) };
