@@ -178,6 +178,16 @@ async fn back_and_reload_in_the_iframe(browser: Arc<Browser>) {
     assert_eq!(emulator.count(Operation::ConnectIframe), 1);
 }
 
+/// Goes back from the landing and reloads: the page that the visit ended on leads to the same landing.
+async fn back_leads_again_to(browser: &Browser, landing: &Value) {
+    browser.back().await;
+    browser.wait_for("#continue").await;
+    browser.refresh().await;
+    browser.click("#continue").await;
+    browser.wait_until("return location.pathname === '/done'").await;
+    assert_eq!(browser.script("return location.href").await, *landing);
+}
+
 async fn back_and_reload_of_the_banks_page(browser: Arc<Browser>) {
     let emulator = Emulator::start().await.unwrap();
     let parent = parent_page(emulator.base_url().to_owned()).await;
@@ -194,12 +204,7 @@ async fn back_and_reload_of_the_banks_page(browser: Arc<Browser>) {
     let landing = browser.script("return location.href").await;
     assert!(landing.as_str().unwrap().contains("loginId="), "{landing}");
 
-    browser.back().await;
-    browser.wait_for("#continue").await;
-    browser.refresh().await;
-    browser.click("#continue").await;
-    browser.wait_until("return location.pathname === '/done'").await;
-    assert_eq!(browser.script("return location.href").await, landing);
+    back_leads_again_to(&browser, &landing).await;
     assert_eq!(emulator.count(Operation::ConnectOAuthAuthorize), 1);
 }
 
@@ -225,12 +230,7 @@ async fn back_and_reload_of_the_consent_page(browser: Arc<Browser>) {
     let landing = browser.script("return location.href").await;
     assert!(landing.as_str().unwrap().contains("code="), "{landing}");
 
-    browser.back().await;
-    browser.wait_for("#continue").await;
-    browser.refresh().await;
-    browser.click("#continue").await;
-    browser.wait_until("return location.pathname === '/done'").await;
-    assert_eq!(browser.script("return location.href").await, landing);
+    back_leads_again_to(&browser, &landing).await;
     assert_eq!(codes(), before + 1);
 
     // The next visit gets another code.

@@ -342,7 +342,7 @@ impl Error {
         if self.0.operation.is_none_or(|operation| operation.id != "refresh") {
             return None;
         }
-        if self.0.is_other_json && matches!(self.status(), Some(400 | 401 | 403)) {
+        if self.0.is_other_json && self.has_refusal_status() {
             return Some(Refusal::Suspected { confirm_after: CONFIRM_AFTER });
         }
         if !self.is_refused_grant() {
@@ -365,9 +365,14 @@ impl Error {
             }
     }
 
+    /// Whether the status is one with which Flinks refuses a grant (O6).
+    fn has_refusal_status(&self) -> bool {
+        matches!(self.status(), Some(400 | 401 | 403))
+    }
+
     /// Whether the reply is a 400, 401 or 403 whose code, if there is one, may be about the grant.
     fn is_refused_grant(&self) -> bool {
-        if !matches!(self.0.kind, Kind::Refused) || !matches!(self.status(), Some(400 | 401 | 403)) {
+        if !matches!(self.0.kind, Kind::Refused) || !self.has_refusal_status() {
             return false;
         }
         match self.oauth_error() {

@@ -102,6 +102,19 @@ impl Local {
         self.http.request(method, format!("{}{path}", self.emulator.base_url()))
     }
 
+    /// Holds the first decision of a visit to stand: whatever is sent after it, the visit leads to the same landing.
+    async fn decision_stands(&self, address: &str, landing: &str, later: [&[(&str, &str)]; 2]) {
+        for fields in later {
+            let again = ask(self.post(address).form(fields)).await;
+            assert_eq!((again.status, again.location.as_deref()), (303, Some(landing)));
+        }
+        let shown = ask(self.get(address)).await;
+        assert_eq!(shown.status, 200);
+        let text = shown.body.as_str().unwrap().replace("&amp;", "&");
+        assert!(text.contains(&format!("href=\"{landing}\"")), "{text}");
+        assert!(!text.contains("<form"), "{text}");
+    }
+
     fn get(&self, path: &str) -> RequestBuilder {
         self.request(Method::GET, path)
     }

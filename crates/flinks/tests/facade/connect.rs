@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use flinks::connect::{AnswerError, Answers, Authorize, Challenge, Outcome, SecretKey, Theme};
+use flinks::connect::{AnswerError, Answers, Authorize, AuthorizeToken, Challenge, Outcome, SecretKey, Theme};
 use flinks::{BaseUrl, FlinksCode, OAuthError, RedirectUrl, Settings, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
+use tokio::task::JoinHandle;
 
 use crate::{Local, TIMEOUT, TestClock, clients, get, local, local_with, login_id};
 
@@ -327,16 +328,20 @@ fn c8_a_base_url_of_an_instance_means_both_of_its_hosts() {
     assert!("https://toolbox-api.private.fin.ag./".parse::<BaseUrl>().is_err());
 }
 
+/// Starts a live authorize call, to which the server does not reply.
+async fn held_live_authorize(local: &Local) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {
+    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
+    let token = local.authorize_token().await;
+    let connect = local.connect.clone();
+    let call = tokio::spawn(async move { connect.authorize(token, &Authorize::live(&login_id())).await });
+    local.emulator.received(Operation::ConnectAuthorize, 1).await;
+    call
+}
+
 #[tokio::test]
 async fn the_timeout_of_calls_leaves_a_live_authorize_its_time() {
     let local = local_with(|settings| settings.timeout(Duration::from_secs(40))).await;
-    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
-    let token = local.authorize_token().await;
-    let call = tokio::spawn({
-        let connect = local.connect.clone();
-        async move { connect.authorize(token, &Authorize::live(&login_id())).await }
-    });
-    local.emulator.received(Operation::ConnectAuthorize, 1).await;
+    let call = held_live_authorize(&local).await;
     local.clock.advance(Duration::from_secs(239));
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -349,13 +354,7 @@ async fn the_timeout_of_calls_leaves_a_live_authorize_its_time() {
 #[tokio::test]
 async fn the_timeout_of_a_live_authorize_has_a_setter_of_its_own() {
     let local = local_with(|settings| settings.bank_timeout(Duration::from_secs(60))).await;
-    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
-    let token = local.authorize_token().await;
-    let call = tokio::spawn({
-        let connect = local.connect.clone();
-        async move { connect.authorize(token, &Authorize::live(&login_id())).await }
-    });
-    local.emulator.received(Operation::ConnectAuthorize, 1).await;
+    let call = held_live_authorize(&local).await;
     local.clock.advance(Duration::from_secs(60));
     assert!(call.await.unwrap().unwrap_err().error().is_timeout());
     // It reaches the transport as well, whose time is that of the machine.
