@@ -162,7 +162,7 @@ fn t09_the_customer_id_is_a_uuid_and_path_arguments_can_fail() {
 fn t10_a_lifetime_is_lenient_and_has_no_default() {
     for (product, text) in texts().into_iter().filter(|(product, _)| *product != Product::Connect) {
         assert!(text.contains("expires_in: ::std::option::Option<::flinks_core::ExpiresIn>"), "{product:?}");
-        // A lenient field is absent by default, which is no value of the document's.
+        // The only default is "absent", which does not come from the document.
         assert!(!text.contains("serde(default ="), "{product:?}");
     }
     for file in &files() {

@@ -59,7 +59,7 @@ impl Serialize for ExpiresIn {
 
 impl<'de> Deserialize<'de> for ExpiresIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The text of the value: serde_json fails on a number that is out of range.
+        // The raw text is read first, because serde_json fails on a number that is out of range.
         let json = Box::<RawValue>::deserialize(deserializer)?;
         let text = match serde_json::from_str::<Cow<'_, str>>(json.get()) {
             Ok(text) => text,

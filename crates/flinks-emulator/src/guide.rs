@@ -50,7 +50,7 @@ connect   customer id {customer_id}
   curl -X POST {base_url}/v3/{customer_id}/BankingServices/GenerateAuthorizeToken -H 'Content-Type: application/json' -H "flinks-auth-key: {secret_key}"
   # spends the token
   curl {base_url}/v3/{customer_id}/BankingServices/Authorize -H 'Content-Type: application/json' -H "flinks-auth-key: $AUTHORIZE_TOKEN" -d '{{"LoginId": "{login_id}", "MostRecentCached": true}}'
-  # in a browser, or in an iframe of your page; spends a token of its own
+  # in a browser, or in an iframe of your page; spends another token
   {base_url}/v2/?redirectUrl={landing}&authorizeToken=$AUTHORIZE_TOKEN
   # in a browser
   {base_url}/v3/oauth/authorize?institution_id={bank_id}&redirect_uri={landing}&state=1

@@ -115,8 +115,8 @@ fn is_untrusted(error: &RedisError) -> bool {
     source.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
 }
 
-pub(crate) const NOT_ALLOWED: &str = "does not allow what it is asked";
+pub(crate) const NOT_ALLOWED: &str = "does not permit the command";
 /// No answer in time.
 pub(crate) const LATE: &str = "did not answer in time";
 /// What is there was not written by this crate, or was changed since.
-pub(crate) const NO_VALUE: &str = "holds something that is no record";
+pub(crate) const NO_VALUE: &str = "holds a value that is not a record";

@@ -467,10 +467,7 @@ async fn credentials() {
     let reader = store(&address("reader:canary"));
     assert!(reader.load(&id).await.unwrap().is_none());
     let record = record("a", "r", SystemTime::now()).await;
-    assert_eq!(
-        reader.compare_and_swap(None, &record).await,
-        Err(StoreError::refused("does not allow what it is asked"))
-    );
+    assert_eq!(reader.compare_and_swap(None, &record).await, Err(StoreError::refused("does not permit the command")));
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
     assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
 }
@@ -808,7 +805,7 @@ async fn rights() {
     // What only a script needs is told as what it is, too.
     server.command(&["ACL", "SETUSER", "app", "-zadd"]);
     let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
-    assert_eq!(swapped, Err(StoreError::refused("does not allow what it is asked")));
+    assert_eq!(swapped, Err(StoreError::refused("does not permit the command")));
 }
 
 /// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way. The
@@ -1134,10 +1131,10 @@ async fn answers() {
         ("-ERR canary", unavailable("returned an unexpected reply")),
         (
             "-ERR Error running script: @user_script:2: WRONGTYPE canary",
-            StoreError::damaged("holds something that is no record"),
+            StoreError::damaged("holds a value that is not a record"),
         ),
         ("-NOAUTH canary", StoreError::refused("refuses the credentials")),
-        ("-NOPERM canary", StoreError::refused("does not allow what it is asked")),
+        ("-NOPERM canary", StoreError::refused("does not permit the command")),
         ("-MOVED 7 127.0.0.1:7", StoreError::refused("is a cluster, but was not configured as one")),
         ("-CROSSSLOT canary", StoreError::refused("is a cluster, but was not configured as one")),
         ("*1\r\n+canary", unavailable("returned an unexpected reply")),

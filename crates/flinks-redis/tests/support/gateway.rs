@@ -93,7 +93,7 @@ pub(crate) async fn suspected_ones_wait() {
         () = enough.notified() => {}
         _ = keep_alive.pass() => panic!("it was to be cancelled"),
     }
-    // One more may have begun.
+    // Another refresh may have begun.
     worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
     let window = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     let due = store(&server.address()).due(window, 100).await.unwrap();

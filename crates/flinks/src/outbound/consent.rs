@@ -506,7 +506,7 @@ impl Consent {
     }
 
     /// How the log names this consent: a short hash with a key of this process, or the id if the consents were built with
-    /// [`log_ids`](ConsentsBuilder::log_ids). Log it beside the id to find the lines of one consent.
+    /// [`log_ids`](ConsentsBuilder::log_ids). Log it together with the id to find the lines of one consent.
     pub fn log_name(&self) -> String {
         match &self.shared.log_names {
             LogNames::Hashed(key) => format!("{:08x}", key.hash_one(&self.state.id) >> 32),

@@ -346,7 +346,7 @@ impl Consent {
         if cache.is_rejected(*id) {
             return None;
         }
-        // This process knows the age of its own token on both clocks.
+        // The cache knows the age of a token on both clocks.
         if let Some(current) = cache.current().filter(|current| current.0.id == *id) {
             return Some(current).filter(|current| !current.is_expired());
         }

@@ -93,7 +93,7 @@ impl Consent {
         if unsaved.is_some() {
             return Ok(Saved::Overtaken);
         }
-        // A missing record was forgotten, or was damaged. In the latter case this is the only copy of a refresh token.
+        // A missing record was forgotten or damaged. If it was damaged, `change` has the only copy of the refresh token.
         let may_return = must_persist && !change.record.is_over && self.state.cache.epoch() == epoch;
         let change = Change { may_return, ..change };
         let saved = self.save(&change, Precedence::Stored).await;

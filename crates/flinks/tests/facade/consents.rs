@@ -816,10 +816,10 @@ impl BadStore {
         Box::pin(async move {
             match plan {
                 Plan::Work | Plan::PanicAtOnce => good.await,
-                Plan::Fail => Err(StoreError::unavailable("is away")),
+                Plan::Fail => Err(StoreError::unavailable("is unavailable")),
                 Plan::Hang => pending().await,
                 Plan::Panic => panic_any("canary"),
-                Plan::Lose => good.await.and(Err(StoreError::unavailable("is away"))),
+                Plan::Lose => good.await.and(Err(StoreError::unavailable("is unavailable"))),
                 Plan::Lie => Ok(lie),
                 Plan::Conflict => match conflict {
                     Some(conflict) => Ok(conflict),

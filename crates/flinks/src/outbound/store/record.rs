@@ -244,7 +244,7 @@ impl Record {
     ///
     /// As [`decode`](Self::decode).
     pub fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
-        const DAMAGED: StoreError = StoreError::damaged("holds something that is no record");
+        const DAMAGED: StoreError = StoreError::damaged("holds a value that is not a record");
         let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         if version > VERSION {
             return Err(StoreError::refused("was written by a newer version"));
