@@ -5,46 +5,58 @@ use std::time::SystemTime;
 
 use flinks_core::{ExpiresIn, ResponseHead, Secret};
 
-use crate::error::{Error, Operation};
+use crate::deadline::{Deadline, Moment};
+use crate::error::Error;
+use crate::operation::Operation;
 use crate::text::token_problem;
-use crate::time::{Clock, Deadline, Moment};
+use crate::time::Clock;
+
+/// The fields of a reply that hold a token.
+pub(crate) struct BearerReply {
+    pub(crate) access_token: Secret,
+    pub(crate) token_type: Option<String>,
+    pub(crate) expires_in: Option<ExpiresIn>,
+}
 
 pub(crate) struct Bearer {
     secret: Secret,
     deadline: Option<Deadline>,
 }
 
-impl Bearer {
-    /// Reads the fields of a reply to a request that was sent at `sent`.
-    pub(crate) fn read(
-        operation: &'static Operation,
+impl BearerReply {
+    /// Checks the reply to a request that was sent at `sent`.
+    pub(crate) fn check(
+        self,
+        operation: Operation,
         head: &ResponseHead,
-        (access_token, token_type, expires_in): (Secret, Option<String>, Option<ExpiresIn>),
         sent: Moment,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
-        if let Some(problem) = token_problem(access_token.expose_secret()) {
+    ) -> Result<Bearer, Error> {
+        if let Some(problem) = token_problem(self.access_token.expose_secret()) {
             return Err(Error::malformed(operation, head, "access_token", problem));
         }
-        // Without one it is taken as a bearer token, the only kind that the pages know (P2).
-        if !token_type.is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
+        // A reply without a type counts as a bearer token, the only kind on Flinks' pages (P2).
+        if self.token_type.is_some_and(|token_type| !token_type.eq_ignore_ascii_case("bearer")) {
             return Err(Error::malformed(operation, head, "token_type", "is not bearer"));
         }
-        let lifetime = expires_in.and_then(ExpiresIn::lifetime);
+        let lifetime = self.expires_in.and_then(ExpiresIn::lifetime);
         let deadline = lifetime.map(|lifetime| Deadline::after(sent, lifetime, clock));
-        Ok(Self { secret: access_token, deadline })
+        Ok(Bearer { secret: self.access_token, deadline })
     }
+}
 
-    /// One that was read before.
-    pub(crate) fn new(secret: Secret, deadline: Option<Deadline>) -> Self {
-        Self { secret, deadline }
+impl Bearer {
+    /// Creates a token that was issued earlier.
+    #[cfg(feature = "outbound")]
+    pub(crate) fn new(secret: Secret, deadline: Deadline) -> Self {
+        Self { secret, deadline: Some(deadline) }
     }
 
     pub(crate) fn secret(&self) -> &Secret {
         &self.secret
     }
 
-    /// None where its lifetime is unknown (O3).
+    /// `None` if the lifetime is unknown (O3).
     pub(crate) fn deadline(&self) -> Option<&Deadline> {
         self.deadline.as_ref()
     }

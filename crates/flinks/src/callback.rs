@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use crate::RedirectUrl;
-use crate::error::{Error, Operation};
+use crate::error::Error;
+use crate::operation::Operation;
 use crate::time::Clock;
 
 /// What only the end user's own session knows, and when it began.
@@ -40,7 +41,7 @@ impl State {
         self,
         callback: &str,
         wanted: &str,
-        operation: &'static Operation,
+        operation: Operation,
         clock: &dyn Clock,
     ) -> Result<String, Error> {
         let refuse = |reason| Err(Error::callback(operation, reason));

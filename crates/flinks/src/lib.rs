@@ -13,12 +13,12 @@
 mod bearer;
 #[cfg(any(feature = "connect", feature = "outbound"))]
 mod callback;
-mod code;
+mod codes;
 #[cfg(feature = "connect")]
 pub mod connect;
+mod deadline;
 mod error;
-#[cfg(any(feature = "outbound", feature = "pool"))]
-mod in_flight;
+mod operation;
 #[cfg(feature = "outbound")]
 pub mod outbound;
 #[cfg(feature = "pay")]
@@ -33,9 +33,11 @@ mod settings;
 mod text;
 mod time;
 
-pub use crate::code::{FlinksCode, OAuthError};
-pub use crate::error::{Advice, Error, Product, Refusal, SpendError};
+pub use crate::codes::{FlinksCode, OAuthError};
+pub use crate::error::{Advice, Error, Refusal, SpendError};
+pub use crate::operation::Product;
 pub use crate::redirect::RedirectUrl;
+pub use crate::retry::backoff;
 pub use crate::settings::Settings;
 pub use crate::time::{Clock, ManualClock, Sleep, SystemClock};
 pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};

@@ -9,13 +9,14 @@ use std::time::SystemTime;
 use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ResponseValue, Secret};
 use flinks_pay::types;
 
-use crate::bearer::Bearer;
-use crate::error::{Error, Operation, Product, Said, SpendError};
+use crate::bearer::{Bearer, BearerReply};
+use crate::deadline::Moment;
+use crate::error::{Error, ErrorBody, SpendError};
+use crate::operation::Operation;
 use crate::recent::RecentSecrets;
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
 use crate::text::{ECHO, REPEATED, is_echo, query, token_problem};
-use crate::time::Moment;
 
 /// The base URL of the sandbox, as other pages of Flinks name it (P7).
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
@@ -50,8 +51,13 @@ impl Client {
     /// An [`Error`] where TLS is needed and not there.
     pub fn with_settings(base_url: BaseUrl, credentials: Credentials, settings: &Settings) -> Result<Self, Error> {
         let http = flinks_pay::Client::with_transport(settings.transport(base_url.clone())?);
-        let (credentials, handed_out) = (Arc::new(credentials), settings.handed_out());
-        Ok(Self { http, base_url, credentials, handed_out, caller: settings.caller() })
+        Ok(Self {
+            http,
+            base_url,
+            credentials: Arc::new(credentials),
+            handed_out: settings.handed_out(),
+            caller: settings.caller(),
+        })
     }
 
     /// Gets a token: a new one with each call, which nobody else has. A token that this client has handed out before is refused
@@ -67,12 +73,15 @@ impl Client {
         let grant_type = types::GrantType::ClientCredentials;
         let request = &types::AuthorizeRequest::new(grant_type, username.as_str(), password.clone());
         let clock = &self.caller.clock;
-        let once = || async move {
+        let attempt = || async move {
             let sent = Moment::now(clock.as_ref());
             let reply = self.http.authorize(request).send().await;
-            self.session_token(reply.map_err(|error| Error::of(&AUTHORIZE, error, |()| Said::default()))?, sent)
+            self.session_token(
+                reply.map_err(|error| Error::from_call(AUTHORIZE, error, |()| ErrorBody::default()))?,
+                sent,
+            )
         };
-        self.caller.call(&AUTHORIZE, Repeat::AsNeeded, DEFAULT_TIMEOUT, once).await
+        self.caller.call(AUTHORIZE, Repeat::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
 
     fn session_token(
@@ -82,18 +91,18 @@ impl Client {
     ) -> Result<SessionToken, Error> {
         let head = reply.head().clone();
         let types::AuthorizeResponse { access_token, token_type, expires_in, .. } = reply.into_inner();
-        let fields = (access_token, token_type, expires_in);
-        let token = Bearer::read(&AUTHORIZE, &head, fields, sent, &self.caller.clock)?;
+        let token = BearerReply { access_token, token_type, expires_in };
+        let token = token.check(AUTHORIZE, &head, sent, &self.caller.clock)?;
         if is_echo(token.secret().expose_secret(), [self.credentials.password.expose_secret()]) {
-            return Err(Error::malformed(&AUTHORIZE, &head, "access_token", ECHO));
+            return Err(Error::malformed(AUTHORIZE, &head, "access_token", ECHO));
         }
         if token.is_expired() {
-            return Err(Error::stale(&AUTHORIZE, Some(&head)));
+            return Err(Error::expired_on_arrival(AUTHORIZE, &head));
         }
         if let Some(handed_out) = &self.handed_out
             && handed_out.insert(token.secret().expose_secret(), self.caller.clock.as_ref()).is_none()
         {
-            return Err(Error::malformed(&AUTHORIZE, &head, "access_token", REPEATED));
+            return Err(Error::malformed(AUTHORIZE, &head, "access_token", REPEATED));
         }
         Ok(SessionToken(token))
     }
@@ -110,23 +119,23 @@ impl Client {
         session: &NewSession,
     ) -> Result<Session, SpendError<SessionToken>> {
         if token.is_expired() {
-            return Err(SpendError::new(token, Error::expired(&INITIATE)));
+            return Err(SpendError::new(token, Error::expired_locally(INITIATE)));
         }
         let secret = token.0.secret();
         let authorization = &Authorization::bearer(secret);
-        let once = || async move {
+        let attempt = || async move {
             let reply = self.http.initiate_session(authorization, &session.0).send().await;
-            let reply = reply.map_err(|error| Error::of(&INITIATE, error, said))?;
+            let reply = reply.map_err(|error| Error::from_call(INITIATE, error, error_body))?;
             if let Some(problem) = token_problem(reply.session_id.expose_secret()) {
-                return Err(Error::malformed(&INITIATE, reply.head(), "sessionId", problem));
+                return Err(Error::malformed(INITIATE, reply.head(), "sessionId", problem));
             }
             if is_echo(reply.session_id.expose_secret(), [secret.expose_secret()]) {
-                return Err(Error::malformed(&INITIATE, reply.head(), "sessionId", ECHO));
+                return Err(Error::malformed(INITIATE, reply.head(), "sessionId", ECHO));
             }
             let types::SessionResponse { session_id, reference_id, .. } = reply.into_inner();
             Ok(Session { id: session_id, reference_id })
         };
-        let outcome = self.caller.call(&INITIATE, Repeat::Never, DEFAULT_TIMEOUT, once).await;
+        let outcome = self.caller.call(INITIATE, Repeat::Never, DEFAULT_TIMEOUT, attempt).await;
         outcome.map_err(|error| SpendError::new(token, error))
     }
 
@@ -143,12 +152,11 @@ impl Client {
     }
 }
 
-const AUTHORIZE: Operation = Operation { product: Product::Pay, id: "authorize", purpose: "get a session token" };
-const INITIATE: Operation =
-    Operation { product: Product::Pay, id: "initiateSession", purpose: "start a payment session" };
+const AUTHORIZE: Operation = Operation::PayAuthorize;
+const INITIATE: Operation = Operation::PayInitiateSession;
 
-fn said(error: &types::SessionError) -> Said {
-    Said { message: error.message.clone().or_else(|| error.error.clone()), ..Said::default() }
+fn error_body(error: &types::SessionError) -> ErrorBody {
+    ErrorBody { message: error.message.clone().or_else(|| error.error.clone()), ..ErrorBody::default() }
 }
 
 impl fmt::Debug for Client {
@@ -207,7 +215,7 @@ impl SessionToken {
     }
 
     #[cfg(feature = "pool")]
-    pub(crate) fn deadline(&self) -> Option<&crate::time::Deadline> {
+    pub(crate) fn deadline(&self) -> Option<&crate::deadline::Deadline> {
         self.0.deadline()
     }
 
@@ -217,10 +225,10 @@ impl SessionToken {
     ///
     /// [`Error::is_expired`] (P4).
     pub fn into_authorization(self) -> Result<BearerToken, Error> {
-        match self.is_expired() {
-            true => Err(Error::expired(&INITIATE)),
-            false => Ok(BearerToken(Secret::new(format!("Bearer {}", self.0.secret().expose_secret())))),
+        if self.is_expired() {
+            return Err(Error::expired_locally(INITIATE));
         }
+        Ok(BearerToken(Secret::new(format!("Bearer {}", self.0.secret().expose_secret()))))
     }
 }
 

@@ -22,10 +22,10 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
-use crate::in_flight::InFlight;
-use crate::retry::pause;
+use crate::retry::backoff;
 use crate::runtime::can_sleep;
 
 /// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
@@ -43,7 +43,7 @@ struct Inner<C: SingleUse> {
     state: Arc<Mutex<State<C::Token>>>,
     /// Its end is that of the pool.
     open: watch::Sender<()>,
-    in_flight: InFlight,
+    tasks: TaskTracker,
 }
 
 struct State<T> {
@@ -82,7 +82,7 @@ impl<C: SingleUse> TokenPool<C> {
             is_shut_down: false,
         };
         let state = Arc::new(Mutex::new(state));
-        Self(Arc::new(Inner { client, size, state, open: watch::Sender::new(()), in_flight: InFlight::new() }))
+        Self(Arc::new(Inner { client, size, state, open: watch::Sender::new(()), tasks: TaskTracker::new() }))
     }
 
     /// Begins to get as many tokens as the pool holds: at the start of a program, or before a rush. Without a tokio runtime
@@ -119,14 +119,15 @@ impl<C: SingleUse> TokenPool<C> {
             state.ready.clear();
         }
         // Without a timer there is nothing to wait with, nor a runtime in which a request could be under way.
-        if self.0.in_flight.count() > 0 && self.0.client.can_sleep() {
+        self.0.tasks.close();
+        if !self.0.tasks.is_empty() && self.0.client.can_sleep() {
             tokio::select! {
                 biased;
-                () = self.0.in_flight.idle() => {}
+                () = self.0.tasks.wait() => {}
                 () = self.0.client.sleep(limit) => {}
             }
         }
-        self.0.in_flight.count()
+        self.0.tasks.len()
     }
 
     fn take(&self) -> Option<C::Token> {
@@ -157,9 +158,9 @@ impl<C: SingleUse> TokenPool<C> {
         state.owed = state.owed.saturating_sub(new);
         state.workers = state.workers.saturating_add(new);
         // Under the lock, so that a shutdown does not miss one.
-        let counted: Vec<_> = (0..new).map(|_| self.0.in_flight.start()).collect();
+        let tracked: Vec<_> = (0..new).map(|_| self.0.tasks.token()).collect();
         drop(state);
-        for counted in counted {
+        for tracked in tracked {
             let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_ended: false };
             let mut open = open.subscribe();
             runtime.spawn(async move {
@@ -169,7 +170,7 @@ impl<C: SingleUse> TokenPool<C> {
                     _ = open.changed() => {}
                     () = worker.run() => {}
                 }
-                drop(counted);
+                drop(tracked);
             });
         }
     }
@@ -227,7 +228,7 @@ impl<C: SingleUse> Worker<C> {
                     if now >= state.not_before {
                         state.failures = state.failures.saturating_add(1);
                     }
-                    let pause = pause(&error, state.failures);
+                    let pause = backoff(state.failures, error.retry_after());
                     state.rest(now, pause);
                 }
             }
@@ -314,7 +315,7 @@ impl sealed::SingleUse for crate::pay::Client {
     }
 
     fn is_young(token: &Self::Token) -> bool {
-        token.deadline().is_some_and(crate::time::Deadline::is_young)
+        token.deadline().is_some_and(crate::deadline::Deadline::has_half_left)
     }
 }
 
@@ -342,6 +343,6 @@ impl sealed::SingleUse for crate::connect::Client {
     }
 
     fn is_young(token: &Self::Token) -> bool {
-        token.deadline().is_young()
+        token.deadline().has_half_left()
     }
 }

@@ -1,57 +1,45 @@
-//! One call: its deadline, its tries, the waits between them, and what is told of it (A5).
+//! One call: its deadline, its attempts, the waits between them, and its log lines (A5).
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use flinks_core::DEFAULT_CONNECT_TIMEOUT;
+use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
-use crate::error::{Error, Operation};
-use crate::runtime::{caught, lacks_driver, runtime};
+use crate::error::{Error, RetryClass};
+use crate::operation::Operation;
+use crate::runtime::{lacks_driver, require_runtime};
 use crate::time::{Clock, SystemClock};
 
-/// What kind of failure it is, as far as trying again goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// Nothing left this machine.
-    NotSent,
-    /// It may have been received.
-    Interrupted,
-    /// A rate limit, or a server that is not available for now.
-    Busy,
-    /// Another failure of the server's.
-    Failed,
-    /// A token that had expired when it arrived.
-    Stale,
-    Final,
-}
-
-/// What an operation does, as far as trying again goes.
+/// Which failures of an operation may be followed by another attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It gets something new: a lost reply costs one token.
+    /// The operation gets something new. A lost reply costs one token.
     AsNeeded,
-    /// It exchanges a refresh token.
+    /// The operation exchanges a refresh token.
     Refresh,
-    /// It exchanges one of those that change: a lost reply holds the next one, and another try is refused for it.
+    /// The operation exchanges a refresh token that each reply replaces. A lost reply holds the next refresh token, so another
+    /// attempt with the old one would be refused.
     RotatingRefresh,
-    /// It exchanges a code: once, if it may have been received at all (O9).
+    /// The operation exchanges a code. It is repeated only if nothing was received (O9).
     Code,
-    /// It spends something, and what is not sent goes back to the caller.
+    /// The operation spends a token, which goes back to the caller if it was not sent.
     Never,
 }
 
 impl Repeat {
-    /// How often in all.
-    fn tries(self, class: Class) -> u32 {
+    /// Returns the maximum number of attempts for a failure of this class, the first one included.
+    fn max_attempts(self, class: RetryClass) -> u32 {
         match (self, class) {
-            (Self::Never, _) | (_, Class::Final) => 1,
-            (_, Class::NotSent) => 3,
+            (Self::Never, _) | (_, RetryClass::Final) => 1,
+            (_, RetryClass::NotSent) => 3,
             (Self::Code, _) => 1,
-            (_, Class::Busy) => 3,
+            (_, RetryClass::Busy) => 3,
             (Self::RotatingRefresh, _) => 1,
-            (Self::Refresh, _) | (_, Class::Stale) => 2,
+            (Self::Refresh, _) | (_, RetryClass::ExpiredOnArrival) => 2,
             (Self::AsNeeded, _) => 3,
         }
     }
@@ -81,33 +69,33 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 impl Caller {
-    /// Calls `once` until it succeeds, is not to be repeated, or the time is over.
+    /// Calls `attempt` until it succeeds, must not be repeated, or the timeout is reached.
     pub(crate) async fn call<T, F>(
         &self,
-        operation: &'static Operation,
+        operation: Operation,
         repeat: Repeat,
         default_timeout: Duration,
-        once: impl FnMut() -> F,
+        attempt: impl FnMut() -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        runtime(operation, self.clock.as_ref())?;
-        let span = tracing::info_span!("flinks", product = ?operation.product, operation = operation.id);
-        let attempts = self.attempts(operation, repeat, self.timeout.unwrap_or(default_timeout), once);
-        match caught(attempts.instrument(span)).await {
-            Some(outcome) => outcome,
-            None if lacks_driver() => Err(Error::no_runtime(operation)),
-            None => Err(Error::abandoned(operation)),
+        require_runtime(operation, self.clock.as_ref())?;
+        let span = tracing::info_span!("flinks", product = ?operation.product(), operation = operation.id());
+        let attempts = self.attempts(operation, repeat, self.timeout.unwrap_or(default_timeout), attempt);
+        match AssertUnwindSafe(attempts.instrument(span)).catch_unwind().await {
+            Ok(outcome) => outcome,
+            Err(_) if lacks_driver() => Err(Error::no_runtime(operation)),
+            Err(_) => Err(Error::abandoned(operation)),
         }
     }
 
     async fn attempts<T, F>(
         &self,
-        operation: &'static Operation,
+        operation: Operation,
         repeat: Repeat,
         timeout: Duration,
-        mut once: impl FnMut() -> F,
+        mut attempt_once: impl FnMut() -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
@@ -128,7 +116,7 @@ impl Caller {
             let started = Instant::now();
             let outcome = tokio::select! {
                 biased;
-                outcome = once() => outcome,
+                outcome = attempt_once() => outcome,
                 () = clock.sleep(left()) => Err(Error::timeout(operation)),
             };
             let took_microseconds = microseconds(started.elapsed());
@@ -140,12 +128,12 @@ impl Caller {
                 Err(error) => error.after_attempts(attempt, may_have_been_sent),
             };
             may_have_been_sent |= error.may_have_been_sent();
-            let asked = error.retry_after_text().and_then(|text| retry_after(text, clock.as_ref()));
+            let asked = error.retry_after_header().and_then(|text| retry_after(text, clock.as_ref()));
             let error = error.with_retry_after(asked);
             tracing::debug!(attempt, took_microseconds, status = error.status(), %error, "failed");
 
-            let tries = repeat.tries(error.class());
-            if attempt >= tries.min(self.max_attempts) || asked.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
+            let max_attempts = repeat.max_attempts(error.retry_class()).min(self.max_attempts);
+            if attempt >= max_attempts || asked.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
                 return Err(error);
             }
             // Full jitter: anything from nothing to the whole wait, so that many that failed together do not come back
@@ -153,7 +141,7 @@ impl Caller {
             let jittered = waits.next().unwrap_or(LONGEST_WAIT).mul_f64(fastrand::f64());
             let wait = jittered.max(asked.unwrap_or_default());
             // Without the time for a connection, the deadline would end the next try, and hide that nothing was sent.
-            let needed = if error.class() == Class::NotSent { self.connect_timeout } else { Duration::ZERO };
+            let needed = if error.retry_class() == RetryClass::NotSent { self.connect_timeout } else { Duration::ZERO };
             if wait.saturating_add(needed) >= left() {
                 return Err(error);
             }
@@ -163,16 +151,17 @@ impl Caller {
     }
 }
 
-/// How long nobody asks after so many failed calls in a row. It doubles from one second to a minute, unless the server asks for
-/// more; at most half of it is left to chance, so that it stays a pause.
-#[cfg(any(feature = "outbound", feature = "pool"))]
-pub(crate) fn pause(error: &Error, in_a_row: u32) -> Duration {
+/// Returns how long to send nothing after so many failures in a row: one second, doubled up to a minute, or the `retry_after` that
+/// the server requested, up to five minutes. A random part of at most half is subtracted, so that processes that failed together do
+/// not come back together.
+pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
     const FIRST: Duration = Duration::from_secs(1);
     const MAX: Duration = Duration::from_secs(60);
-    // Less than the life of most tokens, so a wrong `Retry-After` ends nothing.
-    const MAX_ASKED: Duration = Duration::from_secs(300);
-    let doubled = FIRST.saturating_mul(1 << in_a_row.saturating_sub(1).min(6)).min(MAX);
-    crate::time::jittered(doubled).max(error.retry_after().unwrap_or_default().min(MAX_ASKED))
+    // Shorter than the lifetime of most tokens, so that a wrong `Retry-After` ends nothing.
+    const MAX_REQUESTED: Duration = Duration::from_secs(300);
+    let doubled = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(MAX);
+    let jittered = doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
+    jittered.max(retry_after.unwrap_or_default().min(MAX_REQUESTED))
 }
 
 fn microseconds(duration: Duration) -> u64 {
@@ -204,8 +193,7 @@ fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    const OPERATION: Operation =
-        Operation { product: crate::Product::Pay, id: "authorize", purpose: "get a session token" };
+    const OPERATION: Operation = Operation::PayAuthorize;
 
     /// What comes of these failures, one after the other, each of which takes so long.
     async fn call(errors: impl IntoIterator<Item = Error>, each_takes: Duration) -> Error {
@@ -235,12 +223,12 @@ mod tests {
             clock.advance(each_takes);
             std::future::ready(Err::<(), _>(errors.next().unwrap()))
         };
-        caller.call(&OPERATION, Repeat::AsNeeded, Duration::from_secs(30), once).await.unwrap_err()
+        caller.call(OPERATION, Repeat::AsNeeded, Duration::from_secs(30), once).await.unwrap_err()
     }
 
     #[tokio::test]
     async fn a5_an_earlier_try_that_may_have_been_received_is_not_forgotten() {
-        let (lost, not_sent) = (|| Error::timeout(&OPERATION), || Error::not_sent(&OPERATION));
+        let (lost, not_sent) = (|| Error::timeout(OPERATION), || Error::not_sent(OPERATION));
         let error = call([lost(), not_sent(), not_sent()], Duration::ZERO).await;
         assert!(error.may_have_been_sent() && error.attempts() == 3);
         let error = call([not_sent(), not_sent(), not_sent()], Duration::ZERO).await;
@@ -250,10 +238,10 @@ mod tests {
     #[tokio::test]
     async fn a5_no_try_begins_that_could_not_connect_in_time() {
         // Of 30 seconds 8 are left, and a connection may take 10.
-        let error = call([Error::not_sent(&OPERATION), Error::not_sent(&OPERATION)], Duration::from_secs(22)).await;
+        let error = call([Error::not_sent(OPERATION), Error::not_sent(OPERATION)], Duration::from_secs(22)).await;
         assert!(!error.may_have_been_sent() && error.attempts() == 1);
         // A server that answered needs no connection, and the waits are short.
-        let error = call([Error::timeout(&OPERATION), Error::timeout(&OPERATION)], Duration::from_secs(22)).await;
+        let error = call([Error::timeout(OPERATION), Error::timeout(OPERATION)], Duration::from_secs(22)).await;
         assert_eq!(error.attempts(), 2);
     }
 

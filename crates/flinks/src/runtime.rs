@@ -1,26 +1,20 @@
-//! The tokio runtime that a call needs, and panics that must not leave it.
+//! The tokio runtime that a call needs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::error::{Error, Operation};
+use crate::error::Error;
+use crate::operation::Operation;
 use crate::time::Clock;
 
-/// Returns the runtime of the caller.
-///
-/// # Errors
-///
 /// Returns an error if there is no runtime, or if the clock cannot sleep in it because its timer is not enabled.
-pub(crate) fn runtime(operation: &'static Operation, clock: &dyn Clock) -> Result<Handle, Error> {
-    let handle = Handle::try_current().map_err(|_| Error::no_runtime(operation))?;
-    if !can_sleep(clock) {
+pub(crate) fn require_runtime(operation: Operation, clock: &dyn Clock) -> Result<(), Error> {
+    if Handle::try_current().is_err() || !can_sleep(clock) {
         return Err(Error::no_runtime(operation));
     }
-    Ok(handle)
+    Ok(())
 }
 
 /// Whether a clock can sleep in the current runtime. tokio panics if the timer is not enabled, and has no other way to find out.
@@ -41,14 +35,4 @@ fn lacks_io() -> bool {
         return false;
     }
     catch_unwind(AssertUnwindSafe(|| tokio::net::UdpSocket::from_std(socket))).is_err()
-}
-
-/// Runs a future to its end. Returns `None` if it panics.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Some),
-        Err(_) => Poll::Ready(None),
-    })
-    .await
 }

@@ -8,9 +8,10 @@ use flinks_connect::types;
 use flinks_core::{ResponseHead, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{AuthorizeToken, Client, LoginId, RequestId, said};
+use super::{AuthorizeToken, Client, LoginId, RequestId, error_body};
 use crate::FlinksCode;
-use crate::error::{Error, Operation, Product, SpendError};
+use crate::error::{Error, SpendError};
+use crate::operation::Operation;
 use crate::retry::Repeat;
 use crate::text::{ECHO, is_echo};
 
@@ -67,7 +68,7 @@ impl Client {
         answers: &Answers,
     ) -> Result<Outcome, AnswerError> {
         if let Err(error) = answers.fit(&challenge) {
-            let error = SpendError::new(token, error.in_operation(&AUTHORIZE));
+            let error = SpendError::new(token, error.in_operation(Operation::ConnectAuthorize));
             return Err(AnswerError { error, challenge: Some(challenge) });
         }
         let request = types::AuthorizeRequest::new()
@@ -89,18 +90,18 @@ impl Client {
         request: &types::AuthorizeRequest,
     ) -> Result<Outcome, SpendError<AuthorizeToken>> {
         if token.is_expired() {
-            return Err(SpendError::new(token, Error::expired(&AUTHORIZE)));
+            return Err(SpendError::new(token, Error::expired_locally(Operation::ConnectAuthorize)));
         }
         let secret = &token.secret;
-        let once = || async move {
+        let attempt = || async move {
             let reply = self.http.authorize(self.customer_id.uuid(), secret, request).send().await;
-            let reply = reply.map_err(|error| Error::of(&AUTHORIZE, error, said))?;
+            let reply = reply.map_err(|error| Error::from_call(Operation::ConnectAuthorize, error, error_body))?;
             let head = reply.head().clone();
             // Not the token: it is spent, and Flinks' pages call it "the RequestId" in one place.
             let password = request.password.as_ref().map(Secret::expose_secret);
             Outcome::of(reply.into_inner(), &head, &|replied| is_echo(replied, password))
         };
-        let outcome = self.bank_caller.call(&AUTHORIZE, Repeat::Never, LIVE_TIMEOUT, once).await;
+        let outcome = self.bank_caller.call(Operation::ConnectAuthorize, Repeat::Never, LIVE_TIMEOUT, attempt).await;
         outcome.map_err(|error| SpendError::new(token, error))
     }
 }
@@ -114,7 +115,6 @@ const OF_THE_ANSWER: [FlinksCode; 4] = [
 ];
 /// A live call may take 210 seconds.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
-const AUTHORIZE: Operation = Operation { product: Product::Connect, id: "authorize", purpose: "authorize an end user" };
 
 /// Whom to authorize, and how.
 #[derive(Clone)]
@@ -187,7 +187,7 @@ pub enum Outcome {
 impl Outcome {
     /// Reads a reply. `is_echo` returns whether a text is the bank password that the request sent.
     fn of(reply: types::AuthorizeResponse, head: &ResponseHead, is_echo: &dyn Fn(&str) -> bool) -> Result<Self, Error> {
-        let malformed = |field, reason| Err(Error::malformed(&AUTHORIZE, head, field, reason));
+        let malformed = |field, reason| Err(Error::malformed(Operation::ConnectAuthorize, head, field, reason));
         let id = |id: Option<Secret>| id.and_then(|id| RequestId::new(id).ok());
         match reply {
             types::AuthorizeResponse::Session(session) => {

@@ -21,12 +21,13 @@ pub use self::oauth::{CustomOAuth, PendingAuthorization};
 pub use self::widget::{Theme, Widget, WidgetUrl};
 
 use crate::FlinksCode;
-use crate::error::{Error, Operation, Product, Said};
+use crate::deadline::{Deadline, Moment};
+use crate::error::{Error, ErrorBody};
+use crate::operation::Operation;
 use crate::recent::RecentSecrets;
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
 use crate::text::{ECHO, REPEATED, is_echo, token_problem};
-use crate::time::{Deadline, Moment};
 
 /// A client of Flinks Connect. Cloning is cheap; clones share their connections.
 #[derive(Clone)]
@@ -100,12 +101,12 @@ impl Client {
     /// [`Error::is_credentials`] where the secret key is refused (C2); else what the predicates say.
     pub async fn generate_authorize_token(&self) -> Result<AuthorizeToken, Error> {
         let clock = &self.caller.clock;
-        let once = || async move {
+        let attempt = || async move {
             let sent = Moment::now(clock.as_ref());
             let reply = self.http.generate_authorize_token(self.customer_id.uuid(), &self.secret_key).send().await;
-            self.authorize_token(reply.map_err(|error| Error::of(&GENERATE, error, said))?, sent)
+            self.authorize_token(reply.map_err(|error| Error::from_call(GENERATE, error, error_body))?, sent)
         };
-        self.caller.call(&GENERATE, Repeat::AsNeeded, DEFAULT_TIMEOUT, once).await
+        self.caller.call(GENERATE, Repeat::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
 
     #[cfg(feature = "pool")]
@@ -119,33 +120,35 @@ impl Client {
         sent: Moment,
     ) -> Result<AuthorizeToken, Error> {
         let head = reply.head().clone();
+        let malformed = |field, reason| Err(Error::malformed(GENERATE, &head, field, reason));
         let types::GenerateAuthorizeTokenResponse { http_status_code, token, .. } = reply.into_inner();
         if http_status_code.is_some_and(|status| status != 200) {
-            return Err(Error::malformed(&GENERATE, &head, "HttpStatusCode", "is not 200, though the status is"));
+            return malformed("HttpStatusCode", "is not 200, though the status is");
         }
         if let Some(problem) = token_problem(token.expose_secret()) {
-            return Err(Error::malformed(&GENERATE, &head, "Token", problem));
+            return malformed("Token", problem);
         }
         if is_echo(token.expose_secret(), [self.secret_key.expose_secret()]) {
-            return Err(Error::malformed(&GENERATE, &head, "Token", ECHO));
+            return malformed("Token", ECHO);
         }
         if let Some(handed_out) = &self.handed_out
             && handed_out.insert(token.expose_secret(), self.caller.clock.as_ref()).is_none()
         {
-            return Err(Error::malformed(&GENERATE, &head, "Token", REPEATED));
+            return malformed("Token", REPEATED);
         }
         Ok(AuthorizeToken { secret: token, deadline: Deadline::after(sent, TOKEN_LIFETIME, &self.caller.clock) })
     }
 }
 
+const GENERATE: Operation = Operation::ConnectGenerateAuthorizeToken;
+
 /// No reply tells it; the pages do (C3).
 const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
-const GENERATE: Operation =
-    Operation { product: Product::Connect, id: "generateAuthorizeToken", purpose: "get an authorize token" };
 
 /// What Connect's error body says.
-fn said(error: &types::ErrorResponse) -> Said {
-    Said { code: error.flinks_code.clone().map(FlinksCode::of), message: error.message.clone(), ..Said::default() }
+fn error_body(error: &types::ErrorResponse) -> ErrorBody {
+    let code = error.flinks_code.clone().map(FlinksCode::parse);
+    ErrorBody { code, oauth: None, message: error.message.clone() }
 }
 
 impl fmt::Debug for Client {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Client, LoginId};
 use crate::RedirectUrl;
 use crate::callback::{self, State};
-use crate::error::{Error, Operation, Product};
+use crate::error::Error;
+use crate::operation::Operation;
 use crate::text::query;
 
 impl Client {
@@ -34,14 +35,12 @@ impl Client {
     /// minutes; where a parameter is there twice; where there is neither a login nor an error, or both. With the right
     /// `state` and an error of the bank's, [`Error::oauth_error`] tells it.
     pub fn verify_oauth(&self, pending: PendingAuthorization, callback: &str) -> Result<LoginId, Error> {
-        let login_id = pending.0.verify(callback, "loginId", &OAUTH, self.caller.clock.as_ref())?;
-        let unfit = |_| Error::callback(&OAUTH, "has a loginId that is empty or no plain text");
+        let login_id =
+            pending.0.verify(callback, "loginId", Operation::ConnectOAuthReturn, self.caller.clock.as_ref())?;
+        let unfit = |_| Error::callback(Operation::ConnectOAuthReturn, "has a loginId that is empty or no plain text");
         LoginId::new(login_id).map_err(unfit)
     }
 }
-
-const OAUTH: Operation =
-    Operation { product: Product::Connect, id: "oauth", purpose: "verify the return of an end user" };
 
 /// An authorization at a bank, before it starts.
 #[must_use]

@@ -6,7 +6,8 @@ use flinks_core::Secret;
 
 use super::{AuthorizeToken, Client};
 use crate::RedirectUrl;
-use crate::error::{Error, Operation, Product, SpendError};
+use crate::error::{Error, SpendError};
+use crate::operation::Operation;
 use crate::text::query;
 
 impl Client {
@@ -141,7 +142,7 @@ impl Widget {
     /// A [`SpendError`] where the token has expired (C3).
     pub fn url(&self, token: AuthorizeToken) -> Result<WidgetUrl, SpendError<AuthorizeToken>> {
         if token.is_expired() {
-            return Err(SpendError::new(token, Error::expired(&WIDGET)));
+            return Err(SpendError::new(token, Error::expired_locally(Operation::ConnectWidget)));
         }
         let parameters = self.parameters.iter().map(|(name, value)| (&**name, &**value));
         let first = [("redirectUrl", &*self.redirect_url)].into_iter();
@@ -149,8 +150,6 @@ impl Widget {
         Ok(WidgetUrl(Secret::new(format!("{}/v2/?{query}", self.base_url))))
     }
 }
-
-const WIDGET: Operation = Operation { product: Product::Connect, id: "widget", purpose: "make a widget's address" };
 
 impl fmt::Debug for Widget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

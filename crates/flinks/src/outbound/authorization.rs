@@ -5,10 +5,11 @@ use std::fmt;
 use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 
-use super::Client;
+use super::client::Client;
 use crate::RedirectUrl;
 use crate::callback::{self, State};
-use crate::error::{Error, Operation, Product};
+use crate::error::Error;
+use crate::operation::Operation;
 use crate::text::{query, token_problem};
 
 impl Client {
@@ -48,9 +49,12 @@ impl Client {
     /// `state` and an error, [`Error::oauth_error`] tells it.
     pub fn verify(&self, pending: PendingAuthorization, callback: &str) -> Result<AuthorizationCode, Error> {
         let PendingAuthorization { state, redirect_uri, .. } = pending;
-        let code = state.verify(callback, "code", &AUTHORIZE, self.caller.clock.as_ref())?;
+        let code = state.verify(callback, "code", Operation::OutboundAuthorizationReturn, self.clock().as_ref())?;
         match token_problem(&code) {
-            Some(_) => Err(Error::callback(&AUTHORIZE, "has a code that is empty or no plain text")),
+            Some(_) => Err(Error::callback(
+                Operation::OutboundAuthorizationReturn,
+                "has a code that is empty or no plain text",
+            )),
             None => Ok(AuthorizationCode { code: Secret::new(code), redirect_uri }),
         }
     }
@@ -58,8 +62,6 @@ impl Client {
 
 /// What every scope must hold.
 const BASIC: &str = "ACCOUNT_BASIC";
-const AUTHORIZE: Operation =
-    Operation { product: Product::Outbound, id: "authorize", purpose: "verify the return of an end user" };
 
 /// An authorization, before it starts.
 #[must_use]
@@ -88,9 +90,9 @@ impl AuthorizationRequest<'_> {
     /// fail.
     pub fn start(self) -> (Secret, PendingAuthorization) {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
-        let state = State::new(client.caller.clock.as_ref());
+        let state = State::new(client.clock().as_ref());
         let parameters = [
-            ("client_id", client.authentication.client_id()),
+            ("client_id", client.client_id()),
             ("redirect_uri", redirect_uri.as_str()),
             ("state", state.expose()),
             ("response_type", "code"),
@@ -99,7 +101,7 @@ impl AuthorizationRequest<'_> {
         ];
         let language = language.as_deref().map(|language| ("language", language));
         let query = query(parameters.into_iter().chain(language));
-        let url = format!("{}/api/v1/authorize?{query}", client.base_url);
+        let url = format!("{}/api/v1/authorize?{query}", client.base_url());
         let redirect_uri = redirect_uri.as_str().to_owned();
         (Secret::new(url), PendingAuthorization { state, redirect_uri, provider_id })
     }

@@ -1,0 +1,84 @@
+//! The lease of a refresh: how one process takes it, and how long the others wait for it.
+//!
+//! A process leases the right to refresh a consent with one compare-and-swap that writes a [`Lease`] into the record. The lease is
+//! returned when the result of the refresh is written. It expires by itself if its owner dies.
+
+use std::time::Duration;
+
+use flinks::Clock;
+
+use crate::error::ConsentError;
+use crate::jittered;
+use crate::store::{Lease, MAX_SKEW, Record, StoreError};
+
+/// Waits for the leases and the writes of others.
+pub(crate) struct LeaseWaiter<'a> {
+    clock: &'a dyn Clock,
+    /// The duration of a lease of this process.
+    duration: Duration,
+    give_up_at: Duration,
+    /// The generation of a record, and when it was first seen, on the monotonic clock.
+    first_seen: Option<(u64, Duration)>,
+    conflicts: u32,
+    waits: u32,
+}
+
+/// No lease counts as longer than an hour, whatever the timeout of its owner is.
+pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
+/// How many leases a process waits for: that of an owner who died, and those of processes that were faster after that.
+pub(crate) const MAX_LEASES: u32 = 3;
+
+impl<'a> LeaseWaiter<'a> {
+    pub(crate) fn new(clock: &'a dyn Clock, duration: Duration) -> Self {
+        let give_up_at = clock.monotonic().saturating_add(duration.saturating_mul(MAX_LEASES));
+        Self { clock, duration, give_up_at, first_seen: None, conflicts: 0, waits: 0 }
+    }
+
+    /// Returns the lease of another process on the record, if it has not expired.
+    ///
+    /// The clock of that process may be wrong. A lease counts as expired once this process has seen it unchanged for its whole
+    /// duration, or if it ended more than [`MAX_SKEW`] ago by the wall clock.
+    pub(crate) fn lease_of_another<'r>(&mut self, record: &'r Record, owner: &str) -> Option<&'r Lease> {
+        let lease = record.lease.as_deref()?;
+        if lease.owner == owner {
+            return None;
+        }
+        let now = self.clock.monotonic();
+        let first_seen = match self.first_seen {
+            Some((generation, at)) if generation == record.generation => at,
+            _ => now,
+        };
+        self.first_seen = Some((record.generation, first_seen));
+        let is_long_over = self.clock.wall().duration_since(lease.expires_at).is_ok_and(|ago| ago > MAX_SKEW);
+        let duration = lease.duration.min(MAX_DURATION).max(self.duration);
+        if is_long_over || now.saturating_sub(first_seen) >= duration {
+            return None;
+        }
+        Some(lease)
+    }
+
+    /// Waits a little for a process that refreshes: at first as long as a fast refresh takes, and at most half a second.
+    pub(crate) async fn wait_for(&mut self, lease: &Lease) -> Result<(), ConsentError> {
+        const MAX_WAIT: Duration = Duration::from_millis(500);
+        let longer = lease.duration.min(MAX_DURATION).saturating_sub(self.duration);
+        if self.clock.monotonic() >= self.give_up_at.saturating_add(longer) {
+            return Err(StoreError::busy("is always claimed by others").into());
+        }
+        let wait = Duration::from_millis(20).saturating_mul(1 << self.waits.min(5)).min(MAX_WAIT);
+        self.waits = self.waits.saturating_add(1);
+        self.clock.sleep(jittered(wait)).await;
+        Ok(())
+    }
+
+    /// Waits a moment after another process was faster.
+    pub(crate) async fn wait_after_conflict(&mut self) -> Result<(), ConsentError> {
+        // Each conflict is the success of another process, so a store that reports this many is wrong.
+        const MAX_CONFLICTS: u32 = 100;
+        self.conflicts = self.conflicts.saturating_add(1);
+        if self.conflicts > MAX_CONFLICTS {
+            return Err(StoreError::busy("does not stop changing").into());
+        }
+        self.clock.sleep(Duration::from_millis(20).mul_f64(fastrand::f64())).await;
+        Ok(())
+    }
+}

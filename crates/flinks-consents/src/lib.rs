@@ -1,0 +1,51 @@
+#![doc = include_str!("../README.md")]
+// No `+` on a time or a number from outside, which could panic, and no file that is written in place (clippy.toml).
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
+
+mod app_token;
+mod cached_token;
+mod consent;
+mod consents;
+mod error;
+mod event;
+mod lease;
+mod outage;
+mod owner;
+mod pending_write;
+mod refresh;
+mod revoke;
+mod runtime;
+mod save;
+mod shared;
+mod shared_token;
+mod shutdown;
+mod single_flight;
+mod state;
+pub mod store;
+mod suspicion;
+mod token_cache;
+mod token_id;
+
+/// What the model check of `single_flight` replaces.
+mod sync {
+    pub(super) use std::sync::{Mutex, MutexGuard};
+}
+
+use std::time::Duration;
+
+pub use flinks;
+
+pub use crate::app_token::AppTokenSource;
+pub use crate::consent::Consent;
+pub use crate::consents::{Consents, ConsentsBuilder};
+pub use crate::error::ConsentError;
+pub use crate::event::Event;
+pub use crate::revoke::Revoked;
+pub use crate::shared::StoreOutage;
+pub use crate::shutdown::ShutdownError;
+pub use crate::store::{ConsentId, FileStore, MemoryStore, TokenStore};
+
+/// Returns a random duration between half of `whole` and `whole`: it stays a wait, and no two processes share it.
+fn jittered(whole: Duration) -> Duration {
+    whole.mul_f64(0.5 + fastrand::f64() / 2.0)
+}

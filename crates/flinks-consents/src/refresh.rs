@@ -1,0 +1,331 @@
+//! Refreshes a consent, once in all processes together (O5, O6).
+//!
+//! ```text
+//!            ┌───────────────◄── another process was faster ◄──────────────┐
+//!            ▼                                                             │
+//!  save what is unsaved ─► load ─► usable token? ──yes──► return it        │
+//!                                    │ no                                  │
+//!                                    ├─► suspected, too early ──► error    │
+//!                                    ├─► leased by another ──► wait ───────┤
+//!                                    ▼                                     │
+//!                                  lease ─────────────── conflict ────────►┤
+//!                                    ▼                                     │
+//!                            refresh at Flinks ─► save ─── superseded ────►┘
+//!                                    ▼              ▼
+//!                                  error         new token
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::{AccessToken, Tokens};
+use flinks::{Clock, Error, Refusal};
+use tokio_util::task::TaskTracker;
+
+use crate::cached_token::CachedToken;
+use crate::consent::Consent;
+use crate::error::ConsentError;
+use crate::event::Event;
+use crate::lease::MAX_LEASES;
+use crate::pending_write::{IfMissing, PendingWrite};
+use crate::save::Saved;
+use crate::shared::StoreOutage;
+use crate::shared_token::Source;
+use crate::store::{Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
+use crate::suspicion::{PAUSE, clears_suspicion};
+use crate::token_cache::{Epoch, Fetched, Need, Outcome, TokenCache};
+use crate::token_id::TokenId;
+
+/// A tenth of the 30 days: then somebody should look.
+const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+impl Source for Consent {
+    fn cache(&self) -> &TokenCache {
+        &self.state.cache
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        self.shared.clock()
+    }
+
+    fn tasks(&self) -> &TaskTracker {
+        &self.shared.tasks
+    }
+
+    fn fetch_timeout(&self) -> Duration {
+        // The leases of others, and then the turn of this process: with the store, and perhaps without.
+        let turns = match self.shared.store_outage {
+            StoreOutage::Refuse => 1,
+            StoreOutage::GoOn => 3,
+        };
+        self.shared.lease_duration().saturating_mul(MAX_LEASES.saturating_add(turns))
+    }
+
+    async fn fetch(self, need: Need) -> Outcome {
+        match self.fetch_with_store(need).await {
+            Err(error) if error.is_store_unavailable() => match self.fetch_without_store(need).await {
+                Some(outcome) => outcome,
+                None => Err(error),
+            },
+            outcome => outcome,
+        }
+    }
+
+    fn emit(&self, event: &Event) {
+        event.emit(Some(&self.log_name()), |event| {
+            if let Some(callback) = &self.shared.on_event {
+                callback(&self.state.id, event);
+            }
+        });
+    }
+}
+
+impl Consent {
+    async fn fetch_with_store(&self, need: Need) -> Outcome {
+        let owner = self.shared.owner.name();
+        let mut waiter = self.shared.lease_waiter();
+        let mut first_refreshed_at = None;
+        loop {
+            self.save_unsaved().await?;
+            let epoch = self.state.cache.epoch();
+            let record = self.load_for(need).await?;
+            let was_refreshed = *first_refreshed_at.get_or_insert(record.refreshed_at) != record.refreshed_at;
+            let lease = waiter.lease_of_another(&record, &owner).cloned();
+            let too_early = self.too_early(&record);
+            if let Some(token) = self.usable_token_in(&record) {
+                // As long as no refresh may be sent from here, a token that is about to expire is enough.
+                let must_wait = lease.is_some() || too_early.is_some();
+                let is_enough = match need {
+                    Need::Token | Need::Revival => {
+                        token.is_fresh(self.shared.clock().as_ref()) || (must_wait && token.outlives_a_call())
+                    }
+                    Need::Refresh => was_refreshed,
+                };
+                if is_enough {
+                    return Ok(Fetched { token, was_refreshed });
+                }
+            }
+            if let Some(error) = too_early {
+                return Err(error);
+            }
+            if let Some(lease) = lease {
+                waiter.wait_for(&lease).await?;
+                continue;
+            }
+            if let Some(leased) = self.lease(record).await?
+                && let Some(token) = self.refresh(leased, epoch).await?
+            {
+                return Ok(Fetched { token, was_refreshed: true });
+            }
+            waiter.wait_after_conflict().await?;
+        }
+    }
+
+    async fn load_for(&self, need: Need) -> Result<Record, ConsentError> {
+        let Some(record) = self.load().await? else { return Err(ConsentError::not_found()) };
+        if record.is_over() && need != Need::Revival {
+            return Err(ConsentError::ended());
+        }
+        Ok(record)
+    }
+
+    async fn load(&self) -> Result<Option<Record>, ConsentError> {
+        let epoch = self.state.cache.epoch();
+        let found = self.shared.load(&self.state.id).await?;
+        self.lock_and_remember(epoch, found.as_ref()).await;
+        if found.as_ref().is_some_and(|record| record.has_rotated) {
+            self.shared.client.assume_rotating_refresh_tokens();
+        }
+        Ok(found)
+    }
+
+    /// Returns the record that counts: a change that could not be stored yet is newer than what the store has.
+    pub(crate) async fn current_record(&self) -> Result<Option<Record>, ConsentError> {
+        {
+            let local = self.lock().await?;
+            if let Some(write) = local.unsaved() {
+                return Ok(write.record().cloned());
+            }
+        }
+        self.load().await
+    }
+
+    /// Returns the access token of a record, if it can be used.
+    pub(crate) fn usable_token_in(&self, record: &Record) -> Option<Arc<CachedToken>> {
+        let StoredToken { secret, issued_at, lifetime } = record.access_token.as_deref()?;
+        let cache = &self.state.cache;
+        let id = TokenId::new(secret.expose_secret(), Some(*issued_at));
+        if cache.is_rejected(id) {
+            return None;
+        }
+        // The cache knows the age of a token on both clocks.
+        if let Some(current) = cache.current()
+            && current.id == id
+        {
+            return if current.token.is_expired() { None } else { Some(current) };
+        }
+        let token = self.shared.client.restore_access_token(secret.clone(), *issued_at, *lifetime)?;
+        Some(self.cached_token(token, record))
+    }
+
+    pub(crate) fn cached_token(&self, token: AccessToken, record: &Record) -> Arc<CachedToken> {
+        Arc::new(CachedToken::new(token, Some(record.grant), self.shared.clock().as_ref()))
+    }
+
+    /// Returns an error while it is too early for another refresh of a suspected consent (O6).
+    pub(crate) fn too_early(&self, record: &Record) -> Option<ConsentError> {
+        let Standing::Suspected(suspicion) = &record.standing else { return None };
+        let now = self.shared.clock().wall();
+        let pause = suspicion.pause(now)?;
+        Some(ConsentError::suspected(suspicion.status, suspicion.confirm_after(now), pause))
+    }
+
+    /// Leases the right to refresh. `None` if another process was faster.
+    async fn lease(&self, record: Record) -> Result<Option<Record>, ConsentError> {
+        let shared = &self.shared;
+        let (clock, duration, expected) = (shared.clock(), shared.lease_duration(), record.generation);
+        let (since_monotonic, since_wall) = (clock.monotonic(), clock.wall());
+        let lease = Lease {
+            owner: shared.owner.name(),
+            expires_at: since_wall.checked_add(duration).unwrap_or(since_wall),
+            duration,
+        };
+        let leased = Record { lease: Some(Box::new(lease)), ..record }.after(expected);
+        if !shared.swap(Some(expected), &leased).await? {
+            return Ok(None);
+        }
+        // A machine that slept during the write no longer has the lease.
+        let on_monotonic = clock.monotonic().saturating_sub(since_monotonic);
+        let on_wall = clock.wall().duration_since(since_wall).unwrap_or_default();
+        if on_monotonic.max(on_wall) >= duration {
+            return Ok(None);
+        }
+        Ok(Some(leased))
+    }
+
+    /// Uses the refresh token of a record that is leased. `None` if the store has a newer record by then.
+    async fn refresh(&self, leased: Record, epoch: Epoch) -> Result<Option<Arc<CachedToken>>, ConsentError> {
+        let refreshed_at = whole_milliseconds(self.shared.clock().wall());
+        let idle_deadline = leased.idle_deadline();
+        if idle_deadline.duration_since(refreshed_at).unwrap_or_default() < IDLE_WARNING {
+            self.emit(&Event::IdleDeadlineNear { idle_deadline });
+        }
+        match self.shared.client.refresh(&leased.refresh_token).await {
+            Ok(tokens) => self.save_refreshed(leased, tokens, refreshed_at, epoch).await,
+            Err(error) => self.save_refused(leased, error, refreshed_at, epoch).await,
+        }
+    }
+
+    async fn save_refreshed(
+        &self,
+        leased: Record,
+        tokens: Tokens,
+        refreshed_at: SystemTime,
+        epoch: Epoch,
+    ) -> Result<Option<Arc<CachedToken>>, ConsentError> {
+        let expected = leased.generation;
+        let used = tokens.refresh_token.is_some().then(|| leased.refresh_token.clone());
+        let record = self.refreshed_record(leased, &tokens, refreshed_at);
+        let token = self.cached_token(tokens.access_token, &record);
+        let if_missing = if used.is_some() { IfMissing::Restore } else { IfMissing::Drop };
+        let write = PendingWrite::Refreshed { record, expected, used, if_missing };
+        let must_persist = write.must_persist();
+        match self.save_result(write, epoch).await {
+            Ok(Saved::Done) => {}
+            Ok(Saved::Superseded) => return Ok(None),
+            Err(error) if must_persist => return Err(error.after_sending()),
+            // The refresh token in the store is still valid, and so is the access token.
+            Err(_) => {}
+        }
+        self.shared.witnesses.add(&self.state.id, refreshed_at);
+        if token.token.is_expired() {
+            return Err(ConsentError::expired());
+        }
+        Ok(Some(token))
+    }
+
+    async fn save_refused(
+        &self,
+        leased: Record,
+        error: Error,
+        refused_at: SystemTime,
+        epoch: Epoch,
+    ) -> Result<Option<Arc<CachedToken>>, ConsentError> {
+        let expected = leased.generation;
+        let (record, error) = self.refused_record(leased, error, refused_at);
+        let saved = if error.refusal() == Some(Refusal::Final) {
+            self.save_result(PendingWrite::Ended { record, expected }, epoch).await
+        } else {
+            // If the store fails, the lease expires by itself.
+            self.return_lease(record, epoch).await
+        };
+        match saved {
+            // The refused token had been replaced.
+            Ok(Saved::Superseded) if error.needs_consent() => return Ok(None),
+            // No record has the pause.
+            Err(_) if error.is_suspected() => self.state.cache.delay(PAUSE, self.shared.clock().as_ref()),
+            Ok(_) | Err(_) => {}
+        }
+        Err(error)
+    }
+
+    /// Stores a record whose lease is returned, unless somebody else has changed it.
+    async fn return_lease(&self, record: Record, epoch: Epoch) -> Result<Saved, ConsentError> {
+        let expected = record.generation;
+        let record = record.after(expected);
+        if !self.shared.swap(Some(expected), &record).await? {
+            return Ok(Saved::Superseded);
+        }
+        self.lock_and_remember(epoch, Some(&record)).await;
+        Ok(Saved::Done)
+    }
+
+    /// Returns the record after a refresh.
+    pub(crate) fn refreshed_record(&self, record: Record, tokens: &Tokens, refreshed_at: SystemTime) -> Record {
+        Record {
+            refresh_token: tokens.refresh_token.clone().unwrap_or(record.refresh_token),
+            // The end user consented before this refresh, whatever a clock that was ahead has written.
+            consented_at: record.consented_at.min(refreshed_at),
+            refreshed_at,
+            has_rotated: self.shared.client.rotates_refresh_tokens(),
+            standing: Standing::Live,
+            access_token: stored_token(&tokens.access_token),
+            lease: None,
+            ..record
+        }
+    }
+
+    /// Returns the record after a refresh that failed, and the error as it applies to the consent (O6).
+    fn refused_record(&self, leased: Record, error: Error, now: SystemTime) -> (Record, ConsentError) {
+        let released = Record { lease: None, ..leased };
+        let Some(refusal) = error.refusal() else {
+            let standing = match released.standing {
+                Standing::Suspected(_) if clears_suspicion(&error) => Standing::Live,
+                standing => standing,
+            };
+            return (Record { standing, ..released }, error.into());
+        };
+        let earlier = match released.standing {
+            // It stays as it is.
+            Standing::Ended => return (released, ConsentError::from(error).with_refusal(Refusal::Final)),
+            Standing::Suspected(suspicion) => Some(suspicion),
+            Standing::Live => None,
+        };
+        let suspicion = Suspicion::after(earlier, &error, now);
+        let has_witness = self.shared.witnesses.has_other(&self.state.id, suspicion.first_seen, now);
+        if refusal == Refusal::Final || suspicion.is_confirmed(has_witness) {
+            let ended = Record { standing: Standing::Ended, access_token: None, ..released };
+            return (ended, ConsentError::from(error).with_refusal(Refusal::Final));
+        }
+        let confirm_after = Refusal::suspected(suspicion.confirm_after(now));
+        let suspected = Record { standing: Standing::Suspected(suspicion), ..released };
+        (suspected, ConsentError::from(error).with_refusal(confirm_after).no_sooner_than(PAUSE))
+    }
+}
+
+/// Returns what of an access token is stored: nothing of one whose lifetime is unknown (O3).
+pub(crate) fn stored_token(token: &AccessToken) -> Option<Box<StoredToken>> {
+    let (issued_at, lifetime) = (token.issued_at()?, token.lifetime()?);
+    let secret = flinks::Secret::new(token.expose_secret());
+    Some(Box::new(StoredToken { secret, issued_at, lifetime }))
+}

@@ -1,0 +1,79 @@
+//! Ends the connection of a consent at Flinks (O10).
+
+use std::sync::Arc;
+
+use flinks::{OAuthError, Refusal};
+
+use crate::cached_token::CachedToken;
+use crate::consent::Consent;
+use crate::error::ConsentError;
+use crate::shared_token;
+
+/// The result of [`Consent::revoke`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use = "a mistyped id is `NotFound`, and revokes nothing"]
+pub enum Revoked {
+    /// Flinks has ended the connection.
+    Confirmed,
+    /// Flinks refused the refresh token with `invalid_grant`: the connection had ended before.
+    AlreadyEnded,
+    /// There is no such consent. Nothing was sent.
+    NotFound,
+}
+
+impl Consent {
+    pub(crate) async fn revoke_and_erase(&self) -> Result<Revoked, ConsentError> {
+        let stored = match self.current_record().await {
+            Ok(Some(record)) => Some(record.grant),
+            Ok(None) => return Ok(Revoked::NotFound),
+            // While the store is unavailable, a token in memory can still be revoked.
+            Err(_) => None,
+        };
+        // Another process may have stored a newer consent. A token in memory belongs to the connection of the old one.
+        let cached = self.state.cache.current();
+        if stored.is_some() && cached.is_some_and(|cached| cached.grant != stored) {
+            self.state.cache.replace(None);
+        }
+        let (revoked, grant) = match self.revoke_at_flinks().await {
+            // The connection that has ended is that of the token, whatever the store held before.
+            Ok(token) => (Revoked::Confirmed, token.grant.or(stored)),
+            Err(error) if error.is_unknown_consent() => return Ok(Revoked::NotFound),
+            Err(error) if is_invalid_grant(&error) && stored.is_some() => (Revoked::AlreadyEnded, stored),
+            Err(error) => return Err(error),
+        };
+        if let Some(grant) = grant {
+            self.erase_revoked(grant).await;
+        }
+        Ok(revoked)
+    }
+
+    /// Returns the token that Flinks has revoked.
+    async fn revoke_at_flinks(&self) -> Result<Arc<CachedToken>, ConsentError> {
+        let client = &self.shared.client;
+        let cached = self.token_to_revoke().await?;
+        match client.revoke(&cached.token).await {
+            Ok(()) => Ok(cached),
+            Err(error) if error.is_token_refused() => {
+                self.reject(&cached.token);
+                let another = self.token_to_revoke().await?;
+                client.revoke(&another.token).await?;
+                Ok(another)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn token_to_revoke(&self) -> Result<Arc<CachedToken>, ConsentError> {
+        match shared_token::cached_token(self).await {
+            // The refusal may not have been Flinks'.
+            Err(error) if error.is_recorded_end() => shared_token::revive(self).await,
+            outcome => outcome,
+        }
+    }
+}
+
+/// Returns whether a refresh was refused because its grant has ended.
+fn is_invalid_grant(error: &ConsentError) -> bool {
+    error.refusal() == Some(Refusal::Final) && error.oauth_error() == Some(&OAuthError::InvalidGrant)
+}

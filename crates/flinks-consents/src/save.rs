@@ -1,0 +1,289 @@
+//! Writes records to the store, and keeps in memory what the store cannot take.
+//!
+//! The one lock of a consent is [`ConsentState::record`](crate::state::ConsentState). A task holds it while it changes the record,
+//! except for taking and returning a lease. It guards the one change that the store has not taken yet, which is stored before anything
+//! else is done with the consent. Events are emitted after the lock is released, because a callback may call something that needs
+//! the lock.
+
+use tokio::sync::MutexGuard;
+
+use crate::cached_token::CachedToken;
+use crate::consent::Consent;
+use crate::error::ConsentError;
+use crate::event::Event;
+use crate::pending_write::{Attempt, IfMissing, PendingWrite, Verdict};
+use crate::shared::StoreOutage;
+use crate::shared_token::Source as _;
+use crate::state::LocalRecord;
+use crate::store::{Record, StoreError};
+use crate::token_cache::Epoch;
+
+/// The result of a write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Saved {
+    /// The store has the record, or one that is as good.
+    Done,
+    /// The store has something newer.
+    Superseded,
+}
+
+impl Consent {
+    /// Takes the lock of the record. Gives up after the duration of a lease, because the task that holds the lock may be on a runtime
+    /// that is no longer polled.
+    pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, LocalRecord>, ConsentError> {
+        tokio::select! {
+            biased;
+            local = self.state.record.lock() => Ok(local),
+            () = self.shared.clock().sleep(self.shared.lease_duration()) => {
+                Err(StoreError::busy("is held by another task that does not continue").into())
+            }
+        }
+    }
+
+    /// Stores the result of a refresh that began in `epoch`.
+    pub(crate) async fn save_result(&self, write: PendingWrite, epoch: Epoch) -> Result<Saved, ConsentError> {
+        let mut local = match self.lock().await {
+            Ok(local) => local,
+            Err(error) => {
+                if write.must_persist() {
+                    self.defer_when_unlocked(write, error.clone());
+                }
+                return Err(error);
+            }
+        };
+        // Everything was stored before the refresh began, so the end user has consented again since then.
+        if local.unsaved().is_some() {
+            return Ok(Saved::Superseded);
+        }
+        let write = match write {
+            // A missing record was forgotten since then.
+            PendingWrite::Refreshed { record, expected, used, .. } if self.state.cache.epoch() != epoch => {
+                PendingWrite::Refreshed { record, expected, used, if_missing: IfMissing::Drop }
+            }
+            write => write,
+        };
+        let saved = self.save(&write, Attempt::First).await;
+        let event = match &saved {
+            Ok(saved) => {
+                self.remember_saved(&mut local, epoch, *saved, &write);
+                None
+            }
+            Err(error) if write.must_persist() => self.defer(&mut local, write, error),
+            Err(_) => None,
+        };
+        drop(local);
+        self.emit_if_any(event);
+        saved
+    }
+
+    /// Stores a new consent in the place of any other one.
+    pub(crate) async fn store_new_consent(
+        &self,
+        record: Record,
+        token: Option<CachedToken>,
+    ) -> Result<(), ConsentError> {
+        let write = PendingWrite::NewConsent { record, used: None };
+        let mut local = match self.lock().await {
+            Ok(local) => local,
+            Err(error) => {
+                self.defer_when_unlocked(write, error.clone());
+                return Err(error);
+            }
+        };
+        match self.save(&write, Attempt::First).await {
+            Ok(saved) => {
+                self.state.cache.replace(token.map(Into::into));
+                self.set_local(&mut local, LocalRecord::InStore);
+                self.remember_saved(&mut local, self.state.cache.epoch(), saved, &write);
+                Ok(())
+            }
+            Err(error) => {
+                self.state.cache.replace(None);
+                let event = self.defer(&mut local, write, &error);
+                drop(local);
+                self.emit_if_any(event);
+                Err(error)
+            }
+        }
+    }
+
+    /// Stores what could not be stored before.
+    pub(crate) async fn save_unsaved(&self) -> Result<(), ConsentError> {
+        let mut local = self.lock().await?;
+        let epoch = self.state.cache.epoch();
+        let Some(write) = local.unsaved().cloned() else { return Ok(()) };
+        if let PendingWrite::Removal { grant } = write {
+            self.remove_grant(grant).await?;
+            self.set_local(&mut local, LocalRecord::InStore);
+            return Ok(());
+        }
+        let saved = self.save(&write, Attempt::Deferred).await?;
+        self.set_local(&mut local, LocalRecord::InStore);
+        self.remember_saved(&mut local, epoch, saved, &write);
+        if saved == Saved::Superseded && matches!(write, PendingWrite::NewConsent { .. }) {
+            let consent = self.log_name();
+            tracing::warn!(consent, "dropped a consent that could not be stored: the store holds a newer one");
+        }
+        Ok(())
+    }
+
+    /// Removes the record and what is in memory.
+    pub(crate) async fn erase(&self) -> Result<(), ConsentError> {
+        let mut local = self.lock().await?;
+        let mut waiter = self.shared.lease_waiter();
+        while let Some(record) = self.shared.load(&self.state.id).await? {
+            if self.remove(&record).await? {
+                break;
+            }
+            waiter.wait_after_conflict().await?;
+        }
+        self.set_local(&mut local, LocalRecord::InStore);
+        self.state.cache.replace(None);
+        Ok(())
+    }
+
+    /// Removes a consent that was revoked. If the store fails, the removal stays in memory, ahead of anything else.
+    pub(crate) async fn erase_revoked(&self, grant: u64) {
+        let removal = PendingWrite::Removal { grant };
+        let mut local = match self.lock().await {
+            Ok(local) => local,
+            Err(error) => return self.defer_when_unlocked(removal, error),
+        };
+        if let Some(record) = local.unsaved().and_then(PendingWrite::record)
+            && record.grant != grant
+        {
+            // The end user has consented again, and that is not stored yet.
+            return;
+        }
+        // Before the call of the store, which may be slow: from now on the token is not handed out, and a refresh waits for the lock.
+        self.set_local(&mut local, LocalRecord::Unsaved(Box::new(removal)));
+        self.state.cache.replace(None);
+        let Err(error) = self.remove_grant(grant).await else {
+            self.set_local(&mut local, LocalRecord::InStore);
+            return;
+        };
+        drop(local);
+        self.emit(&Event::NotStored { error });
+    }
+
+    /// Removes the record if it is of this consent of the end user.
+    async fn remove_grant(&self, grant: u64) -> Result<(), ConsentError> {
+        let removal = PendingWrite::Removal { grant };
+        let mut waiter = self.shared.lease_waiter();
+        loop {
+            let found = self.shared.load(&self.state.id).await?;
+            let verdict = removal.verdict(found.as_ref(), Attempt::First, self.shared.clock().wall());
+            match &found {
+                Some(record) if verdict == Verdict::Apply => {
+                    if self.remove(record).await? {
+                        return Ok(());
+                    }
+                }
+                _ => return Ok(()),
+            }
+            waiter.wait_after_conflict().await?;
+        }
+    }
+
+    async fn remove(&self, record: &Record) -> Result<bool, ConsentError> {
+        self.shared.call_store(|store| store.remove(&self.state.id, record.generation)).await
+    }
+
+    /// Writes a record, in the place of what the verdict allows.
+    async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<Saved, ConsentError> {
+        let Some(record) = write.record() else { return Ok(Saved::Superseded) };
+        let mut waiter = self.shared.lease_waiter();
+        let owner = self.shared.owner.name();
+        let (mut next, mut expected) = (record.clone(), write.expected());
+        loop {
+            if let Some(generation) = expected {
+                next = next.after(generation);
+            }
+            if self.shared.swap(expected, &next).await? {
+                return Ok(Saved::Done);
+            }
+            let found = self.shared.load(&self.state.id).await?;
+            match write.verdict(found.as_ref(), attempt, self.shared.clock().wall()) {
+                Verdict::Apply => {}
+                Verdict::AlreadyStored => return Ok(Saved::Done),
+                Verdict::Superseded => return Ok(Saved::Superseded),
+            }
+            expected = found.as_ref().map(|found| found.generation);
+            // Another process that has taken over the lease keeps it.
+            next.lease = found.and_then(|found| found.lease).filter(|lease| lease.owner != owner);
+            waiter.wait_after_conflict().await?;
+        }
+    }
+
+    /// Keeps in memory what the store could not take. Returns the event for after the lock is released.
+    #[must_use]
+    pub(crate) fn defer(&self, local: &mut LocalRecord, write: PendingWrite, error: &ConsentError) -> Option<Event> {
+        let is_end = matches!(write, PendingWrite::Ended { .. });
+        self.set_local(local, LocalRecord::Unsaved(Box::new(write)));
+        // Losing the end of a consent costs one refresh, which is refused again.
+        if is_end {
+            return None;
+        }
+        Some(Event::NotStored { error: error.clone() })
+    }
+
+    /// Keeps a write in memory as soon as the lock is free. The task queues for the lock now, ahead of later calls.
+    fn defer_when_unlocked(&self, write: PendingWrite, error: ConsentError) {
+        // The caller runs in a task, so there is a runtime.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let consent = self.clone();
+        runtime.spawn(self.shared.tasks.track_future(async move {
+            let mut local = consent.state.record.lock().await;
+            if local.unsaved().is_some_and(|waiting| !write.replaces(waiting)) {
+                return;
+            }
+            if let PendingWrite::Removal { .. } = write {
+                consent.state.cache.replace(None);
+            }
+            consent.set_local(&mut local, LocalRecord::Unsaved(Box::new(write)));
+            drop(local);
+            consent.emit(&Event::NotStored { error });
+        }));
+    }
+
+    pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
+        self.state.cache.set_must_ask_source(new.unsaved().is_some());
+        *local = new;
+    }
+
+    /// Remembers what the store has, to refresh without it in an outage. A consent that was replaced or forgotten since `epoch` is
+    /// not remembered, and a write that waits is not overwritten.
+    pub(crate) fn remember(&self, local: &mut LocalRecord, epoch: Epoch, record: Option<&Record>) {
+        let is_wanted = self.shared.store_outage == StoreOutage::GoOn;
+        if !is_wanted || local.unsaved().is_some() || self.state.cache.epoch() != epoch {
+            return;
+        }
+        *local = match record {
+            Some(record) => LocalRecord::Remembered(Box::new(record.clone())),
+            None => LocalRecord::InStore,
+        };
+    }
+
+    fn remember_saved(&self, local: &mut LocalRecord, epoch: Epoch, saved: Saved, write: &PendingWrite) {
+        let record = match saved {
+            Saved::Done => write.record(),
+            Saved::Superseded => None,
+        };
+        self.remember(local, epoch, record);
+    }
+
+    /// As [`remember`](Self::remember), for a task that does not hold the lock.
+    pub(crate) async fn lock_and_remember(&self, epoch: Epoch, record: Option<&Record>) {
+        if self.shared.store_outage == StoreOutage::GoOn
+            && let Ok(mut local) = self.lock().await
+        {
+            self.remember(&mut local, epoch, record);
+        }
+    }
+
+    pub(crate) fn emit_if_any(&self, event: Option<Event>) {
+        if let Some(event) = event {
+            self.emit(&event);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The form of a record at rest: JSON with a version.
+
+use std::time::Duration;
+
+use flinks::Secret;
+use flinks::outbound::RefreshToken;
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use super::id::ConsentId;
+use super::record::{
+    Lease, Record, Standing, StoredToken, Suspicion, from_milliseconds, to_milliseconds, whole_number,
+};
+use crate::token_id::TokenId;
+
+/// The second version added `suspicion`. The first is read too.
+const VERSION: u32 = 2;
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncodedRecord {
+    version: u32,
+    id: String,
+    generation: u64,
+    refresh_token: Secret,
+    consent: u64,
+    consented_at_ms: u64,
+    exchanged_at_ms: u64,
+    has_rotated: bool,
+    is_over: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suspicion: Option<EncodedSuspicion>,
+    access_token: Option<EncodedToken>,
+    claim: Option<EncodedLease>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncodedSuspicion {
+    status: u16,
+    code: Option<u64>,
+    first_seen_ms: u64,
+    last_seen_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncodedToken {
+    /// Follows from the other fields. It is written for processes of an earlier version, and ignored by this one.
+    id: u64,
+    secret: Secret,
+    issued_at_ms: u64,
+    lifetime_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncodedLease {
+    owner: String,
+    until_ms: u64,
+    lasts_ms: u64,
+}
+
+const DAMAGED: StoreError = StoreError::damaged("holds a value that is not a record");
+
+impl Record {
+    /// Encodes the record as clear text: JSON with a version.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::Refused`] if the record cannot be encoded.
+    pub fn encode(&self) -> Result<Secret, StoreError> {
+        let suspicion = match &self.standing {
+            Standing::Suspected(suspicion) => Some(EncodedSuspicion::from(suspicion)),
+            Standing::Live | Standing::Ended => None,
+        };
+        let encoded = EncodedRecord {
+            // The lowest version that fits, so that processes of an earlier version can read it.
+            version: if suspicion.is_some() { VERSION } else { 1 },
+            id: self.id.as_str().to_owned(),
+            generation: self.generation,
+            refresh_token: Secret::new(self.refresh_token.expose_secret()),
+            consent: self.grant,
+            consented_at_ms: to_milliseconds(self.consented_at),
+            exchanged_at_ms: to_milliseconds(self.refreshed_at),
+            has_rotated: self.has_rotated,
+            is_over: self.is_over(),
+            suspicion,
+            access_token: self.access_token.as_deref().map(EncodedToken::from),
+            claim: self.lease.as_deref().map(EncodedLease::from),
+        };
+        let text = serde_json::to_string(&encoded).map_err(|_| StoreError::refused("cannot write a record"))?;
+        Ok(Secret::new(text))
+    }
+
+    /// Decodes the record of a consent from what [`encode`](Self::encode) returned.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::Damaged`] if the value is not a record, or is the record of another consent; and
+    /// [`StoreError::Refused`] if a later version of this crate wrote it.
+    pub fn decode(id: &ConsentId, bytes: &[u8]) -> Result<Self, StoreError> {
+        let record = Self::decode_any(bytes)?;
+        if record.id != *id {
+            return Err(StoreError::damaged("holds the record of another consent"));
+        }
+        Ok(record)
+    }
+
+    /// Decodes the record of any consent. [`id`](Self::id) returns which.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
+        let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
+        if version > VERSION {
+            return Err(StoreError::refused("was written by a newer version"));
+        }
+        let encoded: EncodedRecord = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
+        encoded.decode().ok_or(DAMAGED)
+    }
+}
+
+impl EncodedRecord {
+    /// `None` if a value is out of range.
+    fn decode(self) -> Option<Record> {
+        let standing = match (self.is_over, self.suspicion) {
+            (true, _) => Standing::Ended,
+            (false, Some(suspicion)) => Standing::Suspected(suspicion.decode()?),
+            (false, None) => Standing::Live,
+        };
+        let access_token = match self.access_token {
+            Some(token) => Some(Box::new(token.decode()?)),
+            None => None,
+        };
+        let lease = match self.claim {
+            Some(lease) => Some(Box::new(lease.decode()?)),
+            None => None,
+        };
+        Some(Record {
+            id: ConsentId::new(self.id).ok()?,
+            generation: self.generation,
+            grant: self.consent,
+            consented_at: from_milliseconds(self.consented_at_ms)?,
+            refresh_token: RefreshToken::new(self.refresh_token).ok()?,
+            refreshed_at: from_milliseconds(self.exchanged_at_ms)?,
+            has_rotated: self.has_rotated,
+            standing,
+            access_token,
+            lease,
+        })
+    }
+}
+
+impl From<&Suspicion> for EncodedSuspicion {
+    fn from(suspicion: &Suspicion) -> Self {
+        Self {
+            status: suspicion.status,
+            code: suspicion.code,
+            first_seen_ms: to_milliseconds(suspicion.first_seen),
+            last_seen_ms: to_milliseconds(suspicion.last_seen),
+        }
+    }
+}
+
+impl EncodedSuspicion {
+    fn decode(self) -> Option<Suspicion> {
+        Some(Suspicion {
+            status: self.status,
+            code: self.code,
+            first_seen: from_milliseconds(self.first_seen_ms)?,
+            last_seen: from_milliseconds(self.last_seen_ms)?,
+        })
+    }
+}
+
+impl From<&StoredToken> for EncodedToken {
+    fn from(token: &StoredToken) -> Self {
+        Self {
+            id: TokenId::new(token.secret.expose_secret(), Some(token.issued_at)).to_u64(),
+            secret: token.secret.clone(),
+            issued_at_ms: to_milliseconds(token.issued_at),
+            lifetime_ms: whole_number(token.lifetime),
+        }
+    }
+}
+
+impl EncodedToken {
+    fn decode(self) -> Option<StoredToken> {
+        Some(StoredToken {
+            secret: self.secret,
+            issued_at: from_milliseconds(self.issued_at_ms)?,
+            lifetime: Duration::from_millis(self.lifetime_ms),
+        })
+    }
+}
+
+impl From<&Lease> for EncodedLease {
+    fn from(lease: &Lease) -> Self {
+        Self {
+            owner: lease.owner.clone(),
+            until_ms: to_milliseconds(lease.expires_at),
+            lasts_ms: whole_number(lease.duration),
+        }
+    }
+}
+
+impl EncodedLease {
+    fn decode(self) -> Option<Lease> {
+        Some(Lease {
+            owner: self.owner,
+            expires_at: from_milliseconds(self.until_ms)?,
+            duration: Duration::from_millis(self.lasts_ms),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use super::*;
+
+    fn record() -> Record {
+        let now = SystemTime::now();
+        Record::new("user-7".parse().unwrap(), RefreshToken::new("r").unwrap(), now, now)
+    }
+
+    fn text_of(record: &Record) -> String {
+        record.encode().unwrap().expose_secret().to_owned()
+    }
+
+    fn decode(text: &str) -> Result<Record, StoreError> {
+        Record::decode(&"user-7".parse().unwrap(), text.as_bytes())
+    }
+
+    #[test]
+    fn a_record_has_the_lowest_version_that_holds_it() {
+        let text = text_of(&record());
+        assert!(text.contains("\"version\":1"));
+        assert!(!text.contains("suspicion"));
+        assert!(!decode(&text).unwrap().is_suspected());
+        let suspicion = Suspicion { status: 403, code: None, first_seen: UNIX_EPOCH, last_seen: UNIX_EPOCH };
+        let text = text_of(&Record { standing: Standing::Suspected(suspicion), ..record() });
+        assert!(text.contains("\"version\":2"));
+        assert!(decode(&text).unwrap().is_suspected());
+    }
+
+    #[test]
+    fn a_time_that_no_clock_can_represent_is_damage() {
+        let text = text_of(&record());
+        for field in ["consented_at_ms", "exchanged_at_ms"] {
+            let start = text.find(field).unwrap() + field.len() + 2;
+            let digits = text.get(start..).unwrap().find(',').unwrap();
+            let mut text = text.clone();
+            text.replace_range(start..start + digits, &u64::MAX.to_string());
+            // Some clocks can represent it, and then it is a date. Nothing panics either way.
+            let _ = decode(&text).map(|record| record.idle_deadline());
+            text.replace_range(start..start + 1, "-");
+            assert!(decode(&text).is_err());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Files on other systems than Unix: by their path, and with the permissions that the system gives them.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::access::{Purpose, Sharing};
+use crate::store::StoreError;
+
+/// A directory.
+pub(super) struct Handle(PathBuf);
+
+impl Handle {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        if !fs::symlink_metadata(path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    pub(super) fn open_file(&self, name: &OsStr, purpose: Purpose) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        match purpose {
+            Purpose::Read => options.read(true),
+            Purpose::Lock => options.write(true).create(true).truncate(false),
+            Purpose::Create => options.write(true).create_new(true),
+        };
+        options.open(self.0.join(name))
+    }
+
+    /// Whether the name is that of a regular file. A link is not one.
+    pub(super) fn is_file(&self, name: &OsStr) -> io::Result<bool> {
+        Ok(fs::symlink_metadata(self.0.join(name))?.is_file())
+    }
+
+    pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::rename(self.0.join(from), self.0.join(to))
+    }
+
+    pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        fs::remove_file(self.0.join(name))
+    }
+
+    pub(super) fn names(&self) -> io::Result<Vec<OsString>> {
+        fs::read_dir(&self.0)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    /// Does nothing: a directory cannot be opened here.
+    #[allow(clippy::unnecessary_wraps)] // as on Unix
+    pub(super) fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) fn create_directory(path: &Path, _: Sharing) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// Does nothing: the system decides who may use the files.
+#[derive(Debug)]
+pub(super) struct Access;
+
+#[allow(clippy::unnecessary_wraps, clippy::unused_self)] // as on Unix
+impl Access {
+    pub(super) fn new(_: Sharing, _: &Handle, _: &File) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        false
+    }
+
+    pub(super) fn share(&self, _: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn check_directory(&self, _: &Handle, _: &Path) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    pub(super) fn check_above(&self, _: &Path) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    pub(super) fn check_file(&self, _: &File, _: &Path) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! In memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::due::DueWindow;
+use super::id::ConsentId;
+use super::record::Record;
+use super::token_store::{StoreFuture, TokenStore};
+
+/// Keeps records in memory, as long as the process or the last clone lives. Nothing is ever evicted.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Records>>);
+
+/// Boxed, for half of a map's places are empty.
+type Records = HashMap<ConsentId, Box<Record>>;
+
+impl MemoryStore {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Records> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TokenStore for MemoryStore {
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move { Ok(self.lock().get(id).map(|record| Record::clone(record))) })
+    }
+
+    fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut records = self.lock();
+            let is_expected = records.get(record.id()).map(|record| record.generation()) == expected;
+            if is_expected {
+                // The id is shared with the record.
+                records.insert(record.id().clone(), Box::new(record.clone()));
+            }
+            Ok(is_expected)
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut records = self.lock();
+            let is_expected = records.get(id).map(|record| record.generation()) == Some(generation);
+            if is_expected {
+                records.remove(id);
+            }
+            Ok(is_expected)
+        })
+    }
+
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        Box::pin(async move { Ok(window.select(self.lock().values().map(Box::as_ref), limit)) })
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("records", &self.lock().len()).finish()
+    }
+}

@@ -1,0 +1,97 @@
+//! Where consents are kept (O5): in memory, in files, or in a custom store.
+//!
+//! A [`TokenStore`] holds one [`Record`] for each consent. Everything that must hold between threads, processes and machines
+//! follows from one of its methods, [`TokenStore::compare_and_swap`].
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `token_store.rs` | the trait |
+//! | `record.rs` | what is kept of a consent: its refresh token, its standing, its lease |
+//! | `encoding.rs` | the form of a record at rest |
+//! | `due.rs` | which consents are close to their idle deadline |
+//! | `memory.rs`, `file.rs` | the two stores of this crate |
+//! | `conformance.rs` | the test that every store must pass |
+//!
+//! This is a custom store and its test. It writes the clear text of [`Record::encode`] and reads it with [`Record::decode`]:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::sync::{Arc, Mutex};
+//!
+//! use flinks_consents::store::{ConsentId, DueWindow, Record, StoreError, StoreFuture, TokenStore, conformance};
+//!
+//! /// A store that could be a table with three columns: the consent, the generation and the record.
+//! #[derive(Clone, Default)]
+//! struct TableStore(Arc<Mutex<BTreeMap<ConsentId, (u64, String)>>>);
+//!
+//! impl TokenStore for TableStore {
+//!     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+//!         Box::pin(async move {
+//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             table.get(id).map(|(_, text)| Record::decode(id, text.as_bytes())).transpose()
+//!         })
+//!     }
+//!
+//!     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+//!         Box::pin(async move {
+//!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let is_expected = table.get(record.id()).map(|(generation, _)| *generation) == expected;
+//!             if is_expected {
+//!                 let text = record.encode()?.expose_secret().to_owned();
+//!                 table.insert(record.id().clone(), (record.generation(), text));
+//!             }
+//!             Ok(is_expected)
+//!         })
+//!     }
+//!
+//!     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+//!         Box::pin(async move {
+//!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let is_expected = table.get(id).map(|(generation, _)| *generation) == Some(generation);
+//!             if is_expected {
+//!                 table.remove(id);
+//!             }
+//!             Ok(is_expected)
+//!         })
+//!     }
+//!
+//!     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+//!         Box::pin(async move {
+//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let mut due = Vec::new();
+//!             for (id, (_, text)) in table.iter() {
+//!                 let record = Record::decode(id, text.as_bytes())?;
+//!                 due.extend(window.rank(&record).map(|rank| (rank, id.clone())));
+//!             }
+//!             due.sort();
+//!             Ok(due.into_iter().take(limit).map(|(_, id)| id).collect())
+//!         })
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let store = TableStore::default();
+//! conformance::check(|| store.clone()).await.unwrap();
+//! # });
+//! ```
+
+pub mod conformance;
+mod due;
+mod encoding;
+mod error;
+mod file;
+mod id;
+mod memory;
+mod record;
+mod token_store;
+
+pub use self::due::{DueRank, DueWindow};
+pub use self::error::{Reason, StoreError};
+pub use self::file::{FileStore, FileStoreOptions};
+pub use self::id::{ConsentId, InvalidConsentId};
+pub use self::memory::MemoryStore;
+pub use self::record::Record;
+pub(crate) use self::record::{
+    Lease, MAX_SKEW, Standing, StoredToken, Suspicion, random_id, trusted, whole_milliseconds,
+};
+pub use self::token_store::{StoreFuture, TokenStore};

@@ -1,0 +1,116 @@
+//! The text of an error.
+
+use std::fmt;
+
+use flinks_core::TransportErrorKind;
+
+use super::error::Error;
+use super::kind::{Detail, Kind};
+use super::refusal::Refusal;
+use crate::{FlinksCode, OAuthError};
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.operation, &self.0.kind) {
+            (Some(operation), _) => write!(f, "{} ({}): ", operation.purpose(), operation.product())?,
+            (None, Kind::Input { field, reason } | Kind::Configuration { field, reason }) => {
+                return write!(f, "accept the {field}: it {reason}");
+            }
+            (None, Kind::BaseUrl(reason)) => return write!(f, "accept the base URL: {reason}"),
+            (None, _) => {}
+        }
+        self.write_reason(f)?;
+        match self.oauth_error() {
+            Some(OAuthError::Other(_)) => f.write_str(", with an unknown error code")?,
+            Some(code) => write!(f, ", {}", code.as_str())?,
+            None => {}
+        }
+        match self.flinks_code() {
+            Some(FlinksCode::Other(_)) => f.write_str(", with an unknown FlinksCode")?,
+            Some(code) => write!(f, ", {}", code.as_str())?,
+            None => {}
+        }
+        match self.status() {
+            Some(404) if self.is_unknown_endpoint() => f.write_str(" (status 404): check the base URL")?,
+            Some(status) => write!(f, " (status {status})")?,
+            None => {}
+        }
+        if self.0.is_outcome_unknown {
+            f.write_str("; it is unknown whether the call took effect")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    fn write_reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            Kind::Input { field, reason } | Kind::Configuration { field, reason } => write!(f, "{field} {reason}"),
+            Kind::BaseUrl(reason) => f.write_str(reason),
+            Kind::ExpiredLocally => f.write_str("the token has expired; nothing was sent"),
+            Kind::ExpiredOnArrival => f.write_str("the token had expired when it arrived"),
+            Kind::NotSent(kind) if self.may_have_been_sent() => {
+                write!(f, "{}; an earlier try may have been received", Transport(*kind))
+            }
+            Kind::NotSent(kind) => write!(f, "{}; nothing was sent", Transport(*kind)),
+            Kind::Interrupted(kind) => write!(f, "{}; the request may have been received", Transport(*kind)),
+            Kind::Rejected | Kind::Status if self.status() == Some(407) => {
+                write!(f, "{}", Transport(TransportErrorKind::ProxyCredentials))
+            }
+            Kind::Rejected => f.write_str(self.rejection()),
+            Kind::Redirect => f.write_str("the server answered with a redirect, which is not followed"),
+            Kind::Status => f.write_str("the server answered with an unexpected status"),
+            Kind::Malformed { detail: Detail::Body(invalid), .. } => write!(f, "the reply is malformed; {invalid}"),
+            Kind::Malformed { field, detail: Detail::Value(reason) } => {
+                write!(f, "the reply is malformed; {} {reason}", field.unwrap_or("it"))
+            }
+            Kind::Callback(reason) => write!(f, "the callback {reason}"),
+            Kind::CallbackError => f.write_str("the end user came back with an error"),
+            Kind::Abandoned => f.write_str("the work ended before it was done; a request may have been received"),
+            Kind::NoRuntime => f.write_str("it needs a tokio runtime with its time and I/O drivers enabled"),
+        }
+    }
+
+    fn rejection(&self) -> &'static str {
+        if self.is_credentials() {
+            "the credentials were refused"
+        } else if self.is_token_refused() {
+            "the token was refused"
+        } else if let Some(Refusal::Suspected { .. }) = self.refusal() {
+            "the request was refused, perhaps by a gateway"
+        } else {
+            "the request was refused"
+        }
+    }
+
+    /// Returns whether a 404 means that there is no such endpoint: Flinks itself would have sent a known code.
+    fn is_unknown_endpoint(&self) -> bool {
+        matches!(self.0.kind, Kind::Rejected | Kind::Status)
+            && matches!(self.oauth_error(), None | Some(OAuthError::Other(_)))
+            && matches!(self.flinks_code(), None | Some(FlinksCode::Other(_)))
+    }
+}
+
+struct Transport(TransportErrorKind);
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            TransportErrorKind::Dns => "the host name could not be resolved",
+            TransportErrorKind::Connect => "no connection could be made",
+            TransportErrorKind::Tls => "the TLS handshake failed",
+            TransportErrorKind::Timeout => "it took too long",
+            TransportErrorKind::Interrupted => "the connection ended before the reply did",
+            TransportErrorKind::Protocol => "the reply was not HTTP",
+            TransportErrorKind::TooLarge => "the reply was too large",
+            TransportErrorKind::ProxyCredentials => "a proxy requires valid credentials",
+            _ => "the network failed",
+        })
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({self})")
+    }
+}

@@ -1,0 +1,278 @@
+//! The opaque error, and how the rest of the crate creates it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flinks_core::{ErrorKind, InvalidBaseUrl, ResponseHead, TransportErrorKind};
+
+use super::kind::{Detail, Kind, RetryAfter};
+use crate::operation::{Operation, Product};
+use crate::{FlinksCode, OAuthError};
+
+/// Why a call failed. Ask it with its predicates; each says what Flinks' pages advise.
+///
+/// It holds no secret, and neither `Debug` nor `Display` show what a server wrote; that is behind [`message`](Self::message),
+/// [`flinks_code`](Self::flinks_code) and the ids (A3, A6). It has no source. Its text is a fragment for "failed to …".
+/// Cloning is cheap.
+#[derive(Clone)]
+pub struct Error(pub(super) Arc<Inner>);
+
+#[derive(Clone, Default)]
+pub(super) struct Inner {
+    pub(super) operation: Option<Operation>,
+    pub(super) kind: Kind,
+    pub(super) status: Option<u16>,
+    pub(super) body: ErrorBody,
+    retry_after: Option<RetryAfter>,
+    correlation_id: Option<String>,
+    trace_id: Option<String>,
+    attempts: u32,
+    /// Whether an earlier attempt of the same call may have been received.
+    pub(super) earlier_may_have_been_sent: bool,
+    /// Whether the body of a reply outside of 2xx is JSON, although it is not the documented error body.
+    pub(super) is_other_json: bool,
+    /// Whether it is unknown if a call that spends a token took effect.
+    pub(super) is_outcome_unknown: bool,
+}
+
+/// The parts of a documented error body.
+#[derive(Clone, Default)]
+pub(crate) struct ErrorBody {
+    pub(crate) code: Option<FlinksCode>,
+    pub(crate) oauth: Option<OAuthError>,
+    pub(crate) message: Option<String>,
+}
+
+impl Error {
+    /// Returns the product whose call failed, or `None` for a value that was refused before a client used it.
+    pub fn product(&self) -> Option<Product> {
+        self.0.operation.map(Operation::product)
+    }
+
+    /// Returns the `operationId` of the call that failed; for a step that sends nothing, a name such as `widget`.
+    pub fn operation(&self) -> Option<&'static str> {
+        self.0.operation.map(Operation::id)
+    }
+
+    /// Returns the HTTP status of the reply, if one arrived.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// Returns the `FlinksCode` of the reply (C6).
+    pub fn flinks_code(&self) -> Option<&FlinksCode> {
+        self.0.body.code.as_ref()
+    }
+
+    /// Returns the `error` of Outbound's reply (O7), or the one with which an end user came back (C7, O10).
+    pub fn oauth_error(&self) -> Option<&OAuthError> {
+        self.0.body.oauth.as_ref()
+    }
+
+    /// Returns the text that the server, or whoever sent the end user back, wrote about the error. It is untrusted: take care
+    /// where you show it.
+    pub fn message(&self) -> Option<&str> {
+        self.0.body.message.as_deref()
+    }
+
+    /// Returns the wait that the server requested with `Retry-After`, if this crate did not wait that long itself, or has made all
+    /// of its attempts.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.0.retry_after {
+            Some(RetryAfter::Wait(wait)) => Some(wait),
+            _ => None,
+        }
+    }
+
+    /// Returns `ob-correlation-id`, for a question to Flinks (O10). The server wrote it.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.0.correlation_id.as_deref()
+    }
+
+    /// Returns `ob-trace-id`, for a question to Flinks (O10). The server wrote it.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.0.trace_id.as_deref()
+    }
+
+    /// Returns how many requests were made or attempted.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Returns the field that is invalid, in the caller's values or in the server's reply.
+    pub fn field(&self) -> Option<&'static str> {
+        match self.0.kind {
+            Kind::Input { field, .. } | Kind::Configuration { field, .. } => Some(field),
+            Kind::Malformed { field, .. } => field,
+            Kind::BaseUrl(_) => Some("base URL"),
+            _ => None,
+        }
+    }
+
+    pub(super) fn new(operation: Option<Operation>, kind: Kind) -> Self {
+        Self(Arc::new(Inner { operation, kind, ..Inner::default() }))
+    }
+
+    /// Creates the error of a value of one call, which an end user may have typed.
+    pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
+        Self::new(None, Kind::Input { field, reason })
+    }
+
+    /// Creates the error of a value that an operator or a developer has set.
+    pub(crate) fn configuration(field: &'static str, reason: &'static str) -> Self {
+        Self::new(None, Kind::Configuration { field, reason })
+    }
+
+    pub(crate) fn base_url(reason: &'static str) -> Self {
+        Self::new(None, Kind::BaseUrl(reason))
+    }
+
+    pub(crate) fn expired_locally(operation: Operation) -> Self {
+        Self::new(Some(operation), Kind::ExpiredLocally)
+    }
+
+    pub(crate) fn expired_on_arrival(operation: Operation, head: &ResponseHead) -> Self {
+        Self::new(Some(operation), Kind::ExpiredOnArrival).with_head(head)
+    }
+
+    pub(crate) fn timeout(operation: Operation) -> Self {
+        Self::new(Some(operation), Kind::Interrupted(TransportErrorKind::Timeout))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn not_sent(operation: Operation) -> Self {
+        Self::new(Some(operation), Kind::NotSent(TransportErrorKind::Connect))
+    }
+
+    pub(crate) fn abandoned(operation: Operation) -> Self {
+        Self::new(Some(operation), Kind::Abandoned)
+    }
+
+    pub(crate) fn no_runtime(operation: Operation) -> Self {
+        Self::new(Some(operation), Kind::NoRuntime)
+    }
+
+    /// Creates the error of a reply that fits its schema but cannot be used.
+    pub(crate) fn malformed(
+        operation: Operation,
+        head: &ResponseHead,
+        field: &'static str,
+        reason: &'static str,
+    ) -> Self {
+        let kind = Kind::Malformed { field: Some(field), detail: Detail::Value(reason) };
+        Self::new(Some(operation), kind).with_head(head)
+    }
+
+    pub(crate) fn callback(operation: Operation, reason: &'static str) -> Self {
+        Self::new(Some(operation), Kind::Callback(reason))
+    }
+
+    pub(crate) fn callback_failed(operation: Operation, error: String, description: Option<String>) -> Self {
+        Self::new(Some(operation), Kind::CallbackError).change(|inner| {
+            inner.body = ErrorBody { code: None, oauth: Some(OAuthError::parse(error)), message: description };
+        })
+    }
+
+    /// Converts the error of a product crate. `read` takes the documented error body apart.
+    pub(crate) fn from_call<E>(
+        operation: Operation,
+        error: flinks_core::Error<E>,
+        read: impl FnOnce(&E) -> ErrorBody,
+    ) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::InvalidRequest(invalid) => Kind::Input { field: invalid.field(), reason: "cannot be sent" },
+            ErrorKind::Transport(transport) if transport.may_have_been_sent() => Kind::Interrupted(transport.kind()),
+            ErrorKind::Transport(transport) => Kind::NotSent(transport.kind()),
+            ErrorKind::ErrorResponse(_) => Kind::Rejected,
+            ErrorKind::Redirect => Kind::Redirect,
+            ErrorKind::InvalidResponse(invalid) => {
+                Kind::Malformed { field: invalid.field(), detail: Detail::Body(*invalid) }
+            }
+            // A success that is not documented, such as a 204 where a token is due.
+            _ if error.status().is_some_and(|status| status.is_success()) => {
+                Kind::Malformed { field: None, detail: Detail::Value("has a status that is not documented") }
+            }
+            // Pay refuses without a body (P6), and Outbound may (O6).
+            ErrorKind::Status(None) if operation.product() != Product::Connect => {
+                match error.status().map(|status| status.as_u16()) {
+                    Some(400 | 401 | 403 | 429) => Kind::Rejected,
+                    _ => Kind::Status,
+                }
+            }
+            _ => Kind::Status,
+        };
+        let this = Self::new(Some(operation), kind).change(|inner| {
+            inner.is_other_json = matches!(error.kind(), ErrorKind::Status(Some(invalid)) if invalid.is_json());
+            inner.body = error.body().map(read).unwrap_or_default();
+        });
+        match error.head() {
+            Some(head) => this.with_head(head),
+            None => this,
+        }
+    }
+
+    pub(crate) fn in_operation(self, operation: Operation) -> Self {
+        self.change(|inner| inner.operation = Some(operation))
+    }
+
+    pub(crate) fn after_attempts(self, attempts: u32, earlier_may_have_been_sent: bool) -> Self {
+        self.change(|inner| {
+            inner.attempts = attempts;
+            inner.earlier_may_have_been_sent = earlier_may_have_been_sent;
+        })
+    }
+
+    /// Corrects the error of a call of which no attempt has sent a byte.
+    #[cfg(feature = "outbound")]
+    pub(crate) fn before_sending(self) -> Self {
+        self.change(|inner| {
+            inner.earlier_may_have_been_sent = false;
+            inner.kind = match inner.kind {
+                Kind::Interrupted(kind) => Kind::NotSent(kind),
+                // The task panicked, as a resolver of the application's may.
+                Kind::Abandoned => Kind::NotSent(TransportErrorKind::Interrupted),
+                _ => return,
+            };
+        })
+    }
+
+    /// Corrects the error of a call that follows an earlier request.
+    #[cfg(feature = "outbound")]
+    pub(crate) fn after_sending(self) -> Self {
+        self.change(|inner| inner.earlier_may_have_been_sent = true)
+    }
+
+    pub(crate) fn with_retry_after(self, wait: Option<Duration>) -> Self {
+        self.change(|inner| inner.retry_after = wait.map(RetryAfter::Wait))
+    }
+
+    /// Returns the header `Retry-After` as it arrived.
+    pub(crate) fn retry_after_header(&self) -> Option<&str> {
+        match &self.0.retry_after {
+            Some(RetryAfter::Header(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn with_head(self, head: &ResponseHead) -> Self {
+        self.change(|inner| {
+            inner.status = Some(head.status().as_u16());
+            inner.retry_after = head.retry_after().map(|text| RetryAfter::Header(text.to_owned()));
+            inner.correlation_id = head.correlation_id().map(str::to_owned);
+            inner.trace_id = head.trace_id().map(str::to_owned);
+        })
+    }
+
+    pub(super) fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<InvalidBaseUrl> for Error {
+    fn from(error: InvalidBaseUrl) -> Self {
+        Self::base_url(error.reason())
+    }
+}

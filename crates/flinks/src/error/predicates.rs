@@ -1,0 +1,156 @@
+//! What a caller asks an error.
+
+use flinks_core::TransportErrorKind;
+
+use super::error::Error;
+use super::kind::Kind;
+use crate::operation::{Operation, Product};
+use crate::{FlinksCode, OAuthError};
+
+impl Error {
+    /// A value of the caller's is invalid; [`field`](Self::field) names it. Nothing was sent.
+    pub fn is_invalid_input(&self) -> bool {
+        matches!(self.0.kind, Kind::Input { .. } | Kind::Configuration { .. } | Kind::BaseUrl(_))
+    }
+
+    /// A token had expired: before anything was sent (P4, C3), or when it arrived. Get a new one.
+    pub fn is_expired(&self) -> bool {
+        matches!(self.0.kind, Kind::ExpiredLocally | Kind::ExpiredOnArrival)
+    }
+
+    /// The credentials were refused: Pay's user name and password (P6; that 400 has no body, so it may also be about the request
+    /// itself), Connect's secret key ("You must provide a valid auth key"), or Outbound's client id and secret.
+    ///
+    /// Flinks advises to check which of two values went where: the secret key goes to `/GenerateAuthorizeToken` only, and
+    /// the token to `/Authorize` or the iframe only. The types of this crate ensure that, so check the key itself, its
+    /// instance and its customer id. Flinks rotates credentials that may be known to others.
+    pub fn is_credentials(&self) -> bool {
+        let Some(operation) = self.0.operation else { return false };
+        match operation.product() {
+            Product::Pay => operation == Operation::PayAuthorize && matches!(self.status(), Some(400 | 401)),
+            Product::Connect => {
+                operation == Operation::ConnectGenerateAuthorizeToken
+                    && self.flinks_code() == Some(&FlinksCode::Unauthorized)
+            }
+            Product::Outbound => {
+                matches!(self.oauth_error(), Some(OAuthError::InvalidClient | OAuthError::UnauthorizedClient))
+            }
+        }
+    }
+
+    /// A token was refused ("You must provide a valid authorize token"; for Pay, a 401 in reply to a session; for Outbound, a 401
+    /// in reply to a revocation).
+    ///
+    /// It was spent already, has expired, or belongs to another customer or environment. Flinks advises to get a new token for
+    /// each attempt.
+    pub fn is_token_refused(&self) -> bool {
+        match self.0.operation {
+            Some(Operation::ConnectAuthorize) => self.flinks_code() == Some(&FlinksCode::AccessDenied),
+            Some(Operation::OutboundRevoke) => self.status() == Some(401) && !self.is_credentials(),
+            Some(Operation::PayInitiateSession) => matches!(self.0.kind, Kind::Rejected) && self.status() == Some(401),
+            _ => false,
+        }
+    }
+
+    /// The end user must do something: enter another user name, password or answer, or act at the bank (C6); or they
+    /// refused on the bank's page (C7).
+    pub fn needs_user(&self) -> bool {
+        use FlinksCode::*;
+        if self.oauth_error() == Some(&OAuthError::AccessDenied) {
+            return true;
+        }
+        matches!(
+            self.flinks_code(),
+            Some(
+                DisabledLogin
+                    | InvalidLogin
+                    | InvalidPassword
+                    | InvalidSecurityResponse
+                    | InvalidUsername
+                    | NewAccount
+                    | QuestionNotFound
+                    | SecurityResponsesIncomplete
+                    | UnknownChallengeKey
+            )
+        )
+    }
+
+    /// There is a rate limit: 429, or `TOO_MANY_REQUESTS` with any status (C6). [`retry_after`](Self::retry_after) may say for how
+    /// long.
+    pub fn is_rate_limited(&self) -> bool {
+        self.status() == Some(429)
+            || self.flinks_code() == Some(&FlinksCode::TooManyRequests)
+            || self.oauth_error().is_some_and(|code| code.as_str() == FlinksCode::TooManyRequests.as_str())
+    }
+
+    /// The same call may succeed later: the network, the server or the bank failed, or there is a rate limit.
+    ///
+    /// This says nothing about a token that the call would have spent: [`SpendError`](crate::SpendError) does.
+    pub fn is_transient(&self) -> bool {
+        use FlinksCode::{AggregationError, CardInUse, ConcurrentSession, RetryLater};
+        match self.0.kind {
+            Kind::NotSent(kind) | Kind::Interrupted(kind) => !matches!(
+                kind,
+                TransportErrorKind::Tls | TransportErrorKind::TooLarge | TransportErrorKind::ProxyCredentials
+            ),
+            Kind::Abandoned => true,
+            _ => {
+                matches!(self.flinks_code(), Some(RetryLater | CardInUse | ConcurrentSession | AggregationError))
+                    || matches!(self.status(), Some(408 | 500..))
+                    || matches!(self.oauth_error(), Some(OAuthError::ServerError | OAuthError::TemporarilyUnavailable))
+                    || self.is_rate_limited()
+            }
+        }
+    }
+
+    /// The call did not complete in time, all of its attempts together.
+    pub fn is_timeout(&self) -> bool {
+        self.transport() == Some(TransportErrorKind::Timeout)
+    }
+
+    /// TLS failed: a certificate has expired, is for another name, or comes from an unknown authority. If that was during the
+    /// handshake, [`may_have_been_sent`](Self::may_have_been_sent) is `false`.
+    pub fn is_tls(&self) -> bool {
+        self.transport() == Some(TransportErrorKind::Tls)
+    }
+
+    fn transport(&self) -> Option<TransportErrorKind> {
+        match self.0.kind {
+            Kind::NotSent(kind) | Kind::Interrupted(kind) => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// The server replied with a redirect, which is not followed because the request carries a secret (A2). Check the base
+    /// URL; and with custom OAuth, whether Flinks has whitelisted the URLs that are called and the redirect URL (C7).
+    pub fn is_redirect(&self) -> bool {
+        matches!(self.0.kind, Kind::Redirect)
+    }
+
+    /// The server replied 2xx with a body that does not fit; [`field`](Self::field) may name the part (A6).
+    pub fn is_malformed(&self) -> bool {
+        matches!(self.0.kind, Kind::Malformed { .. })
+    }
+
+    /// An end user came back with something that does not fit: another `state`, a repeated parameter, nothing at all (C7). It
+    /// may be an attack; send them through the bank again.
+    pub fn is_invalid_callback(&self) -> bool {
+        matches!(self.0.kind, Kind::Callback(_))
+    }
+
+    /// Returns whether the server may have received a request. `false` only if it is certain that it did not.
+    pub fn may_have_been_sent(&self) -> bool {
+        self.0.earlier_may_have_been_sent
+            || !matches!(
+                self.0.kind,
+                Kind::Input { .. }
+                    | Kind::Configuration { .. }
+                    | Kind::BaseUrl(_)
+                    | Kind::ExpiredLocally
+                    | Kind::NotSent(_)
+                    | Kind::Callback(_)
+                    | Kind::CallbackError
+                    | Kind::NoRuntime
+            )
+    }
+}

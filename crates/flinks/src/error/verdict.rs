@@ -1,0 +1,194 @@
+//! The one table of retries and of the fate of a token (A5).
+
+use flinks_core::TransportErrorKind;
+
+use super::error::Error;
+use super::kind::Kind;
+use crate::OAuthError;
+
+/// How a failure counts when a call decides whether to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetryClass {
+    /// Nothing left this machine.
+    NotSent,
+    /// The request may have been received.
+    Interrupted,
+    /// There is a rate limit, or the server is unavailable for now.
+    Busy,
+    /// The server failed in another way.
+    Failed,
+    /// A token had expired when it arrived.
+    ExpiredOnArrival,
+    /// The same call would fail again, or must not be repeated.
+    Final,
+}
+
+/// What happened to a token that a call would have spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenFate {
+    Unspent,
+    Spent,
+    Unknown,
+}
+
+/// What a failure means for another attempt, and for a token that may have been received.
+struct Verdict {
+    class: RetryClass,
+    fate: TokenFate,
+}
+
+const fn verdict(class: RetryClass, fate: TokenFate) -> Verdict {
+    Verdict { class, fate }
+}
+
+impl Error {
+    pub(crate) fn token_fate(&self) -> TokenFate {
+        if !self.may_have_been_sent() {
+            return TokenFate::Unspent;
+        }
+        self.verdict().fate
+    }
+
+    pub(crate) fn retry_class(&self) -> RetryClass {
+        self.verdict().class
+    }
+
+    /// The one table behind [`retry_class`](Self::retry_class) and [`token_fate`](Self::token_fate), so that the two cannot
+    /// disagree. Its fate is that of a token that may have been received.
+    fn verdict(&self) -> Verdict {
+        match self.0.kind {
+            // The same credentials would be refused again, and may lock an account.
+            Kind::NotSent(TransportErrorKind::ProxyCredentials) => verdict(RetryClass::Final, TokenFate::Unknown),
+            Kind::NotSent(_) => verdict(RetryClass::NotSent, TokenFate::Unknown),
+            Kind::Interrupted(TransportErrorKind::TooLarge) => verdict(RetryClass::Final, TokenFate::Unknown),
+            Kind::Interrupted(_) => verdict(RetryClass::Interrupted, TokenFate::Unknown),
+            Kind::ExpiredOnArrival => verdict(RetryClass::ExpiredOnArrival, TokenFate::Unknown),
+            Kind::Rejected => self.verdict_on_reply(TokenFate::Spent),
+            Kind::Status => self.verdict_on_reply(TokenFate::Unknown),
+            _ => verdict(RetryClass::Final, TokenFate::Unknown),
+        }
+    }
+
+    /// The rows of the table for a reply that is not a success. `rejected` is the fate of a token that Flinks itself has rejected.
+    fn verdict_on_reply(&self, rejected: TokenFate) -> Verdict {
+        // The server failed, or a gateway in front of it. Only a `FlinksCode` proves that Flinks itself rejected the token: the
+        // error of a gateway may look like the documented one.
+        let failed = match self.flinks_code() {
+            Some(_) => rejected,
+            None => TokenFate::Unknown,
+        };
+        match (self.status(), self.oauth_error()) {
+            // The server stopped waiting for a request that may have arrived, whatever its body says.
+            (Some(408), _) => verdict(RetryClass::Interrupted, TokenFate::Unknown),
+            (Some(500..), _) if self.is_rate_limited() => verdict(RetryClass::Busy, failed),
+            _ if self.is_rate_limited() => verdict(RetryClass::Busy, rejected),
+            (_, Some(OAuthError::TemporarilyUnavailable)) => verdict(RetryClass::Busy, failed),
+            (_, Some(OAuthError::ServerError)) => verdict(RetryClass::Failed, failed),
+            (Some(503), _) => verdict(RetryClass::Busy, failed),
+            (Some(500..), _) => verdict(RetryClass::Failed, failed),
+            _ => verdict(RetryClass::Final, rejected),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "connect", feature = "outbound"))]
+mod tests {
+    use flinks_core::TransportErrorKind;
+
+    use super::*;
+    use crate::FlinksCode;
+    use crate::error::kind::Detail;
+    use crate::operation::Operation;
+
+    const OPERATION: Operation = Operation::OutboundExchangeCode;
+
+    /// A reply with this status, and with a `FlinksCode` or an `error`, if any.
+    fn reply(kind: Kind, status: u16, code: Option<&str>, oauth: Option<&str>) -> Error {
+        Error::new(Some(OPERATION), kind).change(|inner| {
+            inner.status = Some(status);
+            inner.body.code = code.map(|code| FlinksCode::parse(code.to_owned()));
+            inner.body.oauth = oauth.map(|code| OAuthError::parse(code.to_owned()));
+        })
+    }
+
+    #[test]
+    fn a5_one_table_decides_tries_and_fate() {
+        use RetryClass::{Busy, Failed, Final, Interrupted};
+        use TokenFate::{Spent, Unknown};
+        // Each with what a documented error body makes of it, and any other body.
+        for (status, code, oauth, class, read, unread) in [
+            (200, None, Some("invalid_grant"), Final, Spent, Unknown),
+            (200, None, Some("server_error"), Failed, Unknown, Unknown),
+            (200, Some("UNAUTHORIZED"), None, Final, Spent, Unknown),
+            (400, None, None, Final, Spent, Unknown),
+            (400, None, Some("invalid_grant"), Final, Spent, Unknown),
+            (400, None, Some("server_error"), Failed, Unknown, Unknown),
+            (400, None, Some("temporarily_unavailable"), Busy, Unknown, Unknown),
+            (400, None, Some("TOO_MANY_REQUESTS"), Busy, Spent, Unknown),
+            (401, Some("UNAUTHORIZED"), None, Final, Spent, Unknown),
+            (401, Some("TOO_MANY_REQUESTS"), None, Busy, Spent, Unknown),
+            (403, None, None, Final, Spent, Unknown),
+            (404, None, None, Final, Spent, Unknown),
+            (408, None, None, Interrupted, Unknown, Unknown),
+            (408, None, Some("invalid_grant"), Interrupted, Unknown, Unknown),
+            (408, None, Some("TOO_MANY_REQUESTS"), Interrupted, Unknown, Unknown),
+            (408, Some("UNAUTHORIZED"), None, Interrupted, Unknown, Unknown),
+            (429, None, None, Busy, Spent, Unknown),
+            (429, Some("TOO_MANY_REQUESTS"), None, Busy, Spent, Unknown),
+            (500, None, None, Failed, Unknown, Unknown),
+            (500, None, Some("invalid_grant"), Failed, Unknown, Unknown),
+            (500, None, Some("server_error"), Failed, Unknown, Unknown),
+            (500, None, Some("TOO_MANY_REQUESTS"), Busy, Unknown, Unknown),
+            (500, Some("INVALID_PASSWORD"), None, Failed, Spent, Unknown),
+            (502, None, None, Failed, Unknown, Unknown),
+            (503, None, None, Busy, Unknown, Unknown),
+            (503, None, Some("server_error"), Failed, Unknown, Unknown),
+            (503, Some("RETRY_LATER"), None, Busy, Spent, Unknown),
+            (504, None, Some("temporarily_unavailable"), Busy, Unknown, Unknown),
+        ] {
+            for (kind, fate) in [(Kind::Rejected, read), (Kind::Status, unread)] {
+                let error = reply(kind, status, code, oauth);
+                assert_eq!(error.retry_class(), class, "{error}");
+                assert_eq!(error.token_fate(), fate, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a5_what_the_table_calls_interrupted_is_never_spent() {
+        for status in 100..=599 {
+            for (code, oauth) in [(None, None), (Some("UNAUTHORIZED"), None), (None, Some("invalid_grant"))] {
+                for kind in [Kind::Rejected, Kind::Status] {
+                    let error = reply(kind, status, code, oauth);
+                    assert!(
+                        error.retry_class() != RetryClass::Interrupted || error.token_fate() == TokenFate::Unknown,
+                        "{error}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a5_a_failure_without_a_status_has_one_class_and_one_fate() {
+        use TransportErrorKind::{Connect, Timeout, TooLarge};
+        let malformed = || Kind::Malformed { field: None, detail: Detail::Value("is missing") };
+        for (kind, class, fate) in [
+            (Kind::Input { field: "code", reason: "is empty" }, RetryClass::Final, TokenFate::Unspent),
+            (Kind::ExpiredLocally, RetryClass::Final, TokenFate::Unspent),
+            (Kind::NotSent(Connect), RetryClass::NotSent, TokenFate::Unspent),
+            (Kind::Interrupted(Timeout), RetryClass::Interrupted, TokenFate::Unknown),
+            (Kind::Interrupted(TooLarge), RetryClass::Final, TokenFate::Unknown),
+            (Kind::Redirect, RetryClass::Final, TokenFate::Unknown),
+            (malformed(), RetryClass::Final, TokenFate::Unknown),
+            (Kind::ExpiredOnArrival, RetryClass::ExpiredOnArrival, TokenFate::Unknown),
+            (Kind::Abandoned, RetryClass::Final, TokenFate::Unknown),
+        ] {
+            let error = Error::new(Some(OPERATION), kind);
+            assert_eq!(error.retry_class(), class, "{error}");
+            assert_eq!(error.token_fate(), fate, "{error}");
+        }
+        // An earlier try may have been received.
+        assert_eq!(Error::not_sent(OPERATION).after_attempts(2, true).token_fate(), TokenFate::Unknown);
+    }
+}

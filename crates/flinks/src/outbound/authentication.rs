@@ -1,0 +1,87 @@
+//! How an application authenticates itself (O2).
+
+use std::fmt;
+
+use flinks_core::Secret;
+
+use crate::error::Error;
+use crate::text::token_problem;
+
+/// How your application authenticates itself (O2). Which one your Flinks wants is part of the configuration: it is never
+/// tried out.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// `client_id` and `client_secret` as fields of each request.
+    Fields(ClientCredentials),
+    /// HTTP Basic.
+    Basic(ClientCredentials),
+    /// Not at all, as the published document has it. The client id is still in the address to which end users go.
+    None {
+        /// The client id, such as `dc-…`.
+        client_id: String,
+    },
+}
+
+impl ClientAuthentication {
+    pub(super) fn client_id(&self) -> &str {
+        match self {
+            Self::Fields(credentials) | Self::Basic(credentials) => &credentials.client_id,
+            Self::None { client_id } => client_id,
+        }
+    }
+
+    pub(super) fn client_secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Fields(credentials) | Self::Basic(credentials) => Some(&credentials.client_secret),
+            Self::None { .. } => None,
+        }
+    }
+}
+
+/// As [`ClientAuthentication::Fields`], which is the usual way.
+impl From<ClientCredentials> for ClientAuthentication {
+    fn from(credentials: ClientCredentials) -> Self {
+        Self::Fields(credentials)
+    }
+}
+
+impl fmt::Debug for ClientAuthentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fields(_) => "Fields(..)",
+            Self::Basic(_) => "Basic(..)",
+            Self::None { .. } => "None { .. }",
+        })
+    }
+}
+
+/// `client_id` and `client_secret`, from Flinks.
+#[derive(Clone)]
+pub struct ClientCredentials {
+    pub(super) client_id: String,
+    pub(super) client_secret: Secret,
+}
+
+impl ClientCredentials {
+    /// Takes both.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] where one is empty, or holds a space, a line break, a control or a non-ASCII character.
+    pub fn new(client_id: impl Into<String>, client_secret: impl Into<Secret>) -> Result<Self, Error> {
+        let (client_id, client_secret) = (client_id.into(), client_secret.into());
+        for (field, text) in [("client id", client_id.as_str()), ("client secret", client_secret.expose_secret())] {
+            if let Some(problem) = token_problem(text) {
+                return Err(Error::configuration(field, problem));
+            }
+        }
+        Ok(Self { client_id, client_secret })
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,318 @@
+//! The client: one request with each call.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ExpiresIn, ResponseValue, Secret, SendMarker, Transport};
+use flinks_outbound::types;
+
+use super::authentication::{ClientAuthentication, ClientCredentials};
+use super::authorization::AuthorizationCode;
+use super::tokens::{AccessToken, RefreshToken, Tokens};
+use crate::OAuthError;
+use crate::bearer::{Bearer, BearerReply};
+use crate::deadline::{Deadline, Moment};
+use crate::error::{Error, ErrorBody, SpendError};
+use crate::operation::Operation;
+use crate::recent::{RecentSecrets, SecretHash};
+use crate::retry::{Caller, Repeat};
+use crate::settings::Settings;
+use crate::text::{ECHO, is_echo, token_problem};
+use crate::time::Clock;
+
+/// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    http: flinks_outbound::Client,
+    transport: Transport,
+    base_url: BaseUrl,
+    authentication: Arc<ClientAuthentication>,
+    /// Whether a refresh token was ever replaced. From then on a lost reply is not requested again (A5).
+    has_rotated: Arc<AtomicBool>,
+    /// The codes that were sent. An end user who loads the page of their return twice must not end their consent, as a server
+    /// may when it receives a code again (RFC 6749, section 4.1.2).
+    codes: Arc<RecentSecrets>,
+    caller: Caller,
+}
+
+/// No code should live longer (RFC 6749, section 4.1.2).
+const CODE_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+impl Client {
+    /// Creates a client with the default settings. The base URL is always yours (O11).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the URL is `https` and no TLS feature is enabled, or if the client id is invalid.
+    pub fn new(base_url: BaseUrl, authentication: impl Into<ClientAuthentication>) -> Result<Self, Error> {
+        Self::with_settings(base_url, authentication, &Settings::new())
+    }
+
+    /// Creates a client with custom settings.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the URL is `https` and no TLS feature is enabled, or if the client id is invalid.
+    pub fn with_settings(
+        base_url: BaseUrl,
+        authentication: impl Into<ClientAuthentication>,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        let transport = settings.transport(base_url.clone())?;
+        let authentication = authentication.into();
+        if let Some(problem) = token_problem(authentication.client_id()) {
+            return Err(Error::configuration("client id", problem));
+        }
+        Ok(Self {
+            http: flinks_outbound::Client::with_transport(transport.clone()),
+            transport,
+            base_url,
+            authentication: Arc::new(authentication),
+            has_rotated: Arc::default(),
+            codes: Arc::new(RecentSecrets::new(CODE_LIFETIME)),
+            caller: settings.caller(),
+        })
+    }
+
+    /// Gets an access token for your application itself, with the grant `client_credentials` (O1): for app management, with
+    /// the scope `client:admin`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the call fails. [`Error::is_credentials`] is true for a wrong client id or secret.
+    pub async fn client_credentials(&self, scope: Option<&str>) -> Result<AccessToken, Error> {
+        let mut request = self.request(types::GrantType::ClientCredentials);
+        if let Some(scope) = scope {
+            request = request.scope(scope);
+        }
+        let tokens = self.token(Operation::OutboundClientCredentials, Repeat::AsNeeded, &request).await?;
+        Ok(tokens.access_token)
+    }
+
+    /// Exchanges a code, once. It is sent again only if nothing of it has left this machine. A code that this client, or a
+    /// clone, has sent in the last ten minutes is refused here, as when an end user loads the page of their return twice: the
+    /// first call returns what became of it (O9).
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SpendError`] that says what became of the code. If its fate is unknown, the end user must consent again: to
+    /// exchange the code once more could end the connection that it made.
+    ///
+    /// # Cancel safety
+    ///
+    /// A code counts as sent from the moment a byte of its request may have left this machine. If the future is dropped before
+    /// that, as while it connects, nothing is sent, and the code can be exchanged when the end user loads the page again. If it
+    /// is dropped later, what Flinks replies is lost.
+    pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
+        let Some(hash) = self.codes.insert(code.code.expose_secret(), self.caller.clock.as_ref()) else {
+            let error = Error::callback(Operation::OutboundExchangeCode, "holds a code that was sent before");
+            return Err(SpendError::Unknown(error.after_sending()));
+        };
+        let sending = SendingCode { hash, codes: &self.codes, marker: SendMarker::new() };
+        let transport = self.transport.with_marker(sending.marker.clone());
+        let client = Self { http: flinks_outbound::Client::with_transport(transport), ..self.clone() };
+        let request = self
+            .request(types::GrantType::AuthorizationCode)
+            .code(code.code.clone())
+            .redirect_uri(code.redirect_uri.as_str());
+        match client.token(Operation::OutboundExchangeCode, Repeat::Code, &request).await {
+            Ok(tokens) => Ok(tokens),
+            Err(error) if sending.marker.abandon() => Err(SpendError::new(code, error.before_sending())),
+            Err(error) => Err(SpendError::new(code, error)),
+        }
+    }
+
+    /// Exchanges a refresh token for a new access token, and restarts its 30 days (O5). If the reply holds another refresh token,
+    /// that one has replaced the old one: store it first.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the call fails. If [`Error::needs_consent`] is true, the end user must consent again (O6).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after the request was sent, the reply is lost, and with it a refresh token that has replaced the
+    /// old one. Run it in a task of its own.
+    pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
+        let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
+        let repeat = if self.rotates_refresh_tokens() { Repeat::RotatingRefresh } else { Repeat::Refresh };
+        let mut tokens = self.token(Operation::OutboundRefresh, repeat, &request).await?;
+        // Some servers echo the refresh token unchanged. That is not a rotation.
+        tokens.refresh_token.take_if(|new| new.expose_secret() == refresh_token.expose_secret());
+        if tokens.refresh_token.is_some() {
+            self.assume_rotating_refresh_tokens();
+        }
+        Ok(tokens)
+    }
+
+    /// Ends the connection of an end user: Flinks revokes their access and refresh tokens. The connection has ended only if
+    /// this returns `Ok`, that is after a 204, or a 200 with an empty body (O10).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if Flinks refuses the token, or if the reply does not confirm the revocation, such as a 202 or the
+    /// page of a firewall: then [`Error::is_malformed`] is true, and the connection may or may not have ended. Keep the refresh
+    /// token after an error.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after the request was sent, the connection may or may not have ended.
+    pub async fn revoke(&self, access_token: &AccessToken) -> Result<(), Error> {
+        let authorization = &Authorization::bearer(access_token.secret());
+        let attempt = || async move {
+            let reply = self.http.revoke(authorization).send().await;
+            reply.map(drop).map_err(|error| Error::from_call(Operation::OutboundRevoke, error, error_body))
+        };
+        self.caller.call(Operation::OutboundRevoke, Repeat::Never, DEFAULT_TIMEOUT, attempt).await
+    }
+
+    /// Restores an access token that was kept outside of this process, such as in a database. `issued_at` and `lifetime` are those
+    /// of [`AccessToken`]; no lifetime counts as longer than a day.
+    ///
+    /// Returns `None` if the token has expired, or if it was issued in the future: the wall clock was ahead at that time, so its
+    /// age is unknown.
+    pub fn restore_access_token(
+        &self,
+        secret: impl Into<Secret>,
+        issued_at: SystemTime,
+        lifetime: Duration,
+    ) -> Option<AccessToken> {
+        let deadline = Deadline::continued(issued_at, lifetime.min(ExpiresIn::MAX), &self.caller.clock)?;
+        Some(AccessToken::new(Bearer::new(secret.into(), deadline)))
+    }
+
+    /// Returns the clock of the [`Settings`].
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.caller.clock
+    }
+
+    /// Returns how long a whole call may take, all of its attempts and the waits between them included.
+    pub fn timeout(&self) -> Duration {
+        self.caller.timeout.unwrap_or(DEFAULT_TIMEOUT)
+    }
+
+    /// Returns whether this client, or a clone, has received a refresh token that replaced another. From then on a refresh whose
+    /// reply was lost is not repeated, because the reply may have held the next refresh token (A5).
+    pub fn rotates_refresh_tokens(&self) -> bool {
+        self.has_rotated.load(Ordering::Relaxed)
+    }
+
+    /// Tells this client and its clones that the server replaces refresh tokens, as another process has found out: see
+    /// [`rotates_refresh_tokens`](Self::rotates_refresh_tokens).
+    pub fn assume_rotating_refresh_tokens(&self) {
+        self.has_rotated.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn client_id(&self) -> &str {
+        self.authentication.client_id()
+    }
+
+    pub(super) fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
+    fn request(&self, grant_type: types::GrantType) -> types::TokenRequest {
+        let request = types::TokenRequest::new(grant_type);
+        match &*self.authentication {
+            ClientAuthentication::Fields(ClientCredentials { client_id, client_secret }) => {
+                request.client_id(client_id.as_str()).client_secret(client_secret.clone())
+            }
+            ClientAuthentication::Basic(_) | ClientAuthentication::None { .. } => request,
+        }
+    }
+
+    async fn token(
+        &self,
+        operation: Operation,
+        repeat: Repeat,
+        request: &types::TokenRequest,
+    ) -> Result<Tokens, Error> {
+        let basic = &match &*self.authentication {
+            ClientAuthentication::Basic(ClientCredentials { client_id, client_secret }) => {
+                Some(Authorization::basic(client_id, client_secret))
+            }
+            _ => None,
+        };
+        let attempt = || async move {
+            let sent = Moment::now(self.caller.clock.as_ref());
+            let mut call = self.http.token(request);
+            if let Some(basic) = basic {
+                call = call.authorization(basic);
+            }
+            let reply = call.send().await.map_err(|error| Error::from_call(operation, error, error_body))?;
+            self.tokens(operation, request, reply, sent)
+        };
+        self.caller.call(operation, repeat, DEFAULT_TIMEOUT, attempt).await
+    }
+
+    fn tokens(
+        &self,
+        operation: Operation,
+        request: &types::TokenRequest,
+        reply: ResponseValue<types::TokenResponse>,
+        sent: Moment,
+    ) -> Result<Tokens, Error> {
+        let head = reply.head().clone();
+        let malformed = |field, reason| Error::malformed(operation, &head, field, reason);
+        let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
+            reply.into_inner();
+        let bearer = BearerReply { access_token, token_type, expires_in };
+        let bearer = bearer.check(operation, &head, sent, &self.caller.clock)?;
+        let credentials = [self.authentication.client_secret(), request.code.as_ref()];
+        let credentials = credentials.into_iter().flatten().map(Secret::expose_secret);
+        let old_refresh_token = request.refresh_token.as_ref().map(Secret::expose_secret);
+        if is_echo(bearer.secret().expose_secret(), credentials.clone().chain(old_refresh_token)) {
+            return Err(malformed("access_token", ECHO));
+        }
+        let access_token = AccessToken::new(bearer);
+        let refresh_token = match refresh_token {
+            // There is nothing that it could refresh.
+            _ if request.grant_type == types::GrantType::ClientCredentials => None,
+            Some(new) if !new.expose_secret().trim().is_empty() => {
+                // The refresh token of the request is no echo: an unchanged one is normal (O5).
+                if is_echo(new.expose_secret(), credentials) {
+                    return Err(malformed("refresh_token", ECHO));
+                }
+                // One that cannot be used must not be taken for an absent one.
+                let new = RefreshToken::new(new).map_err(|_| malformed("refresh_token", "holds a control character"));
+                Some(new?)
+            }
+            // The old one stays (O5).
+            _ => None,
+        };
+        // A refresh token in the reply would be lost with the access token.
+        if refresh_token.is_none() && access_token.is_expired() {
+            return Err(Error::expired_on_arrival(operation, &head));
+        }
+        Ok(Tokens { access_token, refresh_token, scope })
+    }
+}
+
+/// A code that is being sent. When the call returns or is cancelled and nothing of the code has left this machine, the code
+/// does not count as sent.
+struct SendingCode<'a> {
+    hash: SecretHash,
+    codes: &'a RecentSecrets,
+    marker: SendMarker,
+}
+
+impl Drop for SendingCode<'_> {
+    fn drop(&mut self) {
+        if self.marker.abandon() {
+            self.codes.remove(self.hash);
+        }
+    }
+}
+
+fn error_body(error: &types::ErrorResponse) -> ErrorBody {
+    let oauth = error.error.clone().map(OAuthError::parse);
+    ErrorBody { code: None, oauth, message: error.error_description.clone() }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
+    }
+}
