@@ -3,27 +3,39 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 mod base_url;
+mod body;
 #[cfg(feature = "rustls")]
 mod crypto;
+mod decode;
 mod error;
+mod error_code;
 mod expires_in;
+mod head;
+mod header;
+mod http_client;
+mod lenient;
 mod marker;
+mod request;
 mod response;
 mod secret;
 mod transport;
+mod transport_error;
 
 pub use base_url::{BaseUrl, InvalidBaseUrl};
+pub use body::MAX_RESPONSE_BYTES;
 #[cfg(feature = "rustls")]
 pub use crypto::{DefaultCryptoProvider, install_default_crypto_provider};
-pub use error::{Error, ErrorKind, InvalidRequest, InvalidResponse, TransportError, TransportErrorKind};
+pub use error::{Error, ErrorKind, InvalidRequest, InvalidResponse};
 pub use expires_in::ExpiresIn;
+pub use head::ResponseHead;
+pub use header::Authorization;
+pub use http_client::BuildError;
 pub use marker::SendMarker;
 pub use reqwest::StatusCode;
-pub use response::{ResponseHead, ResponseValue};
-pub use secret::{Authorization, Secret};
-pub use transport::{
-    BuildError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, MAX_RESPONSE_BYTES, Transport, TransportBuilder,
-};
+pub use response::ResponseValue;
+pub use secret::Secret;
+pub use transport::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Transport, TransportBuilder};
+pub use transport_error::{TransportError, TransportErrorKind};
 
 #[doc(hidden)]
 pub use base_url::{host_problem, is_loopback, is_spelled_out};
@@ -31,12 +43,14 @@ pub use base_url::{host_problem, is_loopback, is_spelled_out};
 /// What generated code calls. Not part of the public interface.
 #[doc(hidden)]
 pub mod generated {
-    pub use crate::error::{response_error, status_error, undocumented_status};
+    pub use crate::header::{HeaderArgument, header_text};
+    pub use crate::lenient::lenient;
+    pub use crate::request::{Operation, encode_path, form_body};
     pub use crate::response::{
-        empty_or_error_response, empty_response, json_or_error_response, json_response, lenient,
+        empty_or_error_response, empty_response, json_or_error_response, json_response, response_error, status_error,
+        undocumented_status,
     };
-    pub use crate::secret::{HeaderArgument, Redacted};
-    pub use crate::transport::{Operation, encode_path, form_body, header_text};
+    pub use crate::secret::Redacted;
     pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
     pub use serde_json;
 }

@@ -21,6 +21,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
+use crate::error::InvalidRequest;
+
 /// Records whether the body of a request may have left this machine. Clones share one record.
 ///
 /// Give a clone to [`Transport::with_marker`](crate::Transport::with_marker). When the call returns an error or is cancelled,
@@ -44,8 +46,26 @@ impl SendMarker {
         self.leave_unsent(ABANDONED) == ABANDONED
     }
 
+    /// Lets the body of `request` set this marker. A request without a body counts as sent from now on,
+    /// because nothing shows when its head leaves.
+    pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
+        let slot = request.body_mut();
+        match slot.take() {
+            Some(body) if !body.is_end_stream() => {
+                *slot = Some(reqwest::Body::wrap(MarkedBody { body, marker: self.clone() }));
+            }
+            none => {
+                *slot = none;
+                if !self.send() {
+                    return Err(InvalidRequest::new("request", "belongs to a call that was abandoned"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that bytes may leave now. Returns `false` if the call was abandoned.
-    pub(crate) fn send(&self) -> bool {
+    fn send(&self) -> bool {
         self.leave_unsent(SENT) == SENT
     }
 
@@ -59,9 +79,9 @@ impl SendMarker {
 }
 
 /// A request body that sets a marker before it gives its first bytes.
-pub(crate) struct MarkedBody {
-    pub(crate) body: reqwest::Body,
-    pub(crate) marker: SendMarker,
+struct MarkedBody {
+    body: reqwest::Body,
+    marker: SendMarker,
 }
 
 impl Body for MarkedBody {
