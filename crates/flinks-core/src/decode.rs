@@ -1,142 +1,153 @@
-//! Reads bodies as types, and finds where one does not fit.
+//! Reads the body of a reply as the type of that reply, and finds the field that does not fit.
+//!
+//! A field is named by static text from generated code, never by text from the body, so that no
+//! error quotes the server (A6).
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::de::{self, DeserializeOwned, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::error::Category;
+use serde_path_to_error::Segment;
 
 use crate::body::without_bom;
 use crate::error::InvalidResponse;
 
-/// Reads `T` from JSON. An object type takes a JSON object only, though serde would take an array for it.
-pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidResponse> {
-    let body = without_bom(body);
-    let invalid = |reason, field, line, column| InvalidResponse {
-        field,
-        line,
-        column,
-        ..InvalidResponse::of_body(reason, body.len())
-    };
-    let fields = Fields::of::<T>();
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    if fields.is_object && first.is_some_and(|byte| *byte != b'{') {
-        return Err(invalid("is not a JSON object", None, 0, 0));
+/// A type that is the body of a reply. Generated code implements it.
+#[doc(hidden)]
+pub trait ReplyBody: DeserializeOwned {
+    /// The fields of the JSON object that this type is read from, in the order of their declaration.
+    /// `None` if it is read from JSON of another form, or takes fields of any name.
+    const FIELDS: Fields = None;
+}
+
+/// The fields of a [`ReplyBody`].
+#[doc(hidden)]
+pub type Fields = Option<&'static [Field]>;
+
+/// One field of a [`ReplyBody`].
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    name: &'static str,
+    is_required: bool,
+}
+
+impl Field {
+    /// A field without which a reply does not fit.
+    pub const fn required(name: &'static str) -> Self {
+        Self { name, is_required: true }
     }
-    // To know where it is costs as much as to read it, so that is found out only where something is wrong.
+
+    /// A field that a reply may leave out.
+    pub const fn optional(name: &'static str) -> Self {
+        Self { name, is_required: false }
+    }
+}
+
+/// Reads `T` from JSON. A type with fields is read from a JSON object only, although serde would
+/// also take an array for it.
+pub(crate) fn decode<T: ReplyBody>(body: &[u8]) -> Result<T, InvalidResponse> {
+    let body = without_bom(body);
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if T::FIELDS.is_some() && first.is_some_and(|byte| *byte != b'{') {
+        return Err(InvalidResponse::of_body("is not a JSON object", body.len()));
+    }
+    // Following the path costs as much as reading the body, so it waits until something is wrong.
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let field = match error.path().iter().next() {
-            Some(serde_path_to_error::Segment::Map { key }) => fields.known(key),
-            _ => None,
-        };
-        let error = error.inner();
-        let reason = match error.classify() {
-            serde_json::error::Category::Data => "does not fit its schema",
-            serde_json::error::Category::Eof => "is cut off",
-            serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is not JSON",
-        };
-        invalid(reason, field.or_else(|| fields.missing(error)), error.line(), error.column())
-    })?;
+    let value = match serde_path_to_error::deserialize(&mut deserializer) {
+        Ok(value) => value,
+        Err(error) => return Err(misfit(body, T::FIELDS.unwrap_or_default(), &error)),
+    };
     match deserializer.end() {
         Ok(()) => Ok(value),
-        Err(error) => Err(invalid("goes on after its end", None, error.line(), error.column())),
+        Err(error) => Err(at(&error, InvalidResponse::of_body("goes on after its end", body.len()))),
     }
 }
 
-/// Reads an error body. All fields of one are optional, so that any object would fit: one that has none of them, such
-/// as a firewall's, is something else.
-pub(crate) fn decode_error<E: DeserializeOwned>(body: &[u8]) -> Result<E, InvalidResponse> {
-    decode_error_without(body, &Fields { names: &[], is_object: true })
-}
-
-/// The same, by fields that another type does not have.
-pub(crate) fn decode_error_without<E: DeserializeOwned>(body: &[u8], other: &Fields) -> Result<E, InvalidResponse> {
+/// Reads an error body. All its fields are optional, so that any object would fit: an object that has
+/// none of them, such as a firewall's, is not this error. The fields in `other` do not count.
+pub(crate) fn decode_error<E: ReplyBody>(body: &[u8], other: &[Field]) -> Result<E, InvalidResponse> {
     let error = decode(body)?;
-    let fields = Fields::of::<E>();
-    let members: BTreeMap<String, IgnoredAny> = if fields.is_object { decode(body)? } else { return Ok(error) };
-    match members.keys().any(|member| fields.known(member).is_some() && other.known(member).is_none()) {
-        true => Ok(error),
-        false => {
-            let reason = "has none of the documented fields";
-            Err(InvalidResponse::of_body(reason, body.len()))
-        }
+    let Some(fields) = E::FIELDS else { return Ok(error) };
+    let found = members(body, fields).unwrap_or_default();
+    if found.iter().any(|name| named(other, name).is_none()) {
+        return Ok(error);
     }
+    Err(InvalidResponse::of_body("has none of the documented fields", body.len()))
 }
 
-/// Whether a body is JSON, of whatever form.
+/// Whether a body is JSON of any form.
 pub(crate) fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(without_bom(body)).is_ok()
 }
 
-/// The field names of a type, as static text: an error that names one of these cannot quote the server.
-pub(crate) struct Fields {
-    names: &'static [&'static str],
-    is_object: bool,
+/// Describes why a body does not fit a type with these fields.
+fn misfit(
+    body: &[u8],
+    fields: &'static [Field],
+    error: &serde_path_to_error::Error<serde_json::Error>,
+) -> InvalidResponse {
+    let (category, path) = (error.inner().classify(), error.path());
+    let reason = match category {
+        Category::Data => "does not fit its schema",
+        Category::Eof => "is cut off",
+        Category::Syntax | Category::Io => "is not JSON",
+    };
+    let field = match path.iter().next() {
+        Some(Segment::Map { key }) => named(fields, key),
+        Some(_) => None,
+        // The object as a whole was read, and is wrong.
+        None if category == Category::Data => missing(body, fields),
+        None => None,
+    };
+    at(error.inner(), InvalidResponse { field, ..InvalidResponse::of_body(reason, body.len()) })
 }
 
-impl Fields {
-    pub(crate) fn of<T: DeserializeOwned>() -> Self {
-        let mut fields = Self { names: &[], is_object: false };
-        let _ = T::deserialize(Probe(&mut fields));
-        fields
-    }
-
-    fn known(&self, name: &str) -> Option<&'static str> {
-        self.names.iter().copied().find(|known| *known == name)
-    }
-
-    /// serde tells a missing field in its message only.
-    fn missing(&self, error: &serde_json::Error) -> Option<&'static str> {
-        let message = error.to_string();
-        self.names.iter().copied().find(|name| message.starts_with(&format!("missing field `{name}`")))
-    }
+/// Adds the place of `error` in the body.
+fn at(error: &serde_json::Error, invalid: InvalidResponse) -> InvalidResponse {
+    InvalidResponse { line: error.line(), column: error.column(), ..invalid }
 }
 
-/// A deserializer that learns what a type asks for, and gives it nothing.
-struct Probe<'a>(&'a mut Fields);
-
-/// How a probe ends.
-#[derive(Debug)]
-struct Ended;
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a probe ends")
-    }
+/// Returns the first required field that a JSON object lacks.
+fn missing(body: &[u8], fields: &'static [Field]) -> Option<&'static str> {
+    let found = members(body, fields)?;
+    fields.iter().find(|field| field.is_required && !found.contains(&field.name)).map(|field| field.name)
 }
 
-impl std::error::Error for Ended {}
-
-impl de::Error for Ended {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
-    }
+/// Returns those of `fields` that a JSON object has. `None` if the body is not an object, or has one
+/// of them twice.
+fn members(body: &[u8], fields: &'static [Field]) -> Option<Vec<&'static str>> {
+    serde_json::Deserializer::from_slice(without_bom(body)).deserialize_map(Members(fields)).ok()
 }
 
-impl<'de> Deserializer<'de> for Probe<'_> {
-    type Error = Ended;
+fn named(fields: &[Field], name: &str) -> Option<&'static str> {
+    fields.iter().find(|field| field.name == name).map(|field| field.name)
+}
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-        Err(Ended)
+/// Notes the known names of an object, and skips all values.
+struct Members(&'static [Field]);
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<&'static str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        fields: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Self::Error> {
-        *self.0 = Fields { names: fields, is_object: true };
-        Err(Ended)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(member) = members.next_key::<String>()? {
+            members.next_value::<IgnoredAny>()?;
+            let Some(name) = named(self.0, &member) else { continue };
+            if found.contains(&name) {
+                return Err(de::Error::duplicate_field(name));
+            }
+            found.push(name);
+        }
+        Ok(found)
     }
 }
 
@@ -153,6 +164,10 @@ mod tests {
         #[serde(rename = "Token")]
         token: Secret,
         status: Option<i64>,
+    }
+
+    impl ReplyBody for Reply {
+        const FIELDS: Fields = Some(&[Field::required("Token"), Field::optional("status")]);
     }
 
     #[test]
@@ -176,6 +191,10 @@ mod tests {
             ("{\"Token\":{\"canary\":\"canary\"}}", "does not fit its schema", Some("Token")),
             ("{\"Token\":\"a\",\"status\":\"canary\"}", "does not fit its schema", Some("status")),
             ("{\"Token\":\"a\",\"Token\":\"canary\"}", "does not fit its schema", None),
+            ("{\"status\":1,\"status\":2}", "does not fit its schema", None),
+            ("{} canary", "does not fit its schema", Some("Token")),
+            ("\u{feff}{}", "does not fit its schema", Some("Token")),
+            ("{", "is cut off", None),
             ("{\"canary\":[1,2}", "is not JSON", None),
         ] {
             let error = decode::<Reply>(body.as_bytes()).unwrap_err();
@@ -201,6 +220,39 @@ mod tests {
 
     #[test]
     fn a_type_that_is_no_object_may_be_anything() {
-        assert_eq!(decode::<Vec<u8>>(b"[1,2]").unwrap(), [1, 2]);
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct List(Vec<u8>);
+
+        impl ReplyBody for List {}
+
+        assert_eq!(decode::<List>(b"[1,2]").unwrap(), List(vec![1, 2]));
+        assert_eq!(decode::<List>(b"{}").unwrap_err().field, None);
+        assert_eq!(decode_error::<List>(b"[]", &[]).unwrap(), List(Vec::new()));
+    }
+
+    #[test]
+    fn an_error_has_a_field_of_its_own() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code)] // only whether it can be read matters
+        struct Refusal {
+            status: Option<i64>,
+            code: Option<String>,
+        }
+
+        impl ReplyBody for Refusal {
+            const FIELDS: Fields = Some(&[Field::optional("status"), Field::optional("code")]);
+        }
+
+        let success = Reply::FIELDS.unwrap();
+        for (body, is_error) in [
+            (r#"{"code":"x"}"#, true),
+            (r#"{"status":1,"code":null}"#, true),
+            (r#"{"status":1,"Token":7}"#, false),
+            (r#"{"message":"x"}"#, false),
+            ("{}", false),
+        ] {
+            assert_eq!(decode_error::<Refusal>(body.as_bytes(), success).is_ok(), is_error, "{body}");
+        }
+        assert!(decode_error::<Refusal>(br#"{"status":1}"#, &[]).is_ok());
     }
 }

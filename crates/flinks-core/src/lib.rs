@@ -43,6 +43,7 @@ pub use base_url::{host_problem, is_loopback, is_spelled_out};
 /// What generated code calls. Not part of the public interface.
 #[doc(hidden)]
 pub mod generated {
+    pub use crate::decode::{Field, Fields, ReplyBody};
     pub use crate::header::{HeaderArgument, header_text};
     pub use crate::lenient::lenient;
     pub use crate::request::{Operation, encode_path, form_body};

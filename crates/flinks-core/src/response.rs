@@ -4,10 +4,9 @@ use std::fmt;
 use std::ops::{Deref, RangeInclusive};
 
 use reqwest::StatusCode;
-use serde::de::DeserializeOwned;
 
 use crate::body::read_body;
-use crate::decode::{Fields, decode, decode_error, decode_error_without, is_json};
+use crate::decode::{ReplyBody, decode, decode_error, is_json};
 use crate::error::{Error, ErrorKind, InvalidResponse};
 use crate::error_code::error_code;
 use crate::head::ResponseHead;
@@ -57,7 +56,7 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
 
 /// Reads the body of a documented successful reply. A body with an error code in one of `error_codes` is malformed.
 #[doc(hidden)]
-pub async fn json_response<T: DeserializeOwned, E>(
+pub async fn json_response<T: ReplyBody, E>(
     response: reqwest::Response,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
@@ -69,14 +68,14 @@ pub async fn json_response<T: DeserializeOwned, E>(
 /// It is the error body if the success body does not fit, or if one of the fields `error_codes` holds an error code: a token
 /// beside such a code is not handed out. A field that both bodies have does not make a malformed success an error.
 #[doc(hidden)]
-pub async fn json_or_error_response<T: DeserializeOwned, E: DeserializeOwned>(
+pub async fn json_or_error_response<T: ReplyBody, E: ReplyBody>(
     response: reqwest::Response,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or(response, error_codes, |body| decode_error_without(body, &Fields::of::<T>()).ok()).await
+    json_or(response, error_codes, |body| decode_error(body, T::FIELDS.unwrap_or_default()).ok()).await
 }
 
-async fn json_or<T: DeserializeOwned, E>(
+async fn json_or<T: ReplyBody, E>(
     response: reqwest::Response,
     error_codes: &[&'static str],
     error: impl FnOnce(&[u8]) -> Option<E>,
@@ -107,10 +106,8 @@ pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseVa
 
 /// Reads a successful reply that is documented without a body, or the error body, which some servers send with a 2xx.
 #[doc(hidden)]
-pub async fn empty_or_error_response<E: DeserializeOwned>(
-    response: reqwest::Response,
-) -> Result<ResponseValue<()>, Error<E>> {
-    empty_or(response, |body| decode_error(body).ok()).await
+pub async fn empty_or_error_response<E: ReplyBody>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
+    empty_or(response, |body| decode_error(body, &[]).ok()).await
 }
 
 async fn empty_or<E>(
@@ -137,7 +134,7 @@ async fn empty_or<E>(
 
 /// A reply outside of 2xx, documented or not, is tried as the operation's error body (A6).
 #[doc(hidden)]
-pub async fn response_error<E: DeserializeOwned>(response: reqwest::Response) -> Error<E> {
+pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<E> {
     let head = ResponseHead::of(&response);
     let kind = match read_body(response).await {
         // The status says what matters, whatever a gateway has to say beside it.
@@ -147,7 +144,7 @@ pub async fn response_error<E: DeserializeOwned>(response: reqwest::Response) ->
         }
         Err(error) => ErrorKind::Transport(error),
         Ok(body) if body.is_empty() => ErrorKind::Status(None),
-        Ok(body) => match decode_error(&body) {
+        Ok(body) => match decode_error(&body, &[]) {
             Ok(body) => ErrorKind::ErrorResponse(body),
             Err(error) => ErrorKind::Status(Some(InvalidResponse { is_json: is_json(&body), ..error })),
         },
