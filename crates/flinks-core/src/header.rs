@@ -55,32 +55,50 @@ impl HeaderArgument for Authorization {
     }
 }
 
-/// Visible ASCII only. `http` would take a tab, a space at either end and bytes above 127: a key read from a file
-/// with its newline would then be a silent 401, and worse things than that have been smuggled in headers.
+/// Returns why a token, a key or an id cannot travel in a header: it must be visible ASCII, and not
+/// empty.
+///
+/// The `http` crate would also take a tab, a space at either end and bytes above 127. A key that was
+/// read from a file with its newline would then cause a 401 that nothing explains.
+#[doc(hidden)]
+pub fn token_problem(text: &str) -> Option<&'static str> {
+    if text.trim().is_empty() {
+        return Some("is empty");
+    }
+    if text.ends_with(['\n', '\r']) {
+        return Some("ends with a line break, as one that was read from a file does");
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some("holds a space, a line break, a control or a non-ASCII character");
+    }
+    None
+}
+
+/// The value of a header that holds a secret token, after its scheme if there is one.
 fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<HeaderValue, InvalidRequest> {
-    if token.is_empty() {
-        return Err(InvalidRequest::new(name, "is empty"));
+    if let Some(problem) = token_problem(token) {
+        return Err(InvalidRequest::new(name, problem));
     }
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(InvalidRequest::new(name, "holds a space, a line break, a control or a non-ASCII character"));
-    }
-    let value = match scheme {
-        Some(scheme) => HeaderValue::try_from(Secret::new(format!("{scheme} {token}")).expose_secret()),
-        None => HeaderValue::try_from(token),
+    let mut value = match scheme {
+        Some(scheme) => parse_value(name, Secret::new(format!("{scheme} {token}")).expose_secret())?,
+        None => parse_value(name, token)?,
     };
-    let mut value = value.map_err(|_| InvalidRequest::new(name, "is no header value"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// A header argument that is no secret.
+/// A header argument that is no secret. It may be several tokens with spaces between them.
 #[doc(hidden)]
-pub fn header_text(name: &'static str, value: impl fmt::Display) -> Result<HeaderValue, InvalidRequest> {
-    let value = value.to_string();
-    // `http` takes bytes above 127 too.
-    let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    let value = HeaderValue::try_from(value).ok().filter(|_| is_plain);
-    value.ok_or(InvalidRequest::new(name, "holds a control or a non-ASCII character"))
+pub fn header_text(name: &'static str, text: impl fmt::Display) -> Result<HeaderValue, InvalidRequest> {
+    let text = text.to_string();
+    match token_problem(&text.replace(' ', "")) {
+        Some(problem) => Err(InvalidRequest::new(name, problem)),
+        None => parse_value(name, &text),
+    }
+}
+
+fn parse_value(name: &'static str, text: &str) -> Result<HeaderValue, InvalidRequest> {
+    HeaderValue::try_from(text).map_err(|_| InvalidRequest::new(name, "is not a header value"))
 }
 
 #[cfg(test)]
@@ -95,6 +113,24 @@ mod tests {
             assert_eq!(error.field(), "flinks-auth-key");
             assert!(Authorization::bearer(&Secret::new(bad)).header_value("authorization").is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_header_text_may_have_spaces_between_its_words() {
+        assert_eq!(header_text("h", "two words").unwrap(), "two words");
+        assert_eq!(header_text("h", 7).unwrap(), "7");
+        for bad in ["", " ", "a\nb", "a b\n", "a\tb", "clé", "a\0"] {
+            let error = header_text("x-request-name", bad).unwrap_err();
+            assert_eq!(error.field(), "x-request-name");
+        }
+    }
+
+    #[test]
+    fn a_token_problem_names_what_is_wrong() {
+        assert_eq!(token_problem("!token~"), None);
+        assert_eq!(token_problem(" \n"), Some("is empty"));
+        assert!(token_problem("key\n").unwrap().starts_with("ends with a line break"));
+        assert!(token_problem("k ey").unwrap().starts_with("holds a space"));
     }
 
     #[test]

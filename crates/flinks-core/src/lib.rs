@@ -2,6 +2,7 @@
 // No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
+mod absolute_url;
 mod base_url;
 mod body;
 #[cfg(feature = "rustls")]
@@ -38,7 +39,9 @@ pub use transport::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Transport, Transpo
 pub use transport_error::{TransportError, TransportErrorKind};
 
 #[doc(hidden)]
-pub use base_url::{host_problem, is_loopback, is_spelled_out};
+pub use absolute_url::AbsoluteUrl;
+#[doc(hidden)]
+pub use header::token_problem;
 
 /// What generated code calls. Not part of the public interface.
 #[doc(hidden)]
