@@ -36,7 +36,7 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
         return Err(too_large);
     }
     let mut body = Body::Piece(Bytes::new());
-    while let Some(piece) = response.chunk().await.map_err(|error| TransportError::of(&error))? {
+    while let Some(piece) = response.chunk().await.map_err(|error| TransportError::from_reqwest(&error))? {
         if body.len().saturating_add(piece.len()) > MAX_RESPONSE_BYTES {
             return Err(too_large);
         }

@@ -41,7 +41,7 @@ impl ResponseHead {
         text(&self.content_type)
     }
 
-    pub(crate) fn of(response: &reqwest::Response) -> Self {
+    pub(crate) fn from_response(response: &reqwest::Response) -> Self {
         let headers = response.headers();
         Self {
             status: response.status(),

@@ -2,25 +2,36 @@
 // No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
+// The subjects of this crate. A file imports from its own group and from the groups above it.
+
+// Values: what a caller configures and what a call carries.
 mod absolute_url;
 mod base_url;
-mod body;
-#[cfg(feature = "rustls")]
-mod crypto;
-mod decode;
-mod error;
-mod error_code;
 mod expires_in;
+mod secret;
+
+// Errors, and the head of a reply that they keep.
+mod error;
 mod head;
+mod transport_error;
+
+// Requests: their parts, and whether they have left this machine.
 mod header;
-mod http_client;
-mod lenient;
 mod marker;
 mod request;
-mod response;
-mod secret;
+
+// Sending: the settings of the HTTP client, and one call.
+#[cfg(feature = "rustls")]
+mod crypto;
+mod http_client;
 mod transport;
-mod transport_error;
+
+// Replies: the bytes, the type that they are read as, and the outcome of an operation.
+mod body;
+mod decode;
+mod error_code;
+mod lenient;
+mod response;
 
 pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use body::MAX_RESPONSE_BYTES;

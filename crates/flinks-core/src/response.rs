@@ -80,7 +80,7 @@ async fn json_or<T: ReplyBody, E>(
     error_codes: &[&'static str],
     error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<T>, Error<E>> {
-    let head = ResponseHead::of(&response);
+    let head = ResponseHead::from_response(&response);
     let body = match read_body(response).await {
         Ok(body) => body,
         Err(error) => return Err(Error::new(Some(head), ErrorKind::Transport(error))),
@@ -114,7 +114,7 @@ async fn empty_or<E>(
     response: reqwest::Response,
     error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<()>, Error<E>> {
-    let head = ResponseHead::of(&response);
+    let head = ResponseHead::from_response(&response);
     let body = match read_body(response).await {
         Ok(body) => body,
         Err(error) => return Err(Error::new(Some(head), ErrorKind::Transport(error))),
@@ -135,7 +135,7 @@ async fn empty_or<E>(
 /// A reply outside of 2xx, documented or not, is tried as the operation's error body (A6).
 #[doc(hidden)]
 pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<E> {
-    let head = ResponseHead::of(&response);
+    let head = ResponseHead::from_response(&response);
     let kind = match read_body(response).await {
         // The status says what matters, whatever a gateway has to say beside it.
         Err(error) if error.kind() == TransportErrorKind::TooLarge => {
@@ -157,7 +157,7 @@ pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<
 pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
     let status = response.status().as_u16();
     if documented.iter().any(|range| range.contains(&status)) {
-        return Error::new(Some(ResponseHead::of(response)), ErrorKind::ErrorResponse(()));
+        return Error::new(Some(ResponseHead::from_response(response)), ErrorKind::ErrorResponse(()));
     }
     undocumented_status(response)
 }
@@ -165,5 +165,5 @@ pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u
 /// The error of an operation that has several error bodies, none of them for this status.
 #[doc(hidden)]
 pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
-    Error::new(Some(ResponseHead::of(response)), ErrorKind::Status(None))
+    Error::new(Some(ResponseHead::from_response(response)), ErrorKind::Status(None))
 }

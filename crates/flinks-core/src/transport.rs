@@ -110,12 +110,12 @@ impl Transport {
         let sending = SendMarker::new();
         sending.attach(&mut request)?;
         let response = self.http.execute(request).await.map_err(|error| {
-            let error = TransportError::of(&error);
+            let error = TransportError::from_reqwest(&error);
             // Such as a new connection that the server closed before hyper took the request.
             if sending.abandon() { error.before_sending() } else { error }
         })?;
         if response.status().is_redirection() {
-            return Err(Error::new(Some(ResponseHead::of(&response)), ErrorKind::Redirect));
+            return Err(Error::new(Some(ResponseHead::from_response(&response)), ErrorKind::Redirect));
         }
         Ok(response)
     }

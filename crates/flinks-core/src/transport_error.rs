@@ -32,7 +32,7 @@ impl TransportError {
         self.may_have_been_sent
     }
 
-    pub(crate) fn of(error: &reqwest::Error) -> Self {
+    pub(crate) fn from_reqwest(error: &reqwest::Error) -> Self {
         let not_connected = error.is_connect() || error.is_dns();
         let kind = if error.is_dns() {
             TransportErrorKind::Dns
@@ -55,20 +55,8 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            TransportErrorKind::Dns => "the host name could not be resolved",
-            TransportErrorKind::Connect => "no connection to the server",
-            TransportErrorKind::Tls => "the TLS handshake failed",
-            TransportErrorKind::Timeout => "it took too long",
-            TransportErrorKind::Interrupted => "the connection ended before the reply did",
-            TransportErrorKind::Protocol => "the reply was not HTTP",
-            TransportErrorKind::TooLarge => "the reply was too large",
-            TransportErrorKind::ProxyCredentials => "a proxy requires valid credentials",
-        })?;
-        f.write_str(match self.may_have_been_sent {
-            true => "; the request may have been received",
-            false => "; nothing was sent",
-        })
+        let sent = if self.may_have_been_sent { "the request may have been received" } else { "nothing was sent" };
+        write!(f, "{}; {sent}", self.kind)
     }
 }
 
@@ -95,6 +83,22 @@ pub enum TransportErrorKind {
     TooLarge,
     /// The proxy requires valid credentials before it connects to the server (407).
     ProxyCredentials,
+}
+
+/// Describes the failure in one clause, without a full stop: `the TLS handshake failed`.
+impl fmt::Display for TransportErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "the host name could not be resolved",
+            Self::Connect => "no connection to the server could be made",
+            Self::Tls => "the TLS handshake failed",
+            Self::Timeout => "the call timed out",
+            Self::Interrupted => "the connection ended before the reply did",
+            Self::Protocol => "the reply was not HTTP",
+            Self::TooLarge => "the reply was too large",
+            Self::ProxyCredentials => "a proxy requires valid credentials",
+        })
+    }
 }
 
 fn chain<'a>(
@@ -129,4 +133,16 @@ fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 fn is_tls(_: &(dyn std::error::Error + 'static)) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_whether_something_was_sent() {
+        let error = TransportError::after_sending(TransportErrorKind::Timeout);
+        assert_eq!(error.to_string(), "the call timed out; the request may have been received");
+        assert_eq!(error.before_sending().to_string(), "the call timed out; nothing was sent");
+    }
 }
