@@ -62,8 +62,8 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Returns why an authority is refused: it has user info, port 0, or a host that another reader may
-/// take for another host. So it must spell the host as `url` has it. Only an IPv6 address has several
-/// valid spellings.
+/// take for another host. So it must spell the host as `url` has it. Only an IPv6 address has
+/// several valid spellings.
 fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
     if url.port() == Some(0) {
         return Some("has port 0");

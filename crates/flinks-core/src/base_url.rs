@@ -1,4 +1,4 @@
-//! Where requests go.
+//! The base URL of a client.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,13 @@ use crate::absolute_url::{AbsoluteUrl, is_loopback};
 
 /// The address that paths are appended to: `https`, or `http` to a loopback address (A1).
 ///
-/// Parsing refuses whatever could choose another host or put a credential into a URL: user info, a query, a
-/// fragment, any character outside of visible ASCII, a backslash, and the braces of an unfilled placeholder such
-/// as `https://{host}`. A path prefix is kept, a trailing slash is not.
+/// Parsing rejects everything that could choose another host or put a credential into a URL: user
+/// info, a query, a fragment, any character outside of visible ASCII, a backslash, and the braces
+/// of an unfilled placeholder such as `https://{host}`. A path prefix is kept, and a trailing slash
+/// is removed.
 ///
-/// The client appends the path of an endpoint, so parsing refuses a URL that already has one, such as
-/// `https://host/api/v1/token`.
+/// The client appends the path of an endpoint, so parsing rejects a URL that already has one, such
+/// as `https://host/api/v1/token`.
 ///
 /// ```
 /// use flinks_core::BaseUrl;
@@ -36,22 +37,22 @@ struct Parts {
 }
 
 impl BaseUrl {
-    /// The address without a slash at its end.
+    /// Returns the address without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0.text
     }
 
-    /// Whether requests stay on this machine.
+    /// Returns whether requests stay on this machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0.url)
     }
 
-    /// Whether requests are encrypted.
+    /// Returns whether requests are encrypted.
     pub fn is_https(&self) -> bool {
         self.0.url.scheme() == "https"
     }
 
-    /// The address of a path under this one. The host is not read again.
+    /// Returns the address of a path under this one. The host is not parsed again.
     pub(crate) fn join(&self, path: &str) -> Url {
         let mut url = self.0.url.clone();
         match self.0.url.path() {
@@ -61,9 +62,9 @@ impl BaseUrl {
         url
     }
 
-    /// Whether `url` lies under this address.
+    /// Returns whether `url` is under this address.
     pub(crate) fn contains(&self, url: &Url) -> bool {
-        // As `Url::origin`, which would copy them.
+        // Compared one by one, because `Url::origin` would copy them.
         url.scheme() == self.0.url.scheme()
             && url.port_or_known_default() == self.0.url.port_or_known_default()
             && url.host_str() == self.0.url.host_str()
@@ -109,10 +110,14 @@ impl FromStr for BaseUrl {
     }
 }
 
-/// Whether a path has more in it than a prefix: an API's version at its end (`/api/v1`), the id of a resource after the
-/// version (`/v3/<GUID>/…`), or an operation after it (`/api/v1/token`). The operations are the endpoints of RFC 6749 and
-/// RFC 7009, and one that starts something. A prefix such as `/flinks/v1` or `/api/v1/flinks`, which a gateway may have, is
-/// none of these.
+/// Returns whether a path is more than a prefix. These are:
+///
+/// - an API's version at its end (`/api/v1`)
+/// - the id of a resource after the version (`/v3/<GUID>/…`)
+/// - an operation after the version (`/api/v1/token`): an endpoint of RFC 6749 or RFC 7009, or
+///   `initiate`
+///
+/// A prefix that a gateway may have, such as `/flinks/v1` or `/api/v1/flinks`, is none of these.
 fn holds_an_endpoint(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').collect();
@@ -128,14 +133,14 @@ fn holds_an_endpoint(path: &str) -> bool {
     }
 }
 
-/// `v1`, in lower case.
+/// Returns whether a segment is a version such as `v1`, in lower case.
 fn is_version(segment: &str) -> bool {
     segment
         .strip_prefix('v')
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// With or without hyphens.
+/// Returns whether a segment is a GUID, with or without hyphens.
 fn is_guid(segment: &str) -> bool {
     segment.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         && segment.bytes().filter(u8::is_ascii_hexdigit).count() == 32
@@ -161,12 +166,12 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// Why a text is no [`BaseUrl`]. It names the reason, never the text.
+/// The reason why a text is not a [`BaseUrl`]. It never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidBaseUrl(&'static str);
 
 impl InvalidBaseUrl {
-    /// What is wrong with the URL, as the rest of a sentence: `holds user info`.
+    /// Returns the reason, as the rest of a sentence: `holds user info`.
     pub fn reason(&self) -> &'static str {
         self.0
     }

@@ -1,4 +1,4 @@
-//! How the body of a reply is read: bounded, and with as few copies as possible.
+//! Reads the bytes of a reply: up to a limit, and with as few copies as possible.
 
 use std::ops::Deref;
 
@@ -7,13 +7,17 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::transport_error::{TransportError, TransportErrorKind};
 
-/// The largest reply that is read: 64 KiB. A token reply has less than 4.
+/// The largest body that is read: 64 KiB. A token reply has less than 4 KiB.
 pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// A body: as it arrived, where that was in one piece; or put together, in memory that is wiped. Pieces are not kept: each may
-/// hold on to a buffer that is larger than the whole.
+/// The body of a reply.
+///
+/// Pieces are joined at once, because each may keep a buffer alive that is larger than the whole
+/// body.
 pub(crate) enum Body {
+    /// The body arrived in one piece.
     Piece(Bytes),
+    /// The body was joined from several pieces, in memory that is wiped when it is dropped.
     Joined(Zeroizing<Vec<u8>>),
 }
 
@@ -28,7 +32,7 @@ impl Deref for Body {
     }
 }
 
-/// Reads a body of at most [`MAX_RESPONSE_BYTES`]. It makes no copy of a token unless it must.
+/// Reads a body of at most [`MAX_RESPONSE_BYTES`]. A body that arrives in one piece is not copied.
 pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, TransportError> {
     let too_large = TransportError::after_sending(TransportErrorKind::TooLarge);
     let announced = response.content_length().unwrap_or(0);
@@ -43,7 +47,7 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
         body = match body {
             Body::Piece(first) if first.is_empty() => Body::Piece(piece),
             Body::Piece(first) => {
-                // Sized before the first byte: growing would leave copies of the token behind.
+                // Allocated at full size, because growing would leave copies of a token behind.
                 let mut joined = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE_BYTES));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&piece);
@@ -58,7 +62,7 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
     Ok(body)
 }
 
-/// A body without the byte order mark that some servers put before JSON. RFC 8259, section 8.1, allows to skip it.
+/// Skips the byte order mark that some servers put before JSON, as RFC 8259 section 8.1 allows.
 pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }

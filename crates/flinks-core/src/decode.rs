@@ -15,8 +15,8 @@ use crate::error::InvalidResponse;
 /// A type that is the body of a reply. Generated code implements it.
 #[doc(hidden)]
 pub trait ReplyBody: DeserializeOwned {
-    /// The fields of the JSON object that this type is read from, in the order of their declaration.
-    /// `None` if it is read from JSON of another form, or takes fields of any name.
+    /// The fields of the JSON object that this type is read from, in the order of their
+    /// declaration. `None` if it is read from JSON of another form, or takes fields of any name.
     const FIELDS: Fields = None;
 }
 
@@ -24,7 +24,7 @@ pub trait ReplyBody: DeserializeOwned {
 #[doc(hidden)]
 pub type Fields = Option<&'static [Field]>;
 
-/// One field of a [`ReplyBody`].
+/// A field of a [`ReplyBody`].
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -67,8 +67,8 @@ pub(crate) fn decode<T: ReplyBody>(body: &[u8]) -> Result<T, InvalidResponse> {
     }
 }
 
-/// Reads an error body. All its fields are optional, so that any object would fit: an object that has
-/// none of them, such as a firewall's, is not this error. The fields in `other` do not count.
+/// Reads an error body. All its fields are optional, so that any object would fit: an object that
+/// has none of them, such as a firewall's, is not this error. The fields in `other` do not count.
 pub(crate) fn decode_error<E: ReplyBody>(body: &[u8], other: &[Field]) -> Result<E, InvalidResponse> {
     let error = decode(body)?;
     let Some(fields) = E::FIELDS else { return Ok(error) };
@@ -117,8 +117,8 @@ fn missing(body: &[u8], fields: &'static [Field]) -> Option<&'static str> {
     fields.iter().find(|field| field.is_required && !found.contains(&field.name)).map(|field| field.name)
 }
 
-/// Returns those of `fields` that a JSON object has. `None` if the body is not an object, or has one
-/// of them twice.
+/// Returns those of `fields` that a JSON object has. `None` if the body is not an object, or has
+/// one of them twice.
 fn members(body: &[u8], fields: &'static [Field]) -> Option<Vec<&'static str>> {
     serde_json::Deserializer::from_slice(without_bom(body)).deserialize_map(Members(fields)).ok()
 }

@@ -1,4 +1,4 @@
-//! What operations fail with.
+//! The error of every operation, and the errors of an argument and of a body that does not fit.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use reqwest::StatusCode;
 use crate::head::ResponseHead;
 use crate::transport_error::TransportError;
 
-/// Why an operation failed. `E` is the operation's documented error body.
+/// The error of an operation. `E` is the operation's documented error body.
 ///
-/// It names the operation and keeps the status and the request ids of a reply. No form of it, `Debug`, `Display`
-/// or source, holds a URL, a header, a body or a secret; text that the server wrote is reachable through
-/// [`Error::body`] and [`Error::head`] only (A3, A6).
+/// It names the operation and keeps the status and the request ids of a reply. Neither `Debug` nor
+/// `Display` contains a URL, a header, a body or a secret, and there is no source. Text that the
+/// server wrote is reachable through [`Error::body`] and [`Error::head`] only (A3, A6).
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {
@@ -23,43 +23,45 @@ struct Inner<E> {
 /// The kinds of [`Error`].
 #[non_exhaustive]
 pub enum ErrorKind<E> {
-    /// An argument cannot be sent. Nothing left this machine.
+    /// An argument cannot be sent. No request was sent.
     InvalidRequest(InvalidRequest),
-    /// No complete reply arrived. [`TransportError::may_have_been_sent`] tells whether the request may have.
+    /// No complete reply arrived. [`TransportError::may_have_been_sent`] returns whether the
+    /// request may have reached the server.
     Transport(TransportError),
     /// The operation's documented error body arrived.
     ErrorResponse(E),
-    /// The server answered 3xx. No redirect is followed, for the request carries a credential (A2).
+    /// The server replied with a 3xx status. Redirects are never followed, because the request
+    /// carries a credential (A2).
     Redirect,
-    /// The server answered with a status that is no documented success, and without the documented error body. Where
-    /// there was a body of another form, this says what is wrong with it.
+    /// The status is not a documented success, and the body is not the documented error body. If
+    /// there was a body, this describes why it does not fit.
     Status(Option<InvalidResponse>),
-    /// The server answered 2xx with a body that does not fit its schema (A6).
+    /// The status is 2xx, and the body does not fit its schema (A6).
     InvalidResponse(InvalidResponse),
 }
 
 impl<E> Error<E> {
-    /// What went wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> &ErrorKind<E> {
         &self.0.kind
     }
 
-    /// The operation, by its `operationId`.
+    /// Returns the `operationId` of the operation.
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation
     }
 
-    /// The status of the reply, if one arrived.
+    /// Returns the status of the reply, if one arrived.
     pub fn status(&self) -> Option<StatusCode> {
         self.head().map(ResponseHead::status)
     }
 
-    /// Status and request ids of the reply, if one arrived.
+    /// Returns the status and the request ids of the reply, if one arrived.
     pub fn head(&self) -> Option<&ResponseHead> {
         self.0.head.as_ref()
     }
 
-    /// The operation's documented error body, if that is what arrived.
+    /// Returns the operation's documented error body, if that arrived.
     pub fn body(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::ErrorResponse(body) => Some(body),
@@ -67,7 +69,8 @@ impl<E> Error<E> {
         }
     }
 
-    /// Whether the request may have reached the server. `false` only where it is certain that it did not.
+    /// Returns whether the request may have reached the server: `false` only if it certainly did
+    /// not.
     pub fn may_have_been_sent(&self) -> bool {
         match self.kind() {
             ErrorKind::InvalidRequest(_) => false,
@@ -76,7 +79,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// The error with its documented body turned into something else.
+    /// Converts the documented error body.
     pub fn map_body<F>(self, map: impl FnOnce(E) -> F) -> Error<F> {
         let Inner { operation, head, kind } = *self.0;
         let kind = match kind {
@@ -90,7 +93,7 @@ impl<E> Error<E> {
         Error(Box::new(Inner { operation, head, kind }))
     }
 
-    /// Names the operation. Called by generated code.
+    /// Sets the operation. Generated code calls this.
     #[doc(hidden)]
     #[must_use]
     pub fn in_operation(mut self, operation: &'static str) -> Self {
@@ -144,7 +147,7 @@ impl<E> fmt::Debug for ErrorKind<E> {
     }
 }
 
-/// Has no source: foreign errors print URLs and values.
+/// Has no source, because the errors of other crates print URLs and values.
 impl<E> std::error::Error for Error<E> {}
 
 struct Answer<'a, E>(&'a Error<E>);
@@ -185,7 +188,8 @@ impl InvalidRequest {
         Self { field, reason }
     }
 
-    /// The argument, by its name in the specification; `body`, `path` or `request` where it is not one argument.
+    /// Returns the argument's name in the specification; `body`, `path` or `request` if it is not a
+    /// single argument.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -199,7 +203,8 @@ impl fmt::Display for InvalidRequest {
 
 impl std::error::Error for InvalidRequest {}
 
-/// A body that does not fit its schema. It tells where and how long, and quotes nothing.
+/// A body that does not fit its schema. It reports the field, the position and the length, and
+/// quotes nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidResponse {
     pub(crate) reason: &'static str,
@@ -211,27 +216,29 @@ pub struct InvalidResponse {
 }
 
 impl InvalidResponse {
-    /// A body that is wrong as a whole.
+    /// Creates the error of a body that is wrong as a whole.
     pub(crate) fn of_body(reason: &'static str, length: usize) -> Self {
         Self { reason, field: None, line: 0, column: 0, length, is_json: false }
     }
 
-    /// Whether the body of an error response is JSON, although it is not the documented error body. Gateways send such replies.
+    /// Returns whether the body of an error response is JSON, although it is not the documented
+    /// error body. Gateways send such replies.
     pub fn is_json(&self) -> bool {
         self.is_json
     }
 
-    /// The field that is missing or of the wrong type, by its name in the specification.
+    /// Returns the name, in the specification, of the field that is missing or has the wrong type.
     pub fn field(&self) -> Option<&'static str> {
         self.field
     }
 
-    /// Where the mistake is: line and column, from 1; both 0 where the body as a whole is wrong.
+    /// Returns the line and the column of the mistake, counted from 1. Both are 0 if the body as a
+    /// whole is wrong.
     pub fn position(&self) -> (usize, usize) {
         (self.line, self.column)
     }
 
-    /// The length of the body in bytes; 0 where it was empty, or too large to be read.
+    /// Returns the length of the body in bytes: 0 if it was empty, or too large to be read.
     pub fn length(&self) -> usize {
         self.length
     }

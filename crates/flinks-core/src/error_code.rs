@@ -1,4 +1,4 @@
-//! Error codes in a reply whose status says success.
+//! Finds error codes in the body of a successful reply.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::body::without_bom;
 
-/// The first member of an object that is one of `names` and holds an error code. A body that is not an object holds none.
+/// Returns the first member of an object that is one of `names` and holds an error code. A body
+/// that is not an object holds none.
 pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static str> {
     if names.is_empty() {
         return None;
@@ -17,7 +18,8 @@ pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static
     deserializer.deserialize_map(ErrorCodes(names)).ok()?
 }
 
-/// Reads the members of an object that may hold an error code, and skips the others. A name may come twice.
+/// Reads the members of an object that may hold an error code, and skips the others. A name may
+/// come twice.
 struct ErrorCodes<'a>(&'a [&'static str]);
 
 impl<'de> Visitor<'de> for ErrorCodes<'_> {
@@ -40,7 +42,8 @@ impl<'de> Visitor<'de> for ErrorCodes<'_> {
     }
 }
 
-/// Whether a JSON value says that there is an error: `null`, `false`, 0, blank text, and an empty list or object do not.
+/// Returns whether a JSON value means an error: `null`, `false`, 0, blank text, and an empty list
+/// or object do not.
 fn is_code(json: &str) -> bool {
     match serde_json::from_str(json) {
         Ok(Value::Null | Value::Bool(false)) => false,

@@ -1,11 +1,12 @@
-//! The head of a reply, as errors keep it.
+//! The parts of a reply's head that values and errors keep.
 
 use std::fmt;
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
-/// The head of a reply: its status, and the few headers that an error report needs. The rest is dropped.
+/// The head of a reply: its status, and the few headers that an error report needs. All other
+/// headers are dropped.
 #[derive(Clone)]
 pub struct ResponseHead {
     status: StatusCode,
@@ -16,27 +17,29 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// `ob-correlation-id`, for a question to Flinks (O10). The server wrote it: take care where it is shown.
+    /// Returns `ob-correlation-id`, which Flinks needs for a support request. The server wrote it,
+    /// so be careful about showing it (O10).
     pub fn correlation_id(&self) -> Option<&str> {
         text(&self.correlation_id)
     }
 
-    /// `ob-trace-id`, for a question to Flinks (O10). The server wrote it: take care where it is shown.
+    /// Returns `ob-trace-id`, which Flinks needs for a support request. The server wrote it, so be
+    /// careful about showing it (O10).
     pub fn trace_id(&self) -> Option<&str> {
         text(&self.trace_id)
     }
 
-    /// `Retry-After` as the server wrote it: seconds, or an HTTP date.
+    /// Returns `Retry-After` as the server wrote it: seconds, or an HTTP date.
     pub fn retry_after(&self) -> Option<&str> {
         text(&self.retry_after)
     }
 
-    /// `Content-Type` as the server wrote it.
+    /// Returns `Content-Type` as the server wrote it.
     pub fn content_type(&self) -> Option<&str> {
         text(&self.content_type)
     }
@@ -53,14 +56,14 @@ impl ResponseHead {
     }
 }
 
-/// Prints the status only: the rest is text that a server wrote (A6).
+/// Prints the status only, because a server wrote the rest (A6).
 impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-/// Nothing that a caller would report is longer.
+/// A longer value is dropped: no id is that long.
 const MAX_HEADER_BYTES: usize = 256;
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {

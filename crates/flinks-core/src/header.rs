@@ -1,4 +1,4 @@
-//! Header values: what they may hold, and which of them no log shows.
+//! Checks and creates header values, and marks secret ones as sensitive.
 
 use std::fmt;
 
@@ -14,14 +14,15 @@ use crate::secret::Secret;
 pub struct Authorization(Secret);
 
 impl Authorization {
-    /// Client credentials as HTTP Basic, each form-encoded first, as RFC 6749 section 2.3.1 asks for.
+    /// Creates the value of HTTP Basic from client credentials, each form-encoded first as RFC 6749
+    /// section 2.3.1 requires.
     pub fn basic(client_id: &str, client_secret: &Secret) -> Self {
         let encode = |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
         let pair = Secret::new(format!("{}:{}", encode(client_id), encode(client_secret.expose_secret())));
         Self(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose_secret()))))
     }
 
-    /// A bearer token.
+    /// Creates the value of a bearer token.
     pub fn bearer(token: &Secret) -> Self {
         Self(Secret::new(format!("Bearer {}", token.expose_secret())))
     }
@@ -33,10 +34,11 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// A secret that travels in a header: its value is marked sensitive, so that no HTTP library prints it.
+/// A secret that travels in a header. Its value is marked sensitive, so that no HTTP library prints
+/// it.
 #[doc(hidden)]
 pub trait HeaderArgument {
-    /// The value of the header `name`.
+    /// Returns the value of the header `name`.
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest>;
 }
 
@@ -58,8 +60,8 @@ impl HeaderArgument for Authorization {
 /// Returns why a token, a key or an id cannot travel in a header: it must be visible ASCII, and not
 /// empty.
 ///
-/// The `http` crate would also take a tab, a space at either end and bytes above 127. A key that was
-/// read from a file with its newline would then cause a 401 that nothing explains.
+/// The `http` crate would also take a tab, a space at either end and bytes above 127. A key that
+/// was read from a file with its newline would then cause a 401 that nothing explains.
 #[doc(hidden)]
 pub fn token_problem(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {
@@ -74,7 +76,7 @@ pub fn token_problem(text: &str) -> Option<&'static str> {
     None
 }
 
-/// The value of a header that holds a secret token, after its scheme if there is one.
+/// Creates the value of a header that holds a secret token, after its scheme if there is one.
 fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<HeaderValue, InvalidRequest> {
     if let Some(problem) = token_problem(token) {
         return Err(InvalidRequest::new(name, problem));
@@ -87,7 +89,7 @@ fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<He
     Ok(value)
 }
 
-/// A header argument that is no secret. It may be several tokens with spaces between them.
+/// Creates the value of a header argument that is not secret. It may have spaces between its words.
 #[doc(hidden)]
 pub fn header_text(name: &'static str, text: impl fmt::Display) -> Result<HeaderValue, InvalidRequest> {
     let text = text.to_string();

@@ -14,7 +14,7 @@ use crate::base_url::BaseUrl;
 pub struct BuildError(&'static str);
 
 impl BuildError {
-    /// What is missing.
+    /// Returns the reason, such as a missing TLS feature.
     pub fn reason(&self) -> &'static str {
         self.0
     }
@@ -38,7 +38,7 @@ pub(crate) fn build(
     builder = builder
         .user_agent(concat!("flinks-rust/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect_timeout)
-        // It would log each byte, secrets included (A3).
+        // Verbose connections log each byte, secrets included (A3).
         .connection_verbose(false)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
@@ -50,7 +50,7 @@ pub(crate) fn build(
         .no_deflate()
         .no_hickory_dns();
     if base_url.is_loopback() {
-        // Without the second line, a hosts file could send `localhost` elsewhere, in clear text.
+        // The fixed addresses keep a hosts file from sending `localhost` elsewhere in clear text.
         builder = builder.no_proxy().resolve_to_addrs("localhost", &LOOPBACK);
     }
     finish(with_tls(builder, base_url)?)
@@ -60,8 +60,8 @@ pub(crate) fn build(
 const LOOPBACK: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
 
-/// Pins the TLS library: with both features on anywhere in the build, reqwest's own default would be native TLS, and
-/// its default for rustls panics where no provider is installed.
+/// Selects the TLS library. If both TLS features are enabled anywhere in the build, reqwest's
+/// default is native TLS, and its default for rustls panics if no provider is installed.
 #[cfg(feature = "rustls")]
 fn with_tls(builder: reqwest::ClientBuilder, base_url: &BaseUrl) -> Result<reqwest::ClientBuilder, BuildError> {
     use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -73,7 +73,8 @@ fn with_tls(builder: reqwest::ClientBuilder, base_url: &BaseUrl) -> Result<reqwe
     let config = if base_url.is_https() {
         config.with_platform_verifier().map_err(|_| BuildError("the platform has no trusted certificate"))?
     } else {
-        // Trusts nothing: no handshake is due, and a machine without certificates can still talk to itself.
+        // Trusts no certificate: there is no handshake, and a machine without certificates can
+        // still talk to itself.
         config.with_root_certificates(rustls::RootCertStore::empty())
     };
     Ok(builder.tls_backend_preconfigured(config.with_no_client_auth()))
@@ -98,8 +99,8 @@ fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError
     builder.build().map_err(|_| CANNOT_BE_BUILT)
 }
 
-/// Without a TLS library of our own, reqwest panics if another crate of the build switched on its rustls and nobody
-/// installed a provider (T11).
+/// If neither TLS feature is enabled, reqwest panics if another crate of the build enabled its
+/// rustls and nobody installed a provider (T11).
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
     let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.build()));

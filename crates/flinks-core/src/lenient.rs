@@ -1,4 +1,4 @@
-//! Optional fields that never cost a reply.
+//! Reads optional fields so that a bad value never costs the reply.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,9 @@ use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
 
-/// Reads an optional field that nothing depends on: one that cannot be read counts as absent, so that it costs no token and no
-/// error code. A number may be written as a text, and a whole number with a fraction of zero.
+/// Reads an optional field that nothing depends on. A value that cannot be read counts as absent,
+/// so that the token or the error code in the same body is not lost. A number may be written as a
+/// text, and a whole number with a fraction of zero.
 ///
 /// It borrows the text of the value, which may hold a secret.
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
-// No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
+// No `+` on a time or a number that others gave, which would panic; no file that is written in
+// place (clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 // The subjects of this crate. A file imports from its own group and from the groups above it.

@@ -1,4 +1,4 @@
-//! The parts of a request that generated code assembles.
+//! Creates the parts of a request that generated code puts together.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,21 +10,21 @@ use serde::Serialize;
 
 use crate::error::InvalidRequest;
 
-/// One operation, as generated code names it.
+/// The operation that a request belongs to.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
     /// The `operationId` of the specification.
     pub id: &'static str,
-    /// How long it may take, if that is longer than the default.
+    /// The timeout of the operation, if it is longer than the default.
     pub timeout: Option<Duration>,
 }
 
-/// One path argument, percent-encoded but for the unreserved characters of RFC 3986.
+/// Percent-encodes a path argument, except for the unreserved characters of RFC 3986.
 #[doc(hidden)]
 pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<String, InvalidRequest> {
     let value = value.to_string();
-    // A URL parser takes a dot segment for a move, in clear and percent-encoded.
+    // A URL parser resolves dot segments, also if they are percent-encoded.
     if matches!(value.as_str(), "" | "." | "..") {
         return Err(InvalidRequest::new(name, "is empty or a dot segment"));
     }
@@ -32,13 +32,13 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
         Cow::Borrowed(_) => None,
         Cow::Owned(encoded) => Some(encoded),
     };
-    // Most need nothing.
+    // Most arguments need no encoding.
     Ok(encoded.unwrap_or(value))
 }
 
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A form as the body of `request`.
+/// Sets a form as the body of `request`.
 #[doc(hidden)]
 pub fn form_body(
     request: reqwest::RequestBuilder,

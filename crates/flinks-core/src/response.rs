@@ -1,4 +1,4 @@
-//! What an operation returns for each reply: its value, or the error that the reply stands for.
+//! Turns the reply of an operation into a value or an error.
 
 use std::fmt;
 use std::ops::{Deref, RangeInclusive};
@@ -19,22 +19,22 @@ pub struct ResponseValue<T> {
 }
 
 impl<T> ResponseValue<T> {
-    /// Status and request ids.
+    /// Returns the status and the request ids of the reply.
     pub fn head(&self) -> &ResponseHead {
         &self.head
     }
 
-    /// The status of the reply.
+    /// Returns the status of the reply.
     pub fn status(&self) -> StatusCode {
         self.head.status()
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn into_inner(self) -> T {
         self.value
     }
 
-    /// The reply with its body turned into something else.
+    /// Converts the body.
     pub fn map<U>(self, map: impl FnOnce(T) -> U) -> ResponseValue<U> {
         ResponseValue { head: self.head, value: map(self.value) }
     }
@@ -54,7 +54,8 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
     }
 }
 
-/// Reads the body of a documented successful reply. A body with an error code in one of `error_codes` is malformed.
+/// Reads the body of a documented successful reply. A body with an error code in one of
+/// `error_codes` is malformed.
 #[doc(hidden)]
 pub async fn json_response<T: ReplyBody, E>(
     response: reqwest::Response,
@@ -63,10 +64,12 @@ pub async fn json_response<T: ReplyBody, E>(
     json_or(response, error_codes, |_| None).await
 }
 
-/// Reads the body of a documented successful reply, or the error body, which some servers send with a 2xx (C2).
+/// Reads the body of a documented successful reply, or the error body, which some servers send with
+/// a 2xx (C2).
 ///
-/// It is the error body if the success body does not fit, or if one of the fields `error_codes` holds an error code: a token
-/// beside such a code is not handed out. A field that both bodies have does not make a malformed success an error.
+/// It is the error body if the success body does not fit, or if one of the fields `error_codes`
+/// holds an error code: a token in the same body is then not handed out. A field that both bodies
+/// have does not make a malformed success an error.
 #[doc(hidden)]
 pub async fn json_or_error_response<T: ReplyBody, E: ReplyBody>(
     response: reqwest::Response,
@@ -97,14 +100,15 @@ async fn json_or<T: ReplyBody, E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a successful reply that is documented without a body. A reply with a body is malformed: a portal or a firewall may
-/// have sent it.
+/// Reads a successful reply that is documented without a body. A reply with a body is malformed,
+/// because a portal or a firewall may have sent it.
 #[doc(hidden)]
 pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
     empty_or(response, |_| None).await
 }
 
-/// Reads a successful reply that is documented without a body, or the error body, which some servers send with a 2xx.
+/// Reads a successful reply that is documented without a body, or the error body, which some
+/// servers send with a 2xx.
 #[doc(hidden)]
 pub async fn empty_or_error_response<E: ReplyBody>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
     empty_or(response, |body| decode_error(body, &[]).ok()).await
@@ -132,12 +136,13 @@ async fn empty_or<E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// A reply outside of 2xx, documented or not, is tried as the operation's error body (A6).
+/// Reads a reply outside of 2xx, documented or not, as the operation's error body if that fits
+/// (A6).
 #[doc(hidden)]
 pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<E> {
     let head = ResponseHead::from_response(&response);
     let kind = match read_body(response).await {
-        // The status says what matters, whatever a gateway has to say beside it.
+        // The status matters most, whatever a gateway put into the body.
         Err(error) if error.kind() == TransportErrorKind::TooLarge => {
             let reason = "is too large";
             ErrorKind::Status(Some(InvalidResponse::of_body(reason, 0)))
@@ -152,7 +157,7 @@ pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<
     Error::new(Some(head), kind)
 }
 
-/// The error of an operation whose errors are documented without a body.
+/// Returns the error of an operation whose errors are documented without a body.
 #[doc(hidden)]
 pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
     let status = response.status().as_u16();
@@ -162,7 +167,7 @@ pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u
     undocumented_status(response)
 }
 
-/// The error of an operation that has several error bodies, none of them for this status.
+/// Returns the error of an operation that has several error bodies, and none for this status.
 #[doc(hidden)]
 pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
     Error::new(Some(ResponseHead::from_response(response)), ErrorKind::Status(None))

@@ -1,4 +1,4 @@
-//! Text that must not be read by accident.
+//! Secret text: redacted, wiped, and written to the wire only.
 
 use std::fmt;
 
@@ -6,10 +6,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
-/// Text that is redacted in `Debug`, wiped from memory when dropped, and serialized to the wire only (A3).
+/// Text that is redacted in `Debug`, wiped from memory when dropped, and serialized to the wire
+/// only (A3).
 ///
-/// It has no `Display`, no `==` and no `Hash`. `Serialize` writes the clear text, because that is how a secret
-/// reaches a request body: serialize a value that holds one to Flinks and to nothing else.
+/// It has no `Display`, no `==` and no `Hash`. `Serialize` writes the clear text, because that is
+/// how a secret reaches a request body: serialize a value that holds one to Flinks and to nothing
+/// else.
 ///
 /// Wiping is best effort: copies that the HTTP client and the TLS library make are out of reach.
 #[derive(Clone)]
@@ -21,7 +23,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The clear text. Keep it out of logs, errors and URLs.
+    /// Returns the clear text. Keep it out of logs, errors and URLs.
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()
     }
@@ -53,15 +55,16 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.is_human_readable() {
-            // Not `deserialize_string`: with that, serde_json quotes a value of another type by itself.
-            true => deserializer.deserialize_any(SecretVisitor),
-            false => deserializer.deserialize_string(SecretVisitor),
+        if deserializer.is_human_readable() {
+            // Not `deserialize_string`, with which serde_json itself quotes a value of another
+            // type.
+            return deserializer.deserialize_any(SecretVisitor);
         }
+        deserializer.deserialize_string(SecretVisitor)
     }
 }
 
-/// Refuses each scalar by itself: serde's own message for a wrong type quotes the value.
+/// Rejects each scalar itself, because serde's message for a wrong type quotes the value.
 struct SecretVisitor;
 
 impl Visitor<'_> for SecretVisitor {
@@ -96,11 +99,11 @@ impl Visitor<'_> for SecretVisitor {
     }
 }
 
-/// Defines a type of its own for one kind of secret, so that two secrets which travel in the same header cannot
-/// be swapped (C4).
+/// Defines a separate type for a kind of secret, so that two secrets that travel in the same header
+/// cannot be swapped (C4).
 ///
-/// The type has `new`, `expose_secret`, a redacted `Debug`, and `Serialize`/`Deserialize` as [`Secret`] has them.
-/// No such type converts into another, nor into [`Secret`].
+/// The type has `new`, `expose_secret`, a redacted `Debug`, and `Serialize`/`Deserialize` as
+/// [`Secret`] has them. No such type converts into another, nor into [`Secret`].
 ///
 /// ```
 /// flinks_core::secret_type! {
@@ -125,7 +128,7 @@ macro_rules! secret_type {
                 Self(secret.into())
             }
 
-            /// The clear text. Keep it out of logs, errors and URLs.
+            /// Returns the clear text. Keep it out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }
@@ -148,7 +151,7 @@ macro_rules! secret_type {
     };
 }
 
-/// Stands in `Debug` for what is not shown.
+/// The placeholder that `Debug` prints for a value that is not shown.
 #[doc(hidden)]
 pub struct Redacted;
 

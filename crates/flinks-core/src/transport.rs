@@ -16,17 +16,18 @@ use crate::marker::SendMarker;
 use crate::request::Operation;
 use crate::transport_error::TransportError;
 
-/// How long a call may take unless it is told otherwise: 30 seconds.
+/// The default timeout of a call: 30 seconds.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long making a connection may take unless it is told otherwise: 10 seconds.
+/// The default timeout of a connection attempt: 10 seconds.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An HTTP client for calls that carry credentials, bound to one [`BaseUrl`].
 ///
-/// It follows no redirect and sends no `Referer` (A2), repeats no request by itself, speaks HTTP/1.1 over TLS 1.2
-/// or newer (A1), takes no cookies and no compressed replies, reads at most
-/// [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES), and gives up after a while. Requests to a loopback address never go through a proxy. All of this holds whatever features
-/// other crates of the build switch on in `reqwest`.
+/// It follows no redirect and sends no `Referer` (A2), repeats no request by itself, speaks
+/// HTTP/1.1 over TLS 1.2 or newer (A1), accepts no cookies and no compressed replies, and reads at
+/// most [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES). Every call has a timeout. Requests to a
+/// loopback address never go through a proxy. All of this holds whatever features other crates of
+/// the build enable in `reqwest`.
 ///
 /// Cloning is cheap; clones share their connections.
 #[derive(Clone)]
@@ -39,7 +40,7 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// A transport with the default limits.
+    /// Creates a transport with the default limits.
     ///
     /// # Errors
     ///
@@ -48,7 +49,7 @@ impl Transport {
         Self::builder(base_url).build()
     }
 
-    /// A transport with limits of one's own.
+    /// Creates a builder for a transport with other limits.
     pub fn builder(base_url: BaseUrl) -> TransportBuilder {
         TransportBuilder {
             base_url,
@@ -59,31 +60,31 @@ impl Transport {
         }
     }
 
-    /// Returns a clone that records in `marker` whether the body of a request may have left this machine. It shares the
-    /// connections of this transport.
+    /// Returns a clone that records in `marker` whether the body of a request may have left this
+    /// machine. It shares the connections of this transport.
     #[must_use]
     pub fn with_marker(&self, marker: SendMarker) -> Self {
         Self { marker: Some(marker), ..self.clone() }
     }
 
-    /// The address that paths are appended to.
+    /// Returns the address that paths are appended to.
     pub fn base_url(&self) -> &BaseUrl {
         &self.base_url
     }
 
-    /// The address of a path, whose arguments are encoded.
+    /// Returns the address of a path whose arguments are encoded.
     #[doc(hidden)]
     pub fn url(&self, path: &str) -> Url {
         self.base_url.join(path)
     }
 
-    /// What generated code builds requests with.
+    /// Returns the client with which generated code builds requests.
     #[doc(hidden)]
     pub fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
-    /// Sends `request`, once. What comes back is never a redirect.
+    /// Sends `request` once. A redirect is an error.
     #[doc(hidden)]
     pub async fn execute<E>(
         &self,
@@ -100,7 +101,8 @@ impl Transport {
             None => self.timeout,
         };
         *request.timeout_mut() = Some(timeout);
-        // RFC 9110 section 8.6 asks for it, hyper leaves it out, and some servers answer 411 then.
+        // RFC 9110 section 8.6 requires the header, hyper omits it, and some servers then reply
+        // 411.
         if request.method() == Method::POST && request.body().is_none() {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
@@ -111,7 +113,7 @@ impl Transport {
         sending.attach(&mut request)?;
         let response = self.http.execute(request).await.map_err(|error| {
             let error = TransportError::from_reqwest(&error);
-            // Such as a new connection that the server closed before hyper took the request.
+            // For example, the server closed a new connection before hyper took the request.
             if sending.abandon() { error.before_sending() } else { error }
         })?;
         if response.status().is_redirection() {
@@ -128,7 +130,7 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Limits of a [`Transport`].
+/// The builder of a [`Transport`]: its limits and the settings of its HTTP client.
 #[derive(Clone)]
 #[must_use]
 pub struct TransportBuilder {
@@ -148,8 +150,8 @@ impl fmt::Debug for TransportBuilder {
 }
 
 impl TransportBuilder {
-    /// How long a call may take, from the first packet to the last byte of the reply. It bounds each read too, so a
-    /// server that sends a byte a second gains nothing.
+    /// Sets the timeout of a call, from the first packet to the last byte of the reply. A server
+    /// that sends a byte a second does not extend it.
     ///
     /// Default: 30 seconds. It does not apply to an operation with a longer default: see
     /// [`long_timeout`](Self::long_timeout). Less than a millisecond counts as one.
@@ -158,27 +160,29 @@ impl TransportBuilder {
         self
     }
 
-    /// How long a call may take if the default of its operation is longer than 30 seconds. It bounds the call as
-    /// [`timeout`](Self::timeout) bounds the others.
+    /// Sets the timeout of a call whose operation has a longer default than 30 seconds.
+    /// [`timeout`](Self::timeout) sets it for the others.
     ///
-    /// Default: that of the operation, such as 240 seconds for Connect's `/Authorize`, which may take 210. Less than a
-    /// millisecond counts as one.
+    /// Default: the one of the operation, such as 240 seconds for Connect's `/Authorize`, which may
+    /// take 210. Less than a millisecond counts as one.
     pub fn long_timeout(mut self, timeout: Duration) -> Self {
         self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
-    /// How long making a connection may take. Default: 10 seconds. Less than a millisecond counts as one.
+    /// Sets the timeout of a connection attempt. Default: 10 seconds. Less than a millisecond
+    /// counts as one.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Adjusts the HTTP client before the transport's own settings are applied: a proxy, a resolver, a local address. What
-    /// the transport promises cannot be undone here, such as its redirects, retries, limits, TLS library and versions.
-    /// Certificates of one's own are ignored with rustls, which trusts what the platform trusts.
+    /// Adjusts the HTTP client before the transport's own settings are applied: a proxy, a
+    /// resolver, a local address. The settings that make a transport safe cannot be undone here:
+    /// redirects, retries, limits, TLS library and versions. Additional root certificates are
+    /// ignored with rustls, which trusts the platform's certificates.
     ///
-    /// This is the one place where `reqwest` shows: its version is part of this method's contract.
+    /// This is the only public use of `reqwest`: its version is part of this method's contract.
     pub fn http(
         mut self,
         adjust: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
@@ -191,8 +195,8 @@ impl TransportBuilder {
     ///
     /// # Errors
     ///
-    /// A [`BuildError`] where the base URL is `https` and neither TLS feature is on, or where the platform has no
-    /// certificate that could be trusted.
+    /// Returns an error if the base URL is `https` and neither TLS feature is enabled, or if the
+    /// platform has no trusted certificate.
     pub fn build(self) -> Result<Transport, BuildError> {
         let builder = reqwest::Client::builder();
         let builder = match &self.http {

@@ -1,11 +1,11 @@
-//! Failures of the connection, told apart by what the HTTP library and the TLS library report.
+//! Classifies failures of the connection by the errors of the HTTP and TLS libraries.
 
 use std::fmt;
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 
-/// No complete reply arrived.
+/// The failure of a call for which no complete reply arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportError {
     kind: TransportErrorKind,
@@ -17,17 +17,18 @@ impl TransportError {
         Self { kind, may_have_been_sent: true }
     }
 
-    /// The same failure of a request of which no byte has left this machine.
+    /// Returns the same failure for a request of which no byte has left this machine.
     pub(crate) fn before_sending(self) -> Self {
         Self { may_have_been_sent: false, ..self }
     }
 
-    /// What happened.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
 
-    /// Whether the request may have reached the server. `false` where no connection could be made.
+    /// Returns whether the request may have reached the server: `false` if no connection could be
+    /// made.
     pub fn may_have_been_sent(&self) -> bool {
         self.may_have_been_sent
     }
@@ -70,14 +71,14 @@ pub enum TransportErrorKind {
     Dns,
     /// No connection: refused, unreachable, or not in time.
     Connect,
-    /// The TLS handshake failed: a certificate that is expired, of another name or of an unknown authority, or no
-    /// common version.
+    /// The TLS handshake failed: a certificate that is expired, of another name or of an unknown
+    /// authority, or no common version.
     Tls,
-    /// A deadline passed.
+    /// The call did not complete before its timeout.
     Timeout,
     /// The connection ended before the reply did.
     Interrupted,
-    /// What arrived was not HTTP.
+    /// The reply was not HTTP.
     Protocol,
     /// The reply's body was larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
     TooLarge,
@@ -113,7 +114,7 @@ fn chain<'a>(
     })
 }
 
-/// The error of a proxy's tunnel, which hyper-util names only here.
+/// The error of a proxy's tunnel. hyper-util exports it only as this associated type.
 type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<hyper::Uri>>::Error;
 
 fn is_of_proxy_credentials(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -1,4 +1,5 @@
-//! The types: no derived `Debug`, no way to print a reply, and request types that can grow.
+//! The types: no derived `Debug`, no way to print a reply, the fields of a reply as constants, and
+//! request types that can grow.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What each operation sends: method, path, every header, body.
+//! The requests of each operation: method, path, every header, body.
 
 use flinks_connect::types::{AuthorizeRequest, AuthorizeToken, Language, SecretKey};
 use flinks_connect::{Client, ErrorKind, Secret, Uuid};

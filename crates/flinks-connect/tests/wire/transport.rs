@@ -1,4 +1,4 @@
-//! What holds for every request and reply: no redirect, limits of size and time, and no second request.
+//! Rules of every request and reply: no redirect, limits of size and time, and no second request.
 
 use std::time::Duration;
 

@@ -56,7 +56,7 @@ impl Raw {
         self.requests.lock().unwrap().iter().map(|request| request.replace(host, "[host]")).collect()
     }
 
-    /// The text of the one request that arrived, line by line.
+    /// Returns the only request that arrived, with a line feed at the end of each line.
     pub(crate) fn only_request(&self) -> String {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");

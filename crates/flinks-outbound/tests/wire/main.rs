@@ -1,4 +1,4 @@
-//! The bytes that `flinks-outbound` sends to a raw TCP listener, and its result for the bytes that come back.
+//! The bytes that `flinks-outbound` sends to a raw TCP listener, and its result for each reply.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 

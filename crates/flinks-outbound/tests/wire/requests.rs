@@ -1,4 +1,4 @@
-//! What each operation sends: method, path, every header, body. And what an abandoned call sends: nothing.
+//! The requests of each operation: method, path, every header, body. An abandoned call sends none.
 
 use flinks_core::{Authorization, SendMarker};
 use flinks_outbound::types::{GrantType, TokenRequest};

@@ -1,4 +1,4 @@
-//! What each operation sends: method, path, every header, body.
+//! The requests of each operation: method, path, every header, body.
 
 use flinks_pay::Secret;
 use flinks_pay::types::{AuthorizeRequest, GrantType, SessionRequest};

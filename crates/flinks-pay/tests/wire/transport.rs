@@ -1,4 +1,4 @@
-//! What holds for every request and reply: no redirect, a limit of time, and no request that nothing listens for.
+//! Rules of every request and reply: no redirect, a limit of time, and nothing sent if nothing listens.
 
 use std::time::Duration;
 
