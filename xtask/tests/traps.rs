@@ -1,5 +1,5 @@
-//! The traps of progenitor, looked for in the code that is generated from the real documents. Those that show over the
-//! wire have their tests in `crates/flinks/tests`, those of a single stage in the stage.
+//! The traps of progenitor, looked for in the code that is generated from the real documents. The
+//! product crates test those that show over the wire, and each stage tests its own.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 

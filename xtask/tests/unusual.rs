@@ -88,6 +88,28 @@ async fn replies_are_told_apart_by_status() {
 }
 
 #[tokio::test]
+async fn a_malformed_reply_names_the_field_that_is_missing_or_does_not_fit() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let client = generated::Client::new(base_url.parse().unwrap()).unwrap();
+    for (body, field) in [
+        ("{}", Some("name")),
+        (r#"{"type":"t"}"#, Some("name")),
+        (r#"{"name":"n","type":7}"#, Some("type")),
+        (r#"{"name":"n","name":"n"}"#, None),
+        (r#"["n"]"#, None),
+    ] {
+        let length = body.len();
+        let reply = format!("HTTP/1.1 200 X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+        let call = client.get_item("a", generated::types::GetItemKind::Large, true).send();
+        let (_, outcome) = tokio::join!(once(&listener, &reply), call);
+        let error = outcome.unwrap_err();
+        let flinks_core::ErrorKind::InvalidResponse(invalid) = error.kind() else { panic!("{error:?}") };
+        assert_eq!(invalid.field(), field, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_success_without_a_documented_body_is_204_or_an_empty_200() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());

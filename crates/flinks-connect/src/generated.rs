@@ -75,6 +75,18 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for AuthorizeChallenge {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::optional("HttpStatusCode"),
+                ::flinks_core::generated::Field::optional("Institution"),
+                ::flinks_core::generated::Field::optional("Links"),
+                ::flinks_core::generated::Field::optional("RequestId"),
+                ::flinks_core::generated::Field::optional("SecurityChallenges"),
+            ],
+        );
+    }
+
     /// `AuthorizeRequest`.
     #[derive(::serde::Serialize, Clone, Default)]
     #[non_exhaustive]
@@ -351,6 +363,20 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for AuthorizeSession {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::optional("HttpStatusCode"),
+                ::flinks_core::generated::Field::optional("Institution"),
+                ::flinks_core::generated::Field::optional("InstitutionId"),
+                ::flinks_core::generated::Field::optional("InstitutionName"),
+                ::flinks_core::generated::Field::optional("Links"),
+                ::flinks_core::generated::Field::optional("Login"),
+                ::flinks_core::generated::Field::optional("RequestId"),
+            ],
+        );
+    }
+
     /// `ErrorResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
@@ -387,6 +413,16 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for ErrorResponse {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::optional("FlinksCode"),
+                ::flinks_core::generated::Field::optional("HttpStatusCode"),
+                ::flinks_core::generated::Field::optional("Message"),
+            ],
+        );
+    }
+
     /// `GenerateAuthorizeTokenResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
@@ -407,6 +443,15 @@ pub mod types {
                 .field("token", &::flinks_core::generated::Redacted)
                 .finish()
         }
+    }
+
+    impl ::flinks_core::generated::ReplyBody for GenerateAuthorizeTokenResponse {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::optional("HttpStatusCode"),
+                ::flinks_core::generated::Field::required("Token"),
+            ],
+        );
     }
 
     /// The language of the security questions.

@@ -1,19 +1,22 @@
-//! Where requests go.
+//! The base URL of a client.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use url::{Host, Url};
+use url::Url;
+
+use crate::absolute_url::{AbsoluteUrl, is_loopback};
 
 /// The address that paths are appended to: `https`, or `http` to a loopback address (A1).
 ///
-/// Parsing refuses whatever could choose another host or put a credential into a URL: user info, a query, a
-/// fragment, any character outside of visible ASCII, a backslash, and the braces of an unfilled placeholder such
-/// as `https://{host}`. A path prefix is kept, a trailing slash is not.
+/// Parsing rejects everything that could choose another host or put a credential into a URL: user
+/// info, a query, a fragment, any character outside of visible ASCII, a backslash, and the braces
+/// of an unfilled placeholder such as `https://{host}`. A path prefix is kept, and a trailing slash
+/// is removed.
 ///
-/// The client appends the path of an endpoint, so parsing refuses a URL that already has one, such as
-/// `https://host/api/v1/token`.
+/// The client appends the path of an endpoint, so parsing rejects a URL that already has one, such
+/// as `https://host/api/v1/token`.
 ///
 /// ```
 /// use flinks_core::BaseUrl;
@@ -34,22 +37,22 @@ struct Parts {
 }
 
 impl BaseUrl {
-    /// The address without a slash at its end.
+    /// Returns the address without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0.text
     }
 
-    /// Whether requests stay on this machine.
+    /// Returns whether requests stay on this machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0.url)
     }
 
-    /// Whether requests are encrypted.
+    /// Returns whether requests are encrypted.
     pub fn is_https(&self) -> bool {
         self.0.url.scheme() == "https"
     }
 
-    /// The address of a path under this one. The host is not read again.
+    /// Returns the address of a path under this one. The host is not parsed again.
     pub(crate) fn join(&self, path: &str) -> Url {
         let mut url = self.0.url.clone();
         match self.0.url.path() {
@@ -59,9 +62,9 @@ impl BaseUrl {
         url
     }
 
-    /// Whether `url` lies under this address.
+    /// Returns whether `url` is under this address.
     pub(crate) fn contains(&self, url: &Url) -> bool {
-        // As `Url::origin`, which would copy them.
+        // Compared one by one, because `Url::origin` would copy them.
         url.scheme() == self.0.url.scheme()
             && url.port_or_known_default() == self.0.url.port_or_known_default()
             && url.host_str() == self.0.url.host_str()
@@ -76,42 +79,30 @@ impl FromStr for BaseUrl {
     type Err = InvalidBaseUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
-        // Before `Url::parse`, which drops line breaks, folds look-alike letters and turns `\` into `/`.
-        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-            return Err(InvalidBaseUrl("it holds a space, a backslash, a control or a non-ASCII character"));
-        }
         if text.contains(['{', '}']) {
-            return Err(InvalidBaseUrl("a placeholder in braces is not filled in"));
+            return Err(InvalidBaseUrl("has a placeholder in braces that is not filled in"));
         }
         if text.contains('%') {
-            return Err(InvalidBaseUrl("it holds a percent-encoded character"));
+            return Err(InvalidBaseUrl("holds a percent-encoded character"));
         }
-        let parsed = Url::parse(text).ok().filter(|_| is_spelled_out(text));
-        let mut url = parsed.ok_or(InvalidBaseUrl("it is not an absolute URL, such as https://host"))?;
-        if !matches!(url.scheme(), "https" | "http") {
-            return Err(InvalidBaseUrl("the scheme is not https"));
+        if text.contains('@') {
+            return Err(InvalidBaseUrl("holds user info"));
         }
-        if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
-            return Err(InvalidBaseUrl("it holds user info"));
-        }
+        let mut url = AbsoluteUrl::parse(text).map_err(InvalidBaseUrl)?.into_url();
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidBaseUrl("it has a query or a fragment"));
-        }
-        if let Some(problem) = host_problem(text, &url) {
-            return Err(InvalidBaseUrl(problem));
-        }
-        if url.scheme() == "http" && !is_loopback(&url) {
-            return Err(InvalidBaseUrl("http is for a loopback address only; use https"));
+            return Err(InvalidBaseUrl("has a query or a fragment"));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         if path.contains('%') {
-            return Err(InvalidBaseUrl("the path holds a character that would have to be percent-encoded"));
+            return Err(InvalidBaseUrl("has a path with a character that would have to be percent-encoded"));
         }
         if path.contains("//") {
-            return Err(InvalidBaseUrl("the path has an empty segment"));
+            return Err(InvalidBaseUrl("has a path with an empty segment"));
         }
         if holds_an_endpoint(&path) {
-            return Err(InvalidBaseUrl("the path includes an endpoint; leave it out, because the client appends it"));
+            return Err(InvalidBaseUrl(
+                "includes the path of an endpoint; leave it out, because the client appends it",
+            ));
         }
         url.set_path(&path);
         let text = url.as_str().trim_end_matches('/').to_owned();
@@ -119,42 +110,14 @@ impl FromStr for BaseUrl {
     }
 }
 
-/// Whether the scheme is followed by two slashes and a host. A URL parser also takes `https:host` and `https:////host` for
-/// that, and others do not.
-#[doc(hidden)]
-pub fn is_spelled_out(text: &str) -> bool {
-    text.split_once("://")
-        .is_some_and(|(scheme, rest)| scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) && !rest.starts_with('/'))
-}
-
-/// Returns why the authority of `url` is refused: it has user info, port 0, or a host that another reader of `text` may take
-/// for another host. So `text` must spell the host as `url` has it. Only an IPv6 address has several good spellings.
-#[doc(hidden)]
-pub fn host_problem(text: &str, url: &Url) -> Option<&'static str> {
-    if url.port() == Some(0) {
-        return Some("the port is 0");
-    }
-    let spelled = text.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = spelled.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Some("it holds user info");
-    }
-    let host = authority.split(':').next().unwrap_or_default();
-    match url.host() {
-        Some(Host::Domain(domain)) if !domain.split('.').all(is_label) || !host.eq_ignore_ascii_case(domain) => {
-            Some("the host is not a name made of letters, digits, hyphens and dots")
-        }
-        Some(Host::Ipv4(address)) if host != address.to_string() => {
-            Some("the host is an IPv4 address that is not written as four decimal numbers")
-        }
-        _ => None,
-    }
-}
-
-/// Whether a path has more in it than a prefix: an API's version at its end (`/api/v1`), the id of a resource after the
-/// version (`/v3/<GUID>/…`), or an operation after it (`/api/v1/token`). The operations are the endpoints of RFC 6749 and
-/// RFC 7009, and one that starts something. A prefix such as `/flinks/v1` or `/api/v1/flinks`, which a gateway may have, is
-/// none of these.
+/// Returns whether a path is more than a prefix. These are:
+///
+/// - an API's version at its end (`/api/v1`)
+/// - the id of a resource after the version (`/v3/<GUID>/…`)
+/// - an operation after the version (`/api/v1/token`): an endpoint of RFC 6749 or RFC 7009, or
+///   `initiate`
+///
+/// A prefix that a gateway may have, such as `/flinks/v1` or `/api/v1/flinks`, is none of these.
 fn holds_an_endpoint(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').collect();
@@ -170,14 +133,14 @@ fn holds_an_endpoint(path: &str) -> bool {
     }
 }
 
-/// `v1`, in lower case.
+/// Returns whether a segment is a version such as `v1`, in lower case.
 fn is_version(segment: &str) -> bool {
     segment
         .strip_prefix('v')
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// With or without hyphens.
+/// Returns whether a segment is a GUID, with or without hyphens.
 fn is_guid(segment: &str) -> bool {
     segment.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         && segment.bytes().filter(u8::is_ascii_hexdigit).count() == 32
@@ -203,12 +166,12 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// Why a text is no [`BaseUrl`]. It names the reason, never the text.
+/// The reason why a text is not a [`BaseUrl`]. It never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidBaseUrl(&'static str);
 
 impl InvalidBaseUrl {
-    /// What is wrong with it.
+    /// Returns the reason, as the rest of a sentence: `holds user info`.
     pub fn reason(&self) -> &'static str {
         self.0
     }
@@ -216,30 +179,11 @@ impl InvalidBaseUrl {
 
 impl fmt::Display for InvalidBaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid base URL: {}", self.0)
+        write!(f, "invalid base URL: it {}", self.0)
     }
 }
 
 impl std::error::Error for InvalidBaseUrl {}
-
-/// Whether a URL stays on this machine: the one reading of that, for the facade, too.
-#[doc(hidden)]
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(domain)) => domain == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// A DNS label as RFC 1123 has it: up to 63 letters, digits and inner hyphens.
-fn is_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-}
 
 #[cfg(test)]
 mod tests {

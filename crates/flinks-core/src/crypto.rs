@@ -11,14 +11,16 @@ pub enum DefaultCryptoProvider {
     AlreadyInstalled,
 }
 
-/// Makes ring the default crypto provider of rustls in this process, unless there is a default already.
+/// Makes ring the default crypto provider of rustls in this process, unless there is a default
+/// already.
 ///
-/// The clients of these crates do not need it: each brings its own provider. Other code in the same program does. With the
-/// feature `rustls`, Cargo builds the one `reqwest` of the program with rustls and without a provider, so that
-/// `reqwest::Client::new()` panics if its user enabled no TLS feature.
+/// The clients of these crates do not need it: each brings its own provider. Other code in the same
+/// program does. With the feature `rustls`, Cargo builds the one `reqwest` of the program with
+/// rustls and without a provider, so that `reqwest::Client::new()` panics if its user enabled no
+/// TLS feature.
 ///
-/// Call it once, at the start of `main`, and not in a library: only the program may choose its provider. No crate of this
-/// project calls it by itself.
+/// Call it once, at the start of `main`, and not in a library: only the program may choose its
+/// provider. No crate of this project calls it by itself.
 ///
 /// ```
 /// use flinks_core::{DefaultCryptoProvider, install_default_crypto_provider};

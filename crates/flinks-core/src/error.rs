@@ -1,20 +1,17 @@
-//! What operations fail with.
+//! The error of every operation, and the errors of an argument and of a body that does not fit.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
 use reqwest::StatusCode;
-use serde::de::DeserializeOwned;
 
-use crate::response::{ResponseHead, decode_error, is_json, read_body};
+use crate::head::ResponseHead;
+use crate::transport_error::TransportError;
 
-/// Why an operation failed. `E` is the operation's documented error body.
+/// The error of an operation. `E` is the operation's documented error body.
 ///
-/// It names the operation and keeps the status and the request ids of a reply. No form of it, `Debug`, `Display`
-/// or source, holds a URL, a header, a body or a secret; text that the server wrote is reachable through
-/// [`Error::body`] and [`Error::head`] only (A3, A6).
+/// It names the operation and keeps the status and the request ids of a reply. Neither `Debug` nor
+/// `Display` contains a URL, a header, a body or a secret, and there is no source. Text that the
+/// server wrote is reachable through [`Error::body`] and [`Error::head`] only (A3, A6).
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {
@@ -26,43 +23,45 @@ struct Inner<E> {
 /// The kinds of [`Error`].
 #[non_exhaustive]
 pub enum ErrorKind<E> {
-    /// An argument cannot be sent. Nothing left this machine.
+    /// An argument cannot be sent. No request was sent.
     InvalidRequest(InvalidRequest),
-    /// No complete reply arrived. [`TransportError::may_have_been_sent`] tells whether the request may have.
+    /// No complete reply arrived. [`TransportError::may_have_been_sent`] returns whether the
+    /// request may have reached the server.
     Transport(TransportError),
     /// The operation's documented error body arrived.
     ErrorResponse(E),
-    /// The server answered 3xx. No redirect is followed, for the request carries a credential (A2).
+    /// The server replied with a 3xx status. Redirects are never followed, because the request
+    /// carries a credential (A2).
     Redirect,
-    /// The server answered with a status that is no documented success, and without the documented error body. Where
-    /// there was a body of another form, this says what is wrong with it.
+    /// The status is not a documented success, and the body is not the documented error body. If
+    /// there was a body, this describes why it does not fit.
     Status(Option<InvalidResponse>),
-    /// The server answered 2xx with a body that does not fit its schema (A6).
+    /// The status is 2xx, and the body does not fit its schema (A6).
     InvalidResponse(InvalidResponse),
 }
 
 impl<E> Error<E> {
-    /// What went wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> &ErrorKind<E> {
         &self.0.kind
     }
 
-    /// The operation, by its `operationId`.
+    /// Returns the `operationId` of the operation.
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation
     }
 
-    /// The status of the reply, if one arrived.
+    /// Returns the status of the reply, if one arrived.
     pub fn status(&self) -> Option<StatusCode> {
         self.head().map(ResponseHead::status)
     }
 
-    /// Status and request ids of the reply, if one arrived.
+    /// Returns the status and the request ids of the reply, if one arrived.
     pub fn head(&self) -> Option<&ResponseHead> {
         self.0.head.as_ref()
     }
 
-    /// The operation's documented error body, if that is what arrived.
+    /// Returns the operation's documented error body, if that arrived.
     pub fn body(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::ErrorResponse(body) => Some(body),
@@ -70,7 +69,8 @@ impl<E> Error<E> {
         }
     }
 
-    /// Whether the request may have reached the server. `false` only where it is certain that it did not.
+    /// Returns whether the request may have reached the server: `false` only if it certainly did
+    /// not.
     pub fn may_have_been_sent(&self) -> bool {
         match self.kind() {
             ErrorKind::InvalidRequest(_) => false,
@@ -79,7 +79,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// The error with its documented body turned into something else.
+    /// Converts the documented error body.
     pub fn map_body<F>(self, map: impl FnOnce(E) -> F) -> Error<F> {
         let Inner { operation, head, kind } = *self.0;
         let kind = match kind {
@@ -93,7 +93,7 @@ impl<E> Error<E> {
         Error(Box::new(Inner { operation, head, kind }))
     }
 
-    /// Names the operation. Called by generated code.
+    /// Sets the operation. Generated code calls this.
     #[doc(hidden)]
     #[must_use]
     pub fn in_operation(mut self, operation: &'static str) -> Self {
@@ -104,42 +104,6 @@ impl<E> Error<E> {
     pub(crate) fn new(head: Option<ResponseHead>, kind: ErrorKind<E>) -> Self {
         Self(Box::new(Inner { operation: None, head, kind }))
     }
-}
-
-/// A reply outside of 2xx, documented or not, is tried as the operation's error body (A6).
-#[doc(hidden)]
-pub async fn response_error<E: DeserializeOwned>(response: reqwest::Response) -> Error<E> {
-    let head = ResponseHead::of(&response);
-    let kind = match read_body(response).await {
-        // The status says what matters, whatever a gateway has to say beside it.
-        Err(error) if error.kind() == TransportErrorKind::TooLarge => {
-            let reason = "is too large";
-            ErrorKind::Status(Some(InvalidResponse::of_body(reason, 0)))
-        }
-        Err(error) => ErrorKind::Transport(error),
-        Ok(body) if body.is_empty() => ErrorKind::Status(None),
-        Ok(body) => match decode_error(&body) {
-            Ok(body) => ErrorKind::ErrorResponse(body),
-            Err(error) => ErrorKind::Status(Some(InvalidResponse { is_json: is_json(&body), ..error })),
-        },
-    };
-    Error::new(Some(head), kind)
-}
-
-/// The error of an operation whose errors are documented without a body.
-#[doc(hidden)]
-pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
-    let status = response.status().as_u16();
-    match documented.iter().any(|range| range.contains(&status)) {
-        true => Error::new(Some(ResponseHead::of(response)), ErrorKind::ErrorResponse(())),
-        false => undocumented_status(response),
-    }
-}
-
-/// The error of an operation that has several error bodies, none of them for this status.
-#[doc(hidden)]
-pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
-    Error::new(Some(ResponseHead::of(response)), ErrorKind::Status(None))
 }
 
 impl<E> fmt::Display for Error<E> {
@@ -183,7 +147,7 @@ impl<E> fmt::Debug for ErrorKind<E> {
     }
 }
 
-/// Has no source: foreign errors print URLs and values.
+/// Has no source, because the errors of other crates print URLs and values.
 impl<E> std::error::Error for Error<E> {}
 
 struct Answer<'a, E>(&'a Error<E>);
@@ -224,7 +188,8 @@ impl InvalidRequest {
         Self { field, reason }
     }
 
-    /// The argument, by its name in the specification; `body`, `path` or `request` where it is not one argument.
+    /// Returns the argument's name in the specification; `body`, `path` or `request` if it is not a
+    /// single argument.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -238,133 +203,8 @@ impl fmt::Display for InvalidRequest {
 
 impl std::error::Error for InvalidRequest {}
 
-/// No complete reply arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TransportError {
-    kind: TransportErrorKind,
-    may_have_been_sent: bool,
-}
-
-impl TransportError {
-    pub(crate) fn after_sending(kind: TransportErrorKind) -> Self {
-        Self { kind, may_have_been_sent: true }
-    }
-
-    /// The same failure of a request of which no byte has left this machine.
-    pub(crate) fn before_sending(self) -> Self {
-        Self { may_have_been_sent: false, ..self }
-    }
-
-    /// What happened.
-    pub fn kind(&self) -> TransportErrorKind {
-        self.kind
-    }
-
-    /// Whether the request may have reached the server. `false` where no connection could be made.
-    pub fn may_have_been_sent(&self) -> bool {
-        self.may_have_been_sent
-    }
-
-    pub(crate) fn of(error: &reqwest::Error) -> Self {
-        let not_connected = error.is_connect() || error.is_dns();
-        let kind = if error.is_dns() {
-            TransportErrorKind::Dns
-        } else if chain(error).any(is_tls) {
-            TransportErrorKind::Tls
-        } else if chain(error).any(is_of_proxy_credentials) {
-            TransportErrorKind::ProxyCredentials
-        } else if not_connected {
-            TransportErrorKind::Connect
-        } else if error.is_timeout() {
-            TransportErrorKind::Timeout
-        } else if chain(error).filter_map(|source| source.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse) {
-            TransportErrorKind::Protocol
-        } else {
-            TransportErrorKind::Interrupted
-        };
-        Self { kind, may_have_been_sent: !(not_connected || error.is_builder()) }
-    }
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            TransportErrorKind::Dns => "the host name could not be resolved",
-            TransportErrorKind::Connect => "no connection to the server",
-            TransportErrorKind::Tls => "the TLS handshake failed",
-            TransportErrorKind::Timeout => "it took too long",
-            TransportErrorKind::Interrupted => "the connection ended before the reply did",
-            TransportErrorKind::Protocol => "the reply was not HTTP",
-            TransportErrorKind::TooLarge => "the reply was too large",
-            TransportErrorKind::ProxyCredentials => "a proxy requires valid credentials",
-        })?;
-        f.write_str(match self.may_have_been_sent {
-            true => "; the request may have been received",
-            false => "; nothing was sent",
-        })
-    }
-}
-
-impl std::error::Error for TransportError {}
-
-/// The kinds of [`TransportError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TransportErrorKind {
-    /// The host name could not be resolved.
-    Dns,
-    /// No connection: refused, unreachable, or not in time.
-    Connect,
-    /// The TLS handshake failed: a certificate that is expired, of another name or of an unknown authority, or no
-    /// common version.
-    Tls,
-    /// A deadline passed.
-    Timeout,
-    /// The connection ended before the reply did.
-    Interrupted,
-    /// What arrived was not HTTP.
-    Protocol,
-    /// The reply's body was larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
-    TooLarge,
-    /// The proxy requires valid credentials before it connects to the server (407).
-    ProxyCredentials,
-}
-
-fn chain<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        // `io::Error::source` skips the error that it wraps.
-        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        }
-    })
-}
-
-/// The error of a proxy's tunnel, which hyper-util names only here.
-type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<hyper::Uri>>::Error;
-
-fn is_of_proxy_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(TunnelError::ProxyAuthRequired))
-}
-
-#[cfg(feature = "rustls")]
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<rustls::Error>()
-}
-
-#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<native_tls::Error>()
-}
-
-#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
-fn is_tls(_: &(dyn std::error::Error + 'static)) -> bool {
-    false
-}
-
-/// A body that does not fit its schema. It tells where and how long, and quotes nothing.
+/// A body that does not fit its schema. It reports the field, the position and the length, and
+/// quotes nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidResponse {
     pub(crate) reason: &'static str,
@@ -376,27 +216,29 @@ pub struct InvalidResponse {
 }
 
 impl InvalidResponse {
-    /// A body that is wrong as a whole.
+    /// Creates the error of a body that is wrong as a whole.
     pub(crate) fn of_body(reason: &'static str, length: usize) -> Self {
         Self { reason, field: None, line: 0, column: 0, length, is_json: false }
     }
 
-    /// Whether the body of an error response is JSON, although it is not the documented error body. Gateways send such replies.
+    /// Returns whether the body of an error response is JSON, although it is not the documented
+    /// error body. Gateways send such replies.
     pub fn is_json(&self) -> bool {
         self.is_json
     }
 
-    /// The field that is missing or of the wrong type, by its name in the specification.
+    /// Returns the name, in the specification, of the field that is missing or has the wrong type.
     pub fn field(&self) -> Option<&'static str> {
         self.field
     }
 
-    /// Where the mistake is: line and column, from 1; both 0 where the body as a whole is wrong.
+    /// Returns the line and the column of the mistake, counted from 1. Both are 0 if the body as a
+    /// whole is wrong.
     pub fn position(&self) -> (usize, usize) {
         (self.line, self.column)
     }
 
-    /// The length of the body in bytes; 0 where it was empty, or too large to be read.
+    /// Returns the length of the body in bytes: 0 if it was empty, or too large to be read.
     pub fn length(&self) -> usize {
         self.length
     }

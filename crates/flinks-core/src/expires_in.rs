@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 /// What `expires_in` said: seconds from the moment before the request was sent (A4).
 ///
-/// Read leniently, for a token should not be lost over its lifetime: `299`, `299.0` and `"299"` are 299 seconds;
-/// `null`, `0` and whatever is not a finite number mean *unknown* (O3). No value makes arithmetic overflow: a lifetime is
-/// at most [`ExpiresIn::MAX`].
+/// Read leniently, for a token should not be lost over its lifetime: `299`, `299.0` and `"299"` are
+/// 299 seconds; `null`, `0` and whatever is not a finite number mean *unknown* (O3). No value makes
+/// arithmetic overflow: a lifetime is at most [`ExpiresIn::MAX`].
 ///
 /// ```
 /// use flinks_core::ExpiresIn;
@@ -24,7 +24,8 @@ use serde_json::value::RawValue;
 pub struct ExpiresIn(Option<i64>);
 
 impl ExpiresIn {
-    /// The longest lifetime that is believed: 24 hours. Flinks' longest documented one is 30 minutes.
+    /// The longest lifetime that is believed: 24 hours. Flinks' longest documented one is 30
+    /// minutes.
     pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// A lifetime of `seconds`, clamped to [`ExpiresIn::MAX`]; 0 means unknown.
@@ -33,8 +34,8 @@ impl ExpiresIn {
         Self(Some(seconds.min(max)).filter(|seconds| *seconds != 0))
     }
 
-    /// The lifetime; `None` where the server did not tell one. A negative lifetime is [`Duration::ZERO`]: the
-    /// token was expired when it arrived.
+    /// The lifetime; `None` where the server did not tell one. A negative lifetime is
+    /// [`Duration::ZERO`]: the token was expired when it arrived.
     pub fn lifetime(self) -> Option<Duration> {
         self.0.map(|seconds| u64::try_from(seconds).map_or(Duration::ZERO, Duration::from_secs))
     }

@@ -1,42 +1,72 @@
 #![doc = include_str!("../README.md")]
-// No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
+// No `+` on a time or a number that others gave, which would panic; no file that is written in
+// place (clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
+// The subjects of this crate. A file imports from its own group and from the groups above it.
+
+// Values: what a caller configures and what a call carries.
+mod absolute_url;
 mod base_url;
+mod expires_in;
+mod secret;
+
+// Errors, and the head of a reply that they keep.
+mod error;
+mod head;
+mod transport_error;
+
+// Requests: their parts, and whether they have left this machine.
+mod header;
+mod marker;
+mod request;
+
+// Sending: the settings of the HTTP client, and one call.
 #[cfg(feature = "rustls")]
 mod crypto;
-mod error;
-mod expires_in;
-mod marker;
-mod response;
-mod secret;
+mod http_client;
 mod transport;
 
+// Replies: the bytes, the type that they are read as, and the outcome of an operation.
+mod body;
+mod decode;
+mod error_code;
+mod lenient;
+mod response;
+
 pub use base_url::{BaseUrl, InvalidBaseUrl};
+pub use body::MAX_RESPONSE_BYTES;
 #[cfg(feature = "rustls")]
 pub use crypto::{DefaultCryptoProvider, install_default_crypto_provider};
-pub use error::{Error, ErrorKind, InvalidRequest, InvalidResponse, TransportError, TransportErrorKind};
+pub use error::{Error, ErrorKind, InvalidRequest, InvalidResponse};
 pub use expires_in::ExpiresIn;
+pub use head::ResponseHead;
+pub use header::Authorization;
+pub use http_client::BuildError;
 pub use marker::SendMarker;
 pub use reqwest::StatusCode;
-pub use response::{ResponseHead, ResponseValue};
-pub use secret::{Authorization, Secret};
-pub use transport::{
-    BuildError, DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, MAX_RESPONSE_BYTES, Transport, TransportBuilder,
-};
+pub use response::ResponseValue;
+pub use secret::Secret;
+pub use transport::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Transport, TransportBuilder};
+pub use transport_error::{TransportError, TransportErrorKind};
 
 #[doc(hidden)]
-pub use base_url::{host_problem, is_loopback, is_spelled_out};
+pub use absolute_url::AbsoluteUrl;
+#[doc(hidden)]
+pub use header::token_problem;
 
 /// What generated code calls. Not part of the public interface.
 #[doc(hidden)]
 pub mod generated {
-    pub use crate::error::{response_error, status_error, undocumented_status};
+    pub use crate::decode::{Field, Fields, ReplyBody};
+    pub use crate::header::{HeaderArgument, header_text};
+    pub use crate::lenient::lenient;
+    pub use crate::request::{Operation, encode_path, form_body};
     pub use crate::response::{
-        empty_or_error_response, empty_response, json_or_error_response, json_response, lenient,
+        empty_or_error_response, empty_response, json_or_error_response, json_response, response_error, status_error,
+        undocumented_status,
     };
-    pub use crate::secret::{HeaderArgument, Redacted};
-    pub use crate::transport::{Operation, encode_path, form_body, header_text};
+    pub use crate::secret::Redacted;
     pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
     pub use serde_json;
 }

@@ -1,7 +1,7 @@
 //! Whether a request has left this machine, for a caller who stops waiting for its reply.
 //!
-//! A marker has three states. The first poll of the request body moves it from *unsent* to *sent*; [`SendMarker::abandon`] moves
-//! it from *unsent* to *abandoned*. Only one of the two can win:
+//! A marker has three states. The first poll of the request body moves it from *unsent* to *sent*;
+//! [`SendMarker::abandon`] moves it from *unsent* to *abandoned*. Only one of the two can win:
 //!
 //! ```text
 //!            the body is polled
@@ -10,8 +10,8 @@
 //!      └── abandon() ─────────▶ abandoned   a later poll of the body fails, so nothing leaves
 //! ```
 //!
-//! That is exact because hyper polls the body of a request before it flushes the head, and because a connection of the pool that
-//! turns out to be closed is replaced without a poll of the body.
+//! That is exact because hyper polls the body of a request before it flushes the head, and because
+//! a connection of the pool that turns out to be closed is replaced without a poll of the body.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,10 +21,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
+use crate::error::InvalidRequest;
+
 /// Records whether the body of a request may have left this machine. Clones share one record.
 ///
-/// Give a clone to [`Transport::with_marker`](crate::Transport::with_marker). When the call returns an error or is cancelled,
-/// [`abandon`](Self::abandon) returns whether its secrets are still unused. One marker is for the attempts of one call.
+/// Give a clone to [`Transport::with_marker`](crate::Transport::with_marker). When the call returns
+/// an error or is cancelled, [`abandon`](Self::abandon) returns whether its secrets are still
+/// unused. One marker is for the attempts of one call.
 #[derive(Clone, Debug, Default)]
 pub struct SendMarker(Arc<AtomicU8>);
 
@@ -38,14 +41,33 @@ impl SendMarker {
         Self::default()
     }
 
-    /// Ends the call if nothing has left this machine: then nothing will. Returns whether that is so.
+    /// Ends the call if nothing has left this machine: then nothing will. Returns whether that is
+    /// so.
     #[must_use]
     pub fn abandon(&self) -> bool {
         self.leave_unsent(ABANDONED) == ABANDONED
     }
 
+    /// Lets the body of `request` set this marker. A request without a body counts as sent from now
+    /// on, because nothing shows when its head leaves.
+    pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
+        let slot = request.body_mut();
+        match slot.take() {
+            Some(body) if !body.is_end_stream() => {
+                *slot = Some(reqwest::Body::wrap(MarkedBody { body, marker: self.clone() }));
+            }
+            none => {
+                *slot = none;
+                if !self.send() {
+                    return Err(InvalidRequest::new("request", "belongs to a call that was abandoned"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that bytes may leave now. Returns `false` if the call was abandoned.
-    pub(crate) fn send(&self) -> bool {
+    fn send(&self) -> bool {
         self.leave_unsent(SENT) == SENT
     }
 
@@ -59,9 +81,9 @@ impl SendMarker {
 }
 
 /// A request body that sets a marker before it gives its first bytes.
-pub(crate) struct MarkedBody {
-    pub(crate) body: reqwest::Body,
-    pub(crate) marker: SendMarker,
+struct MarkedBody {
+    body: reqwest::Body,
+    marker: SendMarker,
 }
 
 impl Body for MarkedBody {

@@ -1,20 +1,17 @@
-//! Text that must not be read by accident.
+//! Secret text: redacted, wiped, and written to the wire only.
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
-use crate::error::InvalidRequest;
-
-/// Text that is redacted in `Debug`, wiped from memory when dropped, and serialized to the wire only (A3).
+/// Text that is redacted in `Debug`, wiped from memory when dropped, and serialized to the wire
+/// only (A3).
 ///
-/// It has no `Display`, no `==` and no `Hash`. `Serialize` writes the clear text, because that is how a secret
-/// reaches a request body: serialize a value that holds one to Flinks and to nothing else.
+/// It has no `Display`, no `==` and no `Hash`. `Serialize` writes the clear text, because that is
+/// how a secret reaches a request body: serialize a value that holds one to Flinks and to nothing
+/// else.
 ///
 /// Wiping is best effort: copies that the HTTP client and the TLS library make are out of reach.
 #[derive(Clone)]
@@ -26,7 +23,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The clear text. Keep it out of logs, errors and URLs.
+    /// Returns the clear text. Keep it out of logs, errors and URLs.
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()
     }
@@ -58,15 +55,16 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.is_human_readable() {
-            // Not `deserialize_string`: with that, serde_json quotes a value of another type by itself.
-            true => deserializer.deserialize_any(SecretVisitor),
-            false => deserializer.deserialize_string(SecretVisitor),
+        if deserializer.is_human_readable() {
+            // Not `deserialize_string`, with which serde_json itself quotes a value of another
+            // type.
+            return deserializer.deserialize_any(SecretVisitor);
         }
+        deserializer.deserialize_string(SecretVisitor)
     }
 }
 
-/// Refuses each scalar by itself: serde's own message for a wrong type quotes the value.
+/// Rejects each scalar itself, because serde's message for a wrong type quotes the value.
 struct SecretVisitor;
 
 impl Visitor<'_> for SecretVisitor {
@@ -101,11 +99,11 @@ impl Visitor<'_> for SecretVisitor {
     }
 }
 
-/// Defines a type of its own for one kind of secret, so that two secrets which travel in the same header cannot
-/// be swapped (C4).
+/// Defines a separate type for a kind of secret, so that two secrets that travel in the same header
+/// cannot be swapped (C4).
 ///
-/// The type has `new`, `expose_secret`, a redacted `Debug`, and `Serialize`/`Deserialize` as [`Secret`] has them.
-/// No such type converts into another, nor into [`Secret`].
+/// The type has `new`, `expose_secret`, a redacted `Debug`, and `Serialize`/`Deserialize` as
+/// [`Secret`] has them. No such type converts into another, nor into [`Secret`].
 ///
 /// ```
 /// flinks_core::secret_type! {
@@ -130,7 +128,7 @@ macro_rules! secret_type {
                 Self(secret.into())
             }
 
-            /// The clear text. Keep it out of logs, errors and URLs.
+            /// Returns the clear text. Keep it out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }
@@ -153,31 +151,7 @@ macro_rules! secret_type {
     };
 }
 
-/// The value of an `Authorization` header: HTTP Basic (RFC 7617) or a bearer token (RFC 6750).
-#[derive(Clone)]
-pub struct Authorization(Secret);
-
-impl Authorization {
-    /// Client credentials as HTTP Basic, each form-encoded first, as RFC 6749 section 2.3.1 asks for.
-    pub fn basic(client_id: &str, client_secret: &Secret) -> Self {
-        let encode = |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
-        let pair = Secret::new(format!("{}:{}", encode(client_id), encode(client_secret.expose_secret())));
-        Self(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose_secret()))))
-    }
-
-    /// A bearer token.
-    pub fn bearer(token: &Secret) -> Self {
-        Self(Secret::new(format!("Bearer {}", token.expose_secret())))
-    }
-}
-
-impl fmt::Debug for Authorization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Authorization").field(&self.0).finish()
-    }
-}
-
-/// Stands in `Debug` for what is not shown.
+/// The placeholder that `Debug` prints for a value that is not shown.
 #[doc(hidden)]
 pub struct Redacted;
 
@@ -185,46 +159,6 @@ impl fmt::Debug for Redacted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
-}
-
-/// A secret that travels in a header: its value is marked sensitive, so that no HTTP library prints it.
-#[doc(hidden)]
-pub trait HeaderArgument {
-    /// The value of the header `name`.
-    fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest>;
-}
-
-impl HeaderArgument for Secret {
-    fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
-        sensitive(name, None, self.expose_secret())
-    }
-}
-
-impl HeaderArgument for Authorization {
-    fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
-        match self.0.expose_secret().split_once(' ') {
-            Some((scheme, token)) => sensitive(name, Some(scheme), token),
-            None => Err(InvalidRequest::new(name, "has no scheme")),
-        }
-    }
-}
-
-/// Visible ASCII only. `http` would take a tab, a space at either end and bytes above 127: a key read from a file
-/// with its newline would then be a silent 401, and worse things than that have been smuggled in headers.
-fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<HeaderValue, InvalidRequest> {
-    if token.is_empty() {
-        return Err(InvalidRequest::new(name, "is empty"));
-    }
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(InvalidRequest::new(name, "holds a space, a line break, a control or a non-ASCII character"));
-    }
-    let value = match scheme {
-        Some(scheme) => HeaderValue::try_from(Secret::new(format!("{scheme} {token}")).expose_secret()),
-        None => HeaderValue::try_from(token),
-    };
-    let mut value = value.map_err(|_| InvalidRequest::new(name, "is no header value"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 #[cfg(test)]
@@ -244,23 +178,5 @@ mod tests {
             let error = serde_json::from_str::<Secret>(text).unwrap_err().to_string();
             assert!(!error.contains("71423"), "{error}");
         }
-    }
-
-    #[test]
-    fn header_values_are_sensitive_and_visible_ascii() {
-        assert!(Secret::new("key").header_value("h").unwrap().is_sensitive());
-        for bad in ["", " ", "key\n", " key", "key ", "k\tey", "k\r\ny", "k\0y", "k\x7fy", "clé", "k y"] {
-            let error = Secret::new(bad).header_value("flinks-auth-key").unwrap_err();
-            assert_eq!(error.field(), "flinks-auth-key");
-            assert!(Authorization::bearer(&Secret::new(bad)).header_value("authorization").is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn basic_is_form_encoded_first() {
-        let value = Authorization::basic("a:b", &Secret::new("c d&é")).header_value("authorization").unwrap();
-        let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap();
-        assert_eq!(STANDARD.decode(encoded).unwrap(), b"a%3Ab:c+d%26%C3%A9");
-        assert!(value.is_sensitive());
     }
 }

@@ -52,6 +52,15 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for ErrorResponse {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::optional("error"),
+                ::flinks_core::generated::Field::optional("error_description"),
+            ],
+        );
+    }
+
     /// Specifies the type of information you are passing to request an access token. Possible values include:
     /// - `client_credentials`
     /// - `authorization_code`
@@ -297,6 +306,18 @@ pub mod types {
                 )
                 .finish()
         }
+    }
+
+    impl ::flinks_core::generated::ReplyBody for TokenResponse {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::required("access_token"),
+                ::flinks_core::generated::Field::optional("expires_in"),
+                ::flinks_core::generated::Field::optional("refresh_token"),
+                ::flinks_core::generated::Field::optional("scope"),
+                ::flinks_core::generated::Field::optional("token_type"),
+            ],
+        );
     }
 
     /// Error types.

@@ -84,6 +84,16 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for AuthorizeResponse {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::required("access_token"),
+                ::flinks_core::generated::Field::optional("expires_in"),
+                ::flinks_core::generated::Field::optional("token_type"),
+            ],
+        );
+    }
+
     /// The type of grant (e.g., client_credentials).
     #[derive(
         ::serde::Serialize,
@@ -167,6 +177,15 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for SessionError {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::optional("error"),
+                ::flinks_core::generated::Field::optional("message"),
+            ],
+        );
+    }
+
     /// `SessionRequest`.
     #[derive(::serde::Serialize, Clone)]
     #[non_exhaustive]
@@ -238,6 +257,15 @@ pub mod types {
                 .field("session_id", &::flinks_core::generated::Redacted)
                 .finish()
         }
+    }
+
+    impl ::flinks_core::generated::ReplyBody for SessionResponse {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::optional("referenceId"),
+                ::flinks_core::generated::Field::required("sessionId"),
+            ],
+        );
     }
 
     /// Error types.

@@ -1,20 +1,11 @@
-//! What texts must be like, and how they go into a URL.
+//! Checks of the texts in requests and replies, and the query of a URL.
 
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// A token, a key or an id that can travel in a header: visible ASCII, and some of it.
-pub(crate) fn token_problem(text: &str) -> Option<&'static str> {
-    if text.trim().is_empty() {
-        Some("is empty")
-    } else if text.ends_with(['\n', '\r']) {
-        Some("ends with a line break, as one that was read from a file does")
-    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Some("holds a space, a line break, a control or a non-ASCII character")
-    } else {
-        None
-    }
-}
+/// The rule for every token, key and id is that of the headers that carry them.
+#[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
+pub(crate) use flinks_core::token_problem;
 
 /// Whether a reply repeats a secret that its request sent (C4). Compares in constant time.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]

@@ -15,11 +15,11 @@ use flinks_outbound::Authorization;
 use flinks_pay::{Secret, Transport};
 use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as pay};
 
-#[path = "it/raw.rs"]
+#[path = "../../flinks-core/tests/support/raw_server.rs"]
 #[allow(dead_code)] // shared with the other tests
-mod raw;
+mod raw_server;
 
-use raw::{Answer, Raw, reply};
+use raw_server::{Answer, Raw, reply};
 
 #[path = "shared/log.rs"]
 mod log;

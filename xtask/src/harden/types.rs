@@ -1,4 +1,5 @@
-//! The types: no derived `Debug`, no way to print a reply, and request types that can grow.
+//! The types: no derived `Debug`, no way to print a reply, the fields of a reply as constants, and
+//! request types that can grow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +47,8 @@ pub(super) fn harden(
     for name in &normalized.secret_types {
         if !CORE_TYPES.iter().any(|(core, _)| core == name) {
             hardened.push(secret_type(name, normalized));
+            let ident = format_ident!("{}", pascal(name));
+            hardened.extend(reply_body(&ident, &Fields::Unit, &uses)?);
         }
     }
     hardened.extend(normalized.outcomes().filter(|bodies| bodies.union.is_some()).map(union));
@@ -63,6 +66,7 @@ pub(super) fn harden(
 struct Uses {
     sent: BTreeSet<String>,
     received: BTreeSet<String>,
+    replies: BTreeSet<String>,
     local: BTreeSet<String>,
 }
 
@@ -80,9 +84,9 @@ impl Uses {
         }
         let sent = operations.iter().flat_map(Operation::argument_types);
         let sent: BTreeSet<String> = sent.flat_map(|ty| names(|visit| visit.visit_type(ty))).collect();
-        let received: BTreeSet<String> = normalized.reply_schemas().map(pascal).collect();
+        let replies: BTreeSet<String> = normalized.reply_schemas().map(pascal).collect();
         let local = graph.keys().cloned().collect();
-        Self { sent: reach(&graph, sent), received: reach(&graph, received), local }
+        Self { sent: reach(&graph, sent), received: reach(&graph, replies.clone()), replies, local }
     }
 
     /// Whether an item is, or is about, a type that no operation uses.
@@ -196,6 +200,7 @@ fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) ->
             quote!(f.write_str(#text))
         }
     };
+    items.extend(reply_body(&ident, &item.fields, uses)?);
     items.insert(0, Item::Struct(item));
     items.insert(1, debug_impl(&ident, debug));
     Ok(items)
@@ -212,8 +217,9 @@ fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
             variant.attrs.insert(0, doc(&format!("`{wire}`.")));
         }
     }
+    let reply = reply_body(&item.ident, &Fields::Unit, uses)?;
     if is_plain {
-        return Ok(vec![Item::Enum(item)]);
+        return Ok(std::iter::once(Item::Enum(item)).chain(reply).collect());
     }
     let arms = item.variants.iter().map(|variant| {
         let (name, text) = (&variant.ident, variant.ident.to_string());
@@ -228,7 +234,7 @@ fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
         }
     });
     let debug = debug_impl(&item.ident, quote!(match self { #(#arms,)* }));
-    Ok(vec![Item::Enum(item), debug])
+    Ok([Item::Enum(item), debug].into_iter().chain(reply).collect())
 }
 
 /// A document's types print as themselves; its texts do not, whoever wrote them (A3, A6).
@@ -253,6 +259,39 @@ fn is_printable(ty: &Type, uses: &Uses) -> bool {
         // A longer path leads elsewhere, whatever it ends in.
         _ => path.path.segments.len() == 1 && uses.local.contains(&name),
     }
+}
+
+/// Names the fields of a type that is the body of a reply, so that an error of `flinks_core` can say
+/// which of them is missing or does not fit. Returns `None` for a type that no reply is read as.
+fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<Option<Item>> {
+    if !uses.replies.contains(&ident.to_string()) {
+        return Ok(None);
+    }
+    let mut constants = Vec::new();
+    for field in fields {
+        constants.extend(reply_field(field)?);
+    }
+    // A flattened field takes members of any name.
+    let is_closed = matches!(fields, Fields::Named(_)) && constants.len() == fields.len();
+    let fields = is_closed.then(|| {
+        quote! {
+            const FIELDS: ::flinks_core::generated::Fields = Some(&[#(#constants),*]);
+        }
+    });
+    Ok(Some(parse_quote!(impl ::flinks_core::generated::ReplyBody for #ident { #fields })))
+}
+
+/// The constant of one field. `None` if it has no name, or is flattened.
+fn reply_field(field: &syn::Field) -> Result<Option<TokenStream>> {
+    let Some(name) = &field.ident else { return Ok(None) };
+    if serde_argument(&field.attrs, "flatten")?.is_some() {
+        return Ok(None);
+    }
+    let name = wire_name(field, name)?;
+    let is_optional =
+        generic_argument(&field.ty, "Option").is_some() || serde_argument(&field.attrs, "default")?.is_some();
+    let kind = if is_optional { quote!(optional) } else { quote!(required) };
+    Ok(Some(quote!(::flinks_core::generated::Field::#kind(#name))))
 }
 
 fn debug_impl(ident: &Ident, body: TokenStream) -> Item {

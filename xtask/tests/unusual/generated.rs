@@ -43,6 +43,12 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for GetItemError400 {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[::flinks_core::generated::Field::optional("title")],
+        );
+    }
+
     /// `GetItemError4Xx`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
@@ -60,6 +66,12 @@ pub mod types {
                 )
                 .finish()
         }
+    }
+
+    impl ::flinks_core::generated::ReplyBody for GetItemError4Xx {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[::flinks_core::generated::Field::optional("code")],
+        );
     }
 
     /// `GetItemKind`.
@@ -191,6 +203,23 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for GetItemResponse200 {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[
+                ::flinks_core::generated::Field::optional("at"),
+                ::flinks_core::generated::Field::optional("count"),
+                ::flinks_core::generated::Field::optional("extra"),
+                ::flinks_core::generated::Field::optional("labels"),
+                ::flinks_core::generated::Field::optional("maybe"),
+                ::flinks_core::generated::Field::required("name"),
+                ::flinks_core::generated::Field::optional("nested"),
+                ::flinks_core::generated::Field::optional("state"),
+                ::flinks_core::generated::Field::optional("tags"),
+                ::flinks_core::generated::Field::optional("type"),
+            ],
+        );
+    }
+
     /// `GetItemResponse200Nested`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
@@ -236,6 +265,12 @@ pub mod types {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             f.debug_struct("GetItemResponse202").field("wait", &self.wait).finish()
         }
+    }
+
+    impl ::flinks_core::generated::ReplyBody for GetItemResponse202 {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[::flinks_core::generated::Field::optional("wait")],
+        );
     }
 
     /// `Item`.
@@ -303,6 +338,12 @@ pub mod types {
                 )
                 .finish()
         }
+    }
+
+    impl ::flinks_core::generated::ReplyBody for MakeItError {
+        const FIELDS: ::flinks_core::generated::Fields = Some(
+            &[::flinks_core::generated::Field::optional("error")],
+        );
     }
 
     /// `MakeItRequest`.
@@ -558,6 +599,7 @@ pub mod types {
         }
     }
 
+    impl ::flinks_core::generated::ReplyBody for MakeItResponse {}
     impl ::std::ops::Deref for MakeItResponse {
         type Target = ::std::vec::Vec<Item>;
         fn deref(&self) -> &::std::vec::Vec<Item> {

@@ -50,12 +50,12 @@ impl Error {
             Kind::ExpiredLocally => f.write_str("the token has expired; nothing was sent"),
             Kind::ExpiredOnArrival => f.write_str("the token had expired when it arrived"),
             Kind::NotSent(kind) if self.may_have_been_sent() => {
-                write!(f, "{}; an earlier try may have been received", Transport(*kind))
+                write!(f, "{kind}; an earlier try may have been received")
             }
-            Kind::NotSent(kind) => write!(f, "{}; nothing was sent", Transport(*kind)),
-            Kind::Interrupted(kind) => write!(f, "{}; the request may have been received", Transport(*kind)),
+            Kind::NotSent(kind) => write!(f, "{kind}; nothing was sent"),
+            Kind::Interrupted(kind) => write!(f, "{kind}; the request may have been received"),
             Kind::Rejected | Kind::Status if self.status() == Some(407) => {
-                write!(f, "{}", Transport(TransportErrorKind::ProxyCredentials))
+                write!(f, "{}", TransportErrorKind::ProxyCredentials)
             }
             Kind::Rejected => f.write_str(self.rejection()),
             Kind::Redirect => f.write_str("the server answered with a redirect, which is not followed"),
@@ -88,24 +88,6 @@ impl Error {
         matches!(self.0.kind, Kind::Rejected | Kind::Status)
             && matches!(self.oauth_error(), None | Some(OAuthError::Other(_)))
             && matches!(self.flinks_code(), None | Some(FlinksCode::Other(_)))
-    }
-}
-
-struct Transport(TransportErrorKind);
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            TransportErrorKind::Dns => "the host name could not be resolved",
-            TransportErrorKind::Connect => "no connection could be made",
-            TransportErrorKind::Tls => "the TLS handshake failed",
-            TransportErrorKind::Timeout => "it took too long",
-            TransportErrorKind::Interrupted => "the connection ended before the reply did",
-            TransportErrorKind::Protocol => "the reply was not HTTP",
-            TransportErrorKind::TooLarge => "the reply was too large",
-            TransportErrorKind::ProxyCredentials => "a proxy requires valid credentials",
-            _ => "the network failed",
-        })
     }
 }
 

@@ -273,6 +273,6 @@ impl std::error::Error for Error {}
 
 impl From<InvalidBaseUrl> for Error {
     fn from(error: InvalidBaseUrl) -> Self {
-        Self::base_url(error.reason())
+        Self::configuration("base URL", error.reason())
     }
 }

@@ -1,7 +1,10 @@
-//! A server that is no HTTP library: it shows what really arrived, and answers with any bytes.
+//! A server without an HTTP library: it shows the bytes that arrived, and replies with any bytes.
+//!
+//! The tests of the product crates and of the facade include this file by its path.
 
 use std::sync::{Arc, Mutex};
 
+use flinks_core::generated::serde_json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -51,6 +54,13 @@ impl Raw {
     pub(crate) fn requests(&self) -> Vec<String> {
         let host = self.base_url.trim_start_matches("http://");
         self.requests.lock().unwrap().iter().map(|request| request.replace(host, "[host]")).collect()
+    }
+
+    /// Returns the only request that arrived, with a line feed at the end of each line.
+    pub(crate) fn only_request(&self) -> String {
+        let requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests.concat().replace("\r\n", "\n")
     }
 }
 

@@ -1,0 +1,73 @@
+//! Creates the parts of a request that generated code puts together.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+
+use crate::error::InvalidRequest;
+
+/// The operation that a request belongs to.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// The `operationId` of the specification.
+    pub id: &'static str,
+    /// The timeout of the operation, if it is longer than the default.
+    pub timeout: Option<Duration>,
+}
+
+/// Percent-encodes a path argument, except for the unreserved characters of RFC 3986.
+#[doc(hidden)]
+pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<String, InvalidRequest> {
+    let value = value.to_string();
+    // A URL parser resolves dot segments, also if they are percent-encoded.
+    if matches!(value.as_str(), "" | "." | "..") {
+        return Err(InvalidRequest::new(name, "is empty or a dot segment"));
+    }
+    let encoded = match utf8_percent_encode(&value, PATH_SEGMENT).into() {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(encoded) => Some(encoded),
+    };
+    // Most arguments need no encoding.
+    Ok(encoded.unwrap_or(value))
+}
+
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Sets a form as the body of `request`.
+#[doc(hidden)]
+pub fn form_body(
+    request: reqwest::RequestBuilder,
+    body: &impl Serialize,
+) -> Result<reqwest::RequestBuilder, InvalidRequest> {
+    let form = serde_urlencoded::to_string(body)
+        .map_err(|_| InvalidRequest::new("body", "holds a value that a form cannot carry"))?;
+    let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+    Ok(request.header(CONTENT_TYPE, content_type).body(form))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t09_a_path_argument_stays_in_its_segment() {
+        for moves in ["", ".", ".."] {
+            assert_eq!(encode_path("customerId", moves).unwrap_err().field(), "customerId");
+        }
+        for (value, encoded) in [
+            ("a/b", "a%2Fb"),
+            ("..\\..\\x", "..%5C..%5Cx"),
+            ("%2e%2e", "%252e%252e"),
+            ("a?x=1#y", "a%3Fx%3D1%23y"),
+            ("é", "%C3%A9"),
+            ("43387ca6-0391", "43387ca6-0391"),
+        ] {
+            assert_eq!(encode_path("customerId", value).unwrap(), encoded);
+        }
+    }
+}

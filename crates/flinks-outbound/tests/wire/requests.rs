@@ -1,0 +1,111 @@
+//! The requests of each operation: method, path, every header, body. An abandoned call sends none.
+
+use flinks_core::{Authorization, SendMarker};
+use flinks_outbound::types::{GrantType, TokenRequest};
+use flinks_outbound::{Client, Secret, Transport};
+
+use crate::client;
+use crate::raw_server::Raw;
+
+const TOKEN: &str = r#"{"access_token":"t"}"#;
+
+fn transport(server: &Raw) -> Transport {
+    Transport::new(server.base_url.parse().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn o1_o2_a_code_is_sent_with_the_client_secret_in_the_body() {
+    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+    let body = TokenRequest::new(GrantType::AuthorizationCode)
+        .client_id("dc-id")
+        .client_secret("the-client-secret")
+        .code("the-code")
+        .redirect_uri("https://app.example/callback");
+    client(&server).token(&body).send().await.unwrap();
+    assert_eq!(
+        server.only_request(),
+        "\
+POST /api/v1/token HTTP/1.1
+accept: application/json
+content-type: application/json
+user-agent: flinks-rust/0.1.0
+host: [host]
+content-length: 155
+
+{\"client_id\":\"dc-id\",\"client_secret\":\"the-client-secret\",\"code\":\"the-code\",\
+\"grant_type\":\"authorization_code\",\"redirect_uri\":\"https://app.example/callback\"}"
+    );
+}
+
+#[tokio::test]
+async fn o1_o2_a_refresh_token_is_sent_with_http_basic() {
+    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+    let body = TokenRequest::new(GrantType::RefreshToken).refresh_token("the-refresh");
+    let basic = Authorization::basic("dc-id", &Secret::new("the-client-secret"));
+    client(&server).token(&body).authorization(&basic).send().await.unwrap();
+    assert_eq!(
+        server.only_request(),
+        "\
+POST /api/v1/token HTTP/1.1
+accept: application/json
+content-type: application/json
+authorization: Basic ZGMtaWQ6dGhlLWNsaWVudC1zZWNyZXQ=
+user-agent: flinks-rust/0.1.0
+host: [host]
+content-length: 60
+
+{\"grant_type\":\"refresh_token\",\"refresh_token\":\"the-refresh\"}"
+    );
+}
+
+#[tokio::test]
+async fn o10_revoke_sends_the_bearer_token() {
+    let server = Raw::replying("204 No Content", "text/plain", "").await;
+    client(&server).revoke(&Authorization::bearer(&Secret::new("t"))).send().await.unwrap();
+    assert_eq!(
+        server.only_request(),
+        "\
+DELETE /api/v1/revoke HTTP/1.1
+accept: application/json
+authorization: Bearer t
+user-agent: flinks-rust/0.1.0
+host: [host]
+
+"
+    );
+}
+
+/// Sends a code and a revocation, and returns both requests as they arrived.
+async fn send_both(server: &Raw, token: Transport, revoke: Transport) -> Vec<String> {
+    let body = TokenRequest::new(GrantType::AuthorizationCode).code("the-code");
+    Client::with_transport(token).token(&body).send().await.unwrap();
+    let authorization = Authorization::bearer(&Secret::new("t"));
+    let _ = Client::with_transport(revoke).revoke(&authorization).send().await;
+    server.requests()
+}
+
+#[tokio::test]
+async fn o9_a_marker_changes_no_byte() {
+    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+    let plain = send_both(&server, transport(&server), transport(&server)).await;
+    assert_eq!(plain.len(), 2);
+
+    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+    let (token, revoke) = (SendMarker::new(), SendMarker::new());
+    let marked = |marker: &SendMarker| transport(&server).with_marker(marker.clone());
+    assert_eq!(send_both(&server, marked(&token), marked(&revoke)).await, plain);
+    assert!(!token.abandon(), "a request that was received cannot be abandoned");
+    assert!(!revoke.abandon(), "a request without a body that was received cannot be abandoned");
+}
+
+#[tokio::test]
+async fn o9_a_call_that_was_abandoned_sends_nothing() {
+    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+    let marker = SendMarker::new();
+    assert!(marker.abandon());
+    let client = Client::with_transport(transport(&server).with_marker(marker));
+    let token = TokenRequest::new(GrantType::AuthorizationCode).code("the-code");
+    assert!(client.token(&token).send().await.is_err());
+    assert!(client.revoke(&Authorization::bearer(&Secret::new("t"))).send().await.is_err());
+    assert!(server.requests().is_empty());
+}
