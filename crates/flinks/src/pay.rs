@@ -2,7 +2,6 @@
 //!
 //! Facts are those of the pages [/Authorize](https://docs.flinks.com/api/pay/endpoints/authorize/authorize.md).
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -24,7 +23,8 @@ pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
 pub const PRODUCTION: &str = "https://payments.flinksapp.com";
 
 /// A client of Flinks Pay. Cloning is cheap; clones share their connections.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Client {{ base_url: {:?}, .. }}", base_url.as_str())]
 pub struct Client {
     http: flinks_pay::Client,
     base_url: BaseUrl,
@@ -159,14 +159,9 @@ fn error_body(error: &types::SessionError) -> ErrorBody {
     ErrorBody { message: error.message.clone().or_else(|| error.error.clone()), ..ErrorBody::default() }
 }
 
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
-    }
-}
-
 /// User name and password, from Flinks' onboarding (P1).
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Credentials {{ .. }}")]
 pub struct Credentials {
     username: String,
     password: Secret,
@@ -192,14 +187,10 @@ impl Credentials {
     }
 }
 
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").finish_non_exhaustive()
-    }
-}
-
 /// A token that starts one session (P3). It is spent by value; it cannot be copied, compared, printed or stored. To spend two,
 /// get two: call [`authorize`](Client::authorize) again.
+#[derive(derive_more::Debug)]
+#[debug("SessionToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use]
 pub struct SessionToken(Bearer);
 
@@ -232,13 +223,8 @@ impl SessionToken {
     }
 }
 
-impl fmt::Debug for SessionToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionToken").field("is_expired", &self.is_expired()).finish_non_exhaustive()
-    }
-}
-
 /// A spent [`SessionToken`], as the value of a header.
+#[derive(Debug)]
 #[must_use]
 pub struct BearerToken(Secret);
 
@@ -249,12 +235,6 @@ impl BearerToken {
     /// `Bearer …`. Keep it out of logs, and mark the header as sensitive.
     pub fn expose_value(&self) -> &str {
         self.0.expose_secret()
-    }
-}
-
-impl fmt::Debug for BearerToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("BearerToken").field(&self.0).finish()
     }
 }
 
@@ -293,6 +273,8 @@ impl NewSession {
 }
 
 /// A session that has started.
+#[derive(derive_more::Debug)]
+#[debug("Session {{ .. }}")]
 pub struct Session {
     id: Secret,
     reference_id: Option<String>,
@@ -307,11 +289,5 @@ impl Session {
     /// Your own id of the payment, as the server repeats it.
     pub fn reference_id(&self) -> Option<&str> {
         self.reference_id.as_deref()
-    }
-}
-
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
     }
 }

@@ -24,9 +24,11 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::retry::backoff;
 use crate::runtime::can_sleep;
+use crate::time::Clock;
 
 /// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
 /// their tokens.
@@ -120,11 +122,11 @@ impl<C: SingleUse> TokenPool<C> {
         }
         // Without a timer there is nothing to wait with, nor a runtime in which a request could be under way.
         self.0.tasks.close();
-        if !self.0.tasks.is_empty() && self.0.client.can_sleep() {
+        if !self.0.tasks.is_empty() && can_sleep(self.0.client.clock()) {
             tokio::select! {
                 biased;
                 () = self.0.tasks.wait() => {}
-                () = self.0.client.sleep(limit) => {}
+                () = self.0.client.clock().sleep(limit) => {}
             }
         }
         self.0.tasks.len()
@@ -147,7 +149,7 @@ impl<C: SingleUse> TokenPool<C> {
     /// Begins to get so many more.
     fn work(&self, mut state: MutexGuard<'_, State<C::Token>>, more: usize) {
         let Inner { client, state: shared, open, .. } = &*self.0;
-        if more == 0 || state.is_shut_down || client.now() < state.not_before {
+        if more == 0 || state.is_shut_down || client.clock().monotonic() < state.not_before {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
@@ -190,7 +192,7 @@ impl<C: SingleUse> fmt::Debug for TokenPool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (ready, under_way, is_paused) = {
             let state = self.state();
-            (state.ready.len(), state.workers, self.0.client.now() < state.not_before)
+            (state.ready.len(), state.workers, self.0.client.clock().monotonic() < state.not_before)
         };
         f.debug_struct("TokenPool")
             .field("size", &self.0.size)
@@ -221,9 +223,9 @@ impl<C: SingleUse> Worker<C> {
                     state.ready.push_back(token);
                 }
                 // One whose lifetime is not known would stay for ever, and so will be the next.
-                Ok(_) => state.rest(self.client.now(), USELESS),
+                Ok(_) => state.rest(self.client.clock().monotonic(), USELESS),
                 Err(error) => {
-                    let now = self.client.now();
+                    let now = self.client.clock().monotonic();
                     // Those that failed together are one failure.
                     if now >= state.not_before {
                         state.failures = state.failures.saturating_add(1);
@@ -277,14 +279,7 @@ mod sealed {
 
         fn get(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
 
-        /// On the monotonic clock.
-        fn now(&self) -> Duration;
-
-        /// On the clock of the client.
-        fn sleep(&self, duration: Duration) -> crate::Sleep;
-
-        /// Whether that clock can sleep here.
-        fn can_sleep(&self) -> bool;
+        fn clock(&self) -> &dyn Clock;
 
         /// Whether more than half of its life is left: it may be on its way to a browser.
         fn is_young(token: &Self::Token) -> bool;
@@ -302,20 +297,12 @@ impl sealed::SingleUse for crate::pay::Client {
         self.authorize().await
     }
 
-    fn now(&self) -> Duration {
-        self.clock().monotonic()
-    }
-
-    fn sleep(&self, duration: Duration) -> crate::Sleep {
-        self.clock().sleep(duration)
-    }
-
-    fn can_sleep(&self) -> bool {
-        can_sleep(self.clock())
+    fn clock(&self) -> &dyn Clock {
+        self.clock()
     }
 
     fn is_young(token: &Self::Token) -> bool {
-        token.deadline().is_some_and(crate::deadline::Deadline::has_half_left)
+        token.deadline().is_some_and(Deadline::has_half_left)
     }
 }
 
@@ -330,16 +317,8 @@ impl sealed::SingleUse for crate::connect::Client {
         self.generate_authorize_token().await
     }
 
-    fn now(&self) -> Duration {
-        self.clock().monotonic()
-    }
-
-    fn sleep(&self, duration: Duration) -> crate::Sleep {
-        self.clock().sleep(duration)
-    }
-
-    fn can_sleep(&self) -> bool {
-        can_sleep(self.clock())
+    fn clock(&self) -> &dyn Clock {
+        self.clock()
     }
 
     fn is_young(token: &Self::Token) -> bool {

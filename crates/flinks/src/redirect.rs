@@ -1,6 +1,5 @@
 //! Where an end user is sent back to.
 
-use std::fmt;
 use std::str::FromStr;
 
 use flinks_core::AbsoluteUrl;
@@ -19,7 +18,8 @@ use crate::error::Error;
 /// assert!("app.example/done".parse::<RedirectUrl>().is_err());
 /// # Ok::<(), flinks::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, derive_more::Debug)]
+#[debug("RedirectUrl({origin:?})")]
 pub struct RedirectUrl {
     text: String,
     origin: String,
@@ -47,12 +47,5 @@ impl FromStr for RedirectUrl {
             return Err(refuse("has a fragment"));
         }
         Ok(Self { text: text.to_owned(), origin: url.origin() })
-    }
-}
-
-impl fmt::Debug for RedirectUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The rest may hold a session id of somebody's.
-        f.debug_tuple("RedirectUrl").field(&self.origin).finish()
     }
 }

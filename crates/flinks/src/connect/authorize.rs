@@ -117,7 +117,8 @@ const OF_THE_ANSWER: [FlinksCode; 4] = [
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// Whom to authorize, and how.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Authorize {{ .. }}")]
 #[must_use]
 pub struct Authorize(types::AuthorizeRequest);
 
@@ -165,12 +166,6 @@ impl Authorize {
     /// `Tag`: a text of yours that comes back with the data.
     pub fn tag(self, tag: impl Into<String>) -> Self {
         Self(self.0.tag(tag))
-    }
-}
-
-impl fmt::Debug for Authorize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorize").finish_non_exhaustive()
     }
 }
 
@@ -228,7 +223,8 @@ impl Outcome {
 }
 
 /// An authenticated end user.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Session {{ .. }}")]
 pub struct Session {
     request_id: RequestId,
     login_id: Option<LoginId>,
@@ -252,15 +248,10 @@ impl Session {
     }
 }
 
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
-    }
-}
-
 /// What the bank asks. It is answered by value, once, with [`Client::answer`]. It can be stored in the end user's session
 /// until they answer, as a secret, for another machine may get the answer.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, derive_more::Debug)]
+#[debug("Challenge {{ questions: {}, .. }}", questions.len())]
 #[must_use]
 pub struct Challenge {
     request_id: Secret,
@@ -274,14 +265,9 @@ impl Challenge {
     }
 }
 
-impl fmt::Debug for Challenge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Challenge").field("questions", &self.questions.len()).finish_non_exhaustive()
-    }
-}
-
 /// One question of the bank's.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, derive_more::Debug)]
+#[debug("Question {{ choices: {}, .. }}", choices.len())]
 pub struct Question {
     prompt: String,
     choices: Vec<String>,
@@ -299,14 +285,9 @@ impl Question {
     }
 }
 
-impl fmt::Debug for Question {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Question").field("choices", &self.choices.len()).finish_non_exhaustive()
-    }
-}
-
 /// Answers to a [`Challenge`].
-#[derive(Default)]
+#[derive(Default, derive_more::Debug)]
+#[debug("Answers {{ .. }}")]
 #[must_use]
 pub struct Answers(HashMap<String, Vec<Secret>>);
 
@@ -332,12 +313,6 @@ impl Answers {
             return Err(Error::input("answers", "leave out a question"));
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for Answers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answers").finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,6 @@ mod names;
 mod oauth;
 mod widget;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -30,7 +29,8 @@ use crate::settings::Settings;
 use crate::text::{ECHO, REPEATED, is_echo, token_problem};
 
 /// A client of Flinks Connect. Cloning is cheap; clones share their connections.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Client {{ api: {:?}, .. }}", api.as_str())]
 pub struct Client {
     http: flinks_connect::Client,
     api: BaseUrl,
@@ -151,14 +151,10 @@ fn error_body(error: &types::ErrorResponse) -> ErrorBody {
     ErrorBody { code, oauth: None, message: error.message.clone() }
 }
 
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("api", &self.api.as_str()).finish_non_exhaustive()
-    }
-}
-
 /// A token that connects one account, within 30 minutes (C3). It is spent by value; it cannot be copied, compared, printed or
 /// stored. To spend two, get two: call [`generate_authorize_token`](Client::generate_authorize_token) again.
+#[derive(derive_more::Debug)]
+#[debug("AuthorizeToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use]
 pub struct AuthorizeToken {
     secret: types::AuthorizeToken,
@@ -179,11 +175,5 @@ impl AuthorizeToken {
     #[cfg(feature = "pool")]
     pub(crate) fn deadline(&self) -> &Deadline {
         &self.deadline
-    }
-}
-
-impl fmt::Debug for AuthorizeToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorizeToken").field("is_expired", &self.is_expired()).finish_non_exhaustive()
     }
 }

@@ -96,7 +96,7 @@ impl From<BaseUrl> for Host {
 }
 
 /// The GUID that Flinks gave you, with hyphens (C8).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CustomerId(Uuid);
 
 impl CustomerId {
@@ -112,12 +112,6 @@ impl FromStr for CustomerId {
         // `Uuid` would also read braces, `urn:uuid:` and no hyphens.
         let guid = Uuid::try_parse(text).ok().filter(|guid| guid.hyphenated().to_string() == text.to_ascii_lowercase());
         guid.map(Self).ok_or(Error::configuration("customer id", "is not a GUID with hyphens"))
-    }
-}
-
-impl fmt::Debug for CustomerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CustomerId").field(&self.0).finish()
     }
 }
 

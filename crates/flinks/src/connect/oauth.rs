@@ -1,7 +1,5 @@
 //! Custom OAuth: the end user logs in on the bank's own page (C7).
 
-use std::fmt;
-
 use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +41,8 @@ impl Client {
 }
 
 /// An authorization at a bank, before it starts.
+#[derive(derive_more::Debug)]
+#[debug("CustomOAuth {{ .. }}")]
 #[must_use]
 pub struct CustomOAuth<'a> {
     client: &'a Client,
@@ -79,20 +79,9 @@ impl CustomOAuth<'_> {
     }
 }
 
-impl fmt::Debug for CustomOAuth<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CustomOAuth").finish_non_exhaustive()
-    }
-}
-
 /// An authorization that has started. It is verified by value, once (C7). It can be stored in the end user's session, which
 /// is then to be emptied of it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, derive_more::Debug)]
+#[debug("PendingAuthorization {{ .. }}")]
 #[must_use]
 pub struct PendingAuthorization(State);
-
-impl fmt::Debug for PendingAuthorization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingAuthorization").finish_non_exhaustive()
-    }
-}

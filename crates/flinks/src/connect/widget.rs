@@ -1,7 +1,5 @@
 //! The widget: a page of Flinks' in an iframe of yours (C5).
 
-use std::fmt;
-
 use flinks_core::Secret;
 
 use super::{AuthorizeToken, Client};
@@ -34,7 +32,8 @@ impl Client {
 /// let origin = widget.message_origin();
 /// # Ok(page + &origin) }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Widget {{ base_url: {base_url:?}, .. }}")]
 #[must_use]
 pub struct Widget {
     base_url: String,
@@ -151,13 +150,8 @@ impl Widget {
     }
 }
 
-impl fmt::Debug for Widget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Widget").field("base_url", &self.base_url).finish_non_exhaustive()
-    }
-}
-
 /// The address of one iframe, which holds a token.
+#[derive(Debug)]
 #[must_use]
 pub struct WidgetUrl(Secret);
 
@@ -171,11 +165,5 @@ impl WidgetUrl {
     pub fn to_html_attribute(&self) -> String {
         // What is percent-encoded holds none of the other characters that HTML knows.
         self.0.expose_secret().replace('&', "&amp;")
-    }
-}
-
-impl fmt::Debug for WidgetUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WidgetUrl").field(&self.0).finish()
     }
 }

@@ -57,7 +57,8 @@ impl fmt::Debug for ClientAuthentication {
 }
 
 /// `client_id` and `client_secret`, from Flinks.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("ClientCredentials {{ .. }}")]
 pub struct ClientCredentials {
     pub(super) client_id: String,
     pub(super) client_secret: Secret,
@@ -77,11 +78,5 @@ impl ClientCredentials {
             }
         }
         Ok(Self { client_id, client_secret })
-    }
-}
-
-impl fmt::Debug for ClientCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientCredentials").finish_non_exhaustive()
     }
 }

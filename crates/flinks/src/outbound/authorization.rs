@@ -1,7 +1,5 @@
 //! How an end user consents, and comes back with a code (O10).
 
-use std::fmt;
-
 use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +62,8 @@ impl Client {
 const BASIC: &str = "ACCOUNT_BASIC";
 
 /// An authorization, before it starts.
+#[derive(derive_more::Debug)]
+#[debug("AuthorizationRequest {{ .. }}")]
 #[must_use]
 pub struct AuthorizationRequest<'a> {
     client: &'a Client,
@@ -107,15 +107,10 @@ impl AuthorizationRequest<'_> {
     }
 }
 
-impl fmt::Debug for AuthorizationRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorizationRequest").finish_non_exhaustive()
-    }
-}
-
 /// An authorization that has started, at one provider and for one redirect URI. It is verified by value, once (O10). It can
 /// be stored in the end user's session, which is then to be emptied of it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, derive_more::Debug)]
+#[debug("PendingAuthorization {{ provider_id: {provider_id:?}, .. }}")]
 #[must_use]
 pub struct PendingAuthorization {
     state: State,
@@ -130,22 +125,12 @@ impl PendingAuthorization {
     }
 }
 
-impl fmt::Debug for PendingAuthorization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingAuthorization").field("provider_id", &self.provider_id).finish_non_exhaustive()
-    }
-}
-
 /// A code, bound to the redirect URI that it was issued for (O9). It is exchanged by value; it cannot be copied, compared,
 /// printed or stored.
+#[derive(derive_more::Debug)]
+#[debug("AuthorizationCode {{ .. }}")]
 #[must_use]
 pub struct AuthorizationCode {
     pub(super) code: Secret,
     pub(super) redirect_uri: String,
-}
-
-impl fmt::Debug for AuthorizationCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorizationCode").finish_non_exhaustive()
-    }
 }

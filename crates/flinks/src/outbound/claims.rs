@@ -1,7 +1,6 @@
 //! What an access token says of itself (O8).
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,7 +11,9 @@ use serde::de::IgnoredAny;
 /// What an access token says of itself (O8). They decide no lifetime: the server's clock may be off.
 ///
 /// A claim that is missing or has another type is `None`, and costs no other claim.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, derive_more::Debug)]
+// A server wrote them, and `sub` is somebody.
+#[debug("Claims {{ exp: {exp:?}, .. }}")]
 #[non_exhaustive]
 pub struct Claims {
     /// Your client id.
@@ -21,13 +22,6 @@ pub struct Claims {
     pub sub: Option<String>,
     /// When it expires, in whole seconds since the Unix epoch, on the server's clock. A fraction is cut off.
     pub exp: Option<u64>,
-}
-
-/// A server wrote them, and `sub` is somebody.
-impl fmt::Debug for Claims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claims").field("exp", &self.exp).finish_non_exhaustive()
-    }
 }
 
 #[doc(hidden)]

@@ -1,6 +1,5 @@
 //! The client: one request with each call.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -23,7 +22,8 @@ use crate::text::{ECHO, is_echo, token_problem};
 use crate::time::Clock;
 
 /// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Client {{ base_url: {:?}, .. }}", base_url.as_str())]
 pub struct Client {
     http: flinks_outbound::Client,
     transport: Transport,
@@ -309,10 +309,4 @@ impl Drop for SendingCode<'_> {
 fn error_body(error: &types::ErrorResponse) -> ErrorBody {
     let oauth = error.error.clone().map(OAuthError::parse);
     ErrorBody { code: None, oauth, message: error.error_description.clone() }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
-    }
 }

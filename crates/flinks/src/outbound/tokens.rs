@@ -1,6 +1,5 @@
 //! The tokens that a grant returns.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +11,9 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 
 /// What an exchange gives.
+#[derive(derive_more::Debug)]
+// The scope is text of the server, and is not shown (A6).
+#[debug("Tokens {{ access_token: {access_token:?}, refresh_token: {refresh_token:?}, .. }}")]
 #[non_exhaustive]
 #[must_use]
 pub struct Tokens {
@@ -24,19 +26,9 @@ pub struct Tokens {
     pub scope: Option<String>,
 }
 
-/// The scope is text of the server's, and is not shown (A6).
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { access_token, refresh_token, .. } = self;
-        f.debug_struct("Tokens")
-            .field("access_token", access_token)
-            .field("refresh_token", refresh_token)
-            .finish_non_exhaustive()
-    }
-}
-
 /// A bearer token, which can be used again until it expires (O4). Cloning is cheap.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("AccessToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 pub struct AccessToken(Arc<Bearer>);
 
 impl AccessToken {
@@ -88,15 +80,9 @@ impl AccessToken {
     }
 }
 
-impl fmt::Debug for AccessToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessToken").field("is_expired", &self.is_expired()).finish_non_exhaustive()
-    }
-}
-
 /// A refresh token: it does not expire and does not change, but idles out after 30 days without an exchange (O5). Store it as
 /// the secret that it is.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct RefreshToken(Secret);
 
 impl RefreshToken {
@@ -123,11 +109,5 @@ impl RefreshToken {
 
     pub(super) fn secret(&self) -> &Secret {
         &self.0
-    }
-}
-
-impl fmt::Debug for RefreshToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RefreshToken").field(&self.0).finish()
     }
 }
