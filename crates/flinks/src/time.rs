@@ -1,10 +1,10 @@
 //! Time, which can be injected.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
 
 /// Where this crate reads the time, and how it waits. For tests there is [`ManualClock`]; it, or one of your own, goes into
 /// [`Settings::clock`](crate::Settings::clock).
@@ -18,9 +18,9 @@ pub trait Clock: Send + Sync + 'static {
     /// The wall clock.
     fn wall(&self) -> SystemTime;
 
-    /// Completes after `duration` on the monotonic clock. It is both the wait between two tries, up to 30 seconds, and the
-    /// deadline of a call, or of a token store, which runs against the call itself: a clock for tests must not complete the
-    /// latter by itself, or every call is over before it began.
+    /// Completes after `duration` on the monotonic clock. The client sleeps between two attempts, for up to 30 seconds. It also
+    /// sleeps until the deadline of a call or of a token store while that is under way: a clock for tests must not complete
+    /// such a sleep by itself, or every call times out before it begins.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
@@ -35,7 +35,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[cfg(not(target_os = "linux"))]
     fn monotonic(&self) -> Duration {
-        use std::{sync::OnceLock, time::Instant};
+        use std::sync::OnceLock;
         static START: OnceLock<Instant> = OnceLock::new();
         START.get_or_init(Instant::now).elapsed()
     }
@@ -67,59 +67,152 @@ fn coarse(clock: rustix::time::ClockId) -> Duration {
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
 
-/// A clock for tests: it stands still until it is moved. Cloning is cheap; clones are the same clock.
+/// A clock for tests, which the test moves. Clones are the same clock.
+///
+/// Choose how it behaves while nobody moves it:
+///
+/// | constructor | time | a sleep |
+/// | --- | --- | --- |
+/// | [`new`](Self::new) | stands still | completes when the clock has been advanced to its end |
+/// | [`auto_advancing`](Self::auto_advancing) | stands still | if it is short, advances the clock to its end and completes |
+/// | [`running`](Self::running) | passes as on the machine | completes after its duration, or when the clock has been advanced to its end |
+///
+/// Use a clock that stands still to test one call. A whole application would hang on it, because whatever waits does so until
+/// the clock is advanced: a retry, the second between two refreshes of one consent, or the refresh of another process. Give
+/// the application a running clock, and advance that:
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use flinks::{ManualClock, Settings};
+/// use flinks::{Clock, ManualClock, Settings};
 ///
-/// let clock = ManualClock::new();
-/// let settings = Settings::new().clock(clock.clone()).max_attempts(1);
-/// // … a client with these settings, and a token that lives for 299 seconds. Then:
-/// clock.advance(Duration::from_secs(299));
+/// let clock = ManualClock::running();
+/// let settings = Settings::new().clock(clock.clone());
+/// // Start the application with these settings. Later, let its tokens expire:
+/// let before = clock.monotonic();
+/// clock.advance(Duration::from_secs(1800));
+/// assert!(clock.monotonic() - before >= Duration::from_secs(1800));
 /// ```
 ///
-/// Whatever waits does so until it is moved far enough: between two tries, if there may be more than one; for the second
-/// between two exchanges of one consent; for another process that exchanges. It moves the client only: the emulator has a
-/// clock of its own, with an `advance` of its own.
+/// An auto-advancing clock takes a test of retries through minutes of waiting at once:
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// use flinks::{Clock, ManualClock};
+///
+/// let clock = ManualClock::auto_advancing(Duration::from_secs(30));
+/// clock.sleep(Duration::from_secs(20)).await;
+/// clock.sleep(Duration::from_secs(30)).await;
+/// assert_eq!(clock.monotonic(), Duration::from_secs(50));
+/// assert_eq!(clock.take_sleeps(), [20, 30].map(Duration::from_secs));
+/// # });
+/// ```
+///
+/// The clock moves the client only. The emulator has a clock of its own, with an `advance` of its own.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<Mutex<Manual>>);
+pub struct ManualClock {
+    pace: Pace,
+    set: watch::Sender<Moment>,
+    sleeps: Arc<Mutex<Vec<Duration>>>,
+}
 
-#[derive(Debug)]
-struct Manual {
-    monotonic: Duration,
-    wall: SystemTime,
-    /// Of each sleep that was polled, by its number.
-    waiting: HashMap<u64, Waker>,
-    sleeps: u64,
+/// How a [`ManualClock`] behaves while nobody advances it.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    Still,
+    AutoAdvancing { longest: Duration },
+    Running { since: Instant },
 }
 
 impl ManualClock {
-    /// At the time of this machine.
+    /// Creates a clock that stands still. Its wall clock starts at the time of this machine.
     pub fn new() -> Self {
-        let (wall, waiting) = (SystemTime::now(), HashMap::new());
-        Self(Arc::new(Mutex::new(Manual { monotonic: Duration::ZERO, wall, waiting, sleeps: 0 })))
+        Self::with_pace(Pace::Still)
     }
 
-    /// Moves both clocks on, and ends the waits that are over then.
+    /// Creates a clock that stands still, on which a sleep of at most `longest` advances the clock to its end and completes.
+    /// Other tasks run first, as they do during a real wait.
+    ///
+    /// The deadline of a call, or of a token store, is a sleep too. It must be longer than `longest`: a shorter one would
+    /// expire as soon as the call waits for the network. The client waits at most 30 seconds between two attempts.
+    pub fn auto_advancing(longest: Duration) -> Self {
+        Self::with_pace(Pace::AutoAdvancing { longest })
+    }
+
+    /// Creates a clock that runs with the clock of this machine, and can be advanced beyond it. A sleep needs a tokio runtime
+    /// with its timer enabled.
+    pub fn running() -> Self {
+        Self::with_pace(Pace::Running { since: Instant::now() })
+    }
+
+    fn with_pace(pace: Pace) -> Self {
+        let start = Moment { monotonic: Duration::ZERO, wall: SystemTime::now() };
+        Self { pace, set: watch::Sender::new(start), sleeps: Arc::default() }
+    }
+
+    /// Advances both the monotonic and the wall clock, and completes the sleeps that end by then.
     pub fn advance(&self, by: Duration) {
-        let waiting = {
-            let mut now = self.lock();
-            now.monotonic = now.monotonic.saturating_add(by);
-            now.wall = now.wall.checked_add(by).unwrap_or(now.wall);
-            std::mem::take(&mut now.waiting)
-        };
-        waiting.into_values().for_each(Waker::wake);
+        self.set.send_modify(|now| now.advance(by));
     }
 
-    /// Sets the wall clock, as an operator may, or as it is after a machine has slept.
+    /// Sets the wall clock only, as an operator does. The wall clock is also ahead of the monotonic one after a machine was
+    /// suspended.
     pub fn set_wall(&self, wall: SystemTime) {
-        self.lock().wall = wall;
+        let passed = self.passed();
+        self.set.send_modify(|now| now.wall = wall.checked_sub(passed).unwrap_or(wall));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Manual> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns how long each sleep since the last call was meant to take, oldest first. A sleep counts when it begins, so
+    /// that a test can wait until the client waits.
+    pub fn take_sleeps(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.sleeps())
+    }
+
+    fn sleeps(&self) -> MutexGuard<'_, Vec<Duration>> {
+        self.sleeps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the clock has run by itself.
+    fn passed(&self) -> Duration {
+        match self.pace {
+            Pace::Still | Pace::AutoAdvancing { .. } => Duration::ZERO,
+            Pace::Running { since } => since.elapsed(),
+        }
+    }
+
+    fn now(&self) -> Moment {
+        let mut now = *self.set.borrow();
+        now.advance(self.passed());
+        now
+    }
+
+    async fn sleep_until(self, end: Duration, duration: Duration) {
+        let mut changes = self.set.subscribe();
+        self.sleeps().push(duration);
+        if let Pace::AutoAdvancing { longest } = self.pace
+            && duration <= longest
+        {
+            tokio::task::yield_now().await;
+            self.advance(end.saturating_sub(self.monotonic()));
+        }
+        loop {
+            let left = end.saturating_sub(self.monotonic());
+            if left.is_zero() {
+                return;
+            }
+            let timer = async {
+                match self.pace {
+                    Pace::Still | Pace::AutoAdvancing { .. } => std::future::pending().await,
+                    Pace::Running { .. } => tokio::time::sleep(left).await,
+                }
+            };
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = timer => {}
+            }
+        }
     }
 }
 
@@ -131,47 +224,16 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn monotonic(&self) -> Duration {
-        self.lock().monotonic
+        self.now().monotonic
     }
 
     fn wall(&self) -> SystemTime {
-        self.lock().wall
+        self.now().wall
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
-        let mut now = self.lock();
-        now.sleeps = now.sleeps.wrapping_add(1);
-        let (end, number) = (now.monotonic.saturating_add(duration), now.sleeps);
-        Box::pin(ManualSleep { clock: self.clone(), end, number })
-    }
-}
-
-struct ManualSleep {
-    clock: ManualClock,
-    end: Duration,
-    number: u64,
-}
-
-impl Future for ManualSleep {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut now = self.clock.lock();
-        if now.monotonic >= self.end {
-            return Poll::Ready(());
-        }
-        let before = now.waiting.insert(self.number, context.waker().clone());
-        drop(now);
-        // Not under the lock: it may be the last of a task that sleeps.
-        drop(before);
-        Poll::Pending
-    }
-}
-
-impl Drop for ManualSleep {
-    fn drop(&mut self) {
-        let waker = self.clock.lock().waiting.remove(&self.number);
-        drop(waker);
+        let end = self.monotonic().saturating_add(duration);
+        Box::pin(self.clone().sleep_until(end, duration))
     }
 }
 
@@ -182,7 +244,7 @@ pub(crate) fn jittered(whole: Duration) -> Duration {
 }
 
 /// A moment on both clocks.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     monotonic: Duration,
     wall: SystemTime,
@@ -191,6 +253,11 @@ pub(crate) struct Moment {
 impl Moment {
     pub(crate) fn now(clock: &dyn Clock) -> Self {
         Self { monotonic: clock.monotonic(), wall: clock.wall() }
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.monotonic = self.monotonic.saturating_add(by);
+        self.wall = self.wall.checked_add(by).unwrap_or(self.wall);
     }
 
     /// Whether it is earlier, on both clocks.
@@ -267,20 +334,62 @@ impl Deadline {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
-    fn clocks_go_on() {
-        let (began, clock) = (std::time::Instant::now(), SystemClock);
-        let (monotonic, wall) = (clock.monotonic(), clock.wall());
+    fn the_system_clock_advances() {
+        let began = Instant::now();
+        let clock = SystemClock;
+        let monotonic = clock.monotonic();
+        let wall = clock.wall();
         let is_stuck = || clock.monotonic() <= monotonic || clock.wall() <= wall;
-        while is_stuck() && began.elapsed() < Duration::from_secs(10) {
+        while is_stuck() && began.elapsed() < 10 * SECOND {
             std::thread::yield_now();
         }
         assert!(!is_stuck());
         let off = SystemTime::now().duration_since(clock.wall()).unwrap_or_default();
-        assert!(off < Duration::from_secs(1), "the wall clock is that of the machine");
+        assert!(off < SECOND, "the wall clock is that of the machine");
+    }
 
+    #[tokio::test]
+    async fn a_manual_clock_stands_still_until_it_is_advanced() {
         let clock = ManualClock::new();
-        clock.advance(Duration::from_secs(5));
-        assert_eq!(clock.monotonic(), Duration::from_secs(5));
+        let wall = clock.wall();
+        let sleeper = tokio::spawn(clock.sleep(5 * SECOND));
+        while clock.take_sleeps().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(4 * SECOND);
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        clock.advance(SECOND);
+        sleeper.await.unwrap();
+        assert_eq!(clock.monotonic(), 5 * SECOND);
+        assert_eq!(clock.wall(), wall + 5 * SECOND);
+    }
+
+    #[tokio::test]
+    async fn sleeps_that_begin_together_advance_an_auto_advancing_clock_once() {
+        let clock = ManualClock::auto_advancing(SECOND);
+        tokio::join!(clock.sleep(SECOND), clock.sleep(SECOND));
+        assert_eq!(clock.monotonic(), SECOND);
+        let deadline = tokio::spawn(clock.sleep(2 * SECOND));
+        clock.sleep(SECOND).await;
+        assert!(!deadline.is_finished(), "a longer sleep does not advance the clock");
+        clock.sleep(SECOND).await;
+        deadline.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_running_clock_runs_and_can_be_advanced() {
+        let clock = ManualClock::running();
+        clock.sleep(Duration::from_millis(1)).await;
+        assert!(clock.monotonic() >= Duration::from_millis(1));
+        let hour = tokio::spawn(clock.sleep(3600 * SECOND));
+        clock.advance(3600 * SECOND);
+        hour.await.unwrap();
+        clock.set_wall(SystemTime::UNIX_EPOCH);
+        let since_epoch = clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(since_epoch < 3600 * SECOND, "the wall clock goes on from where it was set");
     }
 }

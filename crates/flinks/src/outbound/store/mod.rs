@@ -71,6 +71,7 @@ pub mod conformance;
 mod file;
 mod memory;
 mod record;
+pub mod testing;
 
 use std::path::Path;
 use std::pin::Pin;
