@@ -11,6 +11,14 @@ mod base_url;
 mod expires_in;
 mod secret;
 
+// Time: the clock of a client, and lifetimes on it.
+#[cfg(feature = "time")]
+mod clock;
+#[cfg(feature = "time")]
+mod deadline;
+#[cfg(feature = "time")]
+mod manual_clock;
+
 // Errors, and the head of a reply that they keep.
 mod error;
 mod head;
@@ -34,6 +42,11 @@ mod error_code;
 mod lenient;
 mod response;
 
+#[cfg(feature = "time")]
+pub use clock::{Clock, Sleep, SystemClock};
+#[cfg(feature = "time")]
+pub use manual_clock::ManualClock;
+
 pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use body::MAX_RESPONSE_BYTES;
 #[cfg(feature = "rustls")]
@@ -52,6 +65,9 @@ pub use transport_error::{TransportError, TransportErrorKind};
 
 #[doc(hidden)]
 pub use absolute_url::AbsoluteUrl;
+#[cfg(feature = "time")]
+#[doc(hidden)]
+pub use deadline::{Deadline, Moment};
 #[doc(hidden)]
 pub use header::token_problem;
 

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use flinks_core::{ExpiresIn, ResponseHead, Secret};
+use flinks_core::{Clock, Deadline, ExpiresIn, Moment, ResponseHead, Secret};
 
-use crate::deadline::{Deadline, Moment};
 use crate::error::Error;
 use crate::operation::Operation;
 use crate::text::token_problem;
-use crate::time::Clock;
 
 /// The fields of a reply that hold a token.
 pub(crate) struct BearerReply {

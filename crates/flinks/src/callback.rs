@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use flinks_core::Clock;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
@@ -10,7 +11,6 @@ use uuid::Uuid;
 use crate::RedirectUrl;
 use crate::error::Error;
 use crate::operation::Operation;
-use crate::time::Clock;
 
 /// What only the end user's own session knows, and when it began.
 #[derive(Serialize, Deserialize)]

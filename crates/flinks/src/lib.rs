@@ -16,7 +16,6 @@ mod callback;
 mod codes;
 #[cfg(feature = "connect")]
 pub mod connect;
-mod deadline;
 mod error;
 mod operation;
 #[cfg(feature = "outbound")]
@@ -31,7 +30,6 @@ mod retry;
 mod runtime;
 mod settings;
 mod text;
-mod time;
 
 pub use crate::codes::{FlinksCode, OAuthError};
 pub use crate::error::{Advice, Error, Refusal, SpendError};
@@ -39,8 +37,7 @@ pub use crate::operation::Product;
 pub use crate::redirect::RedirectUrl;
 pub use crate::retry::backoff;
 pub use crate::settings::Settings;
-pub use crate::time::{Clock, ManualClock, Sleep, SystemClock};
-pub use flinks_core::{BaseUrl, InvalidBaseUrl, Secret};
+pub use flinks_core::{BaseUrl, Clock, InvalidBaseUrl, ManualClock, Secret, Sleep, SystemClock};
 #[cfg(feature = "rustls")]
 pub use flinks_core::{DefaultCryptoProvider, install_default_crypto_provider};
 

@@ -5,11 +5,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ResponseValue, Secret};
+use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, Moment, ResponseValue, Secret};
 use flinks_pay::types;
 
 use crate::bearer::{Bearer, BearerReply};
-use crate::deadline::Moment;
 use crate::error::{Error, ErrorBody, SpendError};
 use crate::operation::Operation;
 use crate::recent::RecentSecrets;
@@ -206,7 +205,7 @@ impl SessionToken {
     }
 
     #[cfg(feature = "pool")]
-    pub(crate) fn deadline(&self) -> Option<&crate::deadline::Deadline> {
+    pub(crate) fn deadline(&self) -> Option<&flinks_core::Deadline> {
         self.0.deadline()
     }
 

@@ -20,15 +20,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use flinks_core::{Clock, Deadline};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::retry::backoff;
 use crate::runtime::can_sleep;
-use crate::time::Clock;
 
 /// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
 /// their tokens.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::time::Clock;
+use flinks_core::Clock;
 
 /// Remembers recent secrets as keyed hashes, and holds no secret itself.
 ///

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use flinks_core::DEFAULT_CONNECT_TIMEOUT;
+use flinks_core::{Clock, DEFAULT_CONNECT_TIMEOUT, SystemClock};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use crate::error::{Error, RetryClass};
 use crate::operation::Operation;
 use crate::runtime::{lacks_driver, require_runtime};
-use crate::time::{Clock, SystemClock};
 
 /// Which failures of an operation may be followed by another attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use flinks_core::Clock;
 use tokio::runtime::Handle;
 
 use crate::error::Error;
 use crate::operation::Operation;
-use crate::time::Clock;
 
 /// Returns an error if there is no runtime, or if the clock cannot sleep in it because its timer is not enabled.
 pub(crate) fn require_runtime(operation: Operation, clock: &dyn Clock) -> Result<(), Error> {

@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks_core::{BaseUrl, DEFAULT_CONNECT_TIMEOUT, Transport};
+use flinks_core::{BaseUrl, Clock, DEFAULT_CONNECT_TIMEOUT, Transport};
 
 use crate::error::Error;
 use crate::recent::RecentSecrets;
 use crate::retry::Caller;
-use crate::time::Clock;
 
 /// Limits, clock and HTTP client of a product's client. The default does for production.
 ///

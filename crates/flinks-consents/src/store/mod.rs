@@ -11,6 +11,7 @@
 //! | `due.rs` | which consents are close to their idle deadline |
 //! | `memory.rs`, `file.rs` | the two stores of this crate |
 //! | `conformance.rs` | the test that every store must pass |
+//! | `testing.rs` | a store that fails on demand |
 //!
 //! This is a custom store and its test. It writes the clear text of [`Record::encode`] and reads it with [`Record::decode`]:
 //!
@@ -83,6 +84,7 @@ mod file;
 mod id;
 mod memory;
 mod record;
+pub mod testing;
 mod token_store;
 
 pub use self::due::{DueRank, DueWindow};

@@ -12,15 +12,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use flinks_connect::types;
-use flinks_core::{BaseUrl, DEFAULT_TIMEOUT, ResponseValue};
 
 pub use self::authorize::{AnswerError, Answers, Authorize, Challenge, Outcome, Question, Session};
 pub use self::names::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey};
 pub use self::oauth::{CustomOAuth, PendingAuthorization};
 pub use self::widget::{Theme, Widget, WidgetUrl};
 
+use flinks_core::{BaseUrl, DEFAULT_TIMEOUT, Deadline, Moment, ResponseValue};
+
 use crate::FlinksCode;
-use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorBody};
 use crate::operation::Operation;
 use crate::recent::RecentSecrets;

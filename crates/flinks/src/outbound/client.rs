@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, ExpiresIn, ResponseValue, Secret, SendMarker, Transport};
+use flinks_core::{
+    Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, ExpiresIn, Moment, ResponseValue, Secret, SendMarker,
+    Transport,
+};
 use flinks_outbound::types;
 
 use super::authentication::{ClientAuthentication, ClientCredentials};
@@ -12,14 +15,12 @@ use super::authorization::AuthorizationCode;
 use super::tokens::{AccessToken, RefreshToken, Tokens};
 use crate::OAuthError;
 use crate::bearer::{Bearer, BearerReply};
-use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorBody, SpendError};
 use crate::operation::Operation;
 use crate::recent::{RecentSecrets, SecretHash};
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
 use crate::text::{ECHO, is_echo, token_problem};
-use crate::time::Clock;
 
 /// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
 #[derive(Clone, derive_more::Debug)]

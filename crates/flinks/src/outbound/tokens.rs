@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flinks_core::Secret;
+use flinks_core::{Deadline, Secret};
 
 use super::claims::{Claims, claims};
 use crate::bearer::Bearer;
-use crate::deadline::Deadline;
 use crate::error::Error;
 
 /// What an exchange gives.

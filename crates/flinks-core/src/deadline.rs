@@ -3,24 +3,30 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::time::Clock;
+use crate::clock::Clock;
 
 /// A moment on both clocks.
-#[derive(Clone, Copy)]
-pub(crate) struct Moment {
-    monotonic: Duration,
-    wall: SystemTime,
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub(crate) monotonic: Duration,
+    pub(crate) wall: SystemTime,
 }
 
 impl Moment {
-    pub(crate) fn now(clock: &dyn Clock) -> Self {
+    /// Reads both clocks.
+    pub fn now(clock: &dyn Clock) -> Self {
         Self { monotonic: clock.monotonic(), wall: clock.wall() }
+    }
+
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.monotonic = self.monotonic.saturating_add(by);
+        self.wall = self.wall.checked_add(by).unwrap_or(self.wall);
     }
 }
 
 /// The lifetime of a token, and the clocks that it is measured with.
 #[derive(Clone)]
-pub(crate) struct Deadline {
+pub struct Deadline {
     /// The first moment that is known on both clocks.
     from: Moment,
     /// How long the token was still valid at that moment.
@@ -32,14 +38,13 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// Starts a lifetime at a moment.
-    pub(crate) fn after(from: Moment, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
+    pub fn after(from: Moment, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
         Self { from, left: lifetime, age: Duration::ZERO, clock: Arc::clone(clock) }
     }
 
     /// Continues a lifetime that started in another process, of which only the wall clock is known. `None` if it is over, or if it
     /// starts in the future.
-    #[cfg(feature = "outbound")]
-    pub(crate) fn continued(issued_at: SystemTime, lifetime: Duration, clock: &Arc<dyn Clock>) -> Option<Self> {
+    pub fn continued(issued_at: SystemTime, lifetime: Duration, clock: &Arc<dyn Clock>) -> Option<Self> {
         let from = Moment::now(clock.as_ref());
         let age = from.wall.duration_since(issued_at).ok()?;
         let left = lifetime.checked_sub(age)?;
@@ -50,35 +55,35 @@ impl Deadline {
     }
 
     /// Returns the time that is left, by the clock that leaves less of it.
-    pub(crate) fn remaining(&self) -> Duration {
+    pub fn remaining(&self) -> Duration {
         let on_monotonic = self.clock.monotonic().saturating_sub(self.from.monotonic);
         // A wall clock that was turned back before the start does not count.
         let on_wall = self.clock.wall().duration_since(self.from.wall).unwrap_or_default();
         self.left.saturating_sub(on_monotonic.max(on_wall))
     }
 
-    pub(crate) fn is_past(&self) -> bool {
+    /// Returns whether no time is left.
+    pub fn is_past(&self) -> bool {
         self.remaining().is_zero()
     }
 
     /// Returns whether more than half of the lifetime is left.
-    #[cfg(feature = "pool")]
-    pub(crate) fn has_half_left(&self) -> bool {
+    pub fn has_half_left(&self) -> bool {
         self.remaining() > self.lifetime().mul_f64(0.5)
     }
 
     /// Returns the end on the wall clock, or `None` if that clock cannot represent it.
-    pub(crate) fn wall(&self) -> Option<SystemTime> {
+    pub fn wall(&self) -> Option<SystemTime> {
         self.from.wall.checked_add(self.left)
     }
 
-    #[cfg(feature = "outbound")]
-    pub(crate) fn issued_at(&self) -> Option<SystemTime> {
+    /// Returns the start of the lifetime on the wall clock.
+    pub fn issued_at(&self) -> Option<SystemTime> {
         self.from.wall.checked_sub(self.age)
     }
 
-    #[cfg(any(feature = "outbound", feature = "pool"))]
-    pub(crate) fn lifetime(&self) -> Duration {
+    /// Returns the whole lifetime.
+    pub fn lifetime(&self) -> Duration {
         self.left.saturating_add(self.age)
     }
 }
