@@ -172,3 +172,130 @@ async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use flinks::ManualClock;
+    use flinks::outbound::{Client, ClientAuthentication};
+    use proptest::prelude::*;
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+    use crate::token_cache::Fetched;
+
+    /// A source whose tokens live for `lifetime`, or for an unknown time.
+    #[derive(Clone)]
+    struct Server(Arc<Inner>);
+
+    struct Inner {
+        lifetime: Duration,
+        client: Client,
+        cache: TokenCache,
+        refreshes: AtomicU32,
+        tasks: TaskTracker,
+    }
+
+    impl Source for Server {
+        fn cache(&self) -> &TokenCache {
+            &self.0.cache
+        }
+
+        fn clock(&self) -> &Arc<dyn Clock> {
+            self.0.client.clock()
+        }
+
+        fn tasks(&self) -> &TaskTracker {
+            &self.0.tasks
+        }
+
+        fn fetch_timeout(&self) -> Duration {
+            Duration::MAX
+        }
+
+        async fn fetch(self, _: Need) -> Outcome {
+            self.0.refreshes.fetch_add(1, Ordering::SeqCst);
+            let now = self.clock().wall();
+            let token = self.0.client.restore_access_token("a", now, self.0.lifetime).unwrap();
+            let token = Arc::new(CachedToken::new(token, None, self.clock().as_ref()));
+            Ok(Fetched { token, was_refreshed: true })
+        }
+
+        fn emit(&self, _: &Event) {}
+    }
+
+    /// A user of that server.
+    struct User {
+        server: Server,
+        clock: ManualClock,
+        runtime: Runtime,
+    }
+
+    impl User {
+        fn new(lifetime: u64) -> Self {
+            // Only the second between two refreshes passes by itself.
+            let clock = ManualClock::auto_advancing(MIN_REFRESH_INTERVAL);
+            let settings = flinks::Settings::new().clock(clock.clone());
+            let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
+            let url = "http://127.0.0.1:9".parse().unwrap();
+            let server = Server(Arc::new(Inner {
+                lifetime: Duration::from_secs(lifetime),
+                client: Client::with_settings(url, authentication, &settings).unwrap(),
+                cache: TokenCache::new(),
+                refreshes: AtomicU32::new(0),
+                tasks: TaskTracker::new(),
+            }));
+            Self { server, clock, runtime: Builder::new_current_thread().enable_all().build().unwrap() }
+        }
+
+        /// Gets a token, which has not expired, and returns how many refreshes that took.
+        fn refreshes_for_a_token(&self) -> u32 {
+            let before = self.server.0.refreshes.load(Ordering::SeqCst);
+            self.runtime.block_on(async {
+                assert!(!access_token(&self.server).await.unwrap().is_expired());
+                // The early refresh, which nobody waits for.
+                self.server.0.tasks.close();
+                self.server.0.tasks.wait().await;
+            });
+            self.server.0.refreshes.load(Ordering::SeqCst) - before
+        }
+    }
+
+    const DAY: u64 = 24 * 60 * 60;
+
+    #[test]
+    fn o4_token_of_each_lifetime_is_cached_for_four_fifths_and_never_used_beyond_its_end() {
+        // All lifetimes of the first minutes, and some beyond.
+        for lifetime in (1..=600).chain((600..=DAY).step_by(997)) {
+            let user = User::new(lifetime);
+            assert_eq!(user.refreshes_for_a_token(), 1, "{lifetime}: nothing is cached");
+            assert_eq!(user.refreshes_for_a_token(), 0, "{lifetime}: the token is cached");
+            let whole = Duration::from_secs(lifetime);
+            user.clock.advance(whole.mul_f64(0.8) - Duration::from_micros(1));
+            assert_eq!(user.refreshes_for_a_token(), 0, "{lifetime}: four fifths have not passed");
+            user.clock.advance(whole.mul_f64(0.2));
+            assert_eq!(user.refreshes_for_a_token(), 1, "{lifetime}: a microsecond is left");
+            user.clock.advance(whole);
+            assert_eq!(user.refreshes_for_a_token(), 1, "{lifetime}: the token has expired");
+        }
+    }
+
+    proptest! {
+        /// However the calls are spread, there is at most one refresh in four fifths of a lifetime.
+        #[test]
+        fn o4_no_lifetime_causes_a_loop(lifetime in 2..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
+            let user = User::new(lifetime);
+            let mut last = None;
+            for step in steps {
+                let refreshes = user.refreshes_for_a_token();
+                prop_assert!(refreshes <= 1);
+                let now = user.clock.monotonic();
+                if refreshes == 1 && let Some(last) = last.replace(now) {
+                    prop_assert!(now - last >= Duration::from_secs(lifetime).mul_f64(0.79));
+                }
+                user.clock.advance(Duration::from_secs(lifetime).mul_f64(step));
+            }
+        }
+    }
+}

@@ -244,6 +244,24 @@ mod tests {
         assert_eq!(error.attempts(), 2);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_pause_grows_to_a_minute(failures in 1_u32..) {
+            let pause = backoff(failures, None);
+            let longest = Duration::from_secs(if failures > 6 { 60 } else { 1 << (failures - 1) });
+            proptest::prop_assert!(pause <= longest);
+            proptest::prop_assert!(pause >= longest / 2);
+        }
+    }
+
+    #[test]
+    fn a_requested_pause_is_kept_up_to_five_minutes() {
+        let seconds = |seconds| backoff(1, Some(Duration::from_secs(seconds)));
+        assert_eq!(seconds(0).max(Duration::from_secs(1)), Duration::from_secs(1));
+        assert_eq!(seconds(120), Duration::from_secs(120));
+        assert_eq!(seconds(9999), Duration::from_secs(300));
+    }
+
     #[test]
     fn retry_after_is_seconds_or_a_date_or_nothing() {
         let seconds = |text: &str| retry_after(text, &SystemClock).map(|wait| wait.as_secs());
