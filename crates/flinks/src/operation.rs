@@ -1,9 +1,8 @@
 //! The operations of Flinks, and the local steps that can fail beside them.
 
-use std::fmt;
-
 /// A product of Flinks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, derive_more::Display)]
+#[display("Flinks {self:?}")]
 #[non_exhaustive]
 pub enum Product {
     /// Flinks Pay.
@@ -12,16 +11,6 @@ pub enum Product {
     Connect,
     /// Flinks Outbound.
     Outbound,
-}
-
-impl fmt::Display for Product {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pay => "Flinks Pay",
-            Self::Connect => "Flinks Connect",
-            Self::Outbound => "Flinks Outbound",
-        })
-    }
 }
 
 /// A call to Flinks, or a local step that sends nothing.

@@ -36,6 +36,7 @@ use crate::runtime::can_sleep;
 /// asks for all of them. So nothing runs while nobody asks, and a pool that is used less holds less. When the last clone is
 /// dropped, what is under way ends. After a failure nothing is got in advance for about a second, doubled to a minute, or what
 /// the server asks for, up to five minutes; nor for a minute where tokens come without a lifetime or old.
+#[derive(Clone)]
 pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
 
 struct Inner<C: SingleUse> {
@@ -178,12 +179,6 @@ impl<C: SingleUse> TokenPool<C> {
 
     fn state(&self) -> MutexGuard<'_, State<C::Token>> {
         lock(&self.0.state)
-    }
-}
-
-impl<C: SingleUse> Clone for TokenPool<C> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
     }
 }
 

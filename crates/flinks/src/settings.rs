@@ -1,6 +1,5 @@
 //! What all clients can be told.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,8 @@ use crate::retry::Caller;
 ///
 /// let settings = flinks::Settings::new().timeout(Duration::from_secs(10)).max_attempts(2);
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone, Default, derive_more::Debug)]
+#[debug("Settings {{ timeout: {:?}, max_attempts: {}, .. }}", caller.timeout, caller.max_attempts)]
 #[must_use]
 pub struct Settings {
     caller: Caller,
@@ -140,18 +140,6 @@ impl Settings {
             builder = builder.http(move |http| adjust(http));
         }
         builder.build().map_err(|error| Error::base_url(error.reason()))
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { caller: Caller { timeout, max_attempts, .. }, bank_timeout, connect_timeout, .. } = self;
-        f.debug_struct("Settings")
-            .field("timeout", timeout)
-            .field("bank_timeout", bank_timeout)
-            .field("connect_timeout", connect_timeout)
-            .field("max_attempts", max_attempts)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! The names and secrets of Connect, each a type of its own (C4, C8).
 
-use std::fmt;
 use std::str::FromStr;
 
 use flinks_connect::{BaseUrl, Secret, Uuid};
@@ -54,7 +53,7 @@ impl FromStr for Instance {
 }
 
 /// Where Connect is: at an [`Instance`] of Flinks, or at one base URL for both of its hosts, such as the emulator's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, derive_more::From)]
 pub enum Host {
     /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
     Instance(Instance),
@@ -83,18 +82,6 @@ impl Host {
     }
 }
 
-impl From<Instance> for Host {
-    fn from(instance: Instance) -> Self {
-        Self::Instance(instance)
-    }
-}
-
-impl From<BaseUrl> for Host {
-    fn from(base_url: BaseUrl) -> Self {
-        Self::BaseUrl(base_url)
-    }
-}
-
 /// The GUID that Flinks gave you, with hyphens (C8).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CustomerId(Uuid);
@@ -118,7 +105,7 @@ impl FromStr for CustomerId {
 macro_rules! secret_name {
     ($(#[$attribute:meta])* $name:ident, $field:literal, $refuse:ident) => {
         $(#[$attribute])*
-        #[derive(Clone)]
+        #[derive(Clone, Debug)]
         pub struct $name(pub(super) Secret);
 
         impl $name {
@@ -139,12 +126,6 @@ macro_rules! secret_name {
             /// The clear text. Keep it out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($name)).field(&self.0).finish()
             }
         }
     };

@@ -25,14 +25,18 @@ use super::verdict::TokenFate;
 ///     }
 /// }
 /// ```
+#[derive(derive_more::Display)]
 #[must_use]
 pub enum SpendError<T, E = Error> {
     /// Nothing left this machine: here is the token.
+    #[display("{_1}; the token is unspent")]
     Unspent(T, E),
     /// A complete, readable refusal arrived: the call did not take effect. The token is spent or useless.
+    #[display("{_0}; the token is spent")]
     Spent(E),
     /// The request may have been received, and its outcome is unknown: there was no reply, or one that cannot be read, or a
     /// server in between failed; or a code was sent before. Treat the token as spent.
+    #[display("{_0}; whether the token is spent is unknown")]
     Unknown(E),
 }
 
@@ -95,17 +99,6 @@ impl Error {
     /// Adds that it is unknown whether the call took effect.
     fn with_unknown_outcome(self) -> Self {
         self.change(|inner| inner.is_outcome_unknown = true)
-    }
-}
-
-impl<T, E: fmt::Display> fmt::Display for SpendError<T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fate = match self {
-            Self::Unspent(..) => "the token is unspent",
-            Self::Spent(_) => "the token is spent",
-            Self::Unknown(_) => "whether the token is spent is unknown",
-        };
-        write!(f, "{}; {fate}", self.error())
     }
 }
 

@@ -1,7 +1,5 @@
 //! How an application authenticates itself (O2).
 
-use std::fmt;
-
 use flinks_core::Secret;
 
 use crate::error::Error;
@@ -9,14 +7,17 @@ use crate::text::token_problem;
 
 /// How your application authenticates itself (O2). Which one your Flinks wants is part of the configuration: it is never
 /// tried out.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
     /// `client_id` and `client_secret` as fields of each request.
+    #[debug("Fields(..)")]
     Fields(ClientCredentials),
     /// HTTP Basic.
+    #[debug("Basic(..)")]
     Basic(ClientCredentials),
     /// Not at all, as the published document has it. The client id is still in the address to which end users go.
+    #[debug("None {{ .. }}")]
     None {
         /// The client id, such as `dc-…`.
         client_id: String,
@@ -43,16 +44,6 @@ impl ClientAuthentication {
 impl From<ClientCredentials> for ClientAuthentication {
     fn from(credentials: ClientCredentials) -> Self {
         Self::Fields(credentials)
-    }
-}
-
-impl fmt::Debug for ClientAuthentication {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fields(_) => "Fields(..)",
-            Self::Basic(_) => "Basic(..)",
-            Self::None { .. } => "None { .. }",
-        })
     }
 }
 
