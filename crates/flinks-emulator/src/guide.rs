@@ -7,7 +7,7 @@ use crate::credentials;
 /// as `$PASSWORD` stands in its place.
 pub(crate) fn guide(base_url: &str, config: &Config) -> String {
     let defaults = Config::default();
-    let (pay, connect, outbound) = (&config.pay, &config.connect, &config.outbound);
+    let Config { pay, connect, outbound, .. } = config;
     let shown =
         |value: &str, default: &str, name: &str| if value == default { value.to_owned() } else { format!("${name}") };
     let username = shown(&pay.username, &defaults.pay.username, "USERNAME");

@@ -1,13 +1,15 @@
-//! The table of operations: what a client can ask of the emulator, under which name, at which routes, and which rule replies.
+//! The table of operations: the name, the routes, the handler and the purpose of each.
 //!
-//! [`operations!`] holds the rows and gives them to another macro. This file makes the enum [`Operation`] of them, and
-//! `rules/mod.rs` the dispatch, so that this file needs none of the rules.
+//! [`operations!`] holds the rows and passes them to another macro. This file defines the enum
+//! [`Operation`] with it, and `rules/mod.rs` the dispatch, so that this file does not import the
+//! rules.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Calls a macro with the rows. A row is: the purpose, the operation, its name in the control API, its routes, its handler.
+/// Calls a macro with the rows. A row is: the purpose, the operation, its name in the control API,
+/// its routes, its handler.
 ///
 /// The order of the rows is the order in lists. The first route is the one that documents show.
 macro_rules! operations {
@@ -60,7 +62,8 @@ macro_rules! define_operation {
         #[doc = $purpose:literal]
         $operation:ident = $name:literal, [$($route:literal),+], $product:ident::$handler:ident;
     )+) => {
-        /// A request that the emulator replies to. Faults are planned, and requests counted, per operation.
+        /// A request that the emulator replies to. Faults are planned, and requests counted, per
+        /// operation.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Operation {

@@ -199,8 +199,8 @@ pub(crate) fn question(form: &Form<'_>, question: &Question, problem: Option<&st
     })
 }
 
-/// The end of the page in the iframe. When it is shown first, the parent receives the event, and the page continues at the
-/// return URL. When it is shown again, it only links to it.
+/// The end of the page in the iframe. When it is shown first, the parent receives the event, and
+/// the page continues at the return URL. When it is shown again, it only links to it.
 pub(crate) fn connected(return_url: &Url, events: &Events) -> Markup {
     let url = if events.events.is_empty() { None } else { Some(return_url) };
     let document = Document { events: Some(events), url, ..Document::new("Your account is connected") };

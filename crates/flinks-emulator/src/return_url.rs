@@ -4,8 +4,8 @@ use std::str::FromStr as _;
 
 use url::Url;
 
-/// Parses an absolute `http` or `https` URL, whose origin must be in `origins` unless that list is empty. The error continues a
-/// sentence that begins with the name of the parameter.
+/// Parses an absolute `http` or `https` URL, whose origin must be in `origins` unless that list is
+/// empty. The error continues a sentence that begins with the name of the parameter.
 pub(crate) fn parse(text: &str, origins: &[String]) -> Result<Url, &'static str> {
     let url = match Url::from_str(text) {
         // The brief's own example has no scheme (C5).
@@ -28,8 +28,9 @@ pub(crate) fn parse(text: &str, origins: &[String]) -> Result<Url, &'static str>
     Ok(url)
 }
 
-/// Adds parameters to the query of a URL. Each occurs once: it replaces a parameter of the same name, which an application
-/// sends if it passes the return URL of an earlier visit (RFC 6749, section 3.1).
+/// Adds parameters to the query of a URL. Each occurs once: it replaces a parameter of the same
+/// name, which an application sends if it passes the return URL of an earlier visit (RFC 6749,
+/// section 3.1).
 pub(crate) fn with_parameters(mut url: Url, parameters: &[(&str, Option<&str>)]) -> Url {
     let added: Vec<(&str, &str)> = parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
     let is_added = |name: &str| added.iter().any(|(added, _)| *added == name);

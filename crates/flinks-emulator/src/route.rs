@@ -1,4 +1,4 @@
-//! Finds what a request asks for, by its method and path.
+//! Finds the operation of a request, by its method and path.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -55,7 +55,8 @@ static ROUTER: LazyLock<matchit::Router<Methods>> = LazyLock::new(|| {
     }
     let mut router = matchit::Router::new();
     for (path, methods) in paths {
-        // Two paths that conflict would be a mistake in the table, which `each_route_leads_to_its_operation` finds.
+        // Two paths that conflict would be a mistake in the table, which
+        // `each_route_leads_to_its_operation` finds.
         let _ = router.insert(path, methods);
     }
     router
@@ -70,7 +71,7 @@ mod tests {
         for operation in Operation::ALL {
             for found in operation.routes() {
                 let (method, path) = found.split_once(' ').unwrap();
-                // The path of the start page is that of the iframe, but for the query.
+                // The start page and the iframe share a path; the query makes the difference.
                 let uri: Uri = format!("{path}?redirectUrl=x").replace(['{', '}'], "").parse().unwrap();
                 let Route::Operation(reached, parameter) = route(&method.parse().unwrap(), &uri) else {
                     panic!("{found}: no operation");

@@ -1,7 +1,8 @@
-//! What the connections, the control API and the library share: the state behind its lock, and three signals.
+//! The state behind its lock and three signals, which the connections, the control API and the
+//! library share.
 //!
-//! The lock is held for the time of one decision and never while something waits. A signal carries no value: a receiver sees
-//! that it changed, and reads the state.
+//! The lock is held for the time of one decision and never while something waits. A signal carries
+//! no value: a receiver sees that it changed, and reads the state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -52,7 +53,8 @@ impl Shared {
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         state.reset();
-        // Sent under the lock, so that a request that subscribes afterwards sees the new state only.
+        // Sent under the lock, so that a request that subscribes afterwards sees the new state
+        // only.
         self.reset.send_replace(());
     }
 

@@ -98,7 +98,8 @@ fn local_content(config: &Config, base_url: &str) -> Markup {
     }
 }
 
-/// Returns the address to which a page sends the end user back: the first that is whitelisted, or the start page.
+/// Returns the address to which a page sends the end user back: the first that is whitelisted, or
+/// the start page.
 fn return_url(whitelist: &[String], base_url: &str) -> String {
     whitelist.first().cloned().unwrap_or_else(|| format!("{base_url}/"))
 }

@@ -1,5 +1,5 @@
-//! The rules of Flinks: one function for each operation, from a [`Call`] and the state to a [`Reply`]. Nothing here touches a
-//! socket.
+//! The rules of Flinks: one function for each operation, from a [`Call`] and the state to a
+//! [`Reply`]. Nothing here touches a socket.
 
 mod connect;
 mod outbound;

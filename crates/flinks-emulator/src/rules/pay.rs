@@ -63,8 +63,8 @@ fn new_session(call: &Call) -> Result<Session, String> {
     Ok(Session { reference_id: reference_id.to_owned(), amount })
 }
 
-/// Creates a payment request. Flinks does not document which tokens are valid after the start of their session; here, a spent
-/// token is valid until it expires.
+/// Creates a payment request. Flinks does not document which tokens are valid after the start of
+/// their session; here, a spent token is valid until it expires.
 pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
     if let Err(reply) = session_token(state, call) {
         return reply;
@@ -119,8 +119,8 @@ fn session_token<'a>(state: &'a EmulatorState, call: &Call) -> Result<&'a Issued
     }
 }
 
-/// Returns the token in the configured header. The scheme is optional except in `Authorization`, because no page documents one
-/// for another header.
+/// Returns the token in the configured header. The scheme is optional except in `Authorization`,
+/// because no page documents one for another header.
 fn presented_token<'a>(config: &PayConfig, call: &'a Call) -> Option<&'a str> {
     if config.uses_authorization() {
         return call.bearer();

@@ -23,7 +23,8 @@ pub(crate) struct ConnectState {
 /// An end user who has connected.
 pub(crate) struct Login {
     pub(crate) username: String,
-    /// Whether the bank asks questions when the login is used again. After custom OAuth it has asked them on its own page.
+    /// Whether the bank asks questions when the login is used again. After custom OAuth it has
+    /// asked them on its own page.
     pub(crate) has_mfa: bool,
 }
 
@@ -40,7 +41,8 @@ pub(crate) struct Challenge {
     pub(crate) save: bool,
 }
 
-/// An end user's visit to the page in the iframe. A form changes it and redirects to the page, which shows the current stage.
+/// An end user's visit to the page in the iframe. A form changes it and redirects to the page,
+/// which shows the current stage.
 pub(crate) struct Iframe {
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,

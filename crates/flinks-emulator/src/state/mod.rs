@@ -1,4 +1,5 @@
-//! The data that an emulator keeps between requests. The rules read and change it; nothing here replies to a request.
+//! The data that an emulator keeps between requests. The rules read and change it; nothing here
+//! replies to a request.
 
 mod connect;
 mod outbound;
@@ -29,7 +30,8 @@ pub(crate) struct EmulatorState {
     pub(crate) outbound: OutboundState,
     /// How many resets there were.
     pub(crate) resets: u64,
-    /// Whether [`issue`](Self::issue) returns the previous token of a kind, for the fault `duplicate_token`.
+    /// Whether [`issue`](Self::issue) returns the previous token of a kind, for the fault
+    /// `duplicate_token`.
     pub(crate) repeats_token: bool,
 }
 
@@ -50,7 +52,8 @@ impl EmulatorState {
         state
     }
 
-    /// Issues the code and the refresh token that are published in [`credentials`](crate::credentials).
+    /// Issues the code and the refresh token that are published in
+    /// [`credentials`](crate::credentials).
     fn issue_first_tokens(&mut self) {
         let subject = Some(Uuid::new_v4().to_string());
         let code = self.token(Kind::Code, OUTBOUND_CODE.into(), None, self.config.outbound.code_seconds);
@@ -61,8 +64,8 @@ impl EmulatorState {
         self.issue(Issued { subject, ..refresh_token });
     }
 
-    /// Starts again with the same configuration. Requests are numbered on, so that one from before the reset is not mistaken
-    /// for a later one.
+    /// Starts again with the same configuration. Requests are numbered on, so that one from before
+    /// the reset is not mistaken for a later one.
     pub(crate) fn reset(&mut self) {
         let mut new = Self::new(self.config.clone());
         new.ledger.continue_numbering(self.ledger.newest_number());
@@ -79,7 +82,8 @@ impl EmulatorState {
         self.clock.now()
     }
 
-    /// Creates a token with a lifetime in seconds from now. It is valid once it is [issued](Self::issue).
+    /// Creates a token with a lifetime in seconds from now. It is valid once it is
+    /// [issued](Self::issue).
     pub(crate) fn token(&self, kind: Kind, value: String, call: Option<&Call>, seconds: u64) -> Issued {
         Issued {
             kind,
@@ -94,8 +98,8 @@ impl EmulatorState {
         }
     }
 
-    /// Enters a token into the ledger and returns its value. With the fault `duplicate_token`, returns the previous token of
-    /// the kind instead.
+    /// Enters a token into the ledger and returns its value. With the fault `duplicate_token`,
+    /// returns the previous token of the kind instead.
     pub(crate) fn issue(&mut self, token: Issued) -> String {
         if self.repeats_token
             && token.kind != Kind::RefreshToken

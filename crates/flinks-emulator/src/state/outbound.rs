@@ -15,7 +15,7 @@ pub(crate) struct OutboundState {
 pub(crate) struct Consent {
     pub(crate) return_url: Url,
     pub(crate) scopes: Vec<String>,
-    /// The text from the request: the exchange of the code compares it byte for byte (O9).
+    /// Kept as it was sent, because the exchange of the code compares it byte for byte (O9).
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
     /// The URL to which the end user was sent back. The first decision is final.

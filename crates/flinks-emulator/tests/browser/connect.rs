@@ -1,4 +1,5 @@
-//! Connect: the page in an iframe, which a parent page on another origin embeds (C5), and the bank's own page (C7).
+//! Connect: the page in an iframe, which a parent page on another origin embeds (C5), and the
+//! bank's own page (C7).
 
 use std::sync::Arc;
 

@@ -78,7 +78,8 @@ impl Browser {
         self.call(Method::POST, "/refresh", json!({})).await;
     }
 
-    /// Runs a script that loads another document into the frame, and waits until that document is complete.
+    /// Runs a script that loads another document into the frame, and waits until that document is
+    /// complete.
     pub(crate) async fn in_frame(&self, script: &str) {
         self.script(&format!("window.isLeft = true; {script}")).await;
         self.wait_until("return !window.isLeft && document.readyState === 'complete'").await;
@@ -88,7 +89,8 @@ impl Browser {
         self.call(Method::POST, "/execute/sync", json!({"script": script, "args": []})).await
     }
 
-    /// Asks again until the page is so far, for at most half a minute. While a page gives way to the next, scripts fail.
+    /// Asks again until the page is so far, for at most half a minute. While a page gives way to
+    /// the next, scripts fail.
     pub(crate) async fn wait_until(&self, script: &str) {
         let started = Instant::now();
         loop {
@@ -150,8 +152,8 @@ impl Browser {
         self.call(Method::DELETE, "", json!({})).await;
     }
 
-    /// Checks that the parent has received no event from the page in the frame. The message that this test sends from the
-    /// frame, after all of its scripts have run, must be the first one.
+    /// Checks that the parent has received no event from the page in the frame. The message that
+    /// this test sends from the frame, after all of its scripts have run, must be the first one.
     pub(crate) async fn heard_nothing(&self) {
         self.wait_until("return document.readyState === 'complete'").await;
         self.script("parent.postMessage('the last', '*')").await;
@@ -160,7 +162,8 @@ impl Browser {
         assert_eq!(self.script("return events.map((event) => event.data)").await, json!(["the last"]));
     }
 
-    /// Goes back from the return URL and reloads: the last page of the visit links to the same return URL.
+    /// Goes back from the return URL and reloads: the last page of the visit links to the same
+    /// return URL.
     pub(crate) async fn back_leads_again_to(&self, return_url: &Value) {
         self.back().await;
         self.wait_for("#continue").await;

@@ -1,7 +1,7 @@
 //! The paths of a person through the emulator's pages, in a real browser.
 //!
-//! These tests need Chromium and ChromeDriver (Debian's `chromium` and `chromium-driver`). Without them they are listed as
-//! ignored, with a message.
+//! These tests need Chromium and ChromeDriver (Debian's `chromium` and `chromium-driver`). Without
+//! them they are listed as ignored, with a message.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests are tests too
 #![allow(clippy::print_stderr)]

@@ -3,7 +3,8 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// Serves a page that embeds the iframe and keeps the events that it hears, and `/done`, where the iframe ends.
+/// Serves a page that embeds the iframe and keeps the events that it hears, and `/done`, where the
+/// iframe ends.
 pub(crate) async fn parent_page(emulator: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());

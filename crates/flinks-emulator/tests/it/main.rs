@@ -100,7 +100,8 @@ impl Local {
         self.http.request(method, format!("{}{path}", self.emulator.base_url()))
     }
 
-    /// Checks that the first decision of a visit is final: later forms redirect to the same return URL.
+    /// Checks that the first decision of a visit is final: later forms redirect to the same return
+    /// URL.
     async fn decision_stands(&self, address: &str, return_url: &str, later: [&[(&str, &str)]; 2]) {
         for fields in later {
             let again = ask(self.post(address).form(fields)).await;

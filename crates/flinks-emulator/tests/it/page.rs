@@ -28,7 +28,8 @@ pub(crate) fn events(page: &Value) -> Vec<String> {
     events.iter().map(|event| event["step"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Sends the form of a page with these fields, as a browser does, and follows the redirect to the next page.
+/// Sends the form of a page with these fields, as a browser does, and follows the redirect to the
+/// next page.
 pub(crate) async fn submit(local: &Local, page: &Value, fields: &[(&str, &str)]) -> Value {
     let form = action(page);
     let step = step(page);

@@ -36,8 +36,9 @@ fn broken_rule_of_c1(call: &Call) -> Option<&'static str> {
     }
 }
 
-/// Returns whether the client accepts JSON (RFC 9110, section 12.5.1). No `Accept`, or an empty one, excludes nothing. Several
-/// `Accept` headers are one list. The most specific range that covers JSON decides.
+/// Returns whether the client accepts JSON (RFC 9110, section 12.5.1). No `Accept`, or an empty
+/// one, excludes nothing. Several `Accept` headers are one list. The most specific range that
+/// covers JSON decides.
 fn accepts_json(call: &Call) -> bool {
     let lines = call.headers.get_all(header::ACCEPT).iter();
     let list = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase()).collect::<Vec<_>>();

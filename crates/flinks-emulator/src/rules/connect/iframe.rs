@@ -1,4 +1,5 @@
-//! The page in an iframe (C5). Opening it spends the token; then each form redirects to the page of the current stage.
+//! The page in an iframe (C5). Opening it spends the token; then each form redirects to the page of
+//! the current stage.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +63,8 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
         }
     };
     let page = Reply::see_other(&address);
-    // The form of an earlier step, which Back has shown, changes nothing. A script may leave out the step.
+    // The form of an earlier step, which Back has shown, changes nothing. A script may leave out
+    // the step.
     if form.text("step").is_some_and(|step| step != iframe.stage.step()) {
         return page;
     }

@@ -44,7 +44,8 @@ fn address(id: &str) -> String {
     format!("/__pages/bank/{id}")
 }
 
-/// Adds a login for which the bank has asked its questions on its own page, and returns its `LoginId`.
+/// Adds a login for which the bank has asked its questions on its own page, and returns its
+/// `LoginId`.
 fn log_in(state: &mut EmulatorState, username: &str) -> String {
     let login = Login { username: username.to_owned(), has_mfa: false };
     state.connect.logins.add(login, state.config.limits.tokens)

@@ -52,7 +52,8 @@ pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Val
     if is_right { Ok(()) } else { refuse("client_id or client_secret is wrong.") }
 }
 
-/// Returns the user and the password of HTTP Basic, each of which is form-encoded (RFC 6749, 2.3.1).
+/// Returns the user and the password of HTTP Basic, each of which is form-encoded (RFC 6749,
+/// 2.3.1).
 fn basic_credentials(call: &Call) -> Option<(String, String)> {
     let decoded = STANDARD.decode(token_of(call.header("authorization")?, "basic")?).ok()?;
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;

@@ -48,7 +48,7 @@ fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
     };
     let issued = call.bearer().and_then(|token| state.ledger.issued(Kind::AccessToken, token));
     let Some(issued) = issued else {
-        return refuse("Authorization must bear an access token of Outbound, once; this is none.");
+        return refuse("Authorization must be a Bearer access token of Outbound, once.");
     };
     if issued.is_expired(state.now()) {
         return refuse("The access token has expired.");

@@ -35,7 +35,8 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
         Err(problem) => return refuse(&problem.message),
     };
     let config = &state.config.outbound;
-    // An address that cannot be trusted gets no redirect, not even with an error (RFC 6749, 4.1.2.1).
+    // An address that cannot be trusted gets no redirect, not even with an error (RFC 6749,
+    // 4.1.2.1).
     if query.text("client_id") != Some(&config.client_id) {
         return refuse("client_id is not known.");
     }

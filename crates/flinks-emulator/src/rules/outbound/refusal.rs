@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::http::Reply;
 
-/// An OAuth error code and its description, which names the field that is the reason and never holds a value.
+/// An OAuth error code and its description, which names the field that is the reason and never
+/// holds a value.
 pub(super) struct Refusal {
     pub(super) error: &'static str,
     pub(super) description: Cow<'static, str>,

@@ -106,7 +106,8 @@ fn exchange_code(state: &mut EmulatorState, call: &Call, code: &str, redirect_ur
     Ok(bearer(state, call, subject, Some(refresh_token)))
 }
 
-/// Exchanges a refresh token, and restarts its idle time. The token changes only if the configuration says so (O5).
+/// Exchanges a refresh token, and restarts its idle time. The token changes only if the
+/// configuration says so (O5).
 fn exchange_refresh_token(state: &mut EmulatorState, call: &Call, refresh_token: &str) -> Result<Value, Refusal> {
     let now = state.now();
     let restarted = state.token(Kind::RefreshToken, String::new(), None, idle_seconds(state)).expires_at;
@@ -131,7 +132,8 @@ fn new_refresh_token(state: &mut EmulatorState, call: &Call, subject: Option<Str
     state.issue(Issued { subject, ..token })
 }
 
-/// Issues an access token and returns the reply. The token is a JWT if it belongs to an end user (O8), and opaque otherwise.
+/// Issues an access token and returns the reply. The token is a JWT if it belongs to an end user
+/// (O8), and opaque otherwise.
 fn bearer(state: &mut EmulatorState, call: &Call, subject: Option<String>, refresh_token: Option<String>) -> Value {
     let lifetime = state.config.outbound.access_token_seconds;
     let token = state.token(Kind::AccessToken, fake_id(), Some(call), lifetime);
@@ -152,7 +154,8 @@ fn bearer(state: &mut EmulatorState, call: &Call, subject: Option<String>, refre
     }
 }
 
-/// Returns a JWT that any library can read. It cannot begin with `emu_`, so its key id and its signature do; no key verifies it.
+/// Returns a JWT that any library can read. It cannot begin with `emu_`, so its key id and its
+/// signature do; no key verifies it.
 fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({"alg": "HS256", "typ": "JWT", "kid": "emu_nobody"});

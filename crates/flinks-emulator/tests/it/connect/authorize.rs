@@ -173,7 +173,8 @@ async fn switch_whether_an_mfa_answer_spends_a_token() {
         let stranger = local.authorize_token().await;
         assert!(!survives(&local, &stranger, &json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true})).await);
         assert_eq!(ask(local.authorize(&stranger, &next)).await.code(), (401, "ACCESS_DENIED"));
-        // The token that began the session is accepted again, even after another token has answered.
+        // The token that began the session is accepted again, even after another token has
+        // answered.
         let prompt = "What shape do you like?";
         let last = json!({"RequestId": asked["RequestId"], "SecurityResponses": {prompt: ["Triangle"]}});
         assert_eq!(ask(local.authorize(&first, &last)).await.status, if spends { 401 } else { 200 });

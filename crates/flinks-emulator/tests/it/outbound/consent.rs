@@ -65,7 +65,8 @@ async fn o10_back_and_reload_of_the_consent_page_issue_no_second_code() {
     local.decision_stands(&address, &return_url, [&agree, &[("step", &*step), ("decision", "refuse")]]).await;
     assert_eq!(codes(&local).len(), 1);
 
-    // A later visit gets another code. Its return URL has exactly one, even if its redirect URI is the earlier return URL.
+    // A later visit gets another code. Its return URL has exactly one, even if its redirect URI is
+    // the earlier return URL.
     let page = ask(authorize(&local, "redirect_uri", &return_url)).await.body;
     let next = ask(local.post(&action(&page)).form(&[("decision", "agree")])).await;
     let code = next.parameter("code");

@@ -7,7 +7,8 @@ mod token;
 
 use serde_json::Value;
 
-/// The fields of an object, sorted: their order depends on a feature that other crates of the build may switch on.
+/// The fields of an object, sorted: their order depends on a feature that other crates of the build
+/// may switch on.
 fn names(object: &Value) -> Vec<&str> {
     let mut names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
