@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::credentials::*;
 
-/// What Connect says of a failure: `{HttpStatusCode, Message, FlinksCode}`.
+/// A failure in Connect's terms: `{HttpStatusCode, Message, FlinksCode}`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -18,33 +18,33 @@ impl Refusal {
     }
 }
 
-/// Under each prompt, its answers.
+/// The answers under each prompt.
 pub(crate) type Responses = BTreeMap<String, Vec<String>>;
 
-/// How far a user has come.
+/// The next step of a login.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     LoggedIn,
-    /// The bank asks [`QUESTIONS`] of this index.
-    Asked(usize),
+    /// The bank asks the question with this index.
+    Questioned(usize),
 }
 
 pub(crate) struct Question {
     pub(crate) prompt: &'static str,
-    /// The answers to choose from; none where any text may be given.
+    /// The answers to choose from. Empty if any text may be given.
     pub(crate) choices: &'static [&'static str],
     answer: &'static str,
 }
 
-/// What a user with MFA is asked, one after the other.
+/// The questions for a user with MFA, in order.
 const QUESTIONS: [Question; 3] = [
     Question { prompt: "What city were you born in?", choices: &[], answer: "Montreal" },
     Question { prompt: "What is the best country?", choices: &[], answer: "Canada" },
     Question { prompt: "What shape do you like?", choices: &["Circle", "Square", "Triangle"], answer: "Triangle" },
 ];
 
-pub(crate) fn question(asked: usize) -> Option<&'static Question> {
-    QUESTIONS.get(asked)
+pub(crate) fn question(index: usize) -> Option<&'static Question> {
+    QUESTIONS.get(index)
 }
 
 pub(crate) fn log_in(username: &str, password: &str) -> Result<Step, Refusal> {
@@ -54,22 +54,22 @@ pub(crate) fn log_in(username: &str, password: &str) -> Result<Step, Refusal> {
     if password != BANK_PASSWORD {
         return Err(Refusal::new(401, "INVALID_PASSWORD", "The bank refused the password"));
     }
-    visit(username)
+    return_to(username)
 }
 
-/// Comes back without a password, as Flinks does with a login that it has.
-pub(crate) fn visit(username: &str) -> Result<Step, Refusal> {
+/// Logs in without a password, as Flinks does with an existing login.
+pub(crate) fn return_to(username: &str) -> Result<Step, Refusal> {
     match username {
         BANK_USER_DISABLED => Err(Refusal::new(401, "DISABLED_LOGIN", "The bank has disabled the login")),
         BANK_USER_UNAVAILABLE => Err(Refusal::new(401, "RETRY_LATER", "The bank is out of reach")),
-        BANK_USER => Ok(Step::Asked(0)),
+        BANK_USER => Ok(Step::Questioned(0)),
         _ => Ok(Step::LoggedIn),
     }
 }
 
-/// Answers the question that a user was asked: under its prompt, byte for byte, one answer.
-pub(crate) fn answer(asked: usize, responses: &Responses) -> Result<Step, Refusal> {
-    let Some(question) = question(asked) else { return Ok(Step::LoggedIn) };
+/// Answers a question: under its prompt, byte for byte, one answer.
+pub(crate) fn answer(index: usize, responses: &Responses) -> Result<Step, Refusal> {
+    let Some(question) = question(index) else { return Ok(Step::LoggedIn) };
     if responses.keys().any(|prompt| prompt != question.prompt) {
         return Err(Refusal::new(401, "QUESTION_NOT_FOUND", "A prompt is not one that was asked"));
     }
@@ -79,8 +79,9 @@ pub(crate) fn answer(asked: usize, responses: &Responses) -> Result<Step, Refusa
     if answer != question.answer {
         return Err(Refusal::new(401, "INVALID_SECURITY_RESPONSE", "The bank refused the answer"));
     }
-    Ok(match QUESTIONS.len() > asked.saturating_add(1) {
-        true => Step::Asked(asked.saturating_add(1)),
-        false => Step::LoggedIn,
-    })
+    let next = index.saturating_add(1);
+    if next == QUESTIONS.len() {
+        return Ok(Step::LoggedIn);
+    }
+    Ok(Step::Questioned(next))
 }

@@ -12,11 +12,11 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new(is_frozen: bool) -> Self {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        match is_frozen {
-            // Whole seconds read well.
-            true => Self { time: Duration::from_secs(time.as_secs()), running_since: None },
-            false => Self { time, running_since: Some(Instant::now()) },
+        if is_frozen {
+            // Whole seconds are easier to read.
+            return Self { time: Duration::from_secs(time.as_secs()), running_since: None };
         }
+        Self { time, running_since: Some(Instant::now()) }
     }
 
     /// Now, since the Unix epoch.

@@ -14,12 +14,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::fault::Planned;
+use crate::config::Config;
+use crate::fault::{Fault, Planned};
 use crate::http::{Fields, Reply, pairs};
-use crate::ledger::{Issued, Request, Use};
-use crate::server::Shared;
-use crate::world::{World, bad_request};
-use crate::{Config, Fault, Operation};
+use crate::ledger::{Issued, Request, Usage};
+use crate::operation::Operation;
+use crate::shared::Shared;
+use crate::state::EmulatorState;
 
 /// Where it is.
 pub(crate) const PREFIX: &str = "/__emulator";
@@ -31,7 +32,7 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_matches('/');
     let query = match pairs(head.uri.query().unwrap_or_default().as_bytes()) {
         Ok(query) => query,
-        Err(problem) => return bad_request(&problem.message),
+        Err(problem) => return Reply::bad_request(&problem.message),
     };
     let known: &[&str] = match path {
         "requests" => &["operation"],
@@ -39,25 +40,25 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
         _ => &[],
     };
     if query.names().any(|name| !known.contains(&name)) {
-        return bad_request("The query has a parameter that is not known.");
+        return Reply::bad_request("The query has a parameter that is not known.");
     }
     let outcome = match (&head.method, path) {
-        (&Method::GET, "") => Ok(overview(&shared.world())),
+        (&Method::GET, "") => Ok(overview(&shared.state())),
         (&Method::POST, "advance") => read(body).map(|Advance { seconds }| {
-            let mut world = shared.world();
-            world.clock.advance(seconds);
-            json!({"now": world.now().as_secs_f64()})
+            let mut state = shared.state();
+            state.clock.advance(seconds);
+            json!({"now": state.now().as_secs_f64()})
         }),
-        (&Method::GET, "config") => Ok(json!(shared.world().config)),
-        (&Method::PATCH, "config") => read(body).and_then(|patch| change_config(&mut shared.world(), patch)),
-        (&Method::GET, "faults") => Ok(shared.world().faults.iter().map(planned).collect()),
+        (&Method::GET, "config") => Ok(json!(shared.state().config)),
+        (&Method::PATCH, "config") => read(body).and_then(|patch| change_config(&mut shared.state(), patch)),
+        (&Method::GET, "faults") => Ok(shared.state().faults.iter().map(planned).collect()),
         (&Method::POST, "faults") => read(body).and_then(NewFault::plan).map(|new| {
             let answer = planned(&new);
-            shared.world().faults.add(new);
+            shared.state().faults.add(new);
             answer
         }),
         (&Method::DELETE, "faults") => {
-            shared.world().faults.clear();
+            shared.state().faults.clear();
             Ok(done())
         }
         (&Method::POST, "release") => {
@@ -67,16 +68,16 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
         (&Method::GET, "received") => match (operation(&query), query.text("count").map(str::parse)) {
             (Ok(Some(operation)), Some(Ok(count))) => {
                 shared.received(operation, count).await;
-                Ok(json!({"count": shared.world().ledger.count(operation)}))
+                Ok(json!({"count": shared.state().ledger.count(operation)}))
             }
             (Err(problem), _) => Err(problem),
             _ => Err("operation and count, a number, are needed.".to_owned()),
         },
-        (&Method::GET, "requests") => operation(&query).map(|wanted| requests(&shared.world(), wanted)),
-        (&Method::GET, "counts") => Ok(counts(&shared.world())),
-        (&Method::GET, "tokens") => Ok(tokens(&shared.world())),
+        (&Method::GET, "requests") => operation(&query).map(|wanted| requests(&shared.state(), wanted)),
+        (&Method::GET, "counts") => Ok(counts(&shared.state())),
+        (&Method::GET, "tokens") => Ok(tokens(&shared.state())),
         (&Method::POST, "codes") => {
-            read(body).map(|NewCode { redirect_uri }| json!({"code": shared.world().issue_code(redirect_uri, None)}))
+            read(body).map(|NewCode { redirect_uri }| json!({"code": shared.state().issue_code(redirect_uri, None)}))
         }
         (&Method::POST, "reset") => {
             shared.reset();
@@ -86,7 +87,7 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
     };
     match outcome {
         Ok(body) => Reply::json(StatusCode::OK, &body),
-        Err(problem) => bad_request(&problem),
+        Err(problem) => Reply::bad_request(&problem),
     }
 }
 
@@ -108,11 +109,13 @@ fn is_own_host(head: &Parts) -> bool {
         name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
     };
     let host = text(header::HOST);
-    host.is_some_and(is_own)
-        && match head.headers.contains_key(header::ORIGIN) {
-            true => text(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, origin)| origin) == host,
-            false => true,
-        }
+    if !host.is_some_and(is_own) {
+        return false;
+    }
+    if !head.headers.contains_key(header::ORIGIN) {
+        return true;
+    }
+    text(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, origin)| origin) == host
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
@@ -169,9 +172,9 @@ struct NewCode {
     redirect_uri: String,
 }
 
-fn overview(world: &World) -> Value {
+fn overview(state: &EmulatorState) -> Value {
     json!({
-        "now": world.now().as_secs_f64(),
+        "now": state.now().as_secs_f64(),
         "operations": Operation::ALL,
         "control": [
             "POST advance {\"seconds\": 300}",
@@ -186,8 +189,8 @@ fn overview(world: &World) -> Value {
 }
 
 /// Changes the members that a patch names (RFC 7396, without its deletion by null), all of them or none.
-fn change_config(world: &mut World, patch: Map<String, Value>) -> Result<Value, String> {
-    let mut config = json!(world.config);
+fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result<Value, String> {
+    let mut config = json!(state.config);
     for (section, change) in patch {
         match (config.get_mut(&section), change) {
             (Some(Value::Object(fields)), Value::Object(changes)) => fields.extend(changes),
@@ -200,8 +203,8 @@ fn change_config(world: &mut World, patch: Map<String, Value>) -> Result<Value, 
     if let Some(problem) = config.problem() {
         return Err(format!("{problem}."));
     }
-    world.configure(|old| *old = config);
-    Ok(json!(world.config))
+    state.configure(|old| *old = config);
+    Ok(json!(state.config))
 }
 
 fn planned(planned: &Planned) -> Value {
@@ -217,8 +220,8 @@ fn operation(query: &Fields<String>) -> Result<Option<Operation>, String> {
     found.map(Some).ok_or_else(|| format!("There is no such operation; there are {}.", names()))
 }
 
-fn requests(world: &World, wanted: Option<Operation>) -> Value {
-    let found = world.ledger.requests().filter(|request| wanted.is_none() || request.operation == wanted);
+fn requests(state: &EmulatorState, wanted: Option<Operation>) -> Value {
+    let found = state.ledger.requests().filter(|request| wanted.is_none() || request.operation == wanted);
     json!({"requests": found.map(request).collect::<Vec<_>>()})
 }
 
@@ -241,29 +244,29 @@ fn request(request: &Request) -> Value {
     })
 }
 
-fn counts(world: &World) -> Value {
+fn counts(state: &EmulatorState) -> Value {
     let operations: Map<String, Value> = Operation::ALL
         .into_iter()
-        .map(|operation| (operation.to_string(), world.ledger.count(operation).into()))
+        .map(|operation| (operation.to_string(), state.ledger.count(operation).into()))
         .collect();
-    let count = |value: &str| world.ledger.count_carrying(value);
+    let count = |value: &str| state.ledger.count_carrying(value);
     json!({
-        "requests": world.ledger.received(),
+        "requests": state.ledger.received(),
         "operations": operations,
         "credentials": {
-            "pay.username": count(&world.config.pay.username),
-            "pay.password": count(&world.config.pay.password),
-            "connect.customer_id": count(&world.config.connect.customer_id),
-            "connect.secret_key": count(&world.config.connect.secret_key),
-            "outbound.client_id": count(&world.config.outbound.client_id),
-            "outbound.client_secret": count(&world.config.outbound.client_secret),
+            "pay.username": count(&state.config.pay.username),
+            "pay.password": count(&state.config.pay.password),
+            "connect.customer_id": count(&state.config.connect.customer_id),
+            "connect.secret_key": count(&state.config.connect.secret_key),
+            "outbound.client_id": count(&state.config.outbound.client_id),
+            "outbound.client_secret": count(&state.config.outbound.client_secret),
         },
     })
 }
 
-fn tokens(world: &World) -> Value {
-    let carried = world.ledger.carried();
-    let moment = |moment: &Option<Use>| moment.map(|Use { at, by }| json!({"at": at.as_secs_f64(), "by": by}));
+fn tokens(state: &EmulatorState) -> Value {
+    let carried = state.ledger.carried();
+    let moment = |moment: &Option<Usage>| moment.map(|Usage { at, by }| json!({"at": at.as_secs_f64(), "by": by}));
     let token = |token: &Issued| {
         let Issued { kind, value, issued_at, issued_by, expires_at, spent, revoked, subject, redirect_uri } = token;
         json!({
@@ -279,5 +282,5 @@ fn tokens(world: &World) -> Value {
             "requests": carried.get(value).copied().unwrap_or_default(),
         })
     };
-    json!({"tokens": world.ledger.all_issued().map(token).collect::<Vec<_>>()})
+    json!({"tokens": state.ledger.all_issued().map(token).collect::<Vec<_>>()})
 }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::Operation;
 use crate::http::Reply;
+use crate::operation::Operation;
 
 /// A fault for one operation: see [`Emulator::fail_next`](crate::Emulator::fail_next).
 ///
@@ -223,7 +223,7 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
     STANDARD.decode(text).map_err(|_| serde::de::Error::custom("base64 is not base64"))
 }
 
-/// Changes when what is held is let go.
+/// Reports the next [`Emulator::release`](crate::Emulator::release).
 pub(crate) type Release = watch::Receiver<()>;
 
 fn raw_head(reply: &Reply) -> Vec<u8> {

@@ -1,12 +1,13 @@
 //! Credentials and commands, as a text for a person who tries the emulator.
 
-use crate::{ClientAuthentication, Config, credentials};
+use crate::config::{ClientAuthentication, Config};
+use crate::credentials;
 
 /// The credentials, and one command for each endpoint. A credential that is not the emulator's own may be real, so a name such
 /// as `$PASSWORD` stands in its place.
 pub(crate) fn guide(base_url: &str, config: &Config) -> String {
     let defaults = Config::default();
-    let (pay, connect, outbound) = (&config.pay, &config.connect, &config.outbound);
+    let Config { pay, connect, outbound, .. } = config;
     let shown =
         |value: &str, default: &str, name: &str| if value == default { value.to_owned() } else { format!("${name}") };
     let username = shown(&pay.username, &defaults.pay.username, "USERNAME");
@@ -23,7 +24,7 @@ pub(crate) fn guide(base_url: &str, config: &Config) -> String {
     };
     let token = format!("curl {base_url}/api/v1/token{basic} -H 'Content-Type: application/json' -d");
     let first_uri = credentials::OUTBOUND_REDIRECT_URI;
-    let landing = connect.redirect_origins.first().map_or("https://app.example", String::as_str);
+    let return_url = connect.redirect_origins.first().map_or("https://app.example", String::as_str);
     format!(
         r#"{base_url}
 
@@ -51,9 +52,9 @@ connect   customer id {customer_id}
   # spends the token
   curl {base_url}/v3/{customer_id}/BankingServices/Authorize -H 'Content-Type: application/json' -H "flinks-auth-key: $AUTHORIZE_TOKEN" -d '{{"LoginId": "{login_id}", "MostRecentCached": true}}'
   # in a browser, or in an iframe of your page; spends another token
-  {base_url}/v2/?redirectUrl={landing}&authorizeToken=$AUTHORIZE_TOKEN
+  {base_url}/v2/?redirectUrl={return_url}&authorizeToken=$AUTHORIZE_TOKEN
   # in a browser
-  {base_url}/v3/oauth/authorize?institution_id={bank_id}&redirect_uri={landing}&state=1
+  {base_url}/v3/oauth/authorize?institution_id={bank_id}&redirect_uri={return_url}&state=1
 
 outbound  client id     {client_id}
           client secret {client_secret}

@@ -236,6 +236,11 @@ impl Reply {
         Self::json(status, &json!({"error": status.canonical_reason().unwrap_or_default(), "message": message}))
     }
 
+    /// 400, for a request that Flinks does not document a reply to.
+    pub(crate) fn bad_request(message: &str) -> Self {
+        Self::problem(StatusCode::BAD_REQUEST, message)
+    }
+
     /// A page. It may hold a token in its address, so it tells its address to nobody.
     pub(crate) fn page(status: StatusCode, page: Markup) -> Self {
         let reply = Self { body: page.into_string().into(), ..Self::empty(status) };

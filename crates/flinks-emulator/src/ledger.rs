@@ -11,8 +11,10 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::shelf::Shelf;
-use crate::{Fault, Limits, Operation};
+use crate::bounded_map::BoundedMap;
+use crate::config::Limits;
+use crate::fault::Fault;
+use crate::operation::Operation;
 
 /// A request as it was received. Its headers and its body may hold secrets, so `Debug` shows neither.
 #[derive(Clone)]
@@ -109,8 +111,10 @@ fn decoded(encoded: &str) -> String {
 /// The pair in a header value of HTTP Basic.
 fn basic(value: &str) -> Option<String> {
     let (scheme, encoded) = value.split_once(' ')?;
-    let pair = STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
-    String::from_utf8(pair).ok()
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()
 }
 
 impl fmt::Debug for Request {
@@ -159,9 +163,9 @@ pub struct Issued {
     /// From when on it is refused. An exchange moves that of a refresh token (O5).
     pub expires_at: Duration,
     /// When it was spent, and by which request.
-    pub spent: Option<Use>,
+    pub spent: Option<Usage>,
     /// When it was revoked, and by which request.
-    pub revoked: Option<Use>,
+    pub revoked: Option<Usage>,
     /// Whose it is: `sub` of an access token (O8), or none where no end user is concerned.
     pub subject: Option<String>,
     /// The redirect URI that a code is bound to (O9).
@@ -171,7 +175,7 @@ pub struct Issued {
 /// When something happened to a token, and by which request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Use {
+pub struct Usage {
     /// Since the Unix epoch, on the emulator's clock.
     pub at: Duration,
     /// The [`Request::number`].
@@ -184,7 +188,7 @@ impl Issued {
     }
 
     /// Not spent, expired or revoked.
-    pub(crate) fn is_good(&self, now: Duration) -> bool {
+    pub(crate) fn is_valid(&self, now: Duration) -> bool {
         self.spent.is_none() && self.revoked.is_none() && !self.is_expired(now)
     }
 }
@@ -207,13 +211,12 @@ impl fmt::Debug for Issued {
 #[derive(Default)]
 pub(crate) struct Ledger {
     requests: VecDeque<Request>,
-    /// The number of the newest request.
-    numbered: u64,
+    newest_number: u64,
     received: u64,
     /// Of the requests that are kept.
     bytes: usize,
     per_operation: BTreeMap<Operation, u64>,
-    issued: BTreeMap<Kind, Shelf<Issued>>,
+    issued: BTreeMap<Kind, BoundedMap<Issued>>,
     /// The newest token of each kind, for the fault that hands it out again.
     newest: BTreeMap<Kind, String>,
 }
@@ -221,25 +224,25 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Writes a request down, gives it its number, and forgets the oldest beyond the limits.
     pub(crate) fn receive(&mut self, mut request: Request, limits: &Limits) -> u64 {
-        self.numbered = self.numbered.saturating_add(1);
+        self.newest_number = self.newest_number.saturating_add(1);
         self.received = self.received.saturating_add(1);
         if let Some(operation) = request.operation {
             let count = self.per_operation.entry(operation).or_default();
             *count = count.saturating_add(1);
         }
-        request.number = self.numbered;
+        request.number = self.newest_number;
         self.bytes = self.bytes.saturating_add(request.bytes());
         self.requests.push_back(request);
         while self.requests.len() > limits.requests || self.bytes > limits.request_bytes {
             let Some(oldest) = self.requests.pop_front() else { break };
             self.bytes = self.bytes.saturating_sub(oldest.bytes());
         }
-        self.numbered
+        self.newest_number
     }
 
     /// The request of a number, to write down what became of it.
     pub(crate) fn request_mut(&mut self, number: u64) -> Option<&mut Request> {
-        let age = usize::try_from(self.numbered.checked_sub(number)?).ok()?;
+        let age = usize::try_from(self.newest_number.checked_sub(number)?).ok()?;
         self.requests.iter_mut().rev().nth(age)
     }
 
@@ -252,13 +255,13 @@ impl Ledger {
         self.received
     }
 
-    pub(crate) fn numbered(&self) -> u64 {
-        self.numbered
+    pub(crate) fn newest_number(&self) -> u64 {
+        self.newest_number
     }
 
-    /// Numbers the next request as if so many had been.
-    pub(crate) fn number_on(&mut self, numbered: u64) {
-        self.numbered = numbered;
+    /// Gives the next request the number that follows `newest`.
+    pub(crate) fn continue_numbering(&mut self, newest: u64) {
+        self.newest_number = newest;
     }
 
     /// In how many of the kept requests a text is.
@@ -302,17 +305,17 @@ impl Ledger {
 
     /// All tokens that are known, by kind and then from the oldest to the newest.
     pub(crate) fn all_issued(&self) -> impl Iterator<Item = &Issued> {
-        self.issued.values().flat_map(Shelf::values)
+        self.issued.values().flat_map(BoundedMap::values)
     }
 
     /// The token of this value, whatever its kind.
     pub(crate) fn find(&self, value: &str) -> Option<&Issued> {
-        self.issued.values().find_map(|shelf| shelf.get(value))
+        self.issued.values().find_map(|tokens| tokens.get(value))
     }
 
     /// Ends every token of an end user (O10).
-    pub(crate) fn revoke(&mut self, subject: &str, revoked: Use) {
-        for issued in self.issued.values_mut().flat_map(Shelf::values_mut) {
+    pub(crate) fn revoke(&mut self, subject: &str, revoked: Usage) {
+        for issued in self.issued.values_mut().flat_map(BoundedMap::values_mut) {
             if issued.subject.as_deref() == Some(subject) {
                 issued.revoked.get_or_insert(revoked);
             }

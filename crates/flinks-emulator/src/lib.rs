@@ -3,9 +3,9 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 mod bank;
+mod bounded_map;
 mod clock;
 mod config;
-mod connect;
 mod control;
 pub mod credentials;
 mod fault;
@@ -13,13 +13,14 @@ mod guide;
 mod http;
 mod ledger;
 mod operation;
-mod outbound;
 mod pages;
-mod pay;
+mod return_url;
+mod route;
+mod rules;
 mod server;
-mod shelf;
+mod shared;
 mod start;
-mod world;
+mod state;
 
 use std::fmt;
 use std::io;
@@ -29,11 +30,12 @@ use std::time::Duration;
 
 pub use crate::config::{ClientAuthentication, Config, ConnectConfig, EndUser, Limits, OutboundConfig, PayConfig};
 pub use crate::fault::{Fault, When};
-pub use crate::ledger::{Issued, Kind, Request, Use};
+pub use crate::ledger::{Issued, Kind, Request, Usage};
 pub use crate::operation::Operation;
 
 use crate::fault::Planned;
-use crate::server::{Server, Shared};
+use crate::server::Server;
+use crate::shared::Shared;
 
 /// A running emulator. Dropping it ends it, and every connection to it.
 ///
@@ -113,24 +115,24 @@ impl Emulator {
 
     /// What is set.
     pub fn config(&self) -> Config {
-        self.shared.world().config.clone()
+        self.shared.state().config.clone()
     }
 
     /// Changes what is set, from the next request on. What was issued keeps the lifetime that it was issued with.
     ///
     /// Requests wait while `change` runs; it must not call this emulator.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
-        self.shared.world().configure(change);
+        self.shared.state().configure(change);
     }
 
     /// Now, since the Unix epoch, on the emulator's own clock.
     pub fn now(&self) -> Duration {
-        self.shared.world().now()
+        self.shared.state().now()
     }
 
     /// Puts the emulator's clock forward. Time does not go back.
     pub fn advance(&self, by: Duration) {
-        self.shared.world().clock.advance(by);
+        self.shared.state().clock.advance(by);
     }
 
     /// Lets the next request of an operation meet a fault. Faults of one operation come in the order in which they were
@@ -141,17 +143,17 @@ impl Emulator {
 
     /// Lets the next `times` requests of an operation meet a fault.
     pub fn fail_times(&self, operation: Operation, fault: Fault, times: u64) {
-        self.shared.world().faults.add(Planned { operation, fault, left: Some(times) });
+        self.shared.state().faults.add(Planned { operation, fault, left: Some(times) });
     }
 
     /// Lets every request of an operation meet a fault, until [`clear_faults`](Self::clear_faults).
     pub fn fail_always(&self, operation: Operation, fault: Fault) {
-        self.shared.world().faults.add(Planned { operation, fault, left: None });
+        self.shared.state().faults.add(Planned { operation, fault, left: None });
     }
 
     /// Takes back the faults that have not come yet.
     pub fn clear_faults(&self) {
-        self.shared.world().faults.clear();
+        self.shared.state().faults.clear();
     }
 
     /// Lets go what [`Fault::Hold`] holds now.
@@ -167,37 +169,37 @@ impl Emulator {
 
     /// The requests that are kept, from the oldest to the newest.
     pub fn requests(&self) -> Vec<Request> {
-        self.shared.world().ledger.requests().cloned().collect()
+        self.shared.state().ledger.requests().cloned().collect()
     }
 
     /// The requests of an operation that are kept, from the oldest to the newest.
     pub fn requests_of(&self, operation: Operation) -> Vec<Request> {
-        self.shared.world().ledger.requests().filter(|request| request.operation == Some(operation)).cloned().collect()
+        self.shared.state().ledger.requests().filter(|request| request.operation == Some(operation)).cloned().collect()
     }
 
     /// How many requests of an operation have arrived since the start, or the last reset.
     pub fn count(&self, operation: Operation) -> u64 {
-        self.shared.world().ledger.count(operation)
+        self.shared.state().ledger.count(operation)
     }
 
     /// How many of the kept requests [carry](Request::carries) a credential, a code or a token.
     pub fn count_carrying(&self, value: &str) -> u64 {
-        self.shared.world().ledger.count_carrying(value)
+        self.shared.state().ledger.count_carrying(value)
     }
 
     /// The tokens that are known, by kind and then from the oldest to the newest.
     pub fn issued(&self) -> Vec<Issued> {
-        self.shared.world().ledger.all_issued().cloned().collect()
+        self.shared.state().ledger.all_issued().cloned().collect()
     }
 
     /// What is known of one token.
     pub fn find(&self, token: &str) -> Option<Issued> {
-        self.shared.world().ledger.find(token).cloned()
+        self.shared.state().ledger.find(token).cloned()
     }
 
     /// A code of Outbound, as if a new end user had just agreed and come back to `redirect_uri` (O9, O10).
     pub fn issue_code(&self, redirect_uri: &str) -> String {
-        self.shared.world().issue_code(redirect_uri.to_owned(), None)
+        self.shared.state().issue_code(redirect_uri.to_owned(), None)
     }
 
     /// Forgets every request, token, login, page and fault, ends the requests that are under way, and sets the clock back

@@ -75,13 +75,18 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     };
     // Asked for before the first line is printed: whoever reads that line may stop it at once.
     let stop = stop().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let emulator = match dangerously_listen_anywhere {
-        true => Emulator::dangerously_listen_anywhere(listen, config).await,
-        false => Emulator::listen(listen, config).await,
+    let emulator = if dangerously_listen_anywhere {
+        Emulator::dangerously_listen_anywhere(listen, config).await
+    } else {
+        Emulator::listen(listen, config).await
     };
-    let emulator = emulator.map_err(|error| match listen.ip().is_loopback() || dangerously_listen_anywhere {
-        true => format!("cannot listen on {listen}: {error}"),
-        false => format!("cannot listen on {listen}: {error} (see --dangerously-listen-anywhere)"),
+    let emulator = emulator.map_err(|error| {
+        let hint = if listen.ip().is_loopback() || dangerously_listen_anywhere {
+            ""
+        } else {
+            " (see --dangerously-listen-anywhere)"
+        };
+        format!("cannot listen on {listen}: {error}{hint}")
     })?;
     // Who started it may read the first line and close the pipe: that does not end it.
     let _ = io::stdout().write_all(emulator.guide().as_bytes());

@@ -1,178 +1,118 @@
-//! What can be asked of the emulator, and where.
+//! The table of operations: the name, the routes, the handler and the purpose of each.
+//!
+//! [`operations!`] holds the rows and passes them to another macro. This file defines the enum
+//! [`Operation`] with it, and `rules/mod.rs` the dispatch, so that this file does not import the
+//! rules.
 
 use std::fmt;
-use std::sync::LazyLock;
 
-use hyper::{Method, Uri};
 use serde::{Deserialize, Serialize};
 
-use crate::start;
-
-/// One thing that can be asked of Flinks. Faults are set, and requests counted, per operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Operation {
-    /// `POST /api/v1/authorize` (P1).
-    #[serde(rename = "pay.authorize")]
-    PayAuthorize,
-    /// `POST /api/v1/sessions/initiate` (P8).
-    #[serde(rename = "pay.initiate_session")]
-    PayInitiateSession,
-    /// `POST /api/v1/paymentrequests` (P8).
-    #[serde(rename = "pay.create_payment_request")]
-    PayCreatePaymentRequest,
-    /// `GET /api/v1/paymentrequests/{id}`.
-    #[serde(rename = "pay.get_payment_request")]
-    PayGetPaymentRequest,
-    /// `POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken` (C1).
-    #[serde(rename = "connect.generate_authorize_token")]
-    ConnectGenerateAuthorizeToken,
-    /// `POST /v3/{customerId}/BankingServices/Authorize` (C6).
-    #[serde(rename = "connect.authorize")]
-    ConnectAuthorize,
-    /// `GET /v2/`, and `GET /` with `authorizeToken` or `redirectUrl`: the page in the iframe (C5).
-    #[serde(rename = "connect.iframe")]
-    ConnectIframe,
-    /// The page in the iframe after its first step, and the forms that it sends.
-    #[serde(rename = "connect.iframe_step")]
-    ConnectIframeStep,
-    /// `GET /v3/oauth/authorize` (C7).
-    #[serde(rename = "connect.oauth_authorize")]
-    ConnectOAuthAuthorize,
-    /// The bank's page of custom OAuth, and the form that it sends (C7).
-    #[serde(rename = "connect.oauth_step")]
-    ConnectOAuthStep,
-    /// `GET /api/v1/authorize` (O10).
-    #[serde(rename = "outbound.authorize")]
-    OutboundAuthorize,
-    /// The consent page when it is shown again, and the form that it sends.
-    #[serde(rename = "outbound.authorize_step")]
-    OutboundAuthorizeStep,
-    /// `POST /api/v1/token` (O1).
-    #[serde(rename = "outbound.token")]
-    OutboundToken,
-    /// `DELETE /api/v1/revoke` (O10).
-    #[serde(rename = "outbound.revoke")]
-    OutboundRevoke,
-    /// `GET /api/fdx/5/accounts`: a read that needs a bearer (O8, O10).
-    #[serde(rename = "outbound.accounts")]
-    OutboundAccounts,
+/// Calls a macro with the rows. A row is: the purpose, the operation, its name in the control API,
+/// its routes, its handler.
+///
+/// The order of the rows is the order in lists. The first route is the one that documents show.
+macro_rules! operations {
+    ($apply:ident) => {
+        $apply! {
+            /// Returns a session token for a user name and a password.
+            PayAuthorize = "pay.authorize", ["POST /api/v1/authorize"], pay::authorize;
+            /// Starts a session, and spends the session token.
+            PayInitiateSession = "pay.initiate_session", ["POST /api/v1/sessions/initiate"], pay::initiate_session;
+            /// Creates a payment request in a session.
+            PayCreatePaymentRequest = "pay.create_payment_request", ["POST /api/v1/paymentrequests"],
+                pay::create_payment_request;
+            /// Returns the status of a payment request.
+            PayGetPaymentRequest = "pay.get_payment_request", ["GET /api/v1/paymentrequests/{id}"],
+                pay::get_payment_request;
+            /// Returns an authorize token for the secret key.
+            ConnectGenerateAuthorizeToken = "connect.generate_authorize_token",
+                ["POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken"], connect::generate_authorize_token;
+            /// Logs an end user in at the bank, and spends the authorize token.
+            ConnectAuthorize = "connect.authorize", ["POST /v3/{customerId}/BankingServices/Authorize"],
+                connect::authorize;
+            /// Opens the page for an iframe, and spends the authorize token.
+            ConnectIframe = "connect.iframe", ["GET /v2/", "GET /v2", "GET /"], connect::iframe;
+            /// Shows the current step of the page in the iframe, or accepts its form.
+            ConnectIframeStep = "connect.iframe_step",
+                ["GET /__pages/connect/{id}", "POST /__pages/connect/{id}"], connect::iframe_step;
+            /// Redirects to the bank's own page.
+            ConnectOAuthAuthorize = "connect.oauth_authorize", ["GET /v3/oauth/authorize"], connect::oauth_authorize;
+            /// Shows the bank's own page, or accepts its form.
+            ConnectOAuthStep = "connect.oauth_step",
+                ["GET /__pages/bank/{id}", "POST /__pages/bank/{id}"], connect::oauth_step;
+            /// Opens the consent page.
+            OutboundAuthorize = "outbound.authorize", ["GET /api/v1/authorize"], outbound::authorize;
+            /// Shows the consent page again, or accepts its form.
+            OutboundAuthorizeStep = "outbound.authorize_step",
+                ["GET /__pages/consent/{id}", "POST /__pages/consent/{id}"], outbound::authorize_step;
+            /// Exchanges client credentials, a code or a refresh token for an access token.
+            OutboundToken = "outbound.token", ["POST /api/v1/token"], outbound::token;
+            /// Ends the connection of an end user.
+            OutboundRevoke = "outbound.revoke", ["DELETE /api/v1/revoke"], outbound::revoke;
+            /// Returns the accounts of an end user.
+            OutboundAccounts = "outbound.accounts", ["GET /api/fdx/5/accounts"], outbound::accounts;
+        }
+    };
 }
+pub(crate) use operations;
 
-use Operation::*;
+macro_rules! define_operation {
+    ($(
+        #[doc = $purpose:literal]
+        $operation:ident = $name:literal, [$($route:literal),+], $product:ident::$handler:ident;
+    )+) => {
+        /// A request that the emulator replies to. Faults are planned, and requests counted, per
+        /// operation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum Operation {
+            $(
+                #[doc = $purpose]
+                ///
+                $(#[doc = concat!("- `", $route, "`")])+
+                #[serde(rename = $name)]
+                $operation,
+            )+
+        }
 
-impl Operation {
-    /// All of them.
-    pub const ALL: [Self; 15] = [
-        PayAuthorize,
-        PayInitiateSession,
-        PayCreatePaymentRequest,
-        PayGetPaymentRequest,
-        ConnectGenerateAuthorizeToken,
-        ConnectAuthorize,
-        ConnectIframe,
-        ConnectIframeStep,
-        ConnectOAuthAuthorize,
-        ConnectOAuthStep,
-        OutboundAuthorize,
-        OutboundAuthorizeStep,
-        OutboundToken,
-        OutboundRevoke,
-        OutboundAccounts,
-    ];
+        impl Operation {
+            /// All operations, by product.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$operation),+];
+
+            const fn name(self) -> &'static str {
+                match self { $(Self::$operation => $name,)+ }
+            }
+
+            /// Returns its purpose, as a sentence.
+            pub(crate) fn purpose(self) -> &'static str {
+                match self { $(Self::$operation => $purpose.trim_start(),)+ }
+            }
+
+            /// Returns its routes: a method and a path, with a space between them.
+            pub(crate) const fn routes(self) -> &'static [&'static str] {
+                match self { $(Self::$operation => &[$($route),+],)+ }
+            }
+        }
+    };
 }
+operations!(define_operation);
 
-/// Its name in the control API, such as `pay.authorize`.
+/// Writes the name in the control API, such as `pay.authorize`.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        f.pad(self.name())
     }
 }
-
-/// Which operation a request asks for, with the parameter of its path.
-pub(crate) enum Route {
-    Operation(Operation, Option<String>),
-    /// The page at the base URL, which Flinks does not have.
-    Start,
-    /// The form of that page that opens the page in the iframe.
-    IframeDemo,
-    /// The path exists, but not with this method: the methods that it has.
-    WrongMethod(String),
-    NotFound,
-}
-
-pub(crate) fn route(method: &Method, uri: &Uri) -> Route {
-    let path = uri.path();
-    if path == "/" && *method == Method::GET && !start::is_iframe_query(uri.query().unwrap_or_default()) {
-        return Route::Start;
-    }
-    if path == start::IFRAME_DEMO {
-        if *method != Method::POST {
-            return Route::WrongMethod(Method::POST.to_string());
-        }
-        return Route::IframeDemo;
-    }
-    let Ok(found) = ROUTES.at(path) else { return Route::NotFound };
-    match found.value.iter().find(|(allowed, _)| allowed == method) {
-        Some((_, operation)) => {
-            Route::Operation(*operation, found.params.iter().next().map(|(_, value)| value.to_owned()))
-        }
-        None => {
-            let methods: Vec<&str> = found.value.iter().map(|(method, _)| method.as_str()).collect();
-            Route::WrongMethod(methods.join(", "))
-        }
-    }
-}
-
-type Methods = Vec<(Method, Operation)>;
-
-static ROUTES: LazyLock<matchit::Router<Methods>> = LazyLock::new(|| {
-    let paths: [(&str, Methods); 16] = [
-        ("/api/v1/authorize", vec![(Method::POST, PayAuthorize), (Method::GET, OutboundAuthorize)]),
-        ("/api/v1/sessions/initiate", vec![(Method::POST, PayInitiateSession)]),
-        ("/api/v1/paymentrequests", vec![(Method::POST, PayCreatePaymentRequest)]),
-        ("/api/v1/paymentrequests/{id}", vec![(Method::GET, PayGetPaymentRequest)]),
-        (
-            "/v3/{customer_id}/BankingServices/GenerateAuthorizeToken",
-            vec![(Method::POST, ConnectGenerateAuthorizeToken)],
-        ),
-        ("/v3/{customer_id}/BankingServices/Authorize", vec![(Method::POST, ConnectAuthorize)]),
-        ("/", vec![(Method::GET, ConnectIframe)]),
-        ("/v2", vec![(Method::GET, ConnectIframe)]),
-        ("/v2/", vec![(Method::GET, ConnectIframe)]),
-        ("/__pages/connect/{id}", vec![(Method::GET, ConnectIframeStep), (Method::POST, ConnectIframeStep)]),
-        ("/v3/oauth/authorize", vec![(Method::GET, ConnectOAuthAuthorize)]),
-        ("/__pages/bank/{id}", vec![(Method::GET, ConnectOAuthStep), (Method::POST, ConnectOAuthStep)]),
-        ("/api/v1/token", vec![(Method::POST, OutboundToken)]),
-        ("/__pages/consent/{id}", vec![(Method::GET, OutboundAuthorizeStep), (Method::POST, OutboundAuthorizeStep)]),
-        ("/api/v1/revoke", vec![(Method::DELETE, OutboundRevoke)]),
-        ("/api/fdx/5/accounts", vec![(Method::GET, OutboundAccounts)]),
-    ];
-    let mut router = matchit::Router::new();
-    for (path, methods) in paths {
-        // Two paths that conflict would be a mistake of this table, which `every_operation_has_a_path` finds.
-        let _ = router.insert(path, methods);
-    }
-    router
-});
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_has_a_path() {
-        let paths = ["/", "/v2", "/v2/", "/v3/oauth/authorize", "/api/v1/authorize", "/api/v1/sessions/initiate"]
-            .into_iter()
-            .chain(["/api/v1/paymentrequests", "/api/v1/paymentrequests/1", "/api/v1/token", "/api/v1/revoke"])
-            .chain(["/v3/1/BankingServices/GenerateAuthorizeToken", "/v3/1/BankingServices/Authorize"])
-            .chain(["/api/fdx/5/accounts", "/__pages/connect/1", "/__pages/bank/1", "/__pages/consent/1"]);
-        let mut found: Vec<Operation> = paths
-            .flat_map(|path| ROUTES.at(path).unwrap_or_else(|_| panic!("{path}")).value.clone())
-            .map(|(_, operation)| operation)
-            .collect();
-        found.sort();
-        found.dedup();
-        assert_eq!(found, Operation::ALL);
+    fn the_name_in_json_is_the_name_in_text() {
+        for operation in Operation::ALL {
+            assert_eq!(serde_json::to_value(operation).unwrap(), operation.to_string());
+        }
     }
 }

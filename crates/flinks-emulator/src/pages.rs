@@ -1,7 +1,5 @@
 //! What a person sees. Plain HTML that works without a script, but for the events that a parent page listens to.
 
-use std::str::FromStr;
-
 use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
 use url::Url;
@@ -26,8 +24,8 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn to(landing: &Url) -> Self {
-        Self { origin: landing.origin().ascii_serialization(), events: Vec::new() }
+    pub(crate) fn to(return_url: &Url) -> Self {
+        Self { origin: return_url.origin().ascii_serialization(), events: Vec::new() }
     }
 
     pub(crate) fn step(&mut self, step: &str) {
@@ -124,6 +122,11 @@ pub(crate) fn refusal(title: &str, message: &str) -> Markup {
     Document::new(title).with(&alert(Some(message)))
 }
 
+/// The page for an address whose visit is not known, or was forgotten.
+pub(crate) fn unknown_visit() -> Markup {
+    refusal("This page is unknown", "Start again.")
+}
+
 /// The page at the base URL.
 pub(crate) fn start(content: &Markup) -> Markup {
     Document::new("A local Flinks").with(content)
@@ -172,7 +175,7 @@ fn login_fields() -> Markup {
     }
 }
 
-pub(crate) fn ask(form: &Form<'_>, question: &Question, problem: Option<&str>, events: &Events) -> Markup {
+pub(crate) fn question(form: &Form<'_>, question: &Question, problem: Option<&str>, events: &Events) -> Markup {
     let fields = html! {
         @if question.choices.is_empty() {
             label for="answer" { (question.prompt) }
@@ -196,24 +199,24 @@ pub(crate) fn ask(form: &Form<'_>, question: &Question, problem: Option<&str>, e
     })
 }
 
-/// The end of the page in the iframe. When it is shown first, the parent receives the event, and the page goes to the landing
-/// URL. When it is shown again, it only links there.
-pub(crate) fn connected(landing: &Url, events: &Events) -> Markup {
-    let url = if events.events.is_empty() { None } else { Some(landing) };
+/// The end of the page in the iframe. When it is shown first, the parent receives the event, and
+/// the page continues at the return URL. When it is shown again, it only links to it.
+pub(crate) fn connected(return_url: &Url, events: &Events) -> Markup {
+    let url = if events.events.is_empty() { None } else { Some(return_url) };
     let document = Document { events: Some(events), url, ..Document::new("Your account is connected") };
-    document.with(&continue_to(landing))
+    document.with(&continue_to(return_url))
 }
 
 /// A visit that has ended, when it is shown again.
-pub(crate) fn complete(landing: &Url) -> Markup {
+pub(crate) fn complete(return_url: &Url) -> Markup {
     Document::new("This is complete").with(&html! {
         p { "You have made your decision, and nothing repeats it." }
-        (continue_to(landing))
+        (continue_to(return_url))
     })
 }
 
-fn continue_to(landing: &Url) -> Markup {
-    html! { p { a #continue href=(landing.as_str()) { "Continue" } } }
+fn continue_to(return_url: &Url) -> Markup {
+    html! { p { a #continue href=(return_url.as_str()) { "Continue" } } }
 }
 
 /// The consent page of Outbound. Nothing that grants is focused, so that a stray key press does not grant.
@@ -222,9 +225,9 @@ pub(crate) fn consent(
     address: Option<&str>,
     client_id: &str,
     scopes: &[String],
-    return_to: &Url,
+    return_url: &Url,
 ) -> Markup {
-    let host = return_to.host_str().unwrap_or_default();
+    let host = return_url.host_str().unwrap_or_default();
     let buttons = html! {
         button type="submit" name="decision" value="agree" { "Agree" }
         button.quiet type="submit" name="decision" value="refuse" { "Refuse" }
@@ -236,41 +239,4 @@ pub(crate) fn consent(
         p { "You will go back to " code { (host) } "." }
         (form.with(&buttons))
     })
-}
-
-/// Where a person is sent back to: an absolute `http` or `https` URL, of one of the origins if there are any.
-pub(crate) fn landing(text: &str, origins: &[String]) -> Result<Url, &'static str> {
-    let url = match Url::from_str(text) {
-        // The brief's own example has no scheme (C5).
-        Err(url::ParseError::RelativeUrlWithoutBase) if !text.starts_with(['/', '\\']) => {
-            Url::from_str(&format!("https://{text}"))
-        }
-        parsed => parsed,
-    };
-    let url = url.map_err(|_| "is not an absolute URL")?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("must be http or https");
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err("must not hold user information or a fragment");
-    }
-    let is_of = |origin: &String| Url::parse(origin).is_ok_and(|allowed| allowed.origin() == url.origin());
-    if !origins.is_empty() && !origins.iter().any(is_of) {
-        return Err("has an origin that is not whitelisted");
-    }
-    Ok(url)
-}
-
-/// The URL with these parameters added to its query. Each occurs once: it replaces a parameter of the same name, which is
-/// there if an application gives the address of an earlier landing (RFC 6749, section 3.1).
-pub(crate) fn with_parameters(mut url: Url, parameters: &[(&str, Option<&str>)]) -> Url {
-    let added: Vec<(&str, &str)> = parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
-    let is_added = |name: &str| added.iter().any(|(added, _)| *added == name);
-    if url.query_pairs().any(|(name, _)| is_added(&name)) {
-        let others = url.query_pairs().into_owned().filter(|(name, _)| !is_added(name));
-        let others: Vec<(String, String)> = others.collect();
-        url.query_pairs_mut().clear().extend_pairs(others);
-    }
-    url.query_pairs_mut().extend_pairs(added);
-    url
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,65 +17,19 @@ use hyper::{Method, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::fault::Release;
+use crate::control;
+use crate::fault::{Fault, Release};
 use crate::http::{Call, Reply};
 use crate::ledger::Request;
-use crate::operation::{Route, route};
 use crate::pages::ASSETS;
+use crate::route::{Route, route};
+use crate::rules;
+use crate::shared::Shared;
 use crate::start::{self, Reader};
-use crate::world::World;
-use crate::{Config, Fault, Operation, control};
-
-/// What all connections share.
-pub(crate) struct Shared {
-    world: Mutex<World>,
-    /// Changes when what is held is let go.
-    release: watch::Sender<()>,
-    /// Changes when a request has arrived.
-    arrival: watch::Sender<()>,
-    /// Changes when everything is forgotten.
-    reset: watch::Sender<()>,
-}
-
-impl Shared {
-    pub(crate) fn new(config: Config) -> Self {
-        Self {
-            world: Mutex::new(World::new(config)),
-            release: watch::Sender::new(()),
-            arrival: watch::Sender::new(()),
-            reset: watch::Sender::new(()),
-        }
-    }
-
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        // A panic elsewhere does not stop the emulator.
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn release(&self) {
-        self.release.send_replace(());
-    }
-
-    pub(crate) fn reset(&self) {
-        let mut world = self.world();
-        world.reset();
-        // Under the lock: what asks later is of the time after.
-        self.reset.send_replace(());
-    }
-
-    /// Waits until so many requests have asked for `operation`.
-    pub(crate) async fn received(&self, operation: Operation, count: u64) {
-        let mut arrival = self.arrival.subscribe();
-        while self.world().ledger.count(operation) < count {
-            if arrival.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-}
+use crate::state::EmulatorState;
 
 /// A thread that accepts connections and holds them. Dropping this ends them and it.
 pub(crate) struct Server {
@@ -192,7 +146,7 @@ async fn answer(
         };
     }
 
-    let mut reset = shared.reset.subscribe();
+    let mut reset = shared.on_reset();
     tokio::select! {
         outcome = answer_by_rules(&shared, &wire, peer, head, body, end) => outcome,
         // A request of before a reset leaves no trace after it.
@@ -223,12 +177,12 @@ async fn answer_by_rules(
         Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
         Route::Start => {
             let reader = Reader::of(&head, control::is_local(peer, &head));
-            let reply = start::page(&shared.world().config, head.uri.query().unwrap_or_default(), &reader);
+            let reply = start::page(&shared.state().config, head.uri.query().unwrap_or_default(), &reader);
             return Ok(outcome.finish(reply));
         }
         Route::IframeDemo => {
             let reader = Reader::of(&head, control::is_local(peer, &head));
-            let reply = start::iframe_demo(&mut shared.world(), number, &reader);
+            let reply = start::iframe_demo(&mut shared.state(), number, &reader);
             return Ok(outcome.finish(reply));
         }
         Route::WrongMethod(allowed) => {
@@ -254,13 +208,12 @@ async fn answer_by_rules(
         headers: head.headers,
         body,
     };
-    let repeats_token = fault == Some(Fault::DuplicateToken);
     let reply = {
-        let mut world = shared.world();
-        if world.resets != resets {
+        let mut state = shared.state();
+        if state.resets != resets {
             return Err(Broken);
         }
-        world.process(operation, &call, repeats_token)
+        rules::process(&mut state, operation, &call, fault.as_ref())
     };
     if let Some(fault) = &fault
         && let ControlFlow::Break(status) = fault.after(wire, &mut release, &reply).await
@@ -319,12 +272,15 @@ fn receive(shared: &Shared, head: &hyper::http::request::Parts, body: &Bytes, en
         Route::Operation(operation, _) => Some(*operation),
         Route::Start | Route::IframeDemo | Route::WrongMethod(_) | Route::NotFound => None,
     };
-    let mut world = shared.world();
+    let mut state = shared.state();
     let is_complete = matches!(end, End::Complete);
-    let fault = operation.filter(|_| is_complete).and_then(|operation| world.faults.next(operation));
+    let fault = match operation {
+        Some(operation) if is_complete => state.faults.next(operation),
+        _ => None,
+    };
     let request = Request {
         number: 0,
-        at: world.now(),
+        at: state.now(),
         operation,
         method: head.method.to_string(),
         target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
@@ -335,11 +291,11 @@ fn receive(shared: &Shared, head: &hyper::http::request::Parts, body: &Bytes, en
         status: None,
         fault: fault.clone(),
     };
-    let World { ledger, config, .. } = &mut *world;
+    let EmulatorState { ledger, config, .. } = &mut *state;
     let number = ledger.receive(request, &config.limits);
-    let arrival = Arrival { number, resets: world.resets, fault, release: shared.release.subscribe() };
-    drop(world);
-    shared.arrival.send_replace(());
+    let arrival = Arrival { number, resets: state.resets, fault, release: shared.on_release() };
+    drop(state);
+    shared.announce_arrival();
     arrival
 }
 
@@ -357,13 +313,13 @@ impl Finished<'_> {
     }
 
     fn record(&self, status: Option<u16>) {
-        let mut world = self.shared.world();
-        let request = world.ledger.request_mut(self.number);
+        let mut state = self.shared.state();
+        let request = state.ledger.request_mut(self.number);
         let operation = request.as_ref().and_then(|request| request.operation);
         if let Some(request) = request {
             request.status = status;
         }
-        drop(world);
+        drop(state);
         let operation = operation.map_or_else(|| "unknown".to_owned(), |operation| operation.to_string());
         let fault = self.fault.map(Fault::kind);
         tracing::info!(number = self.number, operation, status, fault, "request");

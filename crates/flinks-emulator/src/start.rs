@@ -5,13 +5,14 @@ use hyper::{StatusCode, header};
 use maud::{Markup, html};
 use url::form_urlencoded::Serializer;
 
-use crate::Config;
+use crate::config::Config;
 use crate::credentials::{BANK_ID, OUTBOUND_PROVIDER_ID};
 use crate::guide::guide;
 use crate::http::{Reply, pairs};
 use crate::ledger::{Issued, Kind};
+use crate::operation::Operation;
 use crate::pages;
-use crate::world::{World, made_up};
+use crate::state::{EmulatorState, fake_id};
 
 /// The form of the start page that opens the page in the iframe.
 pub(crate) const IFRAME_DEMO: &str = "/__pages/iframe-demo";
@@ -57,9 +58,9 @@ pub(crate) fn page(config: &Config, query: &str, reader: &Reader) -> Reply {
                 "Open this page on the machine of the emulator, by a loopback address, to see commands for each endpoint."
             },
         }
-        @for (product, endpoints) in ENDPOINTS {
+        @for (product, prefix) in PRODUCTS {
             h2 { (product) }
-            ul { @for (endpoint, purpose) in *endpoints { li { code { (endpoint) } " " (purpose) } } }
+            ul { @for (endpoint, purpose) in endpoints(prefix) { li { code { (endpoint) } " " (purpose) } } }
         }
     };
     Reply::page(StatusCode::OK, pages::start(&content)).with(header::X_FRAME_OPTIONS, "DENY")
@@ -68,7 +69,7 @@ pub(crate) fn page(config: &Config, query: &str, reader: &Reader) -> Reply {
 fn local_content(config: &Config, base_url: &str) -> Markup {
     let consent = Serializer::new(String::new())
         .append_pair("client_id", &config.outbound.client_id)
-        .append_pair("redirect_uri", &landing(&config.outbound.redirect_uris, base_url))
+        .append_pair("redirect_uri", &return_url(&config.outbound.redirect_uris, base_url))
         .append_pair("state", "1")
         .append_pair("response_type", "code")
         .append_pair("scope", "ACCOUNT_BASIC")
@@ -76,7 +77,7 @@ fn local_content(config: &Config, base_url: &str) -> Markup {
         .finish();
     let bank = Serializer::new(String::new())
         .append_pair("institution_id", &BANK_ID.to_string())
-        .append_pair("redirect_uri", &landing(&config.connect.redirect_origins, base_url))
+        .append_pair("redirect_uri", &return_url(&config.connect.redirect_origins, base_url))
         .append_pair("state", "1")
         .finish();
     html! {
@@ -97,22 +98,23 @@ fn local_content(config: &Config, base_url: &str) -> Markup {
     }
 }
 
-/// Where a page sends the end user back to: the start page, or the first address that is whitelisted.
-fn landing(whitelist: &[String], base_url: &str) -> String {
+/// Returns the address to which a page sends the end user back: the first that is whitelisted, or
+/// the start page.
+fn return_url(whitelist: &[String], base_url: &str) -> String {
     whitelist.first().cloned().unwrap_or_else(|| format!("{base_url}/"))
 }
 
 /// Opens the page in the iframe with a new authorize token.
-pub(crate) fn iframe_demo(world: &mut World, number: u64, reader: &Reader) -> Reply {
+pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, reader: &Reader) -> Reply {
     let Reader::Local { base_url } = reader else {
         return Reply::problem(StatusCode::FORBIDDEN, "The demo is open to this machine only, by a loopback name.");
     };
-    let landing = landing(&world.config.connect.redirect_origins, base_url);
-    let token = world.token(Kind::AuthorizeToken, made_up(), None, world.config.connect.token_seconds);
-    let token = world.issue(Issued { issued_by: Some(number), ..token });
+    let return_url = return_url(&state.config.connect.redirect_origins, base_url);
+    let token = state.token(Kind::AuthorizeToken, fake_id(), None, state.config.connect.token_seconds);
+    let token = state.issue(Issued { issued_by: Some(number), ..token });
     let query = Serializer::new(String::new())
         .append_pair("authorizeToken", &token)
-        .append_pair("redirectUrl", &landing)
+        .append_pair("redirectUrl", &return_url)
         .finish();
     Reply::see_other(&format!("/v2/?{query}"))
 }
@@ -125,34 +127,14 @@ const CONTROL: [(&str, &str); 5] = [
     ("/__emulator/config", "the settings"),
 ];
 
-type Endpoints = &'static [(&'static str, &'static str)];
+/// The products, with the prefix of the names of their operations.
+const PRODUCTS: [(&str, &str); 3] = [("Pay", "pay."), ("Connect", "connect."), ("Outbound", "outbound.")];
 
-const ENDPOINTS: &[(&str, Endpoints)] = &[
-    (
-        "Pay",
-        &[
-            ("POST /api/v1/authorize", "user name and password for a token"),
-            ("POST /api/v1/sessions/initiate", "the token for one session"),
-            ("POST /api/v1/paymentrequests", "a payment request of a session"),
-            ("GET /api/v1/paymentrequests/{id}", "its status"),
-        ],
-    ),
-    (
-        "Connect",
-        &[
-            ("POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken", "the secret key for an authorize token"),
-            ("POST /v3/{customerId}/BankingServices/Authorize", "the token for a login at the bank"),
-            ("GET /v2/", "the page for an iframe"),
-            ("GET /v3/oauth/authorize", "the bank's own page"),
-        ],
-    ),
-    (
-        "Outbound",
-        &[
-            ("GET /api/v1/authorize", "the consent page"),
-            ("POST /api/v1/token", "the three grants"),
-            ("GET /api/fdx/5/accounts", "the accounts of an end user"),
-            ("DELETE /api/v1/revoke", "the end of a connection"),
-        ],
-    ),
-];
+/// Returns the endpoints of a product that Flinks has too, with their purpose.
+fn endpoints(prefix: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    Operation::ALL
+        .into_iter()
+        .filter(move |operation| operation.to_string().starts_with(prefix))
+        .filter_map(|operation| Some((*operation.routes().first()?, operation.purpose())))
+        .filter(|(endpoint, _)| !endpoint.contains("/__pages/"))
+}

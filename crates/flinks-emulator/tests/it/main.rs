@@ -10,6 +10,7 @@ mod ledger;
 mod libraries;
 mod model;
 mod outbound;
+mod page;
 mod pay;
 #[cfg(feature = "program")]
 mod program;
@@ -62,10 +63,7 @@ async fn answer(response: Response) -> Answer {
     let status = response.status().as_u16();
     let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
     let text = response.text().await.unwrap();
-    let body = match text.is_empty() {
-        true => Value::Null,
-        false => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-    };
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
     Answer { status, body, location }
 }
 
@@ -102,16 +100,17 @@ impl Local {
         self.http.request(method, format!("{}{path}", self.emulator.base_url()))
     }
 
-    /// Holds the first decision of a visit to stand: whatever is sent after it, the visit leads to the same landing.
-    async fn decision_stands(&self, address: &str, landing: &str, later: [&[(&str, &str)]; 2]) {
+    /// Checks that the first decision of a visit is final: later forms redirect to the same return
+    /// URL.
+    async fn decision_stands(&self, address: &str, return_url: &str, later: [&[(&str, &str)]; 2]) {
         for fields in later {
             let again = ask(self.post(address).form(fields)).await;
-            assert_eq!((again.status, again.location.as_deref()), (303, Some(landing)));
+            assert_eq!((again.status, again.location.as_deref()), (303, Some(return_url)));
         }
         let shown = ask(self.get(address)).await;
         assert_eq!(shown.status, 200);
         let text = shown.body.as_str().unwrap().replace("&amp;", "&");
-        assert!(text.contains(&format!("href=\"{landing}\"")), "{text}");
+        assert!(text.contains(&format!("href=\"{return_url}\"")), "{text}");
         assert!(!text.contains("<form"), "{text}");
     }
 

@@ -4,7 +4,7 @@ use flinks_emulator::credentials::*;
 use flinks_emulator::{Emulator, Fault, Kind, Operation};
 use reqwest::StatusCode;
 
-use crate::connect::{action, attribute};
+use crate::page::{action, attribute};
 use crate::{Local, ask, local, local_with};
 
 async fn start_page(local: &Local) -> String {
@@ -165,8 +165,8 @@ async fn the_iframe_demo_opens_the_page_with_a_token_of_its_own_and_comes_back()
     let visit = action(&iframe.body);
     ask(local.post(&visit).form(&[("institution", BANK)])).await;
     ask(local.post(&visit).form(&[("username", BANK_USER_NO_MFA), ("password", BANK_PASSWORD)])).await;
-    let landing = attribute(&ask(local.get(&visit)).await.body, "data-url").unwrap();
-    let back = follow(&local, &landing).await;
+    let return_url = attribute(&ask(local.get(&visit)).await.body, "data-url").unwrap();
+    let back = follow(&local, &return_url).await;
     assert_eq!(back.status, 200);
     assert!(back.body.as_str().unwrap().contains("You are back"), "{}", back.body);
     assert!(!page.contains("You are back"), "{page}");
@@ -190,12 +190,12 @@ async fn the_consent_page_of_the_start_page_comes_back_with_a_code() {
     let consent = links.iter().find(|link| link.contains("/api/v1/authorize?")).unwrap();
     let page = follow(&local, consent).await;
     let back = ask(local.post(&action(&page.body)).form(&[("decision", "agree")])).await;
-    let landing = back.location.unwrap();
-    let start = follow(&local, &landing).await;
+    let return_url = back.location.unwrap();
+    let start = follow(&local, &return_url).await;
     assert_eq!(start.status, 200);
     assert!(start.body.as_str().unwrap().contains("You are back"), "{}", start.body);
     let code =
-        url::Url::parse(&landing).unwrap().query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+        url::Url::parse(&return_url).unwrap().query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
     assert!(!start.body.as_str().unwrap().contains(&code), "the code is in the address only");
     let redirect_uri = format!("{}/", local.emulator.base_url());
     assert_eq!(ask(local.exchange_code(&code, &redirect_uri)).await.status, 200);

@@ -1,0 +1,84 @@
+//! Finds the operation of a request, by its method and path.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use hyper::{Method, Uri};
+
+use crate::operation::Operation;
+use crate::start;
+
+pub(crate) enum Route {
+    /// An operation, with the parameter of its path.
+    Operation(Operation, Option<String>),
+    /// The page at the base URL, which Flinks does not have.
+    Start,
+    /// The form of that page that opens the page in the iframe.
+    IframeDemo,
+    /// The path exists for these methods only.
+    WrongMethod(String),
+    NotFound,
+}
+
+pub(crate) fn route(method: &Method, uri: &Uri) -> Route {
+    let path = uri.path();
+    if path == "/" && *method == Method::GET && !start::is_iframe_query(uri.query().unwrap_or_default()) {
+        return Route::Start;
+    }
+    if path == start::IFRAME_DEMO {
+        if *method != Method::POST {
+            return Route::WrongMethod(Method::POST.to_string());
+        }
+        return Route::IframeDemo;
+    }
+    let Ok(found) = ROUTER.at(path) else { return Route::NotFound };
+    match found.value.iter().find(|(allowed, _)| allowed == method) {
+        Some((_, operation)) => {
+            Route::Operation(*operation, found.params.iter().next().map(|(_, value)| value.to_owned()))
+        }
+        None => {
+            let methods: Vec<&str> = found.value.iter().map(|(method, _)| *method).collect();
+            Route::WrongMethod(methods.join(", "))
+        }
+    }
+}
+
+/// The operations of a path, by method.
+type Methods = Vec<(&'static str, Operation)>;
+
+static ROUTER: LazyLock<matchit::Router<Methods>> = LazyLock::new(|| {
+    let mut paths = BTreeMap::<&str, Methods>::new();
+    for operation in Operation::ALL {
+        for (method, path) in operation.routes().iter().filter_map(|route| route.split_once(' ')) {
+            paths.entry(path).or_default().push((method, operation));
+        }
+    }
+    let mut router = matchit::Router::new();
+    for (path, methods) in paths {
+        // Two paths that conflict would be a mistake in the table, which
+        // `each_route_leads_to_its_operation` finds.
+        let _ = router.insert(path, methods);
+    }
+    router
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_route_leads_to_its_operation() {
+        for operation in Operation::ALL {
+            for found in operation.routes() {
+                let (method, path) = found.split_once(' ').unwrap();
+                // The start page and the iframe share a path; the query makes the difference.
+                let uri: Uri = format!("{path}?redirectUrl=x").replace(['{', '}'], "").parse().unwrap();
+                let Route::Operation(reached, parameter) = route(&method.parse().unwrap(), &uri) else {
+                    panic!("{found}: no operation");
+                };
+                assert_eq!(reached, operation, "{found}");
+                assert_eq!(parameter.is_some(), path.contains('{'), "{found}");
+            }
+        }
+    }
+}

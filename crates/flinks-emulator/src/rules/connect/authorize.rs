@@ -1,0 +1,253 @@
+//! `/Authorize`: the authorize token for a login at the bank (C6).
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::problem::{Problem, invalid_request, refuse};
+use crate::bank::{self, Refusal, Responses, Step};
+use crate::credentials::{BANK, BANK_ID};
+use crate::http::{Call, Fields, Reply};
+use crate::ledger::Kind;
+use crate::state::{Challenge, EmulatorState, Login};
+
+pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
+    let config = &state.config.connect;
+    let refused = refuse(&Refusal::new(401, "ACCESS_DENIED", "You must provide a valid authorize token"));
+    let Some(token) = call.header("flinks-auth-key") else { return refused };
+    if !call.parameter.eq_ignore_ascii_case(&config.customer_id) {
+        return refused;
+    }
+    let request = AuthorizeRequest::read(call);
+    let needs_valid_token = match &request {
+        Ok(AuthorizeRequest::Answer { request_id, .. }) if !config.mfa_answer_spends_token => {
+            // The token that began the session is accepted again.
+            state.connect.challenges.get(request_id).is_none_or(|challenge| challenge.token != token)
+        }
+        _ => true,
+    };
+    let is_valid = state.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_valid(state.now()));
+    if needs_valid_token && !is_valid {
+        return refused;
+    }
+    let spends_token = match &request {
+        Ok(AuthorizeRequest::Answer { .. }) => config.mfa_answer_spends_token,
+        _ => true,
+    };
+    let spends_token_on_failure = config.failed_authorize_spends_token;
+    let outcome = request.and_then(|request| request.ask_bank(state, token));
+    let outcome = outcome.map(|(session, step)| session.proceed(step, state, call));
+    if spends_token && (outcome.is_ok() || spends_token_on_failure) {
+        state.spend(Kind::AuthorizeToken, token, call);
+    }
+    outcome.unwrap_or_else(Problem::reply)
+}
+
+/// The three forms of a request to `/Authorize`.
+enum AuthorizeRequest {
+    /// The answer to a question of the bank.
+    Answer { request_id: String, responses: Responses },
+    /// A login that Flinks has already.
+    Return { login_id: String, from_cache: bool },
+    /// A first login.
+    LogIn { institution: String, username: String, password: String, save: bool },
+}
+
+impl AuthorizeRequest {
+    fn read(call: &Call) -> Result<Self, Problem> {
+        let body = call.json().map_err(|problem| match problem.field {
+            Some(name) => Problem::invalid_fields([(name, "must occur once")]),
+            None => invalid_request("The body must be a JSON object, with the Content-Type application/json").into(),
+        })?;
+        check_types(&body)?;
+        // A GUID may be written in several ways.
+        let guid = |name| body.text(name).and_then(|text| Uuid::parse_str(text).ok()).map(|guid| guid.to_string());
+        let flag = |name| body.get(name).and_then(Value::as_bool).unwrap_or_default();
+        let missing = |name, message| Err(Problem::invalid_fields([(name, message)]));
+        match (guid("RequestId"), body.get("SecurityResponses")) {
+            (Some(request_id), Some(responses)) => {
+                let responses = serde_json::from_value(responses.clone()).unwrap_or_default();
+                return Ok(Self::Answer { request_id, responses });
+            }
+            (Some(_), None) => return missing("SecurityResponses", "is missing: RequestId needs it"),
+            (None, Some(_)) => return missing("RequestId", "is missing: SecurityResponses needs it"),
+            (None, None) => {}
+        }
+        let credentials = ["Institution", "Username", "Password"];
+        if let Some(login_id) = guid("LoginId") {
+            let mut extra = credentials.into_iter().filter(|name| body.get(name).is_some()).peekable();
+            if extra.peek().is_some() {
+                return Err(Problem::invalid_fields(extra.map(|name| (name, "must be absent if there is a LoginId"))));
+            }
+            return Ok(Self::Return { login_id, from_cache: flag("MostRecentCached") });
+        }
+        let text = |name| body.text(name).map(str::to_owned);
+        match (text("Institution"), text("Username"), text("Password")) {
+            (Some(institution), Some(username), Some(password)) => {
+                Ok(Self::LogIn { institution, username, password, save: flag("Save") })
+            }
+            (None, None, None) => {
+                let message = "is missing: either LoginId is needed, or Institution, Username and Password";
+                Err(Problem::invalid_fields(["LoginId"].into_iter().chain(credentials).map(|name| (name, message))))
+            }
+            _ => {
+                let missing = credentials.into_iter().filter(|name| body.get(name).is_none());
+                Err(Problem::invalid_fields(missing.map(|name| (name, "is missing: a login at the bank needs it"))))
+            }
+        }
+    }
+
+    fn ask_bank(self, state: &mut EmulatorState, token: &str) -> Result<(BankSession, Step), Problem> {
+        match self {
+            Self::Answer { request_id, responses } => {
+                let nonexistent = Refusal::new(400, "SESSION_NONEXISTENT", "There is no such session");
+                let challenge = state.connect.challenges.get(&request_id).ok_or(nonexistent)?;
+                if state.now() >= challenge.expires_at {
+                    return Err(Refusal::new(401, "SESSION_EXPIRED", "The session has expired").into());
+                }
+                let step = bank::answer(challenge.question, &responses)?;
+                let challenge = state.connect.challenges.remove(&request_id).ok_or(nonexistent)?;
+                let Challenge { username, token, login_id, save, .. } = challenge;
+                Ok((BankSession { request_id, username, token, login_id, save }, step))
+            }
+            Self::Return { login_id, from_cache } => {
+                let unknown = Refusal::new(401, "INVALID_LOGIN", "The LoginId is not known");
+                let login = state.connect.logins.get(&login_id).ok_or(unknown)?;
+                let step =
+                    if from_cache || !login.has_mfa { Step::LoggedIn } else { bank::return_to(&login.username)? };
+                let session = BankSession {
+                    request_id: Uuid::new_v4().to_string(),
+                    username: login.username.clone(),
+                    token: token.to_owned(),
+                    login_id: Some(login_id),
+                    save: true,
+                };
+                Ok((session, step))
+            }
+            Self::LogIn { institution, username, password, save } => {
+                if institution != BANK {
+                    return Err(Problem::invalid_fields([("Institution", "must be FlinksCapital")]));
+                }
+                let step = bank::log_in(&username, &password)?;
+                let request_id = Uuid::new_v4().to_string();
+                let session = BankSession { request_id, username, token: token.to_owned(), login_id: None, save };
+                Ok((session, step))
+            }
+        }
+    }
+}
+
+type Check = fn(&Value) -> bool;
+
+/// Checks the types of the fields that are present.
+fn check_types(body: &Fields<Value>) -> Result<(), Problem> {
+    let is_uuid: Check = |value| value.as_str().is_some_and(|text| Uuid::parse_str(text).is_ok());
+    let is_language: Check = |value| matches!(value.as_str(), Some("en" | "fr"));
+    let is_responses: Check = |value| serde_json::from_value::<Responses>(value.clone()).is_ok();
+    let rules: [(&'static str, Check, &'static str); 10] = [
+        ("LoginId", is_uuid, "must be a GUID"),
+        ("MostRecentCached", Value::is_boolean, "must be true or false"),
+        ("Save", Value::is_boolean, "must be true or false"),
+        ("Language", is_language, "must be en or fr"),
+        ("Tag", Value::is_string, "must be text"),
+        ("Institution", Value::is_string, "must be text"),
+        ("Username", Value::is_string, "must be text"),
+        ("Password", Value::is_string, "must be text"),
+        ("RequestId", is_uuid, "must be a GUID"),
+        ("SecurityResponses", is_responses, "must have a list of texts under each prompt"),
+    ];
+    let is_wrong = |(name, is_right, _): &(&str, Check, &str)| body.get(name).is_some_and(|value| !is_right(value));
+    let mut wrong = rules.into_iter().filter(is_wrong).map(|(name, _, message)| (name, message)).peekable();
+    if wrong.peek().is_none() {
+        return Ok(());
+    }
+    Err(Problem::invalid_fields(wrong))
+}
+
+/// A login at the bank that is under way.
+struct BankSession {
+    request_id: String,
+    username: String,
+    /// The authorize token that began it.
+    token: String,
+    /// The existing login that it is for, if any.
+    login_id: Option<String>,
+    save: bool,
+}
+
+impl BankSession {
+    /// Replies with the login, or with the bank's next question.
+    fn proceed(self, step: Step, state: &mut EmulatorState, call: &Call) -> Reply {
+        let Self { request_id, username, token, login_id, save } = self;
+        match step {
+            Step::LoggedIn => {
+                let login_id = match login_id {
+                    Some(login_id) => login_id,
+                    None if save => {
+                        let login = Login { username: username.clone(), has_mfa: true };
+                        state.connect.logins.add(login, state.config.limits.tokens)
+                    }
+                    None => Uuid::new_v4().to_string(),
+                };
+                logged_in(state, call, &username, &login_id, &request_id)
+            }
+            Step::Questioned(question) => {
+                let lifetime = Duration::from_secs(state.config.connect.challenge_seconds);
+                let expires_at = state.now().saturating_add(lifetime);
+                let challenge = Challenge { username, question, token, expires_at, login_id, save };
+                state.connect.challenges.insert(request_id.clone(), challenge, state.config.limits.tokens);
+                challenged(question, &request_id)
+            }
+        }
+    }
+}
+
+/// 200: the bank has logged the end user in.
+fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str, request_id: &str) -> Reply {
+    // UTC without an offset, which is not RFC 3339.
+    let mut last_refresh = String::new();
+    if let Some(now) = UNIX_EPOCH.checked_add(state.now()) {
+        // This fails after the year 9999, to which the clock may have been advanced.
+        let _ = write!(last_refresh, "{}", humantime::format_rfc3339_micros(now));
+    }
+    let customer_id = &call.parameter;
+    let body = json!({
+        "HttpStatusCode": 200,
+        "Links": [{
+            "rel": "AccountsDetail",
+            "href": "/GetAccountsDetail",
+            "example": format!("/v3/{customer_id}/BankingServices/GetAccountsDetail"),
+        }],
+        "InstitutionName": BANK,
+        "InstitutionId": BANK_ID,
+        "Institution": BANK,
+        "Login": {
+            "Username": username,
+            "IsScheduledRefresh": false,
+            "LastRefresh": last_refresh.trim_end_matches('Z'),
+            "Type": "Personal",
+            "Id": login_id,
+        },
+        "RequestId": request_id,
+    });
+    Reply::json(StatusCode::OK, &body)
+}
+
+/// 203: the bank has a question, so this is not a success.
+fn challenged(index: usize, request_id: &str) -> Reply {
+    let challenge = bank::question(index).map(|question| match question.choices {
+        [] => json!({"Type": "QuestionAndAnswer", "Prompt": question.prompt}),
+        choices => json!({"Type": "MultipleChoice", "Prompt": question.prompt, "Iterables": choices}),
+    });
+    let body = json!({
+        "HttpStatusCode": 203,
+        "Links": [{"rel": "Authorize", "href": "/Authorize", "example": "/Authorize"}],
+        "SecurityChallenges": Vec::from_iter(challenge),
+        "Institution": BANK,
+        "RequestId": request_id,
+    });
+    Reply::json(StatusCode::NON_AUTHORITATIVE_INFORMATION, &body)
+}

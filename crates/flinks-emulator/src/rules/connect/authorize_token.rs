@@ -1,0 +1,63 @@
+//! `GenerateAuthorizeToken`: the secret key for an authorize token (C1-C4).
+
+use hyper::{StatusCode, header};
+use serde_json::json;
+
+use super::problem::refuse;
+use crate::bank::Refusal;
+use crate::http::{Call, Reply};
+use crate::ledger::Kind;
+use crate::state::{EmulatorState, fake_id};
+
+pub(in crate::rules) fn generate_authorize_token(state: &mut EmulatorState, call: &Call) -> Reply {
+    let config = &state.config.connect;
+    let key = call.header("flinks-auth-key");
+    if key != Some(&config.secret_key) || !call.parameter.eq_ignore_ascii_case(&config.customer_id) {
+        return refuse(&Refusal::new(401, "UNAUTHORIZED", "You must provide a valid auth key"));
+    }
+    // The status is 401 as well, because the document has no other.
+    if let Some(message) = broken_rule_of_c1(call) {
+        return refuse(&Refusal::new(401, "INVALID_REQUEST", message));
+    }
+    let lifetime = config.token_seconds;
+    let token = state.issue(state.token(Kind::AuthorizeToken, fake_id(), Some(call), lifetime));
+    Reply::json(StatusCode::OK, &json!({"HttpStatusCode": 200, "Token": token}))
+}
+
+fn broken_rule_of_c1(call: &Call) -> Option<&'static str> {
+    if call.media_type() != "application/json" {
+        Some("Content-Type must be application/json, once")
+    } else if !accepts_json(call) {
+        Some("Accept must include application/json")
+    } else if !call.body.is_empty() {
+        Some("There must be no body")
+    } else {
+        None
+    }
+}
+
+/// Returns whether the client accepts JSON (RFC 9110, section 12.5.1). No `Accept`, or an empty
+/// one, excludes nothing. Several `Accept` headers are one list. The most specific range that
+/// covers JSON decides.
+fn accepts_json(call: &Call) -> bool {
+    let lines = call.headers.get_all(header::ACCEPT).iter();
+    let list = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase()).collect::<Vec<_>>();
+    let ranges: Vec<&str> =
+        list.iter().flat_map(|line| line.split(',')).filter(|range| !range.trim().is_empty()).collect();
+    if ranges.is_empty() {
+        return true;
+    }
+    for json in ["application/json", "application/*", "*/*"] {
+        let mut found = ranges.iter().filter(|range| range.split(';').next().is_some_and(|range| range.trim() == json));
+        if let Some(range) = found.next() {
+            return has_weight(range) || found.any(|range| has_weight(range));
+        }
+    }
+    false
+}
+
+/// Returns whether the weight of a media range is above 0, which it is by default.
+fn has_weight(range: &str) -> bool {
+    let mut parameters = range.split(';').skip(1);
+    !parameters.any(|parameter| parameter.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
+}

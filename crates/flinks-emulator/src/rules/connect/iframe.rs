@@ -1,0 +1,139 @@
+//! The page in an iframe (C5). Opening it spends the token; then each form redirects to the page of
+//! the current stage.
+
+use std::collections::BTreeMap;
+
+use hyper::{Method, StatusCode};
+use maud::Markup;
+use uuid::Uuid;
+
+use crate::bank::{self, Refusal, Step};
+use crate::credentials::BANK;
+use crate::http::{Call, Reply};
+use crate::ledger::Kind;
+use crate::pages::{self, Events, Form};
+use crate::return_url;
+use crate::state::{EmulatorState, Iframe, Login, Stage};
+
+pub(in crate::rules) fn iframe(state: &mut EmulatorState, call: &Call) -> Reply {
+    let refuse = |status, message: &str| Reply::page(status, pages::refusal("This page cannot be shown", message));
+    let query = match call.query() {
+        Ok(query) => query,
+        Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.message),
+    };
+    let token = query.text("authorizeToken").unwrap_or_default();
+    if !state.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_valid(state.now())) {
+        return refuse(
+            StatusCode::UNAUTHORIZED,
+            "You must provide a valid authorize token. It can be used once, within 30 minutes.",
+        );
+    }
+    let return_url = query.text("redirectUrl").ok_or("is missing");
+    let return_url = match return_url.and_then(|url| return_url::parse(url, &state.config.connect.redirect_origins)) {
+        Ok(url) => url,
+        Err(problem) => return refuse(StatusCode::BAD_REQUEST, &format!("redirectUrl {problem}.")),
+    };
+    state.spend(Kind::AuthorizeToken, token, call);
+    let id = Uuid::new_v4().to_string();
+    let address = address(&id);
+    let mut events = Events::to(&return_url);
+    events.step("APP_MOUNTED");
+    let mut iframe = Iframe { return_url, stage: Stage::Choosing, problem: None, events };
+    let page = iframe.page(&address, Some(&address));
+    state.connect.iframes.insert(id, iframe, state.config.limits.pages);
+    Reply::page(StatusCode::OK, page)
+}
+
+fn address(id: &str) -> String {
+    format!("/__pages/connect/{id}")
+}
+
+pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> Reply {
+    let address = address(&call.parameter);
+    let Some(iframe) = state.connect.iframes.get_mut(&call.parameter) else {
+        return Reply::page(StatusCode::NOT_FOUND, pages::unknown_visit());
+    };
+    if call.method == Method::GET {
+        return Reply::page(StatusCode::OK, iframe.page(&address, None));
+    }
+    let form = match call.form() {
+        Ok(form) => form,
+        Err(problem) => {
+            return Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", &problem.message));
+        }
+    };
+    let page = Reply::see_other(&address);
+    // The form of an earlier step, which Back has shown, changes nothing. A script may leave out
+    // the step.
+    if form.text("step").is_some_and(|step| step != iframe.stage.step()) {
+        return page;
+    }
+    let field = |name| form.text(name).unwrap_or_default();
+    let (username, outcome) = match &iframe.stage {
+        Stage::Choosing => {
+            if field("institution") == BANK {
+                iframe.stage = Stage::LoggingIn;
+                iframe.events.step_with_institution("INSTITUTION_SELECTED");
+            }
+            return page;
+        }
+        Stage::LoggingIn => (field("username").to_owned(), bank::log_in(field("username"), field("password"))),
+        Stage::Questioned { username, question } => {
+            let prompt = bank::question(*question).map_or_else(String::new, |question| question.prompt.to_owned());
+            let responses = BTreeMap::from([(prompt, vec![field("answer").to_owned()])]);
+            (username.clone(), bank::answer(*question, &responses))
+        }
+        Stage::Connected { .. } => return page,
+    };
+    iframe.problem = None;
+    match outcome {
+        Ok(Step::LoggedIn) => {
+            let login = Login { username, has_mfa: true };
+            iframe.connect(&state.connect.logins.add(login, state.config.limits.tokens));
+        }
+        Ok(Step::Questioned(question)) => iframe.stage = Stage::Questioned { username, question },
+        Err(Refusal { code, message, .. }) => {
+            iframe.problem = Some(message);
+            // The code of the failure is the name of the event.
+            iframe.events.step(code);
+        }
+    }
+    page
+}
+
+impl Iframe {
+    /// Returns the page of the current stage, with the events that were not sent yet.
+    fn page(&mut self, action: &str, address: Option<&str>) -> Markup {
+        let events = self.events.take();
+        let step = self.stage.step();
+        let form = Form { action, step: &step };
+        match &self.stage {
+            Stage::Choosing => pages::choose_bank(&form, address, &events),
+            Stage::LoggingIn => pages::log_in(&form, self.problem, &events),
+            Stage::Questioned { question, .. } => match bank::question(*question) {
+                Some(question) => pages::question(&form, question, self.problem, &events),
+                None => pages::unknown_visit(),
+            },
+            Stage::Connected { url } => pages::connected(url, &events),
+        }
+    }
+
+    fn connect(&mut self, login_id: &str) {
+        let parameters = [("loginId", Some(login_id)), ("institution", Some(BANK))];
+        let url = return_url::with_parameters(self.return_url.clone(), &parameters);
+        self.events.redirect(&url);
+        self.stage = Stage::Connected { url };
+    }
+}
+
+impl Stage {
+    /// Returns the name that the form of this stage carries.
+    fn step(&self) -> String {
+        match self {
+            Self::Choosing => "institution".to_owned(),
+            Self::LoggingIn => "login".to_owned(),
+            Self::Questioned { question, .. } => format!("question-{question}"),
+            Self::Connected { .. } => "connected".to_owned(),
+        }
+    }
+}

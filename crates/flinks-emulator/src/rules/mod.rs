@@ -1,0 +1,36 @@
+//! The rules of Flinks: one function for each operation, from a [`Call`] and the state to a
+//! [`Reply`]. Nothing here touches a socket.
+
+mod connect;
+mod outbound;
+mod pay;
+
+use crate::fault::Fault;
+use crate::http::{Call, Reply};
+use crate::operation::{Operation, operations};
+use crate::state::EmulatorState;
+
+type Handler = fn(&mut EmulatorState, &Call) -> Reply;
+
+macro_rules! define_handler {
+    ($(
+        #[doc = $purpose:literal]
+        $operation:ident = $name:literal, [$($route:literal),+], $product:ident::$handler:ident;
+    )+) => {
+        fn handler(operation: Operation) -> Handler {
+            match operation { $(Operation::$operation => $product::$handler,)+ }
+        }
+    };
+}
+operations!(define_handler);
+
+/// Replies to a request by the rules of its operation.
+pub(crate) fn process(state: &mut EmulatorState, operation: Operation, call: &Call, fault: Option<&Fault>) -> Reply {
+    if let Some(request) = state.ledger.request_mut(call.number) {
+        request.processed = true;
+    }
+    state.repeats_token = fault == Some(&Fault::DuplicateToken);
+    let reply = handler(operation)(state, call);
+    state.repeats_token = false;
+    reply
+}

@@ -1,0 +1,62 @@
+//! The connection of an end user: the requests that need an access token, and its end.
+
+use hyper::{StatusCode, header};
+use serde_json::json;
+
+use super::refusal::Refusal;
+use crate::credentials::BANK;
+use crate::http::{Call, Reply};
+use crate::ledger::Kind;
+use crate::state::EmulatorState;
+
+pub(in crate::rules) fn revoke(state: &mut EmulatorState, call: &Call) -> Reply {
+    match end_user(state, call) {
+        Ok(subject) => {
+            state.ledger.revoke(&subject, state.usage(call));
+            Reply::empty(StatusCode::NO_CONTENT).with_ids()
+        }
+        Err(reply) => reply.with_ids(),
+    }
+}
+
+/// Returns two accounts in the form of FDX 5.
+pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Reply {
+    if let Err(reply) = end_user(state, call) {
+        return reply.with_ids();
+    }
+    let account = |id: &str, account_type: &str, balance: f64| {
+        json!({"depositAccount": {
+            "accountId": id,
+            "accountCategory": "DEPOSIT_ACCOUNT",
+            "accountType": account_type,
+            "accountNumberDisplay": "0001",
+            "currency": {"currencyCode": "CAD"},
+            "currentBalance": balance,
+            "status": "OPEN",
+            "fiAttributes": [{"name": "institution", "value": BANK}],
+        }})
+    };
+    let accounts = [account("emu_1", "CHECKING", 1234.56), account("emu_2", "SAVINGS", 7890.0)];
+    Reply::json(StatusCode::OK, &json!({"page": {"totalElements": accounts.len()}, "accounts": accounts})).with_ids()
+}
+
+/// Returns the end user of the access token (O4, O8).
+fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
+    let refuse = |description| {
+        let reply = Refusal::new("invalid_token", description).reply(StatusCode::UNAUTHORIZED);
+        Err(reply.with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
+    };
+    let issued = call.bearer().and_then(|token| state.ledger.issued(Kind::AccessToken, token));
+    let Some(issued) = issued else {
+        return refuse("Authorization must be a Bearer access token of Outbound, once.");
+    };
+    if issued.is_expired(state.now()) {
+        return refuse("The access token has expired.");
+    }
+    if issued.revoked.is_some() {
+        return refuse("The end user's connection has ended.");
+    }
+    let subject = issued.subject.clone();
+    let no_end_user = Refusal::new("insufficient_scope", "The access token has no end user.");
+    subject.ok_or_else(|| no_end_user.reply(StatusCode::FORBIDDEN))
+}

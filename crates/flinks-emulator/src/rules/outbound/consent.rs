@@ -1,0 +1,146 @@
+//! The consent page: the end user agrees and comes back with a code, or refuses (O10).
+
+use hyper::{Method, StatusCode, header};
+use maud::Markup;
+use url::Url;
+use uuid::Uuid;
+
+use super::refusal::Refusal;
+use crate::config::EndUser;
+use crate::credentials::OUTBOUND_PROVIDER_ID;
+use crate::http::{Call, Reply};
+use crate::pages::{self, Form};
+use crate::return_url;
+use crate::state::{Consent, EmulatorState};
+
+/// The scopes that an end user can agree to.
+pub(super) const SCOPES: [&str; 8] = [
+    "ACCOUNT_BASIC",
+    "ACCOUNT_DETAILED",
+    "ACCOUNT_PAYMENTS",
+    "INVESTMENTS",
+    "STATEMENTS",
+    "CUSTOMER_CONTACT",
+    "CUSTOMER_PERSONAL",
+    "TRANSACTIONS",
+];
+
+const ACCESS_DENIED: Refusal = Refusal::new("access_denied", "The end user refused.");
+
+pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
+    let refuse =
+        |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message)).with_ids();
+    let query = match call.query() {
+        Ok(query) => query,
+        Err(problem) => return refuse(&problem.message),
+    };
+    let config = &state.config.outbound;
+    // An address that cannot be trusted gets no redirect, not even with an error (RFC 6749,
+    // 4.1.2.1).
+    if query.text("client_id") != Some(&config.client_id) {
+        return refuse("client_id is not known.");
+    }
+    let redirect_uri = query.text("redirect_uri").unwrap_or_default();
+    if !config.redirect_uris.is_empty() && !config.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
+        return refuse("redirect_uri is not whitelisted.");
+    }
+    // Only the iframe accepts an address without a scheme.
+    let return_url = Url::parse(redirect_uri).map_err(|_| "is not an absolute URL");
+    let return_url = match return_url.and_then(|_| return_url::parse(redirect_uri, &[])) {
+        Ok(url) => url,
+        Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
+    };
+    let scopes = query.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
+    let consent = Consent {
+        return_url,
+        scopes: scopes.map(str::to_owned).collect(),
+        redirect_uri: redirect_uri.to_owned(),
+        state: query.text("state").map(str::to_owned),
+        end: None,
+    };
+    let back = |url: Url| Reply::redirect(url.as_str()).with_ids();
+    let fail = |refusal| back(consent.refused(refusal));
+    if query.text("response_type") != Some("code") {
+        return fail(Refusal::new("unsupported_response_type", "response_type must be code."));
+    }
+    let is_known = |scope: &String| SCOPES.contains(&scope.as_str());
+    if !consent.scopes.iter().any(|scope| scope == "ACCOUNT_BASIC") || !consent.scopes.iter().all(is_known) {
+        let description = "scope must hold ACCOUNT_BASIC, and nothing that is not known.";
+        return fail(Refusal::new("invalid_scope", description));
+    }
+    if query.text("provider_id") != Some(OUTBOUND_PROVIDER_ID) {
+        return fail(Refusal::invalid_request("provider_id is not known."));
+    }
+    match config.end_user {
+        EndUser::Agrees => back(consent.agreed(state, call)),
+        EndUser::Refuses => fail(ACCESS_DENIED),
+        EndUser::Asked => {
+            let id = Uuid::new_v4().to_string();
+            let address = address(&id);
+            let page = consent.page(&config.client_id, &address, Some(&address));
+            state.outbound.consents.insert(id, consent, state.config.limits.pages);
+            consent_page(StatusCode::OK, page)
+        }
+    }
+}
+
+fn address(id: &str) -> String {
+    format!("/__pages/consent/{id}")
+}
+
+fn consent_page(status: StatusCode, page: Markup) -> Reply {
+    Reply::page(status, page).with(header::X_FRAME_OPTIONS, "DENY").with_ids()
+}
+
+pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -> Reply {
+    let refuse = |status, message: &str| consent_page(status, pages::refusal("This page cannot go on", message));
+    let Some(consent) = state.outbound.consents.get(&call.parameter).cloned() else {
+        return refuse(StatusCode::NOT_FOUND, "Start again.");
+    };
+    if call.method == Method::GET {
+        let address = address(&call.parameter);
+        return consent_page(StatusCode::OK, consent.page(&state.config.outbound.client_id, &address, None));
+    }
+    let form = match call.form() {
+        Ok(form) => form,
+        Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.message),
+    };
+    if let Some(url) = &consent.end {
+        return Reply::see_other(url.as_str()).with_ids();
+    }
+    let url = match form.text("decision") {
+        Some("agree") => consent.agreed(state, call),
+        Some("refuse") => consent.refused(ACCESS_DENIED),
+        _ => return refuse(StatusCode::BAD_REQUEST, "decision must be agree or refuse."),
+    };
+    let reply = Reply::see_other(url.as_str()).with_ids();
+    if let Some(consent) = state.outbound.consents.get_mut(&call.parameter) {
+        consent.end = Some(url);
+    }
+    reply
+}
+
+impl Consent {
+    fn page(&self, client_id: &str, action: &str, address: Option<&str>) -> Markup {
+        match &self.end {
+            Some(url) => pages::complete(url),
+            None => {
+                pages::consent(&Form { action, step: "decision" }, address, client_id, &self.scopes, &self.return_url)
+            }
+        }
+    }
+
+    fn agreed(&self, state: &mut EmulatorState, call: &Call) -> Url {
+        let code = state.issue_code(self.redirect_uri.clone(), Some(call));
+        return_url::with_parameters(
+            self.return_url.clone(),
+            &[("code", Some(&*code)), ("state", self.state.as_deref())],
+        )
+    }
+
+    fn refused(&self, Refusal { error, description }: Refusal) -> Url {
+        let parameters =
+            [("error", Some(error)), ("error_description", Some(&*description)), ("state", self.state.as_deref())];
+        return_url::with_parameters(self.return_url.clone(), &parameters)
+    }
+}

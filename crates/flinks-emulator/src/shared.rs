@@ -1,0 +1,74 @@
+//! The state behind its lock and three signals, which the connections, the control API and the
+//! library share.
+//!
+//! The lock is held for the time of one decision and never while something waits. A signal carries
+//! no value: a receiver sees that it changed, and reads the state.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::fault::Release;
+use crate::operation::Operation;
+use crate::state::EmulatorState;
+
+pub(crate) struct Shared {
+    state: Mutex<EmulatorState>,
+    /// Sent when the requests that are held continue.
+    release: watch::Sender<()>,
+    /// Sent when a request has arrived.
+    arrival: watch::Sender<()>,
+    /// Sent when the state was reset.
+    reset: watch::Sender<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            state: Mutex::new(EmulatorState::new(config)),
+            release: watch::Sender::new(()),
+            arrival: watch::Sender::new(()),
+            reset: watch::Sender::new(()),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, EmulatorState> {
+        // A panic in one request does not stop the emulator for the others.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn release(&self) {
+        self.release.send_replace(());
+    }
+
+    pub(crate) fn on_release(&self) -> Release {
+        self.release.subscribe()
+    }
+
+    pub(crate) fn announce_arrival(&self) {
+        self.arrival.send_replace(());
+    }
+
+    pub(crate) fn reset(&self) {
+        let mut state = self.state();
+        state.reset();
+        // Sent under the lock, so that a request that subscribes afterwards sees the new state
+        // only.
+        self.reset.send_replace(());
+    }
+
+    pub(crate) fn on_reset(&self) -> watch::Receiver<()> {
+        self.reset.subscribe()
+    }
+
+    /// Waits until `count` requests for `operation` have arrived.
+    pub(crate) async fn received(&self, operation: Operation, count: u64) {
+        let mut arrival = self.arrival.subscribe();
+        while self.state().ledger.count(operation) < count {
+            if arrival.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}

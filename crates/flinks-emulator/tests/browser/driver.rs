@@ -1,0 +1,186 @@
+//! A headless Chromium, through ChromeDriver's HTTP interface (W3C WebDriver).
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+/// Two keys, in WebDriver's alphabet.
+pub(crate) const ENTER: &str = "\u{e007}";
+pub(crate) const TAB: &str = "\u{e004}";
+
+/// A headless Chromium, driven by ChromeDriver's HTTP interface (W3C WebDriver).
+pub(crate) struct Browser {
+    pub(crate) http: Client,
+    session: String,
+    driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    pub(crate) async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder().no_proxy().build().unwrap();
+        let profile = tempfile::tempdir().unwrap();
+        let mut command = Command::new("chromedriver");
+        let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.find_map(|line| {
+            let line = line.unwrap();
+            let (_, port) = line.split_once("started successfully on port ")?;
+            Some(port.trim_end_matches('.').to_owned())
+        });
+        // Its later output must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let url = format!("http://127.0.0.1:{}", port.unwrap());
+        let arguments = [
+            "--headless".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-quic".to_owned(),
+            "--no-first-run".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
+        let mut browser = Self { http, session: url, driver, _profile: profile };
+        let session = browser.call(Method::POST, "/session", capabilities).await;
+        browser.session = format!("{}/session/{}", browser.session, session["sessionId"].as_str().unwrap());
+        browser
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Value) -> Value {
+        self.try_call(method, path, body).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    async fn try_call(&self, method: Method, path: &str, body: Value) -> Result<Value, Value> {
+        let request = self.http.request(method, format!("{}{path}", self.session)).json(&body);
+        let response = request.send().await.unwrap();
+        let is_success = response.status().is_success();
+        let value = response.json::<Value>().await.unwrap()["value"].take();
+        if is_success { Ok(value) } else { Err(value) }
+    }
+
+    pub(crate) async fn open(&self, url: &str) {
+        self.call(Method::POST, "/url", json!({"url": url})).await;
+    }
+
+    pub(crate) async fn back(&self) {
+        self.call(Method::POST, "/back", json!({})).await;
+    }
+
+    pub(crate) async fn refresh(&self) {
+        self.call(Method::POST, "/refresh", json!({})).await;
+    }
+
+    /// Runs a script that loads another document into the frame, and waits until that document is
+    /// complete.
+    pub(crate) async fn in_frame(&self, script: &str) {
+        self.script(&format!("window.isLeft = true; {script}")).await;
+        self.wait_until("return !window.isLeft && document.readyState === 'complete'").await;
+    }
+
+    pub(crate) async fn script(&self, script: &str) -> Value {
+        self.call(Method::POST, "/execute/sync", json!({"script": script, "args": []})).await
+    }
+
+    /// Asks again until the page is so far, for at most half a minute. While a page gives way to
+    /// the next, scripts fail.
+    pub(crate) async fn wait_until(&self, script: &str) {
+        let started = Instant::now();
+        loop {
+            let outcome = self.try_call(Method::POST, "/execute/sync", json!({"script": script, "args": []})).await;
+            if outcome == Ok(Value::Bool(true)) {
+                return;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "{script}: {outcome:?}");
+        }
+    }
+
+    pub(crate) async fn wait_for(&self, selector: &str) {
+        self.wait_until(&format!("return document.querySelector({selector:?}) !== null")).await;
+    }
+
+    async fn element(&self, selector: &str) -> String {
+        self.wait_for(selector).await;
+        let found = self.call(Method::POST, "/element", json!({"using": "css selector", "value": selector})).await;
+        let (_, id) = found.as_object().unwrap().iter().next().unwrap();
+        format!("/element/{}", id.as_str().unwrap())
+    }
+
+    pub(crate) async fn click(&self, selector: &str) {
+        let element = self.element(selector).await;
+        self.call(Method::POST, &format!("{element}/click"), json!({})).await;
+    }
+
+    /// Presses keys, wherever the focus is.
+    pub(crate) async fn press(&self, texts: &[&str]) {
+        let keys = texts.concat();
+        let actions = keys.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})));
+        let actions: Vec<Value> = actions.collect();
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": actions});
+        self.call(Method::POST, "/actions", json!({"actions": [keyboard]})).await;
+    }
+
+    pub(crate) async fn type_into(&self, selector: &str, text: &str) {
+        let element = self.element(selector).await;
+        self.call(Method::POST, &format!("{element}/value"), json!({"text": text})).await;
+    }
+
+    pub(crate) async fn text(&self, selector: &str) -> String {
+        self.wait_for(selector).await;
+        let text = self.script(&format!("return document.querySelector({selector:?}).innerText")).await;
+        text.as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn frame(&self, selector: &str) {
+        let found = self.call(Method::POST, "/element", json!({"using": "css selector", "value": selector})).await;
+        self.call(Method::POST, "/frame", json!({"id": found})).await;
+    }
+
+    pub(crate) async fn parent(&self) {
+        self.call(Method::POST, "/frame", json!({"id": null})).await;
+    }
+
+    /// Ends Chromium; dropping it ends ChromeDriver.
+    pub(crate) async fn quit(&self) {
+        self.call(Method::DELETE, "", json!({})).await;
+    }
+
+    /// Checks that the parent has received no event from the page in the frame. The message that
+    /// this test sends from the frame, after all of its scripts have run, must be the first one.
+    pub(crate) async fn heard_nothing(&self) {
+        self.wait_until("return document.readyState === 'complete'").await;
+        self.script("parent.postMessage('the last', '*')").await;
+        self.parent().await;
+        self.wait_until("return events.length > 0").await;
+        assert_eq!(self.script("return events.map((event) => event.data)").await, json!(["the last"]));
+    }
+
+    /// Goes back from the return URL and reloads: the last page of the visit links to the same
+    /// return URL.
+    pub(crate) async fn back_leads_again_to(&self, return_url: &Value) {
+        self.back().await;
+        self.wait_for("#continue").await;
+        self.refresh().await;
+        self.click("#continue").await;
+        self.wait_until("return location.pathname === '/done'").await;
+        assert_eq!(self.script("return location.href").await, *return_url);
+    }
+
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        self.call(Method::POST, "/window/rect", json!({"width": width, "height": height})).await;
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

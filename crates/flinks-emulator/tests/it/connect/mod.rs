@@ -1,0 +1,9 @@
+//! Connect: rules C1-C8.
+
+mod authorize;
+mod iframe;
+mod oauth;
+mod token;
+
+const WRONG_KEY: &str = "You must provide a valid auth key";
+const WRONG_TOKEN: &str = "You must provide a valid authorize token";

@@ -1,0 +1,79 @@
+//! How a client authenticates itself (O2), and the status of a refusal.
+
+use flinks_emulator::ClientAuthentication;
+use flinks_emulator::credentials::*;
+use serde_json::json;
+
+use crate::{ask, local, local_with};
+
+#[tokio::test]
+async fn o2_a_refused_client_learns_which_field_is_the_reason() {
+    let local = local().await;
+    let grant = |id: Option<&str>, secret: Option<&str>| {
+        let body = json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret});
+        local.post("/api/v1/token").json(&body)
+    };
+    let (id, secret) = (Some(OUTBOUND_CLIENT_ID), Some(OUTBOUND_CLIENT_SECRET));
+    for (request, description) in [
+        (grant(id, None), "client_secret is missing."),
+        (grant(None, secret), "client_id is missing."),
+        (grant(None, None), "client_id and client_secret are missing."),
+        (grant(id, Some("canary")), "client_id or client_secret is wrong."),
+        (grant(Some("canary"), secret), "client_id or client_secret is wrong."),
+        (grant(None, None).basic_auth("canary", secret), "client_id or client_secret is wrong."),
+        (
+            grant(id, secret).basic_auth(OUTBOUND_CLIENT_ID, secret),
+            "client_id and client_secret are in the body as well as in Authorization: only one is allowed.",
+        ),
+    ] {
+        let refused = ask(request).await;
+        assert_eq!(refused.error(), (400, "invalid_client"));
+        assert_eq!(refused.body["error_description"], description);
+    }
+}
+
+#[tokio::test]
+async fn o2_switch_how_a_client_authenticates_itself() {
+    use ClientAuthentication::{Basic, Fields, FieldsOrBasic, None};
+    let (id, secret) = ("dc-é:1", "s & =+%é");
+    // What RFC 6749, 2.3.1 says: each is form-encoded before it goes into Basic.
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    for (switch, fields, basic, none) in [
+        (FieldsOrBasic, true, true, false),
+        (Fields, true, false, false),
+        (Basic, false, true, false),
+        (None, false, false, true),
+    ] {
+        let local = local_with(|config| {
+            config.outbound.client_id = id.into();
+            config.outbound.client_secret = secret.into();
+            config.outbound.client_authentication = switch;
+        })
+        .await;
+        let grant = json!({"grant_type": "client_credentials"});
+        let in_fields = json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret});
+        let bare = || local.post("/api/v1/token").json(&grant);
+        let both = local.post("/api/v1/token").json(&in_fields).basic_auth(encoded(id), Some(encoded(secret)));
+        for (request, is_accepted) in [
+            (local.post("/api/v1/token").json(&in_fields), fields),
+            (bare().basic_auth(encoded(id), Some(encoded(secret))), basic),
+            (bare(), none),
+            (both, false),
+            (bare().basic_auth(encoded(id), Some("wrong")), false),
+            (bare().basic_auth(encoded(id), Some(format!("{}&x", encoded(secret)))), false),
+            (bare().bearer_auth("x"), false),
+            (local.post("/api/v1/token").json(&json!({"grant_type": "client_credentials", "client_id": id})), false),
+        ] {
+            let expected = if is_accepted { (200, "") } else { (400, "invalid_client") };
+            assert_eq!(ask(request).await.error(), expected, "{switch:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn o7_switch_the_status_of_invalid_client() {
+    let local = local_with(|config| config.outbound.invalid_client_status = 401).await;
+    let refused = ask(local.post("/api/v1/token").json(&json!({"grant_type": "client_credentials"}))).await;
+    assert_eq!(refused.error(), (401, "invalid_client"));
+    assert_eq!(ask(local.token(json!({}))).await.error(), (400, "invalid_request"));
+}
