@@ -18,6 +18,9 @@ mod clock;
 mod deadline;
 #[cfg(feature = "time")]
 mod manual_clock;
+#[cfg(feature = "time")]
+#[doc(hidden)]
+pub mod runtime;
 
 // Errors, and the head of a reply that they keep.
 mod error;

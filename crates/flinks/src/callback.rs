@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use crate::RedirectUrl;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::operation::Operation;
 
 /// What only the end user's own session knows, and when it began.
@@ -44,7 +44,7 @@ impl State {
         operation: Operation,
         clock: &dyn Clock,
     ) -> Result<String, Error> {
-        let refuse = |reason| Err(Error::callback(operation, reason));
+        let refuse = |reason| Err(Error::new(operation, Kind::Callback(reason)));
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query(callback).as_bytes()) {
             // The others are the caller's own.

@@ -27,7 +27,6 @@ pub mod pool;
 mod recent;
 mod redirect;
 mod retry;
-mod runtime;
 mod settings;
 mod text;
 

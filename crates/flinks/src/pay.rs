@@ -9,7 +9,7 @@ use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, Moment, ResponseValue
 use flinks_pay::types;
 
 use crate::bearer::{Bearer, BearerReply};
-use crate::error::{Error, ErrorBody, SpendError};
+use crate::error::{Error, ErrorBody, Kind, SpendError};
 use crate::operation::Operation;
 use crate::recent::RecentSecrets;
 use crate::retry::{Caller, Repeat};
@@ -118,7 +118,7 @@ impl Client {
         session: &NewSession,
     ) -> Result<Session, SpendError<SessionToken>> {
         if token.is_expired() {
-            return Err(SpendError::new(token, Error::expired_locally(INITIATE)));
+            return Err(SpendError::new(token, Error::new(INITIATE, Kind::ExpiredLocally)));
         }
         let secret = token.0.secret();
         let authorization = &Authorization::bearer(secret);
@@ -216,7 +216,7 @@ impl SessionToken {
     /// [`Error::is_expired`] (P4).
     pub fn into_authorization(self) -> Result<BearerToken, Error> {
         if self.is_expired() {
-            return Err(Error::expired_locally(INITIATE));
+            return Err(Error::new(INITIATE, Kind::ExpiredLocally));
         }
         Ok(BearerToken(Secret::new(format!("Bearer {}", self.0.secret().expose_secret()))))
     }

@@ -20,14 +20,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use flinks_core::runtime::can_sleep;
 use flinks_core::{Clock, Deadline};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
 use crate::retry::backoff;
-use crate::runtime::can_sleep;
 
 /// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
 /// their tokens.
@@ -43,8 +43,9 @@ struct Inner<C: SingleUse> {
     client: C,
     size: usize,
     state: Arc<Mutex<State<C::Token>>>,
-    /// Its end is that of the pool.
-    open: watch::Sender<()>,
+    /// Cancelled when the last clone of the pool is dropped.
+    closed: CancellationToken,
+    _close_on_drop: DropGuard,
     tasks: TaskTracker,
 }
 
@@ -83,8 +84,15 @@ impl<C: SingleUse> TokenPool<C> {
             failures: 0,
             is_shut_down: false,
         };
-        let state = Arc::new(Mutex::new(state));
-        Self(Arc::new(Inner { client, size, state, open: watch::Sender::new(()), tasks: TaskTracker::new() }))
+        let closed = CancellationToken::new();
+        Self(Arc::new(Inner {
+            client,
+            size,
+            state: Arc::new(Mutex::new(state)),
+            _close_on_drop: closed.clone().drop_guard(),
+            closed,
+            tasks: TaskTracker::new(),
+        }))
     }
 
     /// Begins to get as many tokens as the pool holds: at the start of a program, or before a rush. Without a tokio runtime
@@ -148,7 +156,7 @@ impl<C: SingleUse> TokenPool<C> {
 
     /// Begins to get so many more.
     fn work(&self, mut state: MutexGuard<'_, State<C::Token>>, more: usize) {
-        let Inner { client, state: shared, open, .. } = &*self.0;
+        let Inner { client, state: shared, closed, tasks, .. } = &*self.0;
         if more == 0 || state.is_shut_down || client.clock().monotonic() < state.not_before {
             return;
         }
@@ -160,20 +168,10 @@ impl<C: SingleUse> TokenPool<C> {
         state.owed = state.owed.saturating_sub(new);
         state.workers = state.workers.saturating_add(new);
         // Under the lock, so that a shutdown does not miss one.
-        let tracked: Vec<_> = (0..new).map(|_| self.0.tasks.token()).collect();
-        drop(state);
-        for tracked in tracked {
+        for _ in 0..new {
             let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_ended: false };
-            let mut open = open.subscribe();
-            runtime.spawn(async move {
-                tokio::select! {
-                    biased;
-                    // Nobody sends: it ends with the pool.
-                    _ = open.changed() => {}
-                    () = worker.run() => {}
-                }
-                drop(tracked);
-            });
+            let closed = closed.clone();
+            runtime.spawn(tasks.track_future(async move { closed.run_until_cancelled(worker.run()).await }));
         }
     }
 
@@ -184,15 +182,12 @@ impl<C: SingleUse> TokenPool<C> {
 
 impl<C: SingleUse> fmt::Debug for TokenPool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ready, under_way, is_paused) = {
-            let state = self.state();
-            (state.ready.len(), state.workers, self.0.client.clock().monotonic() < state.not_before)
-        };
+        let State { ready, workers, not_before, .. } = &*self.state();
         f.debug_struct("TokenPool")
             .field("size", &self.0.size)
-            .field("ready", &ready)
-            .field("under_way", &under_way)
-            .field("is_paused", &is_paused)
+            .field("ready", &ready.len())
+            .field("under_way", workers)
+            .field("is_paused", &(self.0.client.clock().monotonic() < *not_before))
             .finish_non_exhaustive()
     }
 }

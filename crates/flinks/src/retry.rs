@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use flinks_core::{Clock, DEFAULT_CONNECT_TIMEOUT, SystemClock};
+use flinks_core::runtime::{can_sleep, lacks_driver};
+use flinks_core::{Clock, DEFAULT_CONNECT_TIMEOUT, SystemClock, TransportErrorKind};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
-use crate::error::{Error, RetryClass};
+use crate::error::{Error, Kind, RetryClass};
 use crate::operation::Operation;
-use crate::runtime::{lacks_driver, require_runtime};
 
 /// Which failures of an operation may be followed by another attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,13 +79,15 @@ impl Caller {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        require_runtime(operation, self.clock.as_ref())?;
+        if !can_sleep(self.clock.as_ref()) {
+            return Err(Error::new(operation, Kind::NoRuntime));
+        }
         let span = tracing::info_span!("flinks", product = ?operation.product(), operation = operation.id());
         let attempts = self.attempts(operation, repeat, self.timeout.unwrap_or(default_timeout), attempt);
         match AssertUnwindSafe(attempts.instrument(span)).catch_unwind().await {
             Ok(outcome) => outcome,
-            Err(_) if lacks_driver() => Err(Error::no_runtime(operation)),
-            Err(_) => Err(Error::abandoned(operation)),
+            Err(_) if lacks_driver() => Err(Error::new(operation, Kind::NoRuntime)),
+            Err(_) => Err(Error::new(operation, Kind::Abandoned)),
         }
     }
 
@@ -116,7 +118,7 @@ impl Caller {
             let outcome = tokio::select! {
                 biased;
                 outcome = attempt_once() => outcome,
-                () = clock.sleep(left()) => Err(Error::timeout(operation)),
+                () = clock.sleep(left()) => Err(Error::new(operation, Kind::Interrupted(TransportErrorKind::Timeout))),
             };
             let took_microseconds = microseconds(started.elapsed());
             let error = match outcome {
@@ -227,7 +229,10 @@ mod tests {
 
     #[tokio::test]
     async fn a5_an_earlier_try_that_may_have_been_received_is_not_forgotten() {
-        let (lost, not_sent) = (|| Error::timeout(OPERATION), || Error::not_sent(OPERATION));
+        let (lost, not_sent) = (
+            || Error::new(OPERATION, Kind::Interrupted(TransportErrorKind::Timeout)),
+            || Error::new(OPERATION, Kind::NotSent(TransportErrorKind::Connect)),
+        );
         let error = call([lost(), not_sent(), not_sent()], Duration::ZERO).await;
         assert!(error.may_have_been_sent() && error.attempts() == 3);
         let error = call([not_sent(), not_sent(), not_sent()], Duration::ZERO).await;
@@ -237,10 +242,24 @@ mod tests {
     #[tokio::test]
     async fn a5_no_try_begins_that_could_not_connect_in_time() {
         // Of 30 seconds 8 are left, and a connection may take 10.
-        let error = call([Error::not_sent(OPERATION), Error::not_sent(OPERATION)], Duration::from_secs(22)).await;
+        let error = call(
+            [
+                Error::new(OPERATION, Kind::NotSent(TransportErrorKind::Connect)),
+                Error::new(OPERATION, Kind::NotSent(TransportErrorKind::Connect)),
+            ],
+            Duration::from_secs(22),
+        )
+        .await;
         assert!(!error.may_have_been_sent() && error.attempts() == 1);
         // A server that answered needs no connection, and the waits are short.
-        let error = call([Error::timeout(OPERATION), Error::timeout(OPERATION)], Duration::from_secs(22)).await;
+        let error = call(
+            [
+                Error::new(OPERATION, Kind::Interrupted(TransportErrorKind::Timeout)),
+                Error::new(OPERATION, Kind::Interrupted(TransportErrorKind::Timeout)),
+            ],
+            Duration::from_secs(22),
+        )
+        .await;
         assert_eq!(error.attempts(), 2);
     }
 

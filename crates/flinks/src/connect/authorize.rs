@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuthorizeToken, Client, LoginId, RequestId, error_body};
 use crate::FlinksCode;
-use crate::error::{Error, SpendError};
+use crate::error::{Error, Kind, SpendError};
 use crate::operation::Operation;
 use crate::retry::Repeat;
 use crate::text::{ECHO, is_echo};
@@ -90,7 +90,7 @@ impl Client {
         request: &types::AuthorizeRequest,
     ) -> Result<Outcome, SpendError<AuthorizeToken>> {
         if token.is_expired() {
-            return Err(SpendError::new(token, Error::expired_locally(Operation::ConnectAuthorize)));
+            return Err(SpendError::new(token, Error::new(Operation::ConnectAuthorize, Kind::ExpiredLocally)));
         }
         let secret = &token.secret;
         let attempt = || async move {

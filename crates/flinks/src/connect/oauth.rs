@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Client, LoginId};
 use crate::RedirectUrl;
 use crate::callback::{self, State};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::operation::Operation;
 use crate::text::query;
 
@@ -35,7 +35,9 @@ impl Client {
     pub fn verify_oauth(&self, pending: PendingAuthorization, callback: &str) -> Result<LoginId, Error> {
         let login_id =
             pending.0.verify(callback, "loginId", Operation::ConnectOAuthReturn, self.caller.clock.as_ref())?;
-        let unfit = |_| Error::callback(Operation::ConnectOAuthReturn, "has a loginId that is empty or no plain text");
+        let unfit = |_| {
+            Error::new(Operation::ConnectOAuthReturn, Kind::Callback("has a loginId that is empty or no plain text"))
+        };
         LoginId::new(login_id).map_err(unfit)
     }
 }

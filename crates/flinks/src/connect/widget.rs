@@ -4,7 +4,7 @@ use flinks_core::Secret;
 
 use super::{AuthorizeToken, Client};
 use crate::RedirectUrl;
-use crate::error::{Error, SpendError};
+use crate::error::{Error, Kind, SpendError};
 use crate::operation::Operation;
 use crate::text::query;
 
@@ -141,7 +141,7 @@ impl Widget {
     /// A [`SpendError`] where the token has expired (C3).
     pub fn url(&self, token: AuthorizeToken) -> Result<WidgetUrl, SpendError<AuthorizeToken>> {
         if token.is_expired() {
-            return Err(SpendError::new(token, Error::expired_locally(Operation::ConnectWidget)));
+            return Err(SpendError::new(token, Error::new(Operation::ConnectWidget, Kind::ExpiredLocally)));
         }
         let parameters = self.parameters.iter().map(|(name, value)| (&**name, &**value));
         let first = [("redirectUrl", &*self.redirect_url)].into_iter();

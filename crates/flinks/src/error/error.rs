@@ -109,8 +109,8 @@ impl Error {
         }
     }
 
-    pub(super) fn new(operation: Option<Operation>, kind: Kind) -> Self {
-        Self(Arc::new(Inner { operation, kind, ..Inner::default() }))
+    pub(crate) fn new(operation: impl Into<Option<Operation>>, kind: Kind) -> Self {
+        Self(Arc::new(Inner { operation: operation.into(), kind, ..Inner::default() }))
     }
 
     /// Creates the error of a value of one call, which an end user may have typed.
@@ -127,29 +127,8 @@ impl Error {
         Self::new(None, Kind::BaseUrl(reason))
     }
 
-    pub(crate) fn expired_locally(operation: Operation) -> Self {
-        Self::new(Some(operation), Kind::ExpiredLocally)
-    }
-
     pub(crate) fn expired_on_arrival(operation: Operation, head: &ResponseHead) -> Self {
-        Self::new(Some(operation), Kind::ExpiredOnArrival).with_head(head)
-    }
-
-    pub(crate) fn timeout(operation: Operation) -> Self {
-        Self::new(Some(operation), Kind::Interrupted(TransportErrorKind::Timeout))
-    }
-
-    #[cfg(test)]
-    pub(crate) fn not_sent(operation: Operation) -> Self {
-        Self::new(Some(operation), Kind::NotSent(TransportErrorKind::Connect))
-    }
-
-    pub(crate) fn abandoned(operation: Operation) -> Self {
-        Self::new(Some(operation), Kind::Abandoned)
-    }
-
-    pub(crate) fn no_runtime(operation: Operation) -> Self {
-        Self::new(Some(operation), Kind::NoRuntime)
+        Self::new(operation, Kind::ExpiredOnArrival).with_head(head)
     }
 
     /// Creates the error of a reply that fits its schema but cannot be used.
@@ -160,15 +139,11 @@ impl Error {
         reason: &'static str,
     ) -> Self {
         let kind = Kind::Malformed { field: Some(field), detail: Detail::Value(reason) };
-        Self::new(Some(operation), kind).with_head(head)
-    }
-
-    pub(crate) fn callback(operation: Operation, reason: &'static str) -> Self {
-        Self::new(Some(operation), Kind::Callback(reason))
+        Self::new(operation, kind).with_head(head)
     }
 
     pub(crate) fn callback_failed(operation: Operation, error: String, description: Option<String>) -> Self {
-        Self::new(Some(operation), Kind::CallbackError).change(|inner| {
+        Self::new(operation, Kind::CallbackError).change(|inner| {
             inner.body = ErrorBody { code: None, oauth: Some(OAuthError::parse(error)), message: description };
         })
     }
@@ -201,7 +176,7 @@ impl Error {
             }
             _ => Kind::Status,
         };
-        let this = Self::new(Some(operation), kind).change(|inner| {
+        let this = Self::new(operation, kind).change(|inner| {
             inner.is_other_json = matches!(error.kind(), ErrorKind::Status(Some(invalid)) if invalid.is_json());
             inner.body = error.body().map(read).unwrap_or_default();
         });

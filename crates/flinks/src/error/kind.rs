@@ -5,7 +5,7 @@ use std::time::Duration;
 use flinks_core::{InvalidResponse, TransportErrorKind};
 
 #[derive(Clone, Default)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A value of a call is invalid.
     Input { field: &'static str, reason: &'static str },
     /// A value of the configuration is invalid.
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 }
 
 #[derive(Clone)]
-pub(super) enum Detail {
+pub(crate) enum Detail {
     Body(InvalidResponse),
     Value(&'static str),
 }

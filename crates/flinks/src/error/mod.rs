@@ -24,6 +24,7 @@ mod verdict;
 pub use self::advice::Advice;
 pub use self::error::Error;
 pub(crate) use self::error::ErrorBody;
+pub(crate) use self::kind::Kind;
 pub use self::refusal::Refusal;
 pub use self::spend::SpendError;
 pub(crate) use self::verdict::RetryClass;

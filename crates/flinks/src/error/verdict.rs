@@ -189,6 +189,9 @@ mod tests {
             assert_eq!(error.token_fate(), fate, "{error}");
         }
         // An earlier try may have been received.
-        assert_eq!(Error::not_sent(OPERATION).after_attempts(2, true).token_fate(), TokenFate::Unknown);
+        assert_eq!(
+            Error::new(OPERATION, Kind::NotSent(TransportErrorKind::Connect)).after_attempts(2, true).token_fate(),
+            TokenFate::Unknown
+        );
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::client::Client;
 use crate::RedirectUrl;
 use crate::callback::{self, State};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::operation::Operation;
 use crate::text::{query, token_problem};
 
@@ -49,9 +49,9 @@ impl Client {
         let PendingAuthorization { state, redirect_uri, .. } = pending;
         let code = state.verify(callback, "code", Operation::OutboundAuthorizationReturn, self.clock().as_ref())?;
         match token_problem(&code) {
-            Some(_) => Err(Error::callback(
+            Some(_) => Err(Error::new(
                 Operation::OutboundAuthorizationReturn,
-                "has a code that is empty or no plain text",
+                Kind::Callback("has a code that is empty or no plain text"),
             )),
             None => Ok(AuthorizationCode { code: Secret::new(code), redirect_uri }),
         }

@@ -15,7 +15,7 @@ use super::authorization::AuthorizationCode;
 use super::tokens::{AccessToken, RefreshToken, Tokens};
 use crate::OAuthError;
 use crate::bearer::{Bearer, BearerReply};
-use crate::error::{Error, ErrorBody, SpendError};
+use crate::error::{Error, ErrorBody, Kind, SpendError};
 use crate::operation::Operation;
 use crate::recent::{RecentSecrets, SecretHash};
 use crate::retry::{Caller, Repeat};
@@ -108,7 +108,8 @@ impl Client {
     /// is dropped later, what Flinks replies is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.caller.clock.as_ref()) else {
-            let error = Error::callback(Operation::OutboundExchangeCode, "holds a code that was sent before");
+            let error =
+                Error::new(Operation::OutboundExchangeCode, Kind::Callback("holds a code that was sent before"));
             return Err(SpendError::Unknown(error.after_sending()));
         };
         let sending = SendingCode { hash, codes: &self.codes, marker: SendMarker::new() };
