@@ -43,7 +43,8 @@ enum Server {
 
 impl Cache {
     fn new() -> Arc<Self> {
-        let (under_way, exchanges) = (AtomicU32::new(0), AtomicU32::new(0));
+        let under_way = AtomicU32::new(0);
+        let exchanges = AtomicU32::new(0);
         Arc::new(Self { flight: SingleFlight::new(None), under_way, exchanges })
     }
 
@@ -114,7 +115,7 @@ fn o4_who_waited_on_a_failure_gets_it_and_who_comes_later_tries_again() {
 }
 
 #[test]
-fn o4_a_caller_who_goes_away_takes_nothing_with_them() {
+fn o4_cancelled_caller_does_not_cancel_the_refresh() {
     check(|| {
         let cache = Cache::new();
         // It asks, and is dropped while it waits: whether it leads or not.

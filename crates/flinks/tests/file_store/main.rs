@@ -172,7 +172,8 @@ async fn assert_holds(store: &FileStore, record: &Record) {
 async fn it_conforms() {
     let (_temporary, directory, _) = stored().await;
     conformance::check(|| FileStore::open(&directory).unwrap()).await.unwrap();
-    assert!(files(&directory, ".new").is_empty() && files(&directory, ".damaged").is_empty());
+    assert!(files(&directory, ".new").is_empty());
+    assert!(files(&directory, ".damaged").is_empty());
     let one = FileStore::open(&directory).unwrap();
     conformance::check(|| one.clone()).await.unwrap();
 }
@@ -182,7 +183,8 @@ async fn what_is_missing_is_no_record() {
     fs::remove_file(record_file(&directory)).unwrap();
     assert!(load(&directory).await.unwrap().is_none());
     let error = consent.access_token().await.unwrap_err();
-    assert!(error.needs_consent() && !error.may_have_been_sent());
+    assert!(error.needs_consent());
+    assert!(!error.may_have_been_sent());
 }
 
 async fn what_is_damaged_is_moved_aside_and_reported() {
@@ -211,16 +213,21 @@ async fn what_is_damaged_is_moved_aside_and_reported() {
         let consent = consents.consent(&id("user-7"));
         let path = record_file(&directory);
         damage(&path, fs::read(&path).unwrap());
-        let (length, inode) = (path.metadata().unwrap().len(), path.metadata().unwrap().ino());
+        let length = path.metadata().unwrap().len();
+        let inode = path.metadata().unwrap().ino();
 
         let error = consent.access_token().await.unwrap_err();
-        assert!(error.is_store() && !error.is_transient() && !error.needs_consent(), "{name}: {error}");
+        assert!(error.is_store(), "{name}: {error}");
+        assert!(!error.is_transient(), "{name}: {error}");
+        assert!(!error.needs_consent(), "{name}: {error}");
         assert!(!error.to_string().contains("emu_"));
         // It is still there, beside; and a report is a report once.
         let [aside] = &files(&directory, ".damaged-")[..] else { panic!("{name}") };
         assert!(error.to_string().contains(aside.to_str().unwrap()), "{name}: {error}");
-        assert_eq!((aside.metadata().unwrap().len(), aside.metadata().unwrap().ino()), (length, inode), "{name}");
-        assert!(files(&directory, ".json").is_empty() && load(&directory).await.unwrap().is_none());
+        assert_eq!(aside.metadata().unwrap().len(), length, "{name}");
+        assert_eq!(aside.metadata().unwrap().ino(), inode, "{name}");
+        assert!(files(&directory, ".json").is_empty());
+        assert!(load(&directory).await.unwrap().is_none());
 
         let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
         let consent = consents.insert(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
@@ -254,15 +261,19 @@ async fn what_is_no_record_of_ours_stays_where_it_is() {
         replace(&path);
         assert!(matches!(load(&directory).await, Err(StoreError::Refused(_))));
         let error = consent.access_token().await.unwrap_err();
-        assert!(error.is_store() && !error.is_transient() && error.advice() == flinks::Advice::FixConfiguration);
-        assert!(fs::symlink_metadata(&path).is_ok() && files(&directory, ".damaged-").is_empty());
+        assert!(error.is_store());
+        assert!(!error.is_transient());
+        assert_eq!(error.advice(), flinks::Advice::FixConfiguration);
+        assert!(fs::symlink_metadata(&path).is_ok());
+        assert!(files(&directory, ".damaged-").is_empty());
     }
 }
 
 async fn files_are_for_their_owner_only() {
     let (_temporary, directory, consent) = stored().await;
     let path = record_file(&directory);
-    assert_eq!((mode(&directory), mode(&path)), (0o700, 0o600));
+    assert_eq!(mode(&directory), 0o700);
+    assert_eq!(mode(&path), 0o600);
     assert!(files(&directory, ".lock").iter().all(|lock| mode(lock) == 0o600));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(consent.idle_deadline().await.is_ok());
@@ -277,7 +288,8 @@ async fn a_directory_of_others_is_refused() {
     }
     let file = temporary.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(FileStore::open(&file).is_err() && FileStore::open(file.join("below")).is_err());
+    assert!(FileStore::open(&file).is_err());
+    assert!(FileStore::open(file.join("below")).is_err());
     assert!(files(temporary.path(), ".new").is_empty(), "the probe is removed");
 }
 
@@ -293,7 +305,8 @@ async fn what_was_left_unfinished_is_removed() {
     consent.forget().await.unwrap();
     let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
     let _ = consents(&directory, NOWHERE).insert(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
-    assert!(!unfinished.exists() && mode(&record_file(&directory)) == 0o600);
+    assert!(!unfinished.exists());
+    assert_eq!(mode(&record_file(&directory)), 0o600);
     // Unless somebody is about to finish it.
     let [lock] = &files(&directory, ".lock")[..] else { panic!("not one lock") };
     let lock = File::open(lock).unwrap();
@@ -314,9 +327,11 @@ async fn a_lock_that_is_held_for_ever_is_held_off() {
     let held = File::open(lock).unwrap();
     held.lock().unwrap();
     let error = consents.consent(&id("user-7")).access_token().await.unwrap_err();
-    assert!(error.is_store() && error.is_transient(), "{error}");
+    assert!(error.is_store(), "{error}");
+    assert!(error.is_transient(), "{error}");
     let text = "look after a consent (Flinks Outbound): the token store did not answer in time";
-    assert_eq!((error.to_string().as_str(), emulator.count(Operation::OutboundToken)), (text, 0));
+    assert_eq!(error.to_string().as_str(), text);
+    assert_eq!(emulator.count(Operation::OutboundToken), 0);
 }
 
 async fn a_lock_that_is_held_does_not_keep_a_runtime() {
@@ -343,7 +358,8 @@ async fn what_is_forgotten_leaves_nothing_unfinished() {
     let unfinished = record_file(&directory).with_extension("new");
     fs::write(&unfinished, "emu_secret").unwrap();
     consent.forget().await.unwrap();
-    assert!(files(&directory, ".json").is_empty() && !unfinished.exists());
+    assert!(files(&directory, ".json").is_empty());
+    assert!(!unfinished.exists());
 }
 
 async fn names_and_locks_tell_nothing() {

@@ -29,7 +29,8 @@ impl Process {
     pub(crate) fn start(mut command: Command, role: &str, arguments: &[&str]) -> Self {
         command.arg(format!("role:{role}")).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let input = child.stdin.take().unwrap();
+        let output = child.stdout.take().unwrap();
         Self { child, input, output: BufReader::new(output) }
     }
 
@@ -113,7 +114,8 @@ pub(crate) async fn a_process_that_is_killed_leaves_the_old_or_the_new_record() 
         };
         let is_first = number == 1 && what == "begin" && record.expose_secret().contains("emu_first");
         assert!(is_first || possible.clone().any(holds), "round {round}: {last}");
-        assert!(files(&directory, ".new").is_empty() && files(&directory, ".damaged").is_empty());
+        assert!(files(&directory, ".new").is_empty());
+        assert!(files(&directory, ".damaged").is_empty());
     }
 }
 
@@ -206,7 +208,8 @@ pub(crate) async fn o5_eight_processes_and_one_rotating_token_make_one_exchange(
         let mut lines: Vec<_> = processes.iter_mut().map(|process| process.line().unwrap()).collect();
         assert!(lines.iter().all(|line| line.starts_with("1 ")), "one token in each process");
         lines.dedup();
-        assert_eq!((lines.len(), emulator.count(TOKEN) - before), (1, 1), "round {round}");
+        assert_eq!(lines.len(), 1, "round {round}");
+        assert_eq!(emulator.count(TOKEN) - before, 1, "round {round}");
     }
     processes.into_iter().for_each(Process::succeeds);
 }
@@ -286,7 +289,8 @@ async fn try_what_others_may_not(directory: &Path) {
     let error = store.load(&id("user-7")).await.unwrap_err();
     assert_refused(&error, "may not use its files", &path);
     let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
-    assert!(error.is_store() && !error.is_transient());
+    assert!(error.is_store());
+    assert!(!error.is_transient());
     assert!(path.exists(), "it stays where it is");
 
     // A lock that may not be written.
@@ -302,7 +306,8 @@ async fn try_what_others_may_not(directory: &Path) {
     assert_refused(&error, "may not use its files", &own);
     assert!(error.to_string().contains("Permission denied (os error 13)"), "{error}");
     let error = consents.insert(&id("user-8"), token(2), SystemTime::now()).await.unwrap_err();
-    assert!(error.is_store() && !error.is_transient(), "{error}");
+    assert!(error.is_store(), "{error}");
+    assert!(!error.is_transient(), "{error}");
 }
 
 pub(crate) async fn another_user_is_refused() {
