@@ -6,29 +6,32 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
-/// Where this crate reads the time, and how it waits. For tests there is [`ManualClock`]; it, or one of your own, goes into
-/// [`Settings::clock`](crate::Settings::clock).
+/// The clocks that this crate reads, and its timer. Set one with
+/// [`Settings::clock`](crate::Settings::clock); tests use [`ManualClock`].
 ///
-/// Two clocks are asked, and a token is valid only while both say so (A4): a suspended machine stops the first, an operator
-/// can turn the second.
+/// A token is valid only while both the monotonic and the wall clock say so: a suspended machine
+/// stops the first, and an operator can turn the second (A4).
 pub trait Clock: Send + Sync + 'static {
-    /// The time since some fixed moment. It never goes back.
+    /// Returns the time since a fixed moment. It never goes back.
     fn monotonic(&self) -> Duration;
 
-    /// The wall clock.
+    /// Returns the time of the wall clock.
     fn wall(&self) -> SystemTime;
 
-    /// Completes after `duration` on the monotonic clock. The client sleeps between two attempts, for up to 30 seconds. It also
-    /// sleeps until the deadline of a call or of a token store while that is under way: a clock for tests must not complete
-    /// such a sleep by itself, or every call times out before it begins.
+    /// Completes after `duration` on the monotonic clock. The client sleeps between two attempts,
+    /// for up to 30 seconds. It also sleeps until the deadline of a call or of a token store while
+    /// that is under way: a clock for tests must not complete such a sleep by itself, or every call
+    /// times out before it begins.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
-/// What [`Clock::sleep`] gives.
+/// The future that [`Clock::sleep`] returns.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The clocks of this machine, and the timer of the tokio runtime that the call runs in. On Linux they are the coarse ones, which
-/// go on with each tick of the kernel, 1 to 10 milliseconds: tokens live for seconds, and each look at one reads both.
+/// The clocks of this machine, and the timer of the tokio runtime that the call runs in.
+///
+/// On Linux it reads the coarse clocks, which advance with each tick of the kernel, every 1 to 10
+/// milliseconds. They are cheap to read, and the lifetime of a token is measured in seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -61,7 +64,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time on a clock of the kernel's. Before its beginning, as with a wall clock that was never set, it is zero.
+/// Reads a clock of the kernel. Returns zero before its epoch, as on a machine whose wall clock was
+/// never set.
 #[cfg(target_os = "linux")]
 fn coarse(clock: rustix::time::ClockId) -> Duration {
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
@@ -77,9 +81,10 @@ fn coarse(clock: rustix::time::ClockId) -> Duration {
 /// | [`auto_advancing`](Self::auto_advancing) | stands still | if it is short, advances the clock to its end and completes |
 /// | [`running`](Self::running) | passes as on the machine | completes after its duration, or when the clock has been advanced to its end |
 ///
-/// Use a clock that stands still to test one call. A whole application would hang on it, because whatever waits does so until
-/// the clock is advanced: a retry, the second between two refreshes of one consent, or the refresh of another process. Give
-/// the application a running clock, and advance that:
+/// Use a clock that stands still to test one call. A whole application would hang on it, because
+/// whatever waits does so until the clock is advanced: a retry, the second between two refreshes of
+/// one consent, or the refresh of another process. Give the application a running clock, and
+/// advance that:
 ///
 /// ```
 /// use std::time::Duration;
@@ -110,7 +115,7 @@ fn coarse(clock: rustix::time::ClockId) -> Duration {
 /// # });
 /// ```
 ///
-/// The clock moves the client only. The emulator has a clock of its own, with an `advance` of its own.
+/// The clock moves the client only. The emulator has its own clock, which its `advance` moves.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     pace: Pace,
@@ -132,17 +137,18 @@ impl ManualClock {
         Self::with_pace(Pace::Still)
     }
 
-    /// Creates a clock that stands still, on which a sleep of at most `longest` advances the clock to its end and completes.
-    /// Other tasks run first, as they do during a real wait.
+    /// Creates a clock that stands still, on which a sleep of at most `longest` advances the clock
+    /// to its end and completes. Other tasks run first, as they do during a real wait.
     ///
-    /// The deadline of a call, or of a token store, is a sleep too. It must be longer than `longest`: a shorter one would
-    /// expire as soon as the call waits for the network. The client waits at most 30 seconds between two attempts.
+    /// The deadline of a call, or of a token store, is a sleep too. It must be longer than
+    /// `longest`: a shorter one would expire as soon as the call waits for the network. The client
+    /// waits at most 30 seconds between two attempts.
     pub fn auto_advancing(longest: Duration) -> Self {
         Self::with_pace(Pace::AutoAdvancing { longest })
     }
 
-    /// Creates a clock that runs with the clock of this machine, and can be advanced beyond it. A sleep needs a tokio runtime
-    /// with its timer enabled.
+    /// Creates a clock that runs with the clock of this machine, and can be advanced beyond it. A
+    /// sleep needs a tokio runtime with its timer enabled.
     pub fn running() -> Self {
         Self::with_pace(Pace::Running { since: Instant::now() })
     }
@@ -157,15 +163,15 @@ impl ManualClock {
         self.set.send_modify(|now| now.advance(by));
     }
 
-    /// Sets the wall clock only, as an operator does. The wall clock is also ahead of the monotonic one after a machine was
-    /// suspended.
+    /// Sets the wall clock only, as an operator does. The wall clock is also ahead of the monotonic
+    /// one after a machine was suspended.
     pub fn set_wall(&self, wall: SystemTime) {
         let passed = self.passed();
         self.set.send_modify(|now| now.wall = wall.checked_sub(passed).unwrap_or(wall));
     }
 
-    /// Returns how long each sleep since the last call was meant to take, oldest first. A sleep counts when it begins, so
-    /// that a test can wait until the client waits.
+    /// Returns how long each sleep since the last call was meant to take, oldest first. A sleep
+    /// counts when it begins, so that a test can wait until the client waits.
     pub fn take_sleeps(&self) -> Vec<Duration> {
         std::mem::take(&mut self.sleeps())
     }
@@ -237,7 +243,8 @@ impl Clock for ManualClock {
     }
 }
 
-/// By chance between the half and the whole: a wait that stays one, and that no two processes share.
+/// Returns a random part of a wait, at least its half, so that processes that wait together do not
+/// continue together.
 #[cfg(any(feature = "outbound", feature = "pool"))]
 pub(crate) fn jittered(whole: Duration) -> Duration {
     whole.mul_f64(0.5 + fastrand::f64() / 2.0)
@@ -265,13 +272,13 @@ impl Moment {
         self.monotonic < other.monotonic && self.wall < other.wall
     }
 
-    /// How long ago it was on the wall clock. None where it is in the future.
+    /// How long ago `earlier` was on the wall clock, or `None` if it is in the future.
     pub(crate) fn since(&self, earlier: SystemTime) -> Option<Duration> {
         self.wall.duration_since(earlier).ok()
     }
 }
 
-/// When something ends, on both clocks, and the clocks to ask.
+/// The end of a lifetime on both clocks, and the clocks to compare it with.
 #[derive(Clone)]
 pub(crate) struct Deadline {
     from: Moment,
@@ -284,19 +291,19 @@ impl Deadline {
         Self { from, lifetime, clock: Arc::clone(clock) }
     }
 
-    /// What is left, by the clock that is further.
+    /// The remaining time, by the clock that has advanced further.
     pub(crate) fn remaining(&self) -> Duration {
         let on_monotonic = self.clock.monotonic().saturating_sub(self.from.monotonic);
-        // Turned back before the beginning, it has nothing to say.
+        // A clock that was turned back to before the start counts as not advanced.
         let on_wall = self.clock.wall().duration_since(self.from.wall).unwrap_or_default();
         self.lifetime.saturating_sub(on_monotonic.max(on_wall))
     }
 
-    /// When no more than `slack` is left: so long as it is before this, [`remaining`](Self::remaining) is more. What is asked
-    /// often compares, and does not compute.
+    /// The moment at which `slack` remains. Comparing with it is cheaper than computing what
+    /// [`remaining`](Self::remaining) returns.
     pub(crate) fn before_end(&self, slack: Duration) -> Moment {
         let (from, until) = (self.from, self.lifetime.saturating_sub(slack));
-        // A clock that cannot tell is taken as past it.
+        // If the wall clock cannot represent it, it counts as past.
         let wall = from.wall.checked_add(until).unwrap_or(SystemTime::UNIX_EPOCH);
         Moment { monotonic: from.monotonic.saturating_add(until), wall }
     }
@@ -309,18 +316,18 @@ impl Deadline {
         self.remaining().is_zero()
     }
 
-    /// Whether more than half of it is left.
+    /// Whether more than half of the lifetime remains.
     #[cfg(feature = "pool")]
     pub(crate) fn is_young(&self) -> bool {
         self.remaining() > self.lifetime.mul_f64(0.5)
     }
 
-    /// The end on the wall clock. None where that cannot tell it.
+    /// The end on the wall clock, or `None` if that cannot represent it.
     pub(crate) fn wall(&self) -> Option<SystemTime> {
         self.from.wall.checked_add(self.lifetime)
     }
 
-    /// From when it counts, on the wall clock.
+    /// The start on the wall clock.
     pub(crate) fn from(&self) -> SystemTime {
         self.from.wall
     }

@@ -1,6 +1,6 @@
 //! What is used often allocates nothing: a counting allocator is exact, whatever the machine does.
 //!
-//! In a binary of its own, because the allocator is that of the whole process.
+//! This is a separate binary, because the allocator is that of the whole process.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 

@@ -1,6 +1,7 @@
-//! What consents show of their secrets: their values, errors and events, and the files beside the records (A3).
+//! No secret is in the text of a consent: in its values, errors and events, and in the other files
+//! of its store (A3).
 //!
-//! In a binary of its own, because it listens to the logs of the whole process.
+//! This is a separate binary, because it listens to the logs of the whole process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 

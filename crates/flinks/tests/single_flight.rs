@@ -1,4 +1,5 @@
-//! The single flight under every schedule that a model checker finds: its own source, with the lock of shuttle.
+//! The single flight under every schedule that a model checker finds: its own source, with the lock
+//! of shuttle.
 //!
 //! tokio's channel is not modelled; it is used under, and right after, a lock that is.
 

@@ -1,7 +1,8 @@
-//! TLS with made certificates: what is wrong with one is a TLS error, nothing is sent, and never in clear text (A1).
+//! TLS with generated certificates: a bad certificate is a TLS error, nothing is sent, and nothing
+//! is sent in clear text (A1).
 //!
-//! The clients trust what the platform trusts, and the platform is told by `SSL_CERT_FILE`: so this program makes an
-//! authority, and starts itself again to trust it.
+//! The clients trust the authorities of the platform, and `SSL_CERT_FILE` adds one to those. This
+//! program creates an authority, and starts itself again with that variable.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
@@ -97,7 +98,8 @@ fn of_an_authority() -> CertificateParams {
     parameters
 }
 
-/// A server with that certificate: where it is, the first byte of each connection, and the requests that it could read.
+/// A server with that certificate: where it is, the first byte of each connection, and the requests
+/// that it could read.
 async fn serve(
     made: Made,
     trusted: &Issuer<'static, KeyPair>,

@@ -13,7 +13,7 @@ async fn o9_code_creates_or_replaces_a_consent() {
     let token = consent.access_token().await.unwrap();
     assert!(token.unverified_claims().is_some());
     assert_eq!(local.tokens(), 1);
-    // Another consent of the same id takes its place; those who held the first go on with the second.
+    // A second consent with the same id replaces it, also for those who hold the first.
     let new = local.code();
     let again = consents.exchange_code(&user(), new).await.unwrap();
     assert_ne!(text(&consent.access_token().await.unwrap()), text(&token));
@@ -24,7 +24,7 @@ async fn o9_code_creates_or_replaces_a_consent() {
     let new = local.code();
     assert!(matches!(consents.exchange_code(&id("x"), new).await, Err(SpendError::Unknown(_))));
     assert!(consents.consent(&id("x")).access_token().await.unwrap_err().needs_consent());
-    // Without a refresh token there is nothing to keep.
+    // A reply without a refresh token cannot become a consent.
     local.emulator.fail_next(TOKEN, lives("299"));
     let new = local.code();
     let Err(SpendError::Spent(error)) = consents.exchange_code(&id("x"), new).await else { panic!() };

@@ -5,7 +5,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::prelude::*;
 use crate::suspected::{gateway, refused, suspicion};
 
-/// Another consent of the same client, which can be refreshed while a gateway refuses the first one.
+/// Another consent of the same client, which can be refreshed while a gateway refuses the first
+/// one.
 async fn witness(local: &Local, consents: &Consents) -> Consent {
     consents.exchange_code(&id("witness"), local.code()).await.unwrap()
 }

@@ -1,4 +1,5 @@
-//! Rule O4: an access token is refreshed before it expires, and a server that fails is left alone for a while.
+//! Rule O4: an access token is refreshed before it expires, and a server that fails is left alone
+//! for a while.
 
 use crate::prelude::*;
 
@@ -13,7 +14,7 @@ async fn o4_token_is_refreshed_early_while_it_is_returned() {
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     assert_eq!(local.tokens(), 1);
     local.advance(Duration::from_secs(151));
-    // Within it, nobody waits.
+    // Within the slack, callers do not wait.
     local.emulator.fail_next(TOKEN, hold(When::After));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     local.emulator.received(TOKEN, 2).await;
@@ -37,12 +38,12 @@ async fn o4_failed_early_refresh_keeps_the_valid_token() {
     assert_eq!(error.status(), Some(500));
     assert_eq!(valid_until, first.expires_at());
     assert_eq!(local.tokens(), 3);
-    // In the pause there is no request.
+    // During the pause there is no request.
     for _ in 0..100 {
         assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     }
     assert_eq!(local.tokens(), 3);
-    // In the last moments, who asks waits for the exchange, and still gets what is valid.
+    // Shortly before the end, a caller waits for the refresh, and still gets the valid token.
     let left = first.expires_at().unwrap().duration_since(local.now()).unwrap();
     local.advance(left - Duration::from_secs(5));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
@@ -60,14 +61,15 @@ async fn o4_refresh_backs_off_during_an_outage_and_recovers() {
         assert_eq!(consent.access_token().await.unwrap_err().status(), Some(502));
         local.advance(SECOND);
     }
-    // Pauses of 1, 2, 4, 8, 16 and 32 seconds, and then of a minute, each of them or half of it; two tries each.
+    // Pauses of 1, 2, 4, 8, 16 and 32 seconds, and then of a minute, each of them or half of it;
+    // two tries each.
     let requests = local.tokens();
     assert!((20..=60).contains(&requests), "{requests}");
     local.emulator.clear_faults();
     local.advance(MINUTE);
     let _ = consent.access_token().await.unwrap();
     assert_eq!(local.tokens(), requests + 1);
-    // It starts anew: the next pause is a second at most again.
+    // The back-off starts again: the next pause is at most a second.
     local.advance(LIFETIME);
     local.emulator.fail_times(TOKEN, Fault::status(502), 2);
     assert_eq!(consent.access_token().await.unwrap_err().status(), Some(502));

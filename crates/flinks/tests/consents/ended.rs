@@ -23,7 +23,7 @@ async fn o6_ended_consent_stays_ended_until_the_user_consents_again() {
     }
     assert_eq!(local.tokens(), 2);
 
-    // Until the end user consents again: the same handle goes on.
+    // After the end user has consented again, the same handle works.
     let consents = local.consents(MemoryStore::new());
     let consent = consents.consent(&user());
     assert!(consent.access_token().await.unwrap_err().needs_consent());

@@ -60,7 +60,8 @@ async fn consent_works_on_a_clock_that_stands_still() {
     let second = consent.access_token().await.unwrap();
     assert!(first.is_expired());
     assert_ne!(text(&first), text(&second));
-    // There is at least a second between two refreshes, so this call waits until the clock is advanced.
+    // There is at least a second between two refreshes, so this call waits until the clock is
+    // advanced.
     consent.reject(&second);
     let waits = spawn(&consent);
     tokio::task::yield_now().await;
@@ -74,7 +75,8 @@ async fn consent_works_on_a_clock_that_stands_still() {
 
 #[test]
 fn callback_may_flush() {
-    // The callback blocks its thread until the flush has completed, so the other tasks need more threads.
+    // The callback blocks its thread until the flush has completed, so the other tasks need more
+    // threads.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {
         let local = start().await;

@@ -1,4 +1,5 @@
-//! Rule O5: a refresh token idles out 30 days after its last exchange. The deadline is known, reported, and moved by a refresh.
+//! Rule O5: a refresh token idles out 30 days after its last exchange. The deadline is known,
+//! reported, and moved by a refresh.
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -96,7 +97,8 @@ async fn o5_explicit_refresh_does_not_accept_a_token_from_the_store() {
     let local = start().await;
     let store = FaultyStore::default();
     let _ = consent_in(&local, store.inner().clone()).await.access_token().await.unwrap();
-    // A new process finds the token in the store. While it loads the record, a refresh is requested.
+    // A new process finds the token in the store. While it loads the record, a refresh is
+    // requested.
     let consent = local.consents(store.clone()).consent(&user());
     store.fail_next(Load, StoreFault::Hold);
     let finds = spawn(&consent);

@@ -1,4 +1,5 @@
-//! Rules O5 and O6: one process at a time refreshes a consent, also if a process crashes or is suspended.
+//! Rules O5 and O6: one process at a time refreshes a consent, also if a process crashes or is
+//! suspended.
 
 use std::sync::Arc;
 
@@ -46,7 +47,8 @@ async fn o5_lease_of_a_crashed_process_expires() {
     drop(runtime.spawn(async move { crashed.access_token().await }));
     local.emulator.received(TOKEN, 1).await;
     runtime.shutdown_background();
-    // A lease lasts as long as a refresh may take: a call of 1000 seconds, twice the timeout of the store, and 5 seconds.
+    // A lease lasts as long as a refresh may take: a call of 1000 seconds, twice the timeout of the
+    // store, and 5 seconds.
     let began = local.clock.monotonic();
     let consent = local.consents(store.clone()).consent(&user());
     let _ = consent.access_token().await.unwrap();
@@ -63,7 +65,8 @@ async fn o5_lease_lasts_as_long_as_its_owner_says() {
     let store = MemoryStore::new();
     let slow = consent_in(&local, store.clone()).await;
     let call = local.held_call(&slow, When::After).await;
-    // Another process has other settings. Its waits take no real time: it gives up, or adopts the token.
+    // Another process has other settings. Its waits take no real time: it gives up, or adopts the
+    // token.
     let settings = Settings::new().clock(local.clock.clone()).timeout(Duration::from_secs(40));
     let base_url = local.emulator.base_url().parse().unwrap();
     let client = Client::with_settings(base_url, credentials(), &settings).unwrap();
@@ -80,7 +83,8 @@ async fn o5_lease_lasts_as_long_as_its_owner_says() {
     assert_eq!(local.tokens(), 1);
 }
 
-/// A process that was suspended while its refresh was in flight, and another process that takes over its lease.
+/// A process that was suspended while its refresh was in flight, and another process that takes
+/// over its lease.
 struct Suspended {
     local: Local,
     store: MemoryStore,
@@ -108,7 +112,7 @@ async fn suspended(fault: Option<Fault>) -> Suspended {
     Suspended { local, store, suspended, other, clock_of_other }
 }
 
-/// The consent in a process with a clock of its own.
+/// The consent in a process with its own clock.
 fn process(local: &Local, clock: &ManualClock, store: &MemoryStore) -> Consent {
     let client = client_at(&local.emulator, clock, credentials());
     Consents::builder(client).store_timeout(TIMEOUT).store(store.clone()).build().consent(&user())
@@ -167,7 +171,8 @@ async fn o5_suspended_process_stores_its_rotated_token_after_another_failed() {
 #[tokio::test]
 async fn o5_lease_tolerates_clocks_that_differ_by_ten_minutes() {
     let Suspended { local, store, suspended, .. } = suspended(None).await;
-    // By the clock of a third process the lease of 3005 seconds has expired, but it has not seen it for that long.
+    // By the clock of a third process the lease of 3005 seconds has expired, but it has not seen it
+    // for that long.
     for (minutes, waits_for_it) in [(9, true), (11, false)] {
         let clock = ManualClock::new();
         clock.advance(LIFETIME + 3005 * SECOND + minutes * MINUTE);

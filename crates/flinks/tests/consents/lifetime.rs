@@ -1,4 +1,4 @@
-//! Rules O3, O4 and A4: how long an access token is used, and what the clocks have to do with it.
+//! Rules O3, O4 and A4: how long an access token is used, and which clocks decide that.
 
 use crate::prelude::*;
 
@@ -18,11 +18,11 @@ async fn o3_token_of_unknown_lifetime_serves_its_waiters_and_is_not_cached() {
             let token = consent.access_token().await.unwrap();
             assert!(token.expires_at().is_none());
         }
-        // One exchange each, and the floor of a second before it.
+        // Each call makes one refresh, a second after the previous one.
         assert_eq!(local.tokens(), 4);
         let floors = waits(&local.clock).into_iter().filter(|wait| *wait == SECOND).count();
         assert_eq!(floors, 3);
-        // It is not kept for when the server fails, either.
+        // The token is not kept for a failure of the server either.
         local.emulator.clear_faults();
         local.emulator.fail_always(TOKEN, Fault::status(404));
         assert_eq!(consent.access_token().await.unwrap_err().status(), Some(404));
@@ -124,7 +124,7 @@ async fn a4_setting_the_wall_clock_back_does_not_revive_an_expired_token() {
     local.turn_wall_clock_back(LIFETIME / 3);
     local.clock.advance(LIFETIME / 2);
     assert!(first.is_expired());
-    // The store has it, too, and by the wall clock it would be good there.
+    // The store has the token too, where the wall clock alone would call it valid.
     assert_ne!(text(&consent.access_token().await.unwrap()), text(&first));
     assert_eq!(local.tokens(), 2);
 }

@@ -1,5 +1,5 @@
-//! Consents against the emulator, one file per rule: what many callers, a clock, a server and a store do to a consent.
-//! The clock is moved by hand, and the emulator counts the requests.
+//! Consents against the emulator, one file per rule: what many callers, a clock, a server and a
+//! store do to a consent. The clock is moved by hand, and the emulator counts the requests.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -35,7 +35,7 @@ mod outbound_client;
 #[path = "../shared/runtimes.rs"]
 mod without_drivers;
 
-/// What the tests use, so that the place of a type is written once.
+/// The imports of all tests, so that the place of a type is written once.
 mod prelude {
     pub(crate) use std::time::{Duration, SystemTime};
 
@@ -100,7 +100,8 @@ impl Local {
     }
 
     pub(crate) fn builder(&self) -> ConsentsBuilder {
-        // As long as a call, so that a test has to advance the clock so far for a store to time out.
+        // As long as a call, so that a test has to advance the clock so far for a store to time
+        // out.
         Consents::builder(self.client()).store_timeout(TIMEOUT)
     }
 

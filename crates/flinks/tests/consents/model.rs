@@ -1,5 +1,5 @@
-//! Two processes that share a store, against a model: whatever happens to them, no token is used beyond its end, no two
-//! exchanges are made where one does, and no refresh token is lost.
+//! Two processes that share a store, against a model: whatever happens to them, no token is used
+//! beyond its end, no two exchanges are made where one does, and no refresh token is lost.
 
 use proptest::prelude::*;
 
@@ -7,17 +7,17 @@ use crate::prelude::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Several callers of one process ask at once, on a server that may fail so often.
+    /// Several callers of one process request a token at once. The server may fail a few times.
     Get {
         who: usize,
         callers: usize,
         fault: Option<(Failure, u32)>,
     },
-    /// A server refuses the token that was handed out last.
+    /// An API refuses the token that was returned last.
     Reject {
         who: usize,
     },
-    /// A caller begins an exchange and goes away.
+    /// A caller starts a refresh and is cancelled.
     Abandon {
         who: usize,
     },
@@ -46,7 +46,7 @@ enum Failure {
     Status(u16),
     /// Before the server has done it.
     Reset,
-    /// After it has done it: only where that costs no refresh token.
+    /// After the server has done it. Not if refresh tokens rotate, because that would lose one.
     LostReply,
     Malformed,
 }
@@ -91,17 +91,17 @@ struct World {
     rotates: bool,
     store: MemoryStore,
     processes: [Process; 2],
-    /// When the refresh token was exchanged or issued last, as the server saw it.
+    /// When the server last issued or exchanged the refresh token.
     exchanged_at: SystemTime,
 }
 
 struct Process {
     consents: Consents,
     consent: Consent,
-    /// What it was given last, and whether it was reported since.
+    /// The token that it received last, and whether it was rejected since.
     token: Option<AccessToken>,
     is_rejected: bool,
-    /// Until when it may answer with an error that it remembers.
+    /// Until when it may return an error that it remembers.
     pauses_until: SystemTime,
 }
 
@@ -117,7 +117,7 @@ async fn play(steps: &[Step], rotates: bool) {
     let local = start().await;
     local.emulator.configure(|config| {
         config.outbound.rotate_refresh_tokens = rotates;
-        // Of a server whose clock is the client's: waits move only one of them.
+        // The clock of the server is that of the client, but waits advance only the latter.
         config.outbound.access_token_seconds = LIFETIME.as_secs();
     });
     let store = MemoryStore::new();
@@ -129,7 +129,7 @@ async fn play(steps: &[Step], rotates: bool) {
         world.step(step).await;
         world.check_that_nothing_is_lost().await;
     }
-    // After all of it, each works, unless the 30 days are over.
+    // After all steps each process works, unless the refresh token has idled out.
     for who in 0..2 {
         world.local.advance(MINUTE);
         world.get(who, 1, None).await;
@@ -151,7 +151,7 @@ impl World {
                 let before = self.local.tokens();
                 self.local.emulator.fail_next(TOKEN, hold(When::After));
                 let call = spawn(&self.processes[who].consent);
-                // Either it reaches the server, or it needs nothing from it.
+                // Either it reaches the server, or it needs no refresh.
                 while !call.is_finished() && self.local.tokens() == before {
                     tokio::task::yield_now().await;
                 }
@@ -159,7 +159,7 @@ impl World {
                 let _ = call.await;
                 self.local.emulator.release();
                 self.local.emulator.clear_faults();
-                // The one exchange goes on, for whoever comes.
+                // The refresh continues, and serves later callers.
                 if self.local.tokens() > before && self.is_alive() {
                     self.exchanged_at = self.local.clock.wall();
                 }
@@ -187,7 +187,8 @@ impl World {
                 self.exchanged_at = self.local.clock.wall();
                 let token = consent.access_token().await.unwrap();
                 self.keep(who, Some(token));
-                // The other still has the tokens of the consent before, which the emulator does not revoke.
+                // The other still has the tokens of the consent before, which the emulator does not
+                // revoke.
             }
             Step::Advance { hundredths } => self.local.advance(LIFETIME / 100 * hundredths),
             Step::AdvanceDays { days } => self.local.advance(DAY * days),
@@ -215,7 +216,7 @@ impl World {
         for call in calls {
             outcomes.push(call.await.unwrap());
         }
-        // An early exchange goes on by itself: the next call waits for it.
+        // An early refresh runs in the background, and the next call waits for it.
         self.settle().await;
         self.local.emulator.clear_faults();
 
@@ -238,16 +239,17 @@ impl World {
             }
         }
         if fault.is_some() {
-            // Perhaps: also after an early exchange that nobody waited for.
+            // There may be a pause, also after a background refresh.
             self.processes[who].pauses_until = self.local.clock.wall() + MINUTE;
         }
-        // A later try may have succeeded.
+        // A later attempt may have succeeded.
         if fault.is_some() && self.record_time().await != self.exchanged_at {
             self.exchanged_at = self.record_time().await;
         }
     }
 
-    /// Waits for what is under way without a caller: that has claimed the consent, and then needs a moment to end.
+    /// Waits for a background refresh, which has leased the consent, and then needs a moment to
+    /// complete.
     async fn settle(&self) {
         let mut quiet = 0;
         while quiet < 20 {
@@ -273,7 +275,7 @@ impl World {
         self.local.clock.wall() < self.processes[who].pauses_until
     }
 
-    /// Whether it has a token that needs no exchange yet.
+    /// Whether a process has a token that does not need a refresh yet.
     fn has_fresh(&self, who: usize) -> bool {
         let Process { token, is_rejected, .. } = &self.processes[who];
         let expires_at = token.as_ref().filter(|_| !is_rejected).and_then(AccessToken::expires_at);
@@ -284,7 +286,7 @@ impl World {
         assert!(!token.is_expired());
         let issued = self.local.emulator.find(token.expose_secret()).unwrap();
         let now = self.local.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        // The emulator's clock runs on by itself, and the client's waits move only the client's.
+        // The emulator's clock also runs by itself, and waits of the client do not advance it.
         assert!(issued.expires_at + TIMEOUT > now);
         assert!(issued.revoked.is_none());
     }

@@ -50,7 +50,8 @@ async fn o5_outage_policy_decides_whether_a_refresh_needs_the_store() {
 async fn o5_rotated_token_is_not_refreshed_again_during_an_outage() {
     let (local, store, consents, consent) = without_store(StoreOutage::GoOn).await;
     local.rotate_refresh_tokens();
-    // The first rotated token is kept in memory, whoever holds the consent, and the access token that came with it is used.
+    // The first rotated token is kept in memory, whoever holds the consent, and the access token
+    // that came with it is used.
     let _ = consent.access_token().await.unwrap();
     drop(consent);
     let consent = consents.consent(&user());

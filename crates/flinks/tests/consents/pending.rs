@@ -1,4 +1,5 @@
-//! Rules O5 and O9: a write that failed is kept in memory, is stored later, and replaces nothing newer.
+//! Rules O5 and O9: a write that failed is kept in memory, is stored later, and replaces nothing
+//! newer.
 
 use crate::prelude::*;
 
@@ -30,7 +31,7 @@ async fn o5_pending_write_is_stored_by_the_next_call_while_the_token_is_valid() 
     local.advance(SECOND);
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
     assert!(consent.exchange_now().await.unwrap_err().is_store());
-    // In the pause, and after it, the token serves.
+    // During the pause, and after it, the token is returned.
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     local.advance(SECOND);
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
@@ -58,7 +59,7 @@ async fn o5_pending_write_does_not_replace_a_newer_consent() {
     one.flush().await.unwrap();
     assert!(kept_in(store.inner()).await.contains("newer"));
 
-    // And it does replace what is older, although that was exchanged since.
+    // A pending write replaces an older consent, although that was refreshed since.
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
     local.advance(SECOND);
     assert!(one.insert(&user(), token("newest"), local.now()).await.is_err());

@@ -18,7 +18,7 @@ async fn o4_fifty_rejections_of_one_token_cause_one_refresh() {
     assert_ne!(tokens[0], text(&refused));
     assert_eq!(local.tokens(), 2);
 
-    // It is not taken from the store again, by a new handle either. A token of another consent's changes nothing.
+    // Rejecting the token of another source changes nothing.
     let other = AppTokenSource::new(local.client(), None).access_token().await.unwrap();
     consent.reject(&other);
     assert_eq!(text(&consent.access_token().await.unwrap()), tokens[0]);

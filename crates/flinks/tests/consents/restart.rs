@@ -1,4 +1,4 @@
-//! What a new process, or a new runtime, finds of the one before it.
+//! A consent in a new process, and after the end of a runtime.
 
 use crate::prelude::*;
 
@@ -36,7 +36,7 @@ async fn consent_works_after_the_runtime_of_its_refresh_has_shut_down() {
     tokio::task::yield_now().await;
     runtime.shutdown_background();
     drop(began);
-    // A waiting call fails, or starts a refresh of its own.
+    // A waiting call fails, or starts another refresh.
     if let Err(error) = waits.await.unwrap() {
         assert!(error.is_transient(), "{error}");
         assert!(error.may_have_been_sent(), "{error}");

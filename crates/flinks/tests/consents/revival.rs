@@ -1,4 +1,5 @@
-//! Rule O6: a consent that a refusal has ended keeps its refresh token, and is revived by one refresh.
+//! Rule O6: a consent that a refusal has ended keeps its refresh token, and is revived by one
+//! refresh.
 
 use crate::prelude::*;
 use crate::suspected::{gateway, refused};

@@ -20,7 +20,7 @@ async fn o10_revocation_is_confirmed_while_the_store_is_unavailable() {
         store.fail_always(StoreFault::unavailable());
         assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
         assert_eq!(local.emulator.count(REVOKE), 1);
-        // The removal waits, and the token is handed out no more.
+        // The removal is pending, and the token is not returned any more.
         for _ in 0..3 {
             assert!(consent.access_token().await.is_err());
             assert!(consents.flush().await.unwrap_err().is_store());
@@ -40,7 +40,7 @@ async fn o10_pending_removal_keeps_a_newer_consent() {
     let (local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
     store.fail_always(StoreFault::unavailable());
     assert_eq!(consents.consent(&user()).revoke().await.unwrap(), Revoked::Confirmed);
-    // The end user consents again, elsewhere, before the removal succeeds.
+    // The end user consents again in another process, before the removal succeeds.
     local.advance(MINUTE);
     let elsewhere = local.consents(store.inner().clone());
     let code = local.code();
@@ -144,7 +144,8 @@ async fn o10_revocation_ends_the_stored_connection() {
     let elsewhere = local.consents(store.clone());
     let first = local.code();
     let consent = here.exchange_code(&user(), first).await.unwrap();
-    // The end user consents again in another process, while this one has an access token of the first consent.
+    // The end user consents again in another process, while this one has an access token of the
+    // first consent.
     let second = local.code();
     let _ = elsewhere.exchange_code(&user(), second).await.unwrap();
     let newest = RefreshToken::new(local.newest_refresh_token().value).unwrap();
@@ -181,7 +182,8 @@ async fn o10_pending_removal_keeps_a_newer_consent_whatever_the_clocks_say() {
         let (local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
         store.fail_always(StoreFault::unavailable());
         assert_eq!(consents.consent(&user()).revoke().await.unwrap(), Revoked::Confirmed);
-        // The clock of this machine is behind that of the one on which the end user consents again, or ahead of it.
+        // The clock of this machine is behind that of the one on which the end user consents again,
+        // or ahead of it.
         if by.is_zero() {
             local.turn_wall_clock_ahead(SECOND * 120);
         }

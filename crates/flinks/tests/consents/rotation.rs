@@ -12,7 +12,8 @@ async fn o5_rotated_refresh_token_is_stored_and_used_next() {
         let _ = consent.access_token().await.unwrap();
         local.advance(LIFETIME);
     }
-    // The record says that there was a rotation, so a new process does not repeat a refresh whose reply was lost (A5).
+    // The record says that there was a rotation, so a new process does not repeat a refresh whose
+    // reply was lost (A5).
     let consent = local.consents(store).consent(&user());
     local.emulator.fail_next(TOKEN, Fault::Drop { when: When::Before });
     let error = consent.access_token().await.unwrap_err();

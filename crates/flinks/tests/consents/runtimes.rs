@@ -1,4 +1,5 @@
-//! Calls without a tokio runtime, and in runtimes that lack a driver: one typed error, and no panic.
+//! Calls without a tokio runtime, and in runtimes that lack a driver: one typed error, and no
+//! panic.
 
 use std::task::Poll;
 
@@ -46,7 +47,7 @@ fn no_method_panics_without_a_runtime() {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(began.as_mut().poll(&mut context).is_pending());
     }
-    // Whether it would begin the work or join it.
+    // Each call would start a refresh, or wait for the one in flight.
     for error in [
         error(consent.access_token()),
         error(consent.exchange_now()),

@@ -1,4 +1,5 @@
-//! Rule O4: however many callers ask for a token, there is one refresh, and all of them get its result.
+//! Rule O4: however many callers request a token, there is one refresh, and all of them get its
+//! result.
 
 use crate::prelude::*;
 
@@ -46,10 +47,10 @@ async fn o4_thousand_callers_share_one_failure() {
                 assert_eq!(error.status(), Some(status));
                 assert_eq!(error.attempts(), requests);
             }
-            // Those who come a little later get the same.
+            // A caller that comes a little later gets the same error.
             assert_eq!(one().await.unwrap().unwrap_err().status(), Some(status));
             assert_eq!(local.tokens(), u64::from(requests));
-            // And after the pause, which is a second at most, there is another try.
+            // After the pause, which is at most a second, there is another attempt.
             local.emulator.clear_faults();
             local.advance(SECOND);
             let _ = one().await.unwrap().unwrap();
@@ -83,7 +84,7 @@ async fn o4_refresh_completes_when_all_callers_are_cancelled() {
         assert!(one.await.unwrap_err().is_cancelled());
     }
     local.emulator.release();
-    // Joins what is under way, or finds what came of it.
+    // A new caller waits for the refresh in flight, or finds its result.
     let _ = consent.access_token().await.unwrap();
     assert_eq!(local.tokens(), 1);
 }
@@ -150,7 +151,7 @@ async fn o4_handles_of_one_consent_share_their_state() {
     consents.consent(&user()).reject(&first);
     let second = get().await.unwrap();
     assert_ne!(text(&first), text(&second));
-    // A report that comes late changes nothing, before an exchange and after it.
+    // Rejecting an older token again changes nothing, before a refresh and after it.
     consents.consent(&user()).reject(&second);
     consents.consent(&user()).reject(&first);
     let third = get().await.unwrap();

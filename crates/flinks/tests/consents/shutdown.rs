@@ -18,7 +18,8 @@ async fn o5_shutdown_waits_for_a_background_refresh() {
     let store = FaultyStore::default();
     let (local, consents) = rotating(&store).await;
     let token = consents.consent(&user()).access_token().await.unwrap();
-    // During an early refresh, callers have their token, and the refresh continues in the background.
+    // During an early refresh, callers have their token, and the refresh continues in the
+    // background.
     local.advance(LIFETIME - SECOND * 100);
     local.emulator.fail_next(TOKEN, hold(When::After));
     assert_eq!(text(&consents.consent(&user()).access_token().await.unwrap()), text(&token));
@@ -90,7 +91,7 @@ async fn call_that_is_not_polled_holds_no_lock() {
         assert!(kept);
     }
     consents.shutdown(SECOND * 500).await.unwrap();
-    // Nothing waits for them: the clock stands still.
+    // The insertion waits for none of them: the clock has not advanced.
     let before = local.clock.monotonic();
     let _ = local.insert(&consents).await;
     assert!(local.clock.monotonic() - before < SECOND);

@@ -1,4 +1,4 @@
-//! What a store may do to a consent: fail, hang, panic and lie.
+//! Stores that conform, and stores that fail, hang, panic or lie.
 
 use std::panic::panic_any;
 use std::sync::{Arc, Mutex};
@@ -142,7 +142,8 @@ async fn store_that_panics_is_a_typed_error_and_sends_nothing() {
 
 #[tokio::test]
 async fn store_that_lies_neither_ends_a_consent_nor_hangs() {
-    // It reports changes that it does not make. The refresh token is not rotated, so nothing is lost.
+    // It reports changes that it does not make. The refresh token is not rotated, so nothing is
+    // lost.
     let local = start().await;
     let store = FaultyStore::default();
     let consent = consent_in(&local, store.clone()).await;

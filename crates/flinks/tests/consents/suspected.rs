@@ -1,4 +1,5 @@
-//! Rule O6: a refusal that a gateway may have sent makes a consent suspected, until it is confirmed or cleared.
+//! Rule O6: a refusal that a gateway may have sent makes a consent suspected, until it is confirmed
+//! or cleared.
 
 use crate::prelude::*;
 
@@ -91,7 +92,7 @@ async fn o6_success_clears_a_suspicion() {
     }
     local.emulator.clear_faults();
     let _ = consent.access_token().await.unwrap();
-    // The success has cleared the suspicion: the next refusal is a first one.
+    // The success has cleared the suspicion, so the next refusal starts a new one.
     local.advance(LIFETIME);
     let error = refused(&local, &consent, gateway()).await;
     assert_eq!(suspicion(&error), Some(10 * MINUTE));
@@ -201,7 +202,7 @@ async fn o6_suspected_consent_returns_its_valid_token_in_another_process() {
     let store = MemoryStore::new();
     let consent = consent_in(&local, store.clone()).await;
     let token = consent.access_token().await.unwrap();
-    // It is about to expire, so it is refreshed early, and that is refused.
+    // The token is about to expire, and its early refresh is refused.
     local.advance(LIFETIME - 2 * MINUTE);
     local.emulator.fail_always(TOKEN, gateway());
     assert!(suspicion(&consent.exchange_now().await.unwrap_err()).is_some());

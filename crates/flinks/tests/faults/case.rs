@@ -1,4 +1,5 @@
-//! One case: an emulator whose credentials are canaries, a client of each product, and the helper that all rows use.
+//! One case: an emulator whose credentials are canaries, a client of each product, and the helper
+//! that all rows use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
@@ -228,8 +229,8 @@ impl Case {
         }
     }
 
-    /// Calls an operation on a server that meets each of its requests with `fault`. Then the fault is over, and the client
-    /// must work.
+    /// Calls an operation on a server that meets each of its requests with `fault`. Without the
+    /// fault, the client must work again.
     pub(crate) async fn call(&mut self, operation: Operation, fault: &Fault) -> Outcome {
         let fault = &self.with_canaries(fault);
         let world = World::start(self).await;

@@ -1,5 +1,5 @@
-//! The rows of "Configuration" and "URLs and callbacks" that need no server: refused where they enter, with the name of the
-//! field and without the value.
+//! The rows of "Configuration" and "URLs and callbacks" that need no server: refused where they
+//! enter, with the name of the field and without the value.
 
 use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
 use flinks::outbound::{ClientCredentials, ConsentId, RefreshToken};

@@ -1,4 +1,5 @@
-//! Rows of the list of faults that have a test of their own, because they need more than one call and one reply.
+//! Rows of the list of faults with a separate test, because they need more than one call and one
+//! reply.
 
 use std::path::Path;
 
@@ -82,10 +83,13 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ),
     ("Concurrency: 1 000 callers, nothing cached", "o4_thousand_callers_share_one_refresh"),
     ("Concurrency: 1 000 callers, server answers 500 or 429", "o4_thousand_callers_share_one_failure"),
-    ("Concurrency: the caller who began the exchange goes away", "o4_cancelled_caller_does_not_cancel_the_refresh"),
-    ("Concurrency: all callers go away during a refresh", "o4_refresh_completes_when_all_callers_are_cancelled"),
     (
-        "Concurrency: all callers go away during a code exchange",
+        "Concurrency: the caller that started the exchange is cancelled",
+        "o4_cancelled_caller_does_not_cancel_the_refresh",
+    ),
+    ("Concurrency: all callers are cancelled during a refresh", "o4_refresh_completes_when_all_callers_are_cancelled"),
+    (
+        "Concurrency: all callers are cancelled during a code exchange",
         "o9_code_exchange_completes_when_its_caller_is_cancelled",
     ),
     ("Concurrency: a waiter's own timeout of 50 ms", "o4_waiter_that_times_out_does_not_affect_the_others"),

@@ -1,4 +1,4 @@
-//! Bodies that are no JSON, and fields of another type or with another value.
+//! Bodies that are not JSON, and fields of another type or with another value.
 
 use crate::case::{Class, Fate, Kind, Operation};
 use crate::replies::*;

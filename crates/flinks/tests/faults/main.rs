@@ -1,9 +1,13 @@
-//! The catalogue of faults: what a server, a network and a configuration can do, what a caller must then see, and the most requests.
+//! The catalogue of faults of a server, a network and a configuration, with the expected error and
+//! the expected number of requests.
 //!
-//! A row is met by each operation that it concerns, through the facade, against the emulator. One helper, [`Case::call`],
-//! counts the requests by the emulator's ledger, holds them against the table of tries, and looks for canaries in all that can
-//! be read: the error in each of its forms, every request but for the one allowed place, and, when all is done, every log line
-//! and span field of the process at TRACE, what it printed, panics too, and the files that it left.
+//! Each operation that a row concerns meets it, through the facade, against the emulator. One
+//! helper, [`Case::call`], counts the requests, compares them with the table of attempts, and looks
+//! for canaries in
+//! - the error in each of its forms,
+//! - every request, except the one place where a secret is allowed,
+//! - every log line and span field of the process at TRACE,
+//! - the output of the process, panics included, and the files that it left.
 //!
 //! `cargo test -p flinks --test faults -- --show-rows` prints the rows.
 

@@ -6,7 +6,7 @@ use flinks_emulator::{Fault, When};
 use crate::case::{Case, Class, Fate, Operation, tries};
 use crate::{fields, statuses, successes};
 
-/// What the server does, in the words of the list of faults, and what is expected.
+/// A fault, in the words of the list of faults, and the expected outcome.
 #[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) section: &'static str,

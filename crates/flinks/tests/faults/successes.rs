@@ -1,4 +1,5 @@
-//! What comes in the place of a success: a redirect, no body, an error code, too much, and what is not HTTP.
+//! Replies in the place of a success: a redirect, no body, an error code, a body without end, and
+//! bytes that are not HTTP.
 
 use flinks::Error;
 use flinks_emulator::Fault;

@@ -1,5 +1,5 @@
-//! Something other than a regular file at each name that a store uses. It is not followed, does not block a thread, and stays
-//! where it is.
+//! Something other than a regular file at each name that a store uses. It is not followed, does not
+//! block a thread, and stays where it is.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};

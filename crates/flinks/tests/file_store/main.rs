@@ -1,6 +1,7 @@
 //! The file store: what is on the disk, what others did to it, and many processes at once (O5).
 //!
-//! This program starts itself again where a test needs another process: it is then one of the roles below.
+//! This program starts itself again where a test needs another process: it is then one of the roles
+//! below.
 
 #![cfg(unix)]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
@@ -82,7 +83,8 @@ fn main() {
         processes::two_processes_that_write_at_once_lose_nothing,
         processes::o5_eight_processes_and_one_rotating_token_make_one_exchange,
     ];
-    // Root may do anything, and so proves nothing: a child drops to another user. Without root there is none to drop to.
+    // Root may do anything, and so proves nothing: a child drops to another user. Without root
+    // there is none to drop to.
     let is_root = own_uid() == 0;
     macro_rules! tests_of_root {
         ($($test:path),* $(,)?) => {

@@ -1,4 +1,5 @@
-//! A store whose directory is missing, or is another one (O5): an error, never a store without records.
+//! A store whose directory is missing, or is another one (O5): an error, never a store without
+//! records.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;

@@ -1,11 +1,11 @@
-//! What the facade shows of the same secrets: its values, errors, spans and events.
+//! Looks for secrets in the text of the facade's values, errors, spans and events.
 
 use crate::canaries::{Canaries, SHORT, answers};
 use crate::raw::{Answer, Raw, reply};
 
 pub(crate) async fn facade(canaries: &mut Canaries) {
     let settings = |answer: &Answer| {
-        // Whoever adjusts the HTTP client may want to see what it does.
+        // An application may turn on the log of the HTTP client.
         let settings = flinks::Settings::new().http(|http| http.connection_verbose(true));
         match answer {
             Answer::ThenSilence(_) => settings.timeout(SHORT).bank_timeout(SHORT),

@@ -1,4 +1,4 @@
-//! What the generated crates show of their secrets.
+//! The text of the generated crates' values and errors.
 
 use flinks_connect::types::{AuthorizeToken, SecretKey};
 use flinks_outbound::Authorization;

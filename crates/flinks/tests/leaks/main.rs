@@ -1,6 +1,6 @@
 //! A canary in every secret: none is in any text, in success and in failure (A3, T4).
 //!
-//! In a binary of its own, because it listens to the logs of the whole process.
+//! This is a separate binary, because it listens to the logs of the whole process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -33,8 +33,8 @@ async fn a3_t04_no_secret_is_in_any_text() {
         generated::connect_authorize(&mut canaries).await;
         generated::outbound(&mut canaries).await;
         generated::outbound_revoke(&mut canaries).await;
-        // 200 and 203 are successes of each operation, and of `token` with both of its credentials. An echo fails: it has an
-        // error code.
+        // 200 and 203 are successes of each operation, and of `token` with both of its credentials.
+        // An echo fails: it has an error code.
         assert_eq!(canaries.successes, 12);
         facade::facade(&mut canaries).await;
     };

@@ -66,7 +66,8 @@ async fn a5_token_requests_are_retried_within_one_deadline() {
     all.dedup();
     assert_eq!(all.len(), 20);
 
-    // The deadline is that of the whole call: with a wait that would pass it, the error comes at once.
+    // The deadline is that of the whole call: with a wait that would pass it, the error comes at
+    // once.
     let reply = |retry_after: &str| {
         let headers = vec![("retry-after".to_owned(), retry_after.to_owned())];
         Fault::Reply { status: 503, headers, body: String::new() }

@@ -22,7 +22,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
         let (status, back) = get(&local, url.expose_secret()).await;
         assert_eq!(status, 302);
 
-        // As it was kept in the end user's session.
+        // It was stored in the end user's session.
         let pending = serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
         match client.verify(pending, &back.unwrap()) {
             Ok(code) => {

@@ -134,7 +134,8 @@ fn invalid_sessions_are_refused() {
     }
 }
 
-/// An application answers 400 or 422 to a value of a call, and 500 to a mistake in its configuration.
+/// An application answers 400 or 422 to a value of a call, and 500 to a mistake in its
+/// configuration.
 #[tokio::test]
 async fn advice_separates_values_of_a_call_from_settings() {
     use flinks::Advice;

@@ -54,7 +54,8 @@ fn settings() -> Settings {
     Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT)
 }
 
-/// Nothing was sent: the tokens come back, and the calls that get a token are tried as often as told.
+/// Nothing was sent: the tokens come back, and the calls that get a token are tried as often as
+/// told.
 async fn is_not_sent(base_url: &str, settings: Settings, tries: u32) -> Error {
     let local = local().await;
     let base_url = base_url.parse().unwrap();
@@ -70,7 +71,8 @@ async fn is_not_sent(base_url: &str, settings: Settings, tries: u32) -> Error {
         assert_eq!(error.attempts(), tries, "{error}");
         last = Some(error);
     }
-    // The ledger agrees: nothing arrived but what got the tokens, and the one that came back and was used.
+    // The ledger agrees: nothing arrived but what got the tokens, and the one that came back and
+    // was used.
     assert_eq!(local.emulator.count(Operation::PayInitiateSession), 0);
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 1);
     last.unwrap()
@@ -248,7 +250,8 @@ async fn a_pooled_connection_that_ends_is_a_reply_or_unknown() {
     }
 }
 
-/// A server that ends its side of each connection at once, and counts the bytes that arrive all the same.
+/// A server that ends its side of each connection at once, and counts the bytes that arrive all the
+/// same.
 fn server_that_hangs_up() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
     use std::io::Read as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

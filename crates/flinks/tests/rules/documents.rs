@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// `VarError` holds the value of a variable that is not UTF-8, and a `main` that returns it prints it: a secret, mostly.
+/// `VarError` holds the value of a variable that is not UTF-8, and a `main` that returns it prints
+/// it: a secret, mostly.
 #[test]
 fn a3_no_program_prints_a_variable_that_is_not_text() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,4 +1,5 @@
-//! Rules C4, P5 and C3: a reply whose token is a secret of its request, or a token of another reply, is malformed.
+//! Rules C4, P5 and C3: a reply whose token is a secret of its request, or a token of another
+//! reply, is malformed.
 
 use flinks::connect::Authorize;
 use flinks::outbound::ClientAuthentication;

@@ -1,4 +1,5 @@
-//! The rules of the three products, as the facade keeps them: against the emulator, on a clock that is moved by hand.
+//! The rules of the three products, as the facade keeps them: against the emulator, on a clock that
+//! is moved by hand.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::string_slice, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -12,6 +13,7 @@ mod connect;
 mod connections;
 mod documents;
 mod echoes;
+mod index;
 mod log_lines;
 mod outbound;
 mod pay;

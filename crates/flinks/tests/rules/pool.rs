@@ -75,7 +75,8 @@ async fn p4_a_pool_hands_out_none_that_is_old() {
     let now: SystemTime = flinks::Clock::wall(&local.clock);
     let token = pool.token().await.unwrap();
     assert!(token.expires_at().unwrap() >= now + LIFETIME / 2);
-    // One for who asked, one in advance: those that were dropped are not replaced while nobody wants them.
+    // There is one token for the caller and one in advance. Dropped tokens are not replaced while
+    // nobody requests one.
     has(&pool, 1).await;
     assert_eq!(asked(&local), 6);
     local.clock.advance(10 * LIFETIME);

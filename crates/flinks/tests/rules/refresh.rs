@@ -30,7 +30,7 @@ async fn o5_a_new_refresh_token_is_handed_out_and_an_old_one_is_not() {
     let next = client.refresh(&refresh_token()).await.unwrap().refresh_token.unwrap();
     assert!(client.refresh(&refresh_token()).await.unwrap_err().needs_consent());
     let _ = client.refresh(&next).await.unwrap();
-    // An empty one is none, and one that cannot be used is not taken for that.
+    // An empty refresh token counts as absent, but one that cannot be used does not.
     let reply = |refresh_token: &str| {
         let body = format!(r#"{{"access_token":"emu_a","expires_in":299,"refresh_token":"{refresh_token}"}}"#);
         local.emulator.fail_next(TOKEN, Fault::reply(200, body));

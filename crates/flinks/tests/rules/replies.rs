@@ -19,7 +19,8 @@ fn html(status: u16) -> Fault {
     with_headers(status, &[("content-type", "text/html")], "<html>canary</html>")
 }
 
-/// What both ways to get a token answer to a fault that comes with every request, with the number of requests.
+/// The error and the number of requests of both calls that get a token, if every request meets the
+/// fault.
 async fn mints(fault: &Fault) -> [(Option<Error>, u64); 2] {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
@@ -38,7 +39,7 @@ async fn mints(fault: &Fault) -> [(Option<Error>, u64); 2] {
     outcome
 }
 
-/// What both ways to spend a token answer, which are asked once.
+/// The outcome of both calls that spend a token, each of which sends one request.
 async fn spends(fault: &Fault) -> [Result<(), SpendError<()>>; 2] {
     let local = local().await;
     let (session_token, authorize_token) = tokens(&local).await;
@@ -359,7 +360,8 @@ async fn readable_refusals_have_spent_the_token() {
             assert_eq!(error.status(), Some(status));
         }
     }
-    // A failure of a server's is Flinks' own word only with its code: a gateway may know nothing of what happened behind it.
+    // A 5xx with a code of Flinks has spent the token. Without one it may be from a gateway, which
+    // does not know what happened behind it.
     for (body, is_spent) in [(r#"{"error":"x","FlinksCode":"AGGREGATION_ERROR"}"#, true), (r#"{"message":"x"}"#, false)]
     {
         let [pay, connect] = spends(&Fault::reply(504, body)).await;

@@ -1,4 +1,5 @@
-//! Calls without a tokio runtime, and in runtimes that lack a driver: one typed error, and no panic.
+//! Calls without a tokio runtime, and in runtimes that lack a driver: one typed error, and no
+//! panic.
 
 use flinks::connect::{Authorize, LoginId};
 use flinks::outbound::RefreshToken;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::raw::{Answer, reply};
 
-/// One canary for each mark of the overlays, and what was printed.
+/// A canary for each mark of the overlays, and the texts that were printed.
 #[derive(Default)]
 pub(crate) struct Canaries {
     pub(crate) planted: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! What a thread logs, for tests that share a process.
+//! The log lines of one thread, for tests that share a process.
 
 use std::cell::RefCell;
 use std::io;
@@ -42,8 +42,8 @@ impl io::Write for Writer {
 
 impl Lines {
     pub(crate) fn capture(&self) -> Captured {
-        // One subscriber for the process. With one per thread, `tracing` could cache that nobody listens to an event, if
-        // another thread reaches it first.
+        // One subscriber for the process. With one per thread, `tracing` could cache that nobody
+        // listens to an event, if another thread reaches it first.
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);

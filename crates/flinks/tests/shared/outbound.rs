@@ -7,7 +7,8 @@ use flinks::{ManualClock, RedirectUrl, Secret, Settings};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 
-/// Far more than the waits of any call, so that a call times out only if a test advances the clock so far.
+/// Far more than the waits of any call, so that a call times out only if a test advances the clock
+/// so far.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1000);
 
 /// The longest wait between two attempts.
@@ -16,7 +17,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// With a non-default port, an escape and a query, which must be sent as they are.
 pub(crate) const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
-/// A clock on which waits between attempts take no real time, and deadlines do not expire by themselves.
+/// A clock on which waits between attempts take no real time, and deadlines do not expire by
+/// themselves.
 pub(crate) fn auto_advancing_clock() -> ManualClock {
     ManualClock::auto_advancing(LONGEST_WAIT)
 }
