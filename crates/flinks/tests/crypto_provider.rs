@@ -9,7 +9,7 @@ use flinks::pay::{Client, Credentials};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 
 #[test]
-fn a_reqwest_of_the_application_works_after_one_line() {
+fn reqwest_of_the_application_works_after_one_line() {
     // The clients here need no default provider, and install none.
     let credentials = Credentials::new("username", "password").unwrap();
     assert!(Client::new(flinks::pay::SANDBOX.parse().unwrap(), credentials).is_ok());

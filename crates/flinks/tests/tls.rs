@@ -53,7 +53,7 @@ fn main() {
         })
     };
     let trials = vec![
-        trial("a1_a_good_certificate_is_taken", Made::default(), true),
+        trial("a1_valid_certificate_is_accepted", Made::default(), true),
         trial("a1_an_expired_certificate_sends_nothing", Made { has_expired: true, ..Made::default() }, false),
         trial(
             "a1_a_certificate_of_the_future_sends_nothing",

@@ -117,7 +117,7 @@ async fn play(steps: &[Step], rotates: bool) {
     let local = start().await;
     local.emulator.configure(|config| {
         config.outbound.rotate_refresh_tokens = rotates;
-        // The clock of the server is that of the client, but waits advance only the latter.
+        // The server uses the same time as the client, but waits advance only the client.
         config.outbound.access_token_seconds = LIFETIME.as_secs();
     });
     let store = MemoryStore::new();

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flinks::connect::{Authorize, LoginId, SecretKey};
-use flinks::outbound::{AppTokenSource, AuthorizationCode, ClientCredentials, Consents, RefreshToken};
+use flinks::outbound::{AuthorizationCode, ClientCredentials, RefreshToken};
 use flinks::pay::{Credentials, NewSession};
 use flinks::{Error, ManualClock, Settings, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Emulator, Fault, Operation as Endpoint};
+
+use crate::prelude::*;
 
 /// What a caller can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,7 +287,7 @@ enum Ready {
     Refresh(RefreshToken),
     ExchangeCode(AuthorizationCode),
     Revoke(flinks::outbound::AccessToken),
-    Consent(flinks::outbound::Consent),
+    Consent(Consent),
     AppToken(AppTokenSource),
 }
 

@@ -2,11 +2,12 @@
 //! enter, with the name of the field and without the value.
 
 use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
-use flinks::outbound::{ClientCredentials, ConsentId, RefreshToken};
+use flinks::outbound::{ClientCredentials, RefreshToken};
 use flinks::pay::Credentials;
 use flinks::{BaseUrl, Error, RedirectUrl};
 
 use crate::case::Case;
+use crate::prelude::*;
 
 type Check = Box<dyn FnOnce(&mut Case) + Send>;
 

@@ -23,6 +23,11 @@ mod replies;
 mod statuses;
 mod successes;
 
+/// The types of consents, so that their place is written once.
+mod prelude {
+    pub(crate) use flinks::outbound::{AppTokenSource, Consent, ConsentId, Consents};
+}
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;

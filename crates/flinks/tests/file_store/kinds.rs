@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::{DueWindow, FileStore, StoreError, TokenStore};
-
+use crate::prelude::*;
 use crate::{assert_holds, files, id, mode, record_file, stored};
 
 type Create = fn(&Path);

@@ -11,19 +11,26 @@ mod places;
 mod processes;
 mod shared;
 
+/// The types of the stores, so that their place is written once.
+mod prelude {
+    pub(crate) use flinks::outbound::store::{DueWindow, FileStore, Record, StoreError, TokenStore, conformance};
+    pub(crate) use flinks::outbound::{Consent, ConsentId, Consents, StoreOutage};
+}
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::{FileStore, Record, StoreError, TokenStore, conformance};
-use flinks::outbound::{Client, ClientCredentials, Consent, ConsentId, Consents, RefreshToken};
+use flinks::outbound::{Client, ClientCredentials, RefreshToken};
 use flinks::{BaseUrl, Settings};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_REFRESH_TOKEN};
 use flinks_emulator::{Emulator, Operation};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
+
+use crate::prelude::*;
 
 fn main() {
     if let Some(role) = std::env::args().nth(1).filter(|argument| argument.starts_with("role:")) {
@@ -36,28 +43,28 @@ fn main() {
         };
     }
     tests![
-        it_conforms,
-        what_is_missing_is_no_record,
-        what_is_damaged_is_moved_aside_and_reported,
-        what_is_no_record_of_ours_stays_where_it_is,
-        files_are_for_their_owner_only,
-        a_directory_of_others_is_refused,
-        what_was_left_unfinished_is_removed,
-        a_lock_that_is_held_for_ever_is_held_off,
-        a_lock_that_is_held_does_not_keep_a_runtime,
-        what_is_forgotten_leaves_nothing_unfinished,
-        names_and_locks_tell_nothing,
+        file_store_conforms,
+        missing_file_is_no_record,
+        damaged_record_is_moved_aside_and_reported,
+        file_that_is_not_our_record_stays_where_it_is,
+        files_are_readable_by_their_owner_only,
+        directory_that_others_can_write_to_is_refused,
+        unfinished_file_is_removed,
+        lock_that_is_never_released_times_out,
+        held_lock_does_not_keep_a_runtime_alive,
+        forgotten_consent_leaves_no_unfinished_file,
+        file_names_and_locks_reveal_nothing,
         places::o5_a_missing_directory_is_unavailable_until_it_is_back,
         places::o5_a_consent_in_a_missing_directory_is_not_unknown,
-        places::o5_an_empty_directory_in_the_place_of_a_store_is_unavailable,
-        places::o5_a_directory_that_was_made_again_is_unavailable,
-        places::o5_another_store_in_the_place_of_a_store_is_unavailable,
+        places::o5_empty_directory_is_unavailable,
+        places::o5_recreated_directory_is_unavailable,
+        places::o5_directory_of_another_store_is_unavailable,
         places::o5_a_missing_parent_is_unavailable,
-        places::o5_a_file_or_a_link_in_the_place_of_a_store_is_refused,
+        places::o5_file_or_link_instead_of_a_directory_is_refused,
         places::o5_a_link_to_a_store_is_followed_once_when_it_is_opened,
         places::o5_an_outage_policy_covers_a_missing_directory,
-        places::o5_a_store_that_is_opened_twice_at_once_is_one_store,
-        places::a_path_that_is_not_one_is_refused,
+        places::o5_store_opened_twice_at_once_is_one_store,
+        places::invalid_path_is_refused,
         places::a_store_at_a_dangling_link_is_refused,
         places::a_store_error_names_the_path_and_the_reason_of_the_system,
         kinds::o5_a_record_that_is_not_a_regular_file_is_refused,
@@ -71,17 +78,17 @@ fn main() {
         kinds::o5_a_directory_above_may_be_written_by_the_private_group_of_its_owner_only,
         kinds::o5_a_link_that_others_may_replace_is_refused,
         kinds::o5_a_directory_that_others_may_write_to_later_is_refused,
-        shared::a_directory_of_a_group_works_on_request,
-        shared::a_new_shared_store_is_for_its_group_whatever_the_umask_is,
+        shared::directory_of_a_group_is_accepted_on_request,
+        shared::new_shared_store_ignores_the_umask,
         shared::a_store_of_one_user_becomes_one_of_the_group,
         shared::a_directory_above_a_shared_store_may_be_written_by_the_same_group_only,
         shared::o5_a_store_that_must_exist_is_not_created,
-        processes::a_relative_path_is_that_of_the_working_directory_when_it_was_opened,
-        processes::a_full_disk_leaves_the_old_record,
-        processes::a_process_that_is_killed_leaves_the_old_or_the_new_record,
-        processes::a_reader_never_sees_half_a_record,
-        processes::two_processes_that_write_at_once_lose_nothing,
-        processes::o5_eight_processes_and_one_rotating_token_make_one_exchange,
+        processes::relative_path_is_resolved_when_the_store_is_opened,
+        processes::full_disk_leaves_the_old_record,
+        processes::killed_process_leaves_the_old_or_the_new_record,
+        processes::reader_never_sees_half_a_record,
+        processes::concurrent_writers_lose_nothing,
+        processes::o5_eight_processes_make_one_refresh_of_a_rotating_token,
     ];
     // Root may do anything, and so proves nothing: a child drops to another user. Without root
     // there is none to drop to.
@@ -171,7 +178,7 @@ async fn assert_holds(store: &FileStore, record: &Record) {
     assert_eq!(found.encode().unwrap().expose_secret(), record.encode().unwrap().expose_secret());
 }
 
-async fn it_conforms() {
+async fn file_store_conforms() {
     let (_temporary, directory, _) = stored().await;
     conformance::check(|| FileStore::open(&directory).unwrap()).await.unwrap();
     assert!(files(&directory, ".new").is_empty());
@@ -180,7 +187,7 @@ async fn it_conforms() {
     conformance::check(|| one.clone()).await.unwrap();
 }
 
-async fn what_is_missing_is_no_record() {
+async fn missing_file_is_no_record() {
     let (_temporary, directory, consent) = stored().await;
     fs::remove_file(record_file(&directory)).unwrap();
     assert!(load(&directory).await.unwrap().is_none());
@@ -189,7 +196,7 @@ async fn what_is_missing_is_no_record() {
     assert!(!error.may_have_been_sent());
 }
 
-async fn what_is_damaged_is_moved_aside_and_reported() {
+async fn damaged_record_is_moved_aside_and_reported() {
     let emulator = Emulator::start().await.unwrap();
     type Damage = fn(&Path, Vec<u8>);
     let damages: [(&str, Damage); 9] = [
@@ -239,7 +246,7 @@ async fn what_is_damaged_is_moved_aside_and_reported() {
     assert_eq!(emulator.count(Operation::OutboundToken), 9);
 }
 
-async fn what_is_no_record_of_ours_stays_where_it_is() {
+async fn file_that_is_not_our_record_stays_where_it_is() {
     // A newer version's, a directory, and a link to somewhere else.
     type Replace = fn(&Path);
     let replaces: [Replace; 3] = [
@@ -271,7 +278,7 @@ async fn what_is_no_record_of_ours_stays_where_it_is() {
     }
 }
 
-async fn files_are_for_their_owner_only() {
+async fn files_are_readable_by_their_owner_only() {
     let (_temporary, directory, consent) = stored().await;
     let path = record_file(&directory);
     assert_eq!(mode(&directory), 0o700);
@@ -282,7 +289,7 @@ async fn files_are_for_their_owner_only() {
     assert_eq!(mode(&path), 0o600);
 }
 
-async fn a_directory_of_others_is_refused() {
+async fn directory_that_others_can_write_to_is_refused() {
     let temporary = tempfile::tempdir().unwrap();
     for (mode, is_accepted) in [(0o770, false), (0o777, false), (0o1777, false), (0o755, true), (0o700, true)] {
         fs::set_permissions(temporary.path(), fs::Permissions::from_mode(mode)).unwrap();
@@ -295,7 +302,7 @@ async fn a_directory_of_others_is_refused() {
     assert!(files(temporary.path(), ".new").is_empty(), "the probe is removed");
 }
 
-async fn what_was_left_unfinished_is_removed() {
+async fn unfinished_file_is_removed() {
     let (_temporary, directory, consent) = stored().await;
     let unfinished = record_file(&directory).with_extension("new");
     fs::write(&unfinished, "emu_secret").unwrap();
@@ -318,7 +325,7 @@ async fn what_was_left_unfinished_is_removed() {
     assert!(unfinished.exists());
 }
 
-async fn a_lock_that_is_held_for_ever_is_held_off() {
+async fn lock_that_is_never_released_times_out() {
     let emulator = Emulator::start().await.unwrap();
     let (_temporary, directory, _) = stored().await;
     let consents = Consents::builder(client(emulator.base_url()))
@@ -336,7 +343,7 @@ async fn a_lock_that_is_held_for_ever_is_held_off() {
     assert_eq!(emulator.count(Operation::OutboundToken), 0);
 }
 
-async fn a_lock_that_is_held_does_not_keep_a_runtime() {
+async fn held_lock_does_not_keep_a_runtime_alive() {
     let (_temporary, directory, _) = stored().await;
     let [lock] = &files(&directory, ".lock")[..] else { panic!("not one lock") };
     let held = File::open(lock).unwrap();
@@ -355,7 +362,7 @@ async fn a_lock_that_is_held_does_not_keep_a_runtime() {
     assert!(matches!(error, StoreError::Busy(_)), "{error:?}");
 }
 
-async fn what_is_forgotten_leaves_nothing_unfinished() {
+async fn forgotten_consent_leaves_no_unfinished_file() {
     let (_temporary, directory, consent) = stored().await;
     let unfinished = record_file(&directory).with_extension("new");
     fs::write(&unfinished, "emu_secret").unwrap();
@@ -364,7 +371,7 @@ async fn what_is_forgotten_leaves_nothing_unfinished() {
     assert!(!unfinished.exists());
 }
 
-async fn names_and_locks_tell_nothing() {
+async fn file_names_and_locks_reveal_nothing() {
     let (_temporary, directory, _) = stored().await;
     for path in files(&directory, "") {
         let text = fs::read_to_string(&path).unwrap();

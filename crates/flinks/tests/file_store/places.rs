@@ -6,13 +6,13 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::{DueWindow, FileStore, Record, StoreError, TokenStore};
-use flinks::outbound::{RefreshToken, StoreOutage};
+use flinks::outbound::RefreshToken;
 use flinks::{Advice, Error};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::OUTBOUND_REFRESH_TOKEN;
 
 use crate::kinds::create_fifo;
+use crate::prelude::*;
 use crate::{NOWHERE, assert_holds, client, consents, files, id, stored};
 
 /// The errors of all operations of a store, which must all fail.
@@ -66,7 +66,7 @@ pub(crate) async fn o5_a_consent_in_a_missing_directory_is_not_unknown() {
     assert!(error.to_string().contains("No such file or directory"), "{error}");
 }
 
-pub(crate) async fn o5_an_empty_directory_in_the_place_of_a_store_is_unavailable() {
+pub(crate) async fn o5_empty_directory_is_unavailable() {
     let (temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();
@@ -83,7 +83,7 @@ pub(crate) async fn o5_an_empty_directory_in_the_place_of_a_store_is_unavailable
     assert_holds(&store, &record).await;
 }
 
-pub(crate) async fn o5_a_directory_that_was_made_again_is_unavailable() {
+pub(crate) async fn o5_recreated_directory_is_unavailable() {
     // Many file systems use the inode number again.
     let (_temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
@@ -93,7 +93,7 @@ pub(crate) async fn o5_a_directory_that_was_made_again_is_unavailable() {
     assert_unavailable(&store, &record, &directory).await;
 }
 
-pub(crate) async fn o5_another_store_in_the_place_of_a_store_is_unavailable() {
+pub(crate) async fn o5_directory_of_another_store_is_unavailable() {
     let (_temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();
@@ -115,7 +115,7 @@ pub(crate) async fn o5_a_missing_parent_is_unavailable() {
     assert_unavailable(&store, &record, &directory).await;
 }
 
-pub(crate) async fn o5_a_file_or_a_link_in_the_place_of_a_store_is_refused() {
+pub(crate) async fn o5_file_or_link_instead_of_a_directory_is_refused() {
     type Replace = fn(&Path, &Path);
     let replaces: [(&str, Replace); 4] = [
         ("file", |directory, _| fs::write(directory, "").unwrap()),
@@ -156,7 +156,7 @@ pub(crate) async fn o5_a_link_to_a_store_is_followed_once_when_it_is_opened() {
 pub(crate) async fn o5_an_outage_policy_covers_a_missing_directory() {
     let emulator = Emulator::start().await.unwrap();
     let (temporary, directory, _) = stored().await;
-    let consents = flinks::outbound::Consents::builder(client(emulator.base_url()))
+    let consents = Consents::builder(client(emulator.base_url()))
         .store(FileStore::open(&directory).unwrap())
         .store_outage(StoreOutage::GoOn)
         .build();
@@ -169,7 +169,7 @@ pub(crate) async fn o5_an_outage_policy_covers_a_missing_directory() {
     consents.flush().await.unwrap();
 }
 
-pub(crate) async fn o5_a_store_that_is_opened_twice_at_once_is_one_store() {
+pub(crate) async fn o5_store_opened_twice_at_once_is_one_store() {
     for _ in 0..50 {
         let temporary = tempfile::tempdir().unwrap();
         let directory = temporary.path().join("consents");
@@ -188,7 +188,7 @@ pub(crate) async fn o5_a_store_that_is_opened_twice_at_once_is_one_store() {
     }
 }
 
-pub(crate) async fn a_path_that_is_not_one_is_refused() {
+pub(crate) async fn invalid_path_is_refused() {
     use std::os::unix::ffi::OsStrExt as _;
     let temporary = tempfile::tempdir().unwrap();
     for path in [String::new(), "a\0b".to_owned(), "x".repeat(300)] {

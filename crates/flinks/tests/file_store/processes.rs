@@ -9,11 +9,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::SystemTime;
 
 use flinks::RedirectUrl;
-use flinks::outbound::store::{FileStore, Record, StoreError, TokenStore};
 use flinks::outbound::{AuthorizationCode, RefreshToken};
 use flinks_emulator::credentials::OUTBOUND_PROVIDER_ID;
 use flinks_emulator::{Emulator, Operation};
 
+use crate::prelude::*;
 use crate::{NOWHERE, assert_refused, client, consents, files, id, load, record_file, shared, stored};
 
 const TOKEN: Operation = Operation::OutboundToken;
@@ -93,7 +93,7 @@ async fn write_for_ever(directory: &Path) {
     }
 }
 
-pub(crate) async fn a_process_that_is_killed_leaves_the_old_or_the_new_record() {
+pub(crate) async fn killed_process_leaves_the_old_or_the_new_record() {
     for round in 0..200 {
         let (_temporary, directory, _) = stored().await;
         let mut process = Process::of("write", &[directory.to_str().unwrap()]);
@@ -119,7 +119,7 @@ pub(crate) async fn a_process_that_is_killed_leaves_the_old_or_the_new_record() 
     }
 }
 
-pub(crate) async fn a_reader_never_sees_half_a_record() {
+pub(crate) async fn reader_never_sees_half_a_record() {
     let (_temporary, directory, _) = stored().await;
     let path = record_file(&directory);
     let mut process = Process::of("write", &[directory.to_str().unwrap()]);
@@ -148,7 +148,7 @@ async fn write_many(directory: &Path) {
     }
 }
 
-pub(crate) async fn two_processes_that_write_at_once_lose_nothing() {
+pub(crate) async fn concurrent_writers_lose_nothing() {
     let (_temporary, directory, _) = stored().await;
     let before = load(&directory).await.unwrap().unwrap().generation();
     let mut both = [0; 2].map(|_| Process::of("count", &[directory.to_str().unwrap()]));
@@ -185,7 +185,7 @@ async fn refresh_on_demand(directory: &Path, base_url: &str) {
     }
 }
 
-pub(crate) async fn o5_eight_processes_and_one_rotating_token_make_one_exchange() {
+pub(crate) async fn o5_eight_processes_make_one_refresh_of_a_rotating_token() {
     const ROUNDS: u64 = 20;
     let emulator = Emulator::start().await.unwrap();
     emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
@@ -235,7 +235,7 @@ async fn write_where_it_is_full(directory: &Path) {
     assert!(text.contains("File too large (os error 27)"), "{text}");
 }
 
-pub(crate) async fn a_full_disk_leaves_the_old_record() {
+pub(crate) async fn full_disk_leaves_the_old_record() {
     let (_temporary, directory, _) = stored().await;
     let _ = consents(&directory, NOWHERE).insert(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
     // A limit of one block stands for a disk that is full in the middle of a record.
@@ -255,7 +255,7 @@ async fn use_a_relative_path(directory: &Path) {
     consents.insert(&id("user-8"), token(1), SystemTime::now()).await.unwrap();
 }
 
-pub(crate) async fn a_relative_path_is_that_of_the_working_directory_when_it_was_opened() {
+pub(crate) async fn relative_path_is_resolved_when_the_store_is_opened() {
     let (_temporary, directory, _) = stored().await;
     Process::of("elsewhere", &[directory.to_str().unwrap()]).succeeds();
     assert_eq!(files(&directory, ".json").len(), 2);

@@ -6,9 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
-use flinks::outbound::Consents;
-use flinks::outbound::store::{FileStore, StoreError, TokenStore, conformance};
-
+use crate::prelude::*;
 use crate::processes::{Process, token};
 use crate::{NOWHERE, assert_holds, client, files, id, mode, record_file, stored};
 
@@ -20,7 +18,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-pub(crate) async fn a_directory_of_a_group_works_on_request() {
+pub(crate) async fn directory_of_a_group_is_accepted_on_request() {
     let modes = [
         (0o2770, true),
         (0o770, true),
@@ -51,7 +49,7 @@ pub(crate) async fn a_directory_of_a_group_works_on_request() {
     }
 }
 
-pub(crate) async fn a_new_shared_store_is_for_its_group_whatever_the_umask_is() {
+pub(crate) async fn new_shared_store_ignores_the_umask() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = temporary.path().join("volume").join("consents");
     let consents = Consents::builder(client(NOWHERE)).store(open_shared(&directory).unwrap()).build();

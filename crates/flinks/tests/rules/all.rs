@@ -116,7 +116,7 @@ async fn a5_the_deadline_ends_a_call_that_hangs() {
 }
 
 #[tokio::test]
-async fn a5_max_attempts_is_the_most() {
+async fn a5_max_attempts_limits_the_attempts() {
     for (attempts, expected) in [(0, 1), (1, 1), (2, 2), (3, 3), (100, 3)] {
         let local = local_with(|settings| settings.max_attempts(attempts)).await;
         local.emulator.fail_always(Operation::PayAuthorize, Fault::status(500));

@@ -65,7 +65,7 @@ async fn c7_other_state_than_the_pending_one_is_refused() {
 }
 
 #[tokio::test]
-async fn c7_a_callback_without_a_state_says_that_the_state_is_missing() {
+async fn c7_callback_without_a_state_is_reported_as_such() {
     let local = local().await;
     for without in [
         "",
@@ -155,7 +155,7 @@ async fn c7_redirect_url_with_reserved_parameters_is_refused() {
 }
 
 #[tokio::test]
-async fn c7_a_pending_authorization_lives_ten_minutes() {
+async fn c7_pending_authorization_expires_after_ten_minutes() {
     let local = local().await;
     for (age, is_good) in [(0, true), (600, true), (601, false)] {
         let (_, pending) = with_state(&local, "right");

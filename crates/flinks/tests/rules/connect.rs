@@ -24,7 +24,7 @@ async fn c1_no_body_and_each_header_once() {
 }
 
 #[tokio::test]
-async fn c2_a_refused_key_is_told_with_its_code() {
+async fn c2_refused_key_is_reported_with_its_code() {
     let local = local().await;
     local.emulator.configure(|config| config.connect.secret_key = "another".to_owned());
     let error = local.connect.generate_authorize_token().await.unwrap_err();
@@ -39,7 +39,7 @@ async fn c2_a_refused_key_is_told_with_its_code() {
 }
 
 #[tokio::test]
-async fn c3_a_token_is_single_use_and_dies_after_30_minutes() {
+async fn c3_token_is_single_use_and_expires_after_30_minutes() {
     let local = local().await;
     let token = local.authorize_token().await;
     local.clock.advance(Duration::from_secs(1799));
@@ -63,7 +63,7 @@ async fn c3_a_token_is_single_use_and_dies_after_30_minutes() {
 }
 
 #[tokio::test]
-async fn c4_key_and_token_go_where_they_belong_and_nowhere_else() {
+async fn c4_key_and_token_are_sent_to_their_endpoints_only() {
     let local = local().await;
     let token = local.authorize_token().await;
     local.connect.authorize(token, &Authorize::cached(&login_id())).await.map(drop).unwrap();
@@ -87,7 +87,7 @@ async fn c4_key_and_token_go_where_they_belong_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn c5_the_widgets_address_is_that_of_the_page() {
+async fn c5_widget_url_has_the_documented_form() {
     let local = local().await;
     let redirect_url: RedirectUrl = "https://app.example/done?a=1&b=é".replace('é', "%C3%A9").parse().unwrap();
     let name = "A & B = \"<C>\" +%é";
@@ -138,7 +138,7 @@ async fn challenged(local: &Local) -> Challenge {
 }
 
 #[tokio::test]
-async fn c6_203_is_a_challenge_and_answers_lead_on() {
+async fn c6_203_is_a_challenge_that_answers_resolve() {
     let local = local().await;
     let mut challenge = challenged(&local).await;
     for answer in ["Montreal", "Canada"] {
@@ -165,7 +165,7 @@ async fn c6_203_is_a_challenge_and_answers_lead_on() {
 }
 
 #[tokio::test]
-async fn c6_answers_that_do_not_fit_are_not_sent() {
+async fn c6_answers_to_other_questions_are_not_sent() {
     let local = local().await;
     let one = challenged(&local).await;
     let other = challenged(&local).await;
@@ -183,7 +183,7 @@ async fn c6_answers_that_do_not_fit_are_not_sent() {
 }
 
 #[tokio::test]
-async fn c6_a_challenge_outlives_a_refused_token_and_its_machine() {
+async fn c6_challenge_survives_a_refused_token_and_a_restart() {
     let local = local().await;
     let mut challenge = challenged(&local).await;
     for body in [r#"{"FlinksCode":"ACCESS_DENIED"}"#, r#"{"FlinksCode":"TOO_MANY_REQUESTS"}"#] {
@@ -212,7 +212,7 @@ async fn challenged_and_answered(local: &Local) -> AnswerError {
 }
 
 #[tokio::test]
-async fn c6_errors_are_told_apart_by_their_code() {
+async fn c6_errors_are_distinguished_by_code() {
     let local = local().await;
     for (username, password, code, needs_user, is_transient) in [
         ("nobody", BANK_PASSWORD, FlinksCode::InvalidUsername, true, false),
@@ -298,7 +298,7 @@ async fn c8_one_base_url_replaces_both_hosts() {
 }
 
 #[test]
-fn c8_a_base_url_of_an_instance_means_both_of_its_hosts() {
+fn c8_base_url_of_an_instance_stands_for_both_hosts() {
     use flinks::connect::Client;
     let secret_key = || SecretKey::new("k").unwrap();
     let redirect_url: RedirectUrl = "https://app.example/".parse().unwrap();
@@ -349,7 +349,7 @@ async fn held_live_authorize(local: &Local) -> JoinHandle<Result<Outcome, SpendE
 }
 
 #[tokio::test]
-async fn the_timeout_of_calls_leaves_a_live_authorize_its_time() {
+async fn call_timeout_does_not_shorten_a_live_authorize() {
     let local = local_with(|settings| settings.timeout(Duration::from_secs(40))).await;
     let call = held_live_authorize(&local).await;
     local.clock.advance(Duration::from_secs(239));
@@ -362,7 +362,7 @@ async fn the_timeout_of_calls_leaves_a_live_authorize_its_time() {
 }
 
 #[tokio::test]
-async fn the_timeout_of_a_live_authorize_has_a_setter_of_its_own() {
+async fn live_authorize_has_its_own_timeout_setting() {
     let local = local_with(|settings| settings.bank_timeout(Duration::from_secs(60))).await;
     let call = held_live_authorize(&local).await;
     local.clock.advance(Duration::from_secs(60));

@@ -114,7 +114,7 @@ async fn behind_a_proxy(reply: &'static str) -> Settings {
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_its_credentials_is_a_matter_of_configuration() {
+async fn proxy_that_refuses_its_credentials_is_a_configuration_error() {
     for reply in [
         "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
         "HTTP/1.0 407 x\r\nproxy-authenticate: Basic realm=\"x\"\r\ncontent-length: 2\r\n\r\n{}",
@@ -165,7 +165,7 @@ async fn a_handshake_that_fails_or_stalls_has_sent_nothing() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_received_is_unknown_and_the_ledger_has_it() {
+async fn request_that_may_have_been_received_is_unknown() {
     let bad_chunk = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_vec();
     let cut_head = b"HTTP/1.1 200 OK\r\ncontent-type: app".to_vec();
     let after_head = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n".to_vec();
@@ -223,7 +223,7 @@ async fn spend_outcome_matches_server_ledger() {
 }
 
 #[tokio::test]
-async fn a_pooled_connection_that_ends_is_a_reply_or_unknown() {
+async fn closed_pooled_connection_is_a_reply_or_unknown() {
     fn check<T, U>(outcome: Result<T, SpendError<U>>, received: u64) {
         match outcome {
             Ok(_) | Err(SpendError::Unknown(_)) => assert!(received <= 1, "never doubled"),

@@ -122,7 +122,7 @@ async fn c4_a_secret_of_the_request_that_comes_back_as_a_token_is_malformed() {
 }
 
 #[tokio::test]
-async fn p5_c3_a_token_of_two_replies_is_handed_out_once() {
+async fn p5_c3_token_of_two_replies_is_returned_once() {
     let local = local().await;
     let pay = local.pay.authorize().await.unwrap();
     let connect = local.authorize_token().await;
@@ -158,7 +158,7 @@ async fn p5_a_switch_accepts_repeated_tokens() {
 }
 
 #[tokio::test]
-async fn p5_of_a_hundred_replies_with_one_token_one_is_handed_out() {
+async fn p5_one_of_a_hundred_equal_replies_returns_its_token() {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, success_with("emu_token"));
     let calls = (0..100).map(|_| {

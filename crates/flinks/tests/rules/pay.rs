@@ -22,7 +22,7 @@ async fn p1_exactly_the_three_fields_as_a_form() {
 }
 
 #[tokio::test]
-async fn p2_p4_the_lifetime_is_that_of_the_reply_and_an_expired_token_is_refused_here() {
+async fn p2_p4_expired_token_is_refused_locally() {
     for lifetime in [1, 299, 599] {
         let local = local().await;
         local.emulator.configure(|config| config.pay.token_seconds = lifetime);
@@ -96,7 +96,7 @@ async fn p5_one_hundred_callers_get_one_hundred_tokens() {
 }
 
 #[tokio::test]
-async fn p6_a_400_without_a_body_means_the_credentials() {
+async fn p6_400_without_a_body_is_a_credentials_error() {
     let local = local().await;
     local.emulator.configure(|config| config.pay.password = "another".to_owned());
     let error = local.pay.authorize().await.unwrap_err();
@@ -112,14 +112,14 @@ async fn p6_a_400_without_a_body_means_the_credentials() {
 }
 
 #[test]
-fn p7_the_base_urls_of_other_pages_are_constants_and_no_default() {
+fn p7_documented_base_urls_are_constants_and_not_defaults() {
     for url in [SANDBOX, PRODUCTION] {
         assert!(url.parse::<BaseUrl>().unwrap().is_https());
     }
 }
 
 #[tokio::test]
-async fn p8_a_refused_token_is_told() {
+async fn p8_refused_token_is_reported() {
     let local = local().await;
     let token = local.pay.authorize().await.unwrap();
     local.emulator.reset();

@@ -22,7 +22,7 @@ fn asked(local: &Local) -> u64 {
 }
 
 #[tokio::test]
-async fn p5_a_pool_hands_out_each_token_once() {
+async fn p5_pool_returns_each_token_once() {
     let local = local().await;
     let pool = TokenPool::new(local.pay.clone(), 8);
     for _ in 0..5 {
@@ -46,7 +46,7 @@ async fn p5_a_pool_hands_out_each_token_once() {
 }
 
 #[tokio::test]
-async fn a_pool_is_filled_and_each_that_is_taken_is_replaced() {
+async fn pool_replaces_each_token_that_is_taken() {
     let local = local().await;
     let pool = TokenPool::new(local.connect.clone(), 4);
     let asked = || local.emulator.count(Operation::ConnectGenerateAuthorizeToken);
@@ -66,7 +66,7 @@ async fn a_pool_is_filled_and_each_that_is_taken_is_replaced() {
 }
 
 #[tokio::test]
-async fn p4_a_pool_hands_out_none_that_is_old() {
+async fn p4_pool_returns_no_old_token() {
     let local = local().await;
     let pool = TokenPool::new(local.pay.clone(), 4);
     pool.fill();
@@ -84,7 +84,7 @@ async fn p4_a_pool_hands_out_none_that_is_old() {
 }
 
 #[tokio::test]
-async fn p2_a_token_without_a_lifetime_is_for_who_asked() {
+async fn p2_pool_does_not_keep_a_token_without_a_lifetime() {
     let local = local_with(flinks::Settings::accept_repeated_tokens).await;
     local.emulator.fail_always(AUTHORIZE, Fault::reply(200, r#"{"access_token":"emu_a","token_type":"Bearer"}"#));
     let pool = TokenPool::new(local.pay.clone(), 4);
@@ -136,7 +136,7 @@ async fn a_pool_does_not_spin_on_a_server_that_fails() {
 }
 
 #[test]
-fn a_pool_ends_with_its_last_clone_and_needs_no_runtime() {
+fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
     let outside = tokio::runtime::Runtime::new().unwrap();
     let local = outside.block_on(local());
     let pool = TokenPool::new(local.pay.clone(), 4);
@@ -158,7 +158,7 @@ fn a_pool_ends_with_its_last_clone_and_needs_no_runtime() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_patience_gets_it_from_a_pool() {
+async fn retry_after_delays_a_pool() {
     let local = local_with(|settings| settings.max_attempts(1)).await;
     let pool = TokenPool::new(local.pay.clone(), 4);
     let reply = |seconds: &str| Fault::Reply {
@@ -184,7 +184,7 @@ async fn a_server_that_asks_for_patience_gets_it_from_a_pool() {
 }
 
 #[tokio::test]
-async fn a_pool_outlives_a_runtime() {
+async fn pool_works_after_a_runtime_has_shut_down() {
     let local = local().await;
     let pool = TokenPool::new(local.pay.clone(), 4);
     local.emulator.fail_always(AUTHORIZE, Fault::Hold { when: When::Before });
@@ -206,7 +206,7 @@ async fn a_pool_outlives_a_runtime() {
 }
 
 #[tokio::test]
-async fn a_pool_that_is_shut_down_waits_for_its_requests_and_fetches_nothing_in_advance() {
+async fn pool_shutdown_waits_for_requests_and_stops_prefetching() {
     let local = local().await;
     let pool = TokenPool::new(local.pay.clone(), 2);
     local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
@@ -232,7 +232,7 @@ async fn a_pool_that_is_shut_down_waits_for_its_requests_and_fetches_nothing_in_
 }
 
 #[tokio::test]
-async fn p5_a_pool_hands_out_no_token_of_a_repeated_reply() {
+async fn p5_pool_returns_no_token_of_a_repeated_reply() {
     let local = local().await;
     let pool = TokenPool::new(local.pay.clone(), 4);
     pool.fill();

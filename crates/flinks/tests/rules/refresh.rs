@@ -11,7 +11,7 @@ use crate::outbound_client::{credentials, refresh_token};
 const TOKEN: Operation = Operation::OutboundToken;
 
 #[tokio::test]
-async fn o3_o5_a_new_refresh_token_is_not_lost_with_an_access_token_that_has_expired() {
+async fn o3_o5_new_refresh_token_is_returned_with_an_expired_access_token() {
     let local = local().await;
     let client = local.outbound(credentials());
     let body = r#"{"access_token":"emu_a","expires_in":-1,"refresh_token":"emu_new"}"#;
@@ -22,7 +22,7 @@ async fn o3_o5_a_new_refresh_token_is_not_lost_with_an_access_token_that_has_exp
 }
 
 #[tokio::test]
-async fn o5_a_new_refresh_token_is_handed_out_and_an_old_one_is_not() {
+async fn o5_only_a_new_refresh_token_is_returned() {
     let local = local().await;
     let client = local.outbound(credentials());
     assert!(client.refresh(&refresh_token()).await.unwrap().refresh_token.is_none());
@@ -54,7 +54,7 @@ async fn o5_a_new_refresh_token_is_handed_out_and_an_old_one_is_not() {
 }
 
 #[tokio::test]
-async fn o5_a5_a_lost_reply_is_asked_for_again_only_while_no_rotation_was_seen() {
+async fn o5_a5_refresh_is_repeated_after_a_lost_reply_unless_a_rotation_was_seen() {
     let local = local().await;
     let client = local.outbound(credentials());
     let fault = Fault::Drop { when: When::After };
@@ -72,7 +72,7 @@ async fn o5_a5_a_lost_reply_is_asked_for_again_only_while_no_rotation_was_seen()
 }
 
 #[tokio::test]
-async fn o5_o6_a_refresh_token_that_was_idle_for_30_days_needs_consent() {
+async fn o5_o6_refresh_token_idle_for_30_days_needs_consent() {
     let local = local().await;
     let client = local.outbound(credentials());
     local.emulator.advance(Duration::from_secs(30 * 24 * 60 * 60));
@@ -91,7 +91,7 @@ async fn o5_o6_a_refresh_token_that_was_idle_for_30_days_needs_consent() {
 }
 
 #[tokio::test]
-async fn o6_o7_refusals_are_told_apart_by_code() {
+async fn o6_o7_refusals_are_distinguished_by_code() {
     let html = || {
         let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
         Fault::Reply { status: 403, headers, body: "<html>canary</html>".to_owned() }

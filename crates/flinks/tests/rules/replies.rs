@@ -97,7 +97,7 @@ async fn a2_redirects_are_errors_and_their_target_is_not_contacted() {
 }
 
 #[tokio::test]
-async fn a6_successes_that_do_not_fit_are_malformed_and_not_repeated() {
+async fn a6_unreadable_successes_are_malformed_and_not_repeated() {
     let nested = "[".repeat(50_000);
     let bodies = [
         "",
