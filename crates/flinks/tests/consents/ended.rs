@@ -15,7 +15,7 @@ async fn o6_ended_consent_stays_ended_until_the_user_consents_again() {
     let error = consent.access_token().await.unwrap_err();
     assert!(error.needs_consent());
     assert_eq!(error.status(), Some(400));
-    assert!(!kept_in(&store).await.contains(first.expose_secret()), "what is dead is not kept");
+    assert!(!kept_in(&store).await.contains(first.expose_secret()), "an ended consent keeps no access token");
     for _ in 0..10 {
         assert!(consent.access_token().await.unwrap_err().needs_consent());
         assert!(consent.exchange_now().await.unwrap_err().needs_consent());
@@ -27,8 +27,7 @@ async fn o6_ended_consent_stays_ended_until_the_user_consents_again() {
     let consents = local.consents(MemoryStore::new());
     let consent = consents.consent(&user());
     assert!(consent.access_token().await.unwrap_err().needs_consent());
-    let code = local.code();
-    let _ = consents.exchange_code(&user(), code).await.unwrap();
+    let _ = consents.exchange_code(&user(), local.code()).await.unwrap();
     let _ = consent.access_token().await.unwrap();
     assert_eq!(local.tokens(), 3);
 }
@@ -39,7 +38,7 @@ async fn o6_early_refresh_that_ends_the_consent_keeps_the_valid_token() {
     let (consent, mut events) = local.consent_with_events().await;
     let first = consent.access_token().await.unwrap();
     local.advance(LIFETIME - MINUTE);
-    local.emulator.fail_next(TOKEN, Fault::reply(400, r#"{"error":"invalid_grant"}"#));
+    local.emulator.fail_next(TOKEN, invalid_grant());
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     let _ = events.recv().await;
     assert!(matches!(events.recv().await, Some(Event::ConsentOver { .. })));
@@ -73,8 +72,7 @@ async fn o6_refusal_of_a_replaced_token_does_not_end_the_consent() {
     local.advance(SECOND);
     consent.reject(&first);
     let call = local.held_call(&consent, When::Before).await;
-    let code = local.code();
-    let _ = consents.exchange_code(&user(), code).await.unwrap();
+    let _ = consents.exchange_code(&user(), local.code()).await.unwrap();
     local.client().revoke(&first).await.unwrap();
     local.emulator.release();
     let token = call.await.unwrap().unwrap();

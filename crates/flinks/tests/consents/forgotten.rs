@@ -20,8 +20,7 @@ async fn consent_replaced_during_a_refresh_stays_replaced() {
     let consents = local.consents(MemoryStore::new());
     let consent = local.insert(&consents).await;
     let call = local.held_call(&consent, When::After).await;
-    let code = local.code();
-    let new = consents.exchange_code(&user(), code).await.unwrap().access_token().await.unwrap();
+    let new = consents.exchange_code(&user(), local.code()).await.unwrap().access_token().await.unwrap();
     local.emulator.release();
     assert_eq!(text(&call.await.unwrap().unwrap()), text(&new));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&new));

@@ -57,7 +57,7 @@ mod prelude {
     };
     pub(crate) use crate::{
         DAY, HOUR, LIFETIME, Local, MINUTE, REVOKE, SECOND, TOKEN, advance_until_done, consent_in, events_of, hold, id,
-        is_pending, kept_in, lives, spawn, spawn_many, start, start_at, text, token, tokens_of, user,
+        invalid_grant, is_pending, kept_in, lives, spawn, spawn_many, start, start_at, text, token, tokens_of, user,
     };
 }
 
@@ -243,6 +243,11 @@ pub(crate) async fn kept_in(store: &impl TokenStore) -> String {
 
 pub(crate) fn hold(when: When) -> Fault {
     Fault::Hold { when }
+}
+
+/// The refusal that ends a consent.
+pub(crate) fn invalid_grant() -> Fault {
+    Fault::reply(400, r#"{"error":"invalid_grant"}"#)
 }
 
 /// A reply with an access token that lives so many seconds.

@@ -100,8 +100,7 @@ async fn o5_unconfirmed_write_blocks_refresh_during_an_outage() {
 #[tokio::test]
 async fn o5_newest_consent_is_refreshed_during_an_outage() {
     let (local, store, consents, consent) = without_store(StoreOutage::GoOn).await;
-    let code = local.code();
-    assert!(consents.exchange_code(&user(), code).await.is_err());
+    assert!(consents.exchange_code(&user(), local.code()).await.is_err());
     let newest = local.newest_refresh_token().value;
     store.clear_faults();
     consents.flush().await.unwrap();
@@ -124,7 +123,6 @@ async fn o5_busy_store_is_not_an_outage() {
 #[tokio::test]
 async fn o6_refusal_during_an_outage_does_not_end_the_consent() {
     let (local, store, _, consent) = without_store(StoreOutage::GoOn).await;
-    let invalid_grant = || Fault::reply(400, r#"{"error":"invalid_grant"}"#);
     local.emulator.fail_next(TOKEN, invalid_grant());
     let error = consent.access_token().await.unwrap_err();
     assert!(error.is_store(), "{error}");
@@ -192,8 +190,7 @@ async fn o9_new_consent_serves_during_an_outage() {
     store.fail_always(StoreFault::unavailable());
     let _ = stored.access_token().await.unwrap();
     local.emulator.reset();
-    let code = local.code();
-    assert!(matches!(consents.exchange_code(&user(), code).await, Err(SpendError::Spent(_))));
+    assert!(matches!(consents.exchange_code(&user(), local.code()).await, Err(SpendError::Spent(_))));
     let consent = consents.consent(&user());
     let _ = consent.access_token().await.unwrap();
     assert_eq!(local.tokens(), 1, "the token of the code");

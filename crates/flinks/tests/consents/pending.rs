@@ -24,8 +24,7 @@ async fn o5_pending_write_is_stored_by_the_next_call_while_the_token_is_valid() 
     local.rotate_refresh_tokens();
     let store = FaultyStore::default();
     let (builder, mut events) = events_of(local.builder().store(store.clone()));
-    let consents = builder;
-    let consents = consents.build();
+    let consents = builder.build();
     let consent = local.insert(&consents).await;
     let first = consent.access_token().await.unwrap();
     local.advance(SECOND);
@@ -39,11 +38,11 @@ async fn o5_pending_write_is_stored_by_the_next_call_while_the_token_is_valid() 
         tokio::task::yield_now().await;
     }
     assert_eq!(local.tokens(), 2);
-    let mut told = 0;
+    let mut not_stored = 0;
     while let Ok(event) = events.try_recv() {
-        told += u32::from(matches!(event, Event::NotStored { .. }));
+        not_stored += u32::from(matches!(event, Event::NotStored { .. }));
     }
-    assert_eq!(told, 1);
+    assert_eq!(not_stored, 1);
 }
 
 #[tokio::test]
@@ -94,8 +93,7 @@ async fn o5_old_refresh_does_not_replace_a_pending_new_consent() {
     let consent = local.insert(&consents).await;
     let call = local.held_call(&consent, When::After).await;
     store.fail_always(StoreFault::unavailable());
-    let code = local.code();
-    assert!(matches!(consents.exchange_code(&user(), code).await, Err(SpendError::Spent(_))));
+    assert!(matches!(consents.exchange_code(&user(), local.code()).await, Err(SpendError::Spent(_))));
     let newest = local.newest_refresh_token();
     local.emulator.release();
     assert!(call.await.unwrap().is_err());
@@ -126,8 +124,7 @@ async fn o9_consent_that_could_not_be_stored_is_kept_in_memory() {
     let store = FaultyStore::default();
     let consents = local.consents(store.clone());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    let code = local.code();
-    let Err(SpendError::Spent(error)) = consents.exchange_code(&user(), code).await else { panic!() };
+    let Err(SpendError::Spent(error)) = consents.exchange_code(&user(), local.code()).await else { panic!() };
     assert!(error.is_store());
     let consent = consents.consent(&user());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());

@@ -7,7 +7,7 @@ use crate::suspected::{gateway, refused};
 /// A consent that a refusal has ended, and whose refresh token is still valid at Flinks.
 async fn ended(local: &Local, consents: &Consents) -> Consent {
     let consent = local.insert(consents).await;
-    let error = refused(local, &consent, Fault::reply(400, r#"{"error":"invalid_grant"}"#)).await;
+    let error = refused(local, &consent, invalid_grant()).await;
     assert_eq!(error.refusal(), Some(Refusal::Final));
     local.advance(Duration::from_secs(1));
     consent
@@ -46,7 +46,7 @@ async fn o6_failed_revival_leaves_the_consent_ended() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
     let consent = ended(&local, &consents).await;
-    for fault in [Fault::reply(400, r#"{"error":"invalid_grant"}"#), gateway(), Fault::reply(502, "<html>")] {
+    for fault in [invalid_grant(), gateway(), Fault::reply(502, "<html>")] {
         local.emulator.clear_faults();
         local.emulator.fail_always(TOKEN, fault.clone());
         assert!(consents.revive(&user()).await.is_err(), "{fault:?}");
@@ -82,8 +82,7 @@ async fn o6_replaced_consent_leaves_no_refresh_token_to_revive() {
     let consents = local.consents(store.clone());
     let consent = ended(&local, &consents).await;
     let old = refresh_token();
-    let code = local.code();
-    let _ = consents.exchange_code(consent.id(), code).await.unwrap();
+    let _ = consents.exchange_code(consent.id(), local.code()).await.unwrap();
     let newest = local.newest_refresh_token();
     let kept = kept_in(&store).await;
     assert!(kept.contains(&newest.value));

@@ -43,8 +43,7 @@ async fn o10_pending_removal_keeps_a_newer_consent() {
     // The end user consents again in another process, before the removal succeeds.
     local.advance(MINUTE);
     let elsewhere = local.consents(store.inner().clone());
-    let code = local.code();
-    let _ = elsewhere.exchange_code(&user(), code).await.unwrap();
+    let _ = elsewhere.exchange_code(&user(), local.code()).await.unwrap();
     store.clear_faults();
     consents.flush().await.unwrap();
     let _ = consents.consent(&user()).access_token().await.unwrap();
@@ -82,7 +81,7 @@ async fn o10_unconfirmed_revocation_keeps_the_record() {
 async fn ended(local: &Local, store: &MemoryStore) -> Consents {
     let consents = local.consents(store.clone());
     let consent = local.insert(&consents).await;
-    local.emulator.fail_next(TOKEN, Fault::reply(400, r#"{"error":"invalid_grant"}"#));
+    local.emulator.fail_next(TOKEN, invalid_grant());
     assert!(consent.access_token().await.unwrap_err().needs_consent());
     local.advance(SECOND);
     consents
@@ -112,7 +111,7 @@ async fn o10_only_invalid_grant_means_already_ended() {
         local.advance(SECOND * 120);
     }
     local.emulator.clear_faults();
-    local.emulator.fail_always(TOKEN, Fault::reply(400, r#"{"error":"invalid_grant"}"#));
+    local.emulator.fail_always(TOKEN, invalid_grant());
     assert_eq!(consent.revoke().await.unwrap(), Revoked::AlreadyEnded);
     assert_eq!(local.emulator.count(REVOKE), 0);
     assert!(consent.access_token().await.unwrap_err().is_unknown_consent());
@@ -142,12 +141,10 @@ async fn o10_revocation_ends_the_stored_connection() {
     let store = MemoryStore::new();
     let here = local.consents(store.clone());
     let elsewhere = local.consents(store.clone());
-    let first = local.code();
-    let consent = here.exchange_code(&user(), first).await.unwrap();
+    let consent = here.exchange_code(&user(), local.code()).await.unwrap();
     // The end user consents again in another process, while this one has an access token of the
     // first consent.
-    let second = local.code();
-    let _ = elsewhere.exchange_code(&user(), second).await.unwrap();
+    let _ = elsewhere.exchange_code(&user(), local.code()).await.unwrap();
     let newest = RefreshToken::new(local.newest_refresh_token().value).unwrap();
     assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
     assert!(store.load(&user()).await.unwrap().is_none());
@@ -166,8 +163,7 @@ async fn o10_consent_given_during_a_revocation_agrees_with_its_record() {
         async move { consent.revoke().await }
     });
     local.emulator.received(TOKEN, 1).await;
-    let again = local.code();
-    let _ = consents.exchange_code(&user(), again).await.unwrap();
+    let _ = consents.exchange_code(&user(), local.code()).await.unwrap();
     local.emulator.release();
     assert_eq!(revocation.await.unwrap().unwrap(), Revoked::Confirmed);
     local.advance(LIFETIME);
@@ -188,8 +184,7 @@ async fn o10_pending_removal_keeps_a_newer_consent_whatever_the_clocks_say() {
             local.turn_wall_clock_ahead(SECOND * 120);
         }
         let elsewhere = ahead(&local, by, store.inner().clone());
-        let again = local.code();
-        let _ = elsewhere.exchange_code(&user(), again).await.unwrap();
+        let _ = elsewhere.exchange_code(&user(), local.code()).await.unwrap();
         store.clear_faults();
         consents.flush().await.unwrap();
         assert!(store.inner().load(&user()).await.unwrap().is_some(), "{by:?}");

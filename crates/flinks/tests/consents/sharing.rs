@@ -3,59 +3,53 @@
 
 use crate::prelude::*;
 
+type Call = JoinHandle<Result<AccessToken, Error>>;
+
+fn spawn_app(source: &AppTokenSource) -> Call {
+    let source = source.clone();
+    tokio::spawn(async move { source.access_token().await })
+}
+
 #[tokio::test]
 async fn o4_thousand_callers_share_one_refresh() {
     let local = start().await;
     let consent = local.consent().await;
     let source = AppTokenSource::new(local.client(), None);
-    let apps: Vec<_> = (0..1000)
-        .map(|_| {
-            let source = source.clone();
-            tokio::spawn(async move { source.access_token().await })
-        })
-        .collect();
+    let apps = (0..1000).map(|_| spawn_app(&source)).collect();
     let consents = spawn_many(&consent, 1000);
-    for all in [apps, consents] {
-        let mut tokens = Vec::new();
-        for one in all {
-            tokens.push(text(&one.await.unwrap().unwrap()));
-        }
-        tokens.dedup();
-        assert_eq!(tokens.len(), 1);
+    for calls in [apps, consents] {
+        assert_eq!(tokens_of(calls).await.len(), 1);
     }
     assert_eq!(local.tokens(), 2);
 }
 
 #[tokio::test]
 async fn o4_thousand_callers_share_one_failure() {
-    for (status, requests) in [(500, [3, 2]), (429, [3, 3])] {
-        for (kind, requests) in requests.into_iter().enumerate() {
-            let local = start().await;
-            let consent = local.consent().await;
-            let source = AppTokenSource::new(local.client(), None);
-            local.emulator.fail_always(TOKEN, Fault::status(status));
-            let one = || {
-                let source = source.clone();
-                let consent = consent.clone();
-                tokio::spawn(async move {
-                    if kind == 0 { source.access_token().await } else { consent.access_token().await }
-                })
-            };
-            let all: Vec<_> = (0..1000).map(|_| one()).collect();
-            for one in all {
-                let error = one.await.unwrap().unwrap_err();
-                assert_eq!(error.status(), Some(status));
-                assert_eq!(error.attempts(), requests);
-            }
-            // A caller that comes a little later gets the same error.
-            assert_eq!(one().await.unwrap().unwrap_err().status(), Some(status));
-            assert_eq!(local.tokens(), u64::from(requests));
-            // After the pause, which is at most a second, there is another attempt.
-            local.emulator.clear_faults();
-            local.advance(SECOND);
-            let _ = one().await.unwrap().unwrap();
-        }
+    for (status, attempts_of_app, attempts_of_consent) in [(500, 3, 2), (429, 3, 3)] {
+        let local = start().await;
+        let source = AppTokenSource::new(local.client(), None);
+        assert_one_failure(&local, status, attempts_of_app, || spawn_app(&source)).await;
+        let local = start().await;
+        let consent = local.consent().await;
+        assert_one_failure(&local, status, attempts_of_consent, || spawn(&consent)).await;
     }
+}
+
+async fn assert_one_failure(local: &Local, status: u16, attempts: u32, call: impl Fn() -> Call) {
+    local.emulator.fail_always(TOKEN, Fault::status(status));
+    let calls: Vec<_> = (0..1000).map(|_| call()).collect();
+    for call in calls {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(error.status(), Some(status));
+        assert_eq!(error.attempts(), attempts);
+    }
+    // A caller that comes a little later gets the same error.
+    assert_eq!(call().await.unwrap().unwrap_err().status(), Some(status));
+    assert_eq!(local.tokens(), u64::from(attempts));
+    // After the pause, which is at most a second, there is another attempt.
+    local.emulator.clear_faults();
+    local.advance(SECOND);
+    let _ = call().await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -124,8 +118,7 @@ async fn o4_slow_refresh_does_not_delay_other_consents() {
     let consents = local.consents(MemoryStore::new());
     let slow = consents.insert(&id("slow"), refresh_token(), local.now()).await.unwrap();
     let waits = local.held_call(&slow, When::After).await;
-    let code = local.code();
-    let fast = consents.exchange_code(&id("fast"), code).await.unwrap();
+    let fast = consents.exchange_code(&id("fast"), local.code()).await.unwrap();
     let _ = fast.access_token().await.unwrap();
     let _ = fast.exchange_now().await.unwrap();
     assert!(!waits.is_finished());

@@ -195,9 +195,8 @@ async fn insertion_into_a_failing_store_sends_nothing() {
     let error = consents.insert(&user(), refresh_token(), local.now()).await.unwrap_err();
     assert_nothing_sent(&local, &error);
     // The exchange of a code has sent something before the store fails.
-    let code = local.code();
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    let error = consents.exchange_code(&id("user-8"), code).await.unwrap_err();
+    let error = consents.exchange_code(&id("user-8"), local.code()).await.unwrap_err();
     assert!(error.error().may_have_been_sent());
 }
 

@@ -233,8 +233,7 @@ async fn o6_new_consent_from_another_process_is_not_suspected() {
     let consent = local.insert(&here).await;
     assert!(suspicion(&refused(&local, &consent, gateway()).await).is_some());
     assert!(suspicion(&elsewhere.consent(&user()).access_token().await.unwrap_err()).is_some());
-    let again = local.code();
-    let _ = here.exchange_code(&user(), again).await.unwrap();
+    let _ = here.exchange_code(&user(), local.code()).await.unwrap();
     local.advance(Duration::from_secs(1));
     let _ = elsewhere.consent(&user()).access_token().await.unwrap();
 }

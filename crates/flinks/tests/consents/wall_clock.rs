@@ -60,9 +60,8 @@ async fn o9_new_consent_replaces_one_from_the_future() {
     let _ = local.insert(&wrong).await;
     // The end user consents again, and the store accepts that only later.
     let consents = local.consents(store.clone());
-    let code = local.code();
     store.fail_always(StoreFault::unavailable());
-    assert!(consents.exchange_code(&user(), code).await.is_err());
+    assert!(consents.exchange_code(&user(), local.code()).await.is_err());
     store.clear_faults();
     local.advance(SECOND);
     consents.flush().await.unwrap();
