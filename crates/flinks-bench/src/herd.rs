@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-use flinks::outbound::{Client, ClientAuthentication, Consents, RefreshToken};
+use flinks::outbound::{Client, ClientAuthentication, RefreshToken};
+use flinks_consents::Consents;
 use tokio::runtime::Builder;
 
 use crate::{Bench, server};

@@ -5,7 +5,8 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use flinks::outbound::{AppTokenSource, Client, ClientAuthentication, Consents, RefreshToken};
+use flinks::outbound::{Client, ClientAuthentication, RefreshToken};
+use flinks_consents::{AppTokenSource, Consents};
 use tokio::runtime::Runtime;
 
 use crate::{Bench, Round, server};

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use cpu_time::ProcessTime;
-use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
+use flinks::outbound::{Client, ClientAuthentication, RefreshToken};
+use flinks_consents::{ConsentId, Consents};
 use tokio::runtime::Builder;
 
 use crate::{Bench, server};

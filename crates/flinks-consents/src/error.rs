@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks::{Advice, Error, OAuthError, Refusal, SpendError};
+use flinks::{Advice, Error, FlinksCode, OAuthError, Refusal, SpendError};
 
 use crate::store::{InvalidConsentId, StoreError};
 
@@ -278,6 +278,11 @@ impl ConsentError {
         self.call()?.oauth_error()
     }
 
+    /// As [`flinks::Error::flinks_code`].
+    pub fn flinks_code(&self) -> Option<&FlinksCode> {
+        self.call()?.flinks_code()
+    }
+
     /// As [`flinks::Error::message`].
     pub fn message(&self) -> Option<&str> {
         self.call()?.message()
@@ -334,7 +339,7 @@ impl fmt::Display for ConsentError {
                 f.write_str("the task panicked or its runtime shut down; a request may have been received")
             }
             Kind::TimedOut => f.write_str("the refresh did not complete in time"),
-            Kind::NoRuntime => f.write_str("a tokio runtime with its time and I/O drivers enabled is required"),
+            Kind::NoRuntime => f.write_str("this call needs a tokio runtime with its time and I/O drivers enabled"),
             Kind::Expired => f.write_str("the access token had expired when it arrived"),
             Kind::NoRefreshToken => f.write_str("the reply to the code exchange has no refresh_token"),
             Kind::Call(error) => {

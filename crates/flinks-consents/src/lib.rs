@@ -4,6 +4,8 @@
 
 mod app_token;
 mod cached_token;
+#[cfg(doctest)]
+mod compile_fail;
 mod consent;
 mod consents;
 mod error;

@@ -1,4 +1,5 @@
-//! The single flight under every schedule that a model checker finds: its own source, with the lock of shuttle.
+//! The single flight under every schedule that a model checker finds: its own source, with the lock
+//! of shuttle.
 //!
 //! tokio's channel is not modelled; it is used under, and right after, a lock that is.
 
@@ -43,7 +44,8 @@ enum Server {
 
 impl Cache {
     fn new() -> Arc<Self> {
-        let (under_way, exchanges) = (AtomicU32::new(0), AtomicU32::new(0));
+        let under_way = AtomicU32::new(0);
+        let exchanges = AtomicU32::new(0);
         Arc::new(Self { flight: SingleFlight::new(None), under_way, exchanges })
     }
 
@@ -89,7 +91,7 @@ fn check(test: impl Fn() + Send + Sync + Clone + 'static) {
 }
 
 #[test]
-fn o4_all_who_ask_get_one_outcome() {
+fn o4_all_callers_get_one_outcome() {
     check(|| {
         let cache = Cache::new();
         let all: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::Works))).collect();
@@ -101,7 +103,7 @@ fn o4_all_who_ask_get_one_outcome() {
 }
 
 #[test]
-fn o4_who_waited_on_a_failure_gets_it_and_who_comes_later_tries_again() {
+fn o4_waiters_share_a_failure_and_later_callers_try_again() {
     check(|| {
         let cache = Cache::new();
         let all: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::FailsOnce))).collect();
@@ -114,7 +116,7 @@ fn o4_who_waited_on_a_failure_gets_it_and_who_comes_later_tries_again() {
 }
 
 #[test]
-fn o4_a_caller_who_goes_away_takes_nothing_with_them() {
+fn o4_cancelled_caller_does_not_cancel_the_refresh() {
     check(|| {
         let cache = Cache::new();
         // It asks, and is dropped while it waits: whether it leads or not.
@@ -129,7 +131,7 @@ fn o4_a_caller_who_goes_away_takes_nothing_with_them() {
 }
 
 #[test]
-fn o4_a_caller_who_is_alive_but_not_polled_delays_nobody() {
+fn o4_caller_that_is_not_polled_delays_nobody() {
     check(|| {
         let cache = Cache::new();
         let mut idle = Box::pin(Arc::clone(&cache).get(Server::Works));
@@ -146,7 +148,7 @@ fn o4_a_caller_who_is_alive_but_not_polled_delays_nobody() {
 }
 
 #[test]
-fn o4_a_leader_that_is_dropped_blocks_nobody() {
+fn o4_dropped_leader_blocks_nobody() {
     check(|| {
         let cache = Cache::new();
         let all: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::IsDroppedOnce))).collect();
@@ -159,7 +161,7 @@ fn o4_a_leader_that_is_dropped_blocks_nobody() {
 }
 
 #[test]
-fn o4_all_who_report_one_token_cause_one_exchange() {
+fn o4_rejections_of_one_token_cause_one_refresh() {
     check(|| {
         let cache = Cache::new();
         assert_eq!(block_on(Arc::clone(&cache).get(Server::Works)), Some(Ok(1)));

@@ -17,9 +17,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use flinks::connect::{CustomerId, Instance};
-use flinks::outbound::store::{ConsentId, Record, StoreError};
 use flinks::outbound::{Client, ClientAuthentication, PendingAuthorization};
 use flinks::{BaseUrl, RedirectUrl};
+use flinks_consents::store::{ConsentId, Record, StoreError};
 use tokio::runtime::Runtime;
 use xtask::output::Header;
 use xtask::pipeline::Product;

@@ -140,35 +140,6 @@
 //! }
 //! ```
 //!
-//! ```
-//! async fn twin(consents: flinks::outbound::Consents, id: flinks::outbound::ConsentId, code: flinks::outbound::AuthorizationCode, token: flinks::outbound::AccessToken) {
-//!     if let Ok(consent) = consents.exchange_code(&id, code).await {
-//!         consent.reject(&token);
-//!     }
-//! }
-//! ```
-//! ```compile_fail,E0382
-//! async fn twice(consents: flinks::outbound::Consents, id: flinks::outbound::ConsentId, code: flinks::outbound::AuthorizationCode) {
-//!     let _ = consents.exchange_code(&id, code).await;
-//!     let _ = consents.exchange_code(&id, code).await;
-//! }
-//! ```
-//! ```compile_fail,E0308
-//! async fn swapped(consent: flinks::outbound::Consent, token: flinks::outbound::RefreshToken) {
-//!     consent.reject(&token);
-//! }
-//! ```
-//! ```
-//! async fn twin(consents: flinks::outbound::Consents, id: flinks::outbound::ConsentId, token: flinks::outbound::RefreshToken) {
-//!     let _ = consents.insert(&id, token, std::time::SystemTime::now()).await;
-//! }
-//! ```
-//! ```compile_fail,E0308
-//! async fn swapped(consents: flinks::outbound::Consents, id: flinks::outbound::ConsentId, token: flinks::outbound::AccessToken) {
-//!     let _ = consents.insert(&id, token, std::time::SystemTime::now()).await;
-//! }
-//! ```
-//!
 //! None of them is copied, compared, hashed, stored or shown; what is no token may be:
 //!
 //! ```

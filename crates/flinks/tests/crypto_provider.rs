@@ -1,5 +1,5 @@
-//! An application that uses `reqwest` itself, in a build with these crates. A process has one default crypto provider of
-//! rustls, so this program has one test.
+//! An application that uses `reqwest` itself, in a build with these crates. A process has one
+//! default crypto provider of rustls, so this program has one test.
 
 #![cfg(feature = "rustls")]
 #![allow(clippy::unwrap_used)] // a test
@@ -9,12 +9,13 @@ use flinks::pay::{Client, Credentials};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 
 #[test]
-fn a_reqwest_of_the_application_works_after_one_line() {
+fn reqwest_of_the_application_works_after_one_line() {
     // The clients here need no default provider, and install none.
     let credentials = Credentials::new("username", "password").unwrap();
     assert!(Client::new(flinks::pay::SANDBOX.parse().unwrap(), credentials).is_ok());
     assert!(CryptoProvider::get_default().is_none());
-    // The READMEs warn of this panic. If it no longer happens, remove the warning. With `native-tls`, reqwest prefers that.
+    // The READMEs warn of this panic. If it no longer happens, remove the warning. With
+    // `native-tls`, reqwest prefers that.
     let panics = std::panic::catch_unwind(reqwest::Client::new).is_err();
     assert_eq!(panics, cfg!(not(feature = "native-tls")));
 

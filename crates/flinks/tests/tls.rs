@@ -1,7 +1,8 @@
-//! TLS with made certificates: what is wrong with one is a TLS error, nothing is sent, and never in clear text (A1).
+//! TLS with generated certificates: a bad certificate is a TLS error, nothing is sent, and nothing
+//! is sent in clear text (A1).
 //!
-//! The clients trust what the platform trusts, and the platform is told by `SSL_CERT_FILE`: so this program makes an
-//! authority, and starts itself again to trust it.
+//! The clients trust the authorities of the platform, and `SSL_CERT_FILE` adds one to those. This
+//! program creates an authority, and starts itself again with that variable.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
@@ -29,7 +30,8 @@ const DIRECTORY: &str = "FLINKS_TLS_TEST_DIRECTORY";
 fn main() {
     let Some(directory) = std::env::var_os(DIRECTORY) else {
         let directory = tempfile::tempdir().unwrap();
-        let (pem, key) = (directory.path().join("authority.pem"), directory.path().join("authority.key"));
+        let pem = directory.path().join("authority.pem");
+        let key = directory.path().join("authority.key");
         let authority = authority();
         std::fs::write(&pem, authority.pem()).unwrap();
         std::fs::write(key, authority.key().serialize_pem()).unwrap();
@@ -51,7 +53,7 @@ fn main() {
         })
     };
     let trials = vec![
-        trial("a1_a_good_certificate_is_taken", Made::default(), true),
+        trial("a1_valid_certificate_is_accepted", Made::default(), true),
         trial("a1_an_expired_certificate_sends_nothing", Made { has_expired: true, ..Made::default() }, false),
         trial(
             "a1_a_certificate_of_the_future_sends_nothing",
@@ -96,7 +98,8 @@ fn of_an_authority() -> CertificateParams {
     parameters
 }
 
-/// A server with that certificate: where it is, the first byte of each connection, and the requests that it could read.
+/// A server with that certificate: where it is, the first byte of each connection, and the requests
+/// that it could read.
 async fn serve(
     made: Made,
     trusted: &Issuer<'static, KeyPair>,
@@ -124,8 +127,10 @@ async fn serve(
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("https://localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
-    let (first_bytes, requests) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
-    let (first, seen) = (Arc::clone(&first_bytes), Arc::clone(&requests));
+    let first_bytes = Arc::new(Mutex::new(Vec::new()));
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let first = Arc::clone(&first_bytes);
+    let seen = Arc::clone(&requests);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let mut byte = [0];
@@ -172,10 +177,10 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
         match outcome {
             Ok(()) => assert!(is_trusted),
             Err(error) => {
-                assert!(
-                    !is_trusted && error.is_tls() && !error.is_transient() && !error.may_have_been_sent(),
-                    "{error}"
-                );
+                assert!(!is_trusted, "{error}");
+                assert!(error.is_tls(), "{error}");
+                assert!(!error.is_transient(), "{error}");
+                assert!(!error.may_have_been_sent(), "{error}");
                 assert!(!format!("{error} {error:?}").contains("canary"));
             }
         }
@@ -191,7 +196,8 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
     }
     let first_bytes = first_bytes.lock().unwrap();
     // 22 is a handshake (RFC 8446, 5.1): whatever came, came in TLS.
-    assert!(first_bytes.len() >= 4 && first_bytes.iter().all(|byte| *byte == 22));
+    assert!(first_bytes.len() >= 4);
+    assert!(first_bytes.iter().all(|byte| *byte == 22));
     assert_eq!(requests.lock().unwrap().len(), if is_trusted { 4 } else { 0 });
 }
 

@@ -1,7 +1,7 @@
 //! A store that fails on demand, to test what an application does when its token store fails.
 //!
-//! [`FaultyStore`] wraps any other store. A test arms it with a [`StoreFault`] for one call, for one consent or for every call,
-//! and can hold a call at a known place, so that it needs no timing:
+//! [`FaultyStore`] wraps any other store. A test arms it with a [`StoreFault`] for one call, for
+//! one consent or for every call, and can hold a call at a known place, so that it needs no timing:
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -39,10 +39,11 @@ use super::memory::MemoryStore;
 use super::record::Record;
 use super::token_store::{StoreFuture, TokenStore};
 
-/// A [`TokenStore`] that fails on demand, and otherwise does what the store inside it does. Clones are the same store.
+/// A [`TokenStore`] that fails on demand, and otherwise does what the store inside it does. Clones
+/// are the same store.
 ///
-/// See the [module](self) for an example. A fault that is armed for one call takes precedence over one for a consent, and
-/// that over one for every call.
+/// See the [module](self) for an example. A fault that is armed for one call takes precedence over
+/// one for a consent, and that over one for every call.
 #[derive(Clone, Debug)]
 pub struct FaultyStore<S = MemoryStore> {
     inner: S,
@@ -78,7 +79,8 @@ pub enum StoreFault {
     HoldAfter,
     /// Reports that the record has another generation, and changes nothing. Affects changes only.
     Conflict,
-    /// Reports success and does nothing: a change is lost, a load returns no record, and a list is empty.
+    /// Reports success and does nothing: a change is lost, a load returns no record, and a list is
+    /// empty.
     Ignore,
     /// Returns this record, which may be of another consent. Affects loads only.
     Substitute(Box<Record>),
@@ -111,7 +113,7 @@ struct PlannedCall {
     fault: StoreFault,
 }
 
-/// What waiting tests and held calls look at.
+/// The state that waiting tests and held calls watch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     loads: u64,
@@ -144,8 +146,8 @@ impl<S> FaultyStore<S> {
         self.fail_nth(operation, 1, fault);
     }
 
-    /// Makes the `nth` call of an operation from now on meet a fault; the next call is number 1. A refresh swaps twice, for
-    /// example: first to lease the consent, and then to store its result.
+    /// Makes the `nth` call of an operation from now on meet a fault; the next call is number 1. A
+    /// refresh swaps twice, for example: first to lease the consent, and then to store its result.
     pub fn fail_nth(&self, operation: StoreOperation, nth: u64, fault: StoreFault) {
         let number = self.count(operation).saturating_add(nth);
         self.plan().calls.push(PlannedCall { operation, number, fault });
@@ -171,7 +173,8 @@ impl<S> FaultyStore<S> {
         self.progress.send_modify(|progress| progress.releases = progress.releases.saturating_add(1));
     }
 
-    /// Returns how many calls of an operation have arrived. A call arrives when its future is first polled.
+    /// Returns how many calls of an operation have arrived. A call arrives when its future is first
+    /// polled.
     pub fn count(&self, operation: StoreOperation) -> u64 {
         self.progress.borrow().arrived(operation)
     }
@@ -206,7 +209,8 @@ impl<S> FaultyStore<S> {
         let _ = self.progress.subscribe().wait_for(|progress| progress.releases > releases).await;
     }
 
-    /// Makes a call with the fault that is due. `instead` is what a fault makes the operation return without a call.
+    /// Makes a call with the fault that is due. `instead` is what a fault makes the operation
+    /// return without a call.
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: StoreOperation,
@@ -286,7 +290,7 @@ impl<S: TokenStore> TokenStore for FaultyStore<S> {
     }
 }
 
-/// What a change reports without a call.
+/// The result that a fault makes a change report without a call.
 fn instead_of_change(fault: &StoreFault) -> Option<bool> {
     match fault {
         StoreFault::Conflict => Some(false),

@@ -1,0 +1,32 @@
+//! What must not compile, each beside a twin that does and differs in the mistake only.
+//!
+//! A code is spent once, a server refuses an access token, and a consent is imported with a refresh token:
+//!
+//! ```
+//! async fn twin(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, code: flinks_consents::flinks::outbound::AuthorizationCode, token: flinks_consents::flinks::outbound::AccessToken) {
+//!     if let Ok(consent) = consents.exchange_code(&id, code).await {
+//!         consent.reject(&token);
+//!     }
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! async fn twice(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, code: flinks_consents::flinks::outbound::AuthorizationCode) {
+//!     let _ = consents.exchange_code(&id, code).await;
+//!     let _ = consents.exchange_code(&id, code).await;
+//! }
+//! ```
+//! ```compile_fail,E0308
+//! async fn swapped(consent: flinks_consents::Consent, token: flinks_consents::flinks::outbound::RefreshToken) {
+//!     consent.reject(&token);
+//! }
+//! ```
+//! ```
+//! async fn twin(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, token: flinks_consents::flinks::outbound::RefreshToken) {
+//!     let _ = consents.insert(&id, token, std::time::SystemTime::now()).await;
+//! }
+//! ```
+//! ```compile_fail,E0308
+//! async fn swapped(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, token: flinks_consents::flinks::outbound::AccessToken) {
+//!     let _ = consents.insert(&id, token, std::time::SystemTime::now()).await;
+//! }
+//! ```

@@ -1,0 +1,38 @@
+//! A cached token is returned without an allocation: a counting allocator is exact, whatever the
+//! machine does.
+//!
+//! This is a separate binary, because the allocator is that of the whole process.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::time::SystemTime;
+
+use allocation_counter::measure;
+use flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks_consents::{AppTokenSource, Consents};
+use flinks_emulator::Emulator;
+use flinks_emulator::credentials::*;
+
+#[test]
+fn o4_cached_token_is_returned_without_an_allocation() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_emulator, consent, source) = runtime.block_on(async {
+        let emulator = Emulator::start().await.unwrap();
+        let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
+        let client = Client::new(emulator.base_url().parse().unwrap(), credentials).unwrap();
+        let consents = Consents::builder(client.clone()).build();
+        let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
+        let consent = consents.insert(&"user-7".parse().unwrap(), refresh_token, SystemTime::now()).await.unwrap();
+        let source = AppTokenSource::new(client, None);
+        let _ = (consent.access_token().await.unwrap(), source.access_token().await.unwrap());
+        (emulator, consent, source)
+    });
+    let counted = measure(|| {
+        runtime.block_on(async {
+            for _ in 0..1000 {
+                let _ = (consent.access_token().await.unwrap(), source.access_token().await.unwrap());
+            }
+        });
+    });
+    assert_eq!(counted.count_total, 0, "of 2 000 reads");
+}

@@ -1,0 +1,106 @@
+//! What is reported to a callback.
+
+use std::panic::panic_any;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::prelude::*;
+
+#[tokio::test]
+async fn panicking_callback_breaks_nothing() {
+    let local = start().await;
+    let consents = local.builder().on_event(|_, _| panic_any("canary")).build();
+    let consent = consents.insert(&user(), refresh_token(), local.now() - 29 * DAY).await.unwrap();
+    let _ = consent.access_token().await.unwrap();
+    let source = AppTokenSource::with_events(local.client(), None, |_| panic_any("canary"));
+    let _ = source.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 2);
+}
+
+#[tokio::test]
+async fn app_token_source_reports_events() {
+    let local = start().await;
+    let (sender, mut events) = unbounded_channel();
+    let on_event = move |event: &Event| sender.send(event.clone()).unwrap();
+    let source = AppTokenSource::with_events(local.client(), Some("client:admin"), on_event);
+    local.emulator.fail_times(TOKEN, Fault::status(500), 3);
+    let _ = source.access_token().await.unwrap_err();
+    assert!(matches!(events.recv().await, Some(Event::RefreshFailed { valid_until: None, .. })));
+    local.advance(SECOND);
+    let token = source.access_token().await.unwrap();
+    assert!(matches!(events.recv().await, Some(Event::Refreshed { .. })));
+    source.reject(&token);
+    assert_ne!(text(&source.access_token().await.unwrap()), text(&token));
+    // A second rejection changes nothing.
+    source.reject(&token);
+    let _ = source.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 5);
+}
+
+#[tokio::test]
+async fn consent_works_on_a_clock_that_stands_still() {
+    let clock = ManualClock::new();
+    let emulator = Emulator::start().await.unwrap();
+    let settings = Settings::new().clock(clock.clone()).max_attempts(1);
+    let client = Client::with_settings(emulator.base_url().parse().unwrap(), credentials(), &settings).unwrap();
+    let (sender, mut events) = unbounded_channel();
+    let consents =
+        Consents::builder(client).on_event(move |id, event| sender.send((id.clone(), event.clone())).unwrap());
+    let consents = consents.build();
+    let redirect_uri = "https://app.example/".parse().unwrap();
+    let (url, pending) = consents.client().authorization("1000", &redirect_uri).unwrap().start();
+    let code = emulator.issue_code(redirect_uri.as_str());
+    let state = parameter(&url, "state");
+    let code = consents.client().verify(pending, &format!("?code={code}&state={state}")).unwrap();
+    let consent = consents.exchange_code(&user(), code).await.unwrap();
+    assert!(matches!(events.recv().await, Some((name, Event::Refreshed { .. })) if name == user()));
+    let first = consent.access_token().await.unwrap();
+    clock.advance(first.expires_at().unwrap().duration_since(SystemTime::now()).unwrap() + SECOND);
+    let second = consent.access_token().await.unwrap();
+    assert!(first.is_expired());
+    assert_ne!(text(&first), text(&second));
+    // There is at least a second between two refreshes, so this call waits until the clock is
+    // advanced.
+    consent.reject(&second);
+    let waits = spawn(&consent);
+    tokio::task::yield_now().await;
+    assert!(!waits.is_finished());
+    assert_eq!(emulator.count(TOKEN), 2);
+    clock.advance(SECOND);
+    let third = waits.await.unwrap().unwrap();
+    clock.set_wall(third.expires_at().unwrap());
+    assert!(third.is_expired());
+}
+
+#[test]
+fn callback_may_flush() {
+    // The callback blocks its thread until the flush has completed, so the other tasks need more
+    // threads.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let local = start().await;
+        local.rotate_refresh_tokens();
+        let store = FaultyStore::default();
+        let shared: Arc<OnceLock<Consents>> = Arc::default();
+        let flushed: Arc<Mutex<Vec<bool>>> = Arc::default();
+        let in_callback = Arc::clone(&shared);
+        let results = Arc::clone(&flushed);
+        let consents = local.builder().store(store.clone()).store_outage(StoreOutage::Refuse);
+        let consents = consents.on_event(move |_, event| {
+            if let (Event::NotStored { .. }, Some(consents)) = (event, in_callback.get()) {
+                let handle = tokio::runtime::Handle::current();
+                let flushed = tokio::task::block_in_place(|| handle.block_on(consents.flush()));
+                results.lock().unwrap().push(flushed.is_ok());
+            }
+        });
+        let consents = consents.build();
+        shared.set(consents.clone()).unwrap();
+        let consent = local.insert(&consents).await;
+        store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
+        assert!(consent.access_token().await.unwrap_err().is_store());
+        consents.shutdown(SECOND * 500).await.unwrap();
+        assert_eq!(*flushed.lock().unwrap(), [true]);
+        assert!(kept_in(store.inner()).await.contains(&local.newest_refresh_token().value));
+    });
+}

@@ -1,0 +1,260 @@
+//! Consents against the emulator, one file per rule: what many callers, a clock, a server and a
+//! store do to a consent. The clock is moved by hand, and the emulator counts the requests.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+mod code;
+mod confirmed;
+mod early;
+mod ended;
+mod events;
+mod forgotten;
+mod idle;
+mod lease;
+mod lifetime;
+mod log_lines;
+mod model;
+mod outage;
+mod pending;
+mod rejected;
+mod restart;
+mod revival;
+mod revocation;
+mod rotation;
+mod runtimes;
+mod sharing;
+mod shutdown;
+mod stores;
+mod suspected;
+mod wall_clock;
+
+#[path = "../../../flinks/tests/shared/lines.rs"]
+mod lines;
+#[path = "../../../flinks/tests/shared/outbound.rs"]
+mod outbound_client;
+#[path = "../../../flinks/tests/shared/runtimes.rs"]
+mod without_drivers;
+
+/// The imports of all tests, so that the place of a type is written once.
+mod prelude {
+    pub(crate) use std::time::{Duration, SystemTime};
+
+    pub(crate) use flinks_consents::store::testing::StoreOperation::{CompareAndSwap, Load, Remove};
+    pub(crate) use flinks_consents::store::testing::{FaultyStore, StoreFault, StoreOperation};
+    pub(crate) use flinks_consents::store::{DueWindow, Record, StoreError, StoreFuture, conformance};
+    pub(crate) use flinks_consents::{
+        AppTokenSource, Consent, ConsentError, ConsentId, Consents, ConsentsBuilder, Event, FileStore, MemoryStore,
+        Revoked, StoreOutage, TokenStore,
+    };
+
+    pub(crate) use flinks::outbound::{AccessToken, Client, RefreshToken};
+    pub(crate) use flinks::{Advice, Clock as _, ManualClock, Refusal, Settings, SpendError};
+    pub(crate) use flinks_emulator::{Emulator, Fault, Kind, When};
+    pub(crate) use tokio::task::JoinHandle;
+
+    pub(crate) use crate::outbound_client::{
+        TIMEOUT, auto_advancing_clock, client_at, code, credentials, parameter, refresh_token, waits,
+    };
+    pub(crate) use crate::{
+        DAY, HOUR, LIFETIME, Local, MINUTE, REVOKE, SECOND, TOKEN, advance_until_done, consent_in, events_of, hold, id,
+        invalid_grant, is_pending, kept_in, lives, spawn, spawn_many, start, start_at, text, token, tokens_of, user,
+    };
+}
+
+use std::pin::Pin;
+use std::task::Poll;
+
+use flinks_emulator::{Issued, Operation};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::prelude::*;
+
+pub(crate) const TOKEN: Operation = Operation::OutboundToken;
+pub(crate) const REVOKE: Operation = Operation::OutboundRevoke;
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Of the emulator's access tokens here.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(1800);
+
+/// An emulator, and the clock of its clients.
+pub(crate) struct Local {
+    pub(crate) emulator: Emulator,
+    pub(crate) clock: ManualClock,
+}
+
+pub(crate) async fn start() -> Local {
+    start_at(auto_advancing_clock()).await
+}
+
+pub(crate) async fn start_at(clock: ManualClock) -> Local {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.configure(|config| config.outbound.access_token_seconds = LIFETIME.as_secs());
+    Local { emulator, clock }
+}
+
+impl Local {
+    pub(crate) fn client(&self) -> Client {
+        client_at(&self.emulator, &self.clock, credentials())
+    }
+
+    pub(crate) fn builder(&self) -> ConsentsBuilder {
+        // As long as a call, so that a test has to advance the clock so far for a store to time
+        // out.
+        Consents::builder(self.client()).store_timeout(TIMEOUT)
+    }
+
+    /// The consents of one process.
+    pub(crate) fn consents(&self, store: impl TokenStore) -> Consents {
+        self.builder().store(store).build()
+    }
+
+    pub(crate) fn consents_with(&self, store: impl TokenStore, policy: StoreOutage) -> Consents {
+        self.builder().store(store).store_outage(policy).build()
+    }
+
+    /// Inserts the emulator's refresh token as the consent of the [`user`].
+    pub(crate) async fn insert(&self, consents: &Consents) -> Consent {
+        consents.insert(&user(), refresh_token(), self.now()).await.unwrap()
+    }
+
+    /// The consent of the [`user`], in memory.
+    pub(crate) async fn consent(&self) -> Consent {
+        consent_in(self, MemoryStore::new()).await
+    }
+
+    /// As [`consent`](Self::consent), with its events.
+    pub(crate) async fn consent_with_events(&self) -> (Consent, UnboundedReceiver<Event>) {
+        let (builder, events) = events_of(self.builder());
+        (self.insert(&builder.build()).await, events)
+    }
+
+    /// A code, as an end user brings it back.
+    pub(crate) fn code(&self) -> flinks::outbound::AuthorizationCode {
+        code(&self.emulator, &self.client())
+    }
+
+    /// Starts a call that refreshes the consent, and waits until the emulator holds its request.
+    pub(crate) async fn held_call(
+        &self,
+        consent: &Consent,
+        when: When,
+    ) -> JoinHandle<Result<AccessToken, ConsentError>> {
+        self.emulator.fail_next(TOKEN, hold(when));
+        let before = self.tokens();
+        let call = spawn(consent);
+        self.emulator.received(TOKEN, before + 1).await;
+        call
+    }
+
+    pub(crate) fn rotate_refresh_tokens(&self) {
+        self.emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    }
+
+    pub(crate) fn newest_refresh_token(&self) -> Issued {
+        self.emulator.issued().into_iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap()
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.wall()
+    }
+
+    /// How many requests for a token the emulator has received.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.emulator.count(TOKEN)
+    }
+
+    /// Advances the clocks of both sides.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.emulator.advance(by);
+    }
+
+    pub(crate) fn turn_wall_clock_ahead(&self, by: Duration) {
+        self.clock.set_wall(self.now() + by);
+    }
+
+    pub(crate) fn turn_wall_clock_back(&self, by: Duration) {
+        self.clock.set_wall(self.now() - by);
+    }
+}
+
+pub(crate) fn id(text: &str) -> ConsentId {
+    text.parse().unwrap()
+}
+
+pub(crate) fn user() -> ConsentId {
+    id("user-7")
+}
+
+pub(crate) fn token(text: &str) -> RefreshToken {
+    RefreshToken::new(text).unwrap()
+}
+
+/// The consent of the [`user`], in a store.
+pub(crate) async fn consent_in(local: &Local, store: impl TokenStore) -> Consent {
+    local.insert(&local.consents(store)).await
+}
+
+/// Sends the events of a consent to a channel.
+pub(crate) fn events_of(builder: ConsentsBuilder) -> (ConsentsBuilder, UnboundedReceiver<Event>) {
+    let (sender, events) = unbounded_channel();
+    (builder.on_event(move |_, event| sender.send(event.clone()).unwrap()), events)
+}
+
+pub(crate) fn spawn(consent: &Consent) -> JoinHandle<Result<AccessToken, ConsentError>> {
+    let consent = consent.clone();
+    tokio::spawn(async move { consent.access_token().await })
+}
+
+pub(crate) fn spawn_many(consent: &Consent, callers: usize) -> Vec<JoinHandle<Result<AccessToken, ConsentError>>> {
+    (0..callers).map(|_| spawn(consent)).collect()
+}
+
+/// The different access tokens that calls return.
+pub(crate) async fn tokens_of(calls: Vec<JoinHandle<Result<AccessToken, ConsentError>>>) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for call in calls {
+        tokens.push(text(&call.await.unwrap().unwrap()));
+    }
+    tokens.dedup();
+    tokens
+}
+
+/// Advances the clocks step by step until a task has completed.
+pub(crate) async fn advance_until_done<T>(local: &Local, step: Duration, task: JoinHandle<T>) -> T {
+    while !task.is_finished() {
+        local.advance(step);
+        tokio::task::yield_now().await;
+    }
+    task.await.unwrap()
+}
+
+/// Polls a future once.
+pub(crate) async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
+    std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context).is_pending())).await
+}
+
+pub(crate) fn text(token: &AccessToken) -> String {
+    token.expose_secret().to_owned()
+}
+
+/// The stored record of the [`user`], as text.
+pub(crate) async fn kept_in(store: &impl TokenStore) -> String {
+    store.load(&user()).await.unwrap().unwrap().encode().unwrap().expose_secret().to_owned()
+}
+
+pub(crate) fn hold(when: When) -> Fault {
+    Fault::Hold { when }
+}
+
+/// The refusal that ends a consent.
+pub(crate) fn invalid_grant() -> Fault {
+    Fault::reply(400, r#"{"error":"invalid_grant"}"#)
+}
+
+/// A reply with an access token that lives so many seconds.
+pub(crate) fn lives(expires_in: &str) -> Fault {
+    Fault::reply(200, format!(r#"{{"access_token":"emu_a","token_type":"Bearer","expires_in":{expires_in}}}"#))
+}

@@ -1,0 +1,82 @@
+//! Calls without a tokio runtime, and in runtimes that lack a driver: one typed error, and no
+//! panic.
+
+use std::task::Poll;
+
+use crate::prelude::*;
+use crate::without_drivers::{MESSAGE, full, in_each};
+
+fn check(error: &ConsentError, given: &str) {
+    assert!(error.to_string().ends_with(MESSAGE), "{given}: {error}");
+    assert!(!error.may_have_been_sent(), "{given}");
+    assert!(!error.is_transient(), "{given}");
+    assert_eq!(error.advice(), Advice::FixConfiguration, "{given}");
+}
+
+#[test]
+fn call_without_a_runtime_is_an_error() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (local, consent) = runtime.block_on(async {
+        let local = start().await;
+        let consent = local.consent().await;
+        (local, consent)
+    });
+    let mut call = Box::pin(consent.access_token());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else { panic!() };
+    check(&error, "no runtime");
+    let _ = runtime.block_on(consent.access_token()).unwrap();
+    assert_eq!(local.tokens(), 1);
+}
+
+#[test]
+fn no_method_panics_without_a_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (local, consents, consent) = runtime.block_on(async {
+        let local = start().await;
+        let consents = local.consents(MemoryStore::new());
+        let consent = local.insert(&consents).await;
+        (local, consents, consent)
+    });
+    fn error<T>(future: impl Future<Output = Result<T, ConsentError>>) -> ConsentError {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match Box::pin(future).as_mut().poll(&mut context) {
+            Poll::Ready(Err(error)) => error,
+            _ => panic!("no error"),
+        }
+    }
+    {
+        let _inside = runtime.enter();
+        let mut began = Box::pin(consent.access_token());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(began.as_mut().poll(&mut context).is_pending());
+    }
+    // Each call would start a refresh, or wait for the one in flight.
+    for error in [
+        error(consent.access_token()),
+        error(consent.exchange_now()),
+        error(consents.due(DAY, 1)),
+        error(consents.flush()),
+        error(consent.forget()),
+        error(consent.revoke()),
+        error(consents.revive(&user())),
+        error(consent.idle_deadline()),
+        error(consents.insert(&id("x"), refresh_token(), local.now())),
+    ] {
+        check(&error, "no runtime");
+    }
+    let _ = runtime.block_on(consent.access_token()).unwrap();
+}
+
+#[test]
+fn call_without_a_suitable_runtime_is_the_same_typed_error() {
+    let runtime = full();
+    let local = runtime.block_on(start());
+    // The clock of the machine, because a manual clock needs no timer.
+    let client = Client::new(local.emulator.base_url().parse().unwrap(), credentials()).unwrap();
+    let consents = Consents::new(client.clone());
+    let consent = runtime.block_on(consents.insert(&user(), refresh_token(), SystemTime::now())).unwrap();
+    in_each(async || consent.access_token().await, check, "access token");
+    let source = AppTokenSource::new(client, None);
+    in_each(async || source.access_token().await, check, "app token");
+}

@@ -1,0 +1,219 @@
+//! Stores that conform, and stores that fail, hang, panic or lie.
+
+use std::panic::panic_any;
+use std::sync::{Arc, Mutex};
+
+use flinks::outbound::ClientCredentials;
+
+use crate::prelude::*;
+
+#[tokio::test]
+async fn memory_store_conforms() {
+    let store = MemoryStore::new();
+    conformance::check(|| store.clone()).await.unwrap();
+    let boxed: Arc<dyn TokenStore> = Arc::new(store);
+    conformance::check(|| Arc::clone(&boxed)).await.unwrap();
+}
+
+#[tokio::test]
+async fn faulty_store_without_a_fault_conforms() {
+    let store = FaultyStore::default();
+    conformance::check(|| store.clone()).await.unwrap();
+}
+
+#[test]
+fn store_error_converts_to_an_error() {
+    let error: ConsentError = StoreError::refused("is closed").into();
+    assert!(error.is_store());
+    assert!(!error.is_transient());
+    assert_eq!(error.store_error(), Some(&StoreError::refused("is closed")));
+    assert_eq!(error.to_string(), "the token store is closed");
+}
+
+#[test]
+fn consent_id_is_any_text_of_the_caller() {
+    for good in ["user-7", "é", " a ", "a/b", &"x".repeat(512)] {
+        assert_eq!(id(good).as_str(), good);
+    }
+    for bad in ["", " ", "a\nb", "a\0", &"x".repeat(513)] {
+        let error = ConsentError::from(bad.parse::<ConsentId>().unwrap_err());
+        assert_eq!(error.field(), Some("consent id"));
+        assert_eq!(error.advice(), Advice::FixInput);
+        assert!(error.is_invalid_input());
+    }
+}
+
+/// The call fails, and has sent nothing.
+fn assert_nothing_sent(local: &Local, error: &ConsentError) {
+    assert!(error.is_store(), "{error}");
+    assert!(error.is_transient(), "{error}");
+    assert!(!error.may_have_been_sent(), "{error}");
+    assert_eq!(local.tokens(), 0);
+}
+
+#[tokio::test]
+async fn store_that_fails_or_hangs_is_a_typed_error_and_sends_nothing() {
+    for fault in [StoreFault::unavailable(), StoreFault::Hold] {
+        let local = start().await;
+        let store = FaultyStore::default();
+        let consent = consent_in(&local, store.clone()).await;
+        for operation in [Load, CompareAndSwap] {
+            store.fail_next(operation, fault.clone());
+            let before = store.count(operation);
+            let call = spawn(&consent);
+            if let StoreFault::Hold = fault {
+                store.received(operation, before + 1).await;
+                local.advance(TIMEOUT);
+            }
+            assert_nothing_sent(&local, &call.await.unwrap().unwrap_err());
+            local.advance(MINUTE);
+        }
+        let _ = consent.access_token().await.unwrap();
+        assert_eq!(local.tokens(), 1);
+        // A cached token is returned without the store.
+        store.fail_always(fault);
+        let _ = consent.access_token().await.unwrap();
+    }
+}
+
+/// A store in memory that panics once.
+#[derive(Clone, Default)]
+struct PanickingStore {
+    inner: MemoryStore,
+    next: Arc<Mutex<Option<(StoreOperation, Panic)>>>,
+}
+
+#[derive(Clone, Copy)]
+enum Panic {
+    InTheCall,
+    InTheFuture,
+}
+
+impl PanickingStore {
+    fn panic_next(&self, operation: StoreOperation, panic: Panic) {
+        *self.next.lock().unwrap() = Some((operation, panic));
+    }
+
+    fn call<'a, T: Send + 'a>(&self, operation: StoreOperation, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+        let panic = self.next.lock().unwrap().take_if(|(next, _)| *next == operation);
+        match panic {
+            None => call,
+            Some((_, Panic::InTheCall)) => panic_any("canary"),
+            Some((_, Panic::InTheFuture)) => Box::pin(async { panic_any("canary") }),
+        }
+    }
+}
+
+impl TokenStore for PanickingStore {
+    fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
+        self.call(Load, self.inner.load(id))
+    }
+
+    fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
+        self.call(CompareAndSwap, self.inner.compare_and_swap(expected, record))
+    }
+
+    fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
+        self.inner.remove(id, generation)
+    }
+
+    fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
+        self.inner.due(window, limit)
+    }
+}
+
+#[tokio::test]
+async fn store_that_panics_is_a_typed_error_and_sends_nothing() {
+    for panic in [Panic::InTheCall, Panic::InTheFuture] {
+        let local = start().await;
+        let store = PanickingStore::default();
+        let consent = consent_in(&local, store.clone()).await;
+        for operation in [Load, CompareAndSwap] {
+            store.panic_next(operation, panic);
+            let error = consent.access_token().await.unwrap_err();
+            assert_nothing_sent(&local, &error);
+            assert!(!format!("{error} {error:?}").contains("canary"));
+            local.advance(MINUTE);
+        }
+        let _ = consent.access_token().await.unwrap();
+        assert_eq!(local.tokens(), 1);
+    }
+}
+
+#[tokio::test]
+async fn store_that_lies_neither_ends_a_consent_nor_hangs() {
+    // It reports changes that it does not make. The refresh token is not rotated, so nothing is
+    // lost.
+    let local = start().await;
+    let store = FaultyStore::default();
+    let consent = consent_in(&local, store.clone()).await;
+    store.fail_nth(CompareAndSwap, 1, StoreFault::Ignore);
+    store.fail_nth(CompareAndSwap, 2, StoreFault::Ignore);
+    let _ = consent.access_token().await.unwrap();
+    // It always reports a conflict, or that there is no record.
+    for (fault, is_store) in [(StoreFault::Conflict, true), (StoreFault::Ignore, false)] {
+        let local = start().await;
+        let store = FaultyStore::default();
+        let consent = consent_in(&local, store.clone()).await;
+        store.fail_always(fault);
+        let error = consent.access_token().await.unwrap_err();
+        assert_eq!(error.is_store(), is_store, "{error}");
+        assert_eq!(error.needs_consent(), !is_store, "{error}");
+        assert_eq!(local.tokens(), 0);
+        assert_eq!(consent.forget().await.is_err(), is_store);
+        store.clear_faults();
+        local.advance(SECOND);
+        let _ = consent.access_token().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn record_of_another_consent_is_refused() {
+    let local = start().await;
+    let store = FaultyStore::default();
+    let _ = consent_in(&local, store.clone()).await;
+    let record = store.load(&user()).await.unwrap().unwrap();
+    store.fail_next(Load, StoreFault::Substitute(Box::new(record)));
+    let error = local.consents(store).consent(&id("other")).access_token().await.unwrap_err();
+    assert!(error.is_store(), "{error}");
+    assert!(!error.is_transient(), "{error}");
+    assert_eq!(local.tokens(), 0);
+}
+
+#[tokio::test]
+async fn insertion_into_a_failing_store_sends_nothing() {
+    let local = start().await;
+    let panicking = PanickingStore::default();
+    panicking.panic_next(CompareAndSwap, Panic::InTheFuture);
+    let consents = local.consents(panicking);
+    let error = consents.insert(&user(), refresh_token(), local.now()).await.unwrap_err();
+    assert_nothing_sent(&local, &error);
+
+    let store = FaultyStore::default();
+    let consents = local.consents(store.clone());
+    store.fail_next(CompareAndSwap, StoreFault::unavailable());
+    let error = consents.insert(&user(), refresh_token(), local.now()).await.unwrap_err();
+    assert_nothing_sent(&local, &error);
+    // The exchange of a code has sent something before the store fails.
+    store.fail_next(CompareAndSwap, StoreFault::unavailable());
+    let error = consents.exchange_code(&id("user-8"), local.code()).await.unwrap_err();
+    assert!(error.error().may_have_been_sent());
+}
+
+#[tokio::test]
+async fn debug_names_the_type_and_no_secret() {
+    let local = start().await;
+    let client = client_at(&local.emulator, &local.clock, ClientCredentials::new("canary", "canary").unwrap());
+    let consents = Consents::new(client.clone());
+    for (text, name) in [
+        (format!("{:?}", Consents::builder(client.clone())), "ConsentsBuilder {"),
+        (format!("{consents:?}"), "Consents {"),
+        (format!("{:?}", consents.consent(&user())), "Consent {"),
+        (format!("{:?}", AppTokenSource::new(client, None)), "AppTokenSource {"),
+        (format!("{:?}", MemoryStore::new()), "MemoryStore { records: 0 }"),
+        (format!("{:?}", FaultyStore::default()), "FaultyStore { inner: MemoryStore {"),
+    ] {
+        assert!(text.starts_with(name), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Rows of the list of faults with a separate test, because they need more than one call and one
+//! reply.
+
+use std::path::Path;
+
+/// The row in its own words, and the test, in one of the crates.
+pub(crate) const ROWS: &[(&str, &str)] = &[
+    ("Configuration: base URL with a trailing slash or a path prefix", "a1_a_base_url_is_normalised_once"),
+    ("Configuration: username and password holding & = + % é and 4 KiB", "p1_user_name_and_password_are_sent_exactly"),
+    ("Configuration: timeout 0, zero attempts", "zero_settings_are_clamped"),
+    ("Configuration: slack >= lifetime", "o4_token_is_used_for_its_lifetime_and_not_longer"),
+    ("Replies: the target of a redirect is not contacted", "a2_redirects_are_errors_and_their_target_is_not_contacted"),
+    (
+        "Replies: a token that equals the secret key or the password",
+        "c4_a_secret_key_or_password_that_comes_back_as_a_token_is_malformed",
+    ),
+    (
+        "Replies: a token that equals the client secret, the code or the refresh token",
+        "c4_a_secret_of_the_request_that_comes_back_as_a_token_is_malformed",
+    ),
+    ("Replies: the same one-time token in two replies", "p5_c3_token_of_two_replies_is_returned_once"),
+    (
+        "Concurrency: an exchange of a code that is cancelled before anything was sent",
+        "o9_cancelled_exchange_that_sent_nothing_keeps_the_code",
+    ),
+    (
+        "Concurrency: an exchange of a code that is cancelled after it was received",
+        "o9_exchange_cancelled_after_it_was_received_refuses_the_code",
+    ),
+    (
+        "Replies: later calls fail at once, without a request",
+        "o6_ended_consent_stays_ended_until_the_user_consents_again",
+    ),
+    (
+        "Replies: Retry-After: 5, an HTTP date, a past date, -1, 0, 1.5, 20 digits, text",
+        "retry_after_is_honoured_up_to_a_cap_and_reported",
+    ),
+    ("Replies: expires_in absent or 0", "o3_token_of_unknown_lifetime_serves_its_waiters_and_is_not_cached"),
+    ("Replies: expires_in -1", "o3_token_that_expired_on_arrival_is_an_error"),
+    ("Replies: expires_in 1, 2, 10, 299, 599, 3600", "o4_token_is_used_for_its_lifetime_and_not_longer"),
+    ("Replies: JWT exp with a fraction, as text, too large; sub twice", "o8_claims_are_read_without_a_check"),
+    ("Replies: 404 of a gateway, of Flinks", "a_404_says_to_check_the_base_url"),
+    ("Replies: JWT exp that disagrees with expires_in", "o8_claims_are_read_without_a_check"),
+    (
+        "Replies: refresh reply with a new, the same, an empty or no refresh_token",
+        "o5_rotated_refresh_token_is_stored_and_used_next",
+    ),
+    (
+        "Replies: a new refresh_token: stored first",
+        "o5_rotated_refresh_token_is_stored_before_the_access_token_is_returned",
+    ),
+    (
+        "Time: the machine is suspended for 10 minutes with a 299 s token in hand",
+        "a4_consent_token_expires_on_either_clock",
+    ),
+    ("Time: wall clock set back an hour", "a4_consent_token_expires_on_either_clock"),
+    ("Time: server clock 10 minutes off", "a4_server_clock_has_no_effect"),
+    ("Time: the reply takes 20 s", "a4_consent_token_lifetime_counts_from_before_the_request"),
+    ("Time: a single-use token older than its life when spent", "p2_p4_expired_token_is_refused_locally"),
+    (
+        "Time: refresh token idle for 29 days; 30 days and a second",
+        "o5_idle_deadline_is_reported_and_survives_a_restart",
+    ),
+    ("Time: 50 processes started in the same second", "a4_chance_spreads_early_refreshes"),
+    ("Connections: unknown host (an injected resolver)", "an_unknown_host_has_sent_nothing"),
+    ("Connections: refused, a handshake that stalls: of a code", "o9_unsent_code_is_retried_and_returned"),
+    ("Connections: refused", "a_connection_that_is_refused_has_sent_nothing"),
+    ("Connections: a handshake that stalls", "a_handshake_that_fails_or_stalls_has_sent_nothing"),
+    (
+        "Connections: a proxy that refuses its credentials (407), or fails otherwise",
+        "proxy_that_refuses_its_credentials_is_a_configuration_error",
+    ),
+    ("Connections: TLS: expired", "a1_an_expired_certificate_sends_nothing"),
+    ("Connections: TLS: wrong name", "a1_a_certificate_of_another_name_sends_nothing"),
+    ("Connections: TLS: unknown CA", "a1_an_unknown_authority_sends_nothing"),
+    ("Connections: one byte a second; silence after accept", "a5_the_deadline_ends_a_call_that_hangs"),
+    (
+        "Connections: a pooled connection closed by the server just as it is used",
+        "closed_pooled_connection_is_a_reply_or_unknown",
+    ),
+    ("Concurrency: 1 000 callers, nothing cached", "o4_thousand_callers_share_one_refresh"),
+    ("Concurrency: 1 000 callers, server answers 500 or 429", "o4_thousand_callers_share_one_failure"),
+    (
+        "Concurrency: the caller that started the exchange is cancelled",
+        "o4_cancelled_caller_does_not_cancel_the_refresh",
+    ),
+    ("Concurrency: all callers are cancelled during a refresh", "o4_refresh_completes_when_all_callers_are_cancelled"),
+    (
+        "Concurrency: all callers are cancelled during a code exchange",
+        "o9_code_exchange_completes_when_its_caller_is_cancelled",
+    ),
+    ("Concurrency: a waiter's own timeout of 50 ms", "o4_waiter_that_times_out_does_not_affect_the_others"),
+    ("Concurrency: 100 concurrent requests for single-use tokens", "p5_one_hundred_callers_get_one_hundred_tokens"),
+    ("Concurrency: the same code exchanged twice, at once or later", "o9_code_received_twice_is_sent_once"),
+    (
+        "Concurrency: 50 calls get a 401 with one token, all report it",
+        "o4_fifty_rejections_of_one_token_cause_one_refresh",
+    ),
+    ("Concurrency: early refresh fails, token still valid for 60 s", "o4_failed_early_refresh_keeps_the_valid_token"),
+    ("Concurrency: outage of 10 minutes, then recovery", "o4_refresh_backs_off_during_an_outage_and_recovers"),
+    ("Concurrency: a slow consent A beside a fast consent B", "o4_slow_refresh_does_not_delay_other_consents"),
+    ("Concurrency: 10 000 consents", "o5_no_consent_is_evicted_among_ten_thousand"),
+    ("The file store: missing", "missing_file_is_no_record"),
+    (
+        "The file store: empty; truncated; trailing bytes; not UTF-8; 1 GiB",
+        "damaged_record_is_moved_aside_and_reported",
+    ),
+    ("The file store: mode 0644; created 0600", "files_are_readable_by_their_owner_only"),
+    ("The file store: a foreign owner", "another_user_is_refused"),
+    ("The file store: disk full in the middle", "full_disk_leaves_the_old_record"),
+    ("The file store: kill -9 at each step", "killed_process_leaves_the_old_or_the_new_record"),
+    ("The file store: two processes write at once", "concurrent_writers_lose_nothing"),
+    (
+        "The file store: two processes refresh one rotating token",
+        "o5_eight_processes_make_one_refresh_of_a_rotating_token",
+    ),
+    ("Secrets: each of them, everywhere", "a3_t04_no_secret_is_in_any_text"),
+    ("URLs: parameters with & # % + \" < and non-ASCII", "c5_widget_url_has_the_documented_form"),
+    ("URLs: redirectUrl javascript:, data:, //evil, https:\\\\evil, user info", "invalid_redirect_urls_are_refused"),
+    ("URLs: one token, two URLs", "two_urls"),
+    ("URLs: one token, two URLs: an expired one is refused", "c3_token_is_single_use_and_expires_after_30_minutes"),
+    (
+        "URLs: an extra parameter named authorizeToken or redirectUrl, in any case",
+        "c5_parameters_of_the_widget_cannot_be_overridden",
+    ),
+    ("URLs: state wrong by one byte, a prefix, longer, empty", "c7_other_state_than_the_pending_one_is_refused"),
+    ("URLs: state of another pending authorization", "c7_other_state_than_the_pending_one_is_refused"),
+    ("URLs: callback without state, with none expected either", "c7_other_state_than_the_pending_one_is_refused"),
+    ("URLs: callback without state, with an empty one", "c7_callback_without_a_state_is_reported_as_such"),
+    ("URLs: error with a bad state", "c7_other_state_than_the_pending_one_is_refused"),
+    ("URLs: code twice, empty code", "o10_an_end_user_consents_and_comes_back"),
+    ("URLs: state older than 10 minutes", "c7_pending_authorization_expires_after_ten_minutes"),
+    ("URLs: code or state twice, code and error together, empty code", "c7_malformed_callbacks_are_refused"),
+    (
+        "URLs: redirect_uri with :443, upper case, %7e, a trailing slash",
+        "o9_code_is_sent_once_with_its_exact_redirect_uri",
+    ),
+];
+
+pub(crate) fn every_test_is_there() {
+    let mut sources = String::new();
+    for crate_folder in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap() {
+        for folder in ["src", "tests"] {
+            let folder = crate_folder.as_ref().unwrap().path().join(folder);
+            if folder.is_dir() {
+                read(&folder, &mut sources);
+            }
+        }
+    }
+    for (row, test) in ROWS {
+        let is_there = sources.contains(&format!("fn {test}(")) || sources.contains(&format!("\"{test}\""));
+        assert!(is_there, "{row}: there is no test {test}");
+    }
+}
+
+fn read(folder: &Path, sources: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("elsewhere.rs") {
+            sources.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}

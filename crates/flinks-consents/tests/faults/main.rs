@@ -1,0 +1,167 @@
+//! The catalogue of faults of a server, a network and a configuration, with the expected error and
+//! the expected number of requests.
+//!
+//! Each operation that a row concerns meets it, through the facade, against the emulator. One
+//! helper, [`Case::call`], counts the requests, compares them with the table of attempts, and looks
+//! for canaries in
+//! - the error in each of its forms,
+//! - every request, except the one place where a secret is allowed,
+//! - every log line and span field of the process at TRACE,
+//! - the output of the process, panics included, and the files that it left.
+//!
+//! `cargo test -p flinks --test faults -- --show-rows` prints the rows.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
+
+mod case;
+mod configuration;
+mod elsewhere;
+mod fields;
+#[path = "../../../flinks/tests/shared/log.rs"]
+mod log;
+mod replies;
+mod statuses;
+mod successes;
+
+/// The types of consents, so that their place is written once.
+mod prelude {
+    pub(crate) use flinks_consents::{AppTokenSource, Consent, ConsentError, ConsentId, Consents};
+}
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::case::{Case, Log, Operation};
+
+/// What one row did.
+#[derive(Default)]
+struct Tally {
+    requests: u64,
+    checks: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, case: Case) {
+        self.requests += case.requests;
+        for (surface, checks) in case.checks {
+            *self.checks.entry(surface).or_default() += checks;
+        }
+    }
+}
+
+type Tallies = Arc<Mutex<BTreeMap<String, Tally>>>;
+
+/// Where the inner process writes what it planted.
+const PLANTED: &str = "FAULTS_PLANTED";
+
+fn main() {
+    match std::env::var_os(PLANTED) {
+        Some(planted) => run(Path::new(&planted)),
+        None => watch(),
+    }
+}
+
+/// Runs this program again, with a home of its own, and looks at what it prints and leaves behind.
+fn watch() {
+    let home = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    let planted = outside.path().join("planted");
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(std::env::args_os().skip(1)).current_dir(&home).env(PLANTED, &planted);
+    for folder in ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
+        program.env(folder, home.path());
+    }
+    let output = program.output().unwrap();
+    let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    for canary in std::fs::read_to_string(&planted).unwrap_or_default().lines() {
+        assert!(texts.iter().all(|text| !text.contains(canary)), "a secret was printed");
+    }
+    let [stdout, stderr] = texts;
+    print!("{stdout}");
+    eprint!("{stderr}");
+    let left: Vec<_> = std::fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "files were left: {left:?}");
+    drop((home, outside));
+    std::process::exit(output.status.code().unwrap_or(1));
+}
+
+fn run(planted: &Path) {
+    let mut arguments: Vec<String> = std::env::args().collect();
+    let show_rows =
+        arguments.iter().position(|argument| argument == "--show-rows").map(|at| arguments.remove(at)).is_some();
+    let log = Log::capture();
+    let tallies = Tallies::default();
+    let mut trials = Vec::new();
+    for row in replies::rows() {
+        for operation in Operation::ALL {
+            if !row.concerns(operation) {
+                continue;
+            }
+            let row = row.clone();
+            let log = log.clone();
+            let tallies = Arc::clone(&tallies);
+            trials.push(Trial::test(format!("{} | {} | {operation:?}", row.section, row.given), move || {
+                let mut case = Case::new(log);
+                in_a_runtime(replies::check(&mut case, &row, operation))?;
+                let name = format!("{} | {}", row.section, row.given);
+                tallies.lock().unwrap().entry(name).or_default().add(case);
+                Ok(())
+            }));
+        }
+    }
+    for (given, check) in configuration::rows() {
+        let log = log.clone();
+        let tallies = Arc::clone(&tallies);
+        trials.push(Trial::test(format!("Configuration | {given}"), move || {
+            let mut case = Case::new(log);
+            check(&mut case);
+            tallies.lock().unwrap().entry(format!("Configuration | {given}")).or_default().add(case);
+            Ok(())
+        }));
+    }
+    trials.push(Trial::test("every operation of the documents has its rows", || {
+        case::every_operation_is_here();
+        Ok(())
+    }));
+    trials.push(Trial::test("rows with a test of their own have that test", || {
+        elsewhere::every_test_is_there();
+        Ok(())
+    }));
+    let conclusion = libtest_mimic::run(&Arguments::from_iter(arguments), trials);
+    let tallies = tallies.lock().unwrap();
+    if show_rows {
+        for (row, Tally { requests, checks }) in tallies.iter() {
+            println!("{requests:>6} requests {:>6} texts  {row}", checks.values().sum::<u64>());
+        }
+        for (row, test) in elsewhere::ROWS {
+            println!("{:>30}  {row}: {test}", "");
+        }
+    }
+    let mut total = Tally::default();
+    for tally in tallies.values() {
+        total.requests += tally.requests;
+        for (surface, checks) in &tally.checks {
+            *total.checks.entry(surface).or_default() += checks;
+        }
+    }
+    let text = log.text();
+    *total.checks.entry("log line").or_default() += u64::try_from(text.lines().count()).unwrap();
+    for canary in log.planted() {
+        assert!(!text.contains(&canary), "a secret is in the log");
+    }
+    std::fs::write(planted, log.planted().join("\n")).unwrap();
+    let elsewhere = elsewhere::ROWS.len();
+    eprintln!("{} rows, {} requests; {elsewhere} more rows with a test of their own", tallies.len(), total.requests);
+    eprintln!("without a canary: {:?}", total.checks);
+    conclusion.exit();
+}
+
+fn in_a_runtime(test: impl Future<Output = ()>) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(test);
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The rows of "Replies" and "Connections", and what holds for each of them.
+
+use flinks_emulator::{Fault, When};
+
+use crate::case::{Case, Class, Fate, Operation, tries};
+use crate::prelude::*;
+use crate::{fields, statuses, successes};
+
+/// A fault, in the words of the list of faults, and the expected outcome.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) section: &'static str,
+    pub(crate) given: &'static str,
+    faults: Vec<Fault>,
+    class: Class,
+    expected: Expected,
+    concerns: fn(Operation) -> bool,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Expected {
+    Success,
+    /// An error for which this holds; and what became of what is spent.
+    Error(fn(&ConsentError) -> bool, Fate),
+}
+
+impl Row {
+    pub(crate) fn concerns(&self, operation: Operation) -> bool {
+        (self.concerns)(operation)
+    }
+}
+
+pub(crate) async fn check(case: &mut Case, row: &Row, operation: Operation) {
+    for fault in &row.faults {
+        let outcome = case.call(operation, fault).await;
+        match (row.expected, &outcome.error) {
+            (Expected::Success, error) => assert!(error.is_none(), "{error:?} for {fault:?}"),
+            (Expected::Error(..), None) => panic!("a success for {fault:?}"),
+            (Expected::Error(holds, fate), Some(error)) => {
+                assert!(holds(error), "{error} for {fault:?}");
+                let is_spent = !matches!(outcome.fate, Fate::None);
+                assert!(!is_spent || outcome.fate == fate, "{:?} for {fault:?}", outcome.fate);
+                assert!(error.may_have_been_sent());
+            }
+        }
+        assert_eq!(outcome.requests, tries(operation.kind(), row.class), "requests for {fault:?}");
+    }
+}
+
+/// Whether a success has a body: that of a revocation has none.
+pub(crate) fn has_body(operation: Operation) -> bool {
+    operation != Operation::Revoke
+}
+
+pub(crate) fn gives_a_token(operation: Operation) -> bool {
+    has_body(operation) && !matches!(operation, Operation::PayInitiateSession | Operation::ConnectAuthorize)
+}
+
+pub(crate) fn has_token_type(operation: Operation) -> bool {
+    gives_a_token(operation) && operation != Operation::ConnectGenerate
+}
+
+pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: impl Into<String>) -> Fault {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Fault::Reply { status, headers, body: body.into() }
+}
+
+pub(crate) fn html(status: u16) -> Fault {
+    reply(status, &[("content-type", "text/html")], "<html>CANARY</html>")
+}
+
+pub(crate) fn garbage(bytes: &str) -> Fault {
+    Fault::Garbage { bytes: bytes.as_bytes().to_vec() }
+}
+
+/// A success of every operation, with `more` in it, and `tokens` as each of its tokens.
+pub(crate) fn success(tokens: &str, more: &str) -> String {
+    format!(
+        r#"{{{more}"access_token":{tokens},"refresh_token":"emu_r","Token":{tokens},"sessionId":"s","referenceId":"r","RequestId":"q","Login":{{"Id":"l"}}}}"#
+    )
+}
+
+/// The question of a bank.
+pub(crate) const CHALLENGE: &str = r#""SecurityChallenges":[{"Prompt":"p"}],"#;
+
+/// A token field or a body that does not fit.
+pub(crate) const MALFORMED: Expected = Expected::Error(ConsentError::is_malformed, Fate::Unknown);
+
+pub(crate) fn all(_: Operation) -> bool {
+    true
+}
+
+pub(crate) fn ok(body: String) -> Fault {
+    reply(200, &[], body)
+}
+
+/// A value that is nested as deep as a reply may be.
+pub(crate) fn deep() -> String {
+    format!("{}{}", "[".repeat(2_000), "]".repeat(2_000))
+}
+
+pub(crate) fn replies(
+    given: &'static str,
+    class: Class,
+    faults: Vec<Fault>,
+    expected: Expected,
+    concerns: fn(Operation) -> bool,
+) -> Row {
+    Row { section: "Replies", given, faults, class, expected, concerns }
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    let connections = Row {
+        section: "Connections",
+        given: "reset after the whole request; FIN after the headers; half a body; bad chunk",
+        faults: vec![
+            Fault::Reset { when: When::Before },
+            garbage("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n"),
+            garbage("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"access_token\":"),
+            garbage("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"),
+            Fault::Drop { when: When::Before },
+        ],
+        class: Class::MayHaveBeenSent,
+        expected: Expected::Error(ConsentError::is_transient, Fate::Unknown),
+        concerns: all,
+    };
+    [successes::rows(), statuses::rows(), fields::rows(), vec![connections]].concat()
+}

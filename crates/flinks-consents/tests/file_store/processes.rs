@@ -1,0 +1,350 @@
+//! What takes more than one process, or another user.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::SystemTime;
+
+use flinks::RedirectUrl;
+use flinks::outbound::{AuthorizationCode, RefreshToken};
+use flinks_emulator::credentials::OUTBOUND_PROVIDER_ID;
+use flinks_emulator::{Emulator, Operation};
+
+use crate::prelude::*;
+use crate::{NOWHERE, assert_refused, client, consents, files, id, load, record_file, shared, stored};
+
+const TOKEN: Operation = Operation::OutboundToken;
+
+/// Another process of this program.
+pub(crate) struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    pub(crate) fn start(mut command: Command, role: &str, arguments: &[&str]) -> Self {
+        command.arg(format!("role:{role}")).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = child.stdout.take().unwrap();
+        Self { child, input, output: BufReader::new(output) }
+    }
+
+    fn of(role: &str, arguments: &[&str]) -> Self {
+        Self::start(Command::new(std::env::current_exe().unwrap()), role, arguments)
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
+        writeln!(self.input, "{line}").unwrap();
+    }
+
+    /// None where it has ended.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        (!line.is_empty()).then(|| line.trim_end().to_owned())
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn succeeds(mut self) {
+        drop(self.input);
+        let mut rest = String::new();
+        while self.output.read_line(&mut rest).unwrap() > 0 {}
+        assert!(self.child.wait().unwrap().success(), "{rest}");
+    }
+}
+
+/// What this program is where it was started by itself.
+#[tokio::main]
+pub(crate) async fn play(role: &str) {
+    let arguments: Vec<String> = std::env::args().skip(2).collect();
+    let directory = Path::new(&arguments[0]);
+    match role {
+        "role:write" => write_for_ever(directory).await,
+        "role:count" => write_many(directory).await,
+        "role:refresh" => refresh_on_demand(directory, &arguments[1]).await,
+        "role:full" => write_where_it_is_full(directory).await,
+        "role:member" => shared::write_as_a_member(directory).await,
+        "role:elsewhere" => use_a_relative_path(directory).await,
+        "role:nobody" => try_what_others_may_not(directory).await,
+        _ => panic!("no such role"),
+    }
+}
+
+pub(crate) fn token(number: u32) -> RefreshToken {
+    RefreshToken::new(format!("{}-number-{number}.", "x".repeat(3000))).unwrap()
+}
+
+/// Tells before and after each write.
+async fn write_for_ever(directory: &Path) {
+    let consents = consents(directory, NOWHERE);
+    for number in 1.. {
+        println!("begin {number}");
+        consents.insert(&id("user-7"), token(number), SystemTime::now()).await.unwrap();
+        println!("done {number}");
+    }
+}
+
+pub(crate) async fn killed_process_leaves_the_old_or_the_new_record() {
+    for round in 0..200 {
+        let (_temporary, directory, _) = stored().await;
+        let mut process = Process::of("write", &[directory.to_str().unwrap()]);
+        // In the middle of a write, or between two, and not always after the same one.
+        let mut last = String::new();
+        for _ in 0..fastrand::u32(1..12) {
+            last = process.line().unwrap();
+        }
+        process.kill();
+        let (what, number) = last.split_once(' ').unwrap();
+        let number: u32 = number.parse().unwrap();
+        let record = load(&directory).await.unwrap().unwrap().encode().unwrap();
+        let holds = |number: u32| record.expose_secret().contains(&format!("-number-{number}."));
+        // It goes on while it is killed.
+        let possible = match what {
+            "begin" => number.saturating_sub(1)..number + 8,
+            _ => number..number + 8,
+        };
+        let is_first = number == 1 && what == "begin" && record.expose_secret().contains("emu_first");
+        assert!(is_first || possible.clone().any(holds), "round {round}: {last}");
+        assert!(files(&directory, ".new").is_empty());
+        assert!(files(&directory, ".damaged").is_empty());
+    }
+}
+
+pub(crate) async fn reader_never_sees_half_a_record() {
+    let (_temporary, directory, _) = stored().await;
+    let path = record_file(&directory);
+    let mut process = Process::of("write", &[directory.to_str().unwrap()]);
+    for _ in 0..300 {
+        process.line().unwrap();
+        for _ in 0..50 {
+            // Without the lock, as nobody but a test would.
+            Record::decode(&id("user-7"), &fs::read(&path).unwrap()).unwrap();
+        }
+    }
+    process.kill();
+}
+
+const WRITES: u32 = 100;
+
+async fn write_many(directory: &Path) {
+    let consents = consents(directory, NOWHERE);
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    for number in 0..WRITES {
+        // Of its own, for two who write the same have nothing to lose.
+        let refresh_token = RefreshToken::new(format!("{} {number}", std::process::id())).unwrap();
+        consents.insert(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
+        let own = id(&format!("process {} number {number}", std::process::id()));
+        consents.insert(&own, token(number), SystemTime::now()).await.unwrap();
+    }
+}
+
+pub(crate) async fn concurrent_writers_lose_nothing() {
+    let (_temporary, directory, _) = stored().await;
+    let before = load(&directory).await.unwrap().unwrap().generation();
+    let mut both = [0; 2].map(|_| Process::of("count", &[directory.to_str().unwrap()]));
+    for process in &mut both {
+        assert_eq!(process.line().as_deref(), Some("ready"));
+    }
+    for process in &mut both {
+        process.tell("go");
+    }
+    both.into_iter().for_each(Process::succeeds);
+    // Each write is a generation, so none was overwritten unseen.
+    assert_eq!(load(&directory).await.unwrap().unwrap().generation() - before, u64::from(2 * WRITES));
+    assert_eq!(files(&directory, ".json").len(), 1 + 2 * WRITES as usize);
+}
+
+/// Gets an access token for each id that it is told.
+async fn refresh_on_demand(directory: &Path, base_url: &str) {
+    let consents = consents(directory, base_url);
+    println!("ready");
+    for line in std::io::stdin().lines() {
+        let consent = consents.consent(&id(&line.unwrap()));
+        let tasks: Vec<_> = (0..10)
+            .map(|_| {
+                let consent = consent.clone();
+                tokio::spawn(async move { consent.access_token().await.unwrap().expose_secret().to_owned() })
+            })
+            .collect();
+        let mut tokens = Vec::new();
+        for task in tasks {
+            tokens.push(task.await.unwrap());
+        }
+        tokens.dedup();
+        println!("{} {}", tokens.len(), tokens[0]);
+    }
+}
+
+pub(crate) async fn o5_eight_processes_make_one_refresh_of_a_rotating_token() {
+    const ROUNDS: u64 = 20;
+    let emulator = Emulator::start().await.unwrap();
+    emulator.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let (_temporary, directory, _) = stored().await;
+    let consents = consents(&directory, emulator.base_url());
+    let mut processes: Vec<_> =
+        (0..8).map(|_| Process::of("refresh", &[directory.to_str().unwrap(), emulator.base_url()])).collect();
+    for process in &mut processes {
+        assert_eq!(process.line().as_deref(), Some("ready"));
+    }
+    for round in 0..ROUNDS {
+        // A consent whose access token nobody has: only its refresh token is taken over.
+        let tokens = client(emulator.base_url()).exchange_code(code(&emulator)).await.unwrap();
+        let name = id(&format!("round {round}"));
+        consents.insert(&name, tokens.refresh_token.unwrap(), SystemTime::now()).await.unwrap();
+        let before = emulator.count(TOKEN);
+        for process in &mut processes {
+            process.tell(name.as_str());
+        }
+        let mut lines: Vec<_> = processes.iter_mut().map(|process| process.line().unwrap()).collect();
+        assert!(lines.iter().all(|line| line.starts_with("1 ")), "one token in each process");
+        lines.dedup();
+        assert_eq!(lines.len(), 1, "round {round}");
+        assert_eq!(emulator.count(TOKEN) - before, 1, "round {round}");
+    }
+    processes.into_iter().for_each(Process::succeeds);
+}
+
+fn code(emulator: &Emulator) -> AuthorizationCode {
+    let redirect_uri: RedirectUrl = "https://app.example/".parse().unwrap();
+    let client = client(emulator.base_url());
+    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let url = url::Url::parse(url.expose_secret()).unwrap();
+    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let code = emulator.issue_code(redirect_uri.as_str());
+    client.verify(pending, &format!("?code={code}&state={state}")).unwrap()
+}
+
+async fn write_where_it_is_full(directory: &Path) {
+    let consents = consents(directory, NOWHERE);
+    let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
+    assert!(error.is_store());
+    assert!(error.is_transient());
+    let text = error.to_string();
+    assert!(text.contains("the token store may not write more"), "{text}");
+    assert!(text.contains(directory.to_str().unwrap()), "{text}");
+    assert!(text.contains("File too large (os error 27)"), "{text}");
+}
+
+pub(crate) async fn full_disk_leaves_the_old_record() {
+    let (_temporary, directory, _) = stored().await;
+    let _ = consents(&directory, NOWHERE).insert(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
+    // A limit of one block stands for a disk that is full in the middle of a record.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    Process::start(shell, "full", &[directory.to_str().unwrap()]).succeeds();
+    let record = load(&directory).await.unwrap().unwrap().encode().unwrap();
+    assert!(record.expose_secret().contains("-number-1."));
+    assert!(files(&directory, ".new").is_empty());
+}
+
+/// The working directory changes after the store was opened.
+async fn use_a_relative_path(directory: &Path) {
+    std::env::set_current_dir(directory.parent().unwrap()).unwrap();
+    let consents = consents(Path::new(directory.file_name().unwrap()), NOWHERE);
+    std::env::set_current_dir("/").unwrap();
+    consents.insert(&id("user-8"), token(1), SystemTime::now()).await.unwrap();
+}
+
+pub(crate) async fn relative_path_is_resolved_when_the_store_is_opened() {
+    let (_temporary, directory, _) = stored().await;
+    Process::of("elsewhere", &[directory.to_str().unwrap()]).succeeds();
+    assert_eq!(files(&directory, ".json").len(), 2);
+}
+
+const NOBODY: u32 = 65534;
+
+/// As a user that is not root: what may be repaired is, and what others own is refused.
+async fn try_what_others_may_not(directory: &Path) {
+    // Of root, readable for all.
+    let of_root = FileStore::open(directory.join("of root"));
+    assert!(matches!(of_root, Err(StoreError::Refused(_))), "a directory of somebody else");
+
+    // Of the same user, but in a directory that everybody may write to.
+    let error = FileStore::open(directory.join("open").join("own")).unwrap_err();
+    assert_refused(&error, "is below a directory that its group or others may write to", &directory.join("open"));
+
+    let own = directory.join("own");
+    let consents = consents(&own, NOWHERE);
+    consents.insert(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
+    let path = record_file(&own);
+    println!("{}", path.display());
+    // Meanwhile it becomes root's.
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let store = FileStore::open(&own).unwrap();
+    let error = store.load(&id("user-7")).await.unwrap_err();
+    assert_refused(&error, "holds a file that belongs to somebody else", &path);
+    println!("refused");
+    // Now nobody else may read it.
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let error = store.load(&id("user-7")).await.unwrap_err();
+    assert_refused(&error, "may not use its files", &path);
+    let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
+    assert!(error.is_store());
+    assert!(!error.is_transient());
+    assert!(path.exists(), "it stays where it is");
+
+    // A lock that may not be written.
+    let [lock] = &files(&own, ".lock")[..] else { panic!("not one lock") };
+    fs::set_permissions(lock, fs::Permissions::from_mode(0o444)).unwrap();
+    let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
+    assert_eq!(error.advice(), flinks::Advice::FixConfiguration);
+    assert!(error.to_string().contains(lock.to_str().unwrap()), "{error}");
+
+    // What may not be written any more is refused as such.
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o500)).unwrap();
+    let error = FileStore::open(&own).unwrap_err();
+    assert_refused(&error, "may not use its files", &own);
+    assert!(error.to_string().contains("Permission denied (os error 13)"), "{error}");
+    let error = consents.insert(&id("user-8"), token(2), SystemTime::now()).await.unwrap_err();
+    assert!(error.is_store(), "{error}");
+    assert!(!error.is_transient(), "{error}");
+}
+
+pub(crate) async fn another_user_is_refused() {
+    use std::os::unix::fs::chown;
+    let temporary = tempfile::tempdir().unwrap();
+    fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // Where that user may run it.
+    let program = temporary.path().join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let directory = temporary.path().join("of nobody");
+    fs::create_dir_all(directory.join("of root")).unwrap();
+    fs::create_dir_all(directory.join("open")).unwrap();
+    fs::set_permissions(directory.join("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
+
+    // Everybody may create a directory in a sticky one, and the one who has may rename it.
+    let sticky = temporary.path().join("sticky");
+    fs::create_dir_all(sticky.join("of nobody")).unwrap();
+    fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();
+    let _ = FileStore::open(sticky.join("of nobody").join("consents")).unwrap();
+    chown(sticky.join("of nobody"), Some(NOBODY), Some(NOBODY)).unwrap();
+    let error = FileStore::open(sticky.join("of nobody").join("consents")).unwrap_err();
+    assert_refused(&error, "is below a directory of somebody else's", &sticky.join("of nobody"));
+
+    // Whose it is may change what is in it, also for root.
+    let error = FileStore::open(&directory).unwrap_err();
+    assert_refused(&error, "is in a directory that belongs to somebody else", &directory);
+
+    let mut command = Command::new(program);
+    command.uid(NOBODY).gid(NOBODY).current_dir("/");
+    let mut process = Process::start(command, "nobody", &[directory.to_str().unwrap()]);
+    let path = process.line().unwrap();
+    chown(&path, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    process.tell("go");
+    assert_eq!(process.line().as_deref(), Some("refused"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    process.tell("go");
+    process.succeeds();
+}

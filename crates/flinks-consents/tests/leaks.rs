@@ -1,0 +1,97 @@
+//! No secret is in the text of a consent: in its values, errors and events, and in the other files
+//! of its store (A3).
+//!
+//! This is a separate binary, because it listens to the logs of the whole process.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+#[path = "../../flinks/tests/shared/canaries.rs"]
+#[allow(dead_code)] // shared with the test of the facade
+mod canaries;
+#[path = "../../flinks/tests/shared/log.rs"]
+mod log;
+#[path = "../../flinks-core/tests/support/raw_server.rs"]
+#[allow(dead_code)] // shared with the other tests
+mod raw_server;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use flinks::Settings;
+use flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks_consents::{AppTokenSource, ConsentId, Consents, FileStore, TokenStore};
+
+use crate::canaries::{Canaries, SHORT, answers};
+use crate::log::Log;
+use crate::raw_server::{Answer, Raw};
+
+async fn consents(canaries: &mut Canaries) {
+    let good = format!(
+        r#"{{"access_token":"{}","refresh_token":"{}","expires_in":299}}"#,
+        canaries.plant("outbound TokenResponse.access_token"),
+        canaries.plant("outbound TokenResponse.refresh_token"),
+    );
+    let secret = canaries.plant("outbound TokenRequest.client_secret");
+    let credentials = ClientCredentials::new("dc-id", secret).unwrap();
+    let refresh_token = RefreshToken::new(canaries.plant("outbound TokenRequest.refresh_token")).unwrap();
+    let id: ConsentId = "user-7".parse().unwrap();
+    for answer in answers(&good) {
+        let server = Raw::start(answer.clone()).await;
+        let settings = match answer {
+            Answer::ThenSilence(_) => Settings::new().timeout(SHORT).bank_timeout(SHORT),
+            _ => Settings::new().max_attempts(1),
+        };
+        let url = server.base_url.parse().unwrap();
+        let client = Client::with_settings(url, credentials.clone(), &settings).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path()).unwrap();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let consents = Consents::builder(client.clone()).store(store.clone()).on_event({
+            let events = Arc::clone(&events);
+            move |_, event| events.lock().unwrap().push(format!("{event:?}"))
+        });
+        let consents = consents.build();
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60);
+        let consent = consents.insert(&id, refresh_token.clone(), long_ago).await.unwrap();
+        canaries.print(&(&store, &consents, &consent));
+        let token = consent.access_token().await;
+        if let Ok(token) = &token {
+            consent.reject(token);
+        }
+        canaries.print_outcome(token);
+        canaries.print_outcome(store.load(&id).await);
+        canaries.print_outcome(consent.idle_deadline().await);
+        canaries.print_outcome(AppTokenSource::new(client, None).access_token().await);
+
+        // A record that is damaged, and what a killed process left.
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(canaries.found(&text).is_empty() || path.extension().unwrap() == "json", "{}", path.display());
+            if path.extension().unwrap() == "json" {
+                std::fs::write(path.with_extension("new"), &text).unwrap();
+                std::fs::write(&path, text.trim_end_matches('}')).unwrap();
+            }
+        }
+        canaries.print_outcome(store.load(&id).await);
+        canaries.print_outcome(consent.access_token().await);
+        canaries.print_outcome(consents.insert(&id, refresh_token.clone(), long_ago).await);
+        for event in events.lock().unwrap().drain(..) {
+            canaries.printed.push(event);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a3_no_secret_of_a_consent_is_in_any_text() {
+    let log = Log::capture();
+    let mut canaries = Canaries::default();
+    // Only a client without a time limit takes that long.
+    tokio::time::timeout(Duration::from_secs(60), consents(&mut canaries)).await.unwrap();
+
+    let log = log.text();
+    for event in ["about to idle out", "moved aside", "received a new access token"] {
+        assert!(log.contains(event), "{event}");
+    }
+    canaries.assert_not_in(&log);
+}

@@ -1,0 +1,122 @@
+//! Looks for secrets in the text of the facade's values, errors, spans and events.
+
+use crate::canaries::{Canaries, SHORT, answers};
+use crate::raw_server::{Answer, Raw, reply};
+
+pub(crate) async fn facade(canaries: &mut Canaries) {
+    let settings = |answer: &Answer| {
+        // An application may turn on the log of the HTTP client.
+        let settings = flinks::Settings::new().http(|http| http.connection_verbose(true));
+        match answer {
+            Answer::ThenSilence(_) => settings.timeout(SHORT).bank_timeout(SHORT),
+            _ => settings.max_attempts(1),
+        }
+    };
+    let token = canaries.plant("pay AuthorizeResponse.access_token");
+    let session_id = canaries.plant("pay SessionResponse.sessionId");
+    let password = canaries.plant("pay AuthorizeRequest.Password");
+    let good = format!(r#"{{"access_token":"{token}","expires_in":299,"sessionId":"{session_id}"}}"#);
+    let session = flinks::pay::NewSession::new("r-1", 1050, "A", "a@example.com").unwrap();
+    canaries.print(&session);
+    for answer in answers(&good) {
+        let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;
+        let spending = Raw::start(answer.clone()).await;
+        let client = |server: &Raw| {
+            let credentials = flinks::pay::Credentials::new("user", password.clone()).unwrap();
+            let settings = settings(&answer);
+            flinks::pay::Client::with_settings(server.base_url.parse().unwrap(), credentials, &settings).unwrap()
+        };
+        canaries.print(&client(&minting));
+        canaries.print_outcome(client(&spending).authorize().await);
+        let token = client(&minting).authorize().await.unwrap();
+        canaries.print(&token);
+        canaries.print_outcome(client(&spending).initiate_session(token, &session).await);
+        let token = client(&minting).authorize().await.unwrap();
+        canaries.print_outcome(token.into_authorization());
+    }
+
+    let key = canaries.plant("connect generateAuthorizeToken header flinks-auth-key");
+    let token = canaries.plant("connect GenerateAuthorizeTokenResponse.Token");
+    let login_id = flinks::connect::LoginId::new(canaries.plant("connect AuthorizeRequest.LoginId")).unwrap();
+    let request_id = canaries.plant("connect AuthorizeSession.RequestId");
+    let good = format!(
+        r#"{{"Token":"{token}","RequestId":"{request_id}","Login":{{"Id":"{}"}},"SecurityChallenges":[{{"Prompt":"{}"}}]}}"#,
+        canaries.plant("connect Login.Id"),
+        canaries.plant("connect Login.Username"),
+    );
+    let secret_key = flinks::connect::SecretKey::new(key).unwrap();
+    let requests = [
+        flinks::connect::Authorize::live(&login_id).tag("t"),
+        flinks::connect::Authorize::with_bank_credentials(
+            "bank",
+            canaries.plant("connect AuthorizeRequest.Username"),
+            canaries.plant("connect AuthorizeRequest.Password"),
+        ),
+    ];
+    canaries.print(&(&secret_key, &login_id, &requests));
+    let redirect_url = "https://app.example/".parse().unwrap();
+    for answer in answers(&good) {
+        let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;
+        let spending = Raw::start(answer.clone()).await;
+        let asking = Raw::start(Answer::Bytes(reply("203 N", "", &good))).await;
+        let client = |server: &Raw| {
+            let id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+            let url = server.base_url.parse::<flinks::BaseUrl>().unwrap();
+            let settings = settings(&answer);
+            flinks::connect::Client::with_settings(url, id, secret_key.clone(), &settings).unwrap()
+        };
+        let fresh = async || client(&minting).generate_authorize_token().await.unwrap();
+        canaries.print_outcome(client(&spending).generate_authorize_token().await);
+        canaries.print(&fresh().await);
+        for request in &requests {
+            canaries.print_outcome(client(&spending).authorize(fresh().await, request).await);
+        }
+        let asked = client(&asking).authorize(fresh().await, &requests[0]).await.unwrap();
+        canaries.print(&asked);
+        let flinks::connect::Outcome::Challenge(challenge) = asked else { panic!() };
+        let answer = canaries.plant("connect AuthorizeRequest.SecurityResponses");
+        let answers = flinks::connect::Answers::new().to(&challenge.questions()[0], answer);
+        canaries.print(&answers);
+        canaries.print_outcome(client(&spending).answer(fresh().await, challenge, &answers).await);
+        let widget = client(&minting).widget(&redirect_url);
+        canaries.print_outcome(widget.url(fresh().await));
+        canaries.print(&client(&minting).custom_oauth(14, &redirect_url).unwrap().start());
+    }
+
+    let secret = canaries.plant("outbound TokenRequest.client_secret");
+    let credentials = flinks::outbound::ClientCredentials::new("dc-id", secret).unwrap();
+    let refresh_token =
+        flinks::outbound::RefreshToken::new(canaries.plant("outbound TokenRequest.refresh_token")).unwrap();
+    canaries.print(&(&credentials, &refresh_token));
+    let good = format!(
+        r#"{{"access_token":"{}","refresh_token":"{}","scope":"{}","expires_in":299}}"#,
+        canaries.plant("outbound TokenResponse.access_token"),
+        canaries.plant("outbound TokenResponse.refresh_token"),
+        // A server that repeats what it was sent.
+        canaries.plant("outbound TokenRequest.client_secret"),
+    );
+    for answer in answers(&good) {
+        let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;
+        let spending = Raw::start(answer.clone()).await;
+        let client = |server: &Raw| {
+            let url = server.base_url.parse().unwrap();
+            let settings = settings(&answer);
+            let authentication = flinks::outbound::ClientAuthentication::Fields(credentials.clone());
+            flinks::outbound::Client::with_settings(url, authentication, &settings).unwrap()
+        };
+        canaries.print(&client(&minting));
+        canaries.print_outcome(client(&spending).client_credentials(None).await);
+        canaries.print_outcome(client(&spending).refresh(&refresh_token).await);
+        let tokens = client(&minting).refresh(&refresh_token).await.unwrap();
+        canaries.print(&tokens);
+        canaries.print_outcome(client(&spending).revoke(&tokens.access_token).await);
+        let (url, pending) = client(&minting).authorization("1000", &redirect_url).unwrap().start();
+        canaries.print(&(&url, &pending));
+        let url = url::Url::parse(url.expose_secret()).unwrap();
+        let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let code = canaries.plant("outbound TokenRequest.code");
+        let code = client(&minting).verify(pending, &format!("code={code}&state={state}")).unwrap();
+        canaries.print(&code);
+        canaries.print_outcome(client(&spending).exchange_code(code).await);
+    }
+}

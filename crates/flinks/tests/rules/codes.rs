@@ -1,0 +1,210 @@
+//! Rule O9: a code is sent once, and a cancelled exchange that sent nothing keeps it.
+
+use std::time::Duration;
+
+use flinks::outbound::{AuthorizationCode, Client};
+use flinks::{Advice, BaseUrl, Error, RedirectUrl, Settings, SpendError};
+use flinks_emulator::credentials::*;
+use flinks_emulator::{EndUser, Fault, Operation, When};
+
+use crate::outbound_client::{REDIRECT_URI, TIMEOUT, auto_advancing_clock, code, credentials, parameter};
+use crate::{Local, get, local};
+
+const TOKEN: Operation = Operation::OutboundToken;
+
+#[tokio::test]
+async fn o9_code_is_sent_once_with_its_exact_redirect_uri() {
+    let local = local().await;
+    let client = local.outbound(credentials());
+    let _ = client.exchange_code(code(&local.emulator, &client)).await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&local.emulator.requests_of(TOKEN)[0].body).unwrap();
+    assert_eq!(body["redirect_uri"], REDIRECT_URI);
+
+    for (fault, is_spent) in [
+        (Fault::Reset { when: When::Before }, false),
+        (Fault::Drop { when: When::After }, false),
+        (Fault::HalfBody, false),
+        (Fault::status(429), true),
+        (Fault::status(503), false),
+        (Fault::reply(500, r#"{"error":"server_error"}"#), false),
+        (Fault::status(204), false),
+        (Fault::reply(400, r#"{"error":"invalid_grant"}"#), true),
+    ] {
+        let before = local.emulator.count(TOKEN);
+        local.emulator.fail_always(TOKEN, fault.clone());
+        let error = client.exchange_code(code(&local.emulator, &client)).await.unwrap_err();
+        assert_eq!(matches!(error, SpendError::Spent(_)), is_spent, "{fault:?} {error}");
+        assert!(is_spent || matches!(error, SpendError::Unknown(_)));
+        assert_eq!(local.emulator.count(TOKEN), before + 1, "{fault:?}");
+        local.emulator.clear_faults();
+    }
+}
+
+#[tokio::test]
+async fn o9_code_received_twice_is_sent_once() {
+    let local = local().await;
+    local.emulator.configure(|config| config.outbound.end_user = EndUser::Agrees);
+    let client = local.outbound(credentials());
+    let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
+    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let (_, returned) = get(&local, url.expose_secret()).await;
+    let stored = serde_json::to_string(&pending).unwrap();
+    let returned = returned.unwrap();
+    let [first, second, late] =
+        [(); 3].map(|()| client.verify(serde_json::from_str(&stored).unwrap(), &returned).unwrap());
+    let (one, other) = tokio::join!(client.exchange_code(first), client.exchange_code(second));
+    assert!(one.is_ok());
+    local.clock.advance(Duration::from_secs(600));
+    for error in [other.unwrap_err(), client.clone().exchange_code(late).await.unwrap_err()] {
+        assert!(matches!(error, SpendError::Unknown(_)), "{error}");
+        assert!(error.error().is_invalid_callback(), "{error}");
+    }
+    assert_eq!(local.emulator.count(TOKEN), 1);
+}
+
+/// Verifies the same return of an end user as often as they load its page. Returns the code, too.
+pub(crate) fn loads_of_one_return<const N: usize>(local: &Local, client: &Client) -> (String, [AuthorizationCode; N]) {
+    let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
+    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let state = parameter(&url, "state");
+    let code = local.emulator.issue_code(REDIRECT_URI);
+    let stored = serde_json::to_string(&pending).unwrap();
+    let returned = format!("/callback?a=1&code={code}&state={state}");
+    (code, [(); N].map(|()| client.verify(serde_json::from_str(&stored).unwrap(), &returned).unwrap()))
+}
+
+/// Polls a call so many times at most, and lets others work in between. Then it is cancelled.
+async fn poll_and_cancel<T>(call: impl Future<Output = T>, polls: usize) -> Option<T> {
+    let mut call = std::pin::pin!(call);
+    for _ in 0..polls {
+        let outcome = std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context))).await;
+        if let std::task::Poll::Ready(outcome) = outcome {
+            return Some(outcome);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+#[tokio::test]
+async fn o9_cancelled_exchange_that_sent_nothing_keeps_the_code() {
+    let local = local().await;
+    let client = local.outbound(credentials());
+    let (_, [first, second, third]) = loads_of_one_return(&local, &client);
+    // It has begun to connect.
+    assert!(poll_and_cancel(client.exchange_code(first), 1).await.is_none());
+    let _ = client.exchange_code(second).await.unwrap();
+    assert!(client.exchange_code(third).await.unwrap_err().error().is_invalid_callback());
+    assert_eq!(local.emulator.count(TOKEN), 1);
+}
+
+#[tokio::test]
+async fn o9_exchange_cancelled_in_a_handshake_keeps_the_code() {
+    let local = local().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stalls: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
+    let settings =
+        Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT).connect_timeout(Duration::from_millis(50));
+    let client = Client::with_settings(stalls, credentials(), &settings).unwrap();
+    let (_, [first, second]) = loads_of_one_return(&local, &client);
+    tokio::select! {
+        biased;
+        _ = client.exchange_code(first) => panic!("nobody answers"),
+        _ = silent.accept() => {}
+    }
+    let Err(SpendError::Unspent(_, error)) = client.exchange_code(second).await else { panic!() };
+    assert!(!error.may_have_been_sent());
+}
+
+#[tokio::test]
+async fn o9_exchange_cancelled_after_it_was_received_refuses_the_code() {
+    let local = local().await;
+    let client = local.outbound(credentials());
+    let (_, [first, second]) = loads_of_one_return(&local, &client);
+    local.emulator.fail_next(TOKEN, Fault::Hold { when: When::Before });
+    tokio::select! {
+        biased;
+        _ = client.exchange_code(first) => panic!("nobody answers"),
+        _ = local.emulator.received(TOKEN, 1) => {}
+    }
+    local.emulator.release();
+    let error = client.exchange_code(second).await.unwrap_err();
+    assert!(matches!(error, SpendError::Unknown(_)), "{error}");
+    assert!(error.error().is_invalid_callback(), "{error}");
+    assert_eq!(local.emulator.count(TOKEN), 1);
+}
+
+#[tokio::test]
+async fn o9_exchange_cancelled_at_any_moment_sends_the_code_once() {
+    let local = local().await;
+    let client = local.outbound(credentials());
+    let mut kept = 0;
+    let mut refused = 0;
+    for is_pooled in [false, true] {
+        for polls in 1..30 {
+            let client = if is_pooled { client.clone() } else { local.outbound(credentials()) };
+            let (code, [first, second]) = loads_of_one_return(&local, &client);
+            if poll_and_cancel(client.exchange_code(first), polls).await.is_some() {
+                continue;
+            }
+            match client.exchange_code(second).await {
+                Ok(_) => {
+                    assert_eq!(local.emulator.count_carrying(&code), 1, "after {polls} polls");
+                    kept += 1;
+                }
+                Err(error) => {
+                    assert!(error.error().is_invalid_callback(), "{error}");
+                    assert!(local.emulator.count_carrying(&code) <= 1, "after {polls} polls");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(kept > 0, "{kept} {refused}");
+    assert!(refused > 0, "{kept} {refused}");
+}
+
+#[tokio::test]
+async fn o9_unsent_code_is_retried_and_returned() {
+    let local = local().await;
+    let code = code(&local.emulator, &local.outbound(credentials()));
+    let settings = Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT);
+    let closed: BaseUrl = "http://127.0.0.1:9".parse().unwrap();
+    let client = Client::with_settings(closed, credentials(), &settings).unwrap();
+    let Err(SpendError::Unspent(code, _)) = client.exchange_code(code).await else { panic!() };
+    let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
+    assert_eq!(error.attempts(), 3);
+
+    // A host that stalls leaves no time for a third try, which would hide that nothing was sent.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stalls: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
+    let settings = Settings::new().timeout(Duration::from_millis(600)).connect_timeout(Duration::from_millis(200));
+    let client = Client::with_settings(stalls, credentials(), &settings).unwrap();
+    let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
+    assert!(!error.may_have_been_sent());
+    let _ = local.outbound(credentials()).exchange_code(code).await.unwrap();
+}
+
+#[tokio::test]
+async fn a5_no_advice_is_to_repeat_a_call_whose_outcome_is_unknown() {
+    let local = local().await;
+    let client = local.outbound(credentials());
+    for fault in [Fault::Drop { when: When::After }, Fault::status(503), Fault::reply(403, "<html>")] {
+        local.emulator.fail_next(Operation::OutboundToken, fault.clone());
+        let error = client.exchange_code(code(&local.emulator, &client)).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::StartOver, "{fault:?}");
+        let error: Error = error.into();
+        assert_eq!(error.advice(), Advice::StartOver, "{fault:?}");
+        assert!(error.to_string().ends_with("it is unknown whether the call took effect"), "{error}");
+
+        local.emulator.fail_next(Operation::PayInitiateSession, fault.clone());
+        let token = local.pay.authorize().await.unwrap();
+        let error = local.pay.initiate_session(token, &crate::new_session()).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::Investigate, "{fault:?}");
+        assert_eq!(Error::from(error).advice(), Advice::Investigate, "{fault:?}");
+    }
+    // What is known keeps its advice.
+    local.emulator.fail_next(Operation::OutboundToken, Fault::reply(401, r#"{"error":"invalid_client"}"#));
+    let error = client.exchange_code(code(&local.emulator, &client)).await.unwrap_err();
+    assert_eq!(error.advice(), Advice::FixConfiguration);
+}

@@ -1,0 +1,269 @@
+//! The rows of "Configuration": refused where it enters, naming the field and never the value.
+
+use std::time::Duration;
+
+use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
+use flinks::pay::{Credentials, NewSession};
+use flinks::{BaseUrl, Error, RedirectUrl, Settings};
+use flinks_emulator::{Fault, Operation, When};
+
+use crate::{clients, local, local_with};
+
+/// The error names the field and holds nothing of the value.
+pub(crate) fn check<T>(outcome: Result<T, Error>, field: &str, value: &str) {
+    let error = outcome.err().unwrap_or_else(|| panic!("{field} took {value:?}"));
+    assert!(error.is_invalid_input());
+    assert!(!error.may_have_been_sent());
+    assert!(!error.is_transient());
+    assert_eq!(error.field(), Some(field));
+    assert_eq!(error.attempts(), 0);
+    assert_eq!(error.product(), None);
+    let text = format!("{error} {error:?} {error:#?}");
+    assert!(!text.contains("can") || !value.contains("can"), "{text}");
+}
+
+#[test]
+fn secrets_that_no_header_can_carry_are_refused() {
+    for bad in [
+        "",
+        " ",
+        "   \t",
+        "canary\n",
+        "canary\r\nx: y",
+        "can\0ary",
+        "canary\x7f",
+        "can\tary",
+        " canary",
+        "canary ",
+        "canaré",
+        "can ary",
+    ] {
+        check(SecretKey::new(bad), "secret key", bad);
+        check(LoginId::new(bad), "login id", bad);
+        check(RequestId::new(bad), "request id", bad);
+    }
+    assert_eq!(SecretKey::new("c4569c54-e167").unwrap().expose_secret(), "c4569c54-e167");
+}
+
+#[test]
+fn c8_customer_id_that_would_move_the_path_is_refused() {
+    let guid = "43387ca6-0391-4c82-857d-70d95f087ecb";
+    assert!(guid.parse::<CustomerId>().is_ok());
+    assert!(guid.to_uppercase().parse::<CustomerId>().is_ok());
+    let bare = guid.replace('-', "");
+    for bad in [
+        "..",
+        ".",
+        "",
+        "a/b",
+        "..\\..\\x",
+        "%2e%2e",
+        "a?x=1",
+        &format!("{{{guid}}}"),
+        &bare,
+        &format!("urn:uuid:{guid}"),
+        &format!("{guid} "),
+    ] {
+        check(bad.parse::<CustomerId>(), "customer id", bad);
+    }
+}
+
+#[test]
+fn c8_instance_that_would_choose_the_host_is_refused() {
+    for good in ["toolbox", "my-company-ca", "a", "0"] {
+        assert_eq!(good.parse::<Instance>().unwrap().as_str(), good);
+    }
+    let long = "a".repeat(64);
+    for bad in [
+        "",
+        "evil.com/#",
+        "evil.com?",
+        "u:p@evil.com/",
+        "127.0.0.1:80/",
+        "a.b",
+        "-x",
+        "x-",
+        &long,
+        "Toolbox",
+        "ＴＯＯＬ",
+        "ſ",
+        "K",
+        "tool box",
+        "toolbox\n",
+    ] {
+        check(bad.parse::<Instance>(), "instance", bad);
+    }
+    // With what comes after it, the label still fits.
+    let longest: Instance = "a".repeat(56).parse().unwrap();
+    let customer_id = "43387ca6-0391-4c82-857d-70d95f087ecb".parse().unwrap();
+    assert!(flinks::connect::Client::new(longest, customer_id, SecretKey::new("k").unwrap()).is_ok());
+}
+
+#[tokio::test]
+async fn p1_user_name_and_password_are_sent_exactly() {
+    let local = local().await;
+    let long = "é&=+% ".repeat(700);
+    local.emulator.configure(|config| {
+        config.pay.username = "& = + % é".to_owned();
+        config.pay.password = long.clone();
+    });
+    let base_url = local.emulator.base_url().parse().unwrap();
+    let client = flinks::pay::Client::new(base_url, Credentials::new("& = + % é", long).unwrap()).unwrap();
+    let _ = client.authorize().await.unwrap();
+    for (username, password, field) in [
+        ("", "x", "username"),
+        (" ", "x", "username"),
+        ("x", "", "password"),
+        ("x", "canary\n", "password"),
+        ("can\0ary", "x", "username"),
+    ] {
+        check(Credentials::new(username, password), field, "canary");
+    }
+}
+
+#[test]
+fn invalid_sessions_are_refused() {
+    for (reference_id, cents, name, email, field) in [
+        ("", 1, "a", "b", "referenceId"),
+        ("r", 0, "a", "b", "amount"),
+        ("r", 1_000_000_000_000_000, "a", "b", "amount"),
+        ("r", 1, " ", "b", "customerName"),
+        ("r", 1, "a", "", "customerEmail"),
+    ] {
+        check(NewSession::new(reference_id, cents, name, email), field, "canary");
+    }
+}
+
+/// An application answers 400 or 422 to a value of a call, and 500 to a mistake in its
+/// configuration.
+#[tokio::test]
+async fn advice_separates_values_of_a_call_from_settings() {
+    use flinks::Advice;
+    use flinks::connect::Answers;
+    use flinks::outbound::{Client, ClientAuthentication, ClientCredentials, RefreshToken};
+    let local = local().await;
+    let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
+    let redirect_url: RedirectUrl = "https://app.example/".parse().unwrap();
+    let with_state: RedirectUrl = "https://app.example/?state=x".parse().unwrap();
+    let outbound = Client::new(base_url.clone(), ClientCredentials::new("id", "secret").unwrap()).unwrap();
+    let no_client_id = ClientAuthentication::None { client_id: String::new() };
+    let widget = local.connect.widget(&redirect_url);
+    let challenge: flinks::connect::Challenge =
+        serde_json::from_str(r#"{"request_id":"r","questions":[{"prompt":"p","choices":[]}]}"#).unwrap();
+    let token = local.authorize_token().await;
+    let unanswered = local.connect.answer(token, challenge, &Answers::new()).await.map_err(Error::from);
+
+    for (field, error) in [
+        ("username", Credentials::new("", "p").err()),
+        ("password", Credentials::new("u", "").err()),
+        ("secret key", SecretKey::new("").err()),
+        ("customer id", "x".parse::<CustomerId>().err()),
+        ("instance", "".parse::<Instance>().err()),
+        ("client id", ClientCredentials::new("", "s").err()),
+        ("client id", Client::new(base_url, no_client_id).err()),
+        ("client secret", ClientCredentials::new("c", "").err()),
+        ("base URL", "x".parse::<BaseUrl>().map_err(Error::from).err()),
+        ("redirect URL", "x".parse::<RedirectUrl>().err()),
+        ("redirect URL", local.connect.custom_oauth(14, &with_state).err()),
+        ("redirect URL", outbound.authorization("1000", &with_state).err()),
+        ("parameter", widget.parameter("", "x").err()),
+    ] {
+        let error = error.unwrap();
+        assert_eq!(error.field(), Some(field));
+        assert_eq!(error.advice(), Advice::FixConfiguration, "{field}");
+    }
+    for (field, error) in [
+        ("referenceId", NewSession::new("", 1, "a", "b").err()),
+        ("amount", NewSession::new("r", 0, "a", "b").err()),
+        ("customerName", NewSession::new("r", 1, "", "b").err()),
+        ("customerEmail", NewSession::new("r", 1, "a", "").err()),
+        ("login id", LoginId::new("").err()),
+        ("request id", RequestId::new("").err()),
+        ("answers", unanswered.err()),
+        ("provider id", outbound.authorization("", &redirect_url).err()),
+        ("refresh token", RefreshToken::new("").err()),
+    ] {
+        let error = error.unwrap();
+        assert_eq!(error.field(), Some(field));
+        assert_eq!(error.advice(), Advice::FixInput, "{field}");
+        assert!(error.is_invalid_input(), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn p8_an_amount_is_sent_exactly() {
+    let local = local().await;
+    for (cents, text) in [
+        (1, "0.01"),
+        (10, "0.1"),
+        (29, "0.29"),
+        (1000, "10.0"),
+        (123_456_789, "1234567.89"),
+        (999_999_999_999_999, "9999999999999.99"),
+    ] {
+        let session = NewSession::new("r", cents, "a", "b@example.com").unwrap();
+        let token = local.pay.authorize().await.unwrap();
+        local.pay.initiate_session(token, &session).await.unwrap();
+        let sent = local.emulator.requests_of(Operation::PayInitiateSession).pop().unwrap();
+        let body = String::from_utf8(sent.body.to_vec()).unwrap();
+        assert!(body.contains(&format!("\"amount\":{text},")), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn debug_names_the_type_and_no_secret() {
+    use flinks::outbound::{Client, ClientCredentials};
+    use flinks::pay::Credentials;
+    let local = local().await;
+    let credentials = ClientCredentials::new("canary", "canary").unwrap();
+    let outbound = Client::new(local.emulator.base_url().parse().unwrap(), credentials.clone()).unwrap();
+    let redirect_url: RedirectUrl = "https://app.example/canary".parse().unwrap();
+    let request = outbound.authorization("1000", &redirect_url).unwrap();
+    let request_text = format!("{request:?}");
+    let (_, pending) = request.start();
+    for (text, name) in [
+        (format!("{:?}", local.pay), "Client { base_url: "),
+        (format!("{:?}", local.connect), "Client { api: "),
+        (format!("{outbound:?}"), "Client { base_url: "),
+        (format!("{:?}", Credentials::new("canary", "canary").unwrap()), "Credentials { .. }"),
+        (format!("{credentials:?}"), "ClientCredentials { .. }"),
+        (format!("{:?}", local.pay.authorize().await.unwrap()), "SessionToken { is_expired: false, .. }"),
+        (request_text, "AuthorizationRequest { .. }"),
+        (format!("{pending:?}"), "PendingAuthorization { provider_id: \"1000\", .. }"),
+        (format!("{:?}", Settings::new()), "Settings { timeout: None, "),
+    ] {
+        assert!(text.starts_with(name), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn settings_reach_the_client() {
+    let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let hook = std::sync::Arc::clone(&seen);
+    let local = local_with(move |settings| {
+        settings.http(move |http| {
+            hook.store(true, std::sync::atomic::Ordering::Relaxed);
+            http
+        })
+    });
+    let local = local.await;
+    assert!(seen.load(std::sync::atomic::Ordering::Relaxed));
+    // And none that was set before is lost.
+    let token = local.pay.authorize().await.unwrap();
+    local.clock.advance(Duration::from_secs(299));
+    assert!(token.is_expired());
+}
+
+#[tokio::test]
+async fn zero_settings_are_clamped() {
+    let local = local_with(|settings| settings.connect_timeout(Duration::ZERO).max_attempts(0)).await;
+    // A millisecond does for a connection on this machine, or does not; one try it is.
+    let attempts = local.pay.authorize().await.map_or_else(|error| error.attempts(), |_| 1);
+    assert_eq!(attempts, 1);
+    // Nothing is not "no limit".
+    local.emulator.fail_always(Operation::PayAuthorize, Fault::Hold { when: When::Before });
+    let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
+    let (pay, _) = clients(&base_url, &Settings::new().timeout(Duration::ZERO));
+    assert!(pay.authorize().await.unwrap_err().is_timeout());
+}

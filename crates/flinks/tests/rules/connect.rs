@@ -1,0 +1,377 @@
+//! Rules C1-C8.
+
+use std::time::Duration;
+
+use flinks::connect::{AnswerError, Answers, Authorize, AuthorizeToken, Challenge, Outcome, SecretKey, Theme};
+use flinks::{BaseUrl, FlinksCode, OAuthError, RedirectUrl, Settings, SpendError};
+use flinks_emulator::credentials::*;
+use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
+use tokio::task::JoinHandle;
+
+use crate::{Local, TIMEOUT, auto_advancing_clock, clients, get, local, local_with, login_id};
+
+#[tokio::test]
+async fn c1_no_body_and_each_header_once() {
+    let local = local().await;
+    let _ = local.authorize_token().await;
+    let request = &local.emulator.requests()[0];
+    for (name, value) in
+        [("content-type", "application/json"), ("accept", "application/json"), ("flinks-auth-key", CONNECT_SECRET_KEY)]
+    {
+        assert_eq!(request.header(name).collect::<Vec<_>>(), [value]);
+    }
+    assert!(request.body.is_empty());
+}
+
+#[tokio::test]
+async fn c2_refused_key_is_reported_with_its_code() {
+    let local = local().await;
+    local.emulator.configure(|config| config.connect.secret_key = "another".to_owned());
+    let error = local.connect.generate_authorize_token().await.unwrap_err();
+    assert!(error.is_credentials());
+    assert!(!error.is_token_refused());
+    assert_eq!(error.status(), Some(401));
+    assert_eq!(error.flinks_code(), Some(&FlinksCode::Unauthorized));
+    assert_eq!(error.message(), Some("You must provide a valid auth key"));
+    assert_eq!(local.emulator.count(Operation::ConnectGenerateAuthorizeToken), 1);
+    let text = "get an authorize token (Flinks Connect): the credentials were refused, UNAUTHORIZED (status 401)";
+    assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test]
+async fn c3_token_is_single_use_and_expires_after_30_minutes() {
+    let local = local().await;
+    let token = local.authorize_token().await;
+    local.clock.advance(Duration::from_secs(1799));
+    assert!(!token.is_expired());
+    local.clock.advance(Duration::from_secs(1));
+    let Err(SpendError::Unspent(token, error)) = local.connect.authorize(token, &Authorize::cached(&login_id())).await
+    else {
+        panic!("an expired token was sent");
+    };
+    assert!(error.is_expired());
+    let widget = local.connect.widget(&"https://app.example/".parse().unwrap());
+    assert!(matches!(widget.url(token), Err(SpendError::Unspent(_, error)) if error.is_expired()));
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 0);
+
+    let first = local.authorize_token().await;
+    let outcome = local.connect.authorize(first, &Authorize::cached(&login_id())).await.unwrap();
+    let Outcome::Complete(session) = outcome else { panic!() };
+    assert_eq!(session.login_id().unwrap().expose_secret(), CONNECT_LOGIN_ID);
+    assert_eq!(session.institution(), Some(BANK));
+    assert!(!session.request_id().expose_secret().is_empty());
+}
+
+#[tokio::test]
+async fn c4_key_and_token_are_sent_to_their_endpoints_only() {
+    let local = local().await;
+    let token = local.authorize_token().await;
+    local.connect.authorize(token, &Authorize::cached(&login_id())).await.map(drop).unwrap();
+    let token = local.authorize_token().await;
+    let url = local.connect.widget(&"https://app.example/".parse().unwrap()).url(token).unwrap();
+    let requests = local.emulator.requests();
+    for request in &requests {
+        let is_generate = request.operation == Some(Operation::ConnectGenerateAuthorizeToken);
+        assert_eq!(request.carries(CONNECT_SECRET_KEY), is_generate);
+    }
+    let tokens: Vec<String> = local
+        .emulator
+        .issued()
+        .into_iter()
+        .filter(|issued| issued.kind == Kind::AuthorizeToken)
+        .map(|issued| issued.value)
+        .collect();
+    assert_eq!(requests[1].header("flinks-auth-key").collect::<Vec<_>>(), [&tokens[0]]);
+    assert!(url.expose_url().ends_with(&format!("authorizeToken={}", tokens[1])));
+    assert_eq!(local.emulator.count_carrying(&tokens[0]), 1);
+}
+
+#[tokio::test]
+async fn c5_widget_url_has_the_documented_form() {
+    let local = local().await;
+    let redirect_url: RedirectUrl = "https://app.example/done?a=1&b=é".replace('é', "%C3%A9").parse().unwrap();
+    let name = "A & B = \"<C>\" +%é";
+    let widget = local.connect.widget(&redirect_url).demo(true).language("fr").theme(Theme::Dark).consent(false);
+    let widget = widget.customer_name(name).tag("t").terms_url("https://app.example/terms").schedule_refresh(true);
+    let widget = widget.days_of_transactions("Days90").parameter("headerEnable", "false").unwrap();
+    assert_eq!(widget.message_origin(), local.emulator.base_url());
+    let url = widget.url(local.authorize_token().await).unwrap();
+
+    let parsed = url::Url::parse(url.expose_url()).unwrap();
+    assert_eq!(parsed.path(), "/v2/");
+    let pairs: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
+    let expected = [
+        ("redirectUrl", redirect_url.as_str()),
+        ("demo", "true"),
+        ("language", "fr"),
+        ("theme", "dark"),
+        ("consentEnable", "false"),
+        ("customerName", name),
+        ("tag", "t"),
+        ("termsUrl", "https://app.example/terms"),
+        ("scheduleRefresh", "true"),
+        ("daysOfTransactions", "Days90"),
+        ("headerEnable", "false"),
+    ];
+    assert_eq!(pairs[..11], expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(pairs.len(), 12);
+    assert_eq!(pairs[11].0.as_str(), "authorizeToken");
+    let attribute = url.to_html_attribute();
+    assert!(!attribute.contains(['"', '\'', '<', '>', ' ']));
+    assert_eq!(attribute.replace("&amp;", "&"), url.expose_url());
+    assert!(!attribute.replace("&amp;", "").contains('&'));
+    assert_eq!(format!("{url:?}"), "WidgetUrl([redacted])");
+
+    // The page takes it, once.
+    assert_eq!(get(&local, url.expose_url()).await.0, 200);
+    assert_eq!(get(&local, url.expose_url()).await.0, 401);
+    let spent = local.emulator.find(&pairs[11].1).unwrap().spent.unwrap();
+    assert_eq!(spent.by, 2);
+}
+
+async fn challenged(local: &Local) -> Challenge {
+    let request = Authorize::with_bank_credentials(BANK, BANK_USER, BANK_PASSWORD);
+    match local.connect.authorize(local.authorize_token().await, &request).await.unwrap() {
+        Outcome::Challenge(challenge) => challenge,
+        Outcome::Complete(_) => panic!("203 was taken for a success"),
+    }
+}
+
+#[tokio::test]
+async fn c6_203_is_a_challenge_that_answers_resolve() {
+    let local = local().await;
+    let mut challenge = challenged(&local).await;
+    for answer in ["Montreal", "Canada"] {
+        let answers = Answers::new().to(&challenge.questions()[0], answer);
+        let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
+        let Outcome::Challenge(next) = outcome else { panic!() };
+        challenge = next;
+    }
+    assert_eq!(challenge.questions()[0].choices(), ["Circle", "Square", "Triangle"]);
+
+    // A refused answer can be given again, with a fresh token.
+    let answers = Answers::new().to(&challenge.questions()[0], "Circle");
+    let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
+    assert!(matches!(&error.error, SpendError::Spent(error) if error.needs_user()));
+    let challenge = error.challenge.unwrap();
+    let answers = Answers::new().to(&challenge.questions()[0], "Triangle");
+    let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
+    let Outcome::Complete(session) = outcome else { panic!() };
+
+    // What it led to is a login, which needs no password.
+    let request = Authorize::cached(session.login_id().unwrap());
+    let outcome = local.connect.authorize(local.authorize_token().await, &request).await.unwrap();
+    assert!(matches!(outcome, Outcome::Complete(_)));
+}
+
+#[tokio::test]
+async fn c6_answers_to_other_questions_are_not_sent() {
+    let local = local().await;
+    let one = challenged(&local).await;
+    let other = challenged(&local).await;
+    let montreal = Answers::new().to(&one.questions()[0], "Montreal");
+    let next = local.connect.answer(local.authorize_token().await, other, &montreal);
+    let Outcome::Challenge(other) = next.await.unwrap() else { panic!() };
+    let sent = local.emulator.count(Operation::ConnectAuthorize);
+    for answers in [Answers::new(), Answers::new().to(&other.questions()[0], "x").to(&one.questions()[0], "y")] {
+        let error =
+            local.connect.answer(local.authorize_token().await, challenged(&local).await, &answers).await.unwrap_err();
+        assert!(matches!(&error.error, SpendError::Unspent(_, error) if error.field() == Some("answers")));
+        assert!(error.challenge.is_some());
+    }
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), sent + 2, "only the challenges");
+}
+
+#[tokio::test]
+async fn c6_challenge_survives_a_refused_token_and_a_restart() {
+    let local = local().await;
+    let mut challenge = challenged(&local).await;
+    for body in [r#"{"FlinksCode":"ACCESS_DENIED"}"#, r#"{"FlinksCode":"TOO_MANY_REQUESTS"}"#] {
+        local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(401, body));
+        let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
+        let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
+        challenge = error.challenge.unwrap();
+    }
+    // Whether it was answered is not known: it does not come back.
+    let lost = challenged_and_answered(&local).await;
+    assert!(lost.challenge.is_none());
+    assert!(matches!(lost.error, SpendError::Unknown(_)));
+
+    let stored = serde_json::to_string(&challenge).unwrap();
+    let challenge: Challenge = serde_json::from_str(&stored).unwrap();
+    let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
+    let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
+    assert!(matches!(outcome, Outcome::Challenge(_)));
+}
+
+async fn challenged_and_answered(local: &Local) -> AnswerError {
+    let challenge = challenged(local).await;
+    local.emulator.fail_next(Operation::ConnectAuthorize, Fault::Drop { when: When::After });
+    let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
+    local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn c6_errors_are_distinguished_by_code() {
+    let local = local().await;
+    for (username, password, code, needs_user, is_transient) in [
+        ("nobody", BANK_PASSWORD, FlinksCode::InvalidUsername, true, false),
+        (BANK_USER, "wrong", FlinksCode::InvalidPassword, true, false),
+        (BANK_USER_DISABLED, BANK_PASSWORD, FlinksCode::DisabledLogin, true, false),
+        (BANK_USER_UNAVAILABLE, BANK_PASSWORD, FlinksCode::RetryLater, false, true),
+    ] {
+        let request = Authorize::with_bank_credentials(BANK, username, password);
+        let error = local.connect.authorize(local.authorize_token().await, &request).await.unwrap_err();
+        let SpendError::Spent(error) = error else { panic!("{error}") };
+        assert_eq!(error.flinks_code(), Some(&code));
+        assert_eq!(error.status(), Some(401));
+        assert_eq!(error.needs_user(), needs_user);
+        assert_eq!(error.is_transient(), is_transient);
+        assert!(!error.is_credentials());
+    }
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 4, "a bank counts wrong passwords");
+
+    local.emulator.reset();
+    let token = local.authorize_token().await;
+    local.emulator.reset();
+    let error = local.connect.authorize(token, &Authorize::live(&login_id())).await.unwrap_err();
+    assert!(error.error().is_token_refused());
+}
+
+#[tokio::test]
+async fn c7_custom_oauth_leads_to_a_login() {
+    let local = local().await;
+    let redirect_uri: RedirectUrl = "https://app.example/back?a=%7e".parse().unwrap();
+    for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
+        local.emulator.configure(|config| config.connect.end_user = end_user);
+        let (url, pending) =
+            local.connect.custom_oauth(BANK_ID, &redirect_uri).unwrap().language("fr").tag("a b").start();
+        let (status, back) = get(&local, url.expose_secret()).await;
+        assert_eq!(status, 302);
+        let back = back.unwrap();
+        assert!(back.starts_with("https://app.example/back?a=%7e"));
+        match local.connect.verify_oauth(pending, &back) {
+            Ok(login_id) => {
+                assert!(is_agreed);
+                let outcome =
+                    local.connect.authorize(local.authorize_token().await, &Authorize::after_oauth(&login_id)).await;
+                assert!(matches!(outcome.unwrap(), Outcome::Complete(_)));
+                let sent = local.emulator.requests().pop().unwrap();
+                let body: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
+                assert_eq!(body["MostRecentCached"], false);
+                assert_eq!(body["Save"], true);
+            }
+            Err(error) => {
+                assert!(!is_agreed);
+                assert!(error.needs_user());
+                assert!(!error.is_invalid_callback());
+                assert_eq!(error.oauth_error(), Some(&OAuthError::AccessDenied));
+            }
+        }
+        let sent = &local.emulator.requests_of(Operation::ConnectOAuthAuthorize)[0];
+        assert!(sent.target.contains("institution_id=14"), "{}", sent.target);
+        assert!(sent.target.contains("tag=a%20b"), "{}", sent.target);
+    }
+}
+
+#[tokio::test]
+async fn c8_one_base_url_replaces_both_hosts() {
+    let base_url: BaseUrl = "http://127.0.0.1:1/flinks".parse().unwrap();
+    let key = SecretKey::new("key").unwrap();
+    let one = flinks::connect::Client::at(base_url, CONNECT_CUSTOMER_ID.parse().unwrap(), key.clone()).unwrap();
+    let redirect_url = "https://app.example/".parse().unwrap();
+    assert_eq!(one.widget(&redirect_url).message_origin(), "http://127.0.0.1:1");
+    assert!(
+        one.custom_oauth(14, &redirect_url)
+            .unwrap()
+            .start()
+            .0
+            .expose_secret()
+            .starts_with("http://127.0.0.1:1/flinks/v3/oauth/authorize?")
+    );
+
+    let instance: flinks::connect::Instance = "toolbox".parse().unwrap();
+    let two = flinks::connect::Client::new(instance, CONNECT_CUSTOMER_ID.parse().unwrap(), key).unwrap();
+    assert_eq!(two.widget(&redirect_url).message_origin(), "https://toolbox-iframe.private.fin.ag");
+    let (url, _) = two.custom_oauth(14, &redirect_url).unwrap().start();
+    assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/oauth/authorize?"));
+}
+
+#[test]
+fn c8_base_url_of_an_instance_stands_for_both_hosts() {
+    use flinks::connect::Client;
+    let secret_key = || SecretKey::new("k").unwrap();
+    let redirect_url: RedirectUrl = "https://app.example/".parse().unwrap();
+    let customer_id = CONNECT_CUSTOMER_ID.parse().unwrap();
+    for address in [
+        "https://toolbox-api.private.fin.ag",
+        "https://toolbox-api.private.fin.ag/",
+        "https://toolbox-iframe.private.fin.ag",
+        "https://TOOLBOX-API.private.fin.ag:443/",
+    ] {
+        let client = Client::at(address.parse().unwrap(), customer_id, secret_key()).unwrap();
+        assert_eq!(format!("{client:?}"), r#"Client { api: "https://toolbox-api.private.fin.ag", .. }"#, "{address}");
+        let origin = client.widget(&redirect_url).message_origin();
+        assert_eq!(origin, "https://toolbox-iframe.private.fin.ag", "{address}");
+        let (url, _) = client.custom_oauth(14, &redirect_url).unwrap().start();
+        assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/"), "{address}");
+    }
+    // Everything else is one host for both.
+    for address in [
+        "https://toolbox-api.private.fin.ag:8443",
+        "https://toolbox-api.private.fin.ag/flinks",
+        "https://toolbox.private.fin.ag",
+        "https://-api.private.fin.ag.example",
+        "https://x.toolbox-api.private.fin.ag",
+        "https://toolbox-api.private.fin.ag.example",
+        "https://toolbox-api.fin.ag",
+        "https://toolbox-api-iframe.private.fin.ag",
+        "https://api.private.fin.ag",
+        "http://localhost:1",
+    ] {
+        let Ok(base_url) = address.parse::<BaseUrl>() else { continue };
+        let client = Client::at(base_url, customer_id, secret_key()).unwrap();
+        let origin = client.widget(&redirect_url).message_origin();
+        assert!(address.starts_with(&origin), "{address}: {origin}");
+    }
+    // The name with a dot at its end is another one to a certificate and to `event.origin`.
+    assert!("https://toolbox-api.private.fin.ag./".parse::<BaseUrl>().is_err());
+}
+
+/// Starts a live authorize call, to which the server does not reply.
+async fn held_live_authorize(local: &Local) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {
+    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
+    let token = local.authorize_token().await;
+    let connect = local.connect.clone();
+    let call = tokio::spawn(async move { connect.authorize(token, &Authorize::live(&login_id())).await });
+    local.emulator.received(Operation::ConnectAuthorize, 1).await;
+    call
+}
+
+#[tokio::test]
+async fn call_timeout_does_not_shorten_a_live_authorize() {
+    let local = local_with(|settings| settings.timeout(Duration::from_secs(40))).await;
+    let call = held_live_authorize(&local).await;
+    local.clock.advance(Duration::from_secs(239));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished(), "the call was cut off");
+    local.clock.advance(Duration::from_secs(1));
+    assert!(call.await.unwrap().unwrap_err().error().is_timeout());
+}
+
+#[tokio::test]
+async fn live_authorize_has_its_own_timeout_setting() {
+    let local = local_with(|settings| settings.bank_timeout(Duration::from_secs(60))).await;
+    let call = held_live_authorize(&local).await;
+    local.clock.advance(Duration::from_secs(60));
+    assert!(call.await.unwrap().unwrap_err().error().is_timeout());
+    // It reaches the transport as well, whose time is that of the machine.
+    let clock = auto_advancing_clock();
+    let settings = Settings::new().clock(clock).timeout(TIMEOUT).bank_timeout(Duration::ZERO);
+    let base_url = local.emulator.base_url().parse().unwrap();
+    let (_, connect) = clients(&base_url, &settings);
+    let token = local.authorize_token().await;
+    assert!(connect.authorize(token, &Authorize::live(&login_id())).await.is_err());
+}

@@ -1,0 +1,41 @@
+//! The programs that users copy: those of the READMEs, the examples and the documentation.
+
+use std::path::{Path, PathBuf};
+
+/// `VarError` holds the value of a variable that is not UTF-8, and a `main` that returns it prints
+/// it: a secret, mostly.
+#[test]
+fn a3_no_program_prints_a_variable_that_is_not_text() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files = Vec::new();
+    let mut reads = 0;
+    list(&workspace, &mut files);
+    for file in files {
+        let text: String = std::fs::read_to_string(&file).unwrap().split_whitespace().collect();
+        for (at, call) in text.match_indices("env::var(") {
+            reads += 1;
+            let after = &text[at + call.len()..];
+            let after = after.split_once(')').map_or("", |(_, after)| after);
+            let is_safe = after.starts_with(".map_err(|_|")
+                || after.starts_with(".ok()")
+                || after.starts_with('{') && after.contains("NotUnicode(_)");
+            let shown: String = text[at..].chars().take(60).collect();
+            assert!(is_safe, "{}: {shown}", file.display());
+        }
+    }
+    assert!(reads >= 8, "{reads} are found, which are fewer than there are");
+}
+
+/// The READMEs and other pages, the sources, and the examples, but no tests.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let is_left_out = name.starts_with('.') || matches!(name, "target" | "tests");
+        if path.is_dir() && !is_left_out {
+            list(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "md" || extension == "rs") {
+            files.push(path);
+        }
+    }
+}

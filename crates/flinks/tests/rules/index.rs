@@ -1,0 +1,98 @@
+//! The column "held by" of `RULES.md`: which tests hold each rule, by the rule ids that their names
+//! begin with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// How many tests hold a rule, by folder and file.
+type Places = BTreeMap<String, BTreeMap<String, usize>>;
+
+/// A file that mentions tests of other files.
+const ONLY_MENTIONS: &str = "elsewhere";
+
+#[test]
+fn every_rule_lists_the_tests_that_hold_it() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workspace = manifest.join("../..");
+    if !workspace.join("xtask").is_dir() {
+        // A packaged crate comes without the tests of the others.
+        return;
+    }
+    let mut held = BTreeMap::new();
+    for folder in ["crates", "xtask"] {
+        collect(&workspace, folder, &mut held);
+    }
+    let rules = manifest.join("RULES.md");
+    let text = std::fs::read_to_string(&rules).unwrap();
+    let expected: String = text.lines().map(|line| with_tests(line, &held) + "\n").collect();
+    if std::env::var_os("UPDATE_RULES").is_some() {
+        std::fs::write(rules, expected).unwrap();
+    } else {
+        assert!(
+            text == expected,
+            "the tests in RULES.md are not those of the sources: run `UPDATE_RULES=1 cargo test -p flinks --test rules index`"
+        );
+    }
+}
+
+/// Adds the tests in the sources below a folder, whose path begins at the workspace.
+fn collect(workspace: &Path, folder: &str, held: &mut BTreeMap<String, Places>) {
+    for entry in std::fs::read_dir(workspace.join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            if name != "target" {
+                collect(workspace, &format!("{folder}/{name}"), held);
+            }
+        } else if let Some(stem) = name.strip_suffix(".rs")
+            && stem != ONLY_MENTIONS
+        {
+            let source = std::fs::read_to_string(&path).unwrap();
+            let folder = folder.strip_prefix("crates/").unwrap_or(folder);
+            for test in names(&source) {
+                for rule in rules_of(test) {
+                    let places = held.entry(rule.to_uppercase()).or_default();
+                    *places.entry(folder.to_owned()).or_default().entry(stem.to_owned()).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The names in a source that may be those of tests: of functions, and the texts that a custom
+/// harness gets.
+fn names(source: &str) -> BTreeSet<&str> {
+    let starts = source.split("fn ").skip(1).chain(source.split('"').skip(1));
+    let is_outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    starts.filter_map(|rest| rest.split(is_outside).next()).collect()
+}
+
+/// The rule ids at the beginning of a name, such as `p5` and `c3` of `p5_c3_a_token`.
+fn rules_of(test: &str) -> impl Iterator<Item = &str> {
+    test.split('_').take_while(|part| {
+        let number = part.strip_prefix(['p', 'c', 'o', 'a', 't']);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+/// A line of `RULES.md`, with the tests of its rule.
+fn with_tests(line: &str, held: &BTreeMap<String, Places>) -> String {
+    let Some(row) = line.strip_prefix("| ") else { return line.to_owned() };
+    let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim_end_matches('|').trim()).collect();
+    let [first, second, ..] = cells[..] else { return line.to_owned() };
+    let tests = match first {
+        "id" => "held by".to_owned(),
+        "---" => "---".to_owned(),
+        rule => places(held.get(rule).unwrap_or_else(|| panic!("no test holds {rule}"))),
+    };
+    format!("| {first} | {second} | {tests} |")
+}
+
+/// Each folder with its files, and how many tests are in each.
+fn places(places: &Places) -> String {
+    let folders = places.iter().map(|(folder, files)| {
+        let files: Vec<String> = files.iter().map(|(file, tests)| format!("{file} {tests}")).collect();
+        format!("`{folder}/`: {}", files.join(", "))
+    });
+    folders.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,173 @@
+//! Rules O1-O3 and O11: each grant is one exchange.
+
+use std::time::Duration;
+
+use flinks::outbound::{Client, ClientAuthentication, ClientCredentials};
+use flinks::{Advice, OAuthError, RedirectUrl};
+use flinks_emulator::credentials::*;
+use flinks_emulator::{ClientAuthentication as Switch, Fault, Operation, Request, When};
+
+use crate::local;
+use crate::outbound_client::{code, credentials, refresh_token};
+
+const TOKEN: Operation = Operation::OutboundToken;
+
+/// The fields of a request, sorted.
+fn fields(request: &Request) -> Vec<String> {
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    let mut names: Vec<String> = body.as_object().unwrap().keys().cloned().collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn o1_three_grants_with_exactly_their_fields() {
+    let local = local().await;
+    let client = local.outbound(credentials());
+    let _ = client.client_credentials(None).await.unwrap();
+    let _ = client.client_credentials(Some("client:admin")).await.unwrap();
+    let _ = client.exchange_code(code(&local.emulator, &client)).await.unwrap();
+    let _ = client.refresh(&refresh_token()).await.unwrap();
+    let sent: Vec<Vec<String>> = local.emulator.requests_of(TOKEN).iter().map(fields).collect();
+    let expected: [&[&str]; 4] = [
+        &["client_id", "client_secret", "grant_type"],
+        &["client_id", "client_secret", "grant_type", "scope"],
+        &["client_id", "client_secret", "code", "grant_type", "redirect_uri"],
+        &["client_id", "client_secret", "grant_type", "refresh_token"],
+    ];
+    assert_eq!(sent, expected);
+}
+
+#[tokio::test]
+async fn o2_client_authentication_is_a_setting_and_never_guessed() {
+    let local = local().await;
+    let none = || ClientAuthentication::None { client_id: OUTBOUND_CLIENT_ID.to_owned() };
+    for (switch, right) in [
+        (Switch::Fields, ClientAuthentication::Fields(credentials())),
+        (Switch::Basic, ClientAuthentication::Basic(credentials())),
+        (Switch::None, none()),
+    ] {
+        local.emulator.configure(|config| config.outbound.client_authentication = switch);
+        let all = [ClientAuthentication::Fields(credentials()), ClientAuthentication::Basic(credentials()), none()];
+        for authentication in all {
+            let is_right = format!("{authentication:?}") == format!("{right:?}");
+            let before = local.emulator.count(TOKEN);
+            match local.outbound(authentication).client_credentials(None).await {
+                Ok(_) => assert!(is_right),
+                Err(error) => {
+                    assert!(!is_right);
+                    assert!(error.is_credentials());
+                    assert_eq!(error.advice(), Advice::FixConfiguration);
+                    assert_eq!(error.oauth_error(), Some(&OAuthError::InvalidClient));
+                }
+            }
+            assert_eq!(local.emulator.count(TOKEN), before + 1);
+        }
+    }
+    for (id, secret, field) in [("", "x", "client id"), ("x", "canary\n", "client secret"), ("a b", "x", "client id")] {
+        let error = ClientCredentials::new(id, secret).unwrap_err();
+        assert_eq!(error.field(), Some(field));
+        assert!(!error.to_string().contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn debug_of_tokens_shows_no_secret() {
+    let local = local().await;
+    let tokens = local.outbound(credentials()).refresh(&refresh_token()).await.unwrap();
+    let token = "AccessToken { is_expired: false, .. }";
+    assert_eq!(format!("{:?}", tokens.access_token), token);
+    assert_eq!(format!("{tokens:?}"), format!("Tokens {{ access_token: {token}, refresh_token: None, .. }}"));
+    let claims = tokens.access_token.unverified_claims().unwrap();
+    assert_eq!(format!("{claims:?}"), format!("Claims {{ exp: {:?}, .. }}", claims.exp));
+}
+
+#[tokio::test]
+async fn o3_lifetimes() {
+    for (expires_in, life, tries) in
+        [("599", Some(599), 1), ("0", None, 1), ("null", None, 1), ("\"299\"", Some(299), 1), ("-1", None, 2)]
+    {
+        let local = local().await;
+        let client = local.outbound(credentials());
+        let body = format!(r#"{{"access_token":"emu_a","token_type":"Bearer","expires_in":{expires_in}}}"#);
+        local.emulator.fail_always(TOKEN, Fault::reply(200, body));
+        match client.client_credentials(None).await {
+            Ok(token) => {
+                assert_eq!(token.expires_at().is_some(), life.is_some());
+                local.clock.advance(Duration::from_secs(life.unwrap_or(1_000_000)));
+                assert_eq!(token.is_expired(), life.is_some(), "{expires_in}");
+            }
+            Err(error) => {
+                assert!(error.is_expired());
+                assert_eq!(expires_in, "-1");
+            }
+        }
+        assert_eq!(local.emulator.count(TOKEN), tries);
+        let outcome = client.refresh(&refresh_token()).await;
+        assert_eq!(outcome.is_ok(), expires_in != "-1");
+        assert_eq!(local.emulator.count(TOKEN), 2 * tries);
+    }
+}
+
+#[tokio::test]
+async fn o3_token_types() {
+    for (token_type, is_accepted) in [("bearer", true), ("BEARER", true), ("DPoP", false), ("canary", false)] {
+        let local = local().await;
+        let body = format!(r#"{{"access_token":"emu_a","token_type":"{token_type}","expires_in":299}}"#);
+        local.emulator.fail_next(TOKEN, Fault::reply(200, body));
+        match local.outbound(credentials()).client_credentials(None).await {
+            Ok(_) => assert!(is_accepted),
+            Err(error) => {
+                assert!(!is_accepted);
+                assert_eq!(error.field(), Some("token_type"));
+            }
+        }
+        assert_eq!(local.emulator.count(TOKEN), 1);
+    }
+}
+
+#[tokio::test]
+async fn o3_client_credentials_ignore_a_refresh_token() {
+    for (body, is_stale) in [
+        (r#"{"access_token":"emu_a","expires_in":-1,"refresh_token":"emu_new"}"#, true),
+        (r#"{"access_token":"emu_a","expires_in":-1}"#, true),
+        (r#"{"access_token":"emu_a","expires_in":299,"refresh_token":"emu_new"}"#, false),
+        (r#"{"access_token":"emu_a","expires_in":299,"refresh_token":"canary\n"}"#, false),
+    ] {
+        let local = local().await;
+        let client = local.outbound(credentials());
+        local.emulator.fail_always(TOKEN, Fault::reply(200, body));
+        match client.client_credentials(None).await {
+            Ok(token) => {
+                assert!(!is_stale, "{body}");
+                assert!(!token.is_expired());
+            }
+            Err(error) => {
+                assert!(is_stale, "{error}");
+                assert!(error.is_expired(), "{error}");
+                assert_eq!(local.emulator.count(TOKEN), 2);
+            }
+        }
+        // It does not count as a rotation: the refresh after a lost reply is repeated.
+        local.emulator.clear_faults();
+        local.emulator.fail_next(TOKEN, Fault::Drop { when: When::After });
+        let _ = client.refresh(&refresh_token()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn o11_the_host_is_always_the_callers() {
+    let one = local().await;
+    let other = local().await;
+    let _ = one.outbound(credentials()).client_credentials(None).await.unwrap();
+    assert_eq!(one.emulator.count(TOKEN), 1);
+    assert_eq!(other.emulator.count(TOKEN), 0);
+    let _ = other.outbound(credentials()).refresh(&refresh_token()).await.unwrap();
+    assert_eq!(one.emulator.count(TOKEN), 1);
+    assert_eq!(other.emulator.count(TOKEN), 1);
+    // A prefix of a gateway's is part of it, also where end users go.
+    let client = Client::new("https://bank.example/flinks/".parse().unwrap(), credentials()).unwrap();
+    let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
+    let (url, _) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    assert!(url.expose_secret().starts_with("https://bank.example/flinks/api/v1/authorize?client_id="));
+}

@@ -1,0 +1,256 @@
+//! A pool of single-use tokens, with the ledger as the witness.
+
+use std::time::{Duration, SystemTime};
+
+use flinks::pool::{SingleUse, TokenPool};
+use flinks_emulator::{Fault, Operation, When};
+
+use crate::{Local, local, local_with, new_session};
+
+const AUTHORIZE: Operation = Operation::PayAuthorize;
+const LIFETIME: Duration = Duration::from_secs(299);
+
+/// Waits until so many are there.
+async fn has<C: SingleUse>(pool: &TokenPool<C>, ready: usize) {
+    while !format!("{pool:?}").contains(&format!("ready: {ready},")) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn asked(local: &Local) -> u64 {
+    local.emulator.count(AUTHORIZE)
+}
+
+#[tokio::test]
+async fn p5_pool_returns_each_token_once() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 8);
+    for _ in 0..5 {
+        let callers = (0..40).map(|_| {
+            let pool = pool.clone();
+            let pay = local.pay.clone();
+            tokio::spawn(async move {
+                let token = pool.token().await.unwrap();
+                // The emulator takes each once.
+                pay.initiate_session(token, &new_session()).await.map(drop)
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.unwrap().unwrap();
+        }
+        has(&pool, 8).await;
+    }
+    // One for each caller, and what is ready.
+    assert_eq!(asked(&local), 208);
+    assert_eq!(local.emulator.count(Operation::PayInitiateSession), 200);
+}
+
+#[tokio::test]
+async fn pool_replaces_each_token_that_is_taken() {
+    let local = local().await;
+    let pool = TokenPool::new(local.connect.clone(), 4);
+    let asked = || local.emulator.count(Operation::ConnectGenerateAuthorizeToken);
+    assert_eq!(asked(), 0, "nobody has asked");
+    pool.fill();
+    pool.fill();
+    has(&pool, 4).await;
+    assert_eq!(asked(), 4);
+    // The next one does not wait for the server.
+    local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, Fault::Hold { when: When::Before });
+    let token = pool.token().await.unwrap();
+    assert!(!token.is_expired());
+    local.emulator.received(Operation::ConnectGenerateAuthorizeToken, 5).await;
+    local.emulator.release();
+    has(&pool, 4).await;
+    assert_eq!(asked(), 5);
+}
+
+#[tokio::test]
+async fn p4_pool_returns_no_old_token() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    pool.fill();
+    has(&pool, 4).await;
+    local.clock.advance(LIFETIME / 2 + Duration::from_secs(1));
+    let now: SystemTime = flinks::Clock::wall(&local.clock);
+    let token = pool.token().await.unwrap();
+    assert!(token.expires_at().unwrap() >= now + LIFETIME / 2);
+    // There is one token for the caller and one in advance. Dropped tokens are not replaced while
+    // nobody requests one.
+    has(&pool, 1).await;
+    assert_eq!(asked(&local), 6);
+    local.clock.advance(10 * LIFETIME);
+    assert_eq!(asked(&local), 6);
+}
+
+#[tokio::test]
+async fn p2_pool_does_not_keep_a_token_without_a_lifetime() {
+    let local = local_with(flinks::Settings::accept_repeated_tokens).await;
+    local.emulator.fail_always(AUTHORIZE, Fault::reply(200, r#"{"access_token":"emu_a","token_type":"Bearer"}"#));
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    assert!(pool.token().await.unwrap().expires_at().is_none());
+    local.emulator.received(AUTHORIZE, 2).await;
+    while !format!("{pool:?}").contains("ready: 0, under_way: 0, is_paused: true") {
+        tokio::task::yield_now().await;
+    }
+    // There is no use in another one.
+    let _ = pool.token().await.unwrap();
+    assert_eq!(asked(&local), 3);
+}
+
+#[tokio::test]
+async fn a_pool_does_not_spin_on_a_server_that_fails() {
+    let local = local_with(|settings| settings.max_attempts(1)).await;
+    let pool = TokenPool::new(local.pay.clone(), 32);
+    local.emulator.fail_always(AUTHORIZE, Fault::status(500));
+    pool.fill();
+    local.emulator.received(AUTHORIZE, 4).await;
+    let mut own = 0;
+    // Those of the callers themselves, until the pool knows; then no other.
+    while own < 10 || !format!("{pool:?}").contains("is_paused: true") {
+        assert!(pool.token().await.is_err());
+        own += 1;
+    }
+    let before = asked(&local);
+    assert!(before <= 4 + own + 4, "four at once, and none that was not asked for");
+    pool.fill();
+    for _ in 0..100 {
+        assert!(pool.token().await.is_err());
+    }
+    assert_eq!(asked(&local), before + 100);
+
+    // When the pause is over, one tries.
+    local.clock.advance(Duration::from_secs(61));
+    pool.fill();
+    local.emulator.received(AUTHORIZE, before + 101).await;
+    while !format!("{pool:?}").contains("is_paused: true") {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(asked(&local), before + 101);
+
+    local.emulator.clear_faults();
+    local.clock.advance(Duration::from_secs(61));
+    pool.fill();
+    has(&pool, 32).await;
+    assert_eq!(asked(&local), before + 133);
+}
+
+#[test]
+fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
+    let outside = tokio::runtime::Runtime::new().unwrap();
+    let local = outside.block_on(local());
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    pool.fill();
+    local.emulator.fail_always(AUTHORIZE, Fault::Hold { when: When::Before });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        pool.clone().fill();
+        local.emulator.received(AUTHORIZE, 4).await;
+        drop(pool);
+        // Its tasks, and with them their connections.
+        let ends = async {
+            while runtime.metrics().num_alive_tasks() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ends).await.unwrap();
+    });
+}
+
+#[tokio::test]
+async fn retry_after_delays_a_pool() {
+    let local = local_with(|settings| settings.max_attempts(1)).await;
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    let reply = |seconds: &str| Fault::Reply {
+        status: 429,
+        headers: vec![("retry-after".to_owned(), seconds.to_owned())],
+        body: String::new(),
+    };
+    local.emulator.fail_next(AUTHORIZE, reply("200"));
+    local.emulator.fail_always(AUTHORIZE, reply("1"));
+    pool.fill();
+    while !format!("{pool:?}").contains("under_way: 0, is_paused: true") {
+        tokio::task::yield_now().await;
+    }
+    let before = asked(&local);
+    local.clock.advance(Duration::from_secs(199));
+    pool.fill();
+    assert!(format!("{pool:?}").contains("under_way: 0,"));
+    local.clock.advance(Duration::from_secs(2));
+    local.emulator.clear_faults();
+    pool.fill();
+    has(&pool, 4).await;
+    assert_eq!(asked(&local), before + 4);
+}
+
+#[tokio::test]
+async fn pool_works_after_a_runtime_has_shut_down() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    local.emulator.fail_always(AUTHORIZE, Fault::Hold { when: When::Before });
+    let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    other.spawn({
+        let pool = pool.clone();
+        async move { pool.fill() }
+    });
+    local.emulator.received(AUTHORIZE, 4).await;
+    other.shutdown_background();
+    local.emulator.clear_faults();
+    local.emulator.release();
+    // What was under way there ended with it, and is got again here.
+    while !format!("{pool:?}").contains("under_way: 0") {
+        tokio::task::yield_now().await;
+    }
+    pool.fill();
+    has(&pool, 4).await;
+}
+
+#[tokio::test]
+async fn pool_shutdown_waits_for_requests_and_stops_prefetching() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 2);
+    local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
+    local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
+    pool.fill();
+    local.emulator.received(AUTHORIZE, 2).await;
+    // They are held: at its limit, the shutdown counts them.
+    let limited = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.shutdown(Duration::from_secs(60)).await }
+    });
+    while !limited.is_finished() {
+        local.clock.advance(Duration::from_secs(10));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(limited.await.unwrap(), 2);
+    local.emulator.release();
+    assert_eq!(pool.shutdown(Duration::from_secs(500)).await, 0);
+    pool.fill();
+    assert!(!pool.token().await.unwrap().is_expired());
+    assert_eq!(pool.shutdown(Duration::from_secs(500)).await, 0);
+    assert_eq!(asked(&local), 3);
+}
+
+#[tokio::test]
+async fn p5_pool_returns_no_token_of_a_repeated_reply() {
+    let local = local().await;
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    pool.fill();
+    has(&pool, 4).await;
+    for _ in 0..8 {
+        local.emulator.fail_next(AUTHORIZE, Fault::DuplicateToken);
+        let before = asked(&local);
+        let token = pool.token().await.unwrap();
+        // The emulator takes each token once.
+        assert!(local.pay.initiate_session(token, &new_session()).await.is_ok());
+        local.emulator.received(AUTHORIZE, before + 1).await;
+        while !format!("{pool:?}").contains("under_way: 0, is_paused: true") {
+            tokio::task::yield_now().await;
+        }
+        // After the pause it gets others.
+        local.emulator.clear_faults();
+        local.clock.advance(Duration::from_secs(61));
+        pool.fill();
+        has(&pool, 4).await;
+    }
+}

@@ -1,0 +1,55 @@
+//! Calls without a tokio runtime, and in runtimes that lack a driver: one typed error, and no
+//! panic.
+
+use flinks::connect::{Authorize, LoginId};
+use flinks::outbound::RefreshToken;
+use flinks::{BaseUrl, Settings};
+use tokio::runtime::Builder;
+
+use crate::outbound_client::{code, credentials};
+use crate::without_drivers::{check, full, in_each};
+use crate::{clients, local, login_id, new_session};
+
+#[test]
+fn without_a_suitable_runtime_each_call_is_the_same_typed_error() {
+    let runtime = full();
+    let local = runtime.block_on(local());
+    let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
+    // The clock of the machine: that of a test needs no timer.
+    let (pay, connect) = clients(&base_url, &Settings::new());
+    let outbound_url = base_url.clone();
+    let outbound = flinks::outbound::Client::new(base_url, credentials()).unwrap();
+    let token = RefreshToken::new("emu_r").unwrap();
+    in_each(async || pay.authorize().await, check, "pay authorize");
+    in_each(async || connect.generate_authorize_token().await, check, "generate authorize token");
+    in_each(async || outbound.client_credentials(None).await, check, "client credentials");
+    in_each(async || outbound.refresh(&token).await, check, "refresh");
+    // A single-use token or a code comes back.
+    let bare = Builder::new_current_thread().build().unwrap();
+    let session_token = runtime.block_on(pay.authorize()).unwrap();
+    let Err(flinks::SpendError::Unspent(session_token, error)) =
+        bare.block_on(pay.initiate_session(session_token, &new_session()))
+    else {
+        panic!()
+    };
+    check(&error, "initiate session");
+    assert!(runtime.block_on(pay.initiate_session(session_token, &new_session())).is_ok());
+    let authorize_token = runtime.block_on(connect.generate_authorize_token()).unwrap();
+    let login: LoginId = login_id();
+    let Err(flinks::SpendError::Unspent(_, error)) =
+        bare.block_on(connect.authorize(authorize_token, &Authorize::cached(&login)))
+    else {
+        panic!()
+    };
+    check(&error, "authorize");
+    let new = code(&local.emulator, &local.outbound(credentials()));
+    let Err(flinks::SpendError::Unspent(new, error)) = bare.block_on(outbound.exchange_code(new)) else { panic!() };
+    check(&error, "exchange code");
+    let tokens = runtime.block_on(outbound.exchange_code(new)).unwrap();
+    // A new client: the other one has connections, which another runtime drives.
+    let outbound = flinks::outbound::Client::new(outbound_url, credentials()).unwrap();
+    in_each(async || outbound.revoke(&tokens.access_token).await, check, "revoke");
+    // A pool has nothing to wait for.
+    let pool = flinks::pool::TokenPool::new(pay, 2);
+    assert_eq!(bare.block_on(pool.shutdown(std::time::Duration::from_secs(60))), 0);
+}

@@ -1,0 +1,86 @@
+//! A canary in every secret, and what a server may do to a call that carries it.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use crate::raw_server::{Answer, reply};
+
+/// A canary for each mark of the overlays, and the texts that were printed.
+#[derive(Default)]
+pub(crate) struct Canaries {
+    pub(crate) planted: BTreeMap<String, String>,
+    pub(crate) printed: Vec<String>,
+    pub(crate) successes: usize,
+}
+
+impl Canaries {
+    /// The canary for a mark, such as `pay AuthorizeRequest.Password`.
+    pub(crate) fn plant(&mut self, mark: &str) -> String {
+        let canary = || format!("canary-{}", uuid::Uuid::new_v4());
+        self.planted.entry(mark.to_owned()).or_insert_with(canary).clone()
+    }
+
+    pub(crate) fn print(&mut self, value: &dyn Debug) {
+        self.printed.push(format!("{value:?}\n{value:#?}"));
+    }
+
+    pub(crate) fn print_outcome<T: Debug, E: Error>(&mut self, outcome: Result<T, E>) {
+        match outcome {
+            Ok(value) => {
+                self.successes += 1;
+                self.print(&value);
+            }
+            Err(error) => {
+                self.printed.push(format!("{error}\n{error:#}\n{error:?}\n{error:#?}"));
+                let mut source = error.source();
+                while let Some(error) = source {
+                    self.printed.push(format!("{error}\n{error:?}"));
+                    source = error.source();
+                }
+            }
+        }
+    }
+
+    /// Asserts that no canary is in the log, nor in what was printed.
+    pub(crate) fn assert_not_in(&self, log: &str) {
+        assert_eq!(self.found(log), Vec::<&str>::new());
+        assert!(self.printed.len() > 50);
+        for text in &self.printed {
+            assert_eq!(self.found(text), Vec::<&str>::new(), "{text}");
+        }
+    }
+
+    /// The marks of the canaries that are in a text.
+    pub(crate) fn found<'a>(&'a self, text: &str) -> Vec<&'a str> {
+        let found = self.planted.iter().filter(|(_, canary)| text.contains(canary.as_str()));
+        found.map(|(mark, _)| mark.as_str()).collect()
+    }
+}
+
+/// All that a server may do, with the replies of success for each operation.
+pub(crate) fn answers(success: &str) -> Vec<Answer> {
+    let json = "content-type: application/json\r\n";
+    let mut cut = reply("200 OK", json, success);
+    cut.truncate(cut.len() - 2);
+    vec![
+        Answer::Bytes(reply("200 OK", json, success)),
+        Answer::Bytes(reply("203 N", json, success)),
+        Answer::Bytes(reply("200 OK", json, &success.replacen(':', ":7,", 1))),
+        Answer::Bytes(reply("200 OK", json, &format!("{success}{success}"))),
+        Answer::Bytes(cut.clone()),
+        Answer::ThenSilence(cut),
+        Answer::Bytes(Vec::new()),
+        Answer::Bytes(success.as_bytes().to_vec()),
+        Answer::Echo("200 OK"),
+        Answer::Echo("302 Found"),
+        Answer::Echo("400 Bad Request"),
+        Answer::Echo("401 Unauthorized"),
+        Answer::Echo("418 T"),
+        Answer::Echo("502 Bad Gateway"),
+    ]
+}
+
+/// How long a call to a server that is silent on purpose may take.
+pub(crate) const SHORT: Duration = Duration::from_millis(200);

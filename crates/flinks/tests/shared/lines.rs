@@ -1,0 +1,61 @@
+//! The log lines of one thread, for tests that share a process.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::{Arc, Mutex, Once};
+
+thread_local! {
+    /// Where this thread logs to, which is where the tasks of a test run.
+    static CAPTURED: RefCell<Option<Lines>> = const { RefCell::new(None) };
+}
+
+/// The lines that are logged on a thread.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+/// Ends the capture.
+pub(crate) struct Captured;
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        CAPTURED.set(None);
+    }
+}
+
+/// Writes to the lines of the current thread, if it captures them.
+struct Writer;
+
+impl io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        CAPTURED.with_borrow(|lines| {
+            if let Some(lines) = lines {
+                lines.0.lock().unwrap().extend_from_slice(bytes);
+            }
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    pub(crate) fn capture(&self) -> Captured {
+        // One subscriber for the process. With one per thread, `tracing` could cache that nobody
+        // listens to an event, if another thread reaches it first.
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
+            subscriber.with_writer(|| Writer).init();
+        });
+        CAPTURED.set(Some(self.clone()));
+        Captured
+    }
+
+    /// The lines that contain `text`.
+    pub(crate) fn with(&self, text: &str) -> Vec<String> {
+        let all = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        all.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+    }
+}
