@@ -69,9 +69,11 @@ fn with_tls(builder: reqwest::ClientBuilder, base_url: &BaseUrl) -> Result<reqwe
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|_| BuildError("ring has no TLS 1.2 or 1.3"))?;
+        .map_err(|_| BuildError("needs TLS 1.2 or newer, which ring does not offer"))?;
     let config = if base_url.is_https() {
-        config.with_platform_verifier().map_err(|_| BuildError("the platform has no trusted certificate"))?
+        config
+            .with_platform_verifier()
+            .map_err(|_| BuildError("needs a trusted certificate, and the platform has none"))?
     } else {
         // Trusts no certificate: there is no handshake, and a machine without certificates can
         // still talk to itself.
@@ -89,7 +91,7 @@ fn with_tls(builder: reqwest::ClientBuilder, _: &BaseUrl) -> Result<reqwest::Cli
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 fn with_tls(builder: reqwest::ClientBuilder, base_url: &BaseUrl) -> Result<reqwest::ClientBuilder, BuildError> {
     if base_url.is_https() {
-        return Err(BuildError("an https base URL needs the feature `rustls` or `native-tls`"));
+        return Err(BuildError("is https, which needs the feature `rustls` or `native-tls`"));
     }
     Ok(builder)
 }
@@ -107,4 +109,4 @@ fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError
     built.ok().and_then(Result::ok).ok_or(CANNOT_BE_BUILT)
 }
 
-const CANNOT_BE_BUILT: BuildError = BuildError("the HTTP client cannot be built");
+const CANNOT_BE_BUILT: BuildError = BuildError("cannot be used, because the HTTP client cannot be built");

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use flinks_core::{Authorization, BaseUrl, DEFAULT_TIMEOUT, Moment, ResponseValue, Secret};
+use flinks_core::{Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, Moment, ResponseValue, Secret};
 use flinks_pay::types;
 
 use crate::bearer::{Bearer, BearerReply};
@@ -138,9 +138,9 @@ impl Client {
         outcome.map_err(|error| SpendError::new(token, error))
     }
 
-    #[cfg(feature = "pool")]
-    pub(crate) fn clock(&self) -> &dyn crate::Clock {
-        self.caller.clock.as_ref()
+    /// Returns the clock of the [`Settings`].
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.caller.clock
     }
 
     /// Where the payer's browser goes, once a payment request has been created for the session: `{base}/app/?sessionId=…`
@@ -191,7 +191,7 @@ impl Credentials {
 #[derive(derive_more::Debug)]
 #[debug("SessionToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use]
-pub struct SessionToken(Bearer);
+pub struct SessionToken(pub(crate) Bearer);
 
 impl SessionToken {
     /// When it expires, on the wall clock, counted from before it was asked for (A4). None where the reply did not tell.
@@ -202,11 +202,6 @@ impl SessionToken {
     /// Whether it has expired, on either clock (A4).
     pub fn is_expired(&self) -> bool {
         self.0.is_expired()
-    }
-
-    #[cfg(feature = "pool")]
-    pub(crate) fn deadline(&self) -> Option<&flinks_core::Deadline> {
-        self.0.deadline()
     }
 
     /// Spends it as a header for a request of your own, whatever header your Flinks wants it in (P8).

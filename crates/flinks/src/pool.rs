@@ -287,11 +287,11 @@ impl sealed::SingleUse for crate::pay::Client {
     }
 
     fn clock(&self) -> &dyn Clock {
-        self.clock()
+        self.clock().as_ref()
     }
 
     fn is_young(token: &Self::Token) -> bool {
-        token.deadline().is_some_and(Deadline::has_half_left)
+        token.0.deadline().is_some_and(Deadline::has_half_left)
     }
 }
 
@@ -307,10 +307,10 @@ impl sealed::SingleUse for crate::connect::Client {
     }
 
     fn clock(&self) -> &dyn Clock {
-        self.clock()
+        self.clock().as_ref()
     }
 
     fn is_young(token: &Self::Token) -> bool {
-        token.deadline().has_half_left()
+        token.deadline.has_half_left()
     }
 }

@@ -1,11 +1,11 @@
 //! Secrets that were seen lately: codes that were sent (O9), and one-time tokens that were handed out (P5, C3).
 
-use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flinks_core::Clock;
+use hashlink::LinkedHashMap;
 
 /// Remembers recent secrets as keyed hashes, and holds no secret itself.
 ///
@@ -13,19 +13,13 @@ use flinks_core::Clock;
 pub(crate) struct RecentSecrets {
     lifetime: Duration,
     key: RandomState,
-    seen: Mutex<Seen>,
+    /// When each hash was added, the oldest first.
+    added: Mutex<LinkedHashMap<SecretHash, Duration>>,
 }
 
 /// The hash of a secret, under the key of its [`RecentSecrets`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SecretHash(u64);
-
-#[derive(Default)]
-struct Seen {
-    hashes: HashSet<SecretHash>,
-    /// The same hashes with the time at which each was seen, the oldest first.
-    order: VecDeque<(Duration, SecretHash)>,
-}
 
 /// About a megabyte of hashes at most.
 const MAX: usize = 16 * 1024;
@@ -33,44 +27,35 @@ const MAX: usize = 16 * 1024;
 impl RecentSecrets {
     /// Remembers each secret for so long.
     pub(crate) fn new(lifetime: Duration) -> Self {
-        Self { lifetime, key: RandomState::new(), seen: Mutex::default() }
+        Self { lifetime, key: RandomState::new(), added: Mutex::default() }
     }
 
     /// Adds a secret. Returns `None` if it was added before.
     pub(crate) fn insert(&self, secret: &str, clock: &dyn Clock) -> Option<SecretHash> {
         let hash = SecretHash(self.key.hash_one(secret));
         let now = clock.monotonic();
-        let mut seen = self.seen();
-        while seen.order.front().is_some_and(|(at, _)| now.saturating_sub(*at) > self.lifetime) {
-            seen.forget_oldest();
+        let mut added = self.added();
+        while added.front().is_some_and(|(_, at)| now.saturating_sub(*at) > self.lifetime) {
+            added.pop_front();
         }
-        if !seen.hashes.insert(hash) {
+        if added.contains_key(&hash) {
             return None;
         }
-        seen.order.push_back((now, hash));
-        if seen.order.len() > MAX {
-            seen.forget_oldest();
+        added.insert(hash, now);
+        if added.len() > MAX {
+            added.pop_front();
         }
         Some(hash)
     }
 
     /// Forgets a secret, so that it can be added again.
+    #[cfg(feature = "outbound")]
     pub(crate) fn remove(&self, hash: SecretHash) {
-        let mut seen = self.seen();
-        seen.hashes.remove(&hash);
-        seen.order.retain(|(_, other)| *other != hash);
+        self.added().remove(&hash);
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Seen {
-    fn forget_oldest(&mut self) {
-        if let Some((_, hash)) = self.order.pop_front() {
-            self.hashes.remove(&hash);
-        }
+    fn added(&self) -> MutexGuard<'_, LinkedHashMap<SecretHash, Duration>> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,8 +86,7 @@ mod tests {
         for index in 0..=MAX {
             assert!(recent.insert(&index.to_string(), &clock).is_some());
         }
-        assert_eq!(recent.seen().hashes.len(), MAX);
-        assert_eq!(recent.seen().order.len(), MAX);
+        assert_eq!(recent.added().len(), MAX);
         // The oldest made room for the newest.
         assert!(recent.insert("1", &clock).is_none());
         assert!(recent.insert("0", &clock).is_some());

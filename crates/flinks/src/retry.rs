@@ -120,7 +120,7 @@ impl Caller {
                 outcome = attempt_once() => outcome,
                 () = clock.sleep(left()) => Err(Error::new(operation, Kind::Interrupted(TransportErrorKind::Timeout))),
             };
-            let took_microseconds = microseconds(started.elapsed());
+            let took_microseconds = started.elapsed().as_micros();
             let error = match outcome {
                 Ok(value) => {
                     tracing::debug!(attempt, took_microseconds, "done");
@@ -146,7 +146,7 @@ impl Caller {
             if wait.saturating_add(needed) >= left() {
                 return Err(error);
             }
-            tracing::warn!(attempt, wait_milliseconds = milliseconds(wait), %error, "trying again");
+            tracing::warn!(attempt, wait_milliseconds = wait.as_millis(), %error, "trying again");
             clock.sleep(wait).await;
         }
     }
@@ -163,14 +163,6 @@ pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
     let doubled = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(MAX);
     let jittered = doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
     jittered.max(retry_after.unwrap_or_default().min(MAX_REQUESTED))
-}
-
-fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(feature = "outbound")]

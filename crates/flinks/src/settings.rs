@@ -139,7 +139,7 @@ impl Settings {
         if let Some(adjust) = self.http.clone() {
             builder = builder.http(move |http| adjust(http));
         }
-        builder.build().map_err(|error| Error::base_url(error.reason()))
+        builder.build().map_err(|error| Error::configuration("base URL", error.reason()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! `/Authorize`, and what the bank asks (C6).
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::Duration;
 
 use flinks_connect::types;
@@ -94,7 +93,7 @@ impl Client {
         }
         let secret = &token.secret;
         let attempt = || async move {
-            let reply = self.http.authorize(self.customer_id.uuid(), secret, request).send().await;
+            let reply = self.http.authorize(&self.customer_id.0, secret, request).send().await;
             let reply = reply.map_err(|error| Error::from_call(Operation::ConnectAuthorize, error, error_body))?;
             let head = reply.head().clone();
             // Not the token: it is spent, and Flinks' pages call it "the RequestId" in one place.
@@ -317,7 +316,8 @@ impl Answers {
 }
 
 /// Why an answer failed.
-#[derive(Debug)]
+#[derive(Debug, derive_more::Display)]
+#[display("{error}")]
 #[must_use]
 pub struct AnswerError {
     /// What went wrong, and what became of the token.
@@ -325,12 +325,6 @@ pub struct AnswerError {
     /// The challenge, where it can be answered again: nothing was sent, the bank refused the answer, or nobody has looked at
     /// it, for the token was refused or there is a rate limit.
     pub challenge: Option<Challenge>,
-}
-
-impl fmt::Display for AnswerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
 }
 
 impl std::error::Error for AnswerError {}

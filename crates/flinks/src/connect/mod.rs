@@ -18,7 +18,7 @@ pub use self::names::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey}
 pub use self::oauth::{CustomOAuth, PendingAuthorization};
 pub use self::widget::{Theme, Widget, WidgetUrl};
 
-use flinks_core::{BaseUrl, DEFAULT_TIMEOUT, Deadline, Moment, ResponseValue};
+use flinks_core::{BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, Moment, ResponseValue};
 
 use crate::FlinksCode;
 use crate::error::{Error, ErrorBody};
@@ -76,7 +76,7 @@ impl Client {
         settings: &Settings,
     ) -> Result<Self, Error> {
         let host = host.into();
-        let (api, iframe) = (host.api()?, host.iframe()?);
+        let (api, iframe) = (host.url("api")?, host.url("iframe")?);
         let http = flinks_connect::Client::with_transport(settings.transport(api.clone())?);
         let secret_key = Arc::new(types::SecretKey::new(secret_key.expose_secret()));
         Ok(Self {
@@ -103,15 +103,15 @@ impl Client {
         let clock = &self.caller.clock;
         let attempt = || async move {
             let sent = Moment::now(clock.as_ref());
-            let reply = self.http.generate_authorize_token(self.customer_id.uuid(), &self.secret_key).send().await;
+            let reply = self.http.generate_authorize_token(&self.customer_id.0, &self.secret_key).send().await;
             self.authorize_token(reply.map_err(|error| Error::from_call(GENERATE, error, error_body))?, sent)
         };
         self.caller.call(GENERATE, Repeat::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
 
-    #[cfg(feature = "pool")]
-    pub(crate) fn clock(&self) -> &dyn crate::Clock {
-        self.caller.clock.as_ref()
+    /// Returns the clock of the [`Settings`].
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.caller.clock
     }
 
     fn authorize_token(
@@ -158,7 +158,7 @@ fn error_body(error: &types::ErrorResponse) -> ErrorBody {
 #[must_use]
 pub struct AuthorizeToken {
     secret: types::AuthorizeToken,
-    deadline: Deadline,
+    pub(crate) deadline: Deadline,
 }
 
 impl AuthorizeToken {
@@ -170,10 +170,5 @@ impl AuthorizeToken {
     /// Whether it has expired, on either clock (A4).
     pub fn is_expired(&self) -> bool {
         self.deadline.is_past()
-    }
-
-    #[cfg(feature = "pool")]
-    pub(crate) fn deadline(&self) -> &Deadline {
-        &self.deadline
     }
 }

@@ -63,15 +63,8 @@ pub enum Host {
 }
 
 impl Host {
-    pub(super) fn api(&self) -> Result<BaseUrl, Error> {
-        self.url("api")
-    }
-
-    pub(super) fn iframe(&self) -> Result<BaseUrl, Error> {
-        self.url("iframe")
-    }
-
-    fn url(&self, which: &str) -> Result<BaseUrl, Error> {
+    /// Returns the base URL of the host `api` or `iframe`.
+    pub(super) fn url(&self, which: &str) -> Result<BaseUrl, Error> {
         match self {
             Self::Instance(instance) => instance.url(which),
             Self::BaseUrl(base_url) => match Instance::of_host(base_url) {
@@ -84,13 +77,7 @@ impl Host {
 
 /// The GUID that Flinks gave you, with hyphens (C8).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct CustomerId(Uuid);
-
-impl CustomerId {
-    pub(super) fn uuid(&self) -> &Uuid {
-        &self.0
-    }
-}
+pub struct CustomerId(pub(super) Uuid);
 
 impl FromStr for CustomerId {
     type Err = Error;

@@ -71,7 +71,7 @@ impl Error {
         }
         match self.0.kind {
             Kind::Input { .. } => Advice::FixInput,
-            Kind::Configuration { .. } | Kind::BaseUrl(_) | Kind::Redirect | Kind::NotSent(_) | Kind::NoRuntime => {
+            Kind::Configuration { .. } | Kind::Redirect | Kind::NotSent(_) | Kind::NoRuntime => {
                 Advice::FixConfiguration
             }
             Kind::Callback(_) | Kind::CallbackError => Advice::StartOver,

@@ -16,7 +16,6 @@ impl fmt::Display for Error {
             (None, Kind::Input { field, reason } | Kind::Configuration { field, reason }) => {
                 return write!(f, "accept the {field}: it {reason}");
             }
-            (None, Kind::BaseUrl(reason)) => return write!(f, "accept the base URL: {reason}"),
             (None, _) => {}
         }
         self.write_reason(f)?;
@@ -46,7 +45,6 @@ impl Error {
     fn write_reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
             Kind::Input { field, reason } | Kind::Configuration { field, reason } => write!(f, "{field} {reason}"),
-            Kind::BaseUrl(reason) => f.write_str(reason),
             Kind::ExpiredLocally => f.write_str("the token has expired; nothing was sent"),
             Kind::ExpiredOnArrival => f.write_str("the token had expired when it arrived"),
             Kind::NotSent(kind) if self.may_have_been_sent() => {

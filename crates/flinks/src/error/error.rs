@@ -104,7 +104,6 @@ impl Error {
         match self.0.kind {
             Kind::Input { field, .. } | Kind::Configuration { field, .. } => Some(field),
             Kind::Malformed { field, .. } => field,
-            Kind::BaseUrl(_) => Some("base URL"),
             _ => None,
         }
     }
@@ -121,10 +120,6 @@ impl Error {
     /// Creates the error of a value that an operator or a developer has set.
     pub(crate) fn configuration(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Configuration { field, reason })
-    }
-
-    pub(crate) fn base_url(reason: &'static str) -> Self {
-        Self::new(None, Kind::BaseUrl(reason))
     }
 
     pub(crate) fn expired_on_arrival(operation: Operation, head: &ResponseHead) -> Self {

@@ -10,8 +10,6 @@ pub(crate) enum Kind {
     Input { field: &'static str, reason: &'static str },
     /// A value of the configuration is invalid.
     Configuration { field: &'static str, reason: &'static str },
-    /// A base URL is invalid. The reason is a clause of its own.
-    BaseUrl(&'static str),
     /// A token had expired before anything was sent.
     ExpiredLocally,
     /// A token had expired when it arrived.

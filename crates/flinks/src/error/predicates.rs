@@ -10,7 +10,7 @@ use crate::{FlinksCode, OAuthError};
 impl Error {
     /// A value of the caller's is invalid; [`field`](Self::field) names it. Nothing was sent.
     pub fn is_invalid_input(&self) -> bool {
-        matches!(self.0.kind, Kind::Input { .. } | Kind::Configuration { .. } | Kind::BaseUrl(_))
+        matches!(self.0.kind, Kind::Input { .. } | Kind::Configuration { .. })
     }
 
     /// A token had expired: before anything was sent (P4, C3), or when it arrived. Get a new one.
@@ -145,7 +145,6 @@ impl Error {
                 self.0.kind,
                 Kind::Input { .. }
                     | Kind::Configuration { .. }
-                    | Kind::BaseUrl(_)
                     | Kind::ExpiredLocally
                     | Kind::NotSent(_)
                     | Kind::Callback(_)

@@ -92,7 +92,7 @@ impl AuthorizationRequest<'_> {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
         let state = State::new(client.clock().as_ref());
         let parameters = [
-            ("client_id", client.client_id()),
+            ("client_id", client.authentication.client_id()),
             ("redirect_uri", redirect_uri.as_str()),
             ("state", state.expose()),
             ("response_type", "code"),
@@ -101,7 +101,7 @@ impl AuthorizationRequest<'_> {
         ];
         let language = language.as_deref().map(|language| ("language", language));
         let query = query(parameters.into_iter().chain(language));
-        let url = format!("{}/api/v1/authorize?{query}", client.base_url());
+        let url = format!("{}/api/v1/authorize?{query}", client.base_url);
         let redirect_uri = redirect_uri.as_str().to_owned();
         (Secret::new(url), PendingAuthorization { state, redirect_uri, provider_id })
     }

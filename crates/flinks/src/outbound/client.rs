@@ -28,8 +28,8 @@ use crate::text::{ECHO, is_echo, token_problem};
 pub struct Client {
     http: flinks_outbound::Client,
     transport: Transport,
-    base_url: BaseUrl,
-    authentication: Arc<ClientAuthentication>,
+    pub(super) base_url: BaseUrl,
+    pub(super) authentication: Arc<ClientAuthentication>,
     /// Whether a refresh token was ever replaced. From then on a lost reply is not requested again (A5).
     has_rotated: Arc<AtomicBool>,
     /// The codes that were sent. An end user who loads the page of their return twice must not end their consent, as a server
@@ -205,14 +205,6 @@ impl Client {
     /// [`rotates_refresh_tokens`](Self::rotates_refresh_tokens).
     pub fn assume_rotating_refresh_tokens(&self) {
         self.has_rotated.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn client_id(&self) -> &str {
-        self.authentication.client_id()
-    }
-
-    pub(super) fn base_url(&self) -> &BaseUrl {
-        &self.base_url
     }
 
     fn request(&self, grant_type: types::GrantType) -> types::TokenRequest {
