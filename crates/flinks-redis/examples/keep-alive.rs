@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use flinks::outbound::{Client, ClientCredentials, Consents};
-use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Summary};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore, Summary};
 use indicatif::ProgressBar;
 
 #[tokio::main]
@@ -66,8 +66,8 @@ async fn pass() -> Result<Summary, Box<dyn Error>> {
     Ok(summary)
 }
 
-/// Keys for values as `2:BASE64,1:BASE64`, with their ids, the newest first.
-fn keys(names: &str, values: &str) -> Result<Keys, Box<dyn Error>> {
+/// EncryptionKeys for values as `2:BASE64,1:BASE64`, with their ids, the newest first.
+fn keys(names: &str, values: &str) -> Result<EncryptionKeys, Box<dyn Error>> {
     let names = Key::from_base64(names).map_err(|error| format!("FLINKS_REDIS_NAME_KEY: {error}"))?;
     let mut values = values.split(',').map(|entry| {
         let (id, key) = entry.split_once(':').ok_or("FLINKS_REDIS_KEYS: a key has no id, as in 1:BASE64")?;
@@ -76,8 +76,8 @@ fn keys(names: &str, values: &str) -> Result<Keys, Box<dyn Error>> {
         Ok::<_, Box<dyn Error>>((id, key))
     });
     let (id, newest) = values.next().ok_or("FLINKS_REDIS_KEYS is empty")??;
-    values.try_fold(Keys::new(names, id, newest), |keys, older| {
+    values.try_fold(EncryptionKeys::new(names, id, newest), |keys, older| {
         let (id, key) = older?;
-        Ok(keys.and_readable(id, key)?)
+        Ok(keys.with_decryption_key(id, key)?)
     })
 }

@@ -12,8 +12,8 @@ use flinks::outbound::{ConsentId, Consents};
 use tokio::sync::Mutex;
 
 use self::pass::{GIVE_UP, Pass, Plan};
+use crate::names::SHARDS;
 use crate::store::RedisStore;
-use crate::value::PARTS;
 
 /// A worker that exchanges what is near its idle deadline, early. Any number of them share the work: each takes a part of the
 /// consents for itself, for a while, and of what two take at once, one finds that it was done. It can be dropped at any point: what it
@@ -250,7 +250,7 @@ impl fmt::Display for Summary {
             write!(f, "; failed to {error}: a refresh token is in this process only")?;
         }
         if *parts_of_others > 0 {
-            write!(f, "; others are at {parts_of_others} of {PARTS} parts")?;
+            write!(f, "; others are at {parts_of_others} of {SHARDS} parts")?;
         }
         match stopped {
             Some(Stopped { reason }) => write!(f, "; stopped: {reason}; the next pass tries one consent first"),
@@ -269,7 +269,7 @@ pub(crate) mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::{Key, Keys};
+    use crate::{EncryptionKeys, Key};
 
     /// The time of a runtime that is paused.
     struct Paused(Instant);
@@ -293,7 +293,7 @@ pub(crate) mod tests {
         let authentication = ClientAuthentication::None { client_id: "a".to_owned() };
         let settings = Settings::new().clock(Paused(Instant::now()));
         let client = Client::with_settings(nowhere, authentication, &settings).unwrap();
-        let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+        let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
         let store = RedisStore::builder("redis://127.0.0.1:9", keys).build().unwrap();
         KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10)
     }

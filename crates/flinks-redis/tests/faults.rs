@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::store::{DueWindow, TokenStore as _};
 use flinks::outbound::{ConsentId, Consents, StoreOutage};
 use flinks::{Error, Settings};
-use flinks_redis::{KeepAlive, Key, Keys, RedisStore};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 use libtest_mimic::{Arguments, Trial};
 use support::{Fault, Hurried, Proxy, Server};
 
@@ -143,7 +143,7 @@ fn served<T>(got: &Result<T, Error>) {
 }
 
 fn store(address: &str) -> RedisStore {
-    let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+    let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
     RedisStore::builder(address, keys).timeout(Duration::from_millis(500)).build().unwrap()
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::store::{DueWindow, Record, StoreFuture, TokenStore};
 use flinks::outbound::{ConsentId, Consents, RefreshToken};
 use flinks::{Clock as _, Settings};
-use flinks_redis::{Key, Keys, RedisStore};
+use flinks_redis::{EncryptionKeys, Key, RedisStore};
 use libtest_mimic::{Arguments, Trial};
 use support::{Flinks, Hurried, Server};
 
@@ -50,7 +50,7 @@ fn run(work: impl Future<Output = ()>) {
 }
 
 fn store(redis: &str) -> RedisStore {
-    let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+    let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
     // What is slow here is this machine.
     RedisStore::builder(redis, keys).timeout(Duration::from_secs(10)).build().unwrap()
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use flinks::Settings;
 use flinks::outbound::store::{DueWindow, Record, StoreError, TokenStore, conformance};
 use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
-use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Warning};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore, Warning};
 use libtest_mimic::{Arguments, Trial};
 use support::{Fake, Fault, Proxy, Server};
 
@@ -109,8 +109,8 @@ fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
 /// Nodes of a cluster, beside the one whose address is known.
 const NO_MORE: [&str; 0] = [];
 
-fn keys() -> Keys {
-    Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
+fn keys() -> EncryptionKeys {
+    EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
 }
 
 fn store(address: &str) -> RedisStore {
@@ -274,18 +274,18 @@ async fn rotation() {
     let store = store(&server.address());
     let first = record("one", "r1", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &first).await.unwrap());
-    let newer = || Keys::new(Key::new([9; 32]), 2, Key::new([2; 32]));
+    let newer = || EncryptionKeys::new(Key::new([9; 32]), 2, Key::new([2; 32]));
     // A key for names cannot change; without the older key nothing is readable, and nothing is lost.
     store.set_keys(newer());
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Refused(_))));
-    store.set_keys(newer().and_readable(1, Key::new([1; 32])).unwrap());
+    store.set_keys(newer().with_decryption_key(1, Key::new([1; 32])).unwrap());
     let loaded = store.load(first.id()).await.unwrap().unwrap();
     assert!(store.compare_and_swap(Some(first.generation()), &loaded).await.unwrap());
     // Written anew, it needs the newer one only.
     store.set_keys(newer());
     assert!(store.load(first.id()).await.unwrap().is_some());
     // The same id with other bytes is no key of it.
-    store.set_keys(Keys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
+    store.set_keys(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
 }
 
@@ -359,7 +359,7 @@ async fn restored_in(server: &Server, store: RedisStore) {
     server.set(&damaged, &value);
     assert_eq!((store.restore_deadlines().await, store.restore_deadlines().await), (Ok(1), Ok(0)));
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), before);
-    let other = Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let other = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
     let other = RedisStore::builder(server.address(), other);
     let other = if server.is_cluster() { other.cluster(NO_MORE) } else { other };
     let other = other.build().unwrap();
@@ -405,7 +405,10 @@ async fn tls() {
         to("redis://127.0.0.1").root_certificates(authority.pem()),
     ] {
         assert!(!format!("{builder:?}").contains("canary"));
-        assert_eq!(builder.build().unwrap_err().to_string(), "the certificates are none, or not for rediss://");
+        assert_eq!(
+            builder.build().unwrap_err().to_string(),
+            "invalid certificates: must be PEM, and need an address with rediss://"
+        );
     }
     // A cluster has the same.
     drop(server);
@@ -861,14 +864,14 @@ fn is_in_first_part(id: &str) -> bool {
 
 /// What a worker cannot read it says, and does not go round in circles.
 async fn misconfigured(server: &Server, flinks: &support::Flinks) {
-    let with = |keys: Keys| {
+    let with = |keys: EncryptionKeys| {
         let store = RedisStore::builder(server.address(), keys).build().unwrap();
         KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store)
     };
-    let unreadable = with(Keys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).pass().await.unwrap();
+    let unreadable = with(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).pass().await.unwrap();
     assert_eq!((unreadable.unreadable, unreadable.kept), (10, 0), "{unreadable}");
-    let other = || Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
-    let other_names = StoreError::refused("was written with another key for names");
+    let other = || EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let other_names = StoreError::refused("was written with another name key");
     assert_eq!(with(other()).pass().await.unwrap_err(), other_names);
     // Also where nobody knows any more which it was.
     server.command(&["DEL", "{flinks:000}:names"]);
@@ -1080,13 +1083,13 @@ async fn names_later() {
     let server = Server::start(&[]);
     let one = record("one", "r1", SystemTime::now()).await;
     assert!(store(&server.address()).compare_and_swap(None, &one).await.unwrap());
-    let keys = Keys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let keys = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
     let wrong = RedisStore::builder(server.address(), keys).build().unwrap();
     server.command(&["RENAME", "{flinks:000}:names", "{flinks:000}:aside"]);
     server.command(&["HSET", "{flinks:000}:names", "a", "b"]);
     assert!(wrong.load(one.id()).await.unwrap().is_none());
     server.command(&["RENAME", "{flinks:000}:aside", "{flinks:000}:names"]);
-    let refused = StoreError::refused("was written with another key for names");
+    let refused = StoreError::refused("was written with another name key");
     assert_eq!(wrong.load(one.id()).await.unwrap_err(), refused);
     assert_eq!(wrong.compare_and_swap(None, &one).await, Err(refused));
 }
@@ -1223,13 +1226,13 @@ async fn addresses() {
         "redis://user:canary@example.com",
         "redis://127.0.0.1.example.com",
     ] {
-        assert_eq!(problem(address), "the address of redis is neither rediss:// nor on this machine");
+        assert_eq!(problem(address), "invalid Redis address: expected rediss://, or a server on this machine");
     }
     for address in ["", "http://127.0.0.1", "canary", "redis://"] {
         let problem = problem(address);
-        assert!(problem.contains("address of redis") && !problem.contains("canary"), "{address}: {problem}");
+        assert!(problem.contains("Redis address") && !problem.contains("canary"), "{address}: {problem}");
     }
-    assert!(problem("rediss://redis.internal/#insecure").contains("neither"));
+    assert!(problem("rediss://redis.internal/#insecure").contains("expected rediss://"));
     for address in [
         "redis://127.0.0.1",
         "redis://localhost:7000/3",
@@ -1248,6 +1251,6 @@ async fn addresses() {
     let key = |text: &str| Key::from_base64(text).map(drop).map_err(|error| error.to_string());
     assert_eq!(key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
     for text in ["", "canary", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
-        assert_eq!(key(text), Err("the key is not 32 bytes in base64".to_owned()));
+        assert_eq!(key(text), Err("invalid key: expected 32 bytes in base64".to_owned()));
     }
 }

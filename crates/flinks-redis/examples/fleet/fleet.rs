@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::store::{DueWindow, TokenStore as _};
 use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents, RefreshToken};
 use flinks::{Clock, Settings, Sleep};
-use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Summary};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore, Summary};
 use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -139,8 +139,8 @@ impl Drop for Machine {
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn keys() -> Keys {
-    Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
+fn keys() -> EncryptionKeys {
+    EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
 }
 
 fn store(address: &str, timeout: Duration) -> RedisStore {

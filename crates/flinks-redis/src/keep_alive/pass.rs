@@ -13,8 +13,8 @@ use flinks::{Error, Refusal};
 use futures_util::StreamExt as _;
 
 use super::{KeepAlive, Progress, StopReason, Stopped, Summary};
-use crate::store::{Entry, Found};
-use crate::value::PARTS;
+use crate::index::{Entry, Found};
+use crate::names::SHARDS;
 
 /// Where the next pass begins.
 #[derive(Default)]
@@ -92,7 +92,7 @@ impl<'a> Pass<'a> {
         let mut of_suspected = Vec::new();
         for (index, part) in parts.iter().enumerate() {
             // Most parts need no lease: nothing is due in them.
-            if self.worker.store.listed_due(*part, self.window, 1).await?.is_empty() {
+            if self.worker.store.list_due(*part, self.window, 1).await?.is_empty() {
                 self.progress.parts = self.progress.parts.saturating_add(1);
                 continue;
             }
@@ -128,7 +128,7 @@ impl<'a> Pass<'a> {
         }
         self.remember(&[]).await;
         for part in parts {
-            if self.worker.store.listed_over(part, 1).await?.is_empty() {
+            if self.worker.store.list_ended(part, 1).await?.is_empty() {
                 continue;
             }
             if self.lease(part).await? == Lease::Held {
@@ -146,7 +146,7 @@ impl<'a> Pass<'a> {
         let plan = self.worker.plan.lock().await;
         self.must_probe = plan.must_probe;
         let mut parts = plan.rest.clone();
-        let mut others: Vec<u16> = (0..PARTS).filter(|part| !parts.contains(part)).collect();
+        let mut others: Vec<u16> = (0..SHARDS).filter(|part| !parts.contains(part)).collect();
         fastrand::shuffle(&mut others);
         parts.extend(others);
         parts
@@ -162,13 +162,15 @@ impl<'a> Pass<'a> {
         let worker = self.worker;
         let mut left = 0_u64;
         // Listed once, so that consents that become due during the pass cannot make it longer.
-        let found = worker.store.listed_due(part, self.window, usize::MAX).await?;
+        let found = worker.store.list_due(part, self.window, usize::MAX).await?;
         if turn == Turn::NotSuspected {
             self.progress.due = self.progress.due.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
         }
         for some in found.chunks(PAGE) {
             let mut ids = Vec::new();
-            for found in worker.store.found(some).await? {
+            for found in
+                futures_util::future::try_join_all(some.iter().map(|entry| worker.store.look_up(entry))).await?
+            {
                 match (found, turn) {
                     (Found::Record(record), Turn::NotSuspected) if record.is_suspected() => {
                         left = left.saturating_add(1);
@@ -244,7 +246,7 @@ impl<'a> Pass<'a> {
     /// loses none.
     async fn tell_over(&mut self, part: u16) -> Result<(), StoreError> {
         let worker = self.worker;
-        for entry in worker.store.listed_over(part, usize::MAX).await? {
+        for entry in worker.store.list_ended(part, usize::MAX).await? {
             // Another worker has the part, and reports them.
             if self.renew(part).await? == Lease::Lost {
                 break;
@@ -257,12 +259,12 @@ impl<'a> Pass<'a> {
     async fn tell_if_over(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let worker = self.worker;
         // Its end user may have consented again since, or another worker may have told it.
-        let Found::Record(record) = worker.store.found_one(entry).await? else { return Ok(()) };
-        if !worker.store.is_listed(entry).await? {
+        let Found::Record(record) = worker.store.look_up(entry).await? else { return Ok(()) };
+        if !worker.store.is_unreported(entry).await? {
             return Ok(());
         }
         quietly(|| (worker.on_needs_consent)(record.id()));
-        worker.store.told(entry).await?;
+        worker.store.remove_reported(entry).await?;
         let needing_consent = &mut self.progress.summary.needing_consent;
         *needing_consent = needing_consent.saturating_add(1);
         Ok(())
@@ -270,7 +272,7 @@ impl<'a> Pass<'a> {
 
     async fn lease(&mut self, part: u16) -> Result<Lease, StoreError> {
         let now = self.worker.consents.clock().monotonic();
-        if !self.worker.store.lease(part, &self.owner, LEASE).await? {
+        if !self.worker.store.acquire_shard(part, &self.owner, LEASE).await? {
             return Ok(Lease::Lost);
         }
         self.leased_at = now;
@@ -279,7 +281,7 @@ impl<'a> Pass<'a> {
 
     async fn release(&self, part: u16) {
         // Where this fails, the lease ends by itself.
-        let _ = self.worker.store.release(part, &self.owner).await;
+        let _ = self.worker.store.release_shard(part, &self.owner).await;
     }
 
     /// Takes the lease again, once in a while.
