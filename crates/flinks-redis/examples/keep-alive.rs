@@ -51,12 +51,12 @@ async fn pass() -> Result<Summary, Box<dyn Error>> {
         .on_needs_consent(move |id| println!("needs its end user: {}", id.as_str()))
         .on_progress(move |progress| {
             shown.set_length(progress.due);
-            shown.set_position(progress.looked_at());
+            shown.set_position(progress.examined);
         });
     if let Ok(rate) = variable("FLINKS_KEEP_ALIVE_RATE") {
         worker = worker.rate(rate.parse().map_err(|_| "FLINKS_KEEP_ALIVE_RATE is no number")?);
     }
-    let summary = worker.pass().await;
+    let summary = worker.run_once().await;
     bar.finish_and_clear();
     // A pass that failed may have left refreshes under way.
     if let Err(unfinished) = consents.shutdown(Duration::from_secs(45)).await {

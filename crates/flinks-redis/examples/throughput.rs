@@ -91,7 +91,7 @@ async fn keep_alive(store: &RedisStore, count: usize) -> Outcome<()> {
     let before = (flinks.refreshes(), memory());
     let start = Instant::now();
     let worker = KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store.clone());
-    let summary = worker.rate(1_000_000).at_once(64).pass().await?;
+    let summary = worker.rate(1_000_000).max_concurrency(64).run_once().await?;
     let took = start.elapsed();
     let requests = flinks.refreshes().saturating_sub(before.0);
     println!("\nkeep-alive of {count} consents: {summary}");

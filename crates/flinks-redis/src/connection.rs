@@ -95,7 +95,7 @@ impl SharedConnection {
     /// Returns the open connection, or a new one, with its number.
     async fn connection(&self) -> Result<(u64, Connection), StoreError> {
         let (slot, servers, timeout) = (Arc::clone(&self.slot), Arc::clone(&self.servers), self.timeout);
-        // In a task of its own: a call whose caller keeps it without polling it would hold the lock.
+        // A spawned task holds the lock: a call that its caller keeps without polling would hold it forever.
         let connecting = tokio::spawn(async move {
             let mut slot = slot.lock().await;
             if let Some(connection) = &slot.connection {

@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{Cmd, FromRedisValue};
 
-use crate::index::Found;
+use crate::keep_alive::Lookup;
 use crate::servers::Connection;
 use crate::store::RedisStore;
 
@@ -52,7 +52,7 @@ impl RedisStore {
             return Ok(false);
         }
         let record = match self.record_at(key).await? {
-            Found::Record(record) if !record.is_over() => record,
+            Lookup::Record(record) if !record.is_over() => record,
             _ => return Ok(false),
         };
         let names = self.namespace().keys_of(record.id(), &self.keys());

@@ -80,7 +80,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
 
 /// Returns whether the user may not call the command, or one that a script calls.
 pub(crate) fn is_permission_denied(error: &RedisError) -> bool {
-    // The error of a script has no code of its own.
+    // The error of a script has no code.
     error.code() == Some("NOPERM")
         || error.detail().is_some_and(|detail| detail.contains("The user executing the script"))
 }

@@ -7,8 +7,7 @@ mod deadlines;
 pub mod envelope;
 mod error;
 mod index;
-mod keep_alive;
-mod lease;
+pub mod keep_alive;
 mod names;
 #[doc = include_str!("../SCALE.md")]
 pub mod scale {}
@@ -18,6 +17,7 @@ mod store;
 #[cfg(feature = "rustls")]
 mod tls;
 mod warning;
+mod work_leases;
 
 pub use builder::RedisStoreBuilder;
 pub use envelope::{EncryptionKeys, Key};

@@ -167,17 +167,18 @@ async fn worker() {
             let store = store(&proxy.address());
             let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10_000);
             proxy.at(number, fault.clone());
-            let _ = worker.pass().await;
+            let _ = worker.run_once().await;
             let is_done = proxy.is_done();
             clock.advance(Duration::from_secs(61));
             server.end_leases();
-            let summary = worker.pass().await.unwrap();
+            let summary = worker.run_once().await.unwrap();
             assert_eq!((summary.failed, summary.needing_consent), (0, 0), "{number}: {summary}");
             assert_eq!(flinks.refreshes() - before, CONSENTS, "{number}");
             let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(self::store(&server.address()).due(in_a_week, 9).await.unwrap(), []);
             if !is_done {
-                assert!(number > 12, "{number}");
+                // A read, and three commands of the refresh, for each consent.
+                assert!(number >= 12, "{number}");
                 break;
             }
         }

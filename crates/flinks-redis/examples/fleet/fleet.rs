@@ -263,8 +263,8 @@ impl Machine {
             // They are started by whatever starts things every hour.
             tokio::time::sleep(HOUR.mul_f64(fastrand::f64())).await;
             loop {
-                if let Ok(Summary { kept, failed, .. }) = keep_alive.pass().await {
-                    world.kept.fetch_add(kept, Ordering::Relaxed);
+                if let Ok(Summary { refreshed, failed, .. }) = keep_alive.run_once().await {
+                    world.kept.fetch_add(refreshed, Ordering::Relaxed);
                     world.failed.fetch_add(failed, Ordering::Relaxed);
                 }
                 tokio::time::sleep(HOUR).await;

@@ -97,7 +97,7 @@ impl EncryptionKeys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidKey {
-    /// The text is not base64 of 32 bytes.
+    /// Base64 of 32 bytes was expected.
     Encoding,
     /// The set already has an encryption key with this id.
     DuplicateId(u32),

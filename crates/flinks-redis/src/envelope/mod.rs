@@ -48,7 +48,7 @@ pub use self::name::HiddenName;
 /// The bytes of a nonce of XChaCha20. They are enough for random nonces never to repeat.
 const NONCE: usize = 24;
 
-/// What a value of this version starts with.
+/// The start of each value of this version.
 const PREFIX: &str = "flinks1:";
 
 impl EncryptionKeys {

@@ -31,15 +31,15 @@ impl Worker {
         let report = Arc::clone(&reported);
         let keep_alive = KeepAlive::new(consents.clone(), store)
             .rate(10_000)
-            .at_once(1)
+            .max_concurrency(1)
             .on_needs_consent(move |id| report.lock().unwrap().push(id.clone()));
         Self { keep_alive, consents, clock, reported }
     }
 
-    /// A pass, a while after the one before.
-    async fn pass(&self) -> Summary {
+    /// A run, a while after the one before.
+    async fn run(&self) -> Summary {
         self.clock.advance(MINUTES);
-        self.keep_alive.pass().await.unwrap()
+        self.keep_alive.run_once().await.unwrap()
     }
 }
 
@@ -52,20 +52,20 @@ pub(crate) async fn ends_no_consent() {
     let worker = Worker::new(&server, &flinks);
     let before = flinks.refreshes();
     flinks.refuses_as_a_gateway(true);
-    let summary = worker.pass().await;
+    let summary = worker.run().await;
     assert!(is_stopped_by_a_gateway(&summary), "{summary}");
     assert_eq!(summary.suspected, 20, "{summary}");
     assert_eq!(flinks.refreshes() - before, 20);
     // The next passes try one consent each.
     for requests in 21..24 {
-        let summary = worker.pass().await;
+        let summary = worker.run().await;
         assert!(is_stopped_by_a_gateway(&summary), "{summary}");
         assert_eq!(flinks.refreshes() - before, requests);
     }
     flinks.refuses_as_a_gateway(false);
-    let summary = worker.pass().await;
+    let summary = worker.run().await;
     assert!(summary.stopped.is_none(), "{summary}");
-    assert_eq!(summary.kept, 300, "{summary}");
+    assert_eq!(summary.refreshed, 300, "{summary}");
     assert_eq!(*worker.reported.lock().unwrap(), []);
 }
 
@@ -84,14 +84,14 @@ pub(crate) async fn suspected_ones_wait() {
     let enough = Arc::new(enough);
     let notify = Arc::clone(&enough);
     let keep_alive = worker.keep_alive.on_progress(move |progress| {
-        if progress.summary.kept == 10 {
+        if progress.summary.refreshed == 10 {
             notify.notify_one();
         }
     });
     tokio::select! {
         biased;
         () = enough.notified() => {}
-        _ = keep_alive.pass() => panic!("it was to be cancelled"),
+        _ = keep_alive.run_once() => panic!("it was to be cancelled"),
     }
     // Another refresh may have begun.
     worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
@@ -108,8 +108,8 @@ pub(crate) async fn from_the_future() {
     let ahead = SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60);
     let _ = worker.consents.insert(&id, flinks.new_refresh_token().await, ahead).await.unwrap();
     assert_eq!(worker.consents.due(Duration::ZERO, 10).await.unwrap(), [id]);
-    let summary = worker.pass().await;
-    assert_eq!(summary.kept, 1, "{summary}");
+    let summary = worker.run().await;
+    assert_eq!(summary.refreshed, 1, "{summary}");
     assert_eq!(worker.consents.due(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn reported_once() {
     let dead = RefreshToken::new("canary-dead").unwrap();
     let _ = worker.consents.insert(&id, dead, SystemTime::now()).await.unwrap();
     assert!(worker.consents.consent(&id).access_token().await.unwrap_err().needs_consent());
-    assert_eq!(worker.pass().await.needing_consent, 1);
+    assert_eq!(worker.run().await.needing_consent, 1);
     assert!(worker.consents.revive(&id).await.is_err());
-    assert_eq!(worker.pass().await.needing_consent, 0);
+    assert_eq!(worker.run().await.needing_consent, 0);
 }
