@@ -12,11 +12,10 @@ use flinks::outbound::store::{DueWindow, TokenStore as _};
 use flinks::outbound::{ConsentId, Consents, StoreOutage};
 use flinks::{Error, Settings};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use support::{Fault, Hurried, Proxy, Server};
 
 fn main() {
-    let has_server = Server::is_installed();
     let mut trials = Vec::new();
     for (row, fault) in FAULTS {
         for step in [Step::Load, Step::Claim, Step::Result] {
@@ -31,13 +30,7 @@ fn main() {
         }
     }
     trials.push(("o5_a_worker_that_is_cut_off_at_each_step_loses_nothing".to_owned(), Box::new(|| run(worker()))));
-    let trials = trials.into_iter().map(|(name, test)| match has_server {
-        true => Trial::test(name, move || {
-            test();
-            Ok(())
-        }),
-        false => Trial::test(format!("{name} (redis-server is not installed)"), || Ok(())).with_ignored_flag(true),
-    });
+    let trials = trials.into_iter().map(|(name, test)| support::trial_with_server(&name, test));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 

@@ -7,6 +7,8 @@
 mod fleet;
 #[path = "../examples/fleet/gate.rs"]
 mod gate;
+#[path = "../examples/fleet/meter.rs"]
+mod meter;
 #[path = "../examples/fleet/server.rs"]
 mod server;
 mod support;
@@ -14,17 +16,10 @@ mod support;
 use std::time::Duration;
 
 use fleet::Plan;
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 
 fn main() {
-    let name = "o5_a_fleet_lives_through_outages_and_restarts";
-    let trial = match support::Server::is_installed() {
-        true => Trial::test(name, || {
-            outages_and_restarts();
-            Ok(())
-        }),
-        false => Trial::test(format!("{name} (redis-server is not installed)"), || Ok(())).with_ignored_flag(true),
-    };
+    let trial = support::trial_with_server("o5_a_fleet_lives_through_outages_and_restarts", outages_and_restarts);
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
 

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::gate::Gate;
+use crate::meter::Meter;
 use crate::server::{self, Server};
 use crate::support;
 
@@ -54,42 +55,6 @@ pub(crate) struct Outcome {
     pub(crate) redis: (u64, u64),
     /// The resident bytes of this process, with all machines and Flinks: when all is in Redis, and at the end.
     pub(crate) resident: (u64, u64),
-}
-
-/// Counts, and remembers the most in a second.
-pub(crate) struct Meter {
-    start: Mutex<Option<Instant>>,
-    counts: Mutex<Counts>,
-}
-
-#[derive(Default)]
-struct Counts {
-    second: u64,
-    in_second: u64,
-    most: u64,
-    all: u64,
-}
-
-impl Meter {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { start: Mutex::default(), counts: Mutex::default() })
-    }
-
-    pub(crate) fn count(&self) {
-        let second = self.start.lock().unwrap().get_or_insert_with(Instant::now).elapsed().as_secs();
-        let mut counts = self.counts.lock().unwrap();
-        if counts.second != second {
-            (counts.second, counts.in_second) = (second, 0);
-        }
-        counts.in_second += 1;
-        counts.all += 1;
-        counts.most = counts.most.max(counts.in_second);
-    }
-
-    fn take(&self) -> (u64, u64) {
-        let counts = std::mem::take(&mut *self.counts.lock().unwrap());
-        (counts.all, counts.most)
-    }
 }
 
 /// The time of the runtime, on a wall clock that is off.

@@ -8,8 +8,16 @@ use flinks::outbound::store::{DueWindow, TokenStore as _};
 use flinks::outbound::{ConsentId, Consents, RefreshToken};
 use flinks_redis::{KeepAlive, StopReason, Stopped, Summary};
 
+use crate::common::{Tests, idle, make_idle, run, store};
 use crate::support::{self, Flinks, Hurried, Server};
-use crate::{idle, make_idle, store};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o6_a_pass_behind_a_gateway_stops_and_ends_no_consent", || run(ends_no_consent)),
+    ("o6_suspected_consents_are_tried_after_the_others", || run(suspected_ones_wait)),
+    ("o5_a_consent_from_the_future_is_refreshed_by_a_pass", || run(from_the_future)),
+    ("o6_a_revival_that_fails_reports_no_end_user_again", || run(reported_once)),
+];
 
 const MINUTES: Duration = Duration::from_secs(120);
 
@@ -47,7 +55,7 @@ fn is_stopped_by_a_gateway(summary: &Summary) -> bool {
     matches!(&summary.stopped, Some(Stopped { reason: StopReason::Suspected(_), .. }))
 }
 
-pub(crate) async fn ends_no_consent() {
+async fn ends_no_consent() {
     let (server, flinks, _) = idle(300).await;
     let worker = Worker::new(&server, &flinks);
     let before = flinks.refreshes();
@@ -69,7 +77,7 @@ pub(crate) async fn ends_no_consent() {
     assert_eq!(*worker.reported.lock().unwrap(), []);
 }
 
-pub(crate) async fn suspected_ones_wait() {
+async fn suspected_ones_wait() {
     let (server, flinks, live) = idle(10).await;
     let worker = Worker::new(&server, &flinks);
     let suspected: Vec<ConsentId> = (0..10).map(|number| format!("suspected-{number}").parse().unwrap()).collect();
@@ -101,7 +109,7 @@ pub(crate) async fn suspected_ones_wait() {
     assert!(due.iter().all(|id| !live.contains(id)), "{due:?}");
 }
 
-pub(crate) async fn from_the_future() {
+async fn from_the_future() {
     let (server, flinks, _) = idle(0).await;
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
@@ -113,7 +121,7 @@ pub(crate) async fn from_the_future() {
     assert_eq!(worker.consents.due(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
 }
 
-pub(crate) async fn reported_once() {
+async fn reported_once() {
     let (server, flinks, _) = idle(0).await;
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
