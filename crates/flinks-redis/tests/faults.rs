@@ -140,7 +140,8 @@ fn store(address: &str) -> RedisStore {
     RedisStore::builder(address, keys).timeout(Duration::from_millis(500)).build().unwrap()
 }
 
-/// A worker meets a fault at each of its commands in turn, and goes on with its next pass: each consent is exchanged once.
+/// A fault happens to each command of a worker in turn, and the next run does the rest. Each consent is
+/// refreshed once.
 async fn worker() {
     const CONSENTS: u64 = 3;
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::Answer("LOADING")] {

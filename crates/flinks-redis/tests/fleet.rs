@@ -33,7 +33,7 @@ fn outages_and_restarts() {
     assert_eq!((outcome.lost, outcome.refused, outcome.due), (0, 0, 0));
     let [usual, without_flinks, .., without_redis, after] = phases.as_slice() else { panic!() };
     assert!(usual.calls > 800 && usual.refused == 0 && usual.kept > 0, "{usual:?}");
-    // A call costs three tries at most, and a pass of a worker twenty times as many.
+    // A call takes three attempts at most, and a run of a worker twenty times as many.
     let most = 3 * (without_flinks.calls + 2 * 5 * 20);
     assert!(without_flinks.refused > 0 && without_flinks.requests.0 <= most, "{without_flinks:?}");
     assert_eq!((without_redis.requests.0, without_redis.commands.0), (0, 0));

@@ -1,4 +1,4 @@
-//! What a store must offer so that several workers share the work.
+//! The trait of a store whose work several workers share.
 
 use std::sync::Arc;
 use std::time::Duration;

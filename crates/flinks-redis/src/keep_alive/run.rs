@@ -22,7 +22,7 @@ use super::summary::{StopReason, Summary};
 use super::tally::{Outcome, Tally};
 use super::worker::{Turn, Worker};
 
-/// What a run leaves for the next one.
+/// The state that a run leaves for the next one.
 #[derive(Default)]
 pub(super) struct Plan {
     /// The shards that the run has not finished, the next one first. Empty if it finished all of them.
@@ -52,7 +52,7 @@ enum Phase {
     Report,
 }
 
-/// What a phase found in a shard.
+/// The outcome of a phase in a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Visit {
     /// There was nothing to do.

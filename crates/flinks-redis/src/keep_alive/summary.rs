@@ -1,4 +1,4 @@
-//! What a run reports.
+//! The progress and the result of a run.
 
 use std::fmt;
 

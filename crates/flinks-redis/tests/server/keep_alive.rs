@@ -28,15 +28,15 @@ pub(crate) const WITH_SERVER: Tests = &[
 async fn workers() {
     let (server, flinks, ids) = idle(100).await;
     let before = flinks.refreshes();
-    let passes: Vec<_> = (0..3)
+    let runs: Vec<_> = (0..3)
         .map(|_| {
             let worker = worker(&server, &flinks);
             tokio::spawn(async move { worker.run_once().await.unwrap() })
         })
         .collect();
     let mut kept = 0;
-    for pass in passes {
-        let summary = pass.await.unwrap();
+    for run in runs {
+        let summary = run.await.unwrap();
         assert_eq!((summary.needing_consent, summary.failed), (0, 0), "{summary}");
         kept += summary.refreshed;
     }
@@ -93,16 +93,16 @@ pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     assert_eq!(with(other()).run_once().await.unwrap_err(), other_names);
     // The same if the fingerprint is lost.
     server.command(&["DEL", "{flinks:000}:names"]);
-    let pass = with(other()).run_once().await.unwrap();
-    assert_eq!((pass.unreadable, pass.refreshed), (10, 0), "{pass}");
+    let summary = with(other()).run_once().await.unwrap();
+    assert_eq!((summary.unreadable, summary.refreshed), (10, 0), "{summary}");
     let right = store(&server.address());
     assert_eq!(right.load(&"user-7".parse().unwrap()).await.unwrap_err(), other_names);
     server.command(&["DEL", "{flinks:000}:names"]);
     assert!(right.load(&"user-7".parse().unwrap()).await.unwrap().is_some());
     // Consents whose records are in another store.
     let elsewhere = Consents::builder(flinks.client()).build();
-    let pass = KeepAlive::new(elsewhere, store(&server.address())).run_once().await.unwrap();
-    assert_eq!((pass.refreshed, pass.refreshed_elsewhere), (0, 10), "{pass}");
+    let summary = KeepAlive::new(elsewhere, store(&server.address())).run_once().await.unwrap();
+    assert_eq!((summary.refreshed, summary.refreshed_elsewhere), (0, 10), "{summary}");
 }
 
 /// After the first refresh, an application refreshes the others that were listed with it.

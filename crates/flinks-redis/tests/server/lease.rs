@@ -19,7 +19,7 @@ pub(crate) const WITH_SERVER: Tests = &[
 ];
 
 /// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way. The
-/// process ends with its pass.
+/// process exits after its run.
 async fn lease_lost() {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     flinks.rotates();
