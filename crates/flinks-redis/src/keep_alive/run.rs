@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         let store = &self.worker.store;
         match phase {
             Phase::Refresh(_) => Ok(store.due_in(shard, self.window, 1).await?.is_empty()),
-            Phase::Report => Ok(match store.ended_in(shard, 1).await? {
+            Phase::Report => Ok(match self.list_ended(shard, 1).await? {
                 Some(ended) => ended.is_empty(),
                 None => self.plan().unreported.is_empty(),
             }),
@@ -263,10 +263,9 @@ impl<'a> Run<'a> {
     /// Reports the consents of a shard that have ended. Each is removed from the list after its report,
     /// so that a worker that crashes loses none.
     async fn report_shard(&mut self, shard: u16) -> Result<(), StoreError> {
-        let Some(items) = self.worker.store.ended_in(shard, usize::MAX).await? else {
+        let Some(items) = self.list_ended(shard, usize::MAX).await? else {
             return self.report_own().await;
         };
-        self.plan().unreported.clear();
         for item in items {
             // Another worker has the shard, and reports the others.
             if self.renew(shard).await? == Lease::Lost {
@@ -275,6 +274,15 @@ impl<'a> Run<'a> {
             self.report(&item).await?;
         }
         Ok(())
+    }
+
+    async fn list_ended(&self, shard: u16, limit: usize) -> Result<Option<Vec<WorkItem>>, StoreError> {
+        let ended = self.worker.store.ended_in(shard, limit).await?;
+        if ended.is_some() {
+            // The store keeps the list, so this process needs none.
+            self.plan().unreported.clear();
+        }
+        Ok(ended)
     }
 
     async fn report(&mut self, item: &WorkItem) -> Result<(), StoreError> {
