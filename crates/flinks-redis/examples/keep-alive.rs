@@ -1,8 +1,10 @@
-//! Keeps the consents on a Redis alive: one pass, with a bar and a summary. Run it every hour, on as many machines as you like.
+//! Keeps the consents on Redis alive: one run, with a progress bar and a summary. Start it every hour,
+//! on as many machines as you like.
 //!
-//! It asks for what the README of flinks-redis names: `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`,
-//! `FLINKS_OUTBOUND_CLIENT_SECRET`, `FLINKS_REDIS_URL`, `FLINKS_REDIS_NAME_KEY` and `FLINKS_REDIS_KEYS`; and, if you like,
-//! `FLINKS_KEEP_ALIVE_RATE`, in exchanges a second. Where a consent cannot be read, or one was not kept, it ends with 1.
+//! It reads the variables `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`,
+//! `FLINKS_OUTBOUND_CLIENT_SECRET`, `FLINKS_REDIS_URL`, `FLINKS_REDIS_NAME_KEY` and
+//! `FLINKS_REDIS_KEYS`, and optionally `FLINKS_KEEP_ALIVE_RATE`, in refreshes per second. The README of
+//! flinks-redis describes them. The exit code is 1 if a consent was not refreshed or cannot be read.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a terminal program
 
@@ -11,16 +13,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use flinks::outbound::{Client, ClientCredentials, Consents};
-use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Summary};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore, Summary};
 use indicatif::ProgressBar;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     // For `rediss://`.
     flinks_redis::install_default_crypto_provider();
-    // What cannot be read, and why something failed.
+    // The log names records that cannot be read, and the reasons of failures.
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
-    match pass().await {
+    match run().await {
         Ok(summary) => {
             println!("{summary}");
             ExitCode::from(u8::from(summary.failed > 0 || summary.unreadable > 0 || summary.unstored.is_some()))
@@ -32,7 +34,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn pass() -> Result<Summary, Box<dyn Error>> {
+async fn run() -> Result<Summary, Box<dyn Error>> {
     let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set, or is not text"));
     let credentials =
         ClientCredentials::new(&variable("FLINKS_OUTBOUND_CLIENT_ID")?, variable("FLINKS_OUTBOUND_CLIENT_SECRET")?)?;
@@ -43,7 +45,7 @@ async fn pass() -> Result<Summary, Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
 
-    // Only on a terminal; elsewhere it is silent.
+    // The bar is shown on a terminal only.
     let bar = ProgressBar::new(0);
     let shown = bar.clone();
     let consents = Consents::builder(client).store(store.clone()).build();
@@ -51,33 +53,32 @@ async fn pass() -> Result<Summary, Box<dyn Error>> {
         .on_needs_consent(move |id| println!("needs its end user: {}", id.as_str()))
         .on_progress(move |progress| {
             shown.set_length(progress.due);
-            shown.set_position(progress.looked_at());
+            shown.set_position(progress.examined);
         });
     if let Ok(rate) = variable("FLINKS_KEEP_ALIVE_RATE") {
-        worker = worker.rate(rate.parse().map_err(|_| "FLINKS_KEEP_ALIVE_RATE is no number")?);
+        worker = worker.rate(rate.parse().map_err(|_| "FLINKS_KEEP_ALIVE_RATE is not a number")?);
     }
-    let summary = worker.pass().await;
+    let summary = worker.run_once().await;
     bar.finish_and_clear();
-    // A pass that failed may have left refreshes under way.
+    // A run that failed may have left refreshes under way.
     if let Err(unfinished) = consents.shutdown(Duration::from_secs(45)).await {
         eprintln!("{unfinished}");
     }
-    let summary = summary?;
-    Ok(summary)
+    Ok(summary?)
 }
 
-/// Keys for values as `2:BASE64,1:BASE64`, with their ids, the newest first.
-fn keys(names: &str, values: &str) -> Result<Keys, Box<dyn Error>> {
+/// Parses encryption keys with their ids, such as `2:BASE64,1:BASE64`, the newest first.
+fn keys(names: &str, values: &str) -> Result<EncryptionKeys, Box<dyn Error>> {
     let names = Key::from_base64(names).map_err(|error| format!("FLINKS_REDIS_NAME_KEY: {error}"))?;
     let mut values = values.split(',').map(|entry| {
         let (id, key) = entry.split_once(':').ok_or("FLINKS_REDIS_KEYS: a key has no id, as in 1:BASE64")?;
-        let id = id.trim().parse().map_err(|_| "FLINKS_REDIS_KEYS: the id of a key is no number")?;
+        let id = id.trim().parse().map_err(|_| "FLINKS_REDIS_KEYS: the id of a key is not a number")?;
         let key = Key::from_base64(key).map_err(|error| format!("FLINKS_REDIS_KEYS: {error}"))?;
         Ok::<_, Box<dyn Error>>((id, key))
     });
     let (id, newest) = values.next().ok_or("FLINKS_REDIS_KEYS is empty")??;
-    values.try_fold(Keys::new(names, id, newest), |keys, older| {
+    values.try_fold(EncryptionKeys::new(names, id, newest), |keys, older| {
         let (id, key) = older?;
-        Ok(keys.and_readable(id, key)?)
+        Ok(keys.with_decryption_key(id, key)?)
     })
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use flinks::outbound::store::TokenStore as _;
 use flinks::outbound::{ConsentId, Consents, RefreshToken};
-use flinks_redis::{KeepAlive, Key, Keys, RedisStore};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 use futures_util::StreamExt as _;
 use support::Server;
 
@@ -27,7 +27,7 @@ const TIMES: usize = 20_000;
 async fn main() -> Outcome<()> {
     let count = std::env::args().nth(1).map_or(Ok(20_000), |count| count.parse())?;
     let server = Server::start(&[]);
-    let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+    let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
     let store = RedisStore::builder(server.address(), keys).timeout(Duration::from_secs(10)).build()?;
     costs(&server, &store).await?;
     keep_alive(&store, count).await
@@ -91,7 +91,7 @@ async fn keep_alive(store: &RedisStore, count: usize) -> Outcome<()> {
     let before = (flinks.refreshes(), memory());
     let start = Instant::now();
     let worker = KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store.clone());
-    let summary = worker.rate(1_000_000).at_once(64).pass().await?;
+    let summary = worker.rate(1_000_000).max_concurrency(64).run_once().await?;
     let took = start.elapsed();
     let requests = flinks.refreshes().saturating_sub(before.0);
     println!("\nkeep-alive of {count} consents: {summary}");

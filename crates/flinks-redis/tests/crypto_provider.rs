@@ -3,11 +3,11 @@
 #![cfg(feature = "rustls")]
 #![allow(clippy::unwrap_used)] // a test
 
-use flinks_redis::{Key, Keys, RedisStore, RedisStoreBuilder};
+use flinks_redis::{EncryptionKeys, Key, RedisStore, RedisStoreBuilder};
 use rustls::crypto::CryptoProvider;
 
 fn store(address: &str) -> RedisStoreBuilder {
-    RedisStore::builder(address, Keys::new(Key::new([7; 32]), 1, Key::new([1; 32])))
+    RedisStore::builder(address, EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32])))
 }
 
 #[test]

@@ -7,6 +7,8 @@
 mod fleet;
 #[path = "../examples/fleet/gate.rs"]
 mod gate;
+#[path = "../examples/fleet/meter.rs"]
+mod meter;
 #[path = "../examples/fleet/server.rs"]
 mod server;
 mod support;
@@ -14,17 +16,10 @@ mod support;
 use std::time::Duration;
 
 use fleet::Plan;
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 
 fn main() {
-    let name = "o5_a_fleet_lives_through_outages_and_restarts";
-    let trial = match support::Server::is_installed() {
-        true => Trial::test(name, || {
-            outages_and_restarts();
-            Ok(())
-        }),
-        false => Trial::test(format!("{name} (redis-server is not installed)"), || Ok(())).with_ignored_flag(true),
-    };
+    let trial = support::trial_with_server("o5_a_fleet_lives_through_outages_and_restarts", outages_and_restarts);
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
 
@@ -38,7 +33,7 @@ fn outages_and_restarts() {
     assert_eq!((outcome.lost, outcome.refused, outcome.due), (0, 0, 0));
     let [usual, without_flinks, .., without_redis, after] = phases.as_slice() else { panic!() };
     assert!(usual.calls > 800 && usual.refused == 0 && usual.kept > 0, "{usual:?}");
-    // A call costs three tries at most, and a pass of a worker twenty times as many.
+    // A call takes three attempts at most, and a run of a worker twenty times as many.
     let most = 3 * (without_flinks.calls + 2 * 5 * 20);
     assert!(without_flinks.refused > 0 && without_flinks.requests.0 <= most, "{without_flinks:?}");
     assert_eq!((without_redis.requests.0, without_redis.commands.0), (0, 0));

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::store::{DueWindow, Record, StoreFuture, TokenStore};
 use flinks::outbound::{ConsentId, Consents, RefreshToken};
 use flinks::{Clock as _, Settings};
-use flinks_redis::{Key, Keys, RedisStore};
-use libtest_mimic::{Arguments, Trial};
+use flinks_redis::{EncryptionKeys, Key, RedisStore};
+use libtest_mimic::Arguments;
 use support::{Flinks, Hurried, Server};
 
 fn main() {
@@ -24,22 +24,12 @@ fn main() {
     {
         return run(play(role, redis, flinks));
     }
-    let has_server = Server::is_installed();
-    let trial = |name: &str, test: fn()| {
-        Trial::test(name, move || {
-            test();
-            Ok(())
-        })
-    };
     let tests: [(&str, fn()); 3] = [
         ("o4_eight_processes_make_one_exchange_of_a_rotating_token", || run(one_exchange())),
         ("o4_without_the_fence_they_make_more", || run(without_the_fence())),
         ("o4_who_dies_with_a_claim_holds_nobody_up_for_longer", || run(killed())),
     ];
-    let trials = tests.map(|(name, test)| match has_server {
-        true => trial(name, test),
-        false => trial(&format!("{name} (redis-server is not installed)"), test).with_ignored_flag(true),
-    });
+    let trials = tests.map(|(name, test)| support::trial_with_server(name, test));
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
@@ -50,7 +40,7 @@ fn run(work: impl Future<Output = ()>) {
 }
 
 fn store(redis: &str) -> RedisStore {
-    let keys = Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+    let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
     // What is slow here is this machine.
     RedisStore::builder(redis, keys).timeout(Duration::from_secs(10)).build().unwrap()
 }

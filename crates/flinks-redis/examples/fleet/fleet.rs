@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::store::{DueWindow, TokenStore as _};
 use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents, RefreshToken};
 use flinks::{Clock, Settings, Sleep};
-use flinks_redis::{KeepAlive, Key, Keys, RedisStore, Summary};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore, Summary};
 use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::gate::Gate;
+use crate::meter::Meter;
 use crate::server::{self, Server};
 use crate::support;
 
@@ -54,42 +55,6 @@ pub(crate) struct Outcome {
     pub(crate) redis: (u64, u64),
     /// The resident bytes of this process, with all machines and Flinks: when all is in Redis, and at the end.
     pub(crate) resident: (u64, u64),
-}
-
-/// Counts, and remembers the most in a second.
-pub(crate) struct Meter {
-    start: Mutex<Option<Instant>>,
-    counts: Mutex<Counts>,
-}
-
-#[derive(Default)]
-struct Counts {
-    second: u64,
-    in_second: u64,
-    most: u64,
-    all: u64,
-}
-
-impl Meter {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { start: Mutex::default(), counts: Mutex::default() })
-    }
-
-    pub(crate) fn count(&self) {
-        let second = self.start.lock().unwrap().get_or_insert_with(Instant::now).elapsed().as_secs();
-        let mut counts = self.counts.lock().unwrap();
-        if counts.second != second {
-            (counts.second, counts.in_second) = (second, 0);
-        }
-        counts.in_second += 1;
-        counts.all += 1;
-        counts.most = counts.most.max(counts.in_second);
-    }
-
-    fn take(&self) -> (u64, u64) {
-        let counts = std::mem::take(&mut *self.counts.lock().unwrap());
-        (counts.all, counts.most)
-    }
 }
 
 /// The time of the runtime, on a wall clock that is off.
@@ -139,8 +104,8 @@ impl Drop for Machine {
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn keys() -> Keys {
-    Keys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
+fn keys() -> EncryptionKeys {
+    EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
 }
 
 fn store(address: &str, timeout: Duration) -> RedisStore {
@@ -263,8 +228,8 @@ impl Machine {
             // They are started by whatever starts things every hour.
             tokio::time::sleep(HOUR.mul_f64(fastrand::f64())).await;
             loop {
-                if let Ok(Summary { kept, failed, .. }) = keep_alive.pass().await {
-                    world.kept.fetch_add(kept, Ordering::Relaxed);
+                if let Ok(Summary { refreshed, failed, .. }) = keep_alive.run_once().await {
+                    world.kept.fetch_add(refreshed, Ordering::Relaxed);
                     world.failed.fetch_add(failed, Ordering::Relaxed);
                 }
                 tokio::time::sleep(HOUR).await;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::fleet::Meter;
+use crate::meter::Meter;
 use crate::support::length;
 
 #[derive(Clone)]

@@ -7,6 +7,7 @@
 
 mod fleet;
 mod gate;
+mod meter;
 mod server;
 #[path = "../../tests/support/mod.rs"]
 mod support;

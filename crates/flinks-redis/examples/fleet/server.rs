@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::fleet::Meter;
+use crate::meter::Meter;
 
 pub(crate) struct Server {
     now: Box<dyn Fn() -> SystemTime + Send + Sync>,

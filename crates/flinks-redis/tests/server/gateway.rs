@@ -8,8 +8,16 @@ use flinks::outbound::store::{DueWindow, TokenStore as _};
 use flinks::outbound::{ConsentId, Consents, RefreshToken};
 use flinks_redis::{KeepAlive, StopReason, Stopped, Summary};
 
+use crate::common::{Tests, idle, make_idle, run, store};
 use crate::support::{self, Flinks, Hurried, Server};
-use crate::{idle, make_idle, store};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o6_a_pass_behind_a_gateway_stops_and_ends_no_consent", || run(ends_no_consent)),
+    ("o6_suspected_consents_are_tried_after_the_others", || run(suspected_ones_wait)),
+    ("o5_a_consent_from_the_future_is_refreshed_by_a_pass", || run(from_the_future)),
+    ("o6_a_revival_that_fails_reports_no_end_user_again", || run(reported_once)),
+];
 
 const MINUTES: Duration = Duration::from_secs(120);
 
@@ -31,15 +39,15 @@ impl Worker {
         let report = Arc::clone(&reported);
         let keep_alive = KeepAlive::new(consents.clone(), store)
             .rate(10_000)
-            .at_once(1)
+            .max_concurrency(1)
             .on_needs_consent(move |id| report.lock().unwrap().push(id.clone()));
         Self { keep_alive, consents, clock, reported }
     }
 
-    /// A pass, a while after the one before.
-    async fn pass(&self) -> Summary {
+    /// A run, a while after the one before.
+    async fn run(&self) -> Summary {
         self.clock.advance(MINUTES);
-        self.keep_alive.pass().await.unwrap()
+        self.keep_alive.run_once().await.unwrap()
     }
 }
 
@@ -47,29 +55,29 @@ fn is_stopped_by_a_gateway(summary: &Summary) -> bool {
     matches!(&summary.stopped, Some(Stopped { reason: StopReason::Suspected(_), .. }))
 }
 
-pub(crate) async fn ends_no_consent() {
+async fn ends_no_consent() {
     let (server, flinks, _) = idle(300).await;
     let worker = Worker::new(&server, &flinks);
     let before = flinks.refreshes();
     flinks.refuses_as_a_gateway(true);
-    let summary = worker.pass().await;
+    let summary = worker.run().await;
     assert!(is_stopped_by_a_gateway(&summary), "{summary}");
     assert_eq!(summary.suspected, 20, "{summary}");
     assert_eq!(flinks.refreshes() - before, 20);
     // The next passes try one consent each.
     for requests in 21..24 {
-        let summary = worker.pass().await;
+        let summary = worker.run().await;
         assert!(is_stopped_by_a_gateway(&summary), "{summary}");
         assert_eq!(flinks.refreshes() - before, requests);
     }
     flinks.refuses_as_a_gateway(false);
-    let summary = worker.pass().await;
+    let summary = worker.run().await;
     assert!(summary.stopped.is_none(), "{summary}");
-    assert_eq!(summary.kept, 300, "{summary}");
+    assert_eq!(summary.refreshed, 300, "{summary}");
     assert_eq!(*worker.reported.lock().unwrap(), []);
 }
 
-pub(crate) async fn suspected_ones_wait() {
+async fn suspected_ones_wait() {
     let (server, flinks, live) = idle(10).await;
     let worker = Worker::new(&server, &flinks);
     let suspected: Vec<ConsentId> = (0..10).map(|number| format!("suspected-{number}").parse().unwrap()).collect();
@@ -84,14 +92,14 @@ pub(crate) async fn suspected_ones_wait() {
     let enough = Arc::new(enough);
     let notify = Arc::clone(&enough);
     let keep_alive = worker.keep_alive.on_progress(move |progress| {
-        if progress.summary.kept == 10 {
+        if progress.summary.refreshed == 10 {
             notify.notify_one();
         }
     });
     tokio::select! {
         biased;
         () = enough.notified() => {}
-        _ = keep_alive.pass() => panic!("it was to be cancelled"),
+        _ = keep_alive.run_once() => panic!("it was to be cancelled"),
     }
     // Another refresh may have begun.
     worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
@@ -101,26 +109,26 @@ pub(crate) async fn suspected_ones_wait() {
     assert!(due.iter().all(|id| !live.contains(id)), "{due:?}");
 }
 
-pub(crate) async fn from_the_future() {
+async fn from_the_future() {
     let (server, flinks, _) = idle(0).await;
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
     let ahead = SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60);
     let _ = worker.consents.insert(&id, flinks.new_refresh_token().await, ahead).await.unwrap();
     assert_eq!(worker.consents.due(Duration::ZERO, 10).await.unwrap(), [id]);
-    let summary = worker.pass().await;
-    assert_eq!(summary.kept, 1, "{summary}");
+    let summary = worker.run().await;
+    assert_eq!(summary.refreshed, 1, "{summary}");
     assert_eq!(worker.consents.due(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
 }
 
-pub(crate) async fn reported_once() {
+async fn reported_once() {
     let (server, flinks, _) = idle(0).await;
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
     let dead = RefreshToken::new("canary-dead").unwrap();
     let _ = worker.consents.insert(&id, dead, SystemTime::now()).await.unwrap();
     assert!(worker.consents.consent(&id).access_token().await.unwrap_err().needs_consent());
-    assert_eq!(worker.pass().await.needing_consent, 1);
+    assert_eq!(worker.run().await.needing_consent, 1);
     assert!(worker.consents.revive(&id).await.is_err());
-    assert_eq!(worker.pass().await.needing_consent, 0);
+    assert_eq!(worker.run().await.needing_consent, 0);
 }

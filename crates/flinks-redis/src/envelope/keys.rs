@@ -1,0 +1,145 @@
+//! The keys of an envelope: one hides names, and the others encrypt values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// A secret key of 32 bytes. The bytes are erased from memory when the key is dropped.
+#[derive(Clone)]
+pub struct Key(Zeroizing<[u8; 32]>);
+
+impl Key {
+    /// Creates a key from 32 random bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Parses a key from 32 bytes in base64, such as the output of `openssl rand -base64 32`.
+    /// White space before and after the text is ignored.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidKey::Encoding`] if the text is not base64, or not of 32 bytes.
+    pub fn from_base64(text: &str) -> Result<Self, InvalidKey> {
+        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| InvalidKey::Encoding)?);
+        let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| InvalidKey::Encoding)?;
+        Ok(Self::new(bytes))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Does not show the bytes.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// The keys of a store: a name key that never changes, and encryption keys that can be rotated.
+///
+/// Each encryption key has an id, which is stored in clear next to the encrypted value. New values
+/// are encrypted with the newest key; a value can be decrypted with any key of this set.
+///
+/// To rotate the encryption key without downtime:
+///
+/// 1. add the new key to every process with [`with_decryption_key`](Self::with_decryption_key);
+/// 2. make it the newest key in every process, and keep the old one for decryption;
+/// 3. remove the old key after 30 days: a consent that is still alive has been written by then.
+#[derive(Clone, Debug)]
+pub struct EncryptionKeys {
+    pub(super) name_key: Key,
+    pub(super) newest_id: u32,
+    pub(super) newest: Key,
+    others: BTreeMap<u32, Key>,
+}
+
+impl EncryptionKeys {
+    /// Creates a set of keys from the name key and the newest encryption key with its id.
+    pub fn new(name_key: Key, id: u32, key: Key) -> Self {
+        Self { name_key, newest_id: id, newest: key, others: BTreeMap::new() }
+    }
+
+    /// Adds a key that is used for decryption only: the key of an older value, or a key that other
+    /// processes will encrypt with soon.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidKey::DuplicateId`] if the set already has a key with this id.
+    pub fn with_decryption_key(mut self, id: u32, key: Key) -> Result<Self, InvalidKey> {
+        if id == self.newest_id || self.others.insert(id, key).is_some() {
+            return Err(InvalidKey::DuplicateId(id));
+        }
+        Ok(self)
+    }
+
+    /// Replaces the name key by that of `current`.
+    ///
+    /// A store calls this when it takes new keys while it runs: with another name key, it would not
+    /// find any of its records.
+    #[must_use]
+    pub fn with_name_key_of(self, current: &Self) -> Self {
+        Self { name_key: current.name_key.clone(), ..self }
+    }
+
+    /// Returns the encryption key with this id.
+    pub(super) fn encryption_key(&self, id: u32) -> Option<&Key> {
+        if id == self.newest_id { Some(&self.newest) } else { self.others.get(&id) }
+    }
+}
+
+/// An invalid key, or a key with an invalid id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidKey {
+    /// Base64 of 32 bytes was expected.
+    Encoding,
+    /// The set already has an encryption key with this id.
+    DuplicateId(u32),
+}
+
+impl fmt::Display for InvalidKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encoding => f.write_str("invalid key: expected 32 bytes in base64"),
+            Self::DuplicateId(id) => write!(f, "invalid key id: two encryption keys have the id {id}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidKey {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_32_bytes_in_base64() {
+        let parsed = |text: &str| Key::from_base64(text).map(drop);
+        assert_eq!(parsed("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
+        for text in ["", "canary", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(parsed(text), Err(InvalidKey::Encoding), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_keys_cannot_have_one_id() {
+        let keys = || EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+        let duplicate = keys().with_decryption_key(1, Key::new([2; 32]));
+        assert_eq!(duplicate.map(drop), Err(InvalidKey::DuplicateId(1)));
+        let with_older = keys().with_decryption_key(0, Key::new([2; 32])).unwrap();
+        assert_eq!(with_older.with_decryption_key(0, Key::new([3; 32])).map(drop), Err(InvalidKey::DuplicateId(0)));
+    }
+
+    #[test]
+    fn a3_a_key_does_not_show_its_bytes() {
+        let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([77; 32]));
+        let text = format!("{keys:?}");
+        assert!(!text.contains("77"), "{text}");
+    }
+}

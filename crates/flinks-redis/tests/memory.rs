@@ -1,0 +1,81 @@
+//! Keeping consents alive on a store without leases: in memory.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents, MemoryStore, RefreshToken};
+use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET};
+use flinks_emulator::{Emulator, Fault, Operation};
+use flinks_redis::KeepAlive;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Returns a worker, its consents, and the end users that it reports.
+fn worker(flinks: &Emulator) -> (KeepAlive, Consents, Arc<Mutex<Vec<ConsentId>>>) {
+    let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
+    let client = Client::new(flinks.base_url().parse().unwrap(), credentials).unwrap();
+    let store = MemoryStore::new();
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let reported: Arc<Mutex<Vec<ConsentId>>> = Arc::default();
+    let report = Arc::clone(&reported);
+    let worker = KeepAlive::new(consents.clone(), store)
+        .rate(10_000)
+        .on_needs_consent(move |id| report.lock().unwrap().push(id.clone()));
+    (worker, consents, reported)
+}
+
+async fn insert_ended(consents: &Consents, id: &str) -> ConsentId {
+    let id: ConsentId = id.parse().unwrap();
+    let idle = SystemTime::now() - DAY * 28;
+    let _ = consents.insert(&id, RefreshToken::new("canary-dead").unwrap(), idle).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn o6_without_a_list_a_worker_reports_the_ends_that_it_found_out_once() {
+    let flinks = Emulator::start().await.unwrap();
+    let (worker, consents, reported) = worker(&flinks);
+    let id = insert_ended(&consents, "user-7").await;
+    let summary = worker.run_once().await.unwrap();
+    assert_eq!(summary.needing_consent, 1, "{summary}");
+    assert_eq!(*reported.lock().unwrap(), [id]);
+    let summary = worker.run_once().await.unwrap();
+    assert_eq!(summary.needing_consent, 0, "{summary}");
+    assert_eq!(summary.shards_leased_elsewhere, 0, "{summary}");
+}
+
+#[tokio::test]
+async fn o6_a_run_that_stopped_leaves_its_reports_to_the_next_one() {
+    let flinks = Arc::new(Emulator::start().await.unwrap());
+    let (worker, consents, reported) = worker(&flinks);
+    let worker = worker.max_concurrency(1);
+    let ended = insert_ended(&consents, "user-0").await;
+    for number in 1..=20 {
+        let id: ConsentId = format!("user-{number}").parse().unwrap();
+        let idle = SystemTime::now() - DAY * 27;
+        let _ = consents.insert(&id, RefreshToken::new("r").unwrap(), idle).await.unwrap();
+    }
+    // The first request gets the refusal of Flinks, and the others that of a gateway.
+    let worker = worker.on_progress({
+        let flinks = Arc::clone(&flinks);
+        move |progress| {
+            if progress.examined == 1 {
+                let refusal = Fault::Reply { status: 403, headers: vec![], body: String::new() };
+                flinks.fail_always(Operation::OutboundToken, refusal);
+            }
+        }
+    });
+    let summary = worker.run_once().await.unwrap();
+    assert!(summary.stopped.is_some(), "{summary}");
+    assert_eq!(summary.needing_consent, 0, "{summary}");
+    flinks.clear_faults();
+    assert_eq!(*reported.lock().unwrap(), []);
+    for number in 1..=20 {
+        consents.consent(&format!("user-{number}").parse().unwrap()).forget().await.unwrap();
+    }
+    let summary = worker.run_once().await.unwrap();
+    assert_eq!(summary.needing_consent, 1, "{summary}");
+    assert_eq!(*reported.lock().unwrap(), [ended]);
+}

@@ -1,0 +1,173 @@
+//! Addresses, credentials, rights and certificates.
+
+use std::time::SystemTime;
+
+use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::store::{StoreError, conformance};
+use flinks::outbound::{ConsentId, Consents};
+use flinks_redis::{KeepAlive, Key, RedisStore, Warning};
+
+use crate::common::{NO_MORE, Tests, keys, over, record, run, store};
+use crate::support::{self, Server};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("who_may_not_enter_is_told_so", || run(credentials)),
+    ("a_user_with_the_rights_of_the_readme_does_all", || run(rights)),
+    ("a1_tls_takes_a_certificate_of_the_authorities_that_were_given", || run(tls)),
+];
+
+/// Tests that need no `redis-server`.
+pub(crate) const ALWAYS: Tests = &[("an_address_that_is_not_safe_is_refused", || run(addresses))];
+
+async fn addresses() {
+    let problem = |address: &str| RedisStore::builder(address, keys()).build().unwrap_err().to_string();
+    for address in [
+        "redis://redis.internal",
+        "redis://10.0.0.1:6379",
+        "redis://user:canary@example.com",
+        "redis://127.0.0.1.example.com",
+    ] {
+        assert_eq!(problem(address), "invalid Redis address: expected rediss://, or a server on this machine");
+    }
+    for address in ["", "http://127.0.0.1", "canary", "redis://"] {
+        let problem = problem(address);
+        assert!(problem.contains("Redis address") && !problem.contains("canary"), "{address}: {problem}");
+    }
+    assert!(problem("rediss://redis.internal/#insecure").contains("expected rediss://"));
+    for address in [
+        "redis://127.0.0.1",
+        "redis://localhost:7000/3",
+        "redis://[::1]:7",
+        "rediss://redis.internal:6380",
+        "unix:///tmp/redis.sock",
+    ] {
+        assert!(RedisStore::builder(address, keys()).build().is_ok(), "{address}");
+    }
+    for namespace in ["", "a{b", "a b", "a\n"] {
+        assert!(
+            RedisStore::builder("redis://127.0.0.1", keys()).namespace(namespace).build().is_err(),
+            "{namespace:?}"
+        );
+    }
+    let key = |text: &str| Key::from_base64(text).map(drop).map_err(|error| error.to_string());
+    assert_eq!(key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
+    for text in ["", "canary", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        assert_eq!(key(text), Err("invalid key: expected 32 bytes in base64".to_owned()));
+    }
+}
+
+async fn credentials() {
+    let server = Server::start(&["--requirepass", "canary-password"]);
+    let id: ConsentId = "a".parse().unwrap();
+    let address = |credentials: &str| server.address().replace("redis://", &format!("redis://{credentials}@"));
+    for address in [server.address(), address(":wrong"), address("nobody:canary-password")] {
+        assert!(matches!(store(&address).warnings().await, Err(StoreError::Refused(_))));
+        let error = store(&address).load(&id).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused(_)) && !error.to_string().contains("canary"), "{error}");
+    }
+    let good = store(&address(":canary-password"));
+    let no_cluster = RedisStore::builder(address(":canary-password"), keys()).cluster(NO_MORE).build().unwrap();
+    for store in [no_cluster, store(&format!("{}/99", address(":canary-password")))] {
+        let error = store.load(&id).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused(_)), "{error}");
+    }
+    assert!(good.load(&id).await.unwrap().is_none());
+    server.command_as("canary-password", &["ACL", "SETUSER", "reader", "on", ">canary", "~*", "+get", "+info"]);
+    let reader = store(&address("reader:canary"));
+    assert!(reader.load(&id).await.unwrap().is_none());
+    let record = record("a", "r", SystemTime::now()).await;
+    assert_eq!(reader.compare_and_swap(None, &record).await, Err(StoreError::refused("does not permit the command")));
+    server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
+    assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
+}
+
+/// All that is done to Redis, as the user whose rights the README names.
+async fn rights() {
+    let readme = include_str!("../../README.md");
+    let named = readme.split_once("A user of Redis needs ").unwrap().1.split_once("on a cluster").unwrap().0;
+    let commands: Vec<String> = named.split('`').skip(1).step_by(2).map(|name| format!("+{name}")).collect();
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let mut words = vec!["ACL", "SETUSER", "app", "on", ">canary", "~{flinks:*"];
+    words.extend(commands.iter().map(String::as_str));
+    server.command(&words);
+    let store = store(&server.address().replace("redis://", "redis://app:canary@"));
+    conformance::check(|| store.clone()).await.unwrap();
+    over(&server, &flinks, 1).await;
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    let worker = KeepAlive::new(consents, store.clone()).rate(10_000);
+    assert_eq!(worker.run_once().await.unwrap().needing_consent, 1);
+    assert_eq!(store.restore_deadlines().await, Ok(0));
+    assert_eq!(store.warnings().await, Ok(vec![Warning::DoesNotPersist]));
+    // A command that only a script calls gives the same error.
+    server.command(&["ACL", "SETUSER", "app", "-zadd"]);
+    let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
+    assert_eq!(swapped, Err(StoreError::refused("does not permit the command")));
+}
+
+/// A private authority, and a server that requires a client certificate as well.
+async fn tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (authority, other) = (authority(), authority());
+    std::fs::write(path("authority"), authority.pem()).unwrap();
+    let (certificate, key) = certificate(&authority);
+    std::fs::write(path("certificate"), &certificate).unwrap();
+    std::fs::write(path("key"), &key).unwrap();
+    let paths = [path("certificate"), path("key"), path("authority")];
+    let files = ["--tls-cert-file", &paths[0], "--tls-key-file", &paths[1], "--tls-ca-cert-file", &paths[2]];
+    let server = Server::start_with_tls(&files);
+    let (address, id) = (server.tls_address(), "a".parse().unwrap());
+    let to = |address: &str| RedisStore::builder(address, keys());
+    let good = || to(&address).root_certificates(authority.pem()).client_certificate(certificate.clone(), key.clone());
+    let record = record("a", "r", SystemTime::now()).await;
+    let store = good().build().unwrap();
+    assert_eq!(store.load(&id).await.unwrap().map(drop), None);
+    assert!(store.compare_and_swap(None, &record).await.unwrap());
+    let refused = [
+        ("authorities of the platform", to(&address).client_certificate(certificate.clone(), key.clone())),
+        ("another authority", good().root_certificates(other.pem())),
+        ("nobody", to(&address).root_certificates(authority.pem())),
+        ("another name", to(&address.replace("127.0.0.1", "localhost")).root_certificates(authority.pem())),
+    ];
+    for (name, builder) in refused {
+        let loaded = builder.build().unwrap().load(&id).await;
+        assert!(matches!(loaded, Err(StoreError::Refused(_))), "{name}: {loaded:?}");
+    }
+    let in_clear_text = to(&address.replace("rediss://", "redis://")).build().unwrap().load(&id).await;
+    assert!(in_clear_text.is_err());
+    for builder in [
+        good().root_certificates("canary"),
+        good().client_certificate(certificate.clone(), "canary"),
+        to("redis://127.0.0.1").root_certificates(authority.pem()),
+    ] {
+        assert!(!format!("{builder:?}").contains("canary"));
+        assert_eq!(
+            builder.build().unwrap_err().to_string(),
+            "invalid certificates: must be PEM, and need an address with rediss://"
+        );
+    }
+    // A cluster has the same.
+    drop(server);
+    let cluster = Server::start_with_tls(&[&files[..], &["--cluster-enabled", "yes", "--tls-cluster", "yes"]].concat());
+    cluster.own_all_slots();
+    let store = RedisStore::builder(cluster.tls_address(), keys()).cluster(NO_MORE);
+    let store = store.root_certificates(authority.pem()).client_certificate(certificate, key).build().unwrap();
+    assert!(store.compare_and_swap(None, &record).await.unwrap());
+    assert!(store.load(&id).await.unwrap().is_some());
+}
+
+fn authority() -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "authority");
+    rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap()
+}
+
+/// Of 127.0.0.1, with its key, in PEM.
+fn certificate(authority: &rcgen::Issuer<'_, rcgen::KeyPair>) -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    (parameters.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
+}

@@ -1,0 +1,75 @@
+//! The store on a cluster.
+
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::Consents;
+use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::store::{StoreError, conformance};
+use flinks_redis::{KeepAlive, RedisStore, Warning};
+
+use crate::common::{NO_MORE, Tests, keys, run, store};
+use crate::support::{self, Server};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o5_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
+    ("o5_consents_live_on_all_nodes_of_a_cluster", || run(on_a_cluster_of_three)),
+    ("a1_a_cluster_in_clear_text_is_not_followed_elsewhere", || run(cluster_elsewhere)),
+];
+
+async fn conforms_on_a_cluster() {
+    let server = Server::start(&["--cluster-enabled", "yes"]);
+    let refused = store(&server.address()).load(&"a".parse().unwrap()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_) | StoreError::Refused(_))), "no slots yet: {refused:?}");
+    server.own_all_slots();
+    let store = RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap();
+    conformance::check(|| store.clone()).await.unwrap();
+    assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
+}
+
+/// All that is done with consents, on a cluster whose address is that of one of its nodes.
+async fn on_a_cluster_of_three() {
+    let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
+    support::join(&servers);
+    let store = RedisStore::builder(servers[1].address(), keys()).cluster(NO_MORE).build().unwrap();
+    conformance::check(|| store.clone()).await.unwrap();
+    let flinks = support::emulator().await;
+    flinks.rotates();
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    let idle = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
+    for number in 0..30 {
+        consents
+            .insert(&format!("user-{number}").parse().unwrap(), flinks.new_refresh_token().await, idle)
+            .await
+            .unwrap();
+    }
+    let keys = |server: &Server| server.keys().into_iter().filter(|key| key.ends_with(":due")).collect::<Vec<_>>();
+    for server in &servers {
+        assert!(!keys(server).is_empty(), "each node has some");
+        keys(server).iter().for_each(|key| server.command(&["DEL", key]));
+    }
+    assert_eq!(store.restore_deadlines().await, Ok(30));
+    let worker = KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000);
+    assert_eq!(worker.run_once().await.unwrap().refreshed, 30);
+    for number in 0..30 {
+        let consent = consents.consent(&format!("user-{number}").parse().unwrap());
+        let _ = consent.access_token().await.unwrap();
+        consent.forget().await.unwrap();
+    }
+    assert!(servers.iter().all(|server| server.keys().is_empty()));
+}
+
+/// The server announces another address, as a node that joins does.
+async fn cluster_elsewhere() {
+    // Where this machine has an address by which others reach it, that would work.
+    let outside = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = outside.connect("192.0.2.1:9").and_then(|()| outside.local_addr()).map(|own| own.ip().to_string());
+    let own = own.unwrap_or_else(|_| "127.0.0.1".to_owned());
+    let address = if own == "127.0.0.1" { "192.0.2.1" } else { own.as_str() };
+    let bound = ["--protected-mode", "no", "--bind", "127.0.0.1", &own];
+    let server = Server::start(&[&bound[..], &["--cluster-enabled", "yes", "--cluster-announce-ip", address]].concat());
+    server.own_all_slots();
+    let store = RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap();
+    let loaded = store.load(&"a".parse().unwrap()).await;
+    assert!(loaded.is_err(), "{loaded:?}");
+}

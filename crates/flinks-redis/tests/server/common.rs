@@ -1,0 +1,115 @@
+//! Stores, records and workers for the tests.
+
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::store::{DueWindow, Record, StoreError};
+use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
+
+use crate::support::{self, Flinks, Server};
+
+/// The names of tests, and the tests.
+pub(crate) type Tests = &'static [(&'static str, fn())];
+
+/// A test may not hang, whatever is broken.
+pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test()).await.unwrap() });
+}
+
+/// No more nodes of a cluster than the one whose address is known.
+pub(crate) const NO_MORE: [&str; 0] = [];
+
+pub(crate) fn keys() -> EncryptionKeys {
+    EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
+}
+
+pub(crate) fn store(address: &str) -> RedisStore {
+    RedisStore::builder(address, keys()).build().unwrap()
+}
+
+/// A record, which only the facade can make: through a store that keeps what it is given.
+pub(crate) async fn record(id: &str, token: &str, exchanged_at: SystemTime) -> Record {
+    let store = flinks::outbound::store::MemoryStore::new();
+    let nowhere = "http://127.0.0.1:9".parse().unwrap();
+    let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let id: ConsentId = id.parse().unwrap();
+    consents.insert(&id, RefreshToken::new(token).unwrap(), exchanged_at).await.unwrap();
+    store.load(&id).await.unwrap().unwrap()
+}
+
+/// The key under which a record lies: the one that changes with it.
+pub(crate) async fn value_of(record: &Record) -> String {
+    let lone = Server::start(&[]);
+    store(&lone.address()).compare_and_swap(None, record).await.unwrap();
+    lone.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap()
+}
+
+/// Loads a record up to 21 times until the result is as expected, and returns the last result.
+pub(crate) async fn load_until(
+    store: &RedisStore,
+    id: &ConsentId,
+    is_it: impl Fn(&Result<Option<Record>, StoreError>) -> bool,
+) -> Result<Option<Record>, StoreError> {
+    for _ in 0..20 {
+        let loaded = store.load(id).await;
+        if is_it(&loaded) {
+            return loaded;
+        }
+    }
+    store.load(id).await
+}
+
+/// Consents that idle out in two days, on Redis, and their Flinks.
+pub(crate) async fn idle(count: usize) -> (Server, Flinks, Vec<ConsentId>) {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let ids: Vec<ConsentId> = (0..count).map(|number| format!("user-{number}").parse().unwrap()).collect();
+    make_idle(&server, &flinks, &ids).await;
+    (server, flinks, ids)
+}
+
+pub(crate) async fn make_idle(server: &Server, flinks: &Flinks, ids: &[ConsentId]) {
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    for id in ids {
+        let exchanged_at = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
+        consents.insert(id, flinks.new_refresh_token().await, exchanged_at).await.unwrap();
+    }
+}
+
+pub(crate) fn worker(server: &Server, flinks: &Flinks) -> KeepAlive {
+    let store = store(&server.address());
+    KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
+}
+
+pub(crate) async fn is_nothing_due(server: &Server) -> bool {
+    let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
+    store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
+}
+
+/// Consents of the first part that are over.
+pub(crate) async fn over(server: &Server, flinks: &Flinks, count: usize) -> Vec<ConsentId> {
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
+    let ids: Vec<ConsentId> = names.take(count).map(|name| name.parse().unwrap()).collect();
+    for id in &ids {
+        consents.insert(id, RefreshToken::new("canary-dead").unwrap(), SystemTime::now()).await.unwrap();
+        assert!(consents.consent(id).access_token().await.unwrap_err().needs_consent());
+    }
+    ids
+}
+
+/// Runs work to completion in a callback, while a run waits.
+pub(crate) fn at_once<F: Future<Output = ()> + Send>(work: F) {
+    let work = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+}
+
+/// By its name, as the store makes it.
+pub(crate) fn is_in_first_shard(id: &str) -> bool {
+    use hmac::{KeyInit as _, Mac as _};
+    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&[7; 32]).unwrap();
+    mac.update(id.as_bytes());
+    mac.finalize().into_bytes().first() == Some(&0)
+}

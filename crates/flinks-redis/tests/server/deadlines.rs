@@ -1,0 +1,122 @@
+//! The deadlines of refresh tokens (O5).
+
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::store::{DueWindow, StoreError, conformance};
+use flinks::outbound::{ConsentId, Consents};
+use flinks_redis::{EncryptionKeys, Key, RedisStore};
+
+use crate::common::{NO_MORE, Tests, keys, record, run, store};
+use crate::support::{self, Server};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o5_the_store_does_what_every_store_must", || run(conforms)),
+    ("o5_the_due_are_listed_in_order_and_past_damage", || run(due)),
+    ("o5_deadlines_that_are_gone_are_restored", || run(restored)),
+    ("o5_deadlines_on_a_cluster_are_restored_too", || run(restored_on_a_cluster)),
+    ("a_deadline_that_cannot_be_stored_changes_nothing", || run(no_deadline)),
+];
+
+async fn conforms() {
+    let server = Server::start(&[]);
+    let shared = store(&server.address());
+    conformance::check(|| shared.clone()).await.unwrap();
+    // As other processes would open it.
+    conformance::check(|| store(&server.address())).await.unwrap();
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+async fn due() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let now = SystemTime::now();
+    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    for number in 0..300_u64 {
+        let record = record(&format!("user-{number}"), "r", now - days(29) + Duration::from_secs(number)).await;
+        assert!(store.compare_and_swap(None, &record).await.unwrap());
+    }
+    let listed = store.due(DueWindow::new(now, days(2)), 40).await.unwrap();
+    let expected: Vec<ConsentId> = (0..40).map(|number| format!("user-{number}").parse().unwrap()).collect();
+    assert_eq!(listed, expected);
+    assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 300);
+    assert_eq!(store.due(DueWindow::new(now, Duration::ZERO), 1000).await.unwrap(), []);
+    // A record that was deleted directly, and a damaged one, do not hide the others.
+    let keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
+    server.command(&["DEL", &keys[0]]);
+    server.set(&keys[1], b"garbage");
+    assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 298);
+    assert_eq!(server.deadlines(), 299, "what is gone is forgotten, and what is damaged is not");
+    assert_eq!(store.due(DueWindow::new(now, days(2)), usize::MAX).await.unwrap().len(), 298);
+    // However many they are.
+    for key in &keys[2..] {
+        server.set(key, b"garbage");
+    }
+    let last = record("user-last", "r", now - days(28)).await;
+    assert!(store.compare_and_swap(None, &last).await.unwrap());
+    assert_eq!(store.due(DueWindow::new(now, days(3)), 1).await.unwrap(), [last.id().clone()]);
+}
+
+async fn restored() {
+    let server = Server::start(&[]);
+    restored_in(&server, store(&server.address())).await;
+}
+
+async fn restored_on_a_cluster() {
+    let server = Server::start(&["--cluster-enabled", "yes"]);
+    server.own_all_slots();
+    restored_in(&server, RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap()).await;
+}
+
+async fn restored_in(server: &Server, store: RedisStore) {
+    let flinks = support::emulator().await;
+    let in_two_months = DueWindow::new(SystemTime::now(), Duration::from_secs(5_000_000));
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    for number in 0..300 {
+        let record = record(&format!("user-{number}"), "r", SystemTime::now() - Duration::from_secs(number)).await;
+        assert!(store.compare_and_swap(None, &record).await.unwrap());
+    }
+    let over: ConsentId = "user-7".parse().unwrap();
+    assert!(consents.consent(&over).access_token().await.unwrap_err().needs_consent());
+    let before = store.due(in_two_months, 1000).await.unwrap();
+    assert_eq!((before.len(), store.restore_deadlines().await), (299, Ok(0)));
+    let sets: Vec<String> = server.keys().into_iter().filter(|key| key.ends_with(":due")).collect();
+    sets.iter().for_each(|set| server.command(&["DEL", set]));
+    assert_eq!(store.due(in_two_months, 1000).await.unwrap(), []);
+    // What is not ours, or not readable, is left alone.
+    server.set("else", b"garbage");
+    let longer = RedisStore::builder(server.address(), keys()).namespace("flinks:eu");
+    let longer = if server.is_cluster() { longer.cluster(NO_MORE) } else { longer };
+    let theirs = record("user-7", "r", SystemTime::now()).await;
+    assert!(longer.build().unwrap().compare_and_swap(None, &theirs).await.unwrap());
+    let damaged = server.keys().into_iter().find(|key| !key.contains(":eu") && key.len() > 40).unwrap();
+    let value = server.get(&damaged);
+    server.set_bytes(b"\xff\xfe", b"garbage");
+    server.set(&damaged, b"garbage");
+    assert_eq!(store.restore_deadlines().await, Ok(298));
+    server.set(&damaged, &value);
+    assert_eq!((store.restore_deadlines().await, store.restore_deadlines().await), (Ok(1), Ok(0)));
+    assert_eq!(store.due(in_two_months, 1000).await.unwrap(), before);
+    let other = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let other = RedisStore::builder(server.address(), other);
+    let other = if server.is_cluster() { other.cluster(NO_MORE) } else { other };
+    let other = other.build().unwrap();
+    assert!(matches!(other.restore_deadlines().await, Err(StoreError::Refused(_))));
+    server.command(&["DEL", "{flinks:000}:names"]);
+    assert_eq!(other.restore_deadlines().await, Ok(0));
+}
+
+async fn no_deadline() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let one = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &one).await.unwrap());
+    let [key, due] = server.keys().try_into().unwrap();
+    let before = server.get(&key);
+    server.command(&["DEL", &due]);
+    server.set(&due, b"something else");
+    assert!(matches!(store.compare_and_swap(Some(one.generation()), &one).await, Err(StoreError::Refused(_))));
+    assert!(matches!(store.remove(one.id(), one.generation()).await, Err(StoreError::Refused(_))));
+    assert_eq!((server.get(&key), server.get(&due)), (before, b"something else".to_vec()));
+}

@@ -1,0 +1,138 @@
+//! What Redis sees of a consent, and values that cannot be read.
+
+use std::time::SystemTime;
+
+use flinks::outbound::store::StoreError;
+use flinks::outbound::store::TokenStore as _;
+use flinks_redis::{EncryptionKeys, Key, RedisStore};
+
+use crate::common::{Tests, keys, record, run, store, value_of};
+use crate::support::Server;
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
+    ("what_was_moved_or_changed_is_damaged_and_stays", || run(damage)),
+    ("garbage_another_type_and_a_newer_version_stay", || run(garbage)),
+    ("keys_change_while_it_runs", || run(rotation)),
+    ("a_key_for_names_that_cannot_be_looked_at_is_looked_at_later", || run(names_later)),
+];
+
+async fn sees_nothing() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let record = record("canary-user", "canary-token", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &record).await.unwrap());
+    let second = RedisStore::builder(server.address(), keys()).namespace("other").build().unwrap();
+    assert!(second.load(record.id()).await.unwrap().is_none(), "another namespace");
+    assert!(second.compare_and_swap(None, &record).await.unwrap());
+    let all = server.everything();
+    assert_eq!(all.len(), 4, "{all:?}");
+    for (key, bytes) in &all {
+        let text = format!("{key} {}", String::from_utf8_lossy(bytes));
+        assert!(!text.contains("canary") && (text.contains("flinks") || text.contains("other")), "{text}");
+    }
+    // The same record twice is two other values.
+    let values: Vec<&Vec<u8>> = all.iter().filter(|(key, _)| !key.ends_with(":due")).map(|(_, bytes)| bytes).collect();
+    assert_ne!(values[0], values[1]);
+    assert!(
+        !format!("{store:?} {:?} {:?}", keys(), RedisStore::builder("redis://:canary@127.0.0.1", keys()))
+            .contains("canary")
+    );
+}
+
+async fn damage() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let (one, other) = (record("one", "r1", SystemTime::now()).await, record("other", "r2", SystemTime::now()).await);
+    for record in [&one, &other] {
+        assert!(store.compare_and_swap(None, record).await.unwrap());
+    }
+    let value_keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
+    let [first, second] = value_keys.as_slice() else { panic!("{value_keys:?}") };
+    let (value, moved) = (server.get(first), server.get(second));
+    let generation =
+        format!(":{}:", if value_of(&one).await == *first { one.generation() } else { other.generation() });
+    let mut changes: Vec<Vec<u8>> = vec![moved, value[..value.len() - 1].to_vec(), value[..30].to_vec()];
+    let text = generation.clone().into_bytes();
+    let at = value.windows(text.len()).position(|window| window == text).unwrap();
+    let mut later = value.clone();
+    later.splice(at..at + text.len(), format!(":{}:", 77).into_bytes());
+    changes.push(later);
+    for index in [0, value.len() / 2, value.len() - 1] {
+        let mut flipped = value.clone();
+        flipped[index] ^= 1;
+        changes.push(flipped);
+    }
+    let victim = if value_of(&one).await == *first { &one } else { &other };
+    for changed in changes {
+        server.set(first, &changed);
+        let loaded = store.load(victim.id()).await;
+        assert!(matches!(loaded, Err(StoreError::Damaged(_) | StoreError::Refused(_))), "{loaded:?}");
+        assert_eq!(server.get(first), changed);
+    }
+    server.set(first, &value);
+    assert!(store.load(victim.id()).await.unwrap().is_some());
+}
+
+async fn garbage() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let record = record("one", "r1", SystemTime::now()).await;
+    let key = value_of(&record).await;
+    for (bytes, refused) in
+        [(&b""[..], false), (b"x", false), (b"flinks1:", false), (b"flinks1:a:b:c", false), (b"flinks2:7:1:x", true)]
+    {
+        server.set(&key, bytes);
+        let loaded = store.load(record.id()).await.unwrap_err();
+        assert_eq!(matches!(loaded, StoreError::Refused(_)), refused, "{loaded}");
+        for expected in [None, Some(7), Some(record.generation())] {
+            let swapped = store.compare_and_swap(expected, &record).await;
+            assert!(!matches!(swapped, Ok(true)), "{swapped:?}");
+        }
+        assert!(!matches!(store.remove(record.id(), 7).await, Ok(true)));
+        assert_eq!(server.get(&key), bytes);
+    }
+    server.command(&["DEL", &key]);
+    server.command(&["HSET", &key, "a", "b"]);
+    assert!(matches!(store.load(record.id()).await, Err(StoreError::Damaged(_))));
+    assert!(matches!(store.compare_and_swap(None, &record).await, Err(StoreError::Damaged(_))));
+    assert!(matches!(store.remove(record.id(), 7).await, Err(StoreError::Damaged(_))));
+    server.command(&["HGET", &key, "a"]);
+}
+
+async fn rotation() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let first = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &first).await.unwrap());
+    let newer = || EncryptionKeys::new(Key::new([9; 32]), 2, Key::new([2; 32]));
+    // A key for names cannot change; without the older key nothing is readable, and nothing is lost.
+    store.set_keys(newer());
+    assert!(matches!(store.load(first.id()).await, Err(StoreError::Refused(_))));
+    store.set_keys(newer().with_decryption_key(1, Key::new([1; 32])).unwrap());
+    let loaded = store.load(first.id()).await.unwrap().unwrap();
+    assert!(store.compare_and_swap(Some(first.generation()), &loaded).await.unwrap());
+    // A record that is written again needs the newer key only.
+    store.set_keys(newer());
+    assert!(store.load(first.id()).await.unwrap().is_some());
+    // A different key with the same id does not decrypt it.
+    store.set_keys(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
+    assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
+}
+
+/// A store that connects while the fingerprint cannot be read compares its name key later.
+async fn names_later() {
+    let server = Server::start(&[]);
+    let one = record("one", "r1", SystemTime::now()).await;
+    assert!(store(&server.address()).compare_and_swap(None, &one).await.unwrap());
+    let keys = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let wrong = RedisStore::builder(server.address(), keys).build().unwrap();
+    server.command(&["RENAME", "{flinks:000}:names", "{flinks:000}:aside"]);
+    server.command(&["HSET", "{flinks:000}:names", "a", "b"]);
+    assert!(wrong.load(one.id()).await.unwrap().is_none());
+    server.command(&["RENAME", "{flinks:000}:aside", "{flinks:000}:names"]);
+    let refused = StoreError::refused("was written with another name key");
+    assert_eq!(wrong.load(one.id()).await.unwrap_err(), refused);
+    assert_eq!(wrong.compare_and_swap(None, &one).await, Err(refused));
+}

@@ -1,0 +1,104 @@
+//! Consents that have ended, and whose end users are reported (O6).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::store::StoreError;
+use flinks::outbound::{ConsentId, Consents, RefreshToken};
+
+use crate::common::{Tests, at_once, idle, over, run, store, worker};
+use crate::keep_alive;
+use crate::support::{self, Server};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o6_a_consent_that_needs_its_user_is_told_once", || run(needs_consent)),
+    ("o6_a_consent_that_is_over_is_told_whoever_finds_out_and_dies", || run(told_after_death)),
+    ("o6_a_consent_that_is_good_again_is_not_told", || run(good_again)),
+];
+
+async fn needs_consent() {
+    let (server, flinks, ids) = idle(10).await;
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    keep_alive::misconfigured(&server, &flinks).await;
+    let dead = RefreshToken::new("canary-dead").unwrap();
+    consents.insert(&ids[3], dead, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    for expected in [
+        "9 refreshed, 0 refreshed elsewhere, 1 need their end user, 0 failed",
+        "0 refreshed, 0 refreshed elsewhere, 0 need their end user, 0 failed",
+    ] {
+        let kept = Arc::clone(&told);
+        let worker = worker(&server, &flinks).on_needs_consent(move |id| {
+            kept.lock().unwrap().push(id.clone());
+            // As a panic, but nothing is printed.
+            std::panic::resume_unwind(Box::new("a callback"));
+        });
+        assert_eq!(worker.run_once().await.unwrap().to_string(), expected);
+        assert_eq!(*told.lock().unwrap(), [ids[3].clone()]);
+    }
+}
+
+/// An application finds out, and a worker is cut off between its callback and its note of that.
+async fn told_after_death() {
+    let (server, flinks) =
+        (Server::start(&["--appendonly", "yes", "--appendfsync", "always"]), support::emulator().await);
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    let dead = || RefreshToken::new("canary-dead").unwrap();
+    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
+    let told = Arc::new(AtomicUsize::new(0));
+    let worker = |dies: bool, server: Arc<Mutex<Server>>| {
+        let told = Arc::clone(&told);
+        self::worker(&server.clone().lock().unwrap(), &flinks).on_needs_consent(move |_| {
+            told.fetch_add(1, Ordering::SeqCst);
+            if dies {
+                server.lock().unwrap().kill();
+            }
+        })
+    };
+    let server = Arc::new(Mutex::new(server));
+    assert!(matches!(worker(true, server.clone()).run_once().await, Err(StoreError::Unavailable(_))));
+    server.lock().unwrap().start_again();
+    server.lock().unwrap().end_leases();
+    for (number, expected) in [(1, 2), (0, 2)] {
+        let summary = worker(false, server.clone()).run_once().await.unwrap();
+        assert_eq!((summary.needing_consent, told.load(Ordering::SeqCst)), (number, expected), "{summary}");
+    }
+    // An end user who has consented again is not reported, and is after that consent has ended, too.
+    let consents = Consents::builder(flinks.client()).store(store(&server.lock().unwrap().address())).build();
+    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
+    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 0);
+    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
+    assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 1);
+    // A consent that was forgotten leaves nothing, reported or not.
+    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
+    consents.consent(&id).forget().await.unwrap();
+    assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
+}
+
+/// During the report of the first consent, the end user of the other one consents again.
+async fn good_again() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let ids = over(&server, &flinks, 2).await;
+    let (fresh, told) = (Mutex::new(Some(flinks.new_refresh_token().await)), Arc::new(AtomicUsize::new(0)));
+    let (count, address, client) = (Arc::clone(&told), server.address(), flinks.client());
+    let worker = worker(&server, &flinks).on_needs_consent(move |id| {
+        count.fetch_add(1, Ordering::SeqCst);
+        if let Some(fresh) = fresh.lock().unwrap().take() {
+            let other = ids.iter().find(|other| *other != id).unwrap();
+            at_once(async {
+                let consents = Consents::builder(client.clone()).store(store(&address)).build();
+                consents.insert(other, fresh, SystemTime::now()).await.unwrap();
+            });
+        }
+    });
+    assert_eq!(worker.run_once().await.unwrap().needing_consent, 1);
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+}

@@ -1,0 +1,177 @@
+//! Runs of the keep-alive worker (O5).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flinks::Settings;
+use flinks::outbound::store::StoreError;
+use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::{ConsentId, Consents};
+use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
+
+use crate::common::{
+    Tests, at_once, idle, is_in_first_shard, is_nothing_due, make_idle, record, run, store, value_of, worker,
+};
+use crate::support::{self, Fault, Flinks, Hurried, Proxy, Server};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o5_workers_share_the_work_and_do_it_once", || run(workers)),
+    ("o5_progress_reaches_its_end_past_what_is_damaged_or_gone", || run(progress)),
+    ("o5_one_damaged_record_does_not_stop_the_worker_for_the_others", || run(unstored)),
+    ("o5_a_refresh_elsewhere_since_the_listing_is_not_repeated", || run(refreshed_elsewhere)),
+    ("o5_a_failing_server_is_left_alone_and_nothing_is_lost", || run(failing)),
+    ("o5_a_worker_that_goes_away_is_followed", || run(resumed)),
+];
+
+async fn workers() {
+    let (server, flinks, ids) = idle(100).await;
+    let before = flinks.refreshes();
+    let runs: Vec<_> = (0..3)
+        .map(|_| {
+            let worker = worker(&server, &flinks);
+            tokio::spawn(async move { worker.run_once().await.unwrap() })
+        })
+        .collect();
+    let mut kept = 0;
+    for run in runs {
+        let summary = run.await.unwrap();
+        assert_eq!((summary.needing_consent, summary.failed), (0, 0), "{summary}");
+        kept += summary.refreshed;
+    }
+    // Shards that another worker had leased are left for the next run.
+    kept += worker(&server, &flinks).run_once().await.unwrap().refreshed;
+    assert_eq!((kept, flinks.refreshes() - before), (100, 100));
+    assert!(is_nothing_due(&server).await);
+    assert!(!server.keys().iter().any(|key| key.ends_with(":worker")), "leases are given back");
+    let summary = worker(&server, &flinks).run_once().await.unwrap();
+    assert_eq!(summary.to_string(), "0 refreshed, 0 refreshed elsewhere, 0 need their end user, 0 failed");
+    drop(ids);
+}
+
+async fn progress() {
+    let (server, flinks, _) = idle(4).await;
+    let keys: Vec<String> = server.keys().into_iter().filter(|key| key.len() > 40).collect();
+    server.set(&keys[0], b"garbage");
+    server.command(&["DEL", &keys[1]]);
+    let last = Arc::new(Mutex::new((0, 0)));
+    let shown = Arc::clone(&last);
+    let worker = worker(&server, &flinks)
+        .on_progress(move |progress| *shown.lock().unwrap() = (progress.due, progress.examined));
+    let summary = worker.run_once().await.unwrap();
+    assert_eq!((summary.refreshed, summary.refreshed_elsewhere, summary.unreadable), (2, 1, 1), "{summary}");
+    assert_eq!(*last.lock().unwrap(), (4, 4));
+}
+
+/// A token that rotated could not be stored, and then its record is damaged.
+async fn unstored() {
+    let (server, flinks, ids) = idle(3).await;
+    flinks.rotates();
+    let proxy = Proxy::to(&server);
+    let store = store(&proxy.address());
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    proxy.at(2, Fault::Answer("LOADING"));
+    assert!(consents.consent(&ids[0]).exchange_now().await.unwrap_err().is_store());
+    let key = value_of(&record(ids[0].as_str(), "r", SystemTime::now()).await).await;
+    server.set(&key, b"garbage");
+    let summary = KeepAlive::new(consents, store).rate(10_000).run_once().await.unwrap();
+    assert_eq!((summary.refreshed, summary.unreadable), (2, 1), "{summary}");
+    assert!(summary.unstored.is_some() && summary.to_string().contains("in this process only"), "{summary}");
+}
+
+/// A worker counts the records that it cannot read, and does not try them again.
+pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
+    let with = |keys: EncryptionKeys| {
+        let store = RedisStore::builder(server.address(), keys).build().unwrap();
+        KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store)
+    };
+    let unreadable = with(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).run_once().await.unwrap();
+    assert_eq!((unreadable.unreadable, unreadable.refreshed), (10, 0), "{unreadable}");
+    let other = || EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let other_names = StoreError::refused("was written with another name key");
+    assert_eq!(with(other()).run_once().await.unwrap_err(), other_names);
+    // The same if the fingerprint is lost.
+    server.command(&["DEL", "{flinks:000}:names"]);
+    let summary = with(other()).run_once().await.unwrap();
+    assert_eq!((summary.unreadable, summary.refreshed), (10, 0), "{summary}");
+    let right = store(&server.address());
+    assert_eq!(right.load(&"user-7".parse().unwrap()).await.unwrap_err(), other_names);
+    server.command(&["DEL", "{flinks:000}:names"]);
+    assert!(right.load(&"user-7".parse().unwrap()).await.unwrap().is_some());
+    // Consents whose records are in another store.
+    let elsewhere = Consents::builder(flinks.client()).build();
+    let summary = KeepAlive::new(elsewhere, store(&server.address())).run_once().await.unwrap();
+    assert_eq!((summary.refreshed, summary.refreshed_elsewhere), (0, 10), "{summary}");
+}
+
+/// After the first refresh, an application refreshes the others that were listed with it.
+async fn refreshed_elsewhere() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
+    let ids: Vec<ConsentId> = names.take(10).map(|name| name.parse().unwrap()).collect();
+    make_idle(&server, &flinks, &ids).await;
+    let before = flinks.refreshes();
+    let (address, client, done) = (server.address(), flinks.client(), AtomicUsize::new(0));
+    let worker = worker(&server, &flinks).max_concurrency(1).on_progress(move |progress| {
+        if progress.summary.refreshed == 1 && done.fetch_add(1, Ordering::SeqCst) == 0 {
+            at_once(async {
+                let consents = Consents::builder(client.clone()).store(store(&address)).build();
+                for id in consents.due(Duration::from_secs(7 * 24 * 60 * 60), 100).await.unwrap() {
+                    consents.consent(&id).exchange_now().await.unwrap();
+                }
+            });
+        }
+    });
+    let summary = worker.run_once().await.unwrap();
+    assert_eq!(summary.refreshed, 1, "{summary}");
+    assert_eq!(summary.refreshed_elsewhere, 9, "{summary}");
+    assert_eq!(flinks.refreshes() - before, 10);
+}
+
+async fn failing() {
+    let (server, flinks, _) = idle(100).await;
+    let before = flinks.refreshes();
+    flinks.fails(true);
+    // The waits between tries, of up to 30 seconds, are over at once; the deadlines are longer.
+    let long = Duration::from_secs(1000);
+    let settings = Settings::new().clock(Hurried::new(Duration::from_secs(31))).timeout(long);
+    let store = store(&server.address());
+    let consents =
+        Consents::builder(support::client_of(flinks.address(), &settings)).store(store.clone()).store_timeout(long);
+    let hurried = KeepAlive::new(consents.build(), store).rate(10_000).max_concurrency(1);
+    let summary = hurried.run_once().await.unwrap();
+    assert!(summary.refreshed == 0 && summary.failed == 20 && summary.stopped.is_some(), "{summary}");
+    assert!(summary.to_string().contains("20 times in a row"), "{summary}");
+    // A try and two more of each: not a hundred times that.
+    assert_eq!(flinks.refreshes() - before, 60);
+    flinks.fails(false);
+    let summary = worker(&server, &flinks).run_once().await.unwrap();
+    assert_eq!((summary.refreshed, summary.failed), (100, 0), "{summary}");
+    assert!(is_nothing_due(&server).await);
+}
+
+async fn resumed() {
+    let (server, flinks, _) = idle(60).await;
+    let before = flinks.refreshes();
+    let (begun, tell) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let first = {
+        let (begun, tell) = (Arc::clone(&begun), Arc::clone(&tell));
+        worker(&server, &flinks).on_progress(move |progress| {
+            if progress.summary.refreshed == 10 && tell.fetch_add(1, Ordering::SeqCst) == 0 {
+                begun.notify_one();
+            }
+        })
+    };
+    tokio::select! {
+        _ = first.run_once() => panic!("it was to be stopped"),
+        () = begun.notified() => {}
+    }
+    // A lease may still be there: the part is its own until that ends, and all others are done.
+    let summary = worker(&server, &flinks).run_once().await.unwrap();
+    assert!(summary.shards_leased_elsewhere <= 1 && summary.failed == 0, "{summary}");
+    server.end_leases();
+    worker(&server, &flinks).run_once().await.unwrap();
+    assert!(is_nothing_due(&server).await);
+    assert_eq!(flinks.refreshes() - before, 60, "none twice");
+}

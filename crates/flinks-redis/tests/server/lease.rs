@@ -1,0 +1,100 @@
+//! Leases that are lost during a run.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use flinks::Settings;
+use flinks::outbound::store::StoreError;
+use flinks::outbound::{ConsentId, Consents};
+use flinks_redis::KeepAlive;
+
+use crate::common::{Tests, at_once, is_in_first_shard, make_idle, over, run, store, worker};
+use crate::support::{self, Hurried, Server};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o5_a_lease_that_cannot_be_renewed_ends_the_pass_and_loses_nothing", || run(lease_lost)),
+    ("o6_a_worker_that_lost_its_part_tells_no_more", || run(part_lost)),
+];
+
+/// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way. The
+/// process exits after its run.
+async fn lease_lost() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    flinks.rotates();
+    let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
+    let ids: Vec<ConsentId> = names.take(40).map(|name| name.parse().unwrap()).collect();
+    make_idle(&server, &flinks, &ids).await;
+    let before = flinks.refreshes();
+    flinks.holds_next(15);
+    let clock = Hurried::new(Duration::from_secs(2));
+    let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+    let (address, server, is_lost) = (server.address(), Arc::new(server), AtomicUsize::new(0));
+    let spoil = {
+        let server = Arc::clone(&server);
+        move |progress: &flinks_redis::Progress| {
+            if progress.summary.refreshed > 0 && is_lost.fetch_add(1, Ordering::SeqCst) == 0 {
+                server.command(&["DEL", "{flinks:000}:worker"]);
+                server.command(&["HSET", "{flinks:000}:worker", "a", "b"]);
+                clock.advance(Duration::from_secs(21));
+            }
+        }
+    };
+    let process = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let store = store(&address);
+        let consents = Consents::builder(client).store(store.clone()).build();
+        runtime.block_on(KeepAlive::new(consents, store).rate(10_000).max_concurrency(16).on_progress(spoil).run_once())
+    });
+    // A single reply is delivered, and the others after the renewal has failed.
+    while !server.info().contains("errorstat_WRONGTYPE") {
+        tokio::task::yield_now().await;
+    }
+    flinks.releases();
+    let failed = tokio::task::spawn_blocking(|| process.join().unwrap()).await.unwrap();
+    assert!(matches!(failed, Err(StoreError::Damaged(_))), "{failed:?}");
+    let done = flinks.refreshes() - before;
+    assert!((1..40).contains(&done), "{done}");
+    server.end_leases();
+    let summary = worker(&server, &flinks).run_once().await.unwrap();
+    assert_eq!((summary.refreshed, summary.failed, summary.needing_consent), (40 - done, 0, 0), "{summary}");
+}
+
+/// The first callback outlasts the lease, and another worker comes.
+async fn part_lost() {
+    part_lost_to_one_who(true).await;
+    part_lost_to_one_who(false).await;
+}
+
+async fn part_lost_to_one_who(others_are_told: bool) {
+    let (server, flinks) = (Arc::new(Server::start(&[])), support::emulator().await);
+    over(&server, &flinks, 5).await;
+    let told = Arc::new(AtomicUsize::new(0));
+    let tells = |worker: KeepAlive| {
+        let told = Arc::clone(&told);
+        worker.on_needs_consent(move |_| {
+            told.fetch_add(1, Ordering::SeqCst);
+        })
+    };
+    let second = Mutex::new(Some(tells(worker(&server, &flinks))));
+    let clock = Hurried::new(Duration::from_secs(2));
+    let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+    let (store, count, redis) = (store(&server.address()), Arc::clone(&told), Arc::clone(&server));
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let first = KeepAlive::new(consents, store).on_needs_consent(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        if let Some(second) = second.lock().unwrap().take() {
+            clock.advance(Duration::from_secs(121));
+            redis.end_leases();
+            if others_are_told {
+                at_once(async { assert_eq!(second.run_once().await.unwrap().needing_consent, 5) });
+            } else {
+                redis.set("{flinks:000}:worker", b"second");
+            }
+        }
+    });
+    assert_eq!(first.run_once().await.unwrap().needing_consent, 1);
+    // Only the consent that the first worker was reporting is reported again.
+    assert_eq!(told.load(Ordering::SeqCst), if others_are_told { 6 } else { 1 });
+}

@@ -1,0 +1,60 @@
+//! The store against `redis-server`, and against servers that reply as a broken one does.
+//!
+//! Each test that needs `redis-server` starts one on a free port. If it is not installed, these tests are
+//! listed as ignored.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+mod access;
+mod cluster;
+mod common;
+mod deadlines;
+mod encryption;
+mod ended;
+mod gateway;
+mod keep_alive;
+mod lease;
+mod outage;
+mod replies;
+mod sharing;
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../../../flinks/tests/shared/log.rs"]
+mod log;
+
+use common::Tests;
+use flinks_redis::Warning;
+use libtest_mimic::Arguments;
+
+const WITH_SERVER: [Tests; 10] = [
+    access::WITH_SERVER,
+    cluster::WITH_SERVER,
+    deadlines::WITH_SERVER,
+    encryption::WITH_SERVER,
+    ended::WITH_SERVER,
+    gateway::WITH_SERVER,
+    keep_alive::WITH_SERVER,
+    lease::WITH_SERVER,
+    outage::WITH_SERVER,
+    sharing::WITH_SERVER,
+];
+
+const ALWAYS: [Tests; 2] = [access::ALWAYS, replies::ALWAYS];
+
+fn main() {
+    // The log of all tests: their secrets start with `canary`.
+    let log = log::Log::capture();
+    let _ = flinks_redis::install_default_crypto_provider();
+    let with_server = WITH_SERVER.concat().into_iter().map(|(name, test)| support::trial_with_server(name, test));
+    let always = ALWAYS.concat().into_iter().map(|(name, test)| support::trial(name, test));
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), with_server.chain(always).collect());
+    let text = log.text();
+    // The tokens of the emulator count, too: refresh tokens start with `emu_`, and access tokens are JWTs.
+    let secret = text.lines().find(|line| ["canary", "emu_", "eyJ"].iter().any(|secret| line.contains(secret)));
+    assert_eq!(secret, None, "a3_no_secret_is_in_the_logs");
+    // The application logs the warnings.
+    let warning = text.lines().find(|line| line.contains(&Warning::Evicts.to_string()));
+    assert_eq!(warning, None, "warnings_are_returned_and_not_logged");
+    conclusion.exit();
+}

@@ -1,0 +1,173 @@
+//! Servers that restart, refuse, are slow or lose data.
+
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::store::StoreError;
+use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::{ConsentId, Consents};
+use flinks_redis::{RedisStore, Warning};
+
+use crate::common::{Tests, keys, load_until, record, run, store, worker};
+use crate::support::{self, Proxy, Server};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("a_server_that_may_not_write_loses_nothing", || run(cannot_write)),
+    ("a_server_that_restarts_is_found_again", || run(restart)),
+    ("what_the_server_should_be_is_told", || run(warnings)),
+    ("a_server_that_is_slow_is_given_up_and_found_again", || run(slow)),
+    ("a_connection_that_the_network_forgot_is_replaced", || run(forgotten)),
+    ("a_refusal_is_not_remembered", || run(refused_for_a_while)),
+    ("a_primary_that_became_a_replica_is_left", || run(demoted)),
+    ("o5_an_evicted_consent_is_none_and_costs_no_request", || run(evicted)),
+    ("a_call_that_is_kept_and_not_polled_holds_no_connection", || run(unpolled)),
+];
+
+async fn cannot_write() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let first = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &first).await.unwrap());
+    let before = server.everything();
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(
+        store.compare_and_swap(Some(first.generation()), &first).await,
+        Err(StoreError::unavailable("is out of memory"))
+    );
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let swapped = store.compare_and_swap(Some(first.generation()), &first).await;
+    assert_eq!(swapped, Err(StoreError::unavailable("is read-only, as after a failover")));
+    assert!(store.load(first.id()).await.unwrap().is_some());
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(server.everything(), before);
+    assert!(store.remove(first.id(), first.generation()).await.unwrap());
+}
+
+async fn restart() {
+    let mut server = Server::start(&["--appendonly", "yes"]);
+    let store = store(&server.address());
+    let first = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &first).await.unwrap());
+    server.kill();
+    assert!(matches!(store.load(first.id()).await, Err(StoreError::Unavailable(_))));
+    server.start_again();
+    // The first call may find out that the connection is gone.
+    let found = load_until(&store, first.id(), Result::is_ok).await;
+    assert_eq!(found.unwrap().unwrap().generation(), first.generation());
+}
+
+async fn warnings() {
+    let server = Server::start(&["--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "noeviction"]);
+    let store = store(&server.address());
+    assert_eq!(store.warnings().await.unwrap(), []);
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    assert_eq!(store.warnings().await.unwrap(), [Warning::Evicts]);
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]);
+    assert_eq!(store.warnings().await.unwrap(), []);
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    server.command(&["CONFIG", "SET", "appendonly", "no"]);
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
+}
+
+async fn slow() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::to(&server);
+    let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(500)).build().unwrap();
+    let (one, other) = (record("one", "r1", SystemTime::now()).await, record("other", "r2", SystemTime::now()).await);
+    assert!(store.compare_and_swap(None, &one).await.unwrap());
+    proxy.hold(true);
+    assert!(matches!(store.compare_and_swap(None, &other).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
+    proxy.hold(false);
+    // It was stored after all, and nobody gets the replies that came too late.
+    let found = load_until(&store, other.id(), Result::is_ok).await;
+    assert_eq!(found.unwrap().unwrap().id(), other.id());
+    assert_eq!(store.load(one.id()).await.unwrap().unwrap().id(), one.id());
+}
+
+/// The first connection never replies again, and a second one would work.
+async fn forgotten() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::to(&server);
+    let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(500)).build().unwrap();
+    let one = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &one).await.unwrap());
+    proxy.forget_connections();
+    assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
+    assert!(store.load(one.id()).await.unwrap().is_some());
+    // Many who wait for a server that is silent wait no longer than one.
+    proxy.hold(true);
+    let start = std::time::Instant::now();
+    let calls = (0..50).map(|_| store.compare_and_swap(None, &one));
+    assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_err));
+    // In sequence, they would take 25 seconds.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+/// The password is another one for a moment, in which the connection ends.
+async fn refused_for_a_while() {
+    let server = Server::start(&["--requirepass", "one"]);
+    let store = store(&server.address().replace("redis://", "redis://:one@"));
+    let id: ConsentId = "a".parse().unwrap();
+    assert!(store.load(&id).await.unwrap().is_none());
+    server.command_as("one", &["CONFIG", "SET", "requirepass", "two"]);
+    server.command_as("two", &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    let refused = load_until(&store, &id, |loaded| matches!(loaded, Err(StoreError::Refused(_)))).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    server.command_as("two", &["CONFIG", "SET", "requirepass", "one"]);
+    assert!(store.load(&id).await.unwrap().is_none());
+}
+
+/// The primary goes on as a replica, and what leads to it leads to the new one.
+async fn demoted() {
+    let (server, other) = (Server::start(&[]), Server::start(&[]));
+    let proxy = Proxy::to(&server);
+    let store = store(&proxy.address());
+    let one = record("one", "r1", SystemTime::now()).await;
+    assert!(store.compare_and_swap(None, &one).await.unwrap());
+    server.command(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
+    proxy.switch_to(&other);
+    let two = record("two", "r2", SystemTime::now()).await;
+    assert!(matches!(store.compare_and_swap(None, &two).await, Err(StoreError::Unavailable(_))));
+    assert!(store.compare_and_swap(None, &two).await.unwrap());
+    assert_eq!(other.keys().len(), 2);
+}
+
+/// Redis is full, and evicts whatever it likes.
+async fn evicted() {
+    let (server, flinks) = (Server::start(&["--maxmemory-policy", "allkeys-random"]), support::emulator().await);
+    let store = store(&server.address());
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    let key = server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap();
+    server.command(&["CONFIG", "SET", "maxmemory", &(server.used_memory() + 1_000_000).to_string()]);
+    assert!(store.warnings().await.unwrap().contains(&Warning::Evicts));
+    for number in 0..100_000 {
+        server.set(&format!("else-{number}"), &[0; 10_000]);
+        if !server.keys().contains(&key) {
+            break;
+        }
+    }
+    let before = flinks.refreshes();
+    let error = consents.consent(&id).access_token().await.unwrap_err();
+    assert!(error.needs_consent() && !error.may_have_been_sent(), "{error}");
+    assert_eq!(flinks.refreshes(), before);
+    let worker = worker(&server, &flinks).within(Duration::from_secs(29 * 24 * 60 * 60));
+    let summary = worker.run_once().await.unwrap();
+    assert_eq!((summary.refreshed, summary.failed), (0, 0), "{summary}");
+}
+
+async fn unpolled() {
+    let server = Server::start(&[]);
+    let store = store(&server.address());
+    let flinks = support::emulator().await;
+    let consents = Consents::builder(flinks.client()).store(store.clone()).build();
+    let mut kept = Box::pin(consents.due(Duration::from_secs(60), 10));
+    let is_pending = std::future::poll_fn(|context| std::task::Poll::Ready(kept.as_mut().poll(context).is_pending()));
+    assert!(is_pending.await);
+    assert!(store.load(&"user-7".parse().unwrap()).await.unwrap().is_none());
+    drop(kept);
+}

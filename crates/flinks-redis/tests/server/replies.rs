@@ -1,0 +1,106 @@
+//! Servers that send what a broken one would send.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flinks::outbound::store::TokenStore as _;
+use flinks::outbound::store::{DueWindow, StoreError};
+use flinks_redis::RedisStore;
+
+use crate::common::{Tests, keys, record, run, store};
+use crate::support::Fake;
+
+/// Tests that need no `redis-server`.
+pub(crate) const ALWAYS: Tests = &[
+    ("answers_of_a_broken_server_are_told_as_what_they_are", || run(answers)),
+    ("a_server_that_is_silent_is_given_up", || run(silence)),
+    ("a_reply_that_nobody_waits_for_is_nobody_elses", || run(late_reply)),
+];
+
+async fn answers() {
+    let record = record("one", "r1", SystemTime::now()).await;
+    let unavailable = StoreError::unavailable;
+    for (answer, expected) in [
+        ("-LOADING canary is loading", unavailable("is starting")),
+        ("-READONLY canary", unavailable("is read-only, as after a failover")),
+        ("-OOM canary", unavailable("is out of memory")),
+        ("-MISCONF canary", unavailable("cannot write to its disk")),
+        ("-CLUSTERDOWN canary", unavailable("is changing its cluster, or is busy")),
+        ("-MASTERDOWN canary", unavailable("is changing its cluster, or is busy")),
+        ("-TRYAGAIN canary", unavailable("is changing its cluster, or is busy")),
+        ("-BUSY canary", unavailable("is changing its cluster, or is busy")),
+        ("-ERR canary", unavailable("returned an unexpected reply")),
+        (
+            "-ERR Error running script: @user_script:2: WRONGTYPE canary",
+            StoreError::damaged("holds a value that is not a record"),
+        ),
+        ("-NOAUTH canary", StoreError::refused("refuses the credentials")),
+        ("-NOPERM canary", StoreError::refused("does not permit the command")),
+        ("-MOVED 7 127.0.0.1:7", StoreError::refused("is a cluster, but was not configured as one")),
+        ("-CROSSSLOT canary", StoreError::refused("is a cluster, but was not configured as one")),
+        ("*1\r\n+canary", unavailable("returned an unexpected reply")),
+        ("!canary", unavailable("returned an unexpected reply")),
+    ] {
+        let fake = Fake::start(move |_| Some(format!("{answer}\r\n").into_bytes()));
+        let store = store(&fake.address());
+        assert_eq!(store.compare_and_swap(None, &record).await, Err(expected), "{answer}");
+        let loaded = store.load(record.id()).await;
+        assert!(matches!(&loaded, Err(error) if !error.to_string().contains("canary")), "{answer}: {loaded:?}");
+    }
+    // A server that hangs up.
+    let fake = Fake::hanging_up();
+    assert_eq!(store(&fake.address()).load(record.id()).await.unwrap_err(), unavailable("cannot be reached"));
+    let nobody = store("redis://127.0.0.1:1").load(record.id()).await;
+    assert!(matches!(nobody, Err(StoreError::Unavailable(_))), "{nobody:?}");
+}
+
+async fn silence() {
+    let fake = Fake::start(|_| None);
+    let store = RedisStore::builder(fake.address(), keys()).timeout(Duration::from_millis(50)).build().unwrap();
+    let record = record("one", "r1", SystemTime::now()).await;
+    let late = StoreError::unavailable("did not answer in time");
+    assert_eq!(store.load(record.id()).await.unwrap_err(), late);
+    assert_eq!(store.compare_and_swap(None, &record).await, Err(late.clone()));
+    assert_eq!(store.remove(record.id(), 1).await, Err(late.clone()));
+    assert_eq!(store.due(DueWindow::new(SystemTime::now(), Duration::ZERO), 1).await, Err(late.clone()));
+    assert_eq!(store.warnings().await, Err(late.clone()));
+}
+
+/// The first call is cancelled before its reply arrives. The second call receives the right reply.
+async fn late_reply() {
+    let (first, second) = (record("one", "r1", SystemTime::now()).await, record("two", "r2", SystemTime::now()).await);
+    let value = Arc::new(Mutex::new(Vec::new()));
+    // The value that the second call must receive, as this store writes it.
+    let lone = {
+        let kept = Arc::clone(&value);
+        Fake::start(move |words| {
+            if words[0].eq_ignore_ascii_case(b"EVALSHA") {
+                *kept.lock().unwrap() = words[7].clone();
+            }
+            Some(b":1\r\n".to_vec())
+        })
+    };
+    store(&lone.address()).compare_and_swap(None, &second).await.unwrap();
+    let wanted = value.lock().unwrap().clone();
+
+    let (arrived, calls) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let fake = {
+        let (arrived, calls, wanted) = (Arc::clone(&arrived), Arc::clone(&calls), wanted.clone());
+        Fake::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => {
+                arrived.notify_one();
+                Some(Vec::new())
+            }
+            // Both replies, in the order of the calls: the first is of a consent that does not exist.
+            _ => Some([b"$-1\r\n", format!("${}\r\n", wanted.len()).as_bytes(), &wanted, b"\r\n"].concat()),
+        })
+    };
+    let store = store(&fake.address());
+    tokio::select! {
+        _ = store.load(first.id()) => panic!("answered"),
+        () = arrived.notified() => {}
+    }
+    let loaded = store.load(second.id()).await.unwrap().unwrap();
+    assert_eq!(loaded.id(), second.id());
+}

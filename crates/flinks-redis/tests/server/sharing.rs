@@ -1,0 +1,101 @@
+//! Consents that several machines share (O4).
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use flinks::outbound::{ConsentId, Consents};
+
+use crate::common::{Tests, is_nothing_due, run, store};
+use crate::support::{self, Fault, Proxy, Server};
+
+/// Tests that need `redis-server`.
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o4_two_machines_make_one_exchange", || run(one_exchange)),
+    ("o5_a_lost_reply_loses_no_token_that_rotated", || run(lost_reply)),
+    ("o5_a_failover_that_lost_a_write_asks_for_the_user", || run(lost_write)),
+];
+
+/// 2 machines, 50 tasks each, one expired consent.
+async fn one_exchange() {
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
+    let id: ConsentId = "user-7".parse().unwrap();
+    let machines: Vec<Consents> =
+        (0..2).map(|_| Consents::builder(flinks.client()).store(store(&server.address())).build()).collect();
+    flinks.rotates();
+    machines[0].insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    let before = flinks.refreshes();
+    let barrier = Arc::new(tokio::sync::Barrier::new(100));
+    let tasks: Vec<_> = (0..100)
+        .map(|number| {
+            let (consent, barrier) = (machines[number % 2].consent(&id), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                consent.access_token().await.unwrap().expose_secret().to_owned()
+            })
+        })
+        .collect();
+    let mut tokens = Vec::new();
+    for task in tasks {
+        tokens.push(task.await.unwrap());
+    }
+    tokens.dedup();
+    assert_eq!((tokens.len(), flinks.refreshes() - before), (1, 1));
+}
+
+/// The reply to the write of a rotated token is lost. The token is stored, and used for the next refresh.
+async fn lost_reply() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    flinks.rotates();
+    let proxy = Proxy::to(&server);
+    let consents = Consents::builder(flinks.client()).store(store(&proxy.address())).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    let before = flinks.refreshes();
+    // After the load and the claim.
+    proxy.at(2, Fault::CutAfter);
+    let token = consents.consent(&id).access_token().await;
+    assert!(proxy.is_done(), "the reply was lost");
+    if let Err(error) = token {
+        assert!(error.is_store(), "{error}");
+        consents.flush().await.unwrap();
+    }
+    // Another machine has the token, and goes on from the refresh token that rotated.
+    let other = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    other.consent(&id).access_token().await.unwrap();
+    assert_eq!(flinks.refreshes() - before, 1);
+    other.consent(&id).exchange_now().await.unwrap();
+    assert_eq!(flinks.refreshes() - before, 2);
+}
+
+/// A replica without the last write takes over. The rotated token in that write is lost, and one
+/// request shows it.
+async fn lost_write() {
+    let (mut server, flinks) = (Server::start(&[]), support::emulator().await);
+    flinks.rotates();
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &server.port().to_string()]);
+    let proxy = Proxy::to(&server);
+    let machine = || Consents::builder(flinks.client()).store(store(&proxy.address())).build();
+    let (first, id): (_, ConsentId) = (machine(), "user-7".parse().unwrap());
+    first.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    while replica.keys() != server.keys() {
+        tokio::task::yield_now().await;
+    }
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    let _ = first.consent(&id).access_token().await.unwrap();
+    server.kill();
+    proxy.switch_to(&replica);
+    let before = flinks.refreshes();
+    let _ = first.consent(&id).access_token().await.unwrap();
+    assert_eq!(flinks.refreshes(), before, "what is in memory serves");
+    let other = machine();
+    for _ in 0..3 {
+        let error = other.consent(&id).access_token().await.unwrap_err();
+        assert!(error.needs_consent(), "{error}");
+    }
+    assert_eq!(flinks.refreshes() - before, 1);
+    assert!(is_nothing_due(&replica).await, "it has ended");
+    // And the end user consents again.
+    other.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    assert!(machine().consent(&id).access_token().await.is_ok());
+}

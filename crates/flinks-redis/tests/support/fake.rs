@@ -1,0 +1,67 @@
+//! A server whose replies a test chooses.
+
+use std::io::{BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use super::resp::command;
+
+/// A server that answers each command of a call with whatever a test says; those with which a client introduces itself, as a good
+/// one. `None` is silence.
+pub(crate) struct Fake(u16);
+
+impl Fake {
+    pub(crate) fn start(answer: impl Fn(&[Vec<u8>]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (answer, names) = (Arc::new(answer), Arc::new(Mutex::new(Vec::new())));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, answer, names) = (stream.unwrap(), Arc::clone(&answer), Arc::clone(&names));
+                std::thread::spawn(move || serve(stream, &*answer, &names));
+            }
+        });
+        Self(port)
+    }
+
+    /// Starts a server that closes each connection.
+    pub(crate) fn hanging_up() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                drop(stream.unwrap());
+            }
+        });
+        Self(port)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.0)
+    }
+}
+
+fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>, names: &Mutex<Vec<u8>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut writer = stream;
+    loop {
+        let words = command(&mut reader)?;
+        let name = String::from_utf8_lossy(&words[0]).to_ascii_uppercase();
+        let reply = match name.as_str() {
+            "CLIENT" | "HELLO" | "SELECT" | "AUTH" => Some(b"+OK\r\n".to_vec()),
+            "SET" if words[1].ends_with(b":names") => {
+                names.lock().unwrap().clone_from(&words[2]);
+                Some(b"+OK\r\n".to_vec())
+            }
+            "GET" if words[1].ends_with(b":names") => {
+                let names = names.lock().unwrap();
+                Some([format!("${}\r\n", names.len()).as_bytes(), &names, b"\r\n"].concat())
+            }
+            _ => answer(&words),
+        };
+        // Silence: the connection stays.
+        if let Some(reply) = reply {
+            writer.write_all(&reply).ok()?;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! An emulated Flinks.
+
+use flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks::{RedirectUrl, Settings};
+use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
+use flinks_emulator::{Emulator, Operation, When};
+
+/// A Flinks of a test's own.
+pub(crate) struct Flinks(Emulator);
+
+pub(crate) async fn emulator() -> Flinks {
+    Flinks(Emulator::start().await.unwrap())
+}
+
+/// A client of the Flinks at an address.
+pub(crate) fn client_of(address: &str, settings: &Settings) -> Client {
+    let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
+    Client::with_settings(address.parse().unwrap(), credentials, settings).unwrap()
+}
+
+impl Flinks {
+    pub(crate) fn address(&self) -> &str {
+        self.0.base_url()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        client_of(self.address(), &Settings::new())
+    }
+
+    /// From now on, each exchange gives another refresh token, and the old one is good no longer.
+    pub(crate) fn rotates(&self) {
+        self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    }
+
+    /// A refresh token of a new consent.
+    pub(crate) async fn new_refresh_token(&self) -> RefreshToken {
+        let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
+        let client = self.client();
+        let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect).unwrap().start();
+        let state = url.expose_secret().split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+        let code = self.0.issue_code(redirect.as_str());
+        let code = client.verify(pending, &format!("?code={code}&state={state}")).unwrap();
+        client.exchange_code(code).await.unwrap().refresh_token.unwrap()
+    }
+
+    /// Sets whether each request for a token fails.
+    pub(crate) fn fails(&self, fails: bool) {
+        match fails {
+            true => self.0.fail_always(
+                Operation::OutboundToken,
+                flinks_emulator::Fault::Reply { status: 503, headers: vec![], body: String::new() },
+            ),
+            false => self.0.clear_faults(),
+        }
+    }
+
+    /// Whether a gateway in front of it refuses each request with an empty 403.
+    pub(crate) fn refuses_as_a_gateway(&self, refuses: bool) {
+        self.0.clear_faults();
+        if refuses {
+            self.0.fail_always(
+                Operation::OutboundToken,
+                flinks_emulator::Fault::Reply { status: 403, headers: vec![], body: String::new() },
+            );
+        }
+    }
+
+    /// Keeps its next replies to itself.
+    pub(crate) fn holds_next(&self, replies: u64) {
+        self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, replies);
+    }
+
+    pub(crate) fn releases(&self) {
+        self.0.release();
+    }
+
+    /// Returns the number of requests for a token.
+    pub(crate) fn refreshes(&self) -> u64 {
+        self.0.count(Operation::OutboundToken)
+    }
+}

@@ -1,0 +1,35 @@
+//! The protocol of Redis, RESP 2.
+
+use std::io::{BufRead as _, BufReader, Read};
+
+/// The words of a command, as a client sends them.
+pub(crate) fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>> {
+    let line = |reader: &mut BufReader<_>| {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        line.trim_end().get(1..)?.parse::<usize>().ok()
+    };
+    let count = line(reader)?;
+    let mut words = Vec::new();
+    for _ in 0..count {
+        let mut word = vec![0; line(reader)? + 2];
+        reader.read_exact(&mut word).ok()?;
+        word.truncate(word.len() - 2);
+        words.push(word);
+    }
+    Some(words)
+}
+
+/// Returns the length of the first value, if it is complete.
+pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(2).position(|two| two == b"\r\n")? + 2;
+    let number = || std::str::from_utf8(bytes.get(1..end - 2)?).ok()?.parse::<i64>().ok();
+    match bytes.first()? {
+        b'$' => match usize::try_from(number()?) {
+            Ok(count) => Some(end + count + 2).filter(|all| bytes.len() >= *all),
+            Err(_) => Some(end),
+        },
+        b'*' => (0..number()?).try_fold(end, |at, _| Some(at + length(bytes.get(at..)?)?)),
+        _ => Some(end),
+    }
+}
