@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use flinks::Clock;
 use flinks::outbound::AccessToken;
 
-use crate::jittered;
+use crate::jitter::jittered;
 use crate::token_id::TokenId;
 
 /// An access token with the policy of the cache.

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use flinks::outbound::AccessToken;
 
 use crate::error::ConsentError;
-use crate::revoke::Revoked;
 use crate::runtime;
 use crate::shared::Shared;
 use crate::shared_token;
@@ -132,6 +131,19 @@ impl Consent {
     pub fn log_name(&self) -> String {
         self.shared.log_name(&self.state.id)
     }
+}
+
+/// The result of [`Consent::revoke`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use = "a mistyped id is `NotFound`, and revokes nothing"]
+pub enum Revoked {
+    /// Flinks has ended the connection.
+    Confirmed,
+    /// Flinks refused the refresh token with `invalid_grant`: the connection had ended before.
+    AlreadyEnded,
+    /// There is no such consent. Nothing was sent.
+    NotFound,
 }
 
 impl fmt::Debug for Consent {

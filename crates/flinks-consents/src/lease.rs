@@ -8,7 +8,7 @@ use std::time::Duration;
 use flinks::Clock;
 
 use crate::error::ConsentError;
-use crate::jittered;
+use crate::jitter::jittered;
 use crate::store::{Lease, MAX_SKEW, Record, StoreError};
 
 /// Waits for the leases and the writes of others.

@@ -8,8 +8,12 @@ mod cached_token;
 mod compile_fail;
 mod consent;
 mod consents;
+#[cfg(feature = "envelope")]
+pub mod envelope;
 mod error;
 mod event;
+mod jitter;
+pub mod keep_alive;
 mod lease;
 mod outage;
 mod owner;
@@ -33,21 +37,14 @@ mod sync {
     pub(super) use std::sync::{Mutex, MutexGuard};
 }
 
-use std::time::Duration;
-
 pub use flinks;
 
 pub use crate::app_token::AppTokenSource;
-pub use crate::consent::Consent;
+pub use crate::consent::{Consent, Revoked};
 pub use crate::consents::{Consents, ConsentsBuilder};
 pub use crate::error::ConsentError;
 pub use crate::event::Event;
-pub use crate::revoke::Revoked;
+pub use crate::keep_alive::KeepAlive;
 pub use crate::shared::StoreOutage;
 pub use crate::shutdown::ShutdownError;
 pub use crate::store::{ConsentId, FileStore, MemoryStore, TokenStore};
-
-/// Returns a random duration between half of `whole` and `whole`: it stays a wait, and no two processes share it.
-fn jittered(whole: Duration) -> Duration {
-    whole.mul_f64(0.5 + fastrand::f64() / 2.0)
-}

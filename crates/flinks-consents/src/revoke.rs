@@ -5,22 +5,9 @@ use std::sync::Arc;
 use flinks::{OAuthError, Refusal};
 
 use crate::cached_token::CachedToken;
-use crate::consent::Consent;
+use crate::consent::{Consent, Revoked};
 use crate::error::ConsentError;
 use crate::shared_token;
-
-/// The result of [`Consent::revoke`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[must_use = "a mistyped id is `NotFound`, and revokes nothing"]
-pub enum Revoked {
-    /// Flinks has ended the connection.
-    Confirmed,
-    /// Flinks refused the refresh token with `invalid_grant`: the connection had ended before.
-    AlreadyEnded,
-    /// There is no such consent. Nothing was sent.
-    NotFound,
-}
 
 impl Consent {
     pub(crate) async fn revoke_and_erase(&self) -> Result<Revoked, ConsentError> {

@@ -12,7 +12,8 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use flinks::outbound::{Client, ClientCredentials, Consents};
+use flinks_consents::Consents;
+use flinks_consents::flinks::outbound::{Client, ClientCredentials};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore, Summary};
 use indicatif::ProgressBar;
 

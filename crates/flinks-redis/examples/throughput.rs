@@ -12,8 +12,9 @@ use std::error::Error;
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
-use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::{ConsentId, Consents, RefreshToken};
+use flinks_consents::flinks::outbound::RefreshToken;
+use flinks_consents::store::TokenStore as _;
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 use futures_util::StreamExt as _;
 use support::Server;

@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::connection::SharedConnection;
-use crate::envelope::EncryptionKeys;
 use crate::error::InvalidConfiguration;
 use crate::names::Namespace;
 use crate::servers::Servers;
 use crate::store::RedisStore;
 #[cfg(feature = "rustls")]
 use crate::tls::Certificates;
+use flinks_consents::envelope::EncryptionKeys;
 
 /// A builder for a [`RedisStore`]. [`RedisStore::builder`] creates one.
 #[derive(Clone)]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks::outbound::store::StoreError;
+use flinks_consents::store::StoreError;
 use redis::RedisError;
 use tokio::sync::Mutex;
 

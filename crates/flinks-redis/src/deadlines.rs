@@ -1,13 +1,13 @@
 //! Restores the deadlines of consents from their records.
 
-use flinks::outbound::store::StoreError;
+use flinks_consents::store::StoreError;
 use futures_util::future::try_join_all;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{Cmd, FromRedisValue};
 
-use crate::keep_alive::Lookup;
 use crate::servers::Connection;
 use crate::store::RedisStore;
+use flinks_consents::keep_alive::Lookup;
 
 /// The number of keys that one `SCAN` looks at.
 const PAGE: usize = 1000;

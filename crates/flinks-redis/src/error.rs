@@ -4,10 +4,10 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use flinks::outbound::store::StoreError;
+use flinks_consents::store::StoreError;
 use redis::{ErrorKind, RedisError};
 
-use crate::envelope::EnvelopeError;
+use flinks_consents::envelope::EnvelopeError;
 
 /// An invalid configuration of a [`RedisStore`](crate::RedisStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use flinks::outbound::ConsentId;
-use flinks::outbound::store::{DueWindow, StoreError};
+use flinks_consents::ConsentId;
+use flinks_consents::store::{DueWindow, StoreError};
 use futures_util::future::try_join_all;
 use redis::Cmd;
 
 use crate::error::OTHER_NAME_KEY;
-use crate::keep_alive::{Lookup, WorkItem};
 use crate::names::{Index, SHARDS};
 use crate::scripts::milliseconds;
 use crate::store::RedisStore;
+use flinks_consents::keep_alive::{Lookup, WorkItem};
 
 /// A list is at most so long. Of ten million consents, a shard has forty thousand.
 const MAX_ENTRIES: usize = 1_000_000;

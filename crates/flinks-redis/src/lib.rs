@@ -4,10 +4,8 @@
 mod builder;
 mod connection;
 mod deadlines;
-pub mod envelope;
 mod error;
 mod index;
-pub mod keep_alive;
 mod names;
 #[doc = include_str!("../SCALE.md")]
 pub mod scale {}
@@ -20,10 +18,11 @@ mod warning;
 mod work_leases;
 
 pub use builder::RedisStoreBuilder;
-pub use envelope::{EncryptionKeys, Key};
 pub use error::InvalidConfiguration;
+pub use flinks_consents;
+pub use flinks_consents::envelope::{EncryptionKeys, Key};
 #[cfg(feature = "rustls")]
-pub use flinks::{DefaultCryptoProvider, install_default_crypto_provider};
-pub use keep_alive::{KeepAlive, Progress, StopReason, Stopped, Summary};
+pub use flinks_consents::flinks::{DefaultCryptoProvider, install_default_crypto_provider};
+pub use flinks_consents::keep_alive::{KeepAlive, Progress, StopReason, Stopped, Summary};
 pub use store::RedisStore;
 pub use warning::Warning;

@@ -3,10 +3,10 @@
 //! Every key starts with the namespace and the shard in braces, so that all keys of a shard lie in one
 //! slot of a cluster and one script can use them.
 
-use flinks::outbound::ConsentId;
+use flinks_consents::ConsentId;
 
-use crate::envelope::{EncryptionKeys, HiddenName};
 use crate::error::InvalidConfiguration;
+use flinks_consents::envelope::{EncryptionKeys, HiddenName};
 
 /// The number of shards that the consents are spread over: as many as a [`HiddenName`] has.
 pub(crate) const SHARDS: u16 = 256;
@@ -106,7 +106,7 @@ impl Namespace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::Key;
+    use flinks_consents::envelope::Key;
 
     fn keys_of(id: &str, name_key: u8) -> RedisKeys {
         let keys = EncryptionKeys::new(Key::new([name_key; 32]), 1, Key::new([1; 32]));

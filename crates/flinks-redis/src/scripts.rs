@@ -12,11 +12,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flinks::outbound::store::{Record, StoreError};
+use flinks_consents::store::{Record, StoreError};
 use redis::{Script, ScriptInvocation};
 
-use crate::envelope::EnvelopeError;
 use crate::names::RedisKeys;
+use flinks_consents::envelope::EnvelopeError;
 
 /// The start of each script that changes a record: it continues only if the stored record has the
 /// expected generation.

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use flinks::outbound::ConsentId;
-use flinks::outbound::store::{DueWindow, Record, StoreError, StoreFuture, TokenStore};
+use flinks_consents::ConsentId;
+use flinks_consents::store::{DueWindow, Record, StoreError, StoreFuture, TokenStore};
 use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
 
 use crate::connection::{CallFailure, SharedConnection};
-use crate::envelope::EncryptionKeys;
 use crate::error::{OTHER_NAME_KEY, is_permission_denied};
 use crate::names::Namespace;
 use crate::scripts::{Scripts, outcome};
 use crate::servers::Connection;
 use crate::warning::Warning;
+use flinks_consents::envelope::EncryptionKeys;
 
 /// Consents on Redis. Cloning is cheap; clones share their connection, on which no caller can receive
 /// the reply of another call.

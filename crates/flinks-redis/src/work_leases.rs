@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use flinks::outbound::store::{DueWindow, StoreError, StoreFuture};
+use flinks_consents::store::{DueWindow, StoreError, StoreFuture};
 
-use crate::keep_alive::{Lookup, WorkItem, WorkLeases};
 use crate::names::SHARDS;
 use crate::store::RedisStore;
+use flinks_consents::keep_alive::{Lookup, WorkItem, WorkLeases};
 
 impl WorkLeases for RedisStore {
     fn shards(&self) -> u16 {

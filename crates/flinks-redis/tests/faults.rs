@@ -8,9 +8,10 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::{DueWindow, TokenStore as _};
-use flinks::outbound::{ConsentId, Consents, StoreOutage};
-use flinks::{Error, Settings};
+use flinks_consents::ConsentError;
+use flinks_consents::flinks::Settings;
+use flinks_consents::store::{DueWindow, TokenStore as _};
+use flinks_consents::{ConsentId, Consents, StoreOutage};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 use libtest_mimic::Arguments;
 use support::{Fault, Hurried, Proxy, Server};
@@ -131,7 +132,7 @@ impl Case {
     }
 }
 
-fn served<T>(got: &Result<T, Error>) {
+fn served<T>(got: &Result<T, ConsentError>) {
     assert!(got.is_ok(), "{:?}", got.as_ref().err());
 }
 

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::{DueWindow, Record, StoreFuture, TokenStore};
-use flinks::outbound::{ConsentId, Consents, RefreshToken};
-use flinks::{Clock as _, Settings};
+use flinks_consents::flinks::outbound::RefreshToken;
+use flinks_consents::flinks::{Clock as _, Settings};
+use flinks_consents::store::{DueWindow, Record, StoreFuture, TokenStore};
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 use libtest_mimic::Arguments;
 use support::{Flinks, Hurried, Server};
@@ -251,7 +252,11 @@ async fn killed() {
         let refreshes = flinks.refreshes();
         let got = consents.consent(&id).access_token().await.map(drop);
         let is_gone = rotates && step == 2;
-        assert_eq!(got.as_ref().is_err_and(flinks::Error::needs_consent), is_gone, "round {round}: {got:?}");
+        assert_eq!(
+            got.as_ref().is_err_and(flinks_consents::ConsentError::needs_consent),
+            is_gone,
+            "round {round}: {got:?}"
+        );
         assert_eq!(got.is_err(), is_gone, "round {round}: {got:?}");
         let waited = clock.monotonic() - before;
         // The call's 30 seconds, twice the store's 5, and 5 more; and one wait of half a second beyond.

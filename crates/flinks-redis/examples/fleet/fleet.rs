@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::{DueWindow, TokenStore as _};
-use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents, RefreshToken};
-use flinks::{Clock, Settings, Sleep};
+use flinks_consents::flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks_consents::flinks::{Clock, Settings, Sleep};
+use flinks_consents::store::{DueWindow, TokenStore as _};
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore, Summary};
 use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::store::{StoreError, conformance};
-use flinks::outbound::{ConsentId, Consents};
+use flinks_consents::store::TokenStore as _;
+use flinks_consents::store::{StoreError, conformance};
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{KeepAlive, Key, RedisStore, Warning};
 
 use crate::common::{NO_MORE, Tests, keys, over, record, run, store};

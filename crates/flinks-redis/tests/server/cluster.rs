@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::Consents;
-use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::store::{StoreError, conformance};
+use flinks_consents::Consents;
+use flinks_consents::store::TokenStore as _;
+use flinks_consents::store::{StoreError, conformance};
 use flinks_redis::{KeepAlive, RedisStore, Warning};
 
 use crate::common::{NO_MORE, Tests, keys, run, store};

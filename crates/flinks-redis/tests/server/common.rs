@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::store::{DueWindow, Record, StoreError};
-use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
+use flinks_consents::flinks::outbound::{Client, ClientAuthentication, RefreshToken};
+use flinks_consents::store::TokenStore as _;
+use flinks_consents::store::{DueWindow, Record, StoreError};
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 
 use crate::support::{self, Flinks, Server};
@@ -31,7 +32,7 @@ pub(crate) fn store(address: &str) -> RedisStore {
 
 /// A record, which only the facade can make: through a store that keeps what it is given.
 pub(crate) async fn record(id: &str, token: &str, exchanged_at: SystemTime) -> Record {
-    let store = flinks::outbound::store::MemoryStore::new();
+    let store = flinks_consents::store::MemoryStore::new();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
     let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
     let consents = Consents::builder(client).store(store.clone()).build();

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::store::{DueWindow, StoreError, conformance};
-use flinks::outbound::{ConsentId, Consents};
+use flinks_consents::store::TokenStore as _;
+use flinks_consents::store::{DueWindow, StoreError, conformance};
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 
 use crate::common::{NO_MORE, Tests, keys, record, run, store};

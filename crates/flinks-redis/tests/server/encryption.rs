@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use flinks::outbound::store::StoreError;
-use flinks::outbound::store::TokenStore as _;
+use flinks_consents::store::StoreError;
+use flinks_consents::store::TokenStore as _;
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 
 use crate::common::{Tests, keys, record, run, store, value_of};

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::StoreError;
-use flinks::outbound::{ConsentId, Consents, RefreshToken};
+use flinks_consents::flinks::outbound::RefreshToken;
+use flinks_consents::store::StoreError;
+use flinks_consents::{ConsentId, Consents};
 
 use crate::common::{Tests, at_once, idle, over, run, store, worker};
 use crate::keep_alive;

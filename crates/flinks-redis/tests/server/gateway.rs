@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::Settings;
-use flinks::outbound::store::{DueWindow, TokenStore as _};
-use flinks::outbound::{ConsentId, Consents, RefreshToken};
+use flinks_consents::flinks::Settings;
+use flinks_consents::flinks::outbound::RefreshToken;
+use flinks_consents::store::{DueWindow, TokenStore as _};
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{KeepAlive, StopReason, Stopped, Summary};
 
 use crate::common::{Tests, idle, make_idle, run, store};

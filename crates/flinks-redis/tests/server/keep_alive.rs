@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::Settings;
-use flinks::outbound::store::StoreError;
-use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::{ConsentId, Consents};
+use flinks_consents::flinks::Settings;
+use flinks_consents::store::StoreError;
+use flinks_consents::store::TokenStore as _;
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 
 use crate::common::{

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flinks::Settings;
-use flinks::outbound::store::StoreError;
-use flinks::outbound::{ConsentId, Consents};
+use flinks_consents::flinks::Settings;
+use flinks_consents::store::StoreError;
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::KeepAlive;
 
 use crate::common::{Tests, at_once, is_in_first_shard, make_idle, over, run, store, worker};

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::StoreError;
-use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::{ConsentId, Consents};
+use flinks_consents::store::StoreError;
+use flinks_consents::store::TokenStore as _;
+use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{RedisStore, Warning};
 
 use crate::common::{Tests, keys, load_until, record, run, store, worker};

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::store::TokenStore as _;
-use flinks::outbound::store::{DueWindow, StoreError};
+use flinks_consents::store::TokenStore as _;
+use flinks_consents::store::{DueWindow, StoreError};
 use flinks_redis::RedisStore;
 
 use crate::common::{Tests, keys, record, run, store};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use flinks::outbound::{ConsentId, Consents};
+use flinks_consents::{ConsentId, Consents};
 
 use crate::common::{Tests, is_nothing_due, run, store};
 use crate::support::{self, Fault, Proxy, Server};

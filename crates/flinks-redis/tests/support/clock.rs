@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::{Clock, Sleep};
+use flinks_consents::flinks::{Clock, Sleep};
 
 /// A clock on which the waits for somebody else are over at once, and the deadlines of calls are not.
 #[derive(Clone)]

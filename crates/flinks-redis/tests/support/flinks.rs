@@ -1,7 +1,7 @@
 //! An emulated Flinks.
 
-use flinks::outbound::{Client, ClientCredentials, RefreshToken};
-use flinks::{RedirectUrl, Settings};
+use flinks_consents::flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks_consents::flinks::{RedirectUrl, Settings};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
 use flinks_emulator::{Emulator, Operation, When};
 

@@ -4,6 +4,7 @@ use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
+use super::code::AuthorizationCode;
 use crate::RedirectUrl;
 use crate::callback::{self, State};
 use crate::error::{Error, Kind};
@@ -123,14 +124,4 @@ impl PendingAuthorization {
     pub fn provider_id(&self) -> &str {
         &self.provider_id
     }
-}
-
-/// A code, bound to the redirect URI that it was issued for (O9). It is exchanged by value; it cannot be copied, compared,
-/// printed or stored.
-#[derive(derive_more::Debug)]
-#[debug("AuthorizationCode {{ .. }}")]
-#[must_use]
-pub struct AuthorizationCode {
-    pub(super) code: Secret,
-    pub(super) redirect_uri: String,
 }

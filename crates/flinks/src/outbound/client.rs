@@ -11,7 +11,7 @@ use flinks_core::{
 use flinks_outbound::types;
 
 use super::authentication::{ClientAuthentication, ClientCredentials};
-use super::authorization::AuthorizationCode;
+use super::code::AuthorizationCode;
 use super::tokens::{AccessToken, RefreshToken, Tokens};
 use crate::OAuthError;
 use crate::bearer::{Bearer, BearerReply};

@@ -9,12 +9,14 @@ mod authentication;
 mod authorization;
 mod claims;
 mod client;
+mod code;
 mod tokens;
 
 pub use self::authentication::{ClientAuthentication, ClientCredentials};
-pub use self::authorization::{AuthorizationCode, AuthorizationRequest, PendingAuthorization};
+pub use self::authorization::{AuthorizationRequest, PendingAuthorization};
 pub use self::claims::Claims;
 #[doc(hidden)]
 pub use self::claims::claims;
 pub use self::client::Client;
+pub use self::code::AuthorizationCode;
 pub use self::tokens::{AccessToken, RefreshToken, Tokens};

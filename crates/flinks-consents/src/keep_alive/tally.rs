@@ -1,7 +1,7 @@
 //! Counts the outcomes of a run, and decides when the run stops.
 
-use flinks::Error;
-use flinks::outbound::ConsentId;
+use crate::error::ConsentError;
+use crate::store::ConsentId;
 
 use super::summary::{GIVE_UP, Progress, StopReason, Stopped};
 
@@ -17,8 +17,8 @@ pub(super) enum Outcome {
     Refreshed,
     RefreshedElsewhere,
     Ended(ConsentId),
-    Suspected(Error),
-    Failed(Error),
+    Suspected(ConsentError),
+    Failed(ConsentError),
 }
 
 #[derive(Default)]
@@ -83,8 +83,8 @@ mod tests {
     use super::super::summary::Summary;
     use super::*;
 
-    fn error() -> Error {
-        "".parse::<ConsentId>().unwrap_err()
+    fn error() -> ConsentError {
+        "".parse::<ConsentId>().unwrap_err().into()
     }
 
     fn failed() -> Outcome {

@@ -1,7 +1,7 @@
 //! Keeps consents alive: a refresh token that nobody exchanges for 30 days idles out (O5).
 //!
 //! [`KeepAlive`] refreshes consents before that. It works on any store that implements
-//! [`WorkLeases`], and does not depend on Redis.
+//! [`WorkLeases`].
 
 mod leases;
 mod run;
@@ -13,8 +13,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flinks::outbound::store::StoreError;
-use flinks::outbound::{ConsentId, Consents};
+use crate::consents::Consents;
+use crate::store::ConsentId;
+use crate::store::StoreError;
 
 pub use self::leases::{Lookup, WorkItem, WorkLeases};
 pub use self::summary::{Progress, StopReason, Stopped, Summary};
@@ -29,9 +30,9 @@ use self::worker::Worker;
 /// done.
 ///
 /// ```no_run
-/// # use flinks::outbound::Consents;
-/// # use flinks_redis::{KeepAlive, RedisStore};
-/// # async fn run(consents: Consents, store: RedisStore) -> Result<(), Box<dyn std::error::Error>> {
+/// # use flinks_consents::Consents;
+/// # use flinks_consents::{FileStore, KeepAlive};
+/// # async fn run(consents: Consents, store: FileStore) -> Result<(), Box<dyn std::error::Error>> {
 /// let worker = KeepAlive::new(consents, store)
 ///     .rate(20)
 ///     .on_needs_consent(|id| println!("ask {} again", id.as_str()));
@@ -95,7 +96,7 @@ impl KeepAlive {
     /// in the callback is caught and logged, and the consent counts as reported.
     ///
     /// If the [store](WorkLeases::ended_in) does not record which ends were reported, such as
-    /// [`MemoryStore`](flinks::outbound::MemoryStore) and [`FileStore`](flinks::outbound::FileStore), only
+    /// [`MemoryStore`](flinks_consents::MemoryStore) and [`FileStore`](flinks_consents::FileStore), only
     /// the ends that this worker found out itself are reported.
     #[must_use]
     pub fn on_needs_consent(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
@@ -152,53 +153,27 @@ impl fmt::Debug for KeepAlive {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
-    use flinks::outbound::{Client, ClientAuthentication, MemoryStore};
-    use flinks::{Clock, Settings, Sleep};
-    use tokio::time::Instant;
+    use flinks::outbound::{Client, ClientAuthentication};
+    use flinks::{Clock as _, ManualClock, Settings};
 
     use super::*;
+    use crate::store::MemoryStore;
 
-    /// The time of a runtime that is paused.
-    struct Paused(Instant);
-
-    impl Clock for Paused {
-        fn monotonic(&self) -> Duration {
-            self.0.elapsed()
-        }
-
-        fn wall(&self) -> SystemTime {
-            SystemTime::UNIX_EPOCH + self.monotonic()
-        }
-
-        fn sleep(&self, duration: Duration) -> Sleep {
-            Box::pin(tokio::time::sleep(duration))
-        }
-    }
-
-    fn worker() -> KeepAlive {
-        let nowhere = "http://127.0.0.1:9".parse().unwrap();
+    #[tokio::test]
+    async fn refreshes_begin_at_the_rate_and_not_together() {
+        let clock = ManualClock::auto_advancing(Duration::from_secs(60));
         let authentication = ClientAuthentication::None { client_id: "a".to_owned() };
-        let settings = Settings::new().clock(Paused(Instant::now()));
-        let client = Client::with_settings(nowhere, authentication, &settings).unwrap();
+        let settings = Settings::new().clock(clock.clone());
+        let client = Client::with_settings("http://127.0.0.1:9".parse().unwrap(), authentication, &settings).unwrap();
         let store = MemoryStore::new();
-        KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn exchanges_begin_at_the_rate_and_not_together() {
-        let worker = worker();
-        let start = Instant::now();
-        let mut waits = Vec::new();
+        let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10);
         for _ in 0..200 {
-            let before = Instant::now();
             worker.worker.pace().await;
-            waits.push(before.elapsed());
         }
-        let took = start.elapsed();
+        let took = clock.monotonic();
         assert!(took > Duration::from_secs(17), "{took:?}");
         assert!(took < Duration::from_secs(23), "{took:?}");
+        let mut waits = clock.take_sleeps();
         waits.sort();
         waits.dedup();
         assert!(waits.len() > 50, "random waits: {}", waits.len());

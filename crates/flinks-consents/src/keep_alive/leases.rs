@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks::outbound::ConsentId;
-use flinks::outbound::store::{DueWindow, FileStore, MemoryStore, Record, StoreError, StoreFuture, TokenStore};
+use crate::store::ConsentId;
+use crate::store::{DueWindow, FileStore, MemoryStore, Record, StoreError, StoreFuture, TokenStore};
 
 /// A store whose consents a [`KeepAlive`](super::KeepAlive) can refresh.
 ///
@@ -13,8 +13,8 @@ use flinks::outbound::store::{DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// machine, needs no leases: it has one shard, which every worker gets, and an empty `impl` is enough.
 ///
 /// ```
-/// # use flinks::outbound::store::*;
-/// # use flinks_redis::keep_alive::WorkLeases;
+/// # use flinks_consents::store::*;
+/// # use flinks_consents::keep_alive::WorkLeases;
 /// # struct MyStore(MemoryStore);
 /// # impl TokenStore for MyStore {
 /// #     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> { self.0.load(id) }

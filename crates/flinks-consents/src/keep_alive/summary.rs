@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flinks::Error;
+use crate::error::ConsentError;
 
 /// The progress of a run.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +38,8 @@ pub struct Summary {
     /// names each.
     pub unreadable: u64,
     /// Why a change could not be stored. It is in this process only;
-    /// [`Consents::flush`](flinks::outbound::Consents::flush) may store it later.
-    pub unstored: Option<Error>,
+    /// [`Consents::flush`](flinks_consents::Consents::flush) may store it later.
+    pub unstored: Option<ConsentError>,
     /// How many shards were skipped because another worker had leased them.
     pub shards_leased_elsewhere: u16,
     /// Why the run stopped before its end. `None` if it went through all consents that were due.
@@ -61,10 +61,10 @@ pub struct Stopped {
 #[non_exhaustive]
 pub enum StopReason {
     /// Twenty refreshes failed in a row, so no more requests were sent to the server.
-    Failed(Error),
+    Failed(ConsentError),
     /// Twenty refusals in a row, or more than a tenth of the run and at least twenty, may have been
     /// sent by a gateway (O6).
-    Suspected(Error),
+    Suspected(ConsentError),
 }
 
 /// So many failures, or suspected refusals, in a row are not caused by the consents.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flinks::outbound::ConsentId;
+use crate::store::ConsentId;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;

@@ -5,10 +5,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::{Client, ClientCredentials, ConsentId, Consents, MemoryStore, RefreshToken};
+use flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks_consents::KeepAlive;
+use flinks_consents::{ConsentId, Consents, MemoryStore};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET};
 use flinks_emulator::{Emulator, Fault, Operation};
-use flinks_redis::KeepAlive;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flinks::outbound::ConsentId;
-use flinks::outbound::store::{DueWindow, StoreError};
+use crate::store::ConsentId;
+use crate::store::{DueWindow, StoreError};
 use futures_util::StreamExt as _;
 
 use super::leases::{Lookup, WorkItem};

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::consents::Consents;
+use crate::store::ConsentId;
+use crate::store::{DueWindow, StoreError};
 use flinks::Refusal;
-use flinks::outbound::store::{DueWindow, StoreError};
-use flinks::outbound::{ConsentId, Consents};
 
 use super::leases::{Lookup, WorkItem, WorkLeases};
 use super::summary::Progress;

@@ -5,8 +5,8 @@
 //! module does not depend on Redis. A table of a database, with its name as the primary key:
 //!
 //! ```
-//! use flinks::outbound::store::{Record, StoreError};
-//! use flinks_redis::envelope::EncryptionKeys;
+//! use flinks_consents::store::{Record, StoreError};
+//! use flinks_consents::envelope::EncryptionKeys;
 //!
 //! struct Row {
 //!     name: String,
@@ -36,9 +36,9 @@ mod error;
 mod keys;
 mod name;
 
+use crate::store::Record;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
-use flinks::outbound::store::Record;
 use zeroize::Zeroizing;
 
 pub use self::error::EnvelopeError;
@@ -115,8 +115,10 @@ fn is_of_another_version(head: &str) -> bool {
 mod tests {
     use std::time::SystemTime;
 
-    use flinks::outbound::store::{MemoryStore, StoreError, TokenStore as _};
-    use flinks::outbound::{Client, ClientAuthentication, ConsentId, Consents, RefreshToken};
+    use crate::consents::Consents;
+    use crate::store::ConsentId;
+    use crate::store::{MemoryStore, StoreError, TokenStore as _};
+    use flinks::outbound::{Client, ClientAuthentication, RefreshToken};
 
     use super::*;
 
