@@ -5,7 +5,7 @@
     doc = "The authorization side of Flinks: see README.md."
 )]
 // What the products have in common is not all used by each.
-#![cfg_attr(not(all(feature = "connect", feature = "outbound", feature = "pay")), allow(dead_code))]
+#![cfg_attr(not(all(feature = "connect", feature = "outbound", feature = "pay")), allow(dead_code, unused_imports))]
 // No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
