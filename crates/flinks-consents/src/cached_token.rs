@@ -23,7 +23,7 @@ pub(crate) struct CachedToken {
     pub(crate) must_ask_source: bool,
 }
 
-/// A call that takes longer should ask for its token later.
+/// The time that a call may take with a token that is about to expire.
 const MARGIN: Duration = Duration::from_secs(10);
 
 impl CachedToken {
@@ -38,7 +38,7 @@ impl CachedToken {
         Self { token, id, grant, slack, stale_from, must_ask_source: false }
     }
 
-    /// Returns whether there is no reason yet to ask for another token.
+    /// Returns whether it is too early to get another token.
     pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
         match self.stale_from {
             Some((monotonic, wall)) => !self.must_ask_source && clock.monotonic() < monotonic && clock.wall() < wall,

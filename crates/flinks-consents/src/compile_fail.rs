@@ -1,4 +1,4 @@
-//! What must not compile, each beside a twin that does and differs in the mistake only.
+//! Programs that must not compile, each beside a twin that compiles and differs only in the mistake.
 //!
 //! A code is spent once, a server refuses an access token, and a consent is imported with a refresh token:
 //!

@@ -30,7 +30,7 @@ impl Consent {
     ///
     /// However many callers ask, in however many processes that share the store, there is one refresh, and all who wait get its
     /// outcome. A token that will soon expire is refreshed while it is still valid. After a failure there is a pause of half a second
-    /// to a minute, or of up to five if the server asks for that. During the pause callers get the token while it is valid, and then
+    /// to a minute, or of up to five if the server requests that. During the pause callers get the token while it is valid, and then
     /// the same error at once. Two refreshes are at least a second apart.
     ///
     /// # Errors

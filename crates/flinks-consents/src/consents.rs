@@ -18,7 +18,7 @@ use crate::shared_token::{self, Source as _};
 use crate::shutdown::ShutdownError;
 use crate::store::{ConsentId, DueWindow, Record, TokenStore};
 
-/// The consents of your end users, each under an id of yours. Cloning is cheap; clones share everything.
+/// The consents of your end users, each under your own id. Cloning is cheap; clones share everything.
 ///
 /// They are kept in a [`TokenStore`]. Nothing happens unless a method is called. A refresh runs on the tokio runtime of its first
 /// caller. If that runtime shuts down, the refresh is cancelled: call [`shutdown`](Self::shutdown) before. If the runtime is no longer
@@ -84,7 +84,7 @@ impl Consents {
         &self.0.client
     }
 
-    /// Returns the clock of the client, for tasks that work beside the consents.
+    /// Returns the clock of the client, for tasks that work with the consents.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         self.0.clock()
     }
@@ -304,7 +304,7 @@ impl Consent {
     }
 
     fn new_record(&self, refresh_token: RefreshToken, now: SystemTime, refreshed_at: SystemTime) -> Record {
-        // What holds for one consent of this client holds for the next (A5).
+        // Rotation is a property of the server, so it applies to every consent (A5).
         let has_rotated = self.shared.client.rotates_refresh_tokens();
         Record { has_rotated, ..Record::new(self.state.id.clone(), refresh_token, now, refreshed_at) }
     }

@@ -32,12 +32,14 @@ mod suspicion;
 mod token_cache;
 mod token_id;
 
-/// What the model check of `single_flight` replaces.
+/// The lock that the model check of `single_flight` replaces.
 mod sync {
     pub(super) use std::sync::{Mutex, MutexGuard};
 }
 
 pub use flinks;
+#[cfg(feature = "rustls")]
+pub use flinks::{DefaultCryptoProvider, install_default_crypto_provider};
 
 pub use crate::app_token::AppTokenSource;
 pub use crate::consent::{Consent, Revoked};

@@ -1,4 +1,4 @@
-//! What all consents of one [`Consents`](crate::Consents) share: the client, the store, and the tasks in flight.
+//! The state that all consents of one [`Consents`](crate::Consents) share: the client, the store, and the tasks in flight.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
@@ -53,7 +53,7 @@ pub enum StoreOutage {
     #[default]
     Refuse,
     /// This process refreshes with the refresh token that it saw last, and keeps the result in memory. Every other process does the
-    /// same meanwhile.
+    /// same during the outage.
     ///
     /// It does not do so if it knows that Flinks has ever replaced a refresh token (A5): two processes that use the same one may end
     /// the consent. If a refresh token is replaced for the first time during the outage, the new one is in memory until the store is

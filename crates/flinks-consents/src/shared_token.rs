@@ -1,4 +1,4 @@
-//! One refresh for everyone who asks (O4): who answers a caller, who starts a refresh, and what happens after it.
+//! Runs a single refresh for all callers of a shared token (O4): who waits, who starts the refresh, and what follows it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,7 +156,7 @@ async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
         }
         Ok(_) => {}
         Err(error) if error.is_suspected() => {
-            // Once for each reply of the server, and not for callers who are told again.
+            // Once for each reply of the server, and not for callers who get the same error again.
             if error.attempts() > 0 {
                 source.emit(&Event::ConsentSuspected { error });
             }

@@ -1,4 +1,4 @@
-//! What this process knows of one consent, and of all consents in use.
+//! The state of one consent in this process, and of all consents in use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,16 +9,16 @@ use crate::pending_write::PendingWrite;
 use crate::store::{ConsentId, Record};
 use crate::token_cache::TokenCache;
 
-/// What this process knows of one consent. All handles of the consent share it.
+/// The state of one consent in this process. All handles of the consent share it.
 pub(crate) struct ConsentState {
     pub(crate) id: ConsentId,
     pub(crate) cache: TokenCache,
-    /// The lock of the record. Whoever changes the record in another way than by a lease holds it. Only spawned tasks wait for it and
+    /// The lock of the record. A task that changes the record in another way than by a lease holds it. Only spawned tasks wait for it and
     /// hold it: a future that its caller keeps but does not poll would block all others.
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 
-/// What this process knows of a record apart from the store.
+/// The knowledge of this process about a record, apart from the store.
 #[derive(Default)]
 pub(crate) enum LocalRecord {
     /// Nothing: the store has it all.

@@ -1,4 +1,4 @@
-//! What a process holds of one shared access token: the token, the refusals of it, and the pause after a failure (O3, O4).
+//! The state of one shared access token in a process: the token, the refusals of it, and the pause after a failure (O3, O4).
 //!
 //! Readers take the token without a lock. Everything that changes together with it is behind the lock of the single flight.
 
@@ -14,10 +14,10 @@ use crate::error::ConsentError;
 use crate::single_flight::{Asked, Leader, SingleFlight, Waiter};
 use crate::token_id::TokenId;
 
-/// What a caller needs.
+/// The kind of token that a caller needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// A valid token, wherever it comes from.
+    /// A valid token from any source.
     Token,
     /// A refresh, even if there is a valid token (O5).
     Refresh,
@@ -25,7 +25,7 @@ pub(crate) enum Need {
     Revival,
 }
 
-/// What a source returns.
+/// The result of a source.
 #[derive(Clone)]
 pub(crate) struct Fetched {
     pub(crate) token: Arc<CachedToken>,
@@ -41,7 +41,7 @@ pub(crate) struct TokenCache {
     flight: SingleFlight<Control, Outcome>,
 }
 
-/// What changes together with the current token.
+/// The state that changes together with the current token.
 #[derive(Default)]
 struct Control {
     /// Counts the consents that had this place. The result of a refresh that began under an earlier one is not kept.
@@ -66,7 +66,7 @@ struct Failure {
 /// The least time between two refreshes (O3). It is the shortest possible lifetime, so that no lifetime causes a loop.
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The answer to a caller who asks for a token.
+/// How a caller gets a token.
 pub(crate) enum Answer {
     Now(Result<Arc<CachedToken>, ConsentError>),
     /// A refresh is in flight.
@@ -84,7 +84,7 @@ impl TokenCache {
         Self { current: ArcSwapOption::empty(), flight: SingleFlight::new(Control::default()) }
     }
 
-    /// Returns the current token if there is no reason to ask for another. It takes no lock.
+    /// Returns the current token if it is too early to get another one. It takes no lock.
     pub(crate) fn fresh(&self, clock: &dyn Clock) -> Option<AccessToken> {
         let current = self.current.load();
         let current = current.as_ref()?;
@@ -169,7 +169,7 @@ impl TokenCache {
         })
     }
 
-    /// Answers a caller from the cache, or tells it to join or to start a refresh.
+    /// Returns the cached result, or whether to join or to start a refresh.
     pub(crate) fn ask(&self, need: Need, clock: &dyn Clock) -> Answer {
         let mut epoch = Epoch(0);
         let from_cache = |control: &mut Control, is_in_flight: bool| {

@@ -42,7 +42,7 @@ impl Deadline {
         Self { from, left: lifetime, age: Duration::ZERO, clock: Arc::clone(clock) }
     }
 
-    /// Continues a lifetime that started in another process, of which only the wall clock is known. `None` if it is over, or if it
+    /// Continues a lifetime that started in another process, of which only the wall clock is known. `None` if it has ended, or if it
     /// starts in the future.
     pub fn continued(issued_at: SystemTime, lifetime: Duration, clock: &Arc<dyn Clock>) -> Option<Self> {
         let from = Moment::now(clock.as_ref());

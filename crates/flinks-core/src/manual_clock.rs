@@ -50,7 +50,7 @@ use crate::deadline::Moment;
 /// # });
 /// ```
 ///
-/// The clock moves the client only. The emulator has a clock of its own, with an `advance` of its own.
+/// The clock moves the client only. The emulator has its own clock, with its own `advance`.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     pace: Pace,

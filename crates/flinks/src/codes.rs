@@ -41,7 +41,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A `FlinksCode`, which tells the errors of Connect apart: their HTTP status is not a category (C6).
+    /// A `FlinksCode`, which distinguishes the errors of Connect: their HTTP status is not a category (C6).
     ///
     /// Several of Flinks' pages list the codes and what they mean.
     FlinksCode {
@@ -95,7 +95,7 @@ codes! {
 }
 
 codes! {
-    /// An `error` of Outbound, which tells its failures apart, never by their text (O7).
+    /// An `error` of Outbound, which distinguishes its failures. Never distinguish them by their text (O7).
     ///
     /// The codes are those of RFC 6749, sections 4.1.2.1 and 5.2, and of RFC 7009, as Flinks lists them.
     OAuthError {

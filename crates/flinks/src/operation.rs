@@ -1,4 +1,4 @@
-//! The operations of Flinks, and the local steps that can fail beside them.
+//! The operations of Flinks, and the local steps that can fail.
 
 /// A product of Flinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, derive_more::Display)]

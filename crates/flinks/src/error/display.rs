@@ -1,4 +1,4 @@
-//! The text of an error.
+//! Writes an error as text.
 
 use std::fmt;
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `error.rs` | the opaque [`Error`]: what it knows, and how the rest of the crate creates it |
 //! | `kind.rs` | the kinds of failures |
-//! | `predicates.rs` | what a caller asks it |
+//! | `predicates.rs` | the questions that a caller has |
 //! | `refusal.rs` | whether the end user must consent again (O6) |
 //! | `advice.rs` | the next step, in one word |
 //! | `verdict.rs` | the one table of retries and of the fate of a token (A5) |

@@ -1,4 +1,4 @@
-//! What a caller asks an error.
+//! The predicates of an error.
 
 use flinks_core::TransportErrorKind;
 

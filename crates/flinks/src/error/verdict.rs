@@ -23,7 +23,7 @@ pub(crate) enum RetryClass {
     Final,
 }
 
-/// What happened to a token that a call would have spent.
+/// The fate of a token that a call would have spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenFate {
     Unspent,
@@ -31,7 +31,7 @@ pub(crate) enum TokenFate {
     Unknown,
 }
 
-/// What a failure means for another attempt, and for a token that may have been received.
+/// The consequences of a failure, for another attempt and for a token that may have been received.
 struct Verdict {
     class: RetryClass,
     fate: TokenFate,

@@ -60,7 +60,7 @@ impl ClientCredentials {
     ///
     /// # Errors
     ///
-    /// An [`Error`] where one is empty, or holds a space, a line break, a control or a non-ASCII character.
+    /// Returns an error if one is empty, or contains a space, a line break, a control or a non-ASCII character.
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<Secret>) -> Result<Self, Error> {
         let (client_id, client_secret) = (client_id.into(), client_secret.into());
         for (field, text) in [("client id", client_id.as_str()), ("client secret", client_secret.expose_secret())] {

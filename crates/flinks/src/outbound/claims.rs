@@ -1,4 +1,4 @@
-//! What an access token says of itself (O8).
+//! The claims of an access token (O8).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// What an access token says of itself (O8). They decide no lifetime: the server's clock may be off.
+/// The claims of an access token (O8). They decide no lifetime, because the clock of the server may be wrong.
 ///
 /// A claim that is missing or has another type is `None`, and costs no other claim.
 #[derive(Clone, PartialEq, Eq, derive_more::Debug)]

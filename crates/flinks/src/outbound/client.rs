@@ -136,7 +136,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// If the future is dropped after the request was sent, the reply is lost, and with it a refresh token that has replaced the
-    /// old one. Run it in a task of its own.
+    /// old one. Run it in a separate task.
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
         let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
         let repeat = if self.rotates_refresh_tokens() { Repeat::RotatingRefresh } else { Repeat::Refresh };
@@ -265,11 +265,11 @@ impl Client {
             // There is nothing that it could refresh.
             _ if request.grant_type == types::GrantType::ClientCredentials => None,
             Some(new) if !new.expose_secret().trim().is_empty() => {
-                // The refresh token of the request is no echo: an unchanged one is normal (O5).
+                // The refresh token of the request does not count as an echo: a server may return it unchanged (O5).
                 if is_echo(new.expose_secret(), credentials) {
                     return Err(malformed("refresh_token", ECHO));
                 }
-                // One that cannot be used must not be taken for an absent one.
+                // An unusable refresh token must not count as absent.
                 let new = RefreshToken::new(new).map_err(|_| malformed("refresh_token", "holds a control character"));
                 Some(new?)
             }
