@@ -89,18 +89,6 @@ impl Error {
     }
 }
 
-/// Where serde stood, as a JSON pointer.
-pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let steps = path.iter().map_while(|segment| match segment {
-        Segment::Seq { index } => Some(index.to_string()),
-        Segment::Map { key } => Some(crate::schema::escape(key)),
-        Segment::Enum { variant } => Some(crate::schema::escape(variant)),
-        Segment::Unknown => None,
-    });
-    steps.map(|step| format!("/{step}")).collect()
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { file, operation, pointer, message, help, also } = &*self.0;

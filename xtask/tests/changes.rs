@@ -9,9 +9,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use xtask::diff::{ProductDiff, Step, diff};
-use xtask::pipeline::{Product, code, inspect};
-use xtask::surface::Difference;
+use xtask::Product;
+use xtask::generate::public_api::Difference;
+use xtask::generate::{SecretNames, inspect};
+use xtask::maintain::diff::{ProductDiff, Step, diff};
 
 use Expected::{Refused, Told};
 use Product::{Connect, Outbound, Pay};
@@ -727,7 +728,7 @@ fn the_words_and_the_interface_agree() {
         for diff in [there, &back] {
             let breaks = diff.interface.iter().any(Difference::is_breaking);
             // Credentials of another kind go where the others went: no build breaks, and every call does.
-            let is_seen = |line: &&xtask::diff::Change| !line.text().starts_with("the credentials");
+            let is_seen = |line: &&xtask::maintain::diff::Change| !line.text().starts_with("the credentials");
             let said = diff.changes.iter().filter(is_seen).any(|change| change.effect.is_breaking());
             assert_eq!(breaks, said, "{}: {:?}\n{:#?}", case.name, lines(diff), diff.interface);
             assert!(!lines(diff).iter().any(|line| line.contains("for no reason")), "{}: {:?}", case.name, lines(diff));
@@ -740,7 +741,8 @@ fn the_code_of_each_change_compiles() {
     let mut modules = Vec::new();
     for (index, (case, (folder, diff))) in CASES.iter().zip(outcomes()).enumerate() {
         if diff.refused.is_none() {
-            let text = inspect(folder.path(), case.product, code).unwrap().unwrap().generated.unwrap().text;
+            let text =
+                inspect(folder.path(), case.product, SecretNames::Checked).unwrap().unwrap().generated.unwrap().text;
             let words = case.name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
             let name = words.collect::<Vec<_>>().join("_").to_lowercase();
             modules.push((format!("case{index}_{name}"), text));

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use xtask::pipeline::{Outcome, Product, generated, regenerate};
+use xtask::Product;
+use xtask::generate::{Mode, Outcome, generated, regenerate};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -12,7 +13,7 @@ fn root() -> &'static Path {
 
 #[test]
 fn generated_files_are_fresh() {
-    for (product, outcome) in regenerate(root(), &Product::ALL, true) {
+    for (product, outcome) in regenerate(root(), &Product::ALL, Mode::Check) {
         match outcome {
             Ok(Outcome::Fresh) => {}
             Ok(Outcome::Stale(diff)) => panic!("{product:?}: run `cargo xtask regenerate`\n{diff}"),

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use xtask::diff::versions;
-use xtask::pipeline::Product;
+use xtask::Product;
+use xtask::maintain::versions;
 
 /// The documents as they were when this was written; the real ones go on.
 const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");

@@ -3,7 +3,7 @@
 // document:  openapi/flinks-outbound.yaml
 // sha256:    7db83e16f7d609fa57dbe8d97fc192c1c9a82b3586de5a5257970349bbdad1b1
 // overlay:   openapi/overlays/flinks-outbound.yaml
-// generator: progenitor 0.15.1, hardened by xtask/src/harden.rs
+// generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
 /// The version of the document that this client was generated from.
 pub const SPEC_VERSION: &str = "3.0.0";

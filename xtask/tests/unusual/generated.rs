@@ -3,7 +3,7 @@
 // document:  d.yaml
 // sha256:    0
 // overlay:   o.yaml
-// generator: progenitor 0.15.1, hardened by xtask/src/harden.rs
+// generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
 /// The version of the document that this client was generated from.
 pub const SPEC_VERSION: &str = "1";
