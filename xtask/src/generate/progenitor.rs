@@ -4,9 +4,9 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+use ::progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use openapiv3::{OpenAPI, ReferenceOr};
 use proc_macro2::TokenStream;
-use progenitor_impl::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use schemars::schema::{InstanceType, SchemaObject};
 
 use crate::generate::normalize::form::Normalized;
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_version_in_the_files_is_the_one_that_is_linked() {
         let manifest = include_str!("../../../Cargo.toml");
-        assert!(manifest.contains(&format!("progenitor-impl = \"={PROGENITOR_VERSION}\"")));
+        assert!(manifest.contains(&format!("progenitor = {{ version = \"={PROGENITOR_VERSION}\"")));
     }
 
     /// The lint is left out here: progenitor has a `todo!` for a JSON body without a schema.
