@@ -64,6 +64,13 @@ impl Error {
         self
     }
 
+    /// Says where in the document, unless a more exact place is known.
+    #[must_use]
+    pub fn or_at(mut self, pointer: impl Into<String>) -> Self {
+        self.0.pointer.get_or_insert_with(|| pointer.into());
+        self
+    }
+
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

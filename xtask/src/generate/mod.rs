@@ -21,6 +21,7 @@
 //! - The same input gives the same bytes.
 //! - Nothing here imports [`maintain`](crate::maintain), which compares, imports and releases what is generated here.
 
+mod catch_panic;
 pub mod completeness;
 pub mod harden;
 pub mod lint;
@@ -117,9 +118,9 @@ pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: 
     lint::check_outline(&document)?;
     let normalized = normalize::normalize(document.clone())?;
     let openapi = lint::check_normal_form(&normalized)?;
-    let types = progenitor::code(&openapi, &normalized)?;
-    let text = progenitor::catch_panic(|| {
-        let file = harden::harden(types, &normalized, &header.constants(&openapi))?;
+    let types = progenitor::types(&openapi, &normalized)?;
+    let text = catch_panic::catch_panic(|| {
+        let file = harden::harden(&types, &normalized, &header.constants(&openapi))?;
         completeness::check(&document, &file)?;
         Ok(output::print(&file, header))
     })?;

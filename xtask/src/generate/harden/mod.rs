@@ -1,22 +1,39 @@
-//! The harden stage: removes from progenitor's code what no generated client may do, and adds what it lacks.
+//! The harden stage: progenitor's types without ways to leak, and the client and its operations.
 //!
-//! progenitor's own runtime is left behind as a whole. Its error prints bodies, headers and URLs (T4), loses the status
-//! of a reply that it cannot read (T7), and its hooks can neither return another error nor be written outside of the
-//! product crates (T14). So generated code calls `flinks_core` where it called `progenitor_client`, and no type of
-//! progenitor is in a public interface.
+//! progenitor supplies the module `types` and nothing else. Its client and its methods are not used: its error prints
+//! bodies, headers and URLs (T4) and loses the status of a reply that it cannot read (T7), and its hooks can neither return
+//! another error nor be written outside of the product crates (T14). URL, headers and body of a request, and the arguments
+//! of an operation, come from the normalized document. The code calls `flinks_core`, and no type of progenitor is in a public
+//! interface.
+//!
+//! | module | about |
+//! | --- | --- |
+//! | `operation` | the method and the type of one operation |
+//! | `arguments` | its arguments: order, names and types |
+//! | `request` | how its request is built |
+//! | `outcome` | how its reply is read |
+//! | `types` | the hardened types |
+//! | `uses` | which types are sent and which are received |
+//! | `secret_fields` | which fields hold a secret |
+//! | [`attributes`] | parts of Rust syntax |
 
+mod arguments;
 pub(crate) mod attributes;
-mod operations;
+mod operation;
+mod outcome;
+mod request;
 mod secret_fields;
 mod types;
 mod uses;
 
-use attributes::{doc, docs, unknown_shape};
+use attributes::{doc, docs};
+use operation::{Operation, operations};
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::{Attribute, Item};
+use quote::quote;
+use syn::Attribute;
 
 use crate::generate::normalize::form::{Normalized, SecretPlace};
+use crate::generate::progenitor::Types;
 use crate::{Error, Result};
 
 /// What the document tells about itself.
@@ -31,21 +48,15 @@ pub struct Constants {
     pub sha256: String,
 }
 
-/// Makes progenitor's code safe.
+/// Builds the generated file: the hardened types, and the client with its operations.
 ///
 /// # Errors
 ///
-/// Where progenitor's code has another shape than the one that is known here, or a mark of a secret had no effect.
-pub fn harden(tokens: TokenStream, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
-    let file: syn::File =
-        syn::parse2(tokens).map_err(|error| Error::new(format!("progenitor's code is not Rust: {error}")))?;
-    let mut parts = Parts::default();
-    for item in file.items {
-        parts.take(item)?;
-    }
-    let types = parts.types.ok_or_else(|| unknown_shape("it has no module `types`"))?;
-    let operations = operations::harden(parts.methods, normalized)?;
-    let (types, secrets) = types::harden(types, normalized, &operations)?;
+/// Returns an error if progenitor's types have a shape that is not known here, if an operation has a form that no client can
+/// send, or if the mark of a secret had no effect.
+pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
+    let operations = operations(types, normalized)?;
+    let (types, secrets) = types::harden(types.module.clone(), normalized, &operations)?;
     let headers = normalized.secrets.iter().filter(|place| matches!(place, SecretPlace::Header { .. }));
     let secrets: Vec<String> = secrets.into_iter().chain(headers.map(ToString::to_string)).collect();
     let file = assemble(constants, &secrets, types, &operations);
@@ -56,48 +67,12 @@ pub fn harden(tokens: TokenStream, normalized: &Normalized, constants: &Constant
     Ok(file)
 }
 
-/// progenitor's file, apart.
-#[derive(Default)]
-struct Parts {
-    types: Option<syn::ItemMod>,
-    methods: Vec<syn::ImplItemFn>,
-}
-
-impl Parts {
-    fn take(&mut self, item: Item) -> Result<()> {
-        match item {
-            Item::Mod(module) if module.ident == "types" => self.types = Some(module),
-            Item::Impl(block) if block.trait_.is_none() => {
-                for item in block.items {
-                    match item {
-                        // The constructors: redirects, no limits, an `unwrap` (T5).
-                        syn::ImplItem::Fn(method) if method.sig.ident == "new" => {}
-                        syn::ImplItem::Fn(method) if method.sig.ident == "new_with_client" => {}
-                        syn::ImplItem::Fn(method) => self.methods.push(method),
-                        other => return Err(unknown_shape(&other.to_token_stream().to_string())),
-                    }
-                }
-            }
-            // The rest is the runtime that is left behind: imports, the client, `ClientInfo`, the check for hooks.
-            Item::Use(_) | Item::Struct(_) | Item::Impl(_) | Item::Const(_) => {}
-            Item::Mod(module) if module.ident == "prelude" => {}
-            other => return Err(unknown_shape(&other.to_token_stream().to_string())),
-        }
-        Ok(())
-    }
-}
-
-fn assemble(
-    constants: &Constants,
-    secrets: &[String],
-    types: syn::ItemMod,
-    operations: &[operations::Operation],
-) -> TokenStream {
+fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, operations: &[Operation]) -> TokenStream {
     let Constants { title, description, version, sha256 } = constants;
     let client_doc =
         format!("A client for {title}.\n\n{description}\n\nCloning is cheap; clones share their connections.");
-    let methods = operations.iter().map(operations::Operation::method);
-    let builders = operations.iter().map(operations::Operation::builder);
+    let methods = operations.iter().map(Operation::method);
+    let builders = operations.iter().map(Operation::builder);
     quote! {
         /// The version of the document that this client was generated from.
         pub const SPEC_VERSION: &str = #version;

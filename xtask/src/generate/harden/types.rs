@@ -8,7 +8,8 @@ use syn::visit_mut::VisitMut;
 use syn::{Fields, Ident, Item, Type, parse_quote};
 
 use super::attributes::{doc, docs, generic_argument, serde_argument, unknown_shape, wire_name};
-use super::operations::{Operation, variant_name};
+use super::operation::Operation;
+use super::outcome::variant_name;
 use super::secret_fields::{check_secrets, secret_fields};
 use super::uses::Uses;
 use crate::Result;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::Visit;
 use syn::{Ident, Item};
 
-use super::operations::Operation;
+use super::operation::Operation;
 use crate::generate::normalize::form::Normalized;
 use crate::spec::schema::pascal;
 

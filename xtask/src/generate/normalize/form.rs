@@ -51,6 +51,10 @@ pub struct Operation {
     pub id: String,
     /// Its JSON pointer.
     pub pointer: String,
+    /// Its method, in lower case.
+    pub method: &'static str,
+    /// Its path, with the names of its parameters in braces.
+    pub path: String,
     /// The `Content-Type` that a request without a body carries all the same (T2).
     pub content_type: Option<String>,
     /// How long it may take, where the default does not do.

@@ -109,6 +109,8 @@ fn normalize_operation(
     Ok(Some(Operation {
         id,
         pointer,
+        method: place.method,
+        path: place.path.clone(),
         content_type,
         timeout_seconds,
         error_codes,
