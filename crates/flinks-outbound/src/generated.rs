@@ -53,6 +53,7 @@ pub mod types {
     }
 
     /// Specifies the type of information you are passing to request an access token. Possible values include:
+    ///
     /// - `client_credentials`
     /// - `authorization_code`
     /// - `refresh_token`
@@ -136,6 +137,7 @@ pub mod types {
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub code: ::std::option::Option<::flinks_core::Secret>,
         /// Specifies the type of information you are passing to request an access token. Possible values include:
+        ///
         /// - `client_credentials`
         /// - `authorization_code`
         /// - `refresh_token`

@@ -705,7 +705,7 @@ pub mod types {
 
 /// A client for Unusual.
 ///
-/// A link, a bare <https://example.com>, \<b\>HTML\</b\> and \[brackets\].
+/// A link, a bare <https://example.com>, \<b>HTML\</b> and \[brackets\].
 ///
 /// Cloning is cheap; clones share their connections.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! Rewrites the prose of a document as rustdoc takes it.
 
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Parser, Tag, TagEnd, TextMergeStream};
+use pulldown_cmark_to_cmark::{Options, cmark_with_options};
 use serde_json::Value;
 
 /// Puts the text of `description` and `summary` into the form that rustdoc takes, but not where these words are
@@ -28,84 +30,96 @@ pub(super) fn sanitize_prose(value: &mut Value) {
 /// Makes Markdown of unknown origin safe for rustdoc: bare addresses become links, HTML and square brackets become
 /// text, links within the documentation site become their text, and code is never taken for a doctest.
 pub(crate) fn rustdoc(text: &str) -> String {
-    let mut fenced = false;
-    let lines = text.trim().lines().map(|line| {
-        let content = line.trim_start();
-        if content.starts_with("```") || content.starts_with("~~~") {
-            fenced = !fenced;
-            return String::from(if fenced { "```text" } else { "```" });
-        }
-        if fenced {
-            return line.trim_end().to_owned();
-        }
-        // Four spaces make a code block, and code blocks are run.
-        let indent = (line.len() - content.len()).min(3);
-        let indent = if line.starts_with('\t') { 0 } else { indent };
-        format!("{}{}", " ".repeat(indent), inline(content.trim_end()))
-    });
-    let mut lines: Vec<String> = lines.collect();
-    if fenced {
-        lines.push(String::from("```"));
+    let mut rewriter = Rewriter::default();
+    for event in TextMergeStream::new(Parser::new(text)) {
+        rewriter.event(event);
     }
-    lines.join("\n")
+    let options = Options { code_block_token_count: 3, list_token: '-', ..Options::default() };
+    let mut markdown = String::new();
+    match cmark_with_options(rewriter.events.iter(), &mut markdown, pulldown_cmark::Options::empty(), options) {
+        Ok(_) => markdown.trim().to_owned(),
+        // Events without a form in Markdown: a text that is code cannot do harm.
+        Err(_) => format!("```text\n{}\n```", text.replace("```", "")),
+    }
 }
 
-fn inline(line: &str) -> String {
-    let parts: Vec<&str> = line.split('`').collect();
-    // A backtick without its partner is no code.
-    if parts.len().is_multiple_of(2) {
-        return plain(&line.replace('`', "'"));
-    }
-    let parts = parts.iter().enumerate().map(|(index, part)| match index % 2 {
-        0 => plain(part),
-        _ => format!("`{part}`"),
-    });
-    parts.collect()
+/// The rewritten events of a text.
+#[derive(Default)]
+struct Rewriter<'a> {
+    events: Vec<Event<'a>>,
+    is_code: bool,
+    /// For each open link, whether it is kept.
+    links: Vec<bool>,
 }
 
-fn plain(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        if let Some((label, target, after)) = link(rest) {
-            match target.starts_with("http://") || target.starts_with("https://") {
-                true => out.push_str(&format!("[{}]({target})", plain(label))),
-                false => out.push_str(&plain(label)),
+impl<'a> Rewriter<'a> {
+    fn event(&mut self, event: Event<'a>) {
+        match event {
+            // Code of any other language, or of none, would be compiled as a doctest.
+            Event::Start(Tag::CodeBlock(_)) => {
+                self.is_code = true;
+                self.events.push(Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced("text".into()))));
             }
-            rest = after;
-        } else if let Some((address, after)) = address(rest) {
-            out.push_str(&format!("<{address}>"));
-            rest = after;
-        } else {
-            if matches!(first, '<' | '>' | '[' | ']') {
-                out.push('\\');
+            Event::End(TagEnd::CodeBlock) => {
+                self.is_code = false;
+                // Without it, the closing fence would be lost.
+                if matches!(self.events.last(), Some(Event::Text(code)) if !code.ends_with('\n')) {
+                    self.events.push(Event::Text("\n".into()));
+                }
+                self.events.push(Event::End(TagEnd::CodeBlock));
             }
-            out.push(first);
-            rest = rest.get(first.len_utf8()..).unwrap_or_default();
+            Event::Start(Tag::HtmlBlock) => self.events.push(Event::Start(Tag::Paragraph)),
+            Event::End(TagEnd::HtmlBlock) => self.events.push(Event::End(TagEnd::Paragraph)),
+            Event::Html(text) | Event::InlineHtml(text) => self.text(&text),
+            Event::Start(Tag::Link { link_type, dest_url, title, .. }) => {
+                let is_kept = is_address(&dest_url);
+                self.links.push(is_kept);
+                // A definition elsewhere in the text may be lost where the text becomes part of another one.
+                let link_type = if link_type == LinkType::Autolink { link_type } else { LinkType::Inline };
+                let link = Event::Start(Tag::Link { link_type, dest_url, title, id: CowStr::Borrowed("") });
+                self.events.extend(is_kept.then_some(link));
+            }
+            Event::End(TagEnd::Link) => {
+                let is_kept = self.links.pop().unwrap_or_default();
+                self.events.extend(is_kept.then_some(event));
+            }
+            Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => {}
+            Event::Text(text) if self.is_code || self.links.contains(&true) => self.events.push(Event::Text(text)),
+            Event::Text(text) => self.text(&text),
+            other => self.events.push(other),
         }
     }
-    out
-}
 
-/// `[label](target)` at the start of `text`, and what follows it.
-fn link(text: &str) -> Option<(&str, &str, &str)> {
-    let (label, rest) = text.strip_prefix('[')?.split_once("](")?;
-    let (target, rest) = rest.split_once(')')?;
-    (!label.contains(['[', ']']) && !target.contains(char::is_whitespace)).then_some((label, target, rest))
-}
-
-/// An address at the start of `text`, with or without angle brackets, and what follows it.
-fn address(text: &str) -> Option<(&str, &str)> {
-    let bare = text.strip_prefix('<').unwrap_or(text);
-    if !bare.starts_with("http://") && !bare.starts_with("https://") {
-        return None;
+    /// A text in which each bare address becomes a link.
+    fn text(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some(start) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min() {
+            let (before, from) = rest.split_at_checked(start).unwrap_or((rest, ""));
+            let end = from.find(|c: char| c.is_whitespace() || "<>\"'()[]{}`".contains(c)).unwrap_or(from.len());
+            let (address, _) = from.split_at_checked(end).unwrap_or((from, ""));
+            let address = address.trim_end_matches(['.', ',', ';', ':', '!', '?']);
+            self.plain(before);
+            let link = Tag::Link {
+                link_type: LinkType::Autolink,
+                dest_url: address.to_owned().into(),
+                title: CowStr::Borrowed(""),
+                id: CowStr::Borrowed(""),
+            };
+            self.events.extend([Event::Start(link), Event::Text(address.to_owned().into()), Event::End(TagEnd::Link)]);
+            rest = from.get(address.len()..).unwrap_or_default();
+        }
+        self.plain(rest);
     }
-    let end = bare.find(|c: char| c.is_whitespace() || "<>\"'()[]{}`".contains(c)).unwrap_or(bare.len());
-    let (address, _) = bare.split_at_checked(end)?;
-    let address = address.trim_end_matches(['.', ',', ';', ':', '!', '?']);
-    let (_, after) = bare.split_at_checked(address.len())?;
-    let bracketed = bare.len() < text.len();
-    Some((address, if bracketed { after.strip_prefix('>').unwrap_or(after) } else { after }))
+
+    fn plain(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.events.push(Event::Text(text.to_owned().into()));
+        }
+    }
+}
+
+fn is_address(target: &str) -> bool {
+    target.starts_with("http://") || target.starts_with("https://")
 }
 
 #[cfg(test)]
@@ -118,10 +132,12 @@ mod tests {
             ("See https://docs.flinks.com.", "See <https://docs.flinks.com>."),
             ("See <https://a.b> now", "See <https://a.b> now"),
             ("[Docs](https://a.b/c) and [here](./authorize)", "[Docs](https://a.b/c) and here"),
-            ("a <p class=\"h4\">b</p> Vec<u8>", "a \\<p class=\"h4\"\\>b\\</p\\> Vec\\<u8\\>"),
+            ("a <p class=\"h4\">b</p> Vec<u8>", "a \\<p class=\"h4\">b\\</p> Vec\\<u8>"),
             ("an [intra] link, `[code]` `<b>`", "an \\[intra\\] link, `[code]` `<b>`"),
-            ("a lone ` tick <b>", "a lone ' tick \\<b\\>"),
-            ("a\n\n    code()\n\tmore()", "a\n\n   code()\nmore()"),
+            ("a lone ` tick <b>", "a lone \\` tick \\<b>"),
+            ("``a ` b`` and [x](https://a.b 'title')", "``a ` b`` and [x](https://a.b \"title\")"),
+            ("[a][b] and ![c](./c.png)\n\n[b]: https://a.b", "[a](https://a.b) and c"),
+            ("a\n\n    code()\n\tmore()", "a\n\n```text\ncode()\nmore()\n```"),
             ("```json theme={null}\n{}\n```", "```text\n{}\n```"),
             ("```\nopen", "```text\nopen\n```"),
             ("- `a`\n\n- `b`\n", "- `a`\n\n- `b`"),
