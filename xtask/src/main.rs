@@ -9,7 +9,7 @@ use anstream::{eprintln, print, println};
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 use xtask::Product;
-use xtask::generate::{Mode, Outcome, regenerate};
+use xtask::generate::{Mode, Outcome, list_crates, regenerate};
 use xtask::maintain::diff::{self, ProductDiff, Side};
 use xtask::maintain::import::{self, Options};
 use xtask::maintain::{release, update};
@@ -136,7 +136,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Regenerate { product, check, root } => {
             let mode = if check { Mode::Check } else { Mode::Write };
-            run_regenerate(&root.unwrap_or(here), &products(product), mode)
+            run_regenerate(&root.unwrap_or(here), product, mode)
         }
         Command::Import { files, product, retrieved, root } => {
             let options = Options { files, product, retrieved: retrieved.unwrap_or_else(today) };
@@ -159,10 +159,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_regenerate(root: &Path, products: &[Product], mode: Mode) -> ExitCode {
+/// Regenerates one product, or all products and the lists of the hand-written crates.
+fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode {
     let mut codes = Vec::new();
-    for (product, outcome) in regenerate(root, products, mode) {
-        codes.push(report(product, outcome));
+    for (product, outcome) in regenerate(root, &products(product), mode) {
+        codes.push(report(product.crate_name(), &product.generated(), outcome));
+    }
+    if product.is_none() {
+        for (name, outcome) in list_crates(root, mode) {
+            codes.push(report(name, &Path::new("crates").join(name).join("public-api.txt"), outcome));
+        }
     }
     // A failure outweighs a stale file.
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
@@ -269,15 +275,14 @@ fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     }
 }
 
-fn report(product: Product, outcome: xtask::Result<Outcome>) -> u8 {
-    let name = product.crate_name();
+fn report(name: &str, file: &Path, outcome: xtask::Result<Outcome>) -> u8 {
     match outcome {
         Ok(Outcome::Fresh) => {
             println!("{GOOD}fresh{GOOD:#}   {name}");
             0
         }
         Ok(Outcome::Wrote) => {
-            println!("{NOTE}wrote{NOTE:#}   {name}  {}", product.generated().display());
+            println!("{NOTE}wrote{NOTE:#}   {name}  {}", file.display());
             0
         }
         Ok(Outcome::Stale(diff)) => {
