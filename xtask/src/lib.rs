@@ -1,13 +1,7 @@
 #![doc = include_str!("../README.md")]
-//! # Source layout
+//! # Where to start
 //!
-//! | folder | about | may import |
-//! | --- | --- | --- |
-//! | [`spec`] | the documents, their corrections, and positions in them | neither of the others |
-//! | [`generate`] | the generator, stage by stage | `spec` |
-//! | [`maintain`] | import, diff, update and release | `spec`, `generate` |
-//!
-//! Each folder's `mod.rs` is its overview. [`generate`] lists the stages.
+//! Each folder has an overview: [`spec`], [`generate`] with the list of stages, [`maintain`].
 //!
 //! # Traps
 //!

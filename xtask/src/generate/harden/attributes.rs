@@ -8,7 +8,7 @@ use crate::{Error, Result};
 pub(super) fn unknown_shape(what: &str) -> Error {
     let what: String = what.chars().take(200).collect();
     Error::new(format!("progenitor's code has a shape that is not known here: {what}"))
-        .help("compare xtask/src/harden with what the linked progenitor writes")
+        .help("compare xtask/src/generate/harden with what the linked progenitor writes")
 }
 
 /// The attribute of a doc comment.
