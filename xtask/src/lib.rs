@@ -5,7 +5,7 @@
 //!
 //! # Traps
 //!
-//! What progenitor 0.15.1 and reqwest 0.13.5 do with these documents unless it is prevented. A test is named after each
+//! Problems that progenitor 0.15.1 and reqwest 0.13.5 cause with these documents unless prevented. A test is named after each
 //! trap, here, in `flinks-core` or over the wire in `flinks`.
 //!
 //! | id | trap |

@@ -179,9 +179,7 @@ fn run_import(root: &Path, options: &Options) -> xtask::Result<ExitCode> {
     let report = import::import(root, options)?;
     report.lines.iter().for_each(|line| println!("{line}"));
     if !report.changed.is_empty() {
-        println!(
-            "{NOTE}next{NOTE:#}    `cargo xtask diff` tells what it means, `cargo xtask update` goes on from here"
-        );
+        println!("{NOTE}next{NOTE:#}    `cargo xtask diff` shows the effect, `cargo xtask update` continues from here");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -252,7 +250,7 @@ fn today() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
 }
 
-/// Runs the benchmarks, which are a workspace of their own so that nobody else builds what they compare with.
+/// Runs the benchmarks, which are a separate workspace so that nobody else builds the crates that they compare with.
 fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["run", "--release", "--locked", "--quiet", "--manifest-path"]);
@@ -260,7 +258,7 @@ fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     if quick {
         cargo.arg("--no-default-features");
     }
-    // Built in a folder of their own: they select other features.
+    // Built in a separate folder: they select other features.
     cargo.env("CARGO_TARGET_DIR", root.join("target/bench"));
     cargo.arg("--").arg("--output").arg(root.join("target/bench"));
     if quick {

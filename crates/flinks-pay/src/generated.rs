@@ -372,7 +372,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::AuthorizeResponse>, Error<()>> {
@@ -418,7 +418,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {

@@ -6,7 +6,7 @@ use std::sync::Once;
 
 use crate::{Error, Result};
 
-/// What can be done about a document that progenitor refuses, or panics at.
+/// The advice for a document that progenitor refuses or panics at.
 pub(super) const GAP: &str =
     "this is a gap in the lint: describe what stands here in a plainer way by an overlay action, and teach the lint";
 

@@ -131,7 +131,7 @@ fn settings(normalized: &Normalized) -> GenerationSettings {
     for (name, path) in CORE_TYPES {
         settings.with_replacement(name, path, std::iter::empty());
     }
-    // Types that `harden` adds to the module: secrets of their own kind, and unions by status.
+    // Types that `harden` adds to the module: distinct secret types, and unions by status.
     let unions = normalized.outcomes().filter_map(|bodies| bodies.union.as_ref());
     let own = normalized.secret_types.iter().chain(unions);
     for name in own.filter(|name| !CORE_TYPES.iter().any(|(core, _)| core == name)) {
@@ -143,7 +143,7 @@ fn settings(normalized: &Normalized) -> GenerationSettings {
 
 /// The structs whose fields are the arguments of an operation.
 struct ArgumentHolders {
-    /// What their names begin with, and no name of a schema does.
+    /// A prefix of their names that no schema has.
     prefix: String,
 }
 

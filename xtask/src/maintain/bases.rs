@@ -10,8 +10,8 @@ use super::{changelog, versions};
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// The crate that is built on all products. It shows no type of theirs, so that a change of theirs is a patch of it, unless
-/// its own code has to change with it.
+/// The crate that is built on all products. No type of a product crate is in its interface, so a change of one is a patch
+/// of the facade, unless the facade's code has to change with it.
 pub(super) const FACADE: &str = "flinks";
 
 /// All crates that are published, in the order in which that goes: each after what it is built on, or tested with.
@@ -30,7 +30,7 @@ pub(super) struct Base {
     /// The commit that released that version; `None` where none ever was.
     pub(super) release: Option<String>,
     pub(super) changelog: (PathBuf, String),
-    /// What its documents are compared with; for a product.
+    /// The side that its documents are compared with; for a product.
     pub(super) side: Option<(Product, Side)>,
 }
 
@@ -66,7 +66,7 @@ impl Bases {
             entry: diff::changelog(diff),
         };
         let mut proposals: Vec<Proposal> = new.map(product).collect();
-        // What it is built on goes out as what somebody asks for, if that is more.
+        // A product crate may be released with the higher version that its changelog requests.
         let mut built_on = Vec::new();
         for base in self.0.iter().filter(|base| base.side.is_some() && base.release.is_some()) {
             let proposed =
@@ -109,7 +109,7 @@ impl Base {
         Ok(Self { name, present, release, changelog: (path, text), side: side.transpose()? })
     }
 
-    /// The version that somebody asks for.
+    /// The version that a line in the changelog requests.
     fn wanted(&self) -> Result<Option<Version>> {
         let (path, text) = &self.changelog;
         changelog::wanted(text).map_err(|error| error.in_file(path))
@@ -124,7 +124,7 @@ impl Base {
         let meant = proposals.iter().find(|proposal| proposal.name == self.name);
         let meant = meant.map(|proposal| (&proposal.version, proposal.entry.as_str()));
         if !changelog::is_proposed(&self.changelog.1, meant)? {
-            return Err(Error::new("what is proposed is not of what is there").help(UPDATE));
+            return Err(Error::new("the proposal is out of date").help(UPDATE));
         }
         match meant.map(|(version, _)| version.clone()).max(wanted) {
             Some(version) if version <= self.present => {

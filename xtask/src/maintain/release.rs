@@ -12,12 +12,12 @@ use crate::generate::{Mode, Outcome, output, regenerate};
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// Makes the proposed versions the versions: in the manifests, in what the workspace asks for, and in the changelogs. A crate
+/// Makes the proposed versions the versions: in the manifests, in the workspace's dependencies, and in the changelogs. A crate
 /// that was never released keeps the version that it has. Returns the crates, in the order in which they are published.
 ///
 /// # Errors
 ///
-/// Where a file cannot be read or written, what is generated is stale, a proposal is not of what is there, or a version is
+/// Where a file cannot be read or written, what is generated is stale, a proposal is out of date, or a version is
 /// not newer than the last.
 pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
     check_day(day)?;

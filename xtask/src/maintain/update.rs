@@ -11,7 +11,7 @@ use crate::generate::{Mode, Outcome, output, regenerate};
 use crate::product::Product;
 use crate::spec::sources;
 
-/// What came of an update.
+/// The result of an update.
 #[derive(Debug)]
 pub struct Summary {
     /// For a pull request, in Markdown.
@@ -24,7 +24,7 @@ pub struct Summary {
 ///
 /// # Errors
 ///
-/// Where something could not be read, imported or written. A document that cannot be generated is told in the summary.
+/// Where something could not be read, imported or written. A document that cannot be generated is reported in the summary.
 pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Summary> {
     // All that can be wrong is looked at before the first file is written.
     let bases = Bases::read(root, since)?;
@@ -76,7 +76,7 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
 ///
 /// # Errors
 ///
-/// Where it is none.
+/// Returns an error if the text is not a day.
 pub fn check_day(text: &str) -> Result<()> {
     sources::day(text).map(drop)
 }

@@ -119,7 +119,7 @@ fn moved(document: &Value, target: &str) -> String {
         Value::Array(array) => array.iter().filter_map(|entry| entry.get("name")?.as_str()).collect(),
         _ => Vec::new(),
     };
-    format!("{what_to_do}; it leads as far as `{prefix}`, where there is now: {}", names.join(", "))
+    format!("{what_to_do}; it leads as far as `{prefix}`, which now has: {}", names.join(", "))
 }
 
 /// A list takes the update as one more entry; an object is merged with it.
@@ -231,8 +231,8 @@ mod tests {
             "remove the action",
             "/actions/2",
             "as far as `$.o.list`",
-            "now: here, there",
-            "as far as `$.o`, where there is now: k, list",
+            "now has: here, there",
+            "as far as `$.o`, which now has: k, list",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -193,7 +193,7 @@ pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
     children(schema).iter().for_each(|(_, child)| references(child, names));
 }
 
-/// What a reference into the components stands for. One that leads nowhere is left to the lint.
+/// Follows a reference into the components. A reference that leads nowhere is left to the lint.
 pub(crate) fn resolve(components: &Value, value: &Value) -> Value {
     let mut value = value;
     // Longer chains than this are loops.

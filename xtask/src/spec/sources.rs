@@ -17,7 +17,7 @@ const HEAD: &str = "\
 
 ";
 
-/// What one page says of a document.
+/// The part of a document that one page has.
 pub(crate) struct Page<'a> {
     /// The file that was retrieved.
     pub(crate) file: &'a Path,

@@ -52,7 +52,7 @@ pub(crate) const CASES: &[Case] = &[
         document: &[("        5XX:\n          description: Returned when an unhandled", "        '429':\n          description: x\n        5XX:\n          description: Returned when an unhandled")],
         overlay: &[],
         expected: Told(Step::Patch, &[
-            "error 429 added: no body [documented only]",
+            "error 429 added: without a body [documented only]",
         ]),
     },
     Case {
@@ -67,7 +67,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("        4XX:\n", "        '400':\n")],
         overlay: &[],
-        expected: Refused(&["matches nothing", "responses['4XX']", "it leads as far as `$.paths['/api/v1/token'].post.responses`, where there is now: 200, 400, 5XX"]),
+        expected: Refused(&["matches nothing", "responses['4XX']", "it leads as far as `$.paths['/api/v1/token'].post.responses`, which now has: 200, 400, 5XX"]),
     },
     Case {
         name: "a class of errors becomes single statuses, followed",
@@ -85,7 +85,7 @@ pub(crate) const CASES: &[Case] = &[
         document: &[("      security: []\n", "        '429':\n          description: Too many.\n      security: []\n")],
         overlay: &[],
         expected: Told(Step::Patch, &[
-            "error 429 added: no body [documented only]",
+            "error 429 added: without a body [documented only]",
         ]),
     },
     Case {
@@ -104,7 +104,7 @@ pub(crate) const CASES: &[Case] = &[
         overlay: &[],
         expected: Told(Step::Major, &[
             "the error type was nothing, is `AuthorizeError` [breaking for those who match on it]",
-            "error 400 was no body, is object [breaking for those who match on it]",
+            "error 400 was without a body, is object [breaking for those who match on it]",
         ]),
     },
 ];

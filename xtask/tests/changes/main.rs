@@ -39,7 +39,7 @@ struct Case {
 enum Expected {
     /// The lines of the diff, each with its meaning, and the step.
     Told(Step, &'static [&'static str]),
-    /// No code comes of it; the message has these parts.
+    /// The document cannot be generated; the message has these parts.
     Refused(&'static [&'static str]),
 }
 
@@ -48,7 +48,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     [requests::CASES, replies::CASES, errors::CASES, parameters::CASES, document::CASES].into_iter().flatten()
 }
 
-/// What came of each case: the newer project, and its diff.
+/// The outcome of each case: the newer project, and its diff.
 fn outcomes() -> &'static [(tempfile::TempDir, ProductDiff)] {
     static OUTCOMES: OnceLock<Vec<(tempfile::TempDir, ProductDiff)>> = OnceLock::new();
     OUTCOMES.get_or_init(|| cases().map(outcome).collect())

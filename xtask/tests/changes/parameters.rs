@@ -52,7 +52,7 @@ pub(crate) const CASES: &[Case] = &[
         expected: Refused(&["`sid` is a cookie", "overlay action"]),
     },
     Case {
-        name: "a header that is no argument",
+        name: "a header that is not an argument",
         product: Connect,
         document: &[("        - name: Accept\n          in: header\n          required: true\n          description: Acceptable response media type.\n          schema:\n            type: string\n            default: application/json\n", "")],
         overlay: &[],
@@ -84,7 +84,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Connect,
         document: &[("- name: flinks-auth-key\n", "- name: flinks-key\n")],
         overlay: &[],
-        expected: Refused(&["matches nothing", "flinks-auth-key", "where there is now: customerId, flinks-key"]),
+        expected: Refused(&["matches nothing", "flinks-auth-key", "which now has: customerId, flinks-key"]),
     },
     Case {
         name: "the document no longer shows the sandbox's id",

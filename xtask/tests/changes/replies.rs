@@ -98,7 +98,7 @@ pub(crate) const CASES: &[Case] = &[
         overlay: &[],
         expected: Told(Step::Major, &[
             "the success type was `TokenResponse`, is `TokenResponse`, by status [breaking for those who match on it]",
-            "reply 202 added: no body [compatible]",
+            "reply 202 added: without a body [compatible]",
         ]),
     },
     Case {

@@ -166,7 +166,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Pay,
         document: &[("application/x-www-form-urlencoded:", "multipart/form-data:")],
         overlay: &[],
-        expected: Refused(&["matches nothing", "where there is now: multipart/form-data"]),
+        expected: Refused(&["matches nothing", "which now has: multipart/form-data"]),
     },
     Case {
         name: "the order of what is required",
@@ -174,7 +174,7 @@ pub(crate) const CASES: &[Case] = &[
         document: &[("                Username:\n                  type: string\n                  description: The username provided during onboarding.\n                Password:\n                  type: string\n                  description: The password provided during onboarding.\n", "                Password:\n                  type: string\n                  description: The password provided during onboarding.\n                Username:\n                  type: string\n                  description: The username provided during onboarding.\n")],
         overlay: &[],
         expected: Told(Step::Major, &[
-            "request body asks for its fields in another order: `grant_type`, `Password`, `Username` [breaking for callers]",
+            "request body takes its fields in another order: `grant_type`, `Password`, `Username` [breaking for callers]",
         ]),
     },
     Case {

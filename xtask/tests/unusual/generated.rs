@@ -824,7 +824,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::GetItemResponse>, Error<types::GetItemError>> {
@@ -937,7 +937,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::MakeItResponse>, Error<types::MakeItError>> {
@@ -979,7 +979,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(self) -> Result<ResponseValue<()>, Error<()>> {
             self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
         }

@@ -1,4 +1,4 @@
-//! The whole loop, from a changed page to a released crate, in a repository of its own.
+//! The whole loop, from a changed page to a released crate, in a temporary repository.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -151,7 +151,7 @@ fn what_cannot_be_generated_is_told_and_goes_on_when_the_overlay_is_mended() {
     for part in [
         "| `flinks-outbound` | cannot be generated |",
         "responses['4XX']",
-        "there is now: 200, 400, 5XX",
+        "which now has: 200, 400, 5XX",
         "error 400 added",
         "without files",
     ] {

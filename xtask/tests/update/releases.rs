@@ -20,7 +20,7 @@ fn before_the_first_release_nothing_is_proposed() {
     );
     assert_eq!(repository.changelog("flinks-outbound"), "# Changelog\n\n## [Unreleased]\n\nFirst.\n");
     assert!(repository.read(&Product::Outbound.generated()).contains("pub device: "));
-    // A version that somebody asks for.
+    // A version that a line in the changelog requests.
     let path = Path::new("crates/flinks-pay/CHANGELOG.md");
     repository.write(path, &repository.read(path).replace("First.", "Version: 0.5.0\n\nFirst."));
     let (_, text) = repository.xtask(&["release"]);
@@ -56,7 +56,7 @@ fn a_release_is_of_what_was_read_and_of_nothing_else() {
     let proposal = repository.read(path);
     for (from, to) in [("0.1.1 -->", "0.9.0 -->"), ("`device` added", "`device` removed")] {
         repository.write(path, &proposal.replace(from, to));
-        refused(&["release"], "is not of what is there");
+        refused(&["release"], "is out of date");
     }
     // A version by hand is a line outside of the proposal.
     repository.write(
@@ -68,7 +68,7 @@ fn a_release_is_of_what_was_read_and_of_nothing_else() {
     repository.write(path, &repository.read(path).replace("Version: 0.1.0", "Version: 0.3.0"));
 
     // What is built on it must hear of that.
-    refused(&["release"], "is not of what is there");
+    refused(&["release"], "is out of date");
     assert_eq!(repository.xtask(&["update"]).0, 0);
     assert!(repository.changelog("flinks").contains("- Built on `flinks-outbound` 0.3.0."));
 

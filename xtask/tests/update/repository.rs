@@ -92,7 +92,7 @@ impl Repository {
         fs::read_to_string(self.changelog_path(name)).unwrap()
     }
 
-    /// What git sees as changed.
+    /// The files that git lists as changed.
     pub(crate) fn status(&self) -> String {
         let output = Command::new("git").current_dir(self.path()).args(["status", "--short"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// The arguments: those in the path as they stand there, then those in the query and in headers by name, then the body.
 pub(super) struct Arguments(Vec<Argument>);
 
-/// One argument of an operation.
+/// An argument of an operation.
 pub(super) struct Argument {
     pub(super) name: Ident,
     /// Its name on the wire.

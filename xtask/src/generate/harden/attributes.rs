@@ -16,7 +16,7 @@ pub(super) fn doc(text: &str) -> Attribute {
     parse_quote!(#[doc = #text])
 }
 
-/// The text of the doc comments among `attributes`.
+/// Returns the text of the doc comments among `attributes`.
 pub(super) fn docs(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
         syn::Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {

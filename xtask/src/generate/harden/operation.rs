@@ -59,7 +59,7 @@ impl Operation {
         format_ident!("{}", self.name.to_string().to_pascal_case())
     }
 
-    /// The types in the signature. What they refer to is sent too.
+    /// The types in the signature. The types that they refer to are sent too.
     pub(super) fn argument_types(&self) -> impl Iterator<Item = &Type> {
         self.arguments.iter().map(|argument| &argument.ty)
     }
@@ -128,7 +128,7 @@ impl Operation {
                 ///
                 /// # Errors
                 ///
-                /// An [`Error`] that names the operation and tells whether the request may have been received.
+                /// An [`Error`] that names the operation and says whether the request may have been received.
                 pub async fn send(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
                     self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
                 }

@@ -104,7 +104,7 @@ fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) 
     Ok(Outcome { ty, arms })
 }
 
-/// The statuses that have an arm of their own.
+/// The statuses that have a separate arm.
 fn exact(bodies: &Bodies) -> Vec<u16> {
     bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
 }
@@ -137,7 +137,7 @@ fn bounds(status: &str) -> Result<(u16, u16)> {
     }
 }
 
-/// The pattern of a status or a range, without the statuses that have an arm of their own.
+/// The pattern of a status or a range, without the statuses that have a separate arm.
 fn pattern(status: &str, exact: &[u16]) -> Result<TokenStream> {
     let (mut low, high) = bounds(status)?;
     if low == high {

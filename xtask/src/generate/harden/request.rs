@@ -16,7 +16,7 @@ pub(super) struct Request {
     pub(super) url: TokenStream,
     /// The request without the headers that are arguments, as an expression. The transport builds it.
     pub(super) request: TokenStream,
-    /// One statement for each header that is an argument.
+    /// A statement for each header that is an argument.
     pub(super) headers: Vec<TokenStream>,
 }
 
@@ -96,7 +96,7 @@ fn with_body(
     }
 }
 
-/// Adds a header to the request. The value of a secret is marked sensitive, and is text only where it is sent (T15).
+/// Adds a header to the request. The value of a secret is marked sensitive, and becomes text only when it is sent (T15).
 fn set_header(facts: &form::Operation, header: &Argument, normalized: &Normalized) -> TokenStream {
     let Argument { name, wire, is_optional, .. } = header;
     // A name that is built from a literal must be in lower case.

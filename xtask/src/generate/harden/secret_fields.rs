@@ -59,8 +59,10 @@ pub(super) fn check_secrets(secrets: &BTreeSet<String>, normalized: &Normalized)
         .find(|place| matches!(place, SecretPlace::Property { .. }) && !secrets.contains(&place.to_string()));
     match lost {
         None => Ok(()),
-        Some(place) => Err(Error::new(format!("`{place}` is marked as a secret, and is none in the generated code"))
-            .at(format!("/components/schemas/{}", place.to_string().replace('.', "/properties/")))
-            .help("the schema may be one that the mark cannot stand in: look at it after normalization")),
+        Some(place) => {
+            Err(Error::new(format!("`{place}` is marked as a secret, but is not a secret in the generated code"))
+                .at(format!("/components/schemas/{}", place.to_string().replace('.', "/properties/")))
+                .help("the schema may be one that the mark cannot stand in: look at it after normalization"))
+        }
     }
 }

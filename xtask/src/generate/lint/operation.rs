@@ -1,4 +1,4 @@
-//! One operation: its parameters, its request body and its responses.
+//! Checks an operation: its parameters, its request body and its responses.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ impl Linter<'_> {
         }
         if let Some(missing) = variables.iter().find(|variable| !in_path.contains(*variable)) {
             return Err(self
-                .error("/parameters", format!("the path names `{{{missing}}}`, which is no path parameter"))
+                .error("/parameters", format!("the path names `{{{missing}}}`, which is not a path parameter"))
                 .help("declare it by an overlay action"));
         }
         match in_path.iter().find(|name| !variables.contains(*name)) {
@@ -110,7 +110,7 @@ impl Linter<'_> {
                 )
                 .help("describe it as a string by an overlay action, and let the caller build the text")),
             "cookie" => Err(self
-                .error(at, format!("the parameter `{name}` is a cookie, and no client of ours keeps cookies"))
+                .error(at, format!("the parameter `{name}` is a cookie, and generated clients keep no cookies"))
                 .help("remove it by an overlay action")),
             other => {
                 Err(self.error(at, format!("the parameter `{name}` is in `{other}`, which OpenAPI does not know")))
@@ -205,7 +205,7 @@ impl Linter<'_> {
                     return Err(self
                         .error(&at, "a redirect is documented, and no redirect is followed (A2): it is always an error")
                         .help(
-                            "remove the response by an overlay action; a URL for a browser is no operation of a client",
+                            "remove the response by an overlay action; a URL for a browser is not an operation of a client",
                         ));
                 }
                 Some(Status::Default) => {

@@ -9,16 +9,16 @@ use crate::generate::normalize::security;
 use crate::spec::schema::{self, Place, escape, operation_name};
 use crate::{Error, Result};
 
-/// Checks that a document is an OpenAPI 3.0 document with operations that can be told apart.
+/// Checks that a document is an OpenAPI 3.0 document whose operations have distinct names.
 ///
 /// # Errors
 ///
-/// Where it is not, with JSON pointer and a way out.
+/// Returns an error with a JSON pointer and advice if it is not.
 pub fn check_outline(document: &Value) -> Result<()> {
     check_all(document).map_err(|error| error.or_help(CORRECT))
 }
 
-/// What can be done about anything that has no better way out.
+/// The advice for an error that has no better one.
 pub(super) const CORRECT: &str =
     "no client can be made of what stands here: correct it, or remove it, by an overlay action";
 
@@ -30,7 +30,7 @@ fn check_all(document: &Value) -> Result<()> {
     if let Some((name, _)) = schemas.into_iter().find(|(name, _)| !schema::is_type_name(name)) {
         return Err(Error::new(format!("`{name}` cannot be the name of a type in Rust"))
             .at(format!("/components/schemas/{}", escape(name)))
-            .help("give the schema another name by overlay actions, there and where it is referred to"));
+            .help("give the schema another name by overlay actions, in its place and in every reference"));
     }
     let places = schema::operations(document);
     if places.is_empty() {
@@ -67,19 +67,16 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
                 return Err(Error::new("is not an operation").at(format!("{pointer}/{key}")));
             }
             if ["options", "trace"].contains(&key.as_str()) {
-                return Err(Error::new(format!(
-                    "the method {} is none that a client of ours sends",
-                    key.to_uppercase()
-                ))
-                .at(format!("{pointer}/{key}"))
-                .help("remove the operation by an overlay action"));
+                return Err(Error::new(format!("generated clients do not send the method {}", key.to_uppercase()))
+                    .at(format!("{pointer}/{key}"))
+                    .help("remove the operation by an overlay action"));
             }
         }
     }
     Ok(())
 }
 
-/// A mark that stands where it has no effect would be a secret that is none.
+/// Refuses a mark in a place where it has no effect: the field would not become a secret.
 fn check_marks(value: &Value, at: &str) -> Result<()> {
     match value {
         Value::Object(object) => {
@@ -89,7 +86,7 @@ fn check_marks(value: &Value, at: &str) -> Result<()> {
                     "`format: password` stands beside a reference, or beside a type that is not text",
                 )
                 .at(at)
-                .help("mark a schema of type string: where there is a reference, the schema that it leads to"));
+                .help("mark a schema of type string; for a reference, mark the schema that it leads to"));
             }
             let data = ["default", "enum", "example", "examples"];
             for (key, child) in object.iter().filter(|(key, child)| !data.contains(&key.as_str()) || child.is_object())
@@ -107,7 +104,7 @@ fn check_marks(value: &Value, at: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a client of ours takes from its caller, or asks for as an argument, and would otherwise be lost.
+/// Refuses servers and credentials that a generated client cannot express.
 fn check_addresses(document: &Value) -> Result<()> {
     for (index, server) in document.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let url = server.get("url").and_then(Value::as_str).unwrap_or_default();
@@ -121,7 +118,7 @@ fn check_addresses(document: &Value) -> Result<()> {
     for place in schema::operations(document) {
         for pointer in [place.path_pointer(), place.pointer()] {
             if document.pointer(&format!("{pointer}/servers")).is_some() {
-                return Err(Error::new("a server of its own stands here, which the client would not know")
+                return Err(Error::new("a separate server is described here, which the client would not know")
                     .at(format!("{pointer}/servers"))
                     .help("remove it by an overlay action: the base URL is the caller's"));
             }
@@ -150,7 +147,7 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
             return Err(error("has no operationId, which is its name in Rust".into())
                 .help("give it one by an overlay action on the operation"));
         }
-        // What every generated client has beside its operations, and what the code of one uses.
+        // Names in every generated client, and names that the code of an operation uses.
         let taken = [
             "Client",
             "Error",

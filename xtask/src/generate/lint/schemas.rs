@@ -178,7 +178,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         // Of what is merged, another part may have it.
         if !known && properties.is_some() && !is_merged && !object.contains_key("allOf") {
             return Err(
-                error(format!("{name} is required, and is no property")).help("correct it by an overlay action")
+                error(format!("{name} is required, but is not a property")).help("correct it by an overlay action")
             );
         }
     }

@@ -35,6 +35,6 @@ pub(super) fn inline_components(document: &mut Value, place: &Place) {
     for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
         *response = resolve(&components, response);
     }
-    // What the operation carries in a form of its own, for one server framework.
+    // Extensions for one server framework.
     operation.retain(|key, _| !key.starts_with("x-dropshot"));
 }

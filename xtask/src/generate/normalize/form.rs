@@ -11,7 +11,7 @@ pub struct Normalized {
     pub document: Value,
     /// Its operations, in the order of the document. One without an `operationId` is left to the lint.
     pub operations: Vec<Operation>,
-    /// Named schemas that are secrets: each becomes a type of its own.
+    /// Named schemas that are secrets: each becomes a separate type.
     pub secret_types: BTreeSet<String>,
     /// Everything that is marked as secret.
     pub secrets: Vec<SecretPlace>,
@@ -44,7 +44,7 @@ pub struct Origin {
     pub(super) raw: Value,
 }
 
-/// What later stages must know of an operation.
+/// An operation, as the later stages need it.
 #[derive(Debug)]
 pub struct Operation {
     /// Its `operationId`.
@@ -61,20 +61,20 @@ pub struct Operation {
     pub timeout_seconds: Option<u64>,
     /// The fields of a reply that hold an error code: a success never has one.
     pub error_codes: Vec<String>,
-    /// What it asks its callers for by a security requirement, in words.
+    /// The credentials that its security requirement demands, in words.
     pub credentials: String,
     /// Whether the document advises against it.
     pub deprecated: bool,
-    /// What it returns.
+    /// The bodies of a success.
     pub success: Bodies,
-    /// What it fails with.
+    /// The bodies of an error.
     pub error: Bodies,
 }
 
 /// The documented bodies of one outcome.
 #[derive(Debug, Default)]
 pub struct Bodies {
-    /// One for each documented status.
+    /// The documented bodies, by status.
     pub bodies: Vec<Body>,
     /// The name of the union, where the bodies are not all of one schema (T12).
     pub union: Option<String>,
@@ -85,7 +85,7 @@ pub struct Bodies {
 pub struct Body {
     /// A status such as `200`, or a range such as `4XX`.
     pub status: String,
-    /// The name of its schema; `None` where it is documented without one.
+    /// The name of its schema; `None` if the status is documented without a body.
     pub schema: Option<String>,
 }
 

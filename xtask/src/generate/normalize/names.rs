@@ -1,4 +1,4 @@
-//! Named schemas: every inline schema gets a name of its own, and no two that differ share one.
+//! Named schemas: every inline schema gets a distinct name, and no two that differ share a name.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Hands out names of schemas.
 pub(super) struct Names<'a> {
     pub(super) document: &'a mut Value,
-    /// What the pointers that are handed in start from.
+    /// The place from which the given pointers start.
     pub(super) origin: &'a Origin,
     pub(super) origins: &'a mut BTreeMap<String, Origin>,
 }
@@ -70,7 +70,7 @@ impl Names<'_> {
     pub(super) fn error(&self, at: &str, message: String) -> Error {
         let error = Error::new(message)
             .at(format!("{}{at}", self.origin.pointer))
-            .help("give this schema a `title` of its own by an overlay action");
+            .help("give this schema a distinct `title` by an overlay action");
         match &self.origin.operation {
             Some(operation) => error.in_operation(operation),
             None => error,
@@ -85,7 +85,7 @@ impl Names<'_> {
     }
 }
 
-/// Gives every object and enum within a named schema a name of its own, from where it stands: typify would name them
+/// Gives every object and enum within a named schema a distinct name, from its position: typify would name them
 /// the same way, but would merge two that meet in a name (T1).
 pub(super) fn name_nested_schemas(document: &mut Value, origins: &mut BTreeMap<String, Origin>) -> Result<()> {
     let mut queue: Vec<String> =

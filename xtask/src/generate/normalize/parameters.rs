@@ -8,7 +8,7 @@ use crate::Result;
 use crate::spec::schema::{self, pascal};
 
 /// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3 says to ignore (T2), but
-/// for one that is marked as a secret. Returns the `Content-Type` that was asked for.
+/// for one that is marked as a secret. Returns the `Content-Type` that the document names.
 pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Result<Option<String>> {
     let body = operation.pointer("/requestBody/content").and_then(Value::as_object);
     let body = body.and_then(|content| content.keys().next().cloned());
@@ -28,7 +28,7 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
             _ => "application/json",
         };
         if name != "authorization" && asked.is_some_and(|asked| asked != sent && asked != "*/*") {
-            let message = format!("the header `{name}` asks for another media type than {sent}, which is sent");
+            let message = format!("the header `{name}` names another media type than {sent}, which is sent");
             return Err(names
                 .error(&format!("/parameters/{index}/schema"), message)
                 .help("correct it by an overlay action"));
@@ -42,7 +42,7 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
 }
 
 /// Gives each parameter that is a list of values a named type, which must not meet another. A parameter that is null is
-/// one that is not sent, and what its text looks like is the caller's business, but for a UUID, which is a type.
+/// one that is not sent. The form of its text is up to the caller, except that a UUID is a type.
 pub(super) fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Result<()> {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for (index, parameter) in parameters.into_iter().flatten().enumerate() {

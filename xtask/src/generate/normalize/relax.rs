@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::spec::schema::{self, Place, is_secret, referenced};
 
-/// Takes `allOf` of one, with nothing but prose beside it, for that one: it is how OpenAPI 3.0 describes a reference.
+/// Replaces an `allOf` that has one part and only prose otherwise by that part: OpenAPI 3.0 describes a reference so.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
     for_each_part(value, unwrap_single_parts);
     let Some(object) = value.as_object() else { return };
@@ -104,7 +104,7 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     schema::for_each_child(schema, &mut |child| relax(child, queue));
 }
 
-/// What a text looks like, and how many there are in a list, is the caller's business, and the server's to judge: typify
+/// The form of a text and the length of a list are up to the caller, and the server checks them. typify
 /// would make a type of each text that has a length, link an engine for a pattern, and fix the length of a list.
 pub(super) fn drop_bounds(schema: &mut Value) {
     let kind = schema.get("type").and_then(Value::as_str).filter(|_| !is_secret(schema));
@@ -119,7 +119,7 @@ pub(super) fn drop_bounds(schema: &mut Value) {
     schema::for_each_child(schema, &mut drop_bounds);
 }
 
-/// Does something to all that lies directly in a value. Examples are no exception: a property may have that name, and
+/// Calls `act` on everything that lies directly in a value, examples included: a property may have that name, and
 /// nothing reads the others.
 pub(super) fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
     match value {

@@ -98,7 +98,7 @@ fn json_media_type(holder: &mut Value) {
     }
 }
 
-/// How many bodies there are that differ. No body is one of them, where it is told apart.
+/// Counts the bodies that differ. With `with_none`, a status without a body counts as one of them.
 fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
     let mut distinct: Vec<Option<Value>> = Vec::new();
     for response in responses {

@@ -8,14 +8,14 @@ use super::form::SecretPlace;
 use super::relax::for_each_part;
 use crate::spec::schema::{self, NOT_SECRET_KEY, is_secret, pascal, referenced};
 
-/// Forgets why a field is no secret: the lint has read it, and two schemas do not differ by it.
+/// Drops the reasons why fields are not secret: two schemas do not differ by them.
 pub(super) fn drop_excuses(value: &mut Value) {
     value.as_object_mut().map(|object| object.shift_remove(NOT_SECRET_KEY));
     for_each_part(value, drop_excuses);
 }
 
 /// Makes each marked schema exactly `{type: string, format: password}` (T4): typify compares the whole schema, so a
-/// `maxLength` beside the mark would turn the secret into a plain string, without a word.
+/// a `maxLength` next to the mark would turn the secret into a plain string silently.
 pub(super) fn rewrite_secrets(value: &mut Value) {
     if is_secret(value) {
         let description = value.get("description").cloned();

@@ -32,7 +32,7 @@ pub(super) fn text(tokens: &impl ToTokens) -> String {
         (" )", ")"),
         ("[ ", "["),
         (" ]", "]"),
-        // What the layout of a long line adds.
+        // Commas that the layout of a long line adds.
         (",>", ">"),
         (",)", ")"),
     ] {
@@ -41,7 +41,7 @@ pub(super) fn text(tokens: &impl ToTokens) -> String {
     text
 }
 
-/// Whether an item is left out of the documentation, and so is no promise.
+/// Whether an item is left out of the documentation, so that nobody may rely on it.
 pub(super) fn is_hidden(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("doc") && text(&attribute.meta).contains("(hidden)"))
 }

@@ -1,13 +1,13 @@
-//! What became of a public item between two versions.
+//! The change of a public item between two versions.
 
-/// What became of a public item.
+/// The change of a public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What it is called, with its kind, such as `field types::TokenRequest.code`.
+    /// Its name, with its kind, such as `field types::TokenRequest.code`.
     pub key: String,
-    /// How it was written; `None` where it is new.
+    /// How it was written; `None` if it is new.
     pub old: Option<String>,
-    /// How it is written; `None` where it is gone.
+    /// How it is written; `None` if it was removed.
     pub new: Option<String>,
 }
 

@@ -21,7 +21,7 @@ impl PublicApi {
                 Item::Impl(item) => {
                     self.block(&format!("{module}{}", text(&item.self_ty)), item)?;
                 }
-                // A secret of its own kind.
+                // A macro that defines a secret type.
                 Item::Macro(item) => self.plain(format!("macro {module}{}", text(&item.mac.tokens)), ""),
                 item => self.item(module, None, item)?,
             }

@@ -21,7 +21,7 @@ pub(super) struct Entry {
 }
 
 impl PublicApi {
-    /// What became of each item until `newer`, in the order of their names.
+    /// Compares with a newer list. Returns the items that differ, in the order of their names.
     pub fn differences(&self, newer: &Self) -> Vec<Difference> {
         let mut keys: Vec<&String> = self.0.keys().chain(newer.0.keys()).collect();
         keys.sort();

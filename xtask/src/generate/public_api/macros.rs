@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 #[derive(Debug)]
 pub(super) struct Rule(Option<(Vec<TokenTree>, Vec<TokenTree>)>);
 
-/// What a variable of the pattern stands for.
+/// The tokens that a variable of the pattern stands for.
 #[derive(Clone, Debug)]
 enum Binding {
     One(Vec<TokenTree>),
@@ -17,7 +17,7 @@ enum Binding {
 
 type Bindings = BTreeMap<String, Binding>;
 
-/// One part of a pattern or of a body.
+/// A part of a pattern or of a body.
 enum Part<'a> {
     /// `$name`, with the rest.
     Variable(&'a Ident, &'a [TokenTree]),

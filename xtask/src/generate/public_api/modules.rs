@@ -17,7 +17,7 @@ pub(super) type ModulePath = Vec<String>;
 #[derive(Debug, Default)]
 pub(super) struct Modules(pub(super) BTreeMap<ModulePath, Module>);
 
-/// One module.
+/// A module of a crate.
 #[derive(Debug)]
 pub(super) struct Module {
     /// The file that it stands in.

@@ -28,7 +28,7 @@ struct Reach<'a> {
     walked: BTreeSet<(ModulePath, String)>,
 }
 
-/// What a path leads to.
+/// The target of a path.
 enum Target {
     Item(ModulePath, String),
     Module(ModulePath),
@@ -36,7 +36,7 @@ enum Target {
     Elsewhere(String),
 }
 
-/// One name that a `use` brings in.
+/// A name that a `use` brings in.
 struct Import {
     /// The name; `None` for all names of a module.
     name: Option<String>,
@@ -223,7 +223,7 @@ impl Reach<'_> {
         here
     }
 
-    /// What a name means in a module.
+    /// Looks up a name in a module.
     fn lookup(&self, path: &ModulePath, name: &str, depth: usize) -> Option<Target> {
         let child: ModulePath = path.iter().cloned().chain([name.to_owned()]).collect();
         if self.modules.0.contains_key(&child) {

@@ -1,12 +1,12 @@
-//! One change: where it is, what it is, and what it means.
+//! A change: its place, its kind and its effect.
 
 use super::place::Place;
 use crate::generate::public_api::Difference;
 
-/// One change.
+/// A change.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The operation, such as `POST /api/v1/token`; none, where it is about the whole document.
+    /// The operation, such as `POST /api/v1/token`; `None` if it concerns the whole document.
     pub operation: Option<String>,
     pub(super) place: Option<Place>,
     /// Which side of the place changed: two changes of one side are the same change.
@@ -14,24 +14,24 @@ pub struct Change {
     /// What is another now, with the name of the place.
     pub(super) subject: String,
     pub(super) detail: String,
-    /// What it means.
+    /// Its effect.
     pub effect: Effect,
-    /// Where a changelog tells it.
+    /// The section of a changelog that lists it.
     pub section: Section,
 }
 
-/// What a change means for the generated code.
+/// The effect of a change on the generated code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     /// No code can be made of the document, so nobody knows.
     Unknown,
     /// The document says otherwise, the code does not.
     Documented,
-    /// What was written before works as before.
+    /// Existing code works as before.
     Compatible,
-    /// Who reads what a reply holds must look again.
+    /// Code that reads a reply may have to change.
     BreaksReaders,
-    /// Who calls it must write something else.
+    /// Code that calls the operation has to change.
     BreaksCallers,
 }
 
@@ -64,7 +64,7 @@ pub enum Section {
 }
 
 impl Change {
-    /// What changed, in one line.
+    /// The change in one line.
     pub fn text(&self) -> String {
         format!("{} {}", self.subject, self.detail)
     }
@@ -76,13 +76,13 @@ impl Change {
             place: None,
             aspect: item.key.clone(),
             subject: "the interface".into(),
-            detail: format!("is another, for no reason that is told here: {}", item.text()),
+            detail: format!("changed for no reason that is listed here: {}", item.text()),
             effect: Effect::BreaksCallers,
             section: Section::Changed,
         }
     }
 
-    /// Whether this tells what a change of the published document tells.
+    /// Whether this change covers a change of the published document.
     pub(super) fn covers(&self, published: &Self) -> bool {
         let (is_place, is_default) = match (&self.place, &published.place) {
             (Some(Place::Reply { statuses, path }), Some(Place::Reply { statuses: others, path: other })) => {

@@ -174,7 +174,7 @@ impl Comparison<'_> {
         before.retain(|name| new.order.contains(name));
         after.retain(|name| old.order.contains(name));
         if before != after && !place.is_received() {
-            let detail = format!("asks for its fields in another order: {}", list(&new.order));
+            let detail = format!("takes its fields in another order: {}", list(&new.order));
             self.push(at, "order", detail, breaking, Section::Changed);
         }
         if let (Some(old), Some(new)) = (&old.type_name, &new.type_name)

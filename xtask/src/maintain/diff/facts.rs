@@ -53,7 +53,7 @@ impl Facts<'_> {
         match schema {
             Some(schema) => self.walk(schema, true, Vec::new(), &place),
             None => {
-                let fact = Fact { kind: "no body".into(), ..self.fact(&Value::Null, true) };
+                let fact = Fact { kind: "without a body".into(), ..self.fact(&Value::Null, true) };
                 self.places.insert(place(Vec::new()), fact);
             }
         }
@@ -66,7 +66,7 @@ impl Facts<'_> {
         self.within(schema, &all_required, &path, place);
     }
 
-    /// What lies in a schema: its parts, and the parts of all that is merged into it.
+    /// Reads the parts of a schema, and of all that is merged into it.
     fn within(&mut self, schema: &Value, required: &[String], path: &[Step], place: &dyn Fn(Vec<Step>) -> Place) {
         let name = referenced(schema).map(str::to_owned);
         if name.as_ref().is_some_and(|name| self.stack.contains(name)) {
@@ -129,7 +129,7 @@ impl Facts<'_> {
         let resolved = self.resolved(schema);
         let mut facets = BTreeMap::new();
         for key in KEYWORDS {
-            // The mark is told by the kind; and in code, what may be missing may be null.
+            // The kind shows the mark. In code, a field that may be missing may be null.
             let is_told = |value: &&Value| {
                 key == "format" && *value == "password" || key == "nullable" && !required && !self.is_published
             };
@@ -146,12 +146,12 @@ impl Facts<'_> {
         Fact { required, kind: self.kind(schema, 0), values, facets, order, type_name: referenced(schema).map(pascal) }
     }
 
-    /// What a schema is, in words.
+    /// The kind of a schema, in words.
     fn kind(&self, schema: &Value, depth: usize) -> String {
         let named = referenced(schema);
         let schema = self.resolved(schema);
         if is_secret(&schema) {
-            // A secret under a name is a type of its own.
+            // A secret under a name is a separate type.
             return named.map_or_else(|| "secret".into(), |name| format!("secret `{}`", pascal(name)));
         }
         if depth > 8 {

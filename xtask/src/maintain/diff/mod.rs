@@ -1,7 +1,7 @@
 //! `cargo xtask diff`: what changed between two versions of the documents, and what it means for users.
 //!
-//! The documents are compared twice: as code is made of them, which tells what a change means, and as Flinks publishes them,
-//! which tells the rest (another server, another list of values in a reply). Prose is counted and no more. The words are held
+//! The documents are compared twice: in the form from which code is generated, which shows the effect, and as published,
+//! which shows the rest (another server, another list of values in a reply). Prose is counted and no more. The words are held
 //! against the interface of the generated code: if that breaks and no word says so, the report says that.
 
 mod change;
@@ -33,12 +33,12 @@ pub use report::{changelog, markdown, terminal};
 pub use side::Side;
 pub use step::Step;
 
-/// What changed for one crate.
+/// The changes for one crate.
 #[derive(Debug)]
 pub struct ProductDiff {
     /// The product.
     pub product: Product,
-    /// The sha256 of the document before and after, where there is one.
+    /// The sha256 of the document before and after, if there is a document.
     pub sha256: [Option<String>; 2],
     /// The version before.
     pub version: Version,
@@ -48,9 +48,9 @@ pub struct ProductDiff {
     pub changes: Vec<Change>,
     /// How many texts say something else.
     pub reworded: usize,
-    /// What became of the generated interface.
+    /// The changes of the generated interface.
     pub interface: Vec<Difference>,
-    /// What it takes to release it.
+    /// The step of the version that the changes require.
     pub step: Step,
     /// Why no code can be made of one of the documents; what the change means is not known then.
     pub refused: Option<Error>,
@@ -60,7 +60,7 @@ pub struct ProductDiff {
 ///
 /// # Errors
 ///
-/// Where a document or a manifest cannot be read. One that cannot be generated is told in the result.
+/// Where a document or a manifest cannot be read. A document that cannot be generated is reported in the result.
 pub fn diff(old: &Path, new: &Path, products: &[Product]) -> Result<Vec<ProductDiff>> {
     products.iter().map(|product| product_diff(old, new, *product)).collect()
 }
@@ -107,7 +107,7 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
 }
 
-/// What changed in code, and in its interface.
+/// The changes of the code, and of its interface.
 fn effective(old: Option<&Generated>, new: Option<&Generated>) -> (Vec<Change>, Vec<Difference>) {
     let public_api = |side: Option<&Generated>| side.map(|side| side.public_api.clone()).unwrap_or_default();
     let model = |side: Option<&Generated>| side.map(|side| Model::effective(&side.normalized)).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::spec::schema::{self, field, json_key, pascal};
 /// The facts of a document.
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    /// What holds for all operations, by what it is called.
+    /// Facts about all operations, by name.
     pub(super) general: BTreeMap<&'static str, String>,
     /// How callers say who they are, by the name of the scheme.
     pub(super) schemes: BTreeMap<String, String>,
@@ -26,7 +26,7 @@ pub(super) struct Operation {
     pub(super) id: String,
     /// Such as `POST /api/v1/token`.
     pub(super) title: String,
-    /// What holds for the whole of it, by what it is called.
+    /// Facts about the whole operation, by name.
     pub(super) general: BTreeMap<&'static str, String>,
     pub(super) places: BTreeMap<Place, Fact>,
 }
@@ -107,7 +107,7 @@ impl Model {
     }
 }
 
-/// The type of an outcome in words: one with several bodies is told apart by status.
+/// The type of an outcome in words: several bodies are distinguished by status.
 fn type_of(bodies: &Bodies) -> String {
     match (&bodies.union, bodies.bodies.iter().find_map(|body| body.schema.as_deref())) {
         (Some(union), _) => format!("`{}`, by status", pascal(union)),
@@ -132,7 +132,7 @@ impl Operation {
 }
 
 impl Operation {
-    /// The type that has a place as its field, and the field's name in Rust. What a list or map holds is its field's.
+    /// The type that has a place as its field, and the field's name in Rust. The content of a list or map belongs to its field.
     pub(super) fn holder(&self, place: &Place) -> Option<(String, String)> {
         let path = place.path()?;
         let depth = path.iter().rposition(|step| matches!(step, Step::Field(_)))?;

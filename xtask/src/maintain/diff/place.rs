@@ -18,13 +18,13 @@ pub(super) enum Place {
     },
 }
 
-/// One step into a body.
+/// A step into a body.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     Field(String),
     Items,
     Values,
-    /// One of several, by the name of its type or else by its number.
+    /// An alternative, by the name of its type or else by its number.
     Option(String),
 }
 
@@ -65,7 +65,7 @@ impl Place {
         }
     }
 
-    /// What it is a part of, nearest first.
+    /// Its parents, nearest first.
     pub(super) fn parents(&self) -> Vec<Self> {
         let ends = |path: &[Step]| {
             (0..path.len()).rev().filter_map(|end| path.get(..end).map(<[Step]>::to_vec)).collect::<Vec<_>>()
@@ -80,7 +80,7 @@ impl Place {
     }
 }
 
-/// What stands at a place.
+/// The fact at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     pub(super) required: bool,

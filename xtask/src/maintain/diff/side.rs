@@ -1,4 +1,4 @@
-//! One side of a comparison: a folder, or the files of a commit.
+//! A side of a comparison: a folder, or the files of a commit.
 
 use std::path::{Path, PathBuf};
 
@@ -6,20 +6,20 @@ use crate::generate::output;
 use crate::maintain::git::git;
 use crate::{Error, Result};
 
-/// One side of a comparison.
+/// A side of a comparison.
 pub enum Side {
     /// A folder that has `openapi/`.
     Folder(PathBuf),
-    /// A commit, whose files were put into a folder of their own.
+    /// A commit, whose files were written to a temporary folder.
     Commit(tempfile::TempDir),
 }
 
 impl Side {
-    /// What a name on the command line means: a folder, or else a commit of the project below `root`.
+    /// Resolves a name on the command line: a folder, or else a commit of the project below `root`.
     ///
     /// # Errors
     ///
-    /// Where it is neither, or git is not there.
+    /// Returns an error if it is neither, or git is not installed.
     pub fn named(root: &Path, name: &str) -> Result<Self> {
         let folder = Path::new(name);
         if folder.join("openapi").is_dir() {

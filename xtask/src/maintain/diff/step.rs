@@ -2,7 +2,7 @@
 
 use semver::Version;
 
-/// How much of a new version a change asks for (Cargo's reading of semantic versioning).
+/// How much of a new version a change requires (Cargo's reading of semantic versioning).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Nothing changed.

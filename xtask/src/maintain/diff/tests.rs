@@ -59,7 +59,7 @@ fn what_is_lost_beside_another_break_is_told_too() {
             "request field `r` added: text, optional [compatible]",
             "reply 200 removed [compatible]",
             "reply 201 added: object [compatible]",
-            "the interface is another, for no reason that is told here: `field types::XResponse.b: Option<String>` is gone [breaking for callers]",
+            "the interface changed for no reason that is listed here: `field types::XResponse.b: Option<String>` is gone [breaking for callers]",
         ]
     );
     // A type goes with it.
@@ -138,7 +138,7 @@ fn other_credentials_are_told() {
             "the credentials was a bearer token in `Authorization`, is a name and a password in `Authorization` [breaking for callers]",
         ]
     );
-    // By which scheme the same is asked for does not matter, nor what nobody asks for.
+    // Neither the name of a scheme matters, nor a scheme that no operation requires.
     let mut two = scheme("Bearer");
     two["schemes"]["t"] = json!({"type": "http", "scheme": "basic"});
     let mut other = two.clone();
@@ -175,7 +175,7 @@ fn a_meaning_is_found_at_the_place_and_nowhere_else() {
             "request field `l` has another `default`: was nothing, is [] [compatible]"
         ]
     );
-    // What a map takes beside the fields is an argument of the constructor.
+    // The map of other properties is an argument of the constructor.
     let more = json!({"request": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "integer"}},
         "replies": {"200": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "integer"}}}});
     assert_eq!(
@@ -233,7 +233,7 @@ fn ordinary_changes_have_a_reason() {
         (
             parts(json!({"request": s, "replies": {"200": s}})),
             parts(json!({"request": s})),
-            "reply 200 was object, is no body",
+            "reply 200 was object, is without a body",
         ),
         (errors(titled("One")), errors(titled("Two")), "error 400 has the type `Two` now, which was called `One`"),
         (errors(reference("Ea")), errors(reference("Eb")), "error 400 has the type `Eb` now, which was called `Ea`"),

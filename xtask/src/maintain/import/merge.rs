@@ -29,7 +29,7 @@ pub(super) fn fold(
         let first = known.iter().position(|title| operations.contains(title)).unwrap_or(usize::MAX);
         (first, operations.first().cloned())
     });
-    // Where all that we have arrives anew, what does not is gone from what is published.
+    // If all our operations arrive again, a part that does not arrive was removed by Flinks.
     let is_whole = old.as_ref().is_some_and(|old| old.operations().is_subset(&arrived));
     let mut document = if is_whole { None } else { old.clone() };
     for slice in slices {
@@ -37,7 +37,7 @@ pub(super) fn fold(
         let mut say = |what: &str| {
             lines.push(format!("{}: {what} ({})", product.document().display(), slice.file.display()));
         };
-        // With what was there at first, or with what has come of it.
+        // Compared with the document before the import, or as merged so far.
         let compared = if is_whole { old.as_ref() } else { document.as_ref() };
         match compared {
             None => new.operations().iter().for_each(|operation| say(&format!("adds {operation}"))),
@@ -106,14 +106,14 @@ fn merge(
             }
         });
     }
-    // The text must mean what was merged, in the same order.
+    // Parsing the text must give the merged value, in the same order.
     let wanted = value.to_string();
     let meant =
         |text: &String| read::yaml(text.as_bytes()).map(|read| read.to_string()).is_ok_and(|read| read == wanted);
     let text = match text.filter(meant) {
         Some(text) => text,
         None => {
-            lines.push(format!("{}: written anew, for its layout is not known here", product.document().display()));
+            lines.push(format!("{}: re-serialized, because its layout is not supported", product.document().display()));
             Some(emit(&value)?).filter(meant).ok_or_else(|| {
                 Error::new("cannot be merged: its YAML would mean something else").in_file(&product.document())
             })?

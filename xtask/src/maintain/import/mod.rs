@@ -3,7 +3,7 @@
 //! Flinks publishes its documents in slices: a reference page has the part of a document that describes its operation, in a
 //! fenced block. Slices that describe all operations of our document replace it, a single one byte for byte. Any other is
 //! merged: its operations replace ours of the same method and path, or come last; what the operations share (`info`,
-//! `servers`, components, …) is taken over too, and told. What a merge does not touch keeps its bytes, and nothing is taken out.
+//! `servers`, components, …) is taken over too, and reported. A merge keeps the bytes of everything else, and removes nothing.
 
 mod merge;
 mod parts;
@@ -28,16 +28,16 @@ use which_product::product_of;
 pub struct Options {
     /// Pages in Markdown, or documents in YAML or JSON.
     pub files: Vec<PathBuf>,
-    /// The product of all of them, where it cannot be told from what they say.
+    /// The product of all of them, if the files do not show it.
     pub product: Option<Product>,
     /// The day on which they were retrieved, such as `2026-11-21`.
     pub retrieved: String,
 }
 
-/// What came of an import.
+/// The result of an import.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What was done, a line each.
+    /// The actions, a line each.
     pub lines: Vec<String>,
     /// The products whose document is another one now.
     pub changed: Vec<Product>,
@@ -48,7 +48,7 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// One located error: for a file that cannot be read, a slice that is no OpenAPI 3.0, one whose product cannot be told,
+/// One located error: for a file that cannot be read, a slice that is not OpenAPI 3.0, a slice whose product is unknown,
 /// and two that disagree.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {
     let mut report = Report::default();
@@ -115,7 +115,7 @@ fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
                 ))
                 .in_file(&slice.file)
                 .at(pointer(&path))
-                .help("retrieve what is older anew; of two files that are imported one by one, the later one wins"));
+                .help("retrieve the older page again; of two files that are imported one by one, the later one wins"));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Slices: the OpenAPI documents in the fenced blocks of a page, or in a file of its own.
+//! Slices: the OpenAPI documents in the fenced blocks of a page, or in a separate file.
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,13 @@ use crate::spec::document::Document;
 use crate::spec::{read, schema};
 use crate::{Error, Result};
 
-/// What one page, or one file, says of a document.
+/// The part of a document that one page or file has.
 #[derive(Debug)]
 pub(super) struct Slice {
     pub(super) file: PathBuf,
     /// The line of the file in which it begins.
     pub(super) line: usize,
-    /// What a page calls the document, if it does.
+    /// The name of the document on the page, if it has one.
     pub(super) document_name: Option<String>,
     pub(super) document: Document,
 }
@@ -87,7 +87,7 @@ fn fenced(page: &str) -> Result<Vec<(usize, String, String)>> {
                 let last = block.lines().skip(1).last().unwrap_or_default().trim_start_matches(['>', ' ']);
                 if !last.starts_with("```") && !last.starts_with("~~~") {
                     return Err(Error::new(format!("the fenced block that begins in line {line} has no end"))
-                        .help("the page may have been cut off: retrieve it anew"));
+                        .help("the page may have been cut off: retrieve it again"));
                 }
                 blocks.push((line, info.into_string(), String::new()));
                 is_open = true;

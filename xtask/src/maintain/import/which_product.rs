@@ -10,7 +10,7 @@ use crate::spec::document::Document;
 use crate::{Error, Result};
 
 /// Which document a slice is a part of: by what the page calls it, or else by its title and servers, or else by its
-/// operations, if we have them. What the caller says holds where none of this tells.
+/// operations, if we have them. The caller's choice holds if none of these shows it.
 pub(super) fn product_of(root: &Path, slice: &Slice, said: Option<Product>) -> Result<Product> {
     let value = &slice.document.value;
     let names = |text: &str, product: Product| {
@@ -42,7 +42,7 @@ pub(super) fn product_of(root: &Path, slice: &Slice, said: Option<Product>) -> R
             Some(name) => format!("is a part of `{name}`, which is none of our documents"),
             None => "does not tell which product it is of: neither its title, servers nor operations are known".into(),
         })
-        .help("name the product with --product, if it is one of ours")),
+        .help("name the product with --product, if it is a product of this project")),
         (several, None) => {
             Err(Error::new(format!("could be of several products: {}", list(several))).help("name one with --product"))
         }
