@@ -2,8 +2,8 @@
 //!
 //! [`generated`] runs all stages for one product. The stages are in [`generate`], in the order in which they run:
 //!
-//! 1. [`read`](crate::spec::read): the bytes of the document, whose sha256 must be the one in `sources.toml`.
-//! 2. [`overlay`](crate::spec::overlay): our corrections, as an OpenAPI Overlay 1.0 document.
+//! 1. [`read`]: the bytes of the document, whose sha256 must be the one in `sources.toml`.
+//! 2. [`overlay`]: our corrections, as an OpenAPI Overlay 1.0 document.
 //! 3. [`lint::check_outline`]: the shape of the document, on which the next stage relies.
 //! 4. [`normalize`]: the one form that the later stages know.
 //! 5. [`lint::check_normal_form`]: everything that progenitor would panic at or lose silently is refused here.

@@ -3,10 +3,10 @@
 //! | module | about |
 //! | --- | --- |
 //! | [`read`] | the bytes of a document, and whether they are the accepted ones |
-//! | [`sources`] | `openapi/sources.toml`, the record of the accepted documents and their pages |
+//! | `sources` | `openapi/sources.toml`, the record of the accepted documents and their pages |
 //! | [`document`] | a document as text and as a value |
 //! | [`overlay`] | our corrections, as OpenAPI Overlay 1.0 |
-//! | [`schema`] | positions, names and references in a document |
+//! | `schema` | positions, names and references in a document |
 //!
 //! Invariants:
 //!

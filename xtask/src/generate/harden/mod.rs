@@ -15,7 +15,7 @@
 //! | `types` | the hardened types |
 //! | `uses` | which types are sent and which are received |
 //! | `secret_fields` | which fields hold a secret |
-//! | [`attributes`] | parts of Rust syntax |
+//! | `attributes` | parts of Rust syntax |
 
 mod arguments;
 pub(crate) mod attributes;

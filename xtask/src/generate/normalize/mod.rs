@@ -8,7 +8,7 @@
 //! 2. `secrets`: each marked schema is rewritten to the exact form, and notes about names that are not secret are dropped.
 //! 3. `relax`: optional collections may be null, and an `allOf` of one part becomes that part.
 //! 4. `components`: parameters, bodies and responses that are references are written out.
-//! 5. [`security`]: security requirements become header parameters.
+//! 5. `security`: security requirements become header parameters.
 //! 6. `relax`: replies lose closed lists, bounds and formats.
 //! 7. `parameters`, `replies`, `extensions`: each operation is brought into normal form on its own.
 //! 8. `names`: nested schemas get names.
