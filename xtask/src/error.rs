@@ -64,6 +64,13 @@ impl Error {
         self
     }
 
+    /// Says where in the document, unless a more exact place is known.
+    #[must_use]
+    pub fn or_at(mut self, pointer: impl Into<String>) -> Self {
+        self.0.pointer.get_or_insert_with(|| pointer.into());
+        self
+    }
+
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -87,18 +94,6 @@ impl Error {
     pub fn pointer(&self) -> Option<&str> {
         self.0.pointer.as_deref()
     }
-}
-
-/// Where serde stood, as a JSON pointer.
-pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let steps = path.iter().map_while(|segment| match segment {
-        Segment::Seq { index } => Some(index.to_string()),
-        Segment::Map { key } => Some(crate::schema::escape(key)),
-        Segment::Enum { variant } => Some(crate::schema::escape(variant)),
-        Segment::Unknown => None,
-    });
-    steps.map(|step| format!("/{step}")).collect()
 }
 
 impl fmt::Display for Error {

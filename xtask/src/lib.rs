@@ -1,24 +1,12 @@
 #![doc = include_str!("../README.md")]
-//! # The stages
+//! # Where to start
 //!
-//! [`pipeline`] is the whole of it on one screen; each stage has a module of its own:
-//!
-//! 1. [`read`]: the bytes, with their sha256 as `sources.toml` has it;
-//! 2. [`overlay`]: our corrections, as OpenAPI Overlay 1.0 documents;
-//! 3. [`normalize`]: rules that are true for any document;
-//! 4. [`lint`]: what progenitor would panic at, or lose without a word; [`suspects`]: what looks like a secret and is not
-//!    marked as one;
-//! 5. [`generate`]: progenitor; [`harden`]: what no generated client may do; a look at whether anything was lost; [`output`]:
-//!    the file, and beside it [`surface`], what it makes public.
-//!
-//! Around it: [`import`], [`diff`] and [`update`].
-//!
-//! No stage touches the network, and none panics on a document: each fails with one located [`Error`].
+//! Each folder has an overview: [`spec`], [`generate`] with the list of stages, [`maintain`].
 //!
 //! # Traps
 //!
-//! What progenitor 0.15.1 and reqwest 0.13.5 do with these very documents, if nobody stops them. A test is named after
-//! each, here, in `flinks-core` or over the wire in `flinks`.
+//! Problems that progenitor 0.15.1 and reqwest 0.13.5 cause with these documents unless prevented. A test is named after each
+//! trap, here, in `flinks-core` or over the wire in `flinks`.
 //!
 //! | id | trap |
 //! | --- | --- |
@@ -41,26 +29,11 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
-mod audit;
-mod changelog;
-pub mod diff;
 pub mod error;
 pub mod generate;
-pub mod harden;
-pub mod import;
-pub mod lint;
-pub mod normalize;
-pub mod output;
-pub mod overlay;
-pub mod pipeline;
-mod prose;
-pub mod read;
-mod schema;
-mod security;
-mod sources;
-mod splice;
-pub mod surface;
-pub mod suspects;
-pub mod update;
+pub mod maintain;
+pub mod product;
+pub mod spec;
 
 pub use error::{Error, Result};
+pub use product::Product;

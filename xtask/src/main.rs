@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use anstream::{eprintln, print, println};
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
-use xtask::diff::{self, ProductDiff, Side};
-use xtask::import::Options;
-use xtask::pipeline::{Outcome, Product, regenerate};
+use xtask::Product;
+use xtask::generate::{Mode, Outcome, list_crates, regenerate};
+use xtask::maintain::diff::{self, ProductDiff, Side};
+use xtask::maintain::import::{self, Options};
+use xtask::maintain::{release, update};
 
 /// The project's chores.
 #[derive(Parser)]
@@ -131,79 +133,91 @@ const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 
 fn main() -> ExitCode {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (product, check, root) = match Arguments::parse().command {
-        Command::Regenerate { product, check, root } => (product, check, root.unwrap_or(here)),
+    match Arguments::parse().command {
+        Command::Regenerate { product, check, root } => {
+            let mode = if check { Mode::Check } else { Mode::Write };
+            run_regenerate(&root.unwrap_or(here), product, mode)
+        }
         Command::Import { files, product, retrieved, root } => {
-            let retrieved = retrieved.unwrap_or_else(today);
-            return import(&root.unwrap_or(here), &Options { files, product, retrieved });
+            let options = Options { files, product, retrieved: retrieved.unwrap_or_else(today) };
+            finish(run_import(&root.unwrap_or(here), &options))
         }
         Command::Diff { old, new, product, markdown, changelog, root } => {
-            let show = match (markdown, changelog) {
+            let format = match (markdown, changelog) {
                 (true, _) => diff::markdown,
-                (_, true) => changelogs,
+                (_, true) => changelog_entries,
                 _ => diff::terminal,
             };
-            return compare(&root.unwrap_or(here), old.as_deref(), new.as_deref(), product, show);
+            finish(run_diff(&root.unwrap_or(here), old.as_deref(), new.as_deref(), &products(product), format))
         }
         Command::Update { files, product, retrieved, since, root } => {
-            let retrieved = retrieved.unwrap_or_else(today);
-            let options = Options { files, product, retrieved };
-            return finish(xtask::update::update(&root.unwrap_or(here), &options, since.as_deref()).map(|summary| {
-                print!("{}", summary.markdown);
-                if summary.is_refused { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
-            }));
+            let options = Options { files, product, retrieved: retrieved.unwrap_or_else(today) };
+            finish(run_update(&root.unwrap_or(here), &options, since.as_deref()))
         }
-        Command::Release { day, root } => {
-            return finish(xtask::update::release(&root.unwrap_or(here), &day.unwrap_or_else(today)).map(|released| {
-                if released.is_empty() {
-                    println!("no changelog proposes a version");
-                }
-                for (name, version) in released {
-                    println!("{GOOD}ready{GOOD:#}   {name} {version}: `cargo publish --package {name}`, once this is committed");
-                }
-                ExitCode::SUCCESS
-            }));
+        Command::Release { day, root } => finish(run_release(&root.unwrap_or(here), &day.unwrap_or_else(today))),
+        Command::Bench { quick, names } => run_bench(&here, quick, &names),
+    }
+}
+
+/// Regenerates one product, or all products and the lists of the hand-written crates.
+fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode {
+    let mut codes = Vec::new();
+    for (product, outcome) in regenerate(root, &products(product), mode) {
+        codes.push(report(product.crate_name(), &product.generated(), outcome));
+    }
+    if product.is_none() {
+        for (name, outcome) in list_crates(root, mode) {
+            codes.push(report(name, &Path::new("crates").join(name).join("public-api.txt"), outcome));
         }
-        Command::Bench { quick, names } => return bench(&here, quick, &names),
-    };
-    let outcomes = regenerate(&root, &products(product), check);
-    let codes: Vec<u8> = outcomes.into_iter().map(|(product, outcome)| report(product, outcome)).collect();
-    // What failed weighs more than what is stale.
+    }
+    // A failure outweighs a stale file.
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
     ExitCode::from(worst.unwrap_or(0))
 }
 
-fn import(root: &Path, options: &Options) -> ExitCode {
-    finish(xtask::import::import(root, options).map(|report| {
-        report.lines.iter().for_each(|line| println!("{line}"));
-        if !report.changed.is_empty() {
-            println!(
-                "{NOTE}next{NOTE:#}    `cargo xtask diff` tells what it means, `cargo xtask update` goes on from here"
-            );
-        }
-        ExitCode::SUCCESS
-    }))
+fn run_import(root: &Path, options: &Options) -> xtask::Result<ExitCode> {
+    let report = import::import(root, options)?;
+    report.lines.iter().for_each(|line| println!("{line}"));
+    if !report.changed.is_empty() {
+        println!("{NOTE}next{NOTE:#}    `cargo xtask diff` shows the effect, `cargo xtask update` continues from here");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn compare(
+fn run_diff(
     root: &Path,
     old: Option<&str>,
     new: Option<&str>,
-    product: Option<Product>,
-    show: fn(&[ProductDiff]) -> String,
-) -> ExitCode {
-    let diffs = || {
-        let old = Side::named(root, old.unwrap_or("HEAD"))?;
-        let new = new.map_or_else(|| Ok(Side::Folder(root.to_owned())), |new| Side::named(root, new))?;
-        diff::diff(old.path(), new.path(), &products(product))
+    products: &[Product],
+    format: fn(&[ProductDiff]) -> String,
+) -> xtask::Result<ExitCode> {
+    let old = Side::named(root, old.unwrap_or("HEAD"))?;
+    let new = match new {
+        Some(new) => Side::named(root, new)?,
+        None => Side::Folder(root.to_owned()),
     };
-    finish(diffs().map(|diffs| {
-        print!("{}", show(&diffs));
-        ExitCode::SUCCESS
-    }))
+    print!("{}", format(&diff::diff(old.path(), new.path(), products)?));
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The code of a command, whose error is told.
+fn run_update(root: &Path, options: &Options, since: Option<&str>) -> xtask::Result<ExitCode> {
+    let summary = update::update(root, options, since)?;
+    print!("{}", summary.markdown);
+    Ok(if summary.is_refused { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn run_release(root: &Path, day: &str) -> xtask::Result<ExitCode> {
+    let released = release::release(root, day)?;
+    if released.is_empty() {
+        println!("no changelog proposes a version");
+    }
+    for (name, version) in released {
+        println!("{GOOD}ready{GOOD:#}   {name} {version}: `cargo publish --package {name}`, once this is committed");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The exit code of a command, whose error is printed.
 fn finish(result: xtask::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("{BAD}failed{BAD:#}\n{error}");
@@ -211,9 +225,15 @@ fn finish(result: xtask::Result<ExitCode>) -> ExitCode {
     })
 }
 
-fn changelogs(diffs: &[ProductDiff]) -> String {
-    let told = diffs.iter().map(|diff| (diff, diff::changelog(diff))).filter(|(_, entry)| !entry.is_empty());
-    told.map(|(diff, entry)| format!("## {} {}\n\n{entry}\n", diff.product.crate_name(), diff.next())).collect()
+fn changelog_entries(diffs: &[ProductDiff]) -> String {
+    let mut text = String::new();
+    for diff in diffs {
+        let entry = diff::changelog(diff);
+        if !entry.is_empty() {
+            text += &format!("## {} {}\n\n{entry}\n", diff.product.crate_name(), diff.next());
+        }
+    }
+    text
 }
 
 fn products(product: Option<Product>) -> Vec<Product> {
@@ -222,7 +242,7 @@ fn products(product: Option<Product>) -> Vec<Product> {
 
 /// A day on the command line.
 fn day(text: &str) -> Result<String, String> {
-    xtask::update::check_day(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+    update::check_day(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// The day in UTC.
@@ -230,15 +250,15 @@ fn today() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
 }
 
-/// It is a workspace of its own, so that nobody else builds what it compares with.
-fn bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
+/// Runs the benchmarks, which are a separate workspace so that nobody else builds the crates that they compare with.
+fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["run", "--release", "--locked", "--quiet", "--manifest-path"]);
     cargo.arg(root.join("crates/flinks-bench/Cargo.toml"));
     if quick {
         cargo.arg("--no-default-features");
     }
-    // Not those of who measures: what it builds is in a folder of its own.
+    // Built in a separate folder: they select other features.
     cargo.env("CARGO_TARGET_DIR", root.join("target/bench"));
     cargo.arg("--").arg("--output").arg(root.join("target/bench"));
     if quick {
@@ -253,15 +273,14 @@ fn bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     }
 }
 
-fn report(product: Product, outcome: xtask::Result<Outcome>) -> u8 {
-    let name = product.crate_name();
+fn report(name: &str, file: &Path, outcome: xtask::Result<Outcome>) -> u8 {
     match outcome {
         Ok(Outcome::Fresh) => {
             println!("{GOOD}fresh{GOOD:#}   {name}");
             0
         }
         Ok(Outcome::Wrote) => {
-            println!("{NOTE}wrote{NOTE:#}   {name}  {}", product.generated().display());
+            println!("{NOTE}wrote{NOTE:#}   {name}  {}", file.display());
             0
         }
         Ok(Outcome::Stale(diff)) => {

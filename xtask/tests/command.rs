@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use xtask::pipeline::Product;
+use xtask::Product;
 
 const FAILED: i32 = 1;
 const STALE: i32 = 3;

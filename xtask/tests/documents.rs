@@ -6,13 +6,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use xtask::output::Header;
-use xtask::pipeline::{Product, code};
-use xtask::read::yaml;
+use xtask::Product;
+use xtask::generate::output::Header;
+use xtask::generate::{SecretNames, generate as generate_code};
+use xtask::spec::read::yaml;
 
 fn generate(document: Value) -> xtask::Result<String> {
     let header = Header { document: PathBuf::from("d.yaml"), overlay: PathBuf::from("o.yaml"), sha256: "0" };
-    code(document, &header).map(|generated| generated.text)
+    generate_code(document, &header, SecretNames::Checked).map(|generated| generated.text)
 }
 
 /// A document around the parts of one operation, `POST /x/{id}`.
@@ -301,7 +302,7 @@ fn the_code_of_an_unusual_document_is_fresh() {
     let code = generate(document).unwrap_or_else(|error| panic!("{error}"));
     let path = folder.join("generated.rs");
     if std::env::var_os("UPDATE").is_some() {
-        xtask::output::write(&path, &code).unwrap();
+        xtask::generate::output::write(&path, &code).unwrap();
     }
     assert!(std::fs::read_to_string(path).unwrap() == code, "run with UPDATE=1");
 }
@@ -312,8 +313,9 @@ fn no_damage_makes_it_panic() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let damages = [Value::Null, json!({}), json!([]), json!("x"), json!(-7), json!([{"$ref": "#/x"}])];
     for product in Product::ALL {
-        let source = xtask::read::document(root, product).unwrap();
-        let document = xtask::overlay::apply(source.value, &xtask::read::overlay(root, product).unwrap()).unwrap();
+        let source = xtask::spec::read::document(root, product).unwrap();
+        let document =
+            xtask::spec::overlay::apply(source.value, &xtask::spec::read::overlay(root, product).unwrap()).unwrap();
         let mut pointers = Vec::new();
         all_pointers(&document, String::new(), &mut pointers);
         assert!(pointers.len() > 50);

@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use xtask::import::{Options, Report, import};
-use xtask::pipeline::Product;
+use xtask::Product;
+use xtask::maintain::import::{Options, Report, import};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -266,8 +266,8 @@ fn a_layout_that_is_not_known_is_written_anew_with_the_same_meaning() {
     let second = slice(&[("/b", "      responses:\n        '4XX': {description: '~'}\n")], "")
         .replace("Flinks Outbound", "Outbound");
     let report = project.import(&[project.file("b.yaml", &second)]).unwrap().lines.join("\n");
-    assert!(report.contains("written anew"), "{report}");
-    let value = xtask::read::yaml(project.document(Product::Outbound).as_bytes()).unwrap();
+    assert!(report.contains("re-serialized"), "{report}");
+    let value = xtask::spec::read::yaml(project.document(Product::Outbound).as_bytes()).unwrap();
     assert_eq!(value["paths"]["/a"]["get"]["responses"]["200"]["description"], "yes: no");
     assert_eq!(value["paths"]["/b"]["get"]["responses"]["4XX"]["description"], "~");
 }
@@ -280,8 +280,8 @@ fn an_anchor_of_a_page_does_not_reach_into_other_operations() {
     project.import(&[project.file("first.yaml", &first)]).unwrap();
     let second = slice(&[("/a", &with("&ok ", "{description: new}"))], "");
     let report = project.import(&[project.file("second.yaml", second)]).unwrap().lines.join("\n");
-    assert!(report.contains("written anew"), "{report}");
-    let value = xtask::read::yaml(project.document(Product::Outbound).as_bytes()).unwrap();
+    assert!(report.contains("re-serialized"), "{report}");
+    let value = xtask::spec::read::yaml(project.document(Product::Outbound).as_bytes()).unwrap();
     let described = ["/a", "/b"].map(|path| value["paths"][path]["get"]["responses"]["200"]["description"].clone());
     assert_eq!(described, ["new", "old"]);
 }

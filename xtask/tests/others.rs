@@ -7,14 +7,18 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use xtask::output::Header;
-use xtask::pipeline::{Generated, code};
-use xtask::read::yaml;
+use xtask::generate::output::Header;
+use xtask::generate::{Generated, SecretNames, generate as generate_code};
+use xtask::spec::read::yaml;
 
 fn generate(name: &str) -> xtask::Result<Generated> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/others")).join(name).with_extension("yaml");
     let document = yaml(&std::fs::read(path).unwrap()).unwrap();
-    code(document, &Header { document: PathBuf::from("d.yaml"), overlay: PathBuf::from("o.yaml"), sha256: "0" })
+    generate_code(
+        document,
+        &Header { document: PathBuf::from("d.yaml"), overlay: PathBuf::from("o.yaml"), sha256: "0" },
+        SecretNames::Checked,
+    )
 }
 
 /// Each with lines that its interface must have.
@@ -64,7 +68,7 @@ fn code_comes_of_them_and_compiles() {
     let mut modules = Vec::new();
     for (name, lines) in TAKEN {
         let generated = generate(name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let interface = generated.surface.to_string();
+        let interface = generated.public_api.to_string();
         for line in lines {
             assert!(interface.lines().any(|other| other == *line), "{name}: {line}\n{interface}");
         }

@@ -7,8 +7,8 @@ mod support;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use xtask::output::Header;
-use xtask::pipeline::code;
+use xtask::generate::output::Header;
+use xtask::generate::{SecretNames, generate as generate_code};
 
 /// A name, and the parts of a document around one operation, `POST /x`, or of another path.
 #[rustfmt::skip]
@@ -88,7 +88,8 @@ fn the_code_of_every_shape_compiles() {
     let modules = SHAPES.iter().map(|(name, parts)| {
         let parts = serde_json::from_str(parts).unwrap();
         let header = Header { document: PathBuf::from("d.yaml"), overlay: PathBuf::from("o.yaml"), sha256: "0" };
-        let generated = code(document(&parts), &header).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let generated = generate_code(document(&parts), &header, SecretNames::Checked)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         (words.collect::<Vec<_>>().join("_").to_lowercase(), generated.text)
     });

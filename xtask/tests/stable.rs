@@ -6,16 +6,17 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use similar::ChangeTag;
-use xtask::output::Header;
-use xtask::pipeline::{Product, code};
-use xtask::{overlay, read};
+use xtask::Product;
+use xtask::generate::output::Header;
+use xtask::generate::{SecretNames, generate as generate_code};
+use xtask::spec::{overlay, read};
 
 /// The documents as they were when this was written; the real ones go on.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
 fn generate(document: Value, sha256: &str) -> String {
     let header = Header { document: "d.yaml".into(), overlay: "o.yaml".into(), sha256 };
-    code(document, &header).unwrap_or_else(|error| panic!("{error}")).text
+    generate_code(document, &header, SecretNames::Checked).unwrap_or_else(|error| panic!("{error}")).text
 }
 
 /// An operation whose bodies are those of every other: only its names are its own.

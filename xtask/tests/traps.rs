@@ -7,7 +7,8 @@ use std::path::Path;
 
 use quote::ToTokens as _;
 use syn::visit::Visit;
-use xtask::pipeline::{Product, generated};
+use xtask::Product;
+use xtask::generate::generated;
 
 fn texts() -> Vec<(Product, String)> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));

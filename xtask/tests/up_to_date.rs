@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use xtask::pipeline::{Outcome, Product, generated, regenerate};
+use xtask::Product;
+use xtask::generate::{Mode, Outcome, generated, list_crates, regenerate};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -12,7 +13,7 @@ fn root() -> &'static Path {
 
 #[test]
 fn generated_files_are_fresh() {
-    for (product, outcome) in regenerate(root(), &Product::ALL, true) {
+    for (product, outcome) in regenerate(root(), &Product::ALL, Mode::Check) {
         match outcome {
             Ok(Outcome::Fresh) => {}
             Ok(Outcome::Stale(diff)) => panic!("{product:?}: run `cargo xtask regenerate`\n{diff}"),
@@ -26,5 +27,34 @@ fn generated_files_are_fresh() {
 fn twice_gives_the_same_bytes() {
     for product in Product::ALL {
         assert_eq!(generated(root(), product).unwrap().text, generated(root(), product).unwrap().text);
+    }
+}
+
+#[test]
+fn lists_of_public_items_are_fresh() {
+    for (name, outcome) in list_crates(root(), Mode::Check) {
+        match outcome {
+            Ok(Outcome::Fresh) => {}
+            Ok(Outcome::Stale(diff)) => panic!("{name}: run `cargo xtask regenerate`\n{diff}"),
+            Ok(Outcome::Wrote) => panic!("{name}: a check wrote"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Types of other crates are in an interface only by intent: the two places of reqwest are the hook of the facade's
+/// settings, and the status in the core is reqwest's.
+#[test]
+fn no_foreign_type_is_public_by_accident() {
+    for (name, reqwest) in
+        [("flinks-core", None), ("flinks", Some(2)), ("flinks-consents", Some(0)), ("flinks-redis", Some(0))]
+    {
+        let list = std::fs::read_to_string(root().join("crates").join(name).join("public-api.txt")).unwrap();
+        for foreign in ["progenitor", "serde_json", "hyper", "tokio", "flinks_pay", "flinks_connect", "redis::"] {
+            assert!(!list.contains(foreign), "{name}: {foreign}");
+        }
+        if let Some(count) = reqwest {
+            assert_eq!(list.matches("reqwest").count(), count, "{name}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 // document:  openapi/flinks-connect.yaml
 // sha256:    49cc962e95b1c1216754c72b4c8a5f88d3fb08e33f445111edb23052f4671882
 // overlay:   openapi/overlays/flinks-connect.yaml
-// generator: progenitor 0.15.1, hardened by xtask/src/harden.rs
+// generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
 /// The version of the document that this client was generated from.
 pub const SPEC_VERSION: &str = "3.0.0";
@@ -801,7 +801,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<
@@ -866,7 +866,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<

@@ -21,9 +21,10 @@ use flinks::outbound::{Client, ClientAuthentication, PendingAuthorization};
 use flinks::{BaseUrl, RedirectUrl};
 use flinks_consents::store::{ConsentId, Record, StoreError};
 use tokio::runtime::Runtime;
-use xtask::output::Header;
-use xtask::pipeline::Product;
-use xtask::{overlay, pipeline, read};
+use xtask::Product;
+use xtask::generate::output::Header;
+use xtask::generate::{SecretNames, generate};
+use xtask::spec::{overlay, read};
 
 /// A function that is fed.
 pub type Target = fn(&[u8]);
@@ -220,7 +221,7 @@ pub fn generator(data: &[u8]) {
     };
     let Ok(corrected) = corrected else { return };
     let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
-    if let Ok(text) = pipeline::code(corrected, &header).map(|generated| generated.text) {
+    if let Ok(text) = generate(corrected, &header, SecretNames::Checked).map(|generated| generated.text) {
         assert!(!text.is_empty());
     }
 }

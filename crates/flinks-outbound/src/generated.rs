@@ -3,7 +3,7 @@
 // document:  openapi/flinks-outbound.yaml
 // sha256:    7db83e16f7d609fa57dbe8d97fc192c1c9a82b3586de5a5257970349bbdad1b1
 // overlay:   openapi/overlays/flinks-outbound.yaml
-// generator: progenitor 0.15.1, hardened by xtask/src/harden.rs
+// generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
 /// The version of the document that this client was generated from.
 pub const SPEC_VERSION: &str = "3.0.0";
@@ -62,6 +62,7 @@ pub mod types {
     }
 
     /// Specifies the type of information you are passing to request an access token. Possible values include:
+    ///
     /// - `client_credentials`
     /// - `authorization_code`
     /// - `refresh_token`
@@ -145,6 +146,7 @@ pub mod types {
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub code: ::std::option::Option<::flinks_core::Secret>,
         /// Specifies the type of information you are passing to request an access token. Possible values include:
+        ///
         /// - `client_credentials`
         /// - `authorization_code`
         /// - `refresh_token`
@@ -462,7 +464,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::TokenResponse>, Error<types::ErrorResponse>> {
@@ -517,7 +519,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorResponse>> {

@@ -3,7 +3,7 @@
 // document:  openapi/flinks-pay.yaml
 // sha256:    c73ddbf1b6b0ba976ac788b9aa104647ed516ed48f4a6b5e9433ba3bde9364d3
 // overlay:   openapi/overlays/flinks-pay.yaml
-// generator: progenitor 0.15.1, hardened by xtask/src/harden.rs
+// generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
 /// The version of the document that this client was generated from.
 pub const SPEC_VERSION: &str = "3.0.0";
@@ -400,7 +400,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::AuthorizeResponse>, Error<()>> {
@@ -446,7 +446,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {

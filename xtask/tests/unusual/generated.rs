@@ -3,7 +3,7 @@
 // document:  d.yaml
 // sha256:    0
 // overlay:   o.yaml
-// generator: progenitor 0.15.1, hardened by xtask/src/harden.rs
+// generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
 /// The version of the document that this client was generated from.
 pub const SPEC_VERSION: &str = "1";
@@ -747,7 +747,7 @@ pub mod types {
 
 /// A client for Unusual.
 ///
-/// A link, a bare <https://example.com>, \<b\>HTML\</b\> and \[brackets\].
+/// A link, a bare <https://example.com>, \<b>HTML\</b> and \[brackets\].
 ///
 /// Cloning is cheap; clones share their connections.
 #[derive(Clone, Debug)]
@@ -866,7 +866,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::GetItemResponse>, Error<types::GetItemError>> {
@@ -979,7 +979,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::MakeItResponse>, Error<types::MakeItError>> {
@@ -1021,7 +1021,7 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and tells whether the request may have been received.
+        /// An [`Error`] that names the operation and says whether the request may have been received.
         pub async fn send(self) -> Result<ResponseValue<()>, Error<()>> {
             self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
         }

@@ -1,0 +1,163 @@
+//! The arguments of an operation: its parameters and its body, in the order of the method.
+
+use quote::{ToTokens as _, format_ident, quote};
+use serde_json::Value;
+use syn::visit_mut::VisitMut;
+use syn::{Ident, Type, parse_quote};
+
+use super::attributes::generic_argument;
+use crate::generate::normalize::form;
+use crate::generate::progenitor::{BODY, Types, parameter_key};
+use crate::spec::schema::snake;
+use crate::{Error, Result};
+
+/// The arguments: those in the path as they stand there, then those in the query and in headers by name, then the body.
+pub(super) struct Arguments(Vec<Argument>);
+
+/// An argument of an operation.
+pub(super) struct Argument {
+    pub(super) name: Ident,
+    /// Its name on the wire.
+    pub(super) wire: String,
+    pub(super) place: ArgumentPlace,
+    /// Its type in the signature, without the `Option` of one that may be left out.
+    pub(super) ty: Type,
+    pub(super) is_optional: bool,
+    pub(super) docs: Option<String>,
+}
+
+/// Where an argument is in the request, in the order of the signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ArgumentPlace {
+    /// In the path, with its position there.
+    Path(usize),
+    Query,
+    Header,
+    Body,
+}
+
+impl Arguments {
+    /// Reads the arguments of an operation from its description in the normalized document.
+    pub(super) fn read(facts: &form::Operation, described: &Value, types: &Types) -> Result<Self> {
+        let mut arguments = Vec::new();
+        let parameters = described.get("parameters").and_then(Value::as_array);
+        for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+            let at = format!("{}/parameters/{index}", facts.pointer);
+            arguments.push(Argument::parameter(facts, parameter, index, types).map_err(|error| error.at(at))?);
+        }
+        if let Some(body) = described.get("requestBody") {
+            let name = format_ident!("body");
+            let place = ArgumentPlace::Body;
+            let ty = types.argument(&facts.id, BODY)?;
+            arguments.push(Argument::new(name, "body", place, ty, Presence::Required, body, types));
+        }
+        arguments.sort_by(|one, other| (one.place, &one.wire).cmp(&(other.place, &other.wire)));
+        Ok(Self(arguments))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Argument> {
+        self.0.iter()
+    }
+
+    /// The arguments in one kind of place.
+    pub(super) fn in_place(&self, place: ArgumentPlace) -> impl Iterator<Item = &Argument> {
+        self.0.iter().filter(move |argument| argument.place == place)
+    }
+
+    pub(super) fn required(&self) -> Vec<&Argument> {
+        self.0.iter().filter(|argument| !argument.is_optional).collect()
+    }
+
+    pub(super) fn optional(&self) -> Vec<&Argument> {
+        self.0.iter().filter(|argument| argument.is_optional).collect()
+    }
+}
+
+/// Whether the document requires an argument.
+enum Presence {
+    Required,
+    Optional,
+}
+
+impl Argument {
+    fn parameter(facts: &form::Operation, parameter: &Value, index: usize, types: &Types) -> Result<Self> {
+        let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+        let wire = text("name");
+        let place = match text("in") {
+            "path" => {
+                let position = facts.path.find(&format!("{{{wire}}}"));
+                ArgumentPlace::Path(position.ok_or_else(|| Error::new(format!("the path has no place for `{wire}`")))?)
+            }
+            "query" => ArgumentPlace::Query,
+            "header" => ArgumentPlace::Header,
+            other => return Err(Error::new(format!("a parameter in `{other}` has no form in a request"))),
+        };
+        let presence = match parameter.get("required") {
+            Some(Value::Bool(true)) => Presence::Required,
+            _ => Presence::Optional,
+        };
+        let name = format_ident!("{}", snake(wire));
+        let ty = types.argument(&facts.id, &parameter_key(index))?;
+        Ok(Self::new(name, wire, place, ty, presence, parameter, types))
+    }
+
+    fn new(
+        name: Ident,
+        wire: &str,
+        place: ArgumentPlace,
+        ty: Type,
+        presence: Presence,
+        described: &Value,
+        types: &Types,
+    ) -> Self {
+        let inner = generic_argument(&ty, "Option");
+        Self {
+            name,
+            wire: wire.to_owned(),
+            place,
+            is_optional: inner.is_some() || matches!(presence, Presence::Optional),
+            ty: passed(inner.unwrap_or(ty), types),
+            docs: described.get("description").and_then(Value::as_str).map(str::to_owned),
+        }
+    }
+
+    /// The argument in a signature.
+    pub(super) fn declaration(&self) -> proc_macro2::TokenStream {
+        let (name, ty) = (&self.name, &self.ty);
+        quote!(#name: #ty)
+    }
+}
+
+/// A type as an argument: numbers, booleans and plain enums are passed by value, text as `&str`, the rest by reference.
+fn passed(mut ty: Type, types: &Types) -> Type {
+    let last = match &ty {
+        Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default(),
+        _ => String::new(),
+    };
+    if last == "String" {
+        return parse_quote!(&'a str);
+    }
+    let is_scalar = ["bool", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]
+        .contains(&last.as_str())
+        || last.starts_with("NonZero");
+    let is_local = types.is_local(&ty.to_token_stream().to_string());
+    LocalTypes(types).visit_type_mut(&mut ty);
+    if is_scalar && !is_local || types.is_plain_enum(&last) {
+        return ty;
+    }
+    parse_quote!(&'a #ty)
+}
+
+/// Puts the module `types` in front of the names that it defines.
+struct LocalTypes<'a>(&'a Types);
+
+impl VisitMut for LocalTypes<'_> {
+    fn visit_path_mut(&mut self, path: &mut syn::Path) {
+        syn::visit_mut::visit_path_mut(self, path);
+        if let Some(ident) = path.get_ident()
+            && self.0.is_local(&ident.to_string())
+        {
+            *path = parse_quote!(types::#ident);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! An operation of the client: a method that takes the required arguments, and a type that takes the optional ones and is
+//! sent.
+
+use heck::ToPascalCase as _;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use serde_json::Value;
+use syn::{Ident, Type};
+
+use super::arguments::{Argument, Arguments};
+use super::outcome::{self, Outcome};
+use super::request::Request;
+use crate::Result;
+use crate::generate::normalize::form::{self, Normalized};
+use crate::generate::progenitor::Types;
+use crate::spec::schema::snake;
+
+/// An operation, read from the normalized document.
+pub(super) struct Operation {
+    name: Ident,
+    docs: String,
+    arguments: Arguments,
+    id: String,
+    timeout_seconds: Option<u64>,
+    deprecated: bool,
+    request: Request,
+    success: Outcome,
+    error: Outcome,
+}
+
+/// Reads all operations.
+pub(super) fn operations(types: &Types, normalized: &Normalized) -> Result<Vec<Operation>> {
+    let mut operations = Vec::new();
+    for facts in &normalized.operations {
+        let operation = Operation::read(facts, types, normalized);
+        operations.push(operation.map_err(|error| error.in_operation(&facts.id).or_at(&facts.pointer))?);
+    }
+    Ok(operations)
+}
+
+impl Operation {
+    fn read(facts: &form::Operation, types: &Types, normalized: &Normalized) -> Result<Self> {
+        let described = normalized.document.pointer(&facts.pointer).unwrap_or(&Value::Null);
+        let arguments = Arguments::read(facts, described, types)?;
+        Ok(Self {
+            name: format_ident!("{}", snake(&facts.id)),
+            docs: summary(facts, described, &arguments),
+            id: facts.id.clone(),
+            timeout_seconds: facts.timeout_seconds,
+            deprecated: facts.deprecated,
+            request: Request::new(facts, &arguments, normalized)?,
+            arguments,
+            success: outcome::success(&facts.success, &facts.error, &facts.error_codes)?,
+            error: outcome::error(&facts.error)?,
+        })
+    }
+
+    fn type_name(&self) -> Ident {
+        format_ident!("{}", self.name.to_string().to_pascal_case())
+    }
+
+    /// The types in the signature. The types that they refer to are sent too.
+    pub(super) fn argument_types(&self) -> impl Iterator<Item = &Type> {
+        self.arguments.iter().map(|argument| &argument.ty)
+    }
+
+    /// The method of the client.
+    pub(super) fn method(&self) -> TokenStream {
+        let (name, ty, docs) = (&self.name, self.type_name(), &self.docs);
+        let required = self.arguments.required();
+        let parameters = required.iter().map(|argument| argument.declaration());
+        let names = required.iter().map(|argument| &argument.name);
+        let optional = self.arguments.optional();
+        let nothing = optional.iter().map(|argument| &argument.name);
+        let deprecated = self.deprecated.then(|| quote!(#[deprecated = "the document of the API advises against it"]));
+        quote! {
+            #[doc = #docs]
+            #deprecated
+            pub fn #name<'a>(&'a self, #(#parameters),*) -> operation::#ty<'a> {
+                operation::#ty { client: self, #(#names,)* #(#nothing: None,)* }
+            }
+        }
+    }
+
+    /// The type of the operation.
+    pub(super) fn builder(&self) -> TokenStream {
+        let Self { id, request: Request { url, request, headers }, success, error, .. } = self;
+        let ty = self.type_name();
+        let ty_doc = format!("The operation `{id}`: see [`Client::{}`].", self.name);
+        let must_use = "nothing is sent before `send` is called and awaited";
+        let fields = self.arguments.iter().map(|argument| {
+            let (name, ty) = (&argument.name, &argument.ty);
+            if argument.is_optional { quote!(pub(super) #name: Option<#ty>) } else { quote!(pub(super) #name: #ty) }
+        });
+        let optional = self.arguments.optional();
+        let setters = optional.iter().map(|argument| {
+            let (name, declaration) = (&argument.name, argument.declaration());
+            let doc = format!("Sets the optional argument `{name}`. {}", argument.docs.as_deref().unwrap_or_default());
+            quote! {
+                #[doc = #doc]
+                pub fn #name(mut self, #declaration) -> Self {
+                    self.#name = Some(#name);
+                    self
+                }
+            }
+        });
+        let names = self.arguments.iter().map(|argument| &argument.name);
+        let timeout = match self.timeout_seconds {
+            Some(seconds) => quote!(Some(::std::time::Duration::from_secs(#seconds))),
+            None => quote!(None),
+        };
+        let (success_ty, success_arms) = (&success.ty, &success.arms);
+        let (error_ty, error_arms) = (&error.ty, &error.arms);
+        quote! {
+            #[doc = #ty_doc]
+            #[must_use = #must_use]
+            pub struct #ty<'a> {
+                pub(super) client: &'a Client,
+                #(#fields,)*
+            }
+
+            impl<'a> #ty<'a> {
+                const OPERATION: Operation = Operation { id: #id, timeout: #timeout };
+
+                #(#setters)*
+
+                /// Sends the request, once, and reads the reply.
+                ///
+                /// # Errors
+                ///
+                /// An [`Error`] that names the operation and says whether the request may have been received.
+                pub async fn send(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
+                    self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
+                }
+
+                async fn exchange(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
+                    let Self { client, #(#names,)* } = self;
+                    let url = #url;
+                    let request = #request;
+                    #(#headers)*
+                    let response = client.transport.execute(request, &Self::OPERATION).await?;
+                    match response.status().as_u16() {
+                        #(#success_arms)*
+                        #(#error_arms)*
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The documentation of the method: what the document says, the request line, and the required arguments.
+fn summary(facts: &form::Operation, described: &Value, arguments: &Arguments) -> String {
+    let text = |key: &str| described.get(key).and_then(Value::as_str);
+    let mut docs = String::new();
+    if let Some(summary) = text("summary") {
+        docs += &format!("{}\n\n", summary.trim_end_matches(['.', ',']));
+    }
+    if let Some(description) = text("description") {
+        docs += &format!("{description}\n\n");
+    }
+    docs += &format!("Sends a `{}` request to `{}`", facts.method.to_ascii_uppercase(), facts.path);
+    let required = arguments.required();
+    if arguments.iter().any(|argument| argument.docs.is_some()) && !required.is_empty() {
+        docs += "\n\n# Arguments\n\n";
+        for Argument { name, docs: about, .. } in required {
+            let about = about.as_ref().map(|about| format!(": {about}")).unwrap_or_default();
+            docs += &format!("- `{name}`{about}\n");
+        }
+    }
+    docs.trim().to_owned()
+}

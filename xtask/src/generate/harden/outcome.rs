@@ -1,0 +1,172 @@
+//! How a reply is read: the types of success and error, and the arms of the `match` on its status.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, format_ident, quote};
+use syn::Ident;
+
+use crate::generate::normalize::form::{Bodies, Body};
+use crate::spec::schema::{is_type_name, pascal};
+use crate::{Error, Result};
+
+/// The type of success or error, and the arms that read it.
+pub(super) struct Outcome {
+    pub(super) ty: TokenStream,
+    pub(super) arms: Vec<TokenStream>,
+}
+
+/// The arms of success. If there is one body, each 2xx is read as that body. If there is none, 200, 204 and the documented
+/// statuses are read as empty replies, and another 2xx is an error. If the status tells bodies apart, a 2xx that is not
+/// documented is an error. If there is one error body, a 2xx may hold that body instead (C2).
+pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) -> Result<Outcome> {
+    let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
+    let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
+    let empty = if has_error_body { quote!(empty_or_error_response) } else { quote!(empty_response) };
+    let read = |union: Option<&TokenStream>, body: Option<&Ident>| match (union, body) {
+        (None, None) => quote!(#empty(response).await),
+        (None, Some(_)) => quote!(#json(response, &[#(#error_codes),*]).await),
+        (Some(variant), None) => quote!(Ok(#empty(response).await?.map(|()| #variant))),
+        (Some(variant), Some(schema)) => {
+            quote!(Ok(#json::<types::#schema, _>(response, &[#(#error_codes),*]).await?.map(#variant)))
+        }
+    };
+    if bodies.union.is_none() {
+        if let Some(schema) = bodies.bodies.iter().find_map(|body| body.schema.clone()) {
+            let body = Body { status: "2XX".into(), schema: Some(schema) };
+            return outcome(&Bodies { bodies: vec![body], union: None }, read);
+        }
+        let pattern = empty_pattern(bodies)?;
+        let read = read(None, None);
+        return Ok(Outcome { ty: quote!(()), arms: vec![quote!(#pattern => #read,)] });
+    }
+    let mut outcome = outcome(bodies, read)?;
+    if !bodies.bodies.iter().any(|body| body.status == "2XX") {
+        let pattern = pattern("2XX", &exact(bodies))?;
+        outcome.arms.push(quote!(#pattern => Err(undocumented_status(&response)),));
+    }
+    Ok(outcome)
+}
+
+/// The statuses that an operation without a documented body succeeds with.
+fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
+    if bodies.bodies.iter().any(|body| body.status == "2XX") {
+        return pattern("2XX", &[]);
+    }
+    let statuses: BTreeSet<u16> = exact(bodies).into_iter().chain([200, 204]).collect();
+    let statuses = statuses.into_iter().map(number);
+    Ok(quote!(#(#statuses)|*))
+}
+
+/// The arms of the errors. What is not documented is tried as the documented error (A6).
+pub(super) fn error(bodies: &Bodies) -> Result<Outcome> {
+    if let Bodies { bodies, union: None } = bodies {
+        return Ok(match bodies.iter().find_map(|body| body.schema.as_deref()) {
+            Some(schema) => {
+                let ty = format_ident!("{}", pascal(schema));
+                Outcome { ty: quote!(types::#ty), arms: vec![quote!(_ => Err(response_error(response).await),)] }
+            }
+            None => {
+                let ranges: Vec<TokenStream> = bodies.iter().map(|body| range(&body.status)).collect::<Result<_>>()?;
+                Outcome { ty: quote!(()), arms: vec![quote!(_ => Err(status_error(&response, &[#(#ranges),*])),)] }
+            }
+        });
+    }
+    let mut outcome = outcome(bodies, |variant, schema| {
+        let read = quote!(response_error::<types::#schema>(response).await);
+        quote!(Err(#read.map_body(#variant)))
+    })?;
+    // An undocumented status of several error bodies fits none of them.
+    outcome.arms.push(quote!(_ => Err(undocumented_status(&response)),));
+    Ok(outcome)
+}
+
+fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) -> TokenStream) -> Result<Outcome> {
+    let union = bodies.union.as_deref().map(|union| format_ident!("{}", pascal(union)));
+    let mut arms = Vec::new();
+    let mut ty = quote!(());
+    let exact = exact(bodies);
+    for body in &bodies.bodies {
+        let schema = body.schema.as_deref().map(|schema| format_ident!("{}", pascal(schema)));
+        let variant = union.as_ref().map(|union| {
+            let variant = variant_name(bodies, body);
+            quote!(types::#union::#variant)
+        });
+        let pattern = pattern(&body.status, &exact)?;
+        let read = read(variant.as_ref(), schema.as_ref());
+        arms.push(quote!(#pattern => #read,));
+        ty = match (&union, &schema) {
+            (Some(union), _) => quote!(types::#union),
+            (None, Some(schema)) => quote!(types::#schema),
+            (None, None) => quote!(()),
+        };
+    }
+    Ok(Outcome { ty, arms })
+}
+
+/// The statuses that have a separate arm.
+fn exact(bodies: &Bodies) -> Vec<u16> {
+    bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
+}
+
+/// The variant of a union for one body: the schema's name without the operation's, or the status.
+pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
+    let short = |body: &Body| {
+        let union = bodies.union.as_deref().map(pascal).unwrap_or_default();
+        let operation = union.strip_suffix("Response").or_else(|| union.strip_suffix("Error")).unwrap_or(&union);
+        let name = body.schema.as_deref().map(pascal).unwrap_or_default();
+        let short = name.strip_prefix(operation).unwrap_or(&name).to_owned();
+        let is_generic = short.is_empty() || short.starts_with("Response") || short.starts_with("Error");
+        Some(short).filter(|short| !is_generic && is_type_name(short))
+    };
+    let own = short(body);
+    let is_taken = bodies.bodies.iter().any(|other| other.schema != body.schema && short(other) == own);
+    match own.filter(|_| !is_taken) {
+        Some(short) => format_ident!("{short}"),
+        None => format_ident!("Status{}", body.status),
+    }
+}
+
+fn bounds(status: &str) -> Result<(u16, u16)> {
+    let class =
+        status.strip_suffix("XX").and_then(|class| class.parse::<u16>().ok()).and_then(|class| class.checked_mul(100));
+    match (class, status.parse()) {
+        (Some(low), _) => Ok((low, low.saturating_add(99))),
+        (None, Ok(status)) => Ok((status, status)),
+        (None, Err(_)) => Err(Error::new(format!("`{status}` is not a status"))),
+    }
+}
+
+/// The pattern of a status or a range, without the statuses that have a separate arm.
+fn pattern(status: &str, exact: &[u16]) -> Result<TokenStream> {
+    let (mut low, high) = bounds(status)?;
+    if low == high {
+        return Ok(number(low));
+    }
+    let mut parts = Vec::new();
+    for own in exact.iter().copied().filter(|own| (low..=high).contains(own)).collect::<BTreeSet<u16>>() {
+        if low < own {
+            parts.push(between(low, own.saturating_sub(1)));
+        }
+        low = own.saturating_add(1);
+    }
+    if low <= high {
+        parts.push(between(low, high));
+    }
+    Ok(quote!(#(#parts)|*))
+}
+
+fn between(low: u16, high: u16) -> TokenStream {
+    let (first, last) = (number(low), number(high));
+    if low == high { first } else { quote!(#first..=#last) }
+}
+
+fn range(status: &str) -> Result<TokenStream> {
+    let (low, high) = bounds(status)?;
+    let (low, high) = (number(low), number(high));
+    Ok(quote!(#low..=#high))
+}
+
+fn number(status: u16) -> TokenStream {
+    proc_macro2::Literal::u16_unsuffixed(status).to_token_stream()
+}

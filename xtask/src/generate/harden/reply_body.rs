@@ -1,0 +1,42 @@
+//! The fields of a reply as constants, so that an error of `flinks_core` can name them.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Fields, Ident, Item, parse_quote};
+
+use super::attributes::{generic_argument, serde_argument, wire_name};
+use super::uses::Uses;
+use crate::Result;
+
+/// Names the fields of a type that is the body of a reply, so that an error of `flinks_core` can say
+/// which of them is missing or does not fit. Returns `None` for a type that no reply is read as.
+pub(super) fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<Option<Item>> {
+    if !uses.replies.contains(&ident.to_string()) {
+        return Ok(None);
+    }
+    let mut constants = Vec::new();
+    for field in fields {
+        constants.extend(reply_field(field)?);
+    }
+    // A flattened field takes members of any name.
+    let is_closed = matches!(fields, Fields::Named(_)) && constants.len() == fields.len();
+    let fields = is_closed.then(|| {
+        quote! {
+            const FIELDS: ::flinks_core::generated::Fields = Some(&[#(#constants),*]);
+        }
+    });
+    Ok(Some(parse_quote!(impl ::flinks_core::generated::ReplyBody for #ident { #fields })))
+}
+
+/// The constant of one field. `None` if it has no name, or is flattened.
+fn reply_field(field: &syn::Field) -> Result<Option<TokenStream>> {
+    let Some(name) = &field.ident else { return Ok(None) };
+    if serde_argument(&field.attrs, "flatten")?.is_some() {
+        return Ok(None);
+    }
+    let name = wire_name(field, name)?;
+    let is_optional =
+        generic_argument(&field.ty, "Option").is_some() || serde_argument(&field.attrs, "default")?.is_some();
+    let kind = if is_optional { quote!(optional) } else { quote!(required) };
+    Ok(Some(quote!(::flinks_core::generated::Field::#kind(#name))))
+}

@@ -1,0 +1,360 @@
+//! The types: no derived `Debug`, no way to print a reply, the fields of a reply as constants, and
+//! request types that can grow.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, format_ident, quote};
+use syn::visit_mut::VisitMut;
+use syn::{Fields, Ident, Item, Type, parse_quote};
+
+use super::attributes::{doc, docs, generic_argument, serde_argument, unknown_shape, wire_name};
+use super::operation::Operation;
+use super::outcome::variant_name;
+use super::reply_body::reply_body;
+use super::secret_fields::{check_secrets, secret_fields};
+use super::uses::Uses;
+use crate::Result;
+use crate::generate::normalize::form::{Bodies, Normalized};
+use crate::generate::progenitor::CORE_TYPES;
+use crate::spec::schema::{self, pascal};
+
+/// Hardens the module `types`.
+///
+/// Returns it with the fields that hold a secret.
+pub(super) fn harden(
+    mut module: syn::ItemMod,
+    normalized: &Normalized,
+    operations: &[Operation],
+) -> Result<(syn::ItemMod, BTreeSet<String>)> {
+    let (_, items) = module.content.take().ok_or_else(|| unknown_shape("the module `types` is empty"))?;
+    check_secrets(&secret_fields(&items, normalized), normalized)?;
+    let uses = Uses::find(&items, operations, normalized);
+    // What no operation sends or receives: a schema that only stands merged in others, or in none.
+    let items = items.into_iter().filter(|item| !uses.is_unused(item));
+    let mut hardened: Vec<Item> = Vec::new();
+    for item in items {
+        match item {
+            Item::Struct(item) => hardened.extend(structure(item, &uses, normalized)?),
+            Item::Enum(item) => hardened.extend(enumeration(item, &uses)?),
+            Item::Impl(item) if uses.is_made_up(&item) => {}
+            Item::Mod(mut item) if item.ident == "defaults" => {
+                // Helpers of typify, which writes all of a kind where it needs one.
+                item.vis = syn::Visibility::Inherited;
+                item.attrs.push(parse_quote!(#[allow(dead_code)]));
+                hardened.push(Item::Mod(item));
+            }
+            other => hardened.push(other),
+        }
+    }
+    for name in &normalized.secret_types {
+        if !CORE_TYPES.iter().any(|(core, _)| core == name) {
+            hardened.push(secret_type(name, normalized));
+            let ident = format_ident!("{}", pascal(name));
+            hardened.extend(reply_body(&ident, &Fields::Unit, &uses)?);
+        }
+    }
+    hardened.extend(normalized.outcomes().filter(|bodies| bodies.union.is_some()).map(union));
+    hardened.sort_by_key(|item| matches!(item, Item::Mod(_)));
+    let secrets = secret_fields(&hardened, normalized);
+    module.content = Some((syn::token::Brace::default(), hardened));
+    // A blanket allow could hide what matters here.
+    module.attrs.retain(|attribute| !attribute.path().is_ident("allow"));
+    // Paths from the crate's root are for progenitor, which writes a type both inside and outside of this module.
+    LocalPaths.visit_item_mod_mut(&mut module);
+    Ok((module, secrets))
+}
+
+fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) -> Result<Vec<Item>> {
+    harden_attributes(&mut item.attrs, &item.ident, uses, true)?;
+    let mut items = Vec::new();
+    let ident = item.ident.clone();
+    let debug = match &mut item.fields {
+        Fields::Named(fields) => {
+            let mut entries = Vec::new();
+            for field in &mut fields.named {
+                let name = field.ident.clone().ok_or_else(|| unknown_shape("a field has no name"))?;
+                let wire = wire_name(field, &name)?;
+                if docs(&field.attrs).is_empty() {
+                    let text = referenced_description(&ident, &wire, normalized);
+                    field.attrs.insert(0, doc(&text.unwrap_or_else(|| format!("`{wire}`."))));
+                }
+                if !uses.keeps(&ident, "Serialize") {
+                    drop_serialize_arguments(field)?;
+                }
+                if normalized.lenient.contains(&(ident.to_string(), wire.clone())) {
+                    field
+                        .attrs
+                        .push(parse_quote!(#[serde(default, deserialize_with = "::flinks_core::generated::lenient")]));
+                }
+                let (text, value) = (name.to_string(), debug_value(&field.ty, &quote!(self.#name), uses));
+                entries.push(quote!(.field(#text, #value)));
+            }
+            let text = ident.to_string();
+            if uses.sent.contains(&text) {
+                items.push(constructor(&ident, fields, normalized)?);
+            }
+            // A document that grows a field does not break who builds or matches one.
+            item.attrs.push(parse_quote!(#[non_exhaustive]));
+            quote!(f.debug_struct(#text) #(#entries)* .finish())
+        }
+        Fields::Unnamed(fields) => {
+            let text = ident.to_string();
+            let entries = fields.unnamed.iter().enumerate().map(|(index, field)| {
+                let index = syn::Index::from(index);
+                let value = debug_value(&field.ty, &quote!(self.#index), uses);
+                quote!(.field(#value))
+            });
+            quote!(f.debug_tuple(#text) #(#entries)* .finish())
+        }
+        Fields::Unit => {
+            let text = ident.to_string();
+            quote!(f.write_str(#text))
+        }
+    };
+    items.extend(reply_body(&ident, &item.fields, uses)?);
+    items.insert(0, Item::Struct(item));
+    items.insert(1, debug_impl(&ident, debug));
+    Ok(items)
+}
+
+fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
+    let is_plain = item.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
+    // The names of a plain enum are in the document, so they are no secret.
+    harden_attributes(&mut item.attrs, &item.ident, uses, !is_plain)?;
+    item.attrs.push(parse_quote!(#[non_exhaustive]));
+    for variant in &mut item.variants {
+        if docs(&variant.attrs).is_empty() {
+            let wire = serde_argument(&variant.attrs, "rename")?.unwrap_or_else(|| variant.ident.to_string());
+            variant.attrs.insert(0, doc(&format!("`{wire}`.")));
+        }
+    }
+    let reply = reply_body(&item.ident, &Fields::Unit, uses)?;
+    if is_plain {
+        return Ok(std::iter::once(Item::Enum(item)).chain(reply).collect());
+    }
+    let arms = item.variants.iter().map(|variant| {
+        let (name, text) = (&variant.ident, variant.ident.to_string());
+        match &variant.fields {
+            Fields::Unit => quote!(Self::#name => f.write_str(#text)),
+            Fields::Unnamed(fields) if fields.unnamed.iter().all(|field| is_printable(&field.ty, uses)) => {
+                let values: Vec<Ident> = (0..fields.unnamed.len()).map(|index| format_ident!("value{index}")).collect();
+                quote!(Self::#name(#(#values),*) => f.debug_tuple(#text) #(.field(#values))* .finish())
+            }
+            Fields::Unnamed(_) => quote!(Self::#name(..) => f.debug_tuple(#text).finish_non_exhaustive()),
+            Fields::Named(_) => quote!(Self::#name { .. } => f.debug_struct(#text).finish_non_exhaustive()),
+        }
+    });
+    let debug = debug_impl(&item.ident, quote!(match self { #(#arms,)* }));
+    Ok([Item::Enum(item), debug].into_iter().chain(reply).collect())
+}
+
+/// A document's types print as themselves; its texts do not, whoever wrote them (A3, A6).
+fn debug_value(ty: &Type, place: &TokenStream, uses: &Uses) -> TokenStream {
+    if is_printable(ty, uses) {
+        return quote!(&#place);
+    }
+    match generic_argument(ty, "Option") {
+        Some(_) => quote!(&#place.as_ref().map(|_| ::flinks_core::generated::Redacted)),
+        None => quote!(&::flinks_core::generated::Redacted),
+    }
+}
+
+fn is_printable(ty: &Type, uses: &Uses) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let Some(last) = path.path.segments.last() else { return false };
+    let name = last.ident.to_string();
+    match name.as_str() {
+        "bool" | "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => true,
+        "NonZeroU8" | "NonZeroU16" | "NonZeroU32" | "NonZeroU64" | "NonZeroI64" | "ExpiresIn" => true,
+        "Option" | "Vec" | "Box" => generic_argument(ty, &name).is_some_and(|inner| is_printable(&inner, uses)),
+        // A longer path leads elsewhere, whatever it ends in.
+        _ => path.path.segments.len() == 1 && uses.local.contains(&name),
+    }
+}
+
+fn debug_impl(ident: &Ident, body: TokenStream) -> Item {
+    parse_quote! {
+        impl ::std::fmt::Debug for #ident {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                #body
+            }
+        }
+    }
+}
+
+/// `new` with what is required, and a setter for each field that is not: a forgotten field does not compile, and a new
+/// optional one breaks nobody.
+fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized) -> Result<Item> {
+    let (mut required, mut values, mut setters) = (Vec::new(), Vec::new(), Vec::new());
+    for field in &fields.named {
+        let Some(name) = &field.ident else { continue };
+        let ty = &field.ty;
+        let wire = wire_name(field, name)?;
+        let inner = generic_argument(ty, "Option");
+        let default = serde_argument(&field.attrs, "default")?;
+        if inner.is_none() && default.is_none() {
+            required.push((position(ident, &wire, normalized), name, ty));
+            values.push(if is_text(ty) { quote!(#name: #name.into()) } else { quote!(#name) });
+            continue;
+        }
+        values.push(match default.as_deref() {
+            Some(path) if !path.is_empty() => {
+                let path: syn::Path = syn::parse_str(path).map_err(|_| unknown_shape(path))?;
+                quote!(#name: #path())
+            }
+            _ => quote!(#name: Default::default()),
+        });
+        let doc = format!("Sets `{wire}`. {}", docs(&field.attrs));
+        let (ty, value) = match &inner {
+            Some(inner) => (inner, quote!(Some(#name.into()))),
+            None => (ty, quote!(#name.into())),
+        };
+        setters.push(quote! {
+            #[doc = #doc]
+            #[must_use]
+            pub fn #name(mut self, #name: impl Into<#ty>) -> Self {
+                self.#name = #value;
+                self
+            }
+        });
+    }
+    // In the order of the document, which typify does not keep.
+    required.sort_by_key(|(position, ..)| *position);
+    let parameters = required.iter().map(|(_, name, ty)| match is_text(ty) {
+        // Nothing but text becomes text: a text and a secret that are swapped do not compile.
+        true => quote!(#name: impl Into<#ty>),
+        false => quote!(#name: #ty),
+    });
+    Ok(parse_quote! {
+        impl #ident {
+            /// A request with what is required, and nothing else.
+            pub fn new(#(#parameters),*) -> Self {
+                Self { #(#values),* }
+            }
+
+            #(#setters)*
+        }
+    })
+}
+
+fn is_text(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "String"))
+}
+
+/// What the schema says that a property refers to; beside a reference, OpenAPI 3.0 has no place for a description.
+fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
+    let schema = schema::find(&normalized.document, &ident.to_string())?;
+    let name = schema::referenced(schema.get("properties")?.get(property)?)?;
+    Some(schema::named(&normalized.document, name)?.get("description")?.as_str()?.to_owned())
+}
+
+fn position(ident: &Ident, property: &str, normalized: &Normalized) -> Option<usize> {
+    let schema = schema::find(&normalized.document, &ident.to_string())?;
+    schema.get("properties")?.as_object()?.keys().position(|name| name == property)
+}
+
+fn secret_type(name: &str, normalized: &Normalized) -> Item {
+    let ident = format_ident!("{}", pascal(name));
+    let text = schema::named(&normalized.document, name).and_then(|schema| schema.get("description")?.as_str());
+    let text = text.unwrap_or("A secret.");
+    let doc = format!(
+        "{text}\n\nA type of its own: it converts into no other, nor into a [`Secret`](::flinks_core::Secret)."
+    );
+    parse_quote! {
+        ::flinks_core::secret_type! {
+            #[doc = #doc]
+            pub struct #ident;
+        }
+    }
+}
+
+/// The replies of an operation that has several, told apart by their status and by nothing else (T12).
+fn union(bodies: &Bodies) -> Item {
+    let ident = format_ident!("{}", bodies.union.as_deref().map(pascal).unwrap_or_default());
+    let mut seen = BTreeSet::new();
+    let variants = bodies.bodies.iter().filter_map(|body| {
+        let name = variant_name(bodies, body);
+        if !seen.insert(name.clone()) {
+            return None;
+        }
+        let doc = format!("Status {}.", body.status);
+        let content = body.schema.as_deref().map(|schema| {
+            let schema = format_ident!("{}", pascal(schema));
+            quote!((#schema))
+        });
+        Some(quote!(#[doc = #doc] #name #content))
+    });
+    parse_quote! {
+        /// What came back, by the status that it came with.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        #[allow(clippy::large_enum_variant)] // taken apart as soon as it arrives
+        pub enum #ident {
+            #(#variants),*
+        }
+    }
+}
+
+/// Derives without `Debug`, and without what the type's use does not ask for; docs without the copy of the schema.
+fn harden_attributes(attributes: &mut Vec<syn::Attribute>, ident: &Ident, uses: &Uses, own_debug: bool) -> Result<()> {
+    let text = without_schema(&docs(attributes));
+    let text = if text.is_empty() || text == format!("`{ident}`") { format!("`{ident}`.") } else { text };
+    attributes.retain(|attribute| !attribute.path().is_ident("doc"));
+    for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
+        let parser = syn::punctuated::Punctuated::<syn::Path, syn::Token![,]>::parse_terminated;
+        let derives = attribute.parse_args_with(parser).map_err(|_| unknown_shape("a derive"))?;
+        let derives = derives.into_iter().filter(|path| {
+            let name = path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+            !(own_debug && name == "Debug") && uses.keeps(ident, &name)
+        });
+        *attribute = parse_quote!(#[derive(#(#derives),*)]);
+    }
+    attributes.insert(0, doc(&text));
+    Ok(())
+}
+
+/// typify's docs end with the JSON schema, folded.
+fn without_schema(docs: &str) -> String {
+    let docs = docs.split("<details>").next().unwrap_or_default().trim();
+    docs.to_owned()
+}
+
+/// What only says how to write a field, in a type that is never written.
+fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
+    let rename = serde_argument(&field.attrs, "rename")?;
+    let default = serde_argument(&field.attrs, "default")?;
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        let text = attribute.to_token_stream().to_string();
+        if ["flatten", "with"].iter().any(|other| text.contains(other)) {
+            return Ok(());
+        }
+    }
+    field.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
+    let rename = rename.map(|rename| quote!(rename = #rename));
+    let default = default.map(|path| if path.is_empty() { quote!(default) } else { quote!(default = #path) });
+    let arguments: Vec<TokenStream> = rename.into_iter().chain(default).collect();
+    if !arguments.is_empty() {
+        field.attrs.push(parse_quote!(#[serde(#(#arguments),*)]));
+    }
+    Ok(())
+}
+
+/// `crate::types::X` as `X`, and `serde_json` by way of `flinks_core`.
+struct LocalPaths;
+
+impl VisitMut for LocalPaths {
+    fn visit_path_mut(&mut self, path: &mut syn::Path) {
+        let is_local = path.segments.len() == 3
+            && path.segments.iter().map(|segment| segment.ident.to_string()).take(2).eq(["crate", "types"]);
+        if is_local {
+            path.segments = path.segments.iter().skip(2).cloned().collect();
+        }
+        // A value of any form is serde_json's, which a product crate does not link by itself.
+        if path.leading_colon.is_some() && path.segments.first().is_some_and(|first| first.ident == "serde_json") {
+            let rest = path.segments.clone();
+            *path = parse_quote!(::flinks_core::generated::#rest);
+        }
+        syn::visit_mut::visit_path_mut(self, path);
+    }
+}

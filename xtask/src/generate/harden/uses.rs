@@ -1,0 +1,102 @@
+//! Which types are sent and which are received, and what follows for their derives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syn::visit::Visit;
+use syn::{Ident, Item};
+
+use super::operation::Operation;
+use crate::generate::normalize::form::Normalized;
+use crate::spec::schema::pascal;
+
+/// Which types are sent and which are received.
+pub(super) struct Uses {
+    pub(super) sent: BTreeSet<String>,
+    received: BTreeSet<String>,
+    /// The types that a reply is read as.
+    pub(super) replies: BTreeSet<String>,
+    pub(super) local: BTreeSet<String>,
+}
+
+impl Uses {
+    pub(super) fn find(items: &[Item], operations: &[Operation], normalized: &Normalized) -> Self {
+        let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for item in items {
+            match item {
+                Item::Struct(item) => {
+                    graph.insert(item.ident.to_string(), names(|visit| visit.visit_fields(&item.fields)))
+                }
+                Item::Enum(item) => graph.insert(item.ident.to_string(), names(|visit| visit.visit_item_enum(item))),
+                _ => None,
+            };
+        }
+        let sent = operations.iter().flat_map(Operation::argument_types);
+        let sent: BTreeSet<String> = sent.flat_map(|ty| names(|visit| visit.visit_type(ty))).collect();
+        let replies: BTreeSet<String> = normalized.reply_schemas().map(pascal).collect();
+        let local = graph.keys().cloned().collect();
+        Self { sent: reach(&graph, sent), received: reach(&graph, replies.clone()), replies, local }
+    }
+
+    /// Whether an item is, or is about, a type that no operation uses.
+    pub(super) fn is_unused(&self, item: &Item) -> bool {
+        let about = match item {
+            Item::Struct(item) => [item.ident.to_string()].into(),
+            Item::Enum(item) => [item.ident.to_string()].into(),
+            Item::Impl(item) => names(|visit| {
+                visit.visit_type(&item.self_ty);
+                item.trait_.iter().for_each(|(_, path, _)| visit.visit_path(path));
+            }),
+            _ => BTreeSet::new(),
+        };
+        about.iter().any(|name| self.local.contains(name) && !self.sent.contains(name) && !self.received.contains(name))
+    }
+
+    /// Whether an `impl` is the `Default` of a reply.
+    pub(super) fn is_made_up(&self, item: &syn::ItemImpl) -> bool {
+        let is_default = item
+            .trait_
+            .as_ref()
+            .is_some_and(|(_, path, _)| path.segments.last().is_some_and(|last| last.ident == "Default"));
+        is_default && !names(|visit| visit.visit_type(&item.self_ty)).iter().any(|name| self.sent.contains(name))
+    }
+
+    /// The derives that a type keeps. `Serialize` is for what is sent: a reply cannot be written anywhere by accident. So is
+    /// `Default`, which a reply would lose, and break who uses it, with the first field that it must have.
+    pub(super) fn keeps(&self, ident: &Ident, derive: &str) -> bool {
+        let name = ident.to_string();
+        match derive {
+            "Serialize" | "Default" => self.sent.contains(&name),
+            "Deserialize" => self.received.contains(&name),
+            _ => true,
+        }
+    }
+}
+
+fn reach(graph: &BTreeMap<String, BTreeSet<String>>, roots: BTreeSet<String>) -> BTreeSet<String> {
+    let mut queue: Vec<String> = roots.into_iter().collect();
+    let mut reached = BTreeSet::new();
+    while let Some(name) = queue.pop() {
+        if let Some(next) = graph.get(&name)
+            && reached.insert(name)
+        {
+            queue.extend(next.iter().cloned());
+        }
+    }
+    reached
+}
+
+/// The identifiers of all types that a part of the syntax names.
+pub(super) fn names(visit: impl FnOnce(&mut TypeNames)) -> BTreeSet<String> {
+    let mut names = TypeNames(BTreeSet::new());
+    visit(&mut names);
+    names.0
+}
+
+pub(super) struct TypeNames(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for TypeNames {
+    fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
+        self.0.insert(segment.ident.to_string());
+        syn::visit::visit_path_segment(self, segment);
+    }
+}

@@ -1,0 +1,43 @@
+//! The lint stage: refuses what progenitor would panic at or lose silently, before progenitor runs.
+//!
+//! It runs twice. [`check_outline`] checks the document before normalization: its shape and the ids of its operations, on which
+//! normalization relies. [`check_normal_form`] checks the normal form: parameters, bodies, responses and schemas. Every error names
+//! the operation and the JSON pointer, and says what an overlay action can do about it.
+
+mod operation;
+mod outline;
+mod schemas;
+
+use openapiv3::OpenAPI;
+
+use crate::generate::normalize::form::Normalized;
+use crate::spec::schema::{self, operation_name, pointer_of};
+use crate::{Error, Result};
+use operation::Linter;
+use outline::CORRECT;
+
+pub use outline::check_outline;
+pub(crate) use outline::check_shape;
+
+/// Checks a document in normal form, and reads it into the types that progenitor takes.
+///
+/// # Errors
+///
+/// The first thing that the generator could not take as it is, with operation, JSON pointer and a way out.
+pub fn check_normal_form(normalized: &Normalized) -> Result<OpenAPI> {
+    check_all(normalized).map_err(|error| error.or_help(CORRECT))
+}
+
+fn check_all(normalized: &Normalized) -> Result<OpenAPI> {
+    let document = &normalized.document;
+    for place in &schema::operations(document) {
+        let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
+        let linter = Linter { normalized, place, operation: &operation };
+        linter.check().map_err(|error| error.in_operation(operation_name(&operation, place)))?;
+    }
+    schemas::check_named_schemas(normalized)?;
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let pointer = pointer_of(error.path());
+        Error::new(format!("is not an OpenAPI 3.0 document: {}", error.inner())).at(pointer)
+    })
+}

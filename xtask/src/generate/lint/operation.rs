@@ -1,0 +1,292 @@
+//! Checks an operation: its parameters, its request body and its responses.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::schemas::check_schema;
+use crate::generate::normalize::form::Normalized;
+use crate::spec::schema::{self, Place, escape, referenced};
+use crate::{Error, Result};
+
+pub(super) struct Linter<'a> {
+    pub(super) normalized: &'a Normalized,
+    pub(super) place: &'a Place,
+    pub(super) operation: &'a Value,
+}
+
+impl Linter<'_> {
+    pub(super) fn check(&self) -> Result<()> {
+        self.check_parameters()?;
+        self.check_request_body()?;
+        self.check_responses()
+    }
+
+    fn error(&self, at: &str, message: impl Into<String>) -> Error {
+        Error::new(message).at(format!("{}{at}", self.place.pointer()))
+    }
+
+    fn check_parameters(&self) -> Result<()> {
+        let variables = template_variables(&self.place.path)
+            .ok_or_else(|| self.error("", "the path has a brace without its partner"))?;
+        let mut in_path = BTreeSet::new();
+        // `body` is what progenitor calls the body; the others are what the generated code calls its own.
+        let mut names: BTreeSet<String> =
+            ["body", "client", "exchange", "headers", "request", "response", "send", "url"].map(str::to_owned).into();
+        let empty = Vec::new();
+        let parameters = match self.operation.get("parameters") {
+            None => &empty,
+            Some(parameters) => parameters.as_array().ok_or_else(|| self.error("/parameters", "is not a list"))?,
+        };
+        for (index, parameter) in parameters.iter().enumerate() {
+            let at = format!("/parameters/{index}");
+            if let Some(target) = parameter.get("$ref") {
+                return Err(self.error(&at, format!("the reference {target} leads nowhere in this document")));
+            }
+            let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+            let (name, place) = (text("name"), text("in"));
+            if name.is_empty() {
+                return Err(self.error(&at, "the parameter has no name"));
+            }
+            if !names.insert(schema::snake(name)) {
+                return Err(self
+                    .error(
+                        &at,
+                        format!("the parameter `{name}` has the name of another argument, once in Rust's style"),
+                    )
+                    .help("progenitor would drop one of the two: remove or rename one by an overlay action"));
+            }
+            let Some(schema) = parameter.get("schema").filter(|schema| schema.is_object()) else {
+                return Err(self
+                    .error(&at, format!("the parameter `{name}` has no schema"))
+                    .help("give it a `schema` by an overlay action; `content` is not supported"));
+            };
+            check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer()))?;
+            self.check_parameter(&at, name, place, parameter, schema)?;
+            if place == "path" {
+                in_path.insert(name);
+            }
+        }
+        if let Some(missing) = variables.iter().find(|variable| !in_path.contains(*variable)) {
+            return Err(self
+                .error("/parameters", format!("the path names `{{{missing}}}`, which is not a path parameter"))
+                .help("declare it by an overlay action"));
+        }
+        match in_path.iter().find(|name| !variables.contains(*name)) {
+            Some(extra) => Err(self.error("/parameters", format!("the path parameter `{extra}` is not in the path"))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_parameter(&self, at: &str, name: &str, place: &str, parameter: &Value, schema: &Value) -> Result<()> {
+        let style = parameter.get("style").and_then(Value::as_str);
+        let secret = self.is_secret(schema);
+        let resolved = self.resolved(schema);
+        let kind = resolved.get("type").and_then(Value::as_str).unwrap_or("object");
+        let is_scalar = !matches!(kind, "object" | "array");
+        match place {
+            "path" | "query" if secret => {
+                Err(self
+                    .error(at, format!("the parameter `{name}` would put a secret into a URL"))
+                    .help("a URL is written to logs on its way: remove the parameter by an overlay action, or describe the header that takes its place"))
+            }
+            _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
+                .error(at, format!("the parameter `{name}` may be null, which has no form in a request"))
+                .help("remove `nullable` from the schema that it refers to by an overlay action")),
+            "path" if parameter.get("required") != Some(&Value::Bool(true)) => Err(self
+                .error(at, format!("the path parameter `{name}` is not required"))
+                .help("a path has no optional part: set `required: true` by an overlay action")),
+            "path" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
+            "query" if style.is_none_or(|style| style == "form") && is_scalar => Ok(()),
+            "header" if !is_header_name(name) => Err(self.error(at, format!("`{name}` is not a header name"))),
+            "header" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
+            "path" | "query" | "header" => Err(self
+                .error(
+                    at,
+                    format!(
+                        "the {place} parameter `{name}` is not a plain scalar ({kind}, style {})",
+                        style.unwrap_or("default")
+                    ),
+                )
+                .help("describe it as a string by an overlay action, and let the caller build the text")),
+            "cookie" => Err(self
+                .error(at, format!("the parameter `{name}` is a cookie, and generated clients keep no cookies"))
+                .help("remove it by an overlay action")),
+            other => {
+                Err(self.error(at, format!("the parameter `{name}` is in `{other}`, which OpenAPI does not know")))
+            }
+        }
+    }
+
+    fn is_secret(&self, schema: &Value) -> bool {
+        schema::is_secret(schema) || referenced(schema).is_some_and(|name| self.normalized.secret_types.contains(name))
+    }
+
+    fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        referenced(schema).and_then(|name| schema::named(&self.normalized.document, name)).unwrap_or(schema)
+    }
+
+    fn check_request_body(&self) -> Result<()> {
+        let Some(body) = self.operation.get("requestBody") else { return Ok(()) };
+        let at = "/requestBody";
+        if let Some(target) = body.get("$ref") {
+            return Err(self.error(at, format!("the reference {target} leads nowhere in this document")));
+        }
+        let content = body.get("content").and_then(Value::as_object);
+        let content = content.ok_or_else(|| self.error(at, "the request body has no content"))?;
+        let mut media_types = content.iter();
+        let (Some((media_type, media)), None) = (media_types.next(), media_types.next()) else {
+            return Err(self
+                .error(
+                    &format!("{at}/content"),
+                    format!("the request has {} media types, of which the client can send one", content.len()),
+                )
+                .help("remove the others by an overlay action"));
+        };
+        let at = format!("{at}/content/{}", escape(media_type));
+        if !matches!(media_type.as_str(), "application/json" | "application/x-www-form-urlencoded") {
+            return Err(self
+                .error(&at, format!("the request's media type `{media_type}` is not supported"))
+                .help("application/json and application/x-www-form-urlencoded are"));
+        }
+        self.check_media(&at, media)?;
+        if media_type != "application/json" {
+            self.check_form(&at, media)?;
+        }
+        Ok(())
+    }
+
+    /// A form carries scalars only; anything else would fail when it is sent.
+    fn check_form(&self, at: &str, media: &Value) -> Result<()> {
+        let schema = media.get("schema").map(|schema| self.resolved(schema));
+        let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+        let properties = properties.ok_or_else(|| self.error(at, "the form has no fields"))?;
+        let more = schema.and_then(|schema| schema.get("additionalProperties")).filter(|more| more.is_object());
+        let more = more.map(|more| (String::from("(any other)"), more.clone()));
+        for (name, property) in properties.iter().map(|(name, property)| (name.clone(), property.clone())).chain(more) {
+            let property = &property;
+            let kind = self.resolved(property).get("type").and_then(Value::as_str);
+            if matches!(kind, None | Some("object" | "array")) {
+                return Err(self
+                    .error(at, format!("the form's field `{name}` is not a plain scalar, and a form carries no other"))
+                    .help(
+                        "describe it as a string by an overlay action, and let the caller write the text; or remove it",
+                    ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_media(&self, at: &str, media: &Value) -> Result<()> {
+        if media.get("encoding").and_then(Value::as_object).is_some_and(|encoding| !encoding.is_empty()) {
+            return Err(self
+                .error(&format!("{at}/encoding"), "`encoding` is not supported")
+                .help("remove it by an overlay action if its fields are sent as usual"));
+        }
+        let Some(schema) = media.get("schema").filter(|schema| schema.is_object()) else {
+            return Err(self
+                .error(at, "the body has no schema")
+                .help("add one by an overlay action, or remove the `content` if the body does not matter"));
+        };
+        check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer()))
+    }
+
+    fn check_responses(&self) -> Result<()> {
+        let responses = self.operation.get("responses").and_then(Value::as_object);
+        let responses = responses.ok_or_else(|| self.error("/responses", "the operation has no responses"))?;
+        for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with("x-")) {
+            let at = format!("/responses/{}", escape(status));
+            if let Some(target) = response.get("$ref") {
+                return Err(self.error(&at, format!("the reference {target} leads nowhere in this document")));
+            }
+            match Status::parse(status) {
+                Some(Status::Success | Status::Error) => {}
+                Some(Status::Redirect) => {
+                    return Err(self
+                        .error(&at, "a redirect is documented, and no redirect is followed (A2): it is always an error")
+                        .help(
+                            "remove the response by an overlay action; a URL for a browser is not an operation of a client",
+                        ));
+                }
+                Some(Status::Default) => {
+                    return Err(self
+                        .error(&at, "`default` stands alone, and would be taken for success and error alike")
+                        .help("say by an overlay action which statuses are a success"));
+                }
+                None => return Err(self.error(&at, format!("`{status}` is not a status of an answer"))),
+            }
+            // The headers that a `ResponseHead` keeps, and those that every server sends.
+            let known = ["content-length", "content-type", "date", "ob-correlation-id", "ob-trace-id", "retry-after"];
+            for header in response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name)
+            {
+                if !known.contains(&header.to_ascii_lowercase().as_str()) {
+                    return Err(self
+                        .error(&format!("{at}/headers/{}", escape(header)), "no reply gives access to this header")
+                        .help("remove it by an overlay action, or teach `flinks_core::ResponseHead` to keep it"));
+                }
+            }
+            let content = response.get("content").and_then(Value::as_object);
+            let Some(content) = content.filter(|content| !content.is_empty()) else { continue };
+            match content.get("application/json") {
+                Some(media) => self.check_media(&format!("{at}/content/application~1json"), media)?,
+                None => {
+                    let media_types: Vec<&str> = content.keys().map(String::as_str).collect();
+                    return Err(self
+                        .error(&format!("{at}/content"), format!("the answer is not JSON ({})", media_types.join(", ")))
+                        .help("remove the `content` by an overlay action if the body does not matter"));
+                }
+            }
+        }
+        if !responses.keys().any(|status| status.starts_with('2')) {
+            return Err(self
+                .error("/responses", "no success is documented")
+                .help("add a 2XX response by an overlay action"));
+        }
+        Ok(())
+    }
+}
+
+enum Status {
+    Success,
+    Redirect,
+    Error,
+    Default,
+}
+
+impl Status {
+    fn parse(status: &str) -> Option<Self> {
+        if status == "default" {
+            return Some(Self::Default);
+        }
+        let class = status.strip_suffix("XX").or_else(|| {
+            let (class, rest) = status.split_at_checked(1)?;
+            (rest.len() == 2 && rest.bytes().all(|byte| byte.is_ascii_digit())).then_some(class)
+        })?;
+        match class {
+            "2" => Some(Self::Success),
+            "3" => Some(Self::Redirect),
+            "4" | "5" => Some(Self::Error),
+            _ => None,
+        }
+    }
+}
+
+/// The names in braces; `None` where a brace has no partner.
+fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
+    let mut variables = BTreeSet::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        if before.contains('}') || name.is_empty() || name.contains('{') {
+            return None;
+        }
+        variables.insert(name);
+        rest = after;
+    }
+    (!rest.contains('}')).then_some(variables)
+}
+
+/// A token of RFC 9110; `HeaderName::from_static` panics at anything else.
+fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}

@@ -1,0 +1,173 @@
+//! The first part of the lint, before normalization: the shape of the document and the ids of its operations.
+
+use std::collections::BTreeMap;
+
+use heck::ToSnakeCase as _;
+use serde_json::Value;
+
+use crate::generate::normalize::security;
+use crate::spec::schema::{self, Place, escape, operation_name};
+use crate::{Error, Result};
+
+/// Checks that a document is an OpenAPI 3.0 document whose operations have distinct names.
+///
+/// # Errors
+///
+/// Returns an error with a JSON pointer and advice if it is not.
+pub fn check_outline(document: &Value) -> Result<()> {
+    check_all(document).map_err(|error| error.or_help(CORRECT))
+}
+
+/// The advice for an error that has no better one.
+pub(super) const CORRECT: &str =
+    "no client can be made of what stands here: correct it, or remove it, by an overlay action";
+
+fn check_all(document: &Value) -> Result<()> {
+    check_shape(document)?;
+    check_marks(document, "")?;
+    check_addresses(document)?;
+    let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
+    if let Some((name, _)) = schemas.into_iter().find(|(name, _)| !schema::is_type_name(name)) {
+        return Err(Error::new(format!("`{name}` cannot be the name of a type in Rust"))
+            .at(format!("/components/schemas/{}", escape(name)))
+            .help("give the schema another name by overlay actions, in its place and in every reference"));
+    }
+    let places = schema::operations(document);
+    if places.is_empty() {
+        return Err(Error::new("describes no operation").at("/paths"));
+    }
+    check_ids(document, &places)
+}
+
+/// The shape that each stage relies on.
+pub(crate) fn check_shape(document: &Value) -> Result<()> {
+    let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(none)");
+    if !version.starts_with("3.0.") {
+        return Err(Error::new(format!("is not an OpenAPI 3.0 document: its version is {version}"))
+            .at("/openapi")
+            .help("convert it to 3.0.3"));
+    }
+    let paths = schema::object(document, "/paths")
+        .ok_or_else(|| Error::new("has no paths").at("/paths").help("is this the whole document?"))?;
+    for (path, item) in paths {
+        let pointer = format!("/paths/{}", schema::escape(path));
+        if !path.starts_with('/') || path.contains("//") {
+            return Err(Error::new("the path does not start with a slash, or has an empty segment")
+                .at(&pointer)
+                .help("a client would send another path: correct it by an overlay action"));
+        }
+        let item = item.as_object().ok_or_else(|| Error::new("is not a path item").at(&pointer))?;
+        if item.contains_key("$ref") {
+            return Err(Error::new("the path item is a reference, which no stage follows")
+                .at(&pointer)
+                .help("write it out, by an overlay action if the document must stay as it is"));
+        }
+        for (key, operation) in item.iter().filter(|(key, _)| schema::METHODS.contains(&key.as_str())) {
+            if !operation.is_object() {
+                return Err(Error::new("is not an operation").at(format!("{pointer}/{key}")));
+            }
+            if ["options", "trace"].contains(&key.as_str()) {
+                return Err(Error::new(format!("generated clients do not send the method {}", key.to_uppercase()))
+                    .at(format!("{pointer}/{key}"))
+                    .help("remove the operation by an overlay action"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a mark in a place where it has no effect: the field would not become a secret.
+fn check_marks(value: &Value, at: &str) -> Result<()> {
+    match value {
+        Value::Object(object) => {
+            let is_marked = object.get("format").and_then(Value::as_str) == Some("password");
+            if is_marked && (object.contains_key("$ref") || !schema::is_secret(value)) {
+                return Err(Error::new(
+                    "`format: password` stands beside a reference, or beside a type that is not text",
+                )
+                .at(at)
+                .help("mark a schema of type string; for a reference, mark the schema that it leads to"));
+            }
+            let data = ["default", "enum", "example", "examples"];
+            for (key, child) in object.iter().filter(|(key, child)| !data.contains(&key.as_str()) || child.is_object())
+            {
+                check_marks(child, &format!("{at}/{}", escape(key)))?;
+            }
+        }
+        Value::Array(array) => {
+            for (index, child) in array.iter().enumerate() {
+                check_marks(child, &format!("{at}/{index}"))?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Refuses servers and credentials that a generated client cannot express.
+fn check_addresses(document: &Value) -> Result<()> {
+    for (index, server) in document.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let url = server.get("url").and_then(Value::as_str).unwrap_or_default();
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        if rest.split_once('/').is_some_and(|(_, path)| !path.is_empty()) {
+            return Err(Error::new("the server has a path, which the client would not know")
+                .at(format!("/servers/{index}/url"))
+                .help("put the path in front of each path by overlay actions, and remove the server"));
+        }
+    }
+    for place in schema::operations(document) {
+        for pointer in [place.path_pointer(), place.pointer()] {
+            if document.pointer(&format!("{pointer}/servers")).is_some() {
+                return Err(Error::new("a separate server is described here, which the client would not know")
+                    .at(format!("{pointer}/servers"))
+                    .help("remove it by an overlay action: the base URL is the caller's"));
+            }
+        }
+    }
+    for place in schema::operations(document) {
+        let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
+        security::check(document, &place).map_err(|error| error.in_operation(operation_name(operation, &place)))?;
+    }
+    Ok(())
+}
+
+/// Operation ids become method names: each must be there, and no two may meet.
+fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for place in places {
+        let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
+        let error = |message: String| {
+            Error::new(message)
+                .in_operation(operation_name(&operation, place))
+                .at(format!("{}/operationId", place.pointer()))
+        };
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+        let name = id.to_snake_case();
+        if name.is_empty() {
+            return Err(error("has no operationId, which is its name in Rust".into())
+                .help("give it one by an overlay action on the operation"));
+        }
+        // Names in every generated client, and names that the code of an operation uses.
+        let taken = [
+            "Client",
+            "Error",
+            "HeaderArgument",
+            "HeaderMap",
+            "HeaderValue",
+            "New",
+            "Operation",
+            "ResponseValue",
+            "Transport",
+            "WithTransport",
+        ];
+        if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
+            return Err(error(format!("the operationId `{id}` cannot be a name in Rust, or has a meaning there"))
+                .help("give it another one by an overlay action on the operation"));
+        }
+        if let Some(other) = seen.insert(name.clone(), place.pointer()) {
+            return Err(error(format!("the operationId `{id}` becomes `{name}`, as does the one at {other}"))
+                .help("give one of them another operationId by an overlay action"));
+        }
+    }
+    Ok(())
+}

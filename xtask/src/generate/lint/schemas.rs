@@ -1,0 +1,189 @@
+//! Schemas: everything that progenitor or typify cannot turn into a type, and names that would meet in Rust.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::generate::normalize::form::Normalized;
+use crate::spec::schema::{self, escape, referenced};
+use crate::{Error, Result};
+
+pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
+    let document = &normalized.document;
+    let replies = reply_schemas(normalized);
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for (name, schema) in schema::object(document, "/components/schemas").into_iter().flatten() {
+        let origin = normalized.origins.get(name);
+        let at =
+            origin.map_or_else(|| format!("/components/schemas/{}", escape(name)), |origin| origin.pointer.clone());
+        let located = |error: Error| match origin.and_then(|origin| origin.operation.as_ref()) {
+            Some(operation) => error.in_operation(operation),
+            None => error,
+        };
+        if let Some(other) = names.insert(schema::pascal(name), name) {
+            return Err(located(
+                Error::new(format!("the schemas `{other}` and `{name}` have one name in Rust")).at(at),
+            ));
+        }
+        check_core_type(name, schema, &at).and_then(|()| check_schema(document, schema, &at)).map_err(located)?;
+        if composes_itself(document, name) {
+            return Err(located(Error::new(format!("the schema `{name}` is made of itself")).at(&at)));
+        }
+        if replies.contains(name) && is_alternative(schema) {
+            return Err(located(
+                Error::new("a reply is one of several (`oneOf`, `anyOf`), which nothing would tell apart").at(&at).help(
+                    "describe it by an overlay action as one object that has the fields of all, none of them required",
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A name of the overlays that stands for a type of `flinks-core` must mean that.
+fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
+    let fits = match schema::pascal(name).as_str() {
+        "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
+        "Authorization" => schema::is_secret(schema),
+        _ => true,
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(Error::new(format!("`{name}` is the name of a type of flinks-core, and this is another schema"))
+            .at(at)
+            .help("give the schema another name or title by an overlay action")),
+    }
+}
+
+/// Whether a schema leads back to itself by references and compositions alone, with no property between.
+fn composes_itself(document: &Value, name: &str) -> bool {
+    let mut queue = vec![name];
+    let mut seen = BTreeSet::new();
+    while let Some(next) = queue.pop() {
+        for part in schema::named(document, next).map(parts).unwrap_or_default() {
+            if part == name {
+                return true;
+            }
+            if seen.insert(part) {
+                queue.push(part);
+            }
+        }
+    }
+    false
+}
+
+/// The named schemas that a schema is made of.
+fn parts(schema: &Value) -> Vec<&str> {
+    let composed = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+    referenced(schema).into_iter().chain(composed.flat_map(parts)).collect()
+}
+
+fn is_alternative(schema: &Value) -> bool {
+    schema.get("oneOf").is_some()
+        || schema.get("anyOf").is_some()
+        || schema::children(schema).iter().any(|(_, child)| is_alternative(child))
+}
+
+/// The named schemas that replies are made of.
+fn reply_schemas(normalized: &Normalized) -> BTreeSet<String> {
+    let mut queue: Vec<String> = normalized.reply_schemas().map(str::to_owned).collect();
+    let mut reached = BTreeSet::new();
+    while let Some(name) = queue.pop() {
+        if let Some(schema) = schema::named(&normalized.document, &name)
+            && reached.insert(name)
+        {
+            schema::references(schema, &mut queue);
+        }
+    }
+    reached
+}
+
+pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
+    check_part(document, schema, at, false)
+}
+
+/// A schema, or what is merged into one.
+fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Result<()> {
+    let error = |message: String| Error::new(message).at(at);
+    let Some(object) = schema.as_object() else { return Err(error("is not a schema".into())) };
+    if let Some(target) = object.get("$ref") {
+        let known = referenced(schema).is_some_and(|name| schema::named(document, name).is_some());
+        return match known {
+            true => Ok(()),
+            false => Err(error(format!("the reference {target} leads to no schema of this document"))
+                .help("references to other files are not followed: add the schema by an overlay action")),
+        };
+    }
+    match object.get("type") {
+        None => {}
+        Some(Value::String(kind)) if ["string", "number", "integer", "boolean", "object"].contains(&kind.as_str()) => {}
+        Some(Value::String(kind)) if kind == "array" && object.get("items").is_some_and(Value::is_object) => {}
+        Some(Value::String(kind)) if kind == "array" => {
+            return Err(error("the list has no `items`".into()).help("add them by an overlay action; `{}` is anything"));
+        }
+        Some(kind) => {
+            return Err(error(format!("the type {kind} is not one of OpenAPI 3.0"))
+                .help("a type that may be null is written `nullable: true` in 3.0"));
+        }
+    }
+    if object.contains_key("not") {
+        return Err(error("`not` has no counterpart in Rust".into()).help("remove it by an overlay action"));
+    }
+    for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        if object.contains_key(exclusive) && !object.contains_key(bound) {
+            return Err(error(format!("`{exclusive}` stands without `{bound}`")).help("remove it by an overlay action"));
+        }
+    }
+    if let Some(values) = object.get("enum").and_then(Value::as_array) {
+        let mut variants = BTreeSet::new();
+        let distinct = values.iter().filter(|value| !value.is_null()).all(|value| {
+            value.as_str().is_some_and(|text| !schema::pascal(text).is_empty() && variants.insert(schema::pascal(text)))
+        });
+        if !distinct {
+            return Err(error("the values of the list are not texts that differ as names in Rust".into())
+                .help("remove the `enum` by an overlay action, and let the caller write the text"));
+        }
+    }
+    if object.get("nullable") == Some(&Value::Bool(true))
+        && (object.contains_key("oneOf") || object.contains_key("anyOf"))
+    {
+        return Err(error("it may be null, and is one of several too".into())
+            .help("remove `nullable` by an overlay action, and let what holds it not be required"));
+    }
+    let properties = object.get("properties").and_then(Value::as_object);
+    let is_open = object.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+    if is_open && properties.is_some_and(|properties| properties.keys().any(|name| schema::field(name) == "extra")) {
+        return Err(error("the property `extra` would be the field in which all other properties are kept".into())
+            .help("remove `additionalProperties` by an overlay action: what is not described is ignored then"));
+    }
+    let mut fields: BTreeMap<String, &str> = BTreeMap::new();
+    for name in properties.into_iter().flat_map(|properties| properties.keys()) {
+        let field = schema::field(name);
+        if field == "new" {
+            return Err(error(format!("the property `{name}` has the name of a constructor"))
+                .help("no client can be made of this; it takes a change of the generator"));
+        }
+        if let Some(other) = fields.insert(field.clone(), name) {
+            return Err(error(format!("the properties `{other}` and `{name}` would both be the field `{field}`"))
+                .help("remove one by an overlay action"));
+        }
+    }
+    let mut required = BTreeSet::new();
+    for name in object.get("required").and_then(Value::as_array).into_iter().flatten() {
+        if !required.insert(name.to_string()) {
+            return Err(error(format!("{name} is required twice")).help("correct it by an overlay action"));
+        }
+        let known =
+            name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
+        // Of what is merged, another part may have it.
+        if !known && properties.is_some() && !is_merged && !object.contains_key("allOf") {
+            return Err(
+                error(format!("{name} is required, but is not a property")).help("correct it by an overlay action")
+            );
+        }
+    }
+    for (step, child) in schema::children(schema) {
+        check_part(document, child, &format!("{at}{step}"), step.starts_with("/allOf/"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! The generator: from a published document to the code of one product crate.
+//!
+//! [`generated`] runs all stages for one product. The stages are in [`generate`], in the order in which they run:
+//!
+//! 1. [`read`]: the bytes of the document, whose sha256 must be the one in `sources.toml`.
+//! 2. [`overlay`]: our corrections, as an OpenAPI Overlay 1.0 document.
+//! 3. [`lint::check_outline`]: the shape of the document, on which the next stage relies.
+//! 4. [`normalize`]: the one form that the later stages know.
+//! 5. [`lint::check_normal_form`]: everything that progenitor would panic at or lose silently is refused here.
+//! 6. [`progenitor`]: the module `types`, and nothing else of progenitor's output.
+//! 7. [`harden`]: the types without ways to leak, and the client and its operations, from the normal form.
+//! 8. [`completeness`]: a walk through document and code together, which finds whatever a stage lost.
+//! 9. [`output`]: the text of the file.
+//! 10. [`secret_names`]: a field with a secret-looking name must be marked or excused. This stage reads the corrected
+//!     document and comes last, so that a document that cannot be generated is reported as such.
+//! 11. [`public_api`]: the list of public items, in a second file.
+//!
+//! Invariants:
+//!
+//! - No stage uses the network, and none panics on a document: each fails with one located [`Error`].
+//! - The same input gives the same bytes.
+//! - Nothing here imports [`maintain`](crate::maintain), which compares, imports and releases what is generated here.
+
+mod catch_panic;
+pub mod completeness;
+pub mod harden;
+pub mod lint;
+pub mod normalize;
+pub mod output;
+pub mod progenitor;
+pub mod public_api;
+pub mod secret_names;
+
+use std::path::Path;
+
+use crate::product::Product;
+use crate::spec::{overlay, read};
+use crate::{Error, Result};
+use normalize::form::Normalized;
+use output::Header;
+use public_api::PublicApi;
+
+/// The result of all stages for one document.
+#[derive(Debug)]
+pub struct Generated {
+    /// The generated file, as text.
+    pub text: String,
+    /// The public items of that file.
+    pub public_api: PublicApi,
+    /// The document in the form from which the code was generated.
+    pub normalized: Normalized,
+}
+
+/// Whether fields with secret-looking names must be marked or excused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretNames {
+    /// They must be. This is how code is generated.
+    Checked,
+    /// They need not be: an older version of a document is not held to what is required of a new one.
+    Unchecked,
+}
+
+/// Runs all stages for the document of a product. Reads files below `root` and writes none.
+///
+/// # Errors
+///
+/// Returns the located error of the first stage that fails.
+pub fn generated(root: &Path, product: Product) -> Result<Generated> {
+    let source = read::document(root, product)?;
+    corrected(root, product, source.value, &source.sha256, SecretNames::Checked)
+}
+
+/// A product's document, accepted or not, and the result of generating from it.
+#[derive(Debug)]
+pub struct Inspected {
+    /// The document as Flinks publishes it.
+    pub published: serde_json::Value,
+    /// The sha256 of its bytes.
+    pub sha256: String,
+    /// The generated code, or the reason why there is none.
+    pub generated: Result<Generated>,
+}
+
+/// Reads a product's document and runs all stages, even if its sha256 is not on record. Returns `None` if there is no
+/// document.
+///
+/// # Errors
+///
+/// Returns an error if the document exists and cannot be read.
+pub fn inspect(root: &Path, product: Product, secret_names: SecretNames) -> Result<Option<Inspected>> {
+    let Some(read::Source { value, sha256, .. }) = read::any_document(root, product)? else { return Ok(None) };
+    let generated = corrected(root, product, value.clone(), &sha256, secret_names);
+    Ok(Some(Inspected { published: value, sha256, generated }))
+}
+
+/// Applies the overlay, then runs the stages behind it.
+fn corrected(
+    root: &Path,
+    product: Product,
+    document: serde_json::Value,
+    sha256: &str,
+    secret_names: SecretNames,
+) -> Result<Generated> {
+    let overlay = read::overlay(root, product)?;
+    let header = Header { document: product.document(), overlay: product.overlay(), sha256 };
+    let corrected = overlay::apply(document, &overlay).map_err(|error| error.in_file(&product.overlay()))?;
+    // From here on, a place may have been written by the document or by the overlay.
+    let both = format!("{} with {}", product.document().display(), product.overlay().display());
+    generate(corrected, &header, secret_names).map_err(|error| error.in_file(Path::new(&both)))
+}
+
+/// Runs the stages behind the overlay, from a corrected document to code.
+///
+/// # Errors
+///
+/// Returns the located error of the first stage that fails.
+pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
+    lint::check_outline(&document)?;
+    let normalized = normalize::normalize(document.clone())?;
+    let openapi = lint::check_normal_form(&normalized)?;
+    let types = progenitor::types(&openapi, &normalized)?;
+    let text = catch_panic::catch_panic(|| {
+        let file = harden::harden(&types, &normalized, &header.constants(&openapi))?;
+        completeness::check(&document, &file)?;
+        Ok(output::print(&file, header))
+    })?;
+    if secret_names == SecretNames::Checked {
+        secret_names::check(&document)?;
+    }
+    Ok(Generated { public_api: public_api::read_generated(&text)?, text, normalized })
+}
+
+/// How a generated file on disk compares with what would be generated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The file is up to date.
+    Fresh,
+    /// The file differs and was left alone. Holds the difference.
+    Stale(String),
+    /// The file differed or was missing, and was written.
+    Wrote,
+}
+
+/// Whether files that differ are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Files that differ are written.
+    Write,
+    /// Files that differ are reported, and nothing is written.
+    Check,
+}
+
+/// Compares the generated files of `products` with what would be generated, and writes those that differ if `mode` is
+/// [`Mode::Write`]. Nothing is written if one of the documents cannot be generated.
+///
+/// # Errors
+///
+/// Returns one located error for each product that failed, from a stage or from the disk. The old file stands then.
+pub fn regenerate(root: &Path, products: &[Product], mode: Mode) -> Vec<(Product, Result<Outcome>)> {
+    let all: Vec<_> = products.iter().map(|product| (*product, generated(root, *product))).collect();
+    let has_failed = all.iter().any(|(_, generated)| generated.is_err());
+    let mode = if has_failed { Mode::Check } else { mode };
+    let mut outcomes = Vec::new();
+    for (product, generated) in all {
+        let outcome = generated.and_then(|generated| {
+            let code = write_or_compare(root, &product.generated(), &generated.text, mode)?;
+            let api = format!("{PUBLIC_API_HEAD}{}", generated.public_api);
+            Ok(code.and(write_or_compare(root, &product.public_api(), &api, mode)?))
+        });
+        outcomes.push((product, outcome));
+    }
+    outcomes
+}
+
+/// The hand-written crates whose public items are listed, in the order of their dependencies.
+pub const LISTED_CRATES: [&str; 5] = ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-emulator"];
+
+/// Compares the lists of public items of [`LISTED_CRATES`] with the crates, and writes those that differ if `mode` is
+/// [`Mode::Write`]. A crate that is not below `root` is left out.
+///
+/// # Errors
+///
+/// Returns one located error for each crate that cannot be listed.
+pub fn list_crates(root: &Path, mode: Mode) -> Vec<(&'static str, Result<Outcome>)> {
+    let mut outcomes = Vec::new();
+    for name in LISTED_CRATES {
+        let folder = Path::new("crates").join(name);
+        if root.join(&folder).join("src/lib.rs").exists() {
+            let list = public_api::read_crate(root, &folder).map(|api| format!("{CRATE_API_HEAD}{api}"));
+            let outcome = list.and_then(|list| write_or_compare(root, &folder.join("public-api.txt"), &list, mode));
+            outcomes.push((name, outcome));
+        }
+    }
+    outcomes
+}
+
+const CRATE_API_HEAD: &str = "\
+# @generated by `cargo xtask regenerate`. Do not edit.
+# The public interface of this crate with all features, a line an item: a change of it is a change for dependants.
+
+";
+
+const PUBLIC_API_HEAD: &str = "\
+# @generated by `cargo xtask regenerate`. Do not edit.
+# The public interface of the generated code, a line an item: a change of it is a change for dependants.
+
+";
+
+impl Outcome {
+    /// The outcome of two files of one product.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Stale(one), Self::Stale(other)) => Self::Stale(one + &other),
+            (Self::Fresh, other) | (other, Self::Fresh) => other,
+            (stale @ Self::Stale(_), _) | (_, stale @ Self::Stale(_)) => stale,
+            (Self::Wrote, Self::Wrote) => Self::Wrote,
+        }
+    }
+}
+
+/// Compares a file with `wanted`, and writes it if it differs and `mode` allows it.
+fn write_or_compare(root: &Path, path: &Path, wanted: &str, mode: Mode) -> Result<Outcome> {
+    let found = match std::fs::read_to_string(root.join(path)) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        // A file that is not text differs as a whole.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => None,
+        Err(error) => return Err(Error::new(format!("cannot be read: {error}")).in_file(path)),
+    };
+    if found.as_deref() == Some(wanted) {
+        return Ok(Outcome::Fresh);
+    }
+    match mode {
+        Mode::Check => Ok(Outcome::Stale(output::diff(path, &found.unwrap_or_default(), wanted))),
+        Mode::Write => {
+            output::write(&root.join(path), wanted).map_err(|error| error.in_file(path))?;
+            Ok(Outcome::Wrote)
+        }
+    }
+}

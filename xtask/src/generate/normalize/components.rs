@@ -1,0 +1,40 @@
+//! References into `components`, replaced by what they refer to.
+
+use serde_json::{Value, json};
+
+use crate::spec::schema::{Place, resolve};
+
+/// Writes out the parameters, bodies and responses that an operation refers to, so that the rules below meet one form.
+pub(super) fn inline_components(document: &mut Value, place: &Place) {
+    let components = document.get("components").cloned().unwrap_or_default();
+    let item = document.pointer_mut(&place.path_pointer()).and_then(Value::as_object_mut);
+    let Some(item) = item else { return };
+    let shared = item.get("parameters").cloned();
+    let Some(operation) = item.get_mut(place.method).and_then(Value::as_object_mut) else { return };
+    // A parameter of the path item holds for each of its operations, unless the operation has one of the same name
+    // and place.
+    if let Some(shared) = shared.as_ref().and_then(Value::as_array) {
+        let own = operation.entry("parameters").or_insert_with(|| json!([]));
+        if let Some(own) = own.as_array_mut() {
+            let resolved: Vec<Value> = own.iter().map(|value| resolve(&components, value)).collect();
+            for parameter in shared {
+                let parameter = resolve(&components, parameter);
+                let same = |other: &&Value| ["name", "in"].iter().all(|key| other.get(key) == parameter.get(key));
+                if !resolved.iter().any(|other| same(&other)) {
+                    own.push(parameter);
+                }
+            }
+        }
+    }
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        *parameter = resolve(&components, parameter);
+    }
+    if let Some(body) = operation.get_mut("requestBody") {
+        *body = resolve(&components, body);
+    }
+    for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        *response = resolve(&components, response);
+    }
+    // Extensions for one server framework.
+    operation.retain(|key, _| !key.starts_with("x-dropshot"));
+}

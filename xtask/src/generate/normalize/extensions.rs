@@ -1,0 +1,46 @@
+//! Our own annotations: `x-lenient` and `x-error-codes`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::names::Names;
+use crate::spec::schema::{self, pascal};
+use crate::{Error, Result};
+
+/// On an object: which of its optional properties count as absent if they cannot be read.
+const LENIENT: &str = "x-lenient";
+
+/// Takes the lists under `x-lenient` out of the named schemas.
+pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, String)>> {
+    let mut lenient = BTreeSet::new();
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    for (name, schema) in schemas.into_iter().flatten() {
+        let Some(list) = schema.as_object_mut().and_then(|schema| schema.shift_remove(LENIENT)) else { continue };
+        let is_required = |property: &str| {
+            let required = schema.get("required").and_then(Value::as_array);
+            required.is_some_and(|required| required.iter().any(|other| other == property))
+        };
+        let is_optional = |property: &str| {
+            schema.get("properties").is_some_and(|properties| properties.get(property).is_some())
+                && !is_required(property)
+        };
+        let properties: Option<Vec<&str>> = list.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        let Some(properties) = properties.filter(|list| list.iter().all(|property| is_optional(property))) else {
+            return Err(Error::new(format!("`{LENIENT}` of `{name}` is not a list of its optional properties"))
+                .at(format!("/components/schemas/{}", schema::escape(name)))
+                .help("correct the overlay action that added it"));
+        };
+        lenient.extend(properties.into_iter().map(|property| (pascal(name), property.to_owned())));
+    }
+    Ok(lenient)
+}
+
+/// The names under `x-error-codes`.
+pub(super) fn error_codes(names: &Names<'_>, operation: &Value) -> Result<Vec<String>> {
+    let Some(codes) = operation.get("x-error-codes") else { return Ok(Vec::new()) };
+    let is_list = || codes.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
+    let list: Option<Vec<String>> = is_list();
+    list.filter(|list| list.iter().all(|name| !name.is_empty()))
+        .ok_or_else(|| names.error("/x-error-codes", "it must be a list of the names of fields".to_owned()))
+}

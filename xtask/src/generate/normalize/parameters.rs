@@ -1,0 +1,62 @@
+//! Parameters: ignored headers are dropped, and a list of values gets a named type.
+
+use serde_json::Value;
+
+use super::names::{Names, needs_a_name};
+use super::relax::drop_bounds;
+use crate::Result;
+use crate::spec::schema::{self, pascal};
+
+/// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3 says to ignore (T2), but
+/// for one that is marked as a secret. Returns the `Content-Type` that the document names.
+pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Result<Option<String>> {
+    let body = operation.pointer("/requestBody/content").and_then(Value::as_object);
+    let body = body.and_then(|content| content.keys().next().cloned());
+    let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else { return Ok(None) };
+    let mut content_type = None;
+    let mut kept = Vec::new();
+    for (index, parameter) in std::mem::take(parameters).into_iter().enumerate() {
+        let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+        let schema = parameter.get("schema").cloned().unwrap_or_default();
+        if !schema::is_ignored_header(&parameter) || names.is_secret(&schema) {
+            kept.push(parameter);
+            continue;
+        }
+        let asked = schema.get("default").or_else(|| schema.pointer("/enum/0")).and_then(Value::as_str);
+        let sent = match name.as_str() {
+            "content-type" => body.as_deref().unwrap_or("application/json"),
+            _ => "application/json",
+        };
+        if name != "authorization" && asked.is_some_and(|asked| asked != sent && asked != "*/*") {
+            let message = format!("the header `{name}` names another media type than {sent}, which is sent");
+            return Err(names
+                .error(&format!("/parameters/{index}/schema"), message)
+                .help("correct it by an overlay action"));
+        }
+        if name == "content-type" {
+            content_type = Some(sent.to_owned());
+        }
+    }
+    *parameters = kept;
+    Ok(content_type)
+}
+
+/// Gives each parameter that is a list of values a named type, which must not meet another. A parameter that is null is
+/// one that is not sent. The form of its text is up to the caller, except that a UUID is a type.
+pub(super) fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Result<()> {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+        let name = parameter.get("name").and_then(Value::as_str).map(pascal);
+        let (Some(name), Some(schema)) = (name, parameter.get_mut("schema")) else { continue };
+        let is_uuid = schema.get("format").and_then(Value::as_str) == Some("uuid");
+        drop_bounds(schema);
+        if let Some(schema) = schema.as_object_mut().filter(|_| is_uuid) {
+            schema.insert("format".into(), "uuid".into());
+        }
+        schema.as_object_mut().map(|schema| schema.shift_remove("nullable"));
+        if needs_a_name(schema) {
+            names.name(schema, &format!("{}{name}", pascal(id)), &format!("/parameters/{index}/schema"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! Security requirements, as arguments.
+//!
+//! OpenAPI says apart from its parameters how a caller proves who it is, and progenitor reads none of it. Here each scheme
+//! becomes what it is on the wire: a secret header.
+
+use serde_json::{Value, json};
+
+use crate::spec::schema::{self, Place, escape, is_secret, reference, resolve};
+use crate::{Error, Result};
+
+/// A header that a requirement asks for.
+struct Credential {
+    /// What it is, in words: two of one kind and header are one on the wire.
+    kind: &'static str,
+    name: String,
+    schema: Value,
+    description: String,
+}
+
+/// Checks the requirement that holds for an operation.
+///
+/// # Errors
+///
+/// Where it cannot become arguments.
+pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
+    credentials(document, place).map(drop)
+}
+
+/// Adds the headers that an operation's requirement asks for to its parameters, but for those that it describes itself.
+/// Returns what they are, in words.
+///
+/// # Errors
+///
+/// Where the requirement cannot become arguments.
+pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
+    let (credentials, is_required) = credentials(document, place)?;
+    let words = credentials.iter().map(|credential| format!("{} in `{}`", credential.kind, credential.name));
+    let words = words.collect::<Vec<_>>().join(", ");
+    if credentials.iter().any(|credential| schema::referenced(&credential.schema).is_some())
+        && schema::named(document, AUTHORIZATION).is_none()
+    {
+        let text = "Credentials as HTTP sends them, such as a bearer token.";
+        schema::insert(document, AUTHORIZATION, json!({"type": "string", "format": "password", "description": text}));
+    }
+    let components = document.get("components").cloned().unwrap_or_default();
+    let Some(operation) = document.pointer_mut(&place.pointer()).and_then(Value::as_object_mut) else {
+        return Ok(words);
+    };
+    operation.shift_remove("security");
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    for Credential { name, schema, description, .. } in credentials {
+        let Some(parameters) = parameters.as_array_mut() else { continue };
+        let is_header = |parameter: &Value| {
+            let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+            text("in") == "header" && text("name").eq_ignore_ascii_case(&name)
+        };
+        // A plain `Authorization` among the parameters is to be ignored, as OpenAPI has it; a marked one is meant.
+        parameters.retain(|parameter| !is_header(parameter) || is_meant(&components, parameter));
+        if !parameters.iter().any(is_header) {
+            parameters.push(json!({"name": name, "in": "header", "required": is_required, "description": description, "schema": schema}));
+        }
+    }
+    Ok(words)
+}
+
+/// The name of the schema that stands for `flinks_core::Authorization`.
+const AUTHORIZATION: &str = "Authorization";
+
+fn is_meant(components: &Value, parameter: &Value) -> bool {
+    parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
+}
+
+/// The headers, and whether they must be there.
+fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool)> {
+    let own = format!("{}/security", place.pointer());
+    let at = if document.pointer(&own).is_some() { own } else { "/security".into() };
+    let alternatives = document.pointer(&at).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let (empty, asked): (Vec<_>, Vec<_>) =
+        alternatives.iter().partition(|alternative| alternative.as_object().is_none_or(serde_json::Map::is_empty));
+    let alternative = match asked.as_slice() {
+        [] => return Ok((Vec::new(), false)),
+        [alternative] => alternative.as_object().into_iter().flatten(),
+        several => {
+            return Err(Error::new(format!(
+                "there are {} ways to say who is calling, of which the client can ask for one",
+                several.len()
+            ))
+            .at(at)
+            .help("keep one of them by an overlay action"));
+        }
+    };
+    let credentials = alternative.map(|(name, _)| credential(document, name).map_err(|error| error.at(&at)));
+    let credentials: Vec<Credential> = credentials.collect::<Result<_>>()?;
+    let is_twice = |(index, credential): (usize, &Credential)| {
+        credentials.iter().take(index).any(|other| other.name.eq_ignore_ascii_case(&credential.name))
+    };
+    match credentials.iter().enumerate().any(is_twice) {
+        true => Err(Error::new("two credentials would go into one header")
+            .at(at)
+            .help("keep one of them by an overlay action")),
+        false => Ok((credentials, empty.is_empty())),
+    }
+}
+
+fn credential(document: &Value, name: &str) -> Result<Credential> {
+    let scheme = document.pointer(&format!("/components/securitySchemes/{}", escape(name)));
+    let components = document.get("components").unwrap_or(&Value::Null);
+    let scheme = scheme.map(|scheme| resolve(components, scheme)).unwrap_or_default();
+    let text = |key: &str| scheme.get(key).and_then(Value::as_str).unwrap_or_default();
+    let http = text("scheme").to_ascii_lowercase();
+    let described = text("description");
+    let authorization = |kind, form: &str| Credential {
+        kind,
+        name: AUTHORIZATION.into(),
+        schema: reference(AUTHORIZATION),
+        description: format!("{described}{}The credentials, as `{form}`.", if described.is_empty() { "" } else { " " }),
+    };
+    match (text("type"), http.as_str(), text("in")) {
+        ("http", "bearer", _) | ("oauth2" | "openIdConnect", ..) => Ok(authorization("a bearer token", "Bearer")),
+        ("http", "basic", _) => Ok(authorization("a name and a password", "Basic")),
+        ("apiKey", _, "header") => Ok(Credential {
+            kind: "a key",
+            name: text("name").into(),
+            schema: json!({"type": "string", "format": "password"}),
+            description: described.into(),
+        }),
+        ("apiKey", _, "query") => Err(Error::new(format!("the security scheme `{name}` would put a secret into a URL"))),
+        ("", ..) => Err(Error::new(format!("the security scheme `{name}` is not described in this document"))),
+        (kind, ..) => Err(Error::new(format!("the security scheme `{name}` is of a kind that no client of ours has ({kind} {http}{})", text("in")))),
+    }
+    .map_err(|error| error.help("describe the credential as a header parameter of format password, and remove the requirement, by overlay actions"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::normalize::normalize;
+
+    fn document(security: Value, schemes: Value) -> Value {
+        json!({
+            "openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "security": security,
+            "paths": {"/x": {"get": {"operationId": "x", "responses": {"204": {"description": ""}}}}},
+            "components": {"securitySchemes": schemes},
+        })
+    }
+
+    fn headers(document: Value) -> Vec<(String, bool)> {
+        let normalized = normalize(document).unwrap();
+        let parameters =
+            normalized.document["paths"]["/x"]["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        assert_eq!(normalized.secrets.len(), parameters.len());
+        parameters
+            .iter()
+            .map(|parameter| (parameter["name"].as_str().unwrap().into(), parameter["required"] == true))
+            .collect()
+    }
+
+    #[test]
+    fn each_scheme_is_a_secret_header() {
+        let basic = json!({"type": "http", "scheme": "Basic"});
+        let key = json!({"type": "apiKey", "in": "header", "name": "X-API-Key"});
+        for (security, scheme, expected) in [
+            (json!([{"s": []}]), json!({"type": "http", "scheme": "bearer"}), vec![("Authorization", true)]),
+            (json!([{"s": []}]), basic.clone(), vec![("Authorization", true)]),
+            (json!([{"s": ["a:b"]}]), json!({"type": "oauth2", "flows": {}}), vec![("Authorization", true)]),
+            (json!([{"s": []}, {}]), key.clone(), vec![("X-API-Key", false)]),
+            (json!([{"s": [], "t": []}]), key, vec![("X-API-Key", true), ("Authorization", true)]),
+            (json!([{}]), basic.clone(), vec![]),
+            (json!([]), basic.clone(), vec![]),
+        ] {
+            let expected: Vec<(String, bool)> =
+                expected.into_iter().map(|(name, required)| (name.to_owned(), required)).collect();
+            assert_eq!(headers(document(security, json!({"s": scheme, "t": basic}))), expected);
+        }
+    }
+
+    #[test]
+    fn an_operation_has_the_last_word() {
+        let schemes = json!({"s": {"type": "http", "scheme": "bearer"}});
+        let mut free = document(json!([{"s": []}]), schemes.clone());
+        free["paths"]["/x"]["get"]["security"] = json!([]);
+        assert_eq!(headers(free), []);
+        // What the document describes itself stays as it is; a plain text of that name is ignored.
+        let mut described = document(json!([{"s": []}]), schemes);
+        described["paths"]["/x"]["get"]["parameters"] =
+            json!([{"name": "authorization", "in": "header", "schema": {"type": "string", "format": "password"}}]);
+        assert_eq!(headers(described.clone()), [("authorization".to_owned(), false)]);
+        described["components"]["schemas"] = json!({"Plain": {"type": "string"}});
+        described["paths"]["/x"]["get"]["parameters"][0]["schema"] = json!({"$ref": "#/components/schemas/Plain"});
+        assert_eq!(headers(described.clone()), [("Authorization".to_owned(), true)]);
+        described["paths"]["/x"]["get"]["parameters"][0]["schema"] = json!({"type": "string"});
+        assert_eq!(headers(described), [("Authorization".to_owned(), true)]);
+    }
+
+    #[test]
+    fn what_can_be_no_argument_is_located() {
+        for (security, scheme, part) in [
+            (json!([{"s": []}, {"t": []}]), json!({"type": "http", "scheme": "basic"}), "2 ways"),
+            (json!([{"s": []}]), json!({"type": "apiKey", "in": "query", "name": "key"}), "into a URL"),
+            (json!([{"s": []}]), json!({"type": "apiKey", "in": "cookie", "name": "key"}), "apiKey cookie"),
+            (json!([{"s": []}]), json!({"type": "http", "scheme": "digest"}), "http digest"),
+            (json!([{"s": [], "t": []}]), json!({"type": "http", "scheme": "basic"}), "into one header"),
+            (json!([{"gone": []}]), json!({}), "not described"),
+            (json!([{"s": []}]), json!({"$ref": "#/components/securitySchemes/s"}), "not described"),
+        ] {
+            let error = normalize(document(security, json!({"s": scheme, "t": scheme}))).unwrap_err();
+            assert!(error.to_string().contains(part) && error.pointer() == Some("/security"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+use serde_json::json;
+
+use super::*;
+use crate::spec::schema;
+
+fn document(operation: Value, components: Value) -> Value {
+    json!({
+        "openapi": "3.0.3",
+        "info": {"title": "t", "version": "1"},
+        "paths": {"/x": {"post": operation}},
+        "components": components,
+    })
+}
+
+fn json_body(schema: Value) -> Value {
+    json!({"description": "", "content": {"application/json": {"schema": schema}}})
+}
+
+#[test]
+fn t01_success_and_error_get_names_of_their_own() {
+    let operation = json!({"operationId": "getToken", "responses": {
+        "200": json_body(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
+        "401": json_body(json!({"type": "object", "properties": {"b": {"type": "string"}}})),
+        "5XX": json_body(json!({"type": "object", "description": "other prose", "properties": {"b": {"type": "string"}}})),
+    }});
+    let normalized = normalize(document(operation, json!({}))).unwrap();
+    let schemas = schema::object(&normalized.document, "/components/schemas").unwrap();
+    assert_eq!(schemas.keys().collect::<Vec<_>>(), ["GetTokenResponse", "GetTokenError"]);
+    let operation = &normalized.operations[0];
+    assert_eq!(operation.success.bodies[0].schema.as_deref(), Some("GetTokenResponse"));
+    assert!(operation.error.bodies.iter().all(|body| body.schema.as_deref() == Some("GetTokenError")));
+    assert!(operation.error.union.is_none());
+}
+
+#[test]
+fn t02_accept_and_content_type_are_no_arguments() {
+    let header = |name: &str, schema: Value| json!({"name": name, "in": "header", "required": true, "schema": schema});
+    let operation = json!({"operationId": "x", "responses": {}, "parameters": [
+        header("Accept", json!({"type": "string"})),
+        header("content-type", json!({"type": "string", "default": "application/json"})),
+        header("Authorization", json!({"type": "string"})),
+        header("flinks-auth-key", json!({"type": "string"})),
+    ]});
+    let normalized = normalize(document(operation.clone(), json!({}))).unwrap();
+    let left = &normalized.document["paths"]["/x"]["post"]["parameters"];
+    assert_eq!(left.as_array().unwrap().len(), 1);
+    assert_eq!(left[0]["name"], "flinks-auth-key");
+    assert_eq!(normalized.operations[0].content_type.as_deref(), Some("application/json"));
+
+    let mut marked = operation;
+    marked["parameters"][2]["schema"] = json!({"type": "string", "format": "password"});
+    let normalized = normalize(document(marked, json!({}))).unwrap();
+    assert_eq!(normalized.secrets.len(), 1);
+    assert_eq!(normalized.secrets[0].to_string(), "x header Authorization");
+}
+
+#[test]
+fn t04_a_mark_is_the_whole_schema() {
+    let schemas = json!({"schemas": {"Reply": {"type": "object", "required": ["a", "b"], "properties": {
+        "a": {"type": "string", "format": "password", "maxLength": 9, "x-y": 1, "description": "d", "nullable": true},
+        "b": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string", "format": "password", "minLength": 1}}},
+        "c": {"type": "string"},
+        "example": {"type": "string", "format": "password", "maxLength": 9},
+    }}}});
+    let normalized = normalize(document(json!({"operationId": "x", "responses": {}}), schemas)).unwrap();
+    let reply = &normalized.document["components"]["schemas"]["Reply"];
+    assert_eq!(reply["properties"]["a"], json!({"type": "string", "format": "password", "description": "d"}));
+    assert_eq!(reply["required"], json!(["b"]));
+    let secrets: Vec<String> = normalized.secrets.iter().map(ToString::to_string).collect();
+    assert_eq!(secrets, ["Reply.a", "Reply.b", "Reply.example"]);
+    assert_eq!(reply["properties"]["example"], json!({"type": "string", "format": "password"}));
+}
+
+#[test]
+fn t10_lenient_properties_are_optional_ones() {
+    let lenient = |list: Value| {
+        let reply = json!({"type": "object", "required": ["a"], "x-lenient": list,
+            "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}});
+        let operation = json!({"operationId": "x", "responses": {"200": json_body(reply)}});
+        normalize(document(operation, json!({})))
+    };
+    let normalized = lenient(json!(["b"])).unwrap();
+    assert_eq!(normalized.lenient, [("XResponse".to_owned(), "b".to_owned())].into());
+    assert_eq!(normalized.document["components"]["schemas"]["XResponse"].get("x-lenient"), None);
+    for bad in [json!("b"), json!(["a"]), json!(["c"]), json!([1])] {
+        assert_eq!(lenient(bad).unwrap_err().pointer(), Some("/components/schemas/XResponse"));
+    }
+}
+
+#[test]
+fn error_codes_are_a_list_of_names() {
+    let codes = |codes: Value| {
+        let operation = json!({"operationId": "x", "responses": {}, "x-error-codes": codes});
+        normalize(document(operation, json!({}))).map(|normalized| normalized.operations[0].error_codes.clone())
+    };
+    assert_eq!(codes(json!(["error", "code"])).unwrap(), ["error", "code"]);
+    for bad in [json!("error"), json!([1]), json!([""]), json!({})] {
+        assert_eq!(codes(bad).unwrap_err().pointer(), Some("/paths/~1x/post/x-error-codes"));
+    }
+}
+
+#[test]
+fn t12_several_success_bodies_become_a_union_by_status() {
+    let operation = json!({"operationId": "x", "responses": {
+        "200": json_body(json!({"title": "XSession", "type": "object", "properties": {"a": {"type": "string"}}})),
+        "203": json_body(json!({"type": "object", "properties": {"b": {"type": "string"}}})),
+        "204": {"description": ""},
+    }});
+    let normalized = normalize(document(operation, json!({}))).unwrap();
+    let success = &normalized.operations[0].success;
+    assert_eq!(success.union.as_deref(), Some("XResponse"));
+    let schemas: Vec<_> = success.bodies.iter().map(|body| body.schema.as_deref()).collect();
+    assert_eq!(schemas, [Some("XSession"), Some("XResponse203"), None]);
+}
+
+#[test]
+fn t12_a_body_and_none_are_two_replies() {
+    let operation = json!({"operationId": "x", "responses": {
+        "200": json_body(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
+        "204": {"description": ""},
+        "400": {"description": ""},
+        "401": json_body(json!({"type": "object", "properties": {"b": {"type": "string"}}})),
+    }});
+    let normalized = normalize(document(operation, json!({}))).unwrap();
+    let Operation { success, error, .. } = &normalized.operations[0];
+    assert_eq!(success.union.as_deref(), Some("XResponse"));
+    assert_eq!(success.bodies[0].schema.as_deref(), Some("XResponse200"));
+    assert_eq!((error.union.as_deref(), error.bodies.len()), (None, 1));
+    assert_eq!(error.bodies[0].schema.as_deref(), Some("XError"));
+}
+
+#[test]
+fn default_beside_a_success_means_the_errors() {
+    let operation = json!({"operationId": "x", "responses": {
+        "200": json_body(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
+        "default": json_body(json!({"type": "object", "properties": {"b": {"type": "string"}}})),
+    }});
+    let normalized = normalize(document(operation, json!({}))).unwrap();
+    let statuses: Vec<_> = normalized.operations[0].error.bodies.iter().map(|body| body.status.as_str()).collect();
+    assert_eq!(statuses, ["4XX", "5XX"]);
+}
+
+#[test]
+fn t13_a_reply_is_not_held_to_what_a_later_server_may_change() {
+    let closed = json!({"type": "object", "additionalProperties": false, "required": ["a"], "properties": {
+        "a": {"type": "string", "enum": ["x"], "format": "date-time", "maxLength": 1},
+        "b": {"type": "integer", "format": "int32", "minimum": 1, "default": 7},
+        "c": {"type": "string", "format": "password"},
+        "d": {"enum": ["x"]},
+    }});
+    let operation = json!({"operationId": "x",
+        "requestBody": {"content": {"application/json": {"schema": closed}}},
+        "responses": {"200": json_body(json!({"$ref": "#/components/schemas/Reply"}))}});
+    let document = normalize(document(operation, json!({"schemas": {"Reply": closed}}))).unwrap().document;
+    let properties = |name: &str| document["components"]["schemas"][name]["properties"].clone();
+    assert_eq!(
+        properties("Reply"),
+        json!({"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "string", "format": "password"}, "d": {"type": "string"}})
+    );
+    assert_eq!(document["components"]["schemas"]["Reply"].get("additionalProperties"), None);
+    // What is sent keeps its closed lists; a format is the caller's.
+    assert_eq!(document["components"]["schemas"]["XRequestA"]["enum"], json!(["x"]));
+    assert_eq!(document["components"]["schemas"]["XRequestA"].get("format"), None);
+}
+
+#[test]
+fn nested_schemas_get_names_and_never_meet_in_one() {
+    let nested =
+        json!({"type": "object", "properties": {"in": {"type": "object", "properties": {"deep": {"enum": ["d"]}}}}});
+    let components = json!({"schemas": {"Out": nested}});
+    let operation = json!({"operationId": "x", "responses": {}});
+    let normalized = normalize(document(operation.clone(), components.clone())).unwrap();
+    let schemas = schema::object(&normalized.document, "/components/schemas").unwrap();
+    assert_eq!(schemas.keys().collect::<Vec<_>>(), ["Out", "OutIn", "OutInDeep"]);
+
+    let mut meets = components;
+    meets["schemas"]["OutIn"] = json!({"type": "string"});
+    let error = normalize(document(operation, meets)).unwrap_err();
+    assert_eq!(error.pointer(), Some("/components/schemas/Out/properties/in"));
+}
+
+#[test]
+fn equal_schemas_of_one_title_are_one_also_where_they_have_parts() {
+    let link = json!({"title": "Link", "type": "object", "properties": {"x": {"type": "object", "properties": {"y": {"type": "string"}}}}});
+    let reply =
+        |extra: &str| json_body(json!({"type": "object", "properties": {"link": link, extra: {"type": "string"}}}));
+    let operation = json!({"operationId": "x", "responses": {"200": reply("a"), "203": reply("b")}});
+    let normalized = normalize(document(operation, json!({}))).unwrap();
+    let schemas = schema::object(&normalized.document, "/components/schemas").unwrap();
+    assert!(schemas.contains_key("Link") && schemas.contains_key("LinkX") && schemas.len() == 5, "{schemas:?}");
+}
+
+#[test]
+fn parameters_of_the_path_and_components_are_written_out() {
+    let mut document = document(
+        json!({"operationId": "x", "responses": {"200": {"$ref": "#/components/responses/R"}},
+            "parameters": [{"name": "a", "in": "path", "required": true, "schema": {"type": "integer"}}]}),
+        json!({"parameters": {"P": {"name": "b", "in": "query", "schema": {"type": "string"}}},
+            "responses": {"R": {"description": "r"}}}),
+    );
+    document["paths"]["/x"]["parameters"] = json!([{"name": "a", "in": "path", "required": true, "schema": {"type": "string"}}, {"$ref": "#/components/parameters/P"}]);
+    let normalized = normalize(document).unwrap();
+    let operation = &normalized.document["paths"]["/x"]["post"];
+    let names: Vec<_> = operation["parameters"].as_array().unwrap().iter().map(|p| &p["name"]).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(operation["parameters"][0]["schema"]["type"], "integer");
+    assert_eq!(operation["responses"]["200"]["description"], "r");
+}

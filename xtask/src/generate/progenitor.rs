@@ -1,0 +1,270 @@
+//! The progenitor stage: Rust types for the schemas of a document, and for the arguments of its operations.
+//!
+//! Only progenitor's module `types` is used. The paths are left out of what progenitor reads, so no shape of an operation can
+//! stop it. The arguments are read as the fields of one more struct for each operation: what typify makes of a field is the
+//! type of the argument. Nothing sends or receives these structs, so [`harden`](super::harden) drops them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::progenitor::{GenerationSettings, Generator};
+use openapiv3::{OpenAPI, Paths, ReferenceOr, Schema};
+use schemars::schema::{InstanceType, SchemaObject};
+use serde_json::{Value, json};
+use syn::{Fields, Item, Type};
+
+use super::catch_panic::{GAP, catch_panic};
+use super::normalize::form::{self, Normalized};
+use crate::spec::schema::{self, pascal};
+use crate::{Error, Result};
+
+/// The linked version of progenitor, which the mark of a generated file names. It is pinned in the workspace's manifest.
+pub const PROGENITOR_VERSION: &str = "0.15.1";
+
+/// Named schemas of the overlays that are types of `flinks-core`.
+pub const CORE_TYPES: [(&str, &str); 2] =
+    [("Authorization", "::flinks_core::Authorization"), ("ExpiresIn", "::flinks_core::ExpiresIn")];
+
+/// The key of the body among the arguments of an operation.
+pub(super) const BODY: &str = "body";
+
+/// The key of a parameter among the arguments of an operation, by its position in the document.
+pub(super) fn parameter_key(index: usize) -> String {
+    format!("parameter{index}")
+}
+
+/// The types of a document.
+#[derive(Debug)]
+pub struct Types {
+    /// The module `types`, as progenitor writes it.
+    pub(super) module: syn::ItemMod,
+    /// The type of each argument, by the id of the operation and the key of the argument.
+    arguments: BTreeMap<(String, String), Type>,
+    /// The names of all types in the module.
+    local: BTreeSet<String>,
+    /// The names of all enums whose variants hold nothing.
+    plain_enums: BTreeSet<String>,
+}
+
+impl Types {
+    /// The type of an argument, as it would be as a field.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if progenitor made no type of the argument's schema.
+    pub(super) fn argument(&self, operation: &str, key: &str) -> Result<Type> {
+        let ty = self.arguments.get(&(operation.to_owned(), key.to_owned()));
+        ty.cloned().ok_or_else(|| Error::new("the argument has no type in progenitor's code").help(GAP))
+    }
+
+    /// Whether the module has a type of this name.
+    pub(super) fn is_local(&self, name: &str) -> bool {
+        self.local.contains(name)
+    }
+
+    /// Whether a name is that of an enum whose variants hold nothing.
+    pub(super) fn is_plain_enum(&self, name: &str) -> bool {
+        self.plain_enums.contains(name)
+    }
+}
+
+/// Calls progenitor for a document that passed the lint.
+///
+/// # Errors
+///
+/// Returns an error if progenitor fails or panics all the same. The error names the operation at which it did.
+pub fn types(openapi: &OpenAPI, normalized: &Normalized) -> Result<Types> {
+    let holders = ArgumentHolders::new(normalized);
+    let all = &normalized.operations;
+    let error = match run(openapi, normalized, &holders, all, None) {
+        Ok(types) => return Ok(types),
+        Err(error) => error,
+    };
+    // The types of one operation at a time tell which one it is.
+    for operation in all {
+        let schemas = reachable(normalized, operation);
+        if let Err(error) = run(openapi, normalized, &holders, std::slice::from_ref(operation), Some(&schemas)) {
+            return Err(error.in_operation(&operation.id).at(&operation.pointer));
+        }
+    }
+    Err(error.at("/components/schemas"))
+}
+
+/// Calls progenitor for some operations, and for all schemas or only those in `schemas`.
+fn run(
+    openapi: &OpenAPI,
+    normalized: &Normalized,
+    holders: &ArgumentHolders,
+    operations: &[form::Operation],
+    schemas: Option<&BTreeSet<String>>,
+) -> Result<Types> {
+    let mut openapi = openapi.clone();
+    openapi.paths = Paths::default();
+    let components = &mut openapi.components.get_or_insert_default().schemas;
+    components.retain(|name, _| schemas.is_none_or(|schemas| schemas.contains(name)));
+    for operation in operations {
+        let (name, schema) = holders.schema(normalized, operation)?;
+        components.insert(name, ReferenceOr::Item(schema));
+    }
+    let settings = settings(normalized);
+    let tokens = catch_panic(|| {
+        let tokens = Generator::new(&settings).generate_tokens(&openapi);
+        tokens.map_err(|error| Error::new(format!("progenitor refuses the document: {error}")).help(GAP))
+    })?;
+    let file: syn::File =
+        syn::parse2(tokens).map_err(|error| Error::new(format!("progenitor's code is not Rust: {error}")))?;
+    let module = file.items.into_iter().find_map(|item| match item {
+        Item::Mod(module) if module.ident == "types" => Some(module),
+        _ => None,
+    });
+    let module = module.ok_or_else(|| Error::new("progenitor's code has no module `types`").help(GAP))?;
+    Ok(holders.read(module, operations))
+}
+
+fn settings(normalized: &Normalized) -> GenerationSettings {
+    let mut settings = GenerationSettings::new();
+    let secret = SchemaObject {
+        instance_type: Some(InstanceType::String.into()),
+        format: Some("password".into()),
+        ..SchemaObject::default()
+    };
+    settings.with_conversion(secret, "::flinks_core::Secret", std::iter::empty());
+    for (name, path) in CORE_TYPES {
+        settings.with_replacement(name, path, std::iter::empty());
+    }
+    // Types that `harden` adds to the module: distinct secret types, and unions by status.
+    let unions = normalized.outcomes().filter_map(|bodies| bodies.union.as_ref());
+    let own = normalized.secret_types.iter().chain(unions);
+    for name in own.filter(|name| !CORE_TYPES.iter().any(|(core, _)| core == name)) {
+        let name = pascal(name);
+        settings.with_replacement(&name, format!("crate::types::{name}"), std::iter::empty());
+    }
+    settings
+}
+
+/// The structs whose fields are the arguments of an operation.
+struct ArgumentHolders {
+    /// A prefix of their names that no schema has.
+    prefix: String,
+}
+
+impl ArgumentHolders {
+    fn new(normalized: &Normalized) -> Self {
+        let schemas = || schema::object(&normalized.document, "/components/schemas").into_iter().flatten();
+        let mut prefix = String::from("ArgumentsOf");
+        while schemas().any(|(name, _)| pascal(name).starts_with(&prefix)) {
+            prefix.push_str("The");
+        }
+        Self { prefix }
+    }
+
+    fn name(&self, operation: &form::Operation) -> String {
+        format!("{}{}", self.prefix, pascal(&operation.id))
+    }
+
+    /// The schema of the struct for one operation.
+    fn schema(&self, normalized: &Normalized, operation: &form::Operation) -> Result<(String, Schema)> {
+        let mut properties = serde_json::Map::new();
+        for (key, schema) in argument_schemas(normalized, operation) {
+            let mut schema = schema.clone();
+            // A default of a parameter is the server's: nothing is sent if the caller gives nothing.
+            schema.as_object_mut().map(|schema| schema.shift_remove("default"));
+            properties.insert(key, schema);
+        }
+        let required: Vec<String> = properties.keys().cloned().collect();
+        let schema = json!({"type": "object", "properties": properties, "required": required});
+        let schema = serde_json::from_value(schema);
+        let schema = schema.map_err(|error| Error::new(format!("the arguments have no schema: {error}")).help(GAP));
+        Ok((self.name(operation), schema?))
+    }
+
+    /// Reads the types of the arguments from the structs.
+    fn read(&self, module: syn::ItemMod, operations: &[form::Operation]) -> Types {
+        let mut types =
+            Types { arguments: BTreeMap::new(), local: BTreeSet::new(), plain_enums: BTreeSet::new(), module };
+        for item in types.module.content.iter().flat_map(|(_, items)| items) {
+            match item {
+                Item::Struct(item) => {
+                    types.local.insert(item.ident.to_string());
+                    let operation = operations.iter().find(|operation| item.ident == self.name(operation));
+                    for field in operation.iter().flat_map(|_| &item.fields) {
+                        if let (Some(operation), Some(key)) = (operation, &field.ident) {
+                            types.arguments.insert((operation.id.clone(), key.to_string()), field.ty.clone());
+                        }
+                    }
+                }
+                Item::Enum(item) => {
+                    types.local.insert(item.ident.to_string());
+                    if item.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit)) {
+                        types.plain_enums.insert(item.ident.to_string());
+                    }
+                }
+                _ => {}
+            }
+        }
+        types
+    }
+}
+
+/// The schemas of the arguments of an operation, each with its key.
+fn argument_schemas<'a>(normalized: &'a Normalized, operation: &form::Operation) -> Vec<(String, &'a Value)> {
+    let described = normalized.document.pointer(&operation.pointer).unwrap_or(&Value::Null);
+    let parameters = described.get("parameters").and_then(Value::as_array);
+    let mut schemas = Vec::new();
+    for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+        schemas.extend(parameter.get("schema").map(|schema| (parameter_key(index), schema)));
+    }
+    let content = described.pointer("/requestBody/content").and_then(Value::as_object);
+    let body = content.and_then(|content| content.values().next()?.get("schema"));
+    schemas.extend(body.map(|schema| (BODY.to_owned(), schema)));
+    schemas
+}
+
+/// The names of all schemas that an operation sends or receives.
+fn reachable(normalized: &Normalized, operation: &form::Operation) -> BTreeSet<String> {
+    let mut queue = Vec::new();
+    for (_, schema) in argument_schemas(normalized, operation) {
+        schema::references(schema, &mut queue);
+    }
+    let bodies = [&operation.success, &operation.error].into_iter().flat_map(|outcome| &outcome.bodies);
+    queue.extend(bodies.filter_map(|body| body.schema.clone()));
+    let mut reached = BTreeSet::new();
+    while let Some(name) = queue.pop() {
+        if let Some(schema) = schema::named(&normalized.document, &name)
+            && reached.insert(name)
+        {
+            schema::references(schema, &mut queue);
+        }
+    }
+    reached
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_in_the_files_is_the_one_that_is_linked() {
+        let manifest = include_str!("../../../Cargo.toml");
+        assert!(manifest.contains(&format!("progenitor = {{ version = \"={PROGENITOR_VERSION}\"")));
+    }
+
+    /// The lint is left out here: it refuses values that have one name in Rust, at which progenitor panics.
+    #[test]
+    fn the_last_net_names_the_operation_that_it_catches() {
+        let body = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});
+        let done = json!({"200": {"description": ""}});
+        let bad = json!({"type": "object", "properties": {"a": {"type": "string", "enum": ["a-b", "a_b"]}}});
+        let document = json!({
+            "openapi": "3.0.3", "info": {"title": "t", "version": "1"},
+            "paths": {
+                "/fine": {"post": {"operationId": "fine", "requestBody": body(json!({"type": "string"})), "responses": done}},
+                "/bad": {"post": {"operationId": "bad", "requestBody": body(bad), "responses": done}},
+            },
+        });
+        let normalized = super::super::normalize::normalize(document).unwrap();
+        let openapi = serde_json::from_value(normalized.document.clone()).unwrap();
+        let error = types(&openapi, &normalized).unwrap_err();
+        assert_eq!((error.operation(), error.pointer()), (Some("bad"), Some("/paths/~1bad/post")));
+        assert!(error.to_string().contains("panicked"), "{error}");
+    }
+}

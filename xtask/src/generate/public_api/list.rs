@@ -1,0 +1,64 @@
+//! A list of public items, and its comparison with a newer one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::difference::Difference;
+
+/// The public items of a file or of a crate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicApi(pub(super) BTreeMap<String, Entry>);
+
+/// A public item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// All that a dependant's build rests on.
+    pub(super) signature: String,
+    /// The same, for people: the arguments have names.
+    pub(super) text: String,
+    /// The names of the arguments, on which no build rests; but where two change places, a call means something else.
+    pub(super) arguments: Vec<String>,
+}
+
+impl PublicApi {
+    /// Compares with a newer list. Returns the items that differ, in the order of their names.
+    pub fn differences(&self, newer: &Self) -> Vec<Difference> {
+        let mut keys: Vec<&String> = self.0.keys().chain(newer.0.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        let difference = |key: &String| {
+            let (old, new) = (self.0.get(key), newer.0.get(key));
+            let is_same = match (old, new) {
+                (Some(old), Some(new)) => {
+                    old.signature == new.signature && !is_shuffled(&old.arguments, &new.arguments)
+                }
+                _ => false,
+            };
+            let text = |entry: Option<&Entry>| entry.map(|entry| entry.text.clone());
+            (!is_same).then(|| Difference { key: key.clone(), old: text(old), new: text(new) })
+        };
+        keys.into_iter().filter_map(difference).collect()
+    }
+
+    /// Adds a line that is a key and what is said of it.
+    pub(super) fn plain(&mut self, key: String, rest: &str) {
+        let text = if rest.is_empty() { key.clone() } else { format!("{key}: {rest}") };
+        self.0.insert(key, Entry { signature: text.clone(), text, arguments: Vec::new() });
+    }
+}
+
+impl fmt::Display for PublicApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.values().try_for_each(|entry| writeln!(f, "{}", entry.text))
+    }
+}
+
+/// Whether the same arguments stand in another order.
+fn is_shuffled(old: &[String], new: &[String]) -> bool {
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
+    };
+    old != new && sorted(old) == sorted(new)
+}

@@ -1,0 +1,322 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::generate::output::Header;
+
+/// A document around `POST /x`, with the parts that are given.
+fn document(parts: &Value) -> Value {
+    let part = |key: &str| parts.get(key).cloned().unwrap_or_else(|| json!({}));
+    let mut operation = json!({"operationId": "x", "responses": {"200": {"description": ""}}});
+    if let Some(schema) = parts.get("request") {
+        operation["requestBody"] = json!({"content": {"application/json": {"schema": schema}}});
+    }
+    if let Some(replies) = parts.get("replies").and_then(Value::as_object) {
+        let reply = |schema: &Value| json!({"description": "", "content": {"application/json": {"schema": schema}}});
+        operation["responses"] = replies.iter().map(|(status, schema)| (status.clone(), reply(schema))).collect();
+    }
+    if let Some(parameters) = parts.get("parameters") {
+        operation["parameters"] = parameters.clone();
+    }
+    let path = parts.get("path").and_then(Value::as_str).unwrap_or("/x");
+    let mut paths = json!({path: {"post": operation}});
+    for (path, id) in parts.get("others").and_then(Value::as_object).into_iter().flatten() {
+        paths[path] = json!({"post": {"operationId": id, "responses": {"204": {"description": ""}}}});
+    }
+    json!({"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": paths, "security": parts.get("security").cloned().unwrap_or_else(|| json!([])),
+        "components": {"schemas": part("schemas"), "securitySchemes": part("schemes")}})
+}
+
+fn generated(parts: &Value) -> Generated {
+    let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+    generate::generate(document(parts), &header, SecretNames::Unchecked).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn lines(old: &Value, new: &Value) -> Vec<String> {
+    let (changes, interface) = effective(Some(&generated(old)), Some(&generated(new)));
+    let lines: Vec<String> =
+        changes.iter().map(|change| format!("{} [{}]", change.text(), change.effect.words())).collect();
+    let breaks = interface.iter().any(Difference::is_breaking);
+    let is_told = changes.iter().any(|change| change.effect.is_breaking());
+    assert!(is_told || !breaks, "{lines:?} {interface:?}");
+    lines
+}
+
+fn object(fields: &[&str]) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        fields.iter().map(|field| ((*field).to_owned(), json!({"type": "string"}))).collect();
+    json!({"type": "object", "properties": properties})
+}
+
+#[test]
+fn what_is_lost_beside_another_break_is_told_too() {
+    // A field goes with a status that makes way for another.
+    let old = json!({"request": object(&["q"]), "replies": {"200": object(&["a", "b"])}});
+    let new = json!({"request": object(&["r"]), "replies": {"201": object(&["a"])}});
+    assert_eq!(
+        lines(&old, &new),
+        [
+            "request field `q` removed [breaking for callers]",
+            "request field `r` added: text, optional [compatible]",
+            "reply 200 removed [compatible]",
+            "reply 201 added: object [compatible]",
+            "the interface changed for no reason that is listed here: `field types::XResponse.b: Option<String>` is gone [breaking for callers]",
+        ]
+    );
+    // A type goes with it.
+    let nested = json!({"type": "object", "properties": {"a": {"type": "string"}, "n": object(&["k"])}});
+    let lines_of_types = lines(&json!({"replies": {"200": nested}}), &json!({"replies": {"201": object(&["a"])}}));
+    assert!(
+        lines_of_types.iter().any(|line| line.contains("`struct types::XResponseN: non_exhaustive` is gone")),
+        "{lines_of_types:?}"
+    );
+    // A type that two share, where one goes.
+    let shared = |fields: &[&str]| json!({"schemas": {"S": object(fields)}, "replies": {"200": {"$ref": "#/components/schemas/S"}}, "others": {"/y": "y"}});
+    let mut new = shared(&["a"]);
+    new["others"] = json!({});
+    assert_eq!(
+        lines(&shared(&["a", "b"]), &new),
+        [
+            "reply 200 field `b` removed [breaking for those who match on it]",
+            "operation `y` removed [breaking for callers]"
+        ]
+    );
+}
+
+#[test]
+fn what_is_merged_is_told_field_by_field() {
+    let schemas = json!({"A": object(&["a", "b"])});
+    let request =
+        |more: Value| json!({"schemas": schemas, "request": {"allOf": [{"$ref": "#/components/schemas/A"}, more]}});
+    assert_eq!(
+        lines(
+            &request(object(&["c"])),
+            &request(json!({"type": "object", "required": ["a"], "properties": {"c": {"type": "string"}}}))
+        ),
+        ["request field `a` is required now [breaking for callers]"]
+    );
+}
+
+#[test]
+fn alternatives_are_told_by_their_names() {
+    let schemas = |fields: &[&str]| json!({"Aa": object(fields), "Bb": object(&["b"]), "Cc": object(&["c"])});
+    let one_of = |names: &[&str], fields: &[&str]| {
+        let parts: Vec<Value> =
+            names.iter().map(|name| json!({"$ref": format!("#/components/schemas/{name}")})).collect();
+        json!({"schemas": schemas(fields), "request": {"type": "object", "properties": {"v": {"oneOf": parts}}}})
+    };
+    assert_eq!(lines(&one_of(&["Aa", "Bb"], &["a"]), &one_of(&["Bb", "Aa"], &["a"])), Vec::<String>::new());
+    assert_eq!(
+        lines(&one_of(&["Aa", "Bb"], &["a", "z"]), &one_of(&["Aa", "Bb", "Cc"], &["a"])),
+        ["request field `v(Aa).z` removed [breaking for callers]", "request field `v(Cc)` added: object [compatible]"]
+    );
+    assert_eq!(
+        lines(&one_of(&["Aa", "Bb"], &["a"]), &one_of(&["Aa", "Cc"], &["a"])),
+        ["request field `v(Bb)` removed [breaking for callers]", "request field `v(Cc)` added: object [compatible]"]
+    );
+}
+
+#[test]
+fn arguments_that_change_places_are_told() {
+    let parameter = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+    let path = |path: &str| json!({"path": path, "parameters": [parameter("a"), parameter("b")]});
+    assert_eq!(
+        lines(&path("/x/{a}/{b}"), &path("/x/{b}/{a}")),
+        [
+            "path parameter `b` stands where `a` stood [breaking for callers]",
+            "path parameter `a` stands where `b` stood [breaking for callers]"
+        ]
+    );
+}
+
+#[test]
+fn other_credentials_are_told() {
+    let scheme = |scheme: &str| json!({"security": [{"s": []}], "schemes": {"s": {"type": "http", "scheme": scheme}}});
+    assert_eq!(
+        lines(&scheme("bearer"), &scheme("basic")),
+        [
+            "the security scheme `s` was http bearer, is http basic [documented only]",
+            "the credentials was a bearer token in `Authorization`, is a name and a password in `Authorization` [breaking for callers]",
+        ]
+    );
+    // Neither the name of a scheme matters, nor a scheme that no operation requires.
+    let mut two = scheme("Bearer");
+    two["schemes"]["t"] = json!({"type": "http", "scheme": "basic"});
+    let mut other = two.clone();
+    other["security"] = json!([{"t": []}]);
+    assert_eq!(lines(&scheme("bearer"), &two), Vec::<String>::new());
+    let changed = lines(&two, &other);
+    assert!(changed.contains(&"the credentials was a bearer token in `Authorization`, is a name and a password in `Authorization` [breaking for callers]".to_owned()), "{changed:?}");
+    other["security"] = json!([{"s": []}]);
+    other["schemes"]["t"]["scheme"] = json!("digest");
+    assert_eq!(lines(&two, &other), ["the security scheme `t` was http basic, is http digest [documented only]"]);
+    let mut free = scheme("bearer");
+    free["security"] = json!([]);
+    let added = lines(&free, &scheme("bearer"));
+    assert!(
+        added.contains(
+            &"header `Authorization` added: secret `Authorization`, required [breaking for callers]".to_owned()
+        ),
+        "{added:?}"
+    );
+}
+
+#[test]
+fn a_meaning_is_found_at_the_place_and_nowhere_else() {
+    let list = |more: Value, fields: &[&str]| {
+        let mut request = object(fields);
+        request["properties"]["l"] = json!({"type": "array", "items": {"type": "string"}});
+        request["properties"]["l"].as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        json!({"request": request})
+    };
+    assert_eq!(
+        lines(&list(json!({}), &["a", "b"]), &list(json!({"default": []}), &["a"])),
+        [
+            "request field `b` removed [breaking for callers]",
+            "request field `l` has another `default`: was nothing, is [] [compatible]"
+        ]
+    );
+    // The map of other properties is an argument of the constructor.
+    let more = json!({"request": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "integer"}},
+        "replies": {"200": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "integer"}}}});
+    assert_eq!(
+        lines(&json!({"request": object(&["a"]), "replies": {"200": object(&["a"])}}), &more),
+        [
+            "request field `{}` added: integer [breaking for callers]",
+            "reply 200 field `{}` added: integer [compatible]"
+        ]
+    );
+}
+
+#[test]
+fn an_operation_is_matched_by_what_is_on_the_wire_first() {
+    let old = json!({"others": {"/a": "foo", "/b": "bar"}});
+    let new = json!({"others": {"/b": "foo"}});
+    assert_eq!(
+        lines(&old, &new),
+        ["operation `foo` removed [breaking for callers]", "operation `foo` was called `bar` [breaking for callers]"]
+    );
+}
+
+/// Each with what it must say; none may say that there is no reason for a change.
+#[test]
+fn ordinary_changes_have_a_reason() {
+    let schemas = json!({
+        "S": {"type": "object", "properties": {"a": {"type": "string"}, "n": {"$ref": "#/components/schemas/N"}}},
+        "N": object(&["k"]), "Aa": object(&["a"]), "Ea": object(&["a"]), "Eb": object(&["a"]),
+    });
+    let parts = |more: Value| {
+        let mut parts = json!({"schemas": schemas});
+        parts.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        parts
+    };
+    let s = json!({"$ref": "#/components/schemas/S"});
+    let field = |schema: &Value| json!({"type": "object", "properties": {"s": schema, "z": {"type": "string"}}});
+    let titled = |title: &str| json!({"title": title, "type": "object", "properties": {"b": {"type": "string"}}});
+    let errors = |error: Value| parts(json!({"replies": {"200": s, "400": error, "404": object(&["c"])}}));
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    for (old, new, expected) in [
+        (
+            parts(json!({"request": field(&s), "replies": {"200": s}})),
+            parts(json!({"request": object(&["z"]), "replies": {"200": s}})),
+            "request field `s` removed",
+        ),
+        (
+            parts(json!({"request": s, "replies": {"200": s}})),
+            parts(json!({"replies": {"200": s}})),
+            "request body removed",
+        ),
+        (
+            parts(json!({"request": s, "replies": {"200": field(&s)}})),
+            parts(json!({"request": s, "replies": {"200": object(&["z"])}})),
+            "reply 200 field `s` removed",
+        ),
+        (
+            parts(json!({"request": s, "replies": {"200": s}})),
+            parts(json!({"request": s})),
+            "reply 200 was object, is without a body",
+        ),
+        (errors(titled("One")), errors(titled("Two")), "error 400 has the type `Two` now, which was called `One`"),
+        (errors(reference("Ea")), errors(reference("Eb")), "error 400 has the type `Eb` now, which was called `Ea`"),
+        (errors(object(&["a"])), errors(reference("Ea")), "error 400 has the type `Ea` now"),
+        (
+            parts(json!({"request": {"allOf": [reference("Aa")]}})),
+            parts(json!({"request": {"allOf": [reference("Aa"), object(&["b"])]}})),
+            "request body has the type `XRequest` now, which was called `Aa`",
+        ),
+        (
+            parts(json!({"request": field(&json!({"description": "d", "allOf": [reference("Aa")]}))})),
+            parts(json!({"request": field(&json!({"allOf": [reference("Aa"), object(&["b"])]}))})),
+            "request field `s` has the type `XRequestS` now, which was called `Aa`",
+        ),
+        (
+            parts(json!({"request": field(&json!({"oneOf": [{"type": "string"}, {"type": "integer"}]}))})),
+            parts(json!({"request": field(&json!({"oneOf": [{"type": "integer"}, {"type": "string"}]}))})),
+            "",
+        ),
+    ] {
+        let lines = lines(&old, &new);
+        assert!(!lines.iter().any(|line| line.contains("for no reason")), "{lines:#?}");
+        assert!(
+            expected.is_empty() && lines.is_empty() || lines.iter().any(|line| line.starts_with(expected)),
+            "{expected}: {lines:#?}"
+        );
+    }
+    // The operation that sends a type goes, and another still returns it.
+    let other = json!({"/y": "y"});
+    let old = parts(json!({"request": s, "replies": {"200": s}, "others": other}));
+    let mut gone = document(&old);
+    gone["paths"]["/y"]["post"]["responses"] = gone["paths"]["/x"]["post"]["responses"].clone();
+    let mut left = gone.clone();
+    left["paths"].as_object_mut().unwrap().shift_remove("/x");
+    let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+    let [gone, left] =
+        [gone, left].map(|document| generate::generate(document, &header, SecretNames::Unchecked).unwrap());
+    let (changes, _) = effective(Some(&gone), Some(&left));
+    assert_eq!(changes.iter().map(Change::text).collect::<Vec<_>>(), ["operation `x` removed"]);
+}
+
+#[test]
+fn one_change_is_told_once() {
+    let old = json!({"replies": {"200": object(&["a"]), "404": object(&["b"])}});
+    let new = json!({"replies": {"200": object(&["a"]), "404": object(&["b"]), "default": object(&["b"])}});
+    let (changes, _) = effective(Some(&generated(&old)), Some(&generated(&new)));
+    let mut published = compare::published(&Model::published(&document(&old)), &Model::published(&document(&new)));
+    published.retain(|change| !changes.iter().any(|told| told.covers(change)));
+    assert_eq!(published.iter().map(Change::text).collect::<Vec<_>>(), Vec::<String>::new());
+    let mut renamed = document(&old);
+    renamed["paths"]["/x"]["post"]["operationId"] = json!("X");
+    let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+    let (changes, _) =
+        effective(Some(&generated(&old)), Some(&generate::generate(renamed, &header, SecretNames::Unchecked).unwrap()));
+    assert_eq!(changes.len(), 0);
+}
+
+#[test]
+fn a_dot_in_a_name_is_no_step() {
+    let request = |inner: &str| {
+        json!({"request": {"type": "object", "properties": {
+        "a.b": {"type": "string"}, "a": {"type": "object", "properties": {"b": {"type": inner}}}}}})
+    };
+    assert_eq!(
+        lines(&request("string"), &request("boolean")),
+        ["request field `a.b` was text, is boolean [breaking for callers]"]
+    );
+}
+
+#[test]
+fn keywords_without_a_counterpart_are_told_as_published() {
+    let parts = |more: Value| json!({"request": {"type": "object", "properties": {"l": more}}});
+    let told = |old: Value, new: Value| {
+        let changes =
+            compare::published(&Model::published(&document(&parts(old))), &Model::published(&document(&parts(new))));
+        changes.iter().map(Change::text).collect::<Vec<_>>()
+    };
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    assert_eq!(
+        told(list, json!({"type": "array", "uniqueItems": true, "readOnly": true, "items": {"type": "string"}})),
+        [
+            "request field `l` has another `readOnly`: was nothing, is true",
+            "request field `l` has another `uniqueItems`: was nothing, is true"
+        ]
+    );
+}

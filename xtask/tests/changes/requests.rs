@@ -1,0 +1,189 @@
+//! What is sent.
+
+use xtask::Product;
+use xtask::maintain::diff::Step;
+
+use super::{Case, Expected};
+
+use Expected::{Refused, Told};
+use Product::{Outbound, Pay};
+
+#[rustfmt::skip]
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "a request field, optional",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                nonce:\n                  type: string\n                scope:\n                  type: string\n                  description: >-\n                    Use for app")],
+        overlay: &[],
+        expected: Told(Step::Minor, &[
+            "request field `nonce` added: text, optional [compatible]",
+        ]),
+    },
+    Case {
+        name: "a request field, required",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                nonce:\n                  type: string\n                scope:\n                  type: string\n                  description: >-\n                    Use for app"), ("              required:\n                - grant_type\n", "              required:\n                - grant_type\n                - nonce\n")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `nonce` added: text, required [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a request field is gone",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app management, only if you are using\n                    `client_credentials` as the `grant_type`.\n", "")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `scope` removed [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a request field becomes required",
+        product: Outbound,
+        document: &[("              required:\n                - grant_type\n", "              required:\n                - grant_type\n                - redirect_uri\n")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `redirect_uri` is required now [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a request field becomes optional",
+        product: Outbound,
+        document: &[("              required:\n                - grant_type\n", "")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `grant_type` is optional now [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a request field becomes a boolean",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: boolean\n                  description: >-\n                    Use for app")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `scope` was text, is boolean [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a request field becomes a list",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: array\n                  items: {type: string}\n                  description: >-\n                    Use for app")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `scope` was text, is list of text [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a request field gets a default",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: string\n                  default: accounts\n                  description: >-\n                    Use for app")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `scope` has another `default`: was nothing, is accounts [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a request field gets a longest length",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: string\n                  maxLength: 9\n                  description: >-\n                    Use for app")],
+        overlay: &[],
+        expected: Told(Step::Patch, &[
+            "request field `scope` has another `maxLength`: was nothing, is 9 [documented only]",
+        ]),
+    },
+    Case {
+        name: "a request field gets a list of values",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: string\n                  enum: [accounts, payments]\n                  description: >-\n                    Use for app")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `scope` is one of `accounts`, `payments` now [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a request field is one of two",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  oneOf: [{type: string}, {type: array, items: {type: string}}]\n                  description: >-\n                    Use for app")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request field `scope` was text, is one of several [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a field that looks like a secret",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                client_assertion_token:\n                  type: string\n                scope:\n                  type: string\n                  description: >-\n                    Use for app")],
+        overlay: &[],
+        expected: Refused(&["`client_assertion_token` looks like a secret", "operation: token (POST /api/v1/token)", "- target: $['paths']['/api/v1/token']['post']['requestBody']"]),
+    },
+    Case {
+        name: "a field that looks like a secret, marked",
+        product: Outbound,
+        document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                client_assertion_token:\n                  type: string\n                scope:\n                  type: string\n                  description: >-\n                    Use for app")],
+        overlay: &[("actions:\n", "actions:\n  - target: $.paths['/api/v1/token'].post.requestBody.content['application/json'].schema.properties.client_assertion_token\n    description: A secret (A3).\n    update:\n      format: password\n\n")],
+        expected: Told(Step::Minor, &[
+            "request field `client_assertion_token` added: secret, optional [compatible]",
+        ]),
+    },
+    Case {
+        name: "the mark of a secret is taken away",
+        product: Outbound,
+        document: &[],
+        overlay: &[("      format: password\n\n  - target: $.paths['/api/v1/token'].post.requestBody.content['application/json'].schema.properties.refresh_token", "      x-not-secret: For this test.\n\n  - target: $.paths['/api/v1/token'].post.requestBody.content['application/json'].schema.properties.refresh_token")],
+        expected: Told(Step::Major, &[
+            "request field `code` was secret, is text [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a list of values of a request is longer",
+        product: Outbound,
+        document: &[],
+        overlay: &[("enum: [client_credentials, authorization_code, refresh_token]", "enum: [client_credentials, authorization_code, refresh_token, device]")],
+        expected: Told(Step::Minor, &[
+            "request field `grant_type` may be `device` too [compatible]",
+        ]),
+    },
+    Case {
+        name: "a list of values of a request is shorter",
+        product: Outbound,
+        document: &[],
+        overlay: &[("enum: [client_credentials, authorization_code, refresh_token]", "enum: [client_credentials, refresh_token]")],
+        expected: Told(Step::Major, &[
+            "request field `grant_type` may no longer be `authorization_code` [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "the form becomes JSON",
+        product: Pay,
+        document: &[("application/x-www-form-urlencoded:", "application/json:")],
+        overlay: &[("requestBody.content['application/x-www-form-urlencoded']", "requestBody.content['application/json']")],
+        expected: Told(Step::Minor, &[
+            "the media type was application/x-www-form-urlencoded, is application/json [compatible]",
+        ]),
+    },
+    Case {
+        name: "the form becomes multipart",
+        product: Pay,
+        document: &[("application/x-www-form-urlencoded:", "multipart/form-data:")],
+        overlay: &[],
+        expected: Refused(&["matches nothing", "which now has: multipart/form-data"]),
+    },
+    Case {
+        name: "the order of what is required",
+        product: Pay,
+        document: &[("                Username:\n                  type: string\n                  description: The username provided during onboarding.\n                Password:\n                  type: string\n                  description: The password provided during onboarding.\n", "                Password:\n                  type: string\n                  description: The password provided during onboarding.\n                Username:\n                  type: string\n                  description: The username provided during onboarding.\n")],
+        overlay: &[],
+        expected: Told(Step::Major, &[
+            "request body takes its fields in another order: `grant_type`, `Password`, `Username` [breaking for callers]",
+        ]),
+    },
+    Case {
+        name: "a body must be there",
+        product: Pay,
+        document: &[("      requestBody:\n", "      requestBody:\n        required: true\n")],
+        overlay: &[],
+        expected: Told(Step::Patch, &[
+            "request body is required now [documented only]",
+        ]),
+    },
+];

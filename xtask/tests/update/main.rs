@@ -1,0 +1,205 @@
+//! The whole loop, from a changed page to a released crate, in a temporary repository.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+
+mod releases;
+mod repository;
+
+use std::fs;
+use std::path::Path;
+
+use repository::{Repository, SCOPE};
+use xtask::Product;
+
+#[test]
+fn from_a_changed_page_to_a_released_crate() {
+    let repository = Repository::released();
+    assert!(repository.changelog("flinks-outbound").contains("## [0.1.0] - 2026-11-21\n\nFirst."));
+
+    // A field more is compatible.
+    let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
+    let (code, summary) = repository.xtask(&["update", &page]);
+    assert_eq!(code, 0, "{summary}");
+    for part in [
+        "openapi/flinks-outbound.yaml: replaces POST /api/v1/token",
+        "| `flinks-pay` | unchanged | 0.1.0 |",
+        "| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |",
+        "| `POST /api/v1/token` | request field `device` added: text, optional | compatible |",
+        "+ field types::TokenRequest.device: Option<String>",
+        "`flinks` 0.1.0 → 0.1.1 at least",
+    ] {
+        assert!(summary.contains(part), "{part}: {summary}");
+    }
+    assert!(repository.read(&Product::Outbound.generated()).contains("pub device: "));
+    assert!(repository.read(&Product::Outbound.public_api()).contains("TokenRequest.device"));
+    let proposal = repository.changelog("flinks-outbound");
+    let hash = repository.read(Path::new("openapi/sources.toml")).split("[flinks-outbound]").nth(1).unwrap().to_owned();
+    let hash = hash.split("sha256 = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert!(proposal.contains(&format!("sha256 `{hash}`")), "{proposal}");
+    assert!(
+        proposal.contains("### Added\n\n- `POST /api/v1/token`: request field `device` added: text, optional.\n"),
+        "{proposal}"
+    );
+    assert!(repository.changelog("flinks").contains("- Built on `flinks-outbound` 0.1.1."));
+    assert!(!repository.changelog("flinks-pay").contains("proposed"));
+
+    // Once more, and after a commit: the same.
+    let (_, again) = repository.xtask(&["update"]);
+    assert!(again.contains("device"), "{again}");
+    repository.commit("a field more");
+    assert_eq!(repository.xtask(&["update"]).1, again);
+    assert_eq!(repository.changelog("flinks-outbound"), proposal);
+
+    // The next change breaks. Since the last release it is both.
+    let page = repository.page(
+        "              required:\n                - grant_type\n",
+        "              required:\n                - grant_type\n                - redirect_uri\n",
+    );
+    let (code, summary) = repository.xtask(&["update", &page]);
+    assert!(code == 0 && summary.contains("| `flinks-outbound` | breaking | 0.1.0 → 0.2.0 |"), "{summary}");
+    let proposal = repository.changelog("flinks-outbound");
+    assert!(
+        proposal.contains("`device` added")
+            && proposal.contains("- **Breaking:** `POST /api/v1/token`: request field `redirect_uri` is required now."),
+        "{proposal}"
+    );
+    assert_eq!(proposal.matches("proposed by").count(), 1);
+
+    let (code, text) = repository.xtask(&["release", "--day", "2026-12-24"]);
+    assert!(code == 0 && text.contains("flinks-outbound 0.2.0") && text.contains("flinks 0.1.1"), "{text}");
+    assert!(!text.contains("flinks-pay"), "{text}");
+    let versions = ["flinks-outbound", "flinks", "flinks-pay"].map(|name| repository.version(name));
+    assert_eq!(versions, ["0.2.0", "0.1.1", "0.1.0"]);
+    assert!(repository.read(Path::new("Cargo.toml")).contains("crates/flinks-outbound\", version = \"0.2.0\""));
+    let changelog = repository.changelog("flinks-outbound");
+    assert!(
+        changelog.contains("## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\nGenerated from")
+            && !changelog.contains("<!--"),
+        "{changelog}"
+    );
+    repository.commit("release");
+    let (_, summary) = repository.xtask(&["update"]);
+    assert_eq!(summary.matches("unchanged").count(), 3, "{summary}");
+    assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
+}
+
+/// The example of xtask/README.md, word by word.
+#[test]
+fn the_worked_example_is_what_happens() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, example) = readme.split_once("## An example").unwrap();
+    let (example, _) = example.split_once("\n## ").unwrap();
+    let blocks = |language: &str| {
+        let open = format!("```{language}\n");
+        example
+            .split(open.as_str())
+            .skip(1)
+            .map(|block| block.split("\n```").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let repository = Repository::released();
+    // The lines that are added, each before the line that it stands before in the example.
+    let mut document = repository.read(&Product::Outbound.document());
+    let mut added = String::new();
+    for line in blocks("diff")[0].lines() {
+        match line.strip_prefix('+') {
+            Some(line) => added += &format!("{line}\n"),
+            None if line == "@@" && added.is_empty() => {}
+            // The end of a list: behind the line that is above it.
+            None if line == "@@" => {
+                let last = "              required:\n                - grant_type\n";
+                document = document.replacen(last, &format!("{last}{added}"), 1);
+                added.clear();
+            }
+            None if added.is_empty() => {}
+            None => {
+                let before = format!("{}\n", line.strip_prefix(' ').unwrap());
+                document = document.replacen(&before, &format!("{added}{before}"), 1);
+                added.clear();
+            }
+        }
+    }
+    let page = repository.path().join("token.md");
+    fs::write(&page, format!("# Token\n\n````yaml /openapi-outbound-auth.yaml POST /api/v1/token\n{document}\n````\n"))
+        .unwrap();
+
+    let (code, first) = repository.xtask(&["update", &page.display().to_string()]);
+    assert_eq!(code, 1, "{first}");
+    let overlay = repository.path().join(Product::Outbound.overlay());
+    fs::write(&overlay, format!("{}\n{}\n", fs::read_to_string(&overlay).unwrap(), blocks("yaml")[0])).unwrap();
+    let (code, second) = repository.xtask(&["update"]);
+    assert_eq!(code, 0, "{second}");
+    let (_, third) = repository.xtask(&["release"]);
+    for (shown, printed) in blocks("text").iter().zip([&first, &second, &third]) {
+        for line in shown.lines() {
+            assert!(printed.contains(line), "{line}\n{printed}");
+        }
+    }
+    assert_eq!(blocks("text").len(), 3);
+    let commands: Vec<String> =
+        blocks("console").iter().map(|block| block.trim_start_matches("$ cargo xtask ").to_owned()).collect();
+    assert_eq!(commands, ["update token.md", "update", "release"]);
+}
+
+#[test]
+fn what_cannot_be_generated_is_told_and_goes_on_when_the_overlay_is_mended() {
+    let repository = Repository::released();
+    let before = repository.read(&Product::Outbound.generated());
+    let page = repository.page("        4XX:\n", "        '400':\n");
+    let (code, summary) = repository.xtask(&["update", &page]);
+    assert_eq!(code, 1);
+    for part in [
+        "| `flinks-outbound` | cannot be generated |",
+        "responses['4XX']",
+        "which now has: 200, 400, 5XX",
+        "error 400 added",
+        "without files",
+    ] {
+        assert!(summary.contains(part), "{part}: {summary}");
+    }
+    assert_eq!(repository.read(&Product::Outbound.generated()), before);
+    assert!(!repository.changelog("flinks-outbound").contains("proposed"));
+
+    let overlay = repository.path().join(Product::Outbound.overlay());
+    fs::write(&overlay, fs::read_to_string(&overlay).unwrap().replace("responses['4XX']", "responses['400']")).unwrap();
+    let (code, summary) = repository.xtask(&["update"]);
+    assert!(code == 0 && summary.contains("| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |"), "{summary}");
+}
+
+#[test]
+fn diff_compares_commits_folders_and_what_is_there() {
+    let repository = Repository::released();
+    let (_, same) = repository.xtask(&["diff"]);
+    assert_eq!(same.matches("unchanged").count(), 3, "{same}");
+    let path = repository.path().join(Product::Outbound.document());
+    let old = fs::read_to_string(&path).unwrap();
+    fs::write(&path, old.replace("operationId: token", "operationId: exchange")).unwrap();
+    let (_, changed) = repository.xtask(&["diff"]);
+    assert!(
+        changed.contains("operation `exchange` was called `token`") && changed.contains("breaking for callers"),
+        "{changed}"
+    );
+    repository.commit("another id");
+    let (_, since) = repository.xtask(&["diff", "HEAD~1"]);
+    assert_eq!(since, changed);
+    let (_, back) = repository.xtask(&["diff", "HEAD", "HEAD~1", "--product", "outbound"]);
+    assert!(back.contains("operation `token` was called `exchange`"), "{back}");
+    let (_, folder) = repository.xtask(&["diff", "HEAD~1", &repository.path().display().to_string()]);
+    assert_eq!(folder, changed);
+    let (_, markdown) = repository.xtask(&["diff", "HEAD~1", "--markdown"]);
+    assert!(
+        markdown.contains("| `POST /api/v1/token` | operation `exchange` was called `token` | breaking for callers |"),
+        "{markdown}"
+    );
+    let (_, draft) = repository.xtask(&["diff", "HEAD~1", "--changelog"]);
+    assert!(draft.starts_with("## flinks-outbound 0.2.0\n\nGenerated from the document with sha256"), "{draft}");
+    for arguments in
+        [&["diff", "no-such-commit"][..], &["diff", "HEAD", "/no/such/folder"], &["diff", "--product"], &["diff", "-x"]]
+    {
+        let (code, text) = repository.xtask(arguments);
+        assert!(code == 1 || code == 2, "{arguments:?}: {text}");
+    }
+    fs::write(&path, "[").unwrap();
+    let (code, text) = repository.xtask(&["diff"]);
+    assert!(code == 1 && text.contains("flinks-outbound.yaml: is not YAML"), "{text}");
+}
