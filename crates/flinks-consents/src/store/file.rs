@@ -2,10 +2,11 @@
 
 mod access;
 mod directory;
-#[cfg_attr(unix, path = "file/unix.rs")]
-#[cfg_attr(not(unix), path = "file/portable.rs")]
-mod platform;
+#[cfg(not(unix))]
+mod portable;
 mod record_file;
+#[cfg(unix)]
+mod unix;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTree};
 
 /// The only rule of a macro. `None` parts mean a form that is not known here: calling the macro is an error then.
 #[derive(Debug)]
@@ -194,9 +194,6 @@ fn transcribe(body: &[TokenTree], bindings: &Bindings, out: &mut Vec<TokenTree>)
                 rest
             }
             Part::Repetition(inner, separator, rest) => {
-                if separator.is_some() {
-                    return None;
-                }
                 let used: Vec<(String, &Vec<Binding>)> = variables(&inner)
                     .into_iter()
                     .filter_map(|name| match bindings.get(&name)? {
@@ -206,6 +203,11 @@ fn transcribe(body: &[TokenTree], bindings: &Bindings, out: &mut Vec<TokenTree>)
                     .collect();
                 let count = used.iter().map(|(_, many)| many.len()).max()?;
                 for index in 0..count {
+                    if let Some(separator) = separator
+                        && index > 0
+                    {
+                        out.push(TokenTree::Punct(Punct::new(separator, Spacing::Alone)));
+                    }
                     let mut own = bindings.clone();
                     for (name, many) in &used {
                         own.insert(name.clone(), many.get(index)?.clone());

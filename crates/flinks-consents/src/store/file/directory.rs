@@ -24,7 +24,10 @@ use std::time::Duration;
 use flinks::Secret;
 
 use super::access::{Creation, NOT_A_DIRECTORY, Purpose, Sharing, at_path, problem};
-use super::platform::{Access, Handle, create_directory};
+#[cfg(not(unix))]
+use super::portable::{Access, Handle, create_directory};
+#[cfg(unix)]
+use super::unix::{Access, Handle, create_directory};
 use crate::store::StoreError;
 
 /// The most bytes that are read from a file. A record (a consent's id, two tokens and a few numbers) is shorter.
