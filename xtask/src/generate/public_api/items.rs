@@ -113,6 +113,10 @@ impl PublicApi {
     /// Lists an implementation for a type, which is given by its public name.
     pub(super) fn block(&mut self, of: &str, item: &syn::ItemImpl) -> Result<()> {
         if let Some((_, path, _)) = &item.trait_ {
+            // Generated code calls it, and no caller may.
+            if text(path).starts_with("flinks_core::generated") {
+                return Ok(());
+            }
             self.plain(format!("impl {} for {of}", text(path)), "");
             return Ok(());
         }
