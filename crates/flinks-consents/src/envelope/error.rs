@@ -6,7 +6,7 @@ use crate::store::StoreError;
 
 /// The reason why a record could not be sealed, or a value could not be opened.
 ///
-/// It converts into the [`StoreError`] that a [`TokenStore`](flinks_consents::store::TokenStore)
+/// It converts into the [`StoreError`] that a [`TokenStore`](crate::store::TokenStore)
 /// returns for it. No variant holds a byte of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -96,7 +96,7 @@ impl KeepAlive {
     /// in the callback is caught and logged, and the consent counts as reported.
     ///
     /// If the [store](WorkLeases::ended_in) does not record which ends were reported, such as
-    /// [`MemoryStore`](flinks_consents::MemoryStore) and [`FileStore`](flinks_consents::FileStore), only
+    /// [`MemoryStore`](crate::MemoryStore) and [`FileStore`](crate::FileStore), only
     /// the ends that this worker found out itself are reported.
     #[must_use]
     pub fn on_needs_consent(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {

@@ -38,7 +38,7 @@ pub struct Summary {
     /// names each.
     pub unreadable: u64,
     /// Why a change could not be stored. It is in this process only;
-    /// [`Consents::flush`](flinks_consents::Consents::flush) may store it later.
+    /// [`Consents::flush`](crate::Consents::flush) may store it later.
     pub unstored: Option<ConsentError>,
     /// How many shards were skipped because another worker had leased them.
     pub shards_leased_elsewhere: u16,
