@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!("revoked: {:?}", consent.revoke().await?);
     match consent.access_token().await {
-        Err(error) if error.needs_consent() => println!("failed to {error}: ask the end user again"),
+        Err(error) if error.needs_consent() => println!("{error}: ask the end user again"),
         other => println!("unexpected: {other:?}"),
     }
     // At the end of a process: waits for refreshes that are under way, and stores what is not stored yet.

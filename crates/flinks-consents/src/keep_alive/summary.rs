@@ -97,7 +97,7 @@ impl fmt::Display for Summary {
             write!(f, "; {} cannot be read: the log names them", self.unreadable)?;
         }
         if let Some(error) = &self.unstored {
-            write!(f, "; failed to {error}: a refresh token is in this process only")?;
+            write!(f, "; {error}: a refresh token is in this process only")?;
         }
         if self.shards_leased_elsewhere > 0 {
             write!(f, "; other workers have leased {} shards", self.shards_leased_elsewhere)?;
