@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks::outbound::{Client, ClientAuthentication, ClientCredentials};
-use flinks::{Advice, OAuthError, RedirectUrl};
+use flinks::{Advice, Clock as _, OAuthError, RedirectUrl};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{ClientAuthentication as Switch, Fault, Operation, Request, When};
 
@@ -107,6 +107,35 @@ async fn o3_lifetimes() {
         assert_eq!(outcome.is_ok(), expires_in != "-1");
         assert_eq!(local.emulator.count(TOKEN), 2 * tries);
     }
+}
+
+#[tokio::test]
+async fn o3_a4_restored_token_expires_on_either_clock_and_within_a_day() {
+    let local = local().await;
+    let client = local.outbound(credentials());
+    let second = Duration::from_secs(1);
+    let now = local.clock.wall();
+    let restore = |age, lifetime| client.restore_access_token("emu_a", now - age, lifetime);
+
+    assert!(restore(300 * second, 300 * second).is_none(), "it has expired");
+    assert!(client.restore_access_token("emu_a", now + second, 300 * second).is_none(), "its age is unknown");
+    let endless = restore(Duration::ZERO, Duration::MAX).unwrap();
+    assert_eq!(endless.lifetime(), Some(86_400 * second));
+
+    let token = restore(100 * second, 300 * second).unwrap();
+    assert_eq!(token.issued_at(), Some(now - 100 * second));
+    assert_eq!(token.lifetime(), Some(300 * second));
+    assert_eq!(token.remaining(), Some(200 * second));
+    assert_eq!(token.expires_at(), Some(now + 200 * second));
+    local.clock.set_wall(now + 199 * second);
+    assert!(!token.is_expired());
+    local.clock.set_wall(now + 200 * second);
+    assert!(token.is_expired(), "on the wall clock");
+    local.clock.set_wall(now);
+    assert!(!token.is_expired());
+    local.clock.advance(200 * second);
+    local.clock.set_wall(now);
+    assert!(token.is_expired(), "on the monotonic clock");
 }
 
 #[tokio::test]
