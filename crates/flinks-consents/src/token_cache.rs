@@ -260,3 +260,89 @@ impl Control {
         self.last_failure = Some(Failure { error: error.clone(), count });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use flinks::outbound::{Client, ClientAuthentication};
+    use flinks::{ManualClock, Settings};
+
+    use super::*;
+
+    struct Local {
+        clock: ManualClock,
+        client: Client,
+        cache: TokenCache,
+    }
+
+    impl Local {
+        fn new() -> Self {
+            let clock = ManualClock::new();
+            let settings = Settings::new().clock(clock.clone());
+            let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
+            let url = "http://127.0.0.1:9".parse().unwrap();
+            let client = Client::with_settings(url, authentication, &settings).unwrap();
+            Self { clock, client, cache: TokenCache::new() }
+        }
+
+        fn fetched(&self) -> Outcome {
+            let token = self.client.restore_access_token("a", self.clock.wall(), Duration::from_secs(299));
+            let token = Arc::new(CachedToken::new(token.unwrap(), Some(7), &self.clock));
+            Ok(Fetched { token, was_refreshed: true })
+        }
+
+        fn ask(&self) -> Answer {
+            self.cache.ask(Need::Token, &self.clock)
+        }
+
+        fn lead(&self) -> (Leader<Outcome>, Epoch) {
+            match self.ask() {
+                Answer::Lead(leader, _, epoch) => (leader, epoch),
+                _ => panic!("no refresh is needed"),
+            }
+        }
+
+        fn finish(&self, (leader, epoch): (Leader<Outcome>, Epoch), outcome: &Outcome) {
+            self.cache.finish(leader, outcome, epoch, &self.clock);
+        }
+    }
+
+    #[test]
+    fn o5_refresh_that_began_before_a_consent_was_replaced_is_not_cached() {
+        let local = Local::new();
+        let refresh = local.lead();
+        local.cache.replace(None);
+        local.finish(refresh, &local.fetched());
+        assert!(local.cache.current().is_none());
+        let refresh = local.lead();
+        local.finish(refresh, &local.fetched());
+        assert!(local.cache.fresh(&local.clock).is_some());
+    }
+
+    #[test]
+    fn o4_callers_join_a_refresh_in_flight_during_a_pause() {
+        let local = Local::new();
+        let refresh = local.lead();
+        local.finish(refresh, &Err(ConsentError::timed_out()));
+        assert!(matches!(local.ask(), Answer::Now(Err(_))), "the pause after a failure");
+        local.clock.advance(Duration::from_secs(60));
+        let _refresh = local.lead();
+        local.cache.delay(Duration::from_secs(60), &local.clock);
+        assert!(matches!(local.ask(), Answer::Join(_)));
+    }
+
+    #[test]
+    fn o5_valid_token_is_not_fresh_while_the_source_has_work() {
+        let local = Local::new();
+        let refresh = local.lead();
+        local.finish(refresh, &local.fetched());
+        local.cache.set_must_ask_source(true);
+        assert!(local.cache.fresh(&local.clock).is_none());
+        assert!(local.cache.usable().is_some());
+        local.clock.advance(Duration::from_secs(1));
+        let refresh = local.lead();
+        local.finish(refresh, &local.fetched());
+        assert!(local.cache.fresh(&local.clock).is_none(), "also of the next token");
+        local.cache.set_must_ask_source(false);
+        assert!(local.cache.fresh(&local.clock).is_some());
+    }
+}

@@ -187,3 +187,20 @@ async fn o5_lease_tolerates_clocks_that_differ_by_ten_minutes() {
     local.emulator.release();
     let _ = suspended.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn o5_lease_that_expired_while_it_was_written_is_not_used() {
+    let local = start().await;
+    let store = FaultyStore::default();
+    let consent = consent_in(&local, store.clone()).await;
+    let before = store.count(CompareAndSwap);
+    store.fail_next(CompareAndSwap, StoreFault::HoldAfter);
+    let call = spawn(&consent);
+    store.received(CompareAndSwap, before + 1).await;
+    // The machine sleeps for longer than the lease of 3005 seconds, and its monotonic clock stops.
+    local.turn_wall_clock_ahead(HOUR);
+    store.release();
+    let _ = call.await.unwrap().unwrap();
+    assert_eq!(store.count(CompareAndSwap) - before, 3, "two leases, and the result");
+    assert_eq!(local.tokens(), 1);
+}

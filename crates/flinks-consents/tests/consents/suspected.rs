@@ -237,3 +237,20 @@ async fn o6_new_consent_from_another_process_is_not_suspected() {
     local.advance(Duration::from_secs(1));
     let _ = elsewhere.consent(&user()).access_token().await.unwrap();
 }
+
+#[tokio::test]
+async fn o6_pause_holds_although_the_store_did_not_take_the_refusal() {
+    let local = start().await;
+    let store = FaultyStore::default();
+    let consent = consent_in(&local, store.clone()).await;
+    // The store takes the lease, and not the refusal.
+    store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
+    let error = refused(&local, &consent, gateway()).await;
+    assert!(suspicion(&error).is_some());
+    local.advance(59 * SECOND);
+    assert!(suspicion(&consent.access_token().await.unwrap_err()).is_some());
+    assert_eq!(local.tokens(), 1);
+    local.advance(SECOND);
+    let _ = consent.access_token().await.unwrap();
+    assert_eq!(local.tokens(), 2);
+}
