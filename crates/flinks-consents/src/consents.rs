@@ -100,7 +100,8 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that says what became of the code. If it is spent and [`ConsentError::is_store`] is true, the consent
+    /// Returns a [`SpendError`] that says what became of the code. If that is unknown, the advice of its reason is to start over. If it
+    /// is spent and [`ConsentError::is_store`] is true, the consent
     /// is in memory, and is stored with a later call. A code that this client has sent before is refused, as by
     /// [`Client::exchange_code`]: check whether the consent exists.
     ///
@@ -118,7 +119,7 @@ impl Consents {
         };
         let consent = self.consent(id);
         let outcome = self.0.complete(&runtime, async move { consent.exchange_code(code).await }).await;
-        outcome.unwrap_or_else(|| Err(SpendError::Unknown(ConsentError::abandoned())))
+        outcome.unwrap_or_else(|| Err(SpendError::Unknown(ConsentError::abandoned().with_unknown_outcome())))
     }
 
     /// Imports a refresh token that was kept elsewhere, in the place of what is stored under `id`. `exchanged_at` is when it was issued
@@ -291,7 +292,10 @@ impl Consent {
     async fn exchange_code(self, code: AuthorizationCode) -> Result<Self, SpendError<AuthorizationCode, ConsentError>> {
         let now = self.shared.clock().wall();
         let tokens = self.shared.client.exchange_code(code).await;
-        let Tokens { access_token, refresh_token, .. } = tokens.map_err(|error| error.map_error(ConsentError::from))?;
+        let Tokens { access_token, refresh_token, .. } = tokens.map_err(|error| match error {
+            SpendError::Unknown(error) => SpendError::Unknown(ConsentError::from(error).with_unknown_outcome()),
+            error => error.map_error(ConsentError::from),
+        })?;
         let Some(refresh_token) = refresh_token else {
             return Err(SpendError::Spent(ConsentError::no_refresh_token()));
         };

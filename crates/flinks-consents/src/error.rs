@@ -109,6 +109,14 @@ impl ConsentError {
         self.change(|inner| inner.follows_request = true)
     }
 
+    /// Adds that it is unknown whether a code was spent.
+    pub(crate) fn with_unknown_outcome(self) -> Self {
+        match self.call().cloned() {
+            Some(call) => Self::from(Error::from(SpendError::<()>::Unknown(call))),
+            None => self.change(|inner| inner.is_outcome_unknown = true),
+        }
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
@@ -387,10 +395,7 @@ impl<T> From<SpendError<T, Self>> for ConsentError {
     fn from(error: SpendError<T, Self>) -> Self {
         match error {
             SpendError::Unspent(_, error) | SpendError::Spent(error) => error,
-            SpendError::Unknown(error) => match error.call().cloned() {
-                Some(call) => Self::from(Error::from(SpendError::<()>::Unknown(call))),
-                None => error.change(|inner| inner.is_outcome_unknown = true),
-            },
+            SpendError::Unknown(error) => error.with_unknown_outcome(),
         }
     }
 }

@@ -132,7 +132,7 @@ impl Consent {
     async fn load(&self) -> Result<Option<Record>, ConsentError> {
         let epoch = self.state.cache.epoch();
         let found = self.shared.load(&self.state.id).await?;
-        self.lock_and_remember(epoch, found.as_ref()).await;
+        self.try_remember(epoch, found.as_ref());
         if found.as_ref().is_some_and(|record| record.has_rotated) {
             self.shared.client.assume_rotating_refresh_tokens();
         }
@@ -276,7 +276,7 @@ impl Consent {
         if !self.shared.swap(Some(expected), &record).await? {
             return Ok(Saved::Superseded);
         }
-        self.lock_and_remember(epoch, Some(&record)).await;
+        self.try_remember(epoch, Some(&record));
         Ok(Saved::Done)
     }
 

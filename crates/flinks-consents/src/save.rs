@@ -189,7 +189,7 @@ impl Consent {
         self.shared.call_store(|store| store.remove(&self.state.id, record.generation)).await
     }
 
-    /// Writes a record, in the place of what the verdict allows.
+    /// Writes a record, in the place of what the verdict allows. A removal has no record, and is not written by this.
     async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<Saved, ConsentError> {
         let Some(record) = write.record() else { return Ok(Saved::Superseded) };
         let mut waiter = self.shared.lease_waiter();
@@ -237,12 +237,13 @@ impl Consent {
             if local.unsaved().is_some_and(|waiting| !write.replaces(waiting)) {
                 return;
             }
-            if let PendingWrite::Removal { .. } = write {
+            // A token in memory belongs to the consent before.
+            if let PendingWrite::NewConsent { .. } | PendingWrite::Removal { .. } = write {
                 consent.state.cache.replace(None);
             }
-            consent.set_local(&mut local, LocalRecord::Unsaved(Box::new(write)));
+            let event = consent.defer(&mut local, write, &error);
             drop(local);
-            consent.emit(&Event::NotStored { error });
+            consent.emit_if_any(event);
         }));
     }
 
@@ -256,6 +257,13 @@ impl Consent {
     pub(crate) fn remember(&self, local: &mut LocalRecord, epoch: Epoch, record: Option<&Record>) {
         let is_wanted = self.shared.store_outage == StoreOutage::GoOn;
         if !is_wanted || local.unsaved().is_some() || self.state.cache.epoch() != epoch {
+            return;
+        }
+        // A record that was loaded before another task wrote a newer one does not replace that one.
+        if let (LocalRecord::Remembered(known), Some(record)) = (&*local, record)
+            && known.grant == record.grant
+            && known.generation > record.generation
+        {
             return;
         }
         *local = match record {
@@ -272,11 +280,10 @@ impl Consent {
         self.remember(local, epoch, record);
     }
 
-    /// As [`remember`](Self::remember), for a task that does not hold the lock.
-    pub(crate) async fn lock_and_remember(&self, epoch: Epoch, record: Option<&Record>) {
-        if self.shared.store_outage == StoreOutage::GoOn
-            && let Ok(mut local) = self.lock().await
-        {
+    /// As [`remember`](Self::remember), for a task that does not hold the lock. A task that holds it is about to remember a newer
+    /// record, so this does not wait for it.
+    pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
+        if let Ok(mut local) = self.state.record.try_lock() {
             self.remember(&mut local, epoch, record);
         }
     }

@@ -28,7 +28,8 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     /// The longest time that [`fetch`](Self::fetch) takes.
     fn fetch_timeout(&self) -> Duration;
 
-    /// Gets a token. It is never called twice at once.
+    /// Gets a token. It is not called twice at once, unless the first call has outlasted [`fetch_timeout`](Self::fetch_timeout) on a
+    /// runtime that stopped.
     fn fetch(self, need: Need) -> impl Future<Output = Outcome> + Send;
 
     fn emit(&self, event: &Event);
@@ -109,18 +110,12 @@ pub(crate) async fn revive<S: Source>(source: &S) -> Result<Arc<CachedToken>, Co
 }
 
 fn start<S: Source>(source: &S, need: Need) -> Start {
-    let answer = source.cache().ask(need, source.clock().as_ref());
-    if let Answer::Now(answer) = answer {
-        return Start::Answered(answer);
-    }
-    let runtime = match runtime::current(source.clock().as_ref()) {
-        Ok(runtime) => runtime,
-        Err(error) => return Start::Answered(Err(error)),
-    };
-    match answer {
-        Answer::Now(answer) => Start::Answered(answer),
-        Answer::Join(waiter) => Start::Waiting(waiter, Role::Follower),
-        Answer::Lead(leader, waiter, epoch) => {
+    let clock = source.clock().as_ref();
+    match (source.cache().ask(need, clock), runtime::current(clock)) {
+        (Answer::Now(answer), _) => Start::Answered(answer),
+        (_, Err(error)) => Start::Answered(Err(error)),
+        (Answer::Join(waiter), Ok(_)) => Start::Waiting(waiter, Role::Follower),
+        (Answer::Lead(leader, waiter, epoch), Ok(runtime)) => {
             // The refresh runs in its own task, so that a caller who is cancelled does not cancel it.
             let task = lead(source.clone(), leader, need, epoch).in_current_span();
             runtime.spawn(source.tasks().track_future(task));

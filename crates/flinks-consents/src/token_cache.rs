@@ -65,6 +65,8 @@ struct Failure {
 
 /// The least time between two refreshes (O3). It is the shortest possible lifetime, so that no lifetime causes a loop.
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// No access token counts as longer-lived: see [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a caller gets a token.
 pub(crate) enum Answer {
@@ -119,15 +121,15 @@ impl TokenCache {
         const MAX_REJECTED: usize = 16;
         let id = TokenId::of(token);
         self.flight.with_state(|control| {
-            let is_replaced = self.current().is_some_and(|current| current.id != id);
-            if is_replaced || control.rejected.contains(&id) {
+            if self.current().is_some_and(|current| current.id != id) {
                 return;
             }
-            control.rejected.truncate(MAX_REJECTED.saturating_sub(1));
-            control.rejected.insert(0, id);
-            let rejected_until = clock.monotonic().saturating_add(token.remaining().unwrap_or_default());
-            control.rejected_until = control.rejected_until.max(rejected_until);
             self.current.store(None);
+            control.rejected_until = clock.monotonic().saturating_add(LONGEST_LIFETIME);
+            if !control.rejected.contains(&id) {
+                control.rejected.truncate(MAX_REJECTED.saturating_sub(1));
+                control.rejected.insert(0, id);
+            }
         });
     }
 
@@ -223,6 +225,9 @@ impl TokenCache {
         control.not_before = clock.monotonic().saturating_add(MIN_REFRESH_INTERVAL);
         if fetched.was_refreshed {
             control.rejected.clear();
+        } else if control.rejected.contains(&fetched.token.id) {
+            // A server refused it after it was taken from the store.
+            return;
         }
         self.publish(control, Some(Arc::clone(&fetched.token)));
     }
@@ -328,6 +333,23 @@ mod tests {
         let _refresh = local.lead();
         local.cache.delay(Duration::from_secs(60), &local.clock);
         assert!(matches!(local.ask(), Answer::Join(_)));
+    }
+
+    #[test]
+    fn token_that_was_rejected_while_it_was_loaded_is_not_cached() {
+        let local = Local::new();
+        let refresh = local.lead();
+        let Ok(loaded) = local.fetched() else { panic!("no token") };
+        local.cache.reject(&loaded.token.token, &local.clock);
+        local.finish(refresh, &Ok(Fetched { was_refreshed: false, ..loaded.clone() }));
+        assert!(local.cache.current().is_none());
+        // A server that returns the same text again has issued another token.
+        local.clock.advance(Duration::from_secs(1));
+        let refresh = local.lead();
+        local.finish(refresh, &Ok(loaded.clone()));
+        assert!(local.cache.current().is_some());
+        local.cache.reject(&loaded.token.token, &local.clock);
+        assert!(local.cache.current().is_none(), "it can be rejected again");
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl<C: SingleUse> TokenPool<C> {
     /// Begins to get as many tokens as the pool holds: at the start of a program, or before a rush. Without a tokio runtime
     /// it does nothing.
     pub fn fill(&self) {
-        let mut state = self.state();
+        let mut state = lock(&self.0.state);
         drop_old::<C>(&mut state);
         let missing = self.missing(&state);
         self.work(state, missing);
@@ -123,7 +123,7 @@ impl<C: SingleUse> TokenPool<C> {
     /// [`token`](Self::token) works afterwards, and sends a request for each token.
     pub async fn shutdown(&self, limit: Duration) -> usize {
         {
-            let mut state = self.state();
+            let mut state = lock(&self.0.state);
             state.is_shut_down = true;
             state.owed = 0;
             state.ready.clear();
@@ -141,7 +141,7 @@ impl<C: SingleUse> TokenPool<C> {
     }
 
     fn take(&self) -> Option<C::Token> {
-        let mut state = self.state();
+        let mut state = lock(&self.0.state);
         drop_old::<C>(&mut state);
         let token = state.ready.pop_front();
         let missing = self.missing(&state).min(1);
@@ -168,27 +168,29 @@ impl<C: SingleUse> TokenPool<C> {
         state.owed = state.owed.saturating_sub(new);
         state.workers = state.workers.saturating_add(new);
         // Under the lock, so that a shutdown does not miss one.
-        for _ in 0..new {
+        let tracked: Vec<_> = (0..new).map(|_| tasks.token()).collect();
+        // A runtime that shuts down drops a task while it is spawned, and the drop of a worker takes the lock.
+        drop(state);
+        for tracked in tracked {
             let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_ended: false };
             let closed = closed.clone();
-            runtime.spawn(tasks.track_future(async move { closed.run_until_cancelled(worker.run()).await }));
+            runtime.spawn(async move {
+                closed.run_until_cancelled(worker.run()).await;
+                drop(tracked);
+            });
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<C::Token>> {
-        lock(&self.0.state)
     }
 }
 
 impl<C: SingleUse> fmt::Debug for TokenPool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let State { ready, workers, not_before, .. } = &*self.state();
-        f.debug_struct("TokenPool")
-            .field("size", &self.0.size)
-            .field("ready", &ready.len())
-            .field("under_way", workers)
-            .field("is_paused", &(self.0.client.clock().monotonic() < *not_before))
-            .finish_non_exhaustive()
+        let now = self.0.client.clock().monotonic();
+        let (ready, under_way, is_paused) = {
+            let state = lock(&self.0.state);
+            (state.ready.len(), state.workers, now < state.not_before)
+        };
+        let Inner { size, .. } = &*self.0;
+        write!(f, "TokenPool {{ size: {size}, ready: {ready}, under_way: {under_way}, is_paused: {is_paused}, .. }}")
     }
 }
 
@@ -211,7 +213,7 @@ impl<C: SingleUse> Worker<C> {
                     state.failures = 0;
                     state.ready.push_back(token);
                 }
-                // One whose lifetime is not known would stay for ever, and so will be the next.
+                // A token without a known lifetime could never be dropped as old, and the next token will have none either.
                 Ok(_) => state.rest(self.client.clock().monotonic(), USELESS),
                 Err(error) => {
                     let now = self.client.clock().monotonic();
@@ -237,11 +239,10 @@ impl<C: SingleUse> Worker<C> {
 /// With the pool, or with its runtime.
 impl<C: SingleUse> Drop for Worker<C> {
     fn drop(&mut self) {
-        if self.has_ended {
-            return;
+        if !self.has_ended {
+            let mut state = lock(&self.state);
+            state.workers = state.workers.saturating_sub(1);
         }
-        let mut state = lock(&self.state);
-        state.workers = state.workers.saturating_sub(1);
     }
 }
 

@@ -81,8 +81,11 @@ impl Worker {
         if !error.needs_consent() {
             return Outcome::Failed(error);
         }
-        // Without a request, the consent was ended or forgotten elsewhere.
-        if error.may_have_been_sent() { Outcome::Ended(id.clone()) } else { Outcome::RefreshedElsewhere }
+        // The consent was forgotten since it was listed.
+        if error.is_unknown_consent() {
+            return Outcome::RefreshedElsewhere;
+        }
+        Outcome::Ended(id.clone())
     }
 
     /// Waits until the next refresh may start. The time between two refreshes is random, and on average

@@ -254,3 +254,15 @@ async fn p5_pool_returns_no_token_of_a_repeated_reply() {
         has(&pool, 4).await;
     }
 }
+
+#[test]
+fn a_pool_in_a_runtime_that_has_shut_down_does_not_hang() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let handle = runtime.handle().clone();
+    let local = runtime.block_on(local());
+    let pool = TokenPool::new(local.pay.clone(), 4);
+    drop(runtime);
+    let _inside = handle.enter();
+    pool.fill();
+    assert!(format!("{pool:?}").contains("under_way: 0"), "{pool:?}");
+}
