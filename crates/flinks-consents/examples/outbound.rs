@@ -5,7 +5,8 @@
 use std::error::Error;
 use std::time::{Duration, SystemTime, SystemTimeError};
 
-use flinks::outbound::{Client, ClientCredentials};
+use flinks_consents::flinks;
+use flinks_consents::flinks::outbound::{Client, ClientCredentials};
 use flinks_consents::{ConsentId, Consents};
 use flinks_emulator::{Emulator, Operation, credentials};
 
@@ -21,8 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("send the end user to {url:?}, and keep {pending:?} in their session");
 
     // The end user agrees on the page, which sends them back with a code and with the state of the address.
-    let url = url::Url::parse(url.expose_secret())?;
-    let state = url.query_pairs().find(|(name, _)| name == "state").ok_or("no state")?.1.into_owned();
+    let parameters = url.expose_secret().split(['?', '&']);
+    let state = parameters.filter_map(|parameter| parameter.strip_prefix("state=")).next().ok_or("no state")?;
     let back = format!("{}?code={}&state={state}", redirect_uri.as_str(), emulator.issue_code(redirect_uri.as_str()));
 
     // In memory. `Consents::builder(client).store(FileStore::open("consents")?)` outlives the process.

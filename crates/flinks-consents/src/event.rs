@@ -5,34 +5,34 @@ use std::time::SystemTime;
 
 use crate::error::ConsentError;
 
-/// Something that happened to a consent, or to an application's own token. Each goes to `tracing`, too. Who waited for an
-/// exchange may have its outcome before the event is told.
+/// Something that happened to a consent, or to the application's own token. Each event also goes to `tracing`. Callers who wait for a
+/// refresh may get its outcome before the event is emitted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// There is a new access token.
+    /// A refresh has returned a new access token.
     #[non_exhaustive]
     Refreshed {
-        /// When it expires, if the reply told (O3).
+        /// When it expires. `None` if the reply did not include a lifetime (O3).
         expires_at: Option<SystemTime>,
     },
-    /// There is no new access token.
+    /// A refresh has failed.
     #[non_exhaustive]
     RefreshFailed {
-        /// Why.
+        /// The reason.
         error: ConsentError,
-        /// Until when callers still get the one that is there. None where there is none, so that they get the error.
+        /// When the current token expires. Callers get it until then. `None` if there is no valid token, so that they get the error.
         valid_until: Option<SystemTime>,
     },
-    /// A refresh token was about to idle out, or had done so (O5). An exchange is tried now; consents that are so seldom used
-    /// are kept alive by [`Consents::due`](crate::Consents::due).
+    /// A refresh token is about to idle out, or has done so (O5). A refresh is attempted now. [`KeepAlive`](crate::KeepAlive) refreshes
+    /// consents that are used this rarely.
     #[non_exhaustive]
     IdleDeadlineNear {
         /// When it idles out.
         idle_deadline: SystemTime,
     },
     /// A refresh was refused in a way that a gateway may have caused (O6), so that the consent has not ended yet. At most one
-    /// refresh a minute is sent until it is confirmed or succeeds, and each that is refused again causes this event.
+    /// refresh a minute is sent until the refusal is confirmed or a refresh succeeds, and each further refusal causes this event.
     #[non_exhaustive]
     ConsentSuspected {
         /// The refusal.
@@ -41,21 +41,21 @@ pub enum Event {
     /// The end user must consent again (O6).
     #[non_exhaustive]
     ConsentOver {
-        /// What the server said.
+        /// The refusal.
         error: ConsentError,
     },
-    /// The store failed after an exchange or a revocation. The change is in memory, and is stored with the next call after the
+    /// The store failed after a refresh, a code exchange or a revocation. The change is in memory, and is stored with the next call after the
     /// pause that follows, or with [`Consents::flush`](crate::Consents::flush) or
     /// [`Consents::shutdown`](crate::Consents::shutdown).
     #[non_exhaustive]
     NotStored {
-        /// What the store said.
+        /// The error of the store.
         error: ConsentError,
     },
 }
 
 impl Event {
-    /// Logs the event, and then calls `callback`, whose panics end here. `consent` is how the log names the consent.
+    /// Logs the event, and then calls `callback`, whose panics are caught. `consent` is the name of the consent in the log.
     pub(crate) fn emit(&self, consent: Option<&str>, callback: impl FnOnce(&Self)) {
         match self {
             Self::Refreshed { .. } => tracing::debug!(consent, "received a new access token"),

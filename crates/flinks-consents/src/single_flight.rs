@@ -1,4 +1,4 @@
-//! One piece of work at a time, whoever asks, and one outcome for all who wait.
+//! Runs one piece of work at a time, and passes its outcome to every caller who waits for it.
 //!
 //! Nothing here knows about tokens or time. The lock comes from `super::sync`, so that the model check in
 //! `tests/single_flight.rs` can put another one in its place.
@@ -9,30 +9,30 @@ use tokio::sync::watch;
 
 use super::sync::{Mutex, MutexGuard};
 
-/// A state `S`, and perhaps work under way that ends in a `T`.
+/// A state `S`, and work that may be in flight and completes with a `T`.
 pub(crate) struct SingleFlight<S, T>(Mutex<Inner<S, T>>);
 
 struct Inner<S, T> {
     state: S,
-    /// Where the outcome will be. If the leader is dropped before it finished, the channel is closed, and the work counts as
-    /// not under way: nothing has to be cleaned up for that.
+    /// Receives the outcome. If the leader is dropped before it has finished, the channel is closed, and the work no longer counts as
+    /// in flight: nothing has to be cleaned up for that.
     under_way: Option<watch::Receiver<Option<T>>>,
 }
 
-/// What comes of asking.
+/// The result of [`SingleFlight::ask`].
 pub(crate) enum Asked<R, T> {
-    /// The state alone gave the answer.
+    /// The state was enough.
     Answered(R),
-    /// Somebody works on it.
+    /// The work is in flight.
     Joined(Waiter<T>),
-    /// Nobody does, so this one must.
+    /// The caller must do the work.
     Led(Leader<T>, Waiter<T>),
 }
 
-/// The duty to do the work. Dropping it tells those who wait that there will be no outcome.
+/// The duty to do the work. If it is dropped, the waiting callers get no outcome.
 pub(crate) struct Leader<T>(watch::Sender<Option<T>>);
 
-/// A place among those who wait.
+/// A place among the callers who wait.
 pub(crate) struct Waiter<T>(watch::Receiver<Option<T>>);
 
 impl<S, T: Clone> SingleFlight<S, T> {
@@ -40,7 +40,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
         Self(Mutex::new(Inner { state, under_way: None }))
     }
 
-    /// Answers from the state, or joins the work, or begins it. `answer` is told whether work is under way.
+    /// Answers from the state, or joins the work in flight, or starts it. `answer` gets whether work is in flight.
     pub(crate) fn ask<R>(&self, answer: impl FnOnce(&mut S, bool) -> Option<R>) -> Asked<R, T> {
         let mut inner = self.lock();
         let under_way = inner.under_way.take().filter(|receiver| receiver.has_changed().is_ok());
@@ -56,7 +56,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
         }
     }
 
-    /// Ends the work: changes the state, and gives the outcome to all who wait. One that was given up changes nothing.
+    /// Finishes the work: changes the state, and passes the outcome to all who wait. Work that was given up changes nothing.
     pub(crate) fn finish(&self, leader: Leader<T>, outcome: T, change: impl FnOnce(&mut S)) {
         {
             let mut inner = self.lock();
@@ -68,7 +68,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
         leader.0.send_replace(Some(outcome));
     }
 
-    /// Takes what this one waits for as not under way any more, so that the next who asks leads.
+    /// Gives up the work that a waiter waits for, so that the next caller leads.
     pub(crate) fn give_up(&self, waiter: &Waiter<T>) {
         self.lock().under_way.take_if(|under_way| under_way.same_channel(&waiter.0));
     }
@@ -83,7 +83,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
 }
 
 impl<T: Clone> Waiter<T> {
-    /// The outcome. None where the leader was dropped.
+    /// Waits for the outcome. `None` if the leader was dropped.
     pub(crate) async fn outcome(&mut self) -> Option<T> {
         self.0.wait_for(Option::is_some).await.ok()?.clone()
     }

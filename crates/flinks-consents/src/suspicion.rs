@@ -1,16 +1,6 @@
 //! When a refusal that a gateway may have sent ends a consent (O6).
 //!
-//! A consent is *live*, *suspected* or *ended*. Its record holds which:
-//!
-//! ```text
-//!          suspected refusal                the same one again, confirmed
-//!  live ────────────────────► suspected ───────────────────────────────► ended
-//!   ▲ ▲                         │   │ ▲                                  ▲  │
-//!   │ └─────── success ─────────┘   └─┘ at most one refresh a minute     │  │
-//!   │                                                                    │  │
-//!   │  invalid_grant, access_denied (from live or suspected) ────────────┘  │
-//!   └─────────────────────── a revival that succeeds ───────────────────────┘
-//! ```
+//! The README of this crate has the states and their transitions.
 //!
 //! A refusal is confirmed if the same status and code return at least 10 minutes after the first one, and another consent was
 //! refreshed successfully in between; or, without such a witness, after 24 hours.

@@ -34,20 +34,20 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with the default settings. The base URL is always yours (P7).
+    /// Creates a client with the default settings. The base URL is always yours (P7).
     ///
     /// # Errors
     ///
-    /// An [`Error`] where TLS is needed and not there.
+    /// Returns an error if the URL is `https` and no TLS feature is enabled.
     pub fn new(base_url: BaseUrl, credentials: Credentials) -> Result<Self, Error> {
         Self::with_settings(base_url, credentials, &Settings::new())
     }
 
-    /// A client with settings of one's own.
+    /// Creates a client with custom settings.
     ///
     /// # Errors
     ///
-    /// An [`Error`] where TLS is needed and not there.
+    /// Returns an error if the URL is `https` and no TLS feature is enabled.
     pub fn with_settings(base_url: BaseUrl, credentials: Credentials, settings: &Settings) -> Result<Self, Error> {
         let http = flinks_pay::Client::with_transport(settings.transport(base_url.clone())?);
         Ok(Self {

@@ -1,4 +1,4 @@
-//! One call: its deadline, its attempts, the waits between them, and its log lines (A5).
+//! Makes a call: its deadline, its attempts, the waits between them, and its log lines (A5).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::ConsentId;
-use crate::store::{DueWindow, FileStore, MemoryStore, Record, StoreError, StoreFuture, TokenStore};
+use crate::store::testing::FaultyStore;
+use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreError, StoreFuture, TokenStore};
 
 /// A store whose consents a [`KeepAlive`](super::KeepAlive) can refresh.
 ///
@@ -126,6 +126,9 @@ impl WorkLeases for MemoryStore {}
 
 /// The records are on one machine, where two workers that meet find each other's work in the records.
 impl WorkLeases for FileStore {}
+
+/// The faulty store has one shard. Listing it and loading its records meet the faults.
+impl<S: TokenStore> WorkLeases for FaultyStore<S> {}
 
 impl<S: WorkLeases + ?Sized> WorkLeases for Arc<S> {
     fn shards(&self) -> u16 {

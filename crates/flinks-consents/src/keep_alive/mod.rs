@@ -14,8 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::consents::Consents;
-use crate::store::ConsentId;
-use crate::store::StoreError;
+use crate::store::{ConsentId, StoreError};
 
 pub use self::leases::{Lookup, WorkItem, WorkLeases};
 pub use self::summary::{Progress, StopReason, Stopped, Summary};
@@ -52,7 +51,8 @@ const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const LONGEST_WITHIN: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 
 impl KeepAlive {
-    /// Creates a worker for the consents of a store. `consents` must be built on the same store.
+    /// Creates a worker for the consents of a store. `consents` must be built on the same store: with another one, a run finds
+    /// nothing to do and reports success.
     pub fn new(consents: Consents, store: impl WorkLeases) -> Self {
         let worker = Worker {
             consents,
@@ -67,7 +67,8 @@ impl KeepAlive {
         Self { worker, plan: Arc::default() }
     }
 
-    /// Sets how close the idle deadline of a consent must be. Default: 7 days. The maximum is 29 days.
+    /// Sets how close the idle deadline of a consent must be. Default: 7 days. More than 29 days count as 29, so a new consent is
+    /// never due.
     #[must_use]
     pub fn within(mut self, within: Duration) -> Self {
         self.worker.within = within.min(LONGEST_WITHIN);

@@ -13,8 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::store::ConsentId;
-use crate::store::{DueWindow, StoreError};
+use crate::store::{ConsentId, DueWindow, StoreError};
 use futures_util::StreamExt as _;
 
 use super::leases::{Lookup, WorkItem};

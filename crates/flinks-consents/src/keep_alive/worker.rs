@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::consents::Consents;
-use crate::store::ConsentId;
-use crate::store::{DueWindow, StoreError};
+use crate::store::{ConsentId, DueWindow, StoreError};
 use flinks::Refusal;
 
 use super::leases::{Lookup, WorkItem, WorkLeases};

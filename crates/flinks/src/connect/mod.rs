@@ -49,7 +49,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// An [`Error`] where TLS is needed and not there.
+    /// Returns an error if the URL is `https` and no TLS feature is enabled.
     pub fn new(instance: Instance, customer_id: CustomerId, secret_key: SecretKey) -> Result<Self, Error> {
         Self::with_settings(instance, customer_id, secret_key, &Settings::new())
     }
@@ -59,16 +59,16 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// An [`Error`] where TLS is needed and not there.
+    /// Returns an error if the URL is `https` and no TLS feature is enabled.
     pub fn at(base_url: BaseUrl, customer_id: CustomerId, secret_key: SecretKey) -> Result<Self, Error> {
         Self::with_settings(base_url, customer_id, secret_key, &Settings::new())
     }
 
-    /// A client with settings of one's own.
+    /// Creates a client with custom settings.
     ///
     /// # Errors
     ///
-    /// An [`Error`] where TLS is needed and not there.
+    /// Returns an error if the URL is `https` and no TLS feature is enabled.
     pub fn with_settings(
         host: impl Into<Host>,
         customer_id: CustomerId,
