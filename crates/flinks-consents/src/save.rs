@@ -247,6 +247,7 @@ impl Consent {
         }));
     }
 
+    /// Sets the local record, and whether callers with a valid token must store a write first. Nothing else sets it.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
         self.state.cache.set_must_ask_source(new.unsaved().is_some());
         *local = new;
@@ -266,10 +267,11 @@ impl Consent {
         {
             return;
         }
-        *local = match record {
+        let new = match record {
             Some(record) => LocalRecord::Remembered(Box::new(record.clone())),
             None => LocalRecord::InStore,
         };
+        self.set_local(local, new);
     }
 
     fn remember_saved(&self, local: &mut LocalRecord, epoch: Epoch, saved: Saved, write: &PendingWrite) {
