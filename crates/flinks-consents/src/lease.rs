@@ -1,4 +1,4 @@
-//! The lease of a refresh: how one process takes it, and how long the others wait for it.
+//! The lease of a refresh: how long processes wait for the one that has it. `Consent::lease` in `refresh.rs` takes it.
 //!
 //! A process leases the right to refresh a consent with one compare-and-swap that writes a [`Lease`] into the record. The lease is
 //! returned when the result of the refresh is written. It expires by itself if its owner dies.
