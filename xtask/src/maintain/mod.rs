@@ -15,7 +15,7 @@
 //!
 //! - A command that fails has written nothing. The exception is `update`: if a document cannot be generated, the import
 //!   before it stays, and the next `update` continues from there.
-//! - A changed public interface that no reported change explains is itself reported as breaking.
+//! - A public item that was changed or removed is listed in the changelog, and makes the next version a breaking one.
 //! - [`generate`](crate::generate) and [`spec`](crate::spec) never import this module: a reader of the generator need not
 //!   know it.
 

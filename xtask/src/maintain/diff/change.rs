@@ -1,7 +1,6 @@
 //! A change: its place, its kind and its effect.
 
 use super::place::Place;
-use crate::generate::public_api::Difference;
 
 /// A change.
 #[derive(Clone, Debug)]
@@ -67,19 +66,6 @@ impl Change {
     /// The change in one line.
     pub fn text(&self) -> String {
         format!("{} {}", self.subject, self.detail)
-    }
-
-    /// A change of the interface that no other line tells.
-    pub(super) fn unexplained(item: &Difference) -> Self {
-        Self {
-            operation: None,
-            place: None,
-            aspect: item.key.clone(),
-            subject: "the interface".into(),
-            detail: format!("changed for no reason that is listed here: {}", item.text()),
-            effect: Effect::BreaksCallers,
-            section: Section::Changed,
-        }
     }
 
     /// Whether this change covers a change of the published document.

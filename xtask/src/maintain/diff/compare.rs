@@ -3,29 +3,23 @@
 use std::collections::BTreeSet;
 
 use super::change::{Change, Effect, Section};
-use super::explain::Explained;
 use super::model::{Model, Operation};
 use super::place::{Fact, Place, Step};
 use super::words::{bare_path, both, list, subject, was_and_is};
 use crate::generate::public_api::Difference;
 use crate::spec::schema::{pascal, snake};
 
-/// Compares what code is made of. The interface of the code decides where a meaning hangs on what the generator makes of a
-/// keyword, and whatever breaks in it must be told by some change.
+/// Compares what code is made of. Where the effect of a change depends on what the generator makes of a keyword, the
+/// interface of the generated code decides.
 pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
-    let mut comparison =
-        Comparison { interface, is_published: false, changes: Vec::new(), explained: Explained::new(new) };
+    let mut comparison = Comparison { interface, is_published: false, changes: Vec::new() };
     comparison.models(old, new);
-    let Comparison { mut changes, explained, .. } = comparison;
-    let untold = interface.iter().filter(|item| item.is_breaking() && !explained.tells(&item.key));
-    changes.extend(untold.map(Change::unexplained));
-    fold(changes)
+    fold(comparison.changes)
 }
 
 /// Compares what Flinks publishes, which by itself means nothing for the code.
 pub(super) fn published(old: &Model, new: &Model) -> Vec<Change> {
-    let mut comparison =
-        Comparison { interface: &[], is_published: true, changes: Vec::new(), explained: Explained::new(new) };
+    let mut comparison = Comparison { interface: &[], is_published: true, changes: Vec::new() };
     comparison.models(old, new);
     fold(comparison.changes)
 }
@@ -34,7 +28,6 @@ struct Comparison<'a> {
     interface: &'a [Difference],
     is_published: bool,
     changes: Vec<Change>,
-    explained: Explained,
 }
 
 /// Where a change is.
@@ -258,9 +251,6 @@ impl Comparison<'_> {
 
     fn push(&mut self, at: &At<'_>, aspect: &str, detail: String, effect: Effect, section: Section) {
         let effect = if self.is_published { Effect::Documented } else { effect };
-        if let Some((old, new)) = at.sides.filter(|_| effect.is_breaking()) {
-            self.explained.add(old, new, at.place, aspect);
-        }
         self.changes.push(Change {
             operation: at.sides.map(|(_, new)| new.title.clone()),
             place: at.place.cloned(),

@@ -1,12 +1,13 @@
 //! `cargo xtask diff`: what changed between two versions of the documents, and what it means for users.
 //!
 //! The documents are compared twice: in the form from which code is generated, which shows the effect, and as published,
-//! which shows the rest (another server, another list of values in a reply). Prose is counted and no more. The words are held
-//! against the interface of the generated code: if that breaks and no word says so, the report says that.
+//! which shows the rest (another server, another list of values in a reply). Changed descriptions are only counted.
+//!
+//! The public items of the generated code are compared as well, and each report lists the items that changed. If one of
+//! them was changed or removed, the next version is a breaking one, whatever the changes of the document are called.
 
 mod change;
 mod compare;
-mod explain;
 mod facts;
 mod model;
 mod place;
@@ -48,7 +49,7 @@ pub struct ProductDiff {
     pub changes: Vec<Change>,
     /// How many texts say something else.
     pub reworded: usize,
-    /// The changes of the generated interface.
+    /// The public items of the generated code that changed.
     pub interface: Vec<Difference>,
     /// The step of the version that the changes require.
     pub step: Step,
@@ -97,14 +98,23 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
         |side: &Option<Generated>| side.as_ref().map(|side| prose(&side.normalized.document)).unwrap_or_default();
     let reworded = reworded(&texts(&old), &texts(&new));
     let text = |side: &Option<Generated>| side.as_ref().map(|side| side.text.clone());
-    let step = match changes.iter().map(|change| change.effect).max() {
-        _ if refused.is_some() => Step::None,
-        Some(effect) if effect.is_breaking() => Step::Major,
-        Some(Effect::Compatible) => Step::Minor,
-        _ if text(&old) != text(&new) || !changes.is_empty() => Step::Patch,
-        _ => Step::None,
+    let step = match refused {
+        Some(_) => Step::None,
+        None => required_step(&changes, &interface, text(&old) == text(&new)),
     };
     Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
+}
+
+/// The step of the version, which the document's changes and the generated code's public items require.
+fn required_step(changes: &[Change], interface: &[Difference], is_same_text: bool) -> Step {
+    let effect = changes.iter().map(|change| change.effect).max();
+    match effect {
+        _ if interface.iter().any(Difference::is_breaking) => Step::Major,
+        Some(effect) if effect.is_breaking() => Step::Major,
+        Some(Effect::Compatible) => Step::Minor,
+        None if is_same_text => Step::None,
+        _ => Step::Patch,
+    }
 }
 
 /// The changes of the code, and of its interface.

@@ -132,6 +132,11 @@ pub fn changelog(diff: &ProductDiff) -> String {
         }
         prose.iter().for_each(|note| line(&mut text, &format!("- {note}")));
     }
+    let broken: Vec<&Difference> = diff.interface.iter().filter(|item| item.is_breaking()).collect();
+    if !broken.is_empty() {
+        line(&mut text, "\n### Breaking changes in Rust\n");
+        broken.iter().for_each(|item| line(&mut text, &format!("- {}.", item.text())));
+    }
     text
 }
 
