@@ -36,17 +36,6 @@ pub(crate) fn is_proposed(text: &str, proposal: Option<(&Version, &str)>) -> Res
     Ok(found.map(str::to_owned) == proposal.map(block))
 }
 
-#[cfg(test)]
-fn proposed(text: &str) -> Result<Option<Version>> {
-    let (block, _) = split(parts(text)?.unreleased)?;
-    let Some(version) =
-        block.and_then(|block| block.strip_prefix(BEGIN)?.split_once(" -->")).map(|(version, _)| version)
-    else {
-        return Ok(None);
-    };
-    version.parse().map(Some).map_err(|error| Error::new(format!("`{version}` is not a version: {error}")))
-}
-
 /// The version that somebody asks for, in a line of its own outside of the proposal: `Version: 0.2.0`.
 ///
 /// # Errors
@@ -132,6 +121,17 @@ fn join(before: &str, unreleased: &str, after: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The version of the proposal, if there is one.
+    fn proposed(text: &str) -> Result<Option<Version>> {
+        let (block, _) = split(parts(text)?.unreleased)?;
+        let Some(version) =
+            block.and_then(|block| block.strip_prefix(BEGIN)?.split_once(" -->")).map(|(version, _)| version)
+        else {
+            return Ok(None);
+        };
+        version.parse().map(Some).map_err(|error| Error::new(format!("`{version}` is not a version: {error}")))
+    }
 
     const OLD: &str = "# Changelog\n\nWords on `## [Unreleased]`.\n\n## [Unreleased]\n\n### Fixed\n\n- By hand.\n\n## [0.1.0] - 2026-11-21\n\nFirst.\n";
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::parts::{changes, parts, pointer, title, united};
-use super::reach::Reach;
 use super::slices::Slice;
 use crate::maintain::yaml_patch::replace_entry;
 use crate::product::Product;
@@ -47,10 +46,9 @@ pub(super) fn fold(
                     let is_layout = is_whole && arrived == new.operations() && old.text != new.text;
                     say(if is_layout { "changes nothing but the layout" } else { "changes nothing" });
                 }
-                let reach = Reach::of(&old.value, &changes);
                 for path in &changes {
                     let verb = if old.value.pointer(&pointer(path)).is_some() { "replaces" } else { "adds" };
-                    say(&format!("{verb} {}{}", title(path), reach.others(path, &arrived)));
+                    say(&format!("{verb} {}", title(path)));
                 }
             }
         }

@@ -7,7 +7,6 @@
 
 mod merge;
 mod parts;
-mod reach;
 mod slices;
 mod which_product;
 
