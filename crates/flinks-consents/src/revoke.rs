@@ -62,5 +62,5 @@ impl Consent {
 
 /// Returns whether a refresh was refused because its grant has ended.
 fn is_invalid_grant(error: &ConsentError) -> bool {
-    error.refusal() == Some(Refusal::Final) && error.oauth_error() == Some(&OAuthError::InvalidGrant)
+    error.refusal() == Some(Refusal::Final) && error.oauth_error() == Some(&OAuthError::INVALID_GRANT)
 }

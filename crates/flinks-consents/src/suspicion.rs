@@ -8,7 +8,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use flinks::{Error, OAuthError, Refusal};
+use flinks::{Error, Refusal};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::{ConsentId, Suspicion, whole_milliseconds};
@@ -58,11 +58,7 @@ pub(crate) fn clears_suspicion(error: &Error) -> bool {
     if error.refusal().is_some() {
         return false;
     }
-    match error.oauth_error() {
-        None => false,
-        Some(OAuthError::Other(_)) => error.is_rate_limited(),
-        Some(_) => true,
-    }
+    error.oauth_error().is_some_and(|code| code.is_documented() || error.is_rate_limited())
 }
 
 /// The last refreshes that succeeded, of two different consents: for each consent, one of them is another one's.

@@ -107,10 +107,10 @@ impl Client {
 
 /// The answer was wrong, and the question stands.
 const OF_THE_ANSWER: [FlinksCode; 4] = [
-    FlinksCode::InvalidSecurityResponse,
-    FlinksCode::QuestionNotFound,
-    FlinksCode::SecurityResponsesIncomplete,
-    FlinksCode::UnknownChallengeKey,
+    FlinksCode::INVALID_SECURITY_RESPONSE,
+    FlinksCode::QUESTION_NOT_FOUND,
+    FlinksCode::SECURITY_RESPONSES_INCOMPLETE,
+    FlinksCode::UNKNOWN_CHALLENGE_KEY,
 ];
 /// A live call may take 210 seconds.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);

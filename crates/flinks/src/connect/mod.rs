@@ -147,7 +147,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// What Connect's error body says.
 fn error_body(error: &types::ErrorResponse) -> ErrorBody {
-    let code = error.flinks_code.clone().map(FlinksCode::parse);
+    let code = error.flinks_code.clone().map(FlinksCode::from);
     ErrorBody { code, oauth: None, message: error.message.clone() }
 }
 

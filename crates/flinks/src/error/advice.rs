@@ -36,7 +36,6 @@ pub enum Advice {
 impl Error {
     /// Returns what to do about the error. The first rule that applies wins.
     pub fn advice(&self) -> Advice {
-        use FlinksCode::*;
         if self.needs_user() {
             return Advice::AskUser;
         }
@@ -59,12 +58,21 @@ impl Error {
         if self.is_token_refused() || self.is_expired() {
             return Advice::NewToken;
         }
-        match self.flinks_code() {
-            Some(SessionExpired | SessionNonexistent) => return Advice::StartOver,
-            Some(DisabledInstitution | OperationPending | OperationDispatched) => return Advice::RetryLater,
-            Some(InvalidRequest) => return Advice::FixConfiguration,
-            Some(Unauthorized) => return Advice::AskUser,
-            _ => {}
+        if self.has_flinks_code(&[FlinksCode::SESSION_EXPIRED, FlinksCode::SESSION_NONEXISTENT]) {
+            return Advice::StartOver;
+        }
+        if self.has_flinks_code(&[
+            FlinksCode::DISABLED_INSTITUTION,
+            FlinksCode::OPERATION_PENDING,
+            FlinksCode::OPERATION_DISPATCHED,
+        ]) {
+            return Advice::RetryLater;
+        }
+        if self.has_flinks_code(&[FlinksCode::INVALID_REQUEST]) {
+            return Advice::FixConfiguration;
+        }
+        if self.has_flinks_code(&[FlinksCode::UNAUTHORIZED]) {
+            return Advice::AskUser;
         }
         if self.is_transient() {
             return Advice::RetryLater;

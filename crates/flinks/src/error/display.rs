@@ -20,13 +20,13 @@ impl fmt::Display for Error {
         }
         self.write_reason(f)?;
         match self.oauth_error() {
-            Some(OAuthError::Other(_)) => f.write_str(", with an unknown error code")?,
-            Some(code) => write!(f, ", {}", code.as_str())?,
+            Some(code) if code.is_documented() => write!(f, ", {code}")?,
+            Some(_) => f.write_str(", with an unknown error code")?,
             None => {}
         }
         match self.flinks_code() {
-            Some(FlinksCode::Other(_)) => f.write_str(", with an unknown FlinksCode")?,
-            Some(code) => write!(f, ", {}", code.as_str())?,
+            Some(code) if code.is_documented() => write!(f, ", {code}")?,
+            Some(_) => f.write_str(", with an unknown FlinksCode")?,
             None => {}
         }
         match self.status() {
@@ -84,8 +84,8 @@ impl Error {
     /// Returns whether a 404 means that there is no such endpoint: Flinks itself would have sent a known code.
     fn is_unknown_endpoint(&self) -> bool {
         matches!(self.0.kind, Kind::Rejected | Kind::Status)
-            && matches!(self.oauth_error(), None | Some(OAuthError::Other(_)))
-            && matches!(self.flinks_code(), None | Some(FlinksCode::Other(_)))
+            && !self.oauth_error().is_some_and(OAuthError::is_documented)
+            && !self.flinks_code().is_some_and(FlinksCode::is_documented)
     }
 }
 

@@ -108,6 +108,14 @@ impl Error {
         }
     }
 
+    pub(super) fn has_flinks_code(&self, codes: &[FlinksCode]) -> bool {
+        self.flinks_code().is_some_and(|code| codes.contains(code))
+    }
+
+    pub(super) fn has_oauth_error(&self, codes: &[OAuthError]) -> bool {
+        self.oauth_error().is_some_and(|code| codes.contains(code))
+    }
+
     pub(crate) fn new(operation: impl Into<Option<Operation>>, kind: Kind) -> Self {
         Self(Arc::new(Inner { operation: operation.into(), kind, ..Inner::default() }))
     }
@@ -139,7 +147,7 @@ impl Error {
 
     pub(crate) fn callback_failed(operation: Operation, error: String, description: Option<String>) -> Self {
         Self::new(operation, Kind::CallbackError).change(|inner| {
-            inner.body = ErrorBody { code: None, oauth: Some(OAuthError::parse(error)), message: description };
+            inner.body = ErrorBody { code: None, oauth: Some(OAuthError::from(error)), message: description };
         })
     }
 

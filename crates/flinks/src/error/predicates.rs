@@ -30,11 +30,9 @@ impl Error {
             Product::Pay => operation == Operation::PayAuthorize && matches!(self.status(), Some(400 | 401)),
             Product::Connect => {
                 operation == Operation::ConnectGenerateAuthorizeToken
-                    && self.flinks_code() == Some(&FlinksCode::Unauthorized)
+                    && self.has_flinks_code(&[FlinksCode::UNAUTHORIZED])
             }
-            Product::Outbound => {
-                matches!(self.oauth_error(), Some(OAuthError::InvalidClient | OAuthError::UnauthorizedClient))
-            }
+            Product::Outbound => self.has_oauth_error(&[OAuthError::INVALID_CLIENT, OAuthError::UNAUTHORIZED_CLIENT]),
         }
     }
 
@@ -45,7 +43,7 @@ impl Error {
     /// each attempt.
     pub fn is_token_refused(&self) -> bool {
         match self.0.operation {
-            Some(Operation::ConnectAuthorize) => self.flinks_code() == Some(&FlinksCode::AccessDenied),
+            Some(Operation::ConnectAuthorize) => self.has_flinks_code(&[FlinksCode::ACCESS_DENIED]),
             Some(Operation::OutboundRevoke) => self.status() == Some(401) && !self.is_credentials(),
             Some(Operation::PayInitiateSession) => matches!(self.0.kind, Kind::Rejected) && self.status() == Some(401),
             _ => false,
@@ -55,39 +53,38 @@ impl Error {
     /// The end user must do something: enter another user name, password or answer, or act at the bank (C6); or they
     /// refused on the bank's page (C7).
     pub fn needs_user(&self) -> bool {
-        use FlinksCode::*;
-        if self.oauth_error() == Some(&OAuthError::AccessDenied) {
-            return true;
-        }
-        matches!(
-            self.flinks_code(),
-            Some(
-                DisabledLogin
-                    | InvalidLogin
-                    | InvalidPassword
-                    | InvalidSecurityResponse
-                    | InvalidUsername
-                    | NewAccount
-                    | QuestionNotFound
-                    | SecurityResponsesIncomplete
-                    | UnknownChallengeKey
-            )
-        )
+        self.has_oauth_error(&[OAuthError::ACCESS_DENIED])
+            || self.has_flinks_code(&[
+                FlinksCode::DISABLED_LOGIN,
+                FlinksCode::INVALID_LOGIN,
+                FlinksCode::INVALID_PASSWORD,
+                FlinksCode::INVALID_SECURITY_RESPONSE,
+                FlinksCode::INVALID_USERNAME,
+                FlinksCode::NEW_ACCOUNT,
+                FlinksCode::QUESTION_NOT_FOUND,
+                FlinksCode::SECURITY_RESPONSES_INCOMPLETE,
+                FlinksCode::UNKNOWN_CHALLENGE_KEY,
+            ])
     }
 
     /// There is a rate limit: 429, or `TOO_MANY_REQUESTS` with any status (C6). [`retry_after`](Self::retry_after) may say for how
     /// long.
     pub fn is_rate_limited(&self) -> bool {
         self.status() == Some(429)
-            || self.flinks_code() == Some(&FlinksCode::TooManyRequests)
-            || self.oauth_error().is_some_and(|code| code.as_str() == FlinksCode::TooManyRequests.as_str())
+            || self.has_flinks_code(&[FlinksCode::TOO_MANY_REQUESTS])
+            || self.oauth_error().is_some_and(|code| code.as_str() == FlinksCode::TOO_MANY_REQUESTS.as_str())
     }
 
     /// The same call may succeed later: the network, the server or the bank failed, or there is a rate limit.
     ///
     /// This says nothing about a token that the call would have spent: [`SpendError`](crate::SpendError) does.
     pub fn is_transient(&self) -> bool {
-        use FlinksCode::{AggregationError, CardInUse, ConcurrentSession, RetryLater};
+        const BUSY_OR_FAILED: [FlinksCode; 4] = [
+            FlinksCode::AGGREGATION_ERROR,
+            FlinksCode::CARD_IN_USE,
+            FlinksCode::CONCURRENT_SESSION,
+            FlinksCode::RETRY_LATER,
+        ];
         match self.0.kind {
             Kind::NotSent(kind) | Kind::Interrupted(kind) => !matches!(
                 kind,
@@ -95,9 +92,9 @@ impl Error {
             ),
             Kind::Abandoned => true,
             _ => {
-                matches!(self.flinks_code(), Some(RetryLater | CardInUse | ConcurrentSession | AggregationError))
+                self.has_flinks_code(&BUSY_OR_FAILED)
                     || matches!(self.status(), Some(408 | 500..))
-                    || matches!(self.oauth_error(), Some(OAuthError::ServerError | OAuthError::TemporarilyUnavailable))
+                    || self.has_oauth_error(&[OAuthError::SERVER_ERROR, OAuthError::TEMPORARILY_UNAVAILABLE])
                     || self.is_rate_limited()
             }
         }

@@ -46,6 +46,9 @@ impl Refusal {
     }
 }
 
+/// The codes that say that the grant is no longer valid.
+const ENDS_THE_GRANT: [OAuthError; 2] = [OAuthError::INVALID_GRANT, OAuthError::ACCESS_DENIED];
+
 impl Error {
     /// The end user must consent again: Outbound's code or refresh token is no longer valid (O6).
     ///
@@ -73,10 +76,7 @@ impl Error {
         if !self.is_refused_grant() {
             return None;
         }
-        match self.oauth_error() {
-            Some(OAuthError::InvalidGrant | OAuthError::AccessDenied) => Some(Refusal::Final),
-            _ => Some(suspected),
-        }
+        Some(if self.has_oauth_error(&ENDS_THE_GRANT) { Refusal::Final } else { suspected })
     }
 
     /// Returns whether the status is one with which Flinks refuses a grant.
@@ -90,9 +90,9 @@ impl Error {
             return false;
         }
         match self.oauth_error() {
-            None | Some(OAuthError::InvalidGrant | OAuthError::AccessDenied) => true,
-            Some(OAuthError::Other(_)) => !self.is_rate_limited(),
-            Some(_) => false,
+            None => true,
+            Some(code) if code.is_documented() => ENDS_THE_GRANT.contains(code),
+            Some(_) => !self.is_rate_limited(),
         }
     }
 }

@@ -77,15 +77,16 @@ impl Error {
             Some(_) => rejected,
             None => TokenFate::Unknown,
         };
-        match (self.status(), self.oauth_error()) {
+        let says = |code: OAuthError| self.oauth_error() == Some(&code);
+        match self.status() {
             // The server stopped waiting for a request that may have arrived, whatever its body says.
-            (Some(408), _) => verdict(RetryClass::Interrupted, TokenFate::Unknown),
-            (Some(500..), _) if self.is_rate_limited() => verdict(RetryClass::Busy, failed),
+            Some(408) => verdict(RetryClass::Interrupted, TokenFate::Unknown),
+            Some(500..) if self.is_rate_limited() => verdict(RetryClass::Busy, failed),
             _ if self.is_rate_limited() => verdict(RetryClass::Busy, rejected),
-            (_, Some(OAuthError::TemporarilyUnavailable)) => verdict(RetryClass::Busy, failed),
-            (_, Some(OAuthError::ServerError)) => verdict(RetryClass::Failed, failed),
-            (Some(503), _) => verdict(RetryClass::Busy, failed),
-            (Some(500..), _) => verdict(RetryClass::Failed, failed),
+            _ if says(OAuthError::TEMPORARILY_UNAVAILABLE) => verdict(RetryClass::Busy, failed),
+            _ if says(OAuthError::SERVER_ERROR) => verdict(RetryClass::Failed, failed),
+            Some(503) => verdict(RetryClass::Busy, failed),
+            Some(500..) => verdict(RetryClass::Failed, failed),
             _ => verdict(RetryClass::Final, rejected),
         }
     }
@@ -106,8 +107,8 @@ mod tests {
     fn reply(kind: Kind, status: u16, code: Option<&str>, oauth: Option<&str>) -> Error {
         Error::new(Some(OPERATION), kind).change(|inner| {
             inner.status = Some(status);
-            inner.body.code = code.map(|code| FlinksCode::parse(code.to_owned()));
-            inner.body.oauth = oauth.map(|code| OAuthError::parse(code.to_owned()));
+            inner.body.code = code.map(|code| FlinksCode::from(code.to_owned()));
+            inner.body.oauth = oauth.map(|code| OAuthError::from(code.to_owned()));
         })
     }
 

@@ -301,6 +301,6 @@ impl Drop for SendingCode<'_> {
 }
 
 fn error_body(error: &types::ErrorResponse) -> ErrorBody {
-    let oauth = error.error.clone().map(OAuthError::parse);
+    let oauth = error.error.clone().map(OAuthError::from);
     ErrorBody { code: None, oauth, message: error.error_description.clone() }
 }

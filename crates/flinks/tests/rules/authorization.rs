@@ -33,7 +33,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
                 assert!(!is_agreed);
                 assert!(error.needs_user());
                 assert_eq!(error.advice(), Advice::AskUser);
-                assert_eq!(error.oauth_error(), Some(&OAuthError::AccessDenied));
+                assert_eq!(error.oauth_error(), Some(&OAuthError::ACCESS_DENIED));
             }
         }
     }

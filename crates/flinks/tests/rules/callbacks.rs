@@ -139,7 +139,7 @@ async fn c7_malformed_callbacks_are_refused() {
         assert_eq!(verify(good).unwrap().expose_secret(), "a", "{good}");
     }
     let error = verify("error=server_error&error_description=canary%20text&state=right").unwrap_err();
-    assert_eq!(error.oauth_error(), Some(&OAuthError::ServerError));
+    assert_eq!(error.oauth_error(), Some(&OAuthError::SERVER_ERROR));
     assert_eq!(error.message(), Some("canary text"));
     assert!(!error.is_invalid_callback());
     assert!(!format!("{error} {error:?}").contains("canary"));

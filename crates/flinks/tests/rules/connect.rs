@@ -31,7 +31,7 @@ async fn c2_refused_key_is_reported_with_its_code() {
     assert!(error.is_credentials());
     assert!(!error.is_token_refused());
     assert_eq!(error.status(), Some(401));
-    assert_eq!(error.flinks_code(), Some(&FlinksCode::Unauthorized));
+    assert_eq!(error.flinks_code(), Some(&FlinksCode::UNAUTHORIZED));
     assert_eq!(error.message(), Some("You must provide a valid auth key"));
     assert_eq!(local.emulator.count(Operation::ConnectGenerateAuthorizeToken), 1);
     let text = "get an authorize token (Flinks Connect): the credentials were refused, UNAUTHORIZED (status 401)";
@@ -215,10 +215,10 @@ async fn challenged_and_answered(local: &Local) -> AnswerError {
 async fn c6_errors_are_distinguished_by_code() {
     let local = local().await;
     for (username, password, code, needs_user, is_transient) in [
-        ("nobody", BANK_PASSWORD, FlinksCode::InvalidUsername, true, false),
-        (BANK_USER, "wrong", FlinksCode::InvalidPassword, true, false),
-        (BANK_USER_DISABLED, BANK_PASSWORD, FlinksCode::DisabledLogin, true, false),
-        (BANK_USER_UNAVAILABLE, BANK_PASSWORD, FlinksCode::RetryLater, false, true),
+        ("nobody", BANK_PASSWORD, FlinksCode::INVALID_USERNAME, true, false),
+        (BANK_USER, "wrong", FlinksCode::INVALID_PASSWORD, true, false),
+        (BANK_USER_DISABLED, BANK_PASSWORD, FlinksCode::DISABLED_LOGIN, true, false),
+        (BANK_USER_UNAVAILABLE, BANK_PASSWORD, FlinksCode::RETRY_LATER, false, true),
     ] {
         let request = Authorize::with_bank_credentials(BANK, username, password);
         let error = local.connect.authorize(local.authorize_token().await, &request).await.unwrap_err();
@@ -265,7 +265,7 @@ async fn c7_custom_oauth_leads_to_a_login() {
                 assert!(!is_agreed);
                 assert!(error.needs_user());
                 assert!(!error.is_invalid_callback());
-                assert_eq!(error.oauth_error(), Some(&OAuthError::AccessDenied));
+                assert_eq!(error.oauth_error(), Some(&OAuthError::ACCESS_DENIED));
             }
         }
         let sent = &local.emulator.requests_of(Operation::ConnectOAuthAuthorize)[0];

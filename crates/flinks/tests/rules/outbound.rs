@@ -58,7 +58,7 @@ async fn o2_client_authentication_is_a_setting_and_never_guessed() {
                     assert!(!is_right);
                     assert!(error.is_credentials());
                     assert_eq!(error.advice(), Advice::FixConfiguration);
-                    assert_eq!(error.oauth_error(), Some(&OAuthError::InvalidClient));
+                    assert_eq!(error.oauth_error(), Some(&OAuthError::INVALID_CLIENT));
                 }
             }
             assert_eq!(local.emulator.count(TOKEN), before + 1);

@@ -82,7 +82,7 @@ async fn o5_o6_refresh_token_idle_for_30_days_needs_consent() {
     assert!(!error.is_credentials());
     assert_eq!(error.product(), Some(Product::Outbound));
     assert_eq!(error.operation(), Some("refresh"));
-    assert_eq!(error.oauth_error(), Some(&OAuthError::InvalidGrant));
+    assert_eq!(error.oauth_error(), Some(&OAuthError::INVALID_GRANT));
     assert_eq!(error.attempts(), 1);
     assert!(error.correlation_id().is_some());
     assert!(error.trace_id().is_some());

@@ -140,7 +140,7 @@ async fn c2_a_200_whose_body_says_401_is_the_error() {
     let error = error.unwrap();
     assert!(error.is_credentials());
     assert_eq!(requests, 1);
-    assert_eq!(error.flinks_code(), Some(&FlinksCode::Unauthorized));
+    assert_eq!(error.flinks_code(), Some(&FlinksCode::UNAUTHORIZED));
     assert_eq!(error.message(), Some("canary"));
 
     let [_, (error, requests)] = mints(&Fault::reply(200, r#"{"HttpStatusCode":401,"Token":"canary"}"#)).await;
