@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks::{Advice, Error, FlinksCode, OAuthError, Refusal, SpendError};
+use flinks::{Advice, Cause, Error, FlinksCode, OAuthError, Refusal, SpendError};
 
 use crate::store::{InvalidConsentId, StoreError};
 
@@ -193,24 +193,20 @@ impl ConsentError {
         }
     }
 
-    /// The operation did not complete in time.
-    pub fn is_timeout(&self) -> bool {
-        matches!(self.0.kind, Kind::TimedOut) || self.call().is_some_and(Error::is_timeout)
-    }
-
-    /// The access token had expired when it arrived.
-    pub fn is_expired(&self) -> bool {
-        matches!(self.0.kind, Kind::Expired) || self.call().is_some_and(Error::is_expired)
-    }
-
-    /// Flinks replied 2xx with a body that does not fit; [`field`](Self::field) may name the part (A6).
-    pub fn is_malformed(&self) -> bool {
-        matches!(self.0.kind, Kind::NoRefreshToken) || self.call().is_some_and(Error::is_malformed)
-    }
-
-    /// A value of the caller's is invalid; [`field`](Self::field) names it. Nothing was sent.
-    pub fn is_invalid_input(&self) -> bool {
-        matches!(self.0.kind, Kind::InvalidId(_)) || self.call().is_some_and(Error::is_invalid_input)
+    /// Returns what went wrong, if a value or a call to Flinks is the cause. `None` if the store failed, and for a consent that is
+    /// unknown or has ended.
+    pub fn cause(&self) -> Option<Cause> {
+        match &self.0.kind {
+            Kind::Store(_) | Kind::NotFound | Kind::Ended => None,
+            Kind::InvalidId(_) => Some(Cause::Input),
+            Kind::Suspected { .. } => Some(Cause::Refused),
+            Kind::Abandoned => Some(Cause::Abandoned),
+            Kind::TimedOut => Some(Cause::Timeout),
+            Kind::NoRuntime => Some(Cause::NoRuntime),
+            Kind::Expired => Some(Cause::Expired),
+            Kind::NoRefreshToken => Some(Cause::Malformed),
+            Kind::Call(error) => Some(error.cause()),
+        }
     }
 
     /// As [`flinks::Error::is_credentials`].
@@ -226,16 +222,6 @@ impl ConsentError {
     /// As [`flinks::Error::is_rate_limited`].
     pub fn is_rate_limited(&self) -> bool {
         self.call().is_some_and(Error::is_rate_limited)
-    }
-
-    /// As [`flinks::Error::is_tls`].
-    pub fn is_tls(&self) -> bool {
-        self.call().is_some_and(Error::is_tls)
-    }
-
-    /// As [`flinks::Error::is_redirect`].
-    pub fn is_redirect(&self) -> bool {
-        self.call().is_some_and(Error::is_redirect)
     }
 
     /// Returns whether the server may have received a request. `false` only if it is certain that it did not.

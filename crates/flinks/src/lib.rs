@@ -31,7 +31,7 @@ mod settings;
 mod text;
 
 pub use crate::codes::{FlinksCode, OAuthError};
-pub use crate::error::{Advice, Error, Refusal, SpendError};
+pub use crate::error::{Advice, Cause, Error, Refusal, SpendError};
 pub use crate::operation::Product;
 pub use crate::redirect::RedirectUrl;
 pub use crate::retry::backoff;

@@ -208,7 +208,7 @@ impl SessionToken {
     ///
     /// # Errors
     ///
-    /// [`Error::is_expired`] (P4).
+    /// [`Cause::Expired`](crate::Cause::Expired) (P4).
     pub fn into_authorization(self) -> Result<BearerToken, Error> {
         if self.is_expired() {
             return Err(Error::new(INITIATE, Kind::ExpiredLocally));

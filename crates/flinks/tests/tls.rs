@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use flinks::connect::SecretKey;
 use flinks::outbound::{AuthorizationCode, ClientCredentials, RefreshToken};
 use flinks::pay::{Credentials, NewSession, SessionToken};
-use flinks::{BaseUrl, Error, Settings, SpendError};
+use flinks::{BaseUrl, Cause, Error, Settings, SpendError};
 use libtest_mimic::{Arguments, Trial};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
@@ -178,7 +178,7 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
             Ok(()) => assert!(is_trusted),
             Err(error) => {
                 assert!(!is_trusted, "{error}");
-                assert!(error.is_tls(), "{error}");
+                assert!(error.cause() == Cause::Tls, "{error}");
                 assert!(!error.is_transient(), "{error}");
                 assert!(!error.may_have_been_sent(), "{error}");
                 assert!(!format!("{error} {error:?}").contains("canary"));
@@ -188,11 +188,13 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
     // What is spent comes back.
     if !is_trusted {
         let code = code(&outbound);
-        assert!(matches!(outbound.exchange_code(code).await, Err(SpendError::Unspent(_, error)) if error.is_tls()));
+        assert!(
+            matches!(outbound.exchange_code(code).await, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls)
+        );
         let token = session_token().await;
         let session = NewSession::new("r-1", 1050, "Ada", "ada@example.com").unwrap();
         let outcome = pay.initiate_session(token, &session).await;
-        assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.is_tls()));
+        assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls));
     }
     let first_bytes = first_bytes.lock().unwrap();
     // 22 is a handshake (RFC 8446, 5.1): whatever came, came in TLS.

@@ -1,6 +1,7 @@
 //! Rule O9: a code becomes a consent once.
 
 use crate::prelude::*;
+use flinks_consents::flinks::Cause;
 
 #[tokio::test]
 async fn o9_code_creates_or_replaces_a_consent() {
@@ -23,7 +24,7 @@ async fn o9_code_creates_or_replaces_a_consent() {
     local.emulator.fail_next(TOKEN, lives("299"));
     let Err(SpendError::Spent(error)) = consents.exchange_code(&id("x"), local.code()).await else { panic!() };
     assert_eq!(error.field(), Some("refresh_token"));
-    assert!(error.is_malformed());
+    assert!(error.cause() == Some(Cause::Malformed));
     assert_eq!(local.tokens(), 4);
 }
 

@@ -1,6 +1,7 @@
 //! Rules O5 and O6: one process at a time refreshes a consent, also if a process crashes or is
 //! suspended.
 
+use flinks_consents::flinks::Cause;
 use std::sync::Arc;
 
 use crate::prelude::*;
@@ -152,7 +153,7 @@ async fn o5_suspended_process_stores_its_result_and_keeps_the_lease_of_another()
     assert!(record.contains("\"claim\":{"));
     assert!(record.contains(token.expose_secret()));
     clock_of_other.advance(TIMEOUT);
-    assert!(waits.await.unwrap().unwrap_err().is_timeout());
+    assert!(waits.await.unwrap().unwrap_err().cause() == Some(Cause::Timeout));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Rules O3, O4 and A4: how long an access token is used, and which clocks decide that.
 
 use crate::prelude::*;
+use flinks_consents::flinks::Cause;
 
 #[tokio::test]
 async fn o3_token_of_unknown_lifetime_serves_its_waiters_and_is_not_cached() {
@@ -34,7 +35,7 @@ async fn o3_token_that_expired_on_arrival_is_an_error() {
     let local = start().await;
     let consent = local.consent().await;
     local.emulator.fail_always(TOKEN, lives("-1"));
-    assert!(consent.access_token().await.unwrap_err().is_expired());
+    assert!(consent.access_token().await.unwrap_err().cause() == Some(Cause::Expired));
     assert_eq!(local.tokens(), 2);
 }
 
@@ -45,7 +46,7 @@ async fn o3_expired_application_token_is_not_fetched_in_a_loop() {
     let body = r#"{"access_token":"emu_a","expires_in":-1,"refresh_token":"emu_new"}"#;
     local.emulator.fail_always(TOKEN, Fault::reply(200, body));
     for _ in 0..10 {
-        assert!(source.access_token().await.unwrap_err().is_expired());
+        assert!(source.access_token().await.unwrap_err().cause() == Some(Cause::Expired));
     }
     assert_eq!(local.emulator.count(TOKEN), 2, "the others wait out the pause");
 }

@@ -1,6 +1,7 @@
 //! A consent in a new process, and after the end of a runtime.
 
 use crate::prelude::*;
+use flinks_consents::flinks::Cause;
 
 #[tokio::test]
 async fn access_token_survives_a_restart() {
@@ -59,7 +60,7 @@ async fn refresh_on_a_stopped_runtime_does_not_hang_other_callers() {
     tokio::task::yield_now().await;
     local.clock.advance(5 * 3005 * SECOND);
     let error = waits.await.unwrap().unwrap_err();
-    assert!(error.is_timeout());
+    assert!(error.cause() == Some(Cause::Timeout));
     assert_eq!(local.tokens(), 0);
     // A later call starts a new refresh.
     let _ = consent.access_token().await.unwrap();

@@ -1,5 +1,6 @@
 //! Stores that conform, and stores that fail, hang, panic or lie.
 
+use flinks_consents::flinks::Cause;
 use std::panic::panic_any;
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +40,7 @@ fn consent_id_is_any_text_of_the_caller() {
         let error = ConsentError::from(bad.parse::<ConsentId>().unwrap_err());
         assert_eq!(error.field(), Some("consent id"));
         assert_eq!(error.advice(), Advice::FixInput);
-        assert!(error.is_invalid_input());
+        assert_eq!(error.cause(), Some(Cause::Input));
     }
 }
 

@@ -5,6 +5,7 @@ use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
 use flinks::outbound::{ClientCredentials, RefreshToken};
 use flinks::pay::Credentials;
 use flinks::{BaseUrl, Error, RedirectUrl};
+use flinks_consents::flinks::Cause;
 
 use crate::case::Case;
 use crate::prelude::*;
@@ -22,7 +23,7 @@ fn refused<T: 'static, E: Into<ConsentError> + 'static>(
             let value = value.replace('*', &case.canary());
             let Err(error) = make(value) else { panic!("{field}: taken") };
             let error: ConsentError = error.into();
-            assert!(error.is_invalid_input());
+            assert!(matches!(error.cause(), Some(Cause::Input | Cause::Configuration)));
             assert!(!error.may_have_been_sent());
             assert!(!error.is_transient());
             assert_eq!(error.field(), Some(field));

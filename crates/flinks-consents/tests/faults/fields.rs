@@ -2,6 +2,7 @@
 
 use crate::case::{Class, Fate, Kind, Operation};
 use crate::replies::*;
+use flinks_consents::flinks::Cause;
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut nested = "[".repeat(60_000);
@@ -114,7 +115,10 @@ pub(crate) fn rows() -> Vec<Row> {
             ["\"401\"", "401.0", "4.01e2"]
                 .map(|value| ok(success("\"CANARY\"", &format!("\"HttpStatusCode\":{value},"))))
                 .to_vec(),
-            Expected::Error(|error| error.is_malformed() && error.field() == Some("HttpStatusCode"), Fate::Unknown),
+            Expected::Error(
+                |error| error.cause() == Some(Cause::Malformed) && error.field() == Some("HttpStatusCode"),
+                Fate::Unknown,
+            ),
             |operation| matches!(operation, Operation::ConnectGenerate | Operation::ConnectAuthorize),
         ),
         replies(
@@ -136,7 +140,10 @@ pub(crate) fn rows() -> Vec<Row> {
             ["7", "[\"CANARY\"]", "true"]
                 .map(|value| ok(success("\"emu_a\"", "").replace("\"emu_r\"", value)))
                 .to_vec(),
-            Expected::Error(|error| error.is_malformed() && error.field() == Some("refresh_token"), Fate::Unknown),
+            Expected::Error(
+                |error| error.cause() == Some(Cause::Malformed) && error.field() == Some("refresh_token"),
+                Fate::Unknown,
+            ),
             |operation| operation.is_outbound() && has_body(operation),
         ),
         replies(

@@ -1,5 +1,6 @@
 //! The rows of "Replies" and "Connections", and what holds for each of them.
 
+use flinks_consents::flinks::Cause;
 use flinks_emulator::{Fault, When};
 
 use crate::case::{Case, Class, Fate, Operation, tries};
@@ -84,7 +85,7 @@ pub(crate) fn success(tokens: &str, more: &str) -> String {
 pub(crate) const CHALLENGE: &str = r#""SecurityChallenges":[{"Prompt":"p"}],"#;
 
 /// A token field or a body that does not fit.
-pub(crate) const MALFORMED: Expected = Expected::Error(ConsentError::is_malformed, Fate::Unknown);
+pub(crate) const MALFORMED: Expected = Expected::Error(|error| error.cause() == Some(Cause::Malformed), Fate::Unknown);
 
 pub(crate) fn all(_: Operation) -> bool {
     true

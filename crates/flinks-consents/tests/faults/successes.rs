@@ -1,6 +1,7 @@
 //! Replies in the place of a success: a redirect, no body, an error code, a body without end, and
 //! bytes that are not HTTP.
 
+use flinks_consents::flinks::Cause;
 use flinks_emulator::Fault;
 
 use crate::case::{Class, Fate, Kind, Operation};
@@ -17,7 +18,7 @@ pub(crate) fn rows() -> Vec<Row> {
             [301, 302, 303, 307, 308]
                 .map(|status| Fault::Redirect { status, location: "http://127.0.0.1:9/elsewhere".to_owned() })
                 .to_vec(),
-            Expected::Error(ConsentError::is_redirect, Fate::Unknown),
+            Expected::Error(|error| error.cause() == Some(Cause::Redirect), Fate::Unknown),
             all,
         ),
         replies(
@@ -31,14 +32,20 @@ pub(crate) fn rows() -> Vec<Row> {
             "200 with {\"error\":\"invalid_grant\"}",
             Class::Final,
             vec![reply(200, &[], r#"{"error":"invalid_grant","error_description":"CANARY"}"#)],
-            Expected::Error(|error| error.oauth_error().is_some() && !error.is_malformed(), Fate::Spent),
+            Expected::Error(
+                |error| error.oauth_error().is_some() && error.cause() != Some(Cause::Malformed),
+                Fate::Spent,
+            ),
             Operation::is_outbound,
         ),
         replies(
             "Connect 200 whose body says 401",
             Class::Final,
             vec![reply(200, &[], r#"{"HttpStatusCode":401,"Message":"CANARY","FlinksCode":"UNAUTHORIZED"}"#)],
-            Expected::Error(|error| error.flinks_code().is_some() && !error.is_malformed(), Fate::Spent),
+            Expected::Error(
+                |error| error.flinks_code().is_some() && error.cause() != Some(Cause::Malformed),
+                Fate::Spent,
+            ),
             |operation| operation == Operation::ConnectGenerate,
         ),
         replies(
@@ -64,7 +71,10 @@ pub(crate) fn rows() -> Vec<Row> {
                 })
                 .to_vec(),
             Expected::Error(
-                |error| (error.oauth_error().is_some() || error.flinks_code().is_some()) && !error.is_malformed(),
+                |error| {
+                    (error.oauth_error().is_some() || error.flinks_code().is_some())
+                        && error.cause() != Some(Cause::Malformed)
+                },
                 Fate::Spent,
             ),
             |operation| {
@@ -114,7 +124,10 @@ pub(crate) fn rows() -> Vec<Row> {
                     reply(status, &[], success("\"CANARY\"", more))
                 })
                 .to_vec(),
-            Expected::Error(|error| error.is_malformed() && error.field() == Some("HttpStatusCode"), Fate::Unknown),
+            Expected::Error(
+                |error| error.cause() == Some(Cause::Malformed) && error.field() == Some("HttpStatusCode"),
+                Fate::Unknown,
+            ),
             |operation| matches!(operation, Operation::ConnectGenerate | Operation::ConnectAuthorize),
         ),
         replies("200 with HTML (portal, firewall)", Class::Final, vec![html(200)], MALFORMED, all),
@@ -142,7 +155,10 @@ pub(crate) fn rows() -> Vec<Row> {
             "202 or 203 with {\"error\":\"server_error\"} on revoke",
             Class::Failed,
             [202, 203].map(|status| reply(status, &[], r#"{"error":"server_error"}"#)).to_vec(),
-            Expected::Error(|error| error.oauth_error().is_some() && !error.is_malformed(), Fate::None),
+            Expected::Error(
+                |error| error.oauth_error().is_some() && error.cause() != Some(Cause::Malformed),
+                Fate::None,
+            ),
             |operation| operation == Operation::Revoke,
         ),
         replies(

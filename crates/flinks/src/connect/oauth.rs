@@ -29,7 +29,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_callback`] where the `state` is missing, is not the one that is pending, or is older than 10
+    /// [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) where the `state` is missing, is not the one that is pending, or is older than 10
     /// minutes; where a parameter is there twice; where there is neither a login nor an error, or both. With the right
     /// `state` and an error of the bank's, [`Error::oauth_error`] tells it.
     pub fn verify_oauth(&self, pending: PendingAuthorization, callback: &str) -> Result<LoginId, Error> {

@@ -55,7 +55,7 @@ impl Error {
         if self.needs_consent() {
             return Advice::StartOver;
         }
-        if self.is_token_refused() || self.is_expired() {
+        if self.is_token_refused() || matches!(self.0.kind, Kind::ExpiredLocally | Kind::ExpiredOnArrival) {
             return Advice::NewToken;
         }
         if self.has_flinks_code(&[FlinksCode::SESSION_EXPIRED, FlinksCode::SESSION_NONEXISTENT]) {

@@ -6,12 +6,14 @@
 //! | `kind.rs` | the kinds of failures |
 //! | `predicates.rs` | the questions that a caller has |
 //! | `refusal.rs` | whether the end user must consent again (O6) |
+//! | `cause.rs` | what went wrong, in one word |
 //! | `advice.rs` | the next step, in one word |
 //! | `verdict.rs` | the one table of retries and of the fate of a token (A5) |
 //! | `spend.rs` | the error of a call that spends a token |
 //! | `display.rs` | the text |
 
 mod advice;
+mod cause;
 mod display;
 #[expect(clippy::module_inception, reason = "this file is the overview, that one the type")]
 mod error;
@@ -22,6 +24,7 @@ mod spend;
 mod verdict;
 
 pub use self::advice::Advice;
+pub use self::cause::Cause;
 pub use self::error::Error;
 pub(crate) use self::error::ErrorBody;
 pub(crate) use self::kind::Kind;

@@ -8,16 +8,6 @@ use crate::operation::{Operation, Product};
 use crate::{FlinksCode, OAuthError};
 
 impl Error {
-    /// A value of the caller's is invalid; [`field`](Self::field) names it. Nothing was sent.
-    pub fn is_invalid_input(&self) -> bool {
-        matches!(self.0.kind, Kind::Input { .. } | Kind::Configuration { .. })
-    }
-
-    /// A token had expired: before anything was sent (P4, C3), or when it arrived. Get a new one.
-    pub fn is_expired(&self) -> bool {
-        matches!(self.0.kind, Kind::ExpiredLocally | Kind::ExpiredOnArrival)
-    }
-
     /// The credentials were refused: Pay's user name and password (P6; that 400 has no body, so it may also be about the request
     /// itself), Connect's secret key ("You must provide a valid auth key"), or Outbound's client id and secret.
     ///
@@ -98,41 +88,6 @@ impl Error {
                     || self.is_rate_limited()
             }
         }
-    }
-
-    /// The call did not complete in time, all of its attempts together.
-    pub fn is_timeout(&self) -> bool {
-        self.transport() == Some(TransportErrorKind::Timeout)
-    }
-
-    /// TLS failed: a certificate has expired, is for another name, or comes from an unknown authority. If that was during the
-    /// handshake, [`may_have_been_sent`](Self::may_have_been_sent) is `false`.
-    pub fn is_tls(&self) -> bool {
-        self.transport() == Some(TransportErrorKind::Tls)
-    }
-
-    fn transport(&self) -> Option<TransportErrorKind> {
-        match self.0.kind {
-            Kind::NotSent(kind) | Kind::Interrupted(kind) => Some(kind),
-            _ => None,
-        }
-    }
-
-    /// The server replied with a redirect, which is not followed because the request carries a secret (A2). Check the base
-    /// URL; and with custom OAuth, whether Flinks has whitelisted the URLs that are called and the redirect URL (C7).
-    pub fn is_redirect(&self) -> bool {
-        matches!(self.0.kind, Kind::Redirect)
-    }
-
-    /// The server replied 2xx with a body that does not fit; [`field`](Self::field) may name the part (A6).
-    pub fn is_malformed(&self) -> bool {
-        matches!(self.0.kind, Kind::Malformed { .. })
-    }
-
-    /// An end user came back with something that does not fit: another `state`, a repeated parameter, nothing at all (C7). It
-    /// may be an attack; send them through the bank again.
-    pub fn is_invalid_callback(&self) -> bool {
-        matches!(self.0.kind, Kind::Callback(_))
     }
 
     /// Returns whether the server may have received a request. `false` only if it is certain that it did not.

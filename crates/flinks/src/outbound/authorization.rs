@@ -43,7 +43,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_callback`] where the `state` is missing, is not the one that is pending, or is older than 10
+    /// [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) where the `state` is missing, is not the one that is pending, or is older than 10
     /// minutes; where a parameter is there twice; where there is neither a code nor an error, or both. With the right
     /// `state` and an error, [`Error::oauth_error`] tells it.
     pub fn verify(&self, pending: PendingAuthorization, callback: &str) -> Result<AuthorizationCode, Error> {

@@ -155,7 +155,7 @@ impl Client {
     /// # Errors
     ///
     /// Returns an error if Flinks refuses the token, or if the reply does not confirm the revocation, such as a 202 or the
-    /// page of a firewall: then [`Error::is_malformed`] is true, and the connection may or may not have ended. Keep the refresh
+    /// page of a firewall: then the cause is [`Cause::Malformed`](crate::Cause::Malformed), and the connection may or may not have ended. Keep the refresh
     /// token after an error.
     ///
     /// # Cancel safety

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks::connect::Authorize;
-use flinks::{Advice, SpendError};
+use flinks::{Advice, Cause, SpendError};
 use flinks_emulator::{Fault, Operation, When};
 
 use crate::{ManualClock, TIMEOUT, local, local_at, local_with, login_id, new_session};
@@ -97,7 +97,7 @@ async fn a5_the_deadline_ends_a_call_that_hangs() {
         local.emulator.received(Operation::PayAuthorize, 1).await;
         local.clock.advance(TIMEOUT);
         let error = call.await.unwrap().unwrap_err();
-        assert!(error.is_timeout());
+        assert!(error.cause() == Cause::Timeout);
         assert!(error.is_transient());
         assert!(error.may_have_been_sent());
         assert_eq!(local.emulator.count(Operation::PayAuthorize), 1);
@@ -112,7 +112,7 @@ async fn a5_the_deadline_ends_a_call_that_hangs() {
     });
     local.emulator.received(Operation::PayInitiateSession, 1).await;
     local.clock.advance(TIMEOUT);
-    assert!(matches!(call.await.unwrap(), Err(SpendError::Unknown(error)) if error.is_timeout()));
+    assert!(matches!(call.await.unwrap(), Err(SpendError::Unknown(error)) if error.cause() == Cause::Timeout));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Rule O10: an end user is sent to consent and comes back, and a connection is revoked.
 
 use flinks::outbound::{Client, ClientAuthentication};
-use flinks::{Advice, BaseUrl, Error, OAuthError, RedirectUrl};
+use flinks::{Advice, BaseUrl, Cause, Error, OAuthError, RedirectUrl};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Operation, When};
 
@@ -43,14 +43,14 @@ async fn o10_an_end_user_consents_and_comes_back() {
     };
     for query in ["", "code=a", "code=a&state=x", "error=access_denied&state="] {
         let error: Error = verify(query);
-        assert!(error.is_invalid_callback());
+        assert!(error.cause() == Cause::InvalidCallback);
         assert!(error.oauth_error().is_none());
     }
     for rest in ["", "code=", "code=a%0ab", "code=a%20b", "code=a&code=a", "code=a&error=b"] {
         let (url, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
         let state = parameter(&url, "state");
         let error = client.verify(pending, &format!("{rest}&state={state}")).unwrap_err();
-        assert!(error.is_invalid_callback(), "{rest}");
+        assert!(error.cause() == Cause::InvalidCallback, "{rest}");
     }
     // Every scope holds the least.
     for (asked, sent) in [

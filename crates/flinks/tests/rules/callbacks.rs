@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks::connect::PendingAuthorization;
-use flinks::{OAuthError, Secret};
+use flinks::{Cause, OAuthError, Secret};
 
 use crate::local;
 use crate::outbound_client::parameter;
@@ -16,7 +16,7 @@ async fn c5_parameters_of_the_widget_cannot_be_overridden() {
         ["authorizeToken", "AUTHORIZETOKEN", "redirectUrl", "redirecturl", "", "a&b", "a=b", "a b", "a#", "é", "a%"]
     {
         let error = widget.clone().parameter(bad, "x").unwrap_err();
-        assert!(error.is_invalid_input(), "{bad}");
+        assert!(matches!(error.cause(), Cause::Input | Cause::Configuration), "{bad}");
         assert_eq!(error.field(), Some("parameter"), "{bad}");
     }
     // Set twice, it is there once.
@@ -50,7 +50,7 @@ async fn c7_other_state_than_the_pending_one_is_refused() {
                 .connect
                 .verify_oauth(pending, &format!("https://app.example/back?{rest}&state={given}"))
                 .unwrap_err();
-            assert!(error.is_invalid_callback());
+            assert!(error.cause() == Cause::InvalidCallback);
             assert!(error.oauth_error().is_none());
             assert!(error.message().is_none());
             assert!(!format!("{error} {error:?}").contains("canary"));
@@ -59,7 +59,7 @@ async fn c7_other_state_than_the_pending_one_is_refused() {
     }
     let (_, pending) = with_state(&local, &right);
     let error = local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").unwrap_err();
-    assert!(error.is_invalid_callback(), "no state at all");
+    assert!(error.cause() == Cause::InvalidCallback, "no state at all");
     let (_, pending) = with_state(&local, "");
     assert!(local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").is_err(), "none expected either");
 }
@@ -80,7 +80,7 @@ async fn c7_callback_without_a_state_is_reported_as_such() {
     ] {
         let (_, pending) = with_state(&local, "right");
         let error = local.connect.verify_oauth(pending, without).unwrap_err();
-        assert!(error.is_invalid_callback(), "{without}");
+        assert!(error.cause() == Cause::InvalidCallback, "{without}");
         assert!(error.to_string().contains("`state` is missing"), "{without}: {error}");
     }
     let (_, pending) = with_state(&local, "right");
@@ -122,7 +122,7 @@ async fn c7_malformed_callbacks_are_refused() {
         "loginId=a%20b&state=right",
     ] {
         let error = verify(bad).unwrap_err();
-        assert!(error.is_invalid_callback(), "{bad}");
+        assert!(error.cause() == Cause::InvalidCallback, "{bad}");
         assert!(!error.may_have_been_sent(), "{bad}");
     }
     for good in [
@@ -141,7 +141,7 @@ async fn c7_malformed_callbacks_are_refused() {
     let error = verify("error=server_error&error_description=canary%20text&state=right").unwrap_err();
     assert_eq!(error.oauth_error(), Some(&OAuthError::SERVER_ERROR));
     assert_eq!(error.message(), Some("canary text"));
-    assert!(!error.is_invalid_callback());
+    assert!(error.cause() != Cause::InvalidCallback);
     assert!(!format!("{error} {error:?}").contains("canary"));
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks::outbound::{AuthorizationCode, Client};
-use flinks::{Advice, BaseUrl, Error, RedirectUrl, Settings, SpendError};
+use flinks::{Advice, BaseUrl, Cause, Error, RedirectUrl, Settings, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Operation, When};
 
@@ -57,7 +57,7 @@ async fn o9_code_received_twice_is_sent_once() {
     local.clock.advance(Duration::from_secs(600));
     for error in [other.unwrap_err(), client.clone().exchange_code(late).await.unwrap_err()] {
         assert!(matches!(error, SpendError::Unknown(_)), "{error}");
-        assert!(error.error().is_invalid_callback(), "{error}");
+        assert!(error.error().cause() == Cause::InvalidCallback, "{error}");
     }
     assert_eq!(local.emulator.count(TOKEN), 1);
 }
@@ -94,7 +94,7 @@ async fn o9_cancelled_exchange_that_sent_nothing_keeps_the_code() {
     // It has begun to connect.
     assert!(poll_and_cancel(client.exchange_code(first), 1).await.is_none());
     let _ = client.exchange_code(second).await.unwrap();
-    assert!(client.exchange_code(third).await.unwrap_err().error().is_invalid_callback());
+    assert!(client.exchange_code(third).await.unwrap_err().error().cause() == Cause::InvalidCallback);
     assert_eq!(local.emulator.count(TOKEN), 1);
 }
 
@@ -130,7 +130,7 @@ async fn o9_exchange_cancelled_after_it_was_received_refuses_the_code() {
     local.emulator.release();
     let error = client.exchange_code(second).await.unwrap_err();
     assert!(matches!(error, SpendError::Unknown(_)), "{error}");
-    assert!(error.error().is_invalid_callback(), "{error}");
+    assert!(error.error().cause() == Cause::InvalidCallback, "{error}");
     assert_eq!(local.emulator.count(TOKEN), 1);
 }
 
@@ -153,7 +153,7 @@ async fn o9_exchange_cancelled_at_any_moment_sends_the_code_once() {
                     kept += 1;
                 }
                 Err(error) => {
-                    assert!(error.error().is_invalid_callback(), "{error}");
+                    assert!(error.error().cause() == Cause::InvalidCallback, "{error}");
                     assert!(local.emulator.count_carrying(&code) <= 1, "after {polls} polls");
                     refused += 1;
                 }

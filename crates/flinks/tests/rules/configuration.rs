@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
 use flinks::pay::{Credentials, NewSession};
-use flinks::{BaseUrl, Error, RedirectUrl, Settings};
+use flinks::{BaseUrl, Cause, Error, RedirectUrl, Settings};
 use flinks_emulator::{Fault, Operation, When};
 
 use crate::{clients, local, local_with};
@@ -12,7 +12,7 @@ use crate::{clients, local, local_with};
 /// The error names the field and holds nothing of the value.
 pub(crate) fn check<T>(outcome: Result<T, Error>, field: &str, value: &str) {
     let error = outcome.err().unwrap_or_else(|| panic!("{field} took {value:?}"));
-    assert!(error.is_invalid_input());
+    assert!(matches!(error.cause(), Cause::Input | Cause::Configuration));
     assert!(!error.may_have_been_sent());
     assert!(!error.is_transient());
     assert_eq!(error.field(), Some(field));
@@ -186,7 +186,7 @@ async fn advice_separates_values_of_a_call_from_settings() {
         let error = error.unwrap();
         assert_eq!(error.field(), Some(field));
         assert_eq!(error.advice(), Advice::FixInput, "{field}");
-        assert!(error.is_invalid_input(), "{field}");
+        assert!(matches!(error.cause(), Cause::Input | Cause::Configuration), "{field}");
     }
 }
 
@@ -265,5 +265,5 @@ async fn zero_settings_are_clamped() {
     local.emulator.fail_always(Operation::PayAuthorize, Fault::Hold { when: When::Before });
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
     let (pay, _) = clients(&base_url, &Settings::new().timeout(Duration::ZERO));
-    assert!(pay.authorize().await.unwrap_err().is_timeout());
+    assert!(pay.authorize().await.unwrap_err().cause() == Cause::Timeout);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks::connect::{AnswerError, Answers, Authorize, AuthorizeToken, Challenge, Outcome, SecretKey, Theme};
-use flinks::{BaseUrl, FlinksCode, OAuthError, RedirectUrl, Settings, SpendError};
+use flinks::{BaseUrl, Cause, FlinksCode, OAuthError, RedirectUrl, Settings, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
 use tokio::task::JoinHandle;
@@ -49,9 +49,9 @@ async fn c3_token_is_single_use_and_expires_after_30_minutes() {
     else {
         panic!("an expired token was sent");
     };
-    assert!(error.is_expired());
+    assert!(error.cause() == Cause::Expired);
     let widget = local.connect.widget(&"https://app.example/".parse().unwrap());
-    assert!(matches!(widget.url(token), Err(SpendError::Unspent(_, error)) if error.is_expired()));
+    assert!(matches!(widget.url(token), Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Expired));
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 0);
 
     let first = local.authorize_token().await;
@@ -264,7 +264,7 @@ async fn c7_custom_oauth_leads_to_a_login() {
             Err(error) => {
                 assert!(!is_agreed);
                 assert!(error.needs_user());
-                assert!(!error.is_invalid_callback());
+                assert!(error.cause() != Cause::InvalidCallback);
                 assert_eq!(error.oauth_error(), Some(&OAuthError::ACCESS_DENIED));
             }
         }
@@ -358,7 +358,7 @@ async fn call_timeout_does_not_shorten_a_live_authorize() {
     }
     assert!(!call.is_finished(), "the call was cut off");
     local.clock.advance(Duration::from_secs(1));
-    assert!(call.await.unwrap().unwrap_err().error().is_timeout());
+    assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
 }
 
 #[tokio::test]
@@ -366,7 +366,7 @@ async fn live_authorize_has_its_own_timeout_setting() {
     let local = local_with(|settings| settings.bank_timeout(Duration::from_secs(60))).await;
     let call = held_live_authorize(&local).await;
     local.clock.advance(Duration::from_secs(60));
-    assert!(call.await.unwrap().unwrap_err().error().is_timeout());
+    assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
     // It reaches the transport as well, whose time is that of the machine.
     let clock = auto_advancing_clock();
     let settings = Settings::new().clock(clock).timeout(TIMEOUT).bank_timeout(Duration::ZERO);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flinks::connect::Authorize;
-use flinks::{Advice, BaseUrl, Error, Settings, SpendError};
+use flinks::{Advice, BaseUrl, Cause, Error, Settings, SpendError};
 use flinks_emulator::{Fault, Operation, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -151,7 +151,7 @@ async fn a_handshake_that_fails_or_stalls_has_sent_nothing() {
     let emulator = flinks_emulator::Emulator::start().await.unwrap();
     let address: SocketAddr = emulator.base_url().strip_prefix("http://").unwrap().parse().unwrap();
     let error = is_not_sent(&format!("https://{address}"), settings(), 3).await;
-    assert!(error.is_tls(), "{error}");
+    assert!(error.cause() == Cause::Tls, "{error}");
     assert!(!error.is_transient(), "{error}");
     assert!(emulator.requests().is_empty());
 

@@ -3,7 +3,7 @@
 
 use flinks::connect::Authorize;
 use flinks::outbound::ClientAuthentication;
-use flinks::{Error, SpendError};
+use flinks::{Cause, Error, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Fault, Operation};
 
@@ -28,7 +28,7 @@ fn success_with(token: &str) -> Fault {
 
 fn is_echo(error: &Error, field: &str) -> bool {
     check_text(error);
-    error.is_malformed() && error.field() == Some(field) && error.may_have_been_sent()
+    error.cause() == Cause::Malformed && error.field() == Some(field) && error.may_have_been_sent()
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks::pay::{BearerToken, PRODUCTION, SANDBOX};
-use flinks::{BaseUrl, Product, SpendError};
+use flinks::{BaseUrl, Cause, Product, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Fault, Operation};
 
@@ -35,9 +35,9 @@ async fn p2_p4_expired_token_is_refused_locally() {
         let Err(SpendError::Unspent(token, error)) = local.pay.initiate_session(token, &new_session()).await else {
             panic!("an expired token was sent");
         };
-        assert!(error.is_expired());
+        assert!(error.cause() == Cause::Expired);
         assert!(!error.may_have_been_sent());
-        assert!(token.into_authorization().unwrap_err().is_expired());
+        assert!(token.into_authorization().unwrap_err().cause() == Cause::Expired);
         assert_eq!(local.emulator.count(Operation::PayInitiateSession), 0);
     }
 }

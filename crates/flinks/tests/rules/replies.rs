@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinks::connect::Authorize;
-use flinks::{Clock as _, Error, FlinksCode, SpendError};
+use flinks::{Cause, Clock as _, Error, FlinksCode, SpendError};
 use flinks_emulator::{Fault, Operation};
 
 use crate::{Local, local, login_id, new_session};
@@ -84,13 +84,13 @@ async fn a2_redirects_are_errors_and_their_target_is_not_contacted() {
         let fault = Fault::Redirect { status, location: target.emulator.base_url().to_owned() };
         for (error, requests) in mints(&fault).await {
             let error = error.unwrap();
-            assert!(error.is_redirect());
+            assert!(error.cause() == Cause::Redirect);
             assert!(!error.is_transient());
             assert_eq!(error.status(), Some(status));
             assert_eq!(requests, 1);
         }
         for outcome in spends(&fault).await {
-            assert!(matches!(outcome, Err(SpendError::Unknown(error)) if error.is_redirect()));
+            assert!(matches!(outcome, Err(SpendError::Unknown(error)) if error.cause() == Cause::Redirect));
         }
     }
     assert!(target.emulator.requests().is_empty());
@@ -123,12 +123,15 @@ async fn a6_unreadable_successes_are_malformed_and_not_repeated() {
     for fault in faults {
         for (error, requests) in mints(&fault).await {
             let error = error.unwrap();
-            assert!(error.is_malformed(), "{error}");
+            assert!(error.cause() == Cause::Malformed, "{error}");
             assert!(!error.is_transient(), "{error}");
             assert_eq!(requests, 1, "{error}");
         }
         for outcome in spends(&fault).await {
-            assert!(matches!(&outcome, Err(SpendError::Unknown(error)) if error.is_malformed()), "{outcome:?}");
+            assert!(
+                matches!(&outcome, Err(SpendError::Unknown(error)) if error.cause() == Cause::Malformed),
+                "{outcome:?}"
+            );
         }
     }
 }
@@ -145,7 +148,7 @@ async fn c2_a_200_whose_body_says_401_is_the_error() {
 
     let [_, (error, requests)] = mints(&Fault::reply(200, r#"{"HttpStatusCode":401,"Token":"canary"}"#)).await;
     let error = error.unwrap();
-    assert!(error.is_malformed());
+    assert!(error.cause() == Cause::Malformed);
     assert_eq!(error.field(), Some("HttpStatusCode"));
     assert_eq!(requests, 1);
 }
@@ -307,7 +310,7 @@ async fn p2_token_types() {
             Err(error) => {
                 check_text(&error);
                 assert!(!is_accepted);
-                assert!(error.is_malformed());
+                assert!(error.cause() == Cause::Malformed);
                 assert_eq!(error.field(), Some("token_type"));
             }
         }
@@ -342,7 +345,7 @@ async fn p2_lifetimes() {
             }
             Err(error) => {
                 assert_eq!(expires_in, "-1");
-                assert!(error.is_expired());
+                assert!(error.cause() == Cause::Expired);
                 assert_eq!(error.attempts(), 2);
             }
         }

@@ -1,6 +1,6 @@
 //! Rules A1, P7 and O11: base URLs and redirect URLs, refused where they enter.
 
-use flinks::{BaseUrl, Error, RedirectUrl, Settings};
+use flinks::{BaseUrl, Cause, Error, RedirectUrl, Settings};
 use flinks_emulator::{Fault, Operation};
 
 use crate::configuration::check;
@@ -20,7 +20,7 @@ fn a1_p7_unsafe_base_urls_are_refused() {
         "https://evil.com:0",
     ] {
         let error = Error::from(bad.parse::<BaseUrl>().unwrap_err());
-        assert!(error.is_invalid_input());
+        assert!(matches!(error.cause(), Cause::Input | Cause::Configuration));
         assert_eq!(error.field(), Some("base URL"));
         assert!(!error.to_string().contains("canary"), "{error}");
         assert!(!error.to_string().contains("evil"), "{error}");
