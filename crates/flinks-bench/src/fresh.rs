@@ -230,7 +230,7 @@ mod ours {
     pub fn facade_pay(_: &Runtime, url: &str) -> Calls {
         let credentials = Credentials::new("user", "password").unwrap();
         let settings = accepting_the_one_token();
-        let client = flinks::pay::Client::with_settings(url.parse().unwrap(), credentials, &settings).unwrap();
+        let client = flinks::pay::Client::builder(url.parse().unwrap(), credentials).settings(&settings).build().unwrap();
         calls(client, |client| async move { drop(client.authorize().await.unwrap()) })
     }
 
@@ -238,13 +238,13 @@ mod ours {
         let base_url: flinks::BaseUrl = url.parse().unwrap();
         let key = SecretKey::new("c4569c54-e167-4d34-8de6-f4113bc82414").unwrap();
         let (id, settings) = (CUSTOMER.parse().unwrap(), accepting_the_one_token());
-        let client = flinks::connect::Client::with_settings(base_url, id, key, &settings).unwrap();
+        let client = flinks::connect::Client::builder(base_url, id, key).settings(&settings).build().unwrap();
         calls(client, |client| async move { drop(client.generate_authorize_token().await.unwrap()) })
     }
 
     pub fn facade_outbound(_: &Runtime, url: &str) -> Calls {
         let credentials = ClientCredentials::new("id", "secret").unwrap();
-        let client = flinks::outbound::Client::new(url.parse().unwrap(), credentials).unwrap();
+        let client = flinks::outbound::Client::builder(url.parse().unwrap(), credentials).build().unwrap();
         calls(client, |client| async move { drop(client.client_credentials(None).await.unwrap()) })
     }
 }

@@ -29,7 +29,7 @@ fn ours(bench: &mut Bench, status: u16, what: &str, callers: usize) -> anyhow::R
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
-        let client = Client::new(format!("http://{address}").parse()?, authentication)?;
+        let client = Client::builder(format!("http://{address}").parse()?, authentication).build()?;
         let consents = Consents::builder(client).build();
         let consent = consents.insert(&"user".parse()?, RefreshToken::new("refresh")?, SystemTime::now()).await?;
         let tasks = (0..callers).map(|_| {

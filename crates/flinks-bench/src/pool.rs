@@ -16,7 +16,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let credentials = Credentials::new("user", "password")?;
     // The server has one token for all.
     let settings = Settings::new().accept_repeated_tokens();
-    let client = Client::with_settings(format!("http://{address}").parse()?, credentials, &settings)?;
+    let client = Client::builder(format!("http://{address}").parse()?, credentials).settings(&settings).build()?;
     let pool = TokenPool::new(client.clone(), 16);
     let runtime = &runtime;
     let rounds = if bench.quick { 2 } else { 15 };

@@ -63,7 +63,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
 
 fn ours(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static str, Read)>> {
     let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
-    let client = Client::new(url.parse()?, authentication)?;
+    let client = Client::builder(url.parse()?, authentication).build()?;
     let consents = Consents::builder(client.clone()).build();
     let refresh_token = RefreshToken::new("refresh")?;
     let consent = runtime.block_on(consents.insert(&"user".parse()?, refresh_token, SystemTime::now()))?;

@@ -20,7 +20,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let case = format!("{number} consents: memory of each, beside its refresh token");
     let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
-    let client = Client::new(format!("http://{address}").parse()?, authentication)?;
+    let client = Client::builder(format!("http://{address}").parse()?, authentication).build()?;
     let consents = Consents::builder(client).build();
     let mut filled = Ok(());
     let counted = allocation_counter::measure(|| {

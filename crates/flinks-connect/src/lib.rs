@@ -4,10 +4,9 @@
 mod generated;
 
 pub use flinks_core::{
-    BaseUrl, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, InvalidRequest, InvalidResponse, ResponseHead,
-    ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, TransportErrorKind,
+    BaseUrl, BaseUrlOptions, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, InvalidRequest, InvalidResponse,
+    ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, TransportErrorKind,
+    tls,
 };
-#[cfg(feature = "rustls")]
-pub use flinks_core::{DefaultCryptoProvider, install_default_crypto_provider};
 pub use generated::{Client, SECRETS, SPEC_SHA256, SPEC_VERSION, operation, types};
 pub use uuid::Uuid;

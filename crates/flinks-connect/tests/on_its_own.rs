@@ -99,5 +99,5 @@ async fn every_operation_needs_this_crate_alone() {
 #[cfg(feature = "rustls")]
 #[test]
 fn the_default_crypto_provider_can_be_installed() {
-    let _: flinks_connect::DefaultCryptoProvider = flinks_connect::install_default_crypto_provider();
+    let _: flinks_connect::tls::DefaultCryptoProvider = flinks_connect::tls::install_default_crypto_provider();
 }

@@ -14,7 +14,7 @@ use flinks_emulator::{Emulator, Operation, credentials};
 async fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::start().await?;
     let credentials = ClientCredentials::new(credentials::OUTBOUND_CLIENT_ID, credentials::OUTBOUND_CLIENT_SECRET)?;
-    let client = Client::new(emulator.base_url().parse()?, credentials)?;
+    let client = Client::builder(emulator.base_url().parse()?, credentials).build()?;
 
     let redirect_uri: flinks::RedirectUrl = "https://app.example/callback".parse()?;
     let request = client.authorization(credentials::OUTBOUND_PROVIDER_ID, &redirect_uri)?;

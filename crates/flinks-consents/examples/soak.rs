@@ -35,11 +35,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let base_url: BaseUrl = emulator.base_url().parse()?;
     let settings = Settings::new().timeout(Duration::from_secs(5)).bank_timeout(Duration::from_secs(5));
     let credentials = Credentials::new(PAY_USERNAME, PAY_PASSWORD)?;
-    let pay = flinks::pay::Client::with_settings(base_url.clone(), credentials, &settings)?;
+    let pay = flinks::pay::Client::builder(base_url.clone(), credentials).settings(&settings).build()?;
     let (id, key) = (CONNECT_CUSTOMER_ID.parse()?, SecretKey::new(CONNECT_SECRET_KEY)?);
-    let connect = flinks::connect::Client::with_settings(base_url.clone(), id, key, &settings)?;
+    let connect = flinks::connect::Client::builder(base_url.clone(), id, key).settings(&settings).build()?;
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET)?;
-    let outbound = Client::with_settings(base_url, credentials, &settings)?;
+    let outbound = Client::builder(base_url, credentials).settings(&settings).build()?;
     // Two processes, as far as consents can tell.
     let store = MemoryStore::new();
     let both = [(); 2].map(|()| Consents::builder(outbound.clone()).store(store.clone()).build());

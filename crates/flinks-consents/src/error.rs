@@ -337,7 +337,7 @@ impl fmt::Display for ConsentError {
             Kind::Expired => f.write_str("the access token had expired when it arrived"),
             Kind::NoRefreshToken => f.write_str("the reply to the code exchange has no refresh_token"),
             Kind::Call(error) => {
-                write!(f, "failed to {error}")?;
+                write!(f, "{error}")?;
                 match (error.refusal(), self.0.refusal) {
                     (Some(Refusal::Suspected { .. }), Some(Refusal::Final)) => {
                         f.write_str("; the refusal is confirmed")

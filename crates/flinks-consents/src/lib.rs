@@ -38,8 +38,6 @@ mod sync {
 }
 
 pub use flinks;
-#[cfg(feature = "rustls")]
-pub use flinks::{DefaultCryptoProvider, install_default_crypto_provider};
 
 pub use crate::app_token::AppTokenSource;
 pub use crate::consent::{Consent, Revoked};

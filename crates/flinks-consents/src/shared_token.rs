@@ -236,7 +236,7 @@ mod tests {
             let url = "http://127.0.0.1:9".parse().unwrap();
             let server = Server(Arc::new(Inner {
                 lifetime: Duration::from_secs(lifetime),
-                client: Client::with_settings(url, authentication, &settings).unwrap(),
+                client: Client::builder(url, authentication).settings(&settings).build().unwrap(),
                 cache: TokenCache::new(),
                 refreshes: AtomicU32::new(0),
                 tasks: TaskTracker::new(),

@@ -285,7 +285,7 @@ mod tests {
             let settings = Settings::new().clock(clock.clone());
             let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
             let url = "http://127.0.0.1:9".parse().unwrap();
-            let client = Client::with_settings(url, authentication, &settings).unwrap();
+            let client = Client::builder(url, authentication).settings(&settings).build().unwrap();
             Self { clock, client, cache: TokenCache::new() }
         }
 

@@ -19,7 +19,7 @@ fn o4_cached_token_is_returned_without_an_allocation() {
     let (_emulator, consent, source) = runtime.block_on(async {
         let emulator = Emulator::start().await.unwrap();
         let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
-        let client = Client::new(emulator.base_url().parse().unwrap(), credentials).unwrap();
+        let client = Client::builder(emulator.base_url().parse().unwrap(), credentials).build().unwrap();
         let consents = Consents::builder(client.clone()).build();
         let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
         let consent = consents.insert(&"user-7".parse().unwrap(), refresh_token, SystemTime::now()).await.unwrap();

@@ -16,7 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Returns a worker, its consents, and the end users that it reports.
 fn worker(flinks: &Emulator) -> (KeepAlive, Consents, Arc<Mutex<Vec<ConsentId>>>) {
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
-    let client = Client::new(flinks.base_url().parse().unwrap(), credentials).unwrap();
+    let client = Client::builder(flinks.base_url().parse().unwrap(), credentials).build().unwrap();
     let store = MemoryStore::new();
     let consents = Consents::builder(client).store(store.clone()).build();
     let reported: Arc<Mutex<Vec<ConsentId>>> = Arc::default();

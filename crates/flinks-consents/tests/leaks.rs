@@ -42,7 +42,7 @@ async fn consents(canaries: &mut Canaries) {
             _ => Settings::new().max_attempts(1),
         };
         let url = server.base_url.parse().unwrap();
-        let client = Client::with_settings(url, credentials.clone(), &settings).unwrap();
+        let client = Client::builder(url, credentials.clone()).settings(&settings).build().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path()).unwrap();
         let events = Arc::new(Mutex::new(Vec::new()));

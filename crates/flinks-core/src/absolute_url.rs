@@ -2,6 +2,8 @@
 
 use url::{Host, Url};
 
+use crate::plain_http;
+
 /// An absolute URL that is `https`, or `http` to a loopback address (A1).
 ///
 /// Its text means the same to every reader: a URL parser drops line breaks, folds look-alike
@@ -12,6 +14,11 @@ pub struct AbsoluteUrl(Url);
 impl AbsoluteUrl {
     /// Parses `text`. The error is the reason, as the rest of a sentence: `holds user info`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
+        Self::parse_with(text, None)
+    }
+
+    /// Parses `text`, and accepts plain HTTP to the private host `plain_http_host`.
+    pub(crate) fn parse_with(text: &str, plain_http_host: Option<&str>) -> Result<Self, &'static str> {
         // Before `Url::parse`, which would change these.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
             return Err("holds a space, a backslash, a control or a non-ASCII character");
@@ -25,7 +32,11 @@ impl AbsoluteUrl {
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&url) => {}
-            _ => return Err("is neither https nor http to a loopback address"),
+            "http" => {
+                let problem = plain_http_host.map_or(Some(NOT_SECURE), |host| plain_http::problem(&url, host));
+                problem.map_or(Ok(()), Err)?;
+            }
+            _ => return Err(NOT_SECURE),
         }
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         match authority_problem(authority, &url) {
@@ -49,6 +60,7 @@ impl AbsoluteUrl {
     }
 }
 
+const NOT_SECURE: &str = "is neither https nor http to a loopback address";
 const NOT_ABSOLUTE: &str = "is not an absolute URL, such as https://host";
 
 /// Whether requests to `url` stay on this machine.

@@ -37,9 +37,26 @@ struct Parts {
 }
 
 impl BaseUrl {
+    /// Creates options for parsing, such as an exception for a container.
+    pub fn options() -> BaseUrlOptions {
+        BaseUrlOptions::default()
+    }
+
     /// Returns the address without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0.text
+    }
+
+    /// Returns the host, in lower case.
+    #[doc(hidden)]
+    pub fn host(&self) -> &str {
+        self.0.url.host_str().unwrap_or_default()
+    }
+
+    /// Returns whether it has a path of its own.
+    #[doc(hidden)]
+    pub fn has_path(&self) -> bool {
+        self.0.url.path() != "/"
     }
 
     /// Returns whether requests stay on this machine.
@@ -50,6 +67,11 @@ impl BaseUrl {
     /// Returns whether requests are encrypted.
     pub fn is_https(&self) -> bool {
         self.0.url.scheme() == "https"
+    }
+
+    /// Returns whether requests leave this machine in plain HTTP, as the exception allows.
+    pub(crate) fn is_plain_http_exception(&self) -> bool {
+        !self.is_https() && !self.is_loopback()
     }
 
     /// Returns the address of a path under this one. The host is not parsed again.
@@ -79,6 +101,45 @@ impl FromStr for BaseUrl {
     type Err = InvalidBaseUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
+        Self::options().parse(text)
+    }
+}
+
+/// The options for parsing a [`BaseUrl`].
+///
+/// ```
+/// use flinks_core::BaseUrl;
+///
+/// let options = BaseUrl::options().dangerous_plain_http_host("emulator");
+/// let base_url = options.parse("http://emulator:8080")?;
+/// assert!(options.parse("http://other:8080").is_err());
+/// # Ok::<(), flinks_core::InvalidBaseUrl>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until `parse` is called"]
+pub struct BaseUrlOptions {
+    plain_http_host: Option<String>,
+}
+
+impl BaseUrlOptions {
+    /// Accepts `http://` to exactly this host, such as the emulator in another container (A1).
+    ///
+    /// Everyone on the network between this process and the host can read the credentials and tokens
+    /// that are sent to it. So the host must be private: a client refuses to connect if one of the
+    /// addresses that the host resolves to is neither loopback nor private (RFC 1918, RFC 4193).
+    /// Requests to it do not use a proxy, and each client that is built for it logs a warning. Hosts
+    /// of Flinks are refused.
+    pub fn dangerous_plain_http_host(mut self, host: impl Into<String>) -> Self {
+        self.plain_http_host = Some(host.into());
+        self
+    }
+
+    /// Parses `text`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why `text` is not a [`BaseUrl`].
+    pub fn parse(&self, text: &str) -> Result<BaseUrl, InvalidBaseUrl> {
         if text.contains(['{', '}']) {
             return Err(InvalidBaseUrl("has a placeholder in braces that is not filled in"));
         }
@@ -88,7 +149,8 @@ impl FromStr for BaseUrl {
         if text.contains('@') {
             return Err(InvalidBaseUrl("holds user info"));
         }
-        let mut url = AbsoluteUrl::parse(text).map_err(InvalidBaseUrl)?.into_url();
+        let url = AbsoluteUrl::parse_with(text, self.plain_http_host.as_deref());
+        let mut url = url.map_err(InvalidBaseUrl)?.into_url();
         if url.query().is_some() || url.fragment().is_some() {
             return Err(InvalidBaseUrl("has a query or a fragment"));
         }
@@ -106,7 +168,7 @@ impl FromStr for BaseUrl {
         }
         url.set_path(&path);
         let text = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self(Arc::new(Parts { url, text })))
+        Ok(BaseUrl(Arc::new(Parts { url, text })))
     }
 }
 
@@ -201,6 +263,39 @@ mod tests {
             let base_url: BaseUrl = good.parse().unwrap();
             assert_eq!(base_url.as_str(), good.trim_end_matches('/'));
             assert_eq!(base_url.is_loopback(), !base_url.is_https());
+        }
+    }
+
+    #[test]
+    fn a1_plain_http_is_possible_to_one_private_host_only() {
+        for (host, text) in [
+            ("emulator", "http://emulator:8080"),
+            ("Emulator.", "http://EMULATOR/flinks"),
+            ("10.0.0.5", "http://10.0.0.5"),
+            ("fd00::5", "http://[fd00::5]:1"),
+            ("emulator", "https://payments.flinksapp.com"),
+        ] {
+            let base_url = BaseUrl::options().dangerous_plain_http_host(host).parse(text).unwrap();
+            assert_eq!(base_url.is_plain_http_exception(), text.starts_with("http:"), "{text}");
+        }
+        for (host, text, reason) in [
+            ("emulator", "http://other", "uses plain HTTP, which is allowed for another host only"),
+            ("emulator", "http://emulator.evil.com", "uses plain HTTP, which is allowed for another host only"),
+            ("", "http://emulator", "uses plain HTTP, which is allowed for another host only"),
+            ("*", "http://emulator", "uses plain HTTP, which is allowed for another host only"),
+            ("8.8.8.8", "http://8.8.8.8", "uses plain HTTP to an address that is not private"),
+            ("169.254.169.254", "http://169.254.169.254", "uses plain HTTP to an address that is not private"),
+            ("flinks.io", "http://flinks.io", "uses plain HTTP, which is never allowed for a host of Flinks"),
+            ("API.Flinks.IO.", "http://api.flinks.io", "uses plain HTTP, which is never allowed for a host of Flinks"),
+            ("fin.ag", "http://fin.ag", "uses plain HTTP, which is never allowed for a host of Flinks"),
+            ("a.private.fin.ag", "http://a.private.fin.ag", "uses plain HTTP, which is never allowed"),
+            ("ob.flinksapp.com.", "http://ob.flinksapp.com.", "uses plain HTTP, which is never allowed"),
+            ("emulator.", "http://emulator.", "uses plain HTTP, which is allowed for another host only"),
+            ("emulator", "http://u@emulator", "holds user info"),
+            ("emulator", "http://emulator:0", "has port 0"),
+        ] {
+            let error = BaseUrl::options().dangerous_plain_http_host(host).parse(text).unwrap_err();
+            assert!(error.reason().starts_with(reason), "{host} {text}: {error}");
         }
     }
 

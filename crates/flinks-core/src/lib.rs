@@ -9,7 +9,9 @@
 mod absolute_url;
 mod base_url;
 mod expires_in;
+mod plain_http;
 mod secret;
+pub mod tls;
 
 // Time: the clock of a client, and lifetimes on it.
 #[cfg(feature = "time")]
@@ -33,8 +35,6 @@ mod marker;
 mod request;
 
 // Sending: the settings of the HTTP client, and one call.
-#[cfg(feature = "rustls")]
-mod crypto;
 mod http_client;
 mod transport;
 
@@ -50,10 +50,8 @@ pub use clock::{Clock, Sleep, SystemClock};
 #[cfg(feature = "time")]
 pub use manual_clock::ManualClock;
 
-pub use base_url::{BaseUrl, InvalidBaseUrl};
+pub use base_url::{BaseUrl, BaseUrlOptions, InvalidBaseUrl};
 pub use body::MAX_RESPONSE_BYTES;
-#[cfg(feature = "rustls")]
-pub use crypto::{DefaultCryptoProvider, install_default_crypto_provider};
 pub use error::{Error, ErrorKind, InvalidRequest, InvalidResponse};
 pub use expires_in::ExpiresIn;
 pub use head::ResponseHead;

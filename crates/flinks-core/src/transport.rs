@@ -1,7 +1,6 @@
 //! Sends requests: one base URL, one HTTP client, and the limits of a call.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -11,9 +10,13 @@ use url::Url;
 use crate::base_url::BaseUrl;
 use crate::error::{Error, ErrorKind, InvalidRequest};
 use crate::head::ResponseHead;
-use crate::http_client::{self, BuildError};
+use crate::http_client::{self, BuildError, Tls};
 use crate::marker::SendMarker;
 use crate::request::Operation;
+#[cfg(feature = "rustls-no-provider")]
+use crate::tls::CryptoProvider;
+#[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+use crate::tls::{ClientCertificate, RootCertificates};
 use crate::transport_error::TransportError;
 
 /// The default timeout of a call: 30 seconds.
@@ -56,6 +59,8 @@ impl Transport {
             timeout: DEFAULT_TIMEOUT,
             long_timeout: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            tls: Tls::default(),
+            #[cfg(feature = "reqwest-0_13")]
             http: None,
         }
     }
@@ -65,6 +70,14 @@ impl Transport {
     #[must_use]
     pub fn with_marker(&self, marker: SendMarker) -> Self {
         Self { marker: Some(marker), ..self.clone() }
+    }
+
+    /// Returns a clone whose calls have another timeout, whatever the operation. It shares the
+    /// connections of this transport. Less than a millisecond counts as one.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let timeout = timeout.max(Duration::from_millis(1));
+        Self { timeout, long_timeout: Some(timeout), ..self.clone() }
     }
 
     /// Returns the address that paths are appended to.
@@ -138,10 +151,13 @@ pub struct TransportBuilder {
     timeout: Duration,
     long_timeout: Option<Duration>,
     connect_timeout: Duration,
+    tls: Tls,
+    #[cfg(feature = "reqwest-0_13")]
     http: Option<HttpHook>,
 }
 
-type HttpHook = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
+#[cfg(feature = "reqwest-0_13")]
+type HttpHook = std::sync::Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
 impl fmt::Debug for TransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,17 +193,43 @@ impl TransportBuilder {
         self
     }
 
+    /// Trusts certificates of these authorities beside those of the platform, such as the one of a
+    /// company's proxy.
+    #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+    pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
+        self.tls.roots = Some(roots);
+        self
+    }
+
+    /// Authenticates this client in the TLS handshake (mTLS).
+    #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+    pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.tls.client = Some(certificate);
+        self
+    }
+
+    /// Chooses the cryptography of rustls. Default: [`CryptoProvider::default`].
+    #[cfg(feature = "rustls-no-provider")]
+    pub fn crypto_provider(mut self, provider: CryptoProvider) -> Self {
+        self.tls.provider = provider;
+        self
+    }
+
     /// Adjusts the HTTP client before the transport's own settings are applied: a proxy, a
     /// resolver, a local address. The settings that make a transport safe cannot be undone here:
-    /// redirects, retries, limits, TLS library and versions. Additional root certificates are
-    /// ignored with rustls, which trusts the platform's certificates.
+    /// redirects, retries, limits, TLS library and versions. Certificates and identities are
+    /// ignored with rustls: see [`root_certificates`](Self::root_certificates).
     ///
-    /// This is the only public use of `reqwest`: its version is part of this method's contract.
+    /// It cannot be used with a base URL whose host is an exception for plain HTTP, because it could
+    /// replace the check of the addresses.
+    ///
+    /// This is the only public use of `reqwest`, so the feature names its version.
+    #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
         adjust: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
     ) -> Self {
-        self.http = Some(Arc::new(adjust));
+        self.http = Some(std::sync::Arc::new(adjust));
         self
     }
 
@@ -195,15 +237,26 @@ impl TransportBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the base URL is `https` and neither TLS feature is enabled, or if the
-    /// platform has no trusted certificate.
+    /// Returns an error if the base URL is `https` and no TLS feature is enabled, if the platform has
+    /// no trusted certificate, if the private key is not the one of the client certificate, or if
+    /// there is no crypto provider.
     pub fn build(self) -> Result<Transport, BuildError> {
         let builder = reqwest::Client::builder();
+        #[cfg(feature = "reqwest-0_13")]
         let builder = match &self.http {
+            Some(_) if self.base_url.is_plain_http_exception() => {
+                return Err(http_client::NOT_ADJUSTABLE);
+            }
             Some(adjust) => adjust(builder),
             None => builder,
         };
-        let http = http_client::build(builder, &self.base_url, self.connect_timeout)?;
+        let http = http_client::build(builder, &self.base_url, self.connect_timeout, &self.tls)?;
+        if self.base_url.is_plain_http_exception() {
+            tracing::warn!(
+                base_url = self.base_url.as_str(),
+                "credentials and tokens are sent to this host in plain HTTP, because the configuration allows it",
+            );
+        }
         Ok(Transport {
             http,
             base_url: self.base_url,
@@ -221,6 +274,6 @@ mod tests {
     #[test]
     fn an_https_base_url_needs_a_tls_feature() {
         let transport = Transport::new("https://payments.flinksapp.com".parse().unwrap());
-        assert_eq!(transport.is_ok(), cfg!(any(feature = "rustls", feature = "native-tls")));
+        assert_eq!(transport.is_ok(), cfg!(any(feature = "aws-lc-rs", feature = "native-tls", feature = "rustls")));
     }
 }

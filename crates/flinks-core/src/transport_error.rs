@@ -5,6 +5,8 @@ use std::fmt;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 
+use crate::plain_http::PublicAddress;
+
 /// The failure of a call for which no complete reply arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportError {
@@ -35,8 +37,12 @@ impl TransportError {
 
     pub(crate) fn from_reqwest(error: &reqwest::Error) -> Self {
         let not_connected = error.is_connect() || error.is_dns();
-        let kind = if error.is_dns() {
+        let kind = if chain(error).any(|source| source.is::<PublicAddress>()) {
+            TransportErrorKind::PublicAddress
+        } else if error.is_dns() {
             TransportErrorKind::Dns
+        } else if chain(error).any(is_client_certificate) {
+            TransportErrorKind::ClientCertificate
         } else if chain(error).any(is_tls) {
             TransportErrorKind::Tls
         } else if chain(error).any(is_of_proxy_credentials) {
@@ -74,6 +80,10 @@ pub enum TransportErrorKind {
     /// The TLS handshake failed: a certificate that is expired, of another name or of an unknown
     /// authority, or no common version.
     Tls,
+    /// The server requires a client certificate, or does not accept the one that it got.
+    ClientCertificate,
+    /// A host to which plain HTTP is allowed has an address that is not private.
+    PublicAddress,
     /// The call did not complete before its timeout.
     Timeout,
     /// The connection ended before the reply did.
@@ -93,6 +103,8 @@ impl fmt::Display for TransportErrorKind {
             Self::Dns => "the host name could not be resolved",
             Self::Connect => "no connection to the server could be made",
             Self::Tls => "the TLS handshake failed",
+            Self::ClientCertificate => "the server requires a client certificate, or refused the one that it got",
+            Self::PublicAddress => "plain HTTP is allowed to a private host only, and this one has a public address",
             Self::Timeout => "the call timed out",
             Self::Interrupted => "the connection ended before the reply did",
             Self::Protocol => "the reply was not HTTP",
@@ -121,17 +133,41 @@ fn is_of_proxy_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(TunnelError::ProxyAuthRequired))
 }
 
-#[cfg(feature = "rustls")]
+/// Whether the server ended the handshake with an alert about the client's certificate.
+#[cfg(feature = "rustls-no-provider")]
+fn is_client_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::AlertDescription as Alert;
+    let Some(rustls::Error::AlertReceived(alert)) = error.downcast_ref() else { return false };
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    )
+}
+
+/// native-tls does not tell alerts apart.
+#[cfg(not(feature = "rustls-no-provider"))]
+fn is_client_certificate(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
+}
+
+#[cfg(feature = "rustls-no-provider")]
 fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<rustls::Error>()
 }
 
-#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+#[cfg(all(feature = "native-tls", not(feature = "rustls-no-provider")))]
 fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<native_tls::Error>()
 }
 
-#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+#[cfg(not(any(feature = "native-tls", feature = "rustls-no-provider")))]
 fn is_tls(_: &(dyn std::error::Error + 'static)) -> bool {
     false
 }

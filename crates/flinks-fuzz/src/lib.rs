@@ -108,7 +108,7 @@ pub fn callback(data: &[u8]) {
     thread_local! {
         static OUTBOUND: (Client, RefCell<Option<String>>) = {
             let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
-            (Client::new("http://127.0.0.1:9".parse().unwrap(), authentication).unwrap(), RefCell::default())
+            (Client::builder("http://127.0.0.1:9".parse().unwrap(), authentication).build().unwrap(), RefCell::default())
         };
     }
     OUTBOUND.with(|(client, stored)| {

@@ -4,9 +4,8 @@
 mod generated;
 
 pub use flinks_core::{
-    Authorization, BaseUrl, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, InvalidRequest, InvalidResponse,
-    ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, TransportErrorKind,
+    Authorization, BaseUrl, BaseUrlOptions, BuildError, Error, ErrorKind, ExpiresIn, InvalidBaseUrl, InvalidRequest,
+    InvalidResponse, ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError,
+    TransportErrorKind, tls,
 };
-#[cfg(feature = "rustls")]
-pub use flinks_core::{DefaultCryptoProvider, install_default_crypto_provider};
 pub use generated::{Client, SECRETS, SPEC_SHA256, SPEC_VERSION, operation, types};

@@ -75,5 +75,5 @@ async fn http_basic_needs_this_crate_alone() {
 #[cfg(feature = "rustls")]
 #[test]
 fn the_default_crypto_provider_can_be_installed() {
-    let _: flinks_outbound::DefaultCryptoProvider = flinks_outbound::install_default_crypto_provider();
+    let _: flinks_outbound::tls::DefaultCryptoProvider = flinks_outbound::tls::install_default_crypto_provider();
 }

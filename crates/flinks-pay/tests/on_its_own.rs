@@ -77,5 +77,5 @@ fn every_part_of_an_error_has_a_name() {
 #[cfg(feature = "rustls")]
 #[test]
 fn the_default_crypto_provider_can_be_installed() {
-    let _: flinks_pay::DefaultCryptoProvider = flinks_pay::install_default_crypto_provider();
+    let _: flinks_pay::tls::DefaultCryptoProvider = flinks_pay::tls::install_default_crypto_provider();
 }

@@ -39,7 +39,7 @@ async fn run() -> Result<Summary, Box<dyn Error>> {
     let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set, or is not text"));
     let credentials =
         ClientCredentials::new(&variable("FLINKS_OUTBOUND_CLIENT_ID")?, variable("FLINKS_OUTBOUND_CLIENT_SECRET")?)?;
-    let client = Client::new(variable("FLINKS_OUTBOUND_URL")?.parse()?, credentials)?;
+    let client = Client::builder(variable("FLINKS_OUTBOUND_URL")?.parse()?, credentials).build()?;
     let keys = keys(&variable("FLINKS_REDIS_NAME_KEY")?, &variable("FLINKS_REDIS_KEYS")?)?;
     let store = RedisStore::builder(variable("FLINKS_REDIS_URL")?, keys).build()?;
     for warning in store.warnings().await? {

@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::start().await?;
     let base_url: flinks::BaseUrl = emulator.base_url().parse()?;
     let secret_key = SecretKey::new(credentials::CONNECT_SECRET_KEY)?;
-    let client = Client::at(base_url, credentials::CONNECT_CUSTOMER_ID.parse()?, secret_key)?;
+    let client = Client::builder(base_url, credentials::CONNECT_CUSTOMER_ID.parse()?, secret_key).build()?;
 
     let widget = client.widget(&"https://app.example/done".parse()?).language("fr");
     let url = widget.url(client.generate_authorize_token().await?)?;

@@ -12,7 +12,7 @@ use flinks_emulator::{Emulator, Fault, Operation, When, credentials};
 async fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::start().await?;
     let credentials = Credentials::new(credentials::PAY_USERNAME, credentials::PAY_PASSWORD)?;
-    let client = Client::new(emulator.base_url().parse()?, credentials)?;
+    let client = Client::builder(emulator.base_url().parse()?, credentials).build()?;
     let session = NewSession::new("order-7", 10_50, "Ada", "ada@example.com")?;
 
     let token = client.authorize().await?;
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     emulator.fail_next(Operation::PayInitiateSession, Fault::Reset { when: When::After });
     let token = client.authorize().await?;
     match client.initiate_session(token, &session).await {
-        Err(SpendError::Unknown(error)) => println!("failed to {error}: so ask before you start it again"),
+        Err(SpendError::Unknown(error)) => println!("{error}: so ask before you start it again"),
         other => println!("unexpected: {other:?}"),
     }
     Ok(())

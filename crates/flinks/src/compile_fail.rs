@@ -67,13 +67,13 @@
 //! ```
 //! use flinks::connect::{AuthorizeToken, Client, CustomerId, Instance, SecretKey};
 //! fn twin(instance: Instance, id: CustomerId, key: SecretKey) {
-//!     let _ = Client::new(instance, id, key);
+//!     let _ = Client::builder(instance, id, key).build();
 //! }
 //! ```
 //! ```compile_fail,E0308
 //! use flinks::connect::{AuthorizeToken, Client, CustomerId, Instance, SecretKey};
 //! fn token_as_key(instance: Instance, id: CustomerId, token: AuthorizeToken) {
-//!     let _ = Client::new(instance, id, token);
+//!     let _ = Client::builder(instance, id, token).build();
 //! }
 //! ```
 //! ```compile_fail,E0277

@@ -5,18 +5,24 @@
     doc = "The authorization side of Flinks: see README.md."
 )]
 // What the products have in common is not all used by each.
-#![cfg_attr(not(all(feature = "connect", feature = "outbound", feature = "pay")), allow(dead_code, unused_imports))]
+#![cfg_attr(
+    not(all(feature = "connect", feature = "outbound", feature = "pay")),
+    allow(dead_code, unused_imports, unused_macros)
+)]
 // No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 #[cfg(any(feature = "outbound", feature = "pay"))]
 mod bearer;
+mod builder;
 #[cfg(any(feature = "connect", feature = "outbound"))]
 mod callback;
 mod codes;
+mod config;
 #[cfg(feature = "connect")]
 pub mod connect;
 mod error;
+mod hosts;
 mod operation;
 #[cfg(feature = "outbound")]
 pub mod outbound;
@@ -30,22 +36,27 @@ mod retry;
 mod settings;
 mod text;
 
+pub use crate::builder::ClientBuilder;
 pub use crate::codes::{FlinksCode, OAuthError};
 pub use crate::error::{Advice, Cause, Error, Refusal, SpendError};
 pub use crate::operation::Product;
 pub use crate::redirect::RedirectUrl;
 pub use crate::retry::backoff;
 pub use crate::settings::Settings;
-pub use flinks_core::{BaseUrl, Clock, InvalidBaseUrl, ManualClock, Secret, Sleep, SystemClock};
-#[cfg(feature = "rustls")]
-pub use flinks_core::{DefaultCryptoProvider, install_default_crypto_provider};
+pub use flinks_core::{BaseUrl, BaseUrlOptions, Clock, InvalidBaseUrl, ManualClock, Secret, Sleep, SystemClock, tls};
 
 /// What a fuzzer feeds, and is not public otherwise. It may change at any time.
-#[cfg(feature = "outbound")]
+#[cfg(all(feature = "_fuzz", feature = "outbound"))]
 #[doc(hidden)]
+#[allow(missing_docs)]
 pub mod fuzzing {
-    pub use crate::outbound::claims;
-    pub use crate::retry::retry_after_by_the_clock_of_this_machine as retry_after;
+    pub fn claims(token: &str) -> Option<crate::outbound::Claims> {
+        crate::outbound::claims::claims(token)
+    }
+
+    pub fn retry_after(text: &str) -> Option<std::time::Duration> {
+        crate::retry::retry_after(text, &flinks_core::SystemClock)
+    }
 }
 
 #[cfg(all(doctest, feature = "connect", feature = "outbound", feature = "pay"))]

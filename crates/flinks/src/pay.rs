@@ -3,14 +3,18 @@
 //! Facts are those of the pages [/Authorize](https://docs.flinks.com/api/pay/endpoints/authorize/authorize.md).
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use flinks_core::{Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, Moment, ResponseValue, Secret};
+use flinks_core::{Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, Moment, ResponseValue, Secret, Transport};
 use flinks_pay::types;
 
 use crate::bearer::{Bearer, BearerReply};
+use crate::builder::ClientBuilder;
+use crate::builder::sealed::Configure;
+use crate::config::{Field, Values, fields};
 use crate::error::{Error, ErrorBody, Kind, SpendError};
-use crate::operation::Operation;
+use crate::hosts::check_host;
+use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
@@ -26,6 +30,7 @@ pub const PRODUCTION: &str = "https://payments.flinksapp.com";
 #[debug("Client {{ base_url: {:?}, .. }}", base_url.as_str())]
 pub struct Client {
     http: flinks_pay::Client,
+    transport: Transport,
     base_url: BaseUrl,
     credentials: Arc<Credentials>,
     /// The tokens that were handed out (P5).
@@ -34,29 +39,30 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a client with the default settings. The base URL is always yours (P7).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the URL is `https` and no TLS feature is enabled.
-    pub fn new(base_url: BaseUrl, credentials: Credentials) -> Result<Self, Error> {
-        Self::with_settings(base_url, credentials, &Settings::new())
+    /// Creates a builder. The base URL is always yours (P7).
+    pub fn builder(base_url: BaseUrl, credentials: Credentials) -> ClientBuilder<Self> {
+        ClientBuilder::new((base_url, credentials))
     }
 
-    /// Creates a client with custom settings.
+    /// Creates a client as the variables `FLINKS_PAY_…` configure it: see [`ClientBuilder`].
     ///
     /// # Errors
     ///
-    /// Returns an error if the URL is `https` and no TLS feature is enabled.
-    pub fn with_settings(base_url: BaseUrl, credentials: Credentials, settings: &Settings) -> Result<Self, Error> {
-        let http = flinks_pay::Client::with_transport(settings.transport(base_url.clone())?);
-        Ok(Self {
-            http,
-            base_url,
-            credentials: Arc::new(credentials),
-            handed_out: settings.handed_out(),
-            caller: settings.caller(),
-        })
+    /// Returns the errors of [`ClientBuilder::from_env`] and [`ClientBuilder::build`].
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    /// Returns a clone whose calls have another timeout. It shares the connections of this client. Less than a millisecond counts
+    /// as one.
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let transport = self.transport.with_timeout(timeout);
+        Self {
+            http: flinks_pay::Client::with_transport(transport.clone()),
+            transport,
+            caller: self.caller.with_timeout(timeout),
+            ..self.clone()
+        }
     }
 
     /// Gets a token: a new one with each call, which nobody else has. A token that this client has handed out before is refused
@@ -138,6 +144,11 @@ impl Client {
         outcome.map_err(|error| SpendError::new(token, error))
     }
 
+    /// Returns the base URL.
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
     /// Returns the clock of the [`Settings`].
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.caller.clock
@@ -148,6 +159,32 @@ impl Client {
     pub fn app_url(&self, session: &Session) -> Secret {
         let query = query([("sessionId", session.id.expose_secret())]);
         Secret::new(format!("{}/app/?{query}", self.base_url))
+    }
+}
+
+impl Configure for Client {
+    type Parts = (BaseUrl, Credentials);
+
+    const FIELDS: &'static [Field] = fields!("PAY", "username" => "USERNAME", "password" => "PASSWORD",);
+
+    fn parts(values: &Values) -> Result<Self::Parts, Error> {
+        let base_url = values.base_url(values.required("url")?, Product::Pay)?;
+        let (username, password) = (values.required("username")?, values.required("password")?);
+        let credentials = Credentials::new(username, password);
+        Ok((base_url, credentials.map_err(|error| values.named(error))?))
+    }
+
+    fn build((base_url, credentials): Self::Parts, settings: &Settings) -> Result<Self, Error> {
+        check_host(&base_url, Product::Pay)?;
+        let transport = settings.transport(base_url.clone())?;
+        Ok(Self {
+            http: flinks_pay::Client::with_transport(transport.clone()),
+            transport,
+            base_url,
+            credentials: Arc::new(credentials),
+            handed_out: settings.handed_out(),
+            caller: settings.caller(),
+        })
     }
 }
 

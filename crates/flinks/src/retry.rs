@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use flinks_core::runtime::{can_sleep, lacks_driver};
-use flinks_core::{Clock, DEFAULT_CONNECT_TIMEOUT, SystemClock, TransportErrorKind};
+use flinks_core::{Clock, TransportErrorKind};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
@@ -55,12 +55,6 @@ pub(crate) struct Caller {
     pub(crate) max_attempts: u32,
 }
 
-impl Default for Caller {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), timeout: None, connect_timeout: DEFAULT_CONNECT_TIMEOUT, max_attempts: 3 }
-    }
-}
-
 /// The longest `Retry-After` that is waited for; a longer one is the caller's business.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The first wait is at most this long, each next one twice as long.
@@ -68,6 +62,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 impl Caller {
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout.max(Duration::from_millis(1))), ..self.clone() }
+    }
+
     /// Calls `attempt` until it succeeds, must not be repeated, or the timeout is reached.
     pub(crate) async fn call<T, F>(
         &self,
@@ -165,14 +163,8 @@ pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
     jittered.max(retry_after.unwrap_or_default().min(MAX_REQUESTED))
 }
 
-#[cfg(feature = "outbound")]
-#[doc(hidden)]
-pub fn retry_after_by_the_clock_of_this_machine(text: &str) -> Option<Duration> {
-    retry_after(text, &SystemClock)
-}
-
 /// `Retry-After`: seconds, or an HTTP date; none where it is neither (RFC 9110, 10.2.3).
-fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
+pub(crate) fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit are more than any cap.
@@ -185,6 +177,7 @@ fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Settings;
 
     const OPERATION: Operation = Operation::PayAuthorize;
 
@@ -210,7 +203,7 @@ mod tests {
             }
         }
         let clock = crate::ManualClock::new();
-        let caller = Caller { clock: Arc::new(Hurried(clock.clone())), ..Caller::default() };
+        let caller = Settings::new().clock(Hurried(clock.clone())).caller();
         let mut errors = errors.into_iter();
         let once = || {
             clock.advance(each_takes);
@@ -275,7 +268,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date_or_nothing() {
-        let seconds = |text: &str| retry_after(text, &SystemClock).map(|wait| wait.as_secs());
+        let seconds = |text: &str| retry_after(text, &flinks_core::SystemClock).map(|wait| wait.as_secs());
         assert_eq!((seconds("5"), seconds(" 0 "), seconds("99999999999999999999")), (Some(5), Some(0), Some(u64::MAX)));
         assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(0));
         for text in ["", "-1", "1.5", "soon", "5s", "+5"] {

@@ -1,40 +1,56 @@
-//! What all clients can be told.
+//! The settings of a client that do not depend on its product.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks_core::{BaseUrl, Clock, DEFAULT_CONNECT_TIMEOUT, Transport};
+#[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+use flinks_core::tls;
+use flinks_core::{BaseUrl, Clock, DEFAULT_CONNECT_TIMEOUT, SystemClock, Transport};
 
+use crate::config::Values;
 use crate::error::Error;
 use crate::recent::RecentSecrets;
 use crate::retry::Caller;
 
-/// Limits, clock and HTTP client of a product's client. The default does for production.
+/// Limits, clock, TLS and HTTP client of a product's client: what is not set has the default, which is meant for production. Several
+/// clients can share one.
 ///
 /// ```
 /// use std::time::Duration;
+/// use flinks::pay::{Client, Credentials, SANDBOX};
 ///
 /// let settings = flinks::Settings::new().timeout(Duration::from_secs(10)).max_attempts(2);
+/// let credentials = Credentials::new("user", "password")?;
+/// let client = Client::builder(SANDBOX.parse()?, credentials).settings(&settings).build()?;
+/// # Ok::<(), flinks::Error>(())
 /// ```
 #[derive(Clone, Default, derive_more::Debug)]
-#[debug("Settings {{ timeout: {:?}, max_attempts: {}, .. }}", caller.timeout, caller.max_attempts)]
-#[must_use]
+#[debug("Settings {{ timeout: {timeout:?}, max_attempts: {max_attempts:?}, .. }}")]
+#[must_use = "settings do nothing until a client is built with them"]
 pub struct Settings {
-    caller: Caller,
+    clock: Option<Arc<dyn Clock>>,
+    timeout: Option<Duration>,
     bank_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
+    max_attempts: Option<u32>,
+    repeated_tokens: Option<RepeatedTokens>,
+    #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+    root_certificates: Option<tls::RootCertificates>,
+    #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+    client_certificate: Option<tls::ClientCertificate>,
+    #[cfg(feature = "rustls-no-provider")]
+    crypto_provider: Option<tls::CryptoProvider>,
+    #[cfg(feature = "reqwest-0_13")]
     http: Option<HttpHook>,
-    repeated_tokens: RepeatedTokens,
 }
 
-/// The policy for a one-time token that came in an earlier reply, too.
-#[derive(Clone, Copy, Default)]
+/// The policy for a one-time token that came in an earlier reply, too. Without one it is refused.
+#[derive(Clone, Copy)]
 enum RepeatedTokens {
-    #[default]
-    Refused,
     Accepted,
 }
 
+#[cfg(feature = "reqwest-0_13")]
 type HttpHook = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
 impl Settings {
@@ -46,7 +62,7 @@ impl Settings {
     /// How long a call may take, all its tries and the waits between them included. Connect's `/Authorize` has a
     /// [`bank_timeout`](Self::bank_timeout) instead. Default: 30 seconds. Less than a millisecond counts as one.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.caller.timeout = Some(timeout.max(Duration::from_millis(1)));
+        self.timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
@@ -67,21 +83,53 @@ impl Settings {
     /// The most requests of one call, from 1 to 3; other numbers count as the nearest of these. Default: 3. A call that
     /// spends a token makes one, whatever is set (A5).
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.caller.max_attempts = attempts.clamp(1, 3);
+        self.max_attempts = Some(attempts.clamp(1, 3));
         self
     }
 
     /// A clock of one's own, for tests. Default: [`SystemClock`](crate::SystemClock).
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.caller.clock = Arc::new(clock);
+        self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Adjusts the HTTP client before this crate's own settings are applied: a proxy, a resolver, a local address. What is
-    /// promised here cannot be undone there, such as redirects, retries, limits, TLS library and versions. Certificates of
-    /// one's own are ignored with rustls, which trusts what the platform trusts.
+    /// Trusts certificates of these authorities beside those of the platform, such as the one of a company's proxy.
+    #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+    pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
+        self.root_certificates = Some(roots);
+        self
+    }
+
+    /// Authenticates the client in the TLS handshake (mTLS), as newer endpoints of Flinks require.
     ///
-    /// This is the one place of the facade where another crate shows: `reqwest` 0.13.
+    /// ```no_run
+    /// use flinks::Settings;
+    /// use flinks::tls::ClientCertificate;
+    ///
+    /// let key = std::fs::read_to_string("client-key.pem")?;
+    /// let certificate = ClientCertificate::from_pem(std::fs::read("client.pem")?, key)?;
+    /// let settings = Settings::new().client_certificate(certificate);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+    pub fn client_certificate(mut self, certificate: tls::ClientCertificate) -> Self {
+        self.client_certificate = Some(certificate);
+        self
+    }
+
+    /// Chooses the cryptography of rustls. Default: [`CryptoProvider::default`](tls::CryptoProvider::default).
+    #[cfg(feature = "rustls-no-provider")]
+    pub fn crypto_provider(mut self, provider: tls::CryptoProvider) -> Self {
+        self.crypto_provider = Some(provider);
+        self
+    }
+
+    /// Adjusts the HTTP client before this crate's own settings are applied: a proxy, a resolver, a local address. The settings
+    /// that make a client safe cannot be undone here: redirects, retries, limits, TLS library and versions. Certificates and
+    /// identities are ignored with rustls: see [`root_certificates`](Self::root_certificates).
+    ///
+    /// This is the only public use of `reqwest`, so the feature names its version.
+    #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
         adjust: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
@@ -96,21 +144,100 @@ impl Settings {
     /// The newest 16,384 tokens of a client and its clones are remembered, as keyed hashes. Call this if your Flinks lets one
     /// Pay token serve several calls and returns it again (P5, C3).
     pub fn accept_repeated_tokens(mut self) -> Self {
-        self.repeated_tokens = RepeatedTokens::Accepted;
+        self.repeated_tokens = Some(RepeatedTokens::Accepted);
         self
     }
 
-    /// The one-time tokens that a client will have handed out, if it remembers them.
+    /// Returns these settings, with those of `other` where nothing is set.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            clock: self.clock.or(other.clock),
+            timeout: self.timeout.or(other.timeout),
+            bank_timeout: self.bank_timeout.or(other.bank_timeout),
+            connect_timeout: self.connect_timeout.or(other.connect_timeout),
+            max_attempts: self.max_attempts.or(other.max_attempts),
+            repeated_tokens: self.repeated_tokens.or(other.repeated_tokens),
+            #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+            root_certificates: self.root_certificates.or(other.root_certificates),
+            #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+            client_certificate: self.client_certificate.or(other.client_certificate),
+            #[cfg(feature = "rustls-no-provider")]
+            crypto_provider: self.crypto_provider.or(other.crypto_provider),
+            #[cfg(feature = "reqwest-0_13")]
+            http: self.http.or(other.http),
+        }
+    }
+
+    /// Reads what a configuration sets.
+    pub(crate) fn from_values(values: &Values) -> Result<Self, Error> {
+        let mut settings = Self {
+            timeout: values.seconds("timeout_seconds")?,
+            bank_timeout: values.seconds("bank_timeout_seconds")?,
+            connect_timeout: values.seconds("connect_timeout_seconds")?,
+            ..Self::default()
+        };
+        if let Some(text) = values.optional("max_attempts")? {
+            let attempts = text.parse().ok().filter(|attempts| (1..=3).contains(attempts));
+            settings.max_attempts = Some(attempts.ok_or_else(|| values.error("max_attempts", "is not 1, 2 or 3"))?);
+        }
+        settings.read_tls(values)?;
+        Ok(settings)
+    }
+
+    #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+    fn read_tls(&mut self, values: &Values) -> Result<(), Error> {
+        if let Some(pem) = values.file("root_certificates")? {
+            let roots = tls::RootCertificates::from_pem(pem.expose_secret());
+            self.root_certificates = Some(roots.map_err(|error| values.error("root_certificates", error.reason()))?);
+        }
+        self.client_certificate = match (values.file("client_certificate")?, values.file("client_key")?) {
+            (None, None) => None,
+            (Some(_), None) => return Err(values.error("client_key", "is missing")),
+            (None, Some(_)) => return Err(values.error("client_certificate", "is missing")),
+            (Some(chain), Some(key)) => {
+                let certificate = tls::ClientCertificate::from_pem(chain.expose_secret(), key);
+                Some(certificate.map_err(|error| {
+                    let is_key = error.field() == tls::ClientCertificate::KEY;
+                    values.error(if is_key { "client_key" } else { "client_certificate" }, error.reason())
+                })?)
+            }
+        };
+        #[cfg(feature = "rustls-no-provider")]
+        if let Some(text) = values.optional("crypto_provider")? {
+            let provider =
+                text.parse().map_err(|error: tls::UnknownProvider| values.error("crypto_provider", error.reason()))?;
+            self.crypto_provider = Some(provider);
+        }
+        Ok(())
+    }
+
+    /// Without a TLS feature there is nothing that certificates are used for.
+    #[cfg(not(any(feature = "native-tls", feature = "rustls-no-provider")))]
+    fn read_tls(&mut self, values: &Values) -> Result<(), Error> {
+        for key in ["root_certificates", "client_certificate", "client_key", "crypto_provider"] {
+            if values.optional(key)?.is_some() {
+                return Err(values.error(key, "needs the feature `rustls` or `native-tls`"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the memory of the one-time tokens that a client hands out, if it has one.
     pub(crate) fn handed_out(&self) -> Option<Arc<RecentSecrets>> {
         match self.repeated_tokens {
             // Without a limit in time: an old reply may come again at any time.
-            RepeatedTokens::Refused => Some(Arc::new(RecentSecrets::new(Duration::MAX))),
-            RepeatedTokens::Accepted => None,
+            None => Some(Arc::new(RecentSecrets::new(Duration::MAX))),
+            Some(RepeatedTokens::Accepted) => None,
         }
     }
 
     pub(crate) fn caller(&self) -> Caller {
-        Caller { connect_timeout: self.effective_connect_timeout(), ..self.caller.clone() }
+        Caller {
+            clock: self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock)),
+            timeout: self.timeout,
+            connect_timeout: self.effective_connect_timeout(),
+            max_attempts: self.max_attempts.unwrap_or(3),
+        }
     }
 
     /// For the calls in which a bank responds.
@@ -122,24 +249,38 @@ impl Settings {
     /// Within the whole time, or what was never sent would look as if it may have been.
     fn effective_connect_timeout(&self) -> Duration {
         let half = |timeout: Option<Duration>| timeout.map_or(Duration::MAX, |timeout| timeout.mul_f64(0.5));
-        let longest = half(self.caller.timeout).min(half(self.bank_timeout));
+        let longest = half(self.timeout).min(half(self.bank_timeout));
         self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT).min(longest)
     }
 
     pub(crate) fn transport(&self, base_url: BaseUrl) -> Result<Transport, Error> {
         let mut builder = Transport::builder(base_url);
         // The deadline of a call is the clock's; this one holds where that stands still, as in a test.
-        if let Some(timeout) = self.caller.timeout {
+        if let Some(timeout) = self.timeout {
             builder = builder.timeout(timeout);
         }
         if let Some(timeout) = self.bank_timeout {
             builder = builder.long_timeout(timeout);
         }
         builder = builder.connect_timeout(self.effective_connect_timeout());
+        #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
+        {
+            if let Some(roots) = self.root_certificates.clone() {
+                builder = builder.root_certificates(roots);
+            }
+            if let Some(certificate) = self.client_certificate.clone() {
+                builder = builder.client_certificate(certificate);
+            }
+        }
+        #[cfg(feature = "rustls-no-provider")]
+        if let Some(provider) = self.crypto_provider {
+            builder = builder.crypto_provider(provider);
+        }
+        #[cfg(feature = "reqwest-0_13")]
         if let Some(adjust) = self.http.clone() {
             builder = builder.http(move |http| adjust(http));
         }
-        builder.build().map_err(|error| Error::configuration("base URL", error.reason()))
+        builder.build().map_err(|error| Error::configuration(error.field(), error.reason()))
     }
 }
 

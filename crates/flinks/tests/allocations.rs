@@ -15,7 +15,7 @@ fn cloning_a_client_and_reading_a_deadline_allocate_nothing() {
     let credentials = Credentials::new(PAY_USERNAME, PAY_PASSWORD).unwrap();
     let (_emulator, client, token) = runtime.block_on(async {
         let emulator = Emulator::start().await.unwrap();
-        let client = pay::Client::new(emulator.base_url().parse().unwrap(), credentials).unwrap();
+        let client = pay::Client::builder(emulator.base_url().parse().unwrap(), credentials).build().unwrap();
         let token = client.authorize().await.unwrap();
         (emulator, client, token)
     });

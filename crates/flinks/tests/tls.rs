@@ -3,17 +3,21 @@
 //!
 //! The clients trust the authorities of the platform, and `SSL_CERT_FILE` adds one to those. This
 //! program creates an authority, and starts itself again with that variable.
+//!
+//! `.ci/run` runs it with rustls on ring, with rustls on aws-lc-rs, and with native-tls.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use flinks::connect::SecretKey;
 use flinks::outbound::{AuthorizationCode, ClientCredentials, RefreshToken};
 use flinks::pay::{Credentials, NewSession, SessionToken};
-use flinks::{BaseUrl, Cause, Error, Settings, SpendError};
+use flinks::tls::{ClientCertificate, RootCertificates};
+use flinks::{Advice, BaseUrl, Cause, Error, Settings, SpendError};
 use libtest_mimic::{Arguments, Trial};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
@@ -22,8 +26,9 @@ use rcgen::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 const DIRECTORY: &str = "FLINKS_TLS_TEST_DIRECTORY";
 
@@ -66,8 +71,32 @@ fn main() {
             false,
         ),
         trial("a1_an_unknown_authority_sends_nothing", Made { is_of_a_stranger: true, ..Made::default() }, false),
+        run(
+            "a1_a_root_certificate_of_the_application_is_trusted_beside_those_of_the_platform",
+            &directory,
+            |trusted| Box::pin(check_roots(trusted)),
+        ),
+        run("a_client_certificate_is_sent_and_a_wrong_one_is_an_error", &directory, |trusted| {
+            Box::pin(check_client_certificates(trusted))
+        }),
+        #[cfg(feature = "rustls-no-provider")]
+        run("each_crypto_provider_of_the_build_can_be_chosen", &directory, |trusted| {
+            Box::pin(check_providers(trusted))
+        }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+type Check = for<'a> fn(&'a Issuer<'static, KeyPair>) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+fn run(name: &str, directory: &Path, check: Check) -> Trial {
+    let key = std::fs::read_to_string(directory.join("authority.key")).unwrap();
+    Trial::test(name, move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let trusted = Issuer::new(of_an_authority(), KeyPair::from_pem(&key).unwrap());
+        runtime.block_on(check(&trusted));
+        Ok(())
+    })
 }
 
 /// A certificate, and what is wrong with it.
@@ -89,6 +118,13 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(of_an_authority(), KeyPair::generate().unwrap()).unwrap()
 }
 
+/// An authority of another name: OpenSSL finds an issuer by its name.
+fn stranger() -> CertifiedIssuer<'static, KeyPair> {
+    let mut parameters = of_an_authority();
+    parameters.distinguished_name.push(DnType::OrganizationName, "another");
+    CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
+}
+
 fn of_an_authority() -> CertificateParams {
     let mut parameters = CertificateParams::new(Vec::new()).unwrap();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -104,6 +140,17 @@ async fn serve(
     made: Made,
     trusted: &Issuer<'static, KeyPair>,
 ) -> (BaseUrl, Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) {
+    let stranger = authority();
+    let issuer = if made.is_of_a_stranger { &*stranger } else { trusted };
+    serve_with(made, issuer, None).await
+}
+
+/// The same with a certificate of `issuer`, for clients with a certificate of the authority `of_clients`.
+async fn serve_with(
+    made: Made,
+    issuer: &Issuer<'_, KeyPair>,
+    of_clients: Option<CertificateDer<'static>>,
+) -> (BaseUrl, Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) {
     let mut parameters = CertificateParams::new(vec![made.name.to_owned()]).unwrap();
     // A platform may refuse a leaf that lives for longer than a good while.
     let now = time_now();
@@ -113,17 +160,20 @@ async fn serve(
         _ => (date_time_ymd(now - 1, 1, 1), date_time_ymd(now + 1, 12, 31)),
     };
     let key = KeyPair::generate().unwrap();
-    let certificate = match made.is_of_a_stranger {
-        true => parameters.signed_by(&key, &authority()).unwrap(),
-        false => parameters.signed_by(&key, trusted).unwrap(),
-    };
+    let certificate = parameters.signed_by(&key, issuer).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![CertificateDer::from(certificate.der().to_vec())], key)
-        .unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let config = match of_clients {
+        None => config.unwrap().with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            config.unwrap().with_client_cert_verifier(verifier)
+        }
+    };
+    let config = config.with_single_cert(vec![CertificateDer::from(certificate.der().to_vec())], key).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("https://localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
@@ -159,12 +209,13 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
     let (base_url, first_bytes, requests) = serve(made, trusted).await;
     let settings = Settings::new().max_attempts(1);
     let credentials = Credentials::new("canary-user", "canary-password").unwrap();
-    let pay = flinks::pay::Client::with_settings(base_url.clone(), credentials, &settings).unwrap();
+    let pay = flinks::pay::Client::builder(base_url.clone(), credentials).settings(&settings).build().unwrap();
     let customer_id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
     let key = SecretKey::new("canary-key").unwrap();
-    let connect = flinks::connect::Client::with_settings(base_url.clone(), customer_id, key, &settings).unwrap();
+    let connect =
+        flinks::connect::Client::builder(base_url.clone(), customer_id, key).settings(&settings).build().unwrap();
     let credentials = ClientCredentials::new("canary-id", "canary-secret").unwrap();
-    let outbound = flinks::outbound::Client::with_settings(base_url, credentials, &settings).unwrap();
+    let outbound = flinks::outbound::Client::builder(base_url, credentials).settings(&settings).build().unwrap();
     let refresh_token = RefreshToken::new("canary-refresh").unwrap();
 
     let outcomes: [Result<(), Error>; 4] = [
@@ -215,6 +266,100 @@ async fn session_token() -> SessionToken {
     use flinks_emulator::credentials::{PAY_PASSWORD, PAY_USERNAME};
     let emulator = flinks_emulator::Emulator::start().await.unwrap();
     let credentials = Credentials::new(PAY_USERNAME, PAY_PASSWORD).unwrap();
-    let client = flinks::pay::Client::new(emulator.base_url().parse().unwrap(), credentials).unwrap();
+    let client = flinks::pay::Client::builder(emulator.base_url().parse().unwrap(), credentials).build().unwrap();
     client.authorize().await.unwrap()
+}
+
+fn pay(base_url: &BaseUrl, settings: &Settings) -> Result<flinks::pay::Client, Error> {
+    let credentials = Credentials::new("canary-user", "canary-password").unwrap();
+    flinks::pay::Client::builder(base_url.clone(), credentials).settings(settings).build()
+}
+
+async fn check_roots(trusted: &Issuer<'static, KeyPair>) {
+    let stranger = stranger();
+    let roots = RootCertificates::from_pem(stranger.pem()).unwrap();
+    let settings = Settings::new().max_attempts(1).root_certificates(roots);
+    let (of_the_stranger, _, _) = serve_with(Made::default(), &stranger, None).await;
+    assert!(pay(&of_the_stranger, &settings).unwrap().authorize().await.is_ok());
+    let error = pay(&of_the_stranger, &Settings::new().max_attempts(1)).unwrap().authorize().await.unwrap_err();
+    assert_eq!(error.cause(), Cause::Tls);
+    // The platform's authorities stay.
+    let (of_the_platform, _, _) = serve(Made::default(), trusted).await;
+    assert!(pay(&of_the_platform, &settings).unwrap().authorize().await.is_ok());
+    // A root certificate is no excuse for another name or an expired certificate.
+    for made in [Made { name: "other.example", ..Made::default() }, Made { has_expired: true, ..Made::default() }] {
+        let (base_url, _, _) = serve_with(made, &stranger, None).await;
+        assert_eq!(pay(&base_url, &settings).unwrap().authorize().await.unwrap_err().cause(), Cause::Tls);
+    }
+}
+
+/// A certificate for a client, and its key.
+fn client_certificate(issuer: &Issuer<'_, KeyPair>, has_expired: bool) -> (String, String) {
+    let mut parameters = CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    if has_expired {
+        (parameters.not_before, parameters.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 6, 1));
+    }
+    let key = KeyPair::generate().unwrap();
+    (parameters.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
+}
+
+async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
+    let (of_clients, stranger) = (authority(), stranger());
+    let (base_url, _, requests) = serve_with(Made::default(), trusted, Some(of_clients.der().clone())).await;
+    let settings = |(certificate, key): (String, String)| {
+        Settings::new().client_certificate(ClientCertificate::from_pem(certificate, key).unwrap())
+    };
+    // native-tls does not tell alerts apart, or only that the connection has ended.
+    let causes: &[Cause] = if cfg!(feature = "rustls-no-provider") {
+        &[Cause::ClientCertificate]
+    } else {
+        &[Cause::Tls, Cause::Connection]
+    };
+
+    let client = pay(&base_url, &settings(client_certificate(&of_clients, false))).unwrap();
+    assert!(client.authorize().await.is_ok());
+    assert_eq!(requests.lock().unwrap().len(), 1);
+
+    for settings in [
+        Settings::new(),
+        settings(client_certificate(&stranger, false)),
+        settings(client_certificate(&of_clients, true)),
+    ] {
+        let client = pay(&base_url, &settings).unwrap();
+        let error = client.authorize().await.unwrap_err();
+        assert!(causes.contains(&error.cause()), "{error}");
+        assert!(!format!("{error} {error:?}").contains("canary"));
+        if cfg!(feature = "rustls-no-provider") {
+            assert_eq!(error.attempts(), 1, "{error}");
+            assert_eq!(error.advice(), Advice::FixConfiguration, "{error}");
+            assert!(error.to_string().contains("client certificate"), "{error}");
+        }
+    }
+    assert_eq!(requests.lock().unwrap().len(), 1);
+
+    // A key of another certificate is found when the client is built.
+    let ((certificate, _), (_, key)) = (client_certificate(&of_clients, false), client_certificate(&of_clients, false));
+    let error = pay(&base_url, &settings((certificate, key))).unwrap_err();
+    assert_eq!((error.cause(), error.field()), (Cause::Configuration, Some("client certificate")));
+}
+
+#[cfg(feature = "rustls-no-provider")]
+async fn check_providers(trusted: &Issuer<'static, KeyPair>) {
+    use flinks::tls::CryptoProvider;
+
+    let (base_url, _, _) = serve(Made::default(), trusted).await;
+    let call = async |provider| {
+        let client = pay(&base_url, &Settings::new().max_attempts(1).crypto_provider(provider))?;
+        client.authorize().await.map(drop)
+    };
+    // This process has none, until the program installs one.
+    let error = call(CryptoProvider::OfProcess).await.unwrap_err();
+    assert_eq!((error.cause(), error.field()), (Cause::Configuration, Some("crypto provider")));
+    tokio_rustls::rustls::crypto::ring::default_provider().install_default().unwrap();
+    call(CryptoProvider::OfProcess).await.unwrap();
+    #[cfg(feature = "rustls")]
+    call(CryptoProvider::Ring).await.unwrap();
+    #[cfg(feature = "aws-lc-rs")]
+    call(CryptoProvider::AwsLcRs).await.unwrap();
+    call(CryptoProvider::default()).await.unwrap();
 }

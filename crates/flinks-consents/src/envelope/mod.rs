@@ -126,7 +126,8 @@ mod tests {
     async fn record() -> Record {
         let store = MemoryStore::new();
         let nowhere = "http://127.0.0.1:9".parse().unwrap();
-        let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
+        let client =
+            Client::builder(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).build().unwrap();
         let id: ConsentId = "user-7".parse().unwrap();
         let consents = Consents::builder(client).store(store.clone()).build();
         consents.insert(&id, RefreshToken::new("canary").unwrap(), SystemTime::now()).await.unwrap();

@@ -165,7 +165,8 @@ mod tests {
         let clock = ManualClock::auto_advancing(Duration::from_secs(60));
         let authentication = ClientAuthentication::None { client_id: "a".to_owned() };
         let settings = Settings::new().clock(clock.clone());
-        let client = Client::with_settings("http://127.0.0.1:9".parse().unwrap(), authentication, &settings).unwrap();
+        let client =
+            Client::builder("http://127.0.0.1:9".parse().unwrap(), authentication).settings(&settings).build().unwrap();
         let store = MemoryStore::new();
         let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10);
         for _ in 0..200 {

@@ -11,7 +11,7 @@
 //! use flinks_consents::flinks::outbound::{Client, ClientCredentials, RefreshToken};
 //! use flinks_consents::{Consents, TokenStore};
 //!
-//! let client = Client::new("http://127.0.0.1:8080".parse()?, ClientCredentials::new("id", "secret")?)?;
+//! let client = Client::builder("http://127.0.0.1:8080".parse()?, ClientCredentials::new("id", "secret")?).build()?;
 //! let store = FaultyStore::default();
 //! let consents = Consents::builder(client).store(store.clone()).build();
 //!

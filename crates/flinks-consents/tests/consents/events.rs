@@ -43,7 +43,8 @@ async fn consent_works_on_a_clock_that_stands_still() {
     let clock = ManualClock::new();
     let emulator = Emulator::start().await.unwrap();
     let settings = Settings::new().clock(clock.clone()).max_attempts(1);
-    let client = Client::with_settings(emulator.base_url().parse().unwrap(), credentials(), &settings).unwrap();
+    let client =
+        Client::builder(emulator.base_url().parse().unwrap(), credentials()).settings(&settings).build().unwrap();
     let (sender, mut events) = unbounded_channel();
     let consents =
         Consents::builder(client).on_event(move |id, event| sender.send((id.clone(), event.clone())).unwrap());

@@ -70,7 +70,7 @@ async fn o5_lease_lasts_as_long_as_its_owner_says() {
     // token.
     let settings = Settings::new().clock(local.clock.clone()).timeout(Duration::from_secs(40));
     let base_url = local.emulator.base_url().parse().unwrap();
-    let client = Client::with_settings(base_url, credentials(), &settings).unwrap();
+    let client = Client::builder(base_url, credentials()).settings(&settings).build().unwrap();
     let hasty = Consents::builder(client).store_timeout(Duration::from_secs(40)).store(store).build();
     let hasty = spawn(&hasty.consent(&user()));
     let began = local.clock.monotonic();

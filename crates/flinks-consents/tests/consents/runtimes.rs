@@ -73,7 +73,7 @@ fn call_without_a_suitable_runtime_is_the_same_typed_error() {
     let runtime = full();
     let local = runtime.block_on(start());
     // The clock of the machine, because a manual clock needs no timer.
-    let client = Client::new(local.emulator.base_url().parse().unwrap(), credentials()).unwrap();
+    let client = Client::builder(local.emulator.base_url().parse().unwrap(), credentials()).build().unwrap();
     let consents = Consents::new(client.clone());
     let consent = runtime.block_on(consents.insert(&user(), refresh_token(), SystemTime::now())).unwrap();
     in_each(async || consent.access_token().await, check, "access token");

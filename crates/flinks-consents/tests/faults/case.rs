@@ -307,12 +307,12 @@ impl World {
         let settings = Settings::new().clock(clock.clone()).timeout(Duration::from_secs(1000));
         let base_url: flinks::BaseUrl = emulator.base_url().parse().unwrap();
         let credentials = Credentials::new(PAY_USERNAME, password).unwrap();
-        let pay = flinks::pay::Client::with_settings(base_url.clone(), credentials, &settings).unwrap();
+        let pay = flinks::pay::Client::builder(base_url.clone(), credentials).settings(&settings).build().unwrap();
         let id = CONNECT_CUSTOMER_ID.parse().unwrap();
         let key = SecretKey::new(key).unwrap();
-        let connect = flinks::connect::Client::with_settings(base_url.clone(), id, key, &settings).unwrap();
+        let connect = flinks::connect::Client::builder(base_url.clone(), id, key).settings(&settings).build().unwrap();
         let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, secret).unwrap();
-        let outbound = flinks::outbound::Client::with_settings(base_url, credentials, &settings).unwrap();
+        let outbound = flinks::outbound::Client::builder(base_url, credentials).settings(&settings).build().unwrap();
         let consents = Consents::builder(outbound.clone()).store_timeout(Duration::from_secs(1000)).build();
         Self { emulator, clock, pay, connect, outbound, consents }
     }

@@ -23,8 +23,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use flinks::BaseUrl;
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
-use flinks::{BaseUrl, Settings};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_REFRESH_TOKEN};
 use flinks_emulator::{Emulator, Operation};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -127,7 +127,7 @@ fn id(text: &str) -> ConsentId {
 fn client(base_url: &str) -> Client {
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
     let base_url: BaseUrl = base_url.parse().unwrap();
-    Client::with_settings(base_url, credentials, &Settings::new()).unwrap()
+    Client::builder(base_url, credentials).build().unwrap()
 }
 
 /// Nobody listens there.

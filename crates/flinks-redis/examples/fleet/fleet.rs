@@ -116,7 +116,7 @@ fn store(address: &str, timeout: Duration) -> RedisStore {
 fn consents(flinks: &str, clock: Virtual, store: RedisStore) -> Consents {
     let credentials = ClientCredentials::new("client", "secret").unwrap();
     let settings = Settings::new().clock(clock);
-    let client = Client::with_settings(flinks.parse().unwrap(), credentials, &settings).unwrap();
+    let client = Client::builder(flinks.parse().unwrap(), credentials).settings(&settings).build().unwrap();
     Consents::builder(client).store(store).build()
 }
 

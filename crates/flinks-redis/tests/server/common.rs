@@ -34,7 +34,7 @@ pub(crate) fn store(address: &str) -> RedisStore {
 pub(crate) async fn record(id: &str, token: &str, exchanged_at: SystemTime) -> Record {
     let store = flinks_consents::store::MemoryStore::new();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
-    let client = Client::new(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).unwrap();
+    let client = Client::builder(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).build().unwrap();
     let consents = Consents::builder(client).store(store.clone()).build();
     let id: ConsentId = id.parse().unwrap();
     consents.insert(&id, RefreshToken::new(token).unwrap(), exchanged_at).await.unwrap();

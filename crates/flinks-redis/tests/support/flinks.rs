@@ -15,7 +15,7 @@ pub(crate) async fn emulator() -> Flinks {
 /// A client of the Flinks at an address.
 pub(crate) fn client_of(address: &str, settings: &Settings) -> Client {
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
-    Client::with_settings(address.parse().unwrap(), credentials, settings).unwrap()
+    Client::builder(address.parse().unwrap(), credentials).settings(settings).build().unwrap()
 }
 
 impl Flinks {

@@ -18,11 +18,15 @@ pub use self::names::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey}
 pub use self::oauth::{CustomOAuth, PendingAuthorization};
 pub use self::widget::{Theme, Widget, WidgetUrl};
 
-use flinks_core::{BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, Moment, ResponseValue};
+use flinks_core::{BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, Moment, ResponseValue, Transport};
 
 use crate::FlinksCode;
+use crate::builder::ClientBuilder;
+use crate::builder::sealed::Configure;
+use crate::config::{Field, Values, fields};
 use crate::error::{Error, ErrorBody};
-use crate::operation::Operation;
+use crate::hosts::check_host;
+use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
@@ -33,6 +37,7 @@ use crate::text::{ECHO, REPEATED, is_echo, token_problem};
 #[debug("Client {{ api: {:?}, .. }}", api.as_str())]
 pub struct Client {
     http: flinks_connect::Client,
+    transport: Transport,
     api: BaseUrl,
     iframe: BaseUrl,
     customer_id: CustomerId,
@@ -45,50 +50,32 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of an instance of Flinks, with the default settings.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the URL is `https` and no TLS feature is enabled.
-    pub fn new(instance: Instance, customer_id: CustomerId, secret_key: SecretKey) -> Result<Self, Error> {
-        Self::with_settings(instance, customer_id, secret_key, &Settings::new())
+    /// Creates a builder. The host is an [`Instance`] of Flinks, or a base URL that replaces both of its hosts, such as the
+    /// emulator's.
+    pub fn builder(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> ClientBuilder<Self> {
+        ClientBuilder::new((host.into(), customer_id, secret_key))
     }
 
-    /// A client of a base URL that replaces both hosts, such as the emulator's, with the default settings. The base URL of one
-    /// of an instance's hosts means the instance: see [`Host::BaseUrl`].
+    /// Creates a client as the variables `FLINKS_CONNECT_…` configure it: see [`ClientBuilder`].
     ///
     /// # Errors
     ///
-    /// Returns an error if the URL is `https` and no TLS feature is enabled.
-    pub fn at(base_url: BaseUrl, customer_id: CustomerId, secret_key: SecretKey) -> Result<Self, Error> {
-        Self::with_settings(base_url, customer_id, secret_key, &Settings::new())
+    /// Returns the errors of [`ClientBuilder::from_env`] and [`ClientBuilder::build`].
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env()?.build()
     }
 
-    /// Creates a client with custom settings.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the URL is `https` and no TLS feature is enabled.
-    pub fn with_settings(
-        host: impl Into<Host>,
-        customer_id: CustomerId,
-        secret_key: SecretKey,
-        settings: &Settings,
-    ) -> Result<Self, Error> {
-        let host = host.into();
-        let (api, iframe) = (host.url("api")?, host.url("iframe")?);
-        let http = flinks_connect::Client::with_transport(settings.transport(api.clone())?);
-        let secret_key = Arc::new(types::SecretKey::new(secret_key.expose_secret()));
-        Ok(Self {
-            http,
-            api,
-            iframe,
-            customer_id,
-            secret_key,
-            handed_out: settings.handed_out(),
-            caller: settings.caller(),
-            bank_caller: settings.bank_caller(),
-        })
+    /// Returns a clone whose calls have another timeout, `/Authorize` included. It shares the connections of this client. Less than
+    /// a millisecond counts as one.
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let transport = self.transport.with_timeout(timeout);
+        Self {
+            http: flinks_connect::Client::with_transport(transport.clone()),
+            transport,
+            caller: self.caller.with_timeout(timeout),
+            bank_caller: self.bank_caller.with_timeout(timeout),
+            ..self.clone()
+        }
     }
 
     /// Gets an authorize token: a new one with each call. A token that this client has handed out before is refused as
@@ -107,6 +94,11 @@ impl Client {
             self.authorize_token(reply.map_err(|error| Error::from_call(GENERATE, error, error_body))?, sent)
         };
         self.caller.call(GENERATE, Repeat::AsNeeded, DEFAULT_TIMEOUT, attempt).await
+    }
+
+    /// Returns the base URL of the API's host.
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.api
     }
 
     /// Returns the clock of the [`Settings`].
@@ -137,6 +129,46 @@ impl Client {
             return malformed("Token", REPEATED);
         }
         Ok(AuthorizeToken { secret: token, deadline: Deadline::after(sent, TOKEN_LIFETIME, &self.caller.clock) })
+    }
+}
+
+impl Configure for Client {
+    type Parts = (Host, CustomerId, SecretKey);
+
+    const FIELDS: &'static [Field] = fields!("CONNECT",
+        "instance" => "INSTANCE",
+        "customer_id" => "CUSTOMER_ID",
+        "secret_key" => "SECRET_KEY",
+        "bank_timeout_seconds" => "BANK_TIMEOUT_SECONDS",
+    );
+
+    fn parts(values: &Values) -> Result<Self::Parts, Error> {
+        let host = match (values.optional("instance")?, values.optional("url")?) {
+            (Some(_), Some(_)) => return Err(values.error("url", "is set beside the instance, which replaces it")),
+            (Some(instance), None) => Host::Instance(values.parse(instance)?),
+            (None, Some(url)) => Host::BaseUrl(values.base_url(url, Product::Connect)?),
+            (None, None) => return Err(values.error("instance", "is missing")),
+        };
+        let customer_id = values.parse(values.required("customer_id")?)?;
+        let secret_key = SecretKey::new(values.required("secret_key")?);
+        Ok((host, customer_id, secret_key.map_err(|error| values.named(error))?))
+    }
+
+    fn build((host, customer_id, secret_key): Self::Parts, settings: &Settings) -> Result<Self, Error> {
+        let (api, iframe) = (host.url("api")?, host.url("iframe")?);
+        check_host(&api, Product::Connect)?;
+        let transport = settings.transport(api.clone())?;
+        Ok(Self {
+            http: flinks_connect::Client::with_transport(transport.clone()),
+            transport,
+            api,
+            iframe,
+            customer_id,
+            secret_key: Arc::new(types::SecretKey::new(secret_key.expose_secret())),
+            handed_out: settings.handed_out(),
+            caller: settings.caller(),
+            bank_caller: settings.bank_caller(),
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What to do about an error.
 
+use flinks_core::TransportErrorKind;
+
 use super::error::Error;
 use super::kind::Kind;
 use super::refusal::Refusal;
@@ -79,9 +81,11 @@ impl Error {
         }
         match self.0.kind {
             Kind::Input { .. } => Advice::FixInput,
-            Kind::Configuration { .. } | Kind::Redirect | Kind::NotSent(_) | Kind::NoRuntime => {
-                Advice::FixConfiguration
-            }
+            Kind::Configuration { .. }
+            | Kind::Redirect
+            | Kind::NotSent(_)
+            | Kind::Interrupted(TransportErrorKind::ClientCertificate)
+            | Kind::NoRuntime => Advice::FixConfiguration,
             Kind::Callback(_) | Kind::CallbackError => Advice::StartOver,
             _ if matches!(self.status(), Some(400..=499)) => Advice::FixConfiguration,
             _ => Advice::Investigate,

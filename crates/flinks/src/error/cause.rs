@@ -19,7 +19,8 @@ use super::kind::Kind;
 pub enum Cause {
     /// A value of the call is invalid; [`Error::field`] names it. Nothing was sent.
     Input,
-    /// A value of the configuration is invalid; [`Error::field`] names it. Nothing was sent.
+    /// A value of the configuration is invalid; [`Error::field`] names it. Or plain HTTP is allowed to a host that has a public
+    /// address. Nothing was sent.
     Configuration,
     /// The token had expired: before anything was sent (P4, C3), or when it arrived. Get a new one.
     Expired,
@@ -30,6 +31,9 @@ pub enum Cause {
     /// TLS failed: a certificate has expired, is for another name, or comes from an unknown authority. If that was during the
     /// handshake, [`Error::may_have_been_sent`] is `false`.
     Tls,
+    /// The server requires a client certificate (mTLS), or does not accept the one that it got: see
+    /// [`Settings`](crate::Settings). With native-tls, this is [`Tls`](Self::Tls).
+    ClientCertificate,
     /// A proxy on the way requires valid credentials (407).
     ProxyCredentials,
     /// Flinks refused the request: see [`Error::flinks_code`], [`Error::oauth_error`] and [`Error::status`].
@@ -63,6 +67,8 @@ impl Error {
             Kind::NotSent(kind) | Kind::Interrupted(kind) => match kind {
                 TransportErrorKind::Timeout => Cause::Timeout,
                 TransportErrorKind::Tls => Cause::Tls,
+                TransportErrorKind::ClientCertificate => Cause::ClientCertificate,
+                TransportErrorKind::PublicAddress => Cause::Configuration,
                 TransportErrorKind::TooLarge | TransportErrorKind::Protocol => Cause::Malformed,
                 TransportErrorKind::ProxyCredentials => Cause::ProxyCredentials,
                 _ => Cause::Connection,

@@ -12,10 +12,9 @@ use crate::{FlinksCode, OAuthError};
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.operation, &self.0.kind) {
-            (Some(operation), _) => write!(f, "{} ({}): ", operation.purpose(), operation.product())?,
-            (None, Kind::Input { field, reason } | Kind::Configuration { field, reason }) => {
-                return write!(f, "accept the {field}: it {reason}");
-            }
+            (Some(operation), _) => write!(f, "failed to {} ({}): ", operation.purpose(), operation.product())?,
+            (None, Kind::Input { .. }) => f.write_str("invalid input: ")?,
+            (None, Kind::Configuration { .. }) => f.write_str("invalid configuration: ")?,
             (None, _) => {}
         }
         self.write_reason(f)?;

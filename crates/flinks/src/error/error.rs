@@ -12,7 +12,7 @@ use crate::{FlinksCode, OAuthError};
 /// Why a call failed. Ask it with its predicates; each says what Flinks' pages advise.
 ///
 /// It holds no secret, and neither `Debug` nor `Display` show what a server wrote; that is behind [`message`](Self::message),
-/// [`flinks_code`](Self::flinks_code) and the ids (A3, A6). It has no source. Its text is a fragment for "failed to …".
+/// [`flinks_code`](Self::flinks_code) and the ids (A3, A6). It has no source.
 /// Cloning is cheap.
 #[derive(Clone)]
 pub struct Error(pub(super) Arc<Inner>);
@@ -187,6 +187,15 @@ impl Error {
             Some(head) => this.with_head(head),
             None => this,
         }
+    }
+
+    /// Names the invalid value as the caller knows it.
+    pub(crate) fn with_field(self, name: &'static str) -> Self {
+        self.change(|inner| {
+            if let Kind::Input { field, .. } | Kind::Configuration { field, .. } = &mut inner.kind {
+                *field = name;
+            }
+        })
     }
 
     pub(crate) fn in_operation(self, operation: Operation) -> Self {

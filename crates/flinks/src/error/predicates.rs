@@ -78,7 +78,11 @@ impl Error {
         match self.0.kind {
             Kind::NotSent(kind) | Kind::Interrupted(kind) => !matches!(
                 kind,
-                TransportErrorKind::Tls | TransportErrorKind::TooLarge | TransportErrorKind::ProxyCredentials
+                TransportErrorKind::ClientCertificate
+                    | TransportErrorKind::ProxyCredentials
+                    | TransportErrorKind::PublicAddress
+                    | TransportErrorKind::Tls
+                    | TransportErrorKind::TooLarge
             ),
             Kind::Abandoned => true,
             _ => {

@@ -58,9 +58,15 @@ impl Error {
     fn verdict(&self) -> Verdict {
         match self.0.kind {
             // The same credentials would be refused again, and may lock an account.
-            Kind::NotSent(TransportErrorKind::ProxyCredentials) => verdict(RetryClass::Final, TokenFate::Unknown),
+            Kind::NotSent(
+                TransportErrorKind::ClientCertificate
+                | TransportErrorKind::ProxyCredentials
+                | TransportErrorKind::PublicAddress,
+            ) => verdict(RetryClass::Final, TokenFate::Unknown),
             Kind::NotSent(_) => verdict(RetryClass::NotSent, TokenFate::Unknown),
-            Kind::Interrupted(TransportErrorKind::TooLarge) => verdict(RetryClass::Final, TokenFate::Unknown),
+            Kind::Interrupted(TransportErrorKind::ClientCertificate | TransportErrorKind::TooLarge) => {
+                verdict(RetryClass::Final, TokenFate::Unknown)
+            }
             Kind::Interrupted(_) => verdict(RetryClass::Interrupted, TokenFate::Unknown),
             Kind::ExpiredOnArrival => verdict(RetryClass::ExpiredOnArrival, TokenFate::Unknown),
             Kind::Rejected => self.verdict_on_reply(TokenFate::Spent),

@@ -32,6 +32,14 @@ impl ClientAuthentication {
         }
     }
 
+    /// Checks the client id of [`None`](Self::None), which has no constructor.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match token_problem(self.client_id()) {
+            Some(problem) => Err(Error::configuration("client id", problem)),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn client_secret(&self) -> Option<&Secret> {
         match self {
             Self::Fields(credentials) | Self::Basic(credentials) => Some(&credentials.client_secret),

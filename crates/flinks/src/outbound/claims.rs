@@ -24,8 +24,7 @@ pub struct Claims {
     pub exp: Option<u64>,
 }
 
-#[doc(hidden)]
-pub fn claims(token: &str) -> Option<Claims> {
+pub(crate) fn claims(token: &str) -> Option<Claims> {
     let payload = token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     // It must be an object. Each claim is read by itself, so that an odd one costs no other.

@@ -15,12 +15,16 @@ use super::code::AuthorizationCode;
 use super::tokens::{AccessToken, RefreshToken, Tokens};
 use crate::OAuthError;
 use crate::bearer::{Bearer, BearerReply};
+use crate::builder::ClientBuilder;
+use crate::builder::sealed::Configure;
+use crate::config::{Field, Values, fields};
 use crate::error::{Error, ErrorBody, Kind, SpendError};
-use crate::operation::Operation;
+use crate::hosts::check_host;
+use crate::operation::{Operation, Product};
 use crate::recent::{RecentSecrets, SecretHash};
 use crate::retry::{Caller, Repeat};
 use crate::settings::Settings;
-use crate::text::{ECHO, is_echo, token_problem};
+use crate::text::{ECHO, is_echo};
 
 /// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
 #[derive(Clone, derive_more::Debug)]
@@ -42,39 +46,30 @@ pub struct Client {
 const CODE_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 impl Client {
-    /// Creates a client with the default settings. The base URL is always yours (O11).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the URL is `https` and no TLS feature is enabled, or if the client id is invalid.
-    pub fn new(base_url: BaseUrl, authentication: impl Into<ClientAuthentication>) -> Result<Self, Error> {
-        Self::with_settings(base_url, authentication, &Settings::new())
+    /// Creates a builder. The base URL is always yours (O11).
+    pub fn builder(base_url: BaseUrl, authentication: impl Into<ClientAuthentication>) -> ClientBuilder<Self> {
+        ClientBuilder::new((base_url, authentication.into()))
     }
 
-    /// Creates a client with custom settings.
+    /// Creates a client as the variables `FLINKS_OUTBOUND_…` configure it: see [`ClientBuilder`].
     ///
     /// # Errors
     ///
-    /// Returns an error if the URL is `https` and no TLS feature is enabled, or if the client id is invalid.
-    pub fn with_settings(
-        base_url: BaseUrl,
-        authentication: impl Into<ClientAuthentication>,
-        settings: &Settings,
-    ) -> Result<Self, Error> {
-        let transport = settings.transport(base_url.clone())?;
-        let authentication = authentication.into();
-        if let Some(problem) = token_problem(authentication.client_id()) {
-            return Err(Error::configuration("client id", problem));
-        }
-        Ok(Self {
+    /// Returns the errors of [`ClientBuilder::from_env`] and [`ClientBuilder::build`].
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    /// Returns a clone whose calls have another timeout. It shares the connections of this client. Less than a millisecond counts
+    /// as one.
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let transport = self.transport.with_timeout(timeout);
+        Self {
             http: flinks_outbound::Client::with_transport(transport.clone()),
             transport,
-            base_url,
-            authentication: Arc::new(authentication),
-            has_rotated: Arc::default(),
-            codes: Arc::new(RecentSecrets::new(CODE_LIFETIME)),
-            caller: settings.caller(),
-        })
+            caller: self.caller.with_timeout(timeout),
+            ..self.clone()
+        }
     }
 
     /// Gets an access token for your application itself, with the grant `client_credentials` (O1): for app management, with
@@ -185,6 +180,11 @@ impl Client {
         Some(AccessToken::new(Bearer::new(secret.into(), deadline)))
     }
 
+    /// Returns the base URL.
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
     /// Returns the clock of the [`Settings`].
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.caller.clock
@@ -281,6 +281,51 @@ impl Client {
             return Err(Error::expired_on_arrival(operation, &head));
         }
         Ok(Tokens { access_token, refresh_token, scope })
+    }
+}
+
+impl Configure for Client {
+    type Parts = (BaseUrl, ClientAuthentication);
+
+    const FIELDS: &'static [Field] = fields!("OUTBOUND",
+        "client_id" => "CLIENT_ID",
+        "client_secret" => "CLIENT_SECRET",
+        "client_authentication" => "CLIENT_AUTHENTICATION",
+    );
+
+    fn parts(values: &Values) -> Result<Self::Parts, Error> {
+        let base_url = values.base_url(values.required("url")?, Product::Outbound)?;
+        let client_id = values.required("client_id")?;
+        let credentials = || {
+            let credentials = ClientCredentials::new(client_id, values.required("client_secret")?);
+            credentials.map_err(|error| values.named(error))
+        };
+        let authentication = match values.optional("client_authentication")?.unwrap_or("fields") {
+            "fields" => ClientAuthentication::Fields(credentials()?),
+            "basic" => ClientAuthentication::Basic(credentials()?),
+            "none" if values.optional("client_secret")?.is_some() => {
+                return Err(values.error("client_secret", "is set, and the client authentication is `none`"));
+            }
+            "none" => ClientAuthentication::None { client_id: client_id.to_owned() },
+            _ => return Err(values.error("client_authentication", "is not `fields`, `basic` or `none`")),
+        };
+        authentication.check().map_err(|error| values.named(error))?;
+        Ok((base_url, authentication))
+    }
+
+    fn build((base_url, authentication): Self::Parts, settings: &Settings) -> Result<Self, Error> {
+        authentication.check()?;
+        check_host(&base_url, Product::Outbound)?;
+        let transport = settings.transport(base_url.clone())?;
+        Ok(Self {
+            http: flinks_outbound::Client::with_transport(transport.clone()),
+            transport,
+            base_url,
+            authentication: Arc::new(authentication),
+            has_rotated: Arc::default(),
+            codes: Arc::new(RecentSecrets::new(CODE_LIFETIME)),
+            caller: settings.caller(),
+        })
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod authentication;
 mod authorization;
-mod claims;
+pub(crate) mod claims;
 mod client;
 mod code;
 mod tokens;
@@ -15,8 +15,6 @@ mod tokens;
 pub use self::authentication::{ClientAuthentication, ClientCredentials};
 pub use self::authorization::{AuthorizationRequest, PendingAuthorization};
 pub use self::claims::Claims;
-#[doc(hidden)]
-pub use self::claims::claims;
 pub use self::client::Client;
 pub use self::code::AuthorizationCode;
 pub use self::tokens::{AccessToken, RefreshToken, Tokens};

@@ -24,7 +24,10 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
         let client = |server: &Raw| {
             let credentials = flinks::pay::Credentials::new("user", password.clone()).unwrap();
             let settings = settings(&answer);
-            flinks::pay::Client::with_settings(server.base_url.parse().unwrap(), credentials, &settings).unwrap()
+            flinks::pay::Client::builder(server.base_url.parse().unwrap(), credentials)
+                .settings(&settings)
+                .build()
+                .unwrap()
         };
         canaries.print(&client(&minting));
         canaries.print_outcome(client(&spending).authorize().await);
@@ -63,7 +66,7 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
             let id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
             let url = server.base_url.parse::<flinks::BaseUrl>().unwrap();
             let settings = settings(&answer);
-            flinks::connect::Client::with_settings(url, id, secret_key.clone(), &settings).unwrap()
+            flinks::connect::Client::builder(url, id, secret_key.clone()).settings(&settings).build().unwrap()
         };
         let fresh = async || client(&minting).generate_authorize_token().await.unwrap();
         canaries.print_outcome(client(&spending).generate_authorize_token().await);
@@ -102,7 +105,7 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
             let url = server.base_url.parse().unwrap();
             let settings = settings(&answer);
             let authentication = flinks::outbound::ClientAuthentication::Fields(credentials.clone());
-            flinks::outbound::Client::with_settings(url, authentication, &settings).unwrap()
+            flinks::outbound::Client::builder(url, authentication).settings(&settings).build().unwrap()
         };
         canaries.print(&client(&minting));
         canaries.print_outcome(client(&spending).client_credentials(None).await);

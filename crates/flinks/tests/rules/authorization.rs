@@ -63,7 +63,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
     }
     let nobody = ClientAuthentication::None { client_id: "a b".to_owned() };
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
-    assert_eq!(Client::new(base_url, nobody).unwrap_err().field(), Some("client id"));
+    assert_eq!(Client::builder(base_url, nobody).build().unwrap_err().field(), Some("client id"));
     assert_eq!(client.authorization(" ", &redirect_uri).unwrap_err().field(), Some("provider id"));
     let broken = "https://app.example/?code=1".parse().unwrap();
     assert_eq!(client.authorization("1000", &broken).unwrap_err().field(), Some("redirect URL"));

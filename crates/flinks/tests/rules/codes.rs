@@ -105,7 +105,7 @@ async fn o9_exchange_cancelled_in_a_handshake_keeps_the_code() {
     let stalls: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
     let settings =
         Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT).connect_timeout(Duration::from_millis(50));
-    let client = Client::with_settings(stalls, credentials(), &settings).unwrap();
+    let client = Client::builder(stalls, credentials()).settings(&settings).build().unwrap();
     let (_, [first, second]) = loads_of_one_return(&local, &client);
     tokio::select! {
         biased;
@@ -170,7 +170,7 @@ async fn o9_unsent_code_is_retried_and_returned() {
     let code = code(&local.emulator, &local.outbound(credentials()));
     let settings = Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT);
     let closed: BaseUrl = "http://127.0.0.1:9".parse().unwrap();
-    let client = Client::with_settings(closed, credentials(), &settings).unwrap();
+    let client = Client::builder(closed, credentials()).settings(&settings).build().unwrap();
     let Err(SpendError::Unspent(code, _)) = client.exchange_code(code).await else { panic!() };
     let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
     assert_eq!(error.attempts(), 3);
@@ -179,7 +179,7 @@ async fn o9_unsent_code_is_retried_and_returned() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stalls: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
     let settings = Settings::new().timeout(Duration::from_millis(600)).connect_timeout(Duration::from_millis(200));
-    let client = Client::with_settings(stalls, credentials(), &settings).unwrap();
+    let client = Client::builder(stalls, credentials()).settings(&settings).build().unwrap();
     let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
     assert!(!error.may_have_been_sent());
     let _ = local.outbound(credentials()).exchange_code(code).await.unwrap();

@@ -96,7 +96,7 @@ fn c8_instance_that_would_choose_the_host_is_refused() {
     // With what comes after it, the label still fits.
     let longest: Instance = "a".repeat(56).parse().unwrap();
     let customer_id = "43387ca6-0391-4c82-857d-70d95f087ecb".parse().unwrap();
-    assert!(flinks::connect::Client::new(longest, customer_id, SecretKey::new("k").unwrap()).is_ok());
+    assert!(flinks::connect::Client::builder(longest, customer_id, SecretKey::new("k").unwrap()).build().is_ok());
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn p1_user_name_and_password_are_sent_exactly() {
         config.pay.password = long.clone();
     });
     let base_url = local.emulator.base_url().parse().unwrap();
-    let client = flinks::pay::Client::new(base_url, Credentials::new("& = + % é", long).unwrap()).unwrap();
+    let client = flinks::pay::Client::builder(base_url, Credentials::new("& = + % é", long).unwrap()).build().unwrap();
     let _ = client.authorize().await.unwrap();
     for (username, password, field) in [
         ("", "x", "username"),
@@ -145,7 +145,7 @@ async fn advice_separates_values_of_a_call_from_settings() {
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
     let redirect_url: RedirectUrl = "https://app.example/".parse().unwrap();
     let with_state: RedirectUrl = "https://app.example/?state=x".parse().unwrap();
-    let outbound = Client::new(base_url.clone(), ClientCredentials::new("id", "secret").unwrap()).unwrap();
+    let outbound = Client::builder(base_url.clone(), ClientCredentials::new("id", "secret").unwrap()).build().unwrap();
     let no_client_id = ClientAuthentication::None { client_id: String::new() };
     let widget = local.connect.widget(&redirect_url);
     let challenge: flinks::connect::Challenge =
@@ -160,7 +160,7 @@ async fn advice_separates_values_of_a_call_from_settings() {
         ("customer id", "x".parse::<CustomerId>().err()),
         ("instance", "".parse::<Instance>().err()),
         ("client id", ClientCredentials::new("", "s").err()),
-        ("client id", Client::new(base_url, no_client_id).err()),
+        ("client id", Client::builder(base_url, no_client_id).build().err()),
         ("client secret", ClientCredentials::new("c", "").err()),
         ("base URL", "x".parse::<BaseUrl>().map_err(Error::from).err()),
         ("redirect URL", "x".parse::<RedirectUrl>().err()),
@@ -216,7 +216,7 @@ async fn debug_names_the_type_and_no_secret() {
     use flinks::pay::Credentials;
     let local = local().await;
     let credentials = ClientCredentials::new("canary", "canary").unwrap();
-    let outbound = Client::new(local.emulator.base_url().parse().unwrap(), credentials.clone()).unwrap();
+    let outbound = Client::builder(local.emulator.base_url().parse().unwrap(), credentials.clone()).build().unwrap();
     let redirect_url: RedirectUrl = "https://app.example/canary".parse().unwrap();
     let request = outbound.authorization("1000", &redirect_url).unwrap();
     let request_text = format!("{request:?}");

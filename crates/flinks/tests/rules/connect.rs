@@ -34,7 +34,8 @@ async fn c2_refused_key_is_reported_with_its_code() {
     assert_eq!(error.flinks_code(), Some(&FlinksCode::UNAUTHORIZED));
     assert_eq!(error.message(), Some("You must provide a valid auth key"));
     assert_eq!(local.emulator.count(Operation::ConnectGenerateAuthorizeToken), 1);
-    let text = "get an authorize token (Flinks Connect): the credentials were refused, UNAUTHORIZED (status 401)";
+    let text =
+        "failed to get an authorize token (Flinks Connect): the credentials were refused, UNAUTHORIZED (status 401)";
     assert_eq!(error.to_string(), text);
 }
 
@@ -278,7 +279,8 @@ async fn c7_custom_oauth_leads_to_a_login() {
 async fn c8_one_base_url_replaces_both_hosts() {
     let base_url: BaseUrl = "http://127.0.0.1:1/flinks".parse().unwrap();
     let key = SecretKey::new("key").unwrap();
-    let one = flinks::connect::Client::at(base_url, CONNECT_CUSTOMER_ID.parse().unwrap(), key.clone()).unwrap();
+    let one =
+        flinks::connect::Client::builder(base_url, CONNECT_CUSTOMER_ID.parse().unwrap(), key.clone()).build().unwrap();
     let redirect_url = "https://app.example/".parse().unwrap();
     assert_eq!(one.widget(&redirect_url).message_origin(), "http://127.0.0.1:1");
     assert!(
@@ -291,7 +293,7 @@ async fn c8_one_base_url_replaces_both_hosts() {
     );
 
     let instance: flinks::connect::Instance = "toolbox".parse().unwrap();
-    let two = flinks::connect::Client::new(instance, CONNECT_CUSTOMER_ID.parse().unwrap(), key).unwrap();
+    let two = flinks::connect::Client::builder(instance, CONNECT_CUSTOMER_ID.parse().unwrap(), key).build().unwrap();
     assert_eq!(two.widget(&redirect_url).message_origin(), "https://toolbox-iframe.private.fin.ag");
     let (url, _) = two.custom_oauth(14, &redirect_url).unwrap().start();
     assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/oauth/authorize?"));
@@ -309,7 +311,7 @@ fn c8_base_url_of_an_instance_stands_for_both_hosts() {
         "https://toolbox-iframe.private.fin.ag",
         "https://TOOLBOX-API.private.fin.ag:443/",
     ] {
-        let client = Client::at(address.parse().unwrap(), customer_id, secret_key()).unwrap();
+        let client = Client::builder(address.parse::<BaseUrl>().unwrap(), customer_id, secret_key()).build().unwrap();
         assert_eq!(format!("{client:?}"), r#"Client { api: "https://toolbox-api.private.fin.ag", .. }"#, "{address}");
         let origin = client.widget(&redirect_url).message_origin();
         assert_eq!(origin, "https://toolbox-iframe.private.fin.ag", "{address}");
@@ -330,7 +332,7 @@ fn c8_base_url_of_an_instance_stands_for_both_hosts() {
         "http://localhost:1",
     ] {
         let Ok(base_url) = address.parse::<BaseUrl>() else { continue };
-        let client = Client::at(base_url, customer_id, secret_key()).unwrap();
+        let client = Client::builder(base_url, customer_id, secret_key()).build().unwrap();
         let origin = client.widget(&redirect_url).message_origin();
         assert!(address.starts_with(&origin), "{address}: {origin}");
     }

@@ -278,7 +278,7 @@ async fn a5_a_connection_that_is_closed_before_the_request_spends_nothing() {
     let (base_url, counts) = server_that_hangs_up();
     let settings = Settings::new().clock(local.clock.clone()).timeout(TIMEOUT);
     let (pay, _) = clients(&base_url, &settings);
-    let outbound = flinks::outbound::Client::with_settings(base_url, credentials(), &settings).unwrap();
+    let outbound = flinks::outbound::Client::builder(base_url, credentials()).settings(&settings).build().unwrap();
     let mut unspent = 0;
     for _ in 0..50 {
         let token = local.pay.authorize().await.unwrap();

@@ -66,10 +66,11 @@ async fn local_at(clock: ManualClock, change: impl FnOnce(Settings) -> Settings)
 
 fn clients(base_url: &BaseUrl, settings: &Settings) -> (flinks_pay::Client, flinks_connect::Client) {
     let credentials = Credentials::new(PAY_USERNAME, PAY_PASSWORD).unwrap();
-    let pay = flinks_pay::Client::with_settings(base_url.clone(), credentials, settings).unwrap();
+    let pay = flinks_pay::Client::builder(base_url.clone(), credentials).settings(settings).build().unwrap();
     let customer_id = CONNECT_CUSTOMER_ID.parse().unwrap();
     let secret_key = SecretKey::new(CONNECT_SECRET_KEY).unwrap();
-    let connect = flinks_connect::Client::with_settings(base_url.clone(), customer_id, secret_key, settings).unwrap();
+    let connect =
+        flinks_connect::Client::builder(base_url.clone(), customer_id, secret_key).settings(settings).build().unwrap();
     (pay, connect)
 }
 

@@ -195,7 +195,7 @@ async fn o11_the_host_is_always_the_callers() {
     assert_eq!(one.emulator.count(TOKEN), 1);
     assert_eq!(other.emulator.count(TOKEN), 1);
     // A prefix of a gateway's is part of it, also where end users go.
-    let client = Client::new("https://bank.example/flinks/".parse().unwrap(), credentials()).unwrap();
+    let client = Client::builder("https://bank.example/flinks/".parse().unwrap(), credentials()).build().unwrap();
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
     let (url, _) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     assert!(url.expose_secret().starts_with("https://bank.example/flinks/api/v1/authorize?client_id="));

@@ -86,7 +86,8 @@ async fn o5_o6_refresh_token_idle_for_30_days_needs_consent() {
     assert_eq!(error.attempts(), 1);
     assert!(error.correlation_id().is_some());
     assert!(error.trace_id().is_some());
-    let text = "exchange a refresh token (Flinks Outbound): the request was refused, invalid_grant (status 400)";
+    let text =
+        "failed to exchange a refresh token (Flinks Outbound): the request was refused, invalid_grant (status 400)";
     assert_eq!(error.to_string(), text);
 }
 

@@ -18,7 +18,7 @@ fn without_a_suitable_runtime_each_call_is_the_same_typed_error() {
     // The clock of the machine: that of a test needs no timer.
     let (pay, connect) = clients(&base_url, &Settings::new());
     let outbound_url = base_url.clone();
-    let outbound = flinks::outbound::Client::new(base_url, credentials()).unwrap();
+    let outbound = flinks::outbound::Client::builder(base_url, credentials()).build().unwrap();
     let token = RefreshToken::new("emu_r").unwrap();
     in_each(async || pay.authorize().await, check, "pay authorize");
     in_each(async || connect.generate_authorize_token().await, check, "generate authorize token");
@@ -47,7 +47,7 @@ fn without_a_suitable_runtime_each_call_is_the_same_typed_error() {
     check(&error, "exchange code");
     let tokens = runtime.block_on(outbound.exchange_code(new)).unwrap();
     // A new client: the other one has connections, which another runtime drives.
-    let outbound = flinks::outbound::Client::new(outbound_url, credentials()).unwrap();
+    let outbound = flinks::outbound::Client::builder(outbound_url, credentials()).build().unwrap();
     in_each(async || outbound.revoke(&tokens.access_token).await, check, "revoke");
     // A pool has nothing to wait for.
     let pool = flinks::pool::TokenPool::new(pay, 2);

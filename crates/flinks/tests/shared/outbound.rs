@@ -36,7 +36,7 @@ pub(crate) fn client_at(
     authentication: impl Into<ClientAuthentication>,
 ) -> Client {
     let settings = Settings::new().clock(clock.clone()).timeout(TIMEOUT);
-    Client::with_settings(emulator.base_url().parse().unwrap(), authentication, &settings).unwrap()
+    Client::builder(emulator.base_url().parse().unwrap(), authentication).settings(&settings).build().unwrap()
 }
 
 pub(crate) fn credentials() -> ClientCredentials {

@@ -1,0 +1,121 @@
+//! Certificates in PEM: authorities to trust, and the client's own certificate.
+
+use std::fmt;
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::secret::{Redacted, Secret};
+
+/// Certificates of authorities that a client trusts beside those of the platform.
+#[derive(Clone)]
+pub struct RootCertificates(Vec<CertificateDer<'static>>);
+
+impl RootCertificates {
+    /// Reads one certificate or more in PEM. Other sections are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text is not PEM, or has no certificate.
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, InvalidCertificate> {
+        certificates(pem.as_ref(), "root certificates").map(Self)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Debug for RootCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RootCertificates({})", self.0.len())
+    }
+}
+
+/// A certificate with which the client authenticates itself in the TLS handshake (mTLS), and its
+/// private key.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    chain_pem: Vec<u8>,
+    key_pem: Secret,
+}
+
+impl ClientCertificate {
+    /// What an [`InvalidCertificate`] names for the private key.
+    #[doc(hidden)]
+    pub const KEY: &str = "client key";
+
+    /// Reads a certificate in PEM, with the intermediate certificates behind it, and its private key
+    /// in PEM (PKCS#8; with rustls PKCS#1 and SEC1, too).
+    ///
+    /// Whether the key belongs to the certificate is checked when a client is built, and whether the
+    /// certificate is valid by the server.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a text is not PEM, or has no certificate or no private key.
+    pub fn from_pem(certificate: impl AsRef<[u8]>, private_key: impl Into<Secret>) -> Result<Self, InvalidCertificate> {
+        let key_pem = private_key.into();
+        let chain_pem = certificate.as_ref().to_vec();
+        certificates(&chain_pem, "client certificate")?;
+        PrivateKeyDer::from_pem_slice(key_pem.expose_secret().as_bytes())
+            .map_err(|_| InvalidCertificate { field: Self::KEY, reason: "has no private key in PEM" })?;
+        Ok(Self { chain_pem, key_pem })
+    }
+
+    #[cfg(feature = "rustls-no-provider")]
+    pub(crate) fn to_rustls(&self) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+        let chain = CertificateDer::pem_slice_iter(&self.chain_pem).collect::<Result<_, _>>().ok()?;
+        Some((chain, PrivateKeyDer::from_pem_slice(self.key_pem.expose_secret().as_bytes()).ok()?))
+    }
+
+    #[cfg(all(feature = "native-tls", not(feature = "rustls-no-provider")))]
+    pub(crate) fn to_native(&self) -> Option<native_tls::Identity> {
+        native_tls::Identity::from_pkcs8(&self.chain_pem, self.key_pem.expose_secret().as_bytes()).ok()
+    }
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCertificate").field("key", &Redacted).finish_non_exhaustive()
+    }
+}
+
+fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => {
+            Err(InvalidCertificate { field, reason: "has no certificate in PEM" })
+        }
+        Ok(certificates) => Ok(certificates),
+        Err(_) => Err(InvalidCertificate { field, reason: "is not PEM" }),
+    }
+}
+
+/// The reason why a text is not a [`RootCertificates`] or a [`ClientCertificate`]. It never contains
+/// the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidCertificate {
+    field: &'static str,
+    reason: &'static str,
+}
+
+impl InvalidCertificate {
+    /// Returns what is invalid: `root certificates`, `client certificate` or `client key`.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Returns the reason, as the rest of a sentence: `has no certificate in PEM`.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
+impl fmt::Display for InvalidCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid {}: it {}", self.field, self.reason)
+    }
+}
+
+impl std::error::Error for InvalidCertificate {}

@@ -1,0 +1,138 @@
+//! The builder of every client.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer};
+
+use crate::config::Values;
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// A builder of a [`pay::Client`](crate::pay::Client), [`connect::Client`](crate::connect::Client) or
+/// [`outbound::Client`](crate::outbound::Client).
+///
+/// It comes from the client's `builder`, from variables with [`from_env`](Self::from_env), or from a configuration file:
+///
+/// ```
+/// use flinks::{ClientBuilder, pay};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Configuration {
+///     pay: ClientBuilder<pay::Client>,
+/// }
+///
+/// let text = r#"{"pay": {"url": "https://payments-uat.flinksapp.com", "username": "u", "password": "p", "timeout_seconds": 10}}"#;
+/// let configuration: Configuration = serde_json::from_str(text)?;
+/// let client = configuration.pay.build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Variables and fields
+///
+/// | variable | field | value |
+/// | --- | --- | --- |
+/// | `FLINKS_PAY_URL` | `url` | the base URL of Pay |
+/// | `FLINKS_PAY_USERNAME`, `FLINKS_PAY_PASSWORD` | `username`, `password` | |
+/// | `FLINKS_CONNECT_INSTANCE`, or `FLINKS_CONNECT_URL` | `instance`, or `url` | such as `toolbox`, or a base URL |
+/// | `FLINKS_CONNECT_CUSTOMER_ID`, `FLINKS_CONNECT_SECRET_KEY` | `customer_id`, `secret_key` | |
+/// | `FLINKS_OUTBOUND_URL` | `url` | the base URL of Outbound |
+/// | `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET` | `client_id`, `client_secret` | |
+/// | `FLINKS_OUTBOUND_CLIENT_AUTHENTICATION` | `client_authentication` | `fields` (default), `basic` or `none` |
+///
+/// All of these are optional, for each product (`{P}` is `PAY`, `CONNECT` or `OUTBOUND`):
+///
+/// | variable | field | value |
+/// | --- | --- | --- |
+/// | `FLINKS_{P}_TIMEOUT_SECONDS` | `timeout_seconds` | [`Settings::timeout`] |
+/// | `FLINKS_{P}_CONNECT_TIMEOUT_SECONDS` | `connect_timeout_seconds` | [`Settings::connect_timeout`] |
+/// | `FLINKS_CONNECT_BANK_TIMEOUT_SECONDS` | `bank_timeout_seconds` | [`Settings::bank_timeout`] |
+/// | `FLINKS_{P}_MAX_ATTEMPTS` | `max_attempts` | [`Settings::max_attempts`] |
+/// | `FLINKS_ROOT_CERTIFICATES` | `root_certificates` | the path of a PEM file: `Settings::root_certificates` |
+/// | `FLINKS_CLIENT_CERTIFICATE`, `FLINKS_CLIENT_KEY` | `client_certificate`, `client_key` | the paths of PEM files: `Settings::client_certificate` |
+/// | `FLINKS_CRYPTO_PROVIDER` | `crypto_provider` | `ring`, `aws-lc-rs` or `process`: `Settings::crypto_provider` |
+/// | `FLINKS_DANGEROUS_PLAIN_HTTP_HOST` | `dangerous_plain_http_host` | [`BaseUrlOptions::dangerous_plain_http_host`](crate::BaseUrlOptions::dangerous_plain_http_host) |
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder<C: sealed::Configure> {
+    parts: C::Parts,
+    settings: Settings,
+    client: PhantomData<fn() -> C>,
+}
+
+impl<C: sealed::Configure> ClientBuilder<C> {
+    pub(crate) fn new(parts: C::Parts) -> Self {
+        Self { parts, settings: Settings::new(), client: PhantomData }
+    }
+
+    /// Reads the variables of the product.
+    ///
+    /// ```no_run
+    /// let client = flinks::ClientBuilder::<flinks::pay::Client>::from_env()?.build()?;
+    /// # Ok::<(), flinks::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the variable, if a required one is missing, or if a value is empty, not UTF-8 or invalid.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_values(&Values::from_env(C::FIELDS)?)
+    }
+
+    /// Applies what is set in `settings`, and keeps what was set here and is not set there.
+    pub fn settings(mut self, settings: &Settings) -> Self {
+        self.settings = settings.clone().or(self.settings);
+        self
+    }
+
+    /// Builds the client. It connects with its first call.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the base URL is one of another product, or is `https` and no TLS feature is enabled, if the platform has
+    /// no trusted certificate, or if a certificate, a key or the crypto provider cannot be used.
+    pub fn build(self) -> Result<C, Error> {
+        C::build(self.parts, &self.settings)
+    }
+
+    fn from_values(values: &Values) -> Result<Self, Error> {
+        Ok(Self { settings: Settings::from_values(values)?, ..Self::new(C::parts(values)?) })
+    }
+}
+
+impl<C: sealed::Configure> Clone for ClientBuilder<C> {
+    fn clone(&self) -> Self {
+        Self { parts: self.parts.clone(), settings: self.settings.clone(), client: PhantomData }
+    }
+}
+
+/// Shows no credential.
+impl<C: sealed::Configure> fmt::Debug for ClientBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// A map with the fields of the product. An error names the field, and does not show its value.
+impl<'de, C: sealed::Configure> Deserialize<'de> for ClientBuilder<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = Values::deserialize(deserializer, C::FIELDS)?;
+        Self::from_values(&values).map_err(serde::de::Error::custom)
+    }
+}
+
+pub(crate) mod sealed {
+    use crate::config::{Field, Values};
+    use crate::error::Error;
+    use crate::settings::Settings;
+
+    /// A client that a [`ClientBuilder`](super::ClientBuilder) can build.
+    pub trait Configure: Sized {
+        /// What the client needs.
+        type Parts: Clone;
+        /// The fields of its configuration.
+        const FIELDS: &'static [Field];
+
+        fn parts(values: &Values) -> Result<Self::Parts, Error>;
+        fn build(parts: Self::Parts, settings: &Settings) -> Result<Self, Error>;
+    }
+}
