@@ -17,7 +17,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     // The server has one token for all.
     let settings = Settings::new().accept_repeated_tokens();
     let client = Client::builder(format!("http://{address}").parse()?, credentials).settings(&settings).build()?;
-    let pool = TokenPool::new(client.clone(), 16);
+    let pool = TokenPool::new(client.clone(), flinks::pool::PoolSize::new(16).unwrap());
     let runtime = &runtime;
     let rounds = if bench.quick { 2 } else { 15 };
     // Sixteen in a row, of which the first four begin to get others.

@@ -5,8 +5,8 @@
 use std::error::Error;
 use std::time::{Duration, SystemTime, SystemTimeError};
 
-use flinks_consents::flinks;
 use flinks_consents::flinks::outbound::{Client, ClientCredentials};
+use flinks_consents::flinks::{RedirectUrl, Started};
 use flinks_consents::{ConsentId, Consents};
 use flinks_emulator::{Emulator, Operation, credentials};
 
@@ -16,9 +16,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let credentials = ClientCredentials::new(credentials::OUTBOUND_CLIENT_ID, credentials::OUTBOUND_CLIENT_SECRET)?;
     let client = Client::builder(emulator.base_url().parse()?, credentials).build()?;
 
-    let redirect_uri: flinks::RedirectUrl = "https://app.example/callback".parse()?;
+    let redirect_uri: RedirectUrl = "https://app.example/callback".parse()?;
     let request = client.authorization(credentials::OUTBOUND_PROVIDER_ID, &redirect_uri)?;
-    let (url, pending) = request.scope(&["TRANSACTIONS"]).start();
+    let Started { url, pending, .. } = request.scope(&["TRANSACTIONS"]).start();
     println!("send the end user to {url:?}, and keep {pending:?} in their session");
 
     // The end user agrees on the page, which sends them back with a code and with the state of the address.

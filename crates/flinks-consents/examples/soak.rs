@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use flinks::connect::{Authorize, LoginId, SecretKey};
 use flinks::outbound::{Client, ClientCredentials};
 use flinks::pay::{Credentials, NewSession};
-use flinks::{BaseUrl, RedirectUrl, Settings};
+use flinks::{BaseUrl, RedirectUrl, Settings, Started};
 use flinks_consents::{AppTokenSource, ConsentId, Consents, MemoryStore, TokenStore};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Emulator, Fault, Kind, Operation, When};
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name = |number: usize| ConsentId::new(format!("end-user-{number}"));
     for number in 0..CONSENTS {
         let redirect_uri: RedirectUrl = "https://app.example/".parse()?;
-        let (url, pending) = outbound.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri)?.start();
+        let Started { url, pending, .. } = outbound.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri)?.start();
         let url = url::Url::parse(url.expose_secret())?;
         let state = url.query_pairs().find(|(name, _)| name == "state").ok_or("no state")?.1.into_owned();
         let code = emulator.issue_code(redirect_uri.as_str());
@@ -142,7 +142,12 @@ fn counter() -> Arc<AtomicU64> {
 }
 
 async fn start_session(pay: &flinks::pay::Client) -> bool {
-    let session = NewSession::new("r-1", 10_50, "Ada", "ada@example.com").expect("a good session");
+    let session = NewSession::new(
+        "r-1",
+        flinks::pay::Cents(10_50),
+        flinks::pay::Customer { name: "Ada".to_owned(), email: "ada@example.com".to_owned() },
+    )
+    .expect("a good session");
     match pay.authorize().await {
         Ok(token) => pay.initiate_session(token, &session).await.is_ok(),
         Err(_) => false,

@@ -27,7 +27,7 @@ use crate::store::{ConsentId, DueWindow, Record, TokenStore};
 pub struct Consents(Arc<Shared>);
 
 /// Configures [`Consents`].
-#[must_use]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct ConsentsBuilder(Shared);
 
 impl ConsentsBuilder {

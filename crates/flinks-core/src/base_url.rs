@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::absolute_url::{AbsoluteUrl, is_loopback};
@@ -26,7 +27,8 @@ use crate::absolute_url::{AbsoluteUrl, is_loopback};
 /// assert!("http://api.flinks.io".parse::<BaseUrl>().is_err());
 /// # Ok::<(), flinks_core::InvalidBaseUrl>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct BaseUrl(Arc<Parts>);
 
 #[derive(PartialEq, Eq, Hash)]
@@ -222,9 +224,29 @@ impl fmt::Debug for BaseUrl {
     }
 }
 
+impl TryFrom<String> for BaseUrl {
+    type Error = InvalidBaseUrl;
+
+    fn try_from(text: String) -> Result<Self, InvalidBaseUrl> {
+        text.parse()
+    }
+}
+
+impl From<BaseUrl> for String {
+    fn from(value: BaseUrl) -> Self {
+        value.as_str().to_owned()
+    }
+}
+
+impl AsRef<str> for BaseUrl {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.text)
+        f.write_str(self.as_str())
     }
 }
 

@@ -103,4 +103,29 @@ mod tests {
             assert_eq!(is_private(address.parse().unwrap()), expected, "{address}");
         }
     }
+
+    /// Resolves every name to this address, and checks it.
+    struct Everywhere(&'static str);
+
+    impl Resolve for Everywhere {
+        fn resolve(&self, _: Name) -> Resolving {
+            PrivateAddresses.resolve(self.0.parse().unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn a1_nothing_is_sent_to_a_name_with_a_public_address() {
+        // `getaddrinfo` takes the text of an address for a name that has this address.
+        for address in ["8.8.8.8", "169.254.169.254", "2001:db8::1"] {
+            let client = reqwest::Client::builder().no_proxy().dns_resolver(Everywhere(address)).build().unwrap();
+            let error = client.get("http://emulator:9").send().await.unwrap_err();
+            let error = crate::transport_error::TransportError::from_reqwest(&error);
+            assert_eq!(error.kind(), crate::TransportErrorKind::PublicAddress, "{address}");
+            assert!(!error.may_have_been_sent());
+        }
+        for address in ["127.0.0.1", "10.0.0.1", "fd00::1"] {
+            assert!(PrivateAddresses.resolve(address.parse().unwrap()).await.is_ok(), "{address}");
+        }
+        assert!(PrivateAddresses.resolve("no-such-host.invalid".parse().unwrap()).await.is_err());
+    }
 }

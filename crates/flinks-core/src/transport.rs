@@ -145,7 +145,7 @@ impl fmt::Debug for Transport {
 
 /// The builder of a [`Transport`]: its limits and the settings of its HTTP client.
 #[derive(Clone)]
-#[must_use]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct TransportBuilder {
     base_url: BaseUrl,
     timeout: Duration,

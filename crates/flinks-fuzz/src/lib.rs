@@ -115,7 +115,7 @@ pub fn callback(data: &[u8]) {
         let mut stored = stored.borrow_mut();
         let stored = stored.get_or_insert_with(|| {
             let redirect_uri = "https://app.example/back".parse().unwrap();
-            let (_, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
+            let flinks::Started { pending, .. } = client.authorization("1000", &redirect_uri).unwrap().start();
             let mut value = serde_json::to_value(&pending).unwrap();
             // One that a fuzzer can find.
             *value.pointer_mut("/state/state").unwrap() = "s".into();

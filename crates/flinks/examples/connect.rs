@@ -4,6 +4,7 @@
 
 use std::error::Error;
 
+use flinks::Language;
 use flinks::connect::{Answers, Authorize, Client, Outcome, SecretKey};
 use flinks_emulator::{Emulator, credentials};
 
@@ -14,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let secret_key = SecretKey::new(credentials::CONNECT_SECRET_KEY)?;
     let client = Client::builder(base_url, credentials::CONNECT_CUSTOMER_ID.parse()?, secret_key).build()?;
 
-    let widget = client.widget(&"https://app.example/done".parse()?).language("fr");
+    let widget = client.widget(&"https://app.example/done".parse()?).language(Language::French);
     let url = widget.url(client.generate_authorize_token().await?)?;
     println!("an iframe has the address {url:?}; believe messages from {} only", widget.message_origin());
 

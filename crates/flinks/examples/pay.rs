@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use flinks::SpendError;
-use flinks::pay::{Client, Credentials, NewSession};
+use flinks::pay::{Cents, Client, Credentials, Customer, NewSession};
 use flinks_emulator::{Emulator, Fault, Operation, When, credentials};
 
 #[tokio::main(flavor = "current_thread")]
@@ -13,7 +13,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::start().await?;
     let credentials = Credentials::new(credentials::PAY_USERNAME, credentials::PAY_PASSWORD)?;
     let client = Client::builder(emulator.base_url().parse()?, credentials).build()?;
-    let session = NewSession::new("order-7", 10_50, "Ada", "ada@example.com")?;
+    let customer = Customer { name: "Ada".to_owned(), email: "ada@example.com".to_owned() };
+    let session = NewSession::new("order-7", Cents(10_50), customer)?;
 
     let token = client.authorize().await?;
     let started = client.initiate_session(token, &session).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use flinks_core::Clock;
+use flinks_core::{Clock, Secret};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
@@ -11,6 +11,18 @@ use uuid::Uuid;
 use crate::RedirectUrl;
 use crate::error::{Error, Kind};
 use crate::operation::Operation;
+
+/// An authorization that has started: send the end user's browser to `url`, and keep `pending` in the end user's own session until
+/// they are back.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "the end user must be sent to the URL, and the pending authorization kept in their session"]
+pub struct Started<P> {
+    /// The address to which the end user's browser goes. It holds the state, so keep it out of logs.
+    pub url: Secret,
+    /// What verifies the return of the end user.
+    pub pending: P,
+}
 
 /// What only the end user's own session knows, and when it began.
 #[derive(Serialize, Deserialize)]

@@ -23,6 +23,7 @@ mod config;
 pub mod connect;
 mod error;
 mod hosts;
+mod language;
 mod operation;
 #[cfg(feature = "outbound")]
 pub mod outbound;
@@ -37,8 +38,11 @@ mod settings;
 mod text;
 
 pub use crate::builder::ClientBuilder;
+#[cfg(any(feature = "connect", feature = "outbound"))]
+pub use crate::callback::Started;
 pub use crate::codes::{FlinksCode, OAuthError};
 pub use crate::error::{Advice, Cause, Error, Refusal, SpendError};
+pub use crate::language::Language;
 pub use crate::operation::Product;
 pub use crate::redirect::RedirectUrl;
 pub use crate::retry::backoff;

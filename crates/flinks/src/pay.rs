@@ -227,7 +227,7 @@ impl Credentials {
 /// get two: call [`authorize`](Client::authorize) again.
 #[derive(derive_more::Debug)]
 #[debug("SessionToken {{ is_expired: {:?}, .. }}", self.is_expired())]
-#[must_use]
+#[must_use = "a session token that is not used expires after 299 seconds"]
 pub struct SessionToken(pub(crate) Bearer);
 
 impl SessionToken {
@@ -256,7 +256,7 @@ impl SessionToken {
 
 /// A spent [`SessionToken`], as the value of a header.
 #[derive(Debug)]
-#[must_use]
+#[must_use = "the session token is spent on this header"]
 pub struct BearerToken(Secret);
 
 impl BearerToken {
@@ -271,28 +271,25 @@ impl BearerToken {
 
 /// What a session is about.
 #[derive(Clone, Debug)]
-#[must_use]
+#[must_use = "no session starts until this is sent with `initiate_session`"]
 pub struct NewSession(types::SessionRequest);
 
 impl NewSession {
-    /// A payment of so many cents, under your own id, by this payer.
+    /// Creates a payment of this amount under your own id, by this customer.
     ///
     /// # Errors
     ///
-    /// An [`Error`] that names the field which is empty, 0, or more than 15 digits of cents, which is what a number in JSON
-    /// tells exactly.
-    pub fn new(
-        reference_id: impl Into<String>,
-        cents: u64,
-        customer_name: impl Into<String>,
-        customer_email: impl Into<String>,
-    ) -> Result<Self, Error> {
-        let (reference_id, name, email) = (reference_id.into(), customer_name.into(), customer_email.into());
+    /// Returns an error that names the field which is empty, or the amount if it is 0 or has more than 15 digits: that is what a
+    /// number in JSON states exactly.
+    pub fn new(reference_id: impl Into<String>, amount: Cents, customer: Customer) -> Result<Self, Error> {
+        let reference_id = reference_id.into();
+        let Customer { name, email } = customer;
         for (field, text) in [("referenceId", &reference_id), ("customerName", &name), ("customerEmail", &email)] {
             if text.trim().is_empty() {
                 return Err(Error::input(field, "is empty"));
             }
         }
+        let Cents(cents) = amount;
         if !(1..1_000_000_000_000_000).contains(&cents) {
             return Err(Error::input("amount", "is 0, or has more than 15 digits"));
         }
@@ -301,6 +298,20 @@ impl NewSession {
         let amount = cents as f64 / 100.0;
         Ok(Self(types::SessionRequest::new(reference_id, amount, name, email)))
     }
+}
+
+/// An amount in cents: `Cents(10_50)` is 10.50 dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cents(pub u64);
+
+/// Who pays.
+#[derive(Clone, PartialEq, Eq, derive_more::Debug)]
+#[debug("Customer {{ .. }}")]
+pub struct Customer {
+    /// The name.
+    pub name: String,
+    /// The email address.
+    pub email: String,
 }
 
 /// A session that has started.

@@ -2,9 +2,9 @@
 //!
 //! ```no_run
 //! # async fn example(client: flinks::pay::Client, session: &flinks::pay::NewSession) -> Result<(), flinks::Error> {
-//! use flinks::pool::TokenPool;
+//! use flinks::pool::{PoolSize, TokenPool};
 //!
-//! let pool = TokenPool::new(client.clone(), 4);
+//! let pool = TokenPool::new(client.clone(), PoolSize::new(4)?);
 //! pool.fill();
 //! // … and when somebody wants to pay:
 //! let token = pool.token().await?;
@@ -26,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::config::{Field, Values};
 use crate::error::Error;
 use crate::retry::backoff;
 
@@ -74,8 +75,8 @@ impl<T> State<T> {
 }
 
 impl<C: SingleUse> TokenPool<C> {
-    /// A pool of at most `size` tokens, empty at first.
-    pub fn new(client: C, size: usize) -> Self {
+    /// Creates a pool of at most `size` tokens, empty at first.
+    pub fn new(client: C, size: PoolSize) -> Self {
         let state = State {
             ready: VecDeque::new(),
             owed: 0,
@@ -87,7 +88,7 @@ impl<C: SingleUse> TokenPool<C> {
         let closed = CancellationToken::new();
         Self(Arc::new(Inner {
             client,
-            size,
+            size: size.0,
             state: Arc::new(Mutex::new(state)),
             _close_on_drop: closed.clone().drop_guard(),
             closed,
@@ -257,6 +258,58 @@ fn drop_old<C: SingleUse>(state: &mut State<C::Token>) {
     }
 }
 
+/// How many tokens a [`TokenPool`] holds. Default: 4.
+///
+/// A configuration has it as a number, such as `pay_pool_size = 8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(try_from = "usize")]
+pub struct PoolSize(usize);
+
+impl PoolSize {
+    /// The largest pool. Its tokens are fetched within half of their lifetime.
+    pub const MAX: usize = 1000;
+
+    /// Creates a size from 1 to [`MAX`](Self::MAX).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for any other number.
+    pub fn new(size: usize) -> Result<Self, Error> {
+        match size {
+            1..=Self::MAX => Ok(Self(size)),
+            _ => Err(Error::configuration("pool size", OUT_OF_RANGE)),
+        }
+    }
+
+    /// Reads `FLINKS_PAY_POOL_SIZE` or `FLINKS_CONNECT_POOL_SIZE`, for the client of that product.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the variable, if it is set to anything but a number from 1 to [`MAX`](Self::MAX).
+    pub fn from_env<C: SingleUse>() -> Result<Self, Error> {
+        let values = Values::from_env(C::FIELDS)?;
+        let Some(text) = values.optional("pool_size")? else { return Ok(Self::default()) };
+        let size = text.parse().ok().and_then(|size| Self::new(size).ok());
+        size.ok_or_else(|| values.error("pool_size", OUT_OF_RANGE))
+    }
+}
+
+const OUT_OF_RANGE: &str = "is not a whole number from 1 to 1000";
+
+impl Default for PoolSize {
+    fn default() -> Self {
+        Self(4)
+    }
+}
+
+impl TryFrom<usize> for PoolSize {
+    type Error = Error;
+
+    fn try_from(size: usize) -> Result<Self, Error> {
+        Self::new(size)
+    }
+}
+
 /// Whose tokens can be pooled: [`pay::Client`](crate::pay::Client) and [`connect::Client`](crate::connect::Client). Only this
 /// crate can implement it.
 pub trait SingleUse: sealed::SingleUse {}
@@ -266,6 +319,8 @@ mod sealed {
 
     pub trait SingleUse: Clone + Send + Sync + 'static {
         type Token: Send + 'static;
+        /// The variable of the pool's size.
+        const FIELDS: &'static [Field];
 
         fn get(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
 
@@ -282,6 +337,7 @@ impl SingleUse for crate::pay::Client {}
 #[cfg(feature = "pay")]
 impl sealed::SingleUse for crate::pay::Client {
     type Token = crate::pay::SessionToken;
+    const FIELDS: &'static [Field] = &[Field { key: "pool_size", variable: "FLINKS_PAY_POOL_SIZE" }];
 
     async fn get(&self) -> Result<Self::Token, Error> {
         self.authorize().await
@@ -302,6 +358,7 @@ impl SingleUse for crate::connect::Client {}
 #[cfg(feature = "connect")]
 impl sealed::SingleUse for crate::connect::Client {
     type Token = crate::connect::AuthorizeToken;
+    const FIELDS: &'static [Field] = &[Field { key: "pool_size", variable: "FLINKS_CONNECT_POOL_SIZE" }];
 
     async fn get(&self) -> Result<Self::Token, Error> {
         self.generate_authorize_token().await

@@ -1,8 +1,10 @@
 //! Where an end user is sent back to.
 
+use std::fmt;
 use std::str::FromStr;
 
 use flinks_core::AbsoluteUrl;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
@@ -18,7 +20,8 @@ use crate::error::Error;
 /// assert!("app.example/done".parse::<RedirectUrl>().is_err());
 /// # Ok::<(), flinks::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, derive_more::Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, derive_more::Debug)]
+#[serde(into = "String", try_from = "String")]
 #[debug("RedirectUrl({origin:?})")]
 pub struct RedirectUrl {
     text: String,
@@ -34,6 +37,32 @@ impl RedirectUrl {
     /// Its origin, such as `https://app.example`.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+}
+
+impl TryFrom<String> for RedirectUrl {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<RedirectUrl> for String {
+    fn from(value: RedirectUrl) -> Self {
+        value.as_str().to_owned()
+    }
+}
+
+impl AsRef<str> for RedirectUrl {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for RedirectUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -3,13 +3,13 @@
 //! The variables of a process cannot be changed safely, so this program starts itself once for each
 //! row, and the child prints the outcome.
 
-#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::process::Command;
 
-use flinks::{ClientBuilder, Error, connect, outbound, pay};
+use flinks::{ClientBuilder, Error, connect, outbound, pay, pool};
 use libtest_mimic::{Arguments, Trial};
 
 const CHILD: &str = "FLINKS_TEST_PRODUCT";
@@ -55,6 +55,7 @@ fn main() {
 
 fn from_env(product: &str) -> String {
     let outcome = match product {
+        "pool" => pool::PoolSize::from_env::<pay::Client>().map(|size| format!("{size:?}")),
         "pay" => pay::Client::from_env().map(|client| format!("{client:?}")),
         "connect" => connect::Client::from_env().map(|client| format!("{client:?}")),
         _ => outbound::Client::from_env().map(|client| format!("{client:?}")),
@@ -71,7 +72,10 @@ fn text_of(error: &Error) -> String {
 
 /// Runs this program with the variables, of which one is changed.
 fn outcome(base: &[(&str, &str)], name: &str, value: Option<&OsStr>) -> String {
-    let product = base.first().unwrap().0.split('_').nth(1).unwrap().to_ascii_lowercase();
+    let product = match name {
+        "FLINKS_PAY_POOL_SIZE" => "pool".to_owned(),
+        _ => base.first().unwrap().0.split('_').nth(1).unwrap().to_ascii_lowercase(),
+    };
     let mut command = Command::new(std::env::current_exe().unwrap());
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("FLINKS_") {
@@ -116,6 +120,11 @@ fn every_variable_is_checked() {
         (PAY, "FLINKS_PAY_CONNECT_TIMEOUT_SECONDS", "canary"),
         (PAY, "FLINKS_PAY_MAX_ATTEMPTS", "3"),
         (PAY, "FLINKS_PAY_MAX_ATTEMPTS", "4"),
+        (PAY, "FLINKS_PAY_POOL_SIZE", "8"),
+        (PAY, "FLINKS_PAY_POOL_SIZE", "0"),
+        (PAY, "FLINKS_PAY_POOL_SIZE", "1001"),
+        (PAY, "FLINKS_PAY_POOL_SIZE", "canary"),
+        (PAY, "FLINKS_PAY_POOL_SIZE", ""),
         (PAY, "FLINKS_ROOT_CERTIFICATES", "/canary/nowhere.pem"),
         (PAY, "FLINKS_ROOT_CERTIFICATES", "/"),
         (PAY, "FLINKS_CLIENT_CERTIFICATE", "/canary/nowhere.pem"),

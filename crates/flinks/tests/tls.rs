@@ -243,7 +243,12 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
             matches!(outbound.exchange_code(code).await, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls)
         );
         let token = session_token().await;
-        let session = NewSession::new("r-1", 1050, "Ada", "ada@example.com").unwrap();
+        let session = NewSession::new(
+            "r-1",
+            flinks::pay::Cents(1050),
+            flinks::pay::Customer { name: "Ada".to_owned(), email: "ada@example.com".to_owned() },
+        )
+        .unwrap();
         let outcome = pay.initiate_session(token, &session).await;
         assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls));
     }
@@ -256,7 +261,7 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
 
 fn code(client: &flinks::outbound::Client) -> AuthorizationCode {
     let redirect_uri = "https://app.example/".parse().unwrap();
-    let (url, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
+    let flinks::Started { url, pending, .. } = client.authorization("1000", &redirect_uri).unwrap().start();
     let url = url::Url::parse(url.expose_secret()).unwrap();
     let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     client.verify(pending, &format!("?code=canary-code&state={state}")).unwrap()

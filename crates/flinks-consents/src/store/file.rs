@@ -81,7 +81,7 @@ impl FileStore {
 /// # Ok::<(), flinks_consents::store::StoreError>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use]
+#[must_use = "options do nothing until `open` is called"]
 pub struct FileStoreOptions {
     sharing: Sharing,
     creation: Creation,

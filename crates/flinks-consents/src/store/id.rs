@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// Your name for a consent, such as the number of an end user. Cloning is cheap.
 ///
 /// ```
@@ -12,7 +14,8 @@ use std::sync::Arc;
 /// let id: ConsentId = "user-7".parse()?;
 /// # Ok::<(), flinks_consents::store::InvalidConsentId>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ConsentId(Arc<str>);
 
 impl ConsentId {
@@ -44,6 +47,32 @@ impl ConsentId {
     }
 }
 
+impl TryFrom<String> for ConsentId {
+    type Error = InvalidConsentId;
+
+    fn try_from(text: String) -> Result<Self, InvalidConsentId> {
+        text.parse()
+    }
+}
+
+impl From<ConsentId> for String {
+    fn from(value: ConsentId) -> Self {
+        value.as_str().to_owned()
+    }
+}
+
+impl AsRef<str> for ConsentId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for ConsentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl FromStr for ConsentId {
     type Err = InvalidConsentId;
 
@@ -63,3 +92,17 @@ impl fmt::Display for InvalidConsentId {
 }
 
 impl std::error::Error for InvalidConsentId {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_can_be_printed_stored_and_read_again() {
+        let id = ConsentId::try_from("user 7".to_owned()).unwrap();
+        assert_eq!((id.to_string().as_str(), id.as_ref()), ("user 7", "user 7"));
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<ConsentId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<ConsentId>("\"\"").is_err());
+    }
+}

@@ -50,7 +50,7 @@ async fn consent_works_on_a_clock_that_stands_still() {
         Consents::builder(client).on_event(move |id, event| sender.send((id.clone(), event.clone())).unwrap());
     let consents = consents.build();
     let redirect_uri = "https://app.example/".parse().unwrap();
-    let (url, pending) = consents.client().authorization("1000", &redirect_uri).unwrap().start();
+    let flinks::Started { url, pending, .. } = consents.client().authorization("1000", &redirect_uri).unwrap().start();
     let code = emulator.issue_code(redirect_uri.as_str());
     let state = parameter(&url, "state");
     let code = consents.client().verify(pending, &format!("?code={code}&state={state}")).unwrap();

@@ -348,7 +348,8 @@ impl World {
 
     fn code(&self) -> AuthorizationCode {
         let redirect_uri = "https://app.example/".parse().unwrap();
-        let (url, pending) = self.outbound.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+        let flinks::Started { url, pending, .. } =
+            self.outbound.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
         let url = url::Url::parse(url.expose_secret()).unwrap();
         let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
         let code = self.emulator.issue_code(redirect_uri.as_str());
@@ -359,7 +360,12 @@ impl World {
         match ready {
             Ready::PayAuthorize => plain(self.pay.authorize().await),
             Ready::PayInitiateSession(token) => {
-                let session = NewSession::new("r-1", 1050, "Ada", "ada@example.com").unwrap();
+                let session = NewSession::new(
+                    "r-1",
+                    flinks::pay::Cents(1050),
+                    flinks::pay::Customer { name: "Ada".to_owned(), email: "ada@example.com".to_owned() },
+                )
+                .unwrap();
                 spent(self.pay.initiate_session(token, &session).await)
             }
             Ready::ConnectGenerate => plain(self.connect.generate_authorize_token().await),

@@ -217,7 +217,8 @@ pub(crate) async fn o5_eight_processes_make_one_refresh_of_a_rotating_token() {
 fn code(emulator: &Emulator) -> AuthorizationCode {
     let redirect_uri: RedirectUrl = "https://app.example/".parse().unwrap();
     let client = client(emulator.base_url());
-    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let flinks::Started { url, pending, .. } =
+        client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     let url = url::Url::parse(url.expose_secret()).unwrap();
     let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     let code = emulator.issue_code(redirect_uri.as_str());

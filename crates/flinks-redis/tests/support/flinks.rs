@@ -36,7 +36,8 @@ impl Flinks {
     pub(crate) async fn new_refresh_token(&self) -> RefreshToken {
         let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let client = self.client();
-        let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect).unwrap().start();
+        let flinks_consents::flinks::Started { url, pending, .. } =
+            client.authorization(OUTBOUND_PROVIDER_ID, &redirect).unwrap().start();
         let state = url.expose_secret().split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
         let code = self.0.issue_code(redirect.as_str());
         let code = client.verify(pending, &format!("?code={code}&state={state}")).unwrap();

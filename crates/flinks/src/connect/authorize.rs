@@ -8,11 +8,11 @@ use flinks_core::{ResponseHead, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::{AuthorizeToken, Client, LoginId, RequestId, error_body};
-use crate::FlinksCode;
 use crate::error::{Error, Kind, SpendError};
 use crate::operation::Operation;
 use crate::retry::Repeat;
 use crate::text::{ECHO, is_echo};
+use crate::{FlinksCode, Language};
 
 impl Client {
     /// Spends a token on an end user (C6). It is sent once, whatever comes of it (A5): a bank counts wrong passwords.
@@ -48,9 +48,9 @@ impl Client {
     ///             Ok(flinks::connect::Outcome::Complete(session)) => return Ok(session),
     ///             Ok(flinks::connect::Outcome::Challenge(next)) => next,
     ///             // A wrong answer: the same question again.
-    ///             Err(error) => match error.challenge {
-    ///                 Some(again) if error.error.error().needs_user() => again,
-    ///                 _ => return Err(error.error.into_error()),
+    ///             Err(error) => match error.into_parts() {
+    ///                 (reason, Some(again)) if reason.error().needs_user() => again,
+    ///                 (reason, _) => return Err(reason.into_error()),
     ///             },
     ///         };
     ///     }
@@ -118,7 +118,7 @@ const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 /// Whom to authorize, and how.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Authorize {{ .. }}")]
-#[must_use]
+#[must_use = "nothing is authorized until this is sent with `authorize`"]
 pub struct Authorize(types::AuthorizeRequest);
 
 impl Authorize {
@@ -157,9 +157,12 @@ impl Authorize {
         Self(self.0.save(is_kept))
     }
 
-    /// `Language` of the bank's questions: French rather than English.
-    pub fn in_french(self) -> Self {
-        Self(self.0.language(types::Language::Fr))
+    /// Sets `Language`, that of the bank's questions.
+    pub fn language(self, language: Language) -> Self {
+        Self(self.0.language(match language {
+            Language::English => types::Language::En,
+            Language::French => types::Language::Fr,
+        }))
     }
 
     /// `Tag`: a text of yours that comes back with the data.
@@ -170,7 +173,7 @@ impl Authorize {
 
 /// What comes of `/Authorize`.
 #[derive(Debug)]
-#[must_use]
+#[must_use = "a challenge is not a success yet"]
 pub enum Outcome {
     /// The end user is authenticated (200).
     Complete(Session),
@@ -251,7 +254,7 @@ impl Session {
 /// until they answer, as a secret, for another machine may get the answer.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("Challenge {{ questions: {}, .. }}", questions.len())]
-#[must_use]
+#[must_use = "the session ends without an answer"]
 pub struct Challenge {
     request_id: Secret,
     questions: Vec<Question>,
@@ -287,7 +290,7 @@ impl Question {
 /// Answers to a [`Challenge`].
 #[derive(Default, derive_more::Debug)]
 #[debug("Answers {{ .. }}")]
-#[must_use]
+#[must_use = "answers do nothing until they are sent with `answer`"]
 pub struct Answers(HashMap<String, Vec<Secret>>);
 
 impl Answers {
@@ -318,13 +321,28 @@ impl Answers {
 /// Why an answer failed.
 #[derive(Debug, derive_more::Display)]
 #[display("{error}")]
-#[must_use]
+#[must_use = "it may hold the challenge, which can be answered again"]
 pub struct AnswerError {
-    /// What went wrong, and what became of the token.
-    pub error: SpendError<AuthorizeToken>,
-    /// The challenge, where it can be answered again: nothing was sent, the bank refused the answer, or nobody has looked at
-    /// it, for the token was refused or there is a rate limit.
-    pub challenge: Option<Challenge>,
+    error: SpendError<AuthorizeToken>,
+    challenge: Option<Challenge>,
+}
+
+impl AnswerError {
+    /// Returns what went wrong, and what became of the token.
+    pub fn error(&self) -> &SpendError<AuthorizeToken> {
+        &self.error
+    }
+
+    /// Returns the challenge if it can be answered again: nothing was sent, the bank refused the answer, or nobody has looked at
+    /// it, because the token was refused or there is a rate limit.
+    pub fn challenge(&self) -> Option<&Challenge> {
+        self.challenge.as_ref()
+    }
+
+    /// Returns both by value, to answer the challenge again.
+    pub fn into_parts(self) -> (SpendError<AuthorizeToken>, Option<Challenge>) {
+        (self.error, self.challenge)
+    }
 }
 
 impl std::error::Error for AnswerError {}

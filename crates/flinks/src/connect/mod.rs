@@ -187,7 +187,7 @@ fn error_body(error: &types::ErrorResponse) -> ErrorBody {
 /// stored. To spend two, get two: call [`generate_authorize_token`](Client::generate_authorize_token) again.
 #[derive(derive_more::Debug)]
 #[debug("AuthorizeToken {{ is_expired: {:?}, .. }}", self.is_expired())]
-#[must_use]
+#[must_use = "an authorize token that is not used expires after 30 minutes"]
 pub struct AuthorizeToken {
     secret: types::AuthorizeToken,
     pub(crate) deadline: Deadline,

@@ -1,14 +1,18 @@
 //! The names and secrets of Connect, each a type of its own (C4, C8).
 
+use std::fmt;
 use std::str::FromStr;
 
 use flinks_connect::{BaseUrl, Secret, Uuid};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
 
 use crate::error::Error;
 use crate::text::token_problem;
 
 /// The environment, such as `toolbox` for the sandbox: one DNS label, which chooses the hosts (C8).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Instance(String);
 
 impl Instance {
@@ -27,6 +31,32 @@ impl Instance {
         let label = base_url.as_str().strip_prefix("https://")?.strip_suffix(".private.fin.ag")?;
         let name = label.strip_suffix("-api").or_else(|| label.strip_suffix("-iframe"))?;
         name.parse().ok()
+    }
+}
+
+impl TryFrom<String> for Instance {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Instance> for String {
+    fn from(value: Instance) -> Self {
+        value.as_str().to_owned()
+    }
+}
+
+impl AsRef<str> for Instance {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -53,7 +83,8 @@ impl FromStr for Instance {
 }
 
 /// Where Connect is: at an [`Instance`] of Flinks, or at one base URL for both of its hosts, such as the emulator's.
-#[derive(Clone, Debug, PartialEq, Eq, derive_more::From)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
+#[non_exhaustive]
 pub enum Host {
     /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
     Instance(Instance),
@@ -76,8 +107,23 @@ impl Host {
 }
 
 /// The GUID that Flinks gave you, with hyphens (C8).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, derive_more::Display, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct CustomerId(pub(super) Uuid);
+
+impl TryFrom<String> for CustomerId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<CustomerId> for String {
+    fn from(id: CustomerId) -> Self {
+        id.to_string()
+    }
+}
 
 impl FromStr for CustomerId {
     type Err = Error;
@@ -129,6 +175,15 @@ secret_name! {
     /// that it is.
     LoginId, "login id", input
 }
+
+/// Compares in constant time, because a login id is a secret.
+impl PartialEq for LoginId {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret().as_bytes().ct_eq(other.expose_secret().as_bytes()).into()
+    }
+}
+
+impl Eq for LoginId {}
 
 secret_name! {
     /// What Connect's data endpoints ask for, from [`Session`](super::Session).

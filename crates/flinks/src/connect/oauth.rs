@@ -4,11 +4,11 @@ use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::{Client, LoginId};
-use crate::RedirectUrl;
 use crate::callback::{self, State};
 use crate::error::{Error, Kind};
 use crate::operation::Operation;
 use crate::text::query;
+use crate::{Language, RedirectUrl, Started};
 
 impl Client {
     /// An authorization at a bank, by its institution id, that comes back to `redirect_uri` (C7).
@@ -45,16 +45,16 @@ impl Client {
 /// An authorization at a bank, before it starts.
 #[derive(derive_more::Debug)]
 #[debug("CustomOAuth {{ .. }}")]
-#[must_use]
+#[must_use = "nothing happens until `start`"]
 pub struct CustomOAuth<'a> {
     client: &'a Client,
     parameters: Vec<(&'static str, String)>,
 }
 
 impl CustomOAuth<'_> {
-    /// `lang`: `en` or `fr`.
-    pub fn language(self, language: impl Into<String>) -> Self {
-        self.set("lang", language.into())
+    /// Sets `lang`.
+    pub fn language(self, language: Language) -> Self {
+        self.set("lang", language.as_str().to_owned())
     }
 
     /// `tag`: a text of yours that comes back with the data.
@@ -71,13 +71,13 @@ impl CustomOAuth<'_> {
     /// The address to which the end user's browser goes, which holds the state, and what is pending until they are back. Keep
     /// the latter in the end user's own session, and nowhere that another could reach: that is what makes a forged return
     /// fail.
-    pub fn start(self) -> (Secret, PendingAuthorization) {
+    pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, parameters } = self;
         let state = State::new(client.caller.clock.as_ref());
         let parameters = parameters.iter().map(|(name, value)| (*name, &**value));
         let query = query(parameters.chain([("state", state.expose())]));
         let url = format!("{}/v3/oauth/authorize?{query}", client.api);
-        (Secret::new(url), PendingAuthorization(state))
+        Started { url: Secret::new(url), pending: PendingAuthorization(state) }
     }
 }
 
@@ -85,5 +85,5 @@ impl CustomOAuth<'_> {
 /// is then to be emptied of it.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ .. }}")]
-#[must_use]
+#[must_use = "the return of the end user cannot be verified without it"]
 pub struct PendingAuthorization(State);

@@ -3,10 +3,10 @@
 use flinks_core::Secret;
 
 use super::{AuthorizeToken, Client};
-use crate::RedirectUrl;
 use crate::error::{Error, Kind, SpendError};
 use crate::operation::Operation;
 use crate::text::query;
+use crate::{Language, RedirectUrl};
 
 impl Client {
     /// A widget that leads to `redirect_url`, which then gets `loginId` and `institution`.
@@ -24,7 +24,7 @@ impl Client {
 /// ```no_run
 /// # async fn page(client: &flinks::connect::Client) -> Result<String, flinks::Error> {
 /// let redirect_url = "https://app.example/done".parse()?;
-/// let widget = client.widget(&redirect_url).language("fr").customer_name("My App");
+/// let widget = client.widget(&redirect_url).language(flinks::Language::French).customer_name("My App");
 /// let url = widget.url(client.generate_authorize_token().await?)?;
 /// // The attribute form is safe between double quotes.
 /// let page = format!("<iframe src=\"{}\" title=\"Flinks\"></iframe>", url.to_html_attribute());
@@ -34,7 +34,7 @@ impl Client {
 /// ```
 #[derive(Clone, derive_more::Debug)]
 #[debug("Widget {{ base_url: {base_url:?}, .. }}")]
-#[must_use]
+#[must_use = "a widget does nothing until `url` gives it a token"]
 pub struct Widget {
     base_url: String,
     redirect_url: String,
@@ -59,9 +59,9 @@ impl Widget {
         self.set("demo", &is_demo.to_string())
     }
 
-    /// `language`: `en` or `fr`.
-    pub fn language(self, language: &str) -> Self {
-        self.set("language", language)
+    /// Sets `language`.
+    pub fn language(self, language: Language) -> Self {
+        self.set("language", language.as_str())
     }
 
     /// `theme`.
@@ -152,7 +152,7 @@ impl Widget {
 
 /// The address of one iframe, which holds a token.
 #[derive(Debug)]
-#[must_use]
+#[must_use = "the authorize token is spent on this address"]
 pub struct WidgetUrl(Secret);
 
 impl WidgetUrl {

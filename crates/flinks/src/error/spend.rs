@@ -26,7 +26,7 @@ use super::verdict::TokenFate;
 /// }
 /// ```
 #[derive(derive_more::Display)]
-#[must_use]
+#[must_use = "it says what became of the token"]
 pub enum SpendError<T, E = Error> {
     /// Nothing left this machine: here is the token.
     #[display("{_1}; the token is unspent")]

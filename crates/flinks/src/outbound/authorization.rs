@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::code::AuthorizationCode;
-use crate::RedirectUrl;
 use crate::callback::{self, State};
 use crate::error::{Error, Kind};
 use crate::operation::Operation;
 use crate::text::{query, token_problem};
+use crate::{Language, RedirectUrl, Started};
 
 impl Client {
     /// Asks an end user to consent at a provider, and to come back to `redirect_uri` (O10).
@@ -65,13 +65,13 @@ const BASIC: &str = "ACCOUNT_BASIC";
 /// An authorization, before it starts.
 #[derive(derive_more::Debug)]
 #[debug("AuthorizationRequest {{ .. }}")]
-#[must_use]
+#[must_use = "nothing happens until `start`"]
 pub struct AuthorizationRequest<'a> {
     client: &'a Client,
     provider_id: String,
     redirect_uri: RedirectUrl,
     scope: String,
-    language: Option<String>,
+    language: Option<Language>,
 }
 
 impl AuthorizationRequest<'_> {
@@ -82,14 +82,14 @@ impl AuthorizationRequest<'_> {
     }
 
     /// The language of the page.
-    pub fn language(self, language: impl Into<String>) -> Self {
-        Self { language: Some(language.into()), ..self }
+    pub fn language(self, language: Language) -> Self {
+        Self { language: Some(language), ..self }
     }
 
     /// The address to which the end user's browser goes, which holds the state, and what is pending until they are back. Keep
     /// the latter in the end user's own session, and nowhere that another could reach: that is what makes a forged return
     /// fail.
-    pub fn start(self) -> (Secret, PendingAuthorization) {
+    pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
         let state = State::new(client.clock().as_ref());
         let parameters = [
@@ -100,11 +100,11 @@ impl AuthorizationRequest<'_> {
             ("scope", &scope),
             ("provider_id", &provider_id),
         ];
-        let language = language.as_deref().map(|language| ("language", language));
+        let language = language.map(|language| ("language", language.as_str()));
         let query = query(parameters.into_iter().chain(language));
         let url = format!("{}/api/v1/authorize?{query}", client.base_url);
         let redirect_uri = redirect_uri.as_str().to_owned();
-        (Secret::new(url), PendingAuthorization { state, redirect_uri, provider_id })
+        Started { url: Secret::new(url), pending: PendingAuthorization { state, redirect_uri, provider_id } }
     }
 }
 
@@ -112,7 +112,7 @@ impl AuthorizationRequest<'_> {
 /// be stored in the end user's session, which is then to be emptied of it.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ provider_id: {provider_id:?}, .. }}")]
-#[must_use]
+#[must_use = "the return of the end user cannot be verified without it"]
 pub struct PendingAuthorization {
     state: State,
     redirect_uri: String,

@@ -6,7 +6,7 @@ use flinks_core::Secret;
 /// printed or stored.
 #[derive(derive_more::Debug)]
 #[debug("AuthorizationCode {{ .. }}")]
-#[must_use]
+#[must_use = "a code that is not exchanged expires"]
 pub struct AuthorizationCode {
     pub(super) code: Secret,
     pub(super) redirect_uri: String,

@@ -14,7 +14,7 @@ use crate::error::Error;
 // The scope is text of the server, and is not shown (A6).
 #[debug("Tokens {{ access_token: {access_token:?}, refresh_token: {refresh_token:?}, .. }}")]
 #[non_exhaustive]
-#[must_use]
+#[must_use = "a new refresh token must be stored, because the old one may no longer be valid"]
 pub struct Tokens {
     /// For the Open Banking API, until it expires. With a new refresh token beside it, it may have expired already.
     pub access_token: AccessToken,

@@ -16,7 +16,12 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
     let session_id = canaries.plant("pay SessionResponse.sessionId");
     let password = canaries.plant("pay AuthorizeRequest.Password");
     let good = format!(r#"{{"access_token":"{token}","expires_in":299,"sessionId":"{session_id}"}}"#);
-    let session = flinks::pay::NewSession::new("r-1", 1050, "A", "a@example.com").unwrap();
+    let session = flinks::pay::NewSession::new(
+        "r-1",
+        flinks::pay::Cents(1050),
+        flinks::pay::Customer { name: "A".to_owned(), email: "a@example.com".to_owned() },
+    )
+    .unwrap();
     canaries.print(&session);
     for answer in answers(&good) {
         let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;
@@ -113,7 +118,8 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
         let tokens = client(&minting).refresh(&refresh_token).await.unwrap();
         canaries.print(&tokens);
         canaries.print_outcome(client(&spending).revoke(&tokens.access_token).await);
-        let (url, pending) = client(&minting).authorization("1000", &redirect_url).unwrap().start();
+        let flinks::Started { url, pending, .. } =
+            client(&minting).authorization("1000", &redirect_url).unwrap().start();
         canaries.print(&(&url, &pending));
         let url = url::Url::parse(url.expose_secret()).unwrap();
         let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();

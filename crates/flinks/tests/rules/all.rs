@@ -171,6 +171,7 @@ async fn every_error_has_an_advice() {
     local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, code(401, "UNAUTHORIZED"));
     assert_eq!(local.connect.generate_authorize_token().await.unwrap_err().advice(), Advice::FixConfiguration);
     assert_eq!("x".parse::<flinks::RedirectUrl>().unwrap_err().advice(), Advice::FixConfiguration);
-    let (_, pending) = local.connect.custom_oauth(14, &"https://app.example/".parse().unwrap()).unwrap().start();
+    let flinks::Started { pending, .. } =
+        local.connect.custom_oauth(14, &"https://app.example/".parse().unwrap()).unwrap().start();
     assert_eq!(local.connect.verify_oauth(pending, "").unwrap_err().advice(), Advice::StartOver);
 }

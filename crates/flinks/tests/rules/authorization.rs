@@ -16,7 +16,8 @@ async fn o10_an_end_user_consents_and_comes_back() {
     for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
         local.emulator.configure(|config| config.outbound.end_user = end_user);
         let request = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap();
-        let (url, pending) = request.scope(&["ACCOUNT_BASIC", "TRANSACTIONS"]).language("fr").start();
+        let flinks::Started { url, pending, .. } =
+            request.scope(&["ACCOUNT_BASIC", "TRANSACTIONS"]).language(flinks::Language::French).start();
         assert_eq!(parameter(&url, "language"), "fr");
         assert_eq!(pending.provider_id(), OUTBOUND_PROVIDER_ID);
         let (status, back) = get(&local, url.expose_secret()).await;
@@ -38,7 +39,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
         }
     }
     let verify = |query: &str| {
-        let (_, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
+        let flinks::Started { pending, .. } = client.authorization("1000", &redirect_uri).unwrap().start();
         client.verify(pending, query).unwrap_err()
     };
     for query in ["", "code=a", "code=a&state=x", "error=access_denied&state="] {
@@ -47,7 +48,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
         assert!(error.oauth_error().is_none());
     }
     for rest in ["", "code=", "code=a%0ab", "code=a%20b", "code=a&code=a", "code=a&error=b"] {
-        let (url, pending) = client.authorization("1000", &redirect_uri).unwrap().start();
+        let flinks::Started { url, pending, .. } = client.authorization("1000", &redirect_uri).unwrap().start();
         let state = parameter(&url, "state");
         let error = client.verify(pending, &format!("{rest}&state={state}")).unwrap_err();
         assert!(error.cause() == Cause::InvalidCallback, "{rest}");
@@ -58,7 +59,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
         (&[], "ACCOUNT_BASIC"),
         (&["ACCOUNT_BASIC"], "ACCOUNT_BASIC"),
     ] {
-        let (url, _) = client.authorization("1000", &redirect_uri).unwrap().scope(asked).start();
+        let flinks::Started { url, .. } = client.authorization("1000", &redirect_uri).unwrap().scope(asked).start();
         assert_eq!(parameter(&url, "scope"), sent);
     }
     let nobody = ClientAuthentication::None { client_id: "a b".to_owned() };

@@ -20,7 +20,11 @@ async fn c5_parameters_of_the_widget_cannot_be_overridden() {
         assert_eq!(error.field(), Some("parameter"), "{bad}");
     }
     // Set twice, it is there once.
-    let widget = widget.language("en").parameter("Language", "fr").unwrap().language("en");
+    let widget = widget
+        .language(flinks::Language::English)
+        .parameter("Language", "fr")
+        .unwrap()
+        .language(flinks::Language::English);
     let url = widget.url(local.authorize_token().await).unwrap();
     assert_eq!(url.expose_url().to_lowercase().matches("language=").count(), 1);
 }
@@ -29,8 +33,8 @@ async fn c5_parameters_of_the_widget_cannot_be_overridden() {
 async fn c7_other_state_than_the_pending_one_is_refused() {
     let local = local().await;
     let start = || local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
-    let (other_url, _) = start();
-    let (url, _) = start();
+    let other_url = start().url;
+    let url = start().url;
     let right = parameter(&url, "state");
     assert!(right.len() >= 32);
     assert_ne!(right, parameter(&other_url, "state"));
@@ -93,7 +97,8 @@ async fn c7_callback_without_a_state_is_reported_as_such() {
 
 /// A pending authorization of this state, as one that was stored.
 fn with_state(local: &crate::Local, state: &str) -> (Secret, PendingAuthorization) {
-    let (url, pending) = local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
+    let flinks::Started { url, pending, .. } =
+        local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
     let mut stored = serde_json::to_value(&pending).unwrap();
     stored["state"] = state.into();
     (url, serde_json::from_value(stored).unwrap())

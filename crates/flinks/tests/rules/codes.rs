@@ -46,7 +46,8 @@ async fn o9_code_received_twice_is_sent_once() {
     local.emulator.configure(|config| config.outbound.end_user = EndUser::Agrees);
     let client = local.outbound(credentials());
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
-    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let flinks::Started { url, pending, .. } =
+        client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     let (_, returned) = get(&local, url.expose_secret()).await;
     let stored = serde_json::to_string(&pending).unwrap();
     let returned = returned.unwrap();
@@ -65,7 +66,8 @@ async fn o9_code_received_twice_is_sent_once() {
 /// Verifies the same return of an end user as often as they load its page. Returns the code, too.
 pub(crate) fn loads_of_one_return<const N: usize>(local: &Local, client: &Client) -> (String, [AuthorizationCode; N]) {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
-    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let flinks::Started { url, pending, .. } =
+        client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     let state = parameter(&url, "state");
     let code = local.emulator.issue_code(REDIRECT_URI);
     let stored = serde_json::to_string(&pending).unwrap();

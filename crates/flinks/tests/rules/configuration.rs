@@ -130,7 +130,15 @@ fn invalid_sessions_are_refused() {
         ("r", 1, " ", "b", "customerName"),
         ("r", 1, "a", "", "customerEmail"),
     ] {
-        check(NewSession::new(reference_id, cents, name, email), field, "canary");
+        check(
+            NewSession::new(
+                reference_id,
+                flinks::pay::Cents(cents),
+                flinks::pay::Customer { name: name.to_owned(), email: email.to_owned() },
+            ),
+            field,
+            "canary",
+        );
     }
 }
 
@@ -173,10 +181,42 @@ async fn advice_separates_values_of_a_call_from_settings() {
         assert_eq!(error.advice(), Advice::FixConfiguration, "{field}");
     }
     for (field, error) in [
-        ("referenceId", NewSession::new("", 1, "a", "b").err()),
-        ("amount", NewSession::new("r", 0, "a", "b").err()),
-        ("customerName", NewSession::new("r", 1, "", "b").err()),
-        ("customerEmail", NewSession::new("r", 1, "a", "").err()),
+        (
+            "referenceId",
+            NewSession::new(
+                "",
+                flinks::pay::Cents(1),
+                flinks::pay::Customer { name: "a".to_owned(), email: "b".to_owned() },
+            )
+            .err(),
+        ),
+        (
+            "amount",
+            NewSession::new(
+                "r",
+                flinks::pay::Cents(0),
+                flinks::pay::Customer { name: "a".to_owned(), email: "b".to_owned() },
+            )
+            .err(),
+        ),
+        (
+            "customerName",
+            NewSession::new(
+                "r",
+                flinks::pay::Cents(1),
+                flinks::pay::Customer { name: "".to_owned(), email: "b".to_owned() },
+            )
+            .err(),
+        ),
+        (
+            "customerEmail",
+            NewSession::new(
+                "r",
+                flinks::pay::Cents(1),
+                flinks::pay::Customer { name: "a".to_owned(), email: "".to_owned() },
+            )
+            .err(),
+        ),
         ("login id", LoginId::new("").err()),
         ("request id", RequestId::new("").err()),
         ("answers", unanswered.err()),
@@ -201,7 +241,12 @@ async fn p8_an_amount_is_sent_exactly() {
         (123_456_789, "1234567.89"),
         (999_999_999_999_999, "9999999999999.99"),
     ] {
-        let session = NewSession::new("r", cents, "a", "b@example.com").unwrap();
+        let session = NewSession::new(
+            "r",
+            flinks::pay::Cents(cents),
+            flinks::pay::Customer { name: "a".to_owned(), email: "b@example.com".to_owned() },
+        )
+        .unwrap();
         let token = local.pay.authorize().await.unwrap();
         local.pay.initiate_session(token, &session).await.unwrap();
         let sent = local.emulator.requests_of(Operation::PayInitiateSession).pop().unwrap();
@@ -220,7 +265,7 @@ async fn debug_names_the_type_and_no_secret() {
     let redirect_url: RedirectUrl = "https://app.example/canary".parse().unwrap();
     let request = outbound.authorization("1000", &redirect_url).unwrap();
     let request_text = format!("{request:?}");
-    let (_, pending) = request.start();
+    let flinks::Started { pending, .. } = request.start();
     for (text, name) in [
         (format!("{:?}", local.pay), "Client { base_url: "),
         (format!("{:?}", local.connect), "Client { api: "),
@@ -266,4 +311,32 @@ async fn zero_settings_are_clamped() {
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
     let (pay, _) = clients(&base_url, &Settings::new().timeout(Duration::ZERO));
     assert!(pay.authorize().await.unwrap_err().cause() == Cause::Timeout);
+}
+
+/// What an application keeps in a database or shows to its users.
+#[test]
+fn ids_can_be_printed_stored_and_read_again() {
+    fn check<T>(text: &str, bad: &str)
+    where
+        T: std::fmt::Display
+            + serde::Serialize
+            + serde::de::DeserializeOwned
+            + TryFrom<String>
+            + PartialEq
+            + std::fmt::Debug,
+        <T as TryFrom<String>>::Error: std::fmt::Debug,
+    {
+        let value = T::try_from(text.to_owned()).unwrap();
+        assert_eq!(value.to_string(), text);
+        let json = serde_json::to_string(&value).unwrap();
+        assert_eq!(json, format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<T>(&json).unwrap(), value);
+        assert!(serde_json::from_str::<T>(&format!("\"{bad}\"")).is_err());
+    }
+    check::<flinks::connect::Instance>("toolbox", "Tool box");
+    check::<flinks::connect::CustomerId>("00000000-0000-4000-8000-000000000001", "1");
+    check::<RedirectUrl>("https://app.example/done?a=b", "http://app.example");
+    check::<BaseUrl>("https://app.example/flinks", "http://app.example");
+    let login_id = |text: &str| LoginId::new(text).unwrap();
+    assert!(login_id("a") == login_id("a") && login_id("a") != login_id("b"));
 }

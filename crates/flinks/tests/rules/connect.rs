@@ -92,7 +92,13 @@ async fn c5_widget_url_has_the_documented_form() {
     let local = local().await;
     let redirect_url: RedirectUrl = "https://app.example/done?a=1&b=é".replace('é', "%C3%A9").parse().unwrap();
     let name = "A & B = \"<C>\" +%é";
-    let widget = local.connect.widget(&redirect_url).demo(true).language("fr").theme(Theme::Dark).consent(false);
+    let widget = local
+        .connect
+        .widget(&redirect_url)
+        .demo(true)
+        .language(flinks::Language::French)
+        .theme(Theme::Dark)
+        .consent(false);
     let widget = widget.customer_name(name).tag("t").terms_url("https://app.example/terms").schedule_refresh(true);
     let widget = widget.days_of_transactions("Days90").parameter("headerEnable", "false").unwrap();
     assert_eq!(widget.message_origin(), local.emulator.base_url());
@@ -153,8 +159,8 @@ async fn c6_203_is_a_challenge_that_answers_resolve() {
     // A refused answer can be given again, with a fresh token.
     let answers = Answers::new().to(&challenge.questions()[0], "Circle");
     let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
-    assert!(matches!(&error.error, SpendError::Spent(error) if error.needs_user()));
-    let challenge = error.challenge.unwrap();
+    assert!(matches!(error.error(), SpendError::Spent(error) if error.needs_user()));
+    let challenge = error.into_parts().1.unwrap();
     let answers = Answers::new().to(&challenge.questions()[0], "Triangle");
     let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
     let Outcome::Complete(session) = outcome else { panic!() };
@@ -177,8 +183,8 @@ async fn c6_answers_to_other_questions_are_not_sent() {
     for answers in [Answers::new(), Answers::new().to(&other.questions()[0], "x").to(&one.questions()[0], "y")] {
         let error =
             local.connect.answer(local.authorize_token().await, challenged(&local).await, &answers).await.unwrap_err();
-        assert!(matches!(&error.error, SpendError::Unspent(_, error) if error.field() == Some("answers")));
-        assert!(error.challenge.is_some());
+        assert!(matches!(error.error(), SpendError::Unspent(_, error) if error.field() == Some("answers")));
+        assert!(error.challenge().is_some());
     }
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), sent + 2, "only the challenges");
 }
@@ -191,12 +197,12 @@ async fn c6_challenge_survives_a_refused_token_and_a_restart() {
         local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(401, body));
         let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
         let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
-        challenge = error.challenge.unwrap();
+        challenge = error.into_parts().1.unwrap();
     }
     // Whether it was answered is not known: it does not come back.
     let lost = challenged_and_answered(&local).await;
-    assert!(lost.challenge.is_none());
-    assert!(matches!(lost.error, SpendError::Unknown(_)));
+    assert!(lost.challenge().is_none());
+    assert!(matches!(lost.error(), SpendError::Unknown(_)));
 
     let stored = serde_json::to_string(&challenge).unwrap();
     let challenge: Challenge = serde_json::from_str(&stored).unwrap();
@@ -245,8 +251,13 @@ async fn c7_custom_oauth_leads_to_a_login() {
     let redirect_uri: RedirectUrl = "https://app.example/back?a=%7e".parse().unwrap();
     for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
         local.emulator.configure(|config| config.connect.end_user = end_user);
-        let (url, pending) =
-            local.connect.custom_oauth(BANK_ID, &redirect_uri).unwrap().language("fr").tag("a b").start();
+        let flinks::Started { url, pending, .. } = local
+            .connect
+            .custom_oauth(BANK_ID, &redirect_uri)
+            .unwrap()
+            .language(flinks::Language::French)
+            .tag("a b")
+            .start();
         let (status, back) = get(&local, url.expose_secret()).await;
         assert_eq!(status, 302);
         let back = back.unwrap();
@@ -287,7 +298,7 @@ async fn c8_one_base_url_replaces_both_hosts() {
         one.custom_oauth(14, &redirect_url)
             .unwrap()
             .start()
-            .0
+            .url
             .expose_secret()
             .starts_with("http://127.0.0.1:1/flinks/v3/oauth/authorize?")
     );
@@ -295,7 +306,7 @@ async fn c8_one_base_url_replaces_both_hosts() {
     let instance: flinks::connect::Instance = "toolbox".parse().unwrap();
     let two = flinks::connect::Client::builder(instance, CONNECT_CUSTOMER_ID.parse().unwrap(), key).build().unwrap();
     assert_eq!(two.widget(&redirect_url).message_origin(), "https://toolbox-iframe.private.fin.ag");
-    let (url, _) = two.custom_oauth(14, &redirect_url).unwrap().start();
+    let flinks::Started { url, .. } = two.custom_oauth(14, &redirect_url).unwrap().start();
     assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/oauth/authorize?"));
 }
 
@@ -315,13 +326,12 @@ fn c8_base_url_of_an_instance_stands_for_both_hosts() {
         assert_eq!(format!("{client:?}"), r#"Client { api: "https://toolbox-api.private.fin.ag", .. }"#, "{address}");
         let origin = client.widget(&redirect_url).message_origin();
         assert_eq!(origin, "https://toolbox-iframe.private.fin.ag", "{address}");
-        let (url, _) = client.custom_oauth(14, &redirect_url).unwrap().start();
+        let flinks::Started { url, .. } = client.custom_oauth(14, &redirect_url).unwrap().start();
         assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/"), "{address}");
     }
     // Everything else is one host for both.
     for address in [
         "https://toolbox-api.private.fin.ag:8443",
-        "https://toolbox-api.private.fin.ag/flinks",
         "https://toolbox.private.fin.ag",
         "https://-api.private.fin.ag.example",
         "https://x.toolbox-api.private.fin.ag",
@@ -336,6 +346,10 @@ fn c8_base_url_of_an_instance_stands_for_both_hosts() {
         let origin = client.widget(&redirect_url).message_origin();
         assert!(address.starts_with(&origin), "{address}: {origin}");
     }
+    // No host of Flinks needs a path before that of an endpoint.
+    let base_url: BaseUrl = "https://toolbox-api.private.fin.ag/flinks".parse().unwrap();
+    let error = Client::builder(base_url, customer_id, secret_key()).build().unwrap_err();
+    assert_eq!(error.field(), Some("base URL"));
     // The name with a dot at its end is another one to a certificate and to `event.origin`.
     assert!("https://toolbox-api.private.fin.ag./".parse::<BaseUrl>().is_err());
 }

@@ -1,5 +1,9 @@
 //! The log lines of a call, as an operator reads them (A3).
 
+use std::time::Duration;
+
+use flinks::pay::{Client, Credentials};
+use flinks::{BaseUrl, Settings};
 use flinks_emulator::{Fault, Operation};
 
 use crate::lines::Lines;
@@ -27,4 +31,49 @@ async fn call_duration_is_logged_in_microseconds() {
     let micros = done[0].split("took_microseconds=").nth(1).unwrap().split(' ').next().unwrap();
     // On loopback it takes less than the tick of a coarse clock, and more than nothing.
     assert!(micros.parse::<u64>().unwrap() > 0, "{done:?}");
+}
+
+#[tokio::test]
+async fn a1_client_for_plain_http_logs_one_warning() {
+    let lines = Lines::default();
+    let _guard = lines.capture();
+    let base_url = BaseUrl::options().dangerous_plain_http_host("emulator").parse("http://emulator:8080").unwrap();
+    let credentials = Credentials::new("canary", "canary").unwrap();
+    let client = Client::builder(base_url, credentials.clone()).build().unwrap();
+    let warnings = lines.with("in plain HTTP");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("WARN") && warnings[0].contains("http://emulator:8080"), "{warnings:?}");
+    assert!(!warnings[0].contains("canary"), "{warnings:?}");
+    // Neither a clone nor another base URL adds one.
+    let _ = client.with_timeout(Duration::from_secs(1));
+    let _ = Client::builder("http://127.0.0.1:9".parse().unwrap(), credentials).build().unwrap();
+    assert_eq!(lines.with("in plain HTTP").len(), 1);
+}
+
+/// The name of this machine is one of the names that resolve without a network.
+#[tokio::test]
+async fn a1_plain_http_reaches_a_private_host() {
+    let Ok(host) = std::fs::read_to_string("/proc/sys/kernel/hostname") else { return };
+    let host = host.trim().to_ascii_lowercase();
+    let Ok(mut addresses) = tokio::net::lookup_host((host.as_str(), 0)).await else { return };
+    let Some(address) = addresses.next().filter(|address| address.ip().is_loopback()) else { return };
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let url = format!("http://{host}:{}", listener.local_addr().unwrap().port());
+    let base_url = BaseUrl::options().dangerous_plain_http_host(host.as_str()).parse(&url).unwrap();
+    let settings = Settings::new().max_attempts(1);
+    let client = Client::builder(base_url.clone(), Credentials::new("u", "p").unwrap()).settings(&settings).build();
+    let server = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        let body = r#"{"access_token":"emu_a","token_type":"Bearer","expires_in":299}"#;
+        let reply = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(reply.as_bytes()).await.unwrap();
+    });
+    assert!(client.unwrap().authorize().await.is_ok());
+    server.await.unwrap();
+    // The hook for the HTTP client could replace the check of the addresses.
+    let settings = settings.http(|http| http);
+    let refused = Client::builder(base_url, Credentials::new("u", "p").unwrap()).settings(&settings).build();
+    assert_eq!(refused.unwrap_err().field(), Some("base URL"));
 }

@@ -75,7 +75,12 @@ fn clients(base_url: &BaseUrl, settings: &Settings) -> (flinks_pay::Client, flin
 }
 
 fn new_session() -> NewSession {
-    NewSession::new("r-1", 10_50, "Ada", "ada@example.com").unwrap()
+    NewSession::new(
+        "r-1",
+        flinks::pay::Cents(10_50),
+        flinks::pay::Customer { name: "Ada".to_owned(), email: "ada@example.com".to_owned() },
+    )
+    .unwrap()
 }
 
 fn login_id() -> LoginId {

@@ -197,6 +197,6 @@ async fn o11_the_host_is_always_the_callers() {
     // A prefix of a gateway's is part of it, also where end users go.
     let client = Client::builder("https://bank.example/flinks/".parse().unwrap(), credentials()).build().unwrap();
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
-    let (url, _) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let flinks::Started { url, .. } = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     assert!(url.expose_secret().starts_with("https://bank.example/flinks/api/v1/authorize?client_id="));
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use flinks::pool::{SingleUse, TokenPool};
+use flinks::pool::{PoolSize, SingleUse, TokenPool};
 use flinks_emulator::{Fault, Operation, When};
 
 use crate::{Local, local, local_with, new_session};
@@ -24,7 +24,7 @@ fn asked(local: &Local) -> u64 {
 #[tokio::test]
 async fn p5_pool_returns_each_token_once() {
     let local = local().await;
-    let pool = TokenPool::new(local.pay.clone(), 8);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(8).unwrap());
     for _ in 0..5 {
         let callers = (0..40).map(|_| {
             let pool = pool.clone();
@@ -48,7 +48,7 @@ async fn p5_pool_returns_each_token_once() {
 #[tokio::test]
 async fn pool_replaces_each_token_that_is_taken() {
     let local = local().await;
-    let pool = TokenPool::new(local.connect.clone(), 4);
+    let pool = TokenPool::new(local.connect.clone(), PoolSize::new(4).unwrap());
     let asked = || local.emulator.count(Operation::ConnectGenerateAuthorizeToken);
     assert_eq!(asked(), 0, "nobody has asked");
     pool.fill();
@@ -68,7 +68,7 @@ async fn pool_replaces_each_token_that_is_taken() {
 #[tokio::test]
 async fn p4_pool_returns_no_old_token() {
     let local = local().await;
-    let pool = TokenPool::new(local.pay.clone(), 4);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     pool.fill();
     has(&pool, 4).await;
     local.clock.advance(LIFETIME / 2 + Duration::from_secs(1));
@@ -87,7 +87,7 @@ async fn p4_pool_returns_no_old_token() {
 async fn p2_pool_does_not_keep_a_token_without_a_lifetime() {
     let local = local_with(flinks::Settings::accept_repeated_tokens).await;
     local.emulator.fail_always(AUTHORIZE, Fault::reply(200, r#"{"access_token":"emu_a","token_type":"Bearer"}"#));
-    let pool = TokenPool::new(local.pay.clone(), 4);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     assert!(pool.token().await.unwrap().expires_at().is_none());
     local.emulator.received(AUTHORIZE, 2).await;
     while !format!("{pool:?}").contains("ready: 0, under_way: 0, is_paused: true") {
@@ -101,7 +101,7 @@ async fn p2_pool_does_not_keep_a_token_without_a_lifetime() {
 #[tokio::test]
 async fn a_pool_does_not_spin_on_a_server_that_fails() {
     let local = local_with(|settings| settings.max_attempts(1)).await;
-    let pool = TokenPool::new(local.pay.clone(), 32);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(32).unwrap());
     local.emulator.fail_always(AUTHORIZE, Fault::status(500));
     pool.fill();
     local.emulator.received(AUTHORIZE, 4).await;
@@ -139,7 +139,7 @@ async fn a_pool_does_not_spin_on_a_server_that_fails() {
 fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
     let outside = tokio::runtime::Runtime::new().unwrap();
     let local = outside.block_on(local());
-    let pool = TokenPool::new(local.pay.clone(), 4);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     pool.fill();
     local.emulator.fail_always(AUTHORIZE, Fault::Hold { when: When::Before });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -160,7 +160,7 @@ fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
 #[tokio::test]
 async fn retry_after_delays_a_pool() {
     let local = local_with(|settings| settings.max_attempts(1)).await;
-    let pool = TokenPool::new(local.pay.clone(), 4);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     let reply = |seconds: &str| Fault::Reply {
         status: 429,
         headers: vec![("retry-after".to_owned(), seconds.to_owned())],
@@ -186,7 +186,7 @@ async fn retry_after_delays_a_pool() {
 #[tokio::test]
 async fn pool_works_after_a_runtime_has_shut_down() {
     let local = local().await;
-    let pool = TokenPool::new(local.pay.clone(), 4);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     local.emulator.fail_always(AUTHORIZE, Fault::Hold { when: When::Before });
     let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     other.spawn({
@@ -208,7 +208,7 @@ async fn pool_works_after_a_runtime_has_shut_down() {
 #[tokio::test]
 async fn pool_shutdown_waits_for_requests_and_stops_prefetching() {
     let local = local().await;
-    let pool = TokenPool::new(local.pay.clone(), 2);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(2).unwrap());
     local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
     local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
     pool.fill();
@@ -234,7 +234,7 @@ async fn pool_shutdown_waits_for_requests_and_stops_prefetching() {
 #[tokio::test]
 async fn p5_pool_returns_no_token_of_a_repeated_reply() {
     let local = local().await;
-    let pool = TokenPool::new(local.pay.clone(), 4);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     pool.fill();
     has(&pool, 4).await;
     for _ in 0..8 {
@@ -260,7 +260,7 @@ fn a_pool_in_a_runtime_that_has_shut_down_does_not_hang() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let handle = runtime.handle().clone();
     let local = runtime.block_on(local());
-    let pool = TokenPool::new(local.pay.clone(), 4);
+    let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     drop(runtime);
     let _inside = handle.enter();
     pool.fill();

@@ -50,6 +50,6 @@ fn without_a_suitable_runtime_each_call_is_the_same_typed_error() {
     let outbound = flinks::outbound::Client::builder(outbound_url, credentials()).build().unwrap();
     in_each(async || outbound.revoke(&tokens.access_token).await, check, "revoke");
     // A pool has nothing to wait for.
-    let pool = flinks::pool::TokenPool::new(pay, 2);
+    let pool = flinks::pool::TokenPool::new(pay, flinks::pool::PoolSize::new(2).unwrap());
     assert_eq!(bare.block_on(pool.shutdown(std::time::Duration::from_secs(60))), 0);
 }

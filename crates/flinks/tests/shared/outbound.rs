@@ -51,7 +51,8 @@ pub(crate) fn refresh_token() -> RefreshToken {
 /// A code, as an end user brings it back.
 pub(crate) fn code(emulator: &Emulator, client: &Client) -> AuthorizationCode {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
-    let (url, pending) = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
+    let flinks::Started { url, pending, .. } =
+        client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     let redirect_uri = parameter(&url, "redirect_uri");
     assert_eq!(redirect_uri, REDIRECT_URI, "byte for byte");
     let state = parameter(&url, "state");
