@@ -4,19 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flinks::outbound::{AuthorizationCode, Client, RefreshToken, Tokens};
+use flinks::outbound::{AuthorizationCode, Client, RefreshToken};
 use flinks::{Clock, SpendError};
 
-use crate::cached_token::CachedToken;
 use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::event::Event;
-use crate::refresh::stored_token;
+use crate::new_consent::NewConsent;
 use crate::runtime;
 use crate::shared::{LogNames, Shared, StoreOutage};
-use crate::shared_token::{self, Source as _};
+use crate::shared_token;
 use crate::shutdown::ShutdownError;
-use crate::store::{ConsentId, DueWindow, Record, TokenStore};
+use crate::status::ConsentStatus;
+use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 
 /// The consents of your end users, each under your own id. Cloning is cheap; clones share everything.
 ///
@@ -113,13 +113,34 @@ impl Consents {
         id: &ConsentId,
         code: AuthorizationCode,
     ) -> Result<Consent, SpendError<AuthorizationCode, ConsentError>> {
-        let runtime = match runtime::current(self.clock().as_ref()) {
-            Ok(runtime) => runtime,
-            Err(error) => return Err(SpendError::Unspent(code, error)),
-        };
-        let consent = self.consent(id);
-        let outcome = self.0.complete(&runtime, async move { consent.exchange_code(code).await }).await;
-        outcome.unwrap_or_else(|| Err(SpendError::Unknown(ConsentError::abandoned().with_unknown_outcome())))
+        Ok(self.new_consent(id).exchange_code(code).await?.consent)
+    }
+
+    /// Starts a consent that belongs to an owner, has a label, or ends the connection of the one that it replaces.
+    pub fn new_consent(&self, id: &ConsentId) -> NewConsent {
+        NewConsent::new(self.consent(id))
+    }
+
+    /// Lists the consents of an owner, in an order that does not change. A page that is shorter than its limit is the last one.
+    ///
+    /// ```
+    /// # use flinks_consents::{ConsentError, Consents, OwnerId, Page};
+    /// # async fn show(consents: Consents, owner: OwnerId) -> Result<(), ConsentError> {
+    /// for status in consents.list(&owner, &Page::first(100)).await? {
+    ///     println!("{}: {:?}", status.label.as_deref().unwrap_or("a bank"), status.standing);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store fails. A consent that could not be stored yet is not listed.
+    pub async fn list(&self, owner: &OwnerId, page: &Page) -> Result<Vec<ConsentStatus>, ConsentError> {
+        runtime::current(self.clock().as_ref())?;
+        let records = self.0.call_store(|store| store.list(owner, page)).await?;
+        let now = self.clock().wall();
+        Ok(records.iter().map(|record| ConsentStatus::new(record, now)).collect())
     }
 
     /// Imports a refresh token that was kept elsewhere, in the place of what is stored under `id`. `exchanged_at` is when it was issued
@@ -138,13 +159,7 @@ impl Consents {
         refresh_token: RefreshToken,
         exchanged_at: SystemTime,
     ) -> Result<Consent, ConsentError> {
-        let consent = self.consent(id);
-        let import = async move {
-            let now = consent.shared.clock().wall();
-            consent.store_new_consent(consent.new_record(refresh_token, now, exchanged_at), None).await?;
-            Ok(consent)
-        };
-        self.0.complete_with_store(import).await
+        self.new_consent(id).insert(refresh_token, exchanged_at).await
     }
 
     /// Refreshes a consent that a refusal has ended, once (O6), for when the refusal was not Flinks'. However many callers ask,
@@ -289,25 +304,7 @@ impl Consents {
 }
 
 impl Consent {
-    async fn exchange_code(self, code: AuthorizationCode) -> Result<Self, SpendError<AuthorizationCode, ConsentError>> {
-        let now = self.shared.clock().wall();
-        let tokens = self.shared.client.exchange_code(code).await;
-        let Tokens { access_token, refresh_token, .. } = tokens.map_err(|error| match error {
-            SpendError::Unknown(error) => SpendError::Unknown(ConsentError::from(error).with_unknown_outcome()),
-            error => error.map_error(ConsentError::from),
-        })?;
-        let Some(refresh_token) = refresh_token else {
-            return Err(SpendError::Spent(ConsentError::no_refresh_token()));
-        };
-        let record = Record { access_token: stored_token(&access_token), ..self.new_record(refresh_token, now, now) };
-        let cached = CachedToken::new(access_token.clone(), Some(record.grant), self.shared.clock().as_ref());
-        let stored = self.store_new_consent(record, Some(cached)).await;
-        stored.map_err(|error| SpendError::Spent(error.after_sending()))?;
-        self.emit(&Event::Refreshed { expires_at: access_token.expires_at() });
-        Ok(self)
-    }
-
-    fn new_record(&self, refresh_token: RefreshToken, now: SystemTime, refreshed_at: SystemTime) -> Record {
+    pub(crate) fn new_record(&self, refresh_token: RefreshToken, now: SystemTime, refreshed_at: SystemTime) -> Record {
         // Rotation is a property of the server, so it applies to every consent (A5).
         let has_rotated = self.shared.client.rotates_refresh_tokens();
         Record { has_rotated, ..Record::new(self.state.id.clone(), refresh_token, now, refreshed_at) }

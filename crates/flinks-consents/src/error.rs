@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flinks::{Advice, Cause, Error, FlinksCode, OAuthError, Refusal, SpendError};
 
-use crate::store::{InvalidConsentId, StoreError};
+use crate::store::{InvalidId, StoreError};
 
 /// Why an operation on a consent, or on the application's own token, failed: the store failed, there is no such consent, or a call to
 /// Flinks failed.
@@ -31,7 +31,7 @@ struct Inner {
 #[derive(Clone)]
 enum Kind {
     Store(StoreError),
-    InvalidId(InvalidConsentId),
+    InvalidId(InvalidId),
     /// There is no such consent in the store.
     NotFound,
     /// The record says that the consent has ended. Nothing was sent.
@@ -247,7 +247,7 @@ impl ConsentError {
     /// Returns the field that is invalid, in the caller's values or in the server's reply.
     pub fn field(&self) -> Option<&'static str> {
         match &self.0.kind {
-            Kind::InvalidId(_) => Some("consent id"),
+            Kind::InvalidId(error) => Some(error.field()),
             Kind::NoRefreshToken => Some("refresh_token"),
             Kind::Call(error) => error.field(),
             _ => None,
@@ -370,8 +370,8 @@ impl From<StoreError> for ConsentError {
     }
 }
 
-impl From<InvalidConsentId> for ConsentError {
-    fn from(error: InvalidConsentId) -> Self {
+impl From<InvalidId> for ConsentError {
+    fn from(error: InvalidId) -> Self {
         Self::new(Kind::InvalidId(error))
     }
 }

@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn ended(record: Record) -> Record {
-        Record { standing: Standing::Ended, ..record }
+        Record { standing: Standing::Ended(None), ..record }
     }
 
     fn new_consent(record: Record) -> PendingWrite {

@@ -31,7 +31,7 @@ use crate::pending_write::{IfMissing, PendingWrite};
 use crate::save::Saved;
 use crate::shared::StoreOutage;
 use crate::shared_token::Source;
-use crate::store::{Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
+use crate::store::{End, EndReason, Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
 use crate::suspicion::{PAUSE, clears_suspicion};
 use crate::token_cache::{Epoch, Fetched, Need, Outcome, TokenCache};
 use crate::token_id::TokenId;
@@ -307,14 +307,19 @@ impl Consent {
         };
         let earlier = match released.standing {
             // It stays as it is.
-            Standing::Ended => return (released, ConsentError::from(error).with_refusal(Refusal::Final)),
+            Standing::Ended(_) => return (released, ConsentError::from(error).with_refusal(Refusal::Final)),
             Standing::Suspected(suspicion) => Some(suspicion),
             Standing::Live => None,
         };
         let suspicion = Suspicion::after(earlier, &error, now);
         let has_witness = self.shared.witnesses.has_other(&self.state.id, suspicion.first_seen, now);
         if refusal == Refusal::Final || suspicion.is_confirmed(has_witness) {
-            let ended = Record { standing: Standing::Ended, access_token: None, ..released };
+            let reason = match refusal {
+                Refusal::Final => EndReason::Refused,
+                _ => EndReason::SuspicionConfirmed,
+            };
+            let end = End { at: now, reason };
+            let ended = Record { standing: Standing::Ended(Some(end)), access_token: None, ..released };
             return (ended, ConsentError::from(error).with_refusal(Refusal::Final));
         }
         let confirm_after = Refusal::suspected(suspicion.confirm_after(now));

@@ -76,12 +76,12 @@ impl Consent {
         saved
     }
 
-    /// Stores a new consent in the place of any other one.
+    /// Stores a new consent in the place of any other one. Returns whether there was one.
     pub(crate) async fn store_new_consent(
         &self,
         record: Record,
         token: Option<CachedToken>,
-    ) -> Result<(), ConsentError> {
+    ) -> Result<bool, ConsentError> {
         let write = PendingWrite::NewConsent { record, used: None };
         let mut local = match self.lock().await {
             Ok(local) => local,
@@ -90,12 +90,12 @@ impl Consent {
                 return Err(error);
             }
         };
-        match self.save(&write, Attempt::First).await {
-            Ok(saved) => {
+        match self.save_replacing(&write, Attempt::First).await {
+            Ok((saved, has_replaced)) => {
                 self.state.cache.replace(token.map(Into::into));
                 self.set_local(&mut local, LocalRecord::InStore);
                 self.remember_saved(&mut local, self.state.cache.epoch(), saved, &write);
-                Ok(())
+                Ok(has_replaced)
             }
             Err(error) => {
                 self.state.cache.replace(None);
@@ -191,7 +191,12 @@ impl Consent {
 
     /// Writes a record, in the place of what the verdict allows. A removal has no record, and is not written by this.
     async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<Saved, ConsentError> {
-        let Some(record) = write.record() else { return Ok(Saved::Superseded) };
+        self.save_replacing(write, attempt).await.map(|(saved, _)| saved)
+    }
+
+    /// As [`save`](Self::save). Also returns whether there was another record in the place.
+    async fn save_replacing(&self, write: &PendingWrite, attempt: Attempt) -> Result<(Saved, bool), ConsentError> {
+        let Some(record) = write.record() else { return Ok((Saved::Superseded, false)) };
         let mut waiter = self.shared.lease_waiter();
         let owner = self.shared.owner.name();
         let (mut next, mut expected) = (record.clone(), write.expected());
@@ -200,14 +205,17 @@ impl Consent {
                 next = next.after(generation);
             }
             if self.shared.swap(expected, &next).await? {
-                return Ok(Saved::Done);
+                return Ok((Saved::Done, expected.is_some()));
             }
             let found = self.shared.load(&self.state.id).await?;
             match write.verdict(found.as_ref(), attempt, self.shared.clock().wall()) {
                 Verdict::Apply => {}
-                Verdict::AlreadyStored => return Ok(Saved::Done),
-                Verdict::Superseded => return Ok(Saved::Superseded),
+                Verdict::AlreadyStored => return Ok((Saved::Done, true)),
+                Verdict::Superseded => return Ok((Saved::Superseded, true)),
             }
+            // The owner and the label stay, unless the new consent has others.
+            next.owner = record.owner.clone().or_else(|| found.as_ref()?.owner.clone());
+            next.label = record.label.clone().or_else(|| found.as_ref()?.label.clone());
             expected = found.as_ref().map(|found| found.generation);
             // Another process that has taken over the lease keeps it.
             next.lease = found.and_then(|found| found.lease).filter(|lease| lease.owner != owner);

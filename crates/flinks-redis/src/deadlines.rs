@@ -14,8 +14,8 @@ const PAGE: usize = 1000;
 
 impl RedisStore {
     /// Restores the deadlines of consents that have lost theirs, so that
-    /// [`KeepAlive`](crate::KeepAlive) finds them, and returns how many it has restored. Call it after
-    /// somebody deleted a set of deadlines, or Redis evicted one. It reads every record once, while
+    /// [`KeepAlive`](crate::KeepAlive) finds them, and returns how many it has restored. It restores the
+    /// entries of owners as well. Call it after somebody deleted one of these, or Redis evicted one. It reads every record once, while
     /// other processes continue to work.
     ///
     /// Consents that have ended and were not reported yet are not restored: only the lost set recorded
@@ -51,10 +51,11 @@ impl RedisStore {
         if !self.namespace().is_value(key) {
             return Ok(false);
         }
-        let record = match self.record_at(key).await? {
-            Lookup::Record(record) if !record.is_over() => record,
-            _ => return Ok(false),
-        };
+        let Lookup::Record(record) = self.record_at(key).await? else { return Ok(false) };
+        self.restore_owner(&record).await?;
+        if record.is_over() {
+            return Ok(false);
+        }
         let names = self.namespace().keys_of(record.id(), &self.keys());
         self.script(&self.scripts().restore(&names, &record)).await
     }

@@ -9,6 +9,7 @@ mod index;
 mod names;
 #[doc = include_str!("../SCALE.md")]
 pub mod scale {}
+mod owners;
 mod scripts;
 mod servers;
 mod store;

@@ -78,6 +78,17 @@ impl Namespace {
         format!("{}:{name}", self.tag(shard))
     }
 
+    /// Returns the key of the record with this name. `None` if the text is not a name.
+    pub(crate) fn value_named(&self, member: &str) -> Option<String> {
+        let shard = u16::from_str_radix(member.get(..2)?, 16).ok()?;
+        (member.len() == HiddenName::DIGITS).then(|| self.value(shard, member))
+    }
+
+    /// Returns the key of the entries of an owner.
+    pub(crate) fn owner(&self, owner: &HiddenName) -> String {
+        format!("{}:owner:{owner}", self.tag(u16::from(owner.shard())))
+    }
+
     /// Returns the key of the lease of a shard.
     pub(crate) fn lease(&self, shard: u16) -> String {
         format!("{}:worker", self.tag(shard))
@@ -131,11 +142,27 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_found_by_its_name() {
+        let keys = keys_of("user-7", 7);
+        let namespace = Namespace::new("flinks".to_owned()).unwrap();
+        assert_eq!(namespace.value_named(&keys.member).as_deref(), Some(keys.value.as_str()));
+        for other in ["", "0", "zz", "é", "00"] {
+            assert_eq!(namespace.value_named(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn only_a_key_of_this_namespace_may_be_a_record() {
         let namespace = Namespace::new("flinks".to_owned()).unwrap();
         let digits = "0".repeat(HiddenName::DIGITS);
         assert!(namespace.is_value(&format!("{{flinks:007}}:{digits}")));
-        for key in ["{flinks:007}:due", "{flinks:007}:worker", "else", ""] {
+        for key in [
+            "{flinks:007}:owner:00000000000000000000000000000000",
+            "{flinks:007}:due",
+            "{flinks:007}:worker",
+            "else",
+            "",
+        ] {
             assert!(!namespace.is_value(key), "{key}");
         }
         assert!(!namespace.is_value(&format!("{{flinks:eu:007}}:{digits}")));

@@ -16,6 +16,7 @@ use flinks_consents::store::{Record, StoreError};
 use redis::{Script, ScriptInvocation};
 
 use crate::names::RedisKeys;
+use crate::owners::OwnerEntry;
 use flinks_consents::envelope::EnvelopeError;
 
 /// The start of each script that changes a record: it continues only if the stored record has the
@@ -102,6 +103,15 @@ if not old or string.match(old, '^flinks1:(%d+):') ~= ARGV[1] then return 0 end
 return redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[3])
 ";
 
+/// Removes an entry of an owner if it was not written again.
+///
+/// - `KEYS[1]`: the entries of the owner.
+/// - `ARGV[1]`: the name. `ARGV[2]`: when the entry was written, in milliseconds.
+const FORGET_OWNED: &str = r"
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+";
+
 /// Takes a lease, or extends it. Returns 0 if another owner has it.
 ///
 /// - `KEYS[1]`: the lease.
@@ -129,6 +139,7 @@ pub(crate) struct Scripts {
     forget: Script,
     mark_reported: Script,
     restore: Script,
+    forget_owned: Script,
     acquire: Script,
     release: Script,
 }
@@ -142,6 +153,7 @@ impl Scripts {
             forget: Script::new(FORGET),
             mark_reported: Script::new(MARK_REPORTED),
             restore: Script::new(RESTORE),
+            forget_owned: Script::new(FORGET_OWNED),
             acquire: Script::new(ACQUIRE),
             release: Script::new(RELEASE),
         }
@@ -189,6 +201,12 @@ impl Scripts {
         let mut call = self.restore.key(&keys.value);
         call.key(&keys.due).arg(record.generation().to_string());
         call.arg(milliseconds(record.idle_deadline())).arg(&keys.member);
+        call
+    }
+
+    pub(crate) fn forget_owned(&self, entry: &OwnerEntry) -> ScriptInvocation<'_> {
+        let mut call = self.forget_owned.key(&entry.index);
+        call.arg(&entry.name).arg(entry.written_at);
         call
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use flinks_consents::ConsentId;
 use flinks_consents::store::{DueWindow, Record, StoreError, StoreFuture, TokenStore};
+use flinks_consents::{ConsentId, OwnerId, Page};
 use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
 
 use crate::connection::{CallFailure, SharedConnection};
@@ -151,12 +151,27 @@ impl RedisStore {
         let keys = self.keys();
         let names = self.namespace().keys_of(record.id(), &keys);
         let value = keys.seal(record, &names.value)?;
-        self.script(&self.scripts().swap(&names, expected, record, &value)).await
+        self.index_owner(record).await?;
+        let is_done = self.script(&self.scripts().swap(&names, expected, record, &value)).await?;
+        if is_done {
+            // Another process may have removed an earlier record in between, and the entry with it.
+            self.index_owner(record).await?;
+        }
+        Ok(is_done)
     }
 
     async fn remove(&self, id: &ConsentId, generation: u64) -> Result<bool, StoreError> {
         let names = self.namespace().keys_of(id, &self.keys());
-        self.script(&self.scripts().remove(&names, generation)).await
+        // A record that cannot be read is removed like any other. Then its entry is, too, when it is read.
+        let entry = match self.load(id).await {
+            Ok(Some(record)) => self.owner_entry(&record).await?,
+            _ => None,
+        };
+        let is_done = self.script(&self.scripts().remove(&names, generation)).await?;
+        if let Some(entry) = entry.filter(|_| is_done) {
+            self.remove_owner_entry(&entry).await?;
+        }
+        Ok(is_done)
     }
 }
 
@@ -182,6 +197,10 @@ impl TokenStore for RedisStore {
 
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
         Box::pin(self.remove(id, generation))
+    }
+
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+        Box::pin(self.list_owner(owner, page))
     }
 
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {

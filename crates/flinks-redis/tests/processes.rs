@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use flinks_consents::flinks::outbound::RefreshToken;
 use flinks_consents::flinks::{Clock as _, Settings};
 use flinks_consents::store::{DueWindow, Record, StoreFuture, TokenStore};
-use flinks_consents::{ConsentId, Consents};
+use flinks_consents::{ConsentId, Consents, OwnerId, Page};
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 use libtest_mimic::Arguments;
 use support::{Flinks, Hurried, Server};
@@ -146,6 +146,10 @@ impl TokenStore for Unfenced {
         TokenStore::remove(&self.0, id, generation)
     }
 
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+        self.0.list(owner, page)
+    }
+
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
         TokenStore::due(&self.0, window, limit)
     }
@@ -217,6 +221,10 @@ impl TokenStore for Stopping {
 
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
         TokenStore::remove(&self.store, id, generation)
+    }
+
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+        self.store.list(owner, page)
     }
 
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {

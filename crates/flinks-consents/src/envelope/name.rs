@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::store::ConsentId;
+use crate::store::{ConsentId, OwnerId};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -37,6 +37,12 @@ impl EncryptionKeys {
     /// Returns the hidden name of a consent.
     pub fn hidden_name(&self, id: &ConsentId) -> HiddenName {
         self.name_of(id.as_str())
+    }
+
+    /// Returns the hidden name of an owner. It differs from that of a consent with the same text.
+    pub fn hidden_owner(&self, owner: &OwnerId) -> HiddenName {
+        // No id holds a control character.
+        self.name_of(&format!("\0owner\0{}", owner.as_str()))
     }
 
     /// Returns a text that identifies the name key, and does not reveal it.
@@ -83,6 +89,14 @@ mod tests {
         let text = name("user-7", 7).to_string();
         assert!(!text.contains("user"));
         assert_eq!(text.len(), HiddenName::DIGITS);
+    }
+
+    #[test]
+    fn an_owner_is_hidden_under_another_name_than_a_consent() {
+        let owner = keys(7).hidden_owner(&"user-7".parse().unwrap());
+        assert_ne!(owner, name("user-7", 7));
+        assert_eq!(owner, keys(7).hidden_owner(&"user-7".parse().unwrap()));
+        assert_ne!(owner, keys(8).hidden_owner(&"user-7".parse().unwrap()));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// #     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> { self.0.load(id) }
 /// #     fn compare_and_swap<'a>(&'a self, e: Option<u64>, r: &'a Record) -> StoreFuture<'a, bool> { self.0.compare_and_swap(e, r) }
 /// #     fn remove<'a>(&'a self, id: &'a ConsentId, g: u64) -> StoreFuture<'a, bool> { self.0.remove(id, g) }
+/// #     fn list<'a>(&'a self, o: &'a OwnerId, p: &'a Page) -> StoreFuture<'a, Vec<Record>> { self.0.list(o, p) }
 /// #     fn due(&self, w: DueWindow, l: usize) -> StoreFuture<'_, Vec<ConsentId>> { self.0.due(w, l) }
 /// # }
 /// impl WorkLeases for MyStore {}

@@ -9,9 +9,9 @@ use flinks::outbound::RefreshToken;
 
 use super::due::DueWindow;
 use super::error::StoreError;
-use super::id::ConsentId;
+use super::id::{ConsentId, OwnerId};
 use super::record::{Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
-use super::token_store::TokenStore;
+use super::token_store::{Page, TokenStore};
 
 /// What a store does not do as it must. Each text is a sentence about the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub async fn check<S: TokenStore>(open: impl Fn() -> S) -> Result<(), Violation>
     a_removal_needs_the_generation(&open).await?;
     ids_are_kept_apart(&open).await?;
     the_due_are_listed(&open).await?;
+    the_records_of_an_owner_are_listed(&open).await?;
     one_of_many_swaps_succeeds(&open).await
 }
 
@@ -146,7 +147,7 @@ async fn the_due_are_listed<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), 
         record("conformance: older", ago(8000))?,
         record("conformance: recent", now)?,
     );
-    let over = Record { standing: Standing::Ended, ..record("conformance: over", ago(9999))? };
+    let over = Record { standing: Standing::Ended(None), ..record("conformance: over", ago(9999))? };
     let suspicion = Suspicion { status: 403, code: None, first_seen: now, last_seen: now };
     let suspected = Record { standing: Standing::Suspected(suspicion), ..record("conformance: suspected", ago(9990))? };
     // Written by a machine whose clock was ahead by twenty years, which is more than that of any machine in use.
@@ -174,6 +175,66 @@ async fn the_due_are_listed<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), 
         ensure(store.remove(record.id(), record.generation()).await?, "it does not remove a record")?;
     }
     ensure(store.due(window, 10).await?.is_empty(), "it lists what was removed")
+}
+
+async fn the_records_of_an_owner_are_listed<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
+    let store = open();
+    let owner = |text: &str| OwnerId::new(text).map_err(|_| Violation("no store: the owner of the check is wrong"));
+    let (one, other) = (owner("conformance: owner")?, owner("conformance: Owner")?);
+    let owned = |id: &str, owner: &OwnerId| {
+        let record = record(id, SystemTime::now())?;
+        Ok::<_, Violation>(Record { owner: Some(owner.clone()), label: Some("a label".into()), ..record })
+    };
+    let mut stored = Vec::new();
+    for number in 0..5 {
+        stored.push(owned(&format!("conformance: owned {number}"), &one)?);
+    }
+    let of_another = owned("conformance: of another", &other)?;
+    let of_nobody = record("conformance: of nobody", SystemTime::now())?;
+    for record in stored.iter().chain([&of_another, &of_nobody]) {
+        ensure(store.compare_and_swap(None, record).await?, "it does not store a record in an empty place")?;
+    }
+    let all = store.list(&one, &Page::first(10)).await?;
+    ensure(all.len() == stored.len(), "it does not list the records of an owner, or lists others")?;
+    for record in &stored {
+        let found = all.iter().find(|found| found.id() == record.id());
+        let is_same = found.is_some_and(|found| found.label == record.label && found.owner == record.owner);
+        ensure(is_same, "it does not list the records of an owner, or lists others")?;
+    }
+    // In pages, each once and in the same order.
+    let mut paged = Vec::new();
+    loop {
+        let page = match paged.last() {
+            None => Page::first(2),
+            Some(last) => Page::after(Record::id(last).clone(), 2),
+        };
+        let records = open().list(&one, &page).await?;
+        ensure(records.len() <= 2, "it does not keep the limit of a page")?;
+        let is_last = records.len() < 2;
+        paged.extend(records);
+        if is_last {
+            break;
+        }
+    }
+    let ids = |records: &[Record]| records.iter().map(|record| record.id().clone()).collect::<Vec<_>>();
+    ensure(ids(&paged) == ids(&all), "its pages are not the list")?;
+    ensure(store.list(&one, &Page::first(0)).await?.is_empty(), "it does not keep the limit of a page")?;
+    // A refresh keeps the owner, and a record that moves to another owner leaves this one.
+    let [first, second, ..] = stored.as_slice() else { return Ok(()) };
+    let refreshed = Record { is_owner_new: false, ..first.clone() }.after(first.generation());
+    let moved = Record { owner: Some(other.clone()), ..second.clone() }.after(second.generation());
+    for (old, new) in [(first, &refreshed), (second, &moved)] {
+        ensure(store.compare_and_swap(Some(old.generation()), new).await?, "it does not replace a record")?;
+    }
+    let of_one = ids(&store.list(&one, &Page::first(10)).await?);
+    ensure(of_one.contains(first.id()), "it no longer lists a record that was refreshed")?;
+    ensure(!of_one.contains(second.id()), "it lists a record that belongs to another owner by now")?;
+    ensure(ids(&store.list(&other, &Page::first(10)).await?).contains(second.id()), "it does not list a new owner")?;
+    let rest = stored.get(2..).unwrap_or_default();
+    for record in [&refreshed, &moved, &of_another, &of_nobody].into_iter().chain(rest) {
+        ensure(store.remove(record.id(), record.generation()).await?, "it does not remove a record")?;
+    }
+    ensure(store.list(&one, &Page::first(10)).await?.is_empty(), "it lists what was removed")
 }
 
 async fn one_of_many_swaps_succeeds<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {

@@ -7,14 +7,14 @@ use flinks::outbound::RefreshToken;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::id::ConsentId;
+use super::id::{ConsentId, OwnerId};
 use super::record::{
-    Lease, Record, Standing, StoredToken, Suspicion, from_milliseconds, to_milliseconds, whole_number,
+    End, EndReason, Lease, Record, Standing, StoredToken, Suspicion, from_milliseconds, to_milliseconds, whole_number,
 };
 use crate::token_id::TokenId;
 
-/// The second version added `suspicion`. The first is read too.
-const VERSION: u32 = 2;
+/// The second version added `suspicion`; the third added the owner, the label and the end. Earlier ones are read too.
+const VERSION: u32 = 3;
 
 #[derive(Deserialize)]
 struct Version {
@@ -37,6 +37,28 @@ struct EncodedRecord {
     suspicion: Option<EncodedSuspicion>,
     access_token: Option<EncodedToken>,
     claim: Option<EncodedLease>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<EncodedEnd>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncodedEnd {
+    at_ms: u64,
+    reason: EncodedReason,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EncodedReason {
+    Refused,
+    SuspicionConfirmed,
+    Idle,
+    Unknown,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,11 +99,20 @@ impl Record {
     pub fn encode(&self) -> Result<Secret, StoreError> {
         let suspicion = match &self.standing {
             Standing::Suspected(suspicion) => Some(EncodedSuspicion::from(suspicion)),
-            Standing::Live | Standing::Ended => None,
+            Standing::Live | Standing::Ended(_) => None,
+        };
+        let end = match &self.standing {
+            Standing::Ended(end) => end.map(EncodedEnd::from),
+            Standing::Live | Standing::Suspected(_) => None,
+        };
+        // The lowest version that fits, so that processes of an earlier version can read it.
+        let version = match (&self.owner, &self.label, &end, &suspicion) {
+            (None, None, None, None) => 1,
+            (None, None, None, Some(_)) => 2,
+            _ => VERSION,
         };
         let encoded = EncodedRecord {
-            // The lowest version that fits, so that processes of an earlier version can read it.
-            version: if suspicion.is_some() { VERSION } else { 1 },
+            version,
             id: self.id.as_str().to_owned(),
             generation: self.generation,
             refresh_token: Secret::new(self.refresh_token.expose_secret()),
@@ -93,6 +124,9 @@ impl Record {
             suspicion,
             access_token: self.access_token.as_deref().map(EncodedToken::from),
             claim: self.lease.as_deref().map(EncodedLease::from),
+            owner: self.owner.as_ref().map(|owner| owner.as_str().to_owned()),
+            label: self.label.as_deref().map(str::to_owned),
+            end,
         };
         let text = serde_json::to_string(&encoded).map_err(|_| StoreError::refused("cannot write a record"))?;
         Ok(Secret::new(text))
@@ -131,7 +165,10 @@ impl EncodedRecord {
     /// `None` if a value is out of range.
     fn decode(self) -> Option<Record> {
         let standing = match (self.is_over, self.suspicion) {
-            (true, _) => Standing::Ended,
+            (true, _) => Standing::Ended(match self.end {
+                Some(end) => Some(end.decode()?),
+                None => None,
+            }),
             (false, Some(suspicion)) => Standing::Suspected(suspicion.decode()?),
             (false, None) => Standing::Live,
         };
@@ -152,9 +189,36 @@ impl EncodedRecord {
             refreshed_at: from_milliseconds(self.exchanged_at_ms)?,
             has_rotated: self.has_rotated,
             standing,
+            owner: self.owner.map(OwnerId::new).transpose().ok()?,
+            label: self.label.map(String::into_boxed_str),
+            is_owner_new: false,
             access_token,
             lease,
         })
+    }
+}
+
+impl From<End> for EncodedEnd {
+    fn from(end: End) -> Self {
+        let reason = match end.reason {
+            EndReason::Refused => EncodedReason::Refused,
+            EndReason::SuspicionConfirmed => EncodedReason::SuspicionConfirmed,
+            EndReason::Idle => EncodedReason::Idle,
+            EndReason::Unknown => EncodedReason::Unknown,
+        };
+        Self { at_ms: to_milliseconds(end.at), reason }
+    }
+}
+
+impl EncodedEnd {
+    fn decode(self) -> Option<End> {
+        let reason = match self.reason {
+            EncodedReason::Refused => EndReason::Refused,
+            EncodedReason::SuspicionConfirmed => EndReason::SuspicionConfirmed,
+            EncodedReason::Idle => EndReason::Idle,
+            EncodedReason::Unknown => EndReason::Unknown,
+        };
+        Some(End { at: from_milliseconds(self.at_ms)?, reason })
     }
 }
 
@@ -250,6 +314,20 @@ mod tests {
         let text = text_of(&Record { standing: Standing::Suspected(suspicion), ..record() });
         assert!(text.contains("\"version\":2"));
         assert!(decode(&text).unwrap().is_suspected());
+        let owned = Record { owner: Some("user-7".parse().unwrap()), label: Some("My bank".into()), ..record() };
+        let text = text_of(&owned);
+        assert!(text.contains("\"version\":3"));
+        let found = decode(&text).unwrap();
+        assert_eq!((found.owner(), found.label.as_deref()), (owned.owner(), Some("My bank")));
+        assert!(owned.is_owner_new() && !found.is_owner_new());
+        let end = End { at: UNIX_EPOCH, reason: EndReason::SuspicionConfirmed };
+        let text = text_of(&Record { standing: Standing::Ended(Some(end)), ..record() });
+        let Standing::Ended(Some(found)) = decode(&text).unwrap().standing else { panic!() };
+        assert_eq!((found.at, found.reason), (end.at, end.reason));
+        // An earlier version did not say why.
+        let text = text_of(&Record { standing: Standing::Ended(None), ..record() });
+        assert!(text.contains("\"version\":1"));
+        assert!(decode(&text).unwrap().is_over());
     }
 
     #[test]

@@ -18,9 +18,9 @@ use self::directory::{Directory, OpenDirectory, RECORD};
 use self::record_file::Place;
 use super::due::DueWindow;
 use super::error::StoreError;
-use super::id::ConsentId;
+use super::id::{ConsentId, OwnerId};
 use super::record::Record;
-use super::token_store::{StoreFuture, TokenStore};
+use super::token_store::{Page, StoreFuture, TokenStore};
 
 /// Keeps each record in a file of its own, in one directory, for any number of processes on one machine.
 ///
@@ -156,26 +156,38 @@ impl TokenStore for FileStore {
         })
     }
 
+    /// Reads each file, as [`due`](Self::due) does.
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+        let (owner, page) = (owner.clone(), page.clone());
+        self.blocking(move |directory| Ok(page.select(&owner, read_all(directory)?.iter())))
+    }
+
     /// Reads each file: that is for some ten thousand consents, within the timeout of a store.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        self.blocking(move |directory| {
-            let (mut records, mut unreadable) = (Vec::new(), 0_u32);
-            for path in directory.files(RECORD)? {
-                let text = directory.read(&path);
-                let decoded = text
-                    .and_then(|text| text.map(|text| Record::decode_any(text.expose_secret().as_bytes())).transpose());
-                match decoded {
-                    Ok(record) => records.extend(record),
-                    Err(_) => unreadable = unreadable.saturating_add(1),
-                }
-            }
-            // Each is moved aside and reported when it is asked for by its id.
-            if unreadable > 0 {
-                tracing::error!(unreadable, "some files of the token store cannot be read, so they are not kept alive");
-            }
-            // While a directory is removed, its records are, too.
-            directory.check_marker()?;
-            Ok(window.select(records.iter(), limit))
-        })
+        self.blocking(move |directory| Ok(window.select(read_all(directory)?.iter(), limit)))
     }
+}
+
+/// Reads all records that can be read.
+fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
+    let (mut records, mut unreadable) = (Vec::new(), 0_u32);
+    for path in directory.files(RECORD)? {
+        let text = directory.read(&path);
+        let decoded =
+            text.and_then(|text| text.map(|text| Record::decode_any(text.expose_secret().as_bytes())).transpose());
+        match decoded {
+            Ok(record) => records.extend(record),
+            Err(_) => unreadable = unreadable.saturating_add(1),
+        }
+    }
+    // Each is moved aside and reported when it is asked for by its id.
+    if unreadable > 0 {
+        tracing::error!(
+            unreadable,
+            "some files of the token store cannot be read, so they are neither listed nor kept alive"
+        );
+    }
+    // While a directory is removed, its records are, too.
+    directory.check_marker()?;
+    Ok(records)
 }

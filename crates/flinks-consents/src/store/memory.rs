@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::due::DueWindow;
-use super::id::ConsentId;
+use super::id::{ConsentId, OwnerId};
 use super::record::Record;
-use super::token_store::{StoreFuture, TokenStore};
+use super::token_store::{Page, StoreFuture, TokenStore};
 
 /// Keeps records in memory, as long as the process or the last clone lives. Nothing is ever evicted.
 #[derive(Clone, Default)]
@@ -53,6 +53,10 @@ impl TokenStore for MemoryStore {
             }
             Ok(is_expected)
         })
+    }
+
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+        Box::pin(async move { Ok(page.select(owner, self.lock().values().map(Box::as_ref))) })
     }
 
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {

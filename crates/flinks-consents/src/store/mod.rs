@@ -19,7 +19,9 @@
 //! use std::collections::BTreeMap;
 //! use std::sync::{Arc, Mutex};
 //!
-//! use flinks_consents::store::{ConsentId, DueWindow, Record, StoreError, StoreFuture, TokenStore, conformance};
+//! use flinks_consents::store::{
+//!     ConsentId, DueWindow, OwnerId, Page, Record, StoreError, StoreFuture, TokenStore, conformance,
+//! };
 //!
 //! /// A store that could be a table with three columns: the consent, the generation and the record.
 //! #[derive(Clone, Default)]
@@ -53,6 +55,14 @@
 //!                 table.remove(id);
 //!             }
 //!             Ok(is_expected)
+//!         })
+//!     }
+//!
+//!     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+//!         Box::pin(async move {
+//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let records = table.iter().map(|(id, (_, text))| Record::decode(id, text.as_bytes()));
+//!             Ok(page.select(owner, records.collect::<Result<Vec<_>, _>>()?.iter()))
 //!         })
 //!     }
 //!
@@ -90,10 +100,10 @@ mod token_store;
 pub use self::due::{DueRank, DueWindow};
 pub use self::error::{Reason, StoreError};
 pub use self::file::{FileStore, FileStoreOptions};
-pub use self::id::{ConsentId, InvalidConsentId};
+pub use self::id::{ConsentId, InvalidId, OwnerId};
 pub use self::memory::MemoryStore;
-pub use self::record::Record;
 pub(crate) use self::record::{
-    Lease, MAX_SKEW, Standing, StoredToken, Suspicion, random_id, trusted, whole_milliseconds,
+    End, Lease, MAX_SKEW, Standing, StoredToken, Suspicion, random_id, trusted, whole_milliseconds,
 };
-pub use self::token_store::{StoreFuture, TokenStore};
+pub use self::record::{EndReason, Record};
+pub use self::token_store::{Page, StoreFuture, TokenStore};

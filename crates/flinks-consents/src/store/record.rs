@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use flinks::Secret;
 use flinks::outbound::RefreshToken;
 
-use super::id::ConsentId;
+use super::id::{ConsentId, OwnerId};
 
 /// What is kept of a consent.
 ///
 /// A store keeps it as a whole, as [`encode`](Self::encode) writes it, and needs only [`id`](Self::id),
-/// [`generation`](Self::generation), [`idle_deadline`](Self::idle_deadline) and [`is_over`](Self::is_over) of it.
+/// [`generation`](Self::generation), [`idle_deadline`](Self::idle_deadline), [`is_over`](Self::is_over) and [`owner`](Self::owner) of it.
 #[derive(Clone)]
 pub struct Record {
     pub(crate) id: ConsentId,
@@ -26,6 +26,11 @@ pub struct Record {
     /// Whether a refresh token was ever replaced. From then on a lost reply is not requested again (A5).
     pub(crate) has_rotated: bool,
     pub(crate) standing: Standing,
+    /// Whose consent it is, and what the application calls it.
+    pub(crate) owner: Option<OwnerId>,
+    pub(crate) label: Option<Box<str>>,
+    /// Whether the owner may be missing in an index of the store, because this record was not loaded from there.
+    pub(crate) is_owner_new: bool,
     /// Boxed, as the lease is, because most consents are at rest.
     pub(crate) access_token: Option<Box<StoredToken>>,
     pub(crate) lease: Option<Box<Lease>>,
@@ -37,8 +42,29 @@ pub(crate) enum Standing {
     Live,
     /// A refresh was refused, perhaps by a gateway.
     Suspected(Suspicion),
-    /// A refresh was refused for good. The end user must consent again.
-    Ended,
+    /// A refresh was refused for good. The end user must consent again. `None` if a version wrote it that did not keep more.
+    Ended(Option<End>),
+}
+
+/// The end of a consent.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) at: SystemTime,
+    pub(crate) reason: EndReason,
+}
+
+/// Why a consent has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// Flinks refused a refresh with a code that is final, such as `invalid_grant` (O6).
+    Refused,
+    /// Refreshes were refused without such a code, for so long that it was not a gateway (O6).
+    SuspicionConfirmed,
+    /// The refresh token was not used for 30 days (O5).
+    Idle,
+    /// A version of this crate wrote the record that did not keep the reason.
+    Unknown,
 }
 
 /// The refusals that have made a consent suspected.
@@ -92,6 +118,9 @@ impl Record {
             refreshed_at: whole_milliseconds(refreshed_at),
             has_rotated: false,
             standing: Standing::Live,
+            owner: None,
+            label: None,
+            is_owner_new: true,
             access_token: None,
             lease: None,
         }
@@ -117,9 +146,20 @@ impl Record {
         self.refreshed_at.checked_add(IDLE).unwrap_or(self.refreshed_at)
     }
 
+    /// Returns whose consent this is.
+    pub fn owner(&self) -> Option<&OwnerId> {
+        self.owner.as_ref()
+    }
+
+    /// Returns whether the [`owner`](Self::owner) may be missing in an index of the store. It is `false` for a record that
+    /// follows from one that the store has, so that a refresh does not need to write the index.
+    pub fn is_owner_new(&self) -> bool {
+        self.owner.is_some() && self.is_owner_new
+    }
+
     /// Returns whether the end user must consent again (O6).
     pub fn is_over(&self) -> bool {
-        matches!(self.standing, Standing::Ended)
+        matches!(self.standing, Standing::Ended(_))
     }
 
     /// Returns whether the last refresh was refused in a way that does not end the consent yet (O6).

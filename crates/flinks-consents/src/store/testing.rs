@@ -34,10 +34,10 @@ use tokio::sync::watch;
 
 use super::due::DueWindow;
 use super::error::StoreError;
-use super::id::ConsentId;
+use super::id::{ConsentId, OwnerId};
 use super::memory::MemoryStore;
 use super::record::Record;
-use super::token_store::{StoreFuture, TokenStore};
+use super::token_store::{Page, StoreFuture, TokenStore};
 
 /// A [`TokenStore`] that fails on demand, and otherwise does what the store inside it does. Clones
 /// are the same store.
@@ -61,6 +61,8 @@ pub enum StoreOperation {
     CompareAndSwap,
     /// [`TokenStore::remove`]
     Remove,
+    /// [`TokenStore::list`]
+    List,
     /// [`TokenStore::due`]
     Due,
 }
@@ -120,6 +122,7 @@ struct Progress {
     swaps: u64,
     removals: u64,
     lists: u64,
+    dues: u64,
     releases: u64,
 }
 
@@ -259,7 +262,8 @@ impl Progress {
             StoreOperation::Load => &mut self.loads,
             StoreOperation::CompareAndSwap => &mut self.swaps,
             StoreOperation::Remove => &mut self.removals,
-            StoreOperation::Due => &mut self.lists,
+            StoreOperation::List => &mut self.lists,
+            StoreOperation::Due => &mut self.dues,
         }
     }
 }
@@ -280,6 +284,13 @@ impl<S: TokenStore> TokenStore for FaultyStore<S> {
 
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
         self.call(StoreOperation::Remove, Some(id), self.inner.remove(id, generation), instead_of_change)
+    }
+
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+        self.call(StoreOperation::List, None, self.inner.list(owner, page), |fault| match fault {
+            StoreFault::Ignore => Some(Vec::new()),
+            _ => None,
+        })
     }
 
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::due::DueWindow;
 use super::error::StoreError;
-use super::id::ConsentId;
+use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 
 /// Keeps the records of consents, and must not lose one: a refresh token may have no other copy.
@@ -29,8 +29,44 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Removes the record of a consent if it has this generation. Returns `false` if it has another one, or if there is none.
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
 
+    /// Lists the records of an owner ([`Record::owner`]), in an order of the store that does not change: those after
+    /// [`Page::after`], and at most [`Page::limit`]. Fewer mean that there are no more.
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>>;
+
     /// Lists at most `limit` consents that [`DueWindow::rank`] ranks, the smallest rank first.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>>;
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page {
+    /// The last consent of the page before. It may be gone by now.
+    pub after: Option<ConsentId>,
+    /// The maximum number of consents.
+    pub limit: usize,
+}
+
+impl Page {
+    /// Creates the first page.
+    pub fn first(limit: usize) -> Self {
+        Self { after: None, limit }
+    }
+
+    /// Creates the page that follows a consent.
+    pub fn after(id: ConsentId, limit: usize) -> Self {
+        Self { after: Some(id), limit }
+    }
+
+    /// Returns the records of the page, in the order of their ids: for a store that has all records at hand.
+    pub fn select<'a>(&self, owner: &OwnerId, records: impl Iterator<Item = &'a Record>) -> Vec<Record> {
+        let is_on_page = |record: &&Record| {
+            record.owner() == Some(owner) && self.after.as_ref().is_none_or(|after| record.id() > after)
+        };
+        let mut records: Vec<&Record> = records.filter(is_on_page).collect();
+        records.sort_by_key(|record| record.id());
+        records.into_iter().take(self.limit).cloned().collect()
+    }
 }
 
 /// The future that a method of a [`TokenStore`] returns.
@@ -47,6 +83,10 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
 
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
         (**self).remove(id, generation)
+    }
+
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+        (**self).list(owner, page)
     }
 
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {

@@ -15,6 +15,7 @@ mod lifetime;
 mod log_lines;
 mod model;
 mod outage;
+mod owners;
 mod pending;
 mod rejected;
 mod restart;
@@ -163,6 +164,14 @@ impl Local {
     /// How many requests for a token the emulator has received.
     pub(crate) fn tokens(&self) -> u64 {
         self.emulator.count(TOKEN)
+    }
+
+    pub(crate) fn revocations(&self) -> u64 {
+        self.emulator.count(REVOKE)
+    }
+
+    pub(crate) fn is_revoked(&self, token: &AccessToken) -> bool {
+        self.emulator.find(token.expose_secret()).is_some_and(|issued| issued.revoked.is_some())
     }
 
     /// Advances the clocks of both sides.

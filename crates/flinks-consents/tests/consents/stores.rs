@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use flinks::outbound::ClientCredentials;
 
 use crate::prelude::*;
+use flinks_consents::{OwnerId, Page};
 
 #[tokio::test]
 async fn memory_store_conforms() {
@@ -116,6 +117,10 @@ impl TokenStore for PanickingStore {
 
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
         self.inner.remove(id, generation)
+    }
+
+    fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
+        self.inner.list(owner, page)
     }
 
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {

@@ -252,7 +252,7 @@ async fn file_that_is_not_our_record_stays_where_it_is() {
     let replaces: [Replace; 3] = [
         |path| {
             let text = fs::read_to_string(path).unwrap();
-            fs::write(path, text.replace("\"version\":1", "\"version\":3,\"new\":true")).unwrap();
+            fs::write(path, text.replace("\"version\":1", "\"version\":9,\"new\":true")).unwrap();
         },
         |path| {
             fs::remove_file(path).unwrap();

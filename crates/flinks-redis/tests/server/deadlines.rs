@@ -25,7 +25,9 @@ async fn conforms() {
     conformance::check(|| shared.clone()).await.unwrap();
     // As other processes would open it.
     conformance::check(|| store(&server.address())).await.unwrap();
-    assert_eq!(server.keys(), Vec::<String>::new());
+    // The entry of a consent that moved to another owner stays for an hour.
+    let left: Vec<String> = server.keys().into_iter().filter(|key| !key.contains(":owner:")).collect();
+    assert_eq!(left, Vec::<String>::new());
 }
 
 async fn due() {

@@ -15,6 +15,7 @@ mod gateway;
 mod keep_alive;
 mod lease;
 mod outage;
+mod owners;
 mod replies;
 mod sharing;
 #[path = "../support/mod.rs"]
@@ -27,7 +28,7 @@ use common::Tests;
 use flinks_redis::Warning;
 use libtest_mimic::Arguments;
 
-const WITH_SERVER: [Tests; 10] = [
+const WITH_SERVER: [Tests; 11] = [
     access::WITH_SERVER,
     cluster::WITH_SERVER,
     deadlines::WITH_SERVER,
@@ -37,6 +38,7 @@ const WITH_SERVER: [Tests; 10] = [
     keep_alive::WITH_SERVER,
     lease::WITH_SERVER,
     outage::WITH_SERVER,
+    owners::WITH_SERVER,
     sharing::WITH_SERVER,
 ];
 

@@ -80,6 +80,13 @@ impl Server {
         command.exec(&mut self.connection()).unwrap();
     }
 
+    /// Runs a command, and returns its reply.
+    pub(crate) fn query<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query(&mut self.connection()).unwrap()
+    }
+
     pub(crate) fn info(&self) -> String {
         redis::cmd("INFO").arg("errorstats").query(&mut self.connection()).unwrap()
     }

@@ -1,0 +1,223 @@
+//! A consent that is about to be stored: whose it is, and what becomes of the one that it replaces.
+
+use std::time::SystemTime;
+
+use flinks::outbound::{AccessToken, AuthorizationCode, RefreshToken, Tokens};
+use flinks::{Refusal, SpendError};
+
+use crate::cached_token::CachedToken;
+use crate::consent::Consent;
+use crate::error::ConsentError;
+use crate::event::Event;
+use crate::refresh::stored_token;
+use crate::runtime;
+use crate::shared_token::Source as _;
+use crate::store::{OwnerId, Record, Standing, StoredToken};
+
+/// A consent that is about to be stored. [`Consents::new_consent`](crate::Consents::new_consent) creates it.
+///
+/// ```no_run
+/// # use flinks_consents::flinks::outbound::AuthorizationCode;
+/// # use flinks_consents::{ConsentId, Consents, OwnerId, Replaced};
+/// # async fn back(consents: Consents, id: ConsentId, owner: OwnerId, code: AuthorizationCode) -> Result<(), Box<dyn std::error::Error>> {
+/// let stored = consents.new_consent(&id).owner(owner).label("My bank").revoke_replaced().exchange_code(code).await?;
+/// if let Replaced::Failed(error) = stored.replaced {
+///     println!("the old connection may still exist: {error}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is stored until `exchange_code` or `insert`"]
+pub struct NewConsent {
+    consent: Consent,
+    owner: Option<OwnerId>,
+    label: Option<Box<str>>,
+    on_replaced: OnReplaced,
+}
+
+/// What to do about the connection of the consent that is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnReplaced {
+    Keep,
+    Revoke,
+}
+
+/// A consent that was stored.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct StoredConsent {
+    /// The consent.
+    pub consent: Consent,
+    /// What became of the connection of the consent that it replaced.
+    pub replaced: Replaced,
+}
+
+/// What became of the connection of a consent that was replaced.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Replaced {
+    /// There was no consent with this id.
+    Nothing,
+    /// It exists, because [`NewConsent::revoke_replaced`] was not called.
+    Kept,
+    /// Flinks has ended it.
+    Revoked,
+    /// It had ended before.
+    AlreadyEnded,
+    /// It is the same end user at the same provider: to revoke the old token would end the new connection (O10). Nothing was
+    /// revoked.
+    SameSubject,
+    /// The tokens do not tell whether it is the same end user at the same provider, so nothing was revoked.
+    UnknownSubject,
+    /// It may exist, because it could not be revoked.
+    Failed(ConsentError),
+}
+
+impl NewConsent {
+    pub(crate) fn new(consent: Consent) -> Self {
+        Self { consent, owner: None, label: None, on_replaced: OnReplaced::Keep }
+    }
+
+    /// Sets whose consent it is, for [`Consents::list`](crate::Consents::list). Default: that of the consent that is replaced.
+    pub fn owner(mut self, owner: OwnerId) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// Sets what you call the consent, such as the name of the bank. A store with an envelope encrypts it. Default: that of the
+    /// consent that is replaced.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into().into_boxed_str());
+        self
+    }
+
+    /// Ends the connection of the consent that is replaced, once the new one is stored (O10).
+    ///
+    /// Revoking ends the whole connection of an end user at a provider. So nothing is revoked if the old and the new access token
+    /// have the same `sub`, or if one of them has none: [`StoredConsent::replaced`] tells.
+    pub fn revoke_replaced(mut self) -> Self {
+        self.on_replaced = OnReplaced::Revoke;
+        self
+    }
+
+    /// Exchanges a code, once (O9), and stores the result in the place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Consents::exchange_code`](crate::Consents::exchange_code). If the old connection cannot be revoked, that is not an
+    /// error of this call: see [`Replaced::Failed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The exchange completes, its result is stored, and the old connection is revoked if the caller is cancelled.
+    pub async fn exchange_code(
+        self,
+        code: AuthorizationCode,
+    ) -> Result<StoredConsent, SpendError<AuthorizationCode, ConsentError>> {
+        let shared = std::sync::Arc::clone(&self.consent.shared);
+        let runtime = match runtime::current(shared.clock().as_ref()) {
+            Ok(runtime) => runtime,
+            Err(error) => return Err(SpendError::Unspent(code, error)),
+        };
+        let outcome = shared.complete(&runtime, async move { self.exchange(code).await }).await;
+        outcome.unwrap_or_else(|| Err(SpendError::Unknown(ConsentError::abandoned().with_unknown_outcome())))
+    }
+
+    /// Imports a refresh token that was kept elsewhere, in the place of what is stored, as
+    /// [`Consents::insert`](crate::Consents::insert) does. Nothing is revoked.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store fails. The consent is then in memory, and is stored with a later call.
+    ///
+    /// # Cancel safety
+    ///
+    /// The import completes if the caller is cancelled.
+    pub async fn insert(self, refresh_token: RefreshToken, exchanged_at: SystemTime) -> Result<Consent, ConsentError> {
+        let shared = std::sync::Arc::clone(&self.consent.shared);
+        let import = async move {
+            let now = self.consent.shared.clock().wall();
+            let record = self.record(refresh_token, now, exchanged_at);
+            self.consent.store_new_consent(record, None).await?;
+            Ok(self.consent)
+        };
+        shared.complete_with_store(import).await
+    }
+
+    async fn exchange(
+        self,
+        code: AuthorizationCode,
+    ) -> Result<StoredConsent, SpendError<AuthorizationCode, ConsentError>> {
+        let shared = &self.consent.shared;
+        let now = shared.clock().wall();
+        // Read before the code is spent, because the new consent replaces it.
+        let old = match self.on_replaced {
+            OnReplaced::Keep => None,
+            OnReplaced::Revoke => match self.consent.current_record().await {
+                Ok(old) => old,
+                Err(error) => return Err(SpendError::Unspent(code, error)),
+            },
+        };
+        let tokens = shared.client.exchange_code(code).await;
+        let Tokens { access_token, refresh_token, .. } = tokens.map_err(|error| match error {
+            SpendError::Unknown(error) => SpendError::Unknown(ConsentError::from(error).with_unknown_outcome()),
+            error => error.map_error(ConsentError::from),
+        })?;
+        let Some(refresh_token) = refresh_token else {
+            return Err(SpendError::Spent(ConsentError::no_refresh_token()));
+        };
+        let record = Record { access_token: stored_token(&access_token), ..self.record(refresh_token, now, now) };
+        let cached = CachedToken::new(access_token.clone(), Some(record.grant), shared.clock().as_ref());
+        let stored = self.consent.store_new_consent(record, Some(cached)).await;
+        let has_replaced = stored.map_err(|error| SpendError::Spent(error.after_sending()))?;
+        self.consent.emit(&Event::Refreshed { expires_at: access_token.expires_at() });
+        let replaced = match (self.on_replaced, old) {
+            (OnReplaced::Revoke, Some(old)) => self.revoke(&old, &access_token).await,
+            (OnReplaced::Revoke, None) => Replaced::Nothing,
+            (OnReplaced::Keep, _) if has_replaced => Replaced::Kept,
+            (OnReplaced::Keep, _) => Replaced::Nothing,
+        };
+        Ok(StoredConsent { consent: self.consent, replaced })
+    }
+
+    fn record(&self, refresh_token: RefreshToken, now: SystemTime, refreshed_at: SystemTime) -> Record {
+        let record = self.consent.new_record(refresh_token, now, refreshed_at);
+        Record { owner: self.owner.clone(), label: self.label.clone(), ..record }
+    }
+
+    /// Ends the connection of the old consent, unless it may be the connection of the new one.
+    async fn revoke(&self, old: &Record, new: &AccessToken) -> Replaced {
+        let client = &self.consent.shared.client;
+        let token = match self.token_of(old).await {
+            Ok(token) => token,
+            Err(replaced) => return replaced,
+        };
+        let subject = |token: &AccessToken| token.unverified_claims().and_then(|claims| claims.sub);
+        match (subject(&token), subject(new)) {
+            (Some(old), Some(new)) if old == new => Replaced::SameSubject,
+            (Some(_), Some(_)) => match client.revoke(&token).await {
+                Ok(()) => Replaced::Revoked,
+                Err(error) => Replaced::Failed(error.into()),
+            },
+            _ => Replaced::UnknownSubject,
+        }
+    }
+
+    /// Returns an access token of the old consent: the stored one, or that of one more refresh.
+    async fn token_of(&self, old: &Record) -> Result<AccessToken, Replaced> {
+        let shared = &self.consent.shared;
+        if let Some(StoredToken { secret, issued_at, lifetime }) = old.access_token.as_deref()
+            && let Some(token) = shared.client.restore_access_token(secret.clone(), *issued_at, *lifetime)
+        {
+            return Ok(token);
+        }
+        if matches!(old.standing, Standing::Ended(_)) || old.idle_deadline() <= shared.clock().wall() {
+            return Err(Replaced::AlreadyEnded);
+        }
+        match shared.client.refresh(&old.refresh_token).await {
+            Ok(tokens) => Ok(tokens.access_token),
+            Err(error) if error.refusal() == Some(Refusal::Final) => Err(Replaced::AlreadyEnded),
+            Err(error) => Err(Replaced::Failed(error.into())),
+        }
+    }
+}

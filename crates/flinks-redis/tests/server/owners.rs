@@ -1,0 +1,91 @@
+//! Rule O10: the consents of one owner.
+
+use flinks_consents::{ConsentId, Consents, OwnerId, Page};
+
+use crate::common::{Tests, run, store};
+use crate::support::{self, Server};
+
+pub(crate) const WITH_SERVER: Tests = &[
+    ("o10_consents_of_an_owner_are_listed", || run(listed)),
+    ("a3_owners_and_labels_are_not_readable", || run(hidden)),
+    ("entry_of_an_owner_without_its_record_is_removed_after_an_hour", || run(stale)),
+];
+
+fn owner() -> OwnerId {
+    "canary-owner".parse().unwrap()
+}
+
+fn bank(number: u32) -> ConsentId {
+    format!("canary/bank-{number}").parse().unwrap()
+}
+
+async fn banks(server: &Server, count: u32) -> Consents {
+    let flinks = support::emulator().await;
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    for number in 0..count {
+        let new = consents.new_consent(&bank(number)).owner(owner()).label("canary label");
+        let token = flinks.new_refresh_token().await;
+        let _ = new.insert(token, std::time::SystemTime::now()).await.unwrap();
+    }
+    consents
+}
+
+async fn ids(consents: &Consents, page: &Page) -> Vec<ConsentId> {
+    let listed = consents.list(&owner(), page).await.unwrap();
+    assert!(listed.iter().all(|status| status.label.as_deref() == Some("canary label")));
+    listed.into_iter().map(|status| status.id).collect()
+}
+
+async fn listed() {
+    let server = Server::start(&[]);
+    let consents = banks(&server, 7).await;
+    let all = ids(&consents, &Page::first(100)).await;
+    assert_eq!(all.len(), 7);
+    let mut paged = ids(&consents, &Page::first(3)).await;
+    while let Some(last) = paged.last().cloned() {
+        let more = ids(&consents, &Page::after(last, 3)).await;
+        if more.is_empty() {
+            break;
+        }
+        paged.extend(more);
+    }
+    assert_eq!(paged, all);
+    consents.consent(&bank(0)).forget().await.unwrap();
+    assert_eq!(ids(&consents, &Page::first(100)).await.len(), 6);
+}
+
+async fn hidden() {
+    let server = Server::start(&[]);
+    let _ = banks(&server, 1).await;
+    for key in server.keys() {
+        assert!(!key.contains("canary"), "{key}");
+    }
+    let index = server.keys().into_iter().find(|key| key.contains(":owner:")).unwrap();
+    let entries: Vec<String> = server.query(&["HGETALL", &index]);
+    assert!(!format!("{entries:?}").contains("canary"));
+}
+
+async fn stale() {
+    let server = Server::start(&[]);
+    let consents = banks(&server, 2).await;
+    let index = server.keys().into_iter().find(|key| key.contains(":owner:")).unwrap();
+    let entries = || server.query::<u64>(&["HLEN", &index]);
+    // A record that is forgotten takes its entry with it.
+    consents.consent(&bank(0)).forget().await.unwrap();
+    assert_eq!(entries(), 1);
+    // The record of this one may be about to be written.
+    server.command(&["HSET", &index, &"0".repeat(32), "9999999999999"]);
+    assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
+    assert_eq!(entries(), 2);
+    // More than an hour later, it is gone for good.
+    let script =
+        "for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do redis.call('HSET', KEYS[1], name, '1') end return 1";
+    server.command(&["EVAL", script, "1", &index]);
+    assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
+    assert_eq!(entries(), 1);
+    // A lost index is restored.
+    server.command(&["DEL", &index]);
+    assert!(ids(&consents, &Page::first(100)).await.is_empty());
+    assert_eq!(store(&server.address()).restore_deadlines().await, Ok(0));
+    assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
+}
