@@ -73,6 +73,10 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::is_credentials`] for a 400, which Flinks sends without a body (P6); else what the predicates say.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing is lost but a token that nobody has used.
     pub async fn authorize(&self) -> Result<SessionToken, Error> {
         let Credentials { username, password } = &*self.credentials;
         let grant_type = types::GrantType::ClientCredentials;
@@ -118,6 +122,11 @@ impl Client {
     ///
     /// A [`SpendError`] that says what became of the token. One that has expired is refused here (P4): unspent, and of no
     /// use.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the token is lost. The session may have started, and its id is lost: run the call in a task of its
+    /// own (`tokio::spawn`) if the caller may go away.
     pub async fn initiate_session(
         &self,
         token: SessionToken,

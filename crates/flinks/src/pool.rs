@@ -111,6 +111,10 @@ impl<C: SingleUse> TokenPool<C> {
     ///
     /// Those of [`pay::Client::authorize`](crate::pay::Client::authorize) or
     /// [`connect::Client::generate_authorize_token`](crate::connect::Client::generate_authorize_token).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing is lost but at most one token that nobody has used.
     pub async fn token(&self) -> Result<C::Token, Error> {
         match self.take() {
             Some(token) => Ok(token),

@@ -114,3 +114,51 @@ async fn o5_busy_record_does_not_stop_a_shutdown_from_storing_the_others() {
     let unfinished = consents.shutdown(SECOND * 500).await.unwrap_err();
     assert_eq!(unfinished.unstored(), [names[0].clone()]);
 }
+
+/// Each round is a process that ends while the server takes two seconds for each reply. A refresh token that is lost would be
+/// refused in the next round, because each replaces the one before.
+#[tokio::test]
+async fn o5_no_refresh_token_is_lost_in_200_shutdowns_under_load() {
+    const CONSENTS: u64 = 6;
+    let local = start().await;
+    local.rotate_refresh_tokens();
+    let store = MemoryStore::new();
+    let names: Vec<ConsentId> = (0..CONSENTS).map(|number| id(&format!("user-{number}"))).collect();
+    for name in &names {
+        let _ = local.consents(store.clone()).exchange_code(name, local.code()).await.unwrap();
+    }
+    for round in 0..200 {
+        local.advance(HOUR);
+        let consents = local.consents(store.clone());
+        let before = local.tokens();
+        local.emulator.fail_times(TOKEN, hold(When::After), CONSENTS);
+        let callers: Vec<_> = names.iter().map(|name| spawn(&consents.consent(name))).collect();
+        local.emulator.received(TOKEN, before + CONSENTS).await;
+        // Some callers give up, as those do whose connections the server of the application closes.
+        for caller in callers.iter().skip(round % 3).step_by(2) {
+            caller.abort();
+        }
+        let shutdown = tokio::spawn({
+            let consents = consents.clone();
+            async move { consents.shutdown(SECOND * 45).await }
+        });
+        local.advance(SECOND * 2);
+        while !shutdown.is_finished() {
+            local.emulator.release();
+            tokio::task::yield_now().await;
+        }
+        shutdown.await.unwrap().unwrap();
+        for caller in callers {
+            match caller.await {
+                Ok(token) => drop(token.unwrap()),
+                Err(error) => assert!(error.is_cancelled()),
+            }
+        }
+    }
+    local.advance(HOUR);
+    let consents = local.consents(store);
+    for name in &names {
+        let _ = consents.consent(name).access_token().await.unwrap();
+    }
+    assert_eq!(local.tokens(), CONSENTS * 202);
+}

@@ -23,6 +23,11 @@ impl Client {
     /// # Errors
     ///
     /// A [`SpendError`] that says what became of the token. Tell its reasons apart by [`Error::flinks_code`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the token is lost. The end user may have been authorized, and the session or challenge is lost: run
+    /// the call in a task of its own (`tokio::spawn`) if the caller may go away.
     pub async fn authorize(
         &self,
         token: AuthorizeToken,
@@ -60,6 +65,10 @@ impl Client {
     /// # Errors
     ///
     /// An [`AnswerError`], with the challenge where it can be answered again.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`authorize`](Self::authorize). The challenge is lost, too, and the bank may have counted the answer.
     pub async fn answer(
         &self,
         token: AuthorizeToken,

@@ -86,6 +86,10 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::is_credentials`] where the secret key is refused (C2); else what the predicates say.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing is lost but a token that nobody has used.
     pub async fn generate_authorize_token(&self) -> Result<AuthorizeToken, Error> {
         let clock = &self.caller.clock;
         let attempt = || async move {

@@ -78,6 +78,10 @@ impl Client {
     /// # Errors
     ///
     /// Returns an error if the call fails. [`Error::is_credentials`] is true for a wrong client id or secret.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing is lost but a token that nobody has used.
     pub async fn client_credentials(&self, scope: Option<&str>) -> Result<AccessToken, Error> {
         let mut request = self.request(types::GrantType::ClientCredentials);
         if let Some(scope) = scope {
