@@ -8,8 +8,12 @@
 // Values: what a caller configures and what a call carries.
 mod absolute_url;
 mod base_url;
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod configuration;
 mod expires_in;
-mod plain_http;
+#[doc(hidden)]
+pub mod plain_http;
 mod secret;
 pub mod tls;
 

@@ -17,10 +17,8 @@ const FLINKS_DOMAINS: [&str; 4] = ["fin.ag", "flinks.com", "flinks.io", "flinksa
 /// Returns why plain HTTP to the host of `url` is refused, although the program allows it for
 /// `allowed`.
 pub(crate) fn problem(url: &Url, allowed: &str) -> Option<&'static str> {
-    let allowed = allowed.trim_end_matches('.').to_ascii_lowercase();
-    let is_flinks =
-        |domain: &str| allowed.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if FLINKS_DOMAINS.into_iter().any(is_flinks) {
+    let allowed = normalized(allowed);
+    if is_host_of_flinks(&allowed) {
         return Some("uses plain HTTP, which is never allowed for a host of Flinks");
     }
     match url.host() {
@@ -33,13 +31,24 @@ pub(crate) fn problem(url: &Url, allowed: &str) -> Option<&'static str> {
     }
 }
 
+fn normalized(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Returns whether a host is one of Flinks', or a domain of Flinks'.
+pub fn is_host_of_flinks(host: &str) -> bool {
+    let host = normalized(host);
+    let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    FLINKS_DOMAINS.into_iter().any(is_below)
+}
+
 fn not_private(address: IpAddr) -> Option<&'static str> {
     (!is_private(address)).then_some("uses plain HTTP to an address that is not private")
 }
 
 /// Returns whether packets to `address` stay on this machine or in a private network (RFC 1918,
 /// RFC 4193).
-fn is_private(address: IpAddr) -> bool {
+pub fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => address.is_loopback() || address.is_private(),
         IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),

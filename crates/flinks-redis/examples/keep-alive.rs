@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use flinks_consents::Consents;
-use flinks_consents::flinks::outbound::{Client, ClientCredentials};
-use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore, Summary};
+use flinks_consents::flinks::outbound::Client;
+use flinks_redis::{KeepAlive, RedisStoreBuilder, Summary};
 use indicatif::ProgressBar;
 
 #[tokio::main]
@@ -36,12 +36,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<Summary, Box<dyn Error>> {
-    let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set, or is not text"));
-    let credentials =
-        ClientCredentials::new(&variable("FLINKS_OUTBOUND_CLIENT_ID")?, variable("FLINKS_OUTBOUND_CLIENT_SECRET")?)?;
-    let client = Client::builder(variable("FLINKS_OUTBOUND_URL")?.parse()?, credentials).build()?;
-    let keys = keys(&variable("FLINKS_REDIS_NAME_KEY")?, &variable("FLINKS_REDIS_KEYS")?)?;
-    let store = RedisStore::builder(variable("FLINKS_REDIS_URL")?, keys).build()?;
+    let client = Client::from_env()?;
+    let store = RedisStoreBuilder::from_env()?.build()?;
     for warning in store.warnings().await? {
         tracing::warn!("{warning}");
     }
@@ -56,7 +52,8 @@ async fn run() -> Result<Summary, Box<dyn Error>> {
             shown.set_length(progress.due);
             shown.set_position(progress.examined);
         });
-    if let Ok(rate) = variable("FLINKS_KEEP_ALIVE_RATE") {
+    let rate = std::env::var("FLINKS_KEEP_ALIVE_RATE").ok();
+    if let Some(rate) = rate {
         worker = worker.rate(rate.parse().map_err(|_| "FLINKS_KEEP_ALIVE_RATE is not a number")?);
     }
     let summary = worker.run_once().await;
@@ -66,20 +63,4 @@ async fn run() -> Result<Summary, Box<dyn Error>> {
         eprintln!("{unfinished}");
     }
     Ok(summary?)
-}
-
-/// Parses encryption keys with their ids, such as `2:BASE64,1:BASE64`, the newest first.
-fn keys(names: &str, values: &str) -> Result<EncryptionKeys, Box<dyn Error>> {
-    let names = Key::from_base64(names).map_err(|error| format!("FLINKS_REDIS_NAME_KEY: {error}"))?;
-    let mut values = values.split(',').map(|entry| {
-        let (id, key) = entry.split_once(':').ok_or("FLINKS_REDIS_KEYS: a key has no id, as in 1:BASE64")?;
-        let id = id.trim().parse().map_err(|_| "FLINKS_REDIS_KEYS: the id of a key is not a number")?;
-        let key = Key::from_base64(key).map_err(|error| format!("FLINKS_REDIS_KEYS: {error}"))?;
-        Ok::<_, Box<dyn Error>>((id, key))
-    });
-    let (id, newest) = values.next().ok_or("FLINKS_REDIS_KEYS is empty")??;
-    values.try_fold(EncryptionKeys::new(names, id, newest), |keys, older| {
-        let (id, key) = older?;
-        Ok(keys.with_decryption_key(id, key)?)
-    })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use flinks_consents::store::StoreError;
+use flinks_core::configuration::InvalidSetting;
 use redis::{ErrorKind, RedisError};
 
 use flinks_consents::envelope::EnvelopeError;
@@ -17,22 +18,38 @@ pub struct InvalidConfiguration {
 }
 
 impl InvalidConfiguration {
+    /// Returns what is invalid, such as `namespace` or the name of a variable.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
     pub(crate) const fn new(field: &'static str, problem: &'static str) -> Self {
         Self { field, problem }
+    }
+
+    /// Names the value as it was set.
+    pub(crate) fn named(self, field: &'static str) -> Self {
+        Self { field, ..self }
     }
 }
 
 /// The certificates are not PEM, or are set for a server without TLS.
 pub(crate) const INVALID_CERTIFICATES: InvalidConfiguration =
-    InvalidConfiguration::new("certificates", "must be PEM, and need an address with rediss://");
+    InvalidConfiguration::new("certificates", "are not PEM, or are set for an address without rediss://");
 
 impl fmt::Display for InvalidConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid {}: {}", self.field, self.problem)
+        write!(f, "invalid configuration: {} {}", self.field, self.problem)
     }
 }
 
 impl std::error::Error for InvalidConfiguration {}
+
+impl From<InvalidSetting> for InvalidConfiguration {
+    fn from(InvalidSetting { name, reason }: InvalidSetting) -> Self {
+        Self::new(name, reason)
+    }
+}
 
 /// Returns the error of a store for an error of Redis or of the connection to it.
 pub(crate) fn store_error(error: &RedisError) -> StoreError {

@@ -42,7 +42,7 @@ impl Namespace {
         if text.is_empty() || text.contains(is_reserved) {
             return Err(InvalidConfiguration::new(
                 "namespace",
-                "must not be empty, or hold a brace, white space or a control character",
+                "is empty, or holds a brace, white space or a control character",
             ));
         }
         Ok(Self(text))

@@ -26,8 +26,8 @@ pub(crate) fn check_certificates(certificates: &Certificates) -> Result<(), Inva
 pub(crate) fn check_crypto_provider() -> Result<(), InvalidConfiguration> {
     if CryptoProvider::get_default().is_none() {
         return Err(InvalidConfiguration::new(
-            "TLS setup",
-            "this process has no default crypto provider; call flinks_redis::install_default_crypto_provider() once, at the start of main",
+            "crypto provider",
+            "is missing: this process has no default one; call flinks_redis::install_default_crypto_provider() once, at the start of main",
         ));
     }
     Ok(())

@@ -11,7 +11,7 @@ use flinks_pay::types;
 use crate::bearer::{Bearer, BearerReply};
 use crate::builder::ClientBuilder;
 use crate::builder::sealed::Configure;
-use crate::config::{Field, Values, fields};
+use crate::config::{self, Field, Values, fields};
 use crate::error::{Error, ErrorBody, Kind, SpendError};
 use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
@@ -177,10 +177,10 @@ impl Configure for Client {
     const FIELDS: &'static [Field] = fields!("PAY", "username" => "USERNAME", "password" => "PASSWORD",);
 
     fn parts(values: &Values) -> Result<Self::Parts, Error> {
-        let base_url = values.base_url(values.required("url")?, Product::Pay)?;
+        let base_url = config::base_url(values, values.required("url")?, Product::Pay)?;
         let (username, password) = (values.required("username")?, values.required("password")?);
         let credentials = Credentials::new(username, password);
-        Ok((base_url, credentials.map_err(|error| values.named(error))?))
+        Ok((base_url, credentials.map_err(|error| config::named(values, error))?))
     }
 
     fn build((base_url, credentials): Self::Parts, settings: &Settings) -> Result<Self, Error> {

@@ -294,7 +294,7 @@ impl PoolSize {
         let values = Values::from_env(C::FIELDS)?;
         let Some(text) = values.optional("pool_size")? else { return Ok(Self::default()) };
         let size = text.parse().ok().and_then(|size| Self::new(size).ok());
-        size.ok_or_else(|| values.error("pool_size", OUT_OF_RANGE))
+        size.ok_or_else(|| values.error("pool_size", OUT_OF_RANGE).into())
     }
 }
 

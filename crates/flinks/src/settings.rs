@@ -192,8 +192,8 @@ impl Settings {
         }
         self.client_certificate = match (values.file("client_certificate")?, values.file("client_key")?) {
             (None, None) => None,
-            (Some(_), None) => return Err(values.error("client_key", "is missing")),
-            (None, Some(_)) => return Err(values.error("client_certificate", "is missing")),
+            (Some(_), None) => return Err(values.error("client_key", "is missing").into()),
+            (None, Some(_)) => return Err(values.error("client_certificate", "is missing").into()),
             (Some(chain), Some(key)) => {
                 let certificate = tls::ClientCertificate::from_pem(chain.expose_secret(), key);
                 Some(certificate.map_err(|error| {
@@ -216,7 +216,7 @@ impl Settings {
     fn read_tls(&mut self, values: &Values) -> Result<(), Error> {
         for key in ["root_certificates", "client_certificate", "client_key", "crypto_provider"] {
             if values.optional(key)?.is_some() {
-                return Err(values.error(key, "needs the feature `rustls` or `native-tls`"));
+                return Err(values.error(key, "needs the feature `rustls` or `native-tls`").into());
             }
         }
         Ok(())

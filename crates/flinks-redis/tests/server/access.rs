@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use flinks_consents::store::TokenStore as _;
 use flinks_consents::store::{StoreError, conformance};
 use flinks_consents::{ConsentId, Consents};
-use flinks_redis::{KeepAlive, Key, RedisStore, Warning};
+use flinks_redis::{KeepAlive, Key, RedisStore, RedisStoreBuilder, Warning};
 
 use crate::common::{NO_MORE, Tests, keys, over, record, run, store};
 use crate::support::{self, Server};
@@ -18,7 +18,11 @@ pub(crate) const WITH_SERVER: Tests = &[
 ];
 
 /// Tests that need no `redis-server`.
-pub(crate) const ALWAYS: Tests = &[("an_address_that_is_not_safe_is_refused", || run(addresses))];
+pub(crate) const ALWAYS: Tests = &[
+    ("an_address_that_is_not_safe_is_refused", || run(addresses)),
+    ("a_configuration_names_the_field_and_shows_no_value", || run(configuration)),
+    ("a1_clear_text_goes_to_the_one_host_that_is_allowed", || run(clear_text)),
+];
 
 async fn addresses() {
     let problem = |address: &str| RedisStore::builder(address, keys()).build().unwrap_err().to_string();
@@ -28,13 +32,13 @@ async fn addresses() {
         "redis://user:canary@example.com",
         "redis://127.0.0.1.example.com",
     ] {
-        assert_eq!(problem(address), "invalid Redis address: expected rediss://, or a server on this machine");
+        assert_eq!(problem(address), "invalid configuration: Redis address is neither rediss:// nor on this machine");
     }
     for address in ["", "http://127.0.0.1", "canary", "redis://"] {
         let problem = problem(address);
         assert!(problem.contains("Redis address") && !problem.contains("canary"), "{address}: {problem}");
     }
-    assert!(problem("rediss://redis.internal/#insecure").contains("expected rediss://"));
+    assert!(problem("rediss://redis.internal/#insecure").contains("is neither rediss://"));
     for address in [
         "redis://127.0.0.1",
         "redis://localhost:7000/3",
@@ -54,6 +58,58 @@ async fn addresses() {
     assert_eq!(key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
     for text in ["", "canary", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         assert_eq!(key(text), Err("invalid key: expected 32 bytes in base64".to_owned()));
+    }
+}
+
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+async fn configuration() {
+    let built = |json: serde_json::Value| match serde_json::from_value::<RedisStoreBuilder>(json) {
+        Ok(builder) => builder.build().map(drop).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let with = |key: &str, value: serde_json::Value| {
+        let mut json = serde_json::json!({
+            "url": "redis://127.0.0.1:7", "name_key": KEY, "keys": format!("2:{KEY},1:{KEY}"), "namespace": "app",
+        });
+        json[key] = value;
+        built(json)
+    };
+    assert_eq!(with("timeout_seconds", 2.into()), Ok(()));
+    assert_eq!(with("cluster_nodes", "redis://127.0.0.1:8, redis://127.0.0.1:9".into()), Ok(()));
+    let outcome = built(serde_json::json!({"url": "redis://127.0.0.1:7", "name_key": KEY}));
+    assert_eq!(outcome.unwrap_err(), "invalid configuration: keys is missing");
+    const NOT_KEYS: &str = "keys is not a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
+    for (key, value, expected) in [
+        ("url", "", "url is empty"),
+        ("url", "canary", "Redis address is not a URL such as rediss://redis.internal:6380"),
+        ("url", "redis://redis", "Redis address is neither rediss:// nor on this machine"),
+        ("name_key", "canary", "name_key is not 32 bytes in base64"),
+        ("keys", "canary", NOT_KEYS),
+        ("keys", "1:canary", NOT_KEYS),
+        ("keys", &format!("canary:{KEY}"), NOT_KEYS),
+        ("keys", &format!("1:{KEY},1:{KEY}"), "keys has an id twice"),
+        ("namespace", "can{ary", "namespace is empty, or holds a brace, white space or a control character"),
+        ("timeout_seconds", "0", "timeout_seconds is not a whole number of seconds from 1"),
+        ("root_certificates", "/canary", "root_certificates names a file that does not exist"),
+        ("client_key", "/canary", "client_key names a file that does not exist"),
+    ] {
+        assert_eq!(with(key, value.into()), Err(format!("invalid configuration: {expected}")));
+    }
+    let unknown = with("canary 7", "canary".into()).unwrap_err();
+    assert!(unknown.starts_with("unknown field ``; expected one of url, name_key"), "{unknown}");
+}
+
+async fn clear_text() {
+    let build = |address: &str, host: &str| {
+        RedisStore::builder(address, keys()).dangerous_plain_redis_host(host).build().map(drop)
+    };
+    assert!(build("redis://redis:6379", "redis").is_ok());
+    for (address, host) in
+        [("redis://other", "redis"), ("redis://api.flinks.io", "api.flinks.io"), ("redis://8.8.8.8", "8.8.8.8")]
+    {
+        let error = build(address, host).unwrap_err();
+        assert_eq!(error.field(), "Redis address", "{error}");
     }
 }
 
@@ -144,7 +200,7 @@ async fn tls() {
         assert!(!format!("{builder:?}").contains("canary"));
         assert_eq!(
             builder.build().unwrap_err().to_string(),
-            "invalid certificates: must be PEM, and need an address with rediss://"
+            "invalid configuration: certificates are not PEM, or are set for an address without rediss://"
         );
     }
     // A cluster has the same.

@@ -23,7 +23,7 @@ use flinks_core::{BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, Moment, ResponseVal
 use crate::FlinksCode;
 use crate::builder::ClientBuilder;
 use crate::builder::sealed::Configure;
-use crate::config::{Field, Values, fields};
+use crate::config::{self, Field, Values, fields};
 use crate::error::{Error, ErrorBody};
 use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
@@ -148,14 +148,16 @@ impl Configure for Client {
 
     fn parts(values: &Values) -> Result<Self::Parts, Error> {
         let host = match (values.optional("instance")?, values.optional("url")?) {
-            (Some(_), Some(_)) => return Err(values.error("url", "is set beside the instance, which replaces it")),
-            (Some(instance), None) => Host::Instance(values.parse(instance)?),
-            (None, Some(url)) => Host::BaseUrl(values.base_url(url, Product::Connect)?),
-            (None, None) => return Err(values.error("instance", "is missing")),
+            (Some(_), Some(_)) => {
+                return Err(values.error("url", "is set beside the instance, which replaces it").into());
+            }
+            (Some(instance), None) => Host::Instance(config::parse(values, instance)?),
+            (None, Some(url)) => Host::BaseUrl(config::base_url(values, url, Product::Connect)?),
+            (None, None) => return Err(values.error("instance", "is missing").into()),
         };
-        let customer_id = values.parse(values.required("customer_id")?)?;
+        let customer_id = config::parse(values, values.required("customer_id")?)?;
         let secret_key = SecretKey::new(values.required("secret_key")?);
-        Ok((host, customer_id, secret_key.map_err(|error| values.named(error))?))
+        Ok((host, customer_id, secret_key.map_err(|error| config::named(values, error))?))
     }
 
     fn build((host, customer_id, secret_key): Self::Parts, settings: &Settings) -> Result<Self, Error> {

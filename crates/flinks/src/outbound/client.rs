@@ -17,7 +17,7 @@ use crate::OAuthError;
 use crate::bearer::{Bearer, BearerReply};
 use crate::builder::ClientBuilder;
 use crate::builder::sealed::Configure;
-use crate::config::{Field, Values, fields};
+use crate::config::{self, Field, Values, fields};
 use crate::error::{Error, ErrorBody, Kind, SpendError};
 use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
@@ -298,22 +298,22 @@ impl Configure for Client {
     );
 
     fn parts(values: &Values) -> Result<Self::Parts, Error> {
-        let base_url = values.base_url(values.required("url")?, Product::Outbound)?;
+        let base_url = config::base_url(values, values.required("url")?, Product::Outbound)?;
         let client_id = values.required("client_id")?;
         let credentials = || {
             let credentials = ClientCredentials::new(client_id, values.required("client_secret")?);
-            credentials.map_err(|error| values.named(error))
+            credentials.map_err(|error| config::named(values, error))
         };
         let authentication = match values.optional("client_authentication")?.unwrap_or("fields") {
             "fields" => ClientAuthentication::Fields(credentials()?),
             "basic" => ClientAuthentication::Basic(credentials()?),
             "none" if values.optional("client_secret")?.is_some() => {
-                return Err(values.error("client_secret", "is set, and the client authentication is `none`"));
+                return Err(values.error("client_secret", "is set, and the client authentication is `none`").into());
             }
             "none" => ClientAuthentication::None { client_id: client_id.to_owned() },
-            _ => return Err(values.error("client_authentication", "is not `fields`, `basic` or `none`")),
+            _ => return Err(values.error("client_authentication", "is not `fields`, `basic` or `none`").into()),
         };
-        authentication.check().map_err(|error| values.named(error))?;
+        authentication.check().map_err(|error| config::named(values, error))?;
         Ok((base_url, authentication))
     }
 

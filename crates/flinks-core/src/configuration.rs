@@ -1,0 +1,225 @@
+//! Reads a configuration, from variables or from a map such as a section of a file. No error shows a value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
+
+use crate::secret::Secret;
+
+/// A value of a configuration: its name in a map, and its variable.
+pub struct Field {
+    pub key: &'static str,
+    pub variable: &'static str,
+}
+
+/// The reason why a value cannot be used. It names the value as it was set.
+pub struct InvalidSetting {
+    pub name: &'static str,
+    pub reason: &'static str,
+}
+
+impl fmt::Display for InvalidSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid configuration: {} {}", self.name, self.reason)
+    }
+}
+
+/// The values that are set, as text.
+pub struct Values {
+    texts: BTreeMap<&'static str, Secret>,
+    fields: &'static [Field],
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Variables,
+    Map,
+}
+
+impl Values {
+    pub fn from_env(fields: &'static [Field]) -> Result<Self, InvalidSetting> {
+        let mut texts = BTreeMap::new();
+        for Field { key, variable } in fields {
+            match std::env::var(variable) {
+                Ok(text) => drop(texts.insert(*key, Secret::new(text))),
+                Err(std::env::VarError::NotPresent) => {}
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(InvalidSetting { name: variable, reason: "is not UTF-8" });
+                }
+            }
+        }
+        Ok(Self { texts, fields, origin: Origin::Variables })
+    }
+
+    /// The fields that can be set.
+    pub fn fields(&self) -> &'static [Field] {
+        self.fields
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, fields: &'static [Field]) -> Result<Self, D::Error> {
+        // Not `deserialize_map`, with which serde_json itself quotes a value of another type.
+        deserializer.deserialize_any(Map(fields))
+    }
+
+    /// Returns a value that is not empty, if it is set.
+    pub fn optional(&self, key: &'static str) -> Result<Option<&str>, InvalidSetting> {
+        match self.texts.get(key).map(Secret::expose_secret) {
+            Some(text) if text.trim().is_empty() => Err(self.error(key, "is empty")),
+            text => Ok(text),
+        }
+    }
+
+    pub fn required(&self, key: &'static str) -> Result<&str, InvalidSetting> {
+        self.optional(key)?.ok_or_else(|| self.error(key, "is missing"))
+    }
+
+    /// Returns the error of a value, by the name under which it was set.
+    pub fn error(&self, key: &'static str, reason: &'static str) -> InvalidSetting {
+        InvalidSetting { name: self.name(key), reason }
+    }
+
+    pub fn seconds(&self, key: &'static str) -> Result<Option<Duration>, InvalidSetting> {
+        let Some(text) = self.optional(key)? else { return Ok(None) };
+        match text.parse() {
+            Ok(seconds @ 1..) => Ok(Some(Duration::from_secs(seconds))),
+            _ => Err(self.error(key, "is not a whole number of seconds from 1")),
+        }
+    }
+
+    /// Reads the file that a value names.
+    pub fn file(&self, key: &'static str) -> Result<Option<Secret>, InvalidSetting> {
+        let Some(path) = self.optional(key)? else { return Ok(None) };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Some(Secret::new(text))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(self.error(key, "names a file that does not exist"))
+            }
+            Err(_) => Err(self.error(key, "names a file that cannot be read as text")),
+        }
+    }
+
+    /// Returns the name under which a value is set.
+    pub fn name(&self, key: &'static str) -> &'static str {
+        match self.fields.iter().find(|field| field.key == key) {
+            Some(field) if self.origin == Origin::Variables => field.variable,
+            _ => key,
+        }
+    }
+}
+
+/// Reads a map with some of these fields.
+struct Map(&'static [Field]);
+
+impl<'de> Visitor<'de> for Map {
+    type Value = Values;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map with the configuration of a client")
+    }
+
+    // serde's own message would show the text or the number.
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Values, E> {
+        Err(E::invalid_type(de::Unexpected::Other("a text"), &self))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Values, E> {
+        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Values, E> {
+        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Values, E> {
+        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
+        let mut texts = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let Some(Field { key, .. }) = self.0.iter().find(|field| field.key == name) else {
+                let known: Vec<&str> = self.0.iter().map(|field| field.key).collect();
+                // A text that cannot be a name may be a value in the wrong place.
+                let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                let name = if is_name { name.as_str() } else { "" };
+                return Err(de::Error::custom(format!("unknown field `{name}`; expected one of {}", known.join(", "))));
+            };
+            if texts.insert(*key, map.next_value_seed(Text(key))?).is_some() {
+                return Err(de::Error::custom(format!("{key} is set twice")));
+            }
+        }
+        Ok(Values { texts, fields: self.0, origin: Origin::Map })
+    }
+}
+
+/// Reads a text or a whole number. serde's own message for another type would show the value.
+struct Text(&'static str);
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Secret;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Text {
+    fn unexpected<E: de::Error>(&self) -> E {
+        E::custom(format!("{} is neither a text nor a whole number", self.0))
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a whole number")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+        Ok(Secret::new(text))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Secret, E> {
+        Ok(Secret::new(text))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Secret, E> {
+        Ok(Secret::new(number.to_string()))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Secret, E> {
+        Ok(Secret::new(number.to_string()))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Secret, E> {
+        Err(self.unexpected())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Secret, E> {
+        Err(self.unexpected())
+    }
+
+    fn visit_bytes<E: de::Error>(self, _: &[u8]) -> Result<Secret, E> {
+        Err(self.unexpected())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Secret, E> {
+        Err(self.unexpected())
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Secret, E> {
+        Err(self.unexpected())
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, _: A) -> Result<Secret, A::Error> {
+        Err(self.unexpected())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Secret, A::Error> {
+        Err(self.unexpected())
+    }
+}
