@@ -1,0 +1,120 @@
+//! What the service is made of: from variables, or for a Flinks that this process emulates.
+
+use std::env;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use flinks_consents::flinks::{BaseUrl, Error, RedirectUrl, connect, outbound, pay};
+use flinks_consents::{Consents, FileStore};
+use flinks_emulator::{Emulator, credentials};
+
+use crate::sessions::Sessions;
+
+/// The clients of the service, and its own state.
+pub struct App {
+    pub(crate) pay: pay::Client,
+    pub(crate) connect: connect::Client,
+    pub(crate) consents: Consents,
+    pub(crate) sessions: Sessions,
+    pub(crate) http: reqwest::Client,
+    pub(crate) public_url: String,
+}
+
+/// The service's own settings.
+pub struct Options {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How browsers reach it: the start of its redirect URLs.
+    pub public_url: String,
+    /// The directory of the consents.
+    pub store: PathBuf,
+}
+
+impl Options {
+    /// Reads the variables `DEMO_…`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the variable which is invalid.
+    pub fn from_env() -> Result<Self, String> {
+        let address = variable("DEMO_ADDRESS", "127.0.0.1:8000")?;
+        Ok(Self {
+            address: address.parse().map_err(|_| "DEMO_ADDRESS is not an address such as 127.0.0.1:8000")?,
+            public_url: variable("DEMO_PUBLIC_URL", "http://127.0.0.1:8000")?,
+            store: variable("DEMO_STORE", "demo-consents")?.into(),
+        })
+    }
+}
+
+/// Which Flinks the service talks to.
+pub enum Flinks {
+    /// The real one, as the variables `FLINKS_…` configure it.
+    Configured,
+    /// One that this process emulates.
+    Emulated(Emulator),
+}
+
+impl Flinks {
+    /// The real Flinks if `FLINKS_OUTBOUND_URL` is set, and else a new emulator.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the emulator cannot start.
+    pub async fn from_env() -> std::io::Result<Self> {
+        if env::var_os("FLINKS_OUTBOUND_URL").is_some() {
+            return Ok(Self::Configured);
+        }
+        Ok(Self::Emulated(Emulator::start().await?))
+    }
+}
+
+impl App {
+    /// Creates the service's clients and stores.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the variable or the value which is missing or invalid.
+    pub fn new(flinks: &Flinks, options: Options) -> Result<Self, Box<dyn std::error::Error>> {
+        let (pay, connect, outbound) = match flinks {
+            Flinks::Configured => {
+                (pay::Client::from_env()?, connect::Client::from_env()?, outbound::Client::from_env()?)
+            }
+            Flinks::Emulated(emulator) => emulated(emulator)?,
+        };
+        Ok(Self {
+            pay,
+            connect,
+            consents: Consents::builder(outbound).store(FileStore::open(options.store)?).build(),
+            sessions: Sessions::default(),
+            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
+            public_url: options.public_url,
+        })
+    }
+
+    pub(crate) fn redirect_url(&self, path: &str) -> Result<RedirectUrl, Error> {
+        format!("{}{path}", self.public_url).parse()
+    }
+}
+
+fn emulated(emulator: &Emulator) -> Result<(pay::Client, connect::Client, outbound::Client), Error> {
+    let base_url: BaseUrl = emulator.base_url().parse()?;
+    let payments = pay::Credentials::new(credentials::PAY_USERNAME, credentials::PAY_PASSWORD)?;
+    let secret_key = connect::SecretKey::new(credentials::CONNECT_SECRET_KEY)?;
+    let customer_id = credentials::CONNECT_CUSTOMER_ID.parse()?;
+    let application =
+        outbound::ClientCredentials::new(credentials::OUTBOUND_CLIENT_ID, credentials::OUTBOUND_CLIENT_SECRET)?;
+    Ok((
+        pay::Client::builder(base_url.clone(), payments).build()?,
+        connect::Client::builder(base_url.clone(), customer_id, secret_key).build()?,
+        outbound::Client::builder(base_url, application).build()?,
+    ))
+}
+
+/// A variable of the service itself.
+fn variable(name: &str, default: &str) -> Result<String, String> {
+    match env::var(name) {
+        Ok(text) => Ok(text),
+        Err(env::VarError::NotPresent) => Ok(default.to_owned()),
+        Err(env::VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
+    }
+}

@@ -1,0 +1,41 @@
+//! The service: `cargo run -p flinks-demo`. README.md lists its variables.
+
+#![allow(clippy::print_stderr)] // a terminal program
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use flinks_consents::flinks::tls::install_default_crypto_provider;
+use flinks_demo::{App, Flinks, Options, serve};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    // For the HTTP client of the service: those of the SDK bring their own.
+    install_default_crypto_provider();
+    // The emulator lives as long as this value.
+    let flinks = Flinks::from_env().await?;
+    let options = Options::from_env()?;
+    let listener = TcpListener::bind(options.address).await?;
+    let app = App::new(&flinks, options)?;
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    serve(listener, app, async {
+        // Without a handler for the signal, the service runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
+    .await?;
+    Ok(())
+}

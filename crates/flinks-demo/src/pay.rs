@@ -1,0 +1,35 @@
+//! Flinks Pay: one session token for each payment.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use flinks_consents::flinks::pay::{Cents, Customer, NewSession};
+use flinks_consents::flinks::{Error, SpendError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::configuration::App;
+use crate::error::{Failure, Reply};
+
+#[derive(Deserialize)]
+pub(crate) struct Payment {
+    order: String,
+    cents: u64,
+    name: String,
+    email: String,
+}
+
+/// Starts a payment session, and returns where the payer continues.
+pub(crate) async fn start(State(app): State<Arc<App>>, Json(payment): Json<Payment>) -> Reply<Json<Value>> {
+    let customer = Customer { name: payment.name, email: payment.email };
+    let session = NewSession::new(payment.order, Cents(payment.cents), customer)?;
+    // In a task of its own: if the browser goes away, the session that Flinks has started is still known.
+    let started = tokio::spawn(async move {
+        let token = app.pay.authorize().await?;
+        let session = app.pay.initiate_session(token, &session).await.map_err(SpendError::into_error)?;
+        Ok::<_, Error>(app.pay.app_url(&session))
+    });
+    let url = started.await.map_err(|_| Failure::new(axum::http::StatusCode::BAD_GATEWAY, "tell us"))??;
+    Ok(Json(json!({"url": url.expose_secret()})))
+}
