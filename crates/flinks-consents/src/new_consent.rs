@@ -1,4 +1,4 @@
-//! A consent that is about to be stored: whose it is, and what becomes of the one that it replaces.
+//! Stores a new consent with its owner and label, and ends the connection of the consent that it replaces.
 
 use std::time::SystemTime;
 
@@ -35,7 +35,7 @@ pub struct NewConsent {
     on_replaced: OnReplaced,
 }
 
-/// What to do about the connection of the consent that is replaced.
+/// The policy for the connection of the consent that is replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnReplaced {
     Keep,
@@ -48,11 +48,11 @@ enum OnReplaced {
 pub struct StoredConsent {
     /// The consent.
     pub consent: Consent,
-    /// What became of the connection of the consent that it replaced.
+    /// The fate of the connection of the consent that it replaced.
     pub replaced: Replaced,
 }
 
-/// What became of the connection of a consent that was replaced.
+/// The fate of the connection of a consent that was replaced.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Replaced {

@@ -1,4 +1,4 @@
-//! What an application shows of a consent.
+//! The status of a consent, for an application to show.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::store::{ConsentId, EndReason, OwnerId, Record, Standing, StoredToken};
 
-/// What is known of a consent, without its tokens.
+/// The status of a consent, without its tokens.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConsentStatus {
@@ -14,7 +14,7 @@ pub struct ConsentStatus {
     pub id: ConsentId,
     /// Whose consent it is.
     pub owner: Option<OwnerId>,
-    /// What you call it, such as the name of the bank.
+    /// Your label, such as the name of the bank.
     pub label: Option<String>,
     /// When the end user consented, as far as that is known.
     pub consented_at: SystemTime,
@@ -49,7 +49,7 @@ pub enum ConsentStanding {
 }
 
 impl Consent {
-    /// Returns what is known of the consent. It sends nothing to Flinks.
+    /// Returns the status of the consent. It sends nothing to Flinks.
     ///
     /// # Errors
     ///

@@ -55,7 +55,7 @@ impl BaseUrl {
         self.0.url.host_str().unwrap_or_default()
     }
 
-    /// Returns whether it has a path of its own.
+    /// Returns whether it has a path prefix.
     #[doc(hidden)]
     pub fn has_path(&self) -> bool {
         self.0.url.path() != "/"

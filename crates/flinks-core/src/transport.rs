@@ -193,7 +193,7 @@ impl TransportBuilder {
         self
     }
 
-    /// Trusts certificates of these authorities beside those of the platform, such as the one of a
+    /// Trusts these authorities in addition to those of the platform: for example, the one of a
     /// company's proxy.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: RootCertificates) -> Self {

@@ -1,4 +1,4 @@
-//! What the service is made of: from variables, or for a Flinks that this process emulates.
+//! The clients and stores of the service, from variables or for a Flinks that this process emulates.
 
 use std::env;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub struct App {
 
 /// The service's own settings.
 pub struct Options {
-    /// Where it listens.
+    /// The address to listen on.
     pub address: SocketAddr,
     /// How browsers reach it: the start of its redirect URLs.
     pub public_url: String,
@@ -50,7 +50,7 @@ impl Options {
 pub enum Flinks {
     /// The real one, as the variables `FLINKS_…` configure it.
     Configured,
-    /// One that this process emulates.
+    /// A Flinks that this process emulates.
     Emulated(Emulator),
 }
 

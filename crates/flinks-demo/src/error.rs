@@ -24,7 +24,7 @@ impl Failure {
 
 impl From<ConsentError> for Failure {
     fn from(error: ConsentError) -> Self {
-        // The text holds no secret; `correlation_id` is for a question to Flinks.
+        // The text contains no secret. Flinks support needs the `correlation_id`.
         tracing::warn!(correlation_id = error.correlation_id(), "{error}");
         let (status, what_to_do) = match error.advice() {
             Advice::FixInput => (StatusCode::UNPROCESSABLE_ENTITY, "correct the request"),

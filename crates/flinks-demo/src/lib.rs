@@ -33,7 +33,7 @@ pub fn router(app: App) -> Router {
         .with_state(Arc::new(app))
 }
 
-/// Serves until `stop` completes and the requests under way are answered. Then it waits for refreshes that are under way, and
+/// Serves until `stop` completes and every request in flight has its response. Then it waits for refreshes that are under way, and
 /// stores what the store could not take before: a refresh that ends with the runtime can lose a refresh token.
 ///
 /// # Errors

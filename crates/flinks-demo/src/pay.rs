@@ -24,7 +24,7 @@ pub(crate) struct Payment {
 pub(crate) async fn start(State(app): State<Arc<App>>, Json(payment): Json<Payment>) -> Reply<Json<Value>> {
     let customer = Customer { name: payment.name, email: payment.email };
     let session = NewSession::new(payment.order, Cents(payment.cents), customer)?;
-    // In a task of its own: if the browser goes away, the session that Flinks has started is still known.
+    // In a separate task, so that a session which Flinks has started is still known if the browser disconnects.
     let started = tokio::spawn(async move {
         let token = app.pay.authorize().await?;
         let session = app.pay.initiate_session(token, &session).await.map_err(SpendError::into_error)?;

@@ -127,7 +127,7 @@ pub(crate) mod sealed {
 
     /// A client that a [`ClientBuilder`](super::ClientBuilder) can build.
     pub trait Configure: Sized {
-        /// What the client needs.
+        /// The arguments of the client.
         type Parts: Clone;
         /// The fields of its configuration.
         const FIELDS: &'static [Field];

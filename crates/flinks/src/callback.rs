@@ -20,7 +20,7 @@ use crate::operation::Operation;
 pub struct Started<P> {
     /// The address to which the end user's browser goes. It holds the state, so keep it out of logs.
     pub url: Secret,
-    /// What verifies the return of the end user.
+    /// It verifies the return of the end user.
     pub pending: P,
 }
 

@@ -125,8 +125,8 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the token is lost. The session may have started, and its id is lost: run the call in a task of its
-    /// own (`tokio::spawn`) if the caller may go away.
+    /// If the future is dropped, the token is lost. The session may have started, and its id is lost: run the call in
+    /// a separate task (`tokio::spawn`) if the caller may be dropped.
     pub async fn initiate_session(
         &self,
         token: SessionToken,
@@ -313,7 +313,7 @@ impl NewSession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cents(pub u64);
 
-/// Who pays.
+/// The payer.
 #[derive(Clone, PartialEq, Eq, derive_more::Debug)]
 #[debug("Customer {{ .. }}")]
 pub struct Customer {

@@ -93,7 +93,7 @@ impl Settings {
         self
     }
 
-    /// Trusts certificates of these authorities beside those of the platform, such as the one of a company's proxy.
+    /// Trusts these authorities in addition to those of the platform: for example, the one of a company's proxy.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
@@ -148,7 +148,7 @@ impl Settings {
         self
     }
 
-    /// Returns these settings, with those of `other` where nothing is set.
+    /// Returns these settings. A setting that is not set is taken from `other`.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             clock: self.clock.or(other.clock),

@@ -180,7 +180,7 @@ fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
             Err(_) => unreadable = unreadable.saturating_add(1),
         }
     }
-    // Each is moved aside and reported when it is asked for by its id.
+    // Loading such a record by its id moves the file aside and reports it.
     if unreadable > 0 {
         tracing::error!(
             unreadable,

@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::secret::{Redacted, Secret};
 
-/// Certificates of authorities that a client trusts beside those of the platform.
+/// Certificates of authorities that a client trusts in addition to those of the platform.
 #[derive(Clone)]
 pub struct RootCertificates(Vec<CertificateDer<'static>>);
 
@@ -41,7 +41,7 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// What an [`InvalidCertificate`] names for the private key.
+    /// The name of the private key in an [`InvalidCertificate`].
     #[doc(hidden)]
     pub const KEY: &str = "client key";
 

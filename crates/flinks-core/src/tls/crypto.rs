@@ -52,7 +52,7 @@ impl FromStr for CryptoProvider {
     }
 }
 
-/// The text is not the name of a [`CryptoProvider`] of this build.
+/// The error of a text that does not name a [`CryptoProvider`] of this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownProvider(());
 

@@ -26,8 +26,8 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the token is lost. The end user may have been authorized, and the session or challenge is lost: run
-    /// the call in a task of its own (`tokio::spawn`) if the caller may go away.
+    /// If the future is dropped, the token is lost. The end user may have been authorized, and the session or challenge is lost: run the call in
+    /// a separate task (`tokio::spawn`) if the caller may be dropped.
     pub async fn authorize(
         &self,
         token: AuthorizeToken,

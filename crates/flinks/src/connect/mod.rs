@@ -149,7 +149,7 @@ impl Configure for Client {
     fn parts(values: &Values) -> Result<Self::Parts, Error> {
         let host = match (values.optional("instance")?, values.optional("url")?) {
             (Some(_), Some(_)) => {
-                return Err(values.error("url", "is set beside the instance, which replaces it").into());
+                return Err(values.error("url", "is set, and so is the instance, which replaces it").into());
             }
             (Some(instance), None) => Host::Instance(config::parse(values, instance)?),
             (None, Some(url)) => Host::BaseUrl(config::base_url(values, url, Product::Connect)?),

@@ -1,11 +1,11 @@
-//! What went wrong, in one word.
+//! The cause of an error, in one word.
 
 use flinks_core::TransportErrorKind;
 
 use super::error::Error;
 use super::kind::Kind;
 
-/// What went wrong. [`Error::advice`] says what to do about it.
+/// The cause of an error. [`Error::advice`] says what to do about it.
 ///
 /// ```
 /// use flinks::{Cause, Error};

@@ -6,7 +6,7 @@
 //! | `kind.rs` | the kinds of failures |
 //! | `predicates.rs` | the questions that a caller has |
 //! | `refusal.rs` | whether the end user must consent again (O6) |
-//! | `cause.rs` | what went wrong, in one word |
+//! | `cause.rs` | the cause, in one word |
 //! | `advice.rs` | the next step, in one word |
 //! | `verdict.rs` | the one table of retries and of the fate of a token (A5) |
 //! | `spend.rs` | the error of a call that spends a token |

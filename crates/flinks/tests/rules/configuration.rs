@@ -313,7 +313,7 @@ async fn zero_settings_are_clamped() {
     assert!(pay.authorize().await.unwrap_err().cause() == Cause::Timeout);
 }
 
-/// What an application keeps in a database or shows to its users.
+/// An application keeps these in a database, and shows them to its users.
 #[test]
 fn ids_can_be_printed_stored_and_read_again() {
     fn check<T>(text: &str, bad: &str)
