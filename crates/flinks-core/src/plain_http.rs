@@ -124,6 +124,9 @@ mod tests {
 
     #[tokio::test]
     async fn a1_nothing_is_sent_to_a_name_with_a_public_address() {
+        // For the client of this test.
+        #[cfg(any(feature = "aws-lc-rs", feature = "rustls"))]
+        crate::tls::install_default_crypto_provider();
         // `getaddrinfo` takes the text of an address for a name that has this address.
         for address in ["8.8.8.8", "169.254.169.254", "2001:db8::1"] {
             let client = reqwest::Client::builder().no_proxy().dns_resolver(Everywhere(address)).build().unwrap();

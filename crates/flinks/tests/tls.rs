@@ -187,7 +187,14 @@ async fn serve_with(
             if stream.peek(&mut byte).await.is_ok_and(|count| count == 1) {
                 first.lock().unwrap().push(byte[0]);
             }
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut stream = match acceptor.accept(stream).into_fallible().await {
+                Ok(stream) => stream,
+                Err((_, mut refused)) => {
+                    // Until the client has read why: a socket that is closed with unread bytes resets the connection.
+                    tokio::spawn(async move { while matches!(refused.read(&mut [0; 1024]).await, Ok(1..)) {} });
+                    continue;
+                }
+            };
             let mut bytes = vec![0; 16 * 1024];
             let Ok(count @ 1..) = stream.read(&mut bytes).await else { continue };
             seen.lock().unwrap().push(String::from_utf8_lossy(&bytes[..count]).into_owned());

@@ -1,12 +1,13 @@
 //! Rule O10: the consents of one owner.
 
-use flinks_consents::{ConsentId, Consents, OwnerId, Page};
+use flinks_consents::{ConsentId, Consents, OwnerId, Page, Replaced};
 
 use crate::common::{Tests, run, store};
 use crate::support::{self, Server};
 
 pub(crate) const WITH_SERVER: Tests = &[
     ("o10_consents_of_an_owner_are_listed", || run(listed)),
+    ("o10_a_consent_that_is_replaced_is_revoked_unless_it_is_the_same_person", || run(replaced)),
     ("a3_owners_and_labels_are_not_readable", || run(hidden)),
     ("entry_of_an_owner_without_its_record_is_removed_after_an_hour", || run(stale)),
 ];
@@ -52,6 +53,27 @@ async fn listed() {
     assert_eq!(paged, all);
     consents.consent(&bank(0)).forget().await.unwrap();
     assert_eq!(ids(&consents, &Page::first(100)).await.len(), 6);
+}
+
+async fn replaced() {
+    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+    let replace = async || {
+        let new = consents.new_consent(&bank(1)).owner(owner()).label("canary label").revoke_replaced();
+        new.exchange_code(flinks.new_code(consents.client())).await.unwrap()
+    };
+    assert!(matches!(replace().await.replaced, Replaced::Nothing));
+    let stored = replace().await;
+    assert!(matches!(stored.replaced, Replaced::Revoked), "{:?}", stored.replaced);
+    assert_eq!(flinks.revocations(), 1);
+    let token = stored.consent.access_token().await.unwrap().expose_secret().to_owned();
+    flinks.replies_next(format!(
+        r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":299,"refresh_token":"emu_again"}}"#
+    ));
+    let stored = replace().await;
+    assert!(matches!(stored.replaced, Replaced::SameSubject), "{:?}", stored.replaced);
+    assert_eq!(flinks.revocations(), 1);
+    assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
 }
 
 async fn hidden() {

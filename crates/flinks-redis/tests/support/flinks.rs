@@ -1,6 +1,6 @@
 //! An emulated Flinks.
 
-use flinks_consents::flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks_consents::flinks::outbound::{AuthorizationCode, Client, ClientCredentials, RefreshToken};
 use flinks_consents::flinks::{RedirectUrl, Settings};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
 use flinks_emulator::{Emulator, Operation, When};
@@ -34,14 +34,29 @@ impl Flinks {
 
     /// A refresh token of a new consent.
     pub(crate) async fn new_refresh_token(&self) -> RefreshToken {
-        let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let client = self.client();
+        let code = self.new_code(&client);
+        client.exchange_code(code).await.unwrap().refresh_token.unwrap()
+    }
+
+    /// A code of a new consent, as an end user brings it back.
+    pub(crate) fn new_code(&self, client: &Client) -> AuthorizationCode {
+        let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let flinks_consents::flinks::Started { url, pending, .. } =
             client.authorization(OUTBOUND_PROVIDER_ID, &redirect).unwrap().start();
         let state = url.expose_secret().split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
         let code = self.0.issue_code(redirect.as_str());
-        let code = client.verify(pending, &format!("?code={code}&state={state}")).unwrap();
-        client.exchange_code(code).await.unwrap().refresh_token.unwrap()
+        client.verify(pending, &format!("?code={code}&state={state}")).unwrap()
+    }
+
+    /// The next token reply is this one.
+    pub(crate) fn replies_next(&self, body: String) {
+        self.0.fail_next(Operation::OutboundToken, flinks_emulator::Fault::reply(200, body));
+    }
+
+    /// Returns the number of revocations.
+    pub(crate) fn revocations(&self) -> u64 {
+        self.0.count(Operation::OutboundRevoke)
     }
 
     /// Sets whether each request for a token fails.

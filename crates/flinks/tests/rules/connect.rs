@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use flinks::connect::{AnswerError, Answers, Authorize, AuthorizeToken, Challenge, Outcome, SecretKey, Theme};
-use flinks::{BaseUrl, Cause, FlinksCode, OAuthError, RedirectUrl, Settings, SpendError};
+use flinks::connect::{AnswerError, Answers, Authorize, Challenge, Outcome, SecretKey, Theme};
+use flinks::{BaseUrl, Cause, FlinksCode, OAuthError, RedirectUrl, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
-use tokio::task::JoinHandle;
 
-use crate::{Local, TIMEOUT, auto_advancing_clock, clients, get, local, local_with, login_id};
+use crate::{Local, get, local, login_id};
 
 #[tokio::test]
 async fn c1_no_body_and_each_header_once() {
@@ -352,42 +351,4 @@ fn c8_base_url_of_an_instance_stands_for_both_hosts() {
     assert_eq!(error.field(), Some("base URL"));
     // The name with a dot at its end is another one to a certificate and to `event.origin`.
     assert!("https://toolbox-api.private.fin.ag./".parse::<BaseUrl>().is_err());
-}
-
-/// Starts a live authorize call, to which the server does not reply.
-async fn held_live_authorize(local: &Local) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {
-    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
-    let token = local.authorize_token().await;
-    let connect = local.connect.clone();
-    let call = tokio::spawn(async move { connect.authorize(token, &Authorize::live(&login_id())).await });
-    local.emulator.received(Operation::ConnectAuthorize, 1).await;
-    call
-}
-
-#[tokio::test]
-async fn call_timeout_does_not_shorten_a_live_authorize() {
-    let local = local_with(|settings| settings.timeout(Duration::from_secs(40))).await;
-    let call = held_live_authorize(&local).await;
-    local.clock.advance(Duration::from_secs(239));
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-    assert!(!call.is_finished(), "the call was cut off");
-    local.clock.advance(Duration::from_secs(1));
-    assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
-}
-
-#[tokio::test]
-async fn live_authorize_has_its_own_timeout_setting() {
-    let local = local_with(|settings| settings.bank_timeout(Duration::from_secs(60))).await;
-    let call = held_live_authorize(&local).await;
-    local.clock.advance(Duration::from_secs(60));
-    assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
-    // It reaches the transport as well, whose time is that of the machine.
-    let clock = auto_advancing_clock();
-    let settings = Settings::new().clock(clock).timeout(TIMEOUT).bank_timeout(Duration::ZERO);
-    let base_url = local.emulator.base_url().parse().unwrap();
-    let (_, connect) = clients(&base_url, &settings);
-    let token = local.authorize_token().await;
-    assert!(connect.authorize(token, &Authorize::live(&login_id())).await.is_err());
 }

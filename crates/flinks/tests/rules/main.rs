@@ -21,6 +21,7 @@ mod pool;
 mod refresh;
 mod replies;
 mod runtimes;
+mod timeouts;
 mod urls;
 
 #[path = "../shared/lines.rs"]

@@ -1,0 +1,83 @@
+//! How long calls may take.
+
+use std::time::Duration;
+
+use flinks::connect::{Authorize, AuthorizeToken, Outcome};
+use flinks::{Cause, Settings, SpendError};
+use flinks_emulator::{Fault, Operation, When};
+use tokio::task::JoinHandle;
+
+use crate::outbound_client::credentials;
+use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, local_with, login_id};
+
+/// Longer than the waits that the clock of the tests completes by itself, and shorter than other timeouts.
+const SHORT: Duration = Duration::from_secs(40);
+
+/// Starts a live authorize call, to which the server does not reply.
+async fn held_live_authorize(local: &Local) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {
+    local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
+    let token = local.authorize_token().await;
+    let connect = local.connect.clone();
+    let call = tokio::spawn(async move { connect.authorize(token, &Authorize::live(&login_id())).await });
+    local.emulator.received(Operation::ConnectAuthorize, 1).await;
+    call
+}
+
+#[tokio::test]
+async fn call_timeout_does_not_shorten_a_live_authorize() {
+    let local = local_with(|settings| settings.timeout(Duration::from_secs(40))).await;
+    let call = held_live_authorize(&local).await;
+    local.clock.advance(Duration::from_secs(239));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished(), "the call was cut off");
+    local.clock.advance(Duration::from_secs(1));
+    assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
+}
+
+#[tokio::test]
+async fn live_authorize_has_its_own_timeout_setting() {
+    let local = local_with(|settings| settings.bank_timeout(Duration::from_secs(60))).await;
+    let call = held_live_authorize(&local).await;
+    local.clock.advance(Duration::from_secs(60));
+    assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
+    // It reaches the transport as well, whose time is that of the machine.
+    let clock = auto_advancing_clock();
+    let settings = Settings::new().clock(clock).timeout(TIMEOUT).bank_timeout(Duration::ZERO);
+    let base_url = local.emulator.base_url().parse().unwrap();
+    let (_, connect) = clients(&base_url, &settings);
+    let token = local.authorize_token().await;
+    assert!(connect.authorize(token, &Authorize::live(&login_id())).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_with_another_timeout_ends_its_calls_then() {
+    let mut local = local().await;
+    local.connect = local.connect.with_timeout(SHORT);
+    let call = held_live_authorize(&local).await;
+    local.clock.advance(SHORT - Duration::from_secs(1));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished(), "the call was cut off");
+    local.clock.advance(Duration::from_secs(1));
+    assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
+
+    // Pay and Outbound, whose other client keeps its time.
+    let hold = || Fault::Hold { when: When::Before };
+    local.emulator.fail_next(Operation::PayAuthorize, hold());
+    local.emulator.fail_next(Operation::OutboundToken, hold());
+    let pay = local.pay.with_timeout(SHORT);
+    let outbound = local.outbound(credentials()).with_timeout(SHORT);
+    let calls = (
+        tokio::spawn(async move { pay.authorize().await.map(drop) }),
+        tokio::spawn(async move { outbound.client_credentials(None).await.map(drop) }),
+    );
+    local.emulator.received(Operation::PayAuthorize, 1).await;
+    local.emulator.received(Operation::OutboundToken, 1).await;
+    local.clock.advance(SHORT);
+    for call in [calls.0, calls.1] {
+        assert_eq!(call.await.unwrap().unwrap_err().cause(), Cause::Timeout);
+    }
+}
