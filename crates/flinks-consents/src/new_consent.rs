@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::refresh::stored_token;
 use crate::runtime;
 use crate::shared_token::Source as _;
-use crate::store::{OwnerId, Record, Standing, StoredToken};
+use crate::store::{End, EndReason, OwnerId, Page, Record, Standing, StoredToken};
 
 /// A consent that is about to be stored. [`Consents::new_consent`](crate::Consents::new_consent) creates it.
 ///
@@ -45,6 +45,7 @@ enum OnReplaced {
 /// A consent that was stored.
 #[derive(Debug)]
 #[non_exhaustive]
+#[must_use = "the connection that was to be ended may still exist"]
 pub struct StoredConsent {
     /// The consent.
     pub consent: Consent,
@@ -64,8 +65,8 @@ pub enum Replaced {
     Revoked,
     /// It had ended before.
     AlreadyEnded,
-    /// It is the same end user at the same provider: to revoke the old token would end the new connection (O10). Nothing was
-    /// revoked.
+    /// The new consent, or another one of the owner, has the same subject: to revoke the old token would end that connection (O10).
+    /// Nothing was revoked.
     SameSubject,
     /// The tokens do not tell whether it is the same end user at the same provider, so nothing was revoked.
     UnknownSubject,
@@ -93,8 +94,9 @@ impl NewConsent {
 
     /// Ends the connection of the consent that is replaced, once the new one is stored (O10).
     ///
-    /// Revoking ends the whole connection of an end user at a provider. So nothing is revoked if the old and the new access token
-    /// have the same `sub`, or if one of them has none: [`StoredConsent::replaced`] tells.
+    /// Revoking ends the whole connection of an end user at a provider. So nothing is revoked if the old access token has the same
+    /// `sub` as the new one or as that of another consent of the owner, or if a `sub` is not known: [`StoredConsent::replaced`]
+    /// tells. Nothing is revoked either if the new consent cannot be stored at once.
     pub fn revoke_replaced(mut self) -> Self {
         self.on_replaced = OnReplaced::Revoke;
         self
@@ -167,12 +169,13 @@ impl NewConsent {
             return Err(SpendError::Spent(ConsentError::no_refresh_token()));
         };
         let record = Record { access_token: stored_token(&access_token), ..self.record(refresh_token, now, now) };
-        let cached = CachedToken::new(access_token.clone(), Some(record.grant), shared.clock().as_ref());
+        let grant = record.grant;
+        let cached = CachedToken::new(access_token.clone(), Some(grant), shared.clock().as_ref());
         let stored = self.consent.store_new_consent(record, Some(cached)).await;
         let has_replaced = stored.map_err(|error| SpendError::Spent(error.after_sending()))?;
         self.consent.emit(&Event::Refreshed { expires_at: access_token.expires_at() });
         let replaced = match (self.on_replaced, old) {
-            (OnReplaced::Revoke, Some(old)) => self.revoke(&old, &access_token).await,
+            (OnReplaced::Revoke, Some(old)) => self.revoke_unless_ended(&old, &access_token, grant).await,
             (OnReplaced::Revoke, None) => Replaced::Nothing,
             (OnReplaced::Keep, _) if has_replaced => Replaced::Kept,
             (OnReplaced::Keep, _) => Replaced::Nothing,
@@ -185,22 +188,66 @@ impl NewConsent {
         Record { owner: self.owner.clone(), label: self.label.clone(), ..record }
     }
 
-    /// Ends the connection of the old consent, unless it may be the connection of the new one.
-    async fn revoke(&self, old: &Record, new: &AccessToken) -> Replaced {
+    async fn revoke_unless_ended(&self, old: &Record, new: &AccessToken, grant: u64) -> Replaced {
+        match old.standing {
+            Standing::Ended(Some(End { reason: EndReason::Refused | EndReason::Idle, .. })) => Replaced::AlreadyEnded,
+            _ if old.idle_deadline() <= self.consent.shared.clock().wall() => Replaced::AlreadyEnded,
+            _ => self.revoke(old, new, grant).await,
+        }
+    }
+
+    /// Ends the connection of the old consent, unless it may be the connection of one that is stored.
+    async fn revoke(&self, old: &Record, new: &AccessToken, grant: u64) -> Replaced {
         let client = &self.consent.shared.client;
-        let token = match self.token_of(old).await {
-            Ok(token) => token,
-            Err(replaced) => return replaced,
-        };
-        let subject = |token: &AccessToken| token.unverified_claims().and_then(|claims| claims.sub);
-        match (subject(&token), subject(new)) {
-            (Some(old), Some(new)) if old == new => Replaced::SameSubject,
-            (Some(_), Some(_)) => match client.revoke(&token).await {
+        let Some(old_subject) = self.subject_of_record(old).await else { return Replaced::UnknownSubject };
+        let Some(new_subject) = subject(new) else { return Replaced::UnknownSubject };
+        if old_subject == new_subject {
+            return Replaced::SameSubject;
+        }
+        match self.is_stored_elsewhere(&old_subject, grant).await {
+            Ok(false) => {}
+            Ok(true) => return Replaced::SameSubject,
+            Err(error) => return Replaced::Failed(error),
+        }
+        match self.token_of(old).await {
+            // The token may be of another connection than the one that was stored last.
+            Ok(token) if subject(&token).as_ref() != Some(&old_subject) => Replaced::UnknownSubject,
+            Ok(token) => match client.revoke(&token).await {
                 Ok(()) => Replaced::Revoked,
                 Err(error) => Replaced::Failed(error.into()),
             },
-            _ => Replaced::UnknownSubject,
+            Err(replaced) => replaced,
         }
+    }
+
+    /// Returns the subject of the stored access token, which may have expired.
+    async fn subject_of_record(&self, record: &Record) -> Option<String> {
+        let StoredToken { secret, lifetime, .. } = record.access_token.as_deref()?;
+        let shared = &self.consent.shared;
+        // Only to read its claims.
+        let token = shared.client.restore_access_token(secret.clone(), shared.clock().wall(), *lifetime)?;
+        subject(&token)
+    }
+
+    /// Returns whether a consent that is stored by now, under this id or another one of the owner, has the subject.
+    async fn is_stored_elsewhere(&self, old_subject: &str, grant: u64) -> Result<bool, ConsentError> {
+        let shared = &self.consent.shared;
+        let Some(current) = self.consent.current_record().await? else { return Ok(false) };
+        let mut others = Vec::new();
+        if let Some(owner) = &current.owner {
+            others = shared.call_store(|store| store.list(owner, &FIRST_SIBLINGS)).await?;
+            others.retain(|other| other.id != current.id);
+        }
+        // The end user has consented again in the meantime.
+        if current.grant != grant {
+            others.push(current);
+        }
+        for other in &others {
+            if self.subject_of_record(other).await.as_deref() == Some(old_subject) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns an access token of the old consent: the stored one, or that of one more refresh.
@@ -211,13 +258,17 @@ impl NewConsent {
         {
             return Ok(token);
         }
-        if matches!(old.standing, Standing::Ended(_)) || old.idle_deadline() <= shared.clock().wall() {
-            return Err(Replaced::AlreadyEnded);
-        }
         match shared.client.refresh(&old.refresh_token).await {
             Ok(tokens) => Ok(tokens.access_token),
             Err(error) if error.refusal() == Some(Refusal::Final) => Err(Replaced::AlreadyEnded),
             Err(error) => Err(Replaced::Failed(error.into())),
         }
     }
+}
+
+/// The consents of an owner that are compared before a connection is ended.
+const FIRST_SIBLINGS: Page = Page { after: None, limit: 1000 };
+
+fn subject(token: &AccessToken) -> Option<String> {
+    token.unverified_claims().and_then(|claims| claims.sub)
 }

@@ -204,13 +204,24 @@ impl Consent {
             if let Some(generation) = expected {
                 next = next.after(generation);
             }
+            // A removed record took its entry in an index of owners with it.
+            next.is_owner_new |= expected.is_none();
             if self.shared.swap(expected, &next).await? {
                 return Ok((Saved::Done, expected.is_some()));
             }
             let found = self.shared.load(&self.state.id).await?;
             match write.verdict(found.as_ref(), attempt, self.shared.clock().wall()) {
                 Verdict::Apply => {}
-                Verdict::AlreadyStored => return Ok((Saved::Done, true)),
+                Verdict::AlreadyStored => match found.as_ref().and_then(|found| with_owner_and_label_of(record, found))
+                {
+                    None => return Ok((Saved::Done, true)),
+                    Some(changed) => {
+                        expected = Some(changed.generation);
+                        next = changed;
+                        waiter.wait_after_conflict().await?;
+                        continue;
+                    }
+                },
                 Verdict::Superseded => return Ok((Saved::Superseded, true)),
             }
             // The owner and the label stay, unless the new consent has others.
@@ -303,4 +314,12 @@ impl Consent {
             self.emit(&event);
         }
     }
+}
+
+/// Returns the stored record with the owner and the label of a new one. `None` if they are the same, or the new one has none.
+fn with_owner_and_label_of(record: &Record, found: &Record) -> Option<Record> {
+    let owner = record.owner.clone().or_else(|| found.owner.clone());
+    let label = record.label.clone().or_else(|| found.label.clone());
+    let is_same = owner == found.owner && label == found.label;
+    (!is_same).then(|| Record { owner, label, is_owner_new: true, ..found.clone() })
 }

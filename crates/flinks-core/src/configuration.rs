@@ -133,6 +133,14 @@ impl<'de> Visitor<'de> for Map {
         Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
     }
 
+    fn visit_i128<E: de::Error>(self, _: i128) -> Result<Values, E> {
+        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+    }
+
+    fn visit_u128<E: de::Error>(self, _: u128) -> Result<Values, E> {
+        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+    }
+
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Values, E> {
         Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
     }
@@ -155,7 +163,13 @@ impl<'de> Visitor<'de> for Map {
     }
 }
 
-/// Reads a text or a whole number. serde's own message for another type would show the value.
+/// Whether a value is a number. A number in the place of a text is refused, because the text may have been written in another way,
+/// such as `007`.
+fn is_number(key: &str) -> bool {
+    key.ends_with("_seconds") || key == "max_attempts"
+}
+
+/// Reads a text, or a whole number for a field that is one. serde's own message for another type would show the value.
 struct Text(&'static str);
 
 impl<'de> DeserializeSeed<'de> for Text {
@@ -168,7 +182,8 @@ impl<'de> DeserializeSeed<'de> for Text {
 
 impl Text {
     fn unexpected<E: de::Error>(&self) -> E {
-        E::custom(format!("{} is neither a text nor a whole number", self.0))
+        let expected = if is_number(self.0) { "a whole number" } else { "a text" };
+        E::custom(format!("{} is not {expected}", self.0))
     }
 }
 
@@ -188,11 +203,19 @@ impl<'de> Visitor<'de> for Text {
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Secret, E> {
-        Ok(Secret::new(number.to_string()))
+        if is_number(self.0) { Ok(Secret::new(number.to_string())) } else { Err(self.unexpected()) }
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Secret, E> {
-        Ok(Secret::new(number.to_string()))
+        if is_number(self.0) { Ok(Secret::new(number.to_string())) } else { Err(self.unexpected()) }
+    }
+
+    fn visit_u128<E: de::Error>(self, _: u128) -> Result<Secret, E> {
+        Err(self.unexpected())
+    }
+
+    fn visit_i128<E: de::Error>(self, _: i128) -> Result<Secret, E> {
+        Err(self.unexpected())
     }
 
     fn visit_bool<E: de::Error>(self, _: bool) -> Result<Secret, E> {

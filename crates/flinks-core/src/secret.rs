@@ -86,6 +86,14 @@ impl Visitor<'_> for SecretVisitor {
         Err(E::custom("expected a string, found a boolean"))
     }
 
+    fn visit_i128<E: de::Error>(self, _: i128) -> Result<Secret, E> {
+        Err(E::custom("expected a string, found a number"))
+    }
+
+    fn visit_u128<E: de::Error>(self, _: u128) -> Result<Secret, E> {
+        Err(E::custom("expected a string, found a number"))
+    }
+
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Secret, E> {
         Err(E::custom("expected a string, found a number"))
     }

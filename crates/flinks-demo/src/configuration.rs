@@ -3,6 +3,7 @@
 use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use flinks_consents::flinks::{BaseUrl, Error, RedirectUrl, connect, outbound, pay};
 use flinks_consents::{Consents, FileStore};
@@ -86,7 +87,7 @@ impl App {
             connect,
             consents: Consents::builder(outbound).store(FileStore::open(options.store)?).build(),
             sessions: Sessions::default(),
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
+            http: http_client(flinks)?,
             public_url: options.public_url,
         })
     }
@@ -108,6 +109,17 @@ fn emulated(emulator: &Emulator) -> Result<(pay::Client, connect::Client, outbou
         connect::Client::builder(base_url.clone(), customer_id, secret_key).build()?,
         outbound::Client::builder(base_url, application).build()?,
     ))
+}
+
+/// The client for the Open Banking API. It carries access tokens: it follows no redirect, and uses no proxy for the emulator, to which
+/// it speaks plain HTTP.
+fn http_client(flinks: &Flinks) -> reqwest::Result<reqwest::Client> {
+    let client =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(30));
+    match flinks {
+        Flinks::Configured => client.https_only(true).build(),
+        Flinks::Emulated(_) => client.no_proxy().build(),
+    }
 }
 
 /// A variable of the service itself.

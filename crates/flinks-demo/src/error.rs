@@ -44,7 +44,8 @@ impl From<Error> for Failure {
 
 impl<T> From<SpendError<T>> for Failure {
     fn from(error: SpendError<T>) -> Self {
-        error.into_error().into()
+        // Not `into_error`: this also says whether it is unknown if the token was spent.
+        Error::from(error).into()
     }
 }
 

@@ -30,12 +30,28 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(options.address).await?;
     let app = App::new(&flinks, options)?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    serve(listener, app, async {
-        // Without a handler for the signal, the service runs until it is killed.
+    serve(listener, app, stopped()).await?;
+    Ok(())
+}
+
+/// Waits for Ctrl-C, or for the signal with which a container is stopped.
+async fn stopped() {
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }
-    })
-    .await?;
-    Ok(())
+    };
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
 }

@@ -8,7 +8,7 @@ use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use flinks_consents::flinks::Started;
-use flinks_consents::{Consent, ConsentId, Page, Revoked};
+use flinks_consents::{Consent, ConsentError, ConsentId, OwnerId, Page, Replaced, Revoked};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(crate) async fn start(
     headers: HeaderMap,
     Json(Bank { bank }): Json<Bank>,
 ) -> Reply<impl IntoResponse> {
-    let session = Session::of(&headers).unwrap_or_else(Session::new);
+    let session = app.sessions.find_or_start(&headers);
     let redirect_url = app.redirect_url("/consents/callback")?;
     let request = app.consents.client().authorization(&bank, &redirect_url)?.scope(&["TRANSACTIONS"]);
     let Started { url, pending: authorization, .. } = request.start();
@@ -41,17 +41,19 @@ pub(crate) async fn callback(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Reply<Json<Value>> {
-    let session = Session::required(&headers)?;
+    let session = app.sessions.find(&headers)?;
     let Pending { bank, authorization } = app.sessions.take(&session)?;
     let code = app.consents.client().verify(authorization, &query.unwrap_or_default())?;
-    let new = app.consents.new_consent(&consent_id(&session, &bank)?).owner(session.owner()?).label(bank.as_str());
-    new.revoke_replaced().exchange_code(code).await?;
+    let new = app.consents.new_consent(&consent_id(&session, &bank)?).owner(owner(&session)?).label(bank.as_str());
+    if let Replaced::Failed(error) = new.revoke_replaced().exchange_code(code).await?.replaced {
+        tracing::warn!("the old connection may still exist: {error}");
+    }
     Ok(Json(json!({"connected": bank})))
 }
 
 /// The banks of the end user.
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Reply<Json<Value>> {
-    let consents = app.consents.list(&Session::required(&headers)?.owner()?, &Page::first(100)).await?;
+    let consents = app.consents.list(&owner(&app.sessions.find(&headers)?)?, &Page::first(100)).await?;
     let banks =
         consents.iter().map(|status| json!({"bank": status.label, "standing": format!("{:?}", status.standing)}));
     Ok(Json(banks.collect()))
@@ -93,10 +95,13 @@ pub(crate) async fn revoke(
 }
 
 fn consent(app: &App, headers: &HeaderMap, bank: &str) -> Reply<Consent> {
-    Ok(app.consents.consent(&consent_id(&Session::required(headers)?, bank)?))
+    Ok(app.consents.consent(&consent_id(&app.sessions.find(headers)?, bank)?))
+}
+
+fn owner(session: &Session) -> Reply<OwnerId> {
+    Ok(session.user.parse::<OwnerId>().map_err(ConsentError::from)?)
 }
 
 fn consent_id(session: &Session, bank: &str) -> Reply<ConsentId> {
-    let id = format!("{}/{bank}", session.owner()?);
-    id.parse().map_err(|_| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "correct the request"))
+    Ok(format!("{}/{bank}", session.user).parse::<ConsentId>().map_err(ConsentError::from)?)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use flinks_consents::flinks::Error;
 use flinks_consents::flinks::pay::{Cents, Customer, NewSession};
-use flinks_consents::flinks::{Error, SpendError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(crate) async fn start(State(app): State<Arc<App>>, Json(payment): Json<Payme
     // In a separate task, so that a session which Flinks has started is still known if the browser disconnects.
     let started = tokio::spawn(async move {
         let token = app.pay.authorize().await?;
-        let session = app.pay.initiate_session(token, &session).await.map_err(SpendError::into_error)?;
+        let session = app.pay.initiate_session(token, &session).await?;
         Ok::<_, Error>(app.pay.app_url(&session))
     });
     let url = started.await.map_err(|_| Failure::new(axum::http::StatusCode::BAD_GATEWAY, "tell us"))??;

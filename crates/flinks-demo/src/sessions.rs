@@ -1,65 +1,79 @@
 //! The sessions of end users, in memory. A real service has these already.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, StatusCode};
-use flinks_consents::OwnerId;
 use flinks_consents::flinks::outbound;
+use uuid::Uuid;
 
 use crate::error::{Failure, Reply};
 
-const NAME: &str = "session";
+const COOKIE_NAME: &str = "session";
 
-/// What is pending in each session. A random name identifies it, and the end user in it.
+/// The sessions by their secret names, which the cookies have.
 #[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<String, Pending>>);
+pub(crate) struct Sessions(Mutex<HashMap<String, State>>);
 
+struct State {
+    user: String,
+    pending: Option<Pending>,
+}
+
+/// A consent that an end user is about to give.
 pub(crate) struct Pending {
     pub(crate) bank: String,
     pub(crate) authorization: outbound::PendingAuthorization,
 }
 
-/// The session of a request, new or known.
+/// The session of a request.
 pub(crate) struct Session {
     name: String,
-}
-
-impl Session {
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let cookies = headers.get(COOKIE)?.to_str().ok()?;
-        let name = cookies.split("; ").find_map(|cookie| cookie.strip_prefix(NAME)?.strip_prefix('='))?;
-        Some(Self { name: name.to_owned() })
-    }
-
-    pub(crate) fn required(headers: &HeaderMap) -> Reply<Self> {
-        Self::of(headers).ok_or(Failure::new(StatusCode::UNAUTHORIZED, "start a session first"))
-    }
-
-    pub(crate) fn new() -> Self {
-        Self { name: uuid::Uuid::new_v4().to_string() }
-    }
-
-    /// The cookie. A service that is reached by `https` adds `Secure`.
-    pub(crate) fn cookie(&self) -> String {
-        format!("{NAME}={}; HttpOnly; SameSite=Lax; Path=/", self.name)
-    }
-
-    /// Whose consents these are: here, those of the session.
-    pub(crate) fn owner(&self) -> Reply<OwnerId> {
-        self.name.parse().map_err(|_| Failure::new(StatusCode::UNAUTHORIZED, "start a session first"))
-    }
+    /// The end user, under a name that is not secret.
+    pub(crate) user: String,
 }
 
 impl Sessions {
-    pub(crate) fn keep(&self, session: &Session, pending: Pending) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(session.name.clone(), pending);
+    /// Returns the session of a request. A cookie with a name that this service did not choose is ignored.
+    pub(crate) fn find(&self, headers: &HeaderMap) -> Reply<Session> {
+        let cookies = headers.get(COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
+        let name = cookies.split("; ").find_map(|cookie| cookie.strip_prefix(COOKIE_NAME)?.strip_prefix('='));
+        let name = name.unwrap_or_default();
+        match self.lock().get(name) {
+            Some(State { user, .. }) => Ok(Session { name: name.to_owned(), user: user.clone() }),
+            None => Err(Failure::new(StatusCode::UNAUTHORIZED, "start a session first")),
+        }
     }
 
-    /// Takes what is pending, so that it is used once.
+    pub(crate) fn find_or_start(&self, headers: &HeaderMap) -> Session {
+        self.find(headers).unwrap_or_else(|_| {
+            let (name, user) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+            self.lock().insert(name.clone(), State { user: user.clone(), pending: None });
+            Session { name, user }
+        })
+    }
+
+    pub(crate) fn keep(&self, session: &Session, pending: Pending) {
+        if let Some(state) = self.lock().get_mut(&session.name) {
+            state.pending = Some(pending);
+        }
+    }
+
+    /// Takes the pending consent, so that it is used once.
     pub(crate) fn take(&self, session: &Session) -> Reply<Pending> {
-        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&session.name);
+        let pending = self.lock().get_mut(&session.name).and_then(|state| state.pending.take());
         pending.ok_or(Failure::new(StatusCode::CONFLICT, "consent again"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// The cookie. A service that is reached by `https` adds `Secure`.
+    pub(crate) fn cookie(&self) -> String {
+        format!("{COOKIE_NAME}={}; HttpOnly; SameSite=Lax; Path=/", self.name)
     }
 }

@@ -71,7 +71,7 @@ async fn json_of(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
 async fn a_bank_is_connected_used_replaced_and_disconnected() {
     let service = Service::start().await;
     let (cookie, back) = service.start_consent("").await;
-    assert_eq!(json_of(service.get(&back, "session=another")).await.0, StatusCode::CONFLICT);
+    assert_eq!(json_of(service.get(&back, "session=another")).await.0, StatusCode::UNAUTHORIZED);
     let (status, body) = json_of(service.get(&back, &cookie)).await;
     assert_eq!((status, body), (StatusCode::OK, json!({"connected": "1000"})));
     // Loaded twice.

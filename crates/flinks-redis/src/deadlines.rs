@@ -25,7 +25,7 @@ impl RedisStore {
     ///
     /// Returns a [`StoreError`] if the store fails. Deadlines that were restored before the failure
     /// remain. Records that cannot be read are skipped and logged.
-    pub async fn restore_deadlines(&self) -> Result<u64, StoreError> {
+    pub async fn restore_indexes(&self) -> Result<u64, StoreError> {
         let mut restored = 0_u64;
         for node in self.nodes().await? {
             let mut cursor = 0_u64;

@@ -20,11 +20,25 @@ const UNFINISHED: Duration = Duration::from_secs(60 * 60);
 /// How many entries are read at a time.
 const CHUNK: usize = 100;
 
-/// An entry of an owner: a consent's name, and when it was added, in milliseconds.
+/// An entry of an owner.
 pub(crate) struct OwnerEntry {
     pub(crate) index: String,
+    /// The hidden name of a consent.
     pub(crate) name: String,
-    pub(crate) written_at: u64,
+    /// When the entry was written, in milliseconds, and random bits that tell it from another entry of that moment.
+    pub(crate) version: u64,
+}
+
+impl OwnerEntry {
+    const RANDOM_BITS: u32 = 20;
+
+    fn new_version(now: SystemTime) -> u64 {
+        (milliseconds(now) << Self::RANDOM_BITS) | fastrand::u64(..1 << Self::RANDOM_BITS)
+    }
+
+    fn age(&self, now: SystemTime) -> Duration {
+        Duration::from_millis(milliseconds(now).saturating_sub(self.version >> Self::RANDOM_BITS))
+    }
 }
 
 impl RedisStore {
@@ -39,7 +53,7 @@ impl RedisStore {
         let keys = self.keys();
         let mut command = redis::cmd("HSET");
         command.arg(self.namespace().owner(&keys.hidden_owner(owner)));
-        command.arg(keys.hidden_name(record.id()).to_string()).arg(milliseconds(SystemTime::now()));
+        command.arg(keys.hidden_name(record.id()).to_string()).arg(OwnerEntry::new_version(SystemTime::now()));
         self.command::<i64>(command).await.map(drop)
     }
 
@@ -59,11 +73,11 @@ impl RedisStore {
                 break;
             }
             let found = try_join_all(some.iter().map(|(name, _)| self.record_named(name))).await?;
-            for ((name, written_at), found) in some.iter().zip(found) {
+            for ((name, version), found) in some.iter().zip(found) {
                 match found {
                     Lookup::Record(record) if record.owner() == Some(owner) => records.push(*record),
                     Lookup::Record(_) | Lookup::Gone => {
-                        let entry = OwnerEntry { index: index.clone(), name: name.clone(), written_at: *written_at };
+                        let entry = OwnerEntry { index: index.clone(), name: name.clone(), version: *version };
                         self.remove_stale(&entry).await?;
                     }
                     _ => {}
@@ -82,8 +96,8 @@ impl RedisStore {
         let name = keys.hidden_name(record.id()).to_string();
         let mut command = redis::cmd("HGET");
         command.arg(&index).arg(&name);
-        let written_at: Option<u64> = self.command(command).await?;
-        Ok(written_at.map(|written_at| OwnerEntry { index, name, written_at }))
+        let version: Option<u64> = self.command(command).await?;
+        Ok(version.map(|version| OwnerEntry { index, name, version }))
     }
 
     /// Removes an entry, unless it was written again.
@@ -100,7 +114,6 @@ impl RedisStore {
 
     /// Removes an entry whose record is gone, unless the record may be about to be written.
     async fn remove_stale(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
-        let age = milliseconds(SystemTime::now()).saturating_sub(entry.written_at);
-        if u128::from(age) < UNFINISHED.as_millis() { Ok(()) } else { self.remove_owner_entry(entry).await }
+        if entry.age(SystemTime::now()) < UNFINISHED { Ok(()) } else { self.remove_owner_entry(entry).await }
     }
 }

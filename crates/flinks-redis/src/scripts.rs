@@ -106,7 +106,7 @@ return redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[3])
 /// Removes an entry of an owner if it was not written again.
 ///
 /// - `KEYS[1]`: the entries of the owner.
-/// - `ARGV[1]`: the name. `ARGV[2]`: when the entry was written, in milliseconds.
+/// - `ARGV[1]`: the name. `ARGV[2]`: the version of the entry.
 const FORGET_OWNED: &str = r"
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1
@@ -206,7 +206,7 @@ impl Scripts {
 
     pub(crate) fn forget_owned(&self, entry: &OwnerEntry) -> ScriptInvocation<'_> {
         let mut call = self.forget_owned.key(&entry.index);
-        call.arg(&entry.name).arg(entry.written_at);
+        call.arg(&entry.name).arg(entry.version);
         call
     }
 

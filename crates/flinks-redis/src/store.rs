@@ -1,4 +1,4 @@
-//! The store: the four operations of a [`TokenStore`], each of which is one step in Redis.
+//! The store: the operations of a [`TokenStore`]. Each change of a record is one step in Redis.
 
 use std::fmt;
 use std::sync::Arc;

@@ -28,6 +28,9 @@ use crate::settings::Settings;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// No error of this type shows a value. The library that reads the file may quote a line of it, as `toml` does in the `Display` of its
+/// error: print its `message()` instead.
+///
 /// # Variables and fields
 ///
 /// | variable | field | value |
@@ -112,7 +115,7 @@ impl<C: sealed::Configure> fmt::Debug for ClientBuilder<C> {
     }
 }
 
-/// A map with the fields of the product. An error names the field, and does not show its value.
+/// Reads a map with the fields of the product. An error names the field, and does not show its value.
 impl<'de, C: sealed::Configure> Deserialize<'de> for ClientBuilder<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Values::deserialize(deserializer, C::FIELDS)?;

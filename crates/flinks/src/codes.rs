@@ -10,6 +10,8 @@ macro_rules! codes {
     ($(#[$attribute:meta])* $name:ident { $($(#[$doc:meta])* $constant:ident = $text:literal,)* }) => {
         $(#[$attribute])*
         ///
+        /// Compare it with the constants, or match on [`as_str`](Self::as_str).
+        ///
         /// A code without a constant is untrusted text of the server: `Debug` and `Display` do not show it, and
         /// [`as_str`](Self::as_str) returns it.
         #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -63,7 +63,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 impl Caller {
     pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { timeout: Some(timeout.max(Duration::from_millis(1))), ..self.clone() }
+        let timeout = timeout.max(Duration::from_millis(1));
+        let connect_timeout = self.connect_timeout.min(timeout.mul_f64(0.5));
+        Self { timeout: Some(timeout), connect_timeout, ..self.clone() }
     }
 
     /// Calls `attempt` until it succeeds, must not be repeated, or the timeout is reached.

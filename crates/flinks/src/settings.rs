@@ -202,6 +202,10 @@ impl Settings {
                 })?)
             }
         };
+        #[cfg(not(feature = "rustls-no-provider"))]
+        if values.optional("crypto_provider")?.is_some() {
+            return Err(values.error("crypto_provider", "needs a feature of rustls, such as `rustls`").into());
+        }
         #[cfg(feature = "rustls-no-provider")]
         if let Some(text) = values.optional("crypto_provider")? {
             let provider =

@@ -210,6 +210,22 @@ fn every_field_is_checked() {
         writeln!(table, "{json} | {text}").unwrap();
         assert!(!text.contains(CANARY), "{text}");
     }
+    for toml in [
+        "password = 99999999999999999999999",
+        "password = 1.5",
+        "password = 424242424242",
+        "password = { canary = 1 }",
+        "password = 1979-05-27",
+    ] {
+        let text = format!("url = \"https://payments.flinksapp.com\"\nusername = \"u\"\n{toml}\n");
+        let error = toml::from_str::<ClientBuilder<pay::Client>>(&text).unwrap_err();
+        // `Display` quotes the line, as the documentation of `ClientBuilder` says.
+        assert!(
+            !["canary", "9999", "4242", "1.5", "1979"].iter().any(|value| error.message().contains(value)),
+            "{error}"
+        );
+        writeln!(table, "{toml} | {}", error.message()).unwrap();
+    }
     insta::assert_snapshot!("fields", table);
 }
 

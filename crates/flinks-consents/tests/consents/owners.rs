@@ -173,3 +173,60 @@ async fn o5_o6_status_names_the_standing_of_a_consent() {
     assert_eq!(idle.standing, ConsentStanding::Ended { at: Some(idle.idle_deadline), reason: EndReason::Idle });
     assert!(consents.consent(&id("unknown")).status().await.unwrap_err().is_unknown_consent());
 }
+
+/// A reply with the access token of another one, as if the same person had consented.
+fn reply_with(token: &str) -> Fault {
+    let body =
+        format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":299,"refresh_token":"emu_again"}}"#);
+    Fault::reply(200, body)
+}
+
+#[tokio::test]
+async fn o10_connection_of_another_consent_of_the_owner_is_not_revoked() {
+    let local = start().await;
+    let consents = two_banks(&local, MemoryStore::new()).await;
+    // The end user has connected the second bank a second time, under the first id.
+    let second = text(&consents.consent(&bank(2)).access_token().await.unwrap());
+    local.emulator.fail_next(TOKEN, reply_with(&second));
+    let stored = consents.new_consent(&bank(1)).exchange_code(local.code()).await.unwrap();
+    assert!(matches!(stored.replaced, Replaced::Kept));
+    // Another person consents under the first id: the connection is still that of the second id.
+    let stored = consents.new_consent(&bank(1)).revoke_replaced().exchange_code(local.code()).await.unwrap();
+    assert!(matches!(stored.replaced, Replaced::SameSubject), "{:?}", stored.replaced);
+    assert_eq!(local.revocations(), 0);
+}
+
+#[tokio::test]
+async fn o10_connection_that_was_stored_again_in_the_meantime_is_not_revoked() {
+    let local = start().await;
+    let store = FaultyStore::default();
+    let consents = local.consents(store.clone());
+    let consent = consents.exchange_code(&user(), local.code()).await.unwrap();
+    let first = text(&consent.access_token().await.unwrap());
+    // The new consent is stored, and then another tab stores the first person again.
+    let swaps = store.count(CompareAndSwap);
+    store.fail_nth(CompareAndSwap, 2, StoreFault::HoldAfter);
+    let code = local.code();
+    let other = consents.clone();
+    let replacing = tokio::spawn(async move { other.new_consent(&user()).revoke_replaced().exchange_code(code).await });
+    store.received(CompareAndSwap, swaps + 2).await;
+    local.emulator.fail_next(TOKEN, reply_with(&first));
+    let another_process = local.consents(store.inner().clone());
+    let _ = another_process.exchange_code(&user(), local.code()).await.unwrap();
+    store.release();
+    let stored = replacing.await.unwrap().unwrap();
+    assert!(matches!(stored.replaced, Replaced::SameSubject), "{:?}", stored.replaced);
+    assert_eq!(local.revocations(), 0);
+}
+
+#[tokio::test]
+async fn a_consent_that_is_imported_again_gets_its_owner_and_label() {
+    let local = start().await;
+    let consents = local.consents(MemoryStore::new());
+    let _ = consents.insert(&bank(1), refresh_token(), local.now()).await.unwrap();
+    assert!(labels(&consents).await.is_empty());
+    let new = consents.new_consent(&bank(1)).owner(owner()).label("First bank");
+    let _ = new.insert(refresh_token(), local.now()).await.unwrap();
+    assert_eq!(labels(&consents).await, [(bank(1), "First bank".to_owned())]);
+    let _ = consents.consent(&bank(1)).access_token().await.unwrap();
+}

@@ -153,7 +153,7 @@ async fn rights() {
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let worker = KeepAlive::new(consents, store.clone()).rate(10_000);
     assert_eq!(worker.run_once().await.unwrap().needing_consent, 1);
-    assert_eq!(store.restore_deadlines().await, Ok(0));
+    assert_eq!(store.restore_indexes().await, Ok(0));
     assert_eq!(store.warnings().await, Ok(vec![Warning::DoesNotPersist]));
     // A command that only a script calls gives the same error.
     server.command(&["ACL", "SETUSER", "app", "-zadd"]);

@@ -48,7 +48,7 @@ async fn on_a_cluster_of_three() {
         assert!(!keys(server).is_empty(), "each node has some");
         keys(server).iter().for_each(|key| server.command(&["DEL", key]));
     }
-    assert_eq!(store.restore_deadlines().await, Ok(30));
+    assert_eq!(store.restore_indexes().await, Ok(30));
     let worker = KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000);
     assert_eq!(worker.run_once().await.unwrap().refreshed, 30);
     for number in 0..30 {

@@ -82,7 +82,7 @@ async fn restored_in(server: &Server, store: RedisStore) {
     let over: ConsentId = "user-7".parse().unwrap();
     assert!(consents.consent(&over).access_token().await.unwrap_err().needs_consent());
     let before = store.due(in_two_months, 1000).await.unwrap();
-    assert_eq!((before.len(), store.restore_deadlines().await), (299, Ok(0)));
+    assert_eq!((before.len(), store.restore_indexes().await), (299, Ok(0)));
     let sets: Vec<String> = server.keys().into_iter().filter(|key| key.ends_with(":due")).collect();
     sets.iter().for_each(|set| server.command(&["DEL", set]));
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), []);
@@ -96,17 +96,17 @@ async fn restored_in(server: &Server, store: RedisStore) {
     let value = server.get(&damaged);
     server.set_bytes(b"\xff\xfe", b"garbage");
     server.set(&damaged, b"garbage");
-    assert_eq!(store.restore_deadlines().await, Ok(298));
+    assert_eq!(store.restore_indexes().await, Ok(298));
     server.set(&damaged, &value);
-    assert_eq!((store.restore_deadlines().await, store.restore_deadlines().await), (Ok(1), Ok(0)));
+    assert_eq!((store.restore_indexes().await, store.restore_indexes().await), (Ok(1), Ok(0)));
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), before);
     let other = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
     let other = RedisStore::builder(server.address(), other);
     let other = if server.is_cluster() { other.cluster(NO_MORE) } else { other };
     let other = other.build().unwrap();
-    assert!(matches!(other.restore_deadlines().await, Err(StoreError::Refused(_))));
+    assert!(matches!(other.restore_indexes().await, Err(StoreError::Refused(_))));
     server.command(&["DEL", "{flinks:000}:names"]);
-    assert_eq!(other.restore_deadlines().await, Ok(0));
+    assert_eq!(other.restore_indexes().await, Ok(0));
 }
 
 async fn no_deadline() {

@@ -96,7 +96,7 @@ async fn stale() {
     consents.consent(&bank(0)).forget().await.unwrap();
     assert_eq!(entries(), 1);
     // The record of this one may be about to be written.
-    server.command(&["HSET", &index, &"0".repeat(32), "9999999999999"]);
+    server.command(&["HSET", &index, &"0".repeat(32), "9223372036854775807"]);
     assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
     assert_eq!(entries(), 2);
     // More than an hour later, it is gone for good.
@@ -108,6 +108,6 @@ async fn stale() {
     // A lost index is restored.
     server.command(&["DEL", &index]);
     assert!(ids(&consents, &Page::first(100)).await.is_empty());
-    assert_eq!(store(&server.address()).restore_deadlines().await, Ok(0));
+    assert_eq!(store(&server.address()).restore_indexes().await, Ok(0));
     assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
 }

@@ -55,7 +55,7 @@ impl Client {
     ///             // A wrong answer: the same question again.
     ///             Err(error) => match error.into_parts() {
     ///                 (reason, Some(again)) if reason.error().needs_user() => again,
-    ///                 (reason, _) => return Err(reason.into_error()),
+    ///                 (reason, _) => return Err(reason.into()),
     ///             },
     ///         };
     ///     }
