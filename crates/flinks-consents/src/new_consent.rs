@@ -45,7 +45,7 @@ enum OnReplaced {
 /// A consent that was stored.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "the connection that was to be ended may still exist"]
+#[must_use = "`replaced` says whether the connection of the old consent may still exist"]
 pub struct StoredConsent {
     /// The consent.
     pub consent: Consent,

@@ -149,11 +149,15 @@ impl Configure for Client {
     fn parts(values: &Values) -> Result<Self::Parts, Error> {
         let host = match (values.optional("instance")?, values.optional("url")?) {
             (Some(_), Some(_)) => {
-                return Err(values.error("url", "is set, and so is the instance, which replaces it").into());
+                return Err(values
+                    .error("url", "cannot be set together with the instance; leave one of the two out")
+                    .into());
             }
             (Some(instance), None) => Host::Instance(config::parse(values, instance)?),
             (None, Some(url)) => Host::BaseUrl(config::base_url(values, url, Product::Connect)?),
-            (None, None) => return Err(values.error("instance", "is missing").into()),
+            (None, None) => {
+                return Err(values.error("instance", "is missing, and there is no base URL in its place").into());
+            }
         };
         let customer_id = config::parse(values, values.required("customer_id")?)?;
         let secret_key = SecretKey::new(values.required("secret_key")?);
