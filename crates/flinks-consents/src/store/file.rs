@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle as Runtime;
 
 use self::access::{Creation, Sharing};
-use self::directory::{Directory, OpenDirectory, RECORD};
+use self::directory::{Directory, OpenDirectory};
 use self::record_file::Place;
 use super::due::DueWindow;
 use super::error::StoreError;
@@ -171,7 +171,7 @@ impl TokenStore for FileStore {
 /// Reads all records that can be read.
 fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
     let (mut records, mut unreadable) = (Vec::new(), 0_u32);
-    for path in directory.files(RECORD)? {
+    for path in directory.records()? {
         let text = directory.read(&path);
         let decoded =
             text.and_then(|text| text.map(|text| Record::decode_any(text.expose_secret().as_bytes())).transpose());

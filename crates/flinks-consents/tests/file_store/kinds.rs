@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::prelude::*;
-use crate::{assert_holds, files, id, mode, record_file, stored};
+use crate::{NOWHERE, assert_holds, consents, files, id, mode, record_file, stored};
 
 type Create = fn(&Path);
 
@@ -262,4 +262,15 @@ pub(crate) async fn o5_a_directory_that_others_may_write_to_later_is_refused() {
     assert_refused(&store.load(&id("user-7")).await.unwrap_err(), &directory, "later");
     with_mode(directory.clone(), 0o700);
     assert!(store.load(&id("user-7")).await.unwrap().is_some());
+}
+
+pub(crate) async fn o5_a_foreign_file_with_the_extension_of_a_record_is_left_alone() {
+    let (_temporary, directory, _) = stored().await;
+    let foreign = directory.join("settings.json");
+    fs::write(&foreign, "{}").unwrap();
+    fs::set_permissions(&foreign, fs::Permissions::from_mode(0o644)).unwrap();
+    let consents = consents(&directory, NOWHERE);
+    assert_eq!(consents.due(Duration::MAX, 10).await.unwrap().len(), 1);
+    let _ = consents.list(&"nobody".parse().unwrap(), &flinks_consents::Page::first(10)).await.unwrap();
+    assert_eq!(mode(&foreign), 0o644);
 }

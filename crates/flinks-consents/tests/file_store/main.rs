@@ -78,6 +78,7 @@ fn main() {
         kinds::o5_a_directory_above_may_be_written_by_the_private_group_of_its_owner_only,
         kinds::o5_a_link_that_others_may_replace_is_refused,
         kinds::o5_a_directory_that_others_may_write_to_later_is_refused,
+        kinds::o5_a_foreign_file_with_the_extension_of_a_record_is_left_alone,
         shared::directory_of_a_group_is_accepted_on_request,
         shared::new_shared_store_ignores_the_umask,
         shared::a_store_of_one_user_becomes_one_of_the_group,

@@ -186,6 +186,14 @@ impl OpenDirectory<'_> {
         Ok(names)
     }
 
+    /// The names of all records. Other files with the extension of a record, such as the application's own, are left alone.
+    pub(super) fn records(&self) -> Result<Vec<OsString>, StoreError> {
+        let is_hash = |stem: &str| stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let mut names = self.files(RECORD)?;
+        names.retain(|name| Path::new(name).file_stem().and_then(OsStr::to_str).is_some_and(is_hash));
+        Ok(names)
+    }
+
     pub(super) fn path(&self, name: &OsStr) -> PathBuf {
         self.directory.path.join(name)
     }
