@@ -32,7 +32,8 @@ pub enum Cause {
     /// handshake, [`Error::may_have_been_sent`] is `false`.
     Tls,
     /// The server requires a client certificate (mTLS), or does not accept the one that it got: see
-    /// [`Settings`](crate::Settings). With native-tls, this is [`Tls`](Self::Tls).
+    /// [`Settings`](crate::Settings). With native-tls, this is [`Tls`](Self::Tls). A connection that ends before the request was
+    /// handed to it is [`Connection`](Self::Connection).
     ClientCertificate,
     /// A proxy on the way requires valid credentials (407).
     ProxyCredentials,
