@@ -31,7 +31,7 @@ fn ours(bench: &mut Bench, status: u16, what: &str, callers: usize) -> anyhow::R
         let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
         let client = Client::builder(format!("http://{address}").parse()?, authentication).build()?;
         let consents = Consents::builder(client).build();
-        let consent = consents.insert(&"user".parse()?, RefreshToken::new("refresh")?, SystemTime::now()).await?;
+        let consent = consents.import(&"user".parse()?, RefreshToken::new("refresh")?, SystemTime::now()).await?;
         let tasks = (0..callers).map(|_| {
             let consent = consent.clone();
             tokio::spawn(async move {

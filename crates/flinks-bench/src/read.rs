@@ -66,7 +66,7 @@ fn ours(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static str, 
     let client = Client::builder(url.parse()?, authentication).build()?;
     let consents = Consents::builder(client.clone()).build();
     let refresh_token = RefreshToken::new("refresh")?;
-    let consent = runtime.block_on(consents.insert(&"user".parse()?, refresh_token, SystemTime::now()))?;
+    let consent = runtime.block_on(consents.import(&"user".parse()?, refresh_token, SystemTime::now()))?;
     let source = AppTokenSource::new(client, None);
     let (one, other) = (Arc::clone(runtime), Arc::clone(runtime));
     Ok(vec![

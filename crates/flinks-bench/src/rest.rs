@@ -26,7 +26,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let counted = allocation_counter::measure(|| {
         filled = runtime.block_on(async {
             for index in 0..number {
-                let _ = consents.insert(&id(index)?, RefreshToken::new(SECRET)?, SystemTime::now()).await?;
+                let _ = consents.import(&id(index)?, RefreshToken::new(SECRET)?, SystemTime::now()).await?;
             }
             anyhow::Ok(())
         });

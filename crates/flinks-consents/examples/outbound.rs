@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("requests for 101 tokens: {}", emulator.count(Operation::OutboundToken));
 
     // The API refused it with 401: tell, and ask again.
-    consent.reject(&token);
+    consent.invalidate(&token);
     println!("another: {:?}", consent.access_token().await?);
     println!("exchange it once more within {}", in_days(consent.idle_deadline().await?)?);
 

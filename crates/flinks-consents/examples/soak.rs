@@ -55,14 +55,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         one.exchange_code(&name(number)?, code).await?;
     }
     let app = AppTokenSource::new(outbound, None);
-    let (is_over, calls, failures) = (Arc::new(AtomicBool::new(false)), counter(), counter());
+    let (is_ended, calls, failures) = (Arc::new(AtomicBool::new(false)), counter(), counter());
 
     let mut tasks = Vec::new();
     for number in 0..TASKS {
         let (pay, connect, app, both) = (pay.clone(), connect.clone(), app.clone(), both.clone());
-        let (is_over, calls, failures) = (Arc::clone(&is_over), Arc::clone(&calls), Arc::clone(&failures));
+        let (is_ended, calls, failures) = (Arc::clone(&is_ended), Arc::clone(&calls), Arc::clone(&failures));
         tasks.push(tokio::spawn(async move {
-            while !is_over.load(Ordering::Relaxed) {
+            while !is_ended.load(Ordering::Relaxed) {
                 let is_done = match fastrand::u32(0..8) {
                     0 => start_session(&pay).await,
                     1 => authorize(&connect).await,
@@ -75,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                             Ok(token) => {
                                 assert!(!token.is_expired(), "a token beyond its end");
                                 if choice == 3 {
-                                    consent.reject(&token);
+                                    consent.invalidate(&token);
                                 }
                                 true
                             }
@@ -105,7 +105,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             told += 30;
         }
     }
-    is_over.store(true, Ordering::Relaxed);
+    is_ended.store(true, Ordering::Relaxed);
     emulator.clear_faults();
     for task in tasks {
         tokio::time::timeout(Duration::from_secs(60), task).await.expect("a caller hangs").expect("a caller panics");

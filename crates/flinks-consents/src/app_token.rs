@@ -19,9 +19,9 @@ use crate::token_cache::{Fetched, Need, Outcome, TokenCache};
 ///
 /// It has no store: a token that is lost costs one request.
 #[derive(Clone)]
-pub struct AppTokenSource(Arc<State>);
+pub struct AppTokenSource(Arc<Inner>);
 
-struct State {
+struct Inner {
     client: Client,
     scope: Option<String>,
     cache: TokenCache,
@@ -44,7 +44,7 @@ impl AppTokenSource {
     }
 
     fn build(client: Client, scope: Option<&str>, on_event: Option<Callback>) -> Self {
-        Self(Arc::new(State {
+        Self(Arc::new(Inner {
             client,
             scope: scope.map(str::to_owned),
             cache: TokenCache::new(),
@@ -71,8 +71,8 @@ impl AppTokenSource {
 
     /// Reports that a server has refused `token`, as the Open Banking API does with 401. The next call requests another one. If the
     /// token has been replaced already, nothing happens.
-    pub fn reject(&self, token: &AccessToken) {
-        self.0.cache.reject(token, self.clock().as_ref());
+    pub fn invalidate(&self, token: &AccessToken) {
+        self.0.cache.invalidate(token, self.clock().as_ref());
     }
 }
 

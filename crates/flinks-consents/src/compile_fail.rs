@@ -5,7 +5,7 @@
 //! ```
 //! async fn twin(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, code: flinks_consents::flinks::outbound::AuthorizationCode, token: flinks_consents::flinks::outbound::AccessToken) {
 //!     if let Ok(consent) = consents.exchange_code(&id, code).await {
-//!         consent.reject(&token);
+//!         consent.invalidate(&token);
 //!     }
 //! }
 //! ```
@@ -17,16 +17,16 @@
 //! ```
 //! ```compile_fail,E0308
 //! async fn swapped(consent: flinks_consents::Consent, token: flinks_consents::flinks::outbound::RefreshToken) {
-//!     consent.reject(&token);
+//!     consent.invalidate(&token);
 //! }
 //! ```
 //! ```
 //! async fn twin(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, token: flinks_consents::flinks::outbound::RefreshToken) {
-//!     let _ = consents.insert(&id, token, std::time::SystemTime::now()).await;
+//!     let _ = consents.import(&id, token, std::time::SystemTime::now()).await;
 //! }
 //! ```
 //! ```compile_fail,E0308
 //! async fn swapped(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, token: flinks_consents::flinks::outbound::AccessToken) {
-//!     let _ = consents.insert(&id, token, std::time::SystemTime::now()).await;
+//!     let _ = consents.import(&id, token, std::time::SystemTime::now()).await;
 //! }
 //! ```

@@ -48,8 +48,8 @@ impl Consent {
     /// Reports that a server has refused `token`, as the Open Banking API does with 401. The next call fetches another one, at least
     /// a second after the last refresh. If the token has been replaced already, nothing happens, so every caller that used the token
     /// may call this.
-    pub fn reject(&self, token: &AccessToken) {
-        self.state.cache.reject(token, self.shared.clock().as_ref());
+    pub fn invalidate(&self, token: &AccessToken) {
+        self.state.cache.invalidate(token, self.shared.clock().as_ref());
     }
 
     /// Refreshes now, though the access token may still be valid: that restarts the 30 days of the refresh token (O5). If a refresh
@@ -63,7 +63,7 @@ impl Consent {
     /// # Cancel safety
     ///
     /// The refresh completes and its result is stored if the caller is cancelled.
-    pub async fn exchange_now(&self) -> Result<AccessToken, ConsentError> {
+    pub async fn refresh_now(&self) -> Result<AccessToken, ConsentError> {
         shared_token::refresh_now(self).await
     }
 
@@ -80,7 +80,7 @@ impl Consent {
 
     async fn idle_deadline_of_record(&self) -> Result<SystemTime, ConsentError> {
         let Some(record) = self.current_record().await? else { return Err(ConsentError::not_found()) };
-        if record.is_over() {
+        if record.is_ended() {
             return Err(ConsentError::ended());
         }
         let now = self.shared.clock().wall();

@@ -12,7 +12,7 @@ use crate::error::ConsentError;
 use crate::event::Event;
 use crate::new_consent::NewConsent;
 use crate::runtime;
-use crate::shared::{LogNames, Shared, StoreOutage};
+use crate::shared::{LogNames, OutagePolicy, Shared};
 use crate::shared_token;
 use crate::shutdown::ShutdownError;
 use crate::status::ConsentStatus;
@@ -44,9 +44,9 @@ impl ConsentsBuilder {
     }
 
     /// Sets what to do while the store does not respond, or returns
-    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). Default: [`StoreOutage::Refuse`].
-    pub fn store_outage(mut self, policy: StoreOutage) -> Self {
-        self.0.store_outage = policy;
+    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). Default: [`OutagePolicy::FailClosed`].
+    pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
+        self.0.outage_policy = policy;
         self
     }
 
@@ -143,7 +143,7 @@ impl Consents {
         Ok(records.iter().map(|record| ConsentStatus::new(record, now)).collect())
     }
 
-    /// Imports a refresh token that was kept elsewhere, in the place of what is stored under `id`. `exchanged_at` is when it was issued
+    /// Imports a refresh token that was kept elsewhere, in the place of what is stored under `id`. `last_refreshed_at` is when it was issued
     /// or last refreshed: its 30 days count from then (O5). If the same refresh token is stored already, the later time counts.
     ///
     /// # Errors
@@ -153,20 +153,20 @@ impl Consents {
     /// # Cancel safety
     ///
     /// The import completes if the caller is cancelled.
-    pub async fn insert(
+    pub async fn import(
         &self,
         id: &ConsentId,
         refresh_token: RefreshToken,
-        exchanged_at: SystemTime,
+        last_refreshed_at: SystemTime,
     ) -> Result<Consent, ConsentError> {
-        self.new_consent(id).insert(refresh_token, exchanged_at).await
+        self.new_consent(id).import(refresh_token, last_refreshed_at).await
     }
 
     /// Refreshes a consent that a refusal has ended, once (O6), for when the refusal was not Flinks'. However many callers ask,
     /// in however many processes, there is one refresh. If another of them was faster, or if the consent has not ended, this
     /// changes nothing.
     ///
-    /// A consent that was revoked, forgotten or replaced cannot be revived, because its refresh token was erased.
+    /// A consent that was revoked, forgotten or replaced cannot be reactivated, because its refresh token was erased.
     ///
     /// # Errors
     ///
@@ -176,20 +176,20 @@ impl Consents {
     /// # Cancel safety
     ///
     /// The refresh completes and its result is stored if the caller is cancelled.
-    pub async fn revive(&self, id: &ConsentId) -> Result<Consent, ConsentError> {
+    pub async fn reactivate(&self, id: &ConsentId) -> Result<Consent, ConsentError> {
         let consent = self.consent(id);
         let record = {
             let consent = consent.clone();
             self.0.complete_with_store(async move { consent.current_record().await }).await?
         };
         let Some(record) = record else { return Err(ConsentError::not_found()) };
-        if !record.is_over() {
+        if !record.is_ended() {
             return Ok(consent);
         }
         if record.idle_deadline() <= self.clock().wall() {
             return Err(ConsentError::ended());
         }
-        shared_token::revive(&consent).await?;
+        shared_token::reactivate(&consent).await?;
         Ok(consent)
     }
 
@@ -272,7 +272,7 @@ impl Consents {
 
     /// Lists at most `limit` consents whose refresh token idles out within `within`, the earliest first (O5). Consents that have
     /// ended are not listed. Consents whose last refresh lies in the future, because the wall clock was wrong then, come first;
-    /// consents that a refusal has made suspected (O6) come last. [`Consent::exchange_now`] keeps a consent alive:
+    /// consents that a refusal has made suspected (O6) come last. [`Consent::refresh_now`] keeps a consent alive:
     ///
     /// ```
     /// # use flinks_consents::flinks::Advice;
@@ -280,8 +280,8 @@ impl Consents {
     /// # async fn keep_alive(consents: Consents) -> Result<(), ConsentError> {
     /// use std::time::Duration;
     ///
-    /// for id in consents.due(Duration::from_secs(3 * 24 * 60 * 60), 1000).await? {
-    ///     match consents.consent(&id).exchange_now().await {
+    /// for id in consents.due_within(Duration::from_secs(3 * 24 * 60 * 60), 1000).await? {
+    ///     match consents.consent(&id).refresh_now().await {
     ///         Ok(_) => {}
     ///         // A gateway may have refused it: the next run confirms it, or finds the consent alive.
     ///         Err(error) if error.advice() == Advice::WaitOrStartOver => println!("{error}: try again later"),
@@ -296,7 +296,7 @@ impl Consents {
     /// # Errors
     ///
     /// Returns an error if the store fails.
-    pub async fn due(&self, within: Duration, limit: usize) -> Result<Vec<ConsentId>, ConsentError> {
+    pub async fn due_within(&self, within: Duration, limit: usize) -> Result<Vec<ConsentId>, ConsentError> {
         runtime::current(self.clock().as_ref())?;
         let window = DueWindow::new(self.clock().wall(), within);
         self.0.call_store(|store| store.due(window, limit)).await

@@ -307,7 +307,7 @@ impl ConsentError {
         }
         match &self.0.kind {
             Kind::Store(StoreError::Unavailable(_) | StoreError::Busy(_)) => Advice::RetryLater,
-            Kind::Store(StoreError::Refused(_)) | Kind::NoRuntime => Advice::FixConfiguration,
+            Kind::Store(StoreError::Misconfigured(_)) | Kind::NoRuntime => Advice::FixConfiguration,
             Kind::InvalidId(_) => Advice::FixInput,
             Kind::NotFound | Kind::Ended => Advice::StartOver,
             Kind::Suspected { .. } => Advice::WaitOrStartOver,

@@ -40,7 +40,7 @@ pub enum Event {
     },
     /// The end user must consent again (O6).
     #[non_exhaustive]
-    ConsentOver {
+    ConsentEnded {
         /// The refusal.
         error: ConsentError,
     },
@@ -67,7 +67,7 @@ impl Event {
             Self::ConsentSuspected { error } => {
                 tracing::warn!(consent, %error, "a refresh was refused, perhaps by a gateway; the consent is suspected");
             }
-            Self::ConsentOver { error } => tracing::warn!(consent, %error, "a consent has ended"),
+            Self::ConsentEnded { error } => tracing::warn!(consent, %error, "a consent has ended"),
             Self::NotStored { error } => {
                 tracing::error!(consent, %error, "a change of a consent could not be stored, and is in memory only");
             }

@@ -48,7 +48,7 @@ pub use crate::error::ConsentError;
 pub use crate::event::Event;
 pub use crate::keep_alive::KeepAlive;
 pub use crate::new_consent::{NewConsent, Replaced, StoredConsent};
-pub use crate::shared::StoreOutage;
+pub use crate::shared::OutagePolicy;
 pub use crate::shutdown::ShutdownError;
 pub use crate::status::{ConsentStanding, ConsentStatus};
 pub use crate::store::{ConsentId, EndReason, FileStore, MemoryStore, OwnerId, Page, TokenStore};

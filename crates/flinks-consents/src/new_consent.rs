@@ -126,7 +126,7 @@ impl NewConsent {
     }
 
     /// Imports a refresh token that was kept elsewhere, in the place of what is stored, as
-    /// [`Consents::insert`](crate::Consents::insert) does. Nothing is revoked.
+    /// [`Consents::import`](crate::Consents::import) does. Nothing is revoked.
     ///
     /// # Errors
     ///
@@ -135,11 +135,15 @@ impl NewConsent {
     /// # Cancel safety
     ///
     /// The import completes if the caller is cancelled.
-    pub async fn insert(self, refresh_token: RefreshToken, exchanged_at: SystemTime) -> Result<Consent, ConsentError> {
+    pub async fn import(
+        self,
+        refresh_token: RefreshToken,
+        last_refreshed_at: SystemTime,
+    ) -> Result<Consent, ConsentError> {
         let shared = std::sync::Arc::clone(&self.consent.shared);
         let import = async move {
             let now = self.consent.shared.clock().wall();
-            let record = self.record(refresh_token, now, exchanged_at);
+            let record = self.record(refresh_token, now, last_refreshed_at);
             self.consent.store_new_consent(record, None).await?;
             Ok(self.consent)
         };

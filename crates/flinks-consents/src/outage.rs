@@ -1,4 +1,4 @@
-//! Refreshes a consent while its store is unavailable, if [`StoreOutage::GoOn`] allows it.
+//! Refreshes a consent while its store is unavailable, if [`OutagePolicy::RefreshWithoutStore`] allows it.
 //!
 //! Nothing else refreshes without a lease. The main path in `refresh.rs` comes here only after the store has failed.
 
@@ -7,7 +7,7 @@ use flinks::Error;
 use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::pending_write::{IfMissing, PendingWrite};
-use crate::shared::StoreOutage;
+use crate::shared::OutagePolicy;
 use crate::state::LocalRecord;
 use crate::store::{Record, StoreError, whole_milliseconds};
 use crate::token_cache::{Epoch, Fetched, Need, Outcome};
@@ -16,7 +16,7 @@ impl Consent {
     /// Returns a token without the store and without a lease, from the record in memory. `None` if the policy or the state of the
     /// consent forbids that.
     pub(crate) async fn fetch_without_store(&self, need: Need) -> Option<Outcome> {
-        if self.shared.store_outage == StoreOutage::Refuse {
+        if self.shared.outage_policy == OutagePolicy::FailClosed {
             return None;
         }
         let epoch = self.state.cache.epoch();
@@ -34,7 +34,7 @@ impl Consent {
         };
         // Without a record, the consent was revoked.
         let Some(record) = write.record().cloned() else { return Some(Err(ConsentError::not_found())) };
-        if record.is_over() {
+        if record.is_ended() {
             return Some(Err(ConsentError::ended()));
         }
         if need == Need::Token

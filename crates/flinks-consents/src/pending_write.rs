@@ -146,7 +146,7 @@ impl PendingWrite {
         }
         // The store took this write although it seemed to fail, or one that is as good.
         let is_as_new = trusted(found.refreshed_at, now) >= trusted(record.refreshed_at, now);
-        if found.is_over() == record.is_over() && is_as_new {
+        if found.is_ended() == record.is_ended() && is_as_new {
             return Verdict::AlreadyStored;
         }
         Verdict::Apply

@@ -28,8 +28,8 @@ use crate::error::ConsentError;
 use crate::event::Event;
 use crate::lease::MAX_LEASES;
 use crate::pending_write::{IfMissing, PendingWrite};
-use crate::save::Saved;
-use crate::shared::StoreOutage;
+use crate::save::WriteOutcome;
+use crate::shared::OutagePolicy;
 use crate::shared_token::Source;
 use crate::store::{End, EndReason, Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
 use crate::suspicion::{PAUSE, clears_suspicion};
@@ -54,9 +54,9 @@ impl Source for Consent {
 
     fn fetch_timeout(&self) -> Duration {
         // The leases of others, and then the turn of this process: with the store, and perhaps without.
-        let turns = match self.shared.store_outage {
-            StoreOutage::Refuse => 1,
-            StoreOutage::GoOn => 3,
+        let turns = match self.shared.outage_policy {
+            OutagePolicy::FailClosed => 1,
+            OutagePolicy::RefreshWithoutStore => 3,
         };
         self.shared.lease_duration().saturating_mul(MAX_LEASES.saturating_add(turns))
     }
@@ -96,7 +96,7 @@ impl Consent {
                 // As long as no refresh may be sent from here, a token that is about to expire is enough.
                 let must_wait = lease.is_some() || too_early.is_some();
                 let is_enough = match need {
-                    Need::Token | Need::Revival => {
+                    Need::Token | Need::Reactivation => {
                         token.is_fresh(self.shared.clock().as_ref()) || (must_wait && token.outlives_a_call())
                     }
                     Need::Refresh => was_refreshed,
@@ -123,7 +123,7 @@ impl Consent {
 
     async fn load_for(&self, need: Need) -> Result<Record, ConsentError> {
         let Some(record) = self.load().await? else { return Err(ConsentError::not_found()) };
-        if record.is_over() && need != Need::Revival {
+        if record.is_ended() && need != Need::Reactivation {
             return Err(ConsentError::ended());
         }
         Ok(record)
@@ -155,7 +155,7 @@ impl Consent {
         let StoredToken { secret, issued_at, lifetime } = record.access_token.as_deref()?;
         let cache = &self.state.cache;
         let id = TokenId::new(secret.expose_secret(), Some(*issued_at));
-        if cache.is_rejected(id) {
+        if cache.is_invalidated(id) {
             return None;
         }
         // The cache knows the age of a token on both clocks.
@@ -231,8 +231,8 @@ impl Consent {
         let write = PendingWrite::Refreshed { record, expected, used, if_missing };
         let must_persist = write.must_persist();
         match self.save_result(write, epoch).await {
-            Ok(Saved::Done) => {}
-            Ok(Saved::Superseded) => return Ok(None),
+            Ok(WriteOutcome::Applied) => {}
+            Ok(WriteOutcome::Superseded) => return Ok(None),
             Err(error) if must_persist => return Err(error.after_sending()),
             // The refresh token in the store is still valid, and so is the access token.
             Err(_) => {}
@@ -261,7 +261,7 @@ impl Consent {
         };
         match saved {
             // The refused token had been replaced.
-            Ok(Saved::Superseded) if error.needs_consent() => return Ok(None),
+            Ok(WriteOutcome::Superseded) if error.needs_consent() => return Ok(None),
             // No record has the pause.
             Err(_) if error.is_suspected() => self.state.cache.delay(PAUSE, self.shared.clock().as_ref()),
             Ok(_) | Err(_) => {}
@@ -270,14 +270,14 @@ impl Consent {
     }
 
     /// Stores a record whose lease is returned, unless somebody else has changed it.
-    async fn return_lease(&self, record: Record, epoch: Epoch) -> Result<Saved, ConsentError> {
+    async fn return_lease(&self, record: Record, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
         let expected = record.generation;
         let record = record.after(expected);
         if !self.shared.swap(Some(expected), &record).await? {
-            return Ok(Saved::Superseded);
+            return Ok(WriteOutcome::Superseded);
         }
         self.try_remember(epoch, Some(&record));
-        Ok(Saved::Done)
+        Ok(WriteOutcome::Applied)
     }
 
     /// Returns the record after a refresh.

@@ -42,7 +42,7 @@ impl Consent {
         match client.revoke(&cached.token).await {
             Ok(()) => Ok(cached),
             Err(error) if error.is_token_refused() => {
-                self.reject(&cached.token);
+                self.invalidate(&cached.token);
                 let another = self.token_to_revoke().await?;
                 client.revoke(&another.token).await?;
                 Ok(another)
@@ -54,7 +54,7 @@ impl Consent {
     async fn token_to_revoke(&self) -> Result<Arc<CachedToken>, ConsentError> {
         match shared_token::cached_token(self).await {
             // The refusal may not have been Flinks'.
-            Err(error) if error.is_recorded_end() => shared_token::revive(self).await,
+            Err(error) if error.is_recorded_end() => shared_token::reactivate(self).await,
             outcome => outcome,
         }
     }

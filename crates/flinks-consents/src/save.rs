@@ -12,7 +12,7 @@ use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::event::Event;
 use crate::pending_write::{Attempt, IfMissing, PendingWrite, Verdict};
-use crate::shared::StoreOutage;
+use crate::shared::OutagePolicy;
 use crate::shared_token::Source as _;
 use crate::state::LocalRecord;
 use crate::store::{Record, StoreError};
@@ -20,9 +20,9 @@ use crate::token_cache::Epoch;
 
 /// The result of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Saved {
+pub(crate) enum WriteOutcome {
     /// The store has the record, or one that is as good.
-    Done,
+    Applied,
     /// The store has something newer.
     Superseded,
 }
@@ -41,7 +41,7 @@ impl Consent {
     }
 
     /// Stores the result of a refresh that began in `epoch`.
-    pub(crate) async fn save_result(&self, write: PendingWrite, epoch: Epoch) -> Result<Saved, ConsentError> {
+    pub(crate) async fn save_result(&self, write: PendingWrite, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
         let mut local = match self.lock().await {
             Ok(local) => local,
             Err(error) => {
@@ -53,7 +53,7 @@ impl Consent {
         };
         // Everything was stored before the refresh began, so the end user has consented again since then.
         if local.unsaved().is_some() {
-            return Ok(Saved::Superseded);
+            return Ok(WriteOutcome::Superseded);
         }
         let write = match write {
             // A missing record was forgotten since then.
@@ -120,7 +120,7 @@ impl Consent {
         let saved = self.save(&write, Attempt::Deferred).await?;
         self.set_local(&mut local, LocalRecord::InStore);
         self.remember_saved(&mut local, epoch, saved, &write);
-        if saved == Saved::Superseded && matches!(write, PendingWrite::NewConsent { .. }) {
+        if saved == WriteOutcome::Superseded && matches!(write, PendingWrite::NewConsent { .. }) {
             let consent = self.log_name();
             tracing::warn!(consent, "dropped a consent that could not be stored: the store holds a newer one");
         }
@@ -190,13 +190,17 @@ impl Consent {
     }
 
     /// Writes a record, in the place of what the verdict allows. A removal has no record, and is not written by this.
-    async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<Saved, ConsentError> {
+    async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<WriteOutcome, ConsentError> {
         self.save_replacing(write, attempt).await.map(|(saved, _)| saved)
     }
 
     /// As [`save`](Self::save). Also returns whether there was another record in the place.
-    async fn save_replacing(&self, write: &PendingWrite, attempt: Attempt) -> Result<(Saved, bool), ConsentError> {
-        let Some(record) = write.record() else { return Ok((Saved::Superseded, false)) };
+    async fn save_replacing(
+        &self,
+        write: &PendingWrite,
+        attempt: Attempt,
+    ) -> Result<(WriteOutcome, bool), ConsentError> {
+        let Some(record) = write.record() else { return Ok((WriteOutcome::Superseded, false)) };
         let mut waiter = self.shared.lease_waiter();
         let owner = self.shared.owner.name();
         let (mut next, mut expected) = (record.clone(), write.expected());
@@ -207,14 +211,14 @@ impl Consent {
             // A removed record took its entry in an index of owners with it.
             next.is_owner_new |= expected.is_none();
             if self.shared.swap(expected, &next).await? {
-                return Ok((Saved::Done, expected.is_some()));
+                return Ok((WriteOutcome::Applied, expected.is_some()));
             }
             let found = self.shared.load(&self.state.id).await?;
             match write.verdict(found.as_ref(), attempt, self.shared.clock().wall()) {
                 Verdict::Apply => {}
                 Verdict::AlreadyStored => match found.as_ref().and_then(|found| with_owner_and_label_of(record, found))
                 {
-                    None => return Ok((Saved::Done, true)),
+                    None => return Ok((WriteOutcome::Applied, true)),
                     Some(changed) => {
                         expected = Some(changed.generation);
                         next = changed;
@@ -222,7 +226,7 @@ impl Consent {
                         continue;
                     }
                 },
-                Verdict::Superseded => return Ok((Saved::Superseded, true)),
+                Verdict::Superseded => return Ok((WriteOutcome::Superseded, true)),
             }
             // The owner and the label stay, unless the new consent has others.
             next.owner = record.owner.clone().or_else(|| found.as_ref()?.owner.clone());
@@ -275,7 +279,7 @@ impl Consent {
     /// Remembers what the store has, to refresh without it in an outage. A consent that was replaced or forgotten since `epoch` is
     /// not remembered, and a write that waits is not overwritten.
     pub(crate) fn remember(&self, local: &mut LocalRecord, epoch: Epoch, record: Option<&Record>) {
-        let is_wanted = self.shared.store_outage == StoreOutage::GoOn;
+        let is_wanted = self.shared.outage_policy == OutagePolicy::RefreshWithoutStore;
         if !is_wanted || local.unsaved().is_some() || self.state.cache.epoch() != epoch {
             return;
         }
@@ -293,10 +297,10 @@ impl Consent {
         self.set_local(local, new);
     }
 
-    fn remember_saved(&self, local: &mut LocalRecord, epoch: Epoch, saved: Saved, write: &PendingWrite) {
+    fn remember_saved(&self, local: &mut LocalRecord, epoch: Epoch, saved: WriteOutcome, write: &PendingWrite) {
         let record = match saved {
-            Saved::Done => write.record(),
-            Saved::Superseded => None,
+            WriteOutcome::Applied => write.record(),
+            WriteOutcome::Superseded => None,
         };
         self.remember(local, epoch, record);
     }

@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) client: Client,
     pub(crate) store: Box<dyn TokenStore>,
     pub(crate) store_timeout: Duration,
-    pub(crate) store_outage: StoreOutage,
+    pub(crate) outage_policy: OutagePolicy,
     pub(crate) on_event: Option<Callback>,
     pub(crate) owner: Owner,
     pub(crate) tasks: TaskTracker,
@@ -47,21 +47,21 @@ pub(crate) enum LogNames {
 /// Whether a consent is refreshed while its store is unavailable. A valid access token is returned either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StoreOutage {
+pub enum OutagePolicy {
     /// Nothing is refreshed without the knowledge of the other machines. Once the access token has expired, calls fail with
     /// [`ConsentError::is_store`].
     #[default]
-    Refuse,
+    FailClosed,
     /// This process refreshes with the refresh token that it saw last, and keeps the result in memory. Every other process does the
     /// same during the outage.
     ///
     /// It does not do so if it knows that Flinks has ever replaced a refresh token (A5): two processes that use the same one may end
     /// the consent. If a refresh token is replaced for the first time during the outage, the new one is in memory until the store is
     /// back ([`Event::NotStored`]), and the other processes have an old one. For a server that replaces refresh tokens, use
-    /// [`Refuse`](Self::Refuse).
+    /// [`FailClosed`](Self::FailClosed).
     ///
     /// The record of each consent in use stays in memory for this.
-    GoOn,
+    RefreshWithoutStore,
 }
 
 impl Shared {
@@ -70,7 +70,7 @@ impl Shared {
             client,
             store: Box::new(MemoryStore::new()),
             store_timeout: Duration::from_secs(5),
-            store_outage: StoreOutage::default(),
+            outage_policy: OutagePolicy::default(),
             on_event: None,
             owner: Owner::new(),
             tasks: TaskTracker::new(),

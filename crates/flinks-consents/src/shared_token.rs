@@ -94,15 +94,15 @@ pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, Co
 }
 
 /// Returns a token of a consent that a refusal may have ended (O6).
-pub(crate) async fn revive<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
+pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
     loop {
-        let (waiter, role) = match start(source, Need::Revival) {
+        let (waiter, role) = match start(source, Need::Reactivation) {
             Start::Answered(answer) => return answer,
             Start::Waiting(waiter, role) => (waiter, role),
         };
         match outcome(source, waiter).await {
             Ok(fetched) => return Ok(fetched.token),
-            // The work in flight may have been a refresh that stops at the end of a consent. The next one is a revival.
+            // The work in flight may have been a refresh that stops at the end of a consent. The next one is a reactivation.
             Err(error) if role == Role::Follower && error.attempts() == 0 => {}
             Err(error) => return Err(error),
         }
@@ -138,7 +138,7 @@ async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome 
 
 async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: Epoch) {
     let (cache, clock) = (source.cache(), source.clock());
-    let wait = cache.not_before().saturating_sub(clock.monotonic());
+    let wait = cache.next_refresh_at().saturating_sub(clock.monotonic());
     if !wait.is_zero() {
         clock.sleep(wait).await;
     }
@@ -158,7 +158,7 @@ async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
         }
         Err(error) if error.needs_consent() => {
             if error.attempts() > 0 {
-                source.emit(&Event::ConsentOver { error });
+                source.emit(&Event::ConsentEnded { error });
             }
         }
         Err(error) => {

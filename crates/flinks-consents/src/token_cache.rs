@@ -22,7 +22,7 @@ pub(crate) enum Need {
     /// A refresh, even if there is a valid token (O5).
     Refresh,
     /// A token, and a refresh for it even if a refusal has ended the consent (O6).
-    Revival,
+    Reactivation,
 }
 
 /// The result of a source.
@@ -49,11 +49,11 @@ struct Control {
     /// See [`CachedToken::must_ask_source`].
     must_ask_source: bool,
     /// The tokens that a server has refused since the last refresh, so that none of them is taken from the store again.
-    rejected: Vec<TokenId>,
+    invalidated: Vec<TokenId>,
     /// Until when one of them might be in the store.
-    rejected_until: Duration,
+    invalidated_until: Duration,
     /// The next refresh does not begin before this, on the monotonic clock.
-    not_before: Duration,
+    next_refresh_at: Duration,
     last_failure: Option<Failure>,
 }
 
@@ -116,25 +116,25 @@ impl TokenCache {
     }
 
     /// Drops a token that a server has refused, but not one that has replaced it.
-    pub(crate) fn reject(&self, token: &AccessToken, clock: &dyn Clock) {
+    pub(crate) fn invalidate(&self, token: &AccessToken, clock: &dyn Clock) {
         // More than one process can have handed out.
-        const MAX_REJECTED: usize = 16;
+        const MAX_INVALIDATED: usize = 16;
         let id = TokenId::of(token);
         self.flight.with_state(|control| {
             if self.current().is_some_and(|current| current.id != id) {
                 return;
             }
             self.current.store(None);
-            control.rejected_until = clock.monotonic().saturating_add(LONGEST_LIFETIME);
-            if !control.rejected.contains(&id) {
-                control.rejected.truncate(MAX_REJECTED.saturating_sub(1));
-                control.rejected.insert(0, id);
+            control.invalidated_until = clock.monotonic().saturating_add(LONGEST_LIFETIME);
+            if !control.invalidated.contains(&id) {
+                control.invalidated.truncate(MAX_INVALIDATED.saturating_sub(1));
+                control.invalidated.insert(0, id);
             }
         });
     }
 
-    pub(crate) fn is_rejected(&self, id: TokenId) -> bool {
-        self.flight.with_state(|control| control.rejected.contains(&id))
+    pub(crate) fn is_invalidated(&self, id: TokenId) -> bool {
+        self.flight.with_state(|control| control.invalidated.contains(&id))
     }
 
     /// Starts the next epoch, with a token if there is one. The result of a refresh in flight is not kept.
@@ -151,12 +151,12 @@ impl TokenCache {
 
     /// Delays the next refresh.
     pub(crate) fn delay(&self, by: Duration, clock: &dyn Clock) {
-        let not_before = clock.monotonic().saturating_add(by);
-        self.flight.with_state(|control| control.not_before = control.not_before.max(not_before));
+        let next_refresh_at = clock.monotonic().saturating_add(by);
+        self.flight.with_state(|control| control.next_refresh_at = control.next_refresh_at.max(next_refresh_at));
     }
 
-    pub(crate) fn not_before(&self) -> Duration {
-        self.flight.with_state(|control| control.not_before)
+    pub(crate) fn next_refresh_at(&self) -> Duration {
+        self.flight.with_state(|control| control.next_refresh_at)
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -167,7 +167,7 @@ impl TokenCache {
     pub(crate) fn is_needed(&self, clock: &dyn Clock) -> bool {
         let now = clock.monotonic();
         self.flight.with_state(|control| {
-            now < control.not_before || (!control.rejected.is_empty() && now < control.rejected_until)
+            now < control.next_refresh_at || (!control.invalidated.is_empty() && now < control.invalidated_until)
         })
     }
 
@@ -178,7 +178,7 @@ impl TokenCache {
             epoch = Epoch(control.epoch);
             let usable = match need {
                 Need::Token => self.usable(),
-                Need::Refresh | Need::Revival => None,
+                Need::Refresh | Need::Reactivation => None,
             };
             if let Some(token) = &usable
                 && token.is_fresh(clock)
@@ -189,7 +189,7 @@ impl TokenCache {
                 return None;
             }
             let failure = control.last_failure.as_ref()?;
-            if clock.monotonic() >= control.not_before {
+            if clock.monotonic() >= control.next_refresh_at {
                 return None;
             }
             Some(usable.ok_or_else(|| failure.error.clone()))
@@ -222,10 +222,10 @@ impl TokenCache {
 
     fn keep_token(&self, control: &mut Control, fetched: &Fetched, clock: &dyn Clock) {
         control.last_failure = None;
-        control.not_before = clock.monotonic().saturating_add(MIN_REFRESH_INTERVAL);
+        control.next_refresh_at = clock.monotonic().saturating_add(MIN_REFRESH_INTERVAL);
         if fetched.was_refreshed {
-            control.rejected.clear();
-        } else if control.rejected.contains(&fetched.token.id) {
+            control.invalidated.clear();
+        } else if control.invalidated.contains(&fetched.token.id) {
             // A server refused it after it was taken from the store.
             return;
         }
@@ -251,17 +251,17 @@ impl Control {
         let now = clock.monotonic();
         if error.is_suspected() {
             // The record has the pause, and another process may end the suspicion at any moment.
-            self.not_before = self.not_before.max(now.saturating_add(MIN_REFRESH_INTERVAL));
+            self.next_refresh_at = self.next_refresh_at.max(now.saturating_add(MIN_REFRESH_INTERVAL));
             self.last_failure = Some(Failure { error: error.clone(), count: 0 });
             return;
         }
         if error.needs_consent() {
-            // The record has the end, and another process may revive the consent.
+            // The record has the end, and another process may reactivate the consent.
             self.last_failure = None;
             return;
         }
         let count = self.last_failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
-        self.not_before = now.saturating_add(backoff(count, error.retry_after()));
+        self.next_refresh_at = now.saturating_add(backoff(count, error.retry_after()));
         self.last_failure = Some(Failure { error: error.clone(), count });
     }
 }
@@ -336,11 +336,11 @@ mod tests {
     }
 
     #[test]
-    fn token_that_was_rejected_while_it_was_loaded_is_not_cached() {
+    fn token_that_was_invalidated_while_it_was_loaded_is_not_cached() {
         let local = Local::new();
         let refresh = local.lead();
         let Ok(loaded) = local.fetched() else { panic!("no token") };
-        local.cache.reject(&loaded.token.token, &local.clock);
+        local.cache.invalidate(&loaded.token.token, &local.clock);
         local.finish(refresh, &Ok(Fetched { was_refreshed: false, ..loaded.clone() }));
         assert!(local.cache.current().is_none());
         // A server that returns the same text again has issued another token.
@@ -348,8 +348,8 @@ mod tests {
         let refresh = local.lead();
         local.finish(refresh, &Ok(loaded.clone()));
         assert!(local.cache.current().is_some());
-        local.cache.reject(&loaded.token.token, &local.clock);
-        assert!(local.cache.current().is_none(), "it can be rejected again");
+        local.cache.invalidate(&loaded.token.token, &local.clock);
+        assert!(local.cache.current().is_none(), "it can be invalidated again");
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn o4_cached_token_is_returned_without_an_allocation() {
         let client = Client::builder(emulator.base_url().parse().unwrap(), credentials).build().unwrap();
         let consents = Consents::builder(client.clone()).build();
         let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
-        let consent = consents.insert(&"user-7".parse().unwrap(), refresh_token, SystemTime::now()).await.unwrap();
+        let consent = consents.import(&"user-7".parse().unwrap(), refresh_token, SystemTime::now()).await.unwrap();
         let source = AppTokenSource::new(client, None);
         let _ = (consent.access_token().await.unwrap(), source.access_token().await.unwrap());
         (emulator, consent, source)

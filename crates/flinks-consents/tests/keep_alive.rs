@@ -30,7 +30,7 @@ fn worker(flinks: &Emulator) -> (KeepAlive, Consents, Arc<Mutex<Vec<ConsentId>>>
 async fn insert_ended(consents: &Consents, id: &str) -> ConsentId {
     let id: ConsentId = id.parse().unwrap();
     let idle = SystemTime::now() - DAY * 28;
-    let _ = consents.insert(&id, RefreshToken::new("canary-dead").unwrap(), idle).await.unwrap();
+    let _ = consents.import(&id, RefreshToken::new("canary-dead").unwrap(), idle).await.unwrap();
     id
 }
 
@@ -56,7 +56,7 @@ async fn o6_a_run_that_stopped_leaves_its_reports_to_the_next_one() {
     for number in 1..=20 {
         let id: ConsentId = format!("user-{number}").parse().unwrap();
         let idle = SystemTime::now() - DAY * 27;
-        let _ = consents.insert(&id, RefreshToken::new("r").unwrap(), idle).await.unwrap();
+        let _ = consents.import(&id, RefreshToken::new("r").unwrap(), idle).await.unwrap();
     }
     // The first request gets the refusal of Flinks, and the others that of a gateway.
     let worker = worker.on_progress({

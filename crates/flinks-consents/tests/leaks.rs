@@ -52,11 +52,11 @@ async fn consents(canaries: &mut Canaries) {
         });
         let consents = consents.build();
         let long_ago = std::time::SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60);
-        let consent = consents.insert(&id, refresh_token.clone(), long_ago).await.unwrap();
+        let consent = consents.import(&id, refresh_token.clone(), long_ago).await.unwrap();
         canaries.print(&(&store, &consents, &consent));
         let token = consent.access_token().await;
         if let Ok(token) = &token {
-            consent.reject(token);
+            consent.invalidate(token);
         }
         canaries.print_outcome(token);
         canaries.print_outcome(store.load(&id).await);
@@ -75,7 +75,7 @@ async fn consents(canaries: &mut Canaries) {
         }
         canaries.print_outcome(store.load(&id).await);
         canaries.print_outcome(consent.access_token().await);
-        canaries.print_outcome(consents.insert(&id, refresh_token.clone(), long_ago).await);
+        canaries.print_outcome(consents.import(&id, refresh_token.clone(), long_ago).await);
         for event in events.lock().unwrap().drain(..) {
             canaries.printed.push(event);
         }

@@ -73,7 +73,7 @@ impl Cache {
         }
     }
 
-    fn reject(&self, refused: u32) {
+    fn invalidate(&self, refused: u32) {
         self.flight.with_state(|token| {
             token.take_if(|token| *token == refused);
         });
@@ -137,7 +137,7 @@ fn o4_caller_that_is_not_polled_delays_nobody() {
         let mut idle = Box::pin(Arc::clone(&cache).get(Server::Works));
         let first = poll_once(&mut idle);
         assert_eq!(block_on(Arc::clone(&cache).get(Server::Works)), Some(Ok(1)));
-        cache.reject(1);
+        cache.invalidate(1);
         assert_eq!(block_on(Arc::clone(&cache).get(Server::Works)), Some(Ok(2)));
         // It has the outcome that it waited for, whenever it comes for it.
         match first {
@@ -169,7 +169,7 @@ fn o4_rejections_of_one_token_cause_one_refresh() {
             .map(|_| {
                 let cache = Arc::clone(&cache);
                 spawn(async move {
-                    cache.reject(1);
+                    cache.invalidate(1);
                     cache.get(Server::Works).await
                 })
             })

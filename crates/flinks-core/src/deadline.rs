@@ -7,12 +7,12 @@ use crate::clock::Clock;
 
 /// A moment on both clocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct Timestamps {
     pub(crate) monotonic: Duration,
     pub(crate) wall: SystemTime,
 }
 
-impl Moment {
+impl Timestamps {
     /// Reads both clocks.
     pub fn now(clock: &dyn Clock) -> Self {
         Self { monotonic: clock.monotonic(), wall: clock.wall() }
@@ -28,7 +28,7 @@ impl Moment {
 #[derive(Clone)]
 pub struct Deadline {
     /// The first moment that is known on both clocks.
-    from: Moment,
+    from: Timestamps,
     /// How long the token was still valid at that moment.
     left: Duration,
     /// How old the token was at that moment.
@@ -38,14 +38,14 @@ pub struct Deadline {
 
 impl Deadline {
     /// Starts a lifetime at a moment.
-    pub fn after(from: Moment, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
+    pub fn after(from: Timestamps, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
         Self { from, left: lifetime, age: Duration::ZERO, clock: Arc::clone(clock) }
     }
 
     /// Continues a lifetime that started in another process, of which only the wall clock is known. `None` if it has ended, or if it
     /// starts in the future.
     pub fn continued(issued_at: SystemTime, lifetime: Duration, clock: &Arc<dyn Clock>) -> Option<Self> {
-        let from = Moment::now(clock.as_ref());
+        let from = Timestamps::now(clock.as_ref());
         let age = from.wall.duration_since(issued_at).ok()?;
         let left = lifetime.checked_sub(age)?;
         if left.is_zero() {

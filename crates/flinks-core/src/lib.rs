@@ -72,7 +72,7 @@ pub use transport_error::{TransportError, TransportErrorKind};
 pub use absolute_url::AbsoluteUrl;
 #[cfg(feature = "time")]
 #[doc(hidden)]
-pub use deadline::{Deadline, Moment};
+pub use deadline::{Deadline, Timestamps};
 #[doc(hidden)]
 pub use header::token_problem;
 

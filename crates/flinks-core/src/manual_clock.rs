@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Sleep};
-use crate::deadline::Moment;
+use crate::deadline::Timestamps;
 
 /// A clock for tests, which the test moves. Clones are the same clock.
 ///
@@ -54,7 +54,7 @@ use crate::deadline::Moment;
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     pace: Pace,
-    set: watch::Sender<Moment>,
+    set: watch::Sender<Timestamps>,
     sleeps: Arc<Mutex<Vec<Duration>>>,
 }
 
@@ -88,7 +88,7 @@ impl ManualClock {
     }
 
     fn with_pace(pace: Pace) -> Self {
-        let start = Moment { monotonic: Duration::ZERO, wall: SystemTime::now() };
+        let start = Timestamps { monotonic: Duration::ZERO, wall: SystemTime::now() };
         Self { pace, set: watch::Sender::new(start), sleeps: Arc::default() }
     }
 
@@ -122,7 +122,7 @@ impl ManualClock {
         }
     }
 
-    fn now(&self) -> Moment {
+    fn now(&self) -> Timestamps {
         let mut now = *self.set.borrow();
         now.advance(self.passed());
         now

@@ -72,7 +72,7 @@ pub(crate) async fn accounts(
         let token = consent.access_token().await?;
         let response = app.http.get(&url).bearer_auth(token.expose_secret()).send().await.map_err(|_| UNAVAILABLE)?;
         match response.status() {
-            StatusCode::UNAUTHORIZED => consent.reject(&token),
+            StatusCode::UNAUTHORIZED => consent.invalidate(&token),
             status if status.is_success() => return response.json().await.map(Json).map_err(|_| UNAVAILABLE),
             _ => return Err(UNAVAILABLE),
         }

@@ -38,7 +38,7 @@ async fn costs(server: &Server, store: &RedisStore) -> Outcome<()> {
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let id: ConsentId = "user-7".parse()?;
-    consents.insert(&id, RefreshToken::new("r".repeat(43))?, SystemTime::now()).await?;
+    consents.import(&id, RefreshToken::new("r".repeat(43))?, SystemTime::now()).await?;
     let record = store.load(&id).await?.ok_or("no record")?;
     let connection = redis::Client::open(server.address())?.get_multiplexed_async_connection().await?;
     let key: Vec<String> =
@@ -84,10 +84,11 @@ async fn measure<F: Future<Output = bool>>(name: &str, at_once: usize, peer: Opt
 async fn keep_alive(store: &RedisStore, count: usize) -> Outcome<()> {
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
-    let exchanged_at = SystemTime::now().checked_sub(Duration::from_secs(28 * 24 * 60 * 60)).ok_or("no such time")?;
+    let last_refreshed_at =
+        SystemTime::now().checked_sub(Duration::from_secs(28 * 24 * 60 * 60)).ok_or("no such time")?;
     for number in 0..count {
         let id: ConsentId = format!("idle-{number}").parse()?;
-        consents.insert(&id, flinks.new_refresh_token().await, exchanged_at).await?;
+        consents.import(&id, flinks.new_refresh_token().await, last_refreshed_at).await?;
     }
     let before = (flinks.refreshes(), memory());
     let start = Instant::now();

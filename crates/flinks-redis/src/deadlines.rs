@@ -53,7 +53,7 @@ impl RedisStore {
         }
         let Lookup::Record(record) = self.record_at(key).await? else { return Ok(false) };
         self.restore_owner(&record).await?;
-        if record.is_over() {
+        if record.is_ended() {
             return Ok(false);
         }
         let names = self.namespace().keys_of(record.id(), &self.keys());

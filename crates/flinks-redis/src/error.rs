@@ -53,10 +53,10 @@ impl From<InvalidSetting> for InvalidConfiguration {
 
 /// Returns the error of a store for an error of Redis or of the connection to it.
 pub(crate) fn store_error(error: &RedisError) -> StoreError {
-    let refused = StoreError::refused;
+    let misconfigured = StoreError::misconfigured;
     let unavailable = StoreError::unavailable;
     if is_permission_denied(error) {
-        return refused("does not permit the command");
+        return misconfigured("does not permit the command");
     }
     // Before Redis 7, the error of a script contains the error of the command.
     let detail = error.detail().unwrap_or_default();
@@ -64,17 +64,17 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
         return EnvelopeError::Damaged.into();
     }
     if detail.contains("cluster support disabled") {
-        return refused("is not in cluster mode, but was configured as a cluster");
+        return misconfigured("is not in cluster mode, but was configured as a cluster");
     }
     if detail.contains("DB index is out of range") {
-        return refused("has no database of this number");
+        return misconfigured("has no database of this number");
     }
     if is_untrusted(error) {
-        return refused("has a certificate that is not trusted, or does not trust this client's");
+        return misconfigured("has a certificate that is not trusted, or does not trust this client's");
     }
     match error.code() {
-        Some("NOAUTH" | "WRONGPASS") => return refused("refuses the credentials"),
-        Some("MOVED" | "ASK" | "CROSSSLOT") => return refused("is a cluster, but was not configured as one"),
+        Some("NOAUTH" | "WRONGPASS") => return misconfigured("refuses the credentials"),
+        Some("MOVED" | "ASK" | "CROSSSLOT") => return misconfigured("is a cluster, but was not configured as one"),
         Some("LOADING") => return unavailable("is starting"),
         Some("READONLY") => return unavailable("is read-only, as after a failover"),
         Some("OOM") => return unavailable("is out of memory"),
@@ -88,8 +88,8 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
         return LATE;
     }
     match error.kind() {
-        ErrorKind::AuthenticationFailed => refused("refuses the credentials"),
-        ErrorKind::InvalidClientConfig => refused("cannot be called with these settings"),
+        ErrorKind::AuthenticationFailed => misconfigured("refuses the credentials"),
+        ErrorKind::InvalidClientConfig => misconfigured("cannot be called with these settings"),
         ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => unavailable("cannot be reached"),
         _ => unavailable("returned an unexpected reply"),
     }
@@ -112,4 +112,4 @@ fn is_untrusted(error: &RedisError) -> bool {
 /// There was no reply in time.
 pub(crate) const LATE: StoreError = StoreError::unavailable("did not answer in time");
 /// The records were written with another name key.
-pub(crate) const OTHER_NAME_KEY: StoreError = StoreError::refused("was written with another name key");
+pub(crate) const OTHER_NAME_KEY: StoreError = StoreError::misconfigured("was written with another name key");

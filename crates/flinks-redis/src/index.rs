@@ -95,7 +95,7 @@ impl RedisStore {
                 Ok(unreadable(key, &OTHER_NAME_KEY))
             }
             Ok(record) => Ok(Lookup::Record(Box::new(record))),
-            Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => Ok(unreadable(key, &reason)),
+            Err(StoreError::Damaged(reason) | StoreError::Misconfigured(reason)) => Ok(unreadable(key, &reason)),
             Err(error) => Err(error),
         }
     }

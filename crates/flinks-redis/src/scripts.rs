@@ -167,7 +167,7 @@ impl Scripts {
         record: &Record,
         value: &[u8],
     ) -> ScriptInvocation<'_> {
-        let (script, index, other) = if record.is_over() {
+        let (script, index, other) = if record.is_ended() {
             (&self.swap_ended, &keys.ended, &keys.due)
         } else {
             (&self.swap, &keys.due, &keys.ended)
@@ -229,7 +229,7 @@ pub(crate) fn outcome(reply: i64) -> Result<bool, StoreError> {
         1 => Ok(true),
         0 => Ok(false),
         -2 => Err(EnvelopeError::NewerVersion.into()),
-        -3 => Err(StoreError::refused("has something else where its deadlines should be")),
+        -3 => Err(StoreError::misconfigured("has something else where its deadlines should be")),
         _ => Err(EnvelopeError::Damaged.into()),
     }
 }

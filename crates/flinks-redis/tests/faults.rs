@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use flinks_consents::ConsentError;
 use flinks_consents::flinks::Settings;
 use flinks_consents::store::{DueWindow, TokenStore as _};
-use flinks_consents::{ConsentId, Consents, StoreOutage};
+use flinks_consents::{ConsentId, Consents, OutagePolicy};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 use libtest_mimic::Arguments;
 use support::{Fault, Hurried, Proxy, Server};
@@ -21,7 +21,7 @@ fn main() {
     for (row, fault) in FAULTS {
         for step in [Step::Load, Step::Claim, Step::Result] {
             for rotates in [false, true] {
-                for policy in [StoreOutage::Refuse, StoreOutage::GoOn] {
+                for policy in [OutagePolicy::FailClosed, OutagePolicy::RefreshWithoutStore] {
                     let rotation = if rotates { "rotating" } else { "lasting" };
                     let name = format!("o5_{row}_at_the_{step:?}_of_a_{rotation}_token_{policy:?}").to_lowercase();
                     let case = Case { fault: fault.clone(), step, rotates, policy };
@@ -66,7 +66,7 @@ struct Case {
     fault: Option<Fault>,
     step: Step,
     rotates: bool,
-    policy: StoreOutage,
+    policy: OutagePolicy,
 }
 
 impl Case {
@@ -74,10 +74,10 @@ impl Case {
     fn expected(&self) -> (bool, u64) {
         match (self.step, self.rotates, self.policy) {
             // Nobody may exchange what another may have exchanged, if that is its end.
-            (Step::Load | Step::Claim, false, StoreOutage::GoOn) => (true, 1),
+            (Step::Load | Step::Claim, false, OutagePolicy::RefreshWithoutStore) => (true, 1),
             (Step::Load | Step::Claim, ..) => (false, 0),
             // What rotated is stored before the access token is handed out, or else kept here.
-            (Step::Result, true, StoreOutage::Refuse) => (false, 1),
+            (Step::Result, true, OutagePolicy::FailClosed) => (false, 1),
             (Step::Result, ..) => (true, 1),
         }
     }
@@ -94,11 +94,11 @@ impl Case {
         let clock = Hurried::new(Duration::from_secs(2));
         let machine = |address: &str| {
             let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
-            Consents::builder(client).store(store(address)).store_outage(self.policy).build()
+            Consents::builder(client).store(store(address)).outage_policy(self.policy).build()
         };
         let id: ConsentId = "user-7".parse().unwrap();
         let consents = machine(&proxy.address());
-        let consent = consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+        let consent = consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
         let _ = consent.access_token().await.unwrap();
         clock.advance(Duration::from_secs(31 * 60));
         let before = flinks.refreshes();
@@ -126,8 +126,8 @@ impl Case {
         // What could not be stored may still be on its way, and another would be content with that.
         consents.flush().await.unwrap();
         let other = machine(&direct).consent(&id);
-        served(&other.exchange_now().await);
-        served(&consent.exchange_now().await);
+        served(&other.refresh_now().await);
+        served(&consent.refresh_now().await);
         assert_eq!(flinks.refreshes() - before, 3);
     }
 }
@@ -154,7 +154,7 @@ async fn worker() {
             let idle = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
             for consent in 0..CONSENTS {
                 let id: ConsentId = format!("user-{consent}").parse().unwrap();
-                consents.insert(&id, flinks.new_refresh_token().await, idle).await.unwrap();
+                consents.import(&id, flinks.new_refresh_token().await, idle).await.unwrap();
             }
             let before = flinks.refreshes();
             let clock = Hurried::new(Duration::from_secs(2));

@@ -167,7 +167,7 @@ async fn rounds(role: &str, count: u32) -> u32 {
     let mut wrong = 0;
     for round in 0..count {
         let id: ConsentId = format!("round-{round}").parse().unwrap();
-        consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+        consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
         let before = flinks.refreshes();
         processes.iter_mut().for_each(|process| process.tell(id.as_str()));
         let mut lines: Vec<String> = processes.iter_mut().map(Process::line).collect();
@@ -247,7 +247,7 @@ async fn killed() {
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let consents = Consents::builder(client).store(store(&server.address())).build();
         let token: RefreshToken = flinks.new_refresh_token().await;
-        consents.insert(&id, token, SystemTime::now()).await.unwrap();
+        consents.import(&id, token, SystemTime::now()).await.unwrap();
         let mut holder = Process::start(&step.to_string(), &server, &flinks);
         assert_eq!(holder.line(), "ready");
         holder.tell(id.as_str());

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use flinks_core::{Clock, Deadline, ExpiresIn, Moment, ResponseHead, Secret};
+use flinks_core::{Clock, Deadline, ExpiresIn, ResponseHead, Secret, Timestamps};
 
 use crate::error::Error;
 use crate::operation::Operation;
-use crate::text::token_problem;
+use crate::validate::token_problem;
 
 /// The fields of a reply that hold a token.
 pub(crate) struct BearerReply {
@@ -27,7 +27,7 @@ impl BearerReply {
         self,
         operation: Operation,
         head: &ResponseHead,
-        sent: Moment,
+        sent: Timestamps,
         clock: &Arc<dyn Clock>,
     ) -> Result<Bearer, Error> {
         if let Some(problem) = token_problem(self.access_token.expose_secret()) {

@@ -26,7 +26,7 @@ pub struct Started<P> {
 
 /// What only the end user's own session knows, and when it began.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct State {
+pub(crate) struct CsrfState {
     state: String,
     created_at: SystemTime,
 }
@@ -36,7 +36,7 @@ const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 /// Between the clocks of two machines.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 
-impl State {
+impl CsrfState {
     pub(crate) fn new(clock: &dyn Clock) -> Self {
         // Twice 122 random bits of the operating system's.
         let state = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());

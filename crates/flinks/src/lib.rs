@@ -35,7 +35,7 @@ mod recent;
 mod redirect;
 mod retry;
 mod settings;
-mod text;
+mod validate;
 
 pub use crate::builder::ClientBuilder;
 #[cfg(any(feature = "connect", feature = "outbound"))]

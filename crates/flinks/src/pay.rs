@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flinks_core::{Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, Moment, ResponseValue, Secret, Transport};
+use flinks_core::{Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, ResponseValue, Secret, Timestamps, Transport};
 use flinks_pay::types;
 
 use crate::bearer::{Bearer, BearerReply};
@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorBody, Kind, SpendError};
 use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
-use crate::retry::{Caller, Repeat};
+use crate::retry::{CallExecutor, RetryPolicy};
 use crate::settings::Settings;
-use crate::text::{ECHO, REPEATED, is_echo, query, token_problem};
+use crate::validate::{ECHO, REPEATED, is_echo, query, token_problem};
 
 /// The base URL of the sandbox, as other pages of Flinks name it (P7).
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
@@ -35,7 +35,7 @@ pub struct Client {
     credentials: Arc<Credentials>,
     /// The tokens that were handed out (P5).
     handed_out: Option<Arc<RecentSecrets>>,
-    caller: Caller,
+    executor: CallExecutor,
 }
 
 impl Client {
@@ -60,7 +60,7 @@ impl Client {
         Self {
             http: flinks_pay::Client::with_transport(transport.clone()),
             transport,
-            caller: self.caller.with_timeout(timeout),
+            executor: self.executor.with_timeout(timeout),
             ..self.clone()
         }
     }
@@ -81,27 +81,27 @@ impl Client {
         let Credentials { username, password } = &*self.credentials;
         let grant_type = types::GrantType::ClientCredentials;
         let request = &types::AuthorizeRequest::new(grant_type, username.as_str(), password.clone());
-        let clock = &self.caller.clock;
+        let clock = &self.executor.clock;
         let attempt = || async move {
-            let sent = Moment::now(clock.as_ref());
+            let sent = Timestamps::now(clock.as_ref());
             let reply = self.http.authorize(request).send().await;
             self.session_token(
                 reply.map_err(|error| Error::from_call(AUTHORIZE, error, |()| ErrorBody::default()))?,
                 sent,
             )
         };
-        self.caller.call(AUTHORIZE, Repeat::AsNeeded, DEFAULT_TIMEOUT, attempt).await
+        self.executor.call(AUTHORIZE, RetryPolicy::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
 
     fn session_token(
         &self,
         reply: ResponseValue<types::AuthorizeResponse>,
-        sent: Moment,
+        sent: Timestamps,
     ) -> Result<SessionToken, Error> {
         let head = reply.head().clone();
         let types::AuthorizeResponse { access_token, token_type, expires_in, .. } = reply.into_inner();
         let token = BearerReply { access_token, token_type, expires_in };
-        let token = token.check(AUTHORIZE, &head, sent, &self.caller.clock)?;
+        let token = token.check(AUTHORIZE, &head, sent, &self.executor.clock)?;
         if is_echo(token.secret().expose_secret(), [self.credentials.password.expose_secret()]) {
             return Err(Error::malformed(AUTHORIZE, &head, "access_token", ECHO));
         }
@@ -109,7 +109,7 @@ impl Client {
             return Err(Error::expired_on_arrival(AUTHORIZE, &head));
         }
         if let Some(handed_out) = &self.handed_out
-            && handed_out.insert(token.secret().expose_secret(), self.caller.clock.as_ref()).is_none()
+            && handed_out.insert(token.secret().expose_secret(), self.executor.clock.as_ref()).is_none()
         {
             return Err(Error::malformed(AUTHORIZE, &head, "access_token", REPEATED));
         }
@@ -149,7 +149,7 @@ impl Client {
             let types::SessionResponse { session_id, reference_id, .. } = reply.into_inner();
             Ok(Session { id: session_id, reference_id })
         };
-        let outcome = self.caller.call(INITIATE, Repeat::Never, DEFAULT_TIMEOUT, attempt).await;
+        let outcome = self.executor.call(INITIATE, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await;
         outcome.map_err(|error| SpendError::new(token, error))
     }
 
@@ -160,7 +160,7 @@ impl Client {
 
     /// Returns the clock of the [`Settings`].
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.caller.clock
+        &self.executor.clock
     }
 
     /// Where the payer's browser goes, once a payment request has been created for the session: `{base}/app/?sessionId=…`
@@ -192,7 +192,7 @@ impl Configure for Client {
             base_url,
             credentials: Arc::new(credentials),
             handed_out: settings.handed_out(),
-            caller: settings.caller(),
+            executor: settings.executor(),
         })
     }
 }

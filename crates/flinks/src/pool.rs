@@ -43,21 +43,21 @@ pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
 struct Inner<C: SingleUse> {
     client: C,
     size: usize,
-    state: Arc<Mutex<State<C::Token>>>,
+    state: Arc<Mutex<PoolState<C::Token>>>,
     /// Cancelled when the last clone of the pool is dropped.
     closed: CancellationToken,
     _close_on_drop: DropGuard,
     tasks: TaskTracker,
 }
 
-struct State<T> {
+struct PoolState<T> {
     /// The oldest first.
     ready: VecDeque<T>,
     /// How many are still to be got; and how many are being got, one by each worker.
     owed: usize,
     workers: usize,
     /// Nothing is got in advance before this, on the monotonic clock.
-    not_before: Duration,
+    next_fetch_at: Duration,
     failures: u32,
     is_shut_down: bool,
 }
@@ -65,11 +65,11 @@ struct State<T> {
 /// The most requests at once, so that a pool is no load test.
 const MAX_WORKERS: usize = 4;
 /// How long nothing is got in advance where it could not be kept.
-const USELESS: Duration = Duration::from_secs(60);
+const PAUSE_WHEN_UNUSABLE: Duration = Duration::from_secs(60);
 
-impl<T> State<T> {
-    fn rest(&mut self, now: Duration, pause: Duration) {
-        self.not_before = self.not_before.max(now.saturating_add(pause));
+impl<T> PoolState<T> {
+    fn back_off(&mut self, now: Duration, pause: Duration) {
+        self.next_fetch_at = self.next_fetch_at.max(now.saturating_add(pause));
         self.owed = 0;
     }
 }
@@ -77,11 +77,11 @@ impl<T> State<T> {
 impl<C: SingleUse> TokenPool<C> {
     /// Creates a pool of at most `size` tokens, empty at first.
     pub fn new(client: C, size: PoolSize) -> Self {
-        let state = State {
+        let state = PoolState {
             ready: VecDeque::new(),
             owed: 0,
             workers: 0,
-            not_before: Duration::ZERO,
+            next_fetch_at: Duration::ZERO,
             failures: 0,
             is_shut_down: false,
         };
@@ -118,7 +118,7 @@ impl<C: SingleUse> TokenPool<C> {
     pub async fn token(&self) -> Result<C::Token, Error> {
         match self.take() {
             Some(token) => Ok(token),
-            None => self.0.client.get().await,
+            None => self.0.client.fetch().await,
         }
     }
 
@@ -154,15 +154,15 @@ impl<C: SingleUse> TokenPool<C> {
         token
     }
 
-    fn missing(&self, state: &State<C::Token>) -> usize {
-        let State { ready, owed, workers, .. } = state;
+    fn missing(&self, state: &PoolState<C::Token>) -> usize {
+        let PoolState { ready, owed, workers, .. } = state;
         self.0.size.saturating_sub(ready.len()).saturating_sub(*owed).saturating_sub(*workers)
     }
 
     /// Begins to get so many more.
-    fn work(&self, mut state: MutexGuard<'_, State<C::Token>>, more: usize) {
+    fn work(&self, mut state: MutexGuard<'_, PoolState<C::Token>>, more: usize) {
         let Inner { client, state: shared, closed, tasks, .. } = &*self.0;
-        if more == 0 || state.is_shut_down || client.clock().monotonic() < state.not_before {
+        if more == 0 || state.is_shut_down || client.clock().monotonic() < state.next_fetch_at {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
@@ -192,7 +192,7 @@ impl<C: SingleUse> fmt::Debug for TokenPool<C> {
         let now = self.0.client.clock().monotonic();
         let (ready, under_way, is_paused) = {
             let state = lock(&self.0.state);
-            (state.ready.len(), state.workers, now < state.not_before)
+            (state.ready.len(), state.workers, now < state.next_fetch_at)
         };
         let Inner { size, .. } = &*self.0;
         write!(f, "TokenPool {{ size: {size}, ready: {ready}, under_way: {under_way}, is_paused: {is_paused}, .. }}")
@@ -201,7 +201,7 @@ impl<C: SingleUse> fmt::Debug for TokenPool<C> {
 
 struct Worker<C: SingleUse> {
     client: C,
-    state: Arc<Mutex<State<C::Token>>>,
+    state: Arc<Mutex<PoolState<C::Token>>>,
     /// Whether it is counted no more.
     has_ended: bool,
 }
@@ -209,25 +209,25 @@ struct Worker<C: SingleUse> {
 impl<C: SingleUse> Worker<C> {
     async fn run(&mut self) {
         loop {
-            let outcome = self.client.get().await;
+            let outcome = self.client.fetch().await;
             let mut state = lock(&self.state);
             match outcome {
                 // Nobody would take it.
                 Ok(_) if state.is_shut_down => {}
-                Ok(token) if C::is_young(&token) => {
+                Ok(token) if C::has_half_life_left(&token) => {
                     state.failures = 0;
                     state.ready.push_back(token);
                 }
                 // A token without a known lifetime could never be dropped as old, and the next token will have none either.
-                Ok(_) => state.rest(self.client.clock().monotonic(), USELESS),
+                Ok(_) => state.back_off(self.client.clock().monotonic(), PAUSE_WHEN_UNUSABLE),
                 Err(error) => {
                     let now = self.client.clock().monotonic();
                     // Those that failed together are one failure.
-                    if now >= state.not_before {
+                    if now >= state.next_fetch_at {
                         state.failures = state.failures.saturating_add(1);
                     }
                     let pause = backoff(state.failures, error.retry_after());
-                    state.rest(now, pause);
+                    state.back_off(now, pause);
                 }
             }
             if state.owed == 0 {
@@ -255,9 +255,9 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn drop_old<C: SingleUse>(state: &mut State<C::Token>) {
+fn drop_old<C: SingleUse>(state: &mut PoolState<C::Token>) {
     // Each was asked for later than the one before, or about then.
-    while state.ready.front().is_some_and(|token| !C::is_young(token)) {
+    while state.ready.front().is_some_and(|token| !C::has_half_life_left(token)) {
         state.ready.pop_front();
     }
 }
@@ -326,12 +326,12 @@ mod sealed {
         /// The variable of the pool's size.
         const FIELDS: &'static [Field];
 
-        fn get(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
+        fn fetch(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
 
         fn clock(&self) -> &dyn Clock;
 
         /// Whether more than half of its life is left: it may be on its way to a browser.
-        fn is_young(token: &Self::Token) -> bool;
+        fn has_half_life_left(token: &Self::Token) -> bool;
     }
 }
 
@@ -343,7 +343,7 @@ impl sealed::SingleUse for crate::pay::Client {
     type Token = crate::pay::SessionToken;
     const FIELDS: &'static [Field] = &[Field { key: "pool_size", variable: "FLINKS_PAY_POOL_SIZE" }];
 
-    async fn get(&self) -> Result<Self::Token, Error> {
+    async fn fetch(&self) -> Result<Self::Token, Error> {
         self.authorize().await
     }
 
@@ -351,7 +351,7 @@ impl sealed::SingleUse for crate::pay::Client {
         self.clock().as_ref()
     }
 
-    fn is_young(token: &Self::Token) -> bool {
+    fn has_half_life_left(token: &Self::Token) -> bool {
         token.0.deadline().is_some_and(Deadline::has_half_left)
     }
 }
@@ -364,7 +364,7 @@ impl sealed::SingleUse for crate::connect::Client {
     type Token = crate::connect::AuthorizeToken;
     const FIELDS: &'static [Field] = &[Field { key: "pool_size", variable: "FLINKS_CONNECT_POOL_SIZE" }];
 
-    async fn get(&self) -> Result<Self::Token, Error> {
+    async fn fetch(&self) -> Result<Self::Token, Error> {
         self.generate_authorize_token().await
     }
 
@@ -372,7 +372,7 @@ impl sealed::SingleUse for crate::connect::Client {
         self.clock().as_ref()
     }
 
-    fn is_young(token: &Self::Token) -> bool {
+    fn has_half_life_left(token: &Self::Token) -> bool {
         token.deadline.has_half_left()
     }
 }

@@ -15,7 +15,7 @@ use crate::operation::Operation;
 
 /// Which failures of an operation may be followed by another attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum RetryPolicy {
     /// The operation gets something new. A lost reply costs one token.
     AsNeeded,
     /// The operation exchanges a refresh token.
@@ -29,7 +29,7 @@ pub(crate) enum Repeat {
     Never,
 }
 
-impl Repeat {
+impl RetryPolicy {
     /// Returns the maximum number of attempts for a failure of this class, the first one included.
     fn max_attempts(self, class: RetryClass) -> u32 {
         match (self, class) {
@@ -46,7 +46,7 @@ impl Repeat {
 
 /// What calls have in common.
 #[derive(Clone)]
-pub(crate) struct Caller {
+pub(crate) struct CallExecutor {
     pub(crate) clock: Arc<dyn Clock>,
     /// For a whole call, waits included; where it was not set, each operation has its own.
     pub(crate) timeout: Option<Duration>,
@@ -61,7 +61,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
-impl Caller {
+impl CallExecutor {
     pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
         let timeout = timeout.max(Duration::from_millis(1));
         let connect_timeout = self.connect_timeout.min(timeout.mul_f64(0.5));
@@ -72,7 +72,7 @@ impl Caller {
     pub(crate) async fn call<T, F>(
         &self,
         operation: Operation,
-        repeat: Repeat,
+        repeat: RetryPolicy,
         default_timeout: Duration,
         attempt: impl FnMut() -> F,
     ) -> Result<T, Error>
@@ -94,7 +94,7 @@ impl Caller {
     async fn attempts<T, F>(
         &self,
         operation: Operation,
-        repeat: Repeat,
+        repeat: RetryPolicy,
         timeout: Duration,
         mut attempt_once: impl FnMut() -> F,
     ) -> Result<T, Error>
@@ -205,13 +205,13 @@ mod tests {
             }
         }
         let clock = crate::ManualClock::new();
-        let caller = Settings::new().clock(Hurried(clock.clone())).caller();
+        let executor = Settings::new().clock(Hurried(clock.clone())).executor();
         let mut errors = errors.into_iter();
         let once = || {
             clock.advance(each_takes);
             std::future::ready(Err::<(), _>(errors.next().unwrap()))
         };
-        caller.call(OPERATION, Repeat::AsNeeded, Duration::from_secs(30), once).await.unwrap_err()
+        executor.call(OPERATION, RetryPolicy::AsNeeded, Duration::from_secs(30), once).await.unwrap_err()
     }
 
     #[tokio::test]

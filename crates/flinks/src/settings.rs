@@ -10,7 +10,7 @@ use flinks_core::{BaseUrl, Clock, DEFAULT_CONNECT_TIMEOUT, SystemClock, Transpor
 use crate::config::Values;
 use crate::error::Error;
 use crate::recent::RecentSecrets;
-use crate::retry::Caller;
+use crate::retry::CallExecutor;
 
 /// Limits, clock, TLS and HTTP client of a product's client: what is not set has the default, which is meant for production. Several
 /// clients can share one.
@@ -235,8 +235,8 @@ impl Settings {
         }
     }
 
-    pub(crate) fn caller(&self) -> Caller {
-        Caller {
+    pub(crate) fn executor(&self) -> CallExecutor {
+        CallExecutor {
             clock: self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout,
             connect_timeout: self.effective_connect_timeout(),
@@ -246,8 +246,8 @@ impl Settings {
 
     /// For the calls in which a bank responds.
     #[cfg(feature = "connect")]
-    pub(crate) fn bank_caller(&self) -> Caller {
-        Caller { timeout: self.bank_timeout, ..self.caller() }
+    pub(crate) fn bank_executor(&self) -> CallExecutor {
+        CallExecutor { timeout: self.bank_timeout, ..self.executor() }
     }
 
     /// Within the whole time, or what was never sent would look as if it may have been.
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_connection_must_be_made_within_half_of_the_time() {
-        let seconds = |settings: Settings| settings.caller().connect_timeout.as_secs();
+        let seconds = |settings: Settings| settings.executor().connect_timeout.as_secs();
         assert_eq!(seconds(Settings::new()), 10);
         assert_eq!(seconds(Settings::new().connect_timeout(Duration::from_secs(3))), 3);
         assert_eq!(seconds(Settings::new().timeout(Duration::from_secs(8))), 4);

@@ -48,10 +48,10 @@ impl From<EnvelopeError> for StoreError {
     fn from(error: EnvelopeError) -> Self {
         match error {
             EnvelopeError::Damaged => Self::damaged("holds a value that is not a record"),
-            EnvelopeError::NewerVersion => Self::refused("was written by a newer version"),
-            EnvelopeError::UnknownKey { .. } => Self::refused("was written with a key that is not configured"),
+            EnvelopeError::NewerVersion => Self::misconfigured("was written by a newer version"),
+            EnvelopeError::UnknownKey { .. } => Self::misconfigured("was written with a key that is not configured"),
             EnvelopeError::NoRandomness => Self::unavailable("got no random bytes from the operating system"),
-            EnvelopeError::NotEncrypted => Self::refused("cannot encrypt a record"),
+            EnvelopeError::NotEncrypted => Self::misconfigured("cannot encrypt a record"),
             EnvelopeError::Record(error) => error,
         }
     }

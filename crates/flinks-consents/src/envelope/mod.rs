@@ -130,7 +130,7 @@ mod tests {
             Client::builder(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).build().unwrap();
         let id: ConsentId = "user-7".parse().unwrap();
         let consents = Consents::builder(client).store(store.clone()).build();
-        consents.insert(&id, RefreshToken::new("canary").unwrap(), SystemTime::now()).await.unwrap();
+        consents.import(&id, RefreshToken::new("canary").unwrap(), SystemTime::now()).await.unwrap();
         store.load(&id).await.unwrap().unwrap()
     }
 
@@ -206,8 +206,8 @@ mod tests {
     #[test]
     fn an_error_becomes_that_of_a_store() {
         assert!(matches!(StoreError::from(EnvelopeError::Damaged), StoreError::Damaged(_)));
-        assert!(matches!(StoreError::from(EnvelopeError::NewerVersion), StoreError::Refused(_)));
-        assert!(matches!(StoreError::from(EnvelopeError::UnknownKey { id: 1 }), StoreError::Refused(_)));
+        assert!(matches!(StoreError::from(EnvelopeError::NewerVersion), StoreError::Misconfigured(_)));
+        assert!(matches!(StoreError::from(EnvelopeError::UnknownKey { id: 1 }), StoreError::Misconfigured(_)));
         assert!(matches!(StoreError::from(EnvelopeError::NoRandomness), StoreError::Unavailable(_)));
     }
 }

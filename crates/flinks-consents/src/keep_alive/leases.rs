@@ -67,7 +67,7 @@ pub trait WorkLeases: TokenStore {
             match self.load(&id).await {
                 Ok(Some(record)) => Ok(Lookup::Record(Box::new(record))),
                 Ok(None) => Ok(Lookup::Gone),
-                Err(StoreError::Damaged(reason) | StoreError::Refused(reason)) => {
+                Err(StoreError::Damaged(reason) | StoreError::Misconfigured(reason)) => {
                     tracing::warn!("a consent that is due cannot be read: the token store {reason}");
                     Ok(Lookup::Unreadable)
                 }

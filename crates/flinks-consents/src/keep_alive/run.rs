@@ -302,7 +302,7 @@ impl<'a> Run<'a> {
         let unreported = self.plan().unreported.clone();
         for id in unreported {
             // The end user may have consented again since.
-            if self.worker.store.load(&id).await?.is_some_and(|record| record.is_over()) {
+            if self.worker.store.load(&id).await?.is_some_and(|record| record.is_ended()) {
                 self.worker.report_ended(&id);
                 self.count_report();
             }

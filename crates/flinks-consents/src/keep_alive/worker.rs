@@ -73,7 +73,7 @@ impl Worker {
     }
 
     async fn refresh_now(&self, id: &ConsentId) -> Outcome {
-        let Err(error) = self.consents.consent(id).exchange_now().await else { return Outcome::Refreshed };
+        let Err(error) = self.consents.consent(id).refresh_now().await else { return Outcome::Refreshed };
         if let Some(Refusal::Suspected { .. }) = error.refusal() {
             return Outcome::Suspected(error);
         }

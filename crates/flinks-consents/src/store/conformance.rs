@@ -278,9 +278,9 @@ async fn is_there<S: TokenStore>(store: &S, record: &Record) -> Result<bool, Vio
     }
 }
 
-fn record(id: &str, exchanged_at: SystemTime) -> Result<Record, Violation> {
+fn record(id: &str, last_refreshed_at: SystemTime) -> Result<Record, Violation> {
     let id = ConsentId::new(id).map_err(|_| Violation("no store: the id of the check is wrong"))?;
-    Ok(Record::new(id, refresh_token("refresh token")?, exchanged_at, exchanged_at))
+    Ok(Record::new(id, refresh_token("refresh token")?, last_refreshed_at, last_refreshed_at))
 }
 
 fn refresh_token(text: &str) -> Result<RefreshToken, Violation> {

@@ -50,7 +50,7 @@ impl DueWindow {
     ///
     /// Consents that a refusal has made [suspected](Record::is_suspected) come after all others, so that they do not delay them.
     pub fn rank(&self, record: &Record) -> Option<DueRank> {
-        if record.is_over() {
+        if record.is_ended() {
             return None;
         }
         let is_suspected = record.is_suspected();

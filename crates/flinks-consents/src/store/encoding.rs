@@ -32,7 +32,7 @@ struct EncodedRecord {
     consented_at_ms: u64,
     exchanged_at_ms: u64,
     has_rotated: bool,
-    is_over: bool,
+    is_ended: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     suspicion: Option<EncodedSuspicion>,
     access_token: Option<EncodedToken>,
@@ -95,7 +95,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Refused`] if the record cannot be encoded.
+    /// Returns [`StoreError::Misconfigured`] if the record cannot be encoded.
     pub fn encode(&self) -> Result<Secret, StoreError> {
         let suspicion = match &self.standing {
             Standing::Suspected(suspicion) => Some(EncodedSuspicion::from(suspicion)),
@@ -120,7 +120,7 @@ impl Record {
             consented_at_ms: to_milliseconds(self.consented_at),
             exchanged_at_ms: to_milliseconds(self.refreshed_at),
             has_rotated: self.has_rotated,
-            is_over: self.is_over(),
+            is_ended: self.is_ended(),
             suspicion,
             access_token: self.access_token.as_deref().map(EncodedToken::from),
             claim: self.lease.as_deref().map(EncodedLease::from),
@@ -128,7 +128,7 @@ impl Record {
             label: self.label.as_deref().map(str::to_owned),
             end,
         };
-        let text = serde_json::to_string(&encoded).map_err(|_| StoreError::refused("cannot write a record"))?;
+        let text = serde_json::to_string(&encoded).map_err(|_| StoreError::misconfigured("cannot write a record"))?;
         Ok(Secret::new(text))
     }
 
@@ -137,7 +137,7 @@ impl Record {
     /// # Errors
     ///
     /// Returns [`StoreError::Damaged`] if the value is not a record, or is the record of another consent; and
-    /// [`StoreError::Refused`] if a later version of this crate wrote it.
+    /// [`StoreError::Misconfigured`] if a later version of this crate wrote it.
     pub fn decode(id: &ConsentId, bytes: &[u8]) -> Result<Self, StoreError> {
         let record = Self::decode_any(bytes)?;
         if record.id != *id {
@@ -154,7 +154,7 @@ impl Record {
     pub fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
         let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         if version > VERSION {
-            return Err(StoreError::refused("was written by a newer version"));
+            return Err(StoreError::misconfigured("was written by a newer version"));
         }
         let encoded: EncodedRecord = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         encoded.decode().ok_or(DAMAGED)
@@ -164,7 +164,7 @@ impl Record {
 impl EncodedRecord {
     /// `None` if a value is out of range.
     fn decode(self) -> Option<Record> {
-        let standing = match (self.is_over, self.suspicion) {
+        let standing = match (self.is_ended, self.suspicion) {
             (true, _) => Standing::Ended(match self.end {
                 Some(end) => Some(end.decode()?),
                 None => None,
@@ -327,7 +327,7 @@ mod tests {
         // An earlier version did not say why.
         let text = text_of(&Record { standing: Standing::Ended(None), ..record() });
         assert!(text.contains("\"version\":1"));
-        assert!(decode(&text).unwrap().is_over());
+        assert!(decode(&text).unwrap().is_ended());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 /// Why a store failed.
 ///
-/// Create one with [`unavailable`](Self::unavailable), [`busy`](Self::busy), [`refused`](Self::refused) or
+/// Create one with [`unavailable`](Self::unavailable), [`busy`](Self::busy), [`misconfigured`](Self::misconfigured) or
 /// [`damaged`](Self::damaged). The reason is a fixed clause that follows "the token store", such as "did not answer in time", so
 /// that no secret can get into it (A3); [`at`](Self::at) adds a path and the reason that the operating system gave.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum StoreError {
     /// The store works, but others keep the record in use or keep changing it. The same call may succeed later.
     Busy(Reason),
     /// The store does not work until somebody changes something, such as a permission.
-    Refused(Reason),
+    Misconfigured(Reason),
     /// The stored value is not a record. It must not be overwritten: move it aside first.
     Damaged(Reason),
 }
@@ -33,9 +33,9 @@ impl StoreError {
         Self::Busy(Reason::new(reason))
     }
 
-    /// Creates a [`Refused`](Self::Refused) error.
-    pub const fn refused(reason: &'static str) -> Self {
-        Self::Refused(Reason::new(reason))
+    /// Creates a [`Misconfigured`](Self::Misconfigured) error.
+    pub const fn misconfigured(reason: &'static str) -> Self {
+        Self::Misconfigured(Reason::new(reason))
     }
 
     /// Creates a [`Damaged`](Self::Damaged) error.
@@ -46,7 +46,7 @@ impl StoreError {
     /// Adds the path of the file or directory and, if there is one, the error of the operating system.
     #[must_use]
     pub fn at(mut self, path: &Path, error: Option<&io::Error>) -> Self {
-        let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Refused(reason) | Self::Damaged(reason)) =
+        let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Misconfigured(reason) | Self::Damaged(reason)) =
             &mut self;
         reason.place = Some(match error {
             Some(error) => format!("{}: {error}", path.display()).into(),
@@ -81,7 +81,8 @@ impl fmt::Display for Reason {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Refused(reason) | Self::Damaged(reason)) = self;
+        let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Misconfigured(reason) | Self::Damaged(reason)) =
+            self;
         write!(f, "the token store {reason}")
     }
 }

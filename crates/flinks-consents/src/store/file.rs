@@ -45,7 +45,7 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Refused`] if the directory belongs to another user, if others may write to it or to a directory
+    /// Returns [`StoreError::Misconfigured`] if the directory belongs to another user, if others may write to it or to a directory
     /// above it, or if it cannot be written. Use a directory that holds nothing else, and let this function create it.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
         Self::options().open(directory)
@@ -63,7 +63,7 @@ impl FileStore {
     ) -> StoreFuture<'a, T> {
         let directory = Arc::clone(&self.0);
         Box::pin(async move {
-            let runtime = Runtime::try_current().map_err(|_| StoreError::refused("needs a tokio runtime"))?;
+            let runtime = Runtime::try_current().map_err(|_| StoreError::misconfigured("needs a tokio runtime"))?;
             let done = runtime.spawn_blocking(move || work(&directory.enter()?)).await;
             done.unwrap_or(Err(StoreError::unavailable("ended before it answered")))
         })
@@ -111,7 +111,7 @@ impl FileStoreOptions {
     ///
     /// # Errors
     ///
-    /// As [`FileStore::open`]. Also returns [`StoreError::Refused`] if this process cannot share files with the group of the
+    /// As [`FileStore::open`]. Also returns [`StoreError::Misconfigured`] if this process cannot share files with the group of the
     /// directory, and [`StoreError::Unavailable`] if a store [must exist](Self::must_exist) and does not.
     pub fn open(self, directory: impl Into<PathBuf>) -> Result<FileStore, StoreError> {
         let directory = Directory::new(&directory.into(), self.sharing, self.creation)?;

@@ -11,7 +11,7 @@ use super::id::{ConsentId, OwnerId};
 /// What is kept of a consent.
 ///
 /// A store keeps it as a whole, as [`encode`](Self::encode) writes it, and needs only [`id`](Self::id),
-/// [`generation`](Self::generation), [`idle_deadline`](Self::idle_deadline), [`is_over`](Self::is_over) and [`owner`](Self::owner) of it.
+/// [`generation`](Self::generation), [`idle_deadline`](Self::idle_deadline), [`is_ended`](Self::is_ended) and [`owner`](Self::owner) of it.
 #[derive(Clone)]
 pub struct Record {
     pub(crate) id: ConsentId,
@@ -158,7 +158,7 @@ impl Record {
     }
 
     /// Returns whether the end user must consent again (O6).
-    pub fn is_over(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         matches!(self.standing, Standing::Ended(_))
     }
 
@@ -173,7 +173,7 @@ impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
             .field("generation", &self.generation)
-            .field("is_over", &self.is_over())
+            .field("is_ended", &self.is_ended())
             .finish_non_exhaustive()
     }
 }

@@ -17,7 +17,7 @@
 //!
 //! store.fail_next(StoreOperation::CompareAndSwap, StoreFault::unavailable());
 //! let id = "user-7".parse()?;
-//! let outcome = consents.insert(&id, RefreshToken::new("refresh-token")?, SystemTime::now()).await;
+//! let outcome = consents.import(&id, RefreshToken::new("refresh-token")?, SystemTime::now()).await;
 //! assert!(outcome.unwrap_err().is_store());
 //!
 //! // The consent is in memory, and is stored once the store works.

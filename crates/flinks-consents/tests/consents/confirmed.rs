@@ -12,7 +12,7 @@ async fn witness(local: &Local, consents: &Consents) -> Consent {
 }
 
 async fn refresh(witness: &Consent) {
-    let _ = witness.exchange_now().await.unwrap();
+    let _ = witness.refresh_now().await.unwrap();
 }
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn o6_suspicion_is_confirmed_by_the_same_refusal_after_a_witness() {
     let (sender, mut events) = unbounded_channel();
     let consents = local.builder().on_event(move |id, event| sender.send((id.clone(), event.clone())).unwrap()).build();
     let witness = witness(&local, &consents).await;
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     local.advance(MINUTE);
     refresh(&witness).await;
     assert!(suspicion(&refused(&local, &consent, gateway()).await).is_some());
@@ -47,7 +47,7 @@ async fn o6_suspicion_is_confirmed_by_the_same_refusal_after_a_witness() {
     }
     assert!(matches!(
         told.as_slice(),
-        [Event::ConsentSuspected { .. }, Event::ConsentSuspected { .. }, Event::ConsentOver { .. }]
+        [Event::ConsentSuspected { .. }, Event::ConsentSuspected { .. }, Event::ConsentEnded { .. }]
     ));
 }
 
@@ -56,7 +56,7 @@ async fn o6_suspicion_is_not_confirmed_within_ten_minutes() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
     let witness = witness(&local, &consents).await;
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     assert!(suspicion(&refused(&local, &consent, gateway()).await).is_some());
     local.advance(9 * MINUTE);
     refresh(&witness).await;
@@ -68,7 +68,7 @@ async fn o6_other_status_or_code_starts_a_new_suspicion() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
     let witness = witness(&local, &consents).await;
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     let faults =
         [gateway(), Fault::status(401), Fault::reply(401, r#"{"error":"a"}"#), Fault::reply(401, r#"{"error":"b"}"#)];
     for fault in faults {
@@ -98,7 +98,7 @@ async fn o6_witness_from_the_future_confirms_nothing() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
     let witness = witness(&local, &consents).await;
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     local.turn_wall_clock_ahead(24 * HOUR);
     refresh(&witness).await;
     local.turn_wall_clock_back(24 * HOUR);

@@ -10,7 +10,7 @@ async fn o6_ended_consent_stays_ended_until_the_user_consents_again() {
     let first = consent.access_token().await.unwrap();
     assert!(kept_in(&store).await.contains(first.expose_secret()));
     local.client().revoke(&first).await.unwrap();
-    consent.reject(&first);
+    consent.invalidate(&first);
     local.advance(SECOND);
     let error = consent.access_token().await.unwrap_err();
     assert!(error.needs_consent());
@@ -18,7 +18,7 @@ async fn o6_ended_consent_stays_ended_until_the_user_consents_again() {
     assert!(!kept_in(&store).await.contains(first.expose_secret()), "an ended consent keeps no access token");
     for _ in 0..10 {
         assert!(consent.access_token().await.unwrap_err().needs_consent());
-        assert!(consent.exchange_now().await.unwrap_err().needs_consent());
+        assert!(consent.refresh_now().await.unwrap_err().needs_consent());
         local.advance(HOUR);
     }
     assert_eq!(local.tokens(), 2);
@@ -41,7 +41,7 @@ async fn o6_early_refresh_that_ends_the_consent_keeps_the_valid_token() {
     local.emulator.fail_next(TOKEN, invalid_grant());
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     let _ = events.recv().await;
-    assert!(matches!(events.recv().await, Some(Event::ConsentOver { .. })));
+    assert!(matches!(events.recv().await, Some(Event::ConsentEnded { .. })));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     local.advance(MINUTE);
     assert!(consent.access_token().await.unwrap_err().needs_consent());
@@ -67,10 +67,10 @@ async fn o6_caller_mistake_does_not_end_the_consent() {
 async fn o6_refusal_of_a_replaced_token_does_not_end_the_consent() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     let first = consent.access_token().await.unwrap();
     local.advance(SECOND);
-    consent.reject(&first);
+    consent.invalidate(&first);
     let call = local.held_call(&consent, When::Before).await;
     let _ = consents.exchange_code(&user(), local.code()).await.unwrap();
     local.client().revoke(&first).await.unwrap();
@@ -87,7 +87,7 @@ async fn o6_end_that_could_not_be_stored_is_remembered() {
     let consent = consent_in(&local, store.clone()).await;
     let first = consent.access_token().await.unwrap();
     local.client().revoke(&first).await.unwrap();
-    consent.reject(&first);
+    consent.invalidate(&first);
     local.advance(SECOND);
     let call = local.held_call(&consent, When::Before).await;
     store.fail_always(StoreFault::unavailable());

@@ -11,7 +11,7 @@ use crate::prelude::*;
 async fn panicking_callback_breaks_nothing() {
     let local = start().await;
     let consents = local.builder().on_event(|_, _| panic_any("canary")).build();
-    let consent = consents.insert(&user(), refresh_token(), local.now() - 29 * DAY).await.unwrap();
+    let consent = consents.import(&user(), refresh_token(), local.now() - 29 * DAY).await.unwrap();
     let _ = consent.access_token().await.unwrap();
     let source = AppTokenSource::with_events(local.client(), None, |_| panic_any("canary"));
     let _ = source.access_token().await.unwrap();
@@ -30,10 +30,10 @@ async fn app_token_source_reports_events() {
     local.advance(SECOND);
     let token = source.access_token().await.unwrap();
     assert!(matches!(events.recv().await, Some(Event::Refreshed { .. })));
-    source.reject(&token);
+    source.invalidate(&token);
     assert_ne!(text(&source.access_token().await.unwrap()), text(&token));
     // A second rejection changes nothing.
-    source.reject(&token);
+    source.invalidate(&token);
     let _ = source.access_token().await.unwrap();
     assert_eq!(local.tokens(), 5);
 }
@@ -63,7 +63,7 @@ async fn consent_works_on_a_clock_that_stands_still() {
     assert_ne!(text(&first), text(&second));
     // There is at least a second between two refreshes, so this call waits until the clock is
     // advanced.
-    consent.reject(&second);
+    consent.invalidate(&second);
     let waits = spawn(&consent);
     tokio::task::yield_now().await;
     assert!(!waits.is_finished());
@@ -87,7 +87,7 @@ fn callback_may_flush() {
         let flushed: Arc<Mutex<Vec<bool>>> = Arc::default();
         let in_callback = Arc::clone(&shared);
         let results = Arc::clone(&flushed);
-        let consents = local.builder().store(store.clone()).store_outage(StoreOutage::Refuse);
+        let consents = local.builder().store(store.clone()).outage_policy(OutagePolicy::FailClosed);
         let consents = consents.on_event(move |_, event| {
             if let (Event::NotStored { .. }, Some(consents)) = (event, in_callback.get()) {
                 let handle = tokio::runtime::Handle::current();
@@ -97,7 +97,7 @@ fn callback_may_flush() {
         });
         let consents = consents.build();
         shared.set(consents.clone()).unwrap();
-        let consent = local.insert(&consents).await;
+        let consent = local.import(&consents).await;
         store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
         assert!(consent.access_token().await.unwrap_err().is_store());
         consents.shutdown(SECOND * 500).await.unwrap();

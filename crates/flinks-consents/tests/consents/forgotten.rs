@@ -18,7 +18,7 @@ async fn consent_forgotten_during_a_refresh_stays_forgotten() {
 async fn consent_replaced_during_a_refresh_stays_replaced() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     let call = local.held_call(&consent, When::After).await;
     let new = consents.exchange_code(&user(), local.code()).await.unwrap().access_token().await.unwrap();
     local.emulator.release();
@@ -64,7 +64,7 @@ async fn forgotten_consent_does_not_return_with_the_store() {
     local.rotate_refresh_tokens();
     let store = FaultyStore::default();
     let consents = local.consents(store.clone());
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     let call = local.held_call(&consent, When::After).await;
     consent.forget().await.unwrap();
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
@@ -75,7 +75,7 @@ async fn forgotten_consent_does_not_return_with_the_store() {
 
     // A pending write is forgotten too.
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    assert!(consents.insert(&user(), token("parked"), local.now()).await.is_err());
+    assert!(consents.import(&user(), token("parked"), local.now()).await.is_err());
     consent.forget().await.unwrap();
     consents.flush().await.unwrap();
     assert!(consent.access_token().await.unwrap_err().is_unknown_consent());

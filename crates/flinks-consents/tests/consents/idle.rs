@@ -26,15 +26,15 @@ async fn o5_idle_deadline_is_reported_and_survives_a_restart() {
 
     // A little less than three days are left.
     local.advance(27 * DAY + SECOND);
-    assert_eq!(restart().due(3 * DAY, 10).await.unwrap(), [user()]);
-    assert_eq!(restart().due(2 * DAY, 10).await.unwrap(), []);
+    assert_eq!(restart().due_within(3 * DAY, 10).await.unwrap(), [user()]);
+    assert_eq!(restart().due_within(2 * DAY, 10).await.unwrap(), []);
     let consent = restart().consent(&user());
     let _ = consent.access_token().await.unwrap();
     let Some(Event::IdleDeadlineNear { idle_deadline, .. }) = events.recv().await else { panic!() };
     assert!(near(idle_deadline, began + 30 * DAY));
     assert!(matches!(events.recv().await, Some(Event::Refreshed { .. })));
     assert!(near(consent.idle_deadline().await.unwrap(), began + 57 * DAY + SECOND));
-    assert_eq!(restart().due(29 * DAY, 10).await.unwrap(), []);
+    assert_eq!(restart().due_within(29 * DAY, 10).await.unwrap(), []);
 
     // After the deadline there is one attempt, and then none.
     local.advance(30 * DAY + SECOND);
@@ -43,7 +43,7 @@ async fn o5_idle_deadline_is_reported_and_survives_a_restart() {
     assert!(error.needs_consent());
     assert!(error.oauth_error().is_some());
     assert!(matches!(events.recv().await, Some(Event::IdleDeadlineNear { .. })));
-    let Some(Event::ConsentOver { error, .. }) = events.recv().await else { panic!() };
+    let Some(Event::ConsentEnded { error, .. }) = events.recv().await else { panic!() };
     assert!(error.needs_consent());
     assert_eq!(local.tokens(), 2);
     for consent in [consent, restart().consent(&user())] {
@@ -53,7 +53,7 @@ async fn o5_idle_deadline_is_reported_and_survives_a_restart() {
         assert!(!error.is_transient(), "{error}");
         assert!(consent.idle_deadline().await.unwrap_err().needs_consent());
     }
-    assert_eq!(restart().due(90 * DAY, 10).await.unwrap(), []);
+    assert_eq!(restart().due_within(90 * DAY, 10).await.unwrap(), []);
     assert_eq!(local.tokens(), 2);
     assert!(events.try_recv().is_err());
 }
@@ -65,14 +65,14 @@ async fn o5_explicit_refresh_keeps_a_consent_alive() {
     let first = consent.access_token().await.unwrap();
     for _ in 0..3 {
         local.advance(29 * DAY);
-        let _ = consent.exchange_now().await.unwrap();
+        let _ = consent.refresh_now().await.unwrap();
     }
     assert_eq!(local.tokens(), 4);
     let left = consent.idle_deadline().await.unwrap().duration_since(local.now()).unwrap();
     assert!(left > 30 * DAY - HOUR, "{left:?}");
     // Its token is shared, although the previous one is still valid.
     local.advance(SECOND);
-    let now = consent.exchange_now().await.unwrap();
+    let now = consent.refresh_now().await.unwrap();
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&now));
     assert_ne!(text(&now), text(&first));
     assert_eq!(local.tokens(), 5);
@@ -82,7 +82,7 @@ async fn o5_explicit_refresh_keeps_a_consent_alive() {
     let all: Vec<_> = (0..10)
         .map(|_| {
             let consent = consent.clone();
-            tokio::spawn(async move { consent.exchange_now().await })
+            tokio::spawn(async move { consent.refresh_now().await })
         })
         .collect();
     local.emulator.received(TOKEN, 6).await;
@@ -103,7 +103,7 @@ async fn o5_explicit_refresh_does_not_accept_a_token_from_the_store() {
     store.fail_next(Load, StoreFault::Hold);
     let finds = spawn(&consent);
     store.received(Load, 1).await;
-    let mut now = Box::pin(consent.exchange_now());
+    let mut now = Box::pin(consent.refresh_now());
     assert!(is_pending(&mut now).await);
     store.release();
     let found = finds.await.unwrap().unwrap();
@@ -116,11 +116,11 @@ async fn o5_due_lists_consents_by_idle_deadline_without_overflow() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
     for (name, days) in [("b", 20), ("a", 10), ("c", 29)] {
-        consents.insert(&id(name), refresh_token(), local.now() - days * DAY).await.unwrap();
+        consents.import(&id(name), refresh_token(), local.now() - days * DAY).await.unwrap();
     }
-    assert_eq!(consents.due(2 * DAY, 10).await.unwrap(), [id("c")]);
-    assert_eq!(consents.due(Duration::MAX, 10).await.unwrap(), [id("c"), id("b"), id("a")]);
-    assert_eq!(consents.due(Duration::MAX, 2).await.unwrap(), [id("c"), id("b")]);
+    assert_eq!(consents.due_within(2 * DAY, 10).await.unwrap(), [id("c")]);
+    assert_eq!(consents.due_within(Duration::MAX, 10).await.unwrap(), [id("c"), id("b"), id("a")]);
+    assert_eq!(consents.due_within(Duration::MAX, 2).await.unwrap(), [id("c"), id("b")]);
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn o5_no_consent_is_evicted_among_ten_thousand() {
     let name = |number: i32| id(&format!("user-{number}"));
     for number in 0..10_000 {
         let token = RefreshToken::new(format!("emu_{number}")).unwrap();
-        consents.insert(&name(number), token, local.now()).await.unwrap();
+        consents.import(&name(number), token, local.now()).await.unwrap();
     }
     for number in 0..10_000 {
         assert!(consents.consent(&name(number)).idle_deadline().await.unwrap() > local.now());

@@ -19,7 +19,7 @@ async fn o5_two_processes_that_share_a_store_make_one_refresh() {
     let second = spawn(&other);
     let now = tokio::spawn({
         let other = local.consents(store).consent(&user());
-        async move { other.exchange_now().await }
+        async move { other.refresh_now().await }
     });
     // Both wait for the process that holds the lease.
     let mut waiting = 0;
@@ -136,7 +136,7 @@ async fn o6_suspended_process_does_not_end_a_consent_that_another_refreshed() {
         assert_eq!(is_of_other, is_refused);
         let record = store.load(&user()).await.unwrap().unwrap();
         // Its own result is older, and does not replace the one of the other process.
-        assert!(!record.is_over());
+        assert!(!record.is_ended());
         assert_eq!(record.idle_deadline(), deadline);
     }
 }

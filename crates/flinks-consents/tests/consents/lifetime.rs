@@ -117,7 +117,7 @@ async fn a4_consent_token_lifetime_counts_from_before_the_request() {
 }
 
 #[tokio::test]
-async fn a4_setting_the_wall_clock_back_does_not_revive_an_expired_token() {
+async fn a4_setting_the_wall_clock_back_does_not_make_an_expired_token_valid() {
     let local = start().await;
     let consent = local.consent().await;
     let first = consent.access_token().await.unwrap();

@@ -7,7 +7,7 @@ use crate::prelude::*;
 async fn failing(local: &Local, consents: ConsentsBuilder) -> (Lines, String) {
     let lines = Lines::default();
     let consents = consents.build();
-    let consent = consents.insert(&id("user-canary"), refresh_token(), local.now()).await.unwrap();
+    let consent = consents.import(&id("user-canary"), refresh_token(), local.now()).await.unwrap();
     let name = consent.log_name();
     {
         let _guard = lines.capture();

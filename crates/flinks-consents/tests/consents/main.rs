@@ -10,6 +10,7 @@ mod ended;
 mod events;
 mod forgotten;
 mod idle;
+mod invalidated;
 mod lease;
 mod lifetime;
 mod log_lines;
@@ -17,9 +18,8 @@ mod model;
 mod outage;
 mod owners;
 mod pending;
-mod rejected;
+mod reactivation;
 mod restart;
-mod revival;
 mod revocation;
 mod rotation;
 mod runtimes;
@@ -45,7 +45,7 @@ mod prelude {
     pub(crate) use flinks_consents::store::{DueWindow, Record, StoreError, StoreFuture, conformance};
     pub(crate) use flinks_consents::{
         AppTokenSource, Consent, ConsentError, ConsentId, Consents, ConsentsBuilder, Event, FileStore, MemoryStore,
-        Revoked, StoreOutage, TokenStore,
+        OutagePolicy, Revoked, TokenStore,
     };
 
     pub(crate) use flinks::outbound::{AccessToken, Client, RefreshToken};
@@ -111,13 +111,13 @@ impl Local {
         self.builder().store(store).build()
     }
 
-    pub(crate) fn consents_with(&self, store: impl TokenStore, policy: StoreOutage) -> Consents {
-        self.builder().store(store).store_outage(policy).build()
+    pub(crate) fn consents_with(&self, store: impl TokenStore, policy: OutagePolicy) -> Consents {
+        self.builder().store(store).outage_policy(policy).build()
     }
 
     /// Inserts the emulator's refresh token as the consent of the [`user`].
-    pub(crate) async fn insert(&self, consents: &Consents) -> Consent {
-        consents.insert(&user(), refresh_token(), self.now()).await.unwrap()
+    pub(crate) async fn import(&self, consents: &Consents) -> Consent {
+        consents.import(&user(), refresh_token(), self.now()).await.unwrap()
     }
 
     /// The consent of the [`user`], in memory.
@@ -203,7 +203,7 @@ pub(crate) fn token(text: &str) -> RefreshToken {
 
 /// The consent of the [`user`], in a store.
 pub(crate) async fn consent_in(local: &Local, store: impl TokenStore) -> Consent {
-    local.insert(&local.consents(store)).await
+    local.import(&local.consents(store)).await
 }
 
 /// Sends the events of a consent to a channel.

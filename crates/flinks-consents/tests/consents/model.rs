@@ -92,7 +92,7 @@ struct World {
     store: MemoryStore,
     processes: [Process; 2],
     /// When the server last issued or exchanged the refresh token.
-    exchanged_at: SystemTime,
+    last_refreshed_at: SystemTime,
 }
 
 struct Process {
@@ -122,9 +122,9 @@ async fn play(steps: &[Step], rotates: bool) {
     });
     let store = MemoryStore::new();
     let processes = [(); 2].map(|()| Process::start(&local, &store));
-    let exchanged_at = local.clock.wall();
-    processes[0].consents.insert(&user(), refresh_token(), exchanged_at).await.unwrap();
-    let mut world = World { local, rotates, store, processes, exchanged_at };
+    let last_refreshed_at = local.clock.wall();
+    processes[0].consents.import(&user(), refresh_token(), last_refreshed_at).await.unwrap();
+    let mut world = World { local, rotates, store, processes, last_refreshed_at };
     for step in steps {
         world.step(step).await;
         world.check_that_nothing_is_lost().await;
@@ -143,7 +143,7 @@ impl World {
             Step::Reject { who } => {
                 let process = &mut self.processes[who];
                 if let Some(token) = &process.token {
-                    process.consent.reject(token);
+                    process.consent.invalidate(token);
                     process.is_rejected = true;
                 }
             }
@@ -161,7 +161,7 @@ impl World {
                 self.local.emulator.clear_faults();
                 // The refresh continues, and serves later callers.
                 if self.local.tokens() > before && self.is_alive() {
-                    self.exchanged_at = self.local.clock.wall();
+                    self.last_refreshed_at = self.local.clock.wall();
                 }
                 let outcome = self.processes[who].consent.access_token().await;
                 self.settle().await;
@@ -171,10 +171,10 @@ impl World {
             Step::ExchangeNow { who } => {
                 let before = self.local.tokens();
                 let is_alive = self.is_alive();
-                match self.processes[who].consent.exchange_now().await {
+                match self.processes[who].consent.refresh_now().await {
                     Ok(token) => {
                         assert_eq!(self.local.tokens(), before + 1);
-                        self.exchanged_at = self.local.clock.wall();
+                        self.last_refreshed_at = self.local.clock.wall();
                         self.keep(who, Some(token));
                     }
                     Err(error) => assert!(!is_alive || self.pauses(who), "{error}"),
@@ -184,7 +184,7 @@ impl World {
             Step::ConsentAgain { who } => {
                 let code = self.local.code();
                 let consent = self.processes[who].consents.exchange_code(&user(), code).await.unwrap();
-                self.exchanged_at = self.local.clock.wall();
+                self.last_refreshed_at = self.local.clock.wall();
                 let token = consent.access_token().await.unwrap();
                 self.keep(who, Some(token));
                 // The other still has the tokens of the consent before, which the emulator does not
@@ -226,7 +226,7 @@ impl World {
         let texts: Vec<_> = outcomes.iter().flatten().map(|token| token.expose_secret().to_owned()).collect();
         assert!(texts.windows(2).all(|two| two[0] == two[1]), "all get the same");
         if exchanges > 0 && is_alive && fault.is_none_or(|(failure, _)| matches!(failure, Failure::LostReply)) {
-            self.exchanged_at = self.local.clock.wall();
+            self.last_refreshed_at = self.local.clock.wall();
         }
         for outcome in outcomes {
             match outcome {
@@ -243,8 +243,8 @@ impl World {
             self.processes[who].pauses_until = self.local.clock.wall() + MINUTE;
         }
         // A later attempt may have succeeded.
-        if fault.is_some() && self.record_time().await != self.exchanged_at {
-            self.exchanged_at = self.record_time().await;
+        if fault.is_some() && self.record_time().await != self.last_refreshed_at {
+            self.last_refreshed_at = self.record_time().await;
         }
     }
 
@@ -267,7 +267,7 @@ impl World {
     }
 
     fn is_alive(&self) -> bool {
-        let idle = self.local.clock.wall().duration_since(self.exchanged_at).unwrap_or_default();
+        let idle = self.local.clock.wall().duration_since(self.last_refreshed_at).unwrap_or_default();
         idle < Duration::from_secs(30 * 24 * 60 * 60)
     }
 

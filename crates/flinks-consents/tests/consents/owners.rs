@@ -223,10 +223,10 @@ async fn o10_connection_that_was_stored_again_in_the_meantime_is_not_revoked() {
 async fn a_consent_that_is_imported_again_gets_its_owner_and_label() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
-    let _ = consents.insert(&bank(1), refresh_token(), local.now()).await.unwrap();
+    let _ = consents.import(&bank(1), refresh_token(), local.now()).await.unwrap();
     assert!(labels(&consents).await.is_empty());
     let new = consents.new_consent(&bank(1)).owner(owner()).label("First bank");
-    let _ = new.insert(refresh_token(), local.now()).await.unwrap();
+    let _ = new.import(refresh_token(), local.now()).await.unwrap();
     assert_eq!(labels(&consents).await, [(bank(1), "First bank".to_owned())]);
     let _ = consents.consent(&bank(1)).access_token().await.unwrap();
 }

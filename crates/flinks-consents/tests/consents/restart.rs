@@ -81,7 +81,7 @@ fn lock_held_on_a_stopped_runtime_is_not_waited_for_indefinitely() {
     // The insertion reaches the store, and then nobody polls it.
     let name = user();
     let now = local.now();
-    let mut insertion = Box::pin(consents.insert(&name, RefreshToken::new("hangs").unwrap(), now));
+    let mut insertion = Box::pin(consents.import(&name, RefreshToken::new("hangs").unwrap(), now));
     asleep.block_on(async {
         while store.count(CompareAndSwap) == 0 {
             assert!(is_pending(&mut insertion).await);
@@ -97,7 +97,7 @@ fn lock_held_on_a_stopped_runtime_is_not_waited_for_indefinitely() {
         let inserts = tokio::spawn({
             let consents = consents.clone();
             let name = name.clone();
-            async move { consents.insert(&name, refresh_token(), now).await }
+            async move { consents.import(&name, refresh_token(), now).await }
         });
         assert!(advance_until_done(&local, 3005 * SECOND, inserts).await.unwrap_err().is_store());
     });

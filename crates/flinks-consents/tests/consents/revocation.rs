@@ -3,17 +3,17 @@
 use crate::prelude::*;
 use crate::wall_clock::ahead;
 
-async fn on_a_store(store: &FaultyStore, policy: StoreOutage) -> (Local, Consents) {
+async fn on_a_store(store: &FaultyStore, policy: OutagePolicy) -> (Local, Consents) {
     let local = start().await;
     let consents = local.consents_with(store.clone(), policy);
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     let _ = consent.access_token().await.unwrap();
     (local, consents)
 }
 
 #[tokio::test]
 async fn o10_revocation_is_confirmed_while_the_store_is_unavailable() {
-    for policy in [StoreOutage::Refuse, StoreOutage::GoOn] {
+    for policy in [OutagePolicy::FailClosed, OutagePolicy::RefreshWithoutStore] {
         let store = FaultyStore::default();
         let (local, consents) = on_a_store(&store, policy).await;
         let consent = consents.consent(&user());
@@ -37,7 +37,7 @@ async fn o10_revocation_is_confirmed_while_the_store_is_unavailable() {
 #[tokio::test]
 async fn o10_pending_removal_keeps_a_newer_consent() {
     let store = FaultyStore::default();
-    let (local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
+    let (local, consents) = on_a_store(&store, OutagePolicy::FailClosed).await;
     store.fail_always(StoreFault::unavailable());
     assert_eq!(consents.consent(&user()).revoke().await.unwrap(), Revoked::Confirmed);
     // The end user consents again in another process, before the removal succeeds.
@@ -67,7 +67,7 @@ async fn o10_unconfirmed_revocation_keeps_the_record() {
     ];
     for fault in replies {
         let store = FaultyStore::default();
-        let (local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
+        let (local, consents) = on_a_store(&store, OutagePolicy::FailClosed).await;
         let consent = consents.consent(&user());
         local.emulator.fail_next(REVOKE, fault.clone());
         assert!(consent.revoke().await.is_err(), "{fault:?}");
@@ -80,7 +80,7 @@ async fn o10_unconfirmed_revocation_keeps_the_record() {
 /// A consent that a refusal has ended.
 async fn ended(local: &Local, store: &MemoryStore) -> Consents {
     let consents = local.consents(store.clone());
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     local.emulator.fail_next(TOKEN, invalid_grant());
     assert!(consent.access_token().await.unwrap_err().needs_consent());
     local.advance(SECOND);
@@ -120,7 +120,7 @@ async fn o10_only_invalid_grant_means_already_ended() {
 #[tokio::test]
 async fn o10_revocation_completes_when_its_caller_is_cancelled() {
     let store = FaultyStore::default();
-    let (local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
+    let (local, consents) = on_a_store(&store, OutagePolicy::FailClosed).await;
     local.emulator.fail_next(REVOKE, hold(When::After));
     let caller = tokio::spawn({
         let consent = consents.consent(&user());
@@ -156,7 +156,7 @@ async fn o10_consent_given_during_a_revocation_agrees_with_its_record() {
     let local = start().await;
     let store = MemoryStore::new();
     let consents = local.consents(store.clone());
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     local.emulator.fail_next(TOKEN, hold(When::After));
     let revocation = tokio::spawn({
         let consent = consent.clone();
@@ -175,7 +175,7 @@ async fn o10_consent_given_during_a_revocation_agrees_with_its_record() {
 async fn o10_pending_removal_keeps_a_newer_consent_whatever_the_clocks_say() {
     for by in [Duration::ZERO, HOUR] {
         let store = FaultyStore::default();
-        let (local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
+        let (local, consents) = on_a_store(&store, OutagePolicy::FailClosed).await;
         store.fail_always(StoreFault::unavailable());
         assert_eq!(consents.consent(&user()).revoke().await.unwrap(), Revoked::Confirmed);
         // The clock of this machine is behind that of the one on which the end user consents again,
@@ -194,7 +194,7 @@ async fn o10_pending_removal_keeps_a_newer_consent_whatever_the_clocks_say() {
 #[tokio::test]
 async fn o10_revoked_token_is_not_returned_during_the_removal() {
     let store = FaultyStore::default();
-    let (_local, consents) = on_a_store(&store, StoreOutage::Refuse).await;
+    let (_local, consents) = on_a_store(&store, OutagePolicy::FailClosed).await;
     let consent = consents.consent(&user());
     store.fail_next(Remove, StoreFault::Hold);
     let revocation = tokio::spawn({
@@ -214,7 +214,7 @@ async fn o10_invalid_grant_with_another_status_keeps_the_record() {
             let local = start().await;
             let store = MemoryStore::new();
             let consents = local.consents(store.clone());
-            let consent = local.insert(&consents).await;
+            let consent = local.import(&consents).await;
             local.emulator.fail_always(operation, Fault::reply(status, r#"{"error":"invalid_grant"}"#));
             assert!(consent.revoke().await.is_err(), "{status} {operation:?}");
             assert!(store.load(&user()).await.unwrap().is_some(), "{status} {operation:?}");
@@ -263,7 +263,7 @@ async fn o10_unconfirmed_revocation_keeps_the_consent() {
     ] {
         local.emulator.fail_next(REVOKE, fault.clone());
         assert!(consent.revoke().await.is_err(), "{fault:?}");
-        let _ = consent.exchange_now().await.unwrap();
+        let _ = consent.refresh_now().await.unwrap();
     }
     assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
     assert!(consent.access_token().await.unwrap_err().needs_consent());

@@ -34,7 +34,7 @@ async fn o5_rotated_refresh_token_is_stored_before_the_access_token_is_returned(
         let store = FaultyStore::default();
         let (builder, mut events) = events_of(local.builder().store(store.clone()));
         let consents = builder.build();
-        let consent = local.insert(&consents).await;
+        let consent = local.import(&consents).await;
         // The lease can be stored, and the result of the refresh cannot.
         store.fail_nth(CompareAndSwap, 2, fault);
         let error = consent.access_token().await.unwrap_err();
@@ -76,13 +76,13 @@ async fn o5_rotation_seen_in_the_store_counts_for_every_consent() {
     let local = start().await;
     local.rotate_refresh_tokens();
     let store = FaultyStore::default();
-    let machine = || local.consents_with(store.clone(), StoreOutage::GoOn);
-    let first = machine().insert(&user(), refresh_token(), local.now()).await.unwrap();
+    let machine = || local.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
+    let first = machine().import(&user(), refresh_token(), local.now()).await.unwrap();
     let _ = first.access_token().await.unwrap();
     // Another machine reads that record, and takes over a consent.
     let other = machine();
     let _ = other.consent(&user()).access_token().await.unwrap();
-    let consent = other.insert(&id("user-8"), token("emu_other"), local.now()).await.unwrap();
+    let consent = other.import(&id("user-8"), token("emu_other"), local.now()).await.unwrap();
     store.fail_always(StoreFault::unavailable());
     assert!(consent.access_token().await.unwrap_err().is_store());
     assert_eq!(local.tokens(), 1);

@@ -35,7 +35,7 @@ fn no_method_panics_without_a_runtime() {
     let (local, consents, consent) = runtime.block_on(async {
         let local = start().await;
         let consents = local.consents(MemoryStore::new());
-        let consent = local.insert(&consents).await;
+        let consent = local.import(&consents).await;
         (local, consents, consent)
     });
     fn error<T>(future: impl Future<Output = Result<T, ConsentError>>) -> ConsentError {
@@ -54,14 +54,14 @@ fn no_method_panics_without_a_runtime() {
     // Each call would start a refresh, or wait for the one in flight.
     for error in [
         error(consent.access_token()),
-        error(consent.exchange_now()),
-        error(consents.due(DAY, 1)),
+        error(consent.refresh_now()),
+        error(consents.due_within(DAY, 1)),
         error(consents.flush()),
         error(consent.forget()),
         error(consent.revoke()),
-        error(consents.revive(&user())),
+        error(consents.reactivate(&user())),
         error(consent.idle_deadline()),
-        error(consents.insert(&id("x"), refresh_token(), local.now())),
+        error(consents.import(&id("x"), refresh_token(), local.now())),
     ] {
         check(&error, "no runtime");
     }
@@ -75,7 +75,7 @@ fn call_without_a_suitable_runtime_is_the_same_typed_error() {
     // The clock of the machine, because a manual clock needs no timer.
     let client = Client::builder(local.emulator.base_url().parse().unwrap(), credentials()).build().unwrap();
     let consents = Consents::new(client.clone());
-    let consent = runtime.block_on(consents.insert(&user(), refresh_token(), SystemTime::now())).unwrap();
+    let consent = runtime.block_on(consents.import(&user(), refresh_token(), SystemTime::now())).unwrap();
     in_each(async || consent.access_token().await, check, "access token");
     let source = AppTokenSource::new(client, None);
     in_each(async || source.access_token().await, check, "app token");

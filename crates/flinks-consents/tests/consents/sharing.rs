@@ -116,11 +116,11 @@ async fn o4_caller_that_is_not_polled_delays_nobody_and_gets_a_valid_token() {
 async fn o4_slow_refresh_does_not_delay_other_consents() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
-    let slow = consents.insert(&id("slow"), refresh_token(), local.now()).await.unwrap();
+    let slow = consents.import(&id("slow"), refresh_token(), local.now()).await.unwrap();
     let waits = local.held_call(&slow, When::After).await;
     let fast = consents.exchange_code(&id("fast"), local.code()).await.unwrap();
     let _ = fast.access_token().await.unwrap();
-    let _ = fast.exchange_now().await.unwrap();
+    let _ = fast.refresh_now().await.unwrap();
     assert!(!waits.is_finished());
     local.emulator.release();
     let _ = waits.await.unwrap().unwrap();
@@ -131,7 +131,7 @@ async fn o4_slow_refresh_does_not_delay_other_consents() {
 async fn o4_handles_of_one_consent_share_their_state() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
-    drop(local.insert(&consents).await);
+    drop(local.import(&consents).await);
     let get = || async { consents.consent(&user()).access_token().await };
     local.emulator.fail_always(TOKEN, Fault::status(500));
     for _ in 0..50 {

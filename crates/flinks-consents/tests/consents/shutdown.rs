@@ -9,7 +9,7 @@ async fn rotating(store: &FaultyStore) -> (Local, Consents) {
     let local = start().await;
     local.rotate_refresh_tokens();
     let consents = local.consents(store.clone());
-    let _ = local.insert(&consents).await;
+    let _ = local.import(&consents).await;
     (local, consents)
 }
 
@@ -93,7 +93,7 @@ async fn call_that_is_not_polled_holds_no_lock() {
     consents.shutdown(SECOND * 500).await.unwrap();
     // The insertion waits for none of them: the clock has not advanced.
     let before = local.clock.monotonic();
-    let _ = local.insert(&consents).await;
+    let _ = local.import(&consents).await;
     assert!(local.clock.monotonic() - before < SECOND);
     drop((forget, flush, deadline, revoke));
 }
@@ -107,7 +107,7 @@ async fn o5_busy_record_does_not_stop_a_shutdown_from_storing_the_others() {
     let names: Vec<ConsentId> = (0..20).map(|number| id(&format!("user-{number}"))).collect();
     store.fail_always(busy());
     for name in &names {
-        assert!(consents.insert(name, refresh_token(), local.now()).await.is_err());
+        assert!(consents.import(name, refresh_token(), local.now()).await.is_err());
     }
     store.clear_faults();
     store.fail_consent(&names[0], busy());

@@ -25,10 +25,10 @@ async fn faulty_store_without_a_fault_conforms() {
 
 #[test]
 fn store_error_converts_to_an_error() {
-    let error: ConsentError = StoreError::refused("is closed").into();
+    let error: ConsentError = StoreError::misconfigured("is closed").into();
     assert!(error.is_store());
     assert!(!error.is_transient());
-    assert_eq!(error.store_error(), Some(&StoreError::refused("is closed")));
+    assert_eq!(error.store_error(), Some(&StoreError::misconfigured("is closed")));
     assert_eq!(error.to_string(), "the token store is closed");
 }
 
@@ -192,13 +192,13 @@ async fn insertion_into_a_failing_store_sends_nothing() {
     let panicking = PanickingStore::default();
     panicking.panic_next(CompareAndSwap, Panic::InTheFuture);
     let consents = local.consents(panicking);
-    let error = consents.insert(&user(), refresh_token(), local.now()).await.unwrap_err();
+    let error = consents.import(&user(), refresh_token(), local.now()).await.unwrap_err();
     assert_nothing_sent(&local, &error);
 
     let store = FaultyStore::default();
     let consents = local.consents(store.clone());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    let error = consents.insert(&user(), refresh_token(), local.now()).await.unwrap_err();
+    let error = consents.import(&user(), refresh_token(), local.now()).await.unwrap_err();
     assert_nothing_sent(&local, &error);
     // The exchange of a code has sent something before the store fails.
     store.fail_next(CompareAndSwap, StoreFault::unavailable());

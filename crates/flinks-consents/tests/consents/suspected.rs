@@ -116,7 +116,7 @@ async fn o6_suspected_consent_is_refreshed_once_a_minute() {
             assert!(suspicion(&error).is_some());
             assert_eq!(error.advice(), first.advice());
         }
-        assert!(suspicion(&consent.exchange_now().await.unwrap_err()).is_some());
+        assert!(suspicion(&consent.refresh_now().await.unwrap_err()).is_some());
     }
     assert_eq!(local.tokens(), 1);
     local.advance(Duration::from_secs(59));
@@ -156,7 +156,7 @@ async fn o6_suspected_consent_is_refreshed_once_a_minute_during_an_outage() {
     let here = consent_in(&local, store.clone()).await;
     assert!(suspicion(&refused(&local, &here, gateway()).await).is_some());
     // Another process has seen the suspicion in the store, and has sent nothing itself.
-    let elsewhere = local.consents_with(store.clone(), StoreOutage::GoOn).consent(&user());
+    let elsewhere = local.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore).consent(&user());
     let _ = elsewhere.idle_deadline().await.unwrap();
     store.fail_always(StoreFault::unavailable());
     assert!(suspicion(&elsewhere.access_token().await.unwrap_err()).is_some());
@@ -205,7 +205,7 @@ async fn o6_suspected_consent_returns_its_valid_token_in_another_process() {
     // The token is about to expire, and its early refresh is refused.
     local.advance(LIFETIME - 2 * MINUTE);
     local.emulator.fail_always(TOKEN, gateway());
-    assert!(suspicion(&consent.exchange_now().await.unwrap_err()).is_some());
+    assert!(suspicion(&consent.refresh_now().await.unwrap_err()).is_some());
     let before = local.tokens();
     let elsewhere = local.consents(store).consent(&user());
     assert_eq!(text(&elsewhere.access_token().await.unwrap()), text(&token));
@@ -230,7 +230,7 @@ async fn o6_new_consent_from_another_process_is_not_suspected() {
     let store = MemoryStore::new();
     let here = local.consents(store.clone());
     let elsewhere = local.consents(store);
-    let consent = local.insert(&here).await;
+    let consent = local.import(&here).await;
     assert!(suspicion(&refused(&local, &consent, gateway()).await).is_some());
     assert!(suspicion(&elsewhere.consent(&user()).access_token().await.unwrap_err()).is_some());
     let _ = here.exchange_code(&user(), local.code()).await.unwrap();

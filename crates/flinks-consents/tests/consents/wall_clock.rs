@@ -16,18 +16,18 @@ async fn check(store: impl TokenStore + Clone) {
     for by in [YEAR, DAY, HOUR] {
         let local = start().await;
         let consents = local.consents(store.clone());
-        let _ = consents.insert(&id("other"), refresh_token(), local.now()).await.unwrap();
+        let _ = consents.import(&id("other"), refresh_token(), local.now()).await.unwrap();
         let wrong = ahead(&local, by, store.clone());
-        let consent = local.insert(&wrong).await;
+        let consent = local.import(&wrong).await;
         let _ = consent.access_token().await.unwrap();
         // The age of the refresh token is unknown, so it is due, and comes first.
-        assert_eq!(consents.due(DAY, 10).await.unwrap(), [user()], "{by:?}");
-        assert_eq!(consents.due(Duration::MAX, 10).await.unwrap(), [user(), id("other")], "{by:?}");
+        assert_eq!(consents.due_within(DAY, 10).await.unwrap(), [user()], "{by:?}");
+        assert_eq!(consents.due_within(Duration::MAX, 10).await.unwrap(), [user(), id("other")], "{by:?}");
         let consent = consents.consent(&user());
         assert_eq!(consent.idle_deadline().await.unwrap(), local.now(), "{by:?}");
         // A refresh writes the true time.
-        let _ = consent.exchange_now().await.unwrap();
-        assert!(consents.due(29 * DAY, 10).await.unwrap().is_empty(), "{by:?}");
+        let _ = consent.refresh_now().await.unwrap();
+        assert!(consents.due_within(29 * DAY, 10).await.unwrap().is_empty(), "{by:?}");
         assert!(consent.idle_deadline().await.unwrap() <= local.now() + 30 * DAY, "{by:?}");
         for name in ["user-7", "other"] {
             consents.consent(&id(name)).forget().await.unwrap();
@@ -47,7 +47,7 @@ async fn o5_clock_ahead_by_seconds_makes_nothing_due() {
     let local = start().await;
     let store = MemoryStore::new();
     let wrong = ahead(&local, Duration::from_secs(30), store.clone());
-    let _ = local.insert(&wrong).await;
+    let _ = local.import(&wrong).await;
     let _ = wrong.consent(&user()).access_token().await.unwrap();
     assert!(local.consents(store).due(29 * DAY, 10).await.unwrap().is_empty());
 }
@@ -57,7 +57,7 @@ async fn o9_new_consent_replaces_one_from_the_future() {
     let local = start().await;
     let store = FaultyStore::default();
     let wrong = ahead(&local, YEAR, store.clone());
-    let _ = local.insert(&wrong).await;
+    let _ = local.import(&wrong).await;
     // The end user consents again, and the store accepts that only later.
     let consents = local.consents(store.clone());
     store.fail_always(StoreFault::unavailable());
@@ -76,6 +76,6 @@ async fn o5_insertion_with_the_true_time_corrects_one_from_the_future() {
     let wrong = ahead(&local, YEAR, store.clone());
     let _ = wrong.insert(&user(), refresh_token(), local.now() + YEAR).await.unwrap();
     let consents = local.consents(store);
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     assert_eq!(consent.idle_deadline().await.unwrap().duration_since(local.now()).unwrap().as_secs() / 86_400, 29);
 }

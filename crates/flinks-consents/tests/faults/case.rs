@@ -335,7 +335,7 @@ impl World {
             Operation::Consent => {
                 let id = "end-user".parse().unwrap();
                 let now = flinks::Clock::wall(&self.clock);
-                Ready::Consent(self.consents.insert(&id, self.refresh_token().await, now).await.unwrap())
+                Ready::Consent(self.consents.import(&id, self.refresh_token().await, now).await.unwrap())
             }
             Operation::AppToken => Ready::AppToken(AppTokenSource::new(self.outbound.clone(), None)),
         }

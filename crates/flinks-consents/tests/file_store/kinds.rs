@@ -47,7 +47,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn assert_refused(error: &StoreError, path: &Path, kind: &str) {
-    assert!(matches!(error, StoreError::Refused(_)), "{kind}: {error:?}");
+    assert!(matches!(error, StoreError::Misconfigured(_)), "{kind}: {error:?}");
     assert!(error.to_string().contains(path.to_str().unwrap()), "{kind}: {error}");
 }
 
@@ -270,7 +270,7 @@ pub(crate) async fn o5_a_foreign_file_with_the_extension_of_a_record_is_left_alo
     fs::write(&foreign, "{}").unwrap();
     fs::set_permissions(&foreign, fs::Permissions::from_mode(0o644)).unwrap();
     let consents = consents(&directory, NOWHERE);
-    assert_eq!(consents.due(Duration::MAX, 10).await.unwrap().len(), 1);
+    assert_eq!(consents.due_within(Duration::MAX, 10).await.unwrap().len(), 1);
     let _ = consents.list(&"nobody".parse().unwrap(), &flinks_consents::Page::first(10)).await.unwrap();
     assert_eq!(mode(&foreign), 0o644);
 }

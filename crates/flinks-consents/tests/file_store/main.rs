@@ -14,7 +14,7 @@ mod shared;
 /// The types of the stores, so that their place is written once.
 mod prelude {
     pub(crate) use flinks_consents::store::{DueWindow, FileStore, Record, StoreError, TokenStore, conformance};
-    pub(crate) use flinks_consents::{Consent, ConsentError, ConsentId, Consents, StoreOutage};
+    pub(crate) use flinks_consents::{Consent, ConsentError, ConsentId, Consents, OutagePolicy};
 }
 
 use std::fs::{self, File};
@@ -144,7 +144,7 @@ async fn stored() -> (TempDir, PathBuf, Consent) {
     let directory = temporary.path().join("consents");
     let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
     let consents = consents(&directory, NOWHERE);
-    let consent = consents.insert(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
+    let consent = consents.import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
     (temporary, directory, consent)
 }
 
@@ -168,7 +168,7 @@ async fn load(directory: &Path) -> Result<Option<Record>, StoreError> {
 }
 
 fn assert_refused(error: &StoreError, clause: &str, path: &Path) {
-    assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Misconfigured(_)), "{error:?}");
     let text = error.to_string();
     assert!(text.contains(clause), "{text}");
     assert!(text.contains(path.to_str().unwrap()), "{text}");
@@ -209,7 +209,7 @@ async fn damaged_record_is_moved_aside_and_reported() {
         ("zeros", |path, bytes| fs::write(path, vec![0; bytes.len()]).unwrap()),
         ("another field", |path, bytes| {
             let text = String::from_utf8(bytes).unwrap();
-            fs::write(path, text.replace("\"is_over\"", "\"is_over_\"")).unwrap();
+            fs::write(path, text.replace("\"is_ended\"", "\"is_over_\"")).unwrap();
         }),
         ("another consent", |path, bytes| {
             let text = String::from_utf8(bytes).unwrap();
@@ -240,7 +240,7 @@ async fn damaged_record_is_moved_aside_and_reported() {
         assert!(load(&directory).await.unwrap().is_none());
 
         let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
-        let consent = consents.insert(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
+        let consent = consents.import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
         let _ = consent.access_token().await.unwrap();
         assert_eq!(files(&directory, ".damaged-").len(), 1);
     }
@@ -269,7 +269,7 @@ async fn file_that_is_not_our_record_stays_where_it_is() {
         let (_temporary, directory, consent) = stored().await;
         let path = record_file(&directory);
         replace(&path);
-        assert!(matches!(load(&directory).await, Err(StoreError::Refused(_))));
+        assert!(matches!(load(&directory).await, Err(StoreError::Misconfigured(_))));
         let error = consent.access_token().await.unwrap_err();
         assert!(error.is_store());
         assert!(!error.is_transient());

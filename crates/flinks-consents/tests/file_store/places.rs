@@ -131,7 +131,7 @@ pub(crate) async fn o5_file_or_link_instead_of_a_directory_is_refused() {
         fs::rename(&directory, &away).unwrap();
         replace(&directory, &away);
         for error in failures(&store, &record).await {
-            assert!(matches!(error, StoreError::Refused(_)), "{name}: {error:?}");
+            assert!(matches!(error, StoreError::Misconfigured(_)), "{name}: {error:?}");
             assert!(error.to_string().contains(directory.to_str().unwrap()), "{name}: {error}");
         }
     }
@@ -158,7 +158,7 @@ pub(crate) async fn o5_an_outage_policy_covers_a_missing_directory() {
     let (temporary, directory, _) = stored().await;
     let consents = Consents::builder(client(emulator.base_url()))
         .store(FileStore::open(&directory).unwrap())
-        .store_outage(StoreOutage::GoOn)
+        .outage_policy(OutagePolicy::RefreshWithoutStore)
         .build();
     let consent = consents.consent(&id("user-7"));
     consent.idle_deadline().await.unwrap();
@@ -194,7 +194,7 @@ pub(crate) async fn invalid_path_is_refused() {
     for path in [String::new(), "a\0b".to_owned(), "x".repeat(300)] {
         let path = if path.is_empty() { path.into() } else { temporary.path().join(path) };
         let error = FileStore::open(path).unwrap_err();
-        assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+        assert!(matches!(error, StoreError::Misconfigured(_)), "{error:?}");
     }
     let store = FileStore::open(temporary.path().join(std::ffi::OsStr::from_bytes(b"not \xff UTF-8"))).unwrap();
     assert!(store.load(&id("user-7")).await.unwrap().is_none());
@@ -205,7 +205,7 @@ pub(crate) async fn a_store_at_a_dangling_link_is_refused() {
     let link = temporary.path().join("consents");
     symlink(temporary.path().join("volume"), &link).unwrap();
     let error = FileStore::open(&link).unwrap_err();
-    assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Misconfigured(_)), "{error:?}");
     assert!(!temporary.path().join("volume").exists());
 }
 

@@ -88,7 +88,7 @@ async fn write_for_ever(directory: &Path) {
     let consents = consents(directory, NOWHERE);
     for number in 1.. {
         println!("begin {number}");
-        consents.insert(&id("user-7"), token(number), SystemTime::now()).await.unwrap();
+        consents.import(&id("user-7"), token(number), SystemTime::now()).await.unwrap();
         println!("done {number}");
     }
 }
@@ -142,9 +142,9 @@ async fn write_many(directory: &Path) {
     for number in 0..WRITES {
         // Of its own, for two who write the same have nothing to lose.
         let refresh_token = RefreshToken::new(format!("{} {number}", std::process::id())).unwrap();
-        consents.insert(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
+        consents.import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
         let own = id(&format!("process {} number {number}", std::process::id()));
-        consents.insert(&own, token(number), SystemTime::now()).await.unwrap();
+        consents.import(&own, token(number), SystemTime::now()).await.unwrap();
     }
 }
 
@@ -200,7 +200,7 @@ pub(crate) async fn o5_eight_processes_make_one_refresh_of_a_rotating_token() {
         // A consent whose access token nobody has: only its refresh token is taken over.
         let tokens = client(emulator.base_url()).exchange_code(code(&emulator)).await.unwrap();
         let name = id(&format!("round {round}"));
-        consents.insert(&name, tokens.refresh_token.unwrap(), SystemTime::now()).await.unwrap();
+        consents.import(&name, tokens.refresh_token.unwrap(), SystemTime::now()).await.unwrap();
         let before = emulator.count(TOKEN);
         for process in &mut processes {
             process.tell(name.as_str());
@@ -227,7 +227,7 @@ fn code(emulator: &Emulator) -> AuthorizationCode {
 
 async fn write_where_it_is_full(directory: &Path) {
     let consents = consents(directory, NOWHERE);
-    let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
+    let error = consents.import(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store());
     assert!(error.is_transient());
     let text = error.to_string();
@@ -253,7 +253,7 @@ async fn use_a_relative_path(directory: &Path) {
     std::env::set_current_dir(directory.parent().unwrap()).unwrap();
     let consents = consents(Path::new(directory.file_name().unwrap()), NOWHERE);
     std::env::set_current_dir("/").unwrap();
-    consents.insert(&id("user-8"), token(1), SystemTime::now()).await.unwrap();
+    consents.import(&id("user-8"), token(1), SystemTime::now()).await.unwrap();
 }
 
 pub(crate) async fn relative_path_is_resolved_when_the_store_is_opened() {
@@ -268,7 +268,7 @@ const NOBODY: u32 = 65534;
 async fn try_what_others_may_not(directory: &Path) {
     // Of root, readable for all.
     let of_root = FileStore::open(directory.join("of root"));
-    assert!(matches!(of_root, Err(StoreError::Refused(_))), "a directory of somebody else");
+    assert!(matches!(of_root, Err(StoreError::Misconfigured(_))), "a directory of somebody else");
 
     // Of the same user, but in a directory that everybody may write to.
     let error = FileStore::open(directory.join("open").join("own")).unwrap_err();
@@ -276,7 +276,7 @@ async fn try_what_others_may_not(directory: &Path) {
 
     let own = directory.join("own");
     let consents = consents(&own, NOWHERE);
-    consents.insert(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
+    consents.import(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
     let path = record_file(&own);
     println!("{}", path.display());
     // Meanwhile it becomes root's.
@@ -289,7 +289,7 @@ async fn try_what_others_may_not(directory: &Path) {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let error = store.load(&id("user-7")).await.unwrap_err();
     assert_refused(&error, "may not use its files", &path);
-    let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
+    let error = consents.import(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store());
     assert!(!error.is_transient());
     assert!(path.exists(), "it stays where it is");
@@ -297,7 +297,7 @@ async fn try_what_others_may_not(directory: &Path) {
     // A lock that may not be written.
     let [lock] = &files(&own, ".lock")[..] else { panic!("not one lock") };
     fs::set_permissions(lock, fs::Permissions::from_mode(0o444)).unwrap();
-    let error = consents.insert(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
+    let error = consents.import(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert_eq!(error.advice(), flinks::Advice::FixConfiguration);
     assert!(error.to_string().contains(lock.to_str().unwrap()), "{error}");
 
@@ -306,7 +306,7 @@ async fn try_what_others_may_not(directory: &Path) {
     let error = FileStore::open(&own).unwrap_err();
     assert_refused(&error, "may not use its files", &own);
     assert!(error.to_string().contains("Permission denied (os error 13)"), "{error}");
-    let error = consents.insert(&id("user-8"), token(2), SystemTime::now()).await.unwrap_err();
+    let error = consents.import(&id("user-8"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store(), "{error}");
     assert!(!error.is_transient(), "{error}");
 }

@@ -37,14 +37,14 @@ pub(crate) async fn directory_of_a_group_is_accepted_on_request() {
             Ok(store) => store,
             Err(error) => {
                 assert!(!is_accepted, "{mode:o}: {error}");
-                assert!(matches!(error, StoreError::Refused(_)), "{mode:o}: {error:?}");
+                assert!(matches!(error, StoreError::Misconfigured(_)), "{mode:o}: {error:?}");
                 continue;
             }
         };
         assert!(is_accepted, "{mode:o}");
         conformance::check(|| store.clone()).await.unwrap();
         if mode & 0o020 != 0 {
-            assert!(matches!(FileStore::open(temporary.path()), Err(StoreError::Refused(_))), "{mode:o}");
+            assert!(matches!(FileStore::open(temporary.path()), Err(StoreError::Misconfigured(_))), "{mode:o}");
         }
     }
 }
@@ -53,7 +53,7 @@ pub(crate) async fn new_shared_store_ignores_the_umask() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = temporary.path().join("volume").join("consents");
     let consents = Consents::builder(client(NOWHERE)).store(open_shared(&directory).unwrap()).build();
-    consents.insert(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
+    consents.import(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
     assert_eq!(directory.metadata().unwrap().mode() & 0o7777, 0o2770);
     for file in files(&directory, "") {
         assert_eq!(mode(&file), 0o660, "{}", file.display());
@@ -88,7 +88,7 @@ pub(crate) async fn a_directory_above_a_shared_store_may_be_written_by_the_same_
     // Only root can give a directory to another group.
     if std::os::unix::fs::chown(&parent, None, Some(54_321)).is_ok() {
         set_mode(&parent, 0o2770);
-        assert!(matches!(FileStore::open(parent.join("private")), Err(StoreError::Refused(_))));
+        assert!(matches!(FileStore::open(parent.join("private")), Err(StoreError::Misconfigured(_))));
     }
     set_mode(&parent, 0o2777);
     let error = open_shared(&directory).unwrap_err();
@@ -127,7 +127,7 @@ pub(crate) async fn write_as_a_member(directory: &Path) {
     let store = match open_shared(directory) {
         Ok(store) => store,
         Err(error) => {
-            assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+            assert!(matches!(error, StoreError::Misconfigured(_)), "{error:?}");
             return println!("refused");
         }
     };
@@ -136,7 +136,7 @@ pub(crate) async fn write_as_a_member(directory: &Path) {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     for number in 0..CONSENTS {
         let id = id(&format!("user-{number}"));
-        consents.insert(&id, token(std::process::id()), SystemTime::now()).await.unwrap();
+        consents.import(&id, token(std::process::id()), SystemTime::now()).await.unwrap();
         consents.consent(&id).idle_deadline().await.unwrap();
     }
     println!("done");
@@ -188,7 +188,7 @@ pub(crate) async fn two_users_of_a_group_share_a_store_and_a_third_is_refused() 
         let mut refused = 0;
         for number in 0..CONSENTS {
             if let Err(error) = store.load(&id(&format!("user-{number}"))).await {
-                assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+                assert!(matches!(error, StoreError::Misconfigured(_)), "{error:?}");
                 assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
                 refused += 1;
             }

@@ -133,17 +133,17 @@ async fn simulate(plan: Plan, mut tell: impl FnMut(Phase)) -> Outcome {
     let redis = support::Server::start(&[]);
     let wall = SystemTime::now();
     // As in a fleet that has run for long: each was exchanged within the 23 days after which a worker does it.
-    let exchanged_at: Vec<SystemTime> =
+    let last_refreshed_at: Vec<SystemTime> =
         (0..plan.consents).map(|_| wall - (DAY * 23).mul_f64(fastrand::f64())).collect();
     let clock = Virtual { start: Instant::now(), wall };
-    fill(&redis.address(), clock, &exchanged_at).await;
+    fill(&redis.address(), clock, &last_refreshed_at).await;
     let filled = (redis.used_memory(), resident());
 
     tokio::time::pause();
     let clock = Virtual { start: Instant::now(), wall };
     let (requests, commands) = (Meter::new(), Meter::new());
-    let exchanged_at = exchanged_at.into_iter().map(server::seconds).collect();
-    let flinks = Server::new(exchanged_at, Arc::clone(&requests), move || clock.wall());
+    let last_refreshed_at = last_refreshed_at.into_iter().map(server::seconds).collect();
+    let flinks = Server::new(last_refreshed_at, Arc::clone(&requests), move || clock.wall());
     let gate = Gate::to(&redis.address(), Arc::clone(&commands)).await.unwrap();
     let address = flinks.listen().await.unwrap();
     let [kept, failed, calls, refused] = [const { AtomicU64::new(0) }; 4];
@@ -208,13 +208,17 @@ async fn simulate(plan: Plan, mut tell: impl FnMut(Phase)) -> Outcome {
 }
 
 /// Puts all consents into Redis.
-async fn fill(redis: &str, clock: Virtual, exchanged_at: &[SystemTime]) {
+async fn fill(redis: &str, clock: Virtual, last_refreshed_at: &[SystemTime]) {
     let consents = consents("http://127.0.0.1:9", clock, store(redis, HOUR));
-    let insert = async |(consent, exchanged_at): (u32, &SystemTime)| {
+    let insert = async |(consent, last_refreshed_at): (u32, &SystemTime)| {
         let token = RefreshToken::new(server::refresh_token(consent as usize, 0)).unwrap();
-        consents.insert(&id(consent), token, *exchanged_at).await.unwrap();
+        consents.import(&id(consent), token, *last_refreshed_at).await.unwrap();
     };
-    futures_util::stream::iter((0..).zip(exchanged_at)).map(insert).buffer_unordered(256).for_each(async |()| ()).await;
+    futures_util::stream::iter((0..).zip(last_refreshed_at))
+        .map(insert)
+        .buffer_unordered(256)
+        .for_each(async |()| ())
+        .await;
 }
 
 impl Machine {
@@ -265,7 +269,7 @@ async fn lost(redis: &str, flinks: &Server, consents: u32) -> u64 {
         let Some(record) = store.load(&id(consent)).await.unwrap() else { return true };
         let text = record.encode().unwrap();
         let fields: serde_json::Value = serde_json::from_str(text.expose_secret()).unwrap();
-        record.is_over() || !flinks.takes(fields["refresh_token"].as_str().unwrap_or_default())
+        record.is_ended() || !flinks.takes(fields["refresh_token"].as_str().unwrap_or_default())
     };
     let each = futures_util::stream::iter(0..consents).map(is_lost).buffer_unordered(256);
     each.fold(0, async |sum, is_lost| sum + u64::from(is_lost)).await

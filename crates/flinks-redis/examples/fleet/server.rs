@@ -41,11 +41,12 @@ pub(crate) fn refresh_token(consent: usize, version: u32) -> String {
 
 impl Server {
     pub(crate) fn new(
-        exchanged_at: Vec<u32>,
+        last_refreshed_at: Vec<u32>,
         meter: Arc<Meter>,
         now: impl Fn() -> SystemTime + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let consents = Mutex::new(exchanged_at.into_iter().map(|exchanged_at| (0, exchanged_at)).collect());
+        let consents =
+            Mutex::new(last_refreshed_at.into_iter().map(|last_refreshed_at| (0, last_refreshed_at)).collect());
         let (is_away, refused) = (AtomicBool::new(false), AtomicU32::new(0));
         Arc::new(Self { now: Box::new(now), meter, is_away, consents, refused })
     }
@@ -111,11 +112,11 @@ impl Server {
         let now = seconds((self.now)());
         let (consent, version) = parse(token)?;
         let mut consents = self.consents.lock().unwrap();
-        let (good, exchanged_at) = consents.get_mut(consent)?;
-        if *good != version || now.saturating_sub(*exchanged_at) > IDLE {
+        let (good, last_refreshed_at) = consents.get_mut(consent)?;
+        if *good != version || now.saturating_sub(*last_refreshed_at) > IDLE {
             return None;
         }
-        (*good, *exchanged_at) = (version + 1, now);
+        (*good, *last_refreshed_at) = (version + 1, now);
         Some((consent, version + 1))
     }
 }

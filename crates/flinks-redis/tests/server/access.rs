@@ -118,22 +118,25 @@ async fn credentials() {
     let id: ConsentId = "a".parse().unwrap();
     let address = |credentials: &str| server.address().replace("redis://", &format!("redis://{credentials}@"));
     for address in [server.address(), address(":wrong"), address("nobody:canary-password")] {
-        assert!(matches!(store(&address).warnings().await, Err(StoreError::Refused(_))));
+        assert!(matches!(store(&address).warnings().await, Err(StoreError::Misconfigured(_))));
         let error = store(&address).load(&id).await.unwrap_err();
-        assert!(matches!(error, StoreError::Refused(_)) && !error.to_string().contains("canary"), "{error}");
+        assert!(matches!(error, StoreError::Misconfigured(_)) && !error.to_string().contains("canary"), "{error}");
     }
     let good = store(&address(":canary-password"));
     let no_cluster = RedisStore::builder(address(":canary-password"), keys()).cluster(NO_MORE).build().unwrap();
     for store in [no_cluster, store(&format!("{}/99", address(":canary-password")))] {
         let error = store.load(&id).await.unwrap_err();
-        assert!(matches!(error, StoreError::Refused(_)), "{error}");
+        assert!(matches!(error, StoreError::Misconfigured(_)), "{error}");
     }
     assert!(good.load(&id).await.unwrap().is_none());
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "on", ">canary", "~*", "+get", "+info"]);
     let reader = store(&address("reader:canary"));
     assert!(reader.load(&id).await.unwrap().is_none());
     let record = record("a", "r", SystemTime::now()).await;
-    assert_eq!(reader.compare_and_swap(None, &record).await, Err(StoreError::refused("does not permit the command")));
+    assert_eq!(
+        reader.compare_and_swap(None, &record).await,
+        Err(StoreError::misconfigured("does not permit the command"))
+    );
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
     assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
 }
@@ -158,7 +161,7 @@ async fn rights() {
     // A command that only a script calls gives the same error.
     server.command(&["ACL", "SETUSER", "app", "-zadd"]);
     let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
-    assert_eq!(swapped, Err(StoreError::refused("does not permit the command")));
+    assert_eq!(swapped, Err(StoreError::misconfigured("does not permit the command")));
 }
 
 /// A private authority, and a server that requires a client certificate as well.
@@ -188,7 +191,7 @@ async fn tls() {
     ];
     for (name, builder) in refused {
         let loaded = builder.build().unwrap().load(&id).await;
-        assert!(matches!(loaded, Err(StoreError::Refused(_))), "{name}: {loaded:?}");
+        assert!(matches!(loaded, Err(StoreError::Misconfigured(_))), "{name}: {loaded:?}");
     }
     let in_clear_text = to(&address.replace("rediss://", "redis://")).build().unwrap().load(&id).await;
     assert!(in_clear_text.is_err());

@@ -31,13 +31,13 @@ pub(crate) fn store(address: &str) -> RedisStore {
 }
 
 /// A record, which only the facade can make: through a store that keeps what it is given.
-pub(crate) async fn record(id: &str, token: &str, exchanged_at: SystemTime) -> Record {
+pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime) -> Record {
     let store = flinks_consents::store::MemoryStore::new();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
     let client = Client::builder(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).build().unwrap();
     let consents = Consents::builder(client).store(store.clone()).build();
     let id: ConsentId = id.parse().unwrap();
-    consents.insert(&id, RefreshToken::new(token).unwrap(), exchanged_at).await.unwrap();
+    consents.import(&id, RefreshToken::new(token).unwrap(), last_refreshed_at).await.unwrap();
     store.load(&id).await.unwrap().unwrap()
 }
 
@@ -74,8 +74,8 @@ pub(crate) async fn idle(count: usize) -> (Server, Flinks, Vec<ConsentId>) {
 pub(crate) async fn make_idle(server: &Server, flinks: &Flinks, ids: &[ConsentId]) {
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     for id in ids {
-        let exchanged_at = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
-        consents.insert(id, flinks.new_refresh_token().await, exchanged_at).await.unwrap();
+        let last_refreshed_at = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
+        consents.import(id, flinks.new_refresh_token().await, last_refreshed_at).await.unwrap();
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn over(server: &Server, flinks: &Flinks, count: usize) -> Vec<
     let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
     let ids: Vec<ConsentId> = names.take(count).map(|name| name.parse().unwrap()).collect();
     for id in &ids {
-        consents.insert(id, RefreshToken::new("canary-dead").unwrap(), SystemTime::now()).await.unwrap();
+        consents.import(id, RefreshToken::new("canary-dead").unwrap(), SystemTime::now()).await.unwrap();
         assert!(consents.consent(id).access_token().await.unwrap_err().needs_consent());
     }
     ids

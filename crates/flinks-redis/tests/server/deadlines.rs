@@ -104,7 +104,7 @@ async fn restored_in(server: &Server, store: RedisStore) {
     let other = RedisStore::builder(server.address(), other);
     let other = if server.is_cluster() { other.cluster(NO_MORE) } else { other };
     let other = other.build().unwrap();
-    assert!(matches!(other.restore_indexes().await, Err(StoreError::Refused(_))));
+    assert!(matches!(other.restore_indexes().await, Err(StoreError::Misconfigured(_))));
     server.command(&["DEL", "{flinks:000}:names"]);
     assert_eq!(other.restore_indexes().await, Ok(0));
 }
@@ -118,7 +118,7 @@ async fn no_deadline() {
     let before = server.get(&key);
     server.command(&["DEL", &due]);
     server.set(&due, b"something else");
-    assert!(matches!(store.compare_and_swap(Some(one.generation()), &one).await, Err(StoreError::Refused(_))));
-    assert!(matches!(store.remove(one.id(), one.generation()).await, Err(StoreError::Refused(_))));
+    assert!(matches!(store.compare_and_swap(Some(one.generation()), &one).await, Err(StoreError::Misconfigured(_))));
+    assert!(matches!(store.remove(one.id(), one.generation()).await, Err(StoreError::Misconfigured(_))));
     assert_eq!((server.get(&key), server.get(&due)), (before, b"something else".to_vec()));
 }

@@ -68,7 +68,7 @@ async fn damage() {
     for changed in changes {
         server.set(first, &changed);
         let loaded = store.load(victim.id()).await;
-        assert!(matches!(loaded, Err(StoreError::Damaged(_) | StoreError::Refused(_))), "{loaded:?}");
+        assert!(matches!(loaded, Err(StoreError::Damaged(_) | StoreError::Misconfigured(_))), "{loaded:?}");
         assert_eq!(server.get(first), changed);
     }
     server.set(first, &value);
@@ -85,7 +85,7 @@ async fn garbage() {
     {
         server.set(&key, bytes);
         let loaded = store.load(record.id()).await.unwrap_err();
-        assert_eq!(matches!(loaded, StoreError::Refused(_)), refused, "{loaded}");
+        assert_eq!(matches!(loaded, StoreError::Misconfigured(_)), refused, "{loaded}");
         for expected in [None, Some(7), Some(record.generation())] {
             let swapped = store.compare_and_swap(expected, &record).await;
             assert!(!matches!(swapped, Ok(true)), "{swapped:?}");
@@ -109,7 +109,7 @@ async fn rotation() {
     let newer = || EncryptionKeys::new(Key::new([9; 32]), 2, Key::new([2; 32]));
     // A key for names cannot change; without the older key nothing is readable, and nothing is lost.
     store.set_keys(newer());
-    assert!(matches!(store.load(first.id()).await, Err(StoreError::Refused(_))));
+    assert!(matches!(store.load(first.id()).await, Err(StoreError::Misconfigured(_))));
     store.set_keys(newer().with_decryption_key(1, Key::new([1; 32])).unwrap());
     let loaded = store.load(first.id()).await.unwrap().unwrap();
     assert!(store.compare_and_swap(Some(first.generation()), &loaded).await.unwrap());
@@ -132,7 +132,7 @@ async fn names_later() {
     server.command(&["HSET", "{flinks:000}:names", "a", "b"]);
     assert!(wrong.load(one.id()).await.unwrap().is_none());
     server.command(&["RENAME", "{flinks:000}:aside", "{flinks:000}:names"]);
-    let refused = StoreError::refused("was written with another name key");
+    let refused = StoreError::misconfigured("was written with another name key");
     assert_eq!(wrong.load(one.id()).await.unwrap_err(), refused);
     assert_eq!(wrong.compare_and_swap(None, &one).await, Err(refused));
 }

@@ -24,7 +24,7 @@ async fn needs_consent() {
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     keep_alive::misconfigured(&server, &flinks).await;
     let dead = RefreshToken::new("canary-dead").unwrap();
-    consents.insert(&ids[3], dead, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
+    consents.import(&ids[3], dead, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     for expected in [
         "9 refreshed, 0 refreshed elsewhere, 1 need their end user, 0 failed",
@@ -48,7 +48,7 @@ async fn told_after_death() {
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let id: ConsentId = "user-7".parse().unwrap();
     let dead = || RefreshToken::new("canary-dead").unwrap();
-    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    consents.import(&id, dead(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     let told = Arc::new(AtomicUsize::new(0));
     let worker = |dies: bool, server: Arc<Mutex<Server>>| {
@@ -70,15 +70,15 @@ async fn told_after_death() {
     }
     // An end user who has consented again is not reported, and is after that consent has ended, too.
     let consents = Consents::builder(flinks.client()).store(store(&server.lock().unwrap().address())).build();
-    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    consents.import(&id, dead(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
-    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 0);
-    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    consents.import(&id, dead(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 1);
     // A consent that was forgotten leaves nothing, reported or not.
-    consents.insert(&id, dead(), SystemTime::now()).await.unwrap();
+    consents.import(&id, dead(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.consent(&id).forget().await.unwrap();
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
@@ -96,7 +96,7 @@ async fn good_again() {
             let other = ids.iter().find(|other| *other != id).unwrap();
             at_once(async {
                 let consents = Consents::builder(client.clone()).store(store(&address)).build();
-                consents.insert(other, fresh, SystemTime::now()).await.unwrap();
+                consents.import(other, fresh, SystemTime::now()).await.unwrap();
             });
         }
     });

@@ -85,7 +85,7 @@ async fn suspected_ones_wait() {
     make_idle(&server, &flinks, &suspected).await;
     flinks.refuses_as_a_gateway(true);
     for id in &suspected {
-        assert!(worker.consents.consent(id).exchange_now().await.unwrap_err().refusal().is_some());
+        assert!(worker.consents.consent(id).refresh_now().await.unwrap_err().refusal().is_some());
     }
     flinks.refuses_as_a_gateway(false);
     worker.clock.advance(MINUTES);
@@ -115,11 +115,11 @@ async fn from_the_future() {
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
     let ahead = SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60);
-    let _ = worker.consents.insert(&id, flinks.new_refresh_token().await, ahead).await.unwrap();
-    assert_eq!(worker.consents.due(Duration::ZERO, 10).await.unwrap(), [id]);
+    let _ = worker.consents.import(&id, flinks.new_refresh_token().await, ahead).await.unwrap();
+    assert_eq!(worker.consents.due_within(Duration::ZERO, 10).await.unwrap(), [id]);
     let summary = worker.run().await;
     assert_eq!(summary.refreshed, 1, "{summary}");
-    assert_eq!(worker.consents.due(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
+    assert_eq!(worker.consents.due_within(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
 }
 
 async fn reported_once() {
@@ -127,9 +127,9 @@ async fn reported_once() {
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
     let dead = RefreshToken::new("canary-dead").unwrap();
-    let _ = worker.consents.insert(&id, dead, SystemTime::now()).await.unwrap();
+    let _ = worker.consents.import(&id, dead, SystemTime::now()).await.unwrap();
     assert!(worker.consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker.run().await.needing_consent, 1);
-    assert!(worker.consents.revive(&id).await.is_err());
+    assert!(worker.consents.reactivate(&id).await.is_err());
     assert_eq!(worker.run().await.needing_consent, 0);
 }

@@ -72,7 +72,7 @@ async fn unstored() {
     let store = store(&proxy.address());
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     proxy.at(2, Fault::Answer("LOADING"));
-    assert!(consents.consent(&ids[0]).exchange_now().await.unwrap_err().is_store());
+    assert!(consents.consent(&ids[0]).refresh_now().await.unwrap_err().is_store());
     let key = value_of(&record(ids[0].as_str(), "r", SystemTime::now()).await).await;
     server.set(&key, b"garbage");
     let summary = KeepAlive::new(consents, store).rate(10_000).run_once().await.unwrap();
@@ -89,7 +89,7 @@ pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let unreadable = with(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).run_once().await.unwrap();
     assert_eq!((unreadable.unreadable, unreadable.refreshed), (10, 0), "{unreadable}");
     let other = || EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
-    let other_names = StoreError::refused("was written with another name key");
+    let other_names = StoreError::misconfigured("was written with another name key");
     assert_eq!(with(other()).run_once().await.unwrap_err(), other_names);
     // The same if the fingerprint is lost.
     server.command(&["DEL", "{flinks:000}:names"]);
@@ -117,8 +117,8 @@ async fn refreshed_elsewhere() {
         if progress.summary.refreshed == 1 && done.fetch_add(1, Ordering::SeqCst) == 0 {
             at_once(async {
                 let consents = Consents::builder(client.clone()).store(store(&address)).build();
-                for id in consents.due(Duration::from_secs(7 * 24 * 60 * 60), 100).await.unwrap() {
-                    consents.consent(&id).exchange_now().await.unwrap();
+                for id in consents.due_within(Duration::from_secs(7 * 24 * 60 * 60), 100).await.unwrap() {
+                    consents.consent(&id).refresh_now().await.unwrap();
                 }
             });
         }

@@ -114,8 +114,8 @@ async fn refused_for_a_while() {
     assert!(store.load(&id).await.unwrap().is_none());
     server.command_as("one", &["CONFIG", "SET", "requirepass", "two"]);
     server.command_as("two", &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    let refused = load_until(&store, &id, |loaded| matches!(loaded, Err(StoreError::Refused(_)))).await;
-    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    let refused = load_until(&store, &id, |loaded| matches!(loaded, Err(StoreError::Misconfigured(_)))).await;
+    assert!(matches!(refused, Err(StoreError::Misconfigured(_))), "{refused:?}");
     server.command_as("two", &["CONFIG", "SET", "requirepass", "one"]);
     assert!(store.load(&id).await.unwrap().is_none());
 }
@@ -141,7 +141,7 @@ async fn evicted() {
     let store = store(&server.address());
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let id: ConsentId = "user-7".parse().unwrap();
-    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let key = server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap();
     server.command(&["CONFIG", "SET", "maxmemory", &(server.used_memory() + 1_000_000).to_string()]);
     assert!(store.warnings().await.unwrap().contains(&Warning::Evicts));
@@ -165,7 +165,7 @@ async fn unpolled() {
     let store = store(&server.address());
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
-    let mut kept = Box::pin(consents.due(Duration::from_secs(60), 10));
+    let mut kept = Box::pin(consents.due_within(Duration::from_secs(60), 10));
     let is_pending = std::future::poll_fn(|context| std::task::Poll::Ready(kept.as_mut().poll(context).is_pending()));
     assert!(is_pending.await);
     assert!(store.load(&"user-7".parse().unwrap()).await.unwrap().is_none());

@@ -26,7 +26,7 @@ async fn banks(server: &Server, count: u32) -> Consents {
     for number in 0..count {
         let new = consents.new_consent(&bank(number)).owner(owner()).label("canary label");
         let token = flinks.new_refresh_token().await;
-        let _ = new.insert(token, std::time::SystemTime::now()).await.unwrap();
+        let _ = new.import(token, std::time::SystemTime::now()).await.unwrap();
     }
     consents
 }

@@ -23,7 +23,7 @@ async fn one_exchange() {
     let machines: Vec<Consents> =
         (0..2).map(|_| Consents::builder(flinks.client()).store(store(&server.address())).build()).collect();
     flinks.rotates();
-    machines[0].insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    machines[0].import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let before = flinks.refreshes();
     let barrier = Arc::new(tokio::sync::Barrier::new(100));
     let tasks: Vec<_> = (0..100)
@@ -50,7 +50,7 @@ async fn lost_reply() {
     let proxy = Proxy::to(&server);
     let consents = Consents::builder(flinks.client()).store(store(&proxy.address())).build();
     let id: ConsentId = "user-7".parse().unwrap();
-    consents.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let before = flinks.refreshes();
     // After the load and the claim.
     proxy.at(2, Fault::CutAfter);
@@ -64,7 +64,7 @@ async fn lost_reply() {
     let other = Consents::builder(flinks.client()).store(store(&server.address())).build();
     other.consent(&id).access_token().await.unwrap();
     assert_eq!(flinks.refreshes() - before, 1);
-    other.consent(&id).exchange_now().await.unwrap();
+    other.consent(&id).refresh_now().await.unwrap();
     assert_eq!(flinks.refreshes() - before, 2);
 }
 
@@ -77,7 +77,7 @@ async fn lost_write() {
     let proxy = Proxy::to(&server);
     let machine = || Consents::builder(flinks.client()).store(store(&proxy.address())).build();
     let (first, id): (_, ConsentId) = (machine(), "user-7".parse().unwrap());
-    first.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    first.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     while replica.keys() != server.keys() {
         tokio::task::yield_now().await;
     }
@@ -96,6 +96,6 @@ async fn lost_write() {
     assert_eq!(flinks.refreshes() - before, 1);
     assert!(is_nothing_due(&replica).await, "it has ended");
     // And the end user consents again.
-    other.insert(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    other.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     assert!(machine().consent(&id).access_token().await.is_ok());
 }

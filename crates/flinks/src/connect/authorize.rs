@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{AuthorizeToken, Client, LoginId, RequestId, error_body};
 use crate::error::{Error, Kind, SpendError};
 use crate::operation::Operation;
-use crate::retry::Repeat;
-use crate::text::{ECHO, is_echo};
+use crate::retry::RetryPolicy;
+use crate::validate::{ECHO, is_echo};
 use crate::{FlinksCode, Language};
 
 impl Client {
@@ -109,7 +109,8 @@ impl Client {
             let password = request.password.as_ref().map(Secret::expose_secret);
             Outcome::of(reply.into_inner(), &head, &|replied| is_echo(replied, password))
         };
-        let outcome = self.bank_caller.call(Operation::ConnectAuthorize, Repeat::Never, LIVE_TIMEOUT, attempt).await;
+        let outcome =
+            self.bank_executor.call(Operation::ConnectAuthorize, RetryPolicy::Never, LIVE_TIMEOUT, attempt).await;
         outcome.map_err(|error| SpendError::new(token, error))
     }
 }

@@ -4,7 +4,7 @@
 //! and [Set Up Authorization](https://docs.flinks.com/guides/connect/setup-authorization.md).
 
 mod authorize;
-mod names;
+mod identifiers;
 mod oauth;
 mod widget;
 
@@ -14,11 +14,11 @@ use std::time::{Duration, SystemTime};
 use flinks_connect::types;
 
 pub use self::authorize::{AnswerError, Answers, Authorize, Challenge, Outcome, Question, Session};
-pub use self::names::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey};
+pub use self::identifiers::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey};
 pub use self::oauth::{CustomOAuth, PendingAuthorization};
 pub use self::widget::{Theme, Widget, WidgetUrl};
 
-use flinks_core::{BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, Moment, ResponseValue, Transport};
+use flinks_core::{BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, ResponseValue, Timestamps, Transport};
 
 use crate::FlinksCode;
 use crate::builder::ClientBuilder;
@@ -28,9 +28,9 @@ use crate::error::{Error, ErrorBody};
 use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
-use crate::retry::{Caller, Repeat};
+use crate::retry::{CallExecutor, RetryPolicy};
 use crate::settings::Settings;
-use crate::text::{ECHO, REPEATED, is_echo, token_problem};
+use crate::validate::{ECHO, REPEATED, is_echo, token_problem};
 
 /// A client of Flinks Connect. Cloning is cheap; clones share their connections.
 #[derive(Clone, derive_more::Debug)]
@@ -44,9 +44,9 @@ pub struct Client {
     secret_key: Arc<types::SecretKey>,
     /// The tokens that were handed out (C3).
     handed_out: Option<Arc<RecentSecrets>>,
-    caller: Caller,
+    executor: CallExecutor,
     /// For `/Authorize`.
-    bank_caller: Caller,
+    bank_executor: CallExecutor,
 }
 
 impl Client {
@@ -72,8 +72,8 @@ impl Client {
         Self {
             http: flinks_connect::Client::with_transport(transport.clone()),
             transport,
-            caller: self.caller.with_timeout(timeout),
-            bank_caller: self.bank_caller.with_timeout(timeout),
+            executor: self.executor.with_timeout(timeout),
+            bank_executor: self.bank_executor.with_timeout(timeout),
             ..self.clone()
         }
     }
@@ -91,13 +91,13 @@ impl Client {
     ///
     /// If the future is dropped, nothing is lost but a token that nobody has used.
     pub async fn generate_authorize_token(&self) -> Result<AuthorizeToken, Error> {
-        let clock = &self.caller.clock;
+        let clock = &self.executor.clock;
         let attempt = || async move {
-            let sent = Moment::now(clock.as_ref());
+            let sent = Timestamps::now(clock.as_ref());
             let reply = self.http.generate_authorize_token(&self.customer_id.0, &self.secret_key).send().await;
             self.authorize_token(reply.map_err(|error| Error::from_call(GENERATE, error, error_body))?, sent)
         };
-        self.caller.call(GENERATE, Repeat::AsNeeded, DEFAULT_TIMEOUT, attempt).await
+        self.executor.call(GENERATE, RetryPolicy::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
 
     /// Returns the base URL of the API's host.
@@ -107,13 +107,13 @@ impl Client {
 
     /// Returns the clock of the [`Settings`].
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.caller.clock
+        &self.executor.clock
     }
 
     fn authorize_token(
         &self,
         reply: ResponseValue<types::GenerateAuthorizeTokenResponse>,
-        sent: Moment,
+        sent: Timestamps,
     ) -> Result<AuthorizeToken, Error> {
         let head = reply.head().clone();
         let malformed = |field, reason| Err(Error::malformed(GENERATE, &head, field, reason));
@@ -128,11 +128,11 @@ impl Client {
             return malformed("Token", ECHO);
         }
         if let Some(handed_out) = &self.handed_out
-            && handed_out.insert(token.expose_secret(), self.caller.clock.as_ref()).is_none()
+            && handed_out.insert(token.expose_secret(), self.executor.clock.as_ref()).is_none()
         {
             return malformed("Token", REPEATED);
         }
-        Ok(AuthorizeToken { secret: token, deadline: Deadline::after(sent, TOKEN_LIFETIME, &self.caller.clock) })
+        Ok(AuthorizeToken { secret: token, deadline: Deadline::after(sent, TOKEN_LIFETIME, &self.executor.clock) })
     }
 }
 
@@ -176,8 +176,8 @@ impl Configure for Client {
             customer_id,
             secret_key: Arc::new(types::SecretKey::new(secret_key.expose_secret())),
             handed_out: settings.handed_out(),
-            caller: settings.caller(),
-            bank_caller: settings.bank_caller(),
+            executor: settings.executor(),
+            bank_executor: settings.bank_executor(),
         })
     }
 }

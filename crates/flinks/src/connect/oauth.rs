@@ -4,10 +4,10 @@ use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::{Client, LoginId};
-use crate::callback::{self, State};
+use crate::callback::{self, CsrfState};
 use crate::error::{Error, Kind};
 use crate::operation::Operation;
-use crate::text::query;
+use crate::validate::query;
 use crate::{Language, RedirectUrl, Started};
 
 impl Client {
@@ -34,7 +34,7 @@ impl Client {
     /// `state` and an error of the bank's, [`Error::oauth_error`] tells it.
     pub fn verify_oauth(&self, pending: PendingAuthorization, callback: &str) -> Result<LoginId, Error> {
         let login_id =
-            pending.0.verify(callback, "loginId", Operation::ConnectOAuthReturn, self.caller.clock.as_ref())?;
+            pending.0.verify(callback, "loginId", Operation::ConnectOAuthReturn, self.executor.clock.as_ref())?;
         let unfit = |_| {
             Error::new(Operation::ConnectOAuthReturn, Kind::Callback("has a loginId that is empty or no plain text"))
         };
@@ -73,7 +73,7 @@ impl CustomOAuth<'_> {
     /// fail.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, parameters } = self;
-        let state = State::new(client.caller.clock.as_ref());
+        let state = CsrfState::new(client.executor.clock.as_ref());
         let parameters = parameters.iter().map(|(name, value)| (*name, &**value));
         let query = query(parameters.chain([("state", state.expose())]));
         let url = format!("{}/v3/oauth/authorize?{query}", client.api);
@@ -86,4 +86,4 @@ impl CustomOAuth<'_> {
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ .. }}")]
 #[must_use = "the return of the end user cannot be verified without it"]
-pub struct PendingAuthorization(State);
+pub struct PendingAuthorization(CsrfState);

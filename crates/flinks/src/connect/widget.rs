@@ -5,7 +5,7 @@ use flinks_core::Secret;
 use super::{AuthorizeToken, Client};
 use crate::error::{Error, Kind, SpendError};
 use crate::operation::Operation;
-use crate::text::query;
+use crate::validate::query;
 use crate::{Language, RedirectUrl};
 
 impl Client {

@@ -3,7 +3,7 @@
 use flinks_core::Secret;
 
 use crate::error::Error;
-use crate::text::token_problem;
+use crate::validate::token_problem;
 
 /// How your application authenticates itself (O2). Which one your Flinks wants is part of the configuration: it is never
 /// tried out.

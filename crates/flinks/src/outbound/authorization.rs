@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::code::AuthorizationCode;
-use crate::callback::{self, State};
+use crate::callback::{self, CsrfState};
 use crate::error::{Error, Kind};
 use crate::operation::Operation;
-use crate::text::{query, token_problem};
+use crate::validate::{query, token_problem};
 use crate::{Language, RedirectUrl, Started};
 
 impl Client {
@@ -91,7 +91,7 @@ impl AuthorizationRequest<'_> {
     /// fail.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
-        let state = State::new(client.clock().as_ref());
+        let state = CsrfState::new(client.clock().as_ref());
         let parameters = [
             ("client_id", client.authentication.client_id()),
             ("redirect_uri", redirect_uri.as_str()),
@@ -114,7 +114,7 @@ impl AuthorizationRequest<'_> {
 #[debug("PendingAuthorization {{ provider_id: {provider_id:?}, .. }}")]
 #[must_use = "the return of the end user cannot be verified without it"]
 pub struct PendingAuthorization {
-    state: State,
+    state: CsrfState,
     redirect_uri: String,
     provider_id: String,
 }

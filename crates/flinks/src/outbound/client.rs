@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use flinks_core::{
-    Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, ExpiresIn, Moment, ResponseValue, Secret, SendMarker,
+    Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, Deadline, ExpiresIn, ResponseValue, Secret, SendMarker, Timestamps,
     Transport,
 };
 use flinks_outbound::types;
@@ -22,9 +22,9 @@ use crate::error::{Error, ErrorBody, Kind, SpendError};
 use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
 use crate::recent::{RecentSecrets, SecretHash};
-use crate::retry::{Caller, Repeat};
+use crate::retry::{CallExecutor, RetryPolicy};
 use crate::settings::Settings;
-use crate::text::{ECHO, is_echo};
+use crate::validate::{ECHO, is_echo};
 
 /// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
 #[derive(Clone, derive_more::Debug)]
@@ -39,7 +39,7 @@ pub struct Client {
     /// The codes that were sent. An end user who loads the page of their return twice must not end their consent, as a server
     /// may when it receives a code again (RFC 6749, section 4.1.2).
     codes: Arc<RecentSecrets>,
-    caller: Caller,
+    executor: CallExecutor,
 }
 
 /// No code should live longer (RFC 6749, section 4.1.2).
@@ -67,7 +67,7 @@ impl Client {
         Self {
             http: flinks_outbound::Client::with_transport(transport.clone()),
             transport,
-            caller: self.caller.with_timeout(timeout),
+            executor: self.executor.with_timeout(timeout),
             ..self.clone()
         }
     }
@@ -87,7 +87,7 @@ impl Client {
         if let Some(scope) = scope {
             request = request.scope(scope);
         }
-        let tokens = self.token(Operation::OutboundClientCredentials, Repeat::AsNeeded, &request).await?;
+        let tokens = self.token(Operation::OutboundClientCredentials, RetryPolicy::AsNeeded, &request).await?;
         Ok(tokens.access_token)
     }
 
@@ -106,7 +106,7 @@ impl Client {
     /// that, as while it connects, nothing is sent, and the code can be exchanged when the end user loads the page again. If it
     /// is dropped later, what Flinks replies is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
-        let Some(hash) = self.codes.insert(code.code.expose_secret(), self.caller.clock.as_ref()) else {
+        let Some(hash) = self.codes.insert(code.code.expose_secret(), self.executor.clock.as_ref()) else {
             let error =
                 Error::new(Operation::OutboundExchangeCode, Kind::Callback("holds a code that was sent before"));
             return Err(SpendError::Unknown(error.after_sending()));
@@ -118,7 +118,7 @@ impl Client {
             .request(types::GrantType::AuthorizationCode)
             .code(code.code.clone())
             .redirect_uri(code.redirect_uri.as_str());
-        match client.token(Operation::OutboundExchangeCode, Repeat::Code, &request).await {
+        match client.token(Operation::OutboundExchangeCode, RetryPolicy::Code, &request).await {
             Ok(tokens) => Ok(tokens),
             Err(error) if sending.marker.abandon() => Err(SpendError::new(code, error.before_sending())),
             Err(error) => Err(SpendError::new(code, error)),
@@ -138,7 +138,7 @@ impl Client {
     /// old one. Run it in a separate task.
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
         let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
-        let repeat = if self.rotates_refresh_tokens() { Repeat::RotatingRefresh } else { Repeat::Refresh };
+        let repeat = if self.rotates_refresh_tokens() { RetryPolicy::RotatingRefresh } else { RetryPolicy::Refresh };
         let mut tokens = self.token(Operation::OutboundRefresh, repeat, &request).await?;
         // Some servers echo the refresh token unchanged. That is not a rotation.
         tokens.refresh_token.take_if(|new| new.expose_secret() == refresh_token.expose_secret());
@@ -166,7 +166,7 @@ impl Client {
             let reply = self.http.revoke(authorization).send().await;
             reply.map(drop).map_err(|error| Error::from_call(Operation::OutboundRevoke, error, error_body))
         };
-        self.caller.call(Operation::OutboundRevoke, Repeat::Never, DEFAULT_TIMEOUT, attempt).await
+        self.executor.call(Operation::OutboundRevoke, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await
     }
 
     /// Restores an access token that was kept outside of this process, such as in a database. `issued_at` and `lifetime` are those
@@ -180,7 +180,7 @@ impl Client {
         issued_at: SystemTime,
         lifetime: Duration,
     ) -> Option<AccessToken> {
-        let deadline = Deadline::continued(issued_at, lifetime.min(ExpiresIn::MAX), &self.caller.clock)?;
+        let deadline = Deadline::continued(issued_at, lifetime.min(ExpiresIn::MAX), &self.executor.clock)?;
         Some(AccessToken::new(Bearer::new(secret.into(), deadline)))
     }
 
@@ -191,12 +191,12 @@ impl Client {
 
     /// Returns the clock of the [`Settings`].
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.caller.clock
+        &self.executor.clock
     }
 
     /// Returns how long a whole call may take, all of its attempts and the waits between them included.
     pub fn timeout(&self) -> Duration {
-        self.caller.timeout.unwrap_or(DEFAULT_TIMEOUT)
+        self.executor.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
     /// Returns whether this client, or a clone, has received a refresh token that replaced another. From then on a refresh whose
@@ -224,7 +224,7 @@ impl Client {
     async fn token(
         &self,
         operation: Operation,
-        repeat: Repeat,
+        repeat: RetryPolicy,
         request: &types::TokenRequest,
     ) -> Result<Tokens, Error> {
         let basic = &match &*self.authentication {
@@ -234,7 +234,7 @@ impl Client {
             _ => None,
         };
         let attempt = || async move {
-            let sent = Moment::now(self.caller.clock.as_ref());
+            let sent = Timestamps::now(self.executor.clock.as_ref());
             let mut call = self.http.token(request);
             if let Some(basic) = basic {
                 call = call.authorization(basic);
@@ -242,7 +242,7 @@ impl Client {
             let reply = call.send().await.map_err(|error| Error::from_call(operation, error, error_body))?;
             self.tokens(operation, request, reply, sent)
         };
-        self.caller.call(operation, repeat, DEFAULT_TIMEOUT, attempt).await
+        self.executor.call(operation, repeat, DEFAULT_TIMEOUT, attempt).await
     }
 
     fn tokens(
@@ -250,14 +250,14 @@ impl Client {
         operation: Operation,
         request: &types::TokenRequest,
         reply: ResponseValue<types::TokenResponse>,
-        sent: Moment,
+        sent: Timestamps,
     ) -> Result<Tokens, Error> {
         let head = reply.head().clone();
         let malformed = |field, reason| Error::malformed(operation, &head, field, reason);
         let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
             reply.into_inner();
         let bearer = BearerReply { access_token, token_type, expires_in };
-        let bearer = bearer.check(operation, &head, sent, &self.caller.clock)?;
+        let bearer = bearer.check(operation, &head, sent, &self.executor.clock)?;
         let credentials = [self.authentication.client_secret(), request.code.as_ref()];
         let credentials = credentials.into_iter().flatten().map(Secret::expose_secret);
         let old_refresh_token = request.refresh_token.as_ref().map(Secret::expose_secret);
@@ -328,7 +328,7 @@ impl Configure for Client {
             authentication: Arc::new(authentication),
             has_rotated: Arc::default(),
             codes: Arc::new(RecentSecrets::new(CODE_LIFETIME)),
-            caller: settings.caller(),
+            executor: settings.executor(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::store::StoreError;
 
-pub(super) const NOT_A_DIRECTORY: StoreError = StoreError::refused("is in something that is not a directory");
+pub(super) const NOT_A_DIRECTORY: StoreError = StoreError::misconfigured("is in something that is not a directory");
 
 /// The users who may use the files.
 #[derive(Clone, Copy, Debug)]
@@ -38,12 +38,14 @@ pub(super) fn at_path(path: &Path) -> impl Fn(io::Error) -> StoreError {
 
 pub(super) fn problem(path: &Path, error: &io::Error) -> StoreError {
     let problem = match error.kind() {
-        io::ErrorKind::PermissionDenied => StoreError::refused("may not use its files"),
-        io::ErrorKind::ReadOnlyFilesystem => StoreError::refused("is on a file system that cannot be written"),
+        io::ErrorKind::PermissionDenied => StoreError::misconfigured("may not use its files"),
+        io::ErrorKind::ReadOnlyFilesystem => StoreError::misconfigured("is on a file system that cannot be written"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::unavailable("has no space left"),
         io::ErrorKind::FileTooLarge => StoreError::unavailable("may not write more"),
         io::ErrorKind::NotADirectory => NOT_A_DIRECTORY,
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => StoreError::refused("has an invalid path"),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
+            StoreError::misconfigured("has an invalid path")
+        }
         _ => StoreError::unavailable("could not read or write its files"),
     };
     problem.at(path, Some(error))

@@ -37,7 +37,7 @@ pub(super) const RECORD: &str = "json";
 pub(super) const UNFINISHED: &str = "new";
 /// The extension of the file whose name identifies the directory.
 const MARKER: &str = "id";
-const NOT_A_FILE: StoreError = StoreError::refused("holds something that is not a regular file");
+const NOT_A_FILE: StoreError = StoreError::misconfigured("holds something that is not a regular file");
 
 /// The directory of a store, between two operations.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ fn try_access(handle: &Handle, path: &Path, sharing: Sharing) -> Result<Access, 
         Access::new(sharing, handle, &file).map_err(|error| match sharing {
             Sharing::Owner => problem(path, &error),
             Sharing::Group => {
-                StoreError::refused("cannot share files with the group of its directory").at(path, Some(&error))
+                StoreError::misconfigured("cannot share files with the group of its directory").at(path, Some(&error))
             }
         })
     });

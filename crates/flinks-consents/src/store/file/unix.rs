@@ -129,14 +129,14 @@ impl Access {
             None => metadata.uid() == self.owner,
         };
         if !belongs {
-            return Err(StoreError::refused("is in a directory that belongs to somebody else").at(path, None));
+            return Err(StoreError::misconfigured("is in a directory that belongs to somebody else").at(path, None));
         }
         if self.is_open_to_others(&metadata) {
-            return Err(StoreError::refused("is in a directory that others may write to").at(path, None));
+            return Err(StoreError::misconfigured("is in a directory that others may write to").at(path, None));
         }
         if self.is_shared() && metadata.mode() & STICKY != 0 {
             let reason = "is in a sticky directory, in which a member of the group cannot replace the files of another";
-            return Err(StoreError::refused(reason).at(path, None));
+            return Err(StoreError::misconfigured(reason).at(path, None));
         }
         Ok(())
     }
@@ -153,13 +153,13 @@ impl Access {
                 if metadata.mode() & STICKY == 0 {
                     let reason = "is below a directory that its group or others may write to: remove that permission, \
                         move the store, or share it with the group";
-                    return Err(StoreError::refused(reason).at(parent, None));
+                    return Err(StoreError::misconfigured(reason).at(parent, None));
                 }
                 // The owner of a file in such a directory may rename it.
                 let below = fs::symlink_metadata(child).map_err(at_path(child))?;
                 let is_trusted = [0, self.owner, metadata.uid()].contains(&below.uid());
                 if !is_trusted && self.group != Some(below.gid()) {
-                    return Err(StoreError::refused("is below a directory of somebody else's").at(child, None));
+                    return Err(StoreError::misconfigured("is below a directory of somebody else's").at(child, None));
                 }
             }
             child = parent;
@@ -189,7 +189,7 @@ impl Access {
         let is_own = metadata.uid() == self.owner;
         let is_of_group = self.group == Some(metadata.gid());
         if !is_own && !is_of_group {
-            return Err(StoreError::refused("holds a file that belongs to somebody else").at(path, None));
+            return Err(StoreError::misconfigured("holds a file that belongs to somebody else").at(path, None));
         }
         let (mode, others) = if self.is_shared() { (0o660, 0o007) } else { (0o600, 0o077) };
         if metadata.mode() & others != 0 {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use crate::error::Error;
-use crate::text::token_problem;
+use crate::validate::token_problem;
 
 /// The environment, such as `toolbox` for the sandbox: one DNS label, which chooses the hosts (C8).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ async fn o4_fifty_rejections_of_one_token_cause_one_refresh() {
     local.advance(SECOND);
     let mut tokens = Vec::new();
     for _ in 0..50 {
-        consent.reject(&refused);
+        consent.invalidate(&refused);
         tokens.push(text(&consent.access_token().await.unwrap()));
     }
     tokens.dedup();
@@ -20,7 +20,7 @@ async fn o4_fifty_rejections_of_one_token_cause_one_refresh() {
 
     // Rejecting the token of another source changes nothing.
     let other = AppTokenSource::new(local.client(), None).access_token().await.unwrap();
-    consent.reject(&other);
+    consent.invalidate(&other);
     assert_eq!(text(&consent.access_token().await.unwrap()), tokens[0]);
     assert_eq!(local.tokens(), 3);
 
@@ -28,7 +28,7 @@ async fn o4_fifty_rejections_of_one_token_cause_one_refresh() {
     let handle = consent_in(&local, store.clone()).await;
     let refused = handle.access_token().await.unwrap();
     let fresh = local.consents(store).consent(&user());
-    fresh.reject(&refused);
+    fresh.invalidate(&refused);
     assert_ne!(text(&fresh.access_token().await.unwrap()), text(&refused));
 }
 
@@ -39,10 +39,10 @@ async fn o4_token_that_is_issued_again_counts_as_a_new_token() {
     let first = consent.access_token().await.unwrap();
     local.advance(SECOND);
     local.emulator.fail_next(TOKEN, Fault::DuplicateToken);
-    consent.reject(&first);
+    consent.invalidate(&first);
     let second = consent.access_token().await.unwrap();
     assert_eq!(text(&first), text(&second));
-    consent.reject(&first);
+    consent.invalidate(&first);
     let _ = consent.access_token().await.unwrap();
     assert_eq!(local.tokens(), 2);
 }
@@ -51,10 +51,10 @@ async fn o4_token_that_is_issued_again_counts_as_a_new_token() {
 async fn o4_rejected_token_stays_rejected_among_many_consents() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
-    let consent = local.insert(&consents).await;
+    let consent = local.import(&consents).await;
     let refused = consent.access_token().await.unwrap();
     local.advance(2 * SECOND);
-    consent.reject(&refused);
+    consent.invalidate(&refused);
     drop(consent);
     for number in 0..3000 {
         drop(consents.consent(&id(&number.to_string())));

@@ -1,4 +1,4 @@
-//! Rule O6: a consent that a refusal has ended keeps its refresh token, and is revived by one
+//! Rule O6: a consent that a refusal has ended keeps its refresh token, and is reactivated by one
 //! refresh.
 
 use crate::prelude::*;
@@ -6,7 +6,7 @@ use crate::suspected::{gateway, refused};
 
 /// A consent that a refusal has ended, and whose refresh token is still valid at Flinks.
 async fn ended(local: &Local, consents: &Consents) -> Consent {
-    let consent = local.insert(consents).await;
+    let consent = local.import(consents).await;
     let error = refused(local, &consent, invalid_grant()).await;
     assert_eq!(error.refusal(), Some(Refusal::Final));
     local.advance(Duration::from_secs(1));
@@ -14,7 +14,7 @@ async fn ended(local: &Local, consents: &Consents) -> Consent {
 }
 
 #[tokio::test]
-async fn o6_ended_consent_is_revived_by_one_refresh() {
+async fn o6_ended_consent_is_reactivated_by_one_refresh() {
     let local = start().await;
     let store = MemoryStore::new();
     let here = local.consents(store.clone());
@@ -24,7 +24,7 @@ async fn o6_ended_consent_is_revived_by_one_refresh() {
     let all: Vec<_> = (0..50)
         .map(|number| {
             let consents = if number % 2 == 0 { here.clone() } else { elsewhere.clone() };
-            tokio::spawn(async move { consents.revive(&user()).await })
+            tokio::spawn(async move { consents.reactivate(&user()).await })
         })
         .collect();
     for one in all {
@@ -33,23 +33,23 @@ async fn o6_ended_consent_is_revived_by_one_refresh() {
     assert_eq!(local.tokens() - before, 1);
     let token = text(&consent.access_token().await.unwrap());
     assert_eq!(text(&elsewhere.consent(&user()).access_token().await.unwrap()), token);
-    // The store has the revived consent, so a new process can use it.
+    // The store has the reactivated consent, so a new process can use it.
     let fresh = local.consents(store).consent(&user());
     assert_eq!(text(&fresh.access_token().await.unwrap()), token);
     // A consent that has not ended is not refreshed.
-    let _ = here.revive(&user()).await.unwrap();
+    let _ = here.reactivate(&user()).await.unwrap();
     assert_eq!(local.tokens() - before, 1);
 }
 
 #[tokio::test]
-async fn o6_failed_revival_leaves_the_consent_ended() {
+async fn o6_failed_reactivation_leaves_the_consent_ended() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
     let consent = ended(&local, &consents).await;
     for fault in [invalid_grant(), gateway(), Fault::reply(502, "<html>")] {
         local.emulator.clear_faults();
         local.emulator.fail_always(TOKEN, fault.clone());
-        assert!(consents.revive(&user()).await.is_err(), "{fault:?}");
+        assert!(consents.reactivate(&user()).await.is_err(), "{fault:?}");
         local.emulator.clear_faults();
         local.advance(2 * MINUTE);
         let before = local.tokens();
@@ -57,26 +57,26 @@ async fn o6_failed_revival_leaves_the_consent_ended() {
         assert_eq!(error.refusal(), Some(Refusal::Final), "{fault:?}");
         assert_eq!(local.tokens(), before, "{fault:?}");
     }
-    let _ = consents.revive(&user()).await.unwrap();
+    let _ = consents.reactivate(&user()).await.unwrap();
     let _ = consent.access_token().await.unwrap();
 }
 
 #[tokio::test]
-async fn o6_erased_or_idle_consent_cannot_be_revived() {
+async fn o6_erased_or_idle_consent_cannot_be_reactivated() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
-    assert!(consents.revive(&id("nobody")).await.unwrap_err().is_unknown_consent());
+    assert!(consents.reactivate(&id("nobody")).await.unwrap_err().is_unknown_consent());
     let consent = ended(&local, &consents).await;
     let before = local.tokens();
     local.advance(30 * 24 * HOUR);
-    assert!(consents.revive(&user()).await.unwrap_err().needs_consent());
+    assert!(consents.reactivate(&user()).await.unwrap_err().needs_consent());
     consent.forget().await.unwrap();
-    assert!(consents.revive(&user()).await.unwrap_err().is_unknown_consent());
+    assert!(consents.reactivate(&user()).await.unwrap_err().is_unknown_consent());
     assert_eq!(local.tokens(), before);
 }
 
 #[tokio::test]
-async fn o6_replaced_consent_leaves_no_refresh_token_to_revive() {
+async fn o6_replaced_consent_leaves_no_refresh_token_to_reactivate() {
     let local = start().await;
     let store = MemoryStore::new();
     let consents = local.consents(store.clone());
@@ -90,12 +90,12 @@ async fn o6_replaced_consent_leaves_no_refresh_token_to_revive() {
 }
 
 #[tokio::test]
-async fn o6_ended_consent_stays_ended_when_a_gateway_refuses_its_revival() {
+async fn o6_ended_consent_stays_ended_when_a_gateway_refuses_its_reactivation() {
     let local = start().await;
     let consents = local.consents(MemoryStore::new());
     let consent = ended(&local, &consents).await;
     local.emulator.fail_always(TOKEN, gateway());
-    assert_eq!(consents.revive(&user()).await.unwrap_err().refusal(), Some(Refusal::Final));
+    assert_eq!(consents.reactivate(&user()).await.unwrap_err().refusal(), Some(Refusal::Final));
     local.advance(Duration::from_secs(1));
     assert_eq!(consent.access_token().await.unwrap_err().refusal(), Some(Refusal::Final));
 }
