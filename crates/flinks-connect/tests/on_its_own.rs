@@ -1,6 +1,6 @@
-//! A program of somebody who depends on this crate alone, with every operation, against a local Flinks.
+//! A program that depends only on this crate, and calls every operation of a local Flinks.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // a test
+#![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use flinks_emulator::credentials::{
     BANK, BANK_PASSWORD, BANK_USER, CONNECT_CUSTOMER_ID, CONNECT_LOGIN_ID, CONNECT_SECRET_KEY,
 };
 
-/// The crates that this one is made of, which its dependants do not see: under these names, they are not seen here either.
+// A user's program cannot name the dependencies of this crate. These modules hide them here too.
 mod flinks_core {}
 mod serde {}
 mod uuid {}
@@ -50,12 +50,12 @@ async fn authorize(client: &Client, request: &AuthorizeRequest) -> Result<Author
 }
 
 #[tokio::test]
-async fn every_operation_needs_this_crate_alone() {
+async fn every_operation_can_be_called_with_this_crate_alone() {
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator).unwrap();
 
-    let reply = generate(&client, &SecretKey::new(CONNECT_SECRET_KEY)).await.unwrap();
-    let head: &ResponseHead = reply.head();
+    let response = generate(&client, &SecretKey::new(CONNECT_SECRET_KEY)).await.unwrap();
+    let head: &ResponseHead = response.head();
     assert_eq!(head.status(), StatusCode::OK);
     let refused = generate(&client, &SecretKey::new("wrong")).await.unwrap_err();
     match refused.kind() {
@@ -74,7 +74,7 @@ async fn every_operation_needs_this_crate_alone() {
         other => panic!("{other:?}"),
     }
 
-    // The bank asks, and gets answers to all that it asks.
+    // The bank asks security questions, and the program answers each of them.
     let live = AuthorizeRequest::new()
         .institution(BANK)
         .username(BANK_USER)

@@ -1,10 +1,10 @@
-//! FlinksCapital, the bank of Flinks' sandbox: its users and the questions that it asks.
+//! FlinksCapital, the bank in Flinks' sandbox: its users and its security questions.
 
 use std::collections::BTreeMap;
 
 use crate::credentials::*;
 
-/// A failure in Connect's terms: `{HttpStatusCode, Message, FlinksCode}`.
+/// An error of Connect: `{HttpStatusCode, Message, FlinksCode}`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -18,25 +18,25 @@ impl Refusal {
     }
 }
 
-/// The answers under each prompt.
+/// The answers to each prompt.
 pub(crate) type Responses = BTreeMap<String, Vec<String>>;
 
 /// The next step of a login.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     LoggedIn,
-    /// The bank asks the question with this index.
+    /// The bank asks the question with this index next.
     Questioned(usize),
 }
 
 pub(crate) struct Question {
     pub(crate) prompt: &'static str,
-    /// The answers to choose from. Empty if any text may be given.
+    /// The possible answers. Empty if the answer is free text.
     pub(crate) choices: &'static [&'static str],
     answer: &'static str,
 }
 
-/// The questions for a user with MFA, in order.
+/// The security questions, in the order in which the bank asks them.
 const QUESTIONS: [Question; 3] = [
     Question { prompt: "What city were you born in?", choices: &[], answer: "Montreal" },
     Question { prompt: "What is the best country?", choices: &[], answer: "Canada" },
@@ -49,35 +49,36 @@ pub(crate) fn question(index: usize) -> Option<&'static Question> {
 
 pub(crate) fn log_in(username: &str, password: &str) -> Result<Step, Refusal> {
     if ![BANK_USER, BANK_USER_NO_MFA, BANK_USER_DISABLED, BANK_USER_UNAVAILABLE].contains(&username) {
-        return Err(Refusal::new(401, "INVALID_USERNAME", "The bank does not know the user name"));
+        return Err(Refusal::new(401, "INVALID_USERNAME", "The user name is unknown to the bank"));
     }
     if password != BANK_PASSWORD {
-        return Err(Refusal::new(401, "INVALID_PASSWORD", "The bank refused the password"));
+        return Err(Refusal::new(401, "INVALID_PASSWORD", "The bank rejected the password"));
     }
-    return_to(username)
+    log_in_again(username)
 }
 
-/// Logs in without a password, as Flinks does with an existing login.
-pub(crate) fn return_to(username: &str) -> Result<Step, Refusal> {
+/// Logs in without a password, as Flinks does for an existing login.
+pub(crate) fn log_in_again(username: &str) -> Result<Step, Refusal> {
     match username {
         BANK_USER_DISABLED => Err(Refusal::new(401, "DISABLED_LOGIN", "The bank has disabled the login")),
-        BANK_USER_UNAVAILABLE => Err(Refusal::new(401, "RETRY_LATER", "The bank is out of reach")),
+        BANK_USER_UNAVAILABLE => Err(Refusal::new(401, "RETRY_LATER", "The bank is unavailable")),
         BANK_USER => Ok(Step::Questioned(0)),
         _ => Ok(Step::LoggedIn),
     }
 }
 
-/// Answers a question: under its prompt, byte for byte, one answer.
+/// Checks the answer to a question. There must be exactly one answer, and its prompt must match
+/// byte for byte.
 pub(crate) fn answer(index: usize, responses: &Responses) -> Result<Step, Refusal> {
     let Some(question) = question(index) else { return Ok(Step::LoggedIn) };
     if responses.keys().any(|prompt| prompt != question.prompt) {
-        return Err(Refusal::new(401, "QUESTION_NOT_FOUND", "A prompt is not one that was asked"));
+        return Err(Refusal::new(401, "QUESTION_NOT_FOUND", "A prompt does not match the question of the bank"));
     }
     let Some([answer]) = responses.get(question.prompt).map(Vec::as_slice) else {
-        return Err(Refusal::new(401, "SECURITYRESPONSES_INCOMPLETE", "Each prompt must have one answer"));
+        return Err(Refusal::new(401, "SECURITYRESPONSES_INCOMPLETE", "Each prompt must have exactly one answer"));
     };
     if answer != question.answer {
-        return Err(Refusal::new(401, "INVALID_SECURITY_RESPONSE", "The bank refused the answer"));
+        return Err(Refusal::new(401, "INVALID_SECURITY_RESPONSE", "The bank rejected the answer"));
     }
     let next = index.saturating_add(1);
     if next == QUESTIONS.len() {

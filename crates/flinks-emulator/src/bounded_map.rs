@@ -1,9 +1,9 @@
-//! A map that forgets its oldest entry instead of growing without a limit.
+//! A map that removes its oldest entries instead of growing without a limit.
 
 use hashlink::LinkedHashMap;
 use uuid::Uuid;
 
-/// Keeps its entries from the oldest to the newest. Replacing an entry makes it the newest.
+/// A map that orders its entries by age. Replacing an entry makes it the newest.
 pub(crate) struct BoundedMap<V>(LinkedHashMap<String, V>);
 
 impl<V> Default for BoundedMap<V> {
@@ -13,7 +13,7 @@ impl<V> Default for BoundedMap<V> {
 }
 
 impl<V> BoundedMap<V> {
-    /// Adds an entry, and forgets the oldest ones if there are more than `limit`.
+    /// Adds an entry, and removes the oldest entries if there are more than `limit`.
     pub(crate) fn insert(&mut self, key: String, value: V, limit: usize) {
         self.0.insert(key, value);
         while self.0.len() > limit {
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forgets_the_oldest_entry_first() {
+    fn removes_the_oldest_entry_first() {
         let mut map = BoundedMap::default();
         for key in ["a", "b", "a", "c"] {
             map.insert(key.to_owned(), key, 2);

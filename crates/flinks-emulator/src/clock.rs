@@ -1,11 +1,15 @@
-//! The emulator's own time.
+//! The emulator's clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Runs with the machine's monotonic clock, or stands still, and can be put forward. It never goes back.
+/// A clock that can be frozen and advanced.
+///
+/// Unless it is frozen, it runs at the speed of the machine's monotonic clock. It never moves
+/// backwards.
 pub(crate) struct Clock {
-    /// The time at `running_since`, or now where it stands still.
+    /// The time at `running_since`, or the current time if the clock is frozen.
     time: Duration,
+    /// `None` if the clock is frozen.
     running_since: Option<Instant>,
 }
 
@@ -19,10 +23,10 @@ impl Clock {
         Self { time, running_since: Some(Instant::now()) }
     }
 
-    /// Now, since the Unix epoch.
+    /// Returns the current time, since the Unix epoch.
     pub(crate) fn now(&self) -> Duration {
-        let ran = self.running_since.map_or(Duration::ZERO, |since| since.elapsed());
-        self.time.saturating_add(ran)
+        let elapsed = self.running_since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.time.saturating_add(elapsed)
     }
 
     pub(crate) fn advance(&mut self, by: Duration) {

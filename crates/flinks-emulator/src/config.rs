@@ -1,4 +1,4 @@
-//! What can be set.
+//! The configuration of an emulator.
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::credentials::*;
 
-/// Everything that can be set of an emulator: its credentials, and a switch for each thing that Flinks does not
-/// document. As TOML it is the file of `flinks-emulator --config`; as JSON it is `/__emulator/config`.
+/// The configuration of an emulator: its credentials, its limits, and a setting for behaviour that
+/// Flinks does not document.
+///
+/// The program reads it as TOML with `--config`. The control API returns and changes it as JSON at
+/// `/__emulator/config`.
 ///
 /// ```
 /// let mut config = flinks_emulator::Config::default();
@@ -19,31 +22,32 @@ use crate::credentials::*;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Whether the emulator's clock stands still unless it is advanced. Default: it runs.
+    /// Whether the emulator's clock changes only when it is advanced. Default: `false`, so the
+    /// clock runs.
     pub frozen_clock: bool,
-    /// Flinks Pay.
+    /// The settings of Flinks Pay.
     pub pay: PayConfig,
-    /// Flinks Connect.
+    /// The settings of Flinks Connect.
     pub connect: ConnectConfig,
-    /// Flinks Outbound.
+    /// The settings of Flinks Outbound.
     pub outbound: OutboundConfig,
-    /// How much is kept.
+    /// The limits on what the emulator stores.
     pub limits: Limits,
 }
 
 impl Config {
-    /// What cannot be meant.
+    /// Returns a description of the first invalid setting, or `None` if all are valid.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let Self { pay, connect, outbound, .. } = self;
         if !pay.has_token_header() {
-            Some("pay.token_header must be the name of a header that HTTP does not need itself")
+            Some("pay.token_header must be a header name, and not a header that HTTP itself uses")
         } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
             Some("connect.customer_id must be a GUID")
         } else if !connect.redirect_origins.iter().all(|origin| url::Url::parse(origin).is_ok_and(|url| url.has_host()))
         {
-            Some("connect.redirect_origins must hold origins, such as https://app.example")
+            Some("connect.redirect_origins must contain origins, such as https://app.example")
         } else if !outbound.redirect_uris.iter().all(|uri| url::Url::parse(uri).is_ok_and(|url| url.has_host())) {
-            Some("outbound.redirect_uris must hold absolute URLs")
+            Some("outbound.redirect_uris must contain absolute URLs")
         } else if !matches!(outbound.invalid_client_status, 400 | 401) {
             Some("outbound.invalid_client_status must be 400 or 401")
         } else {
@@ -57,18 +61,22 @@ impl Config {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PayConfig {
-    /// `Username` (P1). Default: [`PAY_USERNAME`].
+    /// The `Username`. Default: [`PAY_USERNAME`].
     pub username: String,
-    /// `Password` (P1). Default: [`PAY_PASSWORD`].
+    /// The `Password`. Default: [`PAY_PASSWORD`].
     pub password: String,
-    /// The lifetime of a session token in seconds (P2). Default: 299, the brief's; other pages say 599.
+    /// The lifetime of a session token, in seconds. Default: 299. Some pages of Flinks say 299,
+    /// others 599.
     pub token_seconds: u64,
-    /// The header that carries a session token (P8). Default: `authorization`, with the value `Bearer …`. In any other
-    /// header both `Bearer …` and the bare token are accepted, because no page documents the value there.
+    /// The header that carries a session token. Default: `authorization`, whose value is
+    /// `Bearer …`.
+    ///
+    /// In any other header, the emulator accepts both `Bearer …` and the token alone, because
+    /// Flinks does not document the value.
     pub token_header: String,
 }
 
-/// The headers that HTTP needs itself.
+/// The headers that HTTP itself uses, which cannot carry a session token.
 const HTTP_HEADERS: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -86,7 +94,7 @@ impl PayConfig {
         HeaderName::from_str(&self.token_header).is_ok_and(|name| !HTTP_HEADERS.contains(&name))
     }
 
-    /// Whether a session token is in `Authorization`, where the scheme is needed.
+    /// Returns whether a session token is sent in `Authorization`, which requires a scheme.
     pub(crate) fn uses_authorization(&self) -> bool {
         self.token_header.eq_ignore_ascii_case(header::AUTHORIZATION.as_str())
     }
@@ -97,24 +105,31 @@ impl PayConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ConnectConfig {
-    /// The customer id (C8). Default: [`CONNECT_CUSTOMER_ID`].
+    /// The customer id, a GUID. Default: [`CONNECT_CUSTOMER_ID`].
     pub customer_id: String,
-    /// The secret key (C4). Default: [`CONNECT_SECRET_KEY`].
+    /// The secret key. Default: [`CONNECT_SECRET_KEY`].
     pub secret_key: String,
-    /// The lifetime of an unused authorize token in seconds (C3). Default: 1 800, which is documented.
+    /// The lifetime of an unspent authorize token, in seconds. Default: 1800 (30 minutes), as
+    /// documented.
     pub token_seconds: u64,
-    /// Whether an `/Authorize` that fails spends its token. Not documented; default: yes, for a client that is right
-    /// then is right with the other, too.
+    /// Whether a request to `/Authorize` spends its token even if it fails. Default: `true`.
+    ///
+    /// Flinks does not document this. A client that works with `true` also works with `false`.
     pub failed_authorize_spends_token: bool,
-    /// Whether the answer to an MFA challenge needs an authorize token of its own, and spends it. Not documented;
-    /// default: yes. Where it does not, the token that began the session is taken again.
+    /// Whether the answer to an MFA question requires, and spends, a new authorize token. Default:
+    /// `true`.
+    ///
+    /// Flinks does not document this. With `false`, the answer may carry the token that started the
+    /// session, although that token is spent.
     pub mfa_answer_spends_token: bool,
-    /// How long a challenge waits for its answer, in seconds. Not documented; default: 1 800.
+    /// The time in which an MFA question must be answered, in seconds. Default: 1800. Flinks does
+    /// not document it.
     pub challenge_seconds: u64,
-    /// The origins, such as `https://app.example`, that `redirectUrl` and `redirect_uri` may have: Flinks redirects
-    /// only to what it has whitelisted (C7). Default: none listed, which allows every one.
+    /// The whitelisted origins of `redirectUrl` and `redirect_uri`, such as `https://app.example`.
+    /// Default: an empty list, which allows every origin. Flinks redirects only to whitelisted
+    /// addresses.
     pub redirect_origins: Vec<String>,
-    /// What the end user does at `/v3/oauth/authorize`. Default: they are asked, on a page.
+    /// The end user's decision at `/v3/oauth/authorize`. Default: [`EndUser::Asked`].
     pub end_user: EndUser,
 }
 
@@ -123,79 +138,93 @@ pub struct ConnectConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OutboundConfig {
-    /// `client_id`. Default: [`OUTBOUND_CLIENT_ID`].
+    /// The `client_id`. Default: [`OUTBOUND_CLIENT_ID`].
     pub client_id: String,
-    /// `client_secret`. Default: [`OUTBOUND_CLIENT_SECRET`].
+    /// The `client_secret`. Default: [`OUTBOUND_CLIENT_SECRET`].
     pub client_secret: String,
-    /// How a client authenticates itself at the token endpoint (O2). Not documented.
+    /// The client authentication at the token endpoint. Default:
+    /// [`ClientAuthentication::FieldsOrBasic`]. Flinks does not document it.
     pub client_authentication: ClientAuthentication,
-    /// The lifetime of an access token in seconds (O3). Default: 299.
+    /// The lifetime of an access token, in seconds. Default: 299.
     pub access_token_seconds: u64,
-    /// How long a refresh token lives without an exchange, in seconds (O5). Default: 2 592 000, which is 30 days and
-    /// documented.
+    /// The time after which an unused refresh token idles out, in seconds. Default: 2,592,000 (30
+    /// days), as documented.
     pub refresh_token_idle_seconds: u64,
-    /// The lifetime of a code in seconds. Not documented; default: 600, the most that RFC 6749, 4.1.2 recommends.
+    /// The lifetime of a code, in seconds. Default: 600, the maximum that RFC 6749, section 4.1.2,
+    /// recommends. Flinks does not document it.
     pub code_seconds: u64,
-    /// Whether an exchange replaces the refresh token. Documented as: it does not change (O5), which is the default.
+    /// Whether each use of a refresh token replaces it with a new one. Default: `false`, as
+    /// documented.
     pub rotate_refresh_tokens: bool,
-    /// Whether the reply to an exchange holds the refresh token although it has not changed. Default: no, as documented.
+    /// Whether the response to a refresh repeats the refresh token although it has not changed.
+    /// Default: `false`, as documented.
     pub repeat_refresh_token: bool,
-    /// The status of `invalid_client`. Default: 400, as Flinks' pages have it; RFC 6749, 5.2 says 401.
+    /// The status of the error `invalid_client`, 400 or 401. Default: 400, as documented by Flinks.
+    /// RFC 6749, section 5.2, also allows 401.
     pub invalid_client_status: u16,
-    /// Whether an exchange that fails for its `redirect_uri` spends the code. Not documented; default: no.
+    /// Whether the exchange of a code with a wrong `redirect_uri` spends the code. Default:
+    /// `false`. Flinks does not document it.
     pub failed_exchange_spends_code: bool,
-    /// Whether a refresh may carry `scope`. RFC 6749, section 6, allows it, and some OAuth libraries send it; O1 does not
-    /// list it. Default: no, because a client that sends no `scope` is right either way.
+    /// Whether a refresh may carry `scope`. Default: `false`.
+    ///
+    /// RFC 6749, section 6, allows the field, and some OAuth libraries send it, but Flinks does not
+    /// document it. A client that does not send `scope` works either way.
     pub accept_scope_on_refresh: bool,
-    /// The redirect URIs that are allowed, byte for byte. Default: none listed, which allows every one.
+    /// The whitelisted redirect URIs, which are compared byte for byte. Default: an empty list,
+    /// which allows every URI.
     pub redirect_uris: Vec<String>,
-    /// What the end user does at `/api/v1/authorize`. Default: they are asked, on a page.
+    /// The end user's decision at `/api/v1/authorize`. Default: [`EndUser::Asked`].
     pub end_user: EndUser,
 }
 
-/// How much an emulator keeps. Beyond it the oldest is forgotten, so that memory stays bounded under load.
+/// The limits on what an emulator stores. If a limit is exceeded, the oldest entries are removed,
+/// so that memory stays bounded under load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Requests in the ledger. Default: 10 000.
+    /// The number of requests in the ledger. Default: 10,000.
     pub requests: usize,
-    /// Bytes of those requests, in all. Default: 67 108 864, which is 64 MiB.
+    /// The total size of the requests in the ledger, in bytes. Default: 67,108,864 (64 MiB).
     pub request_bytes: usize,
-    /// Tokens of each [`Kind`](crate::Kind), sessions and logins. Default: 100 000. A forgotten token is refused.
+    /// The number of tokens of each [`Kind`](crate::Kind), and of sessions, payment requests,
+    /// logins and MFA questions. Default: 100,000 each. A token that was removed is refused.
     pub tokens: usize,
-    /// Visits of end users to a page, of each kind. Default: 1 000. A visit is kept after its end, so that Back and Reload
-    /// can show how it ended.
+    /// The number of visits to each kind of page. Default: 1000.
+    ///
+    /// A visit stays stored after the end user has left, so that Back and Reload can show its
+    /// result.
     pub pages: usize,
 }
 
-/// What the end user does where Flinks asks them.
+/// The decision of the end user when Flinks asks for consent or for a login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndUser {
-    /// Is asked, on a page.
+    /// The end user decides on a page.
     #[default]
     Asked,
-    /// Agrees at once, without a page: for tests without a browser.
+    /// The end user agrees immediately, without a page. Use it for tests without a browser.
     Agrees,
-    /// Refuses at once, without a page.
+    /// The end user refuses immediately, without a page.
     Refuses,
 }
 
-/// How a client of Outbound authenticates itself (O2).
+/// The client authentication at the token endpoint of Outbound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// `client_id` and `client_secret` as fields of the body, or HTTP Basic, but not both.
+    /// `client_id` and `client_secret` are fields of the body, or are sent with HTTP Basic, but not
+    /// both.
     #[default]
     FieldsOrBasic,
-    /// As fields of the body only.
+    /// `client_id` and `client_secret` are fields of the body.
     Fields,
-    /// By HTTP Basic only.
+    /// `client_id` and `client_secret` are sent with HTTP Basic.
     Basic,
-    /// Not at all: what the published document says to the letter.
+    /// The client sends no credentials. This is what the published OpenAPI document describes.
     None,
 }
 
@@ -251,7 +280,7 @@ impl Default for Limits {
     }
 }
 
-/// Somebody may have put a real credential in: nothing is shown.
+/// Implements `Debug` without any field, because a configuration may contain a real credential.
 macro_rules! opaque_debug {
     ($($type:ident)*) => {$(
         impl fmt::Debug for $type {

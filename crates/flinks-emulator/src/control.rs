@@ -1,5 +1,8 @@
-//! The control API under `/__emulator/`: what the library can do, as JSON, for tests in other languages. It shows secrets,
-//! so it answers this machine only, and no page of a stranger's in a browser on it.
+//! The control API under `/__emulator/`, which offers the functions of the library as JSON to tests
+//! in other languages.
+//!
+//! Its responses contain secrets. Therefore it accepts requests only from this machine, and none
+//! from a web page of another origin.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -15,19 +18,21 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
-use crate::fault::{Fault, Planned};
+use crate::fault::{Fault, PlannedFault};
 use crate::http::{Fields, Reply, pairs};
 use crate::ledger::{Issued, Request, Usage};
 use crate::operation::Operation;
 use crate::shared::Shared;
 use crate::state::EmulatorState;
 
-/// Where it is.
+/// The prefix of its paths.
 pub(crate) const PREFIX: &str = "/__emulator";
 
-pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Bytes) -> Reply {
+pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Bytes) -> Reply {
     if !is_local(peer, head) {
-        return Reply::problem(StatusCode::FORBIDDEN, "The control API answers this machine only, by a loopback name.");
+        let message =
+            "The control API accepts only requests from this machine, sent to localhost or a loopback address.";
+        return Reply::problem(StatusCode::FORBIDDEN, message);
     }
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_matches('/');
     let query = match pairs(head.uri.query().unwrap_or_default().as_bytes()) {
@@ -40,7 +45,7 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
         _ => &[],
     };
     if query.names().any(|name| !known.contains(&name)) {
-        return Reply::bad_request("The query has a parameter that is not known.");
+        return Reply::bad_request("The query contains an unknown parameter.");
     }
     let outcome = match (&head.method, path) {
         (&Method::GET, "") => Ok(overview(&shared.state())),
@@ -51,11 +56,11 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
         }),
         (&Method::GET, "config") => Ok(json!(shared.state().config)),
         (&Method::PATCH, "config") => read(body).and_then(|patch| change_config(&mut shared.state(), patch)),
-        (&Method::GET, "faults") => Ok(shared.state().faults.iter().map(planned).collect()),
+        (&Method::GET, "faults") => Ok(shared.state().faults.iter().map(planned_fault).collect()),
         (&Method::POST, "faults") => read(body).and_then(NewFault::plan).map(|new| {
-            let answer = planned(&new);
+            let body = planned_fault(&new);
             shared.state().faults.add(new);
-            answer
+            body
         }),
         (&Method::DELETE, "faults") => {
             shared.state().faults.clear();
@@ -71,7 +76,7 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
                 Ok(json!({"count": shared.state().ledger.count(operation)}))
             }
             (Err(problem), _) => Err(problem),
-            _ => Err("operation and count, a number, are needed.".to_owned()),
+            _ => Err("operation and count are required, and count must be a number.".to_owned()),
         },
         (&Method::GET, "requests") => operation(&query).map(|wanted| requests(&shared.state(), wanted)),
         (&Method::GET, "counts") => Ok(counts(&shared.state())),
@@ -83,7 +88,12 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
             shared.reset();
             Ok(done())
         }
-        _ => return Reply::problem(StatusCode::NOT_FOUND, "The control API has no such path with this method."),
+        _ => {
+            return Reply::problem(
+                StatusCode::NOT_FOUND,
+                "The control API has no such endpoint. GET /__emulator/ lists its endpoints.",
+            );
+        }
     };
     match outcome {
         Ok(body) => Reply::json(StatusCode::OK, &body),
@@ -91,13 +101,15 @@ pub(crate) async fn answer(shared: &Shared, peer: SocketAddr, head: &Parts, body
     }
 }
 
-/// Whether a request comes from this machine, and from no page of another origin.
+/// Returns whether a request comes from this machine, and not from a web page of another origin.
 pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
     peer.ip().to_canonical().is_loopback() && is_own_host(head)
 }
 
-/// Whether it was called by a name of this machine, and not by a page of another origin: a browser on this machine shows
-/// strangers' pages, whose host name may lead here (DNS rebinding).
+/// Returns whether the host of a request is a loopback name, and its origin, if any, has that host.
+///
+/// A browser on this machine may show a foreign page whose host name resolves to a loopback address
+/// (DNS rebinding).
 fn is_own_host(head: &Parts) -> bool {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let is_own = |authority: &str| {
@@ -119,7 +131,7 @@ fn is_own_host(head: &Parts) -> bool {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| format!("The body does not fit: {error}."))
+    serde_json::from_slice(body).map_err(|error| format!("The body is invalid: {error}."))
 }
 
 fn done() -> Value {
@@ -148,21 +160,21 @@ struct NewFault {
 }
 
 impl NewFault {
-    fn plan(self) -> Result<Planned, String> {
+    fn plan(self) -> Result<PlannedFault, String> {
         let Self { operation, fault: given, times, always } = self;
-        let fault: Fault = serde_json::from_value(given.clone().into())
-            .map_err(|error| format!("The fault does not fit: {error}."))?;
-        // serde lets a kind without fields have any.
+        let fault: Fault =
+            serde_json::from_value(given.clone().into()).map_err(|error| format!("The fault is invalid: {error}."))?;
+        // For a kind without fields, serde accepts unknown fields.
         if let Some(name) = given.keys().find(|name| json!(fault).get(name).is_none()) {
-            return Err(format!("This kind of fault has no {name:?}."));
+            return Err(format!("This kind of fault has no field {name:?}."));
         }
-        let left = match (times, always) {
+        let remaining = match (times, always) {
             (None, true) => None,
-            (Some(0), _) => return Err("times must be above 0.".to_owned()),
-            (Some(_), true) => return Err("It is either times or always.".to_owned()),
+            (Some(0), _) => return Err("times must be greater than 0.".to_owned()),
+            (Some(_), true) => return Err("times and always exclude each other.".to_owned()),
             (times, false) => Some(times.unwrap_or(1)),
         };
-        Ok(Planned { operation, fault, left })
+        Ok(PlannedFault { operation, fault, remaining })
     }
 }
 
@@ -188,18 +200,19 @@ fn overview(state: &EmulatorState) -> Value {
     })
 }
 
-/// Changes the members that a patch names (RFC 7396, without its deletion by null), all of them or none.
+/// Changes the settings that a patch names, all of them or none.
+///
+/// A patch is a JSON merge patch (RFC 7396), except that `null` does not remove a setting.
 fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result<Value, String> {
     let mut config = json!(state.config);
     for (section, change) in patch {
         match (config.get_mut(&section), change) {
             (Some(Value::Object(fields)), Value::Object(changes)) => fields.extend(changes),
             (Some(field), change) => *field = change,
-            (None, _) => return Err(format!("There is no setting {section:?}.")),
+            (None, _) => return Err(format!("The setting {section:?} does not exist.")),
         }
     }
-    let config: Config =
-        serde_json::from_value(config).map_err(|error| format!("The setting does not fit: {error}."))?;
+    let config: Config = serde_json::from_value(config).map_err(|error| format!("A setting is invalid: {error}."))?;
     if let Some(problem) = config.problem() {
         return Err(format!("{problem}."));
     }
@@ -207,17 +220,17 @@ fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result
     Ok(json!(state.config))
 }
 
-fn planned(planned: &Planned) -> Value {
-    let Planned { operation, fault, left } = planned;
-    json!({"operation": operation, "fault": fault, "times": left, "always": left.is_none()})
+fn planned_fault(planned: &PlannedFault) -> Value {
+    let PlannedFault { operation, fault, remaining } = planned;
+    json!({"operation": operation, "fault": fault, "times": remaining, "always": remaining.is_none()})
 }
 
-/// The operation that a query names, if it names one.
+/// Returns the operation that a query names, or `None` if it names none.
 fn operation(query: &Fields<String>) -> Result<Option<Operation>, String> {
     let Some(name) = query.text("operation") else { return Ok(None) };
     let found = Operation::ALL.into_iter().find(|operation| operation.to_string() == name);
     let names = || Operation::ALL.map(|operation| operation.to_string()).join(", ");
-    found.map(Some).ok_or_else(|| format!("There is no such operation; there are {}.", names()))
+    found.map(Some).ok_or_else(|| format!("The operation does not exist. The operations are {}.", names()))
 }
 
 fn requests(state: &EmulatorState, wanted: Option<Operation>) -> Value {
@@ -235,7 +248,7 @@ fn request(request: &Request) -> Value {
         "target": target,
         "headers": headers,
         "body": String::from_utf8_lossy(body),
-        // Byte for byte, where the text cannot be.
+        // `body` cannot represent bytes that are not UTF-8.
         "base64": std::str::from_utf8(body).is_err().then(|| STANDARD.encode(body)),
         "complete": complete,
         "processed": processed,
@@ -265,8 +278,8 @@ fn counts(state: &EmulatorState) -> Value {
 }
 
 fn tokens(state: &EmulatorState) -> Value {
-    let carried = state.ledger.carried();
-    let moment = |moment: &Option<Usage>| moment.map(|Usage { at, by }| json!({"at": at.as_secs_f64(), "by": by}));
+    let request_counts = state.ledger.request_counts();
+    let usage = |usage: &Option<Usage>| usage.map(|Usage { at, by }| json!({"at": at.as_secs_f64(), "by": by}));
     let token = |token: &Issued| {
         let Issued { kind, value, issued_at, issued_by, expires_at, spent, revoked, subject, redirect_uri } = token;
         json!({
@@ -275,11 +288,11 @@ fn tokens(state: &EmulatorState) -> Value {
             "issued_at": issued_at.as_secs_f64(),
             "issued_by": issued_by,
             "expires_at": expires_at.as_secs_f64(),
-            "spent": moment(spent),
-            "revoked": moment(revoked),
+            "spent": usage(spent),
+            "revoked": usage(revoked),
             "subject": subject,
             "redirect_uri": redirect_uri,
-            "requests": carried.get(value).copied().unwrap_or_default(),
+            "requests": request_counts.get(value).copied().unwrap_or_default(),
         })
     };
     json!({"tokens": state.ledger.all_issued().map(token).collect::<Vec<_>>()})

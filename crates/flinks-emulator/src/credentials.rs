@@ -1,43 +1,48 @@
-//! The credentials that an emulator takes unless its [`Config`](crate::Config) says otherwise. Made up: they open
-//! nothing but the emulator.
+//! The default credentials of an emulator. They are public test values, which only the emulator
+//! accepts. A [`Config`](crate::Config) can set other client credentials.
 
-/// `Username` of Pay.
+/// The `Username` for Pay.
 pub const PAY_USERNAME: &str = "emulator-user";
-/// `Password` of Pay. It holds the characters that a form must encode.
+/// The `Password` for Pay. It contains characters that must be encoded in a form.
 pub const PAY_PASSWORD: &str = "emulator & = + % é password";
 
-/// The customer id of Connect.
+/// The customer id for Connect.
 pub const CONNECT_CUSTOMER_ID: &str = "00000000-0000-4000-8000-000000000001";
-/// The secret key of Connect, for `GenerateAuthorizeToken` and nothing else (C4).
+/// The secret key for Connect. Only `GenerateAuthorizeToken` accepts it.
 pub const CONNECT_SECRET_KEY: &str = "emulator-secret-key";
-/// A `LoginId` of Connect, as if an end user had connected earlier.
+/// A `LoginId` of Connect that exists when the emulator starts, as if an end user had connected
+/// before.
 pub const CONNECT_LOGIN_ID: &str = "00000000-0000-4000-8000-000000000002";
 
-/// The only bank of the emulator, by name.
+/// The name of the only bank in the emulator.
 pub const BANK: &str = "FlinksCapital";
-/// The only bank of the emulator, by Connect's institution id.
+/// The institution id of the only bank, for Connect.
 pub const BANK_ID: u32 = 14;
-/// A user of the bank who is asked three questions (MFA).
+/// A bank user who must answer three security questions (MFA).
 pub const BANK_USER: &str = "Greatday";
-/// A user of the bank who is asked none.
+/// A bank user without security questions.
 pub const BANK_USER_NO_MFA: &str = "greatday_nomfa";
-/// A user of the bank whose login is disabled (`DISABLED_LOGIN`).
+/// A bank user whose login is disabled. The error code is `DISABLED_LOGIN`.
 pub const BANK_USER_DISABLED: &str = "test_disabled_account";
-/// A user of the bank for whom it is out of reach (`RETRY_LATER`).
+/// A bank user for whom the bank is unavailable. The error code is `RETRY_LATER`.
 pub const BANK_USER_UNAVAILABLE: &str = "test_service_unavailable";
-/// The password of all users of the bank.
+/// The password of all bank users.
 pub const BANK_PASSWORD: &str = "Everyday";
 
-/// `client_id` of Outbound.
+/// The `client_id` for Outbound.
 pub const OUTBOUND_CLIENT_ID: &str = "dc-emulator";
-/// `client_secret` of Outbound.
+/// The `client_secret` for Outbound.
 pub const OUTBOUND_CLIENT_SECRET: &str = "emulator-client-secret";
-/// `provider_id` of Outbound's only provider.
+/// The `provider_id` of the only provider in Outbound.
 pub const OUTBOUND_PROVIDER_ID: &str = "1000";
-/// An authorization code of Outbound, as if a user had consented just as the emulator started. It can be exchanged
-/// once (O9); [`Emulator::issue_code`](crate::Emulator::issue_code) gives more.
+/// An authorization code of Outbound that is issued when the emulator starts, as if an end user had
+/// just given consent.
+///
+/// It can be exchanged once. [`Emulator::issue_code`](crate::Emulator::issue_code) issues more
+/// codes.
 pub const OUTBOUND_CODE: &str = "emu_first-code";
-/// The `redirect_uri` that [`OUTBOUND_CODE`] was issued for (O9).
+/// The `redirect_uri` that [`OUTBOUND_CODE`] is issued for.
 pub const OUTBOUND_REDIRECT_URI: &str = "https://app.example/callback";
-/// A refresh token of Outbound, as if its code had been exchanged just as the emulator started (O5).
+/// A refresh token of Outbound that is issued when the emulator starts, as if a code had just been
+/// exchanged. It belongs to the same end user as [`OUTBOUND_CODE`].
 pub const OUTBOUND_REFRESH_TOKEN: &str = "emu_first-refresh-token";

@@ -1,5 +1,7 @@
-//! What can go wrong on demand. What the wire does is done on the socket itself, past the HTTP library, so that a client
-//! meets what a broken server or network would send.
+//! Faults: failures that a test plans for its requests.
+//!
+//! A fault writes to the socket directly, past hyper. Therefore a client can receive bytes that
+//! only a broken server or network would send.
 
 use std::fmt;
 use std::io;
@@ -17,98 +19,108 @@ use tokio::sync::watch;
 use crate::http::Reply;
 use crate::operation::Operation;
 
-/// A fault for one operation: see [`Emulator::fail_next`](crate::Emulator::fail_next).
+/// A failure that is planned for an operation. See
+/// [`Emulator::fail_next`](crate::Emulator::fail_next).
 ///
-/// As JSON, for the control API, it is an object whose `kind` is the name in snake case:
-/// `{"kind": "delay", "when": "before", "milliseconds": 50}`. `Debug` shows the kind only.
+/// In the control API a fault is a JSON object. Its field `kind` is the name of the variant in
+/// snake case: `{"kind": "delay", "when": "before", "milliseconds": 50}`.
+///
+/// `Debug` shows only the kind.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Fault {
-    /// This answer, byte for byte, and nothing processed. Where no header says so, `Content-Length` and, for a body,
-    /// `Content-Type: application/json` are added. Nothing is checked: a header may hold what no header may hold.
+    /// Sends this response without processing the request.
+    ///
+    /// The headers and the body are sent as they are, even if they are not valid HTTP. The emulator
+    /// adds `Connection: close` and, unless `headers` sets them, `Content-Length` and, if there is
+    /// a body, `Content-Type: application/json`.
     Reply {
         /// The status.
         status: u16,
-        /// The headers, in this order.
+        /// The headers, in the order in which they are sent.
         #[serde(default)]
         headers: Vec<(String, String)>,
         /// The body.
         #[serde(default)]
         body: String,
     },
-    /// A redirect, and nothing processed (A2).
+    /// Sends a redirect without processing the request.
     Redirect {
         /// The status, such as 307.
         status: u16,
-        /// Where to.
+        /// The value of the `Location` header.
         location: String,
     },
-    /// A wait, in real time: the emulator's clock does not shorten it.
+    /// Waits in real time. Advancing the emulator's clock does not shorten the wait.
     Delay {
-        /// Before or after the request is processed.
+        /// Whether the wait comes before or after the request is processed.
         when: When,
-        /// How long.
+        /// The duration of the wait.
         milliseconds: u64,
     },
-    /// A wait until [`Emulator::release`](crate::Emulator::release): for tests that do not trust timing.
+    /// Blocks the request until [`Emulator::release`](crate::Emulator::release). Use it in tests
+    /// that must not depend on timing.
     Hold {
-        /// Before or after the request is processed.
+        /// Whether the request is blocked before or after it is processed.
         when: When,
     },
-    /// The connection ends (FIN) without an answer.
+    /// Closes the connection (FIN) without a response.
     Drop {
-        /// Before or after the request is processed.
+        /// Whether the connection is closed before or after the request is processed.
         when: When,
     },
-    /// The connection is reset (RST) without an answer.
+    /// Resets the connection (RST) without a response.
     Reset {
-        /// Before or after the request is processed.
+        /// Whether the connection is reset before or after the request is processed.
         when: When,
     },
-    /// Processed; then the head and half of the body, or half of the head where there is no body, and the connection ends.
+    /// Processes the request, sends the head and half of the body, and closes the connection. If
+    /// the response has no body, sends half of the head.
     HalfBody,
-    /// These bytes instead of HTTP, and nothing processed.
+    /// Sends these bytes instead of an HTTP response, without processing the request.
     Garbage {
-        /// The bytes; as JSON, in base64.
+        /// The bytes. In JSON they are encoded in base64.
         #[serde(rename = "base64", serialize_with = "to_base64", deserialize_with = "from_base64")]
         bytes: Vec<u8>,
     },
-    /// A 200 whose body never ends, and nothing processed.
+    /// Sends a 200 response whose body never ends, without processing the request.
     EndlessBody,
-    /// Processed; then the answer, one byte at a time.
+    /// Processes the request, and sends the response one byte at a time.
     SlowBytes {
-        /// The wait before each byte.
+        /// The wait before each byte, in real time.
         milliseconds: u64,
     },
-    /// Processed, but the token that is handed out is the newest that there was before; the first has none before it.
+    /// Processes the request, but returns the token that was issued last for the same kind, instead
+    /// of a new one. If there is none, a new token is issued. A refresh token is never repeated.
     DuplicateToken,
 }
 
-/// Before or after a request is processed.
+/// The point at which a fault takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// The rules have not seen it: nothing is spent.
+    /// Before the request is processed. No token has been spent or issued.
     Before,
-    /// The rules have seen it: what it spends is spent, and what it issues is issued.
+    /// After the request is processed, and before the response is sent. Its token has been spent,
+    /// and new tokens have been issued.
     After,
 }
 
 use When::{After, Before};
 
 impl Fault {
-    /// This status, without a body.
+    /// Creates a [`Fault::Reply`] with this status and no body.
     pub fn status(status: u16) -> Self {
         Self::Reply { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// This status with a body, which is labelled as JSON.
+    /// Creates a [`Fault::Reply`] with this status and body. Its content type is JSON.
     pub fn reply(status: u16, body: impl Into<String>) -> Self {
         Self::Reply { status, headers: Vec::new(), body: body.into() }
     }
 
-    /// Its name in the control API.
+    /// Returns the value of `kind` in the control API, such as `half_body`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Reply { .. } => "reply",
@@ -125,8 +137,10 @@ impl Fault {
         }
     }
 
-    /// What happens before the request is processed. `Break` says that the connection is over, with the status that was
-    /// sent, if one was.
+    /// Applies the part of the fault that comes before the request is processed.
+    ///
+    /// `Break` means that the connection must be closed. It contains the status that was sent, if
+    /// any.
     pub(crate) async fn before(&self, wire: &TcpStream, release: &mut Release) -> ControlFlow<Option<u16>> {
         match self {
             Self::Delay { .. } | Self::Hold { .. } | Self::Drop { .. } | Self::Reset { .. } => {
@@ -145,14 +159,15 @@ impl Fault {
                 ControlFlow::Break(None)
             }
             Self::EndlessBody => {
-                endless(wire).await;
+                write_endless_body(wire).await;
                 ControlFlow::Break(Some(200))
             }
             Self::HalfBody | Self::SlowBytes { .. } | Self::DuplicateToken => ControlFlow::Continue(()),
         }
     }
 
-    /// What happens after it, and before the answer is sent.
+    /// Applies the part of the fault that comes after the request is processed, and before the
+    /// response is sent. The result is that of [`before`](Self::before).
     pub(crate) async fn after(
         &self,
         wire: &TcpStream,
@@ -193,13 +208,13 @@ impl Fault {
                 ControlFlow::Continue(())
             }
             Self::Hold { when } if *when == now => {
-                // An error says that the emulator is gone, and with it this connection.
+                // An error means that the emulator was dropped, which also closes this connection.
                 let _ = release.changed().await;
                 ControlFlow::Continue(())
             }
             Self::Drop { when } if *when == now => ControlFlow::Break(None),
             Self::Reset { when } if *when == now => {
-                // Closing with a linger of zero is what sends the RST.
+                // Closing a socket whose linger time is zero sends the RST.
                 let _ = wire.set_zero_linger();
                 ControlFlow::Break(None)
             }
@@ -220,7 +235,7 @@ fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Err
 
 fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    STANDARD.decode(text).map_err(|_| serde::de::Error::custom("base64 is not base64"))
+    STANDARD.decode(text).map_err(|_| serde::de::Error::custom("the field `base64` is not valid base64"))
 }
 
 /// Reports the next [`Emulator::release`](crate::Emulator::release).
@@ -231,7 +246,7 @@ fn raw_head(reply: &Reply) -> Vec<u8> {
     for (name, value) in &reply.headers {
         head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
-    if !has_no_length(reply.status.as_u16()) {
+    if !forbids_content_length(reply.status.as_u16()) {
         head.extend(format!("content-length: {}\r\n", reply.body.len()).into_bytes());
     }
     head.extend(b"connection: close\r\n\r\n");
@@ -247,7 +262,7 @@ fn raw_reply(status: u16, headers: &[(String, String)], body: &str) -> Vec<u8> {
     if !body.is_empty() && !has(CONTENT_TYPE.as_str()) {
         text.push_str("content-type: application/json\r\n");
     }
-    if !(has("content-length") || has("transfer-encoding") || has_no_length(status)) {
+    if !(has("content-length") || has("transfer-encoding") || forbids_content_length(status)) {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
     }
     text.push_str("connection: close\r\n\r\n");
@@ -255,8 +270,9 @@ fn raw_reply(status: u16, headers: &[(String, String)], body: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A 1xx and a 204 may not tell one (RFC 9110, 8.6).
-fn has_no_length(status: u16) -> bool {
+/// Returns whether a response with this status must not have a `Content-Length` (RFC 9110, section
+/// 8.6).
+fn forbids_content_length(status: u16) -> bool {
     status < 200 || status == 204
 }
 
@@ -265,13 +281,14 @@ fn status_line(status: u16) -> String {
     format!("HTTP/1.1 {status} {reason}\r\n")
 }
 
-/// Ends when the client has gone, or with the connection.
-async fn endless(wire: &TcpStream) {
+/// Writes a body until the client disconnects, or this connection is closed.
+async fn write_endless_body(wire: &TcpStream) {
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"access_token\": \"";
     let mut outcome = write(wire, head).await;
     while outcome.is_ok() {
         outcome = write(wire, &[b'x'; 4096]).await;
-        // A client that reads as fast would otherwise keep the thread to itself.
+        // If the client reads as fast as this loop writes, the loop never waits. Let other tasks
+        // run.
         tokio::task::yield_now().await;
     }
 }
@@ -288,20 +305,20 @@ async fn write(wire: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The faults that are to come.
+/// The planned faults, in the order in which they were added.
 #[derive(Default)]
-pub(crate) struct Plan(Vec<Planned>);
+pub(crate) struct FaultPlan(Vec<PlannedFault>);
 
-/// A fault, and how often it is still to come; always, where there is no number.
-pub(crate) struct Planned {
+pub(crate) struct PlannedFault {
     pub(crate) operation: Operation,
     pub(crate) fault: Fault,
-    pub(crate) left: Option<u64>,
+    /// The number of requests that it still applies to. `None` if it applies to every request.
+    pub(crate) remaining: Option<u64>,
 }
 
-impl Plan {
-    pub(crate) fn add(&mut self, planned: Planned) {
-        if planned.left != Some(0) {
+impl FaultPlan {
+    pub(crate) fn add(&mut self, planned: PlannedFault) {
+        if planned.remaining != Some(0) {
             self.0.push(planned);
         }
     }
@@ -310,16 +327,16 @@ impl Plan {
         self.0.clear();
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Planned> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PlannedFault> {
         self.0.iter()
     }
 
-    /// The next fault of an operation: those that were added first come first.
+    /// Takes the next fault of an operation.
     pub(crate) fn next(&mut self, operation: Operation) -> Option<Fault> {
         let planned = self.0.iter_mut().find(|planned| planned.operation == operation)?;
-        planned.left = planned.left.map(|left| left.saturating_sub(1));
+        planned.remaining = planned.remaining.map(|remaining| remaining.saturating_sub(1));
         let fault = planned.fault.clone();
-        self.0.retain(|planned| planned.left != Some(0));
+        self.0.retain(|planned| planned.remaining != Some(0));
         Some(fault)
     }
 }

@@ -1,10 +1,12 @@
-//! Credentials and commands, as a text for a person who tries the emulator.
+//! The guide: a text with the credentials of the emulator and commands to try.
 
 use crate::config::{ClientAuthentication, Config};
 use crate::credentials;
 
-/// The credentials, and one command for each endpoint. A credential that is not the emulator's own may be real, so a name such
-/// as `$PASSWORD` stands in its place.
+/// Returns the guide, with one command for each endpoint.
+///
+/// A credential that differs from the default may be real, so the guide contains a placeholder such
+/// as `$PASSWORD` instead.
 pub(crate) fn guide(base_url: &str, config: &Config) -> String {
     let defaults = Config::default();
     let Config { pay, connect, outbound, .. } = config;
@@ -28,52 +30,53 @@ pub(crate) fn guide(base_url: &str, config: &Config) -> String {
     format!(
         r#"{base_url}
 
-A local Flinks: Pay, Connect and Outbound, with made-up credentials. Ctrl-C stops it.
-What is written $LIKE_THIS comes from an earlier answer, or from your configuration. A token that is spent once needs a new one.
+A local emulator of Flinks Pay, Connect and Outbound with test credentials. Press Ctrl-C to stop the program.
+Replace a $PLACEHOLDER with the value from an earlier response or from your configuration.
+A session token, an authorize token and a code can be used once. Request a new one after you have spent it.
 
 pay       user name {username}
           password  {password}
 
-  # access_token is $SESSION_TOKEN
+  # issues $SESSION_TOKEN: access_token in the response
   curl {base_url}/api/v1/authorize -d grant_type=client_credentials --data-urlencode "Username={username}" --data-urlencode "Password={password}"
-  # sessionId is $SESSION_ID; spends the token
+  # spends the token and starts $SESSION_ID: sessionId in the response
   curl {base_url}/api/v1/sessions/initiate -H "{token_header}: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d '{{"referenceId": "1", "amount": 10.5, "customerName": "A", "customerEmail": "a@example.com"}}'
-  # requestId is $REQUEST_ID
+  # creates $REQUEST_ID: requestId in the response
   curl {base_url}/api/v1/paymentrequests -H "{token_header}: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d "{{\"sessionId\": \"$SESSION_ID\"}}"
   curl {base_url}/api/v1/paymentrequests/$REQUEST_ID -H "{token_header}: Bearer $SESSION_TOKEN"
 
 connect   customer id {customer_id}
           secret key  {secret_key}
           login id    {login_id}
-          bank users  {bank_user}, asked questions; {bank_user_no_mfa}; password {bank_password}
+          bank users  {bank_user} (with security questions), {bank_user_no_mfa} (without); password {bank_password}
 
-  # Token is $AUTHORIZE_TOKEN
+  # issues $AUTHORIZE_TOKEN: Token in the response
   curl -X POST {base_url}/v3/{customer_id}/BankingServices/GenerateAuthorizeToken -H 'Content-Type: application/json' -H "flinks-auth-key: {secret_key}"
   # spends the token
   curl {base_url}/v3/{customer_id}/BankingServices/Authorize -H 'Content-Type: application/json' -H "flinks-auth-key: $AUTHORIZE_TOKEN" -d '{{"LoginId": "{login_id}", "MostRecentCached": true}}'
-  # in a browser, or in an iframe of your page; spends another token
+  # open in a browser, or in an iframe of your page; spends another token
   {base_url}/v2/?redirectUrl={return_url}&authorizeToken=$AUTHORIZE_TOKEN
-  # in a browser
+  # open in a browser
   {base_url}/v3/oauth/authorize?institution_id={bank_id}&redirect_uri={return_url}&state=1
 
 outbound  client id     {client_id}
           client secret {client_secret}
-          code          {code}, once, with redirect_uri {first_uri}
+          code          {code} (for redirect_uri {first_uri})
           refresh token {refresh_token}
 
   {token} "{{{fields}\"grant_type\": \"client_credentials\"}}"
-  # in a browser; comes back with a code
+  # open in a browser; redirects back with a code
   {base_url}/api/v1/authorize?client_id={encoded_client_id}&redirect_uri={redirect_uri}&state=1&response_type=code&scope=ACCOUNT_BASIC&provider_id={provider_id}
   {token} "{{{fields}\"grant_type\": \"authorization_code\", \"code\": \"{code}\", \"redirect_uri\": \"{first_uri}\"}}"
-  # access_token is $USER_TOKEN
+  # issues $USER_TOKEN: access_token in the response
   {token} "{{{fields}\"grant_type\": \"refresh_token\", \"refresh_token\": \"{refresh_token}\"}}"
   curl {base_url}/api/fdx/5/accounts -H "Authorization: Bearer $USER_TOKEN"
-  # ends the connection: that refresh token, too
+  # revokes the connection, including the refresh token
   curl -X DELETE {base_url}/api/v1/revoke -H "Authorization: Bearer $USER_TOKEN"
 
-control   what was received, what became of each token, time, and faults
+control   inspects requests and tokens, advances the clock, plans faults
 
-  # its paths
+  # lists all endpoints of the control API
   curl {base_url}/__emulator/
   curl {base_url}/__emulator/advance -d '{{"seconds": 300}}'
   curl {base_url}/__emulator/faults -d '{{"operation": "pay.authorize", "fault": {{"kind": "reset", "when": "after"}}}}'
@@ -82,7 +85,7 @@ control   what was received, what became of each token, time, and faults
   curl {base_url}/__emulator/tokens
   curl -X POST {base_url}/__emulator/reset
 
-quickstart of this workspace
+environment variables for `cargo run --example quickstart` in this repository
 
   export FLINKS_PAY_URL={base_url} FLINKS_PAY_USERNAME="{username}" FLINKS_PAY_PASSWORD="{password}"
   export FLINKS_CONNECT_URL={base_url} FLINKS_CONNECT_CUSTOMER_ID={customer_id} FLINKS_CONNECT_SECRET_KEY="{secret_key}"

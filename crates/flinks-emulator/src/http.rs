@@ -1,4 +1,4 @@
-//! Requests and replies as the rules see them, and strict readers of what a request carries.
+//! Requests and responses as the rules use them, and strict parsers for the fields of a request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,12 +12,12 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// One request to an operation, with its body.
+/// A request to an operation.
 pub(crate) struct Call {
-    /// Its number in the ledger.
+    /// The number of the request in the ledger.
     pub(crate) number: u64,
     pub(crate) method: Method,
-    /// The parameter of the path, such as the customer id.
+    /// The parameter in the path, such as the customer id. Empty if the path has none.
     pub(crate) parameter: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
@@ -25,76 +25,94 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The value of a header that is there exactly once, and is text.
+    /// Returns the value of a header that occurs exactly once and consists of visible ASCII
+    /// characters, spaces and tabs.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(value)
     }
 
-    /// The media type of the body, without its parameters and in lower case; empty where there is none, or more than one.
+    /// Returns the media type of the body in lower case, without parameters. Empty if the request
+    /// does not have exactly one `Content-Type`.
     pub(crate) fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// The token of an `Authorization: Bearer` header.
+    /// Returns the token in an `Authorization: Bearer` header.
     pub(crate) fn bearer(&self) -> Option<&str> {
-        token_of(self.header("authorization")?, "bearer")
+        strip_scheme(self.header("authorization")?, "bearer")
     }
 
-    /// The body as a JSON object, if its media type is JSON. A `null` counts as absent.
-    pub(crate) fn json(&self) -> Result<Fields<Value>, Unreadable> {
+    /// Parses the body as a JSON object. A field that is `null` counts as absent.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the media type is not JSON, or a field occurs twice.
+    pub(crate) fn json(&self) -> Result<Fields<Value>, UnreadableFields> {
         if self.media_type() != "application/json" {
-            return Err(Unreadable::because("The Content-Type must be application/json, once."));
+            return Err(UnreadableFields::new("Content-Type must be application/json and must occur once."));
         }
         let object = serde_json::from_slice::<Object>(&self.body);
-        let Object { mut fields, twice } =
-            object.map_err(|_| Unreadable::because("The body must be a JSON object."))?;
-        if let Some(name) = twice {
-            return Err(Unreadable::twice(&name));
+        let Object { mut fields, duplicate } =
+            object.map_err(|_| UnreadableFields::new("The body must be a JSON object."))?;
+        if let Some(name) = duplicate {
+            return Err(UnreadableFields::duplicate(&name));
         }
         fields.retain(|_, value| !value.is_null());
         Ok(Fields(fields))
     }
 
-    /// The body as a form, if its media type is that of a form.
-    pub(crate) fn form(&self) -> Result<Fields<String>, Unreadable> {
+    /// Parses the body as a form.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the media type is not that of a form, or a field occurs twice.
+    pub(crate) fn form(&self) -> Result<Fields<String>, UnreadableFields> {
         if self.media_type() != "application/x-www-form-urlencoded" {
-            return Err(Unreadable::because("The Content-Type must be application/x-www-form-urlencoded, once."));
+            return Err(UnreadableFields::new(
+                "Content-Type must be application/x-www-form-urlencoded and must occur once.",
+            ));
         }
         pairs(&self.body)
     }
 
-    /// The query.
-    pub(crate) fn query(&self) -> Result<Fields<String>, Unreadable> {
+    /// Parses the query.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a parameter occurs twice.
+    pub(crate) fn query(&self) -> Result<Fields<String>, UnreadableFields> {
         pairs(self.query.as_bytes())
     }
 }
 
-/// The reason why the fields of a request cannot be read. It holds no value.
-pub(crate) struct Unreadable {
+/// The error if the fields of a request cannot be read. The message contains no value of a field.
+pub(crate) struct UnreadableFields {
     pub(crate) message: String,
-    /// The field that is the reason, if the emulator knows it.
+    /// The field that caused the error, if it is one of [`KNOWN_FIELDS`].
     pub(crate) field: Option<&'static str>,
 }
 
-impl Unreadable {
-    fn because(message: &str) -> Self {
+impl UnreadableFields {
+    fn new(message: &str) -> Self {
         Self { message: message.to_owned(), field: None }
     }
 
-    /// An unknown name may be a secret in the wrong place, so it is not repeated.
-    fn twice(name: &str) -> Self {
+    /// Creates the error for a field that occurs twice.
+    ///
+    /// The message does not contain an unknown name, because it may be a secret in the wrong place.
+    fn duplicate(name: &str) -> Self {
         let field = KNOWN_FIELDS.into_iter().find(|known| *known == name);
         match field {
             Some(name) => Self { message: format!("{name} occurs twice."), field },
-            None => Self::because("A field occurs twice, and its name is unknown."),
+            None => Self::new("An unknown field occurs twice."),
         }
     }
 }
 
-/// The fields and parameters of all endpoints.
+/// The names of all fields and parameters of the emulator's endpoints.
 const KNOWN_FIELDS: [&str; 39] = [
     "Institution",
     "Language",
@@ -137,8 +155,9 @@ const KNOWN_FIELDS: [&str; 39] = [
     "username",
 ];
 
-/// The token after a scheme, which one space or more separate (RFC 9110, section 11.4).
-pub(crate) fn token_of<'a>(credentials: &'a str, expected: &str) -> Option<&'a str> {
+/// Returns the credentials after the scheme `expected`, or `None` if there is another scheme. The
+/// two are separated by one or more spaces (RFC 9110, section 11.4).
+pub(crate) fn strip_scheme<'a>(credentials: &'a str, expected: &str) -> Option<&'a str> {
     let (scheme, token) = credentials.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case(expected) {
         return None;
@@ -146,19 +165,20 @@ pub(crate) fn token_of<'a>(credentials: &'a str, expected: &str) -> Option<&'a s
     Some(token.trim_start_matches(' '))
 }
 
-/// A query or a form.
-pub(crate) fn pairs(encoded: &[u8]) -> Result<Fields<String>, Unreadable> {
+/// Parses a query or a form.
+pub(crate) fn pairs(encoded: &[u8]) -> Result<Fields<String>, UnreadableFields> {
     let mut fields = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(encoded) {
         if fields.contains_key(&*name) {
-            return Err(Unreadable::twice(&name));
+            return Err(UnreadableFields::duplicate(&name));
         }
         fields.insert(name.into_owned(), value.into_owned());
     }
     Ok(Fields(fields))
 }
 
-/// Named values, of which none was given twice: which of two would count is nowhere documented.
+/// The fields of a request. Each name occurs once, because Flinks does not document which of two
+/// values counts.
 pub(crate) struct Fields<T>(BTreeMap<String, T>);
 
 impl<T> Fields<T> {
@@ -187,7 +207,7 @@ impl Fields<Value> {
 struct Object {
     fields: BTreeMap<String, Value>,
     /// The first name that occurs twice.
-    twice: Option<String>,
+    duplicate: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Object {
@@ -201,10 +221,10 @@ impl<'de> Deserialize<'de> for Object {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut object = Object { fields: BTreeMap::new(), twice: None };
+                let mut object = Object { fields: BTreeMap::new(), duplicate: None };
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     if object.fields.insert(name.clone(), value).is_some() {
-                        object.twice.get_or_insert(name);
+                        object.duplicate.get_or_insert(name);
                     }
                 }
                 Ok(object)
@@ -214,7 +234,7 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// What is answered.
+/// A response.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
@@ -231,17 +251,18 @@ impl Reply {
         reply.with(CONTENT_TYPE, "application/json").with(header::CACHE_CONTROL, "no-store")
     }
 
-    /// What is wrong with a request, where Flinks documents no answer.
+    /// Creates an error response for a case in which Flinks documents none.
     pub(crate) fn problem(status: StatusCode, message: &str) -> Self {
         Self::json(status, &json!({"error": status.canonical_reason().unwrap_or_default(), "message": message}))
     }
 
-    /// 400, for a request that Flinks does not document a reply to.
+    /// Creates a 400 response for an error that Flinks does not document.
     pub(crate) fn bad_request(message: &str) -> Self {
         Self::problem(StatusCode::BAD_REQUEST, message)
     }
 
-    /// A page. It may hold a token in its address, so it tells its address to nobody.
+    /// Creates a response with a page. The address of the page may contain a token, so the browser
+    /// must not send it as the `Referer` of another request.
     pub(crate) fn page(status: StatusCode, page: Markup) -> Self {
         let reply = Self { body: page.into_string().into(), ..Self::empty(status) };
         reply
@@ -256,12 +277,13 @@ impl Reply {
         Self::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::CACHE_CONTROL, "no-store")
     }
 
-    /// Sends a browser from a form to a page, which Back and Reload can show again without sending the form again.
+    /// Redirects a browser from a form to a page. Back and Reload then show the page without
+    /// submitting the form again.
     pub(crate) fn see_other(location: &str) -> Self {
         Self { status: StatusCode::SEE_OTHER, ..Self::redirect(location) }
     }
 
-    /// With a header more. A value that cannot stand in a header is left out.
+    /// Adds a header. A value that is not valid in a header is ignored.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));
@@ -269,7 +291,7 @@ impl Reply {
         self
     }
 
-    /// With the ids that replies of Outbound carry (O10).
+    /// Adds the request ids that each response of Outbound contains (O10).
     pub(crate) fn with_ids(self) -> Self {
         let id = || Uuid::new_v4().to_string();
         self.with(HeaderName::from_static("ob-correlation-id"), &id())

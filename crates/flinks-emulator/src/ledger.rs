@@ -1,4 +1,4 @@
-//! What was received, and what became of what was issued.
+//! The ledger: every request that arrived, and every code and token that was issued.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -16,64 +16,72 @@ use crate::config::Limits;
 use crate::fault::Fault;
 use crate::operation::Operation;
 
-/// A request as it was received. Its headers and its body may hold secrets, so `Debug` shows neither.
+/// A request as it was received.
+///
+/// The path, the headers and the body may contain secrets, so `Debug` shows none of them.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Request {
-    /// Counts from 1 in the order of arrival.
+    /// The number of the request, which counts from 1 in the order of arrival.
     pub number: u64,
-    /// When it had arrived, since the Unix epoch, on the emulator's clock.
+    /// The time of arrival on the emulator's clock, since the Unix epoch.
     pub at: Duration,
-    /// What it asked for, where the emulator has that.
+    /// The requested operation, or `None` if the method and path belong to no operation.
     pub operation: Option<Operation>,
-    /// Its method.
+    /// The HTTP method.
     pub method: String,
-    /// Its path and query.
+    /// The path and query.
     pub target: String,
-    /// Its headers, with names in lower case. Values that are not UTF-8 have replacement characters.
+    /// The headers, with names in lower case. Bytes that are not UTF-8 are replaced by U+FFFD.
     pub headers: Vec<(String, String)>,
-    /// Its body, as far as it came.
+    /// The part of the body that arrived.
     pub body: Bytes,
-    /// Whether all of it came. If not, its client gave up in the middle, or it is larger than 64 KiB.
+    /// Whether the whole body arrived. `false` if the client disconnected or sent invalid HTTP
+    /// before the end of the body, or if the body is larger than 64 KiB.
     pub complete: bool,
-    /// Whether the rules saw it; a fault may have come first.
+    /// Whether the emulator processed the request. `false` if a fault prevented that.
     pub processed: bool,
-    /// The status of the answer, where one was sent. While the request is under way there is none.
+    /// The status of the response. `None` while the request is in progress, and if no response was
+    /// sent.
     pub status: Option<u16>,
-    /// The fault that it met.
+    /// The fault that was applied to the request.
     pub fault: Option<Fault>,
 }
 
 impl Request {
-    /// All values of a header, whose name is given in lower case.
+    /// Returns all values of a header. `name` must be in lower case.
     pub fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a text is anywhere in it: in its path, query, headers or body, as it stands or percent-encoded, in JSON, or
-    /// in HTTP Basic.
+    /// Returns whether `text` occurs in the path, the query, a header or the body.
+    ///
+    /// It is found as plain text, percent-encoded, in a JSON string, and in the credentials of HTTP
+    /// Basic.
     pub fn carries(&self, text: &str) -> bool {
         let Self { target, headers, body, .. } = self;
         let body = String::from_utf8_lossy(body);
-        let is_in = |raw: &str| raw.contains(text) || (raw.contains(['%', '+']) && decoded(raw).contains(text));
+        let is_in = |raw: &str| raw.contains(text) || (raw.contains(['%', '+']) && percent_decoded(raw).contains(text));
         is_in(target)
-            || headers.iter().any(|(_, value)| is_in(value) || basic(value).is_some_and(|pair| is_in(&pair)))
+            || headers
+                .iter()
+                .any(|(_, value)| is_in(value) || basic_credentials(value).is_some_and(|pair| is_in(&pair)))
             || is_in(&body)
             || self.json_texts().iter().any(|found| found.contains(text))
     }
 
-    /// The texts in a body of JSON, names included.
+    /// Returns the strings in a JSON body, including the names of fields.
     fn json_texts(&self) -> Vec<String> {
         let mut texts = Vec::new();
-        let mut left = Vec::from_iter(serde_json::from_slice::<Value>(&self.body));
-        while let Some(value) = left.pop() {
+        let mut pending = Vec::from_iter(serde_json::from_slice::<Value>(&self.body));
+        while let Some(value) = pending.pop() {
             match value {
                 Value::String(text) => texts.push(text),
-                Value::Array(values) => left.extend(values),
+                Value::Array(values) => pending.extend(values),
                 Value::Object(fields) => {
                     for (name, value) in fields {
                         texts.push(name);
-                        left.push(value);
+                        pending.push(value);
                     }
                 }
                 _ => {}
@@ -82,7 +90,8 @@ impl Request {
         texts
     }
 
-    /// The values that stand alone in it, each once: what a token that is counted is looked up in.
+    /// Returns the distinct values in this request: header values, path segments, parameters and
+    /// JSON strings. [`Ledger::request_counts`] compares tokens with them.
     fn values(&self) -> BTreeSet<String> {
         let mut values = BTreeSet::from_iter(self.json_texts());
         for (_, value) in &self.headers {
@@ -103,13 +112,13 @@ impl Request {
     }
 }
 
-/// Of a percent-encoded text.
-fn decoded(encoded: &str) -> String {
+/// Decodes a percent-encoded text, in which `+` is a space.
+fn percent_decoded(encoded: &str) -> String {
     percent_decode_str(&encoded.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
-/// The pair in a header value of HTTP Basic.
-fn basic(value: &str) -> Option<String> {
+/// Returns the decoded credentials of HTTP Basic, as `user:password`.
+fn basic_credentials(value: &str) -> Option<String> {
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -131,54 +140,59 @@ impl fmt::Debug for Request {
     }
 }
 
-/// What kind of token was issued.
+/// The kind of a code or token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// Pay's access token, which starts one session (P3).
+    /// An access token of Pay, which starts one session.
     SessionToken,
-    /// Connect's authorize token (C3).
+    /// An authorize token of Connect.
     AuthorizeToken,
-    /// Outbound's authorization code (O9).
+    /// An authorization code of Outbound.
     Code,
-    /// Outbound's access token (O4). It is spent by nothing.
+    /// An access token of Outbound. It is reusable, so it is never marked as spent.
     AccessToken,
-    /// Outbound's refresh token (O5). Where it is rotated, the exchange spends it.
+    /// A refresh token of Outbound. It is marked as spent only if refresh tokens rotate; see
+    /// [`OutboundConfig::rotate_refresh_tokens`](crate::OutboundConfig::rotate_refresh_tokens).
     RefreshToken,
 }
 
-/// A token that was issued, and what became of it. `Debug` does not show the token.
+/// The record of an issued code or token. `Debug` does not show its value.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Issued {
-    /// What it is.
+    /// The kind.
     pub kind: Kind,
-    /// The token.
+    /// The code or token itself.
     pub value: String,
-    /// When it was issued, since the Unix epoch, on the emulator's clock.
+    /// The time of issue on the emulator's clock, since the Unix epoch.
     pub issued_at: Duration,
-    /// The [`Request::number`] that it answered, or none where the emulator or its user made it.
+    /// The [`Request::number`] of the request that issued it. `None` if it was issued when the
+    /// emulator started, by [`Emulator::issue_code`](crate::Emulator::issue_code), or by the
+    /// control API.
     pub issued_by: Option<u64>,
-    /// From when on it is refused. An exchange moves that of a refresh token (O5).
+    /// The time of expiry on the emulator's clock, since the Unix epoch. Each use of a refresh
+    /// token moves its expiry.
     pub expires_at: Duration,
-    /// When it was spent, and by which request.
+    /// The request that spent it, or `None` if it is unspent.
     pub spent: Option<Usage>,
-    /// When it was revoked, and by which request.
+    /// The request that revoked it, or `None` if it is not revoked.
     pub revoked: Option<Usage>,
-    /// Whose it is: `sub` of an access token (O8), or none where no end user is concerned.
+    /// The end user to whom it belongs, which is `sub` in an access token. `None` if it belongs to
+    /// no end user.
     pub subject: Option<String>,
-    /// The redirect URI that a code is bound to (O9).
+    /// The redirect URI that a code is bound to (O9). `None` for a token.
     pub(crate) redirect_uri: Option<String>,
 }
 
-/// When something happened to a token, and by which request.
+/// The time at which a token was spent or revoked, and the request that did it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Since the Unix epoch, on the emulator's clock.
+    /// The time on the emulator's clock, since the Unix epoch.
     pub at: Duration,
-    /// The [`Request::number`].
+    /// The [`Request::number`] of the request.
     pub by: u64,
 }
 
@@ -187,7 +201,7 @@ impl Issued {
         now >= self.expires_at
     }
 
-    /// Not spent, expired or revoked.
+    /// Returns whether the token is neither spent, revoked nor expired.
     pub(crate) fn is_valid(&self, now: Duration) -> bool {
         self.spent.is_none() && self.revoked.is_none() && !self.is_expired(now)
     }
@@ -207,23 +221,23 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// The book of an emulator.
+/// The requests and tokens of an emulator. Both are bounded by [`Limits`].
 #[derive(Default)]
 pub(crate) struct Ledger {
     requests: VecDeque<Request>,
     newest_number: u64,
     received: u64,
-    /// Of the requests that are kept.
+    /// The total size of `requests`.
     bytes: usize,
     per_operation: BTreeMap<Operation, u64>,
     issued: BTreeMap<Kind, BoundedMap<Issued>>,
-    /// The newest token of each kind, for the fault that hands it out again.
+    /// The newest token of each kind, which the fault `duplicate_token` returns again.
     newest: BTreeMap<Kind, String>,
 }
 
 impl Ledger {
-    /// Writes a request down, gives it its number, and forgets the oldest beyond the limits.
-    pub(crate) fn receive(&mut self, mut request: Request, limits: &Limits) -> u64 {
+    /// Adds a request and returns its number. Removes the oldest requests that exceed the limits.
+    pub(crate) fn add_request(&mut self, mut request: Request, limits: &Limits) -> u64 {
         self.newest_number = self.newest_number.saturating_add(1);
         self.received = self.received.saturating_add(1);
         if let Some(operation) = request.operation {
@@ -240,7 +254,7 @@ impl Ledger {
         self.newest_number
     }
 
-    /// The request of a number, to write down what became of it.
+    /// Returns a request by its number, so that its outcome can be recorded.
     pub(crate) fn request_mut(&mut self, number: u64) -> Option<&mut Request> {
         let age = usize::try_from(self.newest_number.checked_sub(number)?).ok()?;
         self.requests.iter_mut().rev().nth(age)
@@ -250,7 +264,7 @@ impl Ledger {
         self.requests.iter()
     }
 
-    /// How many requests arrived, forgotten ones included.
+    /// Returns how many requests have arrived, including those that were removed.
     pub(crate) fn received(&self) -> u64 {
         self.received
     }
@@ -264,26 +278,28 @@ impl Ledger {
         self.newest_number = newest;
     }
 
-    /// In how many of the kept requests a text is.
+    /// Returns how many of the stored requests [carry](Request::carries) `text`.
     pub(crate) fn count_carrying(&self, text: &str) -> u64 {
         self.requests.iter().filter(|request| request.carries(text)).fold(0, |count, _| count.saturating_add(1))
     }
 
-    /// How many requests asked for `operation`, forgotten ones included.
+    /// Returns how many requests for `operation` have arrived, including those that were removed.
     pub(crate) fn count(&self, operation: Operation) -> u64 {
         self.per_operation.get(&operation).copied().unwrap_or_default()
     }
 
-    /// In how many of the kept requests each value stands alone.
-    pub(crate) fn carried(&self) -> HashMap<String, u64> {
-        let mut carried = HashMap::<String, u64>::new();
+    /// Returns each value in the stored requests, with the number of requests that contain it.
+    pub(crate) fn request_counts(&self) -> HashMap<String, u64> {
+        let mut counts = HashMap::<String, u64>::new();
         for value in self.requests.iter().flat_map(Request::values) {
-            let count = carried.entry(value).or_default();
+            let count = counts.entry(value).or_default();
             *count = count.saturating_add(1);
         }
-        carried
+        counts
     }
 
+    /// Adds a token and returns its value. Removes the oldest tokens of its kind that exceed
+    /// `limit`.
     pub(crate) fn issue(&mut self, issued: Issued, limit: usize) -> String {
         let value = issued.value.clone();
         self.newest.insert(issued.kind, value.clone());
@@ -303,17 +319,17 @@ impl Ledger {
         self.issued.get_mut(&kind)?.get_mut(value)
     }
 
-    /// All tokens that are known, by kind and then from the oldest to the newest.
+    /// Returns the stored tokens, by kind and then from the oldest to the newest.
     pub(crate) fn all_issued(&self) -> impl Iterator<Item = &Issued> {
         self.issued.values().flat_map(BoundedMap::values)
     }
 
-    /// The token of this value, whatever its kind.
+    /// Returns the token with this value, of any kind.
     pub(crate) fn find(&self, value: &str) -> Option<&Issued> {
         self.issued.values().find_map(|tokens| tokens.get(value))
     }
 
-    /// Ends every token of an end user (O10).
+    /// Revokes every token of an end user (O10).
     pub(crate) fn revoke(&mut self, subject: &str, revoked: Usage) {
         for issued in self.issued.values_mut().flat_map(BoundedMap::values_mut) {
             if issued.subject.as_deref() == Some(subject) {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
-// No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
+// Arithmetic on times and numbers from a client must not overflow. `clippy.toml` lists the
+// disallowed methods.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 mod bank;
@@ -33,13 +34,14 @@ pub use crate::fault::{Fault, When};
 pub use crate::ledger::{Issued, Kind, Request, Usage};
 pub use crate::operation::Operation;
 
-use crate::fault::Planned;
+use crate::fault::PlannedFault;
 use crate::server::Server;
 use crate::shared::Shared;
 
-/// A running emulator. Dropping it ends it, and every connection to it.
+/// A running emulator. Dropping it stops it and closes every connection.
 ///
-/// It runs on a thread and a runtime of its own, so a test may use any client, a blocking one too, and any runtime.
+/// An emulator runs on its own thread with its own runtime. Therefore a test can use any client,
+/// including a blocking one, and any runtime.
 pub struct Emulator {
     shared: Arc<Shared>,
     listener: TcpListener,
@@ -48,50 +50,57 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts one on a free port of 127.0.0.1, with the default [`Config`].
+    /// Starts an emulator on a free port of 127.0.0.1, with the default [`Config`].
     ///
     /// # Errors
     ///
-    /// Where no port can be had.
+    /// Returns an error if no port is available, or the operating system cannot start a thread.
     pub async fn start() -> io::Result<Self> {
         Self::start_with(Config::default()).await
     }
 
-    /// Starts one on a free port of 127.0.0.1.
+    /// Starts an emulator on a free port of 127.0.0.1, with this configuration.
     ///
     /// # Errors
     ///
-    /// Where no port can be had, or a setting cannot be meant.
+    /// Returns an error if a setting is invalid, if no port is available, or if the operating
+    /// system cannot start a thread.
     pub async fn start_with(config: Config) -> io::Result<Self> {
         Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config).await
     }
 
-    /// Starts one at `address`, where port 0 is any free port.
+    /// Starts an emulator at a loopback address. Port 0 selects a free port.
     ///
     /// # Errors
     ///
-    /// Where the address is not a loopback address, or is taken, or a setting cannot be meant.
+    /// Returns an error if the address is not a loopback address or is in use, if a setting is
+    /// invalid, or if the operating system cannot start a thread.
     pub async fn listen(address: SocketAddr, config: Config) -> io::Result<Self> {
         if !address.ip().is_loopback() {
-            let message = "the emulator listens on a loopback address only: its credentials are known to everybody";
+            let message = "not a loopback address; the credentials of the emulator are public";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         Self::dangerously_listen_anywhere(address, config).await
     }
 
-    /// Starts one at `address`, which others may reach: they know its credentials, and what they send it is kept, in clear
-    /// text. The control API still answers this machine only.
+    /// Starts an emulator at any address of this machine. Port 0 selects a free port.
+    ///
+    /// This is dangerous if other machines can reach the address: the credentials of the emulator
+    /// are public, traffic is not encrypted, and the emulator stores every request. The control API
+    /// still accepts requests from this machine only.
     ///
     /// # Errors
     ///
-    /// Where the address is taken, or not one of this machine, or a setting cannot be meant.
+    /// Returns an error if the address is in use or does not belong to this machine, if a setting
+    /// is invalid, or if the operating system cannot start a thread.
     pub async fn dangerously_listen_anywhere(address: SocketAddr, config: Config) -> io::Result<Self> {
         if let Some(problem) = config.problem() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
         let listener = TcpListener::bind(address)?;
         let mut address = listener.local_addr()?;
-        // "Every address" is none that a client could ask.
+        // A client cannot connect to an unspecified address, so the base URL contains a loopback
+        // address.
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -102,117 +111,146 @@ impl Emulator {
         Ok(Self { shared, listener, base_url: format!("http://{address}"), server })
     }
 
-    /// The base URL of all three products, such as `http://127.0.0.1:41739`.
+    /// Returns the base URL of all three products, such as `http://127.0.0.1:41739`.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// The text that the program prints: the credentials, and one command for each endpoint. A configured credential is not in
-    /// it, because it may be real.
+    /// Returns the text that the program prints: the base URL, the credentials, and a `curl`
+    /// command for each endpoint.
+    ///
+    /// A credential that was changed in the configuration may be real. The text contains a
+    /// placeholder, such as `$PASSWORD`, instead.
     pub fn guide(&self) -> String {
         guide::guide(&self.base_url, &self.config())
     }
 
-    /// What is set.
+    /// Returns the current configuration.
     pub fn config(&self) -> Config {
         self.shared.state().config.clone()
     }
 
-    /// Changes what is set, from the next request on. What was issued keeps the lifetime that it was issued with.
+    /// Changes the configuration, starting with the next request. The new settings are not
+    /// validated.
     ///
-    /// Requests wait while `change` runs; it must not call this emulator.
+    /// Tokens that were issued before keep their lifetime.
+    ///
+    /// Requests wait while `change` runs. `change` must not call a method of this emulator, because
+    /// that would deadlock.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
         self.shared.state().configure(change);
     }
 
-    /// Now, since the Unix epoch, on the emulator's own clock.
+    /// Returns the time on the emulator's clock, since the Unix epoch.
     pub fn now(&self) -> Duration {
         self.shared.state().now()
     }
 
-    /// Puts the emulator's clock forward. Time does not go back.
+    /// Advances the emulator's clock. The clock cannot move backwards, except by
+    /// [`reset`](Self::reset).
     pub fn advance(&self, by: Duration) {
         self.shared.state().clock.advance(by);
     }
 
-    /// Lets the next request of an operation meet a fault. Faults of one operation come in the order in which they were
-    /// given.
+    /// Plans a fault for the next request of an operation.
+    ///
+    /// Faults of one operation apply in the order in which they were planned, one to each request.
     pub fn fail_next(&self, operation: Operation, fault: Fault) {
         self.fail_times(operation, fault, 1);
     }
 
-    /// Lets the next `times` requests of an operation meet a fault.
+    /// Plans a fault for the next `times` requests of an operation.
     pub fn fail_times(&self, operation: Operation, fault: Fault, times: u64) {
-        self.shared.state().faults.add(Planned { operation, fault, left: Some(times) });
+        self.shared.state().faults.add(PlannedFault { operation, fault, remaining: Some(times) });
     }
 
-    /// Lets every request of an operation meet a fault, until [`clear_faults`](Self::clear_faults).
+    /// Plans a fault for every request of an operation, until [`clear_faults`](Self::clear_faults).
     pub fn fail_always(&self, operation: Operation, fault: Fault) {
-        self.shared.state().faults.add(Planned { operation, fault, left: None });
+        self.shared.state().faults.add(PlannedFault { operation, fault, remaining: None });
     }
 
-    /// Takes back the faults that have not come yet.
+    /// Removes all planned faults. Requests that are in progress keep theirs.
     pub fn clear_faults(&self) {
         self.shared.state().faults.clear();
     }
 
-    /// Lets go what [`Fault::Hold`] holds now.
+    /// Releases every request that has arrived so far from [`Fault::Hold`]. Requests that arrive
+    /// later are blocked until the next call.
     pub fn release(&self) {
         self.shared.release();
     }
 
-    /// Waits until `count` requests of an operation have arrived since the start, or the last reset. A request has arrived when all of it is
-    /// here, or its client has given up; a hold of it can be released from then on.
+    /// Waits until `count` requests of an operation have arrived since the start or the last reset.
+    ///
+    /// A request counts as arrived when it was received completely, or when its client has
+    /// disconnected. From then on, [`release`](Self::release) releases it from [`Fault::Hold`].
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe. Dropping its future has no effect.
     pub async fn received(&self, operation: Operation, count: u64) {
         self.shared.received(operation, count).await;
     }
 
-    /// The requests that are kept, from the oldest to the newest.
+    /// Returns the requests in the ledger, from the oldest to the newest.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state().ledger.requests().cloned().collect()
     }
 
-    /// The requests of an operation that are kept, from the oldest to the newest.
+    /// Returns the requests of an operation in the ledger, from the oldest to the newest.
     pub fn requests_of(&self, operation: Operation) -> Vec<Request> {
         self.shared.state().ledger.requests().filter(|request| request.operation == Some(operation)).cloned().collect()
     }
 
-    /// How many requests of an operation have arrived since the start, or the last reset.
+    /// Returns how many requests of an operation have arrived since the start or the last reset.
+    /// The count includes requests that are no longer in the ledger.
     pub fn count(&self, operation: Operation) -> u64 {
         self.shared.state().ledger.count(operation)
     }
 
-    /// How many of the kept requests [carry](Request::carries) a credential, a code or a token.
+    /// Returns how many requests in the ledger [carry](Request::carries) a value, such as a
+    /// credential, a code or a token.
     pub fn count_carrying(&self, value: &str) -> u64 {
         self.shared.state().ledger.count_carrying(value)
     }
 
-    /// The tokens that are known, by kind and then from the oldest to the newest.
+    /// Returns the codes and tokens in the ledger, by kind and then from the oldest to the newest.
     pub fn issued(&self) -> Vec<Issued> {
         self.shared.state().ledger.all_issued().cloned().collect()
     }
 
-    /// What is known of one token.
+    /// Returns the record of a code or token, or `None` if it is not in the ledger.
     pub fn find(&self, token: &str) -> Option<Issued> {
         self.shared.state().ledger.find(token).cloned()
     }
 
-    /// A code of Outbound, as if a new end user had just agreed and come back to `redirect_uri` (O9, O10).
+    /// Issues an authorization code of Outbound, as if a new end user had just given consent and
+    /// returned to `redirect_uri`.
     pub fn issue_code(&self, redirect_uri: &str) -> String {
         self.shared.state().issue_code(redirect_uri.to_owned(), None)
     }
 
-    /// Forgets every request, token, login, page and fault, ends the requests that are under way, and sets the clock back
-    /// to the machine's. The configuration stays, and requests are numbered on.
+    /// Resets the emulator to its initial state, except the configuration and the numbers of
+    /// requests.
+    ///
+    /// This removes every request, token, login, page visit and planned fault. It closes the
+    /// connections of the requests in progress, and sets the clock to the time of the machine. The
+    /// first code, refresh token and login of [`credentials`] are issued again.
     pub fn reset(&self) {
         self.shared.reset();
     }
 
-    /// Ends every connection, as a server that is started anew but keeps its database. Whoever connects meanwhile waits.
+    /// Closes every connection and starts serving again, like a server that restarts and keeps its
+    /// database. Clients that connect in between wait.
     ///
     /// # Errors
     ///
-    /// Where the operating system has no thread or socket left.
+    /// Returns an error if the operating system cannot provide a thread or a socket.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is not cancel safe. If its future is dropped, the emulator may stay stopped;
+    /// call `restart` again.
     pub async fn restart(&mut self) -> io::Result<()> {
         self.server.stop().await;
         self.server = Server::start(&self.listener, &self.shared)?;

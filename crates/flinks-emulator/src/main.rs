@@ -1,6 +1,6 @@
-//! A local Flinks on a port of its own. The first line that it prints is its base URL.
+//! The program `flinks-emulator`. The first line of its output is the base URL of the emulator.
 
-#![allow(clippy::print_stderr)] // a terminal program
+#![allow(clippy::print_stderr)] // This is a command-line program.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -11,22 +11,26 @@ use clap::Parser;
 use flinks_emulator::{Config, Emulator};
 use tracing_subscriber::EnvFilter;
 
-/// A local Flinks for first runs and tests. The first line that it prints is its base URL.
+/// A local emulator of Flinks Pay, Connect and Outbound for development and tests
 ///
-/// Each request is logged to standard error, without a value of it. RUST_LOG sets what is logged; `off` is silence.
+/// The first line of the output is the base URL. The credentials and a curl command for each
+/// endpoint follow.
+///
+/// Each request is logged to standard error: its operation and status, but no value in it. RUST_LOG
+/// sets the log filter, and RUST_LOG=off disables the log.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// A loopback address and port, such as 127.0.0.1:8080 or localhost:8080; port 0 is any free port
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS", value_parser = address)]
+    /// Loopback address and port, such as 127.0.0.1:8080; port 0 selects a free port
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS", value_parser = parse_address)]
     listen: SocketAddr,
-    /// A TOML file with credentials and switches: what is not in it has its default
+    /// TOML file with settings; settings that are not in the file have their defaults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the defaults as such a file, and end
+    /// Print the default configuration as TOML and exit
     #[arg(long)]
     print_config: bool,
-    /// Listen on an address that others reach, who know its credentials and see what you send
+    /// Allow a non-loopback address; the credentials are public, and traffic is not encrypted
     #[arg(long)]
     dangerously_listen_anywhere: bool,
 }
@@ -34,7 +38,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("flinks_emulator=info"));
-    // Who reads the log may go away: that ends nothing.
+    // The reader of the log may close the pipe. The emulator must continue, so ignore errors.
     tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_env_filter(filter)
@@ -54,7 +58,7 @@ async fn main() -> ExitCode {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
+fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
     let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8080")
 }
@@ -73,8 +77,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         Some(path) => read_config(&path)?,
         None => Config::default(),
     };
-    // Asked for before the first line is printed: whoever reads that line may stop it at once.
-    let stop = stop().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    // Install the signal handlers before the first line is printed, because the reader of that line
+    // may stop the program immediately.
+    let stop = stop_signal().map_err(|error| format!("failed to install the signal handlers: {error}"))?;
     let emulator = if dangerously_listen_anywhere {
         Emulator::dangerously_listen_anywhere(listen, config).await
     } else {
@@ -84,18 +89,19 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         let hint = if listen.ip().is_loopback() || dangerously_listen_anywhere {
             ""
         } else {
-            " (see --dangerously-listen-anywhere)"
+            "; pass --dangerously-listen-anywhere to use the address anyway"
         };
-        format!("cannot listen on {listen}: {error}{hint}")
+        format!("failed to start the emulator on {listen}: {error}{hint}")
     })?;
-    // Who started it may read the first line and close the pipe: that does not end it.
+    // The parent process may close the pipe after it has read the first line. The emulator must
+    // continue.
     let _ = io::stdout().write_all(emulator.guide().as_bytes());
     stop.await;
     Ok(())
 }
 
-/// Completes when the program is told to end.
-fn stop() -> io::Result<impl Future<Output = ()>> {
+/// Returns a future that completes when the process receives a signal to stop.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     #[cfg(unix)]
@@ -111,9 +117,10 @@ fn stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The message tells the place and what is wrong there, but not the text, which may be a credential.
+/// Reads a configuration file. An error message contains the line and the problem, but no text of
+/// the file, which may be a credential.
 fn read_config(path: &Path) -> Result<Config, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| format!("failed to read {}: {error}", path.display()))?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
@@ -122,6 +129,6 @@ fn read_config(path: &Path) -> Result<Config, String> {
             .message()
             .split_once(", expected ")
             .map_or_else(String::new, |(_, expected)| format!(", expected {expected}"));
-        format!("{}, line {line}: {what}{expected}", path.display())
+        format!("invalid configuration: {}, line {line}: {what}{expected}", path.display())
     })
 }

@@ -1,25 +1,25 @@
 //! The table of operations: the name, the routes, the handler and the purpose of each.
 //!
-//! [`operations!`] holds the rows and passes them to another macro. This file defines the enum
-//! [`Operation`] with it, and `rules/mod.rs` the dispatch, so that this file does not import the
-//! rules.
+//! [`operations!`] contains the rows and passes them to another macro. This file uses it to define
+//! the enum [`Operation`], and `rules/mod.rs` to dispatch requests. Therefore this file does not
+//! import the rules.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Calls a macro with the rows. A row is: the purpose, the operation, its name in the control API,
-/// its routes, its handler.
+/// Calls a macro with all rows. A row consists of the purpose, the operation, its name in the
+/// control API, its routes and its handler.
 ///
-/// The order of the rows is the order in lists. The first route is the one that documents show.
+/// Lists show the operations in the order of the rows. The first route is the documented one.
 macro_rules! operations {
     ($apply:ident) => {
         $apply! {
             /// Returns a session token for a user name and a password.
             PayAuthorize = "pay.authorize", ["POST /api/v1/authorize"], pay::authorize;
-            /// Starts a session, and spends the session token.
+            /// Starts a session and spends the session token.
             PayInitiateSession = "pay.initiate_session", ["POST /api/v1/sessions/initiate"], pay::initiate_session;
-            /// Creates a payment request in a session.
+            /// Creates a payment request for a session.
             PayCreatePaymentRequest = "pay.create_payment_request", ["POST /api/v1/paymentrequests"],
                 pay::create_payment_request;
             /// Returns the status of a payment request.
@@ -28,17 +28,17 @@ macro_rules! operations {
             /// Returns an authorize token for the secret key.
             ConnectGenerateAuthorizeToken = "connect.generate_authorize_token",
                 ["POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken"], connect::generate_authorize_token;
-            /// Logs an end user in at the bank, and spends the authorize token.
+            /// Logs an end user in to the bank and spends the authorize token.
             ConnectAuthorize = "connect.authorize", ["POST /v3/{customerId}/BankingServices/Authorize"],
                 connect::authorize;
-            /// Opens the page for an iframe, and spends the authorize token.
+            /// Opens the iframe page and spends the authorize token.
             ConnectIframe = "connect.iframe", ["GET /v2/", "GET /v2", "GET /"], connect::iframe;
-            /// Shows the current step of the page in the iframe, or accepts its form.
+            /// Shows the current step of the iframe page, or accepts its form.
             ConnectIframeStep = "connect.iframe_step",
                 ["GET /__pages/connect/{id}", "POST /__pages/connect/{id}"], connect::iframe_step;
-            /// Redirects to the bank's own page.
+            /// Redirects to the bank's login page (custom OAuth).
             ConnectOAuthAuthorize = "connect.oauth_authorize", ["GET /v3/oauth/authorize"], connect::oauth_authorize;
-            /// Shows the bank's own page, or accepts its form.
+            /// Shows the bank's login page, or accepts its form.
             ConnectOAuthStep = "connect.oauth_step",
                 ["GET /__pages/bank/{id}", "POST /__pages/bank/{id}"], connect::oauth_step;
             /// Opens the consent page.
@@ -46,9 +46,9 @@ macro_rules! operations {
             /// Shows the consent page again, or accepts its form.
             OutboundAuthorizeStep = "outbound.authorize_step",
                 ["GET /__pages/consent/{id}", "POST /__pages/consent/{id}"], outbound::authorize_step;
-            /// Exchanges client credentials, a code or a refresh token for an access token.
+            /// Issues an access token for client credentials, a code or a refresh token.
             OutboundToken = "outbound.token", ["POST /api/v1/token"], outbound::token;
-            /// Ends the connection of an end user.
+            /// Revokes the connection of an end user.
             OutboundRevoke = "outbound.revoke", ["DELETE /api/v1/revoke"], outbound::revoke;
             /// Returns the accounts of an end user.
             OutboundAccounts = "outbound.accounts", ["GET /api/fdx/5/accounts"], outbound::accounts;
@@ -62,8 +62,7 @@ macro_rules! define_operation {
         #[doc = $purpose:literal]
         $operation:ident = $name:literal, [$($route:literal),+], $product:ident::$handler:ident;
     )+) => {
-        /// A request that the emulator replies to. Faults are planned, and requests counted, per
-        /// operation.
+        /// An operation of the emulator. You can plan faults and count requests per operation.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Operation {
@@ -84,12 +83,13 @@ macro_rules! define_operation {
                 match self { $(Self::$operation => $name,)+ }
             }
 
-            /// Returns its purpose, as a sentence.
+            /// Returns the purpose of the operation, as a sentence.
             pub(crate) fn purpose(self) -> &'static str {
                 match self { $(Self::$operation => $purpose.trim_start(),)+ }
             }
 
-            /// Returns its routes: a method and a path, with a space between them.
+            /// Returns the routes of the operation. A route is a method and a path, separated by a
+            /// space.
             pub(crate) const fn routes(self) -> &'static [&'static str] {
                 match self { $(Self::$operation => &[$($route),+],)+ }
             }
@@ -98,7 +98,7 @@ macro_rules! define_operation {
 }
 operations!(define_operation);
 
-/// Writes the name in the control API, such as `pay.authorize`.
+/// Writes the name of the operation in the control API, such as `pay.authorize`.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_in_json_is_the_name_in_text() {
+    fn the_name_in_json_equals_the_display_name() {
         for operation in Operation::ALL {
             assert_eq!(serde_json::to_value(operation).unwrap(), operation.to_string());
         }

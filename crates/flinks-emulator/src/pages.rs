@@ -1,4 +1,5 @@
-//! What a person sees. Plain HTML that works without a script, but for the events that a parent page listens to.
+//! The HTML of the pages. They work without JavaScript, except for the events that are sent to a
+//! parent page.
 
 use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
@@ -7,24 +8,25 @@ use url::Url;
 use crate::bank::Question;
 use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA};
 
-/// Script and style come from here and from nowhere else.
+/// Allows scripts and styles from the emulator only.
 pub(crate) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'";
 
-/// The files that the pages need: path, media type, text.
+/// The files that the pages load: the path, the media type and the content of each.
 pub(crate) const ASSETS: [(&str, &str, &str); 2] = [
     ("/__pages/page.css", "text/css; charset=utf-8", include_str!("pages/page.css")),
     ("/__pages/page.js", "text/javascript; charset=utf-8", include_str!("pages/page.js")),
 ];
 
-/// The events that a page sends to its parent, which receives them only if it is of the origin of `redirectUrl`.
+/// The events that a page sends to its parent page. The parent receives them only if its origin is
+/// that of `redirectUrl`.
 pub(crate) struct Events {
     origin: String,
     events: Vec<Value>,
 }
 
 impl Events {
-    pub(crate) fn to(return_url: &Url) -> Self {
+    pub(crate) fn new(return_url: &Url) -> Self {
         Self { origin: return_url.origin().ascii_serialization(), events: Vec::new() }
     }
 
@@ -40,20 +42,21 @@ impl Events {
         self.events.push(json!({"step": "REDIRECT", "institution": BANK, "url": url.as_str()}));
     }
 
-    /// The events that no page has sent yet. A page that is shown again sends none.
+    /// Takes the events that have not been sent yet. A page that is shown again sends none.
     pub(crate) fn take(&mut self) -> Self {
         Self { origin: self.origin.clone(), events: std::mem::take(&mut self.events) }
     }
 }
 
-/// The form of one step. It carries the name of its step, so that the form of an earlier step is recognized.
+/// The form of one step. It contains the name of the step, so that an outdated form can be
+/// recognized.
 pub(crate) struct Form<'a> {
     pub(crate) action: &'a str,
     pub(crate) step: &'a str,
 }
 
 impl Form<'_> {
-    fn with(&self, content: &Markup) -> Markup {
+    fn render(&self, content: &Markup) -> Markup {
         html! {
             form method="post" action=(self.action) {
                 input type="hidden" name="step" value=(self.step);
@@ -63,14 +66,14 @@ impl Form<'_> {
     }
 }
 
-/// A page with everything around its content.
+/// Everything on a page except its content.
 struct Document<'a> {
     title: &'a str,
-    /// The address of the visit, if the page was opened at another one. The browser goes on there, so that Back and Reload
-    /// show the visit and do not repeat the request that began it.
+    /// The address of the visit, if the page was opened at another address. The browser continues
+    /// there, so that Back and Reload show the visit and do not repeat the request that started it.
     address: Option<&'a str>,
     events: Option<&'a Events>,
-    /// Where the page goes at once.
+    /// The URL at which the browser continues immediately.
     url: Option<&'a Url>,
 }
 
@@ -79,7 +82,7 @@ impl<'a> Document<'a> {
         Self { title, address: None, events: None, url: None }
     }
 
-    fn with(self, content: &Markup) -> Markup {
+    fn render(self, content: &Markup) -> Markup {
         let Self { title, address, events, url } = self;
         let events = events.filter(|events| !events.events.is_empty());
         html! {
@@ -103,7 +106,7 @@ impl<'a> Document<'a> {
                     data-url=[url.map(Url::as_str)]
                 {
                     main {
-                        p.mark { "Flinks emulator: nothing here is real" }
+                        p.mark { "Flinks emulator, for testing only" }
                         h1 { (title) }
                         (content)
                     }
@@ -117,51 +120,51 @@ fn alert(problem: Option<&str>) -> Markup {
     html! { @if let Some(problem) = problem { p.alert role="alert" { (problem) } } }
 }
 
-/// Why a page cannot be shown.
+/// A page with an error message.
 pub(crate) fn refusal(title: &str, message: &str) -> Markup {
-    Document::new(title).with(&alert(Some(message)))
+    Document::new(title).render(&alert(Some(message)))
 }
 
-/// The page for an address whose visit is not known, or was forgotten.
+/// The page at the address of a visit that does not exist or was removed.
 pub(crate) fn unknown_visit() -> Markup {
-    refusal("This page is unknown", "Start again.")
+    refusal("Page not found", "The visit to this page does not exist, or it is too old. Start again.")
 }
 
-/// The page at the base URL.
+/// The start page at the base URL.
 pub(crate) fn start(content: &Markup) -> Markup {
-    Document::new("A local Flinks").with(content)
+    Document::new("Start page").render(content)
 }
 
-/// The first step of the page in the iframe, which is opened at another address than the later ones.
+/// The first step of the iframe page. Its address differs from that of the later steps.
 pub(crate) fn choose_bank(form: &Form<'_>, address: Option<&str>, events: &Events) -> Markup {
     let button = html! { button type="submit" name="institution" value=(BANK) autofocus { (BANK) } };
     let document = Document { address, events: Some(events), ..Document::new("Choose your bank") };
-    document.with(&form.with(&button))
+    document.render(&form.render(&button))
 }
 
-/// The login at the bank in the iframe.
+/// The bank login on the iframe page.
 pub(crate) fn log_in(form: &Form<'_>, problem: Option<&str>, events: &Events) -> Markup {
-    let title = format!("Log in at {BANK}");
+    let title = format!("Log in to {BANK}");
     let document = Document { events: Some(events), ..Document::new(&title) };
-    document.with(&html! {
+    document.render(&html! {
         (alert(problem))
-        (form.with(&login_fields()))
+        (form.render(&login_fields()))
         p.hint {
-            "Try " code { (BANK_USER_NO_MFA) } ", or " code { (BANK_USER) } " to be asked questions; the password is "
-            code { (BANK_PASSWORD) } "."
+            "Log in as " code { (BANK_USER_NO_MFA) } ", or as " code { (BANK_USER) } " to see security questions. "
+            "The password is " code { (BANK_PASSWORD) } "."
         }
     })
 }
 
-/// The login on the bank's own page, where it can be cancelled.
+/// The login on the bank's own page, which the end user can cancel.
 pub(crate) fn log_in_or_cancel(form: &Form<'_>, problem: Option<&str>) -> Markup {
-    let title = format!("Log in at {BANK}");
+    let title = format!("Log in to {BANK}");
     let cancel = html! { button.quiet type="submit" name="cancel" value="true" { "Cancel" } };
-    Document::new(&title).with(&html! {
+    Document::new(&title).render(&html! {
         (alert(problem))
-        (form.with(&login_fields()))
-        (form.with(&cancel))
-        p.hint { "Try " code { (BANK_USER_NO_MFA) } "; the password is " code { (BANK_PASSWORD) } "." }
+        (form.render(&login_fields()))
+        (form.render(&cancel))
+        p.hint { "Log in as " code { (BANK_USER_NO_MFA) } ". The password is " code { (BANK_PASSWORD) } "." }
     })
 }
 
@@ -190,27 +193,27 @@ pub(crate) fn question(form: &Form<'_>, question: &Question, problem: Option<&st
         }
         button type="submit" { "Answer" }
     };
-    let title = format!("{BANK} asks");
+    let title = format!("Security question from {BANK}");
     let document = Document { events: Some(events), ..Document::new(&title) };
-    document.with(&html! {
+    document.render(&html! {
         (alert(problem))
-        (form.with(&fields))
-        p.hint { "Born in Montreal, best country Canada, shape Triangle." }
+        (form.render(&fields))
+        p.hint { "The answers to the three questions are Montreal, Canada and Triangle." }
     })
 }
 
-/// The end of the page in the iframe. When it is shown first, the parent receives the event, and
-/// the page continues at the return URL. When it is shown again, it only links to it.
+/// The last step of the iframe page. The first time it is shown, it sends the event to the parent
+/// page, and the browser continues at the return URL. After that, it only links to the return URL.
 pub(crate) fn connected(return_url: &Url, events: &Events) -> Markup {
     let url = if events.events.is_empty() { None } else { Some(return_url) };
     let document = Document { events: Some(events), url, ..Document::new("Your account is connected") };
-    document.with(&continue_to(return_url))
+    document.render(&continue_to(return_url))
 }
 
-/// A visit that has ended, when it is shown again.
+/// The page for a visit that has ended.
 pub(crate) fn complete(return_url: &Url) -> Markup {
-    Document::new("This is complete").with(&html! {
-        p { "You have made your decision, and nothing repeats it." }
+    Document::new("Already completed").render(&html! {
+        p { "You have already completed this page. Continue to return to the application." }
         (continue_to(return_url))
     })
 }
@@ -219,7 +222,8 @@ fn continue_to(return_url: &Url) -> Markup {
     html! { p { a #continue href=(return_url.as_str()) { "Continue" } } }
 }
 
-/// The consent page of Outbound. Nothing that grants is focused, so that a stray key press does not grant.
+/// The consent page of Outbound. The button that gives consent is not focused, so that a stray key
+/// press does not give consent.
 pub(crate) fn consent(
     form: &Form<'_>,
     address: Option<&str>,
@@ -233,10 +237,10 @@ pub(crate) fn consent(
         button.quiet type="submit" name="decision" value="refuse" { "Refuse" }
     };
     let document = Document { address, ..Document::new("Share your data?") };
-    document.with(&html! {
-        p { code { (client_id) } " asks " (BANK) " for:" }
+    document.render(&html! {
+        p { code { (client_id) } " asks for access to this data at " (BANK) ":" }
         ul { @for scope in scopes { li { code { (scope) } } } }
-        p { "You will go back to " code { (host) } "." }
-        (form.with(&buttons))
+        p { "Afterwards you will return to " code { (host) } "." }
+        (form.render(&buttons))
     })
 }

@@ -9,14 +9,15 @@ use crate::operation::Operation;
 use crate::start;
 
 pub(crate) enum Route {
-    /// An operation, with the parameter of its path.
+    /// An operation, with the parameter in its path if it has one.
     Operation(Operation, Option<String>),
-    /// The page at the base URL, which Flinks does not have.
+    /// The start page at the base URL.
     Start,
-    /// The form of that page that opens the page in the iframe.
+    /// The form on the start page that opens the iframe page with a new token.
     IframeDemo,
-    /// The path exists for these methods only.
+    /// The path is known, but only with these methods.
     WrongMethod(String),
+    /// The path is unknown.
     NotFound,
 }
 
@@ -55,8 +56,8 @@ static ROUTER: LazyLock<matchit::Router<Methods>> = LazyLock::new(|| {
     }
     let mut router = matchit::Router::new();
     for (path, methods) in paths {
-        // Two paths that conflict would be a mistake in the table, which
-        // `each_route_leads_to_its_operation` finds.
+        // An error means that two paths in the table conflict. The test
+        // `each_route_leads_to_its_operation` finds such a mistake.
         let _ = router.insert(path, methods);
     }
     router
@@ -71,7 +72,7 @@ mod tests {
         for operation in Operation::ALL {
             for found in operation.routes() {
                 let (method, path) = found.split_once(' ').unwrap();
-                // The start page and the iframe share a path; the query makes the difference.
+                // At the path `/`, the query selects the iframe page instead of the start page.
                 let uri: Uri = format!("{path}?redirectUrl=x").replace(['{', '}'], "").parse().unwrap();
                 let Route::Operation(reached, parameter) = route(&method.parse().unwrap(), &uri) else {
                     panic!("{found}: no operation");

@@ -1,4 +1,9 @@
-//! Sockets: from bytes to a [`Call`] and back, and the faults in between. No rule of Flinks is here.
+//! The sockets: reads a request into a [`Call`], applies its fault, and writes the response. The
+//! rules of Flinks are in `rules`.
+//!
+//! hyper parses requests and writes ordinary responses. A fault writes to the same socket, past
+//! hyper, through [`Wire`]. Afterwards the service returns [`ConnectionClosed`], so that hyper
+//! writes nothing more.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,13 +33,15 @@ use crate::pages::ASSETS;
 use crate::route::{Route, route};
 use crate::rules;
 use crate::shared::Shared;
-use crate::start::{self, Reader};
+use crate::start::{self, Viewer};
 use crate::state::EmulatorState;
 
-/// A thread that accepts connections and holds them. Dropping this ends them and it.
+/// The server thread, which accepts connections and serves them. Dropping a `Server` closes the
+/// connections and stops the thread.
 pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
     stop: Option<oneshot::Sender<()>>,
+    /// Closed when the thread has closed every connection.
     ended: oneshot::Receiver<()>,
 }
 
@@ -57,10 +64,11 @@ impl Server {
         Ok(Self { thread: Some(thread), stop: Some(stop), ended })
     }
 
-    /// Ends every connection, and returns when they have ended.
+    /// Closes every connection, and returns when all are closed.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
-        // Nothing is ever sent: the other side goes.
+        // Nothing is ever sent on this channel. The result is an error when the thread drops its
+        // end.
         let _ = (&mut self.ended).await;
     }
 }
@@ -69,7 +77,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It is over in a moment: no connection can hold it up.
+            // The thread ends promptly, because `serve` aborts the connections.
             let _ = thread.join();
         }
     }
@@ -87,7 +95,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot:
                 let shared = Arc::clone(&shared);
                 connections.spawn(connection(stream, peer, shared));
             }
-            // Out of file descriptors, perhaps: some will come back.
+            // The process may be out of file descriptors. Try again when some may have been closed.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
         while connections.try_join_next().is_some() {}
@@ -100,36 +108,37 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let wire = Arc::new(stream);
     let service = {
         let wire = Arc::clone(&wire);
-        service_fn(move |request| answer(Arc::clone(&shared), Arc::clone(&wire), peer, request))
+        service_fn(move |request| respond(Arc::clone(&shared), Arc::clone(&wire), peer, request))
     };
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD);
-    // An error is what a client or a fault did to the connection, and ends nothing else.
+    // An error means that a client or a fault broke this connection. It affects no other
+    // connection.
     let _ = http.serve_connection(TokioIo::new(Wire(wire)), service).await;
 }
 
-/// The connection is over, and the HTTP library must write nothing more.
+/// The error that makes hyper close the connection without writing anything more.
 #[derive(Debug)]
-struct Broken;
+struct ConnectionClosed;
 
-impl std::fmt::Display for Broken {
+impl std::fmt::Display for ConnectionClosed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection is over")
+        f.write_str("the connection was closed")
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for ConnectionClosed {}
 
-/// Bytes of a request's head, and of its body. No request of Flinks comes near either.
+/// The limits on the head and the body of a request, in bytes. Requests to Flinks are much smaller.
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 
-async fn answer(
+async fn respond(
     shared: Arc<Shared>,
     wire: Arc<TcpStream>,
     peer: SocketAddr,
     request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, Broken> {
+) -> Result<hyper::Response<Full<Bytes>>, ConnectionClosed> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     if let Some((_, media_type, text)) = ASSETS.iter().find(|(asset, ..)| *asset == path && head.method == Method::GET)
@@ -137,60 +146,65 @@ async fn answer(
         let reply = Reply { body: Bytes::from_static(text.as_bytes()), ..Reply::empty(StatusCode::OK) };
         return Ok(reply.with(header::CONTENT_TYPE, media_type).into_hyper());
     }
-    let (body, end) = read(body).await;
+    let (body, body_end) = read_body(body).await;
     if path.strip_prefix(control::PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-        return match end {
-            End::Complete => Ok(control::answer(&shared, peer, &head, &body).await.into_hyper()),
-            End::TooLarge => Ok(too_large().into_hyper()),
-            End::Broken => Err(Broken),
+        return match body_end {
+            BodyEnd::Complete => Ok(control::respond(&shared, peer, &head, &body).await.into_hyper()),
+            BodyEnd::TooLarge => Ok(body_too_large().into_hyper()),
+            BodyEnd::Broken => Err(ConnectionClosed),
         };
     }
 
     let mut reset = shared.on_reset();
     tokio::select! {
-        outcome = answer_by_rules(&shared, &wire, peer, head, body, end) => outcome,
-        // A request of before a reset leaves no trace after it.
-        _ = reset.changed() => Err(Broken),
+        outcome = respond_by_rules(&shared, &wire, peer, head, body, body_end) => outcome,
+        // A request that arrived before a reset must not change the state after it.
+        _ = reset.changed() => Err(ConnectionClosed),
     }
 }
 
-async fn answer_by_rules(
+async fn respond_by_rules(
     shared: &Shared,
     wire: &TcpStream,
     peer: SocketAddr,
     head: hyper::http::request::Parts,
     body: Bytes,
-    end: End,
-) -> Result<hyper::Response<Full<Bytes>>, Broken> {
+    body_end: BodyEnd,
+) -> Result<hyper::Response<Full<Bytes>>, ConnectionClosed> {
     let route = route(&head.method, &head.uri);
-    let Arrival { number, resets, fault, mut release } = receive(shared, &head, &body, &end, &route);
-    let outcome = Finished { shared, number, fault: fault.as_ref() };
-    match end {
-        End::Complete => {}
-        End::TooLarge => return Ok(outcome.finish(too_large())),
-        End::Broken => {
+    let Arrival { number, resets, fault, mut release } = record_arrival(shared, &head, &body, &body_end, &route);
+    let outcome = OutcomeRecorder { shared, number, fault: fault.as_ref() };
+    match body_end {
+        BodyEnd::Complete => {}
+        BodyEnd::TooLarge => return Ok(outcome.finish(body_too_large())),
+        BodyEnd::Broken => {
             outcome.record(None);
-            return Err(Broken);
+            return Err(ConnectionClosed);
         }
     }
     let (operation, parameter) = match route {
         Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
         Route::Start => {
-            let reader = Reader::of(&head, control::is_local(peer, &head));
-            let reply = start::page(&shared.state().config, head.uri.query().unwrap_or_default(), &reader);
+            let viewer = Viewer::from_request(&head, control::is_local(peer, &head));
+            let reply = start::page(&shared.state().config, head.uri.query().unwrap_or_default(), &viewer);
             return Ok(outcome.finish(reply));
         }
         Route::IframeDemo => {
-            let reader = Reader::of(&head, control::is_local(peer, &head));
-            let reply = start::iframe_demo(&mut shared.state(), number, &reader);
+            let viewer = Viewer::from_request(&head, control::is_local(peer, &head));
+            let reply = start::iframe_demo(&mut shared.state(), number, &viewer);
             return Ok(outcome.finish(reply));
         }
         Route::WrongMethod(allowed) => {
-            let reply = Reply::problem(StatusCode::METHOD_NOT_ALLOWED, "The path has another method: see Allow.");
+            let reply = Reply::problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This path does not support the method. The Allow header lists the methods that it supports.",
+            );
             return Ok(outcome.finish(reply.with(header::ALLOW, &allowed)));
         }
         Route::NotFound => {
-            return Ok(outcome.finish(Reply::problem(StatusCode::NOT_FOUND, "The emulator has no such path.")));
+            return Ok(
+                outcome.finish(Reply::problem(StatusCode::NOT_FOUND, "The emulator has no endpoint at this path."))
+            );
         }
     };
 
@@ -198,7 +212,7 @@ async fn answer_by_rules(
         && let ControlFlow::Break(status) = fault.before(wire, &mut release).await
     {
         outcome.record(status);
-        return Err(Broken);
+        return Err(ConnectionClosed);
     }
     let call = Call {
         number,
@@ -211,7 +225,7 @@ async fn answer_by_rules(
     let reply = {
         let mut state = shared.state();
         if state.resets != resets {
-            return Err(Broken);
+            return Err(ConnectionClosed);
         }
         rules::process(&mut state, operation, &call, fault.as_ref())
     };
@@ -219,61 +233,68 @@ async fn answer_by_rules(
         && let ControlFlow::Break(status) = fault.after(wire, &mut release, &reply).await
     {
         outcome.record(status);
-        return Err(Broken);
+        return Err(ConnectionClosed);
     }
     Ok(outcome.finish(reply))
 }
 
-/// How a body ended.
-enum End {
+/// The way in which reading a body ended.
+enum BodyEnd {
     Complete,
+    /// The body is larger than [`MAX_BODY`]. The rest was not read.
     TooLarge,
-    /// The client has gone, or sends what is not HTTP.
+    /// The client disconnected, or sent invalid HTTP.
     Broken,
 }
 
-/// Reads a body, as far as it comes and is wanted.
-async fn read(mut body: Incoming) -> (Bytes, End) {
+/// Reads a body of at most [`MAX_BODY`] bytes. Returns the part that arrived.
+async fn read_body(mut body: Incoming) -> (Bytes, BodyEnd) {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         match frame.map(Frame::into_data) {
             Ok(Ok(data)) if bytes.len().saturating_add(data.len()) > MAX_BODY => {
-                return (bytes.freeze(), End::TooLarge);
+                return (bytes.freeze(), BodyEnd::TooLarge);
             }
             Ok(Ok(data)) => bytes.extend_from_slice(&data),
-            // Trailers: no endpoint has a use for them.
+            // No endpoint uses trailers.
             Ok(Err(_)) => {}
-            Err(_) => return (bytes.freeze(), End::Broken),
+            Err(_) => return (bytes.freeze(), BodyEnd::Broken),
         }
     }
-    (bytes.freeze(), End::Complete)
+    (bytes.freeze(), BodyEnd::Complete)
 }
 
-fn too_large() -> Reply {
+fn body_too_large() -> Reply {
     let reply = Reply::problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB.");
-    // The rest of it is not read.
+    // The rest of the body is not read, so the connection cannot be used again.
     reply.with(header::CONNECTION, "close")
 }
 
-/// A request that was written down.
+/// A request that is in the ledger and has not been processed yet.
 struct Arrival {
     number: u64,
-    /// How often everything had been forgotten.
+    /// The number of resets before this request.
     resets: u64,
     fault: Option<Fault>,
-    /// What is released from its arrival on is released for it.
+    /// Reports every release since the arrival.
     release: Release,
 }
 
-/// Writes a request down, and sees which fault it meets.
-fn receive(shared: &Shared, head: &hyper::http::request::Parts, body: &Bytes, end: &End, route: &Route) -> Arrival {
+/// Adds a request to the ledger, and takes the next planned fault of its operation.
+fn record_arrival(
+    shared: &Shared,
+    head: &hyper::http::request::Parts,
+    body: &Bytes,
+    body_end: &BodyEnd,
+    route: &Route,
+) -> Arrival {
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let operation = match route {
         Route::Operation(operation, _) => Some(*operation),
         Route::Start | Route::IframeDemo | Route::WrongMethod(_) | Route::NotFound => None,
     };
     let mut state = shared.state();
-    let is_complete = matches!(end, End::Complete);
+    let is_complete = matches!(body_end, BodyEnd::Complete);
     let fault = match operation {
         Some(operation) if is_complete => state.faults.next(operation),
         _ => None,
@@ -292,21 +313,22 @@ fn receive(shared: &Shared, head: &hyper::http::request::Parts, body: &Bytes, en
         fault: fault.clone(),
     };
     let EmulatorState { ledger, config, .. } = &mut *state;
-    let number = ledger.receive(request, &config.limits);
+    let number = ledger.add_request(request, &config.limits);
     let arrival = Arrival { number, resets: state.resets, fault, release: shared.on_release() };
     drop(state);
     shared.announce_arrival();
     arrival
 }
 
-/// Writes down what became of a request, and logs it: which operation, which fault, which status, and no value.
-struct Finished<'a> {
+/// Records the outcome of a request in the ledger, and logs it. The log line contains the
+/// operation, the fault and the status, but no value of the request or the response.
+struct OutcomeRecorder<'a> {
     shared: &'a Shared,
     number: u64,
     fault: Option<&'a Fault>,
 }
 
-impl Finished<'_> {
+impl OutcomeRecorder<'_> {
     fn finish(&self, reply: Reply) -> hyper::Response<Full<Bytes>> {
         self.record(Some(reply.status.as_u16()));
         reply.into_hyper()
@@ -326,7 +348,7 @@ impl Finished<'_> {
     }
 }
 
-/// A socket that the HTTP library and a fault have in common. Only one of them uses it at a time.
+/// A socket that hyper shares with a fault. Only one of them uses it at a time.
 struct Wire(Arc<TcpStream>);
 
 impl AsyncRead for Wire {
@@ -360,7 +382,7 @@ impl AsyncWrite for Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// The last owner closes the socket.
+    /// Does nothing, because the socket is closed when its last owner is dropped.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

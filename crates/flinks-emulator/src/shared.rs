@@ -1,8 +1,8 @@
-//! The state behind its lock and three signals, which the connections, the control API and the
+//! The state with its lock and three signals, which the connections, the control API and the
 //! library share.
 //!
-//! The lock is held for the time of one decision and never while something waits. A signal carries
-//! no value: a receiver sees that it changed, and reads the state.
+//! The lock is held for one decision at a time, and never across an `await`. A signal carries no
+//! value: a task that receives it reads the state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,7 @@ use crate::state::EmulatorState;
 
 pub(crate) struct Shared {
     state: Mutex<EmulatorState>,
-    /// Sent when the requests that are held continue.
+    /// Sent when the blocked requests may continue.
     release: watch::Sender<()>,
     /// Sent when a request has arrived.
     arrival: watch::Sender<()>,
@@ -53,8 +53,7 @@ impl Shared {
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         state.reset();
-        // Sent under the lock, so that a request that subscribes afterwards sees the new state
-        // only.
+        // Sent while the lock is held. A request that subscribes later sees only the new state.
         self.reset.send_replace(());
     }
 

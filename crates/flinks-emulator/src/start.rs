@@ -1,4 +1,5 @@
-//! The page at the base URL, which says what the emulator is and links on. Flinks does not have it.
+//! The start page at the base URL, which describes the emulator and links to its other pages.
+//! Flinks has no such page.
 
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
@@ -14,48 +15,51 @@ use crate::operation::Operation;
 use crate::pages;
 use crate::state::{EmulatorState, fake_id};
 
-/// The form of the start page that opens the page in the iframe.
+/// The address of the form on the start page that opens the iframe page.
 pub(crate) const IFRAME_DEMO: &str = "/__pages/iframe-demo";
 
-/// Whether a query belongs to the page in the iframe, which is at the same path.
+/// Returns whether a query of `/` is for the iframe page, which shares this path with the start
+/// page.
 pub(crate) fn is_iframe_query(query: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| matches!(&*name, "authorizeToken" | "redirectUrl"))
 }
 
-/// The person who opens the start page.
-pub(crate) enum Reader {
-    /// On this machine, and not from a page of another origin.
-    Local {
+/// The sender of a request for the start page.
+pub(crate) enum Viewer {
+    /// May use the control API: is on this machine, and not a web page of another origin.
+    Trusted {
         base_url: String,
     },
-    Stranger,
+    Untrusted,
 }
 
-impl Reader {
-    /// Applies the rule of the control API.
-    pub(crate) fn of(head: &Parts, is_local: bool) -> Self {
+impl Viewer {
+    /// `is_local` is the result of [`control::is_local`](crate::control::is_local).
+    pub(crate) fn from_request(head: &Parts, is_local: bool) -> Self {
         match head.headers.get(header::HOST).and_then(|host| host.to_str().ok()) {
-            Some(host) if is_local => Self::Local { base_url: format!("http://{host}") },
-            _ => Self::Stranger,
+            Some(host) if is_local => Self::Trusted { base_url: format!("http://{host}") },
+            _ => Self::Untrusted,
         }
     }
 }
 
-/// The start page. Only a local reader sees commands, credentials and the links to the control API.
-pub(crate) fn page(config: &Config, query: &str, reader: &Reader) -> Reply {
-    let is_return = pairs(query.as_bytes())
+/// Returns the start page. Only a trusted viewer sees commands, credentials and the links to the
+/// control API.
+pub(crate) fn page(config: &Config, query: &str, viewer: &Viewer) -> Reply {
+    let has_returned = pairs(query.as_bytes())
         .is_ok_and(|query| ["code", "loginId", "error"].iter().any(|name| query.get(name).is_some()));
     let content = html! {
-        p { "This is the Flinks emulator: Pay, Connect and Outbound on one base URL, with made-up credentials." }
-        @if is_return {
+        p { "This emulator serves Flinks Pay, Connect and Outbound at one base URL, with test credentials." }
+        @if has_returned {
             p.alert role="status" {
-                "You are back. An application would now read the parameters in the address of this page."
+                "You are back. Your application would now read the parameters in the address of this page."
             }
         }
-        @match reader {
-            Reader::Local { base_url } => (local_content(config, base_url)),
-            Reader::Stranger => p {
-                "Open this page on the machine of the emulator, by a loopback address, to see commands for each endpoint."
+        @match viewer {
+            Viewer::Trusted { base_url } => (trusted_content(config, base_url)),
+            Viewer::Untrusted => p {
+                "To see a command for each endpoint, open this page on the machine that runs the emulator, "
+                "at localhost or a loopback address."
             },
         }
         @for (product, prefix) in PRODUCTS {
@@ -66,7 +70,7 @@ pub(crate) fn page(config: &Config, query: &str, reader: &Reader) -> Reply {
     Reply::page(StatusCode::OK, pages::start(&content)).with(header::X_FRAME_OPTIONS, "DENY")
 }
 
-fn local_content(config: &Config, base_url: &str) -> Markup {
+fn trusted_content(config: &Config, base_url: &str) -> Markup {
     let consent = Serializer::new(String::new())
         .append_pair("client_id", &config.outbound.client_id)
         .append_pair("redirect_uri", &return_url(&config.outbound.redirect_uris, base_url))
@@ -83,10 +87,10 @@ fn local_content(config: &Config, base_url: &str) -> Markup {
     html! {
         h2 { "Pages for end users" }
         form method="post" action=(IFRAME_DEMO) {
-            button type="submit" { "Open the page of Connect with a new authorize token" }
+            button type="submit" { "Open the Connect iframe page with a new authorize token" }
         }
         ul {
-            li { a href={ "/v3/oauth/authorize?" (bank) } { "Connect: the bank's own page" } }
+            li { a href={ "/v3/oauth/authorize?" (bank) } { "Connect: the bank's login page" } }
             li { a href={ "/api/v1/authorize?" (consent) } { "Outbound: the consent page" } }
         }
         h2 { "Control API" }
@@ -98,16 +102,16 @@ fn local_content(config: &Config, base_url: &str) -> Markup {
     }
 }
 
-/// Returns the address to which a page sends the end user back: the first that is whitelisted, or
-/// the start page.
+/// Returns the first whitelisted return URL, or the start page if there is no whitelist.
 fn return_url(whitelist: &[String], base_url: &str) -> String {
     whitelist.first().cloned().unwrap_or_else(|| format!("{base_url}/"))
 }
 
-/// Opens the page in the iframe with a new authorize token.
-pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, reader: &Reader) -> Reply {
-    let Reader::Local { base_url } = reader else {
-        return Reply::problem(StatusCode::FORBIDDEN, "The demo is open to this machine only, by a loopback name.");
+/// Issues an authorize token and redirects to the iframe page with it.
+pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, viewer: &Viewer) -> Reply {
+    let Viewer::Trusted { base_url } = viewer else {
+        let message = "The demo accepts only requests from this machine, sent to localhost or a loopback address.";
+        return Reply::problem(StatusCode::FORBIDDEN, message);
     };
     let return_url = return_url(&state.config.connect.redirect_origins, base_url);
     let token = state.token(Kind::AuthorizeToken, fake_id(), None, state.config.connect.token_seconds);
@@ -120,17 +124,18 @@ pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, reader: &Reade
 }
 
 const CONTROL: [(&str, &str); 5] = [
-    ("/__emulator/", "its paths"),
-    ("/__emulator/requests", "the requests that were received"),
-    ("/__emulator/tokens", "the codes and tokens that were issued"),
-    ("/__emulator/counts", "the number of requests of each operation"),
-    ("/__emulator/config", "the settings"),
+    ("/__emulator/", "The endpoints of the control API"),
+    ("/__emulator/requests", "The requests that arrived"),
+    ("/__emulator/tokens", "The codes and tokens that were issued"),
+    ("/__emulator/counts", "The number of requests for each operation"),
+    ("/__emulator/config", "The configuration"),
 ];
 
-/// The products, with the prefix of the names of their operations.
+/// The products, each with the prefix of its operation names.
 const PRODUCTS: [(&str, &str); 3] = [("Pay", "pay."), ("Connect", "connect."), ("Outbound", "outbound.")];
 
-/// Returns the endpoints of a product that Flinks has too, with their purpose.
+/// Returns the endpoints of a product and their purposes, without the addresses that only the
+/// emulator has.
 fn endpoints(prefix: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     Operation::ALL
         .into_iter()

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-#[rustfmt::skip] // as the generator prints it
+#[rustfmt::skip] // The generator formats this file.
 mod generated;
 
 pub use flinks_core::{

@@ -1,6 +1,6 @@
-//! A program of somebody who depends on this crate alone, with every operation, against a local Flinks.
+//! A program that depends only on this crate, and calls every operation of a local Flinks.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // a test
+#![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.
 
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::{
@@ -12,7 +12,7 @@ use flinks_outbound::{
     StatusCode, Transport, TransportBuilder, operation,
 };
 
-/// The crates that this one is made of, which its dependants do not see: under these names, they are not seen here either.
+// A user's program cannot name the dependencies of this crate. These modules hide them here too.
 mod flinks_core {}
 mod serde {}
 
@@ -23,7 +23,7 @@ fn client(emulator: &Emulator) -> Result<Client, BuildError> {
     Client::new(base_url)
 }
 
-/// With the client's credentials as fields.
+/// Creates a request with the client credentials as fields of the body.
 fn request(grant: GrantType) -> TokenRequest {
     TokenRequest::new(grant).client_id(OUTBOUND_CLIENT_ID).client_secret(OUTBOUND_CLIENT_SECRET)
 }
@@ -34,14 +34,14 @@ async fn token(client: &Client, request: &TokenRequest) -> Result<ResponseValue<
 }
 
 #[tokio::test]
-async fn every_operation_needs_this_crate_alone() {
+async fn every_operation_can_be_called_with_this_crate_alone() {
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator).unwrap();
 
-    let reply = token(&client, &request(GrantType::ClientCredentials).scope("client:admin")).await.unwrap();
-    let head: &ResponseHead = reply.head();
+    let response = token(&client, &request(GrantType::ClientCredentials).scope("client:admin")).await.unwrap();
+    let head: &ResponseHead = response.head();
     assert_eq!(head.status(), StatusCode::OK);
-    assert!(reply.expires_in.as_ref().and_then(|expires_in: &ExpiresIn| expires_in.lifetime()).is_some());
+    assert!(response.expires_in.as_ref().and_then(|expires_in: &ExpiresIn| expires_in.lifetime()).is_some());
 
     let code = request(GrantType::AuthorizationCode).code(OUTBOUND_CODE).redirect_uri(OUTBOUND_REDIRECT_URI);
     let tokens: TokenResponse = token(&client, &code).await.unwrap().into_inner();
@@ -49,7 +49,7 @@ async fn every_operation_needs_this_crate_alone() {
     let refresh = request(GrantType::RefreshToken).refresh_token(OUTBOUND_REFRESH_TOKEN);
     let access_token: Secret = token(&client, &refresh).await.unwrap().into_inner().access_token;
 
-    // A code is exchanged once.
+    // The code is spent, because it can be exchanged only once.
     match token(&client, &code).await.unwrap_err().kind() {
         ErrorKind::ErrorResponse(ErrorResponse { error, .. }) => assert_eq!(error.as_deref(), Some("invalid_grant")),
         kind => panic!("{kind:?}"),
@@ -62,7 +62,7 @@ async fn every_operation_needs_this_crate_alone() {
 }
 
 #[tokio::test]
-async fn http_basic_needs_this_crate_alone() {
+async fn http_basic_can_be_used_with_this_crate_alone() {
     let emulator = Emulator::start().await.unwrap();
     emulator.configure(|config| config.outbound.client_authentication = flinks_emulator::ClientAuthentication::Basic);
     let basic: Authorization = Authorization::basic(OUTBOUND_CLIENT_ID, &Secret::new(OUTBOUND_CLIENT_SECRET));

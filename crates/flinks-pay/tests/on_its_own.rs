@@ -1,6 +1,6 @@
-//! A program of somebody who depends on this crate alone, with every operation, against a local Flinks.
+//! A program that depends only on this crate, and calls every operation of a local Flinks.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // a test
+#![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.
 
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::{PAY_PASSWORD, PAY_USERNAME};
@@ -12,7 +12,7 @@ use flinks_pay::{
     ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, operation,
 };
 
-/// The crates that this one is made of, which its dependants do not see: under these names, they are not seen here either.
+// A user's program cannot name the dependencies of this crate. These modules hide them here too.
 mod flinks_core {}
 mod serde {}
 
@@ -40,21 +40,21 @@ async fn initiate_session(
 }
 
 #[tokio::test]
-async fn every_operation_needs_this_crate_alone() {
+async fn every_operation_can_be_called_with_this_crate_alone() {
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator).unwrap();
 
-    let reply = authorize(&client, PAY_PASSWORD).await.unwrap();
-    let head: &ResponseHead = reply.head();
+    let response = authorize(&client, PAY_PASSWORD).await.unwrap();
+    let head: &ResponseHead = response.head();
     assert_eq!(head.status(), StatusCode::OK);
-    assert!(reply.expires_in.as_ref().and_then(|expires_in: &ExpiresIn| expires_in.lifetime()).is_some());
-    let token: Secret = reply.into_inner().access_token;
+    assert!(response.expires_in.as_ref().and_then(|expires_in: &ExpiresIn| expires_in.lifetime()).is_some());
+    let token: Secret = response.into_inner().access_token;
     let session: SessionResponse = initiate_session(&client, &token).await.unwrap().into_inner();
     assert_eq!(session.reference_id.as_deref(), Some("order-7"));
 
     let refused = authorize(&client, "wrong").await.unwrap_err();
     assert!(matches!(refused.kind(), ErrorKind::ErrorResponse(())));
-    // A token starts one session.
+    // The token is spent, because it starts only one session.
     let spent = initiate_session(&client, &token).await.unwrap_err();
     match spent.kind() {
         ErrorKind::ErrorResponse(SessionError { .. }) => {}
@@ -63,7 +63,7 @@ async fn every_operation_needs_this_crate_alone() {
 }
 
 #[test]
-fn every_part_of_an_error_has_a_name() {
+fn every_error_type_is_exported() {
     fn _parts<E>(kind: &ErrorKind<E>) -> (Option<&InvalidRequest>, Option<&TransportError>, Option<&InvalidResponse>) {
         match kind {
             ErrorKind::InvalidRequest(error) => (Some(error), None, None),

@@ -1,9 +1,10 @@
-//! The bytes that `flinks-connect` sends to a raw TCP listener, and its result for each reply.
+//! Tests of `flinks-connect` against a raw TCP listener: the bytes it sends, and the result for
+//! each response.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // Helper functions of tests may panic too.
 
 mod errors;
-#[allow(dead_code)] // shared with the other crates
+#[allow(dead_code)] // Other crates use the rest of this module.
 #[path = "../../../flinks-core/tests/support/raw_server.rs"]
 mod raw_server;
 mod requests;
@@ -14,21 +15,21 @@ use flinks_connect::types::{
     AuthorizeRequest, AuthorizeResponse, AuthorizeToken, ErrorResponse, GenerateAuthorizeTokenResponse, SecretKey,
 };
 use flinks_connect::{Client, Error, ResponseValue, Uuid};
-use raw_server::Raw;
+use raw_server::RawServer;
 
-fn client(server: &Raw) -> Client {
+fn client(server: &RawServer) -> Client {
     Client::new(server.base_url.parse().unwrap()).unwrap()
 }
 
-async fn generate(server: &Raw) -> Result<GenerateAuthorizeTokenResponse, Error<ErrorResponse>> {
+async fn generate(server: &RawServer) -> Result<GenerateAuthorizeTokenResponse, Error<ErrorResponse>> {
     let customer_id = Uuid::from_u128(1);
-    let reply = client(server).generate_authorize_token(&customer_id, &SecretKey::new("key")).send().await;
-    reply.map(ResponseValue::into_inner)
+    let response = client(server).generate_authorize_token(&customer_id, &SecretKey::new("key")).send().await;
+    response.map(ResponseValue::into_inner)
 }
 
-async fn authorize(server: &Raw) -> Result<AuthorizeResponse, Error<ErrorResponse>> {
+async fn authorize(server: &RawServer) -> Result<AuthorizeResponse, Error<ErrorResponse>> {
     let customer_id = Uuid::from_u128(1);
     let body = AuthorizeRequest::new().login_id("login");
-    let reply = client(server).authorize(&customer_id, &AuthorizeToken::new("token"), &body).send().await;
-    reply.map(ResponseValue::into_inner)
+    let response = client(server).authorize(&customer_id, &AuthorizeToken::new("token"), &body).send().await;
+    response.map(ResponseValue::into_inner)
 }

@@ -1,16 +1,16 @@
-//! The requests of each operation: method, path, every header, body.
+//! Tests of the request of each operation: method, path, headers and body.
 
 use flinks_connect::types::{AuthorizeRequest, AuthorizeToken, Language, SecretKey};
 use flinks_connect::{Client, ErrorKind, Secret, Uuid};
 
 use crate::client;
-use crate::raw_server::Raw;
+use crate::raw_server::RawServer;
 
 const CUSTOMER_ID: &str = "00000000-0000-4000-8000-000000000001";
 
 #[tokio::test]
 async fn c1_t02_t03_generate_authorize_token_sends_each_header_once() {
-    let server = Raw::replying("200 OK", "application/json", r#"{"HttpStatusCode":200,"Token":"t"}"#).await;
+    let server = RawServer::responding("200 OK", "application/json", r#"{"HttpStatusCode":200,"Token":"t"}"#).await;
     let customer_id = CUSTOMER_ID.parse().unwrap();
     let key = SecretKey::new("the-secret-key");
     client(&server).generate_authorize_token(&customer_id, &key).send().await.unwrap();
@@ -31,7 +31,7 @@ host: [host]
 
 #[tokio::test]
 async fn c6_authorize_sends_the_token_and_every_field() {
-    let server = Raw::replying("200 OK", "application/json", "{}").await;
+    let server = RawServer::responding("200 OK", "application/json", "{}").await;
     let customer_id = CUSTOMER_ID.parse().unwrap();
     let token = AuthorizeToken::new("the-authorize-token");
     let body = AuthorizeRequest::new()
@@ -64,8 +64,8 @@ content-length: 251
 }
 
 #[tokio::test]
-async fn a_path_prefix_and_a_trailing_slash_are_kept_apart() {
-    let server = Raw::replying("200 OK", "application/json", r#"{"Token":"t"}"#).await;
+async fn a_path_prefix_is_kept_and_a_trailing_slash_is_removed() {
+    let server = RawServer::responding("200 OK", "application/json", r#"{"Token":"t"}"#).await;
     let customer_id = CUSTOMER_ID.parse().unwrap();
     for (suffix, path) in [("/", "/v3/"), ("/flinks/", "/flinks/v3/")] {
         let client = Client::new(format!("{}{suffix}", server.base_url).parse().unwrap()).unwrap();
@@ -76,8 +76,8 @@ async fn a_path_prefix_and_a_trailing_slash_are_kept_apart() {
 }
 
 #[tokio::test]
-async fn a_header_that_cannot_be_sent_is_refused_before() {
-    let server = Raw::replying("200 OK", "application/json", "{}").await;
+async fn an_invalid_header_value_is_rejected_before_sending() {
+    let server = RawServer::responding("200 OK", "application/json", "{}").await;
     for key in ["", "key\n", "k\r\nx-injected: 1", "k\0", " key", "clé"] {
         let key = SecretKey::new(key);
         let error = client(&server).generate_authorize_token(&Uuid::nil(), &key).send().await.unwrap_err();

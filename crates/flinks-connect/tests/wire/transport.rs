@@ -1,4 +1,5 @@
-//! Rules of every request and reply: no redirect, limits of size and time, and no second request.
+//! Tests of the rules for every call: redirects are not followed, response size and time are
+//! limited, and failed requests are not retried.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use flinks_connect::types::{AuthorizeRequest, AuthorizeToken, ErrorResponse, Sec
 use flinks_connect::{Client, Error, ErrorKind, Transport, TransportError, TransportErrorKind, Uuid};
 
 use crate::generate;
-use crate::raw_server::{Answer, Raw, reply};
+use crate::raw_server::{RawResponse, RawServer, http_response};
 
 fn transport_error(error: &Error<ErrorResponse>) -> TransportError {
     match error.kind() {
@@ -17,10 +18,10 @@ fn transport_error(error: &Error<ErrorResponse>) -> TransportError {
 
 #[tokio::test]
 async fn t05_a2_no_redirect_is_followed() {
-    let target = Raw::replying("200 OK", "application/json", r#"{"Token":"t"}"#).await;
+    let target = RawServer::responding("200 OK", "application/json", r#"{"Token":"t"}"#).await;
     for status in ["301 M", "302 F", "303 S", "307 T", "308 P"] {
         let location = format!("location: {}/elsewhere\r\n", target.base_url);
-        let server = Raw::start(Answer::Bytes(reply(status, &location, ""))).await;
+        let server = RawServer::start(RawResponse::Bytes(http_response(status, &location, ""))).await;
         let error = generate(&server).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Redirect));
         assert!(status.starts_with(error.status().unwrap().as_str()));
@@ -31,13 +32,13 @@ async fn t05_a2_no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn t06_a_reply_is_bounded_in_size() {
+async fn t06_the_size_of_a_response_is_limited() {
     let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-    let endless = Raw::start(Answer::ThenEndless(chunked, [&b"1000\r\n"[..], &[b' '; 0x1000], b"\r\n"].concat())).await;
+    let endless = RawServer::start(RawResponse::ThenEndless(chunked, [&b"1000\r\n"[..], &[b' '; 0x1000], b"\r\n"].concat())).await;
     let announced =
-        Raw::start(Answer::ThenSilence(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n".to_vec())).await;
+        RawServer::start(RawResponse::ThenSilence(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n".to_vec())).await;
     let long = format!(r#"{{"Token":"t","x":"{}"}}"#, "x".repeat(64 * 1024));
-    let long = Raw::replying("200 OK", "application/json", &long).await;
+    let long = RawServer::responding("200 OK", "application/json", &long).await;
     for server in [endless, announced, long] {
         let error = generate(&server).await.unwrap_err();
         assert_eq!(transport_error(&error).kind(), TransportErrorKind::TooLarge);
@@ -48,8 +49,8 @@ async fn t06_a_reply_is_bounded_in_size() {
 }
 
 #[tokio::test]
-async fn a_timeout_leaves_an_operation_with_a_longer_default_its_time() {
-    let server = Raw::start(Answer::ThenSilence(Vec::new())).await;
+async fn timeout_does_not_apply_to_an_operation_with_a_longer_default() {
+    let server = RawServer::start(RawResponse::ThenSilence(Vec::new())).await;
     let transport = Transport::builder(server.base_url.parse().unwrap()).timeout(Duration::from_millis(50));
     let client = Client::with_transport(transport.build().unwrap());
     let customer_id = Uuid::nil();
@@ -58,7 +59,7 @@ async fn a_timeout_leaves_an_operation_with_a_longer_default_its_time() {
     let request = AuthorizeRequest::new();
     tokio::select! {
         biased;
-        // It began first, so that the same timeout would end it first.
+        // `authorize` starts first, so it would time out first if it had the same timeout.
         outcome = client.authorize(&customer_id, &token, &request).send() => panic!("{:?}", outcome.err()),
         outcome = client.generate_authorize_token(&customer_id, &key).send() => {
             let error = transport_error(&outcome.unwrap_err());
@@ -69,7 +70,7 @@ async fn a_timeout_leaves_an_operation_with_a_longer_default_its_time() {
 }
 
 #[tokio::test]
-async fn a_broken_reply_is_an_error_and_is_not_asked_for_again() {
+async fn a_broken_response_is_an_error_and_is_not_retried() {
     use TransportErrorKind::{Interrupted, Protocol};
     for (bytes, kind) in [
         (&b""[..], Interrupted),
@@ -78,7 +79,7 @@ async fn a_broken_reply_is_an_error_and_is_not_asked_for_again() {
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", Interrupted),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}", Protocol),
     ] {
-        let server = Raw::start(Answer::Bytes(bytes.to_vec())).await;
+        let server = RawServer::start(RawResponse::Bytes(bytes.to_vec())).await;
         let error = transport_error(&generate(&server).await.unwrap_err());
         assert_eq!(error.kind(), kind, "{}", String::from_utf8_lossy(bytes));
         assert!(error.may_have_been_sent());

@@ -1,21 +1,21 @@
-//! Pay (P1-P6, P8).
+//! The rules of Pay (P1-P6, P8).
 
 use hyper::{StatusCode, header};
 use serde_json::json;
 
 use crate::config::PayConfig;
-use crate::http::{Call, Reply, token_of};
+use crate::http::{Call, Reply, strip_scheme};
 use crate::ledger::{Issued, Kind};
 use crate::state::{EmulatorState, PaymentRequest, Session, fake_id};
 
-/// Issues a session token (P1, P2). A refusal has no body (P6).
+/// Issues a session token (P1, P2). An error response has no body (P6).
 pub(super) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
     let config = &state.config.pay;
     let expected =
         [("Password", &*config.password), ("Username", &*config.username), ("grant_type", "client_credentials")];
     let lifetime = config.token_seconds;
     let is_accepted = call.form().is_ok_and(|form| {
-        // Exactly these (P1): the names in their order, which is alphabetical.
+        // No other field is allowed (P1). Both lists of names are in alphabetical order.
         form.names().eq(expected.map(|(name, _)| name))
             && expected.iter().all(|(name, value)| form.text(name) == Some(value))
     });
@@ -26,18 +26,20 @@ pub(super) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
     Reply::json(StatusCode::OK, &json!({"access_token": token, "token_type": "bearer", "expires_in": lifetime}))
 }
 
-/// Starts a session, and spends the token, which may start only one (P3, P8).
+/// Starts a session and spends the token, which can start only one (P3, P8).
 pub(super) fn initiate_session(state: &mut EmulatorState, call: &Call) -> Reply {
     let token = match session_token(state, call) {
         Ok(token) => token,
         Err(reply) => return reply,
     };
     if token.spent.is_some() {
-        return unauthorized("The token has started its session. Authorize again for the next one (P3).");
+        return unauthorized(
+            "The token is spent: it has already started a session. Request a new token for each session.",
+        );
     }
     let session = match new_session(call) {
         Ok(session) => session,
-        // No session was started, so the token is not spent.
+        // No session was started, so the token stays unspent.
         Err(message) => return Reply::bad_request(&message),
     };
     let token = token.value.clone();
@@ -51,20 +53,20 @@ fn new_session(call: &Call) -> Result<Session, String> {
     let body = call.json().map_err(|problem| problem.message)?;
     for name in ["customerName", "customerEmail"] {
         if body.text(name).is_none_or(str::is_empty) {
-            return Err(format!("{name} must be a text that is not empty."));
+            return Err(format!("{name} must be a non-empty string."));
         }
     }
     let reference_id = body.text("referenceId").unwrap_or_default();
     if !(1..=256).contains(&reference_id.len()) {
-        return Err("referenceId must be a text of 1 to 256 bytes.".to_owned());
+        return Err("referenceId must be a string of 1 to 256 bytes.".to_owned());
     }
     let amount = body.get("amount").filter(|amount| amount.as_f64().is_some_and(|amount| amount > 0.0));
-    let amount = amount.ok_or("amount must be a number above 0.")?.clone();
+    let amount = amount.ok_or("amount must be a number greater than 0.")?.clone();
     Ok(Session { reference_id: reference_id.to_owned(), amount })
 }
 
-/// Creates a payment request. Flinks does not document which tokens are valid after the start of
-/// their session; here, a spent token is valid until it expires.
+/// Creates a payment request. Flinks does not document whether a token is valid after it has
+/// started its session. The emulator accepts a spent token until it expires.
 pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
     if let Err(reply) = session_token(state, call) {
         return reply;
@@ -75,7 +77,7 @@ pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> 
     };
     let session_id = body.text("sessionId").unwrap_or_default();
     if state.pay.sessions.get(session_id).is_none() {
-        return Reply::bad_request("sessionId must be that of a session.");
+        return Reply::bad_request("sessionId must be the id of a session.");
     }
     let payment_request = PaymentRequest { session_id: session_id.to_owned() };
     let request_id = state.pay.payment_requests.add(payment_request, state.config.limits.tokens);
@@ -86,7 +88,7 @@ pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Rep
     if let Err(reply) = session_token(state, call) {
         return reply;
     }
-    let not_found = || Reply::problem(StatusCode::NOT_FOUND, "There is no such payment request.");
+    let not_found = || Reply::problem(StatusCode::NOT_FOUND, "The payment request does not exist.");
     let Some(PaymentRequest { session_id }) = state.pay.payment_requests.get(&call.parameter) else {
         return not_found();
     };
@@ -101,32 +103,33 @@ pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Rep
     Reply::json(StatusCode::OK, &body)
 }
 
-/// Returns the session token of a call if it has not expired. It may be spent.
+/// Returns the session token of a call, or an error response if it is missing, unknown or expired.
+/// The token may be spent.
 fn session_token<'a>(state: &'a EmulatorState, call: &Call) -> Result<&'a Issued, Reply> {
     let refuse = |message: &str| Err(unauthorized(message));
     let config = &state.config.pay;
     let Some(token) = presented_token(config, call) else {
         if config.uses_authorization() {
-            return refuse("Authorization must be a Bearer token, once (P8).");
+            return refuse("Authorization must be a bearer token and must occur once.");
         }
         let name = config.token_header.to_ascii_lowercase();
-        return refuse(&format!("{name} must hold a token of Pay, once (P8)."));
+        return refuse(&format!("{name} must be a session token of Pay and must occur once."));
     };
     match state.ledger.issued(Kind::SessionToken, token) {
-        None => refuse("The token is not one of Pay's."),
-        Some(issued) if issued.is_expired(state.now()) => refuse("The token has expired (P4)."),
+        None => refuse("The token is not a session token of Pay."),
+        Some(issued) if issued.is_expired(state.now()) => refuse("The token has expired."),
         Some(issued) => Ok(issued),
     }
 }
 
-/// Returns the token in the configured header. The scheme is optional except in `Authorization`,
-/// because no page documents one for another header.
+/// Returns the token in the configured header. `Authorization` requires the scheme. In another
+/// header it is optional, because Flinks does not document the value.
 fn presented_token<'a>(config: &PayConfig, call: &'a Call) -> Option<&'a str> {
     if config.uses_authorization() {
         return call.bearer();
     }
     let value = call.header(&config.token_header)?;
-    Some(token_of(value, "bearer").unwrap_or(value))
+    Some(strip_scheme(value, "bearer").unwrap_or(value))
 }
 
 fn unauthorized(message: &str) -> Reply {

@@ -1,4 +1,4 @@
-//! The data of Connect. Its authorize tokens are in the ledger.
+//! The state of Connect, except its authorize tokens, which are in the ledger.
 
 use std::time::Duration;
 
@@ -10,45 +10,46 @@ use crate::credentials::{BANK_USER_NO_MFA, CONNECT_LOGIN_ID};
 use crate::pages::Events;
 
 pub(crate) struct ConnectState {
-    /// By `LoginId`.
+    /// The logins by `LoginId`.
     pub(crate) logins: BoundedMap<Login>,
-    /// By `RequestId`.
+    /// The open questions by `RequestId`.
     pub(crate) challenges: BoundedMap<Challenge>,
-    /// By the id in the address of the page.
+    /// The visits to the iframe page, by the id in their address.
     pub(crate) iframes: BoundedMap<Iframe>,
-    /// By the id in the address of the bank's page.
+    /// The visits to the bank's page, by the id in their address.
     pub(crate) bank_redirects: BoundedMap<BankRedirect>,
 }
 
 /// An end user who has connected.
 pub(crate) struct Login {
     pub(crate) username: String,
-    /// Whether the bank asks questions when the login is used again. After custom OAuth it has
-    /// asked them on its own page.
+    /// Whether the bank asks questions when the login is used again. `false` after custom OAuth,
+    /// where the bank has asked them on its own page.
     pub(crate) has_mfa: bool,
 }
 
-/// A question of the bank that waits for its answer.
+/// A question of the bank that has not been answered yet.
 pub(crate) struct Challenge {
     pub(crate) username: String,
     /// The index of the question.
     pub(crate) question: usize,
-    /// The authorize token that began the session.
+    /// The authorize token that started the session.
     pub(crate) token: String,
     pub(crate) expires_at: Duration,
     /// The existing login that the session is for, if any.
     pub(crate) login_id: Option<String>,
+    /// Whether a new login is stored, as `Save` in the request says.
     pub(crate) save: bool,
 }
 
-/// An end user's visit to the page in the iframe. A form changes it and redirects to the page,
+/// An end user's visit to the iframe page. Each form changes the visit and redirects to the page,
 /// which shows the current stage.
 pub(crate) struct Iframe {
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,
-    /// Why the bank refused the last form.
+    /// The reason why the bank refused the last form, if it did.
     pub(crate) problem: Option<&'static str>,
-    /// The events that no page has sent to its parent yet.
+    /// The events that have not been sent to the parent page yet.
     pub(crate) events: Events,
 }
 
@@ -59,13 +60,14 @@ pub(crate) enum Stage {
     Connected { url: Url },
 }
 
-/// An end user's visit to the bank's own page (custom OAuth).
+/// An end user's visit to the bank's login page (custom OAuth).
 pub(crate) struct BankRedirect {
     pub(crate) return_url: Url,
     pub(crate) state: Option<String>,
-    /// Why the bank refused the last login.
+    /// The reason why the bank refused the last login, if it did.
     pub(crate) problem: Option<&'static str>,
-    /// The URL to which the end user was sent back. The first outcome is final.
+    /// The URL to which the end user was redirected at the end. `None` until then. The first
+    /// outcome is final.
     pub(crate) end: Option<Url>,
 }
 

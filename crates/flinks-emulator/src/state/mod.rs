@@ -1,5 +1,5 @@
-//! The data that an emulator keeps between requests. The rules read and change it; nothing here
-//! replies to a request.
+//! The state of an emulator between requests. The rules read and change it. Nothing in this module
+//! creates a response.
 
 mod connect;
 mod outbound;
@@ -16,7 +16,7 @@ pub(crate) use self::pay::{PayState, PaymentRequest, Session};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::credentials::{OUTBOUND_CODE, OUTBOUND_REDIRECT_URI, OUTBOUND_REFRESH_TOKEN};
-use crate::fault::Plan;
+use crate::fault::FaultPlan;
 use crate::http::Call;
 use crate::ledger::{Issued, Kind, Ledger, Usage};
 
@@ -24,14 +24,14 @@ pub(crate) struct EmulatorState {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) ledger: Ledger,
-    pub(crate) faults: Plan,
+    pub(crate) faults: FaultPlan,
     pub(crate) pay: PayState,
     pub(crate) connect: ConnectState,
     pub(crate) outbound: OutboundState,
-    /// How many resets there were.
+    /// The number of resets so far.
     pub(crate) resets: u64,
-    /// Whether [`issue`](Self::issue) returns the previous token of a kind, for the fault
-    /// `duplicate_token`.
+    /// Whether [`issue`](Self::issue) returns the newest existing token of a kind instead of a new
+    /// one. Set while a request with the fault `duplicate_token` is processed.
     pub(crate) repeats_token: bool,
 }
 
@@ -44,7 +44,7 @@ impl EmulatorState {
             clock: Clock::new(config.frozen_clock),
             config,
             ledger: Ledger::default(),
-            faults: Plan::default(),
+            faults: FaultPlan::default(),
             resets: 0,
             repeats_token: false,
         };
@@ -52,8 +52,7 @@ impl EmulatorState {
         state
     }
 
-    /// Issues the code and the refresh token that are published in
-    /// [`credentials`](crate::credentials).
+    /// Issues the code and the refresh token of [`credentials`](crate::credentials).
     fn issue_first_tokens(&mut self) {
         let subject = Some(Uuid::new_v4().to_string());
         let code = self.token(Kind::Code, OUTBOUND_CODE.into(), None, self.config.outbound.code_seconds);
@@ -64,8 +63,10 @@ impl EmulatorState {
         self.issue(Issued { subject, ..refresh_token });
     }
 
-    /// Starts again with the same configuration. Requests are numbered on, so that one from before
-    /// the reset is not mistaken for a later one.
+    /// Replaces the state by a new one with the same configuration.
+    ///
+    /// The numbers of requests continue, so that a request that arrived before the reset is not
+    /// mistaken for a later one.
     pub(crate) fn reset(&mut self) {
         let mut new = Self::new(self.config.clone());
         new.ledger.continue_numbering(self.ledger.newest_number());
@@ -82,7 +83,7 @@ impl EmulatorState {
         self.clock.now()
     }
 
-    /// Creates a token with a lifetime in seconds from now. It is valid once it is
+    /// Creates a token with a lifetime in seconds. It becomes valid when it is
     /// [issued](Self::issue).
     pub(crate) fn token(&self, kind: Kind, value: String, call: Option<&Call>, seconds: u64) -> Issued {
         Issued {
@@ -98,8 +99,8 @@ impl EmulatorState {
         }
     }
 
-    /// Enters a token into the ledger and returns its value. With the fault `duplicate_token`,
-    /// returns the previous token of the kind instead.
+    /// Adds a token to the ledger and returns its value. With the fault `duplicate_token`, returns
+    /// the newest existing token of the kind instead.
     pub(crate) fn issue(&mut self, token: Issued) -> String {
         if self.repeats_token
             && token.kind != Kind::RefreshToken
@@ -110,7 +111,7 @@ impl EmulatorState {
         self.ledger.issue(token, self.config.limits.tokens)
     }
 
-    /// Issues a code, as if a new end user had just agreed.
+    /// Issues a code, as if a new end user had just given consent.
     pub(crate) fn issue_code(&mut self, redirect_uri: String, call: Option<&Call>) -> String {
         let code = self.token(Kind::Code, fake_id(), call, self.config.outbound.code_seconds);
         let subject = Some(Uuid::new_v4().to_string());
@@ -129,7 +130,7 @@ impl EmulatorState {
     }
 }
 
-/// Returns a random value with the prefix `emu_`, which no real Flinks issues.
+/// Returns a random value with the prefix `emu_`, which Flinks never issues.
 pub(crate) fn fake_id() -> String {
     format!("emu_{}", Uuid::new_v4())
 }

@@ -1,4 +1,4 @@
-//! The data of Outbound. Its codes and tokens are in the ledger.
+//! The state of Outbound, except its codes and tokens, which are in the ledger.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use crate::bounded_map::BoundedMap;
 
 #[derive(Default)]
 pub(crate) struct OutboundState {
-    /// By the id in the address of the consent page.
+    /// The visits to the consent page, by the id in their address.
     pub(crate) consents: BoundedMap<Consent>,
 }
 
@@ -15,9 +15,11 @@ pub(crate) struct OutboundState {
 pub(crate) struct Consent {
     pub(crate) return_url: Url,
     pub(crate) scopes: Vec<String>,
-    /// Kept as it was sent, because the exchange of the code compares it byte for byte (O9).
+    /// The redirect URI as the client sent it. The exchange of the code compares it byte for byte
+    /// (O9).
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
-    /// The URL to which the end user was sent back. The first decision is final.
+    /// The URL to which the end user was redirected at the end. `None` until then. The first
+    /// decision is final.
     pub(crate) end: Option<Url>,
 }

@@ -1,4 +1,4 @@
-//! The data of Pay.
+//! The state of Pay, except its session tokens, which are in the ledger.
 
 use serde_json::Value;
 
@@ -6,9 +6,9 @@ use crate::bounded_map::BoundedMap;
 
 #[derive(Default)]
 pub(crate) struct PayState {
-    /// By `sessionId`.
+    /// The sessions by `sessionId`.
     pub(crate) sessions: BoundedMap<Session>,
-    /// By `requestId`.
+    /// The payment requests by `requestId`.
     pub(crate) payment_requests: BoundedMap<PaymentRequest>,
 }
 

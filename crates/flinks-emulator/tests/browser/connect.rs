@@ -1,5 +1,5 @@
-//! Connect: the page in an iframe, which a parent page on another origin embeds (C5), and the
-//! bank's own page (C7).
+//! Tests of Connect's iframe page with a parent page on another origin (C5), and of the bank's page
+//! (C7).
 
 use std::sync::Arc;
 
@@ -19,11 +19,12 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     browser.open(&format!("{parent}/?token={token}")).await;
     browser.frame("iframe").await;
 
-    // With the keyboard only, as far as a mistake; then with the mouse.
+    // The first steps, up to a wrong password, use only the keyboard. The later steps use the
+    // mouse.
     browser.wait_for("button").await;
     browser.press(&[TAB, ENTER]).await;
     browser.wait_for("#username").await;
-    assert_eq!(browser.text("h1").await, "Log in at FlinksCapital");
+    assert_eq!(browser.text("h1").await, "Log in to FlinksCapital");
     browser.press(&[TAB, BANK_USER_NO_MFA, TAB, "wrong", ENTER]).await;
     browser.wait_for("[role=alert]").await;
     browser.type_into("#username", BANK_USER).await;
@@ -40,12 +41,14 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     browser.click("input[value=Triangle]").await;
     browser.click("button").await;
 
-    // The iframe ends at redirectUrl, which is the parent's; the parent has heard each step.
+    // The iframe is redirected to `redirectUrl` on the parent's origin. The parent has received an
+    // event for each step.
     browser.wait_until("return location.pathname === '/done'").await;
     let landed = browser.script("return location.href").await;
     let landed = url::Url::parse(landed.as_str().unwrap()).unwrap();
     let parameters: Vec<(String, String)> = landed.query_pairs().into_owned().collect();
-    assert_eq!((parameters[0].0.as_str(), parameters[1].1.as_str()), ("loginId", BANK));
+    assert_eq!(parameters[0].0, "loginId");
+    assert_eq!(parameters[1].1, BANK);
     browser.parent().await;
     let events = browser.script("return events").await;
     let steps: Vec<&str> =
@@ -55,32 +58,34 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     assert_eq!(redirect["data"], json!({"step": "REDIRECT", "institution": BANK, "url": landed.as_str()}));
     assert_eq!(redirect["origin"], emulator.base_url());
 
-    // The token is spent, by the request that showed the page; the login it led to is good.
+    // The request that showed the page has spent the token. The login is valid.
     let shown = emulator.requests_of(Operation::ConnectIframe);
     let spent = emulator.find(&token).unwrap().spent.unwrap();
-    assert_eq!((shown.len(), spent.by), (1, shown[0].number));
+    assert_eq!(shown.len(), 1);
+    assert_eq!(spent.by, shown[0].number);
     let fresh = authorize_token(&browser.http, &emulator).await;
     let url = format!("{}/v3/{CONNECT_CUSTOMER_ID}/BankingServices/Authorize", emulator.base_url());
     let by_login = json!({"LoginId": parameters[0].1, "MostRecentCached": true});
-    let answer = browser.http.post(url).header("flinks-auth-key", &fresh).json(&by_login).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let response = browser.http.post(url).header("flinks-auth-key", &fresh).json(&by_login).send().await.unwrap();
+    assert_eq!(response.status(), 200);
 
-    // A second load with the same token is refused, and the parent hears nothing.
+    // A second page load with the same token is refused, and the parent receives no event.
     browser.open(&format!("{parent}/?token={token}")).await;
     browser.frame("iframe").await;
     browser.wait_for("[role=alert]").await;
     assert!(browser.text("[role=alert]").await.contains("valid authorize token"));
-    browser.heard_nothing().await;
+    browser.assert_parent_received_no_event().await;
 
-    // A parent of another origin than redirectUrl hears nothing of a good token either.
+    // A parent whose origin is not that of `redirectUrl` receives no event, even if the token is
+    // valid.
     let other = parent.replace("127.0.0.1", "localhost");
-    let good = authorize_token(&browser.http, &emulator).await;
-    browser.open(&format!("{other}/?token={good}&returnUrl={parent}/done")).await;
+    let valid = authorize_token(&browser.http, &emulator).await;
+    browser.open(&format!("{other}/?token={valid}&returnUrl={parent}/done")).await;
     browser.frame("iframe").await;
     browser.wait_for("button").await;
-    browser.heard_nothing().await;
+    browser.assert_parent_received_no_event().await;
 
-    // On a phone nothing has to be scrolled sideways.
+    // The page fits the width of a phone.
     browser.resize(360, 640).await;
     let phone = authorize_token(&browser.http, &emulator).await;
     browser.open(&format!("{}/v2/?authorizeToken={phone}&redirectUrl={parent}/done", emulator.base_url())).await;
@@ -104,14 +109,14 @@ pub(crate) async fn back_and_reload_in_the_iframe(browser: Arc<Browser>) {
     browser.type_into("#password", "wrong").await;
     browser.click("button").await;
     browser.wait_for("[role=alert]").await;
-    // A reload of the refusal sends no password again.
+    // Reloading the page with the error does not send the password again.
     browser.in_frame("location.reload()").await;
     browser.wait_for("[role=alert]").await;
     browser.type_into("#username", BANK_USER).await;
     browser.type_into("#password", BANK_PASSWORD).await;
     browser.click("button").await;
     browser.wait_for("#answer").await;
-    // Back shows the current step, for the login is done.
+    // Back shows the current step, because the password was accepted.
     browser.in_frame("history.back()").await;
     browser.wait_for("#answer").await;
     assert_eq!(browser.text("label").await, "What city were you born in?");
@@ -123,7 +128,8 @@ pub(crate) async fn back_and_reload_in_the_iframe(browser: Arc<Browser>) {
     browser.wait_until("return location.pathname === '/done'").await;
     let return_url = browser.script("return location.href").await;
 
-    // Back from the return URL shows that the visit is complete, and links to the same return URL.
+    // Going back from the return URL shows that the visit is complete, with a link to the same
+    // return URL.
     browser.script("history.back()").await;
     browser.wait_for("#continue").await;
     assert_eq!(browser.text("h1").await, "Your account is connected");
@@ -154,7 +160,7 @@ pub(crate) async fn back_and_reload_of_the_banks_page(browser: Arc<Browser>) {
     let return_url = browser.script("return location.href").await;
     assert!(return_url.as_str().unwrap().contains("loginId="), "{return_url}");
 
-    browser.back_leads_again_to(&return_url).await;
+    browser.assert_back_links_to(&return_url).await;
     assert_eq!(emulator.count(Operation::ConnectOAuthAuthorize), 1);
 }
 

@@ -1,4 +1,4 @@
-//! Outbound: the consent page (O10).
+//! Tests of Outbound's consent page (O10).
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) async fn back_and_reload_of_the_consent_page(browser: Arc<Browser>) {
     let before = codes();
     browser.open(&consent_url(emulator.base_url(), &format!("{parent}/done"))).await;
 
-    // Nothing that grants is focused: a key press on the new page does nothing.
+    // No button is focused when the page loads, so a key press does not grant consent.
     browser.wait_for("button[value=agree]").await;
     assert_eq!(browser.script("return document.activeElement === document.body").await, true);
     browser.press(&[ENTER, " "]).await;
@@ -24,13 +24,13 @@ pub(crate) async fn back_and_reload_of_the_consent_page(browser: Arc<Browser>) {
 
     browser.refresh().await;
     assert_eq!(browser.text("h1").await, "Share your data?");
-    assert_eq!(emulator.count(Operation::OutboundAuthorize), 1, "a reload does not begin another visit");
+    assert_eq!(emulator.count(Operation::OutboundAuthorize), 1, "a reload must not start another visit");
     browser.click("button[value=agree]").await;
     browser.wait_until("return location.pathname === '/done'").await;
     let return_url = browser.script("return location.href").await;
     assert!(return_url.as_str().unwrap().contains("code="), "{return_url}");
 
-    browser.back_leads_again_to(&return_url).await;
+    browser.assert_back_links_to(&return_url).await;
     assert_eq!(codes(), before + 1);
 
     // The next visit gets another code.

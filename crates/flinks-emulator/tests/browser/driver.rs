@@ -1,4 +1,4 @@
-//! A headless Chromium, through ChromeDriver's HTTP interface (W3C WebDriver).
+//! Controls a headless Chromium through ChromeDriver.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-/// Two keys, in WebDriver's alphabet.
+/// The Enter key in WebDriver's encoding.
 pub(crate) const ENTER: &str = "\u{e007}";
+/// The Tab key in WebDriver's encoding.
 pub(crate) const TAB: &str = "\u{e004}";
 
 /// A headless Chromium, driven by ChromeDriver's HTTP interface (W3C WebDriver).
@@ -32,7 +33,7 @@ impl Browser {
             let (_, port) = line.split_once("started successfully on port ")?;
             Some(port.trim_end_matches('.').to_owned())
         });
-        // Its later output must not fill the pipe.
+        // Discard later output, because a full pipe would block ChromeDriver.
         std::thread::spawn(move || lines.for_each(drop));
         let url = format!("http://127.0.0.1:{}", port.unwrap());
         let arguments = [
@@ -89,8 +90,8 @@ impl Browser {
         self.call(Method::POST, "/execute/sync", json!({"script": script, "args": []})).await
     }
 
-    /// Asks again until the page is so far, for at most half a minute. While a page gives way to
-    /// the next, scripts fail.
+    /// Runs a script repeatedly until it returns `true`. Panics after 30 seconds. A script may fail
+    /// while the browser loads the next page, so errors are retried too.
     pub(crate) async fn wait_until(&self, script: &str) {
         let started = Instant::now();
         loop {
@@ -118,7 +119,7 @@ impl Browser {
         self.call(Method::POST, &format!("{element}/click"), json!({})).await;
     }
 
-    /// Presses keys, wherever the focus is.
+    /// Presses keys, which go to the focused element.
     pub(crate) async fn press(&self, texts: &[&str]) {
         let keys = texts.concat();
         let actions = keys.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})));
@@ -147,24 +148,25 @@ impl Browser {
         self.call(Method::POST, "/frame", json!({"id": null})).await;
     }
 
-    /// Ends Chromium; dropping it ends ChromeDriver.
+    /// Closes Chromium. ChromeDriver stops when this value is dropped.
     pub(crate) async fn quit(&self) {
         self.call(Method::DELETE, "", json!({})).await;
     }
 
-    /// Checks that the parent has received no event from the page in the frame. The message that
-    /// this test sends from the frame, after all of its scripts have run, must be the first one.
-    pub(crate) async fn heard_nothing(&self) {
+    /// Asserts that the parent page has received no event from the page in the frame. This function
+    /// sends a message from the frame after all scripts have run. It must be the first message that
+    /// the parent page receives.
+    pub(crate) async fn assert_parent_received_no_event(&self) {
         self.wait_until("return document.readyState === 'complete'").await;
-        self.script("parent.postMessage('the last', '*')").await;
+        self.script("parent.postMessage('end of test', '*')").await;
         self.parent().await;
         self.wait_until("return events.length > 0").await;
-        assert_eq!(self.script("return events.map((event) => event.data)").await, json!(["the last"]));
+        assert_eq!(self.script("return events.map((event) => event.data)").await, json!(["end of test"]));
     }
 
-    /// Goes back from the return URL and reloads: the last page of the visit links to the same
-    /// return URL.
-    pub(crate) async fn back_leads_again_to(&self, return_url: &Value) {
+    /// Goes back from the return URL, reloads, and asserts that the last page of the visit links to
+    /// the same return URL.
+    pub(crate) async fn assert_back_links_to(&self, return_url: &Value) {
         self.back().await;
         self.wait_for("#continue").await;
         self.refresh().await;

@@ -1,10 +1,10 @@
-//! The page of an application, which embeds the page in the iframe.
+//! The page of an application that embeds the emulator's page in an iframe.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// Serves a page that embeds the iframe and keeps the events that it hears, and `/done`, where the
-/// iframe ends.
+/// Starts a server with two pages, and returns its origin. The first page embeds the iframe and
+/// stores the events that it receives. The second is `/done`, the return URL.
 pub(crate) async fn parent_page(emulator: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -33,11 +33,12 @@ pub(crate) async fn parent_page(emulator: String) -> String {
                     "<!DOCTYPE html><title>Done</title>"
                 };
                 let length = body.len();
-                let answer = format!(
+                let response = format!(
                     "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
                 );
-                // A browser opens connections that it does not use.
-                let _ = stream.write_all(answer.as_bytes()).await;
+                // An error is ignored, because a browser also opens connections that it does not
+                // use.
+                let _ = stream.write_all(response.as_bytes()).await;
             });
         }
     });

@@ -1,27 +1,28 @@
-//! The control API: what the library can do, as JSON.
+//! Tests of the control API, which offers the functions of the library as JSON.
 
 use flinks_emulator::credentials::*;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{Local, ask, local};
+use crate::{Local, local, send};
 
 impl Local {
     async fn control(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let request = self.request(method, &format!("/__emulator/{path}"));
-        let answer = ask(if body.is_null() { request } else { request.json(&body) }).await;
-        (answer.status, answer.body)
+        let response = send(if body.is_null() { request } else { request.json(&body) }).await;
+        (response.status, response.body)
     }
 }
 
 #[tokio::test]
-async fn time_is_advanced() {
+async fn advance_moves_the_clock() {
     let local = local().await;
     let token = local.session_token().await;
     let (_, before) = local.control(Method::GET, "", Value::Null).await;
     let (status, after) = local.control(Method::POST, "advance", json!({"seconds": 298.5})).await;
-    assert_eq!((status, after["now"].as_f64().unwrap()), (200, before["now"].as_f64().unwrap() + 298.5));
-    assert_eq!(ask(local.initiate_session(&token)).await.status, 200);
+    assert_eq!(status, 200);
+    assert_eq!(after["now"].as_f64().unwrap(), before["now"].as_f64().unwrap() + 298.5);
+    assert_eq!(send(local.initiate_session(&token)).await.status, 200);
     for wrong in [
         json!({"seconds": -1}),
         json!({"seconds": "1"}),
@@ -30,12 +31,13 @@ async fn time_is_advanced() {
         json!({"seconds": 1, "x": 2}),
     ] {
         let (status, body) = local.control(Method::POST, "advance", wrong.clone()).await;
-        assert!(status == 400 && body["message"].is_string(), "{wrong}");
+        assert_eq!(status, 400, "{wrong}");
+        assert!(body["message"].is_string(), "{wrong}");
     }
 }
 
 #[tokio::test]
-async fn faults_are_planned_listed_and_taken_back() {
+async fn faults_are_planned_listed_and_cleared() {
     let local = local().await;
     for fault in [
         json!({"kind": "reply", "status": 503, "headers": [["retry-after", "5"]], "body": "{}"}),
@@ -71,12 +73,12 @@ async fn faults_are_planned_listed_and_taken_back() {
     }
     let once = json!({"operation": "pay.authorize", "fault": {"kind": "reply", "status": 503}});
     local.control(Method::POST, "faults", once).await;
-    assert_eq!(ask(local.pay_authorize()).await.status, 503);
-    assert_eq!(ask(local.pay_authorize()).await.status, 200);
+    assert_eq!(send(local.pay_authorize()).await.status, 503);
+    assert_eq!(send(local.pay_authorize()).await.status, 200);
 }
 
 #[tokio::test]
-async fn settings_are_changed_all_or_none() {
+async fn a_config_patch_changes_all_settings_or_none() {
     let local = local().await;
     let (status, config) = local
         .control(Method::PATCH, "config", json!({"pay": {"token_seconds": 599}, "outbound": {"end_user": "agrees"}}))
@@ -85,7 +87,7 @@ async fn settings_are_changed_all_or_none() {
         (status, &config["pay"]["token_seconds"], &config["outbound"]["end_user"]),
         (200, &json!(599), &json!("agrees"))
     );
-    assert_eq!(ask(local.pay_authorize()).await.body["expires_in"], 599);
+    assert_eq!(send(local.pay_authorize()).await.body["expires_in"], 599);
     for wrong in [
         json!({"pay": {"token_seconds": 1}, "nothing": {}}),
         json!({"pay": {"token_seconds": 1, "nothing": 1}}),
@@ -98,14 +100,14 @@ async fn settings_are_changed_all_or_none() {
 }
 
 #[tokio::test]
-async fn the_ledger_is_told() {
+async fn the_control_api_reports_requests_counts_and_tokens() {
     let local = local().await;
     let token = local.session_token().await;
-    ask(local.initiate_session(&token)).await;
-    ask(local.get("/nothing")).await;
+    send(local.initiate_session(&token)).await;
+    send(local.get("/nothing")).await;
     let (_, requests) = local.control(Method::GET, "requests", Value::Null).await;
     let requests = requests["requests"].as_array().unwrap();
-    assert_eq!(requests.len(), 3, "the control API is not in the ledger");
+    assert_eq!(requests.len(), 3, "requests to the control API are not recorded");
     assert!(requests[0]["body"].as_str().unwrap().contains("grant_type=client_credentials"));
     assert!(requests[1]["headers"].as_array().unwrap().contains(&json!(["authorization", format!("Bearer {token}")])));
     let (_, some) = local.control(Method::GET, "requests?operation=pay.initiate_session", Value::Null).await;
@@ -119,13 +121,14 @@ async fn the_ledger_is_told() {
     ] {
         assert_eq!(local.control(Method::GET, path, Value::Null).await.0, 400, "{path}");
     }
-    let odd = local.post("/nothing").body(vec![0xff, b'a']);
-    ask(odd).await;
+    let not_utf8 = local.post("/nothing").body(vec![0xff, b'a']);
+    send(not_utf8).await;
     let (_, last) = local.control(Method::GET, "requests", Value::Null).await;
     assert_eq!(last["requests"][3]["base64"], "/2E=");
 
     let (_, counts) = local.control(Method::GET, "counts", Value::Null).await;
-    assert_eq!((&counts["requests"], &counts["operations"]["pay.authorize"]), (&json!(4), &json!(1)));
+    assert_eq!(counts["requests"], 4);
+    assert_eq!(counts["operations"]["pay.authorize"], 1);
     assert_eq!(
         (&counts["credentials"]["pay.password"], &counts["credentials"]["connect.secret_key"]),
         (&json!(1), &json!(0))
@@ -137,11 +140,12 @@ async fn the_ledger_is_told() {
         (&found["kind"], &found["issued_by"], &found["spent"]["by"]),
         (&json!("session_token"), &json!(1), &json!(2))
     );
-    assert_eq!((&found["requests"], &found["revoked"]), (&json!(1), &Value::Null));
+    assert_eq!(found["requests"], 1);
+    assert_eq!(found["revoked"], Value::Null);
 }
 
 #[tokio::test]
-async fn a_hold_is_waited_for_and_released() {
+async fn received_waits_for_a_held_request_that_release_completes() {
     let local = local().await;
     let hold = json!({"operation": "pay.authorize", "fault": {"kind": "hold", "when": "before"}});
     local.control(Method::POST, "faults", hold).await;
@@ -153,22 +157,23 @@ async fn a_hold_is_waited_for_and_released() {
 }
 
 #[tokio::test]
-async fn codes_are_issued_and_everything_is_reset() {
+async fn the_control_api_issues_codes_and_resets_the_emulator() {
     let local = local().await;
     let (_, code) = local.control(Method::POST, "codes", json!({"redirect_uri": "https://app.example/"})).await;
-    assert_eq!(ask(local.exchange_code(code["code"].as_str().unwrap(), "https://app.example/")).await.status, 200);
-    ask(local.exchange_code(OUTBOUND_CODE, OUTBOUND_REDIRECT_URI)).await;
+    assert_eq!(send(local.exchange_code(code["code"].as_str().unwrap(), "https://app.example/")).await.status, 200);
+    send(local.exchange_code(OUTBOUND_CODE, OUTBOUND_REDIRECT_URI)).await;
     assert_eq!(local.control(Method::POST, "reset", Value::Null).await.0, 200);
-    assert_eq!(ask(local.exchange_code(OUTBOUND_CODE, OUTBOUND_REDIRECT_URI)).await.status, 200);
+    assert_eq!(send(local.exchange_code(OUTBOUND_CODE, OUTBOUND_REDIRECT_URI)).await.status, 200);
     assert_eq!(local.control(Method::POST, "release", Value::Null).await.0, 200);
     for (method, path) in [(Method::GET, "nothing"), (Method::GET, "reset"), (Method::PUT, "config")] {
         assert_eq!(local.control(method, path, Value::Null).await.0, 404);
     }
 }
 
-/// A page of a stranger's, in a browser on this machine, can send requests here; it must learn nothing and change nothing.
+/// A page of another origin, opened in a browser on this machine, can send requests to the control
+/// API. These requests must be refused.
 #[tokio::test]
-async fn strangers_pages_are_refused() {
+async fn the_control_api_refuses_foreign_hosts_and_origins() {
     let local = local().await;
     let own = local.emulator.base_url().to_owned();
     for (name, value, status) in [
@@ -181,7 +186,7 @@ async fn strangers_pages_are_refused() {
         ("origin", "null", 403),
         ("origin", &own, 200),
     ] {
-        let answer = ask(local.post("/__emulator/release").header(name, value)).await;
-        assert_eq!(answer.status, status, "{name}: {value}");
+        let response = send(local.post("/__emulator/release").header(name, value)).await;
+        assert_eq!(response.status, status, "{name}: {value}");
     }
 }

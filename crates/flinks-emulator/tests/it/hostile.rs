@@ -1,14 +1,15 @@
-//! Bad input: the documented error where there is one, and else a JSON body that says what is wrong.
+//! Tests that invalid input gets the documented error if there is one, and otherwise a JSON body
+//! with a message.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::{ask, local};
+use crate::{local, send};
 
 #[tokio::test]
-async fn paths_and_methods_that_are_not_there() {
+async fn unknown_paths_get_404_and_wrong_methods_get_405() {
     let local = local().await;
     for (method, path, status, allow) in [
         (Method::GET, "/api/v1/token", 405, Some("POST")),
@@ -28,32 +29,34 @@ async fn paths_and_methods_that_are_not_there() {
         assert_eq!(response.status(), status, "{path}");
         if method != Method::HEAD {
             let body: Value = response.json().await.unwrap();
-            assert!(body["error"].is_string() && body["message"].is_string());
+            assert!(body["error"].is_string());
+            assert!(body["message"].is_string());
         }
     }
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json_or_say_something_twice() {
+async fn invalid_json_and_duplicate_fields_are_rejected() {
     let local = local().await;
     let nested = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
-    let twice = r#"{"grant_type": "client_credentials", "grant_type": "refresh_token"}"#;
-    for body in ["", "{", "null", "7", "[]", "{} {}", "\u{feff}{}", "{\"grant_type\": NaN}", twice, &nested] {
+    let duplicate = r#"{"grant_type": "client_credentials", "grant_type": "refresh_token"}"#;
+    for body in ["", "{", "null", "7", "[]", "{} {}", "\u{feff}{}", "{\"grant_type\": NaN}", duplicate, &nested] {
         let token = local.post("/api/v1/token").header("content-type", "application/json").body(body.to_owned());
-        assert_eq!(ask(token).await.error(), (400, "invalid_request"), "{body:.20}");
+        assert_eq!(send(token).await.error(), (400, "invalid_request"), "{body:.20}");
         let token = local.authorize_token().await;
         let authorize = local.connect("Authorize", &token).header("content-type", "application/json");
-        assert_eq!(ask(authorize.body(body.to_owned())).await.code(), (400, "INVALID_REQUEST"), "{body:.20}");
+        assert_eq!(send(authorize.body(body.to_owned())).await.code(), (400, "INVALID_REQUEST"), "{body:.20}");
         let session = local.post("/api/v1/sessions/initiate").bearer_auth(local.session_token().await);
-        let answer = ask(session.header("content-type", "application/json").body(body.to_owned())).await;
-        assert!(answer.status == 400 && answer.body["message"].is_string());
+        let response = send(session.header("content-type", "application/json").body(body.to_owned())).await;
+        assert_eq!(response.status, 400);
+        assert!(response.body["message"].is_string());
     }
     let not_utf8 = local.post("/api/v1/token").header("content-type", "application/json").body(vec![b'{', 0xff]);
-    assert_eq!(ask(not_utf8).await.error(), (400, "invalid_request"));
+    assert_eq!(send(not_utf8).await.error(), (400, "invalid_request"));
 }
 
 #[tokio::test]
-async fn content_types_that_are_wrong_or_there_twice() {
+async fn wrong_and_duplicate_content_types_are_rejected() {
     let local = local().await;
     let body = json!({"grant_type": "client_credentials", "client_id": "dc-emulator", "client_secret": "emulator-client-secret"});
     let post = || local.post("/api/v1/token").body(body.to_string());
@@ -64,15 +67,15 @@ async fn content_types_that_are_wrong_or_there_twice() {
         typed("application/jsonx"),
         typed("application/json").header("content-type", "application/json"),
     ] {
-        assert_eq!(ask(request).await.error(), (400, "invalid_request"));
+        assert_eq!(send(request).await.error(), (400, "invalid_request"));
     }
     for value in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
-        assert_eq!(ask(typed(value)).await.status, 200, "{value}");
+        assert_eq!(send(typed(value)).await.status, 200, "{value}");
     }
 }
 
 #[tokio::test]
-async fn bodies_that_are_too_large() {
+async fn bodies_above_64_kib_are_rejected() {
     let local = local().await;
     for (path, size, status) in [
         ("/api/v1/token", 64 * 1024, 400),
@@ -81,17 +84,18 @@ async fn bodies_that_are_too_large() {
         ("/nothing", 1 << 20, 413),
         ("/__emulator/advance", 1 << 20, 413),
     ] {
-        // The server may end the connection while a client still sends; such a client has not seen the answer.
+        // The server may close the connection while the client is still sending. The client then
+        // does not receive the response.
         match local.post(path).body(vec![b'x'; size]).send().await {
             Ok(response) => assert_eq!(response.status(), status, "{path}"),
             Err(_) => assert!(size > 64 * 1024 + 1, "{path}"),
         }
     }
-    assert_eq!(ask(local.pay_authorize()).await.status, 200);
+    assert_eq!(send(local.pay_authorize()).await.status, 200);
 }
 
 #[tokio::test]
-async fn what_is_not_http() {
+async fn malformed_http_gets_a_4xx_or_no_response() {
     let local = local().await;
     let address = local.emulator.base_url().strip_prefix("http://").unwrap();
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(1 << 20));
@@ -111,39 +115,43 @@ async fn what_is_not_http() {
         &many,
     ] {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        // It may refuse before all is sent, or reset what it has not read.
+        // The server may respond before it has received all bytes, or reset the connection with
+        // unread bytes.
         let _ = stream.write_all(bytes.as_bytes()).await;
         let _ = stream.shutdown().await;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        let is_refused = answer.starts_with(b"HTTP/1.1 4");
-        // Nobody is answered who sends nothing, or breaks off within a body. What is refused while much of it is still to be
-        // read ends in a reset, which may overtake the answer.
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response).await;
+        let is_refused = response.starts_with(b"HTTP/1.1 4");
+        // A client that sends nothing, or stops in the middle of a body, gets no response. If the
+        // server refuses a long request before it has read all of it, the connection is reset, and
+        // the client may lose the response.
         let breaks_off = bytes.ends_with("half") || bytes.ends_with("zz\r\n");
-        let may_be_silent = answer.is_empty() && (bytes.trim().is_empty() || bytes.len() > 60_000 || breaks_off);
-        assert!(is_refused || may_be_silent, "{bytes:.40}: {}", String::from_utf8_lossy(&answer));
+        let may_be_silent = response.is_empty() && (bytes.trim().is_empty() || bytes.len() > 60_000 || breaks_off);
+        assert!(is_refused || may_be_silent, "{bytes:.40}: {}", String::from_utf8_lossy(&response));
     }
-    assert_eq!(ask(local.pay_authorize()).await.status, 200);
+    assert_eq!(send(local.pay_authorize()).await.status, 200);
 
-    // What gave up in the middle is in the ledger, as far as it came.
-    let half = local.emulator.requests().into_iter().find(|request| request.body.as_ref() == b"half").unwrap();
-    assert_eq!((half.complete, half.processed, half.status), (false, false, None));
+    // The ledger contains the incomplete request, as far as it was received.
+    let incomplete = local.emulator.requests().into_iter().find(|request| request.body.as_ref() == b"half").unwrap();
+    assert!(!incomplete.complete);
+    assert!(!incomplete.processed);
+    assert_eq!(incomplete.status, None);
 }
 
 #[tokio::test]
-async fn pages_that_are_over_or_asked_in_the_wrong_way() {
+async fn unknown_visits_get_404_and_invalid_forms_get_400() {
     let local = local().await;
     for path in ["/__pages/connect/x", "/__pages/bank/x", "/__pages/consent/x"] {
-        let answer = ask(local.post(path).form(&[("decision", "agree")])).await;
-        assert_eq!(answer.status, 404, "{path}");
-        assert_eq!(ask(local.get(path)).await.status, 404, "{path}");
+        let response = send(local.post(path).form(&[("decision", "agree")])).await;
+        assert_eq!(response.status, 404, "{path}");
+        assert_eq!(send(local.get(path)).await.status, 404, "{path}");
     }
     let token = local.authorize_token().await;
     let query = [("authorizeToken", &*token), ("redirectUrl", "https://app.example/")];
-    let page = ask(local.get("/v2/").query(&query)).await;
+    let page = send(local.get("/v2/").query(&query)).await;
     let (_, form) = page.body.as_str().unwrap().split_once("action=\"").unwrap();
     let form = form.split_once('"').unwrap().0;
-    assert_eq!(ask(local.post(form).json(&json!({"institution": "FlinksCapital"}))).await.status, 400);
-    assert_eq!(ask(local.post(form).form(&[("institution", "a"), ("institution", "b")])).await.status, 400);
-    assert_eq!(ask(local.post(form).form(&[("institution", "FlinksCapital")])).await.status, 303);
+    assert_eq!(send(local.post(form).json(&json!({"institution": "FlinksCapital"}))).await.status, 400);
+    assert_eq!(send(local.post(form).form(&[("institution", "a"), ("institution", "b")])).await.status, 400);
+    assert_eq!(send(local.post(form).form(&[("institution", "FlinksCapital")])).await.status, 303);
 }

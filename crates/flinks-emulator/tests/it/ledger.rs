@@ -1,4 +1,4 @@
-//! What the library tells of requests and tokens.
+//! Tests of the library: its ledger of requests and tokens, its clock, its limits and its settings.
 
 use std::time::Duration;
 
@@ -6,61 +6,72 @@ use flinks_emulator::credentials::*;
 use flinks_emulator::{Config, Emulator, Fault, Kind, Operation, When};
 use serde_json::json;
 
-use crate::{PAY_FORM, ask, client, local, local_with};
+use crate::{PAY_FORM, client, local, local_with, send};
 
 #[tokio::test]
-async fn requests_are_kept_as_they_were_received() {
+async fn requests_are_recorded_as_they_were_received() {
     let local = local().await;
-    ask(local.pay_authorize().header("x-one", "a").header("x-one", "b")).await;
-    ask(local.get("/nothing/here?q=%20")).await;
+    send(local.pay_authorize().header("x-one", "a").header("x-one", "b")).await;
+    send(local.get("/nothing/here?q=%20")).await;
     let requests = local.emulator.requests();
     let first = &requests[0];
-    assert_eq!((first.number, first.operation, first.method.as_str()), (1, Some(Operation::PayAuthorize), "POST"));
-    assert_eq!((first.target.as_str(), first.status, first.processed), ("/api/v1/authorize", Some(200), true));
+    assert_eq!(first.number, 1);
+    assert_eq!(first.operation, Some(Operation::PayAuthorize));
+    assert_eq!(first.method.as_str(), "POST");
+    assert_eq!(first.target.as_str(), "/api/v1/authorize");
+    assert_eq!(first.status, Some(200));
+    assert!(first.processed);
     assert_eq!(first.header("x-one").collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(first.body, url::form_urlencoded::Serializer::new(String::new()).extend_pairs(PAY_FORM).finish());
     assert_eq!(first.at, local.emulator.now());
     let second = &requests[1];
-    assert_eq!((second.number, second.operation, second.status, second.processed), (2, None, Some(404), false));
+    assert_eq!(second.number, 2);
+    assert_eq!(second.operation, None);
+    assert_eq!(second.status, Some(404));
+    assert!(!second.processed);
     assert_eq!(second.target, "/nothing/here?q=%20");
 }
 
 #[tokio::test]
-async fn tokens_tell_when_and_by_which_request_they_were_spent() {
+async fn a_spent_token_records_the_time_and_the_request() {
     let local = local().await;
     let token = local.session_token().await;
     let issued = local.emulator.find(&token).unwrap();
-    assert_eq!((issued.kind, issued.issued_by, issued.spent), (Kind::SessionToken, Some(1), None));
+    assert_eq!(issued.kind, Kind::SessionToken);
+    assert_eq!(issued.issued_by, Some(1));
+    assert_eq!(issued.spent, None);
     assert_eq!(issued.expires_at, issued.issued_at + Duration::from_secs(299));
     local.advance(10);
-    ask(local.initiate_session("another")).await;
-    ask(local.initiate_session(&token)).await;
+    send(local.initiate_session("another")).await;
+    send(local.initiate_session(&token)).await;
     local.advance(10);
-    ask(local.initiate_session(&token)).await;
+    send(local.initiate_session(&token)).await;
     let spent = local.emulator.find(&token).unwrap().spent.unwrap();
-    assert_eq!((spent.at, spent.by), (issued.issued_at + Duration::from_secs(10), 3));
+    assert_eq!(spent.at, issued.issued_at + Duration::from_secs(10));
+    assert_eq!(spent.by, 3);
     assert_eq!(local.emulator.find("another").map(|issued| issued.kind), None);
 
-    ask(local.refresh(OUTBOUND_REFRESH_TOKEN)).await;
+    send(local.refresh(OUTBOUND_REFRESH_TOKEN)).await;
     let refresh_token = local.emulator.find(OUTBOUND_REFRESH_TOKEN).unwrap();
-    assert_eq!((refresh_token.issued_by, refresh_token.spent), (None, None));
+    assert_eq!(refresh_token.issued_by, None);
+    assert_eq!(refresh_token.spent, None);
     assert_eq!(refresh_token.expires_at, local.emulator.now() + Duration::from_secs(30 * 24 * 60 * 60));
     let code = local.emulator.find(OUTBOUND_CODE).unwrap();
     assert_eq!(code.subject, refresh_token.subject);
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_what_they_carry() {
+async fn count_carrying_counts_the_requests_that_contain_a_value() {
     let local = local().await;
     let token = local.session_token().await;
     for _ in 0..3 {
-        ask(local.initiate_session(&token)).await;
+        send(local.initiate_session(&token)).await;
     }
-    ask(local.exchange_code(OUTBOUND_CODE, OUTBOUND_REDIRECT_URI)).await;
-    ask(local.exchange_code(OUTBOUND_CODE, "https://evil.example/")).await;
+    send(local.exchange_code(OUTBOUND_CODE, OUTBOUND_REDIRECT_URI)).await;
+    send(local.exchange_code(OUTBOUND_CODE, "https://evil.example/")).await;
     let authorize_token = local.authorize_token().await;
-    ask(local.authorize(&authorize_token, &json!({}))).await;
-    ask(local.get("/v2/").query(&[("authorizeToken", &authorize_token)])).await;
+    send(local.authorize(&authorize_token, &json!({}))).await;
+    send(local.get("/v2/").query(&[("authorizeToken", &authorize_token)])).await;
     for (value, count) in [
         (&*token, 3),
         (OUTBOUND_CODE, 2),
@@ -78,9 +89,10 @@ async fn requests_are_counted_by_what_they_carry() {
     assert_eq!(local.emulator.requests_of(Operation::OutboundToken).len(), 2);
 }
 
-/// Whoever asks whether a secret was sent must not be told no because it was sent in another form.
+/// A secret must be found in every encoding. Otherwise, a test for a leaked secret would pass by
+/// mistake.
 #[tokio::test]
-async fn a_value_is_found_wherever_it_is() {
+async fn count_carrying_finds_a_value_in_every_part_and_encoding() {
     let local = local().await;
     let secret = "s/e c+r&é";
     let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
@@ -100,28 +112,28 @@ async fn a_value_is_found_wherever_it_is() {
         local.get("/x").header("cookie", format!("a=b; k={encoded}")),
     ] {
         local.emulator.reset();
-        ask(request).await;
+        send(request).await;
         assert_eq!(local.emulator.count_carrying(secret), 1, "{}", local.emulator.requests()[0].target);
         assert_eq!(local.emulator.count_carrying("s/e c+r&è"), 0);
     }
 }
 
-/// The runtime that started it may be busy, or gone.
+/// The emulator must work even if the runtime that started it is busy or has been dropped.
 #[test]
-fn it_runs_on_a_thread_of_its_own() {
+fn the_emulator_outlives_the_runtime_that_started_it() {
     use std::io::{Read as _, Write as _};
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let emulator = runtime.block_on(Emulator::start()).unwrap();
     drop(runtime);
     let mut stream = std::net::TcpStream::connect(emulator.base_url().strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(b"GET /api/v1/token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 405"));
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 405"));
 }
 
 #[tokio::test]
-async fn what_is_under_way_at_a_reset_ends_and_leaves_no_trace() {
+async fn a_reset_aborts_requests_in_flight_and_leaves_no_trace() {
     let local = local().await;
     for when in [When::Before, When::After] {
         local.emulator.fail_next(Operation::PayAuthorize, Fault::Hold { when });
@@ -129,13 +141,14 @@ async fn what_is_under_way_at_a_reset_ends_and_leaves_no_trace() {
         local.emulator.received(Operation::PayAuthorize, 1).await;
         local.emulator.reset();
         assert!(held.await.unwrap().is_err());
-        assert!(local.emulator.requests().is_empty() && local.emulator.count(Operation::PayAuthorize) == 0);
+        assert!(local.emulator.requests().is_empty());
+        assert_eq!(local.emulator.count(Operation::PayAuthorize), 0);
         assert!(local.emulator.issued().iter().all(|issued| issued.kind != Kind::SessionToken));
     }
 }
 
 #[tokio::test]
-async fn memory_is_bounded() {
+async fn the_configured_limits_bound_the_memory() {
     let local = local_with(|config| {
         config.limits.requests = 5;
         config.limits.tokens = 3;
@@ -149,22 +162,25 @@ async fn memory_is_bounded() {
     assert_eq!(numbers, [6, 7, 8, 9, 10]);
     assert_eq!(local.emulator.count(Operation::PayAuthorize), 10);
     local.emulator.configure(|config| config.limits.request_bytes = 800);
-    ask(local.post("/nothing").body(vec![b'x'; 400])).await;
-    ask(local.post("/nothing").body(vec![b'x'; 400])).await;
+    send(local.post("/nothing").body(vec![b'x'; 400])).await;
+    send(local.post("/nothing").body(vec![b'x'; 400])).await;
     assert_eq!(local.emulator.requests().len(), 1);
-    ask(local.post("/nothing").body(vec![b'x'; 1000])).await;
-    assert_eq!(local.emulator.requests().len(), 0, "the newest, too, where it alone is too large");
-    assert_eq!(ask(local.initiate_session(&tokens[6])).await.status, 401);
-    assert_eq!(ask(local.initiate_session(&tokens[7])).await.status, 200);
-    assert!(local.emulator.find(OUTBOUND_REFRESH_TOKEN).is_some(), "tokens of other kinds are not crowded out");
+    send(local.post("/nothing").body(vec![b'x'; 1000])).await;
+    assert_eq!(local.emulator.requests().len(), 0, "a request above the limit is not kept, even if it is the newest");
+    assert_eq!(send(local.initiate_session(&tokens[6])).await.status, 401);
+    assert_eq!(send(local.initiate_session(&tokens[7])).await.status, 200);
+    assert!(
+        local.emulator.find(OUTBOUND_REFRESH_TOKEN).is_some(),
+        "the limit applies to each kind of token separately"
+    );
 }
 
 #[tokio::test]
-async fn nothing_that_debug_shows_is_a_secret() {
+async fn debug_output_contains_no_secret() {
     let local = local().await;
     let token = local.session_token().await;
-    ask(local.initiate_session(&token)).await;
-    ask(local.get("/v2/").query(&[("authorizeToken", &token)])).await;
+    send(local.initiate_session(&token)).await;
+    send(local.get("/v2/").query(&[("authorizeToken", &token)])).await;
     let emulator = &local.emulator;
     let text = format!("{emulator:#?} {:#?} {:#?} {:#?}", emulator.requests(), emulator.issued(), emulator.config());
     for secret in
@@ -175,52 +191,56 @@ async fn nothing_that_debug_shows_is_a_secret() {
 }
 
 #[tokio::test]
-async fn time_stands_still_or_runs() {
+async fn the_clock_is_frozen_or_runs() {
     let frozen = local().await;
     let now = frozen.emulator.now();
     frozen.advance(30 * 24 * 60 * 60);
     assert_eq!(frozen.emulator.now(), now + Duration::from_secs(30 * 24 * 60 * 60));
     frozen.emulator.advance(Duration::MAX);
-    assert_eq!((frozen.emulator.now(), ask(frozen.refresh(OUTBOUND_REFRESH_TOKEN)).await.status), (Duration::MAX, 400));
-    assert_eq!(ask(frozen.pay_authorize()).await.status, 200);
+    assert_eq!(frozen.emulator.now(), Duration::MAX);
+    assert_eq!(send(frozen.refresh(OUTBOUND_REFRESH_TOKEN)).await.status, 400);
+    assert_eq!(send(frozen.pay_authorize()).await.status, 200);
     frozen.emulator.reset();
-    assert_eq!(ask(frozen.generate()).await.status, 200);
+    assert_eq!(send(frozen.generate()).await.status, 200);
 
     let running = Emulator::start().await.unwrap();
-    let runs_from = |before: Duration| while running.now() == before {};
+    let wait_until_clock_leaves = |time: Duration| while running.now() == time {};
     let before = running.now();
-    runs_from(before);
+    wait_until_clock_leaves(before);
     running.configure(|config| config.frozen_clock = true);
     let frozen_at = running.now();
-    assert!(frozen_at > before && running.now() == frozen_at, "it stops where it was");
+    assert!(frozen_at > before);
+    assert_eq!(running.now(), frozen_at, "the clock stops at the current time");
     running.configure(|config| config.frozen_clock = false);
-    runs_from(frozen_at);
-    assert!(running.now() - frozen_at < Duration::from_secs(60), "it does not jump");
+    wait_until_clock_leaves(frozen_at);
+    assert!(running.now() - frozen_at < Duration::from_secs(60), "the clock continues without a jump");
 }
 
 #[tokio::test]
-async fn a_restart_keeps_everything_and_a_reset_nothing() {
+async fn a_restart_keeps_all_state_and_a_reset_clears_it() {
     let mut local = local().await;
     let token = local.session_token().await;
     let base_url = local.emulator.base_url().to_owned();
     local.emulator.restart().await.unwrap();
     assert_eq!(local.emulator.base_url(), base_url);
-    // A client of its own, which holds no connection of before.
+    // A new client has no connections from before the restart.
     local.http = client();
-    assert_eq!(ask(local.initiate_session(&token)).await.status, 200);
+    assert_eq!(send(local.initiate_session(&token)).await.status, 200);
 
     let token = local.session_token().await;
     local.advance(60);
-    let (now, number) = (local.emulator.now(), local.emulator.requests().last().unwrap().number);
+    let now = local.emulator.now();
+    let number = local.emulator.requests().last().unwrap().number;
     local.emulator.reset();
-    assert!(local.emulator.requests().is_empty() && local.emulator.now() < now);
-    assert_eq!(ask(local.initiate_session(&token)).await.status, 401);
-    assert_eq!(ask(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.status, 200);
+    assert!(local.emulator.requests().is_empty());
+    assert!(local.emulator.now() < now);
+    assert_eq!(send(local.initiate_session(&token)).await.status, 401);
+    assert_eq!(send(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.status, 200);
     assert_eq!(local.emulator.requests()[0].number, number + 1);
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_meant_are_refused() {
+async fn invalid_settings_are_rejected() {
     let changes: [fn(&mut Config); 4] = [
         |config| config.connect.customer_id = "a b/c".to_owned(),
         |config| config.connect.redirect_origins = vec!["app.example".to_owned()],
@@ -236,7 +256,7 @@ async fn settings_that_cannot_be_meant_are_refused() {
 }
 
 #[tokio::test]
-async fn dropping_it_ends_the_connections() {
+async fn dropping_the_emulator_closes_its_connections() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let local = local().await;
     let address = local.emulator.base_url().strip_prefix("http://").unwrap().to_owned();
@@ -246,7 +266,7 @@ async fn dropping_it_ends_the_connections() {
     idle.read_exact(&mut byte).await.unwrap();
     drop(local.emulator);
     let mut rest = Vec::new();
-    // With or without an error, it ends.
+    // The connection closes, with or without an error.
     let _ = idle.read_to_end(&mut rest).await;
     assert!(tokio::net::TcpStream::connect(&address).await.is_err());
 }

@@ -1,4 +1,4 @@
-//! Requests as common HTTP libraries send them by default: each endpoint accepts every one of them.
+//! Tests that each endpoint accepts requests as common HTTP libraries send them by default.
 
 use flinks_emulator::credentials::*;
 use serde_json::{Value, json};
@@ -7,20 +7,20 @@ use tokio::net::TcpStream;
 
 use crate::{Local, local};
 
-/// How a library frames the body of a request.
+/// The way in which a library frames the body of a request.
 #[derive(Clone, Copy, PartialEq)]
 enum Framing {
-    /// `Content-Length`, also for an empty body.
+    /// `Content-Length`, even for an empty body.
     Length,
-    /// `Content-Length`, but nothing at all for an empty body.
+    /// `Content-Length` if there is a body, and no header otherwise.
     LengthOfBody,
-    /// `Transfer-Encoding: chunked`, also for an empty body.
+    /// `Transfer-Encoding: chunked`, even for an empty body.
     Chunked,
-    /// `Expect: 100-continue`: the body follows the interim response.
+    /// `Expect: 100-continue`. The body is sent after the interim response.
     Expect,
 }
 
-/// A library with the headers that it adds.
+/// An HTTP library, with the headers that it adds to a request.
 struct Library {
     name: &'static str,
     headers: &'static str,
@@ -164,7 +164,7 @@ impl Library {
     }
 }
 
-/// The head and the body of one response; the connection stays open.
+/// Reads one response, and returns its head and its body. The connection stays open.
 async fn read_response(stream: &mut TcpStream) -> (String, String) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -177,8 +177,8 @@ async fn read_response(stream: &mut TcpStream) -> (String, String) {
     (head, String::from_utf8(body).unwrap())
 }
 
-fn text(reply: &Value, field: &str) -> String {
-    reply[field].as_str().unwrap_or_else(|| panic!("{field} in {reply}")).to_owned()
+fn text(response: &Value, field: &str) -> String {
+    response[field].as_str().unwrap_or_else(|| panic!("{field} in {response}")).to_owned()
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn each_outbound_endpoint_accepts_the_default_headers_of_each_library() {
     }
 }
 
-/// RFC 9110, section 11.4, allows more than one space there.
+/// RFC 9110, section 11.4, allows more than one space between them.
 #[tokio::test]
 async fn spaces_between_a_scheme_and_its_token_are_accepted() {
     let local = local().await;

@@ -1,6 +1,6 @@
-//! The emulator, asked with plain HTTP and with raw sockets: none of the client crates is here.
+//! Tests of the emulator over plain HTTP and raw sockets, without any of the client crates.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests are tests too
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 
 mod connect;
 mod control;
@@ -24,7 +24,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-/// An emulator whose clock stands still, and a client of nobody's.
+/// An emulator with a frozen clock, and an HTTP client that the test controls.
 struct Local {
     emulator: Emulator,
     http: Client,
@@ -41,34 +41,39 @@ async fn local_with(change: impl FnOnce(&mut Config)) -> Local {
     Local { emulator: Emulator::start_with(config).await.unwrap(), http: client() }
 }
 
-/// The workspace's features of reqwest need a TLS provider, though nothing here speaks TLS.
+/// Creates an HTTP client that follows no redirect.
+///
+/// The workspace enables features of reqwest that need a crypto provider, although these tests do
+/// not use TLS.
 fn client() -> Client {
-    // An error says that another test was first.
+    // Returns an error if another test has installed the provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().redirect(Policy::none()).build().unwrap()
 }
 
-/// A status with the body, which is null where it is empty and a text where it is no JSON.
-struct Answer {
+/// The status, the body and the `Location` header of a response.
+///
+/// The body is null if it is empty, and a string if it is not JSON.
+struct ParsedResponse {
     status: u16,
     body: Value,
     location: Option<String>,
 }
 
-async fn ask(request: RequestBuilder) -> Answer {
-    answer(request.send().await.unwrap()).await
+async fn send(request: RequestBuilder) -> ParsedResponse {
+    parse(request.send().await.unwrap()).await
 }
 
-async fn answer(response: Response) -> Answer {
+async fn parse(response: Response) -> ParsedResponse {
     let status = response.status().as_u16();
     let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
     let text = response.text().await.unwrap();
     let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
-    Answer { status, body, location }
+    ParsedResponse { status, body, location }
 }
 
-impl Answer {
-    /// A text of a reply that must be a success.
+impl ParsedResponse {
+    /// Returns a string field of the body. Panics if the response is not a success.
     fn text(&self, field: &str) -> String {
         assert!(self.status < 300, "{}: {}", self.status, self.body);
         self.body[field].as_str().unwrap_or_else(|| panic!("{field} in {}", self.body)).to_owned()
@@ -82,12 +87,12 @@ impl Answer {
         (self.status, self.body["error"].as_str().unwrap_or_default())
     }
 
-    /// A parameter of the address to which it redirects.
+    /// Returns a query parameter of the URL that the response redirects to.
     fn parameter(&self, name: &str) -> Option<String> {
         let location = url::Url::parse(self.location.as_deref().unwrap()).unwrap();
         let mut found = location.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         let value = found.next();
-        assert_eq!(found.next(), None, "{name} twice in {location}");
+        assert_eq!(found.next(), None, "{name} occurs twice in {location}");
         value
     }
 }
@@ -100,14 +105,15 @@ impl Local {
         self.http.request(method, format!("{}{path}", self.emulator.base_url()))
     }
 
-    /// Checks that the first decision of a visit is final: later forms redirect to the same return
-    /// URL.
-    async fn decision_stands(&self, address: &str, return_url: &str, later: [&[(&str, &str)]; 2]) {
+    /// Asserts that the first decision of a visit is final: forms that are sent later redirect to
+    /// the same return URL.
+    async fn assert_decision_is_final(&self, address: &str, return_url: &str, later: [&[(&str, &str)]; 2]) {
         for fields in later {
-            let again = ask(self.post(address).form(fields)).await;
-            assert_eq!((again.status, again.location.as_deref()), (303, Some(return_url)));
+            let again = send(self.post(address).form(fields)).await;
+            assert_eq!(again.status, 303);
+            assert_eq!(again.location.as_deref(), Some(return_url));
         }
-        let shown = ask(self.get(address)).await;
+        let shown = send(self.get(address)).await;
         assert_eq!(shown.status, 200);
         let text = shown.body.as_str().unwrap().replace("&amp;", "&");
         assert!(text.contains(&format!("href=\"{return_url}\"")), "{text}");
@@ -131,7 +137,7 @@ impl Local {
     }
 
     async fn session_token(&self) -> String {
-        ask(self.pay_authorize()).await.text("access_token")
+        send(self.pay_authorize()).await.text("access_token")
     }
 
     fn initiate_session(&self, token: &str) -> RequestBuilder {
@@ -145,7 +151,7 @@ impl Local {
     }
 
     async fn authorize_token(&self) -> String {
-        ask(self.generate()).await.text("Token")
+        send(self.generate()).await.text("Token")
     }
 
     fn connect(&self, operation: &str, key: &str) -> RequestBuilder {
@@ -156,12 +162,12 @@ impl Local {
         self.connect("Authorize", token).json(body)
     }
 
-    /// `/Authorize` with a token of its own.
-    async fn authorize_afresh(&self, body: &Value) -> Answer {
-        ask(self.authorize(&self.authorize_token().await, body)).await
+    /// Sends a request to `/Authorize` with a new token.
+    async fn authorize_with_new_token(&self, body: &Value) -> ParsedResponse {
+        send(self.authorize(&self.authorize_token().await, body)).await
     }
 
-    /// `POST /api/v1/token`, with client credentials as fields.
+    /// Creates a `POST /api/v1/token` with the client credentials as fields of the body.
     fn token(&self, mut body: Value) -> RequestBuilder {
         body["client_id"] = json!(OUTBOUND_CLIENT_ID);
         body["client_secret"] = json!(OUTBOUND_CLIENT_SECRET);

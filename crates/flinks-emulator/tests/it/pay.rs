@@ -1,14 +1,14 @@
-//! Rules P1-P8.
+//! Tests of Pay (rules P1 to P8).
 
 use flinks_emulator::{Config, Emulator};
 use serde_json::{Value, json};
 
-use crate::{PAY_FORM, ask, local, local_with};
+use crate::{PAY_FORM, local, local_with, send};
 
 #[tokio::test]
-async fn p1_p6_exactly_the_three_fields_as_a_form_or_400_without_a_body() {
+async fn p1_p6_anything_but_the_three_form_fields_gets_an_empty_400() {
     let local = local().await;
-    assert_eq!(ask(local.pay_authorize()).await.status, 200);
+    assert_eq!(send(local.pay_authorize()).await.status, 200);
 
     let mut wrong = PAY_FORM;
     wrong[2].1 = "wrong";
@@ -26,45 +26,47 @@ async fn p1_p6_exactly_the_three_fields_as_a_form_or_400_without_a_body() {
         local.post(path).form(&PAY_FORM).header("content-type", "text/plain"),
         local.post(path),
     ] {
-        let answer = ask(request).await;
-        assert_eq!((answer.status, answer.body), (400, Value::Null));
+        let response = send(request).await;
+        assert_eq!(response.status, 400);
+        assert_eq!(response.body, Value::Null);
     }
 }
 
 #[tokio::test]
-async fn p2_a_token_with_its_type_and_its_lifetime() {
+async fn p2_the_response_states_the_token_type_and_the_lifetime() {
     let local = local().await;
-    let body = ask(local.pay_authorize()).await.body;
-    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("bearer"), &json!(299)));
+    let body = send(local.pay_authorize()).await.body;
+    assert_eq!(body["token_type"], "bearer");
+    assert_eq!(body["expires_in"], 299);
     assert!(body["access_token"].as_str().unwrap().starts_with("emu_"));
 
     local.emulator.configure(|config| config.pay.token_seconds = 599);
-    assert_eq!(ask(local.pay_authorize()).await.body["expires_in"], 599);
+    assert_eq!(send(local.pay_authorize()).await.body["expires_in"], 599);
 }
 
 #[tokio::test]
 async fn p3_a_token_starts_one_session() {
     let local = local().await;
     let token = local.session_token().await;
-    assert_eq!(ask(local.initiate_session(&token)).await.text("referenceId"), "r-1");
+    assert_eq!(send(local.initiate_session(&token)).await.text("referenceId"), "r-1");
     for _ in 0..2 {
-        assert_eq!(ask(local.initiate_session(&token)).await.status, 401);
+        assert_eq!(send(local.initiate_session(&token)).await.status, 401);
     }
-    assert_eq!(ask(local.initiate_session(&local.session_token().await)).await.status, 200);
+    assert_eq!(send(local.initiate_session(&local.session_token().await)).await.status, 200);
 }
 
 #[tokio::test]
-async fn p4_a_token_expires() {
+async fn p4_a_token_expires_after_its_lifetime() {
     for (lifetime, age, status) in [(299, 298, 200), (299, 299, 401), (599, 598, 200), (599, 599, 401)] {
         let local = local_with(|config| config.pay.token_seconds = lifetime).await;
         let token = local.session_token().await;
         local.advance(age);
-        assert_eq!(ask(local.initiate_session(&token)).await.status, status, "{age} of {lifetime}");
+        assert_eq!(send(local.initiate_session(&token)).await.status, status, "{age} of {lifetime}");
     }
 }
 
 #[tokio::test]
-async fn p5_each_reply_has_a_token_of_its_own() {
+async fn p5_each_response_has_a_different_token() {
     let local = local().await;
     let mut tokens = Vec::new();
     for _ in 0..20 {
@@ -76,20 +78,20 @@ async fn p5_each_reply_has_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn p8_from_a_token_to_a_payment_request() {
+async fn p8_a_token_leads_to_a_session_and_a_payment_request() {
     let local = local().await;
     let token = local.session_token().await;
-    let session_id = ask(local.initiate_session(&token)).await.text("sessionId");
+    let session_id = send(local.initiate_session(&token)).await.text("sessionId");
     let create = |id: &str| local.post("/api/v1/paymentrequests").bearer_auth(&token).json(&json!({"sessionId": id}));
-    let request_id = ask(create(&session_id)).await.text("requestId");
+    let request_id = send(create(&session_id)).await.text("requestId");
     let get = |id: &str| local.get(&format!("/api/v1/paymentrequests/{id}"));
-    let found = ask(get(&request_id).bearer_auth(&token)).await.body;
+    let found = send(get(&request_id).bearer_auth(&token)).await.body;
     assert_eq!(
         (&found["requestId"], &found["sessionId"], &found["referenceId"], &found["amount"]),
         (&json!(request_id), &json!(session_id), &json!("r-1"), &json!(10.5))
     );
-    assert_eq!(ask(create("another")).await.status, 400);
-    assert_eq!(ask(get("another").bearer_auth(&token)).await.status, 404);
+    assert_eq!(send(create("another")).await.status, 400);
+    assert_eq!(send(get("another").bearer_auth(&token)).await.status, 404);
 
     let connect_token = local.authorize_token().await;
     for request in [
@@ -98,32 +100,32 @@ async fn p8_from_a_token_to_a_payment_request() {
         get(&request_id).header("flinks-auth-key", &token),
         get(&request_id).bearer_auth(&token).bearer_auth(&token),
     ] {
-        assert_eq!(ask(request).await.status, 401);
+        assert_eq!(send(request).await.status, 401);
     }
     local.advance(299);
-    assert_eq!(ask(get(&request_id).bearer_auth(&token)).await.status, 401);
+    assert_eq!(send(get(&request_id).bearer_auth(&token)).await.status, 401);
 }
 
 #[tokio::test]
-async fn p8_switch_the_header_that_carries_the_token() {
+async fn p8_the_header_that_carries_the_token_is_configurable() {
     let local = local_with(|config| config.pay.token_header = "X-Flinks-Token".to_owned()).await;
     let session = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
     let start = || local.post("/api/v1/sessions/initiate").json(&session);
 
-    // `SessionToken::into_authorization` of the crate `flinks` gives the first of these.
+    // `SessionToken::into_authorization` in the crate `flinks` creates the first of these values.
     for scheme in ["Bearer ", "bearer  ", ""] {
         let token = local.session_token().await;
         let value = format!("{scheme}{token}");
-        let started = ask(start().header("x-flinks-token", &value)).await;
+        let started = send(start().header("x-flinks-token", &value)).await;
         assert_eq!(started.status, 200, "{scheme:?}");
-        let again = ask(start().header("x-flinks-token", &value)).await;
+        let again = send(start().header("x-flinks-token", &value)).await;
         assert_eq!(again.status, 401, "{scheme:?}: a token starts one session");
 
         let body = json!({"sessionId": started.text("sessionId")});
         let create = local.post("/api/v1/paymentrequests").header("x-flinks-token", &value).json(&body);
-        let request_id = ask(create).await.text("requestId");
+        let request_id = send(create).await.text("requestId");
         let get = local.get(&format!("/api/v1/paymentrequests/{request_id}")).header("x-flinks-token", &value);
-        assert_eq!(ask(get).await.status, 200, "{scheme:?}");
+        assert_eq!(send(get).await.status, 200, "{scheme:?}");
     }
 
     let token = local.session_token().await;
@@ -133,30 +135,34 @@ async fn p8_switch_the_header_that_carries_the_token() {
         start().header("x-flinks-token", format!("Basic {token}")),
         start().header("x-flinks-token", &token).header("x-flinks-token", &token),
     ] {
-        let refused = ask(request).await;
+        let refused = send(request).await;
         assert_eq!(refused.status, 401);
         assert!(!refused.body.to_string().contains(&token), "{}", refused.body);
     }
-    let refused = ask(start().bearer_auth(&token)).await;
-    assert_eq!(refused.body["message"], "x-flinks-token must hold a token of Pay, once (P8).");
-    assert_eq!(ask(start().header("x-flinks-token", &token)).await.status, 200, "no refusal has spent the token");
+    let refused = send(start().bearer_auth(&token)).await;
+    assert_eq!(refused.body["message"], "x-flinks-token must be a session token of Pay and must occur once.");
+    assert_eq!(
+        send(start().header("x-flinks-token", &token)).await.status,
+        200,
+        "no refused request has spent the token"
+    );
 }
 
-/// In `Authorization`, a bare token is not what the documents say.
+/// According to Flinks' documentation, `Authorization` contains the scheme before the token.
 #[tokio::test]
-async fn p8_authorization_needs_the_scheme() {
+async fn p8_the_authorization_header_requires_the_bearer_scheme() {
     for name in ["authorization", "Authorization"] {
         let local = local_with(|config| config.pay.token_header = name.to_owned()).await;
         let session = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
         let token = local.session_token().await;
         let bare = local.post("/api/v1/sessions/initiate").json(&session).header("authorization", &token);
-        assert_eq!(ask(bare).await.status, 401, "{name}");
-        assert_eq!(ask(local.initiate_session(&token)).await.status, 200, "{name}");
+        assert_eq!(send(bare).await.status, 401, "{name}");
+        assert_eq!(send(local.initiate_session(&token)).await.status, 200, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_token_header_that_http_needs_itself_is_refused() {
+async fn a_token_header_that_http_uses_itself_is_rejected() {
     for name in
         ["", "two words", "x:y", "é", "host", "Content-Type", "content-length", "Transfer-Encoding", "connection"]
     {
@@ -169,7 +175,7 @@ async fn a_token_header_that_http_needs_itself_is_refused() {
 }
 
 #[tokio::test]
-async fn a_session_that_does_not_start_spends_nothing() {
+async fn a_session_that_does_not_start_spends_no_token() {
     let local = local().await;
     let token = local.session_token().await;
     let good = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
@@ -186,14 +192,15 @@ async fn a_session_that_does_not_start_spends_nothing() {
         changed("customerEmail", json!(7)),
         json!([]),
     ] {
-        let answer = ask(local.post("/api/v1/sessions/initiate").bearer_auth(&token).json(&body)).await;
-        assert!(answer.status == 400 && answer.body["message"].is_string(), "{body}: {}", answer.status);
+        let response = send(local.post("/api/v1/sessions/initiate").bearer_auth(&token).json(&body)).await;
+        assert_eq!(response.status, 400, "{body}");
+        assert!(response.body["message"].is_string(), "{body}");
     }
-    assert_eq!(ask(local.initiate_session(&token)).await.status, 200);
+    assert_eq!(send(local.initiate_session(&token)).await.status, 200);
 }
 
 #[tokio::test]
-async fn p8_a_refusal_names_the_field_and_no_value() {
+async fn p8_a_refusal_names_the_field_but_no_value() {
     let local = local().await;
     let token = local.session_token().await;
     let good = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
@@ -208,7 +215,7 @@ async fn p8_a_refusal_names_the_field_and_no_value() {
     ] {
         let mut body = good.clone();
         body[field] = wrong;
-        let refused = ask(local.post("/api/v1/sessions/initiate").bearer_auth(&token).json(&body)).await;
+        let refused = send(local.post("/api/v1/sessions/initiate").bearer_auth(&token).json(&body)).await;
         assert_eq!(refused.status, 400, "{body}");
         let message = refused.body["message"].as_str().unwrap();
         let named: Vec<&str> = good.as_object().unwrap().keys().map(String::as_str).collect();
@@ -216,11 +223,12 @@ async fn p8_a_refusal_names_the_field_and_no_value() {
         assert_eq!(named, [field], "{message}");
         assert!(!message.contains("canary"), "{message}");
     }
-    let twice = r#"{"referenceId": "canary", "referenceId": "canary"}"#;
+    let duplicate = r#"{"referenceId": "canary", "referenceId": "canary"}"#;
     let request =
         local.post("/api/v1/sessions/initiate").bearer_auth(&token).header("content-type", "application/json");
-    assert_eq!(ask(request.body(twice)).await.body["message"], "referenceId occurs twice.");
+    assert_eq!(send(request.body(duplicate)).await.body["message"], "referenceId occurs twice.");
     let without =
-        ask(local.post("/api/v1/paymentrequests").bearer_auth(&token).json(&json!({"sessionId": null}))).await;
-    assert_eq!((without.status, &without.body["message"]), (400, &json!("sessionId must be that of a session.")));
+        send(local.post("/api/v1/paymentrequests").bearer_auth(&token).json(&json!({"sessionId": null}))).await;
+    assert_eq!(without.status, 400);
+    assert_eq!(without.body["message"], "sessionId must be the id of a session.");
 }

@@ -1,16 +1,17 @@
-//! The program, and the brief's own commands against it.
+//! Tests of the program, and of the commands in Flinks' documentation against it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// The program on a free port, which ends with the test.
+/// The program, running on a free port. Dropping it stops the program.
 struct Program {
     child: Child,
     base_url: String,
+    /// Standard output after the base URL.
     rest: BufReader<ChildStdout>,
 }
 
@@ -25,26 +26,38 @@ impl Program {
         Self { child, base_url: line.trim_end().to_owned(), rest }
     }
 
-    /// Asks it to end, as a service manager or Ctrl-C does, and gives what it wrote to the end.
-    fn stop(mut self, signal: &str) -> (bool, String, String) {
+    /// Stops the program with a signal, as a service manager or Ctrl-C does.
+    fn stop(mut self, signal: &str) -> Stopped {
         let process = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
-        let (mut page, mut log) = (String::new(), String::new());
-        self.rest.read_to_string(&mut page).unwrap();
+        let mut guide = String::new();
+        let mut log = String::new();
+        self.rest.read_to_string(&mut guide).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().success(), page, log)
+        let is_success = self.child.wait().unwrap().success();
+        Stopped { is_success, guide, log }
     }
+}
+
+/// The outcome of [`Program::stop`].
+struct Stopped {
+    is_success: bool,
+    /// The text on standard output after the base URL.
+    guide: String,
+    /// The text on standard error.
+    log: String,
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // An error says that it has ended.
+        // Returns an error if the program has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a command line, as a reader of the pages would; a proxy of the machine's is none of its business.
+/// Runs a command line, as a reader of the documentation would, without the proxy settings of this
+/// machine.
 fn run(command: &str) -> Output {
     let mut shell = Command::new("sh");
     shell
@@ -56,15 +69,16 @@ fn run(command: &str) -> Output {
         .unwrap()
 }
 
-/// The answer of a command as JSON.
+/// Runs a command line, and parses its output as JSON.
 fn shell(command: &str) -> Value {
     let Output { stdout, stderr, .. } = run(command);
     serde_json::from_slice(&stdout).unwrap_or_else(|_| panic!("{command}\n{}", String::from_utf8_lossy(&stderr)))
 }
 
-/// The two commands of the page "Set Up Authorization", as they stand but for the host and the values.
+/// Runs the two commands of the page "Set Up Authorization". Only the host and the values are
+/// replaced.
 #[test]
-fn the_commands_of_the_brief_work() {
+fn the_commands_of_the_flinks_documentation_work() {
     let program = Program::start(&[]);
     let generate = r#"curl --request POST \
      --url https://toolbox-api.private.fin.ag/v3/{customerId}/BankingServices/GenerateAuthorizeToken \
@@ -93,19 +107,23 @@ fn the_commands_of_the_brief_work() {
         .replace("your-login-id", CONNECT_LOGIN_ID);
     assert_eq!(shell(&authorize)["HttpStatusCode"], 200);
     let again = shell(&authorize);
-    assert_eq!((&again["HttpStatusCode"], &again["FlinksCode"]), (&json!(401), &json!("ACCESS_DENIED")));
+    assert_eq!(again["HttpStatusCode"], 401);
+    assert_eq!(again["FlinksCode"], "ACCESS_DENIED");
 }
 
 #[test]
-fn the_commands_of_its_own_page_work_in_their_order() {
-    let (_, page, _) = Program::start(&[]).stop("-TERM");
+fn the_printed_commands_work_in_their_order() {
+    let guide = Program::start(&[]).stop("-TERM").guide;
     let program = Program::start(&[]);
-    let old = page.lines().find_map(|line| line.trim().strip_prefix("curl ")?.split("/api").next()).unwrap();
+    let printed_base_url =
+        guide.lines().find_map(|line| line.trim().strip_prefix("curl ")?.split("/api").next()).unwrap();
     let mut variables: Vec<(&str, String)> = Vec::new();
     let mut commands = 0;
-    for line in page.lines().filter(|line| line.trim_start().starts_with("curl ")) {
-        let mut command =
-            line.trim().replace(old, &program.base_url).replace("curl ", "curl --silent --fail-with-body ");
+    for line in guide.lines().filter(|line| line.trim_start().starts_with("curl ")) {
+        let mut command = line
+            .trim()
+            .replace(printed_base_url, &program.base_url)
+            .replace("curl ", "curl --silent --fail-with-body ");
         for (name, value) in &variables {
             command = command.replace(name, value);
         }
@@ -113,8 +131,8 @@ fn the_commands_of_its_own_page_work_in_their_order() {
         let output = run(&command);
         assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stdout));
         commands += 1;
-        let Ok(answer) = serde_json::from_slice::<Value>(&output.stdout) else { continue };
-        // The comments of the page say so.
+        let Ok(response) = serde_json::from_slice::<Value>(&output.stdout) else { continue };
+        // The comments in the guide define these variables.
         let token = if command.contains("/api/v1/token") { "$USER_TOKEN" } else { "$SESSION_TOKEN" };
         for (field, name) in [
             ("access_token", token),
@@ -122,7 +140,7 @@ fn the_commands_of_its_own_page_work_in_their_order() {
             ("requestId", "$REQUEST_ID"),
             ("Token", "$AUTHORIZE_TOKEN"),
         ] {
-            if let Some(value) = answer[field].as_str() {
+            if let Some(value) = response[field].as_str() {
                 variables.retain(|(known, _)| *known != name);
                 variables.push((name, value.to_owned()));
             }
@@ -132,7 +150,7 @@ fn the_commands_of_its_own_page_work_in_their_order() {
 }
 
 #[test]
-fn the_log_names_operations_and_no_value() {
+fn the_log_contains_operations_but_no_values() {
     let program = Program::start(&[]);
     let url = &program.base_url;
     shell(&format!("curl --silent '{url}/__emulator/counts?{CONNECT_SECRET_KEY}'"));
@@ -141,17 +159,18 @@ fn the_log_names_operations_and_no_value() {
     let token = shell(&format!("curl --silent -X POST {path} {key} -H 'Content-Type: application/json'"));
     let token = token["Token"].as_str().unwrap();
     shell(&format!("curl --silent '{url}/{CONNECT_SECRET_KEY}?authorizeToken={token}'"));
-    let (is_clean, page, log) = program.stop("-INT");
-    assert!(is_clean && page.contains("curl "));
+    let Stopped { is_success, guide, log } = program.stop("-INT");
+    assert!(is_success);
+    assert!(guide.contains("curl "), "{guide}");
     assert!(log.contains("operation=\"connect.generate_authorize_token\" status=200"), "{log}");
     for secret in [CONNECT_SECRET_KEY, token, "emu_"] {
         assert!(!log.contains(secret), "{log}");
     }
 }
 
-/// Whoever started it may lose interest in what it writes.
+/// The process that started the program may stop reading its output.
 #[test]
-fn it_outlives_the_readers_of_its_page_and_its_log() {
+fn the_program_keeps_running_if_nobody_reads_its_output() {
     let mut program = Program::start(&[]);
     drop(program.child.stderr.take());
     program.rest = BufReader::new(Command::new("true").stdout(Stdio::piped()).spawn().unwrap().stdout.take().unwrap());
@@ -164,29 +183,31 @@ fn it_outlives_the_readers_of_its_page_and_its_log() {
 }
 
 #[test]
-fn its_page_shows_no_credential_of_somebodys() {
+fn the_printed_commands_contain_no_configured_credential() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("emulator.toml");
     let settings = "[pay]\npassword = \"canary-1\"\n[connect]\nsecret_key = \"canary-2\"\n\
                     [outbound]\nclient_id = \"canary-3\"\nclient_secret = \"canary-4\"\nclient_authentication = \"basic\"\n";
     std::fs::write(&file, settings).unwrap();
-    let (_, page, log) = Program::start(&["--config", file.to_str().unwrap()]).stop("-TERM");
-    assert!(page.contains("$SECRET_KEY") && page.contains("-u \"$CLIENT_ID:$CLIENT_SECRET\""), "{page}");
-    assert!(!page.replace("client_id=canary-3", "").contains("canary") && !log.contains("canary"), "{page}");
+    let Stopped { guide, log, .. } = Program::start(&["--config", file.to_str().unwrap()]).stop("-TERM");
+    assert!(guide.contains("$SECRET_KEY"), "{guide}");
+    assert!(guide.contains("-u \"$CLIENT_ID:$CLIENT_SECRET\""), "{guide}");
+    assert!(!guide.replace("client_id=canary-3", "").contains("canary"), "{guide}");
+    assert!(!log.contains("canary"), "{log}");
 }
 
 #[test]
-fn its_page_names_the_header_that_carries_the_token_of_pay() {
+fn the_printed_commands_use_the_configured_token_header() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("emulator.toml");
     std::fs::write(&file, "[pay]\ntoken_header = \"X-Flinks-Token\"\n").unwrap();
-    let (_, page, _) = Program::start(&["--config", file.to_str().unwrap()]).stop("-TERM");
-    assert_eq!(page.matches("-H \"X-Flinks-Token: Bearer $SESSION_TOKEN\"").count(), 3, "{page}");
-    assert!(!page.contains("Authorization: Bearer $SESSION_TOKEN"), "{page}");
+    let guide = Program::start(&["--config", file.to_str().unwrap()]).stop("-TERM").guide;
+    assert_eq!(guide.matches("-H \"X-Flinks-Token: Bearer $SESSION_TOKEN\"").count(), 3, "{guide}");
+    assert!(!guide.contains("Authorization: Bearer $SESSION_TOKEN"), "{guide}");
 }
 
 #[test]
-fn its_defaults_are_printed_as_a_file_that_it_takes() {
+fn print_config_prints_a_file_that_config_accepts() {
     let defaults = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).arg("--print-config").output().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("emulator.toml");
@@ -197,18 +218,20 @@ fn its_defaults_are_printed_as_a_file_that_it_takes() {
 }
 
 #[test]
-fn a_config_file_is_read_or_refused_with_the_line_and_without_its_text() {
+fn an_error_in_a_config_file_names_the_line_but_no_value() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("emulator.toml");
     let path = file.to_str().unwrap();
     std::fs::write(&file, "frozen_clock = true\n[connect]\nsecret_key = \"mine\"\n").unwrap();
     let program = Program::start(&["--config", path]);
     let config = shell(&format!("curl --silent {}/__emulator/config", program.base_url));
-    assert_eq!((&config["connect"]["secret_key"], &config["pay"]["token_seconds"]), (&json!("mine"), &json!(299)));
+    assert_eq!(config["connect"]["secret_key"], "mine");
+    assert_eq!(config["pay"]["token_seconds"], 299);
 
     let refused = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).args(arguments).output().unwrap();
-        assert!(!output.status.success() && output.stdout.is_empty());
+        assert!(!output.status.success());
+        assert!(output.stdout.is_empty());
         String::from_utf8(output.stderr).unwrap()
     };
     for text in [
@@ -219,11 +242,13 @@ fn a_config_file_is_read_or_refused_with_the_line_and_without_its_text() {
     ] {
         std::fs::write(&file, text).unwrap();
         let message = refused(&["--config", path]);
-        assert!(message.contains("line 3") && !message.contains("canary"), "{message}");
+        assert!(message.contains("line 3"), "{message}");
+        assert!(!message.contains("canary"), "{message}");
     }
     std::fs::write(&file, "[connect]\ncustomer_id = \"canary\"").unwrap();
     let message = refused(&["--config", path]);
-    assert!(message.contains("connect.customer_id must be a GUID") && !message.contains("canary"), "{message}");
+    assert!(message.contains("connect.customer_id must be a GUID"), "{message}");
+    assert!(!message.contains("canary"), "{message}");
     std::fs::write(&file, "[pay]\ntoken_second = 5").unwrap();
     let message = refused(&["--config", path]);
     assert!(message.contains("unknown field, expected one of `username`"), "{message}");
@@ -233,11 +258,11 @@ fn a_config_file_is_read_or_refused_with_the_line_and_without_its_text() {
 }
 
 #[tokio::test]
-async fn only_loopback_unless_told_by_the_name_of_the_danger() {
+async fn a_non_loopback_address_needs_the_dangerous_function() {
     let any = "0.0.0.0:0".parse().unwrap();
     let error = Emulator::listen(any, Default::default()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     let emulator = Emulator::dangerously_listen_anywhere(any, Default::default()).await.unwrap();
-    let answer = crate::client().get(format!("{}/__emulator/", emulator.base_url())).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let response = crate::client().get(format!("{}/__emulator/", emulator.base_url())).send().await.unwrap();
+    assert_eq!(response.status(), 200);
 }

@@ -1,34 +1,34 @@
-//! The page at the base URL, which a person opens first.
+//! Tests of the start page at the base URL.
 
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Emulator, Fault, Kind, Operation};
 use reqwest::StatusCode;
 
 use crate::page::{action, attribute};
-use crate::{Local, ask, local, local_with};
+use crate::{Local, local, local_with, send};
 
 async fn start_page(local: &Local) -> String {
-    let page = ask(local.get("/")).await;
+    let page = send(local.get("/")).await;
     assert_eq!(page.status, 200);
     page.body.as_str().unwrap().to_owned()
 }
 
-/// The addresses that a page links to.
+/// Returns the addresses that a page links to.
 fn links(page: &str) -> Vec<String> {
     let links = page.split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
     links.filter(|link| !link.starts_with("data:")).collect()
 }
 
-/// Requests a link as it stands on a page of the emulator.
-async fn follow(local: &Local, link: &str) -> crate::Answer {
+/// Requests the target of a link on a page of the emulator.
+async fn follow(local: &Local, link: &str) -> crate::ParsedResponse {
     let base = url::Url::parse(local.emulator.base_url()).unwrap();
     let url = base.join(link).unwrap();
     assert_eq!(url.origin(), base.origin(), "{link}");
-    ask(local.http.get(url)).await
+    send(local.http.get(url)).await
 }
 
 #[tokio::test]
-async fn the_base_url_says_what_this_is_and_names_every_endpoint() {
+async fn the_start_page_describes_the_emulator_and_lists_every_endpoint() {
     let local = local().await;
     let page = start_page(&local).await;
     assert!(page.contains("Pay, Connect and Outbound"), "{page}");
@@ -69,42 +69,45 @@ async fn every_link_of_the_start_page_works() {
             assert!(links.iter().any(|link| link.split('?').next() == Some(path)), "{path}: {links:?}");
         }
         for link in links {
-            let answer = follow(&local, &link).await;
-            assert!(answer.status == 200 || answer.status == 302, "{link}: {}", answer.status);
-            assert!(!answer.location.is_some_and(|location| location.contains("error=")), "{link}");
+            let response = follow(&local, &link).await;
+            assert!(response.status == 200 || response.status == 302, "{link}: {}", response.status);
+            assert!(!response.location.is_some_and(|location| location.contains("error=")), "{link}");
         }
     }
 }
 
 #[tokio::test]
-async fn the_base_url_with_a_parameter_of_the_iframe_is_the_iframe() {
+async fn the_base_url_with_an_iframe_parameter_shows_the_iframe_page() {
     let local = local().await;
     for query in ["authorizeToken=", "authorizeToken=x", "redirectUrl=https://app.example/", "demo=true&redirectUrl="] {
-        let page = ask(local.get(&format!("/?{query}"))).await;
+        let page = send(local.get(&format!("/?{query}"))).await;
         assert_eq!(page.status, 401, "{query}");
         assert!(page.body.as_str().unwrap().contains("valid authorize token"), "{query}");
     }
-    assert_eq!(ask(local.get("/v2/")).await.status, 401);
-    assert_eq!(ask(local.get("/?utm_source=x")).await.status, 200);
+    assert_eq!(send(local.get("/v2/")).await.status, 401);
+    assert_eq!(send(local.get("/?utm_source=x")).await.status, 200);
 }
 
 #[tokio::test]
-async fn the_start_page_is_no_request_for_the_iframe() {
+async fn the_start_page_does_not_count_as_an_iframe_request() {
     let local = local().await;
     local.emulator.fail_next(Operation::ConnectIframe, Fault::status(503));
     start_page(&local).await;
     assert_eq!(local.emulator.count(Operation::ConnectIframe), 0);
     let request = &local.emulator.requests()[0];
-    assert_eq!((request.operation, request.status, request.target.as_str()), (None, Some(200), "/"));
-    assert_eq!(ask(local.get("/v2/")).await.status, 503, "the fault is still to come");
+    assert_eq!(request.operation, None);
+    assert_eq!(request.status, Some(200));
+    assert_eq!(request.target.as_str(), "/");
+    assert_eq!(send(local.get("/v2/")).await.status, 503, "the fault was not used up by the start page");
 }
 
-/// The same rule as for the control API: this machine only, by a loopback name, and no page of another origin.
+/// The page shows credentials only to requests that the control API accepts: requests from this
+/// machine, with a loopback host and without a foreign origin.
 #[tokio::test]
-async fn a_stranger_sees_no_credential_and_no_command() {
+async fn foreign_hosts_and_origins_see_no_credentials_and_no_commands() {
     let local = local().await;
     for (name, value) in [("host", "evil.example"), ("origin", "https://evil.example"), ("origin", "null")] {
-        let page = ask(local.get("/").header(name, value)).await;
+        let page = send(local.get("/").header(name, value)).await;
         assert_eq!(page.status, 200);
         let page = page.body.as_str().unwrap();
         assert!(page.contains("Pay, Connect and Outbound"), "{page}");
@@ -152,51 +155,52 @@ fn authorize_tokens(emulator: &Emulator) -> usize {
 }
 
 #[tokio::test]
-async fn the_iframe_demo_opens_the_page_with_a_token_of_its_own_and_comes_back() {
+async fn the_iframe_demo_issues_a_token_and_returns_to_the_start_page() {
     let local = local().await;
     let page = start_page(&local).await;
-    assert_eq!(authorize_tokens(&local.emulator), 0, "the page itself issues nothing");
+    assert_eq!(authorize_tokens(&local.emulator), 0, "the start page does not issue a token");
     let form = attribute(&page.clone().into(), "action").unwrap();
-    let opened = ask(local.post(&form).header("origin", local.emulator.base_url())).await;
+    let opened = send(local.post(&form).header("origin", local.emulator.base_url())).await;
     assert_eq!(opened.status, 303);
     assert_eq!(authorize_tokens(&local.emulator), 1);
     let iframe = follow(&local, &opened.location.unwrap()).await;
     assert_eq!(iframe.status, 200);
     let visit = action(&iframe.body);
-    ask(local.post(&visit).form(&[("institution", BANK)])).await;
-    ask(local.post(&visit).form(&[("username", BANK_USER_NO_MFA), ("password", BANK_PASSWORD)])).await;
-    let return_url = attribute(&ask(local.get(&visit)).await.body, "data-url").unwrap();
-    let back = follow(&local, &return_url).await;
-    assert_eq!(back.status, 200);
-    assert!(back.body.as_str().unwrap().contains("You are back"), "{}", back.body);
+    send(local.post(&visit).form(&[("institution", BANK)])).await;
+    send(local.post(&visit).form(&[("username", BANK_USER_NO_MFA), ("password", BANK_PASSWORD)])).await;
+    let return_url = attribute(&send(local.get(&visit)).await.body, "data-url").unwrap();
+    let landing = follow(&local, &return_url).await;
+    assert_eq!(landing.status, 200);
+    assert!(landing.body.as_str().unwrap().contains("You are back"), "{}", landing.body);
     assert!(!page.contains("You are back"), "{page}");
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_start_the_iframe_demo() {
+async fn foreign_hosts_and_origins_cannot_start_the_iframe_demo() {
     let local = local().await;
     for (name, value) in [("host", "evil.example"), ("origin", "https://evil.example"), ("origin", "null")] {
-        let refused = ask(local.post("/__pages/iframe-demo").header(name, value)).await;
-        assert_eq!((refused.status, refused.location), (403, None), "{name}: {value}");
+        let refused = send(local.post("/__pages/iframe-demo").header(name, value)).await;
+        assert_eq!(refused.status, 403, "{name}: {value}");
+        assert_eq!(refused.location, None, "{name}: {value}");
     }
     assert_eq!(authorize_tokens(&local.emulator), 0);
-    assert_eq!(ask(local.get("/__pages/iframe-demo")).await.status, 405);
+    assert_eq!(send(local.get("/__pages/iframe-demo")).await.status, 405);
 }
 
 #[tokio::test]
-async fn the_consent_page_of_the_start_page_comes_back_with_a_code() {
+async fn the_consent_link_of_the_start_page_returns_with_a_code() {
     let local = local().await;
     let links = links(&start_page(&local).await);
     let consent = links.iter().find(|link| link.contains("/api/v1/authorize?")).unwrap();
     let page = follow(&local, consent).await;
-    let back = ask(local.post(&action(&page.body)).form(&[("decision", "agree")])).await;
-    let return_url = back.location.unwrap();
+    let redirect = send(local.post(&action(&page.body)).form(&[("decision", "agree")])).await;
+    let return_url = redirect.location.unwrap();
     let start = follow(&local, &return_url).await;
     assert_eq!(start.status, 200);
     assert!(start.body.as_str().unwrap().contains("You are back"), "{}", start.body);
     let code =
         url::Url::parse(&return_url).unwrap().query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
-    assert!(!start.body.as_str().unwrap().contains(&code), "the code is in the address only");
+    assert!(!start.body.as_str().unwrap().contains(&code), "the page must not contain the code");
     let redirect_uri = format!("{}/", local.emulator.base_url());
-    assert_eq!(ask(local.exchange_code(&code, &redirect_uri)).await.status, 200);
+    assert_eq!(send(local.exchange_code(&code, &redirect_uri)).await.status, 200);
 }

@@ -1,12 +1,13 @@
-//! Errors: typed if they are documented, with their status if not, and without their text.
+//! Tests of error responses: a documented response becomes a typed error, and an undocumented one
+//! becomes an error with its status. No error contains text from the response.
 
 use flinks_outbound::ErrorKind;
 
-use crate::raw_server::{Answer, Raw, reply};
+use crate::raw_server::{RawResponse, RawServer, http_response};
 use crate::refresh;
 
 #[tokio::test]
-async fn o7_4xx_and_5xx_are_the_documented_error() {
+async fn o7_a_4xx_or_5xx_is_the_documented_error() {
     for (status, code) in [
         ("400 Bad Request", "invalid_grant"),
         ("401 Unauthorized", "invalid_client"),
@@ -15,7 +16,7 @@ async fn o7_4xx_and_5xx_are_the_documented_error() {
     ] {
         let body = format!(r#"{{"error":"{code}","error_description":"text"}}"#);
         let ids = "content-type: application/json\r\nob-correlation-id: c-1\r\nob-trace-id: t-1\r\nretry-after: 5\r\n";
-        let server = Raw::start(Answer::Bytes(reply(status, ids, &body))).await;
+        let server = RawServer::start(RawResponse::Bytes(http_response(status, ids, &body))).await;
         let error = refresh(&server).await.unwrap_err();
         assert!(status.starts_with(error.status().unwrap().as_str()));
         let body = error.body().unwrap();
@@ -29,8 +30,8 @@ async fn o7_4xx_and_5xx_are_the_documented_error() {
 }
 
 #[tokio::test]
-async fn o7_an_error_body_with_200_is_the_error() {
-    let server = Raw::replying("200 OK", "application/json", r#"{"error":"invalid_grant"}"#).await;
+async fn o7_an_error_body_with_status_200_is_an_error() {
+    let server = RawServer::responding("200 OK", "application/json", r#"{"error":"invalid_grant"}"#).await;
     let error = refresh(&server).await.unwrap_err();
     assert_eq!(error.body().unwrap().error.as_deref(), Some("invalid_grant"));
     assert_eq!(error.status().unwrap(), 200);
@@ -39,7 +40,7 @@ async fn o7_an_error_body_with_200_is_the_error() {
 #[tokio::test]
 async fn t07_an_html_error_keeps_its_status() {
     for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "502 Bad Gateway"] {
-        let server = Raw::replying(status, "text/html", "<html>canary</html>").await;
+        let server = RawServer::responding(status, "text/html", "<html>canary</html>").await;
         let error = refresh(&server).await.unwrap_err();
         assert!(status.starts_with(error.status().unwrap().as_str()));
         let text = format!("{error} {error:?} {error:#?}");
@@ -48,7 +49,7 @@ async fn t07_an_html_error_keeps_its_status() {
 }
 
 #[tokio::test]
-async fn t04_a6_a_malformed_success_holds_no_token() {
+async fn t04_a6_the_error_of_a_malformed_success_contains_no_token() {
     for (body, field) in [
         ("", None),
         ("canary", None),
@@ -59,7 +60,7 @@ async fn t04_a6_a_malformed_success_holds_no_token() {
         (r#"{"access_token":null}"#, Some("access_token")),
         (r#"{"token_type":"bearer"}"#, Some("access_token")),
     ] {
-        let server = Raw::replying("200 OK", "application/json", body).await;
+        let server = RawServer::responding("200 OK", "application/json", body).await;
         let error = refresh(&server).await.unwrap_err();
         let ErrorKind::InvalidResponse(invalid) = error.kind() else { panic!("{error:?}") };
         assert_eq!(error.status().unwrap(), 200);
@@ -72,9 +73,9 @@ async fn t04_a6_a_malformed_success_holds_no_token() {
 }
 
 #[tokio::test]
-async fn a6_an_object_of_somebody_else_is_not_the_documented_error() {
+async fn a6_an_unrelated_json_object_is_not_the_documented_error() {
     for body in [r#"{"message":"Forbidden"}"#, "{}"] {
-        let server = Raw::replying("403 Forbidden", "application/json", body).await;
+        let server = RawServer::responding("403 Forbidden", "application/json", body).await;
         let error = refresh(&server).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Status(Some(_))), "{error:?}");
         assert_eq!(error.status().unwrap(), 403);
@@ -83,10 +84,10 @@ async fn a6_an_object_of_somebody_else_is_not_the_documented_error() {
 
 #[tokio::test]
 async fn t05_a2_no_redirect_is_followed() {
-    let target = Raw::replying("200 OK", "application/json", r#"{"access_token":"t"}"#).await;
+    let target = RawServer::responding("200 OK", "application/json", r#"{"access_token":"t"}"#).await;
     for status in ["301 M", "302 F", "303 S", "307 T", "308 P"] {
         let location = format!("location: {}/elsewhere\r\n", target.base_url);
-        let server = Raw::start(Answer::Bytes(reply(status, &location, ""))).await;
+        let server = RawServer::start(RawResponse::Bytes(http_response(status, &location, ""))).await;
         let error = refresh(&server).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Redirect));
         assert!(status.starts_with(error.status().unwrap().as_str()));

@@ -1,9 +1,10 @@
-//! The bytes that `flinks-outbound` sends to a raw TCP listener, and its result for each reply.
+//! Tests of `flinks-outbound` against a raw TCP listener: the bytes it sends, and the result for
+//! each response.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // Helper functions of tests may panic too.
 
 mod errors;
-#[allow(dead_code)] // shared with the other crates
+#[allow(dead_code)] // Other crates use the rest of this module.
 #[path = "../../../flinks-core/tests/support/raw_server.rs"]
 mod raw_server;
 mod requests;
@@ -11,13 +12,13 @@ mod successes;
 
 use flinks_outbound::types::{ErrorResponse, GrantType, TokenRequest, TokenResponse};
 use flinks_outbound::{Client, Error, ResponseValue};
-use raw_server::Raw;
+use raw_server::RawServer;
 
-fn client(server: &Raw) -> Client {
+fn client(server: &RawServer) -> Client {
     Client::new(server.base_url.parse().unwrap()).unwrap()
 }
 
-async fn refresh(server: &Raw) -> Result<TokenResponse, Error<ErrorResponse>> {
+async fn refresh(server: &RawServer) -> Result<TokenResponse, Error<ErrorResponse>> {
     let body = TokenRequest::new(GrantType::RefreshToken).refresh_token("refresh");
     client(server).token(&body).send().await.map(ResponseValue::into_inner)
 }

@@ -1,21 +1,22 @@
-//! The requests of each operation: method, path, every header, body. An abandoned call sends none.
+//! Tests of the request of each operation: method, path, headers and body. An abandoned call sends
+//! no request.
 
 use flinks_core::{Authorization, SendMarker};
 use flinks_outbound::types::{GrantType, TokenRequest};
 use flinks_outbound::{Client, Secret, Transport};
 
 use crate::client;
-use crate::raw_server::Raw;
+use crate::raw_server::RawServer;
 
 const TOKEN: &str = r#"{"access_token":"t"}"#;
 
-fn transport(server: &Raw) -> Transport {
+fn transport(server: &RawServer) -> Transport {
     Transport::new(server.base_url.parse().unwrap()).unwrap()
 }
 
 #[tokio::test]
 async fn o1_o2_a_code_is_sent_with_the_client_secret_in_the_body() {
-    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+    let server = RawServer::responding("200 OK", "application/json", TOKEN).await;
     let body = TokenRequest::new(GrantType::AuthorizationCode)
         .client_id("dc-id")
         .client_secret("the-client-secret")
@@ -39,7 +40,7 @@ content-length: 155
 
 #[tokio::test]
 async fn o1_o2_a_refresh_token_is_sent_with_http_basic() {
-    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+    let server = RawServer::responding("200 OK", "application/json", TOKEN).await;
     let body = TokenRequest::new(GrantType::RefreshToken).refresh_token("the-refresh");
     let basic = Authorization::basic("dc-id", &Secret::new("the-client-secret"));
     client(&server).token(&body).authorization(&basic).send().await.unwrap();
@@ -60,7 +61,7 @@ content-length: 60
 
 #[tokio::test]
 async fn o10_revoke_sends_the_bearer_token() {
-    let server = Raw::replying("204 No Content", "text/plain", "").await;
+    let server = RawServer::responding("204 No Content", "text/plain", "").await;
     client(&server).revoke(&Authorization::bearer(&Secret::new("t"))).send().await.unwrap();
     assert_eq!(
         server.only_request(),
@@ -75,8 +76,8 @@ host: [host]
     );
 }
 
-/// Sends a code and a revocation, and returns both requests as they arrived.
-async fn send_both(server: &Raw, token: Transport, revoke: Transport) -> Vec<String> {
+/// Sends a code exchange and a revocation, and returns both requests as the server received them.
+async fn send_both(server: &RawServer, token: Transport, revoke: Transport) -> Vec<String> {
     let body = TokenRequest::new(GrantType::AuthorizationCode).code("the-code");
     Client::with_transport(token).token(&body).send().await.unwrap();
     let authorization = Authorization::bearer(&Secret::new("t"));
@@ -85,22 +86,23 @@ async fn send_both(server: &Raw, token: Transport, revoke: Transport) -> Vec<Str
 }
 
 #[tokio::test]
-async fn o9_a_marker_changes_no_byte() {
-    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+async fn o9_a_send_marker_does_not_change_the_request() {
+    let server = RawServer::responding("200 OK", "application/json", TOKEN).await;
     let plain = send_both(&server, transport(&server), transport(&server)).await;
     assert_eq!(plain.len(), 2);
 
-    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
-    let (token, revoke) = (SendMarker::new(), SendMarker::new());
+    let server = RawServer::responding("200 OK", "application/json", TOKEN).await;
+    let token = SendMarker::new();
+    let revoke = SendMarker::new();
     let marked = |marker: &SendMarker| transport(&server).with_marker(marker.clone());
     assert_eq!(send_both(&server, marked(&token), marked(&revoke)).await, plain);
-    assert!(!token.abandon(), "a request that was received cannot be abandoned");
-    assert!(!revoke.abandon(), "a request without a body that was received cannot be abandoned");
+    assert!(!token.abandon(), "a request that the server has received cannot be abandoned");
+    assert!(!revoke.abandon(), "the same holds for a request without a body");
 }
 
 #[tokio::test]
-async fn o9_a_call_that_was_abandoned_sends_nothing() {
-    let server = Raw::replying("200 OK", "application/json", TOKEN).await;
+async fn o9_an_abandoned_call_sends_nothing() {
+    let server = RawServer::responding("200 OK", "application/json", TOKEN).await;
     let marker = SendMarker::new();
     assert!(marker.abandon());
     let client = Client::with_transport(transport(&server).with_marker(marker));

@@ -1,8 +1,9 @@
-//! The bytes that `flinks-pay` sends to a raw TCP listener, and its result for each reply.
+//! Tests of `flinks-pay` against a raw TCP listener: the bytes it sends, and the result for each
+//! response.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // Helper functions of tests may panic too.
 
-#[allow(dead_code)] // shared with the other crates
+#[allow(dead_code)] // Other crates use the rest of this module.
 #[path = "../../../flinks-core/tests/support/raw_server.rs"]
 mod raw_server;
 mod replies;
@@ -11,13 +12,13 @@ mod transport;
 
 use flinks_pay::types::{AuthorizeRequest, AuthorizeResponse, GrantType};
 use flinks_pay::{Client, Error, ResponseValue, Secret};
-use raw_server::Raw;
+use raw_server::RawServer;
 
-fn client(server: &Raw) -> Client {
+fn client(server: &RawServer) -> Client {
     Client::new(server.base_url.parse().unwrap()).unwrap()
 }
 
-async fn authorize(server: &Raw) -> Result<AuthorizeResponse, Error<()>> {
+async fn authorize(server: &RawServer) -> Result<AuthorizeResponse, Error<()>> {
     let body = AuthorizeRequest::new(GrantType::ClientCredentials, "user", Secret::new("password"));
     client(server).authorize(&body).send().await.map(ResponseValue::into_inner)
 }

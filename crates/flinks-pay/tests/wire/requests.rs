@@ -1,14 +1,14 @@
-//! The requests of each operation: method, path, every header, body.
+//! Tests of the request of each operation: method, path, headers and body.
 
 use flinks_pay::Secret;
 use flinks_pay::types::{AuthorizeRequest, GrantType, SessionRequest};
 
 use crate::client;
-use crate::raw_server::Raw;
+use crate::raw_server::RawServer;
 
 #[tokio::test]
 async fn p1_authorize_sends_the_documented_form() {
-    let server = Raw::replying("200 OK", "application/json", r#"{"access_token":"t"}"#).await;
+    let server = RawServer::responding("200 OK", "application/json", r#"{"access_token":"t"}"#).await;
     let password = Secret::new("& = + % é \u{1f511}");
     let body = AuthorizeRequest::new(GrantType::ClientCredentials, "user & name", password);
     client(&server).authorize(&body).send().await.unwrap();
@@ -28,12 +28,12 @@ grant_type=client_credentials&Password=%26+%3D+%2B+%25+%C3%A9+%F0%9F%94%91&Usern
 
 #[tokio::test]
 async fn p8_initiate_session_sends_the_bearer_token() {
-    let server = Raw::replying("200 OK", "application/json", r#"{"sessionId":"s","referenceId":"r-1"}"#).await;
+    let server = RawServer::responding("200 OK", "application/json", r#"{"sessionId":"s","referenceId":"r-1"}"#).await;
     let body = SessionRequest::new("r-1", 10.5, "Ada", "ada@example.com");
     let token = flinks_core::Authorization::bearer(&Secret::new("t"));
-    let reply = client(&server).initiate_session(&token, &body).send().await.unwrap();
-    assert_eq!(reply.session_id.expose_secret(), "s");
-    assert_eq!(reply.reference_id.as_deref(), Some("r-1"));
+    let response = client(&server).initiate_session(&token, &body).send().await.unwrap();
+    assert_eq!(response.session_id.expose_secret(), "s");
+    assert_eq!(response.reference_id.as_deref(), Some("r-1"));
     assert_eq!(
         server.only_request(),
         "\

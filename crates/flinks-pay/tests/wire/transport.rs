@@ -1,11 +1,12 @@
-//! Rules of every request and reply: no redirect, a limit of time, and nothing sent if nothing listens.
+//! Tests of the rules for every call: redirects are not followed, calls time out, and nothing is
+//! sent without a connection.
 
 use std::time::Duration;
 
 use flinks_pay::types::{AuthorizeRequest, GrantType};
 use flinks_pay::{Client, Error, ErrorKind, Secret, Transport, TransportErrorKind};
 
-use crate::raw_server::{Answer, Raw, reply};
+use crate::raw_server::{RawResponse, RawServer, http_response};
 use crate::{authorize, client};
 
 fn transport_error(error: &Error<()>) -> flinks_pay::TransportError {
@@ -17,10 +18,10 @@ fn transport_error(error: &Error<()>) -> flinks_pay::TransportError {
 
 #[tokio::test]
 async fn t05_a2_no_redirect_is_followed() {
-    let target = Raw::replying("200 OK", "application/json", r#"{"access_token":"t"}"#).await;
+    let target = RawServer::responding("200 OK", "application/json", r#"{"access_token":"t"}"#).await;
     for status in ["301 M", "302 F", "303 S", "307 T", "308 P"] {
         let location = format!("location: {}/elsewhere\r\n", target.base_url);
-        let server = Raw::start(Answer::Bytes(reply(status, &location, ""))).await;
+        let server = RawServer::start(RawResponse::Bytes(http_response(status, &location, ""))).await;
         let error = authorize(&server).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Redirect));
         assert!(status.starts_with(error.status().unwrap().as_str()));
@@ -31,14 +32,14 @@ async fn t05_a2_no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn t06_a_reply_is_bounded_in_time() {
+async fn t06_a_call_times_out_if_the_server_stops_sending() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
-    for answer in [Answer::ThenSilence(Vec::new()), Answer::ThenSilence(head)] {
-        let server = Raw::start(answer).await;
+    for answer in [RawResponse::ThenSilence(Vec::new()), RawResponse::ThenSilence(head)] {
+        let server = RawServer::start(answer).await;
         let transport = Transport::builder(server.base_url.parse().unwrap()).timeout(Duration::from_millis(50));
         let client = Client::with_transport(transport.build().unwrap());
         let body = AuthorizeRequest::new(GrantType::ClientCredentials, "u", Secret::new("p"));
-        // Without a limit the call would never return, and neither would this test.
+        // If the call did not time out by itself, this outer timeout would fail the test.
         let outcome = tokio::time::timeout(Duration::from_secs(10), client.authorize(&body).send()).await;
         let error = transport_error(&outcome.unwrap().unwrap_err());
         assert_eq!(error.kind(), TransportErrorKind::Timeout);
@@ -47,10 +48,11 @@ async fn t06_a_reply_is_bounded_in_time() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_where_nothing_listens() {
-    let server = Raw::replying("200 OK", "application/json", "{}").await;
+async fn nothing_is_sent_if_the_connection_is_refused() {
+    let server = RawServer::responding("200 OK", "application/json", "{}").await;
     let client = client(&server);
-    // The port is free again once the listener is gone, which is when connections are refused.
+    // The listener may be closed only some time after the drop. From then on, connections are
+    // refused.
     drop(server);
     let body = AuthorizeRequest::new(GrantType::ClientCredentials, "u", Secret::new("p"));
     loop {
@@ -67,11 +69,11 @@ async fn nothing_is_sent_where_nothing_listens() {
 }
 
 #[tokio::test]
-async fn a_404_says_to_check_the_base_url() {
-    let server = Raw::start(Answer::Bytes(reply("404 Not Found", "", ""))).await;
+async fn the_error_of_a_404_suggests_checking_the_base_url() {
+    let server = RawServer::start(RawResponse::Bytes(http_response("404 Not Found", "", ""))).await;
     let error = authorize(&server).await.unwrap_err().to_string();
     assert!(error.contains("check the base URL"), "{error}");
-    let server = Raw::start(Answer::Bytes(reply("403 Forbidden", "", ""))).await;
+    let server = RawServer::start(RawResponse::Bytes(http_response("403 Forbidden", "", ""))).await;
     let error = authorize(&server).await.unwrap_err().to_string();
     assert!(!error.contains("base URL"), "{error}");
 }

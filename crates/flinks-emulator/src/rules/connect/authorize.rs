@@ -1,4 +1,4 @@
-//! `/Authorize`: the authorize token for a login at the bank (C6).
+//! `/Authorize`: logs an end user in to the bank and spends the authorize token (C6).
 
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
@@ -24,7 +24,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     let request = AuthorizeRequest::read(call);
     let needs_valid_token = match &request {
         Ok(AuthorizeRequest::Answer { request_id, .. }) if !config.mfa_answer_spends_token => {
-            // The token that began the session is accepted again.
+            // The token that started the session is accepted again.
             state.connect.challenges.get(request_id).is_none_or(|challenge| challenge.token != token)
         }
         _ => true,
@@ -48,11 +48,11 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
 
 /// The three forms of a request to `/Authorize`.
 enum AuthorizeRequest {
-    /// The answer to a question of the bank.
+    /// Answers a question of the bank.
     Answer { request_id: String, responses: Responses },
-    /// A login that Flinks has already.
-    Return { login_id: String, from_cache: bool },
-    /// A first login.
+    /// Uses an existing login.
+    LogInAgain { login_id: String, from_cache: bool },
+    /// Logs in with a user name and a password.
     LogIn { institution: String, username: String, password: String, save: bool },
 }
 
@@ -60,7 +60,9 @@ impl AuthorizeRequest {
     fn read(call: &Call) -> Result<Self, Problem> {
         let body = call.json().map_err(|problem| match problem.field {
             Some(name) => Problem::invalid_fields([(name, "must occur once")]),
-            None => invalid_request("The body must be a JSON object, with the Content-Type application/json").into(),
+            None => {
+                invalid_request("The body must be a JSON object, and the Content-Type must be application/json").into()
+            }
         })?;
         check_types(&body)?;
         // A GUID may be written in several ways.
@@ -72,17 +74,17 @@ impl AuthorizeRequest {
                 let responses = serde_json::from_value(responses.clone()).unwrap_or_default();
                 return Ok(Self::Answer { request_id, responses });
             }
-            (Some(_), None) => return missing("SecurityResponses", "is missing: RequestId needs it"),
-            (None, Some(_)) => return missing("RequestId", "is missing: SecurityResponses needs it"),
+            (Some(_), None) => return missing("SecurityResponses", "is missing; it is required with RequestId"),
+            (None, Some(_)) => return missing("RequestId", "is missing; it is required with SecurityResponses"),
             (None, None) => {}
         }
         let credentials = ["Institution", "Username", "Password"];
         if let Some(login_id) = guid("LoginId") {
             let mut extra = credentials.into_iter().filter(|name| body.get(name).is_some()).peekable();
             if extra.peek().is_some() {
-                return Err(Problem::invalid_fields(extra.map(|name| (name, "must be absent if there is a LoginId"))));
+                return Err(Problem::invalid_fields(extra.map(|name| (name, "must be absent if LoginId is present"))));
             }
-            return Ok(Self::Return { login_id, from_cache: flag("MostRecentCached") });
+            return Ok(Self::LogInAgain { login_id, from_cache: flag("MostRecentCached") });
         }
         let text = |name| body.text(name).map(str::to_owned);
         match (text("Institution"), text("Username"), text("Password")) {
@@ -90,12 +92,14 @@ impl AuthorizeRequest {
                 Ok(Self::LogIn { institution, username, password, save: flag("Save") })
             }
             (None, None, None) => {
-                let message = "is missing: either LoginId is needed, or Institution, Username and Password";
+                let message = "is missing; either LoginId or all of Institution, Username and Password are required";
                 Err(Problem::invalid_fields(["LoginId"].into_iter().chain(credentials).map(|name| (name, message))))
             }
             _ => {
                 let missing = credentials.into_iter().filter(|name| body.get(name).is_none());
-                Err(Problem::invalid_fields(missing.map(|name| (name, "is missing: a login at the bank needs it"))))
+                Err(Problem::invalid_fields(
+                    missing.map(|name| (name, "is missing; it is required to log in to the bank")),
+                ))
             }
         }
     }
@@ -103,7 +107,7 @@ impl AuthorizeRequest {
     fn ask_bank(self, state: &mut EmulatorState, token: &str) -> Result<(BankSession, Step), Problem> {
         match self {
             Self::Answer { request_id, responses } => {
-                let nonexistent = Refusal::new(400, "SESSION_NONEXISTENT", "There is no such session");
+                let nonexistent = Refusal::new(400, "SESSION_NONEXISTENT", "The session does not exist");
                 let challenge = state.connect.challenges.get(&request_id).ok_or(nonexistent)?;
                 if state.now() >= challenge.expires_at {
                     return Err(Refusal::new(401, "SESSION_EXPIRED", "The session has expired").into());
@@ -113,11 +117,11 @@ impl AuthorizeRequest {
                 let Challenge { username, token, login_id, save, .. } = challenge;
                 Ok((BankSession { request_id, username, token, login_id, save }, step))
             }
-            Self::Return { login_id, from_cache } => {
-                let unknown = Refusal::new(401, "INVALID_LOGIN", "The LoginId is not known");
+            Self::LogInAgain { login_id, from_cache } => {
+                let unknown = Refusal::new(401, "INVALID_LOGIN", "The LoginId is unknown");
                 let login = state.connect.logins.get(&login_id).ok_or(unknown)?;
                 let step =
-                    if from_cache || !login.has_mfa { Step::LoggedIn } else { bank::return_to(&login.username)? };
+                    if from_cache || !login.has_mfa { Step::LoggedIn } else { bank::log_in_again(&login.username)? };
                 let session = BankSession {
                     request_id: Uuid::new_v4().to_string(),
                     username: login.username.clone(),
@@ -152,34 +156,35 @@ fn check_types(body: &Fields<Value>) -> Result<(), Problem> {
         ("MostRecentCached", Value::is_boolean, "must be true or false"),
         ("Save", Value::is_boolean, "must be true or false"),
         ("Language", is_language, "must be en or fr"),
-        ("Tag", Value::is_string, "must be text"),
-        ("Institution", Value::is_string, "must be text"),
-        ("Username", Value::is_string, "must be text"),
-        ("Password", Value::is_string, "must be text"),
+        ("Tag", Value::is_string, "must be a string"),
+        ("Institution", Value::is_string, "must be a string"),
+        ("Username", Value::is_string, "must be a string"),
+        ("Password", Value::is_string, "must be a string"),
         ("RequestId", is_uuid, "must be a GUID"),
-        ("SecurityResponses", is_responses, "must have a list of texts under each prompt"),
+        ("SecurityResponses", is_responses, "must contain a list of strings for each prompt"),
     ];
-    let is_wrong = |(name, is_right, _): &(&str, Check, &str)| body.get(name).is_some_and(|value| !is_right(value));
-    let mut wrong = rules.into_iter().filter(is_wrong).map(|(name, _, message)| (name, message)).peekable();
-    if wrong.peek().is_none() {
+    let is_invalid = |(name, is_valid, _): &(&str, Check, &str)| body.get(name).is_some_and(|value| !is_valid(value));
+    let mut invalid = rules.into_iter().filter(is_invalid).map(|(name, _, message)| (name, message)).peekable();
+    if invalid.peek().is_none() {
         return Ok(());
     }
-    Err(Problem::invalid_fields(wrong))
+    Err(Problem::invalid_fields(invalid))
 }
 
-/// A login at the bank that is under way.
+/// A login at the bank that is in progress.
 struct BankSession {
     request_id: String,
     username: String,
-    /// The authorize token that began it.
+    /// The authorize token that started it.
     token: String,
     /// The existing login that it is for, if any.
     login_id: Option<String>,
+    /// Whether a new login is stored, as `Save` in the request says.
     save: bool,
 }
 
 impl BankSession {
-    /// Replies with the login, or with the bank's next question.
+    /// Returns the response with the login, or with the bank's next question.
     fn proceed(self, step: Step, state: &mut EmulatorState, call: &Call) -> Reply {
         let Self { request_id, username, token, login_id, save } = self;
         match step {
@@ -205,12 +210,12 @@ impl BankSession {
     }
 }
 
-/// 200: the bank has logged the end user in.
+/// Returns the 200 response after a login.
 fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str, request_id: &str) -> Reply {
-    // UTC without an offset, which is not RFC 3339.
+    // The time is UTC without an offset, which is not RFC 3339.
     let mut last_refresh = String::new();
     if let Some(now) = UNIX_EPOCH.checked_add(state.now()) {
-        // This fails after the year 9999, to which the clock may have been advanced.
+        // This fails if the clock was advanced beyond the year 9999.
         let _ = write!(last_refresh, "{}", humantime::format_rfc3339_micros(now));
     }
     let customer_id = &call.parameter;
@@ -236,7 +241,7 @@ fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str,
     Reply::json(StatusCode::OK, &body)
 }
 
-/// 203: the bank has a question, so this is not a success.
+/// Returns the 203 response with a question of the bank. It is not a success.
 fn challenged(index: usize, request_id: &str) -> Reply {
     let challenge = bank::question(index).map(|question| match question.choices {
         [] => json!({"Type": "QuestionAndAnswer", "Prompt": question.prompt}),

@@ -1,4 +1,4 @@
-//! `GenerateAuthorizeToken`: the secret key for an authorize token (C1-C4).
+//! `GenerateAuthorizeToken`: issues an authorize token for the secret key (C1-C4).
 
 use hyper::{StatusCode, header};
 use serde_json::json;
@@ -15,8 +15,8 @@ pub(in crate::rules) fn generate_authorize_token(state: &mut EmulatorState, call
     if key != Some(&config.secret_key) || !call.parameter.eq_ignore_ascii_case(&config.customer_id) {
         return refuse(&Refusal::new(401, "UNAUTHORIZED", "You must provide a valid auth key"));
     }
-    // The status is 401 as well, because the document has no other.
-    if let Some(message) = broken_rule_of_c1(call) {
+    // The status is 401 here too, because the OpenAPI document lists no other.
+    if let Some(message) = violated_header_rule(call) {
         return refuse(&Refusal::new(401, "INVALID_REQUEST", message));
     }
     let lifetime = config.token_seconds;
@@ -24,21 +24,23 @@ pub(in crate::rules) fn generate_authorize_token(state: &mut EmulatorState, call
     Reply::json(StatusCode::OK, &json!({"HttpStatusCode": 200, "Token": token}))
 }
 
-fn broken_rule_of_c1(call: &Call) -> Option<&'static str> {
+/// Returns a message if the request violates a rule for its headers and body (C1).
+fn violated_header_rule(call: &Call) -> Option<&'static str> {
     if call.media_type() != "application/json" {
-        Some("Content-Type must be application/json, once")
+        Some("Content-Type must be application/json and must occur once")
     } else if !accepts_json(call) {
         Some("Accept must include application/json")
     } else if !call.body.is_empty() {
-        Some("There must be no body")
+        Some("The body must be empty")
     } else {
         None
     }
 }
 
-/// Returns whether the client accepts JSON (RFC 9110, section 12.5.1). No `Accept`, or an empty
-/// one, excludes nothing. Several `Accept` headers are one list. The most specific range that
-/// covers JSON decides.
+/// Returns whether the client accepts JSON (RFC 9110, section 12.5.1).
+///
+/// A missing or empty `Accept` accepts everything. Several `Accept` headers count as one list. The
+/// most specific range that includes JSON decides.
 fn accepts_json(call: &Call) -> bool {
     let lines = call.headers.get_all(header::ACCEPT).iter();
     let list = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase()).collect::<Vec<_>>();
@@ -56,7 +58,7 @@ fn accepts_json(call: &Call) -> bool {
     false
 }
 
-/// Returns whether the weight of a media range is above 0, which it is by default.
+/// Returns whether the weight of a media range is greater than 0. Without a `q` parameter, it is 1.
 fn has_weight(range: &str) -> bool {
     let mut parameters = range.split(';').skip(1);
     !parameters.any(|parameter| parameter.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))

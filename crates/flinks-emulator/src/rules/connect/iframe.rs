@@ -1,5 +1,5 @@
-//! The page in an iframe (C5). Opening it spends the token; then each form redirects to the page of
-//! the current stage.
+//! The iframe page (C5). Opening it spends the token. After that, each form redirects to the page
+//! of the current stage.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(in crate::rules) fn iframe(state: &mut EmulatorState, call: &Call) -> Reply 
     if !state.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_valid(state.now())) {
         return refuse(
             StatusCode::UNAUTHORIZED,
-            "You must provide a valid authorize token. It can be used once, within 30 minutes.",
+            "You must provide a valid authorize token. A token can be used once, within 30 minutes.",
         );
     }
     let return_url = query.text("redirectUrl").ok_or("is missing");
@@ -36,7 +36,7 @@ pub(in crate::rules) fn iframe(state: &mut EmulatorState, call: &Call) -> Reply 
     state.spend(Kind::AuthorizeToken, token, call);
     let id = Uuid::new_v4().to_string();
     let address = address(&id);
-    let mut events = Events::to(&return_url);
+    let mut events = Events::new(&return_url);
     events.step("APP_MOUNTED");
     let mut iframe = Iframe { return_url, stage: Stage::Choosing, problem: None, events };
     let page = iframe.page(&address, Some(&address));
@@ -63,7 +63,7 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
         }
     };
     let page = Reply::see_other(&address);
-    // The form of an earlier step, which Back has shown, changes nothing. A script may leave out
+    // Back can show the form of an earlier step. Submitting it changes nothing. A script may omit
     // the step.
     if form.text("step").is_some_and(|step| step != iframe.stage.step()) {
         return page;
@@ -94,7 +94,7 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
         Ok(Step::Questioned(question)) => iframe.stage = Stage::Questioned { username, question },
         Err(Refusal { code, message, .. }) => {
             iframe.problem = Some(message);
-            // The code of the failure is the name of the event.
+            // The error code is also the name of the event.
             iframe.events.step(code);
         }
     }
@@ -102,7 +102,7 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
 }
 
 impl Iframe {
-    /// Returns the page of the current stage, with the events that were not sent yet.
+    /// Returns the page of the current stage, with the events that have not been sent yet.
     fn page(&mut self, action: &str, address: Option<&str>) -> Markup {
         let events = self.events.take();
         let step = self.stage.step();
@@ -127,7 +127,7 @@ impl Iframe {
 }
 
 impl Stage {
-    /// Returns the name that the form of this stage carries.
+    /// Returns the name of the step in the form of this stage.
     fn step(&self) -> String {
         match self {
             Self::Choosing => "institution".to_owned(),

@@ -1,11 +1,11 @@
-//! Connect (C1-C7): an authorize token for the secret key, and three ways to spend it.
+//! The rules of Connect (C1-C7).
 //!
-//! | file | |
+//! | file | contents |
 //! | --- | --- |
-//! | `authorize_token` | the secret key for an authorize token (C1-C4) |
-//! | `authorize` | the token for a login without a page (C6) |
-//! | `iframe` | the token for a page in an iframe (C5) |
-//! | `oauth` | the bank's own page, whose login `/Authorize` takes (C7) |
+//! | `authorize_token` | issues an authorize token for the secret key (C1-C4) |
+//! | `authorize` | `/Authorize`, which spends the token on a login without a page (C6) |
+//! | `iframe` | the iframe page, which spends the token when it is opened (C5) |
+//! | `oauth` | the bank's login page, which creates a login for `/Authorize` (C7) |
 
 mod authorize;
 mod authorize_token;

@@ -1,4 +1,5 @@
-//! The errors of Connect: `{HttpStatusCode, Message, FlinksCode}`, and the fields that are wrong.
+//! The error responses of Connect: `{HttpStatusCode, Message, FlinksCode}`, and `ValidationDetails`
+//! if fields are invalid.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -6,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::bank::Refusal;
 use crate::http::Reply;
 
-/// A refusal, with the fields that are the reason.
+/// An error, with a message for each invalid field.
 pub(super) struct Problem {
     refusal: Refusal,
     details: Map<String, Value>,
@@ -19,10 +20,13 @@ impl From<Refusal> for Problem {
 }
 
 impl Problem {
-    /// A request that is not valid, with each field that is a reason and a message about it.
+    /// Creates the error for invalid fields, from the name of each and a message about it.
     pub(super) fn invalid_fields(fields: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
         let details = fields.into_iter().map(|(name, message)| (name.to_owned(), json!([message])));
-        Self { refusal: invalid_request("A field is not valid: see ValidationDetails"), details: details.collect() }
+        Self {
+            refusal: invalid_request("The request contains invalid fields; see ValidationDetails"),
+            details: details.collect(),
+        }
     }
 
     pub(super) fn reply(self) -> Reply {

@@ -1,4 +1,4 @@
-//! The connection of an end user: the requests that need an access token, and its end.
+//! The connection of an end user: requests with an access token, and revocation.
 
 use hyper::{StatusCode, header};
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(in crate::rules) fn revoke(state: &mut EmulatorState, call: &Call) -> Reply 
     }
 }
 
-/// Returns two accounts in the form of FDX 5.
+/// Returns two accounts in the format of FDX 5.
 pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Reply {
     if let Err(reply) = end_user(state, call) {
         return reply.with_ids();
@@ -40,7 +40,7 @@ pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Repl
     Reply::json(StatusCode::OK, &json!({"page": {"totalElements": accounts.len()}, "accounts": accounts})).with_ids()
 }
 
-/// Returns the end user of the access token (O4, O8).
+/// Returns the end user of the access token, or an error response (O4, O8).
 fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
     let refuse = |description| {
         let reply = Refusal::new("invalid_token", description).reply(StatusCode::UNAUTHORIZED);
@@ -48,15 +48,15 @@ fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
     };
     let issued = call.bearer().and_then(|token| state.ledger.issued(Kind::AccessToken, token));
     let Some(issued) = issued else {
-        return refuse("Authorization must be a Bearer access token of Outbound, once.");
+        return refuse("Authorization must be a bearer access token of Outbound and must occur once.");
     };
     if issued.is_expired(state.now()) {
         return refuse("The access token has expired.");
     }
     if issued.revoked.is_some() {
-        return refuse("The end user's connection has ended.");
+        return refuse("The end user's connection has been revoked.");
     }
     let subject = issued.subject.clone();
-    let no_end_user = Refusal::new("insufficient_scope", "The access token has no end user.");
+    let no_end_user = Refusal::new("insufficient_scope", "The access token does not belong to an end user.");
     subject.ok_or_else(|| no_end_user.reply(StatusCode::FORBIDDEN))
 }

@@ -1,4 +1,4 @@
-//! The consent page: the end user agrees and comes back with a code, or refuses (O10).
+//! The consent page: the end user agrees and returns with a code, or refuses (O10).
 
 use hyper::{Method, StatusCode, header};
 use maud::Markup;
@@ -35,16 +35,16 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
         Err(problem) => return refuse(&problem.message),
     };
     let config = &state.config.outbound;
-    // An address that cannot be trusted gets no redirect, not even with an error (RFC 6749,
-    // 4.1.2.1).
+    // Never redirect to an address that cannot be trusted, not even with an error (RFC 6749,
+    // section 4.1.2.1).
     if query.text("client_id") != Some(&config.client_id) {
-        return refuse("client_id is not known.");
+        return refuse("client_id is unknown.");
     }
     let redirect_uri = query.text("redirect_uri").unwrap_or_default();
     if !config.redirect_uris.is_empty() && !config.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
         return refuse("redirect_uri is not whitelisted.");
     }
-    // Only the iframe accepts an address without a scheme.
+    // Only the iframe page accepts an address without a scheme.
     let return_url = Url::parse(redirect_uri).map_err(|_| "is not an absolute URL");
     let return_url = match return_url.and_then(|_| return_url::parse(redirect_uri, &[])) {
         Ok(url) => url,
@@ -65,11 +65,11 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     }
     let is_known = |scope: &String| SCOPES.contains(&scope.as_str());
     if !consent.scopes.iter().any(|scope| scope == "ACCOUNT_BASIC") || !consent.scopes.iter().all(is_known) {
-        let description = "scope must hold ACCOUNT_BASIC, and nothing that is not known.";
+        let description = "scope must contain ACCOUNT_BASIC, and only known scopes.";
         return fail(Refusal::new("invalid_scope", description));
     }
     if query.text("provider_id") != Some(OUTBOUND_PROVIDER_ID) {
-        return fail(Refusal::invalid_request("provider_id is not known."));
+        return fail(Refusal::invalid_request("provider_id is unknown."));
     }
     match config.end_user {
         EndUser::Agrees => back(consent.agreed(state, call)),
@@ -93,9 +93,10 @@ fn consent_page(status: StatusCode, page: Markup) -> Reply {
 }
 
 pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -> Reply {
-    let refuse = |status, message: &str| consent_page(status, pages::refusal("This page cannot go on", message));
+    let refuse =
+        |message: &str| consent_page(StatusCode::BAD_REQUEST, pages::refusal("This page cannot continue", message));
     let Some(consent) = state.outbound.consents.get(&call.parameter).cloned() else {
-        return refuse(StatusCode::NOT_FOUND, "Start again.");
+        return consent_page(StatusCode::NOT_FOUND, pages::unknown_visit());
     };
     if call.method == Method::GET {
         let address = address(&call.parameter);
@@ -103,7 +104,7 @@ pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -
     }
     let form = match call.form() {
         Ok(form) => form,
-        Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.message),
+        Err(problem) => return refuse(&problem.message),
     };
     if let Some(url) = &consent.end {
         return Reply::see_other(url.as_str()).with_ids();
@@ -111,7 +112,7 @@ pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -
     let url = match form.text("decision") {
         Some("agree") => consent.agreed(state, call),
         Some("refuse") => consent.refused(ACCESS_DENIED),
-        _ => return refuse(StatusCode::BAD_REQUEST, "decision must be agree or refuse."),
+        _ => return refuse("decision must be agree or refuse."),
     };
     let reply = Reply::see_other(url.as_str()).with_ids();
     if let Some(consent) = state.outbound.consents.get_mut(&call.parameter) {

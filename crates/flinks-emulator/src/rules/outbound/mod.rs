@@ -1,11 +1,11 @@
-//! Outbound (O1-O3, O5-O10).
+//! The rules of Outbound (O1-O10).
 //!
-//! | file | |
+//! | file | contents |
 //! | --- | --- |
 //! | `consent` | the consent page, which issues a code (O10) |
 //! | `token` | the three grants (O1, O3, O5, O8, O9) |
-//! | `client` | how a client authenticates itself (O2) |
-//! | `connection` | requests with an access token, and the revocation (O4, O10) |
+//! | `client` | the client authentication (O2) |
+//! | `connection` | requests with an access token, and revocation (O4, O8, O10) |
 
 mod client;
 mod connection;

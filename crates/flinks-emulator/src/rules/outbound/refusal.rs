@@ -1,4 +1,4 @@
-//! The errors of Outbound: `{error, error_description}` (O7).
+//! The error responses of Outbound: `{error, error_description}` (O7).
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::http::Reply;
 
-/// An OAuth error code and its description, which names the field that is the reason and never
-/// holds a value.
+/// An OAuth error code and its description. The description names the invalid field and never
+/// contains its value.
 pub(super) struct Refusal {
     pub(super) error: &'static str,
     pub(super) description: Cow<'static, str>,

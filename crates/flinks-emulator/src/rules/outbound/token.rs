@@ -1,5 +1,7 @@
 //! The token endpoint and its three grants (O1, O3, O5, O8, O9).
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
@@ -12,19 +14,20 @@ use crate::http::{Call, Reply};
 use crate::ledger::{Issued, Kind};
 use crate::state::{EmulatorState, fake_id};
 
-/// The scope of app management, with `client_credentials` (O1).
+/// The scope of app management, which the grant `client_credentials` uses (O1).
 const CLIENT_SCOPE: &str = "client:admin";
 
 const INVALID_CODE: Refusal =
-    Refusal::new("invalid_grant", "The code is not valid: unknown, spent, expired, or of another redirect_uri.");
+    Refusal::new("invalid_grant", "The code is unknown, spent or expired, or it was issued for another redirect_uri.");
 const INVALID_REFRESH_TOKEN: Refusal =
-    Refusal::new("invalid_grant", "The refresh token is not valid: unknown, revoked, or idle for too long.");
+    Refusal::new("invalid_grant", "The refresh token is unknown, spent, revoked or expired.");
 const UNSUPPORTED_GRANT_TYPE: Refusal = Refusal::new(
     "unsupported_grant_type",
     "The authorization grant type is not supported by the authorization server.",
 );
 
-/// The fields of the token endpoint, each with the grant that it belongs to if there is only one.
+/// The fields of the token endpoint. Each has the only grant that it belongs to, or `None` if all
+/// grants use it.
 const FIELDS: [(&str, Option<&str>); 7] = [
     ("client_id", None),
     ("client_secret", None),
@@ -51,7 +54,7 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
     let body = call.json().map_err(|problem| Refusal::invalid_request(problem.message))?;
     for (name, _) in FIELDS {
         if body.get(name).is_some_and(|value| !value.is_string()) {
-            return Err(Refusal::invalid_request(format!("{name} must be text.")));
+            return Err(Refusal::invalid_request(format!("{name} must be a string.")));
         }
     }
     client::authenticate(state, call, &body)?;
@@ -59,7 +62,7 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
     if !["authorization_code", "client_credentials", "refresh_token"].contains(&grant_type) {
         return Err(UNSUPPORTED_GRANT_TYPE);
     }
-    // A field is sent only with the grant that it belongs to (O1).
+    // A field is allowed only with the grant that it belongs to (O1).
     for (name, owner) in FIELDS {
         let Some(owner) = owner else { continue };
         let is_accepted_scope =
@@ -77,50 +80,54 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
             if body.text("scope").is_some_and(|scope| scope != CLIENT_SCOPE) {
                 return Err(Refusal::new("invalid_scope", "scope must be client:admin, or absent."));
             }
-            Ok(bearer(state, call, None, None))
+            Ok(issue_access_token(state, call, None, None))
         }
         "authorization_code" => exchange_code(state, call, field("code")?, field("redirect_uri")?),
         _ => {
             let refresh_token = field("refresh_token")?;
             if body.text("scope").is_some_and(|scope| scope.split(' ').any(|scope| !SCOPES.contains(&scope))) {
-                return Err(Refusal::new("invalid_scope", "scope must hold scopes that an end user can agree to."));
+                return Err(Refusal::new(
+                    "invalid_scope",
+                    "scope must contain only scopes that an end user can agree to.",
+                ));
             }
-            exchange_refresh_token(state, call, refresh_token)
+            refresh(state, call, refresh_token)
         }
     }
 }
 
-/// Exchanges a code, once, and with the redirect URI that it was issued for (O9).
+/// Exchanges a code for tokens. A code can be exchanged once, with the redirect URI that it was
+/// issued for (O9).
 fn exchange_code(state: &mut EmulatorState, call: &Call, code: &str, redirect_uri: &str) -> Result<Value, Refusal> {
     let now = state.now();
     let issued = state.ledger.issued(Kind::Code, code).filter(|code| code.is_valid(now)).ok_or(INVALID_CODE)?;
     let subject = issued.subject.clone();
-    let is_right = issued.redirect_uri.as_deref() == Some(redirect_uri);
-    if is_right || state.config.outbound.failed_exchange_spends_code {
+    let redirect_uri_matches = issued.redirect_uri.as_deref() == Some(redirect_uri);
+    if redirect_uri_matches || state.config.outbound.failed_exchange_spends_code {
         state.spend(Kind::Code, code, call);
     }
-    if !is_right {
+    if !redirect_uri_matches {
         return Err(INVALID_CODE);
     }
     let refresh_token = new_refresh_token(state, call, subject.clone());
-    Ok(bearer(state, call, subject, Some(refresh_token)))
+    Ok(issue_access_token(state, call, subject, Some(refresh_token)))
 }
 
-/// Exchanges a refresh token, and restarts its idle time. The token changes only if the
-/// configuration says so (O5).
-fn exchange_refresh_token(state: &mut EmulatorState, call: &Call, refresh_token: &str) -> Result<Value, Refusal> {
+/// Issues an access token for a refresh token, and restarts the idle time of the refresh token. The
+/// refresh token is replaced only if the configuration says so (O5).
+fn refresh(state: &mut EmulatorState, call: &Call, refresh_token: &str) -> Result<Value, Refusal> {
     let now = state.now();
-    let restarted = state.token(Kind::RefreshToken, String::new(), None, idle_seconds(state)).expires_at;
+    let expires_at = now.saturating_add(Duration::from_secs(idle_seconds(state)));
     let issued = state.ledger.issued_mut(Kind::RefreshToken, refresh_token).filter(|token| token.is_valid(now));
     let issued = issued.ok_or(INVALID_REFRESH_TOKEN)?;
-    issued.expires_at = restarted;
+    issued.expires_at = expires_at;
     let subject = issued.subject.clone();
     let mut returned = state.config.outbound.repeat_refresh_token.then(|| refresh_token.to_owned());
     if state.config.outbound.rotate_refresh_tokens {
         state.spend(Kind::RefreshToken, refresh_token, call);
         returned = Some(new_refresh_token(state, call, subject.clone()));
     }
-    Ok(bearer(state, call, subject, returned))
+    Ok(issue_access_token(state, call, subject, returned))
 }
 
 fn idle_seconds(state: &EmulatorState) -> u64 {
@@ -132,9 +139,14 @@ fn new_refresh_token(state: &mut EmulatorState, call: &Call, subject: Option<Str
     state.issue(Issued { subject, ..token })
 }
 
-/// Issues an access token and returns the reply. The token is a JWT if it belongs to an end user
-/// (O8), and opaque otherwise.
-fn bearer(state: &mut EmulatorState, call: &Call, subject: Option<String>, refresh_token: Option<String>) -> Value {
+/// Issues an access token and returns the response body. The token is a JWT if it belongs to an end
+/// user (O8), and opaque otherwise.
+fn issue_access_token(
+    state: &mut EmulatorState,
+    call: &Call,
+    subject: Option<String>,
+    refresh_token: Option<String>,
+) -> Value {
     let lifetime = state.config.outbound.access_token_seconds;
     let token = state.token(Kind::AccessToken, fake_id(), Some(call), lifetime);
     let token = match &subject {
@@ -154,8 +166,8 @@ fn bearer(state: &mut EmulatorState, call: &Call, subject: Option<String>, refre
     }
 }
 
-/// Returns a JWT that any library can read. It cannot begin with `emu_`, so its key id and its
-/// signature do; no key verifies it.
+/// Returns a JWT that any library can decode. A JWT cannot start with `emu_`, so its key id and its
+/// signature do. No key verifies the signature.
 fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({"alg": "HS256", "typ": "JWT", "kid": "emu_nobody"});

@@ -1,4 +1,4 @@
-//! Connect: rules C1-C8.
+//! Tests of Connect (rules C1 to C8).
 
 mod authorize;
 mod iframe;

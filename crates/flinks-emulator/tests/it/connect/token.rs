@@ -1,15 +1,15 @@
-//! The authorize token, and the credentials that get it (C1-C4, C8).
+//! Tests of authorize tokens and of the credentials for requesting them (C1 to C4, C8).
 
 use flinks_emulator::credentials::*;
 use serde_json::json;
 
 use super::{WRONG_KEY, WRONG_TOKEN};
-use crate::{Local, ask, local, local_with};
+use crate::{Local, local, local_with, send};
 
 #[tokio::test]
-async fn c1_the_key_once_and_the_content_type_once_and_no_body() {
+async fn c1_the_request_needs_one_key_one_content_type_and_no_body() {
     let local = local().await;
-    let body = ask(local.generate()).await.body;
+    let body = send(local.generate()).await.body;
     assert_eq!(body["HttpStatusCode"], 200);
     assert!(body["Token"].as_str().unwrap().starts_with("emu_"));
 
@@ -20,11 +20,12 @@ async fn c1_the_key_once_and_the_content_type_once_and_no_body() {
         local.generate().header("content-type", "application/json"),
         local.generate().body("{}"),
     ] {
-        assert_eq!(ask(request).await.code(), (401, "INVALID_REQUEST"));
+        assert_eq!(send(request).await.code(), (401, "INVALID_REQUEST"));
     }
 }
 
-/// Sends a request with exactly these `Accept` headers. reqwest would add `*/*`.
+/// Sends a request with exactly these `Accept` headers. reqwest would add `*/*` if there were none.
+/// Returns the status and the whole response.
 async fn generate_with(local: &Local, accept: &[&str]) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let address = local.emulator.base_url().strip_prefix("http://").unwrap();
@@ -42,14 +43,14 @@ async fn generate_with(local: &Local, accept: &[&str]) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn c1_a_missing_accept_takes_every_media_type() {
+async fn c1_a_missing_accept_header_accepts_every_media_type() {
     let local = local().await;
     let (status, response) = generate_with(&local, &[]).await;
     assert_eq!(status, 200, "{response}");
 }
 
 #[tokio::test]
-async fn c1_an_accept_that_includes_json_is_accepted() {
+async fn c1_an_accept_header_that_includes_json_is_accepted() {
     let local = local().await;
     for accept in [
         vec!["application/json"],
@@ -60,9 +61,9 @@ async fn c1_an_accept_that_includes_json_is_accepted() {
         vec!["application/json; charset=utf-8"],
         vec!["application/json;q=0.001"],
         vec!["application/*;q=0, application/json"],
-        // An empty list excludes nothing.
+        // An empty list does not exclude any media type.
         vec![""],
-        // Several lines are one list (RFC 9110, section 5.3).
+        // Several header lines form one list (RFC 9110, section 5.3).
         vec!["*/*", "application/json"],
         vec!["text/html", "application/json"],
         vec!["application/json", "text/html;q=0"],
@@ -73,7 +74,7 @@ async fn c1_an_accept_that_includes_json_is_accepted() {
 }
 
 #[tokio::test]
-async fn c1_an_accept_that_excludes_json_is_refused() {
+async fn c1_an_accept_header_that_excludes_json_is_refused() {
     let local = local().await;
     for accept in [
         vec!["text/html"],
@@ -81,7 +82,7 @@ async fn c1_an_accept_that_excludes_json_is_refused() {
         vec!["text/html;q=1, application/json;q=0"],
         vec!["application/json;q=0.000"],
         vec!["text/html", "text/plain"],
-        // The most specific range decides (RFC 9110, section 12.5.1).
+        // The most specific media range takes precedence (RFC 9110, section 12.5.1).
         vec!["*/*, application/json;q=0"],
         vec!["application/*;q=0, */*"],
         vec!["*/*", "application/json; q=0"],
@@ -94,31 +95,33 @@ async fn c1_an_accept_that_excludes_json_is_refused() {
 }
 
 #[tokio::test]
-async fn c2_a_refusal_says_its_status_a_message_and_a_code() {
+async fn c2_a_refusal_has_a_status_a_message_and_a_code() {
     let local = local().await;
-    let refused = ask(local.connect("GenerateAuthorizeToken", "wrong")).await;
+    let refused = send(local.connect("GenerateAuthorizeToken", "wrong")).await;
     let body = json!({"HttpStatusCode": 401, "Message": WRONG_KEY, "FlinksCode": "UNAUTHORIZED"});
-    assert_eq!((refused.status, refused.body), (401, body));
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.body, body);
 }
 
 #[tokio::test]
-async fn c3_a_token_is_spent_once_and_dies_after_30_minutes() {
+async fn c3_a_token_is_single_use_and_expires_after_30_minutes() {
     let local = local().await;
     let by_login = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
     let token = local.authorize_token().await;
-    assert_eq!(ask(local.authorize(&token, &by_login)).await.status, 200);
-    let again = ask(local.authorize(&token, &by_login)).await;
-    assert_eq!((again.code(), &again.body["Message"]), ((401, "ACCESS_DENIED"), &json!(WRONG_TOKEN)));
+    assert_eq!(send(local.authorize(&token, &by_login)).await.status, 200);
+    let again = send(local.authorize(&token, &by_login)).await;
+    assert_eq!(again.code(), (401, "ACCESS_DENIED"));
+    assert_eq!(again.body["Message"], WRONG_TOKEN);
 
     for (age, status) in [(1799, 200), (1800, 401)] {
         let token = local.authorize_token().await;
         local.advance(age);
-        assert_eq!(ask(local.authorize(&token, &by_login)).await.status, status, "{age}");
+        assert_eq!(send(local.authorize(&token, &by_login)).await.status, status, "{age}");
     }
 }
 
 #[tokio::test]
-async fn c4_key_and_token_are_not_taken_for_each_other() {
+async fn c4_key_and_token_are_not_interchangeable() {
     let local = local().await;
     let by_login = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
     let token = local.authorize_token().await;
@@ -128,8 +131,9 @@ async fn c4_key_and_token_are_not_taken_for_each_other() {
         json(local.connect("GenerateAuthorizeToken", CONNECT_SECRET_KEY).header("flinks-auth-key", &token)),
         json(local.connect("GenerateAuthorizeToken", "").bearer_auth(CONNECT_SECRET_KEY)),
     ] {
-        let refused = ask(request).await;
-        assert_eq!((refused.code(), &refused.body["Message"]), ((401, "UNAUTHORIZED"), &json!(WRONG_KEY)));
+        let refused = send(request).await;
+        assert_eq!(refused.code(), (401, "UNAUTHORIZED"));
+        assert_eq!(refused.body["Message"], WRONG_KEY);
     }
     for request in [
         local.authorize(CONNECT_SECRET_KEY, &by_login),
@@ -137,42 +141,47 @@ async fn c4_key_and_token_are_not_taken_for_each_other() {
         local.authorize(&local.session_token().await, &by_login),
         local.authorize("", &by_login).bearer_auth(&token),
     ] {
-        let refused = ask(request).await;
-        assert_eq!((refused.code(), &refused.body["Message"]), ((401, "ACCESS_DENIED"), &json!(WRONG_TOKEN)));
+        let refused = send(request).await;
+        assert_eq!(refused.code(), (401, "ACCESS_DENIED"));
+        assert_eq!(refused.body["Message"], WRONG_TOKEN);
     }
-    assert_eq!(ask(local.authorize(&token, &by_login)).await.status, 200, "nothing of this has spent the token");
+    assert_eq!(
+        send(local.authorize(&token, &by_login)).await.status,
+        200,
+        "none of these requests has spent the token"
+    );
 }
 
 #[tokio::test]
-async fn c8_another_customer_is_refused() {
+async fn c8_another_customer_id_is_refused() {
     let local = local().await;
     for customer_id in ["00000000-0000-4000-8000-000000000009", "..", "%2e%2e", CONNECT_SECRET_KEY] {
         let path = format!("/v3/{customer_id}/BankingServices/GenerateAuthorizeToken");
         let request = local.post(&path).header("flinks-auth-key", CONNECT_SECRET_KEY);
-        let answer = ask(request.header("content-type", "application/json")).await;
-        assert!([401, 404].contains(&answer.status), "{customer_id}");
+        let response = send(request.header("content-type", "application/json")).await;
+        assert!([401, 404].contains(&response.status), "{customer_id}");
     }
     let token = local.authorize_token().await;
     let path = "/v3/00000000-0000-4000-8000-000000000009/BankingServices/Authorize";
     let body = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
-    let answer = ask(local.post(path).header("flinks-auth-key", &token).json(&body)).await;
-    assert_eq!(answer.code(), (401, "ACCESS_DENIED"));
+    let response = send(local.post(path).header("flinks-auth-key", &token).json(&body)).await;
+    assert_eq!(response.code(), (401, "ACCESS_DENIED"));
 }
 
 #[tokio::test]
-async fn c8_a_guid_is_the_same_in_upper_case() {
+async fn c8_guids_are_compared_without_case() {
     let id = "0000000A-0000-4000-8000-00000000000A";
     let local = local_with(|config| config.connect.customer_id = id.to_owned()).await;
     let path = format!("/v3/{}/BankingServices/", id.to_lowercase());
     let request = local.post(&format!("{path}GenerateAuthorizeToken")).header("content-type", "application/json");
-    let token = ask(request.header("flinks-auth-key", CONNECT_SECRET_KEY)).await.text("Token");
+    let token = send(request.header("flinks-auth-key", CONNECT_SECRET_KEY)).await.text("Token");
     let body = json!({"Institution": BANK, "Username": BANK_USER, "Password": BANK_PASSWORD});
     let request = local.post(&format!("{path}Authorize")).header("flinks-auth-key", token);
-    let asked = ask(request.json(&body)).await.text("RequestId");
+    let asked = send(request.json(&body)).await.text("RequestId");
     let request = local.post(&format!("{path}GenerateAuthorizeToken")).header("content-type", "application/json");
-    let token = ask(request.header("flinks-auth-key", CONNECT_SECRET_KEY)).await.text("Token");
+    let token = send(request.header("flinks-auth-key", CONNECT_SECRET_KEY)).await.text("Token");
     let answer =
         json!({"RequestId": asked.to_uppercase(), "SecurityResponses": {"What city were you born in?": ["Montreal"]}});
     let request = local.post(&format!("{path}Authorize")).header("flinks-auth-key", token);
-    assert_eq!(ask(request.json(&answer)).await.status, 203);
+    assert_eq!(send(request.json(&answer)).await.status, 203);
 }

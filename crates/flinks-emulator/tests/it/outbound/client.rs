@@ -1,13 +1,13 @@
-//! How a client authenticates itself (O2), and the status of a refusal.
+//! Tests of client authentication (O2), and of the status of a refusal.
 
 use flinks_emulator::ClientAuthentication;
 use flinks_emulator::credentials::*;
 use serde_json::json;
 
-use crate::{ask, local, local_with};
+use crate::{local, local_with, send};
 
 #[tokio::test]
-async fn o2_a_refused_client_learns_which_field_is_the_reason() {
+async fn o2_the_error_of_a_refused_client_names_the_wrong_field() {
     let local = local().await;
     let grant = |id: Option<&str>, secret: Option<&str>| {
         let body = json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret});
@@ -23,20 +23,21 @@ async fn o2_a_refused_client_learns_which_field_is_the_reason() {
         (grant(None, None).basic_auth("canary", secret), "client_id or client_secret is wrong."),
         (
             grant(id, secret).basic_auth(OUTBOUND_CLIENT_ID, secret),
-            "client_id and client_secret are in the body as well as in Authorization: only one is allowed.",
+            "The client credentials must be either in the body or in Authorization, but not in both.",
         ),
     ] {
-        let refused = ask(request).await;
+        let refused = send(request).await;
         assert_eq!(refused.error(), (400, "invalid_client"));
         assert_eq!(refused.body["error_description"], description);
     }
 }
 
 #[tokio::test]
-async fn o2_switch_how_a_client_authenticates_itself() {
+async fn o2_client_authentication_is_configurable() {
     use ClientAuthentication::{Basic, Fields, FieldsOrBasic, None};
     let (id, secret) = ("dc-é:1", "s & =+%é");
-    // What RFC 6749, 2.3.1 says: each is form-encoded before it goes into Basic.
+    // RFC 6749, section 2.3.1: each value is form-encoded before it becomes part of the Basic
+    // credentials.
     let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     for (switch, fields, basic, none) in [
         (FieldsOrBasic, true, true, false),
@@ -65,15 +66,15 @@ async fn o2_switch_how_a_client_authenticates_itself() {
             (local.post("/api/v1/token").json(&json!({"grant_type": "client_credentials", "client_id": id})), false),
         ] {
             let expected = if is_accepted { (200, "") } else { (400, "invalid_client") };
-            assert_eq!(ask(request).await.error(), expected, "{switch:?}");
+            assert_eq!(send(request).await.error(), expected, "{switch:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn o7_switch_the_status_of_invalid_client() {
+async fn o7_the_status_of_invalid_client_is_configurable() {
     let local = local_with(|config| config.outbound.invalid_client_status = 401).await;
-    let refused = ask(local.post("/api/v1/token").json(&json!({"grant_type": "client_credentials"}))).await;
+    let refused = send(local.post("/api/v1/token").json(&json!({"grant_type": "client_credentials"}))).await;
     assert_eq!(refused.error(), (401, "invalid_client"));
-    assert_eq!(ask(local.token(json!({}))).await.error(), (400, "invalid_request"));
+    assert_eq!(send(local.token(json!({}))).await.error(), (400, "invalid_request"));
 }

@@ -1,13 +1,13 @@
-//! The three grants and their fields (O1).
+//! Tests of the three grants and their fields (O1).
 
 use flinks_emulator::credentials::*;
 use serde_json::{Value, json};
 
 use super::names;
-use crate::{Local, ask, local};
+use crate::{Local, local, send};
 
 #[tokio::test]
-async fn o1_three_grants_each_with_its_own_fields() {
+async fn o1_each_of_the_three_grants_accepts_only_its_own_fields() {
     let local = local().await;
     let code =
         json!({"grant_type": "authorization_code", "code": OUTBOUND_CODE, "redirect_uri": OUTBOUND_REDIRECT_URI});
@@ -36,7 +36,7 @@ async fn o1_three_grants_each_with_its_own_fields() {
     ] {
         let request =
             if body.is_object() { local.token(body.clone()) } else { local.post("/api/v1/token").json(&body) };
-        let refused = ask(request).await;
+        let refused = send(request).await;
         assert_eq!(refused.error(), (400, error), "{body}");
         assert!(!refused.body["error_description"].as_str().unwrap().is_empty());
     }
@@ -46,22 +46,23 @@ async fn o1_three_grants_each_with_its_own_fields() {
         (code, vec!["access_token", "expires_in", "refresh_token", "token_type"]),
         (refresh, vec!["access_token", "expires_in", "token_type"]),
     ] {
-        let reply = ask(local.token(body)).await;
-        assert_eq!(reply.status, 200);
-        assert_eq!(names(&reply.body), fields);
-        assert_eq!((&reply.body["token_type"], &reply.body["expires_in"]), (&json!("Bearer"), &json!(299)));
+        let response = send(local.token(body)).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(names(&response.body), fields);
+        assert_eq!(response.body["token_type"], "Bearer");
+        assert_eq!(response.body["expires_in"], 299);
     }
 }
 
-/// The description of a refusal with the code `error`.
+/// Sends a request that must be refused with the code `error`, and returns the description.
 async fn refused(local: &Local, body: Value, error: &str) -> String {
-    let refused = ask(local.token(body.clone())).await;
+    let refused = send(local.token(body.clone())).await;
     assert_eq!(refused.error(), (400, error), "{body}");
     refused.body["error_description"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn o1_a_refusal_names_the_field_and_no_value() {
+async fn o1_a_refusal_names_the_field_but_no_value() {
     let local = local().await;
     let code = |field: &str, value: Value| {
         let mut body = json!({"grant_type": "authorization_code", "code": "canary-1", "redirect_uri": "canary-2"});
@@ -89,11 +90,11 @@ async fn o1_a_refusal_names_the_field_and_no_value() {
         (client("code"), "code belongs to the grant authorization_code, not to client_credentials."),
         (client("redirect_uri"), "redirect_uri belongs to the grant authorization_code, not to client_credentials."),
         (client("refresh_token"), "refresh_token belongs to the grant refresh_token, not to client_credentials."),
-        (code("code", json!(["canary"])), "code must be text."),
-        (code("redirect_uri", json!({"canary": 1})), "redirect_uri must be text."),
-        (refresh("refresh_token", json!(7)), "refresh_token must be text."),
-        (refresh("scope", json!(["canary"])), "scope must be text."),
-        (refresh("grant_type", json!(true)), "grant_type must be text."),
+        (code("code", json!(["canary"])), "code must be a string."),
+        (code("redirect_uri", json!({"canary": 1})), "redirect_uri must be a string."),
+        (refresh("refresh_token", json!(7)), "refresh_token must be a string."),
+        (refresh("scope", json!(["canary"])), "scope must be a string."),
+        (refresh("grant_type", json!(true)), "grant_type must be a string."),
         (code("code", Value::Null), "code is missing: the grant authorization_code needs it."),
         (code("redirect_uri", Value::Null), "redirect_uri is missing: the grant authorization_code needs it."),
         (refresh("refresh_token", Value::Null), "refresh_token is missing: the grant refresh_token needs it."),
@@ -107,15 +108,15 @@ async fn o1_a_refusal_names_the_field_and_no_value() {
 }
 
 #[tokio::test]
-async fn o1_a_field_that_occurs_twice_is_named() {
+async fn o1_the_error_names_a_duplicate_field() {
     let local = local().await;
     for (body, description) in [
         (r#"{"grant_type": "a", "grant_type": "canary"}"#, "grant_type occurs twice."),
         (r#"{"code": null, "code": "canary"}"#, "code occurs twice."),
-        (r#"{"canary": 1, "canary": 2}"#, "A field occurs twice, and its name is unknown."),
+        (r#"{"canary": 1, "canary": 2}"#, "An unknown field occurs twice."),
     ] {
         let request = local.post("/api/v1/token").header("content-type", "application/json").body(body);
-        let refused = ask(request).await;
+        let refused = send(request).await;
         assert_eq!(refused.error(), (400, "invalid_request"));
         assert_eq!(refused.body["error_description"], description);
     }
@@ -128,21 +129,21 @@ async fn o1_null_counts_as_absent() {
         "grant_type": "refresh_token", "refresh_token": OUTBOUND_REFRESH_TOKEN,
         "code": null, "redirect_uri": null, "scope": null,
     });
-    assert_eq!(ask(local.token(nulls)).await.status, 200);
+    assert_eq!(send(local.token(nulls)).await.status, 200);
     let nulls = json!({
         "grant_type": "authorization_code", "code": OUTBOUND_CODE, "redirect_uri": OUTBOUND_REDIRECT_URI,
         "refresh_token": null, "scope": null,
     });
-    assert_eq!(ask(local.token(nulls)).await.status, 200);
+    assert_eq!(send(local.token(nulls)).await.status, 200);
     let nulls = json!({"grant_type": "client_credentials", "code": null, "refresh_token": null, "scope": null});
-    assert_eq!(ask(local.token(nulls)).await.status, 200);
+    assert_eq!(send(local.token(nulls)).await.status, 200);
     let basic = json!({"grant_type": "client_credentials", "client_id": null, "client_secret": null});
     let request = local.post("/api/v1/token").json(&basic).basic_auth(OUTBOUND_CLIENT_ID, Some(OUTBOUND_CLIENT_SECRET));
-    assert_eq!(ask(request).await.status, 200);
+    assert_eq!(send(request).await.status, 200);
 }
 
 #[tokio::test]
-async fn o1_switch_whether_a_refresh_may_carry_a_scope() {
+async fn o1_whether_a_refresh_may_carry_a_scope_is_configurable() {
     let local = local().await;
     let with_scope =
         |scope: &str| json!({"grant_type": "refresh_token", "refresh_token": OUTBOUND_REFRESH_TOKEN, "scope": scope});
@@ -151,13 +152,13 @@ async fn o1_switch_whether_a_refresh_may_carry_a_scope() {
 
     local.emulator.configure(|config| config.outbound.accept_scope_on_refresh = true);
     for scope in ["ACCOUNT_BASIC", "ACCOUNT_BASIC TRANSACTIONS"] {
-        assert_eq!(ask(local.token(with_scope(scope))).await.status, 200, "{scope}");
+        assert_eq!(send(local.token(with_scope(scope))).await.status, 200, "{scope}");
     }
     for scope in ["", "canary", "ACCOUNT_BASIC canary", "client:admin"] {
         let description = refused(&local, with_scope(scope), "invalid_scope").await;
-        assert_eq!(description, "scope must hold scopes that an end user can agree to.");
+        assert_eq!(description, "scope must contain only scopes that an end user can agree to.");
     }
-    // With a code, it stays refused.
+    // `scope` is still refused with an authorization code.
     let code = json!({
         "grant_type": "authorization_code", "code": OUTBOUND_CODE, "redirect_uri": OUTBOUND_REDIRECT_URI,
         "scope": "ACCOUNT_BASIC",
