@@ -1,4 +1,5 @@
-//! What it costs to depend on it: crates, a clean debug build, and the size of a program.
+//! Measures the cost of a dependency: the number of crates, the time of a clean debug build and the
+//! size of a release build.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +35,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         let cargo = |arguments: &[&str]| {
             let mut command = Command::new("cargo");
             command.args(arguments).current_dir(folder.path()).env("CARGO_TARGET_DIR", folder.path().join("target"));
-            let output = command.output().context("cargo cannot be started")?;
+            let output = command.output().context("failed to start cargo")?;
             ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         };
@@ -46,7 +47,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         let seconds = began.elapsed().as_secs_f64();
         cargo(&["build", "--quiet", "--release"])?;
         let size = fs::metadata(folder.path().join("target/release/dependant"))?.len() as f64 / 1024.0;
-        bench.report.add("a dependant", "crates in its tree, itself included", name, "crates", vec![unique.len() as f64]);
+        bench.report.add("a dependant", "crates in the dependency tree, including itself", name, "crates", vec![unique.len() as f64]);
         bench.report.add("a dependant", "clean debug build", name, "s", vec![seconds]);
         bench.report.add("a dependant", "size of a release build", name, "KiB", vec![size]);
     }

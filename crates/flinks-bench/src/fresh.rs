@@ -1,4 +1,4 @@
-//! A fresh token over loopback: what a call costs beside the network and the server.
+//! Measures the client's cost of obtaining a token over loopback, without the network and the server.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,10 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Bench, Round, server};
 
-/// Makes so many calls, one after the other.
+/// Makes the given number of calls, one after the other.
 type Calls = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// Each call gets the client by a pointer, so that nobody's clones are measured.
+/// Shares the client through an `Arc`, so that cloning a client is not part of the measurement.
 fn calls<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(client: T, call: fn(Arc<T>) -> F) -> Calls {
     let client = Arc::new(client);
     Arc::new(move |number| {
@@ -29,7 +29,7 @@ fn calls<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(clie
 }
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
-    // A process of its own, so that what this one costs is the client.
+    // The server runs in another process, so that this process spends CPU time on the client only.
     let (mut child, url) = server::Child::start()?;
     let outcome = measure(bench, &url);
     child.stop();
@@ -40,7 +40,7 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (number, rounds) = if bench.quick { (20, 3) } else { (300, 11) };
     for operation in ["pay", "connect", "outbound"] {
         let contenders = contenders(operation);
-        let case = format!("{operation}, CPU time of the client, one after the other");
+        let case = format!("{operation}, CPU time of the client, sequential calls");
         let runtime = one_thread()?;
         let made: Vec<_> = contenders.iter().map(|(name, make)| (*name, make(&runtime, url))).collect();
         bench.rounds(
@@ -64,18 +64,18 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
         for (name, calls) in &made {
             let work = calls(100);
             let counted = allocation_counter::measure(|| runtime.block_on(work));
-            let case = format!("{operation}, allocations of one");
+            let case = format!("{operation}, allocations for each call");
             bench.report.add("fresh token", &case, name, "allocations", vec![counted.count_total as f64 / 100.0]);
         }
         if bench.quick {
             continue;
         }
-        let case = format!("{operation}, user instructions of one, by callgrind");
+        let case = format!("{operation}, user instructions for each call (callgrind)");
         for (name, _) in &contenders {
             match instructions(operation, name, url) {
                 Ok(instructions) => bench.report.add("fresh token", &case, name, "instructions", vec![instructions]),
                 Err(error) => {
-                    bench.report.note(format!("No instructions were counted: {error}."));
+                    bench.report.note(format!("Instructions could not be counted: {error}."));
                     break;
                 }
             }
@@ -84,7 +84,8 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     load(bench, url)
 }
 
-/// Requests a second against the number of tasks. On a small machine the server takes its share.
+/// Measures requests per second for several numbers of tasks. On a small machine the server uses
+/// part of the CPU.
 fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 5) };
     let names: &[&str] = &["flinks: facade", "flinks-pay", "reqwest by hand"];
@@ -92,7 +93,7 @@ fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
         let runtime = Builder::new_multi_thread().enable_all().build()?;
         let contenders = contenders("pay").into_iter().filter(|(name, _)| names.contains(name));
         let made: Vec<_> = contenders.map(|(name, make)| (name, make(&runtime, url))).collect();
-        let case = format!("pay, requests a second with {tasks} tasks");
+        let case = format!("pay, requests per second with {tasks} tasks");
         bench.rounds(
             "load",
             &case,
@@ -119,18 +120,19 @@ fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For callgrind: so many calls of one contender, and nothing else.
+/// Makes `number` calls with one contender and does nothing else, for callgrind.
 pub fn once(operation: &str, name: &str, url: &str, number: usize) -> anyhow::Result<()> {
     let runtime = one_thread()?;
     let Some((_, make)) = contenders(operation).into_iter().find(|(known, _)| *known == name) else {
-        bail!("there is no {name}");
+        bail!("unknown contender: {name}");
     };
     let calls = make(&runtime, url);
     runtime.block_on(calls(number));
     Ok(())
 }
 
-/// The difference of two runs, so that the start of a process is not in it.
+/// Counts the instructions for each call. It takes the difference of two runs, so that the start of
+/// the process is not included.
 fn instructions(operation: &str, name: &str, url: &str) -> anyhow::Result<f64> {
     let count = |number: u32| -> anyhow::Result<f64> {
         let output = Command::new("valgrind")
@@ -138,10 +140,10 @@ fn instructions(operation: &str, name: &str, url: &str) -> anyhow::Result<f64> {
             .arg(std::env::current_exe()?)
             .args(["once", operation, name, url, &number.to_string()])
             .output()
-            .context("valgrind cannot be started")?;
+            .context("failed to start valgrind")?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let counted = text.lines().find_map(|line| line.split("Collected : ").nth(1));
-        Ok(counted.context("valgrind has counted nothing")?.trim().parse()?)
+        Ok(counted.context("valgrind printed no instruction count")?.trim().parse()?)
     };
     Ok((count(220)? - count(20)?) / 200.0)
 }
@@ -152,7 +154,7 @@ fn one_thread() -> anyhow::Result<Runtime> {
 
 type Make = fn(&Runtime, &str) -> Calls;
 
-/// Ours first, the floor last.
+/// Returns the contenders: the crates of this project first, plain hyper last.
 fn contenders(operation: &str) -> Vec<(&'static str, Make)> {
     let mut all: Vec<(&'static str, Make)> = match operation {
         "pay" => vec![("flinks-pay", ours::pay), ("flinks: facade", ours::facade_pay), ("reqwest by hand", hand::pay)],
@@ -222,7 +224,7 @@ mod ours {
         })
     }
 
-    /// The server of a benchmark has one token for all.
+    /// Accepts repeated tokens, because the benchmark server always sends the same token.
     fn accepting_the_one_token() -> flinks::Settings {
         flinks::Settings::new().accept_repeated_tokens()
     }
@@ -249,7 +251,7 @@ mod ours {
     }
 }
 
-/// What one writes without us, with the same limits, and none of the rules.
+/// Calls written by hand, with the same limits and without the rules of Flinks.
 mod hand {
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};
@@ -261,7 +263,7 @@ mod hand {
     use super::*;
 
     #[derive(Deserialize)]
-    #[expect(dead_code)] // it is what is read that costs
+    #[expect(dead_code)] // decoding the fields is part of the cost
     struct Reply {
         access_token: String,
         token_type: Option<String>,
@@ -329,7 +331,7 @@ mod hand {
         })
     }
 
-    /// The floor: HTTP over one connection that is there, without time limits, addresses or names.
+    /// The lower bound: HTTP over one open connection, without timeouts, URLs or name resolution.
     pub fn hyper(runtime: &Runtime, url: &str) -> Calls {
         let address = url.trim_start_matches("http://").to_owned();
         let connect = async {
@@ -362,7 +364,7 @@ mod peers {
 
     use super::*;
 
-    /// The document as Flinks publishes it, through progenitor and nothing else.
+    /// Code that progenitor generates from the document that Flinks publishes, without corrections.
     #[allow(clippy::all, dead_code, mismatched_lifetime_syntaxes, unused)]
     mod naive {
         progenitor::generate_api!("../../openapi/flinks-pay.yaml");

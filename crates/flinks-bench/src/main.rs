@@ -1,6 +1,6 @@
-//! What the Flinks crates cost, beside what one would use instead, in one run. `cargo xtask bench` starts it.
+//! Measures the Flinks crates and comparable crates in one run. `cargo xtask bench` starts it.
 
-#![allow(clippy::disallowed_methods)] // it writes no store
+#![allow(clippy::disallowed_methods)] // it does not write consents
 
 mod dependant;
 mod fresh;
@@ -21,16 +21,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::report::Report;
 
-/// Measures the Flinks crates beside what one would use instead.
+/// Measures the Flinks crates and comparable crates.
 #[derive(Parser)]
 struct Arguments {
-    /// Few rounds, and nothing that builds: to see that it works.
+    /// Run few rounds and skip the builds, to check that the benchmarks work.
     #[arg(long)]
     quick: bool,
-    /// Where the figures and the plot go.
+    /// The directory for the figures and the plot.
     #[arg(long, default_value = "target/bench")]
     output: PathBuf,
-    /// What to measure: read, fresh, herd, pool, rest, regenerate, dependant. All, if none is named.
+    /// The benchmarks to run: read, fresh, herd, pool, rest, regenerate, dependant (default: all).
     names: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Measures each once in each round, so that all see the same moods of the machine.
+    /// Runs each contender once in each round, so that a slow period of the machine affects all of them.
     fn rounds<'a>(
         &mut self,
         bench: &'static str,
@@ -50,7 +50,7 @@ impl Bench {
         contenders: impl Iterator<Item = (&'a str, Round<'a>)>,
     ) {
         let mut contenders: Vec<_> = contenders.map(|(name, run)| (name, run, Vec::new())).collect();
-        let style = ProgressStyle::with_template("{msg:40} {bar:30} {eta}").expect("a template");
+        let style = ProgressStyle::with_template("{msg:40} {bar:30} {eta}").expect("the template is valid");
         let bar = ProgressBar::new((rounds * contenders.len()) as u64).with_style(style);
         bar.set_message(format!("{bench}: {case}"));
         for _ in 0..rounds {
@@ -66,7 +66,7 @@ impl Bench {
     }
 }
 
-/// One round of one contender.
+/// Runs one round of one contender and returns its figure.
 type Round<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
 type Run = fn(&mut Bench) -> anyhow::Result<()>;
@@ -82,9 +82,9 @@ const BENCHES: &[(&str, Run)] = &[
 ];
 
 fn main() -> anyhow::Result<()> {
-    // For the client that is written by hand: its TLS library is there because ours is.
+    // The client written by hand needs a default TLS provider, because another crate enables rustls.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // What other processes of it do.
+    // Arguments of the processes that this program starts.
     let inner: Vec<String> = std::env::args().skip(1).collect();
     match inner.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve"] => return server::serve_until_closed(),
@@ -94,22 +94,22 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let mut bench = Bench { quick: arguments.quick, report: Report { machine: machine(), ..Report::default() } };
     for name in &arguments.names {
-        anyhow::ensure!(BENCHES.iter().any(|(known, _)| known == name), "there is no bench {name}");
+        anyhow::ensure!(BENCHES.iter().any(|(known, _)| known == name), "unknown benchmark: {name}");
     }
     for (name, run) in BENCHES {
         if arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name) {
-            run(&mut bench).with_context(|| format!("bench {name}"))?;
+            run(&mut bench).with_context(|| format!("the benchmark {name} failed"))?;
         }
     }
     println!("{}", bench.report.markdown());
     std::fs::create_dir_all(&arguments.output)?;
     std::fs::write(arguments.output.join("bench.json"), serde_json::to_vec_pretty(&bench.report)?)?;
     plot::load(&bench.report, &arguments.output.join("load.svg"))?;
-    println!("\nAlso in {}", arguments.output.display());
+    println!("\nWrote the figures and the plot to {}", arguments.output.display());
     Ok(())
 }
 
-/// Processor, cores and system, where Linux tells them.
+/// Returns the processor, the number of cores and the system, as far as Linux reports them.
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo").lines().find_map(|line| line.strip_prefix("model name").map(str::to_owned));

@@ -1,4 +1,4 @@
-//! Requests a second against the number of tasks.
+//! Plots requests per second over the number of tasks.
 
 use std::path::Path;
 
@@ -26,11 +26,11 @@ pub fn load(report: &Report, path: &Path) -> anyhow::Result<()> {
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
         .margin(20)
-        .caption("Pay tokens a second over loopback, by the number of tasks", ("sans-serif", 18))
+        .caption("Pay tokens per second over loopback, by number of tasks", ("sans-serif", 18))
         .x_label_area_size(40)
         .y_label_area_size(70)
         .build_cartesian_2d((1.0..64.0).log_scale(), 0.0..most * 1.1)?;
-    chart.configure_mesh().x_desc("tasks").y_desc("requests a second").draw()?;
+    chart.configure_mesh().x_desc("tasks").y_desc("requests per second").draw()?;
     for ((name, points), colour) in lines.into_iter().zip(COLOURS) {
         let series = chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         series.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour));

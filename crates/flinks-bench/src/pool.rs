@@ -1,4 +1,4 @@
-//! A single-use token, 50 milliseconds away: one that is ready, and one that is asked for.
+//! Measures the wait for a single-use token from a server 50 milliseconds away, with and without a pool.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let (address, _) = server::start(manner)?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let credentials = Credentials::new("user", "password")?;
-    // The server has one token for all.
+    // The benchmark server always sends the same token.
     let settings = Settings::new().accept_repeated_tokens();
     let client = Client::builder(format!("http://{address}").parse()?, credentials).settings(&settings).build()?;
     let pool = TokenPool::new(client.clone(), flinks::pool::PoolSize::new(16).unwrap());
     let runtime = &runtime;
     let rounds = if bench.quick { 2 } else { 15 };
-    // Sixteen in a row, of which the first four begin to get others.
+    // Takes sixteen tokens in a row. The first four calls start a prefetch.
     let ready = || {
         runtime.block_on(async {
             while !format!("{pool:?}").contains("ready: 16") {
@@ -30,7 +30,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
             let mut times = Vec::with_capacity(16);
             for _ in 0..16 {
                 let began = Instant::now();
-                let token = pool.token().await.expect("a token");
+                let token = pool.token().await.expect("the server sends a token");
                 times.push(began.elapsed().as_secs_f64() * 1e6);
                 drop(token);
             }
@@ -42,15 +42,15 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let plain = || {
         runtime.block_on(async {
             let began = Instant::now();
-            drop(client.authorize().await.expect("a token"));
+            drop(client.authorize().await.expect("the server sends a token"));
             began.elapsed().as_secs_f64() * 1e6
         })
     };
     let contenders: [(&str, Round<'_>); 3] = [
-        ("TokenPool::token, the median of 16 in a row", Box::new(median)),
-        ("TokenPool::token, the longest of 16 in a row", Box::new(longest)),
+        ("TokenPool::token, median of 16 in a row", Box::new(median)),
+        ("TokenPool::token, slowest of 16 in a row", Box::new(longest)),
         ("Client::authorize", Box::new(plain)),
     ];
-    bench.rounds("pool", "a token in hand, server 50 ms away", "µs", rounds, contenders.into_iter());
+    bench.rounds("pool", "wait for a token, server 50 ms away", "µs", rounds, contenders.into_iter());
     Ok(())
 }

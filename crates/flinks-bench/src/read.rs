@@ -1,4 +1,4 @@
-//! Reading an access token that is there: what a service does with each request of its own.
+//! Measures reading a cached access token, which a service does for each of its requests.
 
 use std::hint::black_box;
 use std::sync::{Arc, RwLock};
@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::{Bench, Round, server};
 
-/// Reads so many times, in the thread of the caller.
+/// Reads the token the given number of times on the calling thread.
 type Read = Box<dyn Fn(u32) + Sync>;
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
@@ -25,7 +25,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let threads = std::thread::available_parallelism()?.get();
     for threads in [1, threads] {
         let case =
-            format!("{threads} thread{}", if threads == 1 { "" } else { "s at once, time by the number of reads" });
+            format!("{threads} thread{}", if threads == 1 { "" } else { "s, time for each read" });
         bench.rounds(
             "cached read",
             &case,
@@ -56,7 +56,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     }
     for (name, read) in &contenders {
         let allocations = allocation_counter::measure(|| read(100)).count_total as f64 / 100.0;
-        bench.report.add("cached read", "allocations of one", name, "allocations", vec![allocations]);
+        bench.report.add("cached read", "allocations for each read", name, "allocations", vec![allocations]);
     }
     Ok(())
 }
@@ -93,7 +93,8 @@ fn ours(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static str, 
     ])
 }
 
-/// A pointer and a clock, of which ours reads two, but coarse ones. One cannot refresh anything with it.
+/// Returns lower bounds: a shared pointer and one precise clock. They cannot refresh a token. The
+/// crates of this project read two coarse clocks.
 fn floors() -> Vec<(&'static str, Read)> {
     struct Kept {
         _token: String,
@@ -121,7 +122,7 @@ fn floors() -> Vec<(&'static str, Read)> {
             }),
         ),
         (
-            "ArcSwap::load and Instant: not to keep",
+            "ArcSwap::load and Instant (the token is borrowed)",
             Box::new(move |reads| {
                 for _ in 0..reads {
                     let token = loaded.load();
@@ -175,7 +176,7 @@ mod peers {
 
     type Yup = yup_oauth2::authenticator::DefaultAuthenticator;
 
-    /// With a token that is there, as it has after its first exchange.
+    /// Creates an authenticator with a cached token.
     pub async fn yup(_url: &str) -> anyhow::Result<Yup> {
         let until = time::OffsetDateTime::now_utc() + time::Duration::hours(10);
         let token = serde_json::json!([{

@@ -1,14 +1,14 @@
-//! Figures, their ratios, and where they go.
+//! Collects the figures and prints them with their ratios.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// One figure of one contender: the median of some rounds, which took turns.
+/// The figure of one contender: the median of several rounds. The contenders took turns.
 #[derive(Serialize)]
 pub struct Figure {
     pub bench: &'static str,
-    /// What was done, and how it is measured: only figures of one case are compared.
+    /// What was measured and how. Only figures of the same case can be compared.
     pub case: String,
     pub contender: String,
     pub unit: &'static str,
@@ -34,7 +34,7 @@ impl Report {
         self.figures.push(Figure { bench, case, contender, unit, median, low, high, rounds });
     }
 
-    /// Puts the rounds of each case and contender of a bench together, and the contenders of each case.
+    /// Merges the figures of a benchmark that have the same case and contender, and groups them by case.
     pub fn merge(&mut self, bench: &str) {
         let (these, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.figures).into_iter().partition(|figure| figure.bench == bench);
@@ -62,7 +62,7 @@ impl Report {
         self.notes.push(note);
     }
 
-    /// A table for each case. The ratio is to the first of it, which is ours.
+    /// Returns a Markdown table for each case. A ratio is relative to the first row, a crate of this project.
     pub fn markdown(&self) -> String {
         let mut text = format!("{}\n", self.machine);
         let mut last = None;
@@ -92,7 +92,7 @@ impl Report {
     }
 }
 
-/// Three digits that count, and groups of thousands.
+/// Formats a number with three significant digits and groups of thousands.
 fn number(value: f64) -> String {
     if value.abs() < 100.0 && value.fract() != 0.0 {
         return format!("{value:.1}");

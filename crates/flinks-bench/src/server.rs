@@ -1,4 +1,4 @@
-//! A server that does nothing but answer: it is the same for all, and costs as little as it can.
+//! A server that sends the same response to every request, at minimal cost.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What it has seen.
+/// The requests that the server has received.
 #[derive(Default)]
 pub struct Seen {
     pub requests: AtomicU64,
     pub last_reply: Mutex<Option<Instant>>,
 }
 
-/// The token that it gives for all that is asked for.
+/// The token in every response.
 const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
 
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ impl Default for Manner {
     }
 }
 
-/// Serves in a thread of its own.
+/// Starts the server on a new thread.
 pub fn start(manner: Manner) -> anyhow::Result<(SocketAddr, Arc<Seen>)> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
@@ -81,7 +81,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, seen: Arc<Seen>) {
     }
 }
 
-/// Whether a request is complete. All who are measured here send a length, or no body.
+/// Returns whether a request is complete. Every contender sends `Content-Length` or no body.
 fn is_whole(request: &[u8]) -> bool {
     let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
@@ -90,11 +90,11 @@ fn is_whole(request: &[u8]) -> bool {
     request.len() >= end + 4 + length
 }
 
-/// A server in a process of its own.
+/// A server in another process.
 pub struct Child(std::process::Child);
 
 impl Child {
-    /// It, and its address.
+    /// Starts the process and returns its URL.
     pub fn start() -> anyhow::Result<(Self, String)> {
         use std::io::BufRead as _;
         use std::process::{Command, Stdio};
@@ -113,7 +113,7 @@ impl Child {
     }
 }
 
-/// What that process does: it ends with who started it.
+/// Serves until standard input is closed, which happens when the parent process exits.
 pub fn serve_until_closed() -> anyhow::Result<()> {
     use std::io::Read as _;
     let (address, _) = start(Manner::default())?;

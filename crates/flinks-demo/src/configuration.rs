@@ -1,4 +1,5 @@
-//! The clients and stores of the service, from variables or for a Flinks that this process emulates.
+//! Creates the clients and stores of the service, for the real Flinks or for an emulator in this
+//! process.
 
 use std::env;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use flinks_emulator::{Emulator, credentials};
 
 use crate::sessions::Sessions;
 
-/// The clients of the service, and its own state.
+/// The clients, stores and sessions of the service.
 pub struct App {
     pub(crate) pay: pay::Client,
     pub(crate) connect: connect::Client,
@@ -25,38 +26,38 @@ pub struct App {
 pub struct Options {
     /// The address to listen on.
     pub address: SocketAddr,
-    /// How browsers reach it: the start of its redirect URLs.
+    /// The URL under which browsers reach the service. Its redirect URLs start with it.
     pub public_url: String,
     /// The directory of the consents.
     pub store: PathBuf,
 }
 
 impl Options {
-    /// Reads the variables `DEMO_…`.
+    /// Reads the variables whose names start with `DEMO_`.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the variable which is invalid.
+    /// Returns an error that names the invalid variable.
     pub fn from_env() -> Result<Self, String> {
         let address = variable("DEMO_ADDRESS", "127.0.0.1:8000")?;
         Ok(Self {
-            address: address.parse().map_err(|_| "DEMO_ADDRESS is not an address such as 127.0.0.1:8000")?,
+            address: address.parse().map_err(|_| "invalid DEMO_ADDRESS: expected an address such as 127.0.0.1:8000")?,
             public_url: variable("DEMO_PUBLIC_URL", "http://127.0.0.1:8000")?,
             store: variable("DEMO_STORE", "demo-consents")?.into(),
         })
     }
 }
 
-/// Which Flinks the service talks to.
+/// The Flinks that the service uses.
 pub enum Flinks {
-    /// The real one, as the variables `FLINKS_…` configure it.
+    /// The real Flinks, configured by the variables whose names start with `FLINKS_`.
     Configured,
-    /// A Flinks that this process emulates.
+    /// An emulator in this process.
     Emulated(Emulator),
 }
 
 impl Flinks {
-    /// The real Flinks if `FLINKS_OUTBOUND_URL` is set, and else a new emulator.
+    /// Chooses the real Flinks if `FLINKS_OUTBOUND_URL` is set, and otherwise starts an emulator.
     ///
     /// # Errors
     ///
@@ -70,11 +71,11 @@ impl Flinks {
 }
 
 impl App {
-    /// Creates the service's clients and stores.
+    /// Creates the clients and stores of the service.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the variable or the value which is missing or invalid.
+    /// Returns an error that names the missing or invalid variable or value.
     pub fn new(flinks: &Flinks, options: Options) -> Result<Self, Box<dyn std::error::Error>> {
         let (pay, connect, outbound) = match flinks {
             Flinks::Configured => {
@@ -111,8 +112,8 @@ fn emulated(emulator: &Emulator) -> Result<(pay::Client, connect::Client, outbou
     ))
 }
 
-/// The client for the Open Banking API. It carries access tokens: it follows no redirect, and uses no proxy for the emulator, to which
-/// it speaks plain HTTP.
+/// Creates the HTTP client for the Open Banking API. Its requests carry access tokens, so it never
+/// follows redirects. It uses no proxy for the emulator, which speaks plain HTTP.
 fn http_client(flinks: &Flinks) -> reqwest::Result<reqwest::Client> {
     let client =
         reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(30));
@@ -122,7 +123,7 @@ fn http_client(flinks: &Flinks) -> reqwest::Result<reqwest::Client> {
     }
 }
 
-/// A variable of the service itself.
+/// Returns a variable of the service, or its default.
 fn variable(name: &str, default: &str) -> Result<String, String> {
     match env::var(name) {
         Ok(text) => Ok(text),

@@ -1,4 +1,4 @@
-//! Errors as replies: the status follows the advice.
+//! Turns errors into responses. The advice of an error decides the status.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -24,7 +24,7 @@ impl Failure {
 
 impl From<ConsentError> for Failure {
     fn from(error: ConsentError) -> Self {
-        // The text contains no secret. Flinks support needs the `correlation_id`.
+        // The message contains no secret. Flinks support needs the `correlation_id`.
         tracing::warn!(correlation_id = error.correlation_id(), "{error}");
         let (status, what_to_do) = match error.advice() {
             Advice::FixInput => (StatusCode::UNPROCESSABLE_ENTITY, "correct the request"),
@@ -44,7 +44,7 @@ impl From<Error> for Failure {
 
 impl<T> From<SpendError<T>> for Failure {
     fn from(error: SpendError<T>) -> Self {
-        // Not `into_error`: this also says whether it is unknown if the token was spent.
+        // Not `into_error`: the advice also depends on whether the token was spent.
         Error::from(error).into()
     }
 }

@@ -16,10 +16,10 @@ use tokio::net::TcpListener;
 
 pub use configuration::{App, Flinks, Options};
 
-/// Longer than a call to Flinks and two calls of the store.
+/// The time limit of a request: longer than one call to Flinks and two calls of the store.
 const SHUTDOWN: Duration = Duration::from_secs(45);
 
-/// The routes of the service.
+/// Returns the routes of the service.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/health", get(async || "ok"))
@@ -33,8 +33,9 @@ pub fn router(app: App) -> Router {
         .with_state(Arc::new(app))
 }
 
-/// Serves until `stop` completes and every request in flight has its response. Then it waits for refreshes that are under way, and
-/// stores what the store could not take before: a refresh that ends with the runtime can lose a refresh token.
+/// Serves until `stop` completes and every request in flight has its response. Then waits for
+/// refreshes in flight and writes pending records to the store. Without this wait, a refresh that is
+/// cancelled with the runtime could lose a refresh token.
 ///
 /// # Errors
 ///

@@ -22,9 +22,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    // For the HTTP client of the service: those of the SDK bring their own.
+    // For the HTTP client of the service. The clients of the SDK bring their own provider.
     install_default_crypto_provider();
-    // The emulator lives as long as this value.
+    // The emulator stops when this value is dropped.
     let flinks = Flinks::from_env().await?;
     let options = Options::from_env()?;
     let listener = TcpListener::bind(options.address).await?;
@@ -34,7 +34,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Waits for Ctrl-C, or for the signal with which a container is stopped.
+/// Waits for Ctrl-C or for SIGTERM, which stops a container.
 async fn stopped() {
     #[cfg(unix)]
     let terminated = async {

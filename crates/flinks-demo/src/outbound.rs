@@ -1,4 +1,4 @@
-//! Flinks Outbound: consents of several banks, and calls of the Open Banking API.
+//! Flinks Outbound: consents for several banks, and calls to the Open Banking API.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) struct Bank {
     bank: String,
 }
 
-/// Sends the end user to Flinks, where they consent for one bank.
+/// Redirects the end user to Flinks, where they consent for one bank.
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -35,7 +35,7 @@ pub(crate) async fn start(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, url.expose_secret().to_owned()), (SET_COOKIE, session.cookie())]))
 }
 
-/// The end user comes back.
+/// Handles the callback of the end user and stores the consent.
 pub(crate) async fn callback(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -46,12 +46,12 @@ pub(crate) async fn callback(
     let code = app.consents.client().verify(authorization, &query.unwrap_or_default())?;
     let new = app.consents.new_consent(&consent_id(&session, &bank)?).owner(owner(&session)?).label(bank.as_str());
     if let Replaced::Failed(error) = new.revoke_replaced().exchange_code(code).await?.replaced {
-        tracing::warn!("the old connection may still exist: {error}");
+        tracing::warn!("the connection of the replaced consent may still exist: {error}");
     }
     Ok(Json(json!({"connected": bank})))
 }
 
-/// The banks of the end user.
+/// Lists the banks of the end user.
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Reply<Json<Value>> {
     let consents = app.consents.list(&owner(&app.sessions.find(&headers)?)?, &Page::first(100)).await?;
     let banks =
@@ -59,7 +59,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Rep
     Ok(Json(banks.collect()))
 }
 
-/// The accounts at one bank, from the Open Banking API.
+/// Returns the accounts at one bank from the Open Banking API.
 pub(crate) async fn accounts(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -67,7 +67,7 @@ pub(crate) async fn accounts(
 ) -> Reply<Json<Value>> {
     let consent = consent(&app, &headers, &bank)?;
     let url = format!("{}/api/fdx/5/accounts", app.consents.client().base_url());
-    // A token that is refused is replaced, once.
+    // If the API refuses the token, invalidates it and retries once with a new one.
     for _ in 0..2 {
         let token = consent.access_token().await?;
         let response = app.http.get(&url).bearer_auth(token.expose_secret()).send().await.map_err(|_| UNAVAILABLE)?;
@@ -82,14 +82,14 @@ pub(crate) async fn accounts(
 
 const UNAVAILABLE: Failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "try again later");
 
-/// Ends the connection.
+/// Revokes the connection and removes the consent.
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     Path(bank): Path<String>,
 ) -> Reply<StatusCode> {
     match consent(&app, &headers, &bank)?.revoke().await? {
-        Revoked::NotFound => Err(Failure::new(StatusCode::NOT_FOUND, "there is no such bank")),
+        Revoked::NotFound => Err(Failure::new(StatusCode::NOT_FOUND, "no consent for this bank")),
         _ => Ok(StatusCode::NO_CONTENT),
     }
 }

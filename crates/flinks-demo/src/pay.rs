@@ -1,4 +1,4 @@
-//! Flinks Pay: one session token for each payment.
+//! Flinks Pay: starts payment sessions, each with its own session token.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ pub(crate) struct Payment {
     email: String,
 }
 
-/// Starts a payment session, and returns where the payer continues.
+/// Starts a payment session and returns the URL where the payer continues.
 pub(crate) async fn start(State(app): State<Arc<App>>, Json(payment): Json<Payment>) -> Reply<Json<Value>> {
     let customer = Customer { name: payment.name, email: payment.email };
     let session = NewSession::new(payment.order, Cents(payment.cents), customer)?;
-    // In a separate task, so that a session which Flinks has started is still known if the browser disconnects.
+    // Runs in a separate task, so that the result is recorded even if the browser disconnects.
     let started = tokio::spawn(async move {
         let token = app.pay.authorize().await?;
         let session = app.pay.initiate_session(token, &session).await?;

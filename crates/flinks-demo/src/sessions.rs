@@ -1,4 +1,4 @@
-//! The sessions of end users, in memory. A real service has these already.
+//! Keeps the sessions of end users in memory. A real service has its own sessions.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::error::{Failure, Reply};
 
 const COOKIE_NAME: &str = "session";
 
-/// The sessions by their secret names, which the cookies have.
+/// The sessions by their secret names, which are the values of the cookies.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<String, State>>);
 
@@ -21,28 +21,28 @@ struct State {
     pending: Option<Pending>,
 }
 
-/// A consent that an end user is about to give.
+/// A consent that an end user has started.
 pub(crate) struct Pending {
     pub(crate) bank: String,
     pub(crate) authorization: outbound::PendingAuthorization,
 }
 
-/// The session of a request.
+/// The session of an end user.
 pub(crate) struct Session {
     name: String,
-    /// The end user, under a name that is not secret.
+    /// The name of the end user, which is not secret.
     pub(crate) user: String,
 }
 
 impl Sessions {
-    /// Returns the session of a request. A cookie with a name that this service did not choose is ignored.
+    /// Returns the session of a request. A cookie that this service did not issue is ignored.
     pub(crate) fn find(&self, headers: &HeaderMap) -> Reply<Session> {
         let cookies = headers.get(COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
         let name = cookies.split("; ").find_map(|cookie| cookie.strip_prefix(COOKIE_NAME)?.strip_prefix('='));
         let name = name.unwrap_or_default();
         match self.lock().get(name) {
             Some(State { user, .. }) => Ok(Session { name: name.to_owned(), user: user.clone() }),
-            None => Err(Failure::new(StatusCode::UNAUTHORIZED, "start a session first")),
+            None => Err(Failure::new(StatusCode::UNAUTHORIZED, "no session: open a page of this service first")),
         }
     }
 
@@ -60,7 +60,7 @@ impl Sessions {
         }
     }
 
-    /// Takes the pending consent, so that it is used once.
+    /// Takes the pending consent out of the session, so that it is used once.
     pub(crate) fn take(&self, session: &Session) -> Reply<Pending> {
         let pending = self.lock().get_mut(&session.name).and_then(|state| state.pending.take());
         pending.ok_or(Failure::new(StatusCode::CONFLICT, "consent again"))
@@ -72,7 +72,7 @@ impl Sessions {
 }
 
 impl Session {
-    /// The cookie. A service that is reached by `https` adds `Secure`.
+    /// Returns the cookie. A service that is reached over `https` adds `Secure`.
     pub(crate) fn cookie(&self) -> String {
         format!("{COOKIE_NAME}={}; HttpOnly; SameSite=Lax; Path=/", self.name)
     }

@@ -1,6 +1,7 @@
-//! The service against the emulator, as a browser uses it, and its end while requests are under way.
+//! Tests the service against the emulator as a browser would use it, and its shutdown with requests in
+//! flight.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 use flinks_consents::flinks::tls::install_default_crypto_provider;
 use flinks_demo::{App, Flinks, Options, serve};
@@ -48,7 +49,7 @@ impl Service {
         self.http.get(format!("{}{path}", self.url)).header(COOKIE, cookie)
     }
 
-    /// Starts a consent, and returns the cookie and the address to come back to.
+    /// Starts a consent and returns the cookie and the callback URL.
     async fn start_consent(&self, cookie: &str) -> (String, String) {
         let request = self.http.post(format!("{}/consents", self.url)).json(&json!({"bank": "1000"}));
         let reply = request.header(COOKIE, cookie).send().await.unwrap();
@@ -68,24 +69,24 @@ async fn json_of(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn a_bank_is_connected_used_replaced_and_disconnected() {
+async fn bank_is_connected_used_replaced_and_disconnected() {
     let service = Service::start().await;
     let (cookie, back) = service.start_consent("").await;
     assert_eq!(json_of(service.get(&back, "session=another")).await.0, StatusCode::UNAUTHORIZED);
     let (status, body) = json_of(service.get(&back, &cookie)).await;
     assert_eq!((status, body), (StatusCode::OK, json!({"connected": "1000"})));
-    // Loaded twice.
+    // The browser loads the callback URL twice.
     assert_eq!(json_of(service.get(&back, &cookie)).await.0, StatusCode::CONFLICT);
 
     let (_, banks) = json_of(service.get("/consents", &cookie)).await;
     assert_eq!(banks, json!([{"bank": "1000", "standing": "Active"}]));
     assert_eq!(json_of(service.get("/consents/1000/accounts", &cookie)).await.0, StatusCode::OK);
-    // The access token has expired at the server only, as its clock says.
+    // Only the server's clock advances, so only the server considers the access token expired.
     service.emulator().advance(std::time::Duration::from_secs(3600));
     assert_eq!(json_of(service.get("/consents/1000/accounts", &cookie)).await.0, StatusCode::OK);
     assert_eq!(json_of(service.get("/consents/1000/accounts", "")).await.0, StatusCode::UNAUTHORIZED);
 
-    // The same bank again: the old connection ends.
+    // A second consent for the same bank revokes the first connection.
     let (cookie, back) = service.start_consent(&cookie).await;
     assert_eq!(json_of(service.get(&back, &cookie)).await.0, StatusCode::OK);
     assert_eq!(service.emulator().count(Operation::OutboundRevoke), 1);
@@ -97,7 +98,7 @@ async fn a_bank_is_connected_used_replaced_and_disconnected() {
 }
 
 #[tokio::test]
-async fn a_payment_starts_and_a_wrong_amount_is_the_callers_mistake() {
+async fn payment_starts_and_invalid_amount_is_a_client_error() {
     let service = Service::start().await;
     let pay = |cents: u64| {
         let payment = json!({"order": "7", "cents": cents, "name": "Ada", "email": "ada@example.com"});
@@ -114,7 +115,7 @@ async fn a_payment_starts_and_a_wrong_amount_is_the_callers_mistake() {
 }
 
 #[tokio::test]
-async fn the_widget_is_a_page_and_an_unknown_login_is_refused() {
+async fn widget_is_shown_and_unknown_login_is_refused() {
     let service = Service::start().await;
     let page = service.get("/banks/connect", "").send().await.unwrap().text().await.unwrap();
     assert!(page.contains("<iframe src=\"") && page.contains("authorizeToken="));
@@ -123,7 +124,7 @@ async fn the_widget_is_a_page_and_an_unknown_login_is_refused() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_before_the_service_ends() {
+async fn request_in_flight_gets_its_response_before_shutdown() {
     let service = Service::start().await;
     let (cookie, back) = service.start_consent("").await;
     service.emulator().fail_next(Operation::OutboundToken, Fault::Hold { when: When::After });

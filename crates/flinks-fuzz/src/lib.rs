@@ -1,16 +1,18 @@
-//! One function for each thing that reads what others wrote. None may panic, hang or forget what it promises, whatever it is
-//! given.
+//! Fuzz targets: one function for each parser of untrusted input.
 //!
-//! `tests/replay.rs` feeds them with the corpus and with proptest, on every test run; `fuzz/` with libFuzzer:
+//! A target must not panic or hang on any input, and asserts what the parser promises about its
+//! result. `tests/replay.rs` runs all targets in every test run, with the corpus and with inputs from
+//! proptest. `fuzz/` runs one of them with libFuzzer:
 //!
 //! ```console
 //! $ cd crates/flinks-fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none TARGET corpus/TARGET -- -max_total_time=120
 //! ```
 //!
-//! (`cargo install cargo-fuzz`; the variable lets a stable compiler do it.) A target is the name of a function in [`TARGETS`].
-//! What it finds goes into `corpus/TARGET/`, and is a regression test from then on.
+//! This needs `cargo install cargo-fuzz`. The variable enables the compiler flags of the fuzzer on a
+//! stable toolchain. `TARGET` is a name in [`TARGETS`]. Add an input that fails to `corpus/TARGET/`:
+//! from then on it is a regression test.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // it is all a test
+#![allow(clippy::panic, clippy::unwrap_used)] // the whole crate is test code
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -26,10 +28,10 @@ use xtask::generate::output::Header;
 use xtask::generate::{SecretNames, generate};
 use xtask::spec::{overlay, read};
 
-/// A function that is fed.
+/// A function that takes an arbitrary input.
 pub type Target = fn(&[u8]);
 
-/// All of them, by their names.
+/// All targets with their names.
 pub const TARGETS: [(&str, Target); 8] = [
     ("token_reply", token_reply),
     ("error_reply", error_reply),
@@ -45,13 +47,13 @@ thread_local! {
     static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 }
 
-/// The body of a reply, of whatever status.
+/// Creates a response with this status and body.
 fn reply(status: u16, bytes: &[u8]) -> reqwest::Response {
     let builder = http::Response::builder().status(status).header("content-type", "application/json");
     builder.body(reqwest::Body::from(bytes.to_vec())).unwrap().into()
 }
 
-/// The successes of every operation, and errors that come as one.
+/// Decodes a 200 response of each operation, which may also hold an error.
 pub fn token_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -76,7 +78,7 @@ pub fn token_reply(data: &[u8]) {
     });
 }
 
-/// The errors of every operation.
+/// Decodes an error response of each operation.
 pub fn error_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -94,15 +96,16 @@ pub fn error_reply(data: &[u8]) {
     });
 }
 
-/// No long number that a server wrote is in a text: words might be ours.
+/// Asserts that a message contains no long number of the response. Words are not checked, because the
+/// message may contain the same ones.
 fn has_no_text_of(data: &[u8], text: &str) {
     let Ok(data) = std::str::from_utf8(data) else { return };
     for word in data.split(|char: char| !char.is_ascii_digit()).filter(|word| word.len() >= 8) {
-        assert!(!text.contains(word), "a server's text is in an error");
+        assert!(!text.contains(word), "the error contains text of the response");
     }
 }
 
-/// The URL with which an end user comes back.
+/// Verifies the callback URL of an end user.
 pub fn callback(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     thread_local! {
@@ -117,21 +120,21 @@ pub fn callback(data: &[u8]) {
             let redirect_uri = "https://app.example/back".parse().unwrap();
             let flinks::Started { pending, .. } = client.authorization("1000", &redirect_uri).unwrap().start();
             let mut value = serde_json::to_value(&pending).unwrap();
-            // One that a fuzzer can find.
+            // A state that a fuzzer can guess.
             *value.pointer_mut("/state/state").unwrap() = "s".into();
             value.to_string()
         });
         let pending: PendingAuthorization = serde_json::from_str(stored).unwrap();
-        // It may be too old by now; then it is an error, which is as good.
+        // After 10 minutes every callback is an error, which the last arm accepts.
         match client.verify(pending, text) {
-            // However they are spelled.
+            // A code and a state are there, whatever their encoding.
             Ok(_) => assert!(text.matches('=').count() >= 2),
             Err(error) => assert!(!error.may_have_been_sent()),
         }
     });
 }
 
-/// A `Retry-After`.
+/// Parses the header `Retry-After`.
 pub fn retry_after(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(wait) = flinks::fuzzing::retry_after(text) {
@@ -139,7 +142,7 @@ pub fn retry_after(data: &[u8]) {
     }
 }
 
-/// An access token that may be a JWT.
+/// Reads the claims of an access token that may be a JWT.
 pub fn claims(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(claims) = flinks::fuzzing::claims(text) {
@@ -148,14 +151,14 @@ pub fn claims(data: &[u8]) {
     }
 }
 
-/// A record of a store.
+/// Decodes a record of a store.
 pub fn store_file(data: &[u8]) {
     let id: ConsentId = "user-7".parse().unwrap();
     match Record::decode(&id, data) {
         Ok(record) => {
             assert_eq!(record.id(), &id);
             let _ = record.idle_deadline().duration_since(SystemTime::UNIX_EPOCH);
-            // What was read is written as it was read.
+            // Encoding and decoding the record again changes nothing.
             let written = record.encode().unwrap();
             let again = Record::decode(&id, written.expose_secret().as_bytes()).unwrap();
             assert_eq!(again.encode().unwrap().expose_secret(), written.expose_secret());
@@ -164,7 +167,7 @@ pub fn store_file(data: &[u8]) {
     }
 }
 
-/// Instance, customer id, base URL and redirect URL.
+/// Parses an instance, a customer id, a base URL and a redirect URL.
 pub fn addresses(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(instance) = text.parse::<Instance>() {
@@ -177,11 +180,11 @@ pub fn addresses(data: &[u8]) {
     }
     if let Ok(base_url) = text.parse::<BaseUrl>() {
         check_address(base_url.as_str());
-        // What it gives is one, and the same.
+        // The normalized URL is a base URL and stays the same.
         assert_eq!(base_url.as_str().parse::<BaseUrl>().unwrap().as_str(), base_url.as_str());
     }
     if let Ok(redirect_url) = text.parse::<RedirectUrl>() {
-        assert_eq!(redirect_url.as_str(), text, "byte for byte");
+        assert_eq!(redirect_url.as_str(), text, "a redirect URL must not change");
         check_address(text);
     }
 }
@@ -193,12 +196,13 @@ fn check_address(text: &str) {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => panic!("no host"),
+        None => panic!("the URL has no host"),
     };
-    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "clear text");
+    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "plain HTTP to another machine");
 }
 
-/// An overlay for Flinks' own document, and, behind a line of `---`, a document.
+/// Applies an overlay to a document and generates code. The input is the overlay and, after a line
+/// `---`, optionally the document. Without a document it is the one of Outbound.
 pub fn generator(data: &[u8]) {
     thread_local! {
         static DOCUMENT: serde_json::Value = {
@@ -215,10 +219,7 @@ pub fn generator(data: &[u8]) {
         _ => DOCUMENT.with(Clone::clone),
     };
     let Ok(overlay) = read::yaml(overlay) else { return };
-    let corrected = match overlay.is_object() {
-        true => overlay::apply(document, &overlay),
-        false => Ok(document),
-    };
+    let corrected = if overlay.is_object() { overlay::apply(document, &overlay) } else { Ok(document) };
     let Ok(corrected) = corrected else { return };
     let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
     if let Ok(text) = generate(corrected, &header, SecretNames::Checked).map(|generated| generated.text) {

@@ -1,6 +1,6 @@
-//! Every target with its corpus, and with what proptest makes of it.
+//! Runs every target with its corpus and with inputs from proptest.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     files.collect()
 }
 
-/// What was found before, and what the corpus becomes when it is cut, spliced and overwritten.
-fn feed(name: &str, cases: u32) {
+/// Runs a target with its corpus, with mutated corpus files and with random inputs.
+fn run(name: &str, cases: u32) {
     let (_, target): (_, Target) = *TARGETS.iter().find(|(found, _)| *found == name).unwrap();
     let corpus = corpus(name);
     assert!(!corpus.is_empty());
@@ -47,12 +47,12 @@ macro_rules! targets {
         $(
             #[test]
             fn $name() {
-                feed(stringify!($name), $cases);
+                run(stringify!($name), $cases);
             }
         )*
 
         #[test]
-        fn each_target_is_fed_here_and_by_the_fuzzer() {
+        fn each_target_runs_here_and_in_the_fuzzer() {
             let here = [$(stringify!($name)),*];
             assert_eq!(here.to_vec(), TARGETS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
             for name in here {
