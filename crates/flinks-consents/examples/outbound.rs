@@ -1,6 +1,7 @@
-//! Flinks Outbound against a local Flinks: an end user consents, the consent is looked after, and the connection ends.
+//! The life of a consent against a local Flinks: an end user authorizes, the application uses and
+//! refreshes access tokens, and the connection is revoked.
 
-#![allow(clippy::print_stdout)] // a terminal program
+#![allow(clippy::print_stdout)] // this program prints to the terminal
 
 use std::error::Error;
 use std::time::{Duration, SystemTime, SystemTimeError};
@@ -19,22 +20,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let redirect_uri: RedirectUrl = "https://app.example/callback".parse()?;
     let request = client.authorization(credentials::OUTBOUND_PROVIDER_ID, &redirect_uri)?;
     let Started { url, pending, .. } = request.scope(&["TRANSACTIONS"]).start();
-    println!("send the end user to {url:?}, and keep {pending:?} in their session");
+    println!("send the end user to {url:?}, and store {pending:?} in their session");
 
-    // The end user agrees on the page, which sends them back with a code and with the state of the address.
+    // In place of an end user who agrees on the consent page: the emulator issues a code, and the
+    // callback repeats the `state` of the URL.
     let parameters = url.expose_secret().split(['?', '&']);
-    let state = parameters.filter_map(|parameter| parameter.strip_prefix("state=")).next().ok_or("no state")?;
-    let back = format!("{}?code={}&state={state}", redirect_uri.as_str(), emulator.issue_code(redirect_uri.as_str()));
+    let state =
+        parameters.filter_map(|parameter| parameter.strip_prefix("state=")).next().ok_or("the URL has no state")?;
+    let callback =
+        format!("{}?code={}&state={state}", redirect_uri.as_str(), emulator.issue_code(redirect_uri.as_str()));
 
-    // In memory. `Consents::builder(client).store(FileStore::open("consents")?)` outlives the process.
+    // The consents are in memory. To store them in files, use
+    // `Consents::builder(client).store(FileStore::open("consents")?).build()`.
     let consents = Consents::new(client.clone());
     let id: ConsentId = "end-user-7".parse()?;
-    let consent = consents.exchange_code(&id, client.verify(pending, &back)?).await?;
+    let consent = consents.exchange_code(&id, client.verify(pending, &callback)?).await?;
     let token = consent.access_token().await?;
-    println!("{token:?} of {:?}", token.unverified_claims());
+    println!("received {token:?} with the claims {:?}", token.unverified_claims());
 
-    // However many ask, there is one exchange: here none, for the token is good.
-    let all: Vec<_> = (0..100)
+    // All callers share one refresh. Here, none is needed, because the cached token is valid.
+    let calls: Vec<_> = (0..100)
         .map(|_| {
             tokio::spawn({
                 let consent = consent.clone();
@@ -42,27 +47,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
             })
         })
         .collect();
-    for one in all {
-        let _ = one.await??;
+    for call in calls {
+        let _ = call.await??;
     }
-    println!("requests for 101 tokens: {}", emulator.count(Operation::OutboundToken));
+    println!("requests sent for 101 calls: {}", emulator.count(Operation::OutboundToken));
 
-    // The API refused it with 401: tell, and ask again.
+    // The API responded with 401: invalidate the token, and obtain another one.
     consent.invalidate(&token);
-    println!("another: {:?}", consent.access_token().await?);
-    println!("exchange it once more within {}", in_days(consent.idle_deadline().await?)?);
+    println!("received another token: {:?}", consent.access_token().await?);
+    println!("the refresh token idles out in {}", in_days(consent.idle_deadline().await?)?);
 
     println!("revoked: {:?}", consent.revoke().await?);
     match consent.access_token().await {
-        Err(error) if error.needs_consent() => println!("{error}: ask the end user again"),
-        other => println!("unexpected: {other:?}"),
+        Err(error) if error.needs_consent() => println!("{error}"),
+        other => println!("unexpected result: {other:?}"),
     }
-    // At the end of a process: waits for refreshes that are under way, and stores what is not stored yet.
+    // Before the process ends, wait for refreshes in flight and store pending writes.
     consents.shutdown(Duration::from_secs(45)).await?;
     Ok(())
 }
 
-/// From now.
+/// Returns the time from now until `time`, as a number of days.
 fn in_days(time: SystemTime) -> Result<String, SystemTimeError> {
     Ok(format!("{} days", time.duration_since(SystemTime::now())?.as_secs().div_ceil(24 * 60 * 60)))
 }

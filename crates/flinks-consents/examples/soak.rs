@@ -1,8 +1,13 @@
-//! Load on the facade, against a local Flinks that fails at random: `cargo run --release --example soak -- 300`, in seconds.
+//! A load test against a local Flinks that fails at random.
 //!
-//! It ends with what the emulator's ledger says: no single-use token arrived twice, and no refresh token was lost.
+//! ```console
+//! $ cargo run --release --example soak -- 300    # the duration in seconds
+//! ```
+//!
+//! The program fails if the emulator received a single-use token twice, or if a refresh token was
+//! lost.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // a terminal program, which is to fail loudly
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // this program prints to the terminal, and panics if a check fails
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -29,18 +34,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     emulator.configure(|config| {
         config.outbound.rotate_refresh_tokens = true;
         config.outbound.access_token_seconds = 3;
-        // What it remembers is not what is measured here.
-        (config.limits.requests, config.limits.tokens) = (2_000, 5_000);
+        // Limits the memory of the emulator, because the memory of this process is measured.
+        config.limits.requests = 2_000;
+        config.limits.tokens = 5_000;
     });
     let base_url: BaseUrl = emulator.base_url().parse()?;
     let settings = Settings::new().timeout(Duration::from_secs(5)).bank_timeout(Duration::from_secs(5));
     let credentials = Credentials::new(PAY_USERNAME, PAY_PASSWORD)?;
     let pay = flinks::pay::Client::builder(base_url.clone(), credentials).settings(&settings).build()?;
-    let (id, key) = (CONNECT_CUSTOMER_ID.parse()?, SecretKey::new(CONNECT_SECRET_KEY)?);
+    let id = CONNECT_CUSTOMER_ID.parse()?;
+    let key = SecretKey::new(CONNECT_SECRET_KEY)?;
     let connect = flinks::connect::Client::builder(base_url.clone(), id, key).settings(&settings).build()?;
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET)?;
     let outbound = Client::builder(base_url, credentials).settings(&settings).build()?;
-    // Two processes, as far as consents can tell.
+    // Two `Consents` that share a store behave like two processes.
     let store = MemoryStore::new();
     let both = [(); 2].map(|()| Consents::builder(outbound.clone()).store(store.clone()).build());
     let [one, _] = &both;
@@ -49,31 +56,35 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let redirect_uri: RedirectUrl = "https://app.example/".parse()?;
         let Started { url, pending, .. } = outbound.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri)?.start();
         let url = url::Url::parse(url.expose_secret())?;
-        let state = url.query_pairs().find(|(name, _)| name == "state").ok_or("no state")?.1.into_owned();
+        let state = url.query_pairs().find(|(name, _)| name == "state").ok_or("the URL has no state")?.1.into_owned();
         let code = emulator.issue_code(redirect_uri.as_str());
         let code = outbound.verify(pending, &format!("?code={code}&state={state}"))?;
         one.exchange_code(&name(number)?, code).await?;
     }
     let app = AppTokenSource::new(outbound, None);
-    let (is_ended, calls, failures) = (Arc::new(AtomicBool::new(false)), counter(), counter());
+    let must_stop = Arc::new(AtomicBool::new(false));
+    let calls = counter();
+    let failures = counter();
 
     let mut tasks = Vec::new();
     for number in 0..TASKS {
         let (pay, connect, app, both) = (pay.clone(), connect.clone(), app.clone(), both.clone());
-        let (is_ended, calls, failures) = (Arc::clone(&is_ended), Arc::clone(&calls), Arc::clone(&failures));
+        let must_stop = Arc::clone(&must_stop);
+        let calls = Arc::clone(&calls);
+        let failures = Arc::clone(&failures);
         tasks.push(tokio::spawn(async move {
-            while !is_ended.load(Ordering::Relaxed) {
-                let is_done = match fastrand::u32(0..8) {
+            while !must_stop.load(Ordering::Relaxed) {
+                let succeeded = match fastrand::u32(0..8) {
                     0 => start_session(&pay).await,
                     1 => authorize(&connect).await,
                     2 => app.access_token().await.is_ok(),
                     choice => {
-                        let consents = both.get(number % 2).expect("there are two");
+                        let consents = both.get(number % 2).expect("there are two `Consents`");
                         let id = ConsentId::new(format!("end-user-{}", fastrand::usize(0..CONSENTS)));
-                        let consent = consents.consent(&id.expect("a good id"));
+                        let consent = consents.consent(&id.expect("the id is valid"));
                         match consent.access_token().await {
                             Ok(token) => {
-                                assert!(!token.is_expired(), "a token beyond its end");
+                                assert!(!token.is_expired(), "an expired token was returned");
                                 if choice == 3 {
                                     consent.invalidate(&token);
                                 }
@@ -87,49 +98,52 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     }
                 };
                 calls.fetch_add(1, Ordering::Relaxed);
-                failures.fetch_add(u64::from(!is_done), Ordering::Relaxed);
+                failures.fetch_add(u64::from(!succeeded), Ordering::Relaxed);
             }
         }));
     }
 
-    let began = Instant::now();
-    let (mut seen, mut last) = (HashSet::new(), 0);
-    let mut told = 0;
-    while began.elapsed() < Duration::from_secs(seconds) {
+    let started = Instant::now();
+    let mut seen = HashSet::new();
+    let mut last = 0;
+    let mut next_report = 0;
+    while started.elapsed() < Duration::from_secs(seconds) {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        break_something(&emulator);
-        last = check_that_none_is_spent_twice(&emulator, &mut seen, last);
-        if began.elapsed().as_secs() >= told {
-            let (calls, failures) = (calls.load(Ordering::Relaxed), failures.load(Ordering::Relaxed));
-            println!("{told:>4} s {calls:>9} calls {failures:>8} failed {:>8} kB of memory", memory());
-            told += 30;
+        inject_fault(&emulator);
+        last = check_single_use(&emulator, &mut seen, last);
+        if started.elapsed().as_secs() >= next_report {
+            let calls = calls.load(Ordering::Relaxed);
+            let failures = failures.load(Ordering::Relaxed);
+            println!("{next_report:>4} s {calls:>9} calls {failures:>8} failed {:>8} kB of memory", memory());
+            next_report += 30;
         }
     }
-    is_ended.store(true, Ordering::Relaxed);
+    must_stop.store(true, Ordering::Relaxed);
     emulator.clear_faults();
     for task in tasks {
-        tokio::time::timeout(Duration::from_secs(60), task).await.expect("a caller hangs").expect("a caller panics");
+        tokio::time::timeout(Duration::from_secs(60), task).await.expect("a caller hangs").expect("a caller panicked");
     }
-    check_that_none_is_spent_twice(&emulator, &mut seen, last);
+    check_single_use(&emulator, &mut seen, last);
 
-    // Each consent is still good, and its record has the refresh token that the server would take.
+    // Each record must hold a refresh token that the server still accepts.
     for consents in &both {
         consents.flush().await?;
     }
-    let live: HashSet<String> = emulator
+    let valid: HashSet<String> = emulator
         .issued()
         .into_iter()
         .filter(|issued| issued.kind == Kind::RefreshToken && issued.spent.is_none() && issued.revoked.is_none())
         .map(|issued| issued.value)
         .collect();
     for number in 0..CONSENTS {
-        let record = store.load(&name(number)?).await?.ok_or("a record is lost")?.encode()?;
-        assert!(live.iter().any(|token| record.expose_secret().contains(token)), "a refresh token is lost");
+        let record = store.load(&name(number)?).await?.ok_or("a record was lost")?.encode()?;
+        assert!(valid.iter().any(|token| record.expose_secret().contains(token)), "a refresh token was lost");
     }
-    // Else nothing was tried.
-    assert!(!seen.is_empty() && failures.load(Ordering::Relaxed) < calls.load(Ordering::Relaxed));
+    // Without single-use tokens and successful calls, the checks above prove nothing.
+    assert!(!seen.is_empty(), "no single-use token was sent");
+    assert!(failures.load(Ordering::Relaxed) < calls.load(Ordering::Relaxed), "every call failed");
     println!(
-        "{} calls, {} failed as they should; {} single-use tokens arrived once each; {CONSENTS} refresh tokens are good",
+        "{} calls, of which {} failed; {} single-use tokens arrived once each; {CONSENTS} refresh tokens are valid",
         calls.load(Ordering::Relaxed),
         failures.load(Ordering::Relaxed),
         seen.len()
@@ -147,7 +161,7 @@ async fn start_session(pay: &flinks::pay::Client) -> bool {
         flinks::pay::Cents(10_50),
         flinks::pay::Customer { name: "Ada".to_owned(), email: "ada@example.com".to_owned() },
     )
-    .expect("a good session");
+    .expect("the session is valid");
     match pay.authorize().await {
         Ok(token) => pay.initiate_session(token, &session).await.is_ok(),
         Err(_) => false,
@@ -155,15 +169,16 @@ async fn start_session(pay: &flinks::pay::Client) -> bool {
 }
 
 async fn authorize(connect: &flinks::connect::Client) -> bool {
-    let login_id = LoginId::new(CONNECT_LOGIN_ID).expect("a good id");
+    let login_id = LoginId::new(CONNECT_LOGIN_ID).expect("the id is valid");
     match connect.generate_authorize_token().await {
         Ok(token) => connect.authorize(token, &Authorize::cached(&login_id)).await.is_ok(),
         Err(_) => false,
     }
 }
 
-/// Nothing that loses the reply to a rotation, for then the server itself has thrown the token away.
-fn break_something(emulator: &Emulator) {
+/// Injects a random fault. None of the faults loses the response to a rotation, because the server
+/// would then have replaced a refresh token that nobody received.
+fn inject_fault(emulator: &Emulator) {
     let faults = [
         Fault::status(500),
         Fault::status(429),
@@ -188,8 +203,9 @@ fn break_something(emulator: &Emulator) {
     }
 }
 
-/// Looks at the requests since `last`, and gives the number of the newest.
-fn check_that_none_is_spent_twice(emulator: &Emulator, seen: &mut HashSet<u64>, last: u64) -> u64 {
+/// Checks that no request after number `last` carries a single-use token that was sent before.
+/// Returns the number of the newest request.
+fn check_single_use(emulator: &Emulator, seen: &mut HashSet<u64>, last: u64) -> u64 {
     let mut newest = last;
     for request in emulator.requests().into_iter().filter(|request| request.number > last) {
         newest = newest.max(request.number);
@@ -201,14 +217,14 @@ fn check_that_none_is_spent_twice(emulator: &Emulator, seen: &mut HashSet<u64>, 
         if let Some(token) = request.header(header).next() {
             assert!(
                 seen.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(token)),
-                "a token arrived twice"
+                "a single-use token arrived twice"
             );
         }
     }
     newest
 }
 
-/// What this process holds, in kB, as Linux tells.
+/// Returns the resident memory of this process in kB, as Linux reports it.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

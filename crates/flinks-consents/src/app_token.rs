@@ -12,12 +12,12 @@ use crate::cached_token::CachedToken;
 use crate::error::ConsentError;
 use crate::event::Event;
 use crate::shared_token::{self, Source};
-use crate::token_cache::{Fetched, Need, Outcome, TokenCache};
+use crate::token_cache::{FetchedToken, Need, Outcome, TokenCache};
 
-/// The access token of your application itself, of the grant `client_credentials`, for all who need it (O4). Cloning is cheap;
-/// clones share the token.
+/// A shared source of the application's own access token, from the grant `client_credentials`.
+/// Cloning is cheap, and clones share the token.
 ///
-/// It has no store: a token that is lost costs one request.
+/// The token is in memory only, because a lost token costs just one request. ([O4](flinks::rules))
 #[derive(Clone)]
 pub struct AppTokenSource(Arc<Inner>);
 
@@ -32,13 +32,14 @@ struct Inner {
 type Callback = Box<dyn Fn(&Event) + Send + Sync>;
 
 impl AppTokenSource {
-    /// With a scope, such as `client:admin` for app management, or with none.
+    /// Creates a source with an optional scope, such as `client:admin` for app management.
     pub fn new(client: Client, scope: Option<&str>) -> Self {
         Self::build(client, scope, None)
     }
 
-    /// As [`new`](Self::new), with a callback for each [`Event`], in the task of an exchange: it should be quick. A panic of it
-    /// is caught.
+    /// Creates a source like [`new`](Self::new), with a callback for each [`Event`]. The callback
+    /// runs in the task of a request, so it should return quickly. If it panics, the panic is
+    /// caught and logged.
     pub fn with_events(client: Client, scope: Option<&str>, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self::build(client, scope, Some(Box::new(on_event)))
     }
@@ -53,24 +54,28 @@ impl AppTokenSource {
         }))
     }
 
-    /// Returns a valid access token: the cached one, or a new one. However many callers ask, there is one request, and all who wait
-    /// get its outcome. The token is replaced early, while it is still valid; a failure is followed by a pause; and two requests are
-    /// at least a second apart, as with [`Consent::access_token`](crate::Consent::access_token).
+    /// Returns a valid access token: the cached token, or a new one.
+    ///
+    /// All callers share one request and its outcome. The token is replaced early, while it is
+    /// still valid. After a failure, this backs off before the next request. At least one second
+    /// passes between two requests. See [`Consent::access_token`](crate::Consent::access_token) for
+    /// the details.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no valid token and the request fails. [`ConsentError::is_credentials`] is true for a wrong client
-    /// id or secret.
+    /// Returns an error if there is no valid token and the request fails.
+    /// [`ConsentError::is_credentials`] returns `true` if the client id or secret is wrong.
     ///
     /// # Cancel safety
     ///
-    /// The request completes and its result is cached if the caller is cancelled.
+    /// If the caller is cancelled, the request still completes and its result is cached.
     pub async fn access_token(&self) -> Result<AccessToken, ConsentError> {
         shared_token::access_token(self).await
     }
 
-    /// Reports that a server has refused `token`, as the Open Banking API does with 401. The next call requests another one. If the
-    /// token has been replaced already, nothing happens.
+    /// Invalidates an access token that a server has refused, for example if the Open Banking API
+    /// responded with 401. The next call of [`access_token`](Self::access_token) requests another
+    /// token. If the token has already been replaced, this does nothing.
     pub fn invalidate(&self, token: &AccessToken) {
         self.0.cache.invalidate(token, self.clock().as_ref());
     }
@@ -102,7 +107,7 @@ impl Source for AppTokenSource {
     async fn fetch(self, _: Need) -> Outcome {
         let token = self.0.client.client_credentials(self.0.scope.as_deref()).await?;
         let token = CachedToken::new(token, None, self.clock().as_ref());
-        Ok(Fetched { token: Arc::new(token), was_refreshed: true })
+        Ok(FetchedToken { token: Arc::new(token), was_refreshed: true })
     }
 
     fn emit(&self, event: &Event) {

@@ -1,4 +1,4 @@
-//! An access token in the cache, and when to replace it (O4).
+//! A cached access token, and when to refresh it. (O4)
 
 use std::time::{Duration, SystemTime};
 
@@ -8,22 +8,25 @@ use flinks::outbound::AccessToken;
 use crate::jitter::jittered;
 use crate::token_id::TokenId;
 
-/// An access token with the policy of the cache.
+/// An access token with its refresh policy.
 #[derive(Clone)]
 pub(crate) struct CachedToken {
     pub(crate) token: AccessToken,
     pub(crate) id: TokenId,
-    /// The consent that the token belongs to: [`Record::grant`](crate::store::Record). `None` for the application's own token.
+    /// The grant of the consent that the token belongs to: see
+    /// [`Record::grant`](crate::store::Record). `None` for the application's own token.
     pub(crate) grant: Option<u64>,
-    /// The token is replaced when no more than this is left.
+    /// The token is refreshed when its remaining lifetime is shorter than this.
     slack: Duration,
-    /// When that is, on both clocks. `None` if the lifetime is unknown: then there is always a reason (O3).
+    /// When the refresh is due, on the monotonic clock and on the wall clock. `None` if the
+    /// lifetime is unknown, in which case a refresh is always due. (O3)
     stale_from: Option<(Duration, SystemTime)>,
-    /// Whether the source has something to do although the token is valid, such as a write that the store has not taken.
-    pub(crate) must_ask_source: bool,
+    /// Whether the next caller must start a fetch although the token is valid. This is set while
+    /// the consent has a pending write, because a fetch stores that first.
+    pub(crate) must_fetch: bool,
 }
 
-/// The time that a call may take with a token that is about to expire.
+/// How long a token must remain valid to be returned while its refresh is in flight.
 const MARGIN: Duration = Duration::from_secs(10);
 
 impl CachedToken {
@@ -31,29 +34,30 @@ impl CachedToken {
         let slack = slack(token.lifetime().unwrap_or_default());
         let stale_from = token.remaining().and_then(|remaining| {
             let fresh_for = remaining.saturating_sub(slack);
-            // Without an end on the wall clock there is no time at which the token is fresh.
+            // If the wall clock cannot represent the time, the token never counts as fresh.
             Some((clock.monotonic().saturating_add(fresh_for), clock.wall().checked_add(fresh_for)?))
         });
-        let id = TokenId::of(&token);
-        Self { token, id, grant, slack, stale_from, must_ask_source: false }
+        let id = TokenId::from_token(&token);
+        Self { token, id, grant, slack, stale_from, must_fetch: false }
     }
 
-    /// Returns whether it is too early to get another token.
+    /// Returns whether no refresh is due yet.
     pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
         match self.stale_from {
-            Some((monotonic, wall)) => !self.must_ask_source && clock.monotonic() < monotonic && clock.wall() < wall,
+            Some((monotonic, wall)) => !self.must_fetch && clock.monotonic() < monotonic && clock.wall() < wall,
             None => false,
         }
     }
 
-    /// Returns whether the token is valid for long enough to begin a call with it.
+    /// Returns whether the token remains valid for long enough to be used in a call.
     pub(crate) fn outlives_a_call(&self) -> bool {
         self.token.remaining().unwrap_or_default() > MARGIN.min(self.slack.mul_f64(0.25))
     }
 }
 
-/// Returns how long before its end a token is replaced: a tenth to a fifth of its lifetime, at most five minutes. The random part
-/// keeps processes that started together from refreshing together.
+/// Returns how long before its expiry a token is refreshed: a tenth to a fifth of its lifetime, at
+/// most 5 minutes. The duration is random so that processes that started together do not refresh
+/// together.
 fn slack(lifetime: Duration) -> Duration {
     const MAX: Duration = Duration::from_secs(300);
     jittered(lifetime.mul_f64(0.2).min(MAX))
@@ -68,9 +72,9 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60;
 
     proptest! {
-        /// 50 processes that started in the same second do not refresh in the same second.
+        /// 50 processes that started in the same second refresh at different times.
         #[test]
-        fn a4_chance_spreads_early_refreshes(lifetime in 1..=DAY) {
+        fn a4_early_refreshes_are_spread_at_random(lifetime in 1..=DAY) {
             let whole = Duration::from_secs(lifetime);
             let mut slacks: Vec<_> = (0..50).map(|_| slack(whole)).collect();
             slacks.sort();
@@ -79,7 +83,8 @@ mod tests {
             prop_assert!(first >= longest / 2);
             prop_assert!(last <= longest);
             prop_assert!(last < whole);
-            // Over at least a quarter of the longest. By pure chance, less would be seen once in 10^14 times.
+            // The refreshes spread over at least a quarter of the longest slack. A narrower spread
+            // has a probability of 10^-14.
             prop_assert!(last - first >= longest / 4);
         }
     }

@@ -1,6 +1,8 @@
-//! Programs that must not compile, each beside a twin that compiles and differs only in the mistake.
+//! Programs that must not compile. Next to each is a program that compiles and differs only in the
+//! mistake.
 //!
-//! A code is spent once, a server refuses an access token, and a consent is imported with a refresh token:
+//! A code can be exchanged once, `invalidate` takes an access token, and `import` takes a refresh
+//! token:
 //!
 //! ```
 //! async fn twin(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, code: flinks_consents::flinks::outbound::AuthorizationCode, token: flinks_consents::flinks::outbound::AccessToken) {

@@ -13,7 +13,8 @@ use crate::shared_token;
 use crate::state::ConsentState;
 use crate::store::{ConsentId, trusted};
 
-/// One end user's consent. Cloning is cheap; all handles with the same id, of the same [`Consents`](crate::Consents), are one consent.
+/// A handle of one consent of an end user. Cloning is cheap. All handles that the same
+/// [`Consents`](crate::Consents) returned for an id share one state.
 #[derive(Clone)]
 pub struct Consent {
     pub(crate) shared: Arc<Shared>,
@@ -21,61 +22,79 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Returns your name for the consent.
+    /// Returns the id under which the consent is stored.
     pub fn id(&self) -> &ConsentId {
         &self.state.id
     }
 
-    /// Returns a valid access token: the cached one, or a new one (O4).
+    /// Returns a valid access token: the cached token, or a new one.
     ///
-    /// However many callers ask, in however many processes that share the store, there is one refresh, and all who wait get its
-    /// outcome. A token that will soon expire is refreshed while it is still valid. After a failure there is a pause of half a second
-    /// to a minute, or of up to five if the server requests that. During the pause callers get the token while it is valid, and then
-    /// the same error at once. Two refreshes are at least a second apart.
+    /// - All callers share one refresh and its outcome, even in several processes that share a
+    ///   store.
+    /// - A token that is about to expire is refreshed early. Until the refresh completes, callers
+    ///   receive the current token.
+    /// - After a failed refresh, this backs off for half a second to a minute, or for up to 5
+    ///   minutes if the server requests it. Until then, callers receive the current token while it
+    ///   is valid, and otherwise the same error without another request.
+    /// - At least one second passes between two refreshes.
+    ///
+    /// ([O4](flinks::rules))
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no valid token and the refresh fails. [`ConsentError::needs_consent`] is true if there is no such
-    /// consent, or if the end user must consent again (O6). [`ConsentError::is_store`] is true if the store failed.
+    /// Returns an error if there is no valid token and the refresh fails.
+    /// [`ConsentError::needs_consent`] returns `true` if no consent is stored under this id, or if
+    /// the end user must authorize again. [`ConsentError::is_store`] returns `true` if the store
+    /// failed. ([O6](flinks::rules))
     ///
     /// # Cancel safety
     ///
-    /// The refresh completes and its result is stored if the caller is cancelled.
+    /// If the caller is cancelled, the refresh still completes and its result is stored.
     pub async fn access_token(&self) -> Result<AccessToken, ConsentError> {
         shared_token::access_token(self).await
     }
 
-    /// Reports that a server has refused `token`, as the Open Banking API does with 401. The next call fetches another one, at least
-    /// a second after the last refresh. If the token has been replaced already, nothing happens, so every caller that used the token
-    /// may call this.
+    /// Invalidates an access token that a server has refused, for example if the Open Banking API
+    /// responded with 401. The next call of [`access_token`](Self::access_token) returns another
+    /// token. It waits until one second has passed since the last refresh.
+    ///
+    /// If the token has already been replaced, this does nothing. Every caller that used the token
+    /// may therefore call it.
     pub fn invalidate(&self, token: &AccessToken) {
         self.state.cache.invalidate(token, self.shared.clock().as_ref());
     }
 
-    /// Refreshes now, though the access token may still be valid: that restarts the 30 days of the refresh token (O5). If a refresh
-    /// is under way, this waits for that one. If the last refresh was less than a second ago, this waits out the rest of that second.
+    /// Refreshes the consent even if the cached access token is still valid. This restarts the 30
+    /// days after which the refresh token idles out. ([O5](flinks::rules))
+    ///
+    /// If a refresh is in flight, this waits for that refresh. If the last refresh was less than a
+    /// second ago, this waits until one second has passed.
     ///
     /// # Errors
     ///
-    /// As [`access_token`](Self::access_token). During the pause after a failure this sends nothing and returns that failure. It may
-    /// return that the consent has ended while an access token is still valid.
+    /// Returns the same errors as [`access_token`](Self::access_token). While this client backs off
+    /// after a failure, it returns that failure and sends nothing. It may report that the consent
+    /// has ended although an access token is still valid.
     ///
     /// # Cancel safety
     ///
-    /// The refresh completes and its result is stored if the caller is cancelled.
+    /// If the caller is cancelled, the refresh still completes and its result is stored.
     pub async fn refresh_now(&self) -> Result<AccessToken, ConsentError> {
         shared_token::refresh_now(self).await
     }
 
-    /// Returns when the refresh token idles out, unless it is refreshed before (O5). If the last refresh lies in the future, because
-    /// the wall clock was wrong then, this returns the current time: nobody knows how old the token is.
+    /// Returns when the refresh token idles out if it is not used before. ([O5](flinks::rules))
+    ///
+    /// If the time of the last refresh is in the future, it was written while the wall clock was
+    /// wrong, and the age of the token is unknown. In that case, this returns the current time.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no such consent, if it has ended, or if the store fails.
+    /// Returns an error if no consent is stored under this id, if the consent has ended, or if the
+    /// store fails.
     pub async fn idle_deadline(&self) -> Result<SystemTime, ConsentError> {
         let consent = self.clone();
-        self.shared.complete_with_store(async move { consent.idle_deadline_of_record().await }).await
+        self.shared.run_store_task(async move { consent.idle_deadline_of_record().await }).await
     }
 
     async fn idle_deadline_of_record(&self) -> Result<SystemTime, ConsentError> {
@@ -90,29 +109,38 @@ impl Consent {
         Ok(record.idle_deadline())
     }
 
-    /// Ends the connection at Flinks (O10), and erases the consent. If the access token is refused, this tries another one. If a
-    /// refusal has ended the consent, its refresh token is used once more first, because the refusal may not have been Flinks'.
+    /// Revokes the connection at Flinks, and removes the consent from the store.
+    /// ([O10](flinks::rules))
     ///
-    /// The reply of Flinks decides the result. If the store is unavailable after that, the removal is tried again with the next
-    /// call and with [`Consents::flush`](crate::Consents::flush); until it succeeds, this process hands out no token of the consent.
+    /// If Flinks refuses the access token, this tries once more with another one. If a refusal has
+    /// ended the consent, this first tries to refresh it, because the refusal may not have come
+    /// from Flinks.
+    ///
+    /// The result is the response of Flinks. If the store is unavailable afterwards, the removal is
+    /// retried by the next call and by [`Consents::flush`](crate::Consents::flush). Until the
+    /// removal succeeds, this process returns no token of the consent.
     ///
     /// # Errors
     ///
-    /// All errors of [`access_token`](Self::access_token), because revoking needs a token, and those of the revocation itself. The
-    /// connection may exist after an error, so the consent is kept.
+    /// Returns the errors of [`access_token`](Self::access_token), because revoking requires a
+    /// token, and those of the revocation itself. After an error the connection may still exist, so
+    /// the consent stays stored.
     ///
     /// # Cancel safety
     ///
-    /// The revocation completes if the caller is cancelled.
+    /// If the caller is cancelled, the revocation still completes.
     pub async fn revoke(&self) -> Result<Revoked, ConsentError> {
         let runtime = runtime::current(self.shared.clock().as_ref())?;
         let consent = self.clone();
-        let outcome = self.shared.complete(&runtime, async move { consent.revoke_and_erase().await }).await;
+        let outcome = self.shared.run_in_task(&runtime, async move { consent.revoke_and_erase().await }).await;
         outcome.unwrap_or_else(|| Err(ConsentError::abandoned()))
     }
 
-    /// Erases the consent with its refresh token. Flinks is not informed: the connection remains. If another process is refreshing
-    /// at this moment and gets another refresh token, or has one that it could not store, it keeps the consent.
+    /// Removes the consent and its refresh token from the store. This does not contact Flinks, so
+    /// the connection remains.
+    ///
+    /// If another process is refreshing the consent and receives a new refresh token, or holds a
+    /// new refresh token that it could not store, that process stores the consent again.
     ///
     /// # Errors
     ///
@@ -120,14 +148,15 @@ impl Consent {
     ///
     /// # Cancel safety
     ///
-    /// The removal completes if the caller is cancelled.
+    /// If the caller is cancelled, the removal still completes.
     pub async fn forget(&self) -> Result<(), ConsentError> {
         let consent = self.clone();
-        self.shared.complete_with_store(async move { consent.erase().await }).await
+        self.shared.run_store_task(async move { consent.erase().await }).await
     }
 
-    /// Returns how the log names this consent: a short hash with a key of this process, or the id if the consents were built with
-    /// [`log_ids`](crate::ConsentsBuilder::log_ids). Log it together with the id to find the lines of one consent.
+    /// Returns the name of this consent in the log. It is a short hash whose key is different in
+    /// each process, or the id if [`log_ids`](crate::ConsentsBuilder::log_ids) was called. To find
+    /// the log lines of one consent, log this name together with the id.
     pub fn log_name(&self) -> String {
         self.shared.log_name(&self.state.id)
     }
@@ -136,13 +165,13 @@ impl Consent {
 /// The result of [`Consent::revoke`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[must_use = "a mistyped id is `NotFound`, and revokes nothing"]
+#[must_use = "if no consent is stored under the id, nothing was revoked"]
 pub enum Revoked {
-    /// Flinks has ended the connection.
+    /// Flinks confirmed that it has ended the connection.
     Confirmed,
-    /// Flinks refused the refresh token with `invalid_grant`: the connection had ended before.
+    /// Flinks refused the refresh token with `invalid_grant`, so the connection had already ended.
     AlreadyEnded,
-    /// There is no such consent. Nothing was sent.
+    /// No consent is stored under this id. Nothing was sent.
     NotFound,
 }
 

@@ -1,4 +1,4 @@
-//! The consents of all end users.
+//! The consents of all end users, and their builder.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,96 +18,110 @@ use crate::shutdown::ShutdownError;
 use crate::status::ConsentStatus;
 use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 
-/// The consents of your end users, each under your own id. Cloning is cheap; clones share everything.
+/// The consents of your end users, each stored under an id that you choose. Cloning is cheap, and
+/// clones share everything.
 ///
-/// They are kept in a [`TokenStore`]. Nothing happens unless a method is called. A refresh runs on the tokio runtime of its first
-/// caller. If that runtime shuts down, the refresh is cancelled: call [`shutdown`](Self::shutdown) before. If the runtime is no longer
-/// polled, other callers wait for up to a few minutes.
+/// The records of the consents are in a [`TokenStore`]. There is no background task: work starts
+/// only when you call a method.
+///
+/// A refresh runs on the tokio runtime of the caller that started it. If that runtime shuts down,
+/// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If that runtime is no
+/// longer polled, other callers wait until the refresh times out: 3 minutes with the default
+/// timeouts and the default outage policy.
 #[derive(Clone)]
 pub struct Consents(Arc<Shared>);
 
-/// Configures [`Consents`].
+/// A builder for [`Consents`].
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ConsentsBuilder(Shared);
 
 impl ConsentsBuilder {
-    /// Sets where the consents are kept. Default: [`MemoryStore`](crate::MemoryStore), which loses them when the process ends.
+    /// Sets the store for the records. Default: [`MemoryStore`](crate::MemoryStore), whose content
+    /// is lost when the process ends.
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.0.store = Box::new(store);
         self
     }
 
-    /// Sets how long one call of the store may take. Default: 5 seconds. Less than a millisecond counts as one.
+    /// Sets the timeout of one call to the store. Default: 5 seconds. The minimum is one
+    /// millisecond.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.0.store_timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Sets what to do while the store does not respond, or returns
-    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). Default: [`OutagePolicy::FailClosed`].
+    /// Sets what to do while the store is unavailable, which means that it does not respond in time
+    /// or returns [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). Default:
+    /// [`OutagePolicy::FailClosed`].
     pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
         self.0.outage_policy = policy;
         self
     }
 
-    /// Sets a callback for each [`Event`]. It runs in the task of a refresh, so it should be fast. Its panics are caught.
+    /// Sets a callback for each [`Event`]. It runs in the task of a refresh, so it should return
+    /// quickly. If it panics, the panic is caught and logged.
     pub fn on_event(mut self, callback: impl Fn(&ConsentId, &Event) + Send + Sync + 'static) -> Self {
         self.0.on_event = Some(Box::new(callback));
         self
     }
 
-    /// Names consents in the log by their ids. Default: by [`Consent::log_name`], which does not reveal the id.
+    /// Logs consents by their ids. By default, the log contains [`Consent::log_name`], which does
+    /// not reveal the id.
     pub fn log_ids(mut self) -> Self {
         self.0.log_names = LogNames::Ids;
         self
     }
 
-    /// Builds the consents.
+    /// Creates the consents.
     pub fn build(self) -> Consents {
         Consents(Arc::new(self.0))
     }
 }
 
 impl Consents {
-    /// Creates consents that are kept in memory.
+    /// Creates consents with the default settings. Their records are in memory only.
     pub fn new(client: Client) -> Self {
         Self::builder(client).build()
     }
 
-    /// Configures consents, such as their store.
+    /// Returns a builder, for example to set a store.
     pub fn builder(client: Client) -> ConsentsBuilder {
         ConsentsBuilder(Shared::new(client))
     }
 
-    /// Returns the client, for the authorization of another end user.
+    /// Returns the client, which starts the authorization of an end user.
     pub fn client(&self) -> &Client {
         &self.0.client
     }
 
-    /// Returns the clock of the client, for tasks that work with the consents.
+    /// Returns the clock of the client. Use it in your own tasks that work with the consents.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         self.0.clock()
     }
 
-    /// Returns a handle for a consent, whether or not the consent exists. Creating a handle is cheap: cached tokens are shared by all
-    /// handles with the same id.
+    /// Returns a handle for the consent with this id, whether or not such a consent exists.
+    /// Creating a handle is cheap. All handles with the same id share the cached token.
     pub fn consent(&self, id: &ConsentId) -> Consent {
         let state = self.0.registry.get(id, self.0.clock().as_ref());
         Consent { shared: Arc::clone(&self.0), state }
     }
 
-    /// Exchanges a code, once (O9), and stores the result under `id`, in the place of what was there.
+    /// Exchanges an authorization code for tokens, and stores them under `id`. A consent that was
+    /// stored under this id is replaced. The code is sent once. ([O9](flinks::rules))
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that says what became of the code. If that is unknown, the advice of its reason is to start over. If it
-    /// is spent and [`ConsentError::is_store`] is true, the consent
-    /// is in memory, and is stored with a later call. A code that this client has sent before is refused, as by
-    /// [`Client::exchange_code`]: check whether the consent exists.
+    /// Returns a [`SpendError`], which says whether the code was spent:
+    ///
+    /// - If the code is spent and [`ConsentError::is_store`] returns `true`, the exchange succeeded
+    ///   but the store failed. The new consent is in memory, and a later call stores it.
+    /// - If it is unknown whether the code was spent, the advice is to start over.
+    /// - If this client has sent the code before, the code is rejected, as in
+    ///   [`Client::exchange_code`]. Check whether the consent exists.
     ///
     /// # Cancel safety
     ///
-    /// The exchange completes and its result is stored if the caller is cancelled.
+    /// If the caller is cancelled, the exchange still completes and its result is stored.
     pub async fn exchange_code(
         &self,
         id: &ConsentId,
@@ -116,12 +130,14 @@ impl Consents {
         Ok(self.new_consent(id).exchange_code(code).await?.consent)
     }
 
-    /// Starts a consent that belongs to an owner, has a label, or ends the connection of the one that it replaces.
+    /// Returns a builder for a new consent. It can set an owner and a label, and it can revoke the
+    /// connection of the consent that is replaced.
     pub fn new_consent(&self, id: &ConsentId) -> NewConsent {
         NewConsent::new(self.consent(id))
     }
 
-    /// Lists the consents of an owner, in an order that does not change. A page that is shorter than its limit is the last one.
+    /// Lists the consents of an owner, in a stable order. If a page is shorter than its limit, it
+    /// is the last page.
     ///
     /// ```
     /// # use flinks_consents::{ConsentError, Consents, OwnerId, Page};
@@ -135,7 +151,8 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. A consent that could not be stored yet is not listed.
+    /// Returns an error if the store fails. A new consent that could not be stored yet is not
+    /// listed.
     pub async fn list(&self, owner: &OwnerId, page: &Page) -> Result<Vec<ConsentStatus>, ConsentError> {
         runtime::current(self.clock().as_ref())?;
         let records = self.0.call_store(|store| store.list(owner, page)).await?;
@@ -143,16 +160,21 @@ impl Consents {
         Ok(records.iter().map(|record| ConsentStatus::new(record, now)).collect())
     }
 
-    /// Imports a refresh token that was kept elsewhere, in the place of what is stored under `id`. `last_refreshed_at` is when it was issued
-    /// or last refreshed: its 30 days count from then (O5). If the same refresh token is stored already, the later time counts.
+    /// Imports a refresh token that you stored elsewhere. A consent that was stored under `id` is
+    /// replaced.
+    ///
+    /// `last_refreshed_at` is the time at which the refresh token was issued or last used. Its 30
+    /// days start then. If the same refresh token is already stored under `id`, the later of the
+    /// two times is kept. ([O5](flinks::rules))
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The consent is then in memory, and is stored with a later call.
+    /// Returns an error if the store fails. The consent is then in memory, and a later call stores
+    /// it.
     ///
     /// # Cancel safety
     ///
-    /// The import completes if the caller is cancelled.
+    /// If the caller is cancelled, the import still completes.
     pub async fn import(
         &self,
         id: &ConsentId,
@@ -162,25 +184,31 @@ impl Consents {
         self.new_consent(id).import(refresh_token, last_refreshed_at).await
     }
 
-    /// Refreshes a consent that a refusal has ended, once (O6), for when the refusal was not Flinks'. However many callers ask,
-    /// in however many processes, there is one refresh. If another of them was faster, or if the consent has not ended, this
-    /// changes nothing.
+    /// Tries to reactivate a consent that a refusal has ended, by refreshing it once. Use this if
+    /// the refusal did not come from Flinks but, for example, from a gateway.
     ///
-    /// A consent that was revoked, forgotten or replaced cannot be reactivated, because its refresh token was erased.
+    /// One refresh is sent, even if several callers in several processes call this at the same
+    /// time. If the consent has not ended, or another process has reactivated it, this returns the
+    /// consent and sends nothing.
+    ///
+    /// A consent that was revoked, forgotten or replaced cannot be reactivated, because its refresh
+    /// token was erased.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no such consent, if its refresh token has idled out, or if the refresh fails. If Flinks
-    /// refuses the refresh token again, [`ConsentError::needs_consent`] is true, and the consent stays ended.
+    /// Returns an error if no consent is stored under this id, if its refresh token has idled out,
+    /// or if the refresh fails. If Flinks refuses the refresh token again,
+    /// [`ConsentError::needs_consent`] returns `true`, and the consent stays ended.
+    /// ([O6](flinks::rules))
     ///
     /// # Cancel safety
     ///
-    /// The refresh completes and its result is stored if the caller is cancelled.
+    /// If the caller is cancelled, the refresh still completes and its result is stored.
     pub async fn reactivate(&self, id: &ConsentId) -> Result<Consent, ConsentError> {
         let consent = self.consent(id);
         let record = {
             let consent = consent.clone();
-            self.0.complete_with_store(async move { consent.current_record().await }).await?
+            self.0.run_store_task(async move { consent.current_record().await }).await?
         };
         let Some(record) = record else { return Err(ConsentError::not_found()) };
         if !record.is_ended() {
@@ -193,22 +221,24 @@ impl Consents {
         Ok(consent)
     }
 
-    /// Stores what the store could not take before, such as after an [`Event::NotStored`]. At the end of a process, call
-    /// [`shutdown`](Self::shutdown), which also waits for refreshes that are under way.
+    /// Stores all pending writes, which are changes that could not be stored before. An
+    /// [`Event::NotStored`] reports such a change. Before a process ends, call
+    /// [`shutdown`](Self::shutdown) instead, which also waits for refreshes in flight.
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. If it is unavailable, the rest is not tried.
+    /// Returns an error if the store fails. If the store is unavailable, the remaining writes are
+    /// not tried.
     pub async fn flush(&self) -> Result<(), ConsentError> {
         let consents = self.clone();
-        self.0.complete_with_store(async move { consents.save_all_unsaved().await }).await
+        self.0.run_store_task(async move { consents.save_all_pending().await }).await
     }
 
-    async fn save_all_unsaved(&self) -> Result<(), ConsentError> {
+    async fn save_all_pending(&self) -> Result<(), ConsentError> {
         let mut outcome = Ok(());
-        for consent in self.known_consents() {
-            match consent.save_unsaved().await {
-                // The others would fail, too.
+        for consent in self.tracked_consents() {
+            match consent.save_pending().await {
+                // The other writes would fail as well.
                 Err(error) if error.is_store_unavailable() => return Err(error),
                 saved => outcome = outcome.and(saved),
             }
@@ -216,23 +246,25 @@ impl Consents {
         outcome
     }
 
-    fn known_consents(&self) -> Vec<Consent> {
+    fn tracked_consents(&self) -> Vec<Consent> {
         let states = self.0.registry.all();
         states.into_iter().map(|state| Consent { shared: Arc::clone(&self.0), state }).collect()
     }
 
-    /// Waits until no refresh is under way, and then stores what the store could not take before. Call it at the end of a
-    /// process, when no more requests arrive and before the runtime ends: a refresh that ends with the runtime can lose a refresh
-    /// token that Flinks has just replaced.
+    /// Waits for all refreshes in flight, and then stores all pending writes. Call it before the
+    /// process ends, after the last request and before the runtime shuts down. A refresh that is
+    /// cancelled with its runtime can lose a refresh token that Flinks has just issued.
     ///
-    /// Do not wait for it in a callback for events: it waits for the task that runs the callback.
+    /// This waits no longer than `limit`. The limit should be longer than one call to Flinks and
+    /// two calls to the store together: 45 seconds are enough with the default timeouts. New calls
+    /// are still accepted during the shutdown, and this waits for them as well.
     ///
-    /// It waits no longer than `limit`, which should be longer than a call to Flinks and two calls of the store: 45 seconds with the
-    /// default timeouts. It does not prevent new calls, and waits for those as well.
+    /// Do not await this in a callback for events, because it waits for the task that runs the
+    /// callback.
     ///
     /// ```
     /// # use flinks_consents::{Consents, ShutdownError};
-    /// # async fn end(consents: Consents) {
+    /// # async fn example(consents: Consents) {
     /// use std::time::Duration;
     ///
     /// if let Err(unfinished) = consents.shutdown(Duration::from_secs(45)).await {
@@ -243,8 +275,8 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns an error if refreshes are still under way at the end, or if something could not be stored. It names the
-    /// consents whose changes are lost when the process ends.
+    /// Returns an error if the limit is reached while refreshes are in flight, or if a write could
+    /// not be stored. The error names the consents whose changes are lost when the process ends.
     pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownError> {
         if let Err(error) = runtime::current(self.clock().as_ref()) {
             return Err(self.unfinished(Some(error)));
@@ -257,7 +289,7 @@ impl Consents {
         let flushed = tokio::select! {
             biased;
             flushed = work => flushed,
-            // What is under way then is counted.
+            // `unfinished` counts the tasks that are still running.
             () = self.clock().sleep(limit) => Ok(()),
         };
         let unfinished = self.unfinished(flushed.err());
@@ -265,14 +297,22 @@ impl Consents {
     }
 
     fn unfinished(&self, error: Option<ConsentError>) -> ShutdownError {
-        let unstored = self.known_consents().into_iter().filter(|consent| consent.state.may_be_unsaved());
+        let unstored = self.tracked_consents().into_iter().filter(|consent| consent.state.has_pending_write());
         let unstored = unstored.map(|consent| consent.id().clone()).collect();
         ShutdownError::new(self.0.tasks.len(), unstored, error)
     }
 
-    /// Lists at most `limit` consents whose refresh token idles out within `within`, the earliest first (O5). Consents that have
-    /// ended are not listed. Consents whose last refresh lies in the future, because the wall clock was wrong then, come first;
-    /// consents that a refusal has made suspected (O6) come last. [`Consent::refresh_now`] keeps a consent alive:
+    /// Lists at most `limit` consents whose refresh token idles out within `within`, ordered by
+    /// their idle deadline.
+    ///
+    /// - Consents whose last refresh appears to be in the future come first. Their time was written
+    ///   while the wall clock was wrong, so the age of their refresh token is unknown.
+    /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
+    /// - Ended consents are not listed.
+    ///
+    /// ([O5, O6](flinks::rules))
+    ///
+    /// Call [`Consent::refresh_now`] for each consent in the list:
     ///
     /// ```
     /// # use flinks_consents::flinks::Advice;
@@ -283,9 +323,9 @@ impl Consents {
     /// for id in consents.due_within(Duration::from_secs(3 * 24 * 60 * 60), 1000).await? {
     ///     match consents.consent(&id).refresh_now().await {
     ///         Ok(_) => {}
-    ///         // A gateway may have refused it: the next run confirms it, or finds the consent alive.
+    ///         // A gateway may have refused it. A later run finds out whether the consent has ended.
     ///         Err(error) if error.advice() == Advice::WaitOrStartOver => println!("{error}: try again later"),
-    ///         Err(error) if error.needs_consent() => println!("ask {id:?} again"),
+    ///         Err(error) if error.needs_consent() => println!("ask the end user of {id:?} again"),
     ///         Err(error) => println!("{error}: try again later"),
     ///     }
     /// }
@@ -305,7 +345,7 @@ impl Consents {
 
 impl Consent {
     pub(crate) fn new_record(&self, refresh_token: RefreshToken, now: SystemTime, refreshed_at: SystemTime) -> Record {
-        // Rotation is a property of the server, so it applies to every consent (A5).
+        // Rotation is a property of the server, so it applies to every consent. (A5)
         let has_rotated = self.shared.client.rotates_refresh_tokens();
         Record { has_rotated, ..Record::new(self.state.id.clone(), refresh_token, now, refreshed_at) }
     }

@@ -1,4 +1,4 @@
-//! Why an operation on a consent failed.
+//! The error of operations on consents.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,47 +8,51 @@ use flinks::{Advice, Cause, Error, FlinksCode, OAuthError, Refusal, SpendError};
 
 use crate::store::{InvalidId, StoreError};
 
-/// Why an operation on a consent, or on the application's own token, failed: the store failed, there is no such consent, or a call to
-/// Flinks failed.
+/// The error of an operation on a consent, or on the application's own token.
 ///
-/// It has the predicates of [`flinks::Error`], and [`advice`](Self::advice) for every error. It contains no secret, and shows no
-/// text that a server wrote (A3, A6). Cloning is cheap.
+/// The store failed, no consent is stored under the id, the consent has ended, or a call to Flinks
+/// failed. [`advice`](Self::advice) returns what to do about the error, and the predicates of
+/// [`flinks::Error`] work here too.
+///
+/// The error contains no secret, and its text contains nothing that a server wrote. Cloning is
+/// cheap. ([A3, A6](flinks::rules))
 #[derive(Clone)]
 pub struct ConsentError(Arc<Inner>);
 
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
-    /// What is known of a refusal beyond the reply of the server.
+    /// What is known about a refusal in addition to the response of the server.
     refusal: Option<Refusal>,
     retry_after: Option<Duration>,
     /// Whether a request was sent before the failure.
     follows_request: bool,
-    /// Whether it is unknown if a code was spent.
+    /// Whether it is unknown if an authorization code was spent.
     is_outcome_unknown: bool,
 }
 
 #[derive(Clone)]
-enum Kind {
+pub(crate) enum Kind {
     Store(StoreError),
     InvalidId(InvalidId),
-    /// There is no such consent in the store.
+    /// The store has no record of the consent.
     NotFound,
     /// The record says that the consent has ended. Nothing was sent.
     Ended,
-    /// The last refresh was refused with this status, and it is too early for the next one (O6). Nothing was sent.
+    /// The last refresh was refused with this status, and the next one must wait. Nothing was sent.
+    /// (O6)
     Suspected {
         status: u16,
     },
     /// The task of the operation panicked, or its runtime shut down.
     Abandoned,
-    /// The refresh in flight did not complete in time.
+    /// The refresh in flight did not complete within the longest time that a refresh can take.
     TimedOut,
-    /// There is no tokio runtime with its time driver.
+    /// There is no tokio runtime with an enabled time driver.
     NoRuntime,
     /// The access token had expired when it arrived.
     Expired,
-    /// A code exchange returned no refresh token.
+    /// The response to a code exchange contained no refresh token.
     NoRefreshToken,
     Call(Error),
 }
@@ -93,18 +97,18 @@ impl ConsentError {
         Self::new(Kind::NoRefreshToken)
     }
 
-    /// Adds what is known of a refusal beyond the reply of the server.
+    /// Adds what is known about a refusal in addition to the response of the server.
     pub(crate) fn with_refusal(self, refusal: Refusal) -> Self {
         self.change(|inner| inner.refusal = Some(refusal))
     }
 
-    /// Sets the wait before the next refresh, unless the server requires a longer one.
+    /// Sets how long to wait before the next refresh, unless the server requested a longer wait.
     pub(crate) fn no_sooner_than(self, wait: Duration) -> Self {
         let wait = self.retry_after().unwrap_or_default().max(wait);
         self.change(|inner| inner.retry_after = Some(wait))
     }
 
-    /// Marks the failure of a step that follows a request.
+    /// Marks the error of a step that follows a request.
     pub(crate) fn after_sending(self) -> Self {
         self.change(|inner| inner.follows_request = true)
     }
@@ -117,12 +121,17 @@ impl ConsentError {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.0.kind
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
     }
 
-    /// Returns the error of the call to Flinks, if that is what failed.
+    /// Returns the error of the call to Flinks. `None` if something else failed.
     pub fn call(&self) -> Option<&Error> {
         match &self.0.kind {
             Kind::Call(error) => Some(error),
@@ -130,7 +139,7 @@ impl ConsentError {
         }
     }
 
-    /// Returns the error of the store, if that is what failed.
+    /// Returns the error of the store. `None` if something else failed.
     pub fn store_error(&self) -> Option<&StoreError> {
         match &self.0.kind {
             Kind::Store(error) => Some(error),
@@ -138,29 +147,33 @@ impl ConsentError {
         }
     }
 
-    /// The token store failed. If [`is_transient`](Self::is_transient) is true, the same operation may succeed later.
+    /// Returns whether the token store failed. If [`is_transient`](Self::is_transient) also returns
+    /// `true`, the same operation may succeed later.
     pub fn is_store(&self) -> bool {
         self.store_error().is_some()
     }
 
-    /// Returns whether the store is unavailable, as opposed to in use by others.
+    /// Returns whether the store is unavailable. A store whose record is in use by others is busy
+    /// instead.
     pub(crate) fn is_store_unavailable(&self) -> bool {
         matches!(self.0.kind, Kind::Store(StoreError::Unavailable(_)))
     }
 
-    /// There is no such consent in the store: it was never there, or was forgotten, or this is another store.
-    /// [`needs_consent`](Self::needs_consent) is true as well. If it happens for many consents at once, check the location of the
-    /// store first.
+    /// Returns whether no consent is stored under the id: it was never stored, it was forgotten, or
+    /// this is the wrong store. [`needs_consent`](Self::needs_consent) returns `true` as well. If
+    /// this happens for many consents at once, check first that the application uses the right
+    /// store.
     pub fn is_unknown_consent(&self) -> bool {
         matches!(self.0.kind, Kind::NotFound)
     }
 
-    /// Returns whether the record says that the consent has ended, and nothing was sent.
+    /// Returns whether the record says that the consent has ended, so that nothing was sent.
     pub(crate) fn is_recorded_end(&self) -> bool {
         matches!(self.0.kind, Kind::Ended)
     }
 
-    /// The end user must consent again (O6). [`refusal`](Self::refusal) returns whether that is final.
+    /// Returns whether the end user must authorize again. [`refusal`](Self::refusal) returns
+    /// whether that is final. ([O6](flinks::rules))
     pub fn needs_consent(&self) -> bool {
         match &self.0.kind {
             Kind::NotFound | Kind::Ended => true,
@@ -169,7 +182,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns how certain it is that a refused refresh has ended the consent (O6). `None` if no refresh was refused.
+    /// Returns how certain it is that a refusal has ended the consent. `None` if no refresh was
+    /// refused. ([O6](flinks::rules))
     pub fn refusal(&self) -> Option<Refusal> {
         match &self.0.kind {
             _ if self.0.refusal.is_some() => self.0.refusal,
@@ -183,7 +197,8 @@ impl ConsentError {
         matches!(self.refusal(), Some(Refusal::Suspected { .. }))
     }
 
-    /// The same operation may succeed later: the network, the server, the bank or the store failed, or there is a rate limit.
+    /// Returns whether the same operation may succeed later, because the network, the server, the
+    /// bank or the store failed, or because a rate limit was reached.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             Kind::Store(error) => matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_)),
@@ -193,8 +208,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns what went wrong, if a value or a call to Flinks is the cause. `None` if the store failed, and for a consent that is
-    /// unknown or has ended.
+    /// Returns what went wrong, if an invalid value or a call to Flinks caused the error. `None` if
+    /// the store failed, if no consent is stored under the id, or if the consent has ended.
     pub fn cause(&self) -> Option<Cause> {
         match &self.0.kind {
             Kind::Store(_) | Kind::NotFound | Kind::Ended => None,
@@ -209,22 +224,24 @@ impl ConsentError {
         }
     }
 
-    /// As [`flinks::Error::is_credentials`].
+    /// Returns whether Flinks refused the client id or secret. See
+    /// [`flinks::Error::is_credentials`].
     pub fn is_credentials(&self) -> bool {
         self.call().is_some_and(Error::is_credentials)
     }
 
-    /// As [`flinks::Error::is_token_refused`].
+    /// Returns whether Flinks refused the token. See [`flinks::Error::is_token_refused`].
     pub fn is_token_refused(&self) -> bool {
         self.call().is_some_and(Error::is_token_refused)
     }
 
-    /// As [`flinks::Error::is_rate_limited`].
+    /// Returns whether a rate limit was reached. See [`flinks::Error::is_rate_limited`].
     pub fn is_rate_limited(&self) -> bool {
         self.call().is_some_and(Error::is_rate_limited)
     }
 
-    /// Returns whether the server may have received a request. `false` only if it is certain that it did not.
+    /// Returns whether the server may have received a request. `false` only if it certainly did
+    /// not.
     pub fn may_have_been_sent(&self) -> bool {
         match &self.0.kind {
             _ if self.0.follows_request => true,
@@ -234,17 +251,18 @@ impl ConsentError {
         }
     }
 
-    /// Returns how many requests the failed call made or attempted. 0 if nothing was sent.
+    /// Returns the number of attempts of the failed call. 0 if nothing was sent.
     pub fn attempts(&self) -> u32 {
         self.call().map_or(0, Error::attempts)
     }
 
-    /// Returns how long to wait before the next refresh, if the server requested a wait or a refusal is suspected.
+    /// Returns how long to wait before the next refresh, if the server requested a wait or the
+    /// consent is suspected.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after.or_else(|| self.call()?.retry_after())
     }
 
-    /// Returns the field that is invalid, in the caller's values or in the server's reply.
+    /// Returns the name of the invalid field, either of a value that you passed or of the response.
     pub fn field(&self) -> Option<&'static str> {
         match &self.0.kind {
             Kind::InvalidId(error) => Some(error.field()),
@@ -254,7 +272,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns the HTTP status of the reply. For a refresh that is too early, the status of the last refusal.
+    /// Returns the HTTP status of the response. If the next refresh of a suspected consent must
+    /// wait, this is the status of the last refusal.
     pub fn status(&self) -> Option<u16> {
         match &self.0.kind {
             Kind::Suspected { status } => Some(*status),
@@ -262,32 +281,32 @@ impl ConsentError {
         }
     }
 
-    /// As [`flinks::Error::operation`].
+    /// Returns the `operationId` of the failed call. See [`flinks::Error::operation`].
     pub fn operation(&self) -> Option<&'static str> {
         self.call()?.operation()
     }
 
-    /// As [`flinks::Error::oauth_error`].
+    /// Returns the OAuth error code of the response. See [`flinks::Error::oauth_error`].
     pub fn oauth_error(&self) -> Option<&OAuthError> {
         self.call()?.oauth_error()
     }
 
-    /// As [`flinks::Error::flinks_code`].
+    /// Returns the `FlinksCode` of the response. See [`flinks::Error::flinks_code`].
     pub fn flinks_code(&self) -> Option<&FlinksCode> {
         self.call()?.flinks_code()
     }
 
-    /// As [`flinks::Error::message`].
+    /// Returns the message that the server wrote. See [`flinks::Error::message`].
     pub fn message(&self) -> Option<&str> {
         self.call()?.message()
     }
 
-    /// As [`flinks::Error::correlation_id`].
+    /// Returns the correlation id of the response. See [`flinks::Error::correlation_id`].
     pub fn correlation_id(&self) -> Option<&str> {
         self.call()?.correlation_id()
     }
 
-    /// As [`flinks::Error::trace_id`].
+    /// Returns the trace id of the response. See [`flinks::Error::trace_id`].
     pub fn trace_id(&self) -> Option<&str> {
         self.call()?.trace_id()
     }
@@ -296,12 +315,12 @@ impl ConsentError {
     pub fn advice(&self) -> Advice {
         if let Kind::Call(error) = &self.0.kind {
             return match (error.advice(), self.0.refusal) {
-                // The refusal was confirmed.
+                // The refusal was suspected at first, and is now confirmed.
                 (Advice::WaitOrStartOver, Some(Refusal::Final)) => Advice::StartOver,
                 (advice, _) => advice,
             };
         }
-        // The code may be spent.
+        // The authorization code may be spent, so it cannot be exchanged again.
         if self.0.is_outcome_unknown {
             return Advice::StartOver;
         }
@@ -323,19 +342,17 @@ impl fmt::Display for ConsentError {
         match &self.0.kind {
             Kind::Store(error) => write!(f, "{error}"),
             Kind::InvalidId(error) => write!(f, "{error}"),
-            Kind::NotFound => f.write_str("no consent found for this id"),
-            Kind::Ended => f.write_str("the consent has ended, and the end user must consent again"),
+            Kind::NotFound => f.write_str("no consent is stored under this id"),
+            Kind::Ended => f.write_str("the consent has ended: the end user must authorize again"),
             Kind::Suspected { status } => write!(
                 f,
-                "the last refresh was refused, perhaps by a gateway, and the next one must wait; nothing was sent (status {status})"
+                "the last refresh was refused with status {status}, perhaps by a gateway; the next one must wait, so nothing was sent"
             ),
-            Kind::Abandoned => {
-                f.write_str("the task panicked or its runtime shut down; a request may have been received")
-            }
-            Kind::TimedOut => f.write_str("the refresh did not complete in time"),
-            Kind::NoRuntime => f.write_str("this call needs a tokio runtime with its time and I/O drivers enabled"),
+            Kind::Abandoned => f.write_str("the task panicked or its runtime shut down; it may have sent a request"),
+            Kind::TimedOut => f.write_str("timed out while waiting for the refresh in flight"),
+            Kind::NoRuntime => f.write_str("no Tokio runtime with time and I/O drivers is running"),
             Kind::Expired => f.write_str("the access token had expired when it arrived"),
-            Kind::NoRefreshToken => f.write_str("the reply to the code exchange has no refresh_token"),
+            Kind::NoRefreshToken => f.write_str("malformed response to the code exchange: refresh_token is missing"),
             Kind::Call(error) => {
                 write!(f, "{error}")?;
                 match (error.refusal(), self.0.refusal) {
@@ -349,7 +366,8 @@ impl fmt::Display for ConsentError {
     }
 }
 
-/// The same text as `Display`, because `main` prints errors with `Debug`.
+/// Prints the same text as `Display`, because a `main` that returns an error prints it with
+/// `Debug`.
 impl fmt::Debug for ConsentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ConsentError({self})")
@@ -376,7 +394,8 @@ impl From<InvalidId> for ConsentError {
     }
 }
 
-/// For `?`. A code that is unspent is dropped. If its fate is unknown, the [`advice`](ConsentError::advice) is to start over.
+/// Converts the error for `?`. A code that is unspent is dropped. If it is unknown whether the code
+/// was spent, the [`advice`](ConsentError::advice) is to start over.
 impl<T> From<SpendError<T, Self>> for ConsentError {
     fn from(error: SpendError<T, Self>) -> Self {
         match error {

@@ -5,47 +5,54 @@ use std::time::SystemTime;
 
 use crate::error::ConsentError;
 
-/// Something that happened to a consent, or to the application's own token. Each event also goes to `tracing`. Callers who wait for a
-/// refresh may get its outcome before the event is emitted.
+/// An event of a consent, or of the application's own token.
+///
+/// Each event is also logged with `tracing`. Callers that wait for a refresh may receive its
+/// outcome before the event is emitted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A refresh has returned a new access token.
+    /// A new access token was received.
     #[non_exhaustive]
     Refreshed {
-        /// When it expires. `None` if the reply did not include a lifetime (O3).
+        /// When the token expires. `None` if the response did not include a lifetime.
+        /// ([O3](flinks::rules))
         expires_at: Option<SystemTime>,
     },
-    /// A refresh has failed.
+    /// A refresh failed.
     #[non_exhaustive]
     RefreshFailed {
-        /// The reason.
+        /// The error of the refresh.
         error: ConsentError,
-        /// When the current token expires. Callers get it until then. `None` if there is no valid token, so that they get the error.
+        /// When the cached token expires. Callers receive that token until then. `None` if there is
+        /// no valid token, so that callers receive the error.
         valid_until: Option<SystemTime>,
     },
-    /// A refresh token is about to idle out, or has done so (O5). A refresh is attempted now. [`KeepAlive`](crate::KeepAlive) refreshes
-    /// consents that are used this rarely.
+    /// A refresh token is about to idle out, or has already idled out. A refresh follows this
+    /// event. [`KeepAlive`](crate::KeepAlive) refreshes consents that are used rarely.
+    /// ([O5](flinks::rules))
     #[non_exhaustive]
     IdleDeadlineNear {
-        /// When it idles out.
+        /// When the refresh token idles out.
         idle_deadline: SystemTime,
     },
-    /// A refresh was refused in a way that a gateway may have caused (O6), so that the consent has not ended yet. At most one
-    /// refresh a minute is sent until the refusal is confirmed or a refresh succeeds, and each further refusal causes this event.
+    /// A refresh was refused, perhaps by a gateway, so the consent is suspected and has not ended
+    /// yet. From now on, at most one refresh a minute is sent, until a refresh succeeds or the
+    /// refusal is confirmed. Each further refusal emits this event again. ([O6](flinks::rules))
     #[non_exhaustive]
     ConsentSuspected {
-        /// The refusal.
+        /// The error of the refusal.
         error: ConsentError,
     },
-    /// The end user must consent again (O6).
+    /// The consent has ended: the end user must authorize again. ([O6](flinks::rules))
     #[non_exhaustive]
     ConsentEnded {
-        /// The refusal.
+        /// The error of the refusal.
         error: ConsentError,
     },
-    /// The store failed after a refresh, a code exchange or a revocation. The change is in memory, and is stored with the next call after the
-    /// pause that follows, or with [`Consents::flush`](crate::Consents::flush) or
+    /// A write to the store failed after a refresh, a code exchange or a revocation. The change is
+    /// now a pending write in memory. It is stored by the next call after the client has backed
+    /// off, by [`Consents::flush`](crate::Consents::flush), or by
     /// [`Consents::shutdown`](crate::Consents::shutdown).
     #[non_exhaustive]
     NotStored {
@@ -55,7 +62,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// Logs the event, and then calls `callback`, whose panics are caught. `consent` is the name of the consent in the log.
+    /// Logs the event, and then calls `callback`. If the callback panics, the panic is caught and
+    /// logged. `consent` is the name of the consent in the log.
     pub(crate) fn emit(&self, consent: Option<&str>, callback: impl FnOnce(&Self)) {
         match self {
             Self::Refreshed { .. } => tracing::debug!(consent, "received a new access token"),
@@ -63,17 +71,19 @@ impl Event {
                 let is_still_valid = valid_until.is_some();
                 tracing::warn!(consent, %error, is_still_valid, "could not refresh the access token");
             }
-            Self::IdleDeadlineNear { .. } => tracing::warn!(consent, "a refresh token is about to idle out"),
+            Self::IdleDeadlineNear { .. } => tracing::warn!(consent, "the refresh token is about to idle out"),
             Self::ConsentSuspected { error } => {
-                tracing::warn!(consent, %error, "a refresh was refused, perhaps by a gateway; the consent is suspected");
+                tracing::warn!(consent, %error, "the refresh was refused, perhaps by a gateway; the consent is suspected");
             }
-            Self::ConsentEnded { error } => tracing::warn!(consent, %error, "a consent has ended"),
+            Self::ConsentEnded { error } => {
+                tracing::warn!(consent, %error, "the consent has ended: the end user must authorize again")
+            }
             Self::NotStored { error } => {
-                tracing::error!(consent, %error, "a change of a consent could not be stored, and is in memory only");
+                tracing::error!(consent, %error, "failed to store a change of the consent; the change is in memory only");
             }
         }
         if catch_unwind(AssertUnwindSafe(|| callback(self))).is_err() {
-            tracing::error!(consent, "the callback for events panicked");
+            tracing::error!(consent, "the event callback panicked");
         }
     }
 }

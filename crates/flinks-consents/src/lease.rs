@@ -1,7 +1,9 @@
-//! The lease of a refresh: how long processes wait for the one that has it. `Consent::lease` in `refresh.rs` takes it.
+//! Waits for the leases and writes of other processes. `Consent::lease` in `refresh.rs` acquires a
+//! lease.
 //!
-//! A process leases the right to refresh a consent with one compare-and-swap that writes a [`Lease`] into the record. The lease is
-//! returned when the result of the refresh is written. It expires by itself if its owner dies.
+//! A process leases the right to refresh a consent with one compare-and-swap that writes a
+//! [`Lease`] into the record. It returns the lease by writing the result of the refresh. If the
+//! lease holder dies, the lease expires.
 
 use std::time::Duration;
 
@@ -11,21 +13,22 @@ use crate::error::ConsentError;
 use crate::jitter::jittered;
 use crate::store::{Lease, MAX_SKEW, Record, StoreError};
 
-/// Waits for the leases and the writes of others.
+/// Waits for the leases and the writes of other processes.
 pub(crate) struct LeaseWaiter<'a> {
     clock: &'a dyn Clock,
-    /// The duration of a lease of this process.
+    /// The duration of a lease that this process acquires.
     duration: Duration,
     give_up_at: Duration,
-    /// The generation of a record, and when it was first seen, on the monotonic clock.
+    /// The generation of the record, and when it was first seen, on the monotonic clock.
     first_seen: Option<(u64, Duration)>,
     conflicts: u32,
     waits: u32,
 }
 
-/// No lease counts as longer than an hour, whatever the timeout of its owner is.
+/// The longest time that a lease counts as valid, whatever the timeout of its holder is.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
-/// How many leases a process waits for: that of an owner who died, and those of processes that were faster after that.
+/// How many lease durations a process waits at most: for the lease of a holder that died, and for
+/// the leases of processes that acquire the next one first.
 pub(crate) const MAX_LEASES: u32 = 3;
 
 impl<'a> LeaseWaiter<'a> {
@@ -36,8 +39,9 @@ impl<'a> LeaseWaiter<'a> {
 
     /// Returns the lease of another process on the record, if it has not expired.
     ///
-    /// The clock of that process may be wrong. A lease counts as expired once this process has seen it unchanged for its whole
-    /// duration, or if it ended more than [`MAX_SKEW`] ago by the wall clock.
+    /// The clock of that process may be wrong. A lease counts as expired if this process has seen
+    /// it unchanged for its whole duration, or if its expiry time is more than [`MAX_SKEW`] in the
+    /// past by the wall clock.
     pub(crate) fn lease_of_another<'r>(&mut self, record: &'r Record, owner: &str) -> Option<&'r Lease> {
         let lease = record.lease.as_deref()?;
         if lease.owner == owner {
@@ -49,20 +53,21 @@ impl<'a> LeaseWaiter<'a> {
             _ => now,
         };
         self.first_seen = Some((record.generation, first_seen));
-        let is_long_over = self.clock.wall().duration_since(lease.expires_at).is_ok_and(|ago| ago > MAX_SKEW);
+        let expired_long_ago = self.clock.wall().duration_since(lease.expires_at).is_ok_and(|ago| ago > MAX_SKEW);
         let duration = lease.duration.min(MAX_DURATION).max(self.duration);
-        if is_long_over || now.saturating_sub(first_seen) >= duration {
+        if expired_long_ago || now.saturating_sub(first_seen) >= duration {
             return None;
         }
         Some(lease)
     }
 
-    /// Waits a little for a process that refreshes: at first as long as a fast refresh takes, and at most half a second.
+    /// Waits before the record is loaded again. The first wait is as short as a fast refresh, and
+    /// the longest is half a second.
     pub(crate) async fn wait_for(&mut self, lease: &Lease) -> Result<(), ConsentError> {
         const MAX_WAIT: Duration = Duration::from_millis(500);
         let longer = lease.duration.min(MAX_DURATION).saturating_sub(self.duration);
         if self.clock.monotonic() >= self.give_up_at.saturating_add(longer) {
-            return Err(StoreError::busy("is always claimed by others").into());
+            return Err(StoreError::busy("is busy: other processes hold the lease of the consent").into());
         }
         let wait = Duration::from_millis(20).saturating_mul(1 << self.waits.min(5)).min(MAX_WAIT);
         self.waits = self.waits.saturating_add(1);
@@ -70,13 +75,14 @@ impl<'a> LeaseWaiter<'a> {
         Ok(())
     }
 
-    /// Waits a moment after another process was faster.
+    /// Waits for a random moment after another process changed the record first.
     pub(crate) async fn wait_after_conflict(&mut self) -> Result<(), ConsentError> {
-        // Each conflict is the success of another process, so a store that reports this many is wrong.
+        // Each conflict means that another process succeeded. So many of them mean that the store
+        // is faulty.
         const MAX_CONFLICTS: u32 = 100;
         self.conflicts = self.conflicts.saturating_add(1);
         if self.conflicts > MAX_CONFLICTS {
-            return Err(StoreError::busy("does not stop changing").into());
+            return Err(StoreError::busy("is busy: other processes keep changing the record").into());
         }
         self.clock.sleep(Duration::from_millis(20).mul_f64(fastrand::f64())).await;
         Ok(())

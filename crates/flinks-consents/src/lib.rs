@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
-// No `+` on a time or a number from outside, which could panic, and no file that is written in place (clippy.toml).
+// These lints forbid arithmetic that can panic on values from outside, and functions that write a
+// file in place (see clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 mod app_token;
@@ -15,10 +16,13 @@ mod event;
 mod jitter;
 pub mod keep_alive;
 mod lease;
+#[cfg(test)]
+#[cfg(feature = "envelope")]
+mod messages;
 mod new_consent;
 mod outage;
-mod owner;
 mod pending_write;
+mod process_name;
 mod refresh;
 mod revoke;
 mod runtime;
@@ -34,7 +38,7 @@ mod suspicion;
 mod token_cache;
 mod token_id;
 
-/// The lock that the model check of `single_flight` replaces.
+/// The lock of `single_flight`. Its model check replaces this module.
 mod sync {
     pub(super) use std::sync::{Mutex, MutexGuard};
 }

@@ -1,4 +1,5 @@
-//! Stores a new consent with its owner and label, and ends the connection of the consent that it replaces.
+//! Stores a new consent with its owner and label, and revokes the connection of the consent that it
+//! replaces.
 
 use std::time::SystemTime;
 
@@ -14,7 +15,7 @@ use crate::runtime;
 use crate::shared_token::Source as _;
 use crate::store::{End, EndReason, OwnerId, Page, Record, Standing, StoredToken};
 
-/// A consent that is about to be stored. [`Consents::new_consent`](crate::Consents::new_consent) creates it.
+/// A builder for a new consent. [`Consents::new_consent`](crate::Consents::new_consent) creates it.
 ///
 /// ```no_run
 /// # use flinks_consents::flinks::outbound::AuthorizationCode;
@@ -27,7 +28,7 @@ use crate::store::{End, EndReason, OwnerId, Page, Record, Standing, StoredToken}
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "nothing is stored until `exchange_code` or `insert`"]
+#[must_use = "nothing is stored until `exchange_code` or `import` is called"]
 pub struct NewConsent {
     consent: Consent,
     owner: Option<OwnerId>,
@@ -35,42 +36,44 @@ pub struct NewConsent {
     on_replaced: OnReplaced,
 }
 
-/// The policy for the connection of the consent that is replaced.
+/// Whether to revoke the connection of the consent that is replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnReplaced {
     Keep,
     Revoke,
 }
 
-/// A consent that was stored.
+/// The result of storing a new consent.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "`replaced` says whether the connection of the old consent may still exist"]
+#[must_use = "`replaced` says whether the old connection may still exist"]
 pub struct StoredConsent {
-    /// The consent.
+    /// The new consent.
     pub consent: Consent,
-    /// The fate of the connection of the consent that it replaced.
+    /// The outcome for the connection of the consent that was replaced.
     pub replaced: Replaced,
 }
 
-/// The fate of the connection of a consent that was replaced.
+/// The outcome for the connection of a consent that was replaced.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Replaced {
-    /// There was no consent with this id.
+    /// No consent was stored under this id.
     Nothing,
-    /// It exists, because [`NewConsent::revoke_replaced`] was not called.
+    /// The connection still exists, because [`NewConsent::revoke_replaced`] was not called.
     Kept,
-    /// Flinks has ended it.
+    /// Flinks has ended the connection.
     Revoked,
-    /// It had ended before.
+    /// The connection had already ended.
     AlreadyEnded,
-    /// The new consent, or another one of the owner, has the same subject: to revoke the old token would end that connection (O10).
-    /// Nothing was revoked.
+    /// The new consent, or another consent of the owner, has the same subject as the old one.
+    /// Revoking the old token would end the connection of that consent, so nothing was revoked.
+    /// ([O10](flinks::rules))
     SameSubject,
-    /// The tokens do not tell whether it is the same end user at the same provider, so nothing was revoked.
+    /// Nothing was revoked, because the tokens do not show whether both consents belong to the same
+    /// end user at the same provider.
     UnknownSubject,
-    /// It may exist, because it could not be revoked.
+    /// The connection could not be revoked, so it may still exist.
     Failed(ConsentError),
 }
 
@@ -79,39 +82,48 @@ impl NewConsent {
         Self { consent, owner: None, label: None, on_replaced: OnReplaced::Keep }
     }
 
-    /// Sets whose consent it is, for [`Consents::list`](crate::Consents::list). Default: that of the consent that is replaced.
+    /// Sets the owner of the consent, for [`Consents::list`](crate::Consents::list). Default: the
+    /// owner of the consent that is replaced.
     pub fn owner(mut self, owner: OwnerId) -> Self {
         self.owner = Some(owner);
         self
     }
 
-    /// Sets what you call the consent, such as the name of the bank. A store with an envelope encrypts it. Default: that of the
-    /// consent that is replaced.
+    /// Sets a label for the consent, such as the name of the bank. A store that encrypts its
+    /// records also encrypts the label. Default: the label of the consent that is replaced.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into().into_boxed_str());
         self
     }
 
-    /// Ends the connection of the consent that is replaced, once the new one is stored (O10).
+    /// Revokes the connection of the consent that is replaced, once the new consent is stored.
     ///
-    /// Revoking ends the whole connection of an end user at a provider. So nothing is revoked if the old access token has the same
-    /// `sub` as the new one or as that of another consent of the owner, or if a `sub` is not known: [`StoredConsent::replaced`]
-    /// tells. Nothing is revoked either if the new consent cannot be stored at once.
+    /// Revoking ends the whole connection of an end user at a provider. For that reason, nothing is
+    /// revoked in these cases, which [`StoredConsent::replaced`] reports:
+    ///
+    /// - The old access token has the same `sub` as the new one, or as the token of another consent
+    ///   of the owner.
+    /// - The `sub` of one of these tokens is unknown.
+    ///
+    /// If the new consent cannot be stored immediately, nothing is revoked either.
+    /// ([O10](flinks::rules))
     pub fn revoke_replaced(mut self) -> Self {
         self.on_replaced = OnReplaced::Revoke;
         self
     }
 
-    /// Exchanges a code, once (O9), and stores the result in the place of what was there.
+    /// Exchanges an authorization code for tokens, and stores them. A consent that was stored under
+    /// this id is replaced. The code is sent once. ([O9](flinks::rules))
     ///
     /// # Errors
     ///
-    /// Those of [`Consents::exchange_code`](crate::Consents::exchange_code). If the old connection cannot be revoked, that is not an
-    /// error of this call: see [`Replaced::Failed`].
+    /// Returns the errors of [`Consents::exchange_code`](crate::Consents::exchange_code). A failure
+    /// to revoke the old connection is not an error of this call: see [`Replaced::Failed`].
     ///
     /// # Cancel safety
     ///
-    /// The exchange completes, its result is stored, and the old connection is revoked if the caller is cancelled.
+    /// If the caller is cancelled, the exchange still completes, its result is stored, and the old
+    /// connection is revoked.
     pub async fn exchange_code(
         self,
         code: AuthorizationCode,
@@ -121,20 +133,21 @@ impl NewConsent {
             Ok(runtime) => runtime,
             Err(error) => return Err(SpendError::Unspent(code, error)),
         };
-        let outcome = shared.complete(&runtime, async move { self.exchange(code).await }).await;
+        let outcome = shared.run_in_task(&runtime, async move { self.exchange(code).await }).await;
         outcome.unwrap_or_else(|| Err(SpendError::Unknown(ConsentError::abandoned().with_unknown_outcome())))
     }
 
-    /// Imports a refresh token that was kept elsewhere, in the place of what is stored, as
+    /// Imports a refresh token that you stored elsewhere, as
     /// [`Consents::import`](crate::Consents::import) does. Nothing is revoked.
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The consent is then in memory, and is stored with a later call.
+    /// Returns an error if the store fails. The consent is then in memory, and a later call stores
+    /// it.
     ///
     /// # Cancel safety
     ///
-    /// The import completes if the caller is cancelled.
+    /// If the caller is cancelled, the import still completes.
     pub async fn import(
         self,
         refresh_token: RefreshToken,
@@ -147,7 +160,7 @@ impl NewConsent {
             self.consent.store_new_consent(record, None).await?;
             Ok(self.consent)
         };
-        shared.complete_with_store(import).await
+        shared.run_store_task(import).await
     }
 
     async fn exchange(
@@ -156,7 +169,8 @@ impl NewConsent {
     ) -> Result<StoredConsent, SpendError<AuthorizationCode, ConsentError>> {
         let shared = &self.consent.shared;
         let now = shared.clock().wall();
-        // Read before the code is spent, because the new consent replaces it.
+        // Load the old consent before the code is spent, because the new consent replaces its
+        // record.
         let old = match self.on_replaced {
             OnReplaced::Keep => None,
             OnReplaced::Revoke => match self.consent.current_record().await {
@@ -200,7 +214,8 @@ impl NewConsent {
         }
     }
 
-    /// Ends the connection of the old consent, unless it may be the connection of one that is stored.
+    /// Revokes the connection of the old consent, unless a stored consent may use the same
+    /// connection.
     async fn revoke(&self, old: &Record, new: &AccessToken, grant: u64) -> Replaced {
         let client = &self.consent.shared.client;
         let Some(old_subject) = self.subject_of_record(old).await else { return Replaced::UnknownSubject };
@@ -214,7 +229,7 @@ impl NewConsent {
             Err(error) => return Replaced::Failed(error),
         }
         match self.token_of(old).await {
-            // The token may be of another connection than the one that was stored last.
+            // The token may belong to a different connection than the token that was stored last.
             Ok(token) if subject(&token).as_ref() != Some(&old_subject) => Replaced::UnknownSubject,
             Ok(token) => match client.revoke(&token).await {
                 Ok(()) => Replaced::Revoked,
@@ -228,12 +243,13 @@ impl NewConsent {
     async fn subject_of_record(&self, record: &Record) -> Option<String> {
         let StoredToken { secret, lifetime, .. } = record.access_token.as_deref()?;
         let shared = &self.consent.shared;
-        // Only to read its claims.
+        // The token is restored only to read its claims, so its age does not matter.
         let token = shared.client.restore_access_token(secret.clone(), shared.clock().wall(), *lifetime)?;
         subject(&token)
     }
 
-    /// Returns whether a consent that is stored by now, under this id or another one of the owner, has the subject.
+    /// Returns whether another stored consent has this subject. Checks the consent that is now
+    /// stored under this id, and the other consents of its owner.
     async fn is_stored_elsewhere(&self, old_subject: &str, grant: u64) -> Result<bool, ConsentError> {
         let shared = &self.consent.shared;
         let Some(current) = self.consent.current_record().await? else { return Ok(false) };
@@ -242,7 +258,7 @@ impl NewConsent {
             others = shared.call_store(|store| store.list(owner, &FIRST_SIBLINGS)).await?;
             others.retain(|other| other.id != current.id);
         }
-        // The end user has consented again in the meantime.
+        // The end user has authorized again since then.
         if current.grant != grant {
             others.push(current);
         }
@@ -254,7 +270,7 @@ impl NewConsent {
         Ok(false)
     }
 
-    /// Returns an access token of the old consent: the stored one, or that of one more refresh.
+    /// Returns an access token of the old consent: the stored token, or that of one more refresh.
     async fn token_of(&self, old: &Record) -> Result<AccessToken, Replaced> {
         let shared = &self.consent.shared;
         if let Some(StoredToken { secret, issued_at, lifetime }) = old.access_token.as_deref()
@@ -270,7 +286,7 @@ impl NewConsent {
     }
 }
 
-/// The consents of an owner that are compared before a connection is ended.
+/// The consents of an owner that are compared before a connection is revoked.
 const FIRST_SIBLINGS: Page = Page { after: None, limit: 1000 };
 
 fn subject(token: &AccessToken) -> Option<String> {

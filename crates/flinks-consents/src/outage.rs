@@ -1,6 +1,8 @@
-//! Refreshes a consent while its store is unavailable, if [`OutagePolicy::RefreshWithoutStore`] allows it.
+//! Refreshes a consent while its store is unavailable, if [`OutagePolicy::RefreshWithoutStore`]
+//! allows it.
 //!
-//! Nothing else refreshes without a lease. The main path in `refresh.rs` comes here only after the store has failed.
+//! Only this module refreshes a stored consent without a lease. `refresh.rs` calls it after the
+//! store has failed.
 
 use flinks::Error;
 
@@ -10,11 +12,11 @@ use crate::pending_write::{IfMissing, PendingWrite};
 use crate::shared::OutagePolicy;
 use crate::state::LocalRecord;
 use crate::store::{Record, StoreError, whole_milliseconds};
-use crate::token_cache::{Epoch, Fetched, Need, Outcome};
+use crate::token_cache::{Epoch, FetchedToken, Need, Outcome};
 
 impl Consent {
-    /// Returns a token without the store and without a lease, from the record in memory. `None` if the policy or the state of the
-    /// consent forbids that.
+    /// Returns a token without the store and without a lease, from the record in memory. `None` if
+    /// the policy or the state of the consent does not allow that.
     pub(crate) async fn fetch_without_store(&self, need: Need) -> Option<Outcome> {
         if self.shared.outage_policy == OutagePolicy::FailClosed {
             return None;
@@ -22,8 +24,8 @@ impl Consent {
         let epoch = self.state.cache.epoch();
         let mut local = self.lock().await.ok()?;
         let write = match &*local {
-            LocalRecord::Unsaved(write) => PendingWrite::clone(write),
-            // A refresh of this record would follow its generation.
+            LocalRecord::Pending(write) => PendingWrite::clone(write),
+            // The result of a refresh replaces this generation.
             LocalRecord::Remembered(record) => PendingWrite::Refreshed {
                 record: Record::clone(record),
                 expected: record.generation,
@@ -32,7 +34,7 @@ impl Consent {
             },
             LocalRecord::InStore => return None,
         };
-        // Without a record, the consent was revoked.
+        // A pending write without a record is a removal, so the consent was revoked.
         let Some(record) = write.record().cloned() else { return Some(Err(ConsentError::not_found())) };
         if record.is_ended() {
             return Some(Err(ConsentError::ended()));
@@ -41,13 +43,14 @@ impl Consent {
             && let Some(token) = self.usable_token_in(&record)
             && token.outlives_a_call()
         {
-            return Some(Ok(Fetched { token, was_refreshed: false }));
+            return Some(Ok(FetchedToken { token, was_refreshed: false }));
         }
-        if let Some(error) = self.too_early(&record) {
+        if let Some(error) = self.wait_error(&record) {
             return Some(Err(error));
         }
-        // Another process may refresh at this moment, or may have done so with a write that seemed to fail. Its refresh token would
-        // be another one.
+        // Another process may be refreshing now, or may have stored a result although the write
+        // seemed to fail. If the server replaces refresh tokens, that process then holds a
+        // different refresh token.
         if record.has_rotated || self.shared.client.rotates_refresh_tokens() {
             return None;
         }
@@ -55,32 +58,33 @@ impl Consent {
         let refreshed_at = whole_milliseconds(self.shared.clock().wall());
         let tokens = match self.shared.client.refresh(&record.refresh_token).await {
             Ok(tokens) => tokens,
-            Err(error) => return self.refused_without_store(error, &mut local, epoch),
+            Err(error) => return self.fail_without_store(error, &mut local, epoch),
         };
         let has_rotated = tokens.refresh_token.is_some();
         let used = has_rotated.then(|| record.refresh_token.clone());
         let is_forgotten = self.state.cache.epoch() != epoch;
         let if_missing = if has_rotated && !is_forgotten { IfMissing::Restore } else { IfMissing::Drop };
-        let record = self.refreshed_record(record, &tokens, refreshed_at);
+        let record = self.record_after_refresh(record, &tokens, refreshed_at);
         let token = self.cached_token(tokens.access_token, &record);
-        let write = write.refreshed(record, used, if_missing);
+        let write = write.after_refresh(record, used, if_missing);
         if has_rotated {
-            // The only copy of the new refresh token.
+            // This is the only copy of the new refresh token.
             let error = StoreError::unavailable("is unavailable").into();
             let event = self.defer(&mut local, write, &error);
             drop(local);
             self.emit_if_any(event);
-        } else if local.unsaved().is_some() {
-            self.set_local(&mut local, LocalRecord::Unsaved(Box::new(write)));
+        } else if local.pending_write().is_some() {
+            self.set_local(&mut local, LocalRecord::Pending(Box::new(write)));
         }
         if token.token.is_expired() {
             return Some(Err(ConsentError::expired()));
         }
-        Some(Ok(Fetched { token, was_refreshed: true }))
+        Some(Ok(FetchedToken { token, was_refreshed: true }))
     }
 
-    fn refused_without_store(&self, error: Error, local: &mut LocalRecord, epoch: Epoch) -> Option<Outcome> {
-        // Another process may have received a new refresh token, so the refusal is not evidence.
+    fn fail_without_store(&self, error: Error, local: &mut LocalRecord, epoch: Epoch) -> Option<Outcome> {
+        // Another process may have received a new refresh token, so this refusal does not prove
+        // that the consent has ended.
         if error.needs_consent() {
             self.remember(local, epoch, None);
             return None;

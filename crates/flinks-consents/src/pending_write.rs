@@ -1,6 +1,7 @@
-//! A change of a record that the store may not have taken yet, and whether it still applies to what the store has.
+//! A change of a record that may not be stored yet, and the decision whether it still applies to
+//! what the store has.
 //!
-//! Everything here is a pure function. `save.rs` does the work.
+//! Everything here is a pure function. `save.rs` performs the writes.
 
 use std::time::SystemTime;
 
@@ -9,59 +10,61 @@ use subtle::ConstantTimeEq as _;
 
 use crate::store::{Record, trusted};
 
-/// A change that the store should take.
+/// A change to be stored.
 #[derive(Clone)]
 pub(crate) enum PendingWrite {
-    /// The end user has consented, perhaps again.
+    /// The end user has authorized a consent, perhaps not for the first time.
     NewConsent {
         record: Record,
-        /// The refresh token that was used for the record, if it has been refreshed and replaced since the end user consented.
+        /// The refresh token that was used last, if the refresh token of the new consent has
+        /// already been replaced before it could be stored.
         used: Option<RefreshToken>,
     },
-    /// A refresh has succeeded.
+    /// A refresh succeeded.
     Refreshed {
         record: Record,
-        /// The generation that the record follows.
+        /// The stored generation that this write replaces.
         expected: u64,
-        /// The refresh token that was used, if the reply has replaced it.
+        /// The refresh token that was used, if the response replaced it.
         used: Option<RefreshToken>,
         if_missing: IfMissing,
     },
     /// A refusal has ended the consent.
     Ended { record: Record, expected: u64 },
-    /// The consent was revoked, and its record should be removed.
+    /// The consent was revoked, so its record must be removed.
     Removal { grant: u64 },
 }
 
-/// What to do if the store has no record of a consent that was refreshed.
+/// What to do if the store no longer has the record of a refreshed consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfMissing {
-    /// The record was damaged, and the write has the only copy of the refresh token.
+    /// Store the record. The stored one was damaged, and this write has the only copy of the
+    /// refresh token.
     Restore,
-    /// The consent was forgotten.
+    /// Drop the write. The consent was forgotten.
     Drop,
 }
 
-/// Whether a write is made for the first time, or after the store has failed.
+/// Whether a write is tried for the first time, or again as a pending write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
     First,
     Deferred,
 }
 
-/// Whether a write still applies to what the store has.
+/// The decision whether a write still applies to the stored record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The write replaces what was found.
+    /// The write replaces the stored record.
     Apply,
-    /// The store has the result of the write, or one that is as good.
+    /// The store has the result of the write, or an equivalent record.
     AlreadyStored,
-    /// The store has something newer. The write is dropped.
+    /// The store has something newer, so the write is dropped.
     Superseded,
 }
 
 impl PendingWrite {
-    /// The record that the write stores. `None` for a removal.
+    /// Returns the record to store. `None` for a removal.
     pub(crate) fn record(&self) -> Option<&Record> {
         match self {
             Self::NewConsent { record, .. } | Self::Refreshed { record, .. } | Self::Ended { record, .. } => {
@@ -71,7 +74,8 @@ impl PendingWrite {
         }
     }
 
-    /// The generation that the store should have before the write. `None` if it should have no record.
+    /// Returns the generation that the write replaces. `None` if the store should have no record
+    /// yet.
     pub(crate) fn expected(&self) -> Option<u64> {
         match self {
             Self::Refreshed { expected, .. } | Self::Ended { expected, .. } => Some(*expected),
@@ -79,14 +83,19 @@ impl PendingWrite {
         }
     }
 
-    /// Returns whether the write must not be lost. A refresh that did not replace the refresh token may be: what the store has is
-    /// still valid.
+    /// Returns whether the write must not be lost. The result of a refresh that did not replace the
+    /// refresh token may be lost, because the stored refresh token is still valid.
     pub(crate) fn must_persist(&self) -> bool {
         !matches!(self, Self::Refreshed { used: None, .. })
     }
 
-    /// Returns the write after another refresh of its consent.
-    pub(crate) fn refreshed(self, new_record: Record, newly_used: Option<RefreshToken>, if_missing: IfMissing) -> Self {
+    /// Returns the write after another refresh of its consent. The result replaces this write.
+    pub(crate) fn after_refresh(
+        self,
+        new_record: Record,
+        newly_used: Option<RefreshToken>,
+        if_missing: IfMissing,
+    ) -> Self {
         match self {
             Self::NewConsent { used, .. } => Self::NewConsent { record: new_record, used: newly_used.or(used) },
             Self::Refreshed { expected, used, if_missing: earlier, .. } => Self::Refreshed {
@@ -109,18 +118,19 @@ impl PendingWrite {
             Self::Removal { grant } if found.grant == *grant => return Verdict::Apply,
             Self::Removal { .. } => return Verdict::Superseded,
         };
-        if is_same(&found.refresh_token, &record.refresh_token) {
+        if is_same_token(&found.refresh_token, &record.refresh_token) {
             return self.verdict_on_same_token(record, found, now);
         }
-        // This is what the write is the result of.
-        if used.is_some_and(|used| is_same(&found.refresh_token, used)) {
+        // The stored refresh token is the one that was used, so the write is its result.
+        if used.is_some_and(|used| is_same_token(&found.refresh_token, used)) {
             return Verdict::Apply;
         }
         match (self, attempt) {
-            // The end user has consented just now.
+            // The end user has authorized just now.
             (Self::NewConsent { .. }, Attempt::First) => Verdict::Apply,
             (Self::NewConsent { .. }, Attempt::Deferred) => {
-                // The same consent was stored after all, and the store has what came of it.
+                // The first write was stored although it seemed to fail, and the stored record
+                // follows from it.
                 let is_same_consent = found.grant == record.grant;
                 if is_same_consent || trusted(found.consented_at, now) > record.consented_at {
                     return Verdict::Superseded;
@@ -140,11 +150,11 @@ impl PendingWrite {
     }
 
     fn verdict_on_same_token(&self, record: &Record, found: &Record, now: SystemTime) -> Verdict {
-        // Another process has refreshed it since the refusal, so the consent has not ended.
+        // Another process has refreshed the consent since the refusal, so it has not ended.
         if matches!(self, Self::Ended { .. }) && found.refreshed_at != record.refreshed_at {
             return Verdict::Superseded;
         }
-        // The store took this write although it seemed to fail, or one that is as good.
+        // This write was stored although it seemed to fail, or the stored record is equivalent.
         let is_as_new = trusted(found.refreshed_at, now) >= trusted(record.refreshed_at, now);
         if found.is_ended() == record.is_ended() && is_as_new {
             return Verdict::AlreadyStored;
@@ -152,11 +162,11 @@ impl PendingWrite {
         Verdict::Apply
     }
 
-    /// Returns whether this write, which became known later, takes the place of one that waits.
-    pub(crate) fn replaces(&self, waiting: &Self) -> bool {
-        match (self, waiting) {
+    /// Returns whether this newer write replaces a pending one.
+    pub(crate) fn replaces(&self, pending: &Self) -> bool {
+        match (self, pending) {
             (Self::Removal { grant }, other) => other.record().is_some_and(|record| record.grant == *grant),
-            // Anything else is the result of the consent that was revoked.
+            // Any other write is the result of the consent that was revoked.
             (this, Self::Removal { .. }) => matches!(this, Self::NewConsent { .. }),
             (this, other) => match (this.record(), other.record()) {
                 (Some(this), Some(other)) => this.consented_at > other.consented_at,
@@ -166,7 +176,7 @@ impl PendingWrite {
     }
 }
 
-fn is_same(one: &RefreshToken, other: &RefreshToken) -> bool {
+fn is_same_token(one: &RefreshToken, other: &RefreshToken) -> bool {
     one.expose_secret().as_bytes().ct_eq(other.expose_secret().as_bytes()).into()
 }
 
@@ -186,7 +196,7 @@ mod tests {
         RefreshToken::new(text).unwrap()
     }
 
-    /// A record of the consent `grant`, given at `grant` seconds and refreshed at `refreshed_at`.
+    /// A record of the consent `grant`, which was authorized at `grant` seconds.
     fn record(grant: u64, refresh_token: &str, refreshed_at: u64) -> Record {
         let id = "user-7".parse().unwrap();
         Record { grant, ..Record::new(id, token(refresh_token), at(grant), at(refreshed_at)) }
@@ -214,7 +224,7 @@ mod tests {
     fn o9_new_consent_replaces_whatever_is_stored_unless_that_is_newer() {
         let write = || new_consent(record(5, "new", 5));
         check([
-            ("an empty place", write(), None, Attempt::First, Apply),
+            ("no record", write(), None, Attempt::First, Apply),
             ("an older consent", write(), Some(record(1, "old", 400)), Attempt::First, Apply),
             ("a newer consent by a clock that is ahead", write(), Some(record(9, "old", 9)), Attempt::First, Apply),
             ("its own write", write(), Some(record(5, "new", 5)), Attempt::First, AlreadyStored),
@@ -229,12 +239,18 @@ mod tests {
                 AlreadyStored,
             ),
             ("deferred, the same one ended", write(), Some(ended(record(5, "new", 5))), Attempt::Deferred, Apply),
-            ("deferred, its own time is wrong", write(), Some(record(1, "old", 9)), Attempt::Deferred, Apply),
+            (
+                "deferred, an older consent that was refreshed later",
+                write(),
+                Some(record(1, "old", 9)),
+                Attempt::Deferred,
+                Apply,
+            ),
         ]);
     }
 
     #[test]
-    fn o9_new_consent_that_was_rotated_in_an_outage_replaces_its_own_first_write() {
+    fn o9_new_consent_rotated_in_an_outage_replaces_its_own_first_write() {
         let write = PendingWrite::NewConsent { record: record(5, "second", 9), used: Some(token("first")) };
         check([
             ("its first write", write.clone(), Some(record(5, "first", 5)), Attempt::Deferred, Apply),
@@ -257,56 +273,56 @@ mod tests {
     }
 
     #[test]
-    fn o6_end_applies_only_to_the_token_that_was_refused() {
+    fn o6_end_applies_only_to_the_refused_token() {
         let write = || PendingWrite::Ended { record: ended(record(5, "first", 5)), expected: 7 };
         check([
             ("the record that was refused", write(), Some(record(5, "first", 5)), Attempt::First, Apply),
             ("its own write", write(), Some(ended(record(5, "first", 5))), Attempt::First, AlreadyStored),
             ("refreshed since", write(), Some(record(5, "first", 8)), Attempt::First, Superseded),
             ("rotated since", write(), Some(record(5, "second", 8)), Attempt::First, Superseded),
-            ("consented again", write(), Some(record(8, "other", 8)), Attempt::Deferred, Superseded),
+            ("authorized again", write(), Some(record(8, "other", 8)), Attempt::Deferred, Superseded),
             ("forgotten", write(), None, Attempt::First, Superseded),
         ]);
     }
 
     #[test]
-    fn o10_removal_applies_only_to_the_consent_that_was_revoked() {
+    fn o10_removal_applies_only_to_the_revoked_consent() {
         let write = || PendingWrite::Removal { grant: 5 };
         check([
-            ("that consent", write(), Some(record(5, "first", 5)), Attempt::Deferred, Apply),
-            ("that consent after a rotation", write(), Some(record(5, "second", 9)), Attempt::Deferred, Apply),
+            ("the revoked consent", write(), Some(record(5, "first", 5)), Attempt::Deferred, Apply),
+            ("the revoked consent after a rotation", write(), Some(record(5, "second", 9)), Attempt::Deferred, Apply),
             ("a new consent", write(), Some(record(8, "other", 8)), Attempt::Deferred, Superseded),
-            ("nothing", write(), None, Attempt::Deferred, AlreadyStored),
+            ("no record", write(), None, Attempt::Deferred, AlreadyStored),
         ]);
     }
 
     #[test]
     fn o5_time_in_the_future_does_not_count_as_newer() {
-        // Both were written while a clock was ahead by a year.
+        // Both records were written while a clock was ahead by a year.
         let year = 365 * 24 * 60 * 60;
         let write = rotated(record(5, "second", 9), "first", IfMissing::Restore);
         let found = record(5, "second", year);
         check([("refreshed in the future", write, Some(found), Attempt::First, Apply)]);
         let found = Record { consented_at: at(year), ..record(8, "other", 8) };
-        check([("consented in the future", new_consent(record(5, "new", 5)), Some(found), Attempt::Deferred, Apply)]);
+        check([("authorized in the future", new_consent(record(5, "new", 5)), Some(found), Attempt::Deferred, Apply)]);
     }
 
     #[test]
-    fn a_later_write_replaces_the_one_that_waits_only_if_it_is_of_a_newer_consent() {
+    fn later_write_replaces_a_pending_one_only_for_a_newer_consent() {
         let removal = |grant| PendingWrite::Removal { grant };
         let refreshed = |grant| rotated(record(grant, "second", 9), "first", IfMissing::Restore);
         let consent = |grant| new_consent(record(grant, "new", grant));
-        for (name, later, waiting, replaces) in [
+        for (name, later, pending, replaces) in [
             ("a newer consent", consent(8), consent(5), true),
             ("an older consent", consent(5), consent(8), false),
             ("a refresh of the same consent", refreshed(5), consent(5), false),
             ("a consent after a removal", consent(8), removal(5), true),
             ("a refresh after a removal", refreshed(5), removal(5), false),
-            ("a removal of the consent that waits", removal(5), consent(5), true),
+            ("a removal of the pending consent", removal(5), consent(5), true),
             ("a removal of an earlier consent", removal(5), consent(8), false),
             ("a second removal", removal(5), removal(5), false),
         ] {
-            assert_eq!(later.replaces(&waiting), replaces, "{name}");
+            assert_eq!(later.replaces(&pending), replaces, "{name}");
         }
     }
 }

@@ -1,18 +1,18 @@
-//! Refreshes a consent, once in all processes together (O5, O6).
+//! Refreshes a consent, with one refresh in all processes that share the store. (O5, O6)
 //!
 //! ```text
-//!            ┌───────────────◄── another process was faster ◄──────────────┐
-//!            ▼                                                             │
-//!  save what is unsaved ─► load ─► usable token? ──yes──► return it        │
-//!                                    │ no                                  │
-//!                                    ├─► suspected, too early ──► error    │
-//!                                    ├─► leased by another ──► wait ───────┤
-//!                                    ▼                                     │
-//!                                  lease ─────────────── conflict ────────►┤
-//!                                    ▼                                     │
-//!                            refresh at Flinks ─► save ─── superseded ────►┘
-//!                                    ▼              ▼
-//!                                  error         new token
+//!            ┌─────────────── another process changed the record ◄──────────┐
+//!            ▼                                                              │
+//!  store the pending write ─► load ─► usable token? ──yes──► return it      │
+//!                                       │ no                                │
+//!                                       ├─► suspected, must wait ──► error  │
+//!                                       ├─► leased by another ──► wait ────►┤
+//!                                       ▼                                   │
+//!                             acquire the lease ──── conflict ─────────────►┤
+//!                                       ▼                                   │
+//!                               refresh at Flinks ─► save ─── superseded ──►┘
+//!                                       ▼              ▼
+//!                                     error         new token
 //! ```
 
 use std::sync::Arc;
@@ -32,11 +32,11 @@ use crate::save::WriteOutcome;
 use crate::shared::OutagePolicy;
 use crate::shared_token::Source;
 use crate::store::{End, EndReason, Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
-use crate::suspicion::{PAUSE, clears_suspicion};
-use crate::token_cache::{Epoch, Fetched, Need, Outcome, TokenCache};
+use crate::suspicion::{SUSPECTED_INTERVAL, clears_suspicion};
+use crate::token_cache::{Epoch, FetchedToken, Need, Outcome, TokenCache};
 use crate::token_id::TokenId;
 
-/// A tenth of the 30 days: then somebody should look.
+/// How long before the idle deadline a warning is logged: a tenth of the 30 days.
 const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 impl Source for Consent {
@@ -53,7 +53,8 @@ impl Source for Consent {
     }
 
     fn fetch_timeout(&self) -> Duration {
-        // The leases of others, and then the turn of this process: with the store, and perhaps without.
+        // The leases of other processes, and then the turns of this process: one with the store,
+        // and two more if it may continue without the store.
         let turns = match self.shared.outage_policy {
             OutagePolicy::FailClosed => 1,
             OutagePolicy::RefreshWithoutStore => 3,
@@ -82,19 +83,20 @@ impl Source for Consent {
 
 impl Consent {
     async fn fetch_with_store(&self, need: Need) -> Outcome {
-        let owner = self.shared.owner.name();
+        let owner = self.shared.process_name.name();
         let mut waiter = self.shared.lease_waiter();
         let mut first_refreshed_at = None;
         loop {
-            self.save_unsaved().await?;
+            self.save_pending().await?;
             let epoch = self.state.cache.epoch();
             let record = self.load_for(need).await?;
             let was_refreshed = *first_refreshed_at.get_or_insert(record.refreshed_at) != record.refreshed_at;
             let lease = waiter.lease_of_another(&record, &owner).cloned();
-            let too_early = self.too_early(&record);
+            let wait_error = self.wait_error(&record);
             if let Some(token) = self.usable_token_in(&record) {
-                // As long as no refresh may be sent from here, a token that is about to expire is enough.
-                let must_wait = lease.is_some() || too_early.is_some();
+                // While this process may not send a refresh, it accepts a token that is about to
+                // expire.
+                let must_wait = lease.is_some() || wait_error.is_some();
                 let is_enough = match need {
                     Need::Token | Need::Reactivation => {
                         token.is_fresh(self.shared.clock().as_ref()) || (must_wait && token.outlives_a_call())
@@ -102,10 +104,10 @@ impl Consent {
                     Need::Refresh => was_refreshed,
                 };
                 if is_enough {
-                    return Ok(Fetched { token, was_refreshed });
+                    return Ok(FetchedToken { token, was_refreshed });
                 }
             }
-            if let Some(error) = too_early {
+            if let Some(error) = wait_error {
                 return Err(error);
             }
             if let Some(lease) = lease {
@@ -115,7 +117,7 @@ impl Consent {
             if let Some(leased) = self.lease(record).await?
                 && let Some(token) = self.refresh(leased, epoch).await?
             {
-                return Ok(Fetched { token, was_refreshed: true });
+                return Ok(FetchedToken { token, was_refreshed: true });
             }
             waiter.wait_after_conflict().await?;
         }
@@ -139,18 +141,18 @@ impl Consent {
         Ok(found)
     }
 
-    /// Returns the record that counts: a change that could not be stored yet is newer than what the store has.
+    /// Returns the newest record: that of the pending write, or else the stored one.
     pub(crate) async fn current_record(&self) -> Result<Option<Record>, ConsentError> {
         {
             let local = self.lock().await?;
-            if let Some(write) = local.unsaved() {
+            if let Some(write) = local.pending_write() {
                 return Ok(write.record().cloned());
             }
         }
         self.load().await
     }
 
-    /// Returns the access token of a record, if it can be used.
+    /// Returns the access token of a record, if it is still valid and was not invalidated.
     pub(crate) fn usable_token_in(&self, record: &Record) -> Option<Arc<CachedToken>> {
         let StoredToken { secret, issued_at, lifetime } = record.access_token.as_deref()?;
         let cache = &self.state.cache;
@@ -158,7 +160,7 @@ impl Consent {
         if cache.is_invalidated(id) {
             return None;
         }
-        // The cache knows the age of a token on both clocks.
+        // The cached token knows its age on both clocks, and the record only on the wall clock.
         if let Some(current) = cache.current()
             && current.id == id
         {
@@ -172,21 +174,24 @@ impl Consent {
         Arc::new(CachedToken::new(token, Some(record.grant), self.shared.clock().as_ref()))
     }
 
-    /// Returns an error while it is too early for another refresh of a suspected consent (O6).
-    pub(crate) fn too_early(&self, record: &Record) -> Option<ConsentError> {
+    /// Returns an error if the consent is suspected and its next refresh must wait. (O6)
+    pub(crate) fn wait_error(&self, record: &Record) -> Option<ConsentError> {
         let Standing::Suspected(suspicion) = &record.standing else { return None };
         let now = self.shared.clock().wall();
-        let pause = suspicion.pause(now)?;
-        Some(ConsentError::suspected(suspicion.status, suspicion.confirm_after(now), pause))
+        let wait = suspicion.remaining_wait(now)?;
+        Some(ConsentError::suspected(suspicion.status, suspicion.confirm_after(now), wait))
     }
 
-    /// Leases the right to refresh. `None` if another process was faster.
+    /// Acquires the lease. Returns `None` if another process changed the record first.
     async fn lease(&self, record: Record) -> Result<Option<Record>, ConsentError> {
         let shared = &self.shared;
-        let (clock, duration, expected) = (shared.clock(), shared.lease_duration(), record.generation);
-        let (since_monotonic, since_wall) = (clock.monotonic(), clock.wall());
+        let clock = shared.clock();
+        let duration = shared.lease_duration();
+        let expected = record.generation;
+        let since_monotonic = clock.monotonic();
+        let since_wall = clock.wall();
         let lease = Lease {
-            owner: shared.owner.name(),
+            owner: shared.process_name.name(),
             expires_at: since_wall.checked_add(duration).unwrap_or(since_wall),
             duration,
         };
@@ -194,7 +199,7 @@ impl Consent {
         if !shared.swap(Some(expected), &leased).await? {
             return Ok(None);
         }
-        // A machine that slept during the write no longer has the lease.
+        // If the machine was suspended during the write, the lease may already have expired.
         let on_monotonic = clock.monotonic().saturating_sub(since_monotonic);
         let on_wall = clock.wall().duration_since(since_wall).unwrap_or_default();
         if on_monotonic.max(on_wall) >= duration {
@@ -203,7 +208,8 @@ impl Consent {
         Ok(Some(leased))
     }
 
-    /// Uses the refresh token of a record that is leased. `None` if the store has a newer record by then.
+    /// Refreshes a consent whose lease this process holds. Returns `None` if the store has a newer
+    /// record afterwards.
     async fn refresh(&self, leased: Record, epoch: Epoch) -> Result<Option<Arc<CachedToken>>, ConsentError> {
         let refreshed_at = whole_milliseconds(self.shared.clock().wall());
         let idle_deadline = leased.idle_deadline();
@@ -212,7 +218,7 @@ impl Consent {
         }
         match self.shared.client.refresh(&leased.refresh_token).await {
             Ok(tokens) => self.save_refreshed(leased, tokens, refreshed_at, epoch).await,
-            Err(error) => self.save_refused(leased, error, refreshed_at, epoch).await,
+            Err(error) => self.save_failure(leased, error, refreshed_at, epoch).await,
         }
     }
 
@@ -225,7 +231,7 @@ impl Consent {
     ) -> Result<Option<Arc<CachedToken>>, ConsentError> {
         let expected = leased.generation;
         let used = tokens.refresh_token.is_some().then(|| leased.refresh_token.clone());
-        let record = self.refreshed_record(leased, &tokens, refreshed_at);
+        let record = self.record_after_refresh(leased, &tokens, refreshed_at);
         let token = self.cached_token(tokens.access_token, &record);
         let if_missing = if used.is_some() { IfMissing::Restore } else { IfMissing::Drop };
         let write = PendingWrite::Refreshed { record, expected, used, if_missing };
@@ -234,7 +240,7 @@ impl Consent {
             Ok(WriteOutcome::Applied) => {}
             Ok(WriteOutcome::Superseded) => return Ok(None),
             Err(error) if must_persist => return Err(error.after_sending()),
-            // The refresh token in the store is still valid, and so is the access token.
+            // The stored refresh token is still valid, and so is the new access token.
             Err(_) => {}
         }
         self.shared.witnesses.add(&self.state.id, refreshed_at);
@@ -244,32 +250,33 @@ impl Consent {
         Ok(Some(token))
     }
 
-    async fn save_refused(
+    async fn save_failure(
         &self,
         leased: Record,
         error: Error,
-        refused_at: SystemTime,
+        failed_at: SystemTime,
         epoch: Epoch,
     ) -> Result<Option<Arc<CachedToken>>, ConsentError> {
         let expected = leased.generation;
-        let (record, error) = self.refused_record(leased, error, refused_at);
+        let (record, error) = self.record_after_failure(leased, error, failed_at);
         let saved = if error.refusal() == Some(Refusal::Final) {
             self.save_result(PendingWrite::Ended { record, expected }, epoch).await
         } else {
-            // If the store fails, the lease expires by itself.
+            // If the store fails, the lease expires.
             self.return_lease(record, epoch).await
         };
         match saved {
-            // The refused token had been replaced.
+            // Another process had already replaced the refused token.
             Ok(WriteOutcome::Superseded) if error.needs_consent() => return Ok(None),
-            // No record has the pause.
-            Err(_) if error.is_suspected() => self.state.cache.delay(PAUSE, self.shared.clock().as_ref()),
+            // The record could not be written, so only the cache can delay the next refresh.
+            Err(_) if error.is_suspected() => self.state.cache.delay(SUSPECTED_INTERVAL, self.shared.clock().as_ref()),
             Ok(_) | Err(_) => {}
         }
         Err(error)
     }
 
-    /// Stores a record whose lease is returned, unless somebody else has changed it.
+    /// Returns the lease by storing the record without it, unless another process has changed the
+    /// record.
     async fn return_lease(&self, record: Record, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
         let expected = record.generation;
         let record = record.after(expected);
@@ -280,36 +287,38 @@ impl Consent {
         Ok(WriteOutcome::Applied)
     }
 
-    /// Returns the record after a refresh.
-    pub(crate) fn refreshed_record(&self, record: Record, tokens: &Tokens, refreshed_at: SystemTime) -> Record {
+    /// Returns the record after a successful refresh.
+    pub(crate) fn record_after_refresh(&self, record: Record, tokens: &Tokens, refreshed_at: SystemTime) -> Record {
         Record {
             refresh_token: tokens.refresh_token.clone().unwrap_or(record.refresh_token),
-            // The end user consented before this refresh, whatever a clock that was ahead has written.
+            // The end user authorized before this refresh, even if a clock that was ahead says
+            // otherwise.
             consented_at: record.consented_at.min(refreshed_at),
             refreshed_at,
             has_rotated: self.shared.client.rotates_refresh_tokens(),
-            standing: Standing::Live,
+            standing: Standing::Active,
             access_token: stored_token(&tokens.access_token),
             lease: None,
             ..record
         }
     }
 
-    /// Returns the record after a refresh that failed, and the error as it applies to the consent (O6).
-    fn refused_record(&self, leased: Record, error: Error, now: SystemTime) -> (Record, ConsentError) {
+    /// Returns the record after a refresh that failed, and the error with the refusal that applies
+    /// to the consent. (O6)
+    fn record_after_failure(&self, leased: Record, error: Error, now: SystemTime) -> (Record, ConsentError) {
         let released = Record { lease: None, ..leased };
         let Some(refusal) = error.refusal() else {
             let standing = match released.standing {
-                Standing::Suspected(_) if clears_suspicion(&error) => Standing::Live,
+                Standing::Suspected(_) if clears_suspicion(&error) => Standing::Active,
                 standing => standing,
             };
             return (Record { standing, ..released }, error.into());
         };
         let earlier = match released.standing {
-            // It stays as it is.
+            // A consent that has ended stays ended.
             Standing::Ended(_) => return (released, ConsentError::from(error).with_refusal(Refusal::Final)),
             Standing::Suspected(suspicion) => Some(suspicion),
-            Standing::Live => None,
+            Standing::Active => None,
         };
         let suspicion = Suspicion::after(earlier, &error, now);
         let has_witness = self.shared.witnesses.has_other(&self.state.id, suspicion.first_seen, now);
@@ -324,13 +333,14 @@ impl Consent {
         }
         let confirm_after = Refusal::suspected(suspicion.confirm_after(now));
         let suspected = Record { standing: Standing::Suspected(suspicion), ..released };
-        (suspected, ConsentError::from(error).with_refusal(confirm_after).no_sooner_than(PAUSE))
+        (suspected, ConsentError::from(error).with_refusal(confirm_after).no_sooner_than(SUSPECTED_INTERVAL))
     }
 }
 
-/// Returns what of an access token is stored: nothing of one whose lifetime is unknown (O3).
+/// Returns the access token as it is stored. `None` if its lifetime is unknown. (O3)
 pub(crate) fn stored_token(token: &AccessToken) -> Option<Box<StoredToken>> {
-    let (issued_at, lifetime) = (token.issued_at()?, token.lifetime()?);
+    let issued_at = token.issued_at()?;
+    let lifetime = token.lifetime()?;
     let secret = flinks::Secret::new(token.expose_secret());
     Some(Box::new(StoredToken { secret, issued_at, lifetime }))
 }

@@ -1,4 +1,4 @@
-//! Ends the connection of a consent at Flinks (O10).
+//! Revokes the connection of a consent at Flinks. (O10)
 
 use std::sync::Arc;
 
@@ -14,16 +14,17 @@ impl Consent {
         let stored = match self.current_record().await {
             Ok(Some(record)) => Some(record.grant),
             Ok(None) => return Ok(Revoked::NotFound),
-            // While the store is unavailable, a token in memory can still be revoked.
+            // While the store is unavailable, the cached token can still be revoked.
             Err(_) => None,
         };
-        // Another process may have stored a newer consent. A token in memory belongs to the connection of the old one.
+        // If another process has stored a newer consent, the cached token belongs to the connection
+        // of the old one.
         let cached = self.state.cache.current();
         if stored.is_some() && cached.is_some_and(|cached| cached.grant != stored) {
             self.state.cache.replace(None);
         }
         let (revoked, grant) = match self.revoke_at_flinks().await {
-            // The connection that has ended is that of the token, whatever the store held before.
+            // The revoked connection is that of the token, whatever grant the store held before.
             Ok(token) => (Revoked::Confirmed, token.grant.or(stored)),
             Err(error) if error.is_unknown_consent() => return Ok(Revoked::NotFound),
             Err(error) if is_invalid_grant(&error) && stored.is_some() => (Revoked::AlreadyEnded, stored),
@@ -35,7 +36,7 @@ impl Consent {
         Ok(revoked)
     }
 
-    /// Returns the token that Flinks has revoked.
+    /// Revokes the connection, and returns the token that was used for it.
     async fn revoke_at_flinks(&self) -> Result<Arc<CachedToken>, ConsentError> {
         let client = &self.shared.client;
         let cached = self.token_to_revoke().await?;
@@ -53,14 +54,14 @@ impl Consent {
 
     async fn token_to_revoke(&self) -> Result<Arc<CachedToken>, ConsentError> {
         match shared_token::cached_token(self).await {
-            // The refusal may not have been Flinks'.
+            // The refusal that ended the consent may not have come from Flinks.
             Err(error) if error.is_recorded_end() => shared_token::reactivate(self).await,
             outcome => outcome,
         }
     }
 }
 
-/// Returns whether a refresh was refused because its grant has ended.
+/// Returns whether a refresh was refused because its grant is no longer valid.
 fn is_invalid_grant(error: &ConsentError) -> bool {
     error.refusal() == Some(Refusal::Final) && error.oauth_error() == Some(&OAuthError::INVALID_GRANT)
 }

@@ -1,8 +1,10 @@
-//! Writes records to the store, and keeps in memory what the store cannot take.
+//! Writes records to the store, and keeps changes that could not be stored as pending writes.
 //!
-//! The one lock of a consent is [`ConsentState::record`](crate::state::ConsentState). A task holds it while it changes the record,
-//! except for taking and returning a lease. It guards the one change that the store has not taken yet, which is stored before anything
-//! else is done with the consent. Events are emitted after the lock is released, because a callback may call something that needs
+//! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects the pending
+//! write of a consent. A task holds it while it changes the record, except to acquire or return a
+//! lease. A pending write is stored before anything else is done with the consent.
+//!
+//! Events are emitted after the lock is released, because a callback may call a method that needs
 //! the lock.
 
 use tokio::sync::MutexGuard;
@@ -21,26 +23,26 @@ use crate::token_cache::Epoch;
 /// The result of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteOutcome {
-    /// The store has the record, or one that is as good.
+    /// The store has the record, or an equivalent one.
     Applied,
-    /// The store has something newer.
+    /// The store has something newer, so the write was dropped.
     Superseded,
 }
 
 impl Consent {
-    /// Takes the lock of the record. Gives up after the duration of a lease, because the task that holds the lock may be on a runtime
-    /// that is no longer polled.
+    /// Takes the record lock. Gives up after the duration of a lease, because the task that holds
+    /// the lock may be on a runtime that is no longer polled.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, LocalRecord>, ConsentError> {
         tokio::select! {
             biased;
             local = self.state.record.lock() => Ok(local),
             () = self.shared.clock().sleep(self.shared.lease_duration()) => {
-                Err(StoreError::busy("is held by another task that does not continue").into())
+                Err(StoreError::busy("is busy: another task holds the record of the consent").into())
             }
         }
     }
 
-    /// Stores the result of a refresh that began in `epoch`.
+    /// Stores the result of a refresh that started in `epoch`.
     pub(crate) async fn save_result(&self, write: PendingWrite, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
         let mut local = match self.lock().await {
             Ok(local) => local,
@@ -51,12 +53,14 @@ impl Consent {
                 return Err(error);
             }
         };
-        // Everything was stored before the refresh began, so the end user has consented again since then.
-        if local.unsaved().is_some() {
+        // There was no pending write when the refresh started, so the end user has authorized again
+        // since then.
+        if local.pending_write().is_some() {
             return Ok(WriteOutcome::Superseded);
         }
         let write = match write {
-            // A missing record was forgotten since then.
+            // The consent was replaced, revoked or forgotten since then, so a missing record stays
+            // missing.
             PendingWrite::Refreshed { record, expected, used, .. } if self.state.cache.epoch() != epoch => {
                 PendingWrite::Refreshed { record, expected, used, if_missing: IfMissing::Drop }
             }
@@ -65,7 +69,7 @@ impl Consent {
         let saved = self.save(&write, Attempt::First).await;
         let event = match &saved {
             Ok(saved) => {
-                self.remember_saved(&mut local, epoch, *saved, &write);
+                self.remember_outcome(&mut local, epoch, *saved, &write);
                 None
             }
             Err(error) if write.must_persist() => self.defer(&mut local, write, error),
@@ -76,7 +80,7 @@ impl Consent {
         saved
     }
 
-    /// Stores a new consent in the place of any other one. Returns whether there was one.
+    /// Stores a new consent, and replaces any other one. Returns whether there was another one.
     pub(crate) async fn store_new_consent(
         &self,
         record: Record,
@@ -94,7 +98,7 @@ impl Consent {
             Ok((saved, has_replaced)) => {
                 self.state.cache.replace(token.map(Into::into));
                 self.set_local(&mut local, LocalRecord::InStore);
-                self.remember_saved(&mut local, self.state.cache.epoch(), saved, &write);
+                self.remember_outcome(&mut local, self.state.cache.epoch(), saved, &write);
                 Ok(has_replaced)
             }
             Err(error) => {
@@ -107,11 +111,11 @@ impl Consent {
         }
     }
 
-    /// Stores what could not be stored before.
-    pub(crate) async fn save_unsaved(&self) -> Result<(), ConsentError> {
+    /// Stores the pending write, if there is one.
+    pub(crate) async fn save_pending(&self) -> Result<(), ConsentError> {
         let mut local = self.lock().await?;
         let epoch = self.state.cache.epoch();
-        let Some(write) = local.unsaved().cloned() else { return Ok(()) };
+        let Some(write) = local.pending_write().cloned() else { return Ok(()) };
         if let PendingWrite::Removal { grant } = write {
             self.remove_grant(grant).await?;
             self.set_local(&mut local, LocalRecord::InStore);
@@ -119,15 +123,15 @@ impl Consent {
         }
         let saved = self.save(&write, Attempt::Deferred).await?;
         self.set_local(&mut local, LocalRecord::InStore);
-        self.remember_saved(&mut local, epoch, saved, &write);
+        self.remember_outcome(&mut local, epoch, saved, &write);
         if saved == WriteOutcome::Superseded && matches!(write, PendingWrite::NewConsent { .. }) {
             let consent = self.log_name();
-            tracing::warn!(consent, "dropped a consent that could not be stored: the store holds a newer one");
+            tracing::warn!(consent, "dropped a new consent that could not be stored: the store holds a newer one");
         }
         Ok(())
     }
 
-    /// Removes the record and what is in memory.
+    /// Removes the record from the store, and the cached token and the pending write from memory.
     pub(crate) async fn erase(&self) -> Result<(), ConsentError> {
         let mut local = self.lock().await?;
         let mut waiter = self.shared.lease_waiter();
@@ -142,21 +146,23 @@ impl Consent {
         Ok(())
     }
 
-    /// Removes a consent that was revoked. If the store fails, the removal stays in memory, ahead of anything else.
+    /// Removes a consent that was revoked. If the store fails, the removal becomes a pending write,
+    /// which replaces any other pending write of the consent.
     pub(crate) async fn erase_revoked(&self, grant: u64) {
         let removal = PendingWrite::Removal { grant };
         let mut local = match self.lock().await {
             Ok(local) => local,
             Err(error) => return self.defer_when_unlocked(removal, error),
         };
-        if let Some(record) = local.unsaved().and_then(PendingWrite::record)
+        if let Some(record) = local.pending_write().and_then(PendingWrite::record)
             && record.grant != grant
         {
-            // The end user has consented again, and that is not stored yet.
+            // The end user has authorized again, and the new consent is a pending write.
             return;
         }
-        // Before the call of the store, which may be slow: from now on the token is not handed out, and a refresh waits for the lock.
-        self.set_local(&mut local, LocalRecord::Unsaved(Box::new(removal)));
+        // This happens before the call to the store, which may be slow. From now on no caller
+        // receives the token, and a refresh waits for the lock.
+        self.set_local(&mut local, LocalRecord::Pending(Box::new(removal)));
         self.state.cache.replace(None);
         let Err(error) = self.remove_grant(grant).await else {
             self.set_local(&mut local, LocalRecord::InStore);
@@ -166,7 +172,7 @@ impl Consent {
         self.emit(&Event::NotStored { error });
     }
 
-    /// Removes the record if it is of this consent of the end user.
+    /// Removes the record if it belongs to this grant.
     async fn remove_grant(&self, grant: u64) -> Result<(), ConsentError> {
         let removal = PendingWrite::Removal { grant };
         let mut waiter = self.shared.lease_waiter();
@@ -189,12 +195,13 @@ impl Consent {
         self.shared.call_store(|store| store.remove(&self.state.id, record.generation)).await
     }
 
-    /// Writes a record, in the place of what the verdict allows. A removal has no record, and is not written by this.
+    /// Writes a record, and replaces the stored one if the verdict allows it. A removal has no
+    /// record, so this does not handle it.
     async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<WriteOutcome, ConsentError> {
         self.save_replacing(write, attempt).await.map(|(saved, _)| saved)
     }
 
-    /// As [`save`](Self::save). Also returns whether there was another record in the place.
+    /// Does the same as [`save`](Self::save), and also returns whether another record was replaced.
     async fn save_replacing(
         &self,
         write: &PendingWrite,
@@ -202,13 +209,14 @@ impl Consent {
     ) -> Result<(WriteOutcome, bool), ConsentError> {
         let Some(record) = write.record() else { return Ok((WriteOutcome::Superseded, false)) };
         let mut waiter = self.shared.lease_waiter();
-        let owner = self.shared.owner.name();
-        let (mut next, mut expected) = (record.clone(), write.expected());
+        let owner = self.shared.process_name.name();
+        let mut next = record.clone();
+        let mut expected = write.expected();
         loop {
             if let Some(generation) = expected {
                 next = next.after(generation);
             }
-            // A removed record took its entry in an index of owners with it.
+            // If the store has no record, its index of owners may have no entry for the owner.
             next.is_owner_new |= expected.is_none();
             if self.shared.swap(expected, &next).await? {
                 return Ok((WriteOutcome::Applied, expected.is_some()));
@@ -228,39 +236,41 @@ impl Consent {
                 },
                 Verdict::Superseded => return Ok((WriteOutcome::Superseded, true)),
             }
-            // The owner and the label stay, unless the new consent has others.
+            // The stored owner and label stay, unless the new consent sets others.
             next.owner = record.owner.clone().or_else(|| found.as_ref()?.owner.clone());
             next.label = record.label.clone().or_else(|| found.as_ref()?.label.clone());
             expected = found.as_ref().map(|found| found.generation);
-            // Another process that has taken over the lease keeps it.
+            // If another process has acquired the lease since then, it keeps that lease.
             next.lease = found.and_then(|found| found.lease).filter(|lease| lease.owner != owner);
             waiter.wait_after_conflict().await?;
         }
     }
 
-    /// Keeps in memory what the store could not take. Returns the event for after the lock is released.
+    /// Keeps a change that could not be stored as a pending write. Returns the event to emit after
+    /// the lock is released.
     #[must_use]
     pub(crate) fn defer(&self, local: &mut LocalRecord, write: PendingWrite, error: &ConsentError) -> Option<Event> {
         let is_end = matches!(write, PendingWrite::Ended { .. });
-        self.set_local(local, LocalRecord::Unsaved(Box::new(write)));
-        // Losing the end of a consent costs one refresh, which is refused again.
+        self.set_local(local, LocalRecord::Pending(Box::new(write)));
+        // If this write is lost, one more refresh is sent and refused again, so there is no event.
         if is_end {
             return None;
         }
         Some(Event::NotStored { error: error.clone() })
     }
 
-    /// Keeps a write in memory as soon as the lock is free. The task queues for the lock now, ahead of later calls.
+    /// Makes a write the pending write as soon as the record lock is free. The task queues for the
+    /// lock now, before later calls do.
     fn defer_when_unlocked(&self, write: PendingWrite, error: ConsentError) {
-        // The caller runs in a task, so there is a runtime.
+        // The caller runs in a task, so there is always a runtime.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let consent = self.clone();
         runtime.spawn(self.shared.tasks.track_future(async move {
             let mut local = consent.state.record.lock().await;
-            if local.unsaved().is_some_and(|waiting| !write.replaces(waiting)) {
+            if local.pending_write().is_some_and(|waiting| !write.replaces(waiting)) {
                 return;
             }
-            // A token in memory belongs to the consent before.
+            // The cached token belongs to the previous consent.
             if let PendingWrite::NewConsent { .. } | PendingWrite::Removal { .. } = write {
                 consent.state.cache.replace(None);
             }
@@ -270,20 +280,23 @@ impl Consent {
         }));
     }
 
-    /// Sets the local record, and whether callers with a valid token must store a write first. Nothing else sets it.
+    /// Sets the local record, and whether the next caller must start a fetch to store a pending
+    /// write. The local record is not set anywhere else.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
-        self.state.cache.set_must_ask_source(new.unsaved().is_some());
+        self.state.cache.set_must_fetch(new.pending_write().is_some());
         *local = new;
     }
 
-    /// Remembers what the store has, to refresh without it in an outage. A consent that was replaced or forgotten since `epoch` is
-    /// not remembered, and a write that waits is not overwritten.
+    /// Remembers the stored record, for refreshes without the store. Does nothing if the policy
+    /// does not need it, if the consent was replaced, revoked or forgotten since `epoch`, or if
+    /// there is a pending write.
     pub(crate) fn remember(&self, local: &mut LocalRecord, epoch: Epoch, record: Option<&Record>) {
         let is_wanted = self.shared.outage_policy == OutagePolicy::RefreshWithoutStore;
-        if !is_wanted || local.unsaved().is_some() || self.state.cache.epoch() != epoch {
+        if !is_wanted || local.pending_write().is_some() || self.state.cache.epoch() != epoch {
             return;
         }
-        // A record that was loaded before another task wrote a newer one does not replace that one.
+        // A record that was loaded earlier must not replace a newer one that another task has
+        // written.
         if let (LocalRecord::Remembered(known), Some(record)) = (&*local, record)
             && known.grant == record.grant
             && known.generation > record.generation
@@ -297,7 +310,7 @@ impl Consent {
         self.set_local(local, new);
     }
 
-    fn remember_saved(&self, local: &mut LocalRecord, epoch: Epoch, saved: WriteOutcome, write: &PendingWrite) {
+    fn remember_outcome(&self, local: &mut LocalRecord, epoch: Epoch, saved: WriteOutcome, write: &PendingWrite) {
         let record = match saved {
             WriteOutcome::Applied => write.record(),
             WriteOutcome::Superseded => None,
@@ -305,8 +318,9 @@ impl Consent {
         self.remember(local, epoch, record);
     }
 
-    /// As [`remember`](Self::remember), for a task that does not hold the lock. A task that holds it is about to remember a newer
-    /// record, so this does not wait for it.
+    /// Does the same as [`remember`](Self::remember) for a task that does not hold the lock. If
+    /// another task holds the lock, that task is about to remember a newer record, so this does
+    /// nothing.
     pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
         if let Ok(mut local) = self.state.record.try_lock() {
             self.remember(&mut local, epoch, record);
@@ -320,10 +334,14 @@ impl Consent {
     }
 }
 
-/// Returns the stored record with the owner and the label of a new one. `None` if they are the same, or the new one has none.
+/// Returns the stored record with the owner and label of the new one. `None` if that changes
+/// nothing.
 fn with_owner_and_label_of(record: &Record, found: &Record) -> Option<Record> {
     let owner = record.owner.clone().or_else(|| found.owner.clone());
     let label = record.label.clone().or_else(|| found.label.clone());
     let is_same = owner == found.owner && label == found.label;
-    (!is_same).then(|| Record { owner, label, is_owner_new: true, ..found.clone() })
+    if is_same {
+        return None;
+    }
+    Some(Record { owner, label, is_owner_new: true, ..found.clone() })
 }

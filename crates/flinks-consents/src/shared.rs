@@ -1,4 +1,5 @@
-//! The state that all consents of one [`Consents`](crate::Consents) share: the client, the store, and the tasks in flight.
+//! The state that all consents of one [`Consents`](crate::Consents) share: the client, the store,
+//! and the tasks in flight.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
@@ -15,7 +16,7 @@ use tracing::Instrument as _;
 use crate::error::ConsentError;
 use crate::event::Event;
 use crate::lease::{LeaseWaiter, MAX_DURATION};
-use crate::owner::Owner;
+use crate::process_name::ProcessName;
 use crate::runtime;
 use crate::state::Registry;
 use crate::store::{ConsentId, MemoryStore, Record, StoreError, StoreFuture, TokenStore};
@@ -27,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) store_timeout: Duration,
     pub(crate) outage_policy: OutagePolicy,
     pub(crate) on_event: Option<Callback>,
-    pub(crate) owner: Owner,
+    pub(crate) process_name: ProcessName,
     pub(crate) tasks: TaskTracker,
     pub(crate) witnesses: Witnesses,
     pub(crate) log_names: LogNames,
@@ -36,31 +37,33 @@ pub(crate) struct Shared {
 
 pub(crate) type Callback = Box<dyn Fn(&ConsentId, &Event) + Send + Sync>;
 
-/// How the log names a consent.
+/// How the log identifies a consent.
 pub(crate) enum LogNames {
-    /// By a hash, with a key of this process.
+    /// A hash whose key is different in each process.
     Hashed(RandomState),
-    /// By its id.
+    /// The id of the consent.
     Ids,
 }
 
-/// Whether a consent is refreshed while its store is unavailable. A valid access token is returned either way.
+/// What to do if an access token must be refreshed while the store is unavailable. A valid cached
+/// token is returned under either policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutagePolicy {
-    /// Nothing is refreshed without the knowledge of the other machines. Once the access token has expired, calls fail with
-    /// [`ConsentError::is_store`].
+    /// Refreshes nothing. Once the cached token has expired, calls fail, and
+    /// [`ConsentError::is_store`] returns `true`.
     #[default]
     FailClosed,
-    /// This process refreshes with the refresh token that it saw last, and keeps the result in memory. Every other process does the
-    /// same during the outage.
+    /// Refreshes with the refresh token that this process saw last, and keeps the result in memory.
+    /// Each process does so on its own during the outage. To make this possible, the record of each
+    /// consent in use stays in memory.
     ///
-    /// It does not do so if it knows that Flinks has ever replaced a refresh token (A5): two processes that use the same one may end
-    /// the consent. If a refresh token is replaced for the first time during the outage, the new one is in memory until the store is
-    /// back ([`Event::NotStored`]), and the other processes have an old one. For a server that replaces refresh tokens, use
-    /// [`FailClosed`](Self::FailClosed).
-    ///
-    /// The record of each consent in use stays in memory for this.
+    /// This process does not refresh without the store if it has ever seen Flinks replace a refresh
+    /// token, because two processes that use the same refresh token could end the consent. If
+    /// Flinks replaces a refresh token for the first time during the outage, the new one is only in
+    /// the memory of this process until the store works again ([`Event::NotStored`]), and the other
+    /// processes hold an old one. If your server replaces refresh tokens, use
+    /// [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
     RefreshWithoutStore,
 }
 
@@ -72,7 +75,7 @@ impl Shared {
             store_timeout: Duration::from_secs(5),
             outage_policy: OutagePolicy::default(),
             on_event: None,
-            owner: Owner::new(),
+            process_name: ProcessName::new(),
             tasks: TaskTracker::new(),
             witnesses: Witnesses::default(),
             log_names: LogNames::Hashed(RandomState::new()),
@@ -91,19 +94,21 @@ impl Shared {
         }
     }
 
+    /// Loads a record, and checks that the store returned the right one.
     pub(crate) async fn load(&self, id: &ConsentId) -> Result<Option<Record>, ConsentError> {
         let record = self.call_store(|store| store.load(id)).await?;
         if record.as_ref().is_some_and(|record| record.id != *id) {
-            return Err(StoreError::damaged("gave the record of another consent").into());
+            return Err(StoreError::damaged("returned the record of another consent").into());
         }
         Ok(record)
     }
 
+    /// Stores `record` if the stored generation is `expected`. Returns whether it was stored.
     pub(crate) async fn swap(&self, expected: Option<u64>, record: &Record) -> Result<bool, ConsentError> {
         self.call_store(|store| store.compare_and_swap(expected, record)).await
     }
 
-    /// Calls the store, which may hang or panic.
+    /// Calls the store with a timeout. A panic of the store counts as an outage.
     pub(crate) async fn call_store<'a, T>(
         &'a self,
         call: impl FnOnce(&'a dyn TokenStore) -> StoreFuture<'a, T>,
@@ -115,11 +120,12 @@ impl Shared {
                 Ok(outcome) => outcome.map_err(ConsentError::from),
                 Err(_) => Err(StoreError::unavailable("panicked").into()),
             },
-            () = self.clock().sleep(self.store_timeout) => Err(StoreError::unavailable("did not answer in time").into()),
+            () = self.clock().sleep(self.store_timeout) => Err(StoreError::unavailable("did not respond in time").into()),
         }
     }
 
-    /// The duration of a lease: longer than a refresh takes, with the calls of the store before and after it.
+    /// Returns the duration of a lease. It covers a refresh with one call to the store before it
+    /// and one after it.
     pub(crate) fn lease_duration(&self) -> Duration {
         const MARGIN: Duration = Duration::from_secs(5);
         let store = self.store_timeout.saturating_mul(2);
@@ -130,9 +136,9 @@ impl Shared {
         LeaseWaiter::new(self.clock().as_ref(), self.lease_duration())
     }
 
-    /// Runs `work` in its own task, so that it completes if the caller is cancelled, and so that a shutdown waits for it. Returns
-    /// `None` if the task panics, or if its runtime shuts down.
-    pub(crate) async fn complete<T: Send + 'static>(
+    /// Runs `work` in its own task. The task completes even if the caller is cancelled, and a
+    /// shutdown waits for it. Returns `None` if the task panics, or if its runtime shuts down.
+    pub(crate) async fn run_in_task<T: Send + 'static>(
         &self,
         runtime: &Handle,
         work: impl Future<Output = T> + Send + 'static,
@@ -141,13 +147,13 @@ impl Shared {
         runtime.spawn(self.tasks.track_future(work)).await.ok()?.ok()
     }
 
-    /// Runs work in its own task that uses the store and sends nothing to Flinks.
-    pub(crate) async fn complete_with_store<T: Send + 'static>(
+    /// Runs `work`, which uses the store and sends nothing to Flinks, in its own task.
+    pub(crate) async fn run_store_task<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ConsentError>> + Send + 'static,
     ) -> Result<T, ConsentError> {
         let runtime = runtime::current(self.clock().as_ref())?;
-        let abandoned = StoreError::unavailable("was not used: a task panicked, or its runtime ended");
-        self.complete(&runtime, work).await.unwrap_or_else(|| Err(abandoned.into()))
+        let abandoned = StoreError::unavailable("was not reached: the task panicked or its runtime shut down");
+        self.run_in_task(&runtime, work).await.unwrap_or_else(|| Err(abandoned.into()))
     }
 }

@@ -1,4 +1,5 @@
-//! Runs a single refresh for all callers of a shared token (O4): who waits, who starts the refresh, and what follows it.
+//! Runs one fetch for all callers of a shared token, and emits its event. Decides which caller
+//! starts the fetch and which callers wait for it. (O4)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,28 +15,29 @@ use crate::error::ConsentError;
 use crate::event::Event;
 use crate::runtime;
 use crate::single_flight::{Leader, Waiter};
-use crate::token_cache::{Answer, Epoch, MIN_REFRESH_INTERVAL, Need, Outcome, TokenCache};
+use crate::token_cache::{Epoch, MIN_REFRESH_INTERVAL, Need, NextStep, Outcome, TokenCache};
 
-/// Where a shared access token comes from. It is a handle, and its clones are the same source.
+/// The source of a shared access token. An implementation is a handle, and its clones are the same
+/// source.
 pub(crate) trait Source: Clone + Send + Sync + 'static {
     fn cache(&self) -> &TokenCache;
 
     fn clock(&self) -> &Arc<dyn Clock>;
 
-    /// The tasks that a shutdown waits for.
+    /// Returns the tasks that a shutdown waits for.
     fn tasks(&self) -> &TaskTracker;
 
-    /// The longest time that [`fetch`](Self::fetch) takes.
+    /// Returns the longest time that [`fetch`](Self::fetch) can take.
     fn fetch_timeout(&self) -> Duration;
 
-    /// Gets a token. It is not called twice at once, unless the first call has outlasted [`fetch_timeout`](Self::fetch_timeout) on a
-    /// runtime that stopped.
+    /// Fetches a token. Only one fetch runs at a time, unless an earlier one exceeded
+    /// [`fetch_timeout`](Self::fetch_timeout) because its runtime stopped.
     fn fetch(self, need: Need) -> impl Future<Output = Outcome> + Send;
 
     fn emit(&self, event: &Event);
 }
 
-/// Whether a caller started the refresh that it waits for.
+/// Whether a caller started the fetch that it waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Leader,
@@ -43,7 +45,7 @@ enum Role {
 }
 
 enum Start {
-    Answered(Result<Arc<CachedToken>, ConsentError>),
+    Ready(Result<Arc<CachedToken>, ConsentError>),
     Waiting(Waiter<Outcome>, Role),
 }
 
@@ -55,13 +57,13 @@ pub(crate) async fn access_token<S: Source>(source: &S) -> Result<AccessToken, C
     Ok(cached_token(source).await?.token.clone())
 }
 
-/// Returns a valid token with what the cache knows of it.
+/// Returns a valid token with its cache entry.
 pub(crate) async fn cached_token<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
-    // A second time for a caller who was not polled until the token had expired.
+    // Tries a second time if the caller was not polled until the fetched token had expired.
     let mut is_first = true;
     loop {
         let waiter = match start(source, Need::Token) {
-            Start::Answered(answer) => return answer,
+            Start::Ready(result) => return result,
             Start::Waiting(waiter, _) => waiter,
         };
         if let Some(token) = source.cache().usable()
@@ -78,31 +80,32 @@ pub(crate) async fn cached_token<S: Source>(source: &S) -> Result<Arc<CachedToke
     }
 }
 
-/// Refreshes now, or joins a refresh in flight.
+/// Refreshes now, or waits for a refresh in flight.
 pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, ConsentError> {
     loop {
         let waiter = match start(source, Need::Refresh) {
-            Start::Answered(answer) => return Ok(answer?.token.clone()),
+            Start::Ready(result) => return Ok(result?.token.clone()),
             Start::Waiting(waiter, _) => waiter,
         };
         let fetched = outcome(source, waiter).await?;
-        // Otherwise the work in flight found a token in the store, and this caller is next.
+        // Otherwise the fetch in flight found a token in the store, so this caller tries again.
         if fetched.was_refreshed {
             return Ok(fetched.token.token.clone());
         }
     }
 }
 
-/// Returns a token of a consent that a refusal may have ended (O6).
+/// Returns a token of a consent, and reactivates the consent if a refusal has ended it. (O6)
 pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
     loop {
         let (waiter, role) = match start(source, Need::Reactivation) {
-            Start::Answered(answer) => return answer,
+            Start::Ready(result) => return result,
             Start::Waiting(waiter, role) => (waiter, role),
         };
         match outcome(source, waiter).await {
             Ok(fetched) => return Ok(fetched.token),
-            // The work in flight may have been a refresh that stops at the end of a consent. The next one is a reactivation.
+            // The fetch in flight was started by another caller, and stops if the consent has
+            // ended. The next fetch is a reactivation.
             Err(error) if role == Role::Follower && error.attempts() == 0 => {}
             Err(error) => return Err(error),
         }
@@ -111,12 +114,12 @@ pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>
 
 fn start<S: Source>(source: &S, need: Need) -> Start {
     let clock = source.clock().as_ref();
-    match (source.cache().ask(need, clock), runtime::current(clock)) {
-        (Answer::Now(answer), _) => Start::Answered(answer),
-        (_, Err(error)) => Start::Answered(Err(error)),
-        (Answer::Join(waiter), Ok(_)) => Start::Waiting(waiter, Role::Follower),
-        (Answer::Lead(leader, waiter, epoch), Ok(runtime)) => {
-            // The refresh runs in its own task, so that a caller who is cancelled does not cancel it.
+    match (source.cache().next_step(need, clock), runtime::current(clock)) {
+        (NextStep::Return(result), _) => Start::Ready(result),
+        (_, Err(error)) => Start::Ready(Err(error)),
+        (NextStep::Join(waiter), Ok(_)) => Start::Waiting(waiter, Role::Follower),
+        (NextStep::Lead(leader, waiter, epoch), Ok(runtime)) => {
+            // The fetch runs in its own task, so that it completes even if the caller is cancelled.
             let task = lead(source.clone(), leader, need, epoch).in_current_span();
             runtime.spawn(source.tasks().track_future(task));
             Start::Waiting(waiter, Role::Leader)
@@ -124,8 +127,9 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
     }
 }
 
-/// Waits for the refresh in flight. It runs on the runtime of the caller that started it. If that runtime stops, this gives up after
-/// the longest time that a refresh can take, and the next caller starts over.
+/// Waits for the fetch in flight. It runs on the runtime of the caller that started it. If that
+/// runtime stops, this gives up after the longest time that a fetch can take, and the next caller
+/// starts over.
 async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome {
     tokio::select! {
         biased;
@@ -137,7 +141,8 @@ async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome 
 }
 
 async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: Epoch) {
-    let (cache, clock) = (source.cache(), source.clock());
+    let cache = source.cache();
+    let clock = source.clock();
     let wait = cache.next_refresh_at().saturating_sub(clock.monotonic());
     if !wait.is_zero() {
         clock.sleep(wait).await;
@@ -151,7 +156,8 @@ async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
         }
         Ok(_) => {}
         Err(error) if error.is_suspected() => {
-            // Once for each reply of the server, and not for callers who get the same error again.
+            // The event is emitted once for each response, and not for callers that receive the
+            // same error later.
             if error.attempts() > 0 {
                 source.emit(&Event::ConsentSuspected { error });
             }
@@ -178,9 +184,9 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
 
     use super::*;
-    use crate::token_cache::Fetched;
+    use crate::token_cache::FetchedToken;
 
-    /// A source whose tokens live for `lifetime`, or for an unknown time.
+    /// A source whose tokens have this lifetime.
     #[derive(Clone)]
     struct Server(Arc<Inner>);
 
@@ -214,13 +220,13 @@ mod tests {
             let now = self.clock().wall();
             let token = self.0.client.restore_access_token("a", now, self.0.lifetime).unwrap();
             let token = Arc::new(CachedToken::new(token, None, self.clock().as_ref()));
-            Ok(Fetched { token, was_refreshed: true })
+            Ok(FetchedToken { token, was_refreshed: true })
         }
 
         fn emit(&self, _: &Event) {}
     }
 
-    /// A user of that server.
+    /// A caller of that server.
     struct User {
         server: Server,
         clock: ManualClock,
@@ -229,7 +235,7 @@ mod tests {
 
     impl User {
         fn new(lifetime: u64) -> Self {
-            // Only the second between two refreshes passes by itself.
+            // The clock advances by itself only during the second between two refreshes.
             let clock = ManualClock::auto_advancing(MIN_REFRESH_INTERVAL);
             let settings = flinks::Settings::new().clock(clock.clone());
             let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
@@ -244,12 +250,12 @@ mod tests {
             Self { server, clock, runtime: Builder::new_current_thread().enable_all().build().unwrap() }
         }
 
-        /// Gets a token, which has not expired, and returns how many refreshes that took.
+        /// Obtains a valid token, and returns how many refreshes that took.
         fn refreshes_for_a_token(&self) -> u32 {
             let before = self.server.0.refreshes.load(Ordering::SeqCst);
             self.runtime.block_on(async {
                 assert!(!access_token(&self.server).await.unwrap().is_expired());
-                // The early refresh, which nobody waits for.
+                // Callers do not wait for an early refresh, so the test does.
                 self.server.0.tasks.close();
                 self.server.0.tasks.wait().await;
             });
@@ -260,19 +266,23 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60;
 
     #[test]
-    fn o4_token_of_each_lifetime_is_cached_for_four_fifths_and_never_used_beyond_its_end() {
-        // All lifetimes of the first minutes, and some beyond.
+    fn o4_token_is_cached_for_four_fifths_of_any_lifetime() {
+        // All lifetimes up to 10 minutes, and some that are longer.
         for lifetime in (1..=600).chain((600..=DAY).step_by(997)) {
             let user = User::new(lifetime);
-            assert_eq!(user.refreshes_for_a_token(), 1, "{lifetime}: nothing is cached");
-            assert_eq!(user.refreshes_for_a_token(), 0, "{lifetime}: the token is cached");
+            assert_eq!(user.refreshes_for_a_token(), 1, "lifetime {lifetime}: nothing is cached");
+            assert_eq!(user.refreshes_for_a_token(), 0, "lifetime {lifetime}: the token is cached");
             let whole = Duration::from_secs(lifetime);
             user.clock.advance(whole.mul_f64(0.8) - Duration::from_micros(1));
-            assert_eq!(user.refreshes_for_a_token(), 0, "{lifetime}: four fifths have not passed");
+            assert_eq!(user.refreshes_for_a_token(), 0, "lifetime {lifetime}: no refresh is due before four fifths");
             user.clock.advance(whole.mul_f64(0.2));
-            assert_eq!(user.refreshes_for_a_token(), 1, "{lifetime}: a microsecond is left");
+            assert_eq!(
+                user.refreshes_for_a_token(),
+                1,
+                "lifetime {lifetime}: the token is refreshed just before it expires"
+            );
             user.clock.advance(whole);
-            assert_eq!(user.refreshes_for_a_token(), 1, "{lifetime}: the token has expired");
+            assert_eq!(user.refreshes_for_a_token(), 1, "lifetime {lifetime}: the token has expired");
         }
     }
 

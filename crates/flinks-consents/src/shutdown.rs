@@ -1,12 +1,12 @@
-//! The error of a shutdown that is incomplete.
+//! The error of an incomplete shutdown.
 
 use std::fmt;
 
 use crate::error::ConsentError;
 use crate::store::ConsentId;
 
-/// The error of [`Consents::shutdown`](crate::Consents::shutdown): refreshes are still under way, or changes could not be stored.
-/// They are lost when the process ends.
+/// The error of [`Consents::shutdown`](crate::Consents::shutdown): tasks were still running at the
+/// limit, or changes could not be stored. These changes are lost when the process ends.
 #[derive(Clone, Debug)]
 pub struct ShutdownError {
     in_flight: usize,
@@ -23,30 +23,32 @@ impl ShutdownError {
         self.in_flight == 0 && self.unstored.is_empty() && self.error.is_none()
     }
 
-    /// How many refreshes and other changes are still under way.
+    /// Returns the number of refreshes and other tasks that are still running.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// The consents that hold something which is not in the store, such as a refresh token that Flinks has just replaced.
+    /// Returns the consents with a pending write, such as a refresh token that Flinks has just
+    /// issued.
     pub fn unstored(&self) -> &[ConsentId] {
         &self.unstored
     }
 
-    /// The error of the store. `None` if the limit was reached before the store failed.
+    /// Returns the error that stopped the shutdown, such as that of the store. `None` if the limit
+    /// was reached before an error occurred.
     pub fn error(&self) -> Option<&ConsentError> {
         self.error.as_ref()
     }
 }
 
-/// Names no consent: take [`unstored`](Self::unstored) for that.
+/// Prints the numbers only. [`unstored`](Self::unstored) returns the ids of the consents.
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { in_flight, unstored, error } = self;
         let unstored = unstored.len();
-        write!(f, "shutdown is incomplete: {in_flight} changes are under way, {unstored} consents are not stored")?;
+        write!(f, "the shutdown is incomplete (tasks still running: {in_flight}, consents not stored: {unstored})")?;
         match error {
-            Some(error) => write!(f, "; {error}"),
+            Some(error) => write!(f, ": {error}"),
             None => Ok(()),
         }
     }

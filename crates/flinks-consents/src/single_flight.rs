@@ -1,7 +1,7 @@
-//! Runs one piece of work at a time, and passes its outcome to every caller who waits for it.
+//! Runs one task at a time, and passes its outcome to every caller that waits for it.
 //!
-//! Nothing here knows about tokens or time. The lock comes from `super::sync`, so that the model check in
-//! `tests/single_flight.rs` can put another one in its place.
+//! This module does not depend on tokens or time. Its lock comes from `super::sync`, so that the
+//! model check in `tests/single_flight.rs` can replace it.
 
 use std::sync::PoisonError;
 
@@ -9,68 +9,70 @@ use tokio::sync::watch;
 
 use super::sync::{Mutex, MutexGuard};
 
-/// A state `S`, and work that may be in flight and completes with a `T`.
+/// A state `S`, and a task that may be in flight and completes with a `T`.
 pub(crate) struct SingleFlight<S, T>(Mutex<Inner<S, T>>);
 
 struct Inner<S, T> {
     state: S,
-    /// Receives the outcome. If the leader is dropped before it has finished, the channel is closed, and the work no longer counts as
-    /// in flight: nothing has to be cleaned up for that.
-    under_way: Option<watch::Receiver<Option<T>>>,
+    /// Receives the outcome. If the leader is dropped before it has finished, this channel is
+    /// closed and the task no longer counts as in flight. Nothing else has to be cleaned up.
+    in_flight: Option<watch::Receiver<Option<T>>>,
 }
 
-/// The result of [`SingleFlight::ask`].
-pub(crate) enum Asked<R, T> {
-    /// The state was enough.
-    Answered(R),
-    /// The work is in flight.
+/// The result of [`SingleFlight::enter`].
+pub(crate) enum Entry<R, T> {
+    /// The state already holds a result.
+    Ready(R),
+    /// A task is in flight, and the caller waits for it.
     Joined(Waiter<T>),
-    /// The caller must do the work.
-    Led(Leader<T>, Waiter<T>),
+    /// No task is in flight, and the caller must start one.
+    Leading(Leader<T>, Waiter<T>),
 }
 
-/// The duty to do the work. If it is dropped, the waiting callers get no outcome.
+/// The obligation to run the task. If it is dropped, the waiting callers receive no outcome.
 pub(crate) struct Leader<T>(watch::Sender<Option<T>>);
 
-/// A place among the callers who wait.
+/// The place of one caller that waits for the task in flight.
 pub(crate) struct Waiter<T>(watch::Receiver<Option<T>>);
 
 impl<S, T: Clone> SingleFlight<S, T> {
     pub(crate) fn new(state: S) -> Self {
-        Self(Mutex::new(Inner { state, under_way: None }))
+        Self(Mutex::new(Inner { state, in_flight: None }))
     }
 
-    /// Answers from the state, or joins the work in flight, or starts it. `answer` gets whether work is in flight.
-    pub(crate) fn ask<R>(&self, answer: impl FnOnce(&mut S, bool) -> Option<R>) -> Asked<R, T> {
+    /// Returns a result from the state, or joins the task in flight, or makes the caller the
+    /// leader. `from_state` receives the state and whether a task is in flight.
+    pub(crate) fn enter<R>(&self, from_state: impl FnOnce(&mut S, bool) -> Option<R>) -> Entry<R, T> {
         let mut inner = self.lock();
-        let under_way = inner.under_way.take().filter(|receiver| receiver.has_changed().is_ok());
-        inner.under_way = under_way.clone();
-        match (answer(&mut inner.state, under_way.is_some()), under_way) {
-            (Some(answer), _) => Asked::Answered(answer),
-            (None, Some(receiver)) => Asked::Joined(Waiter(receiver)),
-            (None, None) => {
-                let (sender, receiver) = watch::channel(None);
-                inner.under_way = Some(receiver.clone());
-                Asked::Led(Leader(sender), Waiter(receiver))
-            }
+        let in_flight = inner.in_flight.take().filter(|receiver| receiver.has_changed().is_ok());
+        inner.in_flight = in_flight.clone();
+        if let Some(result) = from_state(&mut inner.state, in_flight.is_some()) {
+            return Entry::Ready(result);
         }
+        if let Some(receiver) = in_flight {
+            return Entry::Joined(Waiter(receiver));
+        }
+        let (sender, receiver) = watch::channel(None);
+        inner.in_flight = Some(receiver.clone());
+        Entry::Leading(Leader(sender), Waiter(receiver))
     }
 
-    /// Finishes the work: changes the state, and passes the outcome to all who wait. Work that was given up changes nothing.
+    /// Finishes the task: changes the state, and passes the outcome to all callers that wait. If
+    /// the task was given up, the state does not change.
     pub(crate) fn finish(&self, leader: Leader<T>, outcome: T, change: impl FnOnce(&mut S)) {
         {
             let mut inner = self.lock();
             let own = leader.0.subscribe();
-            if inner.under_way.take_if(|under_way| under_way.same_channel(&own)).is_some() {
+            if inner.in_flight.take_if(|in_flight| in_flight.same_channel(&own)).is_some() {
                 change(&mut inner.state);
             }
         }
         leader.0.send_replace(Some(outcome));
     }
 
-    /// Gives up the work that a waiter waits for, so that the next caller leads.
+    /// Gives up the task that a waiter waits for, so that the next caller becomes the leader.
     pub(crate) fn give_up(&self, waiter: &Waiter<T>) {
-        self.lock().under_way.take_if(|under_way| under_way.same_channel(&waiter.0));
+        self.lock().in_flight.take_if(|in_flight| in_flight.same_channel(&waiter.0));
     }
 
     pub(crate) fn with_state<R>(&self, look: impl FnOnce(&mut S) -> R) -> R {
@@ -83,7 +85,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
 }
 
 impl<T: Clone> Waiter<T> {
-    /// Waits for the outcome. `None` if the leader was dropped.
+    /// Waits for the outcome. Returns `None` if the leader was dropped.
     pub(crate) async fn outcome(&mut self) -> Option<T> {
         self.0.wait_for(Option::is_some).await.ok()?.clone()
     }

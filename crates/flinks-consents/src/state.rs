@@ -1,4 +1,4 @@
-//! The state of one consent in this process, and of all consents in use.
+//! The state of each consent that this process uses, and the registry of these states.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,27 +13,29 @@ use crate::token_cache::TokenCache;
 pub(crate) struct ConsentState {
     pub(crate) id: ConsentId,
     pub(crate) cache: TokenCache,
-    /// The lock of the record. A task that changes the record in another way than by a lease holds it. Only spawned tasks wait for it and
-    /// hold it: a future that its caller keeps but does not poll would block all others.
+    /// The record lock. A task holds it while it changes the record, except to acquire or return a
+    /// lease. Only spawned tasks wait for this lock and hold it: a future that its caller stops
+    /// polling would block all other tasks.
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 
-/// The knowledge of this process about a record, apart from the store.
+/// The part of the state of a record that only this process has.
 #[derive(Default)]
 pub(crate) enum LocalRecord {
-    /// Nothing: the store has it all.
+    /// Nothing. The store has the newest record.
     #[default]
     InStore,
-    /// The record as the store had it last, to refresh without the store.
+    /// The newest record that this process has seen in the store, for refreshes without the store.
     Remembered(Box<Record>),
-    /// A change that the store has not taken, of which there may be no other copy. It is stored before anything else.
-    Unsaved(Box<PendingWrite>),
+    /// A change that could not be stored yet. There may be no other copy of its refresh token, so
+    /// it is stored before this process does anything else with the consent.
+    Pending(Box<PendingWrite>),
 }
 
 impl LocalRecord {
-    pub(crate) fn unsaved(&self) -> Option<&PendingWrite> {
+    pub(crate) fn pending_write(&self) -> Option<&PendingWrite> {
         match self {
-            Self::Unsaved(write) => Some(write),
+            Self::Pending(write) => Some(write),
             Self::InStore | Self::Remembered(_) => None,
         }
     }
@@ -44,7 +46,8 @@ impl ConsentState {
         Self { id, cache: TokenCache::new(), record: tokio::sync::Mutex::default() }
     }
 
-    /// Returns whether the state has something that the store does not, or may not be available to return.
+    /// Returns whether the state must stay in memory, because it holds something that is not in the
+    /// store or that delays the next refresh.
     fn is_needed(&self, clock: &dyn Clock) -> bool {
         let is_in_store = match self.record.try_lock() {
             Ok(record) => matches!(*record, LocalRecord::InStore),
@@ -53,27 +56,30 @@ impl ConsentState {
         !is_in_store || self.cache.is_needed(clock)
     }
 
-    /// Returns whether the state has a change that the store has not taken. Also true while a task works on it.
-    pub(crate) fn may_be_unsaved(&self) -> bool {
-        self.record.try_lock().map_or(true, |record| record.unsaved().is_some())
+    /// Returns whether the state may have a pending write. It also returns `true` while a task
+    /// holds the record lock.
+    pub(crate) fn has_pending_write(&self) -> bool {
+        self.record.try_lock().map_or(true, |record| record.pending_write().is_some())
     }
 }
 
-/// The states of the consents in use, so that all callers of one consent wait for one refresh, and its failure is remembered.
+/// The states of the consents in use. All callers of a consent find the same state, so they share
+/// one refresh and its failure.
 pub(crate) struct Registry(Mutex<States>);
 
 struct States {
     by_id: HashMap<ConsentId, Arc<ConsentState>>,
-    /// At this number, the states are dropped that nobody holds and that the store has.
-    prune_at: usize,
+    /// When the number of states reaches this threshold, those that no handle uses and that need
+    /// not stay in memory are dropped.
+    prune_threshold: usize,
 }
 
-/// This many states are kept in any case.
+/// The lowest threshold, in states.
 const MIN_TRACKED: usize = 1024;
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(States { by_id: HashMap::new(), prune_at: MIN_TRACKED }))
+        Self(Mutex::new(States { by_id: HashMap::new(), prune_threshold: MIN_TRACKED }))
     }
 
     pub(crate) fn get(&self, id: &ConsentId, clock: &dyn Clock) -> Arc<ConsentState> {
@@ -81,9 +87,9 @@ impl Registry {
         if let Some(state) = states.by_id.get(id) {
             return Arc::clone(state);
         }
-        if states.by_id.len() >= states.prune_at {
+        if states.by_id.len() >= states.prune_threshold {
             states.by_id.retain(|_, state| Arc::strong_count(state) > 1 || state.is_needed(clock));
-            states.prune_at = states.by_id.len().saturating_mul(2).max(MIN_TRACKED);
+            states.prune_threshold = states.by_id.len().saturating_mul(2).max(MIN_TRACKED);
         }
         let state = Arc::new(ConsentState::new(id.clone()));
         states.by_id.insert(id.clone(), Arc::clone(&state));
@@ -109,10 +115,11 @@ mod tests {
 
     #[test]
     fn o5_states_are_dropped_unless_they_are_held_or_needed() {
-        let (registry, clock) = (Registry::new(), ManualClock::new());
+        let registry = Registry::new();
+        let clock = ManualClock::new();
         let get = |number: usize| registry.get(&ConsentId::new(number.to_string()).unwrap(), &clock);
         let held: Vec<_> = (0..2000).map(get).collect();
-        // Nobody holds this one, and it must wait.
+        // No handle uses this state, but its next refresh is delayed.
         get(2000).cache.delay(Duration::from_secs(60), &clock);
         for number in 3000..100_000 {
             drop(get(number));

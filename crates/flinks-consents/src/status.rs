@@ -1,4 +1,4 @@
-//! The status of a consent, for an application to show.
+//! The status of a consent, for display in an application.
 
 use std::time::SystemTime;
 
@@ -6,57 +6,57 @@ use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::store::{ConsentId, EndReason, OwnerId, Record, Standing, StoredToken};
 
-/// The status of a consent, without its tokens.
+/// The status of a consent. It contains no token.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConsentStatus {
-    /// Your name for the consent.
+    /// The id of the consent.
     pub id: ConsentId,
-    /// Whose consent it is.
+    /// The owner of the consent.
     pub owner: Option<OwnerId>,
-    /// Your label, such as the name of the bank.
+    /// The label of the consent, such as the name of the bank.
     pub label: Option<String>,
-    /// When the end user consented, as far as that is known.
+    /// When the end user authorized the consent, as far as that is known.
     pub consented_at: SystemTime,
-    /// When the refresh token idles out, unless it is refreshed before (O5).
+    /// When the refresh token idles out if it is not used before. ([O5](flinks::rules))
     pub idle_deadline: SystemTime,
     /// When the stored access token expires. `None` if none is stored.
     pub access_token_expires_at: Option<SystemTime>,
-    /// Whether the consent still holds.
+    /// Whether the consent is active, suspected or ended.
     pub standing: ConsentStanding,
 }
 
-/// Whether a consent still holds (O6).
+/// Whether a consent is active, suspected or ended. ([O6](flinks::rules))
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsentStanding {
-    /// It holds, as far as is known.
+    /// The consent is active, as far as is known.
     Active,
-    /// A refresh was refused, perhaps by a gateway.
+    /// A refresh was refused, perhaps by a gateway. The consent has not ended yet.
     Suspected {
-        /// When that was seen first.
+        /// When the refusal was first received.
         since: SystemTime,
         /// The HTTP status of the refusal.
         status: u16,
     },
-    /// The end user must consent again.
+    /// The end user must authorize again.
     Ended {
-        /// When that was seen. `None` if it is not known.
+        /// When the consent ended. `None` if that is not known.
         at: Option<SystemTime>,
-        /// Why.
+        /// The reason.
         reason: EndReason,
     },
 }
 
 impl Consent {
-    /// Returns the status of the consent. It sends nothing to Flinks.
+    /// Returns the status of the consent, from the store. This sends nothing to Flinks.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no such consent, or if the store fails.
+    /// Returns an error if no consent is stored under this id, or if the store fails.
     pub async fn status(&self) -> Result<ConsentStatus, ConsentError> {
         let consent = self.clone();
-        let record = self.shared.complete_with_store(async move { consent.current_record().await }).await?;
+        let record = self.shared.run_store_task(async move { consent.current_record().await }).await?;
         let record = record.ok_or_else(ConsentError::not_found)?;
         Ok(ConsentStatus::new(&record, self.shared.clock().wall()))
     }
@@ -72,7 +72,7 @@ impl ConsentStatus {
             Standing::Suspected(suspicion) => {
                 ConsentStanding::Suspected { since: suspicion.first_seen, status: suspicion.status }
             }
-            Standing::Live => ConsentStanding::Active,
+            Standing::Active => ConsentStanding::Active,
         };
         let expires_at = |token: &StoredToken| token.issued_at.checked_add(token.lifetime);
         Self {

@@ -1,9 +1,11 @@
-//! When a refusal that a gateway may have sent ends a consent (O6).
+//! Decides when a suspected refusal, which a gateway may have sent, ends a consent. (O6)
 //!
-//! The README of this crate has the states and their transitions.
+//! The README of this crate shows the states and their transitions.
 //!
-//! A refusal is confirmed if the same status and code return at least 10 minutes after the first one, and another consent was
-//! refreshed successfully in between; or, without such a witness, after 24 hours.
+//! A refusal is confirmed if the same status and code are received again at least 10 minutes after
+//! the first refusal, and this process has refreshed another consent in between. That other consent
+//! is the *witness*: its refresh shows that requests reach Flinks. Without a witness, a refusal is
+//! confirmed after 24 hours.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,13 +16,13 @@ use sha2::{Digest as _, Sha256};
 use crate::store::{ConsentId, Suspicion, whole_milliseconds};
 use crate::token_id::first_bytes;
 
-/// At most one refresh a minute is sent while a consent is suspected.
-pub(crate) const PAUSE: Duration = Duration::from_secs(60);
-/// Without a witness, a refusal is confirmed after this time.
+/// The shortest time between two refreshes of a suspected consent.
+pub(crate) const SUSPECTED_INTERVAL: Duration = Duration::from_secs(60);
+/// How long after the first refusal another one confirms it without a witness.
 const CONFIRM_ALONE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Suspicion {
-    /// Returns the suspicion after another refusal, given the earlier one.
+    /// Returns the suspicion after another refusal. `earlier` is the suspicion before it.
     pub(crate) fn after(earlier: Option<Self>, error: &Error, now: SystemTime) -> Self {
         let now = whole_milliseconds(now);
         let status = error.status().unwrap_or_default();
@@ -34,26 +36,27 @@ impl Suspicion {
         }
     }
 
-    /// How long it is too early for another refresh. `None` if it is not.
-    pub(crate) fn pause(&self, now: SystemTime) -> Option<Duration> {
+    /// Returns how long the next refresh must wait. `None` if it need not wait.
+    pub(crate) fn remaining_wait(&self, now: SystemTime) -> Option<Duration> {
         // A time in the future does not cause a wait.
         let since = now.duration_since(self.last_seen).ok()?;
-        PAUSE.checked_sub(since).filter(|pause| !pause.is_zero())
+        SUSPECTED_INTERVAL.checked_sub(since).filter(|wait| !wait.is_zero())
     }
 
-    /// How long until another such refusal can confirm it.
+    /// Returns how long to wait until the same refusal can confirm this one.
     pub(crate) fn confirm_after(&self, now: SystemTime) -> Duration {
         Refusal::CONFIRM_AFTER.saturating_sub(now.duration_since(self.first_seen).unwrap_or_default())
     }
 
-    /// Whether the refusal that was seen last confirms the first one.
+    /// Returns whether the latest refusal confirms the first one.
     pub(crate) fn is_confirmed(&self, has_witness: bool) -> bool {
         let age = self.last_seen.duration_since(self.first_seen).unwrap_or_default();
         age >= CONFIRM_ALONE || (age >= Refusal::CONFIRM_AFTER && has_witness)
     }
 }
 
-/// Returns whether the reply names a cause other than the grant, which proves that Flinks was reached.
+/// Returns whether the response names a cause other than the grant. Such a response proves that
+/// Flinks was reached.
 pub(crate) fn clears_suspicion(error: &Error) -> bool {
     if error.refusal().is_some() {
         return false;
@@ -61,7 +64,8 @@ pub(crate) fn clears_suspicion(error: &Error) -> bool {
     error.oauth_error().is_some_and(|code| code.is_documented() || error.is_rate_limited())
 }
 
-/// The last refreshes that succeeded, of two different consents: for each consent, one of them is another one's.
+/// The latest successful refreshes of two different consents. Two are enough: for any consent, at
+/// least one of them belongs to another consent.
 #[derive(Default)]
 pub(crate) struct Witnesses(Mutex<[Option<(ConsentId, SystemTime)>; 2]>);
 
@@ -75,7 +79,8 @@ impl Witnesses {
         *first = Some((id.clone(), now));
     }
 
-    /// Returns whether another consent than `id` was refreshed after `since`. A time after `now` was written while the clock was ahead.
+    /// Returns whether a consent other than `id` was refreshed after `since`. Times after `now` are
+    /// ignored, because they were recorded while the clock was ahead.
     pub(crate) fn has_other(&self, id: &ConsentId, since: SystemTime, now: SystemTime) -> bool {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.iter().flatten().any(|(known, at)| known != id && *at > since && *at <= now)
@@ -87,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn o6_a_refusal_is_confirmed_after_ten_minutes_with_a_witness_or_after_a_day() {
+    fn o6_refusal_is_confirmed_after_10_minutes_with_a_witness_or_after_a_day() {
         let first_seen = SystemTime::UNIX_EPOCH;
         let seconds = |seconds| {
             let last_seen = first_seen.checked_add(Duration::from_secs(seconds)).unwrap();
@@ -102,12 +107,12 @@ mod tests {
             (86_400, false, true),
             (86_400, true, true),
         ] {
-            assert_eq!(seconds(age).is_confirmed(has_witness), is_confirmed, "{age} {has_witness}");
+            assert_eq!(seconds(age).is_confirmed(has_witness), is_confirmed, "age: {age} s, witness: {has_witness}");
         }
     }
 
     #[test]
-    fn o6_a_witness_is_another_consent() {
+    fn o6_witness_is_another_consent() {
         let witnesses = Witnesses::default();
         let [a, b, c] = ["a", "b", "c"].map(|id| id.parse::<ConsentId>().unwrap());
         let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap();

@@ -1,6 +1,8 @@
-//! The state of one shared access token in a process: the token, the refusals of it, and the pause after a failure (O3, O4).
+//! The state of one shared access token in this process: the token, its invalidations, and the
+//! back-off after a failure. (O3, O4)
 //!
-//! Readers take the token without a lock. Everything that changes together with it is behind the lock of the single flight.
+//! Readers take the token without a lock. Everything that changes together with the token is
+//! protected by the lock of the single flight.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,31 +13,32 @@ use flinks::{Clock, backoff};
 
 use crate::cached_token::CachedToken;
 use crate::error::ConsentError;
-use crate::single_flight::{Asked, Leader, SingleFlight, Waiter};
+use crate::single_flight::{Entry, Leader, SingleFlight, Waiter};
 use crate::token_id::TokenId;
 
-/// The kind of token that a caller needs.
+/// The requirement of a caller.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// A valid token from any source.
+    /// A valid token, from the cache, from the store or from a refresh.
     Token,
-    /// A refresh, even if there is a valid token (O5).
+    /// A refresh, even if there is a valid token. (O5)
     Refresh,
-    /// A token, and a refresh for it even if a refusal has ended the consent (O6).
+    /// A valid token, even if a refresh must reactivate a consent that a refusal has ended. (O6)
     Reactivation,
 }
 
-/// The result of a source.
+/// The result of a fetch.
 #[derive(Clone)]
-pub(crate) struct Fetched {
+pub(crate) struct FetchedToken {
     pub(crate) token: Arc<CachedToken>,
-    /// `false` if the token was found in the store. Also `true` if another process refreshed it while this one waited.
+    /// Whether the token is the result of a refresh since the fetch started, by this process or by
+    /// another one. `false` if the token was already in the store.
     pub(crate) was_refreshed: bool,
 }
 
-pub(crate) type Outcome = Result<Fetched, ConsentError>;
+pub(crate) type Outcome = Result<FetchedToken, ConsentError>;
 
-/// At rest this is a pointer and a lock: no task, no timer.
+/// The cache of one access token. It is a pointer and a lock, and uses no task or timer.
 pub(crate) struct TokenCache {
     current: ArcSwapOption<CachedToken>,
     flight: SingleFlight<Control, Outcome>,
@@ -44,40 +47,52 @@ pub(crate) struct TokenCache {
 /// The state that changes together with the current token.
 #[derive(Default)]
 struct Control {
-    /// Counts the consents that had this place. The result of a refresh that began under an earlier one is not kept.
+    /// See [`Epoch`].
     epoch: u64,
-    /// See [`CachedToken::must_ask_source`].
-    must_ask_source: bool,
-    /// The tokens that a server has refused since the last refresh, so that none of them is taken from the store again.
+    /// See [`CachedToken::must_fetch`].
+    must_fetch: bool,
+    /// The tokens that were invalidated since the last refresh. They must not be taken from the
+    /// store again.
     invalidated: Vec<TokenId>,
-    /// Until when one of them might be in the store.
+    /// Until when the store may hold one of the invalidated tokens, on the monotonic clock.
     invalidated_until: Duration,
-    /// The next refresh does not begin before this, on the monotonic clock.
+    /// The earliest start of the next refresh, on the monotonic clock.
     next_refresh_at: Duration,
     last_failure: Option<Failure>,
 }
 
 struct Failure {
     error: ConsentError,
-    /// How many refreshes have failed in a row.
+    /// The number of consecutive failures.
     count: u32,
 }
 
-/// The least time between two refreshes (O3). It is the shortest possible lifetime, so that no lifetime causes a loop.
+/// The shortest time between two refreshes. It is also the shortest possible lifetime, so no
+/// lifetime causes a loop of refreshes. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// No access token counts as longer-lived: see [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
+/// The longest lifetime of an access token: see
+/// [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How a caller gets a token.
-pub(crate) enum Answer {
-    Now(Result<Arc<CachedToken>, ConsentError>),
-    /// A refresh is in flight.
+/// How a caller obtains a token.
+pub(crate) enum NextStep {
+    /// The cache holds the result.
+    Return(Result<Arc<CachedToken>, ConsentError>),
+    /// A fetch is in flight, and the caller waits for it.
     Join(Waiter<Outcome>),
-    /// The caller must start the refresh.
+    /// No fetch is in flight, and the caller must start one.
     Lead(Leader<Outcome>, Waiter<Outcome>, Epoch),
 }
 
-/// Which consent had this place when a refresh began.
+/// A counter that identifies the consent in the cache, within this process.
+///
+/// [`TokenCache::replace`] increments it when this process stores a new consent or imports one,
+/// when a consent is forgotten or revoked, and when a revocation finds that another process has
+/// stored a newer consent. A fetch remembers the epoch in which it started. If the epoch has
+/// changed when the fetch completes, the result belongs to an earlier consent and is not cached.
+///
+/// An epoch is never stored. Across processes, [`Record::grant`](crate::store::Record) identifies
+/// the consent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
@@ -86,7 +101,7 @@ impl TokenCache {
         Self { current: ArcSwapOption::empty(), flight: SingleFlight::new(Control::default()) }
     }
 
-    /// Returns the current token if it is too early to get another one. It takes no lock.
+    /// Returns the current token if no refresh is due. Takes no lock.
     pub(crate) fn fresh(&self, clock: &dyn Clock) -> Option<AccessToken> {
         let current = self.current.load();
         let current = current.as_ref()?;
@@ -96,30 +111,31 @@ impl TokenCache {
         Some(current.token.clone())
     }
 
-    /// Returns the last token, which may have expired.
+    /// Returns the current token, which may have expired.
     pub(crate) fn current(&self) -> Option<Arc<CachedToken>> {
         self.current.load_full()
     }
 
+    /// Returns the current token if it has not expired.
     pub(crate) fn usable(&self) -> Option<Arc<CachedToken>> {
         self.current().filter(|current| !current.token.is_expired())
     }
 
-    /// Sets whether the next caller must ask the source although the token may be valid.
-    pub(crate) fn set_must_ask_source(&self, must_ask_source: bool) {
+    /// Sets whether the next caller must start a fetch although the token may be valid.
+    pub(crate) fn set_must_fetch(&self, must_fetch: bool) {
         self.flight.with_state(|control| {
-            if control.must_ask_source != must_ask_source {
-                control.must_ask_source = must_ask_source;
+            if control.must_fetch != must_fetch {
+                control.must_fetch = must_fetch;
                 self.publish(control, self.current());
             }
         });
     }
 
-    /// Drops a token that a server has refused, but not one that has replaced it.
+    /// Invalidates a token that a server has refused. A token that has replaced it stays.
     pub(crate) fn invalidate(&self, token: &AccessToken, clock: &dyn Clock) {
-        // More than one process can have handed out.
+        // More tokens than this process can have handed out since the last refresh.
         const MAX_INVALIDATED: usize = 16;
-        let id = TokenId::of(token);
+        let id = TokenId::from_token(token);
         self.flight.with_state(|control| {
             if self.current().is_some_and(|current| current.id != id) {
                 return;
@@ -137,19 +153,17 @@ impl TokenCache {
         self.flight.with_state(|control| control.invalidated.contains(&id))
     }
 
-    /// Starts the next epoch, with a token if there is one. The result of a refresh in flight is not kept.
+    /// Starts the next epoch with a token, or without one. The result of a fetch in flight will not
+    /// be cached.
     pub(crate) fn replace(&self, token: Option<Arc<CachedToken>>) {
         self.flight.with_state(|control| {
-            *control = Control {
-                epoch: control.epoch.wrapping_add(1),
-                must_ask_source: control.must_ask_source,
-                ..Control::default()
-            };
+            *control =
+                Control { epoch: control.epoch.wrapping_add(1), must_fetch: control.must_fetch, ..Control::default() };
             self.publish(control, token);
         });
     }
 
-    /// Delays the next refresh.
+    /// Delays the next refresh by at least this duration.
     pub(crate) fn delay(&self, by: Duration, clock: &dyn Clock) {
         let next_refresh_at = clock.monotonic().saturating_add(by);
         self.flight.with_state(|control| control.next_refresh_at = control.next_refresh_at.max(next_refresh_at));
@@ -163,7 +177,8 @@ impl TokenCache {
         Epoch(self.flight.with_state(|control| control.epoch))
     }
 
-    /// Returns whether the next refresh must wait, or must not take a token from the store, so that this state must not be dropped.
+    /// Returns whether this state must stay in memory, because the next refresh must wait or must
+    /// not take an invalidated token from the store.
     pub(crate) fn is_needed(&self, clock: &dyn Clock) -> bool {
         let now = clock.monotonic();
         self.flight.with_state(|control| {
@@ -171,8 +186,8 @@ impl TokenCache {
         })
     }
 
-    /// Returns the cached result, or whether to join or to start a refresh.
-    pub(crate) fn ask(&self, need: Need, clock: &dyn Clock) -> Answer {
+    /// Decides whether the caller receives the cached result, joins a fetch, or starts one.
+    pub(crate) fn next_step(&self, need: Need, clock: &dyn Clock) -> NextStep {
         let mut epoch = Epoch(0);
         let from_cache = |control: &mut Control, is_in_flight: bool| {
             epoch = Epoch(control.epoch);
@@ -194,69 +209,71 @@ impl TokenCache {
             }
             Some(usable.ok_or_else(|| failure.error.clone()))
         };
-        match self.flight.ask(from_cache) {
-            Asked::Answered(answer) => Answer::Now(answer),
-            Asked::Joined(waiter) => Answer::Join(waiter),
-            Asked::Led(leader, waiter) => Answer::Lead(leader, waiter, epoch),
+        match self.flight.enter(from_cache) {
+            Entry::Ready(result) => NextStep::Return(result),
+            Entry::Joined(waiter) => NextStep::Join(waiter),
+            Entry::Leading(leader, waiter) => NextStep::Lead(leader, waiter, epoch),
         }
     }
 
-    /// Stops waiting for a refresh, so that the next caller starts another one.
+    /// Gives up the fetch in flight, so that the next caller starts another one.
     pub(crate) fn give_up(&self, waiter: &Waiter<Outcome>) {
         self.flight.give_up(waiter);
     }
 
-    /// Keeps the outcome of a refresh, and passes it to everyone who waits.
+    /// Caches the outcome of a fetch, and passes it to all callers that wait.
     pub(crate) fn finish(&self, leader: Leader<Outcome>, outcome: &Outcome, epoch: Epoch, clock: &dyn Clock) {
         self.flight.finish(leader, outcome.clone(), |control| {
-            // The consent was replaced or forgotten since the refresh began.
+            // The consent was replaced, revoked or forgotten since the fetch started.
             if Epoch(control.epoch) != epoch {
                 return;
             }
             match outcome {
-                Ok(fetched) => self.keep_token(control, fetched, clock),
-                Err(error) => control.keep_failure(error, clock),
+                Ok(fetched) => self.cache_token(control, fetched, clock),
+                Err(error) => control.record_failure(error, clock),
             }
         });
     }
 
-    fn keep_token(&self, control: &mut Control, fetched: &Fetched, clock: &dyn Clock) {
+    fn cache_token(&self, control: &mut Control, fetched: &FetchedToken, clock: &dyn Clock) {
         control.last_failure = None;
         control.next_refresh_at = clock.monotonic().saturating_add(MIN_REFRESH_INTERVAL);
         if fetched.was_refreshed {
             control.invalidated.clear();
         } else if control.invalidated.contains(&fetched.token.id) {
-            // A server refused it after it was taken from the store.
+            // The token was invalidated after it had been loaded from the store.
             return;
         }
         self.publish(control, Some(Arc::clone(&fetched.token)));
     }
 
-    /// Makes a token the current one. A token whose lifetime is unknown serves those who waited for it, and is not kept (O3).
+    /// Sets the current token. A token whose lifetime is unknown is returned to the callers that
+    /// waited for it, and is not cached. (O3)
     fn publish(&self, control: &Control, token: Option<Arc<CachedToken>>) {
         let token = token.filter(|token| token.token.lifetime().is_some());
         self.current.store(token.map(|token| {
-            if token.must_ask_source == control.must_ask_source {
+            if token.must_fetch == control.must_fetch {
                 return token;
             }
             let mut token = CachedToken::clone(&token);
-            token.must_ask_source = control.must_ask_source;
+            token.must_fetch = control.must_fetch;
             Arc::new(token)
         }));
     }
 }
 
 impl Control {
-    fn keep_failure(&mut self, error: &ConsentError, clock: &dyn Clock) {
+    fn record_failure(&mut self, error: &ConsentError, clock: &dyn Clock) {
         let now = clock.monotonic();
         if error.is_suspected() {
-            // The record has the pause, and another process may end the suspicion at any moment.
+            // The record says how long to wait, and another process may end the suspicion at any
+            // time. So the cache delays only as long as between any two refreshes.
             self.next_refresh_at = self.next_refresh_at.max(now.saturating_add(MIN_REFRESH_INTERVAL));
             self.last_failure = Some(Failure { error: error.clone(), count: 0 });
             return;
         }
         if error.needs_consent() {
-            // The record has the end, and another process may reactivate the consent.
+            // The record says that the consent has ended, and another process may reactivate it.
             self.last_failure = None;
             return;
         }
@@ -292,17 +309,17 @@ mod tests {
         fn fetched(&self) -> Outcome {
             let token = self.client.restore_access_token("a", self.clock.wall(), Duration::from_secs(299));
             let token = Arc::new(CachedToken::new(token.unwrap(), Some(7), &self.clock));
-            Ok(Fetched { token, was_refreshed: true })
+            Ok(FetchedToken { token, was_refreshed: true })
         }
 
-        fn ask(&self) -> Answer {
-            self.cache.ask(Need::Token, &self.clock)
+        fn next_step(&self) -> NextStep {
+            self.cache.next_step(Need::Token, &self.clock)
         }
 
         fn lead(&self) -> (Leader<Outcome>, Epoch) {
-            match self.ask() {
-                Answer::Lead(leader, _, epoch) => (leader, epoch),
-                _ => panic!("no refresh is needed"),
+            match self.next_step() {
+                NextStep::Lead(leader, _, epoch) => (leader, epoch),
+                _ => panic!("the caller does not lead"),
             }
         }
 
@@ -312,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn o5_refresh_that_began_before_a_consent_was_replaced_is_not_cached() {
+    fn o5_refresh_from_before_a_consent_was_replaced_is_not_cached() {
         let local = Local::new();
         let refresh = local.lead();
         local.cache.replace(None);
@@ -324,47 +341,47 @@ mod tests {
     }
 
     #[test]
-    fn o4_callers_join_a_refresh_in_flight_during_a_pause() {
+    fn o4_callers_join_a_refresh_in_flight_during_a_back_off() {
         let local = Local::new();
         let refresh = local.lead();
         local.finish(refresh, &Err(ConsentError::timed_out()));
-        assert!(matches!(local.ask(), Answer::Now(Err(_))), "the pause after a failure");
+        assert!(matches!(local.next_step(), NextStep::Return(Err(_))), "a failure is returned during the back-off");
         local.clock.advance(Duration::from_secs(60));
         let _refresh = local.lead();
         local.cache.delay(Duration::from_secs(60), &local.clock);
-        assert!(matches!(local.ask(), Answer::Join(_)));
+        assert!(matches!(local.next_step(), NextStep::Join(_)));
     }
 
     #[test]
-    fn token_that_was_invalidated_while_it_was_loaded_is_not_cached() {
+    fn token_invalidated_while_it_was_loaded_is_not_cached() {
         let local = Local::new();
         let refresh = local.lead();
-        let Ok(loaded) = local.fetched() else { panic!("no token") };
+        let Ok(loaded) = local.fetched() else { panic!("the fetch failed") };
         local.cache.invalidate(&loaded.token.token, &local.clock);
-        local.finish(refresh, &Ok(Fetched { was_refreshed: false, ..loaded.clone() }));
+        local.finish(refresh, &Ok(FetchedToken { was_refreshed: false, ..loaded.clone() }));
         assert!(local.cache.current().is_none());
-        // A server that returns the same text again has issued another token.
+        // If a server returns the same text again, it has issued another token.
         local.clock.advance(Duration::from_secs(1));
         let refresh = local.lead();
         local.finish(refresh, &Ok(loaded.clone()));
         assert!(local.cache.current().is_some());
         local.cache.invalidate(&loaded.token.token, &local.clock);
-        assert!(local.cache.current().is_none(), "it can be invalidated again");
+        assert!(local.cache.current().is_none(), "the second token can be invalidated as well");
     }
 
     #[test]
-    fn o5_valid_token_is_not_fresh_while_the_source_has_work() {
+    fn o5_valid_token_is_not_fresh_while_a_fetch_is_required() {
         let local = Local::new();
         let refresh = local.lead();
         local.finish(refresh, &local.fetched());
-        local.cache.set_must_ask_source(true);
+        local.cache.set_must_fetch(true);
         assert!(local.cache.fresh(&local.clock).is_none());
         assert!(local.cache.usable().is_some());
         local.clock.advance(Duration::from_secs(1));
         let refresh = local.lead();
         local.finish(refresh, &local.fetched());
-        assert!(local.cache.fresh(&local.clock).is_none(), "also of the next token");
-        local.cache.set_must_ask_source(false);
+        assert!(local.cache.fresh(&local.clock).is_none(), "the next token is not fresh either");
+        local.cache.set_must_fetch(false);
         assert!(local.cache.fresh(&local.clock).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! Which access token it is.
+//! The identity of an access token.
 
 use std::time::SystemTime;
 
@@ -7,8 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::whole_milliseconds;
 
-/// Identifies an access token in all processes, without its text. Two tokens with the same text that were issued one after the other
-/// are two.
+/// The id of an access token, which is the same in all processes and does not contain the token. It
+/// includes the time of issue, so two tokens with the same text that were issued at different times
+/// have different ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);
 
@@ -22,7 +23,7 @@ impl TokenId {
         Self(first_bytes(&hash.finalize()))
     }
 
-    pub(crate) fn of(token: &AccessToken) -> Self {
+    pub(crate) fn from_token(token: &AccessToken) -> Self {
         Self::new(token.expose_secret(), token.issued_at())
     }
 
@@ -31,7 +32,7 @@ impl TokenId {
     }
 }
 
-/// Returns the first bytes of a hash as a number.
+/// Returns the first 8 bytes of a hash as a number.
 pub(crate) fn first_bytes(hash: &[u8]) -> u64 {
     let mut bytes = [0_u8; 8];
     for (to, from) in bytes.iter_mut().zip(hash) {

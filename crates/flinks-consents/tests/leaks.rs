@@ -23,7 +23,7 @@ use flinks_consents::{AppTokenSource, ConsentId, Consents, FileStore, TokenStore
 
 use crate::canaries::{Canaries, SHORT, answers};
 use crate::log::Log;
-use crate::raw_server::{Answer, Raw};
+use crate::raw_server::{RawResponse, RawServer};
 
 async fn consents(canaries: &mut Canaries) {
     let good = format!(
@@ -36,9 +36,9 @@ async fn consents(canaries: &mut Canaries) {
     let refresh_token = RefreshToken::new(canaries.plant("outbound TokenRequest.refresh_token")).unwrap();
     let id: ConsentId = "user-7".parse().unwrap();
     for answer in answers(&good) {
-        let server = Raw::start(answer.clone()).await;
+        let server = RawServer::start(answer.clone()).await;
         let settings = match answer {
-            Answer::ThenSilence(_) => Settings::new().timeout(SHORT).bank_timeout(SHORT),
+            RawResponse::ThenSilence(_) => Settings::new().timeout(SHORT).bank_timeout(SHORT),
             _ => Settings::new().max_attempts(1),
         };
         let url = server.base_url.parse().unwrap();

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use shuttle::future::{block_on, spawn, yield_now};
-use single_flight::{Asked, Leader, SingleFlight};
+use single_flight::{Entry, Leader, SingleFlight};
 
 /// What tokens are here: the number of the exchange that gave it, or of the one that failed.
 type Outcome = Result<u32, u32>;
@@ -63,10 +63,10 @@ impl Cache {
 
     /// None where the leader was dropped.
     async fn get(self: Arc<Self>, server: Server) -> Option<Outcome> {
-        match self.flight.ask(|token, _| *token) {
-            Asked::Answered(token) => Some(Ok(token)),
-            Asked::Joined(mut waiter) => waiter.outcome().await,
-            Asked::Led(leader, mut waiter) => {
+        match self.flight.enter(|token, _| *token) {
+            Entry::Ready(token) => Some(Ok(token)),
+            Entry::Joined(mut waiter) => waiter.outcome().await,
+            Entry::Leading(leader, mut waiter) => {
                 spawn(Arc::clone(&self).exchange(leader, server));
                 waiter.outcome().await
             }

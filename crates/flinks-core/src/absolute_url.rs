@@ -1,30 +1,31 @@
-//! URLs that every reader takes for the same URL.
+//! Absolute URLs that every URL parser reads in the same way.
 
 use url::{Host, Url};
 
 use crate::plain_http;
 
-/// An absolute URL that is `https`, or `http` to a loopback address (A1).
+/// An absolute URL that is `https`, or `http` to a loopback address.
 ///
-/// Its text means the same to every reader: a URL parser drops line breaks, folds look-alike
-/// letters, turns `\` into `/` and reads `0x7f.1` as an address, and others do not.
+/// Its text means the same to every URL parser. Some parsers drop line breaks, map look-alike
+/// letters to ASCII, replace `\` with `/` and read `0x7f.1` as an IPv4 address, and others do not.
+/// Such a text is rejected.
 #[doc(hidden)]
 pub struct AbsoluteUrl(Url);
 
 impl AbsoluteUrl {
-    /// Parses `text`. The error is the reason, as the rest of a sentence: `holds user info`.
+    /// Parses `text`. The error is the reason as a predicate, such as `must not contain user info`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         Self::parse_with(text, None)
     }
 
     /// Parses `text`, and accepts plain HTTP to the private host `plain_http_host`.
     pub(crate) fn parse_with(text: &str, plain_http_host: Option<&str>) -> Result<Self, &'static str> {
-        // Before `Url::parse`, which would change these.
+        // This check comes before `Url::parse`, which drops or replaces such characters.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-            return Err("holds a space, a backslash, a control or a non-ASCII character");
+            return Err("must not contain a space, a backslash, a control character or a non-ASCII character");
         }
         let Some((scheme, rest)) = text.split_once("://") else { return Err(NOT_ABSOLUTE) };
-        // `Url::parse` would also take `https:////host`.
+        // `Url::parse` would accept `https:////host`.
         if !scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) || rest.starts_with('/') {
             return Err(NOT_ABSOLUTE);
         }
@@ -33,8 +34,10 @@ impl AbsoluteUrl {
             "https" => {}
             "http" if is_loopback(&url) => {}
             "http" => {
-                let problem = plain_http_host.map_or(Some(NOT_SECURE), |host| plain_http::problem(&url, host));
-                problem.map_or(Ok(()), Err)?;
+                let Some(allowed_host) = plain_http_host else { return Err(NOT_SECURE) };
+                if let Some(problem) = plain_http::problem(&url, allowed_host) {
+                    return Err(problem);
+                }
             }
             _ => return Err(NOT_SECURE),
         }
@@ -45,12 +48,12 @@ impl AbsoluteUrl {
         }
     }
 
-    /// Whether it has a fragment.
+    /// Returns whether the URL has a fragment.
     pub fn has_fragment(&self) -> bool {
         self.0.fragment().is_some()
     }
 
-    /// Its origin, such as `https://app.example`.
+    /// Returns the origin of the URL, such as `https://app.example`.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
@@ -60,10 +63,10 @@ impl AbsoluteUrl {
     }
 }
 
-const NOT_SECURE: &str = "is neither https nor http to a loopback address";
-const NOT_ABSOLUTE: &str = "is not an absolute URL, such as https://host";
+const NOT_SECURE: &str = "must use https, or http to a loopback address";
+const NOT_ABSOLUTE: &str = "must be an absolute URL such as https://host";
 
-/// Whether requests to `url` stay on this machine.
+/// Returns whether requests to `url` stay on this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost",
@@ -73,29 +76,32 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Returns why an authority is refused: it has user info, port 0, or a host that another reader may
-/// take for another host. So it must spell the host as `url` has it. Only an IPv6 address has
-/// several valid spellings.
+/// Returns the reason for rejecting the authority of a URL, or `None` if it is valid.
+///
+/// An authority with user info or port 0 is rejected. So is a host that another URL parser might
+/// read as a different host: the authority must spell the host as the parsed `url` does. Only an
+/// IPv6 address may have several spellings.
 fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
     if url.port() == Some(0) {
-        return Some("has port 0");
+        return Some("must not use port 0");
     }
     if authority.contains('@') {
-        return Some("holds user info");
+        return Some("must not contain user info");
     }
     let host = authority.split(':').next().unwrap_or_default();
     match url.host() {
         Some(Host::Domain(domain)) if !domain.split('.').all(is_label) || !host.eq_ignore_ascii_case(domain) => {
-            Some("has a host that is not a name made of letters, digits, hyphens and dots")
+            Some("must have a host name of letters, digits, hyphens and dots")
         }
         Some(Host::Ipv4(address)) if host != address.to_string() => {
-            Some("has an IPv4 address that is not written as four decimal numbers")
+            Some("must write an IPv4 address as four decimal numbers")
         }
         _ => None,
     }
 }
 
-/// Whether `label` is a DNS label of RFC 1123: up to 63 letters, digits and inner hyphens.
+/// Returns whether `label` is a DNS label as in RFC 1123: 1 to 63 letters, digits and hyphens, with
+/// no hyphen at either end.
 fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -108,31 +114,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_refused_for_its_reason() {
+    fn an_invalid_url_is_rejected_with_its_reason() {
         for (text, reason) in [
-            ("https://app.example/ x", "holds a space"),
-            ("https:\\\\app.example", "holds a space, a backslash"),
-            ("/done", "is not an absolute URL"),
-            ("https:app.example", "is not an absolute URL"),
-            ("https:////app.example", "is not an absolute URL"),
-            ("https://", "is not an absolute URL"),
-            ("ftp://app.example", "is neither https nor"),
-            ("http://app.example", "is neither https nor"),
-            ("https://app.example:0", "has port 0"),
-            ("https://user@app.example", "holds user info"),
-            ("https://@app.example", "holds user info"),
-            ("https://a_b.example", "has a host"),
-            ("https://app.example.", "has a host"),
-            ("https://%61pp.example", "has a host"),
-            ("http://0x7f.1", "has an IPv4 address"),
+            ("https://app.example/ x", "must not contain a space"),
+            ("https:\\\\app.example", "must not contain a space, a backslash"),
+            ("/done", "must be an absolute URL"),
+            ("https:app.example", "must be an absolute URL"),
+            ("https:////app.example", "must be an absolute URL"),
+            ("https://", "must be an absolute URL"),
+            ("ftp://app.example", "must use https, or http to a loopback"),
+            ("http://app.example", "must use https, or http to a loopback"),
+            ("https://app.example:0", "must not use port 0"),
+            ("https://user@app.example", "must not contain user info"),
+            ("https://@app.example", "must not contain user info"),
+            ("https://a_b.example", "must have a host name"),
+            ("https://app.example.", "must have a host name"),
+            ("https://%61pp.example", "must have a host name"),
+            ("http://0x7f.1", "must write an IPv4 address"),
         ] {
-            let problem = AbsoluteUrl::parse(text).err().unwrap_or("is accepted");
+            let problem = AbsoluteUrl::parse(text).err().unwrap_or("accepted");
             assert!(problem.starts_with(reason), "{text}: {problem}");
         }
     }
 
     #[test]
-    fn a_url_keeps_its_origin_and_reports_its_fragment() {
+    fn a_url_has_an_origin_and_may_have_a_fragment() {
         let url = AbsoluteUrl::parse("https://APP.example:443/done?a=@#b").unwrap();
         assert_eq!(url.origin(), "https://app.example");
         assert!(url.has_fragment());

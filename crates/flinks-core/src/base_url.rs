@@ -9,15 +9,18 @@ use url::Url;
 
 use crate::absolute_url::{AbsoluteUrl, is_loopback};
 
-/// The address that paths are appended to: `https`, or `http` to a loopback address (A1).
+/// The base URL of an API: `https`, or `http` to a loopback address.
 ///
-/// Parsing rejects everything that could choose another host or put a credential into a URL: user
-/// info, a query, a fragment, any character outside of visible ASCII, a backslash, and the braces
-/// of an unfilled placeholder such as `https://{host}`. A path prefix is kept, and a trailing slash
-/// is removed.
+/// Parsing rejects everything that could select another host or put a credential into the URL:
 ///
-/// The client appends the path of an endpoint, so parsing rejects a URL that already has one, such
-/// as `https://host/api/v1/token`.
+/// - user info, a query or a fragment
+/// - a backslash or a character that is not visible ASCII
+/// - the braces of a placeholder such as `https://{host}`
+///
+/// A path prefix is preserved, and a trailing slash is removed.
+///
+/// The client appends the path of an endpoint. Parsing therefore rejects a URL that already
+/// includes one, such as `https://host/api/v1/token`.
 ///
 /// ```
 /// use flinks_core::BaseUrl;
@@ -34,17 +37,17 @@ pub struct BaseUrl(Arc<Parts>);
 #[derive(PartialEq, Eq, Hash)]
 struct Parts {
     url: Url,
-    /// `url` without the slash at its end.
+    /// `url` without the trailing slash.
     text: String,
 }
 
 impl BaseUrl {
-    /// Creates options for parsing, such as an exception for a container.
+    /// Returns the options for parsing, which can allow plain HTTP to one private host.
     pub fn options() -> BaseUrlOptions {
         BaseUrlOptions::default()
     }
 
-    /// Returns the address without a slash at its end.
+    /// Returns the URL without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.0.text
     }
@@ -55,28 +58,29 @@ impl BaseUrl {
         self.0.url.host_str().unwrap_or_default()
     }
 
-    /// Returns whether it has a path prefix.
+    /// Returns whether the URL has a path prefix.
     #[doc(hidden)]
     pub fn has_path(&self) -> bool {
         self.0.url.path() != "/"
     }
 
-    /// Returns whether requests stay on this machine.
+    /// Returns whether the host is a loopback address, so that requests stay on this machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0.url)
     }
 
-    /// Returns whether requests are encrypted.
+    /// Returns whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.url.scheme() == "https"
     }
 
-    /// Returns whether requests leave this machine in plain HTTP, as the exception allows.
+    /// Returns whether requests leave this machine in plain HTTP. Only
+    /// [`BaseUrlOptions::dangerous_plain_http_host`] allows such a URL.
     pub(crate) fn is_plain_http_exception(&self) -> bool {
         !self.is_https() && !self.is_loopback()
     }
 
-    /// Returns the address of a path under this one. The host is not parsed again.
+    /// Appends `path` to the base URL. The host is not parsed again.
     pub(crate) fn join(&self, path: &str) -> Url {
         let mut url = self.0.url.clone();
         match self.0.url.path() {
@@ -86,9 +90,9 @@ impl BaseUrl {
         url
     }
 
-    /// Returns whether `url` is under this address.
+    /// Returns whether `url` is under this base URL.
     pub(crate) fn contains(&self, url: &Url) -> bool {
-        // Compared one by one, because `Url::origin` would copy them.
+        // The parts are compared one by one, because `Url::origin` would copy them.
         url.scheme() == self.0.url.scheme()
             && url.port_or_known_default() == self.0.url.port_or_known_default()
             && url.host_str() == self.0.url.host_str()
@@ -124,49 +128,50 @@ pub struct BaseUrlOptions {
 }
 
 impl BaseUrlOptions {
-    /// Accepts `http://` to exactly this host, such as the emulator in another container (A1).
+    /// Accepts `http://` for exactly this host, such as the emulator in another container.
     ///
-    /// Everyone on the network between this process and the host can read the credentials and tokens
-    /// that are sent to it. So the host must be private: a client refuses to connect if one of the
-    /// addresses that the host resolves to is neither loopback nor private (RFC 1918, RFC 4193).
-    /// Requests to it do not use a proxy, and each client that is built for it logs a warning. Hosts
-    /// of Flinks are refused.
+    /// Everyone on the network between this process and the host can read the credentials and
+    /// tokens that are sent to it. Therefore:
+    ///
+    /// - A client does not connect if the host resolves to an address that is neither a loopback
+    ///   nor a private address (RFC 1918, RFC 4193).
+    /// - Requests to the host do not use a proxy.
+    /// - Each client that is built for the host logs a warning.
+    /// - Hosts of Flinks are rejected.
     pub fn dangerous_plain_http_host(mut self, host: impl Into<String>) -> Self {
         self.plain_http_host = Some(host.into());
         self
     }
 
-    /// Parses `text`.
+    /// Parses a base URL with these options.
     ///
     /// # Errors
     ///
-    /// Returns the reason why `text` is not a [`BaseUrl`].
+    /// Returns an error if `text` is not a valid [`BaseUrl`].
     pub fn parse(&self, text: &str) -> Result<BaseUrl, InvalidBaseUrl> {
         if text.contains(['{', '}']) {
-            return Err(InvalidBaseUrl("has a placeholder in braces that is not filled in"));
+            return Err(InvalidBaseUrl("must not contain a placeholder in braces"));
         }
         if text.contains('%') {
-            return Err(InvalidBaseUrl("holds a percent-encoded character"));
+            return Err(InvalidBaseUrl("must not contain a percent-encoded character"));
         }
         if text.contains('@') {
-            return Err(InvalidBaseUrl("holds user info"));
+            return Err(InvalidBaseUrl("must not contain user info"));
         }
         let url = AbsoluteUrl::parse_with(text, self.plain_http_host.as_deref());
         let mut url = url.map_err(InvalidBaseUrl)?.into_url();
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidBaseUrl("has a query or a fragment"));
+            return Err(InvalidBaseUrl("must not have a query or a fragment"));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         if path.contains('%') {
-            return Err(InvalidBaseUrl("has a path with a character that would have to be percent-encoded"));
+            return Err(InvalidBaseUrl("must not have a path with a character that needs percent-encoding"));
         }
         if path.contains("//") {
-            return Err(InvalidBaseUrl("has a path with an empty segment"));
+            return Err(InvalidBaseUrl("must not have an empty path segment"));
         }
-        if holds_an_endpoint(&path) {
-            return Err(InvalidBaseUrl(
-                "includes the path of an endpoint; leave it out, because the client appends it",
-            ));
+        if includes_endpoint(&path) {
+            return Err(InvalidBaseUrl("must not include the path of an endpoint; the client appends it"));
         }
         url.set_path(&path);
         let text = url.as_str().trim_end_matches('/').to_owned();
@@ -174,15 +179,16 @@ impl BaseUrlOptions {
     }
 }
 
-/// Returns whether a path is more than a prefix. These are:
+/// Returns whether a path includes the path of an endpoint, or the start of one. This is the case
+/// if the path has one of these forms:
 ///
-/// - an API's version at its end (`/api/v1`)
-/// - the id of a resource after the version (`/v3/<GUID>/…`)
-/// - an operation after the version (`/api/v1/token`): an endpoint of RFC 6749 or RFC 7009, or
-///   `initiate`
+/// - It ends with the version of an API (`/api/v1`).
+/// - The version is followed by the id of a resource (`/v3/<GUID>/…`).
+/// - After the version, the path ends with an operation (`/api/v1/token`): an endpoint of RFC 6749
+///   or RFC 7009, or `initiate`.
 ///
-/// A prefix that a gateway may have, such as `/flinks/v1` or `/api/v1/flinks`, is none of these.
-fn holds_an_endpoint(path: &str) -> bool {
+/// The prefix of a gateway, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
+fn includes_endpoint(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').collect();
     let Some(version) = segments.iter().position(|segment| is_version(segment)) else {
@@ -197,14 +203,14 @@ fn holds_an_endpoint(path: &str) -> bool {
     }
 }
 
-/// Returns whether a segment is a version such as `v1`, in lower case.
+/// Returns whether a path segment is a version such as `v1`. The segment must be in lower case.
 fn is_version(segment: &str) -> bool {
     segment
         .strip_prefix('v')
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Returns whether a segment is a GUID, with or without hyphens.
+/// Returns whether a path segment is a GUID, with or without hyphens.
 fn is_guid(segment: &str) -> bool {
     segment.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         && segment.bytes().filter(u8::is_ascii_hexdigit).count() == 32
@@ -250,12 +256,12 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// The reason why a text is not a [`BaseUrl`]. It never contains the text.
+/// The error of parsing a [`BaseUrl`]. It never contains the text that was parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidBaseUrl(&'static str);
 
 impl InvalidBaseUrl {
-    /// Returns the reason, as the rest of a sentence: `holds user info`.
+    /// Returns the reason as a predicate, such as `must not contain user info`.
     pub fn reason(&self) -> &'static str {
         self.0
     }
@@ -263,7 +269,7 @@ impl InvalidBaseUrl {
 
 impl fmt::Display for InvalidBaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid base URL: it {}", self.0)
+        write!(f, "invalid base URL: {}", self.0)
     }
 }
 
@@ -274,22 +280,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a1_https_or_loopback() {
-        for good in [
+    fn a1_a_base_url_is_https_or_loopback() {
+        for valid in [
             "https://payments.flinksapp.com",
             "http://127.0.0.1:8080",
             "http://127.1.2.3",
             "http://[::1]:1/",
             "http://localhost:9/flinks/",
         ] {
-            let base_url: BaseUrl = good.parse().unwrap();
-            assert_eq!(base_url.as_str(), good.trim_end_matches('/'));
+            let base_url: BaseUrl = valid.parse().unwrap();
+            assert_eq!(base_url.as_str(), valid.trim_end_matches('/'));
             assert_eq!(base_url.is_loopback(), !base_url.is_https());
         }
     }
 
     #[test]
-    fn a1_plain_http_is_possible_to_one_private_host_only() {
+    fn a1_plain_http_is_allowed_only_to_one_private_host() {
         for (host, text) in [
             ("emulator", "http://emulator:8080"),
             ("Emulator.", "http://EMULATOR/flinks"),
@@ -301,20 +307,20 @@ mod tests {
             assert_eq!(base_url.is_plain_http_exception(), text.starts_with("http:"), "{text}");
         }
         for (host, text, reason) in [
-            ("emulator", "http://other", "uses plain HTTP, which is allowed for another host only"),
-            ("emulator", "http://emulator.evil.com", "uses plain HTTP, which is allowed for another host only"),
-            ("", "http://emulator", "uses plain HTTP, which is allowed for another host only"),
-            ("*", "http://emulator", "uses plain HTTP, which is allowed for another host only"),
-            ("8.8.8.8", "http://8.8.8.8", "uses plain HTTP to an address that is not private"),
-            ("169.254.169.254", "http://169.254.169.254", "uses plain HTTP to an address that is not private"),
-            ("flinks.io", "http://flinks.io", "uses plain HTTP, which is never allowed for a host of Flinks"),
-            ("API.Flinks.IO.", "http://api.flinks.io", "uses plain HTTP, which is never allowed for a host of Flinks"),
-            ("fin.ag", "http://fin.ag", "uses plain HTTP, which is never allowed for a host of Flinks"),
-            ("a.private.fin.ag", "http://a.private.fin.ag", "uses plain HTTP, which is never allowed"),
-            ("ob.flinksapp.com.", "http://ob.flinksapp.com.", "uses plain HTTP, which is never allowed"),
-            ("emulator.", "http://emulator.", "uses plain HTTP, which is allowed for another host only"),
-            ("emulator", "http://u@emulator", "holds user info"),
-            ("emulator", "http://emulator:0", "has port 0"),
+            ("emulator", "http://other", "must use https"),
+            ("emulator", "http://emulator.evil.com", "must use https"),
+            ("", "http://emulator", "must use https"),
+            ("*", "http://emulator", "must use https"),
+            ("8.8.8.8", "http://8.8.8.8", "must not use plain HTTP to an address"),
+            ("169.254.169.254", "http://169.254.169.254", "must not use plain HTTP to an address"),
+            ("flinks.io", "http://flinks.io", "must not use plain HTTP for a host of Flinks"),
+            ("API.Flinks.IO.", "http://api.flinks.io", "must not use plain HTTP for a host of Flinks"),
+            ("fin.ag", "http://fin.ag", "must not use plain HTTP for a host of Flinks"),
+            ("a.private.fin.ag", "http://a.private.fin.ag", "must not use plain HTTP for a host of Flinks"),
+            ("ob.flinksapp.com.", "http://ob.flinksapp.com.", "must not use plain HTTP for a host of Flinks"),
+            ("emulator.", "http://emulator.", "must use https"),
+            ("emulator", "http://u@emulator", "must not contain user info"),
+            ("emulator", "http://emulator:0", "must not use port 0"),
         ] {
             let error = BaseUrl::options().dangerous_plain_http_host(host).parse(text).unwrap_err();
             assert!(error.reason().starts_with(reason), "{host} {text}: {error}");
@@ -322,8 +328,8 @@ mod tests {
     }
 
     #[test]
-    fn t09_a_base_url_cannot_move_the_host() {
-        for bad in [
+    fn t09_a_base_url_that_could_change_the_host_is_rejected() {
+        for invalid in [
             "",
             "toolbox",
             "/v3",
@@ -357,12 +363,12 @@ mod tests {
             "https://a.com//b",
             "https://a.com/%2e%2e/b",
         ] {
-            assert!(bad.parse::<BaseUrl>().is_err(), "{bad:?}");
+            assert!(invalid.parse::<BaseUrl>().is_err(), "{invalid:?}");
         }
     }
 
     #[test]
-    fn a_url_under_the_base_is_told_from_one_beside_it() {
+    fn only_a_url_under_the_base_url_is_contained_in_it() {
         let base_url: BaseUrl = "https://a.com/flinks/".parse().unwrap();
         let contains = |text: &str| base_url.contains(&Url::parse(text).unwrap());
         assert!(contains("https://a.com/flinks/v3/x"));

@@ -1,4 +1,4 @@
-//! Reads the bytes of a reply: up to a limit, and with as few copies as possible.
+//! Reads the body of a response, up to a size limit and with as few copies as possible.
 
 use std::ops::Deref;
 
@@ -7,17 +7,17 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::transport_error::{TransportError, TransportErrorKind};
 
-/// The largest body that is read: 64 KiB. A token reply has less than 4 KiB.
+/// The maximum size of a response body: 64 KiB. A token response is smaller than 4 KiB.
 pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// The body of a reply.
+/// The body of a response.
 ///
-/// Pieces are joined at once, because each may keep a buffer alive that is larger than the whole
-/// body.
+/// Chunks are joined as they arrive, because a chunk may keep a buffer alive that is larger than
+/// the whole body.
 pub(crate) enum Body {
-    /// The body arrived in one piece.
-    Piece(Bytes),
-    /// The body was joined from several pieces, in memory that is wiped when it is dropped.
+    /// A body that arrived in one chunk.
+    Chunk(Bytes),
+    /// A body that was joined from several chunks, in memory that is wiped when it is dropped.
     Joined(Zeroizing<Vec<u8>>),
 }
 
@@ -26,35 +26,36 @@ impl Deref for Body {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Piece(piece) => piece,
+            Self::Chunk(chunk) => chunk,
             Self::Joined(joined) => joined,
         }
     }
 }
 
-/// Reads a body of at most [`MAX_RESPONSE_BYTES`]. A body that arrives in one piece is not copied.
+/// Reads a body of at most [`MAX_RESPONSE_BYTES`]. A body that arrives in one chunk is not copied.
 pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, TransportError> {
     let too_large = TransportError::after_sending(TransportErrorKind::TooLarge);
     let announced = response.content_length().unwrap_or(0);
     if announced > MAX_RESPONSE_BYTES as u64 {
         return Err(too_large);
     }
-    let mut body = Body::Piece(Bytes::new());
-    while let Some(piece) = response.chunk().await.map_err(|error| TransportError::from_reqwest(&error))? {
-        if body.len().saturating_add(piece.len()) > MAX_RESPONSE_BYTES {
+    let mut body = Body::Chunk(Bytes::new());
+    while let Some(chunk) = response.chunk().await.map_err(|error| TransportError::from_reqwest(&error))? {
+        if body.len().saturating_add(chunk.len()) > MAX_RESPONSE_BYTES {
             return Err(too_large);
         }
         body = match body {
-            Body::Piece(first) if first.is_empty() => Body::Piece(piece),
-            Body::Piece(first) => {
-                // Allocated at full size, because growing would leave copies of a token behind.
+            Body::Chunk(first) if first.is_empty() => Body::Chunk(chunk),
+            Body::Chunk(first) => {
+                // The full size is allocated, because a vector that grows leaves copies of a token
+                // in freed memory.
                 let mut joined = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE_BYTES));
                 joined.extend_from_slice(&first);
-                joined.extend_from_slice(&piece);
+                joined.extend_from_slice(&chunk);
                 Body::Joined(joined)
             }
             Body::Joined(mut joined) => {
-                joined.extend_from_slice(&piece);
+                joined.extend_from_slice(&chunk);
                 Body::Joined(joined)
             }
         };

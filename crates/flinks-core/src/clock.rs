@@ -5,28 +5,35 @@ use std::time::{Duration, SystemTime};
 #[cfg(not(target_os = "linux"))]
 use std::{sync::OnceLock, time::Instant};
 
-/// Where the client reads the time, and how it waits. Tests use a [`ManualClock`](crate::ManualClock).
+/// A clock, which a client uses to read the time and to wait. Tests use a
+/// [`ManualClock`](crate::ManualClock).
 ///
-/// The client reads two clocks, and a token is valid only while both say so (A4): the first stops while a machine is suspended, and
-/// an operator can turn the second.
+/// A client reads a monotonic clock and a wall clock, and treats a token as valid only if it is
+/// valid by both. The monotonic clock may stop while the machine is suspended, and the wall clock
+/// may be changed.
 pub trait Clock: Send + Sync + 'static {
-    /// The time since some fixed moment. It never goes back.
+    /// Returns the time since a fixed moment. It never decreases.
     fn monotonic(&self) -> Duration;
 
-    /// The wall clock.
+    /// Returns the time of the wall clock.
     fn wall(&self) -> SystemTime;
 
-    /// Completes after `duration` on the monotonic clock. The client sleeps between two attempts, for up to 30 seconds. It also
-    /// sleeps until the deadline of a call or of a token store while that is under way: a clock for tests must not complete
-    /// such a sleep by itself, or every call times out before it begins.
+    /// Returns a future that completes after `duration` on the monotonic clock.
+    ///
+    /// The client sleeps for up to 30 seconds between two attempts. It also uses a sleep as the
+    /// deadline of a call or of a token store. A clock for tests must not complete such a sleep by
+    /// itself. Otherwise every call times out before it starts.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
 /// The future that [`Clock::sleep`] returns.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The clocks of this machine, and the timer of the tokio runtime that the call runs in. On Linux they are the coarse ones, which
-/// go on with each tick of the kernel, 1 to 10 milliseconds: tokens live for seconds, and each look at one reads both.
+/// The clocks of this machine, and the timer of the current Tokio runtime.
+///
+/// On Linux, it reads the coarse clocks, which the kernel updates every 1 to 10 milliseconds. That
+/// is precise enough for tokens that are valid for seconds, and every check of a token reads both
+/// clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -44,12 +51,12 @@ impl Clock for SystemClock {
 
     #[cfg(target_os = "linux")]
     fn monotonic(&self) -> Duration {
-        coarse(rustix::time::ClockId::MonotonicCoarse)
+        read_coarse(rustix::time::ClockId::MonotonicCoarse)
     }
 
     #[cfg(target_os = "linux")]
     fn wall(&self) -> SystemTime {
-        let since_epoch = coarse(rustix::time::ClockId::RealtimeCoarse);
+        let since_epoch = read_coarse(rustix::time::ClockId::RealtimeCoarse);
         SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
@@ -58,9 +65,10 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time on a clock of the kernel's. Before its beginning, as with a wall clock that was never set, it is zero.
+/// Reads a clock of the kernel. A time before the epoch, as on a wall clock that was never set,
+/// counts as zero.
 #[cfg(target_os = "linux")]
-fn coarse(clock: rustix::time::ClockId) -> Duration {
+fn read_coarse(clock: rustix::time::ClockId) -> Duration {
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
 
@@ -74,16 +82,16 @@ mod tests {
 
     #[test]
     fn the_system_clock_advances() {
-        let began = Instant::now();
+        let started = Instant::now();
         let clock = SystemClock;
         let monotonic = clock.monotonic();
         let wall = clock.wall();
         let is_stuck = || clock.monotonic() <= monotonic || clock.wall() <= wall;
-        while is_stuck() && began.elapsed() < 10 * SECOND {
+        while is_stuck() && started.elapsed() < 10 * SECOND {
             std::thread::yield_now();
         }
         assert!(!is_stuck());
-        let off = SystemTime::now().duration_since(clock.wall()).unwrap_or_default();
-        assert!(off < SECOND, "the wall clock is that of the machine");
+        let behind = SystemTime::now().duration_since(clock.wall()).unwrap_or_default();
+        assert!(behind < SECOND, "the wall clock differs from that of the machine");
     }
 }

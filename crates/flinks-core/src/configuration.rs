@@ -1,4 +1,5 @@
-//! Reads a configuration, from variables or from a map such as a section of a file. No error shows a value.
+//! Reads the configuration of a client from environment variables, or from a map such as a section
+//! of a file. No error message contains a value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +9,13 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::secret::Secret;
 
-/// A value of a configuration: its name in a map, and its variable.
+/// A setting: its key in a map, and the name of its environment variable.
 pub struct Field {
     pub key: &'static str,
     pub variable: &'static str,
 }
 
-/// The reason why a value cannot be used. It names the value as it was set.
+/// The error of an invalid setting. `name` is the environment variable or the key in the map.
 pub struct InvalidSetting {
     pub name: &'static str,
     pub reason: &'static str,
@@ -26,7 +27,7 @@ impl fmt::Display for InvalidSetting {
     }
 }
 
-/// The values that are set, as text.
+/// The settings that are set, as text.
 pub struct Values {
     texts: BTreeMap<&'static str, Secret>,
     fields: &'static [Field],
@@ -47,36 +48,36 @@ impl Values {
                 Ok(text) => drop(texts.insert(*key, Secret::new(text))),
                 Err(std::env::VarError::NotPresent) => {}
                 Err(std::env::VarError::NotUnicode(_)) => {
-                    return Err(InvalidSetting { name: variable, reason: "is not UTF-8" });
+                    return Err(InvalidSetting { name: variable, reason: "must be UTF-8" });
                 }
             }
         }
         Ok(Self { texts, fields, origin: Origin::Variables })
     }
 
-    /// The fields that can be set.
+    /// Returns all fields that can be set.
     pub fn fields(&self) -> &'static [Field] {
         self.fields
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, fields: &'static [Field]) -> Result<Self, D::Error> {
-        // Not `deserialize_map`, with which serde_json itself quotes a value of another type.
-        deserializer.deserialize_any(Map(fields))
+        // With `deserialize_map`, the error of serde_json would quote a value of another type.
+        deserializer.deserialize_any(MapVisitor(fields))
     }
 
-    /// Returns a value that is not empty, if it is set.
+    /// Returns the value of a setting, or `None` if it is not set. An empty value is an error.
     pub fn optional(&self, key: &'static str) -> Result<Option<&str>, InvalidSetting> {
         match self.texts.get(key).map(Secret::expose_secret) {
-            Some(text) if text.trim().is_empty() => Err(self.error(key, "is empty")),
+            Some(text) if text.trim().is_empty() => Err(self.error(key, "must not be empty")),
             text => Ok(text),
         }
     }
 
     pub fn required(&self, key: &'static str) -> Result<&str, InvalidSetting> {
-        self.optional(key)?.ok_or_else(|| self.error(key, "is missing"))
+        self.optional(key)?.ok_or_else(|| self.error(key, "is not set"))
     }
 
-    /// Returns the error of a value, by the name under which it was set.
+    /// Returns the error of an invalid setting, under the name that the user has set.
     pub fn error(&self, key: &'static str, reason: &'static str) -> InvalidSetting {
         InvalidSetting { name: self.name(key), reason }
     }
@@ -85,11 +86,11 @@ impl Values {
         let Some(text) = self.optional(key)? else { return Ok(None) };
         match text.parse() {
             Ok(seconds @ 1..) => Ok(Some(Duration::from_secs(seconds))),
-            _ => Err(self.error(key, "is not a whole number of seconds from 1")),
+            _ => Err(self.error(key, "must be a whole number of seconds, at least 1")),
         }
     }
 
-    /// Reads the file that a value names.
+    /// Reads the file whose path is the value of a setting.
     pub fn file(&self, key: &'static str) -> Result<Option<Secret>, InvalidSetting> {
         let Some(path) = self.optional(key)? else { return Ok(None) };
         match std::fs::read_to_string(path) {
@@ -101,7 +102,7 @@ impl Values {
         }
     }
 
-    /// Returns the name under which a value is set.
+    /// Returns the name that the user sets: the environment variable or the key in the map.
     pub fn name(&self, key: &'static str) -> &'static str {
         match self.fields.iter().find(|field| field.key == key) {
             Some(field) if self.origin == Origin::Variables => field.variable,
@@ -110,69 +111,71 @@ impl Values {
     }
 }
 
-/// Reads a map with some of these fields.
-struct Map(&'static [Field]);
+/// Reads a map that may contain any of these fields.
+struct MapVisitor(&'static [Field]);
 
-impl<'de> Visitor<'de> for Map {
+impl<'de> Visitor<'de> for MapVisitor {
     type Value = Values;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map with the configuration of a client")
+        f.write_str("a map of configuration fields")
     }
 
-    // serde's own message would show the text or the number.
+    // The default messages of serde would show the string or the number.
     fn visit_str<E: de::Error>(self, _: &str) -> Result<Values, E> {
-        Err(E::invalid_type(de::Unexpected::Other("a text"), &self))
+        Err(E::invalid_type(de::Unexpected::Other("string"), &self))
     }
 
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Values, E> {
-        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+        Err(E::invalid_type(de::Unexpected::Other("number"), &self))
     }
 
     fn visit_u64<E: de::Error>(self, _: u64) -> Result<Values, E> {
-        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+        Err(E::invalid_type(de::Unexpected::Other("number"), &self))
     }
 
     fn visit_i128<E: de::Error>(self, _: i128) -> Result<Values, E> {
-        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+        Err(E::invalid_type(de::Unexpected::Other("number"), &self))
     }
 
     fn visit_u128<E: de::Error>(self, _: u128) -> Result<Values, E> {
-        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+        Err(E::invalid_type(de::Unexpected::Other("number"), &self))
     }
 
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Values, E> {
-        Err(E::invalid_type(de::Unexpected::Other("a number"), &self))
+        Err(E::invalid_type(de::Unexpected::Other("number"), &self))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
         let mut texts = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
             let Some(Field { key, .. }) = self.0.iter().find(|field| field.key == name) else {
-                let known: Vec<&str> = self.0.iter().map(|field| field.key).collect();
-                // A text that cannot be a name may be a value in the wrong place.
+                let known: Vec<String> = self.0.iter().map(|field| format!("`{}`", field.key)).collect();
+                // Text that cannot be a field name may be a value in the wrong place. It is not
+                // shown.
                 let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-                let name = if is_name { name.as_str() } else { "" };
-                return Err(de::Error::custom(format!("unknown field `{name}`; expected one of {}", known.join(", "))));
+                let name = if is_name { format!(" `{name}`") } else { String::new() };
+                return Err(de::Error::custom(format!("unknown field{name}, expected one of {}", known.join(", "))));
             };
-            if texts.insert(*key, map.next_value_seed(Text(key))?).is_some() {
-                return Err(de::Error::custom(format!("{key} is set twice")));
+            if texts.insert(*key, map.next_value_seed(ValueSeed(key))?).is_some() {
+                return Err(de::Error::duplicate_field(key));
             }
         }
         Ok(Values { texts, fields: self.0, origin: Origin::Map })
     }
 }
 
-/// Whether a value is a number. A number in the place of a text is refused, because the text may have been written in another way,
-/// such as `007`.
-fn is_number(key: &str) -> bool {
+/// Returns whether the value of a setting is a number. For any other setting, a number is rejected,
+/// because its original text may have been different, such as `007`.
+fn is_numeric(key: &str) -> bool {
     key.ends_with("_seconds") || key == "max_attempts"
 }
 
-/// Reads a text, or a whole number for a field that is one. serde's own message for another type would show the value.
-struct Text(&'static str);
+/// Reads a string, or a whole number if the setting is numeric. The default message of serde for
+/// another type would show the value.
+struct ValueSeed(&'static str);
 
-impl<'de> DeserializeSeed<'de> for Text {
+impl<'de> DeserializeSeed<'de> for ValueSeed {
     type Value = Secret;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
@@ -180,18 +183,18 @@ impl<'de> DeserializeSeed<'de> for Text {
     }
 }
 
-impl Text {
+impl ValueSeed {
     fn unexpected<E: de::Error>(&self) -> E {
-        let expected = if is_number(self.0) { "a whole number" } else { "a text" };
-        E::custom(format!("{} is not {expected}", self.0))
+        let expected = if is_numeric(self.0) { "a whole number" } else { "a string" };
+        E::custom(format!("{} must be {expected}", self.0))
     }
 }
 
-impl<'de> Visitor<'de> for Text {
+impl<'de> Visitor<'de> for ValueSeed {
     type Value = Secret;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or a whole number")
+        f.write_str("a string or a whole number")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
@@ -203,11 +206,11 @@ impl<'de> Visitor<'de> for Text {
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Secret, E> {
-        if is_number(self.0) { Ok(Secret::new(number.to_string())) } else { Err(self.unexpected()) }
+        if is_numeric(self.0) { Ok(Secret::new(number.to_string())) } else { Err(self.unexpected()) }
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Secret, E> {
-        if is_number(self.0) { Ok(Secret::new(number.to_string())) } else { Err(self.unexpected()) }
+        if is_numeric(self.0) { Ok(Secret::new(number.to_string())) } else { Err(self.unexpected()) }
     }
 
     fn visit_u128<E: de::Error>(self, _: u128) -> Result<Secret, E> {

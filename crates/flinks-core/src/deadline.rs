@@ -1,11 +1,11 @@
-//! When a token expires, on both clocks (A4).
+//! The expiry of a token, measured with the monotonic clock and the wall clock (A4).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Clock;
 
-/// A moment on both clocks.
+/// The times of both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamps {
     pub(crate) monotonic: Duration,
@@ -24,26 +24,27 @@ impl Timestamps {
     }
 }
 
-/// The lifetime of a token, and the clocks that it is measured with.
+/// The lifetime of a token, and the clock that measures it.
 #[derive(Clone)]
 pub struct Deadline {
-    /// The first moment that is known on both clocks.
+    /// The earliest moment for which the times of both clocks are known.
     from: Timestamps,
-    /// How long the token was still valid at that moment.
+    /// The remaining lifetime of the token at that moment.
     left: Duration,
-    /// How old the token was at that moment.
+    /// The age of the token at that moment.
     age: Duration,
     clock: Arc<dyn Clock>,
 }
 
 impl Deadline {
-    /// Starts a lifetime at a moment.
+    /// Creates the deadline of a token that was issued at `from`.
     pub fn after(from: Timestamps, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
         Self { from, left: lifetime, age: Duration::ZERO, clock: Arc::clone(clock) }
     }
 
-    /// Continues a lifetime that started in another process, of which only the wall clock is known. `None` if it has ended, or if it
-    /// starts in the future.
+    /// Creates the deadline of a token that another process obtained. Only the time of issue on the
+    /// wall clock is known. Returns `None` if the token has expired, or if the time of issue is in
+    /// the future.
     pub fn continued(issued_at: SystemTime, lifetime: Duration, clock: &Arc<dyn Clock>) -> Option<Self> {
         let from = Timestamps::now(clock.as_ref());
         let age = from.wall.duration_since(issued_at).ok()?;
@@ -54,30 +55,32 @@ impl Deadline {
         Some(Self { from, left, age, clock: Arc::clone(clock) })
     }
 
-    /// Returns the time that is left, by the clock that leaves less of it.
+    /// Returns the remaining lifetime, by the clock on which more time has passed.
     pub fn remaining(&self) -> Duration {
         let on_monotonic = self.clock.monotonic().saturating_sub(self.from.monotonic);
-        // A wall clock that was turned back before the start does not count.
+        // A wall clock that was set back to a time before `from` is ignored.
         let on_wall = self.clock.wall().duration_since(self.from.wall).unwrap_or_default();
         self.left.saturating_sub(on_monotonic.max(on_wall))
     }
 
-    /// Returns whether no time is left.
+    /// Returns whether the token has expired.
     pub fn is_past(&self) -> bool {
         self.remaining().is_zero()
     }
 
-    /// Returns whether more than half of the lifetime is left.
+    /// Returns whether more than half of the lifetime remains.
     pub fn has_half_left(&self) -> bool {
         self.remaining() > self.lifetime().mul_f64(0.5)
     }
 
-    /// Returns the end on the wall clock, or `None` if that clock cannot represent it.
+    /// Returns the end of the lifetime on the wall clock, or `None` if that clock cannot represent
+    /// it.
     pub fn wall(&self) -> Option<SystemTime> {
         self.from.wall.checked_add(self.left)
     }
 
-    /// Returns the start of the lifetime on the wall clock.
+    /// Returns the start of the lifetime on the wall clock, or `None` if that clock cannot
+    /// represent it.
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.from.wall.checked_sub(self.age)
     }

@@ -1,4 +1,5 @@
-//! The error of every operation, and the errors of an argument and of a body that does not fit.
+//! The error of every operation, and the errors of an invalid argument and of an invalid response
+//! body.
 
 use std::fmt;
 
@@ -7,11 +8,11 @@ use reqwest::StatusCode;
 use crate::head::ResponseHead;
 use crate::transport_error::TransportError;
 
-/// The error of an operation. `E` is the operation's documented error body.
+/// The error of an operation. `E` is the type of the operation's documented error body.
 ///
-/// It names the operation and keeps the status and the request ids of a reply. Neither `Debug` nor
-/// `Display` contains a URL, a header, a body or a secret, and there is no source. Text that the
-/// server wrote is reachable through [`Error::body`] and [`Error::head`] only (A3, A6).
+/// It contains the name of the operation, and the status and the request ids of the response. The
+/// output of `Debug` and `Display` never contains a URL, a header, a body or a secret, and the
+/// error has no source. Only [`Error::body`] and [`Error::head`] return text from the server.
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {
@@ -20,23 +21,25 @@ struct Inner<E> {
     kind: ErrorKind<E>,
 }
 
-/// The kinds of [`Error`].
+/// The kind of an [`Error`].
 #[non_exhaustive]
 pub enum ErrorKind<E> {
-    /// An argument cannot be sent. No request was sent.
+    /// An argument is invalid. No request was sent.
     InvalidRequest(InvalidRequest),
-    /// No complete reply arrived. [`TransportError::may_have_been_sent`] returns whether the
+    /// No complete response arrived. [`TransportError::may_have_been_sent`] returns whether the
     /// request may have reached the server.
     Transport(TransportError),
-    /// The operation's documented error body arrived.
+    /// The server responded with the documented error body of the operation. If no error body is
+    /// documented, the server responded with a documented error status.
     ErrorResponse(E),
-    /// The server replied with a 3xx status. Redirects are never followed, because the request
-    /// carries a credential (A2).
+    /// The server responded with a 3xx status. Redirects are never followed, because the request
+    /// contains a credential.
     Redirect,
-    /// The status is not a documented success, and the body is not the documented error body. If
-    /// there was a body, this describes why it does not fit.
+    /// The status is not a documented success, and the body is not the documented error body. The
+    /// value describes why the body does not match. It is `None` if the body is empty or was not
+    /// read.
     Status(Option<InvalidResponse>),
-    /// The status is 2xx, and the body does not fit its schema (A6).
+    /// The status is 2xx, and the body does not match its schema.
     InvalidResponse(InvalidResponse),
 }
 
@@ -51,17 +54,17 @@ impl<E> Error<E> {
         self.0.operation
     }
 
-    /// Returns the status of the reply, if one arrived.
+    /// Returns the status of the response, or `None` if no response arrived.
     pub fn status(&self) -> Option<StatusCode> {
         self.head().map(ResponseHead::status)
     }
 
-    /// Returns the status and the request ids of the reply, if one arrived.
+    /// Returns the status and the request ids of the response, or `None` if no response arrived.
     pub fn head(&self) -> Option<&ResponseHead> {
         self.0.head.as_ref()
     }
 
-    /// Returns the operation's documented error body, if that arrived.
+    /// Returns the documented error body of the operation, or `None` for errors of another kind.
     pub fn body(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::ErrorResponse(body) => Some(body),
@@ -69,8 +72,8 @@ impl<E> Error<E> {
         }
     }
 
-    /// Returns whether the request may have reached the server: `false` only if it certainly did
-    /// not.
+    /// Returns whether the request may have reached the server. The result is `false` only if the
+    /// request certainly did not.
     pub fn may_have_been_sent(&self) -> bool {
         match self.kind() {
             ErrorKind::InvalidRequest(_) => false,
@@ -79,7 +82,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// Converts the documented error body.
+    /// Converts the documented error body with `map`.
     pub fn map_body<F>(self, map: impl FnOnce(E) -> F) -> Error<F> {
         let Inner { operation, head, kind } = *self.0;
         let kind = match kind {
@@ -108,18 +111,56 @@ impl<E> Error<E> {
 
 impl<E> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.operation().unwrap_or("the request"))?;
+        match self.operation() {
+            Some(operation) => write!(f, "operation `{operation}` failed: ")?,
+            None => f.write_str("the request failed: ")?,
+        }
         match self.kind() {
-            ErrorKind::InvalidRequest(error) => write!(f, " was not sent: {error}"),
+            ErrorKind::InvalidRequest(error) => write!(f, "{error}; nothing was sent"),
             ErrorKind::Transport(error) => {
-                write!(f, " failed: {error}")?;
-                self.status().map_or(Ok(()), |status| write!(f, " (status {status})"))
+                write!(f, "{error}")?;
+                self.write_status_suffix(f)
             }
-            ErrorKind::ErrorResponse(_) => write!(f, " was refused{}", Answer(self)),
-            ErrorKind::Redirect => write!(f, " was redirected, and redirects are not followed{}", Answer(self)),
-            ErrorKind::Status(None) => write!(f, " failed{}", Answer(self)),
-            ErrorKind::Status(Some(error)) => write!(f, " failed{}; {error}", Answer(self)),
-            ErrorKind::InvalidResponse(error) => write!(f, " got a malformed reply{}; {error}", Answer(self)),
+            ErrorKind::ErrorResponse(_) | ErrorKind::Status(None) => {
+                self.write_status(f)?;
+                self.write_advice(f)
+            }
+            ErrorKind::Redirect => {
+                self.write_status(f)?;
+                f.write_str("; redirects are not followed")
+            }
+            ErrorKind::Status(Some(error)) => {
+                self.write_status(f)?;
+                write!(f, "; {error}")?;
+                self.write_advice(f)
+            }
+            ErrorKind::InvalidResponse(error) => {
+                write!(f, "malformed response: {error}")?;
+                self.write_status_suffix(f)
+            }
+        }
+    }
+}
+
+impl<E> Error<E> {
+    fn write_status(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status() {
+            Some(status) => write!(f, "{status}"),
+            None => f.write_str("unexpected response"),
+        }
+    }
+
+    fn write_status_suffix(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status() {
+            Some(status) => write!(f, " (status {status})"),
+            None => Ok(()),
+        }
+    }
+
+    fn write_advice(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status() {
+            Some(StatusCode::NOT_FOUND) => f.write_str("; check the base URL"),
+            _ => Ok(()),
         }
     }
 }
@@ -147,22 +188,8 @@ impl<E> fmt::Debug for ErrorKind<E> {
     }
 }
 
-/// Has no source, because the errors of other crates print URLs and values.
+/// The error has no source, because the errors of other crates print URLs and values.
 impl<E> std::error::Error for Error<E> {}
-
-struct Answer<'a, E>(&'a Error<E>);
-
-impl<E> fmt::Display for Answer<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.status() {
-            Some(StatusCode::NOT_FOUND) => {
-                write!(f, ": the server answered {}; check the base URL", StatusCode::NOT_FOUND)
-            }
-            Some(status) => write!(f, ": the server answered {status}"),
-            None => Ok(()),
-        }
-    }
-}
 
 impl<E> From<InvalidRequest> for Error<E> {
     fn from(error: InvalidRequest) -> Self {
@@ -176,7 +203,7 @@ impl<E> From<TransportError> for Error<E> {
     }
 }
 
-/// An argument that cannot be sent. It names the argument, never its value.
+/// The error of an invalid argument. It contains the name of the argument, never its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidRequest {
     field: &'static str,
@@ -188,8 +215,8 @@ impl InvalidRequest {
         Self { field, reason }
     }
 
-    /// Returns the argument's name in the specification; `body`, `path` or `request` if it is not a
-    /// single argument.
+    /// Returns the name of the argument in the OpenAPI document. It is `body`, `path` or `request`
+    /// if the error does not concern a single argument.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -197,14 +224,14 @@ impl InvalidRequest {
 
 impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field, self.reason)
+        write!(f, "invalid request: {} {}", self.field, self.reason)
     }
 }
 
 impl std::error::Error for InvalidRequest {}
 
-/// A body that does not fit its schema. It reports the field, the position and the length, and
-/// quotes nothing.
+/// The error of a response body that does not match its schema. It contains the name of the field,
+/// the position and the length, but no text from the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidResponse {
     pub(crate) reason: &'static str,
@@ -216,29 +243,31 @@ pub struct InvalidResponse {
 }
 
 impl InvalidResponse {
-    /// Creates the error of a body that is wrong as a whole.
+    /// Creates an error that concerns the body as a whole.
     pub(crate) fn of_body(reason: &'static str, length: usize) -> Self {
         Self { reason, field: None, line: 0, column: 0, length, is_json: false }
     }
 
-    /// Returns whether the body of an error response is JSON, although it is not the documented
-    /// error body. Gateways send such replies.
+    /// Returns whether the body of an error response is JSON other than the documented error body.
+    /// Gateways send such responses.
     pub fn is_json(&self) -> bool {
         self.is_json
     }
 
-    /// Returns the name, in the specification, of the field that is missing or has the wrong type.
+    /// Returns the name, in the OpenAPI document, of the field that is missing or has the wrong
+    /// type. `None` if the field is not known.
     pub fn field(&self) -> Option<&'static str> {
         self.field
     }
 
-    /// Returns the line and the column of the mistake, counted from 1. Both are 0 if the body as a
-    /// whole is wrong.
+    /// Returns the line and the column of the error, counted from 1. Both are 0 if the error
+    /// concerns the body as a whole.
     pub fn position(&self) -> (usize, usize) {
         (self.line, self.column)
     }
 
-    /// Returns the length of the body in bytes: 0 if it was empty, or too large to be read.
+    /// Returns the length of the body in bytes. It is 0 if the body is empty or was too large to
+    /// read.
     pub fn length(&self) -> usize {
         self.length
     }
@@ -247,16 +276,15 @@ impl InvalidResponse {
 impl fmt::Display for InvalidResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.length {
-            0 => write!(f, "its body {}", self.reason)?,
-            length => write!(f, "its body of {length} bytes {}", self.reason)?,
+            0 => write!(f, "the body {}", self.reason)?,
+            length => write!(f, "the body of {length} bytes {}", self.reason)?,
         }
-        if let Some(field) = self.field {
-            write!(f, ", in field `{field}`")?;
+        match (self.field, self.line) {
+            (Some(field), 0) => write!(f, " (field `{field}`)"),
+            (Some(field), line) => write!(f, " (field `{field}`, line {line}, column {})", self.column),
+            (None, 0) => Ok(()),
+            (None, line) => write!(f, " (line {line}, column {})", self.column),
         }
-        if self.line > 0 {
-            write!(f, ", at line {} column {}", self.line, self.column)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Finds error codes in the body of a successful reply.
+//! Finds error codes in the body of a success response.
 
 use std::fmt;
 
@@ -8,21 +8,20 @@ use serde_json::value::RawValue;
 
 use crate::body::without_bom;
 
-/// Returns the first member of an object that is one of `names` and holds an error code. A body
-/// that is not an object holds none.
+/// Returns the name of a field in `names` that contains an error code. Returns `None` if there is
+/// no such field, or if the body is not a JSON object.
 pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static str> {
     if names.is_empty() {
         return None;
     }
     let mut deserializer = serde_json::Deserializer::from_slice(without_bom(body));
-    deserializer.deserialize_map(ErrorCodes(names)).ok()?
+    deserializer.deserialize_map(ErrorCodeVisitor(names)).ok()?
 }
 
-/// Reads the members of an object that may hold an error code, and skips the others. A name may
-/// come twice.
-struct ErrorCodes<'a>(&'a [&'static str]);
+/// Reads the fields that may contain an error code, and skips all others. A field may occur twice.
+struct ErrorCodeVisitor<'a>(&'a [&'static str]);
 
-impl<'de> Visitor<'de> for ErrorCodes<'_> {
+impl<'de> Visitor<'de> for ErrorCodeVisitor<'_> {
     type Value = Option<&'static str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,7 +32,7 @@ impl<'de> Visitor<'de> for ErrorCodes<'_> {
         let mut found = None;
         while let Some(member) = members.next_key::<String>()? {
             match self.0.iter().find(|name| **name == member) {
-                Some(name) if is_code(members.next_value::<&RawValue>()?.get()) => found = Some(*name),
+                Some(name) if is_error_code(members.next_value::<&RawValue>()?.get()) => found = Some(*name),
                 Some(_) => {}
                 None => drop(members.next_value::<IgnoredAny>()?),
             }
@@ -42,16 +41,16 @@ impl<'de> Visitor<'de> for ErrorCodes<'_> {
     }
 }
 
-/// Returns whether a JSON value means an error: `null`, `false`, 0, blank text, and an empty list
-/// or object do not.
-fn is_code(json: &str) -> bool {
+/// Returns whether the JSON value of a field is an error code: any value except `null`, `false`, 0,
+/// a blank string, an empty array and an empty object.
+fn is_error_code(json: &str) -> bool {
     match serde_json::from_str(json) {
         Ok(Value::Null | Value::Bool(false)) => false,
         Ok(Value::String(text)) => !text.trim().is_empty(),
         Ok(Value::Array(values)) => !values.is_empty(),
         Ok(Value::Object(members)) => !members.is_empty(),
         Ok(Value::Number(number)) => number.as_f64() != Some(0.0),
-        // Such as a number that is out of range.
+        // `Err` is a value that serde_json cannot read, such as a number that is out of range.
         Ok(Value::Bool(true)) | Err(_) => true,
     }
 }
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn c2_what_holds_an_error_code() {
+    fn c2_a_field_contains_an_error_code_unless_its_value_is_empty() {
         let code = |body: &str| error_code(body.as_bytes(), &["error", "code"]);
         for body in [
             r#"{"a":1,"error":"x"}"#,

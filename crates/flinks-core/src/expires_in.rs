@@ -1,4 +1,4 @@
-//! The lifetime in a token reply.
+//! The lifetime in a token response.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// What `expires_in` said: seconds from the moment before the request was sent (A4).
+/// The value of `expires_in`: the lifetime of a token in seconds, counted from the moment before
+/// its request was sent.
 ///
-/// Read leniently, for a token should not be lost over its lifetime: `299`, `299.0` and `"299"` are
-/// 299 seconds; `null`, `0` and whatever is not a finite number mean *unknown* (O3). No value makes
-/// arithmetic overflow: a lifetime is at most [`ExpiresIn::MAX`].
+/// It is read leniently, because an unusual lifetime must not make the token unusable. `299`,
+/// `299.0` and `"299"` are 299 seconds. `null`, `0` and everything that is not a finite number mean
+/// that the lifetime is *unknown*. A lifetime is at most [`ExpiresIn::MAX`], so no value makes
+/// arithmetic overflow.
 ///
 /// ```
 /// use flinks_core::ExpiresIn;
@@ -24,18 +26,21 @@ use serde_json::value::RawValue;
 pub struct ExpiresIn(Option<i64>);
 
 impl ExpiresIn {
-    /// The longest lifetime that is believed: 24 hours. Flinks' longest documented one is 30
-    /// minutes.
+    /// The maximum lifetime: 24 hours. A longer lifetime is reduced to this value. The longest
+    /// lifetime that Flinks documents is 30 minutes.
     pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// A lifetime of `seconds`, clamped to [`ExpiresIn::MAX`]; 0 means unknown.
+    /// Creates a lifetime of `seconds`, limited to [`ExpiresIn::MAX`]. 0 means that it is unknown.
     pub fn from_seconds(seconds: i64) -> Self {
+        if seconds == 0 {
+            return Self(None);
+        }
         let max = i64::try_from(Self::MAX.as_secs()).unwrap_or(i64::MAX);
-        Self(Some(seconds.min(max)).filter(|seconds| *seconds != 0))
+        Self(Some(seconds.min(max)))
     }
 
-    /// The lifetime; `None` where the server did not tell one. A negative lifetime is
-    /// [`Duration::ZERO`]: the token was expired when it arrived.
+    /// Returns the lifetime, or `None` if it is unknown. A negative lifetime counts as
+    /// [`Duration::ZERO`]: the token had already expired when it arrived.
     pub fn lifetime(self) -> Option<Duration> {
         self.0.map(|seconds| u64::try_from(seconds).map_or(Duration::ZERO, Duration::from_secs))
     }
@@ -45,7 +50,7 @@ impl ExpiresIn {
             return Self::from_seconds(seconds);
         }
         match text.parse::<f64>() {
-            // `as` saturates.
+            // The cast saturates.
             Ok(seconds) if seconds.is_finite() => Self::from_seconds(seconds as i64),
             _ => Self(None),
         }
@@ -60,7 +65,7 @@ impl Serialize for ExpiresIn {
 
 impl<'de> Deserialize<'de> for ExpiresIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The raw text is read first, because serde_json fails on a number that is out of range.
+        // Reads the raw JSON first, because serde_json fails on a number that is out of range.
         let json = Box::<RawValue>::deserialize(deserializer)?;
         let text = match serde_json::from_str::<Cow<'_, str>>(json.get()) {
             Ok(text) => text,
@@ -80,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn t10_no_lifetime_loses_the_token_or_overflows() {
+    fn t10_a_lifetime_never_fails_to_parse_and_never_overflows() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         for (json, seconds) in [
             ("299", Some(299)),

@@ -1,11 +1,11 @@
-//! The parts of a reply's head that values and errors keep.
+//! The parts of a response head that values and errors contain.
 
 use std::fmt;
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
-/// The head of a reply: its status, and the few headers that an error report needs. All other
+/// The head of a response: its status, and the headers that an error report needs. All other
 /// headers are dropped.
 #[derive(Clone)]
 pub struct ResponseHead {
@@ -22,26 +22,26 @@ impl ResponseHead {
         self.status
     }
 
-    /// Returns `ob-correlation-id`, which Flinks needs for a support request. The server wrote it,
-    /// so be careful about showing it (O10).
+    /// Returns the header `ob-correlation-id`, which Flinks needs for a support request. Treat it
+    /// as untrusted text, because the server chooses it.
     pub fn correlation_id(&self) -> Option<&str> {
-        text(&self.correlation_id)
+        header_str(&self.correlation_id)
     }
 
-    /// Returns `ob-trace-id`, which Flinks needs for a support request. The server wrote it, so be
-    /// careful about showing it (O10).
+    /// Returns the header `ob-trace-id`, which Flinks needs for a support request. Treat it as
+    /// untrusted text, because the server chooses it.
     pub fn trace_id(&self) -> Option<&str> {
-        text(&self.trace_id)
+        header_str(&self.trace_id)
     }
 
-    /// Returns `Retry-After` as the server wrote it: seconds, or an HTTP date.
+    /// Returns the unparsed header `Retry-After`: a number of seconds, or an HTTP date.
     pub fn retry_after(&self) -> Option<&str> {
-        text(&self.retry_after)
+        header_str(&self.retry_after)
     }
 
-    /// Returns `Content-Type` as the server wrote it.
+    /// Returns the unparsed header `Content-Type`.
     pub fn content_type(&self) -> Option<&str> {
-        text(&self.content_type)
+        header_str(&self.content_type)
     }
 
     pub(crate) fn from_response(response: &reqwest::Response) -> Self {
@@ -56,20 +56,20 @@ impl ResponseHead {
     }
 }
 
-/// Prints the status only, because a server wrote the rest (A6).
+/// Prints only the status, because the headers are text from the server (A6).
 impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-/// A longer value is dropped: no id is that long.
+/// The maximum length of a header value. Longer values are dropped, because no id is that long.
 const MAX_HEADER_BYTES: usize = 256;
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {
     headers.get(name).filter(|value| value.len() <= MAX_HEADER_BYTES).cloned()
 }
 
-fn text(value: &Option<HeaderValue>) -> Option<&str> {
+fn header_str(value: &Option<HeaderValue>) -> Option<&str> {
     value.as_ref().and_then(|value| value.to_str().ok())
 }

@@ -1,4 +1,4 @@
-//! Checks and creates header values, and marks secret ones as sensitive.
+//! Validates and creates header values, and marks secrets as sensitive.
 
 use std::fmt;
 
@@ -14,15 +14,15 @@ use crate::secret::Secret;
 pub struct Authorization(Secret);
 
 impl Authorization {
-    /// Creates the value of HTTP Basic from client credentials, each form-encoded first as RFC 6749
-    /// section 2.3.1 requires.
+    /// Creates the value for HTTP Basic from client credentials. Each credential is form-encoded
+    /// first, as RFC 6749 section 2.3.1 requires.
     pub fn basic(client_id: &str, client_secret: &Secret) -> Self {
         let encode = |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
         let pair = Secret::new(format!("{}:{}", encode(client_id), encode(client_secret.expose_secret())));
         Self(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose_secret()))))
     }
 
-    /// Creates the value of a bearer token.
+    /// Creates the value for a bearer token.
     pub fn bearer(token: &Secret) -> Self {
         Self(Secret::new(format!("Bearer {}", token.expose_secret())))
     }
@@ -34,8 +34,8 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// A secret that travels in a header. Its value is marked sensitive, so that no HTTP library prints
-/// it.
+/// A secret that is sent in a header. The value is marked as sensitive, so that HTTP libraries do
+/// not print it.
 #[doc(hidden)]
 pub trait HeaderArgument {
     /// Returns the value of the header `name`.
@@ -52,31 +52,31 @@ impl HeaderArgument for Authorization {
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
         match self.0.expose_secret().split_once(' ') {
             Some((scheme, token)) => sensitive(name, Some(scheme), token),
-            None => Err(InvalidRequest::new(name, "has no scheme")),
+            None => Err(InvalidRequest::new(name, "must start with an authentication scheme")),
         }
     }
 }
 
-/// Returns why a token, a key or an id cannot travel in a header: it must be visible ASCII, and not
-/// empty.
+/// Returns the reason why a token, a key or an id cannot be sent in a header, or `None` if it is
+/// valid: visible ASCII, and not empty.
 ///
-/// The `http` crate would also take a tab, a space at either end and bytes above 127. A key that
-/// was read from a file with its newline would then cause a 401 that nothing explains.
+/// The `http` crate would also accept tabs, leading and trailing spaces, and bytes above 127. A key
+/// with such a character would cause a 401 response whose cause is hard to find.
 #[doc(hidden)]
 pub fn token_problem(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {
-        return Some("is empty");
+        return Some("must not be empty");
     }
     if text.ends_with(['\n', '\r']) {
-        return Some("ends with a line break, as one that was read from a file does");
+        return Some("must not end with a line break; trim a value that was read from a file");
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("holds a space, a line break, a control or a non-ASCII character");
+        return Some("must not contain a space, a line break, a control character or a non-ASCII character");
     }
     None
 }
 
-/// Creates the value of a header that holds a secret token, after its scheme if there is one.
+/// Creates a sensitive header value from a secret token and an optional authentication scheme.
 fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<HeaderValue, InvalidRequest> {
     if let Some(problem) = token_problem(token) {
         return Err(InvalidRequest::new(name, problem));
@@ -89,7 +89,7 @@ fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<He
     Ok(value)
 }
 
-/// Creates the value of a header argument that is not secret. It may have spaces between its words.
+/// Creates the value of a header argument that is not secret. It may contain spaces between words.
 #[doc(hidden)]
 pub fn header_text(name: &'static str, text: impl fmt::Display) -> Result<HeaderValue, InvalidRequest> {
     let text = text.to_string();
@@ -100,7 +100,7 @@ pub fn header_text(name: &'static str, text: impl fmt::Display) -> Result<Header
 }
 
 fn parse_value(name: &'static str, text: &str) -> Result<HeaderValue, InvalidRequest> {
-    HeaderValue::try_from(text).map_err(|_| InvalidRequest::new(name, "is not a header value"))
+    HeaderValue::try_from(text).map_err(|_| InvalidRequest::new(name, "must be a valid header value"))
 }
 
 #[cfg(test)]
@@ -108,35 +108,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn header_values_are_sensitive_and_visible_ascii() {
+    fn secret_header_values_are_sensitive_and_visible_ascii() {
         assert!(Secret::new("key").header_value("h").unwrap().is_sensitive());
-        for bad in ["", " ", "key\n", " key", "key ", "k\tey", "k\r\ny", "k\0y", "k\x7fy", "clé", "k y"] {
-            let error = Secret::new(bad).header_value("flinks-auth-key").unwrap_err();
+        for invalid in ["", " ", "key\n", " key", "key ", "k\tey", "k\r\ny", "k\0y", "k\x7fy", "clé", "k y"] {
+            let error = Secret::new(invalid).header_value("flinks-auth-key").unwrap_err();
             assert_eq!(error.field(), "flinks-auth-key");
-            assert!(Authorization::bearer(&Secret::new(bad)).header_value("authorization").is_err(), "{bad:?}");
+            assert!(Authorization::bearer(&Secret::new(invalid)).header_value("authorization").is_err(), "{invalid:?}");
         }
     }
 
     #[test]
-    fn a_header_text_may_have_spaces_between_its_words() {
+    fn a_header_text_may_contain_spaces_between_words() {
         assert_eq!(header_text("h", "two words").unwrap(), "two words");
         assert_eq!(header_text("h", 7).unwrap(), "7");
-        for bad in ["", " ", "a\nb", "a b\n", "a\tb", "clé", "a\0"] {
-            let error = header_text("x-request-name", bad).unwrap_err();
+        for invalid in ["", " ", "a\nb", "a b\n", "a\tb", "clé", "a\0"] {
+            let error = header_text("x-request-name", invalid).unwrap_err();
             assert_eq!(error.field(), "x-request-name");
         }
     }
 
     #[test]
-    fn a_token_problem_names_what_is_wrong() {
+    fn a_token_problem_describes_the_requirement() {
         assert_eq!(token_problem("!token~"), None);
-        assert_eq!(token_problem(" \n"), Some("is empty"));
-        assert!(token_problem("key\n").unwrap().starts_with("ends with a line break"));
-        assert!(token_problem("k ey").unwrap().starts_with("holds a space"));
+        assert_eq!(token_problem(" \n"), Some("must not be empty"));
+        assert!(token_problem("key\n").unwrap().starts_with("must not end with a line break"));
+        assert!(token_problem("k ey").unwrap().starts_with("must not contain a space"));
     }
 
     #[test]
-    fn basic_is_form_encoded_first() {
+    fn basic_credentials_are_form_encoded_first() {
         let value = Authorization::basic("a:b", &Secret::new("c d&é")).header_value("authorization").unwrap();
         let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap();
         assert_eq!(STANDARD.decode(encoded).unwrap(), b"a%3Ab:c+d%26%C3%A9");

@@ -1,7 +1,7 @@
-//! The settings of the HTTP client that hold for every request, and the TLS library it uses.
+//! Builds the HTTP client: the settings that apply to every request, and the TLS library.
 //!
-//! Each setting is explicit: other crates of the build may switch on features of `reqwest` that
-//! change its defaults (T11).
+//! Each setting is explicit, because other crates of the build may enable features of `reqwest`
+//! that change its defaults (T11).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,7 +19,7 @@ use crate::tls::CryptoProvider;
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
 use crate::tls::{ClientCertificate, RootCertificates};
 
-/// The reason why a [`Transport`](crate::Transport) could not be built.
+/// The error of building a [`Transport`](crate::Transport).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BuildError {
     field: &'static str,
@@ -27,12 +27,12 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    /// Returns what cannot be used, such as `base URL`.
+    /// Returns the name of the setting that caused the error, such as `base URL`.
     pub fn field(&self) -> &'static str {
         self.field
     }
 
-    /// Returns the reason, as the rest of a sentence: `is https, which needs the feature …`.
+    /// Returns the reason as a predicate, such as `is invalid or does not match the private key`.
     pub fn reason(&self) -> &'static str {
         self.reason
     }
@@ -44,13 +44,13 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no transport: {} {}", self.field, self.reason)
+        write!(f, "failed to build the transport: {} {}", self.field, self.reason)
     }
 }
 
 impl std::error::Error for BuildError {}
 
-/// The settings of TLS that a program chooses.
+/// The TLS settings that a program can choose.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
@@ -61,8 +61,9 @@ pub(crate) struct Tls {
     pub(crate) provider: CryptoProvider,
 }
 
-/// Applies the settings of every transport to `builder`, so that none of them can be undone, and
-/// builds the client.
+/// Applies the settings that every transport has, and builds the client.
+///
+/// These settings come last, so they override those that `builder` already has.
 pub(crate) fn build(
     mut builder: reqwest::ClientBuilder,
     base_url: &BaseUrl,
@@ -72,7 +73,7 @@ pub(crate) fn build(
     builder = builder
         .user_agent(concat!("flinks-rust/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect_timeout)
-        // Verbose connections log each byte, secrets included (A3).
+        // A verbose connection logs every byte, including secrets (A3).
         .connection_verbose(false)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
@@ -84,39 +85,39 @@ pub(crate) fn build(
         .no_deflate()
         .no_hickory_dns();
     if base_url.is_loopback() {
-        // The fixed addresses keep a hosts file from sending `localhost` elsewhere in clear text.
+        // With fixed addresses, a hosts file cannot redirect the unencrypted requests for
+        // `localhost` to another machine.
         builder = builder.no_proxy().resolve_to_addrs("localhost", &LOOPBACK);
     } else if base_url.is_plain_http_exception() {
         builder = builder.no_proxy().dns_resolver(PrivateAddresses);
     }
-    finish(with_tls(builder, base_url, tls)?)
+    build_client(with_tls(builder, base_url, tls)?)
 }
 
-/// reqwest replaces port 0 by the port of the URL.
+/// The loopback addresses. reqwest replaces port 0 with the port of the URL.
 const LOOPBACK: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
 
-/// Selects the TLS library. If both TLS features are enabled anywhere in the build, reqwest's
-/// default is native TLS, and its default for rustls panics if no provider is installed.
+/// Configures rustls explicitly. If features for both TLS libraries are enabled anywhere in the
+/// build, reqwest uses native-tls by default. Its default configuration of rustls panics if no
+/// provider is installed.
 #[cfg(feature = "rustls-no-provider")]
 fn with_tls(
     builder: reqwest::ClientBuilder,
     base_url: &BaseUrl,
     tls: &Tls,
 ) -> Result<reqwest::ClientBuilder, BuildError> {
-    let provider = tls.provider.get();
-    let provider = provider
-        .ok_or(BuildError::new("crypto provider", "is to be the one of the process, which has installed none"))?;
+    let provider = tls.provider.get().ok_or(NO_CRYPTO_PROVIDER)?;
     let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|_| BuildError::new("crypto provider", "offers neither TLS 1.2 nor 1.3"))?;
+        .map_err(|_| BuildError::new("crypto provider", "supports neither TLS 1.2 nor TLS 1.3"))?;
     let config = if base_url.is_https() {
         let roots = tls.roots.iter().flat_map(RootCertificates::iter).cloned();
         let verifier = Verifier::new_with_extra_roots(roots, provider).map_err(|_| UNUSABLE_ROOTS)?;
         config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
     } else {
-        // Trusts no certificate: there is no handshake, and a machine without certificates can
-        // still talk to itself.
+        // Without TLS, no certificate is needed. An empty store also works on a machine that has no
+        // trusted certificates.
         config.with_root_certificates(rustls::RootCertStore::empty())
     };
     let config = match &tls.client {
@@ -124,11 +125,12 @@ fn with_tls(
         Some(client) => client
             .to_rustls()
             .and_then(|(chain, key)| config.with_client_auth_cert(chain, key).ok())
-            .ok_or(CLIENT_CERTIFICATE)?,
+            .ok_or(INVALID_CLIENT_CERTIFICATE)?,
     };
     Ok(builder.tls_backend_preconfigured(config))
 }
 
+/// Configures native-tls.
 #[cfg(all(feature = "native-tls", not(feature = "rustls-no-provider")))]
 fn with_tls(builder: reqwest::ClientBuilder, _: &BaseUrl, tls: &Tls) -> Result<reqwest::ClientBuilder, BuildError> {
     let mut connector = native_tls::TlsConnector::builder();
@@ -137,19 +139,23 @@ fn with_tls(builder: reqwest::ClientBuilder, _: &BaseUrl, tls: &Tls) -> Result<r
         connector.add_root_certificate(native_tls::Certificate::from_der(root).map_err(|_| UNUSABLE_ROOTS)?);
     }
     if let Some(client) = &tls.client {
-        connector.identity(client.to_native().ok_or(CLIENT_CERTIFICATE)?);
+        connector.identity(client.to_native().ok_or(INVALID_CLIENT_CERTIFICATE)?);
     }
-    let problem = if tls.client.is_some() { CLIENT_CERTIFICATE } else { CANNOT_BE_BUILT };
+    let problem = if tls.client.is_some() { INVALID_CLIENT_CERTIFICATE } else { BUILD_FAILED };
     Ok(builder.tls_backend_preconfigured(connector.build().map_err(|_| problem)?))
 }
 
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
 const UNUSABLE_ROOTS: BuildError =
-    BuildError::new("root certificates", "are missing on this platform, or one of those that were added is invalid");
+    BuildError::new("root certificates", "are missing on this platform, or an added certificate is invalid");
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
-const CLIENT_CERTIFICATE: BuildError =
-    BuildError::new("client certificate", "is invalid, or the private key belongs to another certificate");
+const INVALID_CLIENT_CERTIFICATE: BuildError =
+    BuildError::new("client certificate", "is invalid or does not match the private key");
+#[cfg(feature = "rustls-no-provider")]
+const NO_CRYPTO_PROVIDER: BuildError =
+    BuildError::new("crypto provider", "is not installed; install a default rustls provider in the process first");
 
+/// Rejects `https`, because no TLS library is available.
 #[cfg(not(any(feature = "native-tls", feature = "rustls-no-provider")))]
 fn with_tls(
     builder: reqwest::ClientBuilder,
@@ -157,25 +163,25 @@ fn with_tls(
     _: &Tls,
 ) -> Result<reqwest::ClientBuilder, BuildError> {
     if base_url.is_https() {
-        return Err(BuildError::new("base URL", "is https, which needs the feature `rustls` or `native-tls`"));
+        return Err(BuildError::new("base URL", "uses https, which requires a TLS feature such as `rustls`"));
     }
     Ok(builder)
 }
 
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
-fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
-    builder.build().map_err(|_| CANNOT_BE_BUILT)
+fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
+    builder.build().map_err(|_| BUILD_FAILED)
 }
 
-/// If neither TLS feature is enabled, reqwest panics if another crate of the build enabled its
-/// rustls and nobody installed a provider (T11).
+/// Builds the client without a TLS feature. reqwest then panics if another crate of the build has
+/// enabled rustls in it and no crypto provider is installed (T11).
 #[cfg(not(any(feature = "native-tls", feature = "rustls-no-provider")))]
-fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
+fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
     let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.build()));
-    built.ok().and_then(Result::ok).ok_or(CANNOT_BE_BUILT)
+    built.ok().and_then(Result::ok).ok_or(BUILD_FAILED)
 }
 
 #[cfg(feature = "reqwest-0_13")]
-pub(crate) const NOT_ADJUSTABLE: BuildError =
-    BuildError::new("base URL", "is an exception for plain HTTP, for which the HTTP client cannot be adjusted");
-const CANNOT_BE_BUILT: BuildError = BuildError::new("HTTP client", "cannot be built");
+pub(crate) const HOOK_WITH_PLAIN_HTTP: BuildError =
+    BuildError::new("base URL", "uses plain HTTP to another host, so the HTTP client cannot be customized");
+const BUILD_FAILED: BuildError = BuildError::new("HTTP client", "could not be initialized");

@@ -1,4 +1,4 @@
-//! Reads optional fields so that a bad value never costs the reply.
+//! Reads optional fields leniently, so that an invalid value does not make the response unusable.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,11 @@ use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
 
-/// Reads an optional field that nothing depends on. A value that cannot be read counts as absent,
-/// so that the token or the error code in the same body is not lost. A number may be written as a
-/// text, and a whole number with a fraction of zero.
+/// Reads an optional field that is not essential. A value that cannot be read counts as absent, so
+/// that the token or the error code in the same body can still be used. A number may also be a
+/// string, and a whole number may have a fraction of zero.
 ///
-/// It borrows the text of the value, which may hold a secret.
+/// The JSON text of the value is borrowed and not copied, because it may contain a secret.
 #[doc(hidden)]
 pub fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let json = <&RawValue>::deserialize(deserializer)?.get();
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn t10_a_field_that_nothing_depends_on_never_costs_a_reply() {
+    fn t10_an_invalid_optional_field_counts_as_absent() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         for (json, status, text) in [
             ("401", Some(401), None),

@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
-// No `+` on a time or a number that others gave, which would panic; no file that is written in
-// place (clippy.toml).
+// Arithmetic on times and numbers from outside must not panic on overflow, and files must not be
+// written in place. clippy.toml lists the disallowed methods.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
-// The subjects of this crate. A file imports from its own group and from the groups above it.
+// The modules are grouped by layer. A file imports only from its own group and the groups above it.
 
-// Values: what a caller configures and what a call carries.
+// Values: the configuration of a client and the data of a call.
 mod absolute_url;
 mod base_url;
 #[doc(hidden)]
@@ -17,7 +17,7 @@ pub mod plain_http;
 mod secret;
 pub mod tls;
 
-// Time: the clock of a client, and lifetimes on it.
+// Time: the clock of a client, and token lifetimes measured with it.
 #[cfg(feature = "time")]
 mod clock;
 #[cfg(feature = "time")]
@@ -28,21 +28,21 @@ mod manual_clock;
 #[doc(hidden)]
 pub mod runtime;
 
-// Errors, and the head of a reply that they keep.
+// Errors, and the response head that they contain.
 mod error;
 mod head;
 mod transport_error;
 
-// Requests: their parts, and whether they have left this machine.
+// Requests: their parts, and the marker that records whether a request has left this machine.
 mod header;
 mod marker;
 mod request;
 
-// Sending: the settings of the HTTP client, and one call.
+// Sending: the settings of the HTTP client, and the execution of a call.
 mod http_client;
 mod transport;
 
-// Replies: the bytes, the type that they are read as, and the outcome of an operation.
+// Responses: reading the body, decoding it, and the outcome of an operation.
 mod body;
 mod decode;
 mod error_code;
@@ -76,7 +76,7 @@ pub use deadline::{Deadline, Timestamps};
 #[doc(hidden)]
 pub use header::token_problem;
 
-/// What generated code calls. Not part of the public interface.
+/// The items that generated code uses. They are not part of the public API.
 #[doc(hidden)]
 pub mod generated {
     pub use crate::decode::{Field, Fields, ReplyBody};

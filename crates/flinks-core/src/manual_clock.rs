@@ -8,19 +8,21 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Sleep};
 use crate::deadline::Timestamps;
 
-/// A clock for tests, which the test moves. Clones are the same clock.
+/// A clock for tests, which the test controls. Clones share the same time.
 ///
-/// Choose how it behaves while nobody moves it:
+/// The constructors differ in what happens while the test does not advance the clock:
 ///
-/// | constructor | time | a sleep |
-/// | --- | --- | --- |
-/// | [`new`](Self::new) | stands still | completes when the clock has been advanced to its end |
-/// | [`auto_advancing`](Self::auto_advancing) | stands still | if it is short, advances the clock to its end and completes |
-/// | [`running`](Self::running) | passes as on the machine | completes after its duration, or when the clock has been advanced to its end |
+/// - [`new`](Self::new): time stands still. A sleep completes once the clock has been advanced far
+///   enough.
+/// - [`auto_advancing`](Self::auto_advancing): time stands still. A short sleep advances the clock
+///   by its duration and completes.
+/// - [`running`](Self::running): time passes as usual. A sleep completes after its duration, or
+///   once the clock has been advanced far enough.
 ///
-/// Use a clock that stands still to test one call. A whole application would hang on it, because whatever waits does so until
-/// the clock is advanced: a retry, the second between two refreshes of one consent, or the refresh of another process. Give
-/// the application a running clock, and advance that:
+/// Use a clock that stands still to test a single call. A whole application would hang on such a
+/// clock, because everything that waits does so until the clock is advanced: a retry, the minimum
+/// interval between two refreshes of a consent, or a refresh by another process. Use a running
+/// clock for an application, and advance that:
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,13 +30,14 @@ use crate::deadline::Timestamps;
 /// use flinks_core::{Clock, ManualClock};
 ///
 /// let clock = ManualClock::running();
-/// // Start the application with the settings `flinks::Settings::new().clock(clock.clone())`. Later, let its tokens expire:
+/// // Start the application with the settings `flinks::Settings::new().clock(clock.clone())`.
+/// // Later, advance the clock so that its tokens expire:
 /// let before = clock.monotonic();
 /// clock.advance(Duration::from_secs(1800));
 /// assert!(clock.monotonic() - before >= Duration::from_secs(1800));
 /// ```
 ///
-/// An auto-advancing clock takes a test of retries through minutes of waiting at once:
+/// With an auto-advancing clock, a test of retries does not wait:
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -50,15 +53,17 @@ use crate::deadline::Timestamps;
 /// # });
 /// ```
 ///
-/// The clock moves the client only. The emulator has its own clock, with its own `advance`.
+/// The clock affects only the client. The emulator has its own clock, with its own `advance`.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     pace: Pace,
-    set: watch::Sender<Timestamps>,
+    /// The time that the test has set, without the time that has passed since a running clock
+    /// started.
+    base: watch::Sender<Timestamps>,
     sleeps: Arc<Mutex<Vec<Duration>>>,
 }
 
-/// How a [`ManualClock`] behaves while nobody advances it.
+/// The behaviour of a [`ManualClock`] while the test does not advance it.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
     Still,
@@ -67,45 +72,50 @@ enum Pace {
 }
 
 impl ManualClock {
-    /// Creates a clock that stands still. Its wall clock starts at the time of this machine.
+    /// Creates a clock that stands still. Its wall clock starts at the current time of this
+    /// machine.
     pub fn new() -> Self {
         Self::with_pace(Pace::Still)
     }
 
-    /// Creates a clock that stands still, on which a sleep of at most `longest` advances the clock to its end and completes.
-    /// Other tasks run first, as they do during a real wait.
+    /// Creates a clock that stands still until a task sleeps. A sleep of at most `longest` advances
+    /// the clock by its duration and completes. Other tasks run first, as they do during a real
+    /// wait.
     ///
-    /// The deadline of a call, or of a token store, is a sleep too. It must be longer than `longest`: a shorter one would
-    /// expire as soon as the call waits for the network. The client waits at most 30 seconds between two attempts.
+    /// The deadline of a call, or of a token store, is a sleep too. Set such deadlines longer than
+    /// `longest`. Otherwise they expire as soon as the call waits for the network. The client waits
+    /// at most 30 seconds between two attempts.
     pub fn auto_advancing(longest: Duration) -> Self {
         Self::with_pace(Pace::AutoAdvancing { longest })
     }
 
-    /// Creates a clock that runs with the clock of this machine, and can be advanced beyond it. A sleep needs a tokio runtime
-    /// with its timer enabled.
+    /// Creates a clock that runs in real time and can also be advanced. Sleeping on it requires a
+    /// Tokio runtime with the time driver enabled.
     pub fn running() -> Self {
         Self::with_pace(Pace::Running { since: Instant::now() })
     }
 
     fn with_pace(pace: Pace) -> Self {
         let start = Timestamps { monotonic: Duration::ZERO, wall: SystemTime::now() };
-        Self { pace, set: watch::Sender::new(start), sleeps: Arc::default() }
+        Self { pace, base: watch::Sender::new(start), sleeps: Arc::default() }
     }
 
-    /// Advances both the monotonic and the wall clock, and completes the sleeps that end by then.
+    /// Advances the monotonic clock and the wall clock, and completes the sleeps whose duration has
+    /// passed.
     pub fn advance(&self, by: Duration) {
-        self.set.send_modify(|now| now.advance(by));
+        self.base.send_modify(|base| base.advance(by));
     }
 
-    /// Sets the wall clock only, as an operator does. The wall clock is also ahead of the monotonic one after a machine was
-    /// suspended.
+    /// Sets only the wall clock. Use this to test an operator who sets the system time, or a
+    /// machine that was suspended: afterwards, its wall clock is ahead of its monotonic clock.
     pub fn set_wall(&self, wall: SystemTime) {
-        let passed = self.passed();
-        self.set.send_modify(|now| now.wall = wall.checked_sub(passed).unwrap_or(wall));
+        let elapsed = self.elapsed();
+        self.base.send_modify(|base| base.wall = wall.checked_sub(elapsed).unwrap_or(wall));
     }
 
-    /// Returns how long each sleep since the last call was meant to take, oldest first. A sleep counts when it begins, so
-    /// that a test can wait until the client waits.
+    /// Returns the requested durations of the sleeps that have started since the last call, oldest
+    /// first. A sleep is included as soon as it starts, so a test can detect that the client is
+    /// waiting.
     pub fn take_sleeps(&self) -> Vec<Duration> {
         std::mem::take(&mut self.sleeps())
     }
@@ -114,8 +124,8 @@ impl ManualClock {
         self.sleeps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long the clock has run by itself.
-    fn passed(&self) -> Duration {
+    /// Returns the real time that has passed since a running clock was created.
+    fn elapsed(&self) -> Duration {
         match self.pace {
             Pace::Still | Pace::AutoAdvancing { .. } => Duration::ZERO,
             Pace::Running { since } => since.elapsed(),
@@ -123,13 +133,13 @@ impl ManualClock {
     }
 
     fn now(&self) -> Timestamps {
-        let mut now = *self.set.borrow();
-        now.advance(self.passed());
+        let mut now = *self.base.borrow();
+        now.advance(self.elapsed());
         now
     }
 
     async fn sleep_until(self, end: Duration, duration: Duration) {
-        let mut changes = self.set.subscribe();
+        let mut changes = self.base.subscribe();
         self.sleeps().push(duration);
         if let Pace::AutoAdvancing { longest } = self.pace
             && duration <= longest
@@ -201,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sleeps_that_begin_together_advance_an_auto_advancing_clock_once() {
+    async fn simultaneous_sleeps_advance_an_auto_advancing_clock_once() {
         let clock = ManualClock::auto_advancing(SECOND);
         tokio::join!(clock.sleep(SECOND), clock.sleep(SECOND));
         assert_eq!(clock.monotonic(), SECOND);
@@ -213,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_running_clock_runs_and_can_be_advanced() {
+    async fn a_running_clock_passes_and_can_be_advanced() {
         let clock = ManualClock::running();
         clock.sleep(Duration::from_millis(1)).await;
         assert!(clock.monotonic() >= Duration::from_millis(1));
@@ -222,6 +232,6 @@ mod tests {
         hour.await.unwrap();
         clock.set_wall(SystemTime::UNIX_EPOCH);
         let since_epoch = clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        assert!(since_epoch < 3600 * SECOND, "the wall clock goes on from where it was set");
+        assert!(since_epoch < 3600 * SECOND, "the wall clock continues from the time that was set");
     }
 }

@@ -1,17 +1,19 @@
-//! Whether a request has left this machine, for a caller who stops waiting for its reply.
+//! Records whether a request has left this machine, for a call that stops before its response
+//! arrives.
 //!
-//! A marker has three states. The first poll of the request body moves it from *unsent* to *sent*;
-//! [`SendMarker::abandon`] moves it from *unsent* to *abandoned*. Only one of the two can win:
+//! A marker has three states. The first poll of the request body changes it from *unsent* to
+//! *sent*. [`SendMarker::abandon`] changes it from *unsent* to *abandoned*. Only one of the two can
+//! succeed:
 //!
 //! ```text
 //!            the body is polled
-//!   unsent ───────────────────▶ sent        bytes may have left
+//!   unsent ───────────────────▶ sent        bytes may have been sent
 //!      │
-//!      └── abandon() ─────────▶ abandoned   a later poll of the body fails, so nothing leaves
+//!      └── abandon() ─────────▶ abandoned   a later poll of the body fails, so nothing is sent
 //! ```
 //!
-//! That is exact because hyper polls the body of a request before it flushes the head, and because
-//! a connection of the pool that turns out to be closed is replaced without a poll of the body.
+//! The result is exact for two reasons. hyper polls the body of a request before it flushes the
+//! head. If a pooled connection turns out to be closed, hyper replaces it without polling the body.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,11 +25,13 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use crate::error::InvalidRequest;
 
-/// Records whether the body of a request may have left this machine. Clones share one record.
+/// A marker that records whether the body of a request may have left this machine. Clones share one
+/// state.
 ///
-/// Give a clone to [`Transport::with_marker`](crate::Transport::with_marker). When the call returns
-/// an error or is cancelled, [`abandon`](Self::abandon) returns whether its secrets are still
-/// unused. One marker is for the attempts of one call.
+/// Pass a clone to [`Transport::with_marker`](crate::Transport::with_marker). After the call has
+/// returned an error or was cancelled, [`abandon`](Self::abandon) returns whether the secrets in
+/// its request are still unused. Use one marker for all attempts of a call, and a new one for each
+/// call.
 #[derive(Clone, Debug, Default)]
 pub struct SendMarker(Arc<AtomicU8>);
 
@@ -36,51 +40,51 @@ const SENT: u8 = 1;
 const ABANDONED: u8 = 2;
 
 impl SendMarker {
-    /// Creates a marker of a call that has sent nothing.
+    /// Creates a marker for a call that has not sent anything yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends the call if nothing has left this machine: then nothing will. Returns whether that is
-    /// so.
+    /// Abandons the call if nothing has left this machine. Returns whether the call was abandoned,
+    /// in which case it will never send anything.
     #[must_use]
     pub fn abandon(&self) -> bool {
-        self.leave_unsent(ABANDONED) == ABANDONED
+        self.change_from_unsent(ABANDONED) == ABANDONED
     }
 
-    /// Lets the body of `request` set this marker. A request without a body counts as sent from now
-    /// on, because nothing shows when its head leaves.
+    /// Wraps the body of `request`, so that polling it sets this marker. A request without a body
+    /// counts as sent immediately, because nothing shows when its head is sent.
     pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
         let slot = request.body_mut();
         match slot.take() {
             Some(body) if !body.is_end_stream() => {
                 *slot = Some(reqwest::Body::wrap(MarkedBody { body, marker: self.clone() }));
             }
-            none => {
-                *slot = none;
-                if !self.send() {
-                    return Err(InvalidRequest::new("request", "belongs to a call that was abandoned"));
+            empty => {
+                *slot = empty;
+                if !self.mark_sent() {
+                    return Err(InvalidRequest::new("request", "belongs to an abandoned call"));
                 }
             }
         }
         Ok(())
     }
 
-    /// Notes that bytes may leave now. Returns `false` if the call was abandoned.
-    fn send(&self) -> bool {
-        self.leave_unsent(SENT) == SENT
+    /// Records that bytes may be sent from now on. Returns `false` if the call was abandoned.
+    fn mark_sent(&self) -> bool {
+        self.change_from_unsent(SENT) == SENT
     }
 
-    /// Returns the state after the change: the wanted one, or the one that was reached before.
-    fn leave_unsent(&self, wanted: u8) -> u8 {
-        match self.0.compare_exchange(UNSENT, wanted, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => wanted,
-            Err(reached) => reached,
+    /// Changes the state to `new` if it is *unsent*, and returns the resulting state.
+    fn change_from_unsent(&self, new: u8) -> u8 {
+        match self.0.compare_exchange(UNSENT, new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => new,
+            Err(current) => current,
         }
     }
 }
 
-/// A request body that sets a marker before it gives its first bytes.
+/// A request body that sets a marker before it yields its first bytes.
 struct MarkedBody {
     body: reqwest::Body,
     marker: SendMarker,
@@ -94,7 +98,7 @@ impl Body for MarkedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        if !self.marker.send() {
+        if !self.marker.mark_sent() {
             return Poll::Ready(Some(Err("the call was abandoned".into())));
         }
         Pin::new(&mut self.body).poll_frame(context).map_err(Into::into)
@@ -113,29 +117,29 @@ impl Body for MarkedBody {
 mod tests {
     use super::*;
 
-    /// Whether the next frame of a body is data.
-    fn gives_data(body: &mut MarkedBody) -> bool {
+    /// Returns whether the next frame of a body contains data.
+    fn yields_data(body: &mut MarkedBody) -> bool {
         let frame = Pin::new(body).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
         matches!(frame, Poll::Ready(Some(Ok(_))))
     }
 
     #[test]
-    fn a_body_that_was_polled_cannot_be_abandoned() {
+    fn a_call_cannot_be_abandoned_after_its_body_was_polled() {
         let marker = SendMarker::new();
         let mut body = MarkedBody { body: "code".into(), marker: marker.clone() };
         assert_eq!(body.size_hint().exact(), Some(4));
         assert!(!body.is_end_stream());
-        assert!(gives_data(&mut body));
+        assert!(yields_data(&mut body));
         assert!(!marker.abandon());
-        assert!(marker.send());
+        assert!(marker.mark_sent());
     }
 
     #[test]
-    fn an_abandoned_body_gives_nothing() {
+    fn the_body_of_an_abandoned_call_yields_nothing() {
         let marker = SendMarker::new();
         let mut body = MarkedBody { body: "code".into(), marker: marker.clone() };
         assert!(marker.abandon());
         assert!(marker.abandon());
-        assert!(!gives_data(&mut body));
+        assert!(!yields_data(&mut body));
     }
 }

@@ -1,7 +1,9 @@
-//! The exception to A1: plain HTTP to one private host, such as a container of `docker compose`.
+//! Plain HTTP to one private host, such as a container of `docker compose`: an exception to rule
+//! A1.
 //!
-//! The host is named in the program's configuration. Every address that it resolves to must be
-//! loopback or private. This is checked when a connection is made, on the addresses that it uses.
+//! The configuration of the program names the host. Every address that the host resolves to must be
+//! a loopback or a private address. This is checked for each connection, on the addresses that the
+//! connection uses.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,23 +13,23 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tower_service::Service as _;
 use url::{Host, Url};
 
-/// The domains of Flinks. Neither they nor the names below them can be the exception.
+/// The domains of Flinks. Plain HTTP is never allowed to them or to their subdomains.
 const FLINKS_DOMAINS: [&str; 4] = ["fin.ag", "flinks.com", "flinks.io", "flinksapp.com"];
 
-/// Returns why plain HTTP to the host of `url` is refused, although the program allows it for
-/// `allowed`.
+/// Returns the reason for rejecting plain HTTP to the host of `url` if the program allows it for
+/// the host `allowed`, or `None` if the URL is accepted.
 pub(crate) fn problem(url: &Url, allowed: &str) -> Option<&'static str> {
     let allowed = normalized(allowed);
     if is_host_of_flinks(&allowed) {
-        return Some("uses plain HTTP, which is never allowed for a host of Flinks");
+        return Some("must not use plain HTTP for a host of Flinks");
     }
     match url.host() {
         Some(Host::Domain(domain)) if domain == allowed => None,
-        Some(Host::Ipv4(address)) if address.to_string() == allowed => not_private(address.into()),
+        Some(Host::Ipv4(address)) if address.to_string() == allowed => public_address_problem(address.into()),
         Some(Host::Ipv6(address)) if address.to_string() == allowed.trim_matches(['[', ']']) => {
-            not_private(address.into())
+            public_address_problem(address.into())
         }
-        _ => Some("uses plain HTTP, which is allowed for another host only"),
+        _ => Some("must use https, because plain HTTP is allowed only for another host"),
     }
 }
 
@@ -35,15 +37,15 @@ fn normalized(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Returns whether a host is one of Flinks', or a domain of Flinks'.
+/// Returns whether a host is a domain of Flinks or one of its subdomains.
 pub fn is_host_of_flinks(host: &str) -> bool {
     let host = normalized(host);
-    let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    FLINKS_DOMAINS.into_iter().any(is_below)
+    let is_within = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    FLINKS_DOMAINS.into_iter().any(is_within)
 }
 
-fn not_private(address: IpAddr) -> Option<&'static str> {
-    (!is_private(address)).then_some("uses plain HTTP to an address that is not private")
+fn public_address_problem(address: IpAddr) -> Option<&'static str> {
+    if is_private(address) { None } else { Some("must not use plain HTTP to an address that is not private") }
 }
 
 /// Returns whether packets to `address` stay on this machine or in a private network (RFC 1918,
@@ -55,7 +57,8 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Resolves names as the operating system does, and fails if one of the addresses is public.
+/// A resolver that returns the addresses of the operating system's resolver, and fails if any of
+/// them is public.
 pub(crate) struct PrivateAddresses;
 
 impl Resolve for PrivateAddresses {
@@ -70,13 +73,13 @@ impl Resolve for PrivateAddresses {
     }
 }
 
-/// The failure of [`PrivateAddresses`].
+/// The error of [`PrivateAddresses`] for a host with a public address.
 #[derive(Debug)]
 pub(crate) struct PublicAddress;
 
 impl fmt::Display for PublicAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the host has an address that is not private")
+        f.write_str("the host has a public address")
     }
 }
 
@@ -87,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a1_private_addresses_are_told_from_public_ones() {
+    fn a1_only_loopback_and_private_addresses_are_private() {
         for (address, expected) in [
             ("127.0.0.1", true),
             ("10.1.2.3", true),
@@ -99,7 +102,7 @@ mod tests {
             ("::ffff:10.0.0.1", true),
             ("172.32.0.1", false),
             ("100.64.0.1", false),
-            // The metadata service of cloud machines.
+            // The metadata service of cloud providers.
             ("169.254.169.254", false),
             ("0.0.0.0", false),
             ("255.255.255.255", false),
@@ -113,23 +116,23 @@ mod tests {
         }
     }
 
-    /// Resolves every name to this address, and checks it.
-    struct Everywhere(&'static str);
+    /// Resolves every name to this address, and checks the address.
+    struct FixedAddress(&'static str);
 
-    impl Resolve for Everywhere {
+    impl Resolve for FixedAddress {
         fn resolve(&self, _: Name) -> Resolving {
             PrivateAddresses.resolve(self.0.parse().unwrap())
         }
     }
 
     #[tokio::test]
-    async fn a1_nothing_is_sent_to_a_name_with_a_public_address() {
-        // For the client of this test.
+    async fn a1_nothing_is_sent_to_a_host_with_a_public_address() {
+        // The client of this test does not configure TLS, so it needs a default crypto provider.
         #[cfg(any(feature = "aws-lc-rs", feature = "rustls"))]
         crate::tls::install_default_crypto_provider();
-        // `getaddrinfo` takes the text of an address for a name that has this address.
+        // `getaddrinfo` resolves the text of an address to that address.
         for address in ["8.8.8.8", "169.254.169.254", "2001:db8::1"] {
-            let client = reqwest::Client::builder().no_proxy().dns_resolver(Everywhere(address)).build().unwrap();
+            let client = reqwest::Client::builder().no_proxy().dns_resolver(FixedAddress(address)).build().unwrap();
             let error = client.get("http://emulator:9").send().await.unwrap_err();
             let error = crate::transport_error::TransportError::from_reqwest(&error);
             assert_eq!(error.kind(), crate::TransportErrorKind::PublicAddress, "{address}");

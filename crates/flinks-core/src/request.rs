@@ -1,4 +1,4 @@
-//! Creates the parts of a request that generated code puts together.
+//! Creates the parts of a request. Generated code combines them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,19 +14,19 @@ use crate::error::InvalidRequest;
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
-    /// The `operationId` of the specification.
+    /// The `operationId` in the OpenAPI document.
     pub id: &'static str,
-    /// The timeout of the operation, if it is longer than the default.
+    /// The default timeout of the operation, if it is longer than the general default.
     pub timeout: Option<Duration>,
 }
 
-/// Percent-encodes a path argument, except for the unreserved characters of RFC 3986.
+/// Percent-encodes a path argument. The unreserved characters of RFC 3986 are not encoded.
 #[doc(hidden)]
 pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<String, InvalidRequest> {
     let value = value.to_string();
-    // A URL parser resolves dot segments, also if they are percent-encoded.
+    // A URL parser resolves dot segments, even if they are percent-encoded.
     if matches!(value.as_str(), "" | "." | "..") {
-        return Err(InvalidRequest::new(name, "is empty or a dot segment"));
+        return Err(InvalidRequest::new(name, "must not be empty, `.` or `..`"));
     }
     let encoded = match utf8_percent_encode(&value, PATH_SEGMENT).into() {
         Cow::Borrowed(_) => None,
@@ -38,14 +38,14 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
 
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Sets a form as the body of `request`.
+/// Form-encodes `body`, and sets it as the body of `request`.
 #[doc(hidden)]
 pub fn form_body(
     request: reqwest::RequestBuilder,
     body: &impl Serialize,
 ) -> Result<reqwest::RequestBuilder, InvalidRequest> {
     let form = serde_urlencoded::to_string(body)
-        .map_err(|_| InvalidRequest::new("body", "holds a value that a form cannot carry"))?;
+        .map_err(|_| InvalidRequest::new("body", "contains a value that cannot be form-encoded"))?;
     let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
     Ok(request.header(CONTENT_TYPE, content_type).body(form))
 }
@@ -55,9 +55,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t09_a_path_argument_stays_in_its_segment() {
-        for moves in ["", ".", ".."] {
-            assert_eq!(encode_path("customerId", moves).unwrap_err().field(), "customerId");
+    fn t09_a_path_argument_cannot_leave_its_path_segment() {
+        for invalid in ["", ".", ".."] {
+            assert_eq!(encode_path("customerId", invalid).unwrap_err().field(), "customerId");
         }
         for (value, encoded) in [
             ("a/b", "a%2Fb"),

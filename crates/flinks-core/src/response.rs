@@ -1,4 +1,4 @@
-//! Turns the reply of an operation into a value or an error.
+//! Converts the response of an operation into a value or an error.
 
 use std::fmt;
 use std::ops::{Deref, RangeInclusive};
@@ -12,19 +12,19 @@ use crate::error_code::error_code;
 use crate::head::ResponseHead;
 use crate::transport_error::TransportErrorKind;
 
-/// A documented successful reply: its body, its status and its request ids.
+/// A documented success response: its body, status and request ids.
 pub struct ResponseValue<T> {
     head: ResponseHead,
     value: T,
 }
 
 impl<T> ResponseValue<T> {
-    /// Returns the status and the request ids of the reply.
+    /// Returns the status and the request ids of the response.
     pub fn head(&self) -> &ResponseHead {
         &self.head
     }
 
-    /// Returns the status of the reply.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.head.status()
     }
@@ -34,7 +34,7 @@ impl<T> ResponseValue<T> {
         self.value
     }
 
-    /// Converts the body.
+    /// Converts the body with `map`.
     pub fn map<U>(self, map: impl FnOnce(T) -> U) -> ResponseValue<U> {
         ResponseValue { head: self.head, value: map(self.value) }
     }
@@ -54,34 +54,34 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
     }
 }
 
-/// Reads the body of a documented successful reply. A body with an error code in one of
+/// Reads the body of a documented success response. A body with an error code in one of the fields
 /// `error_codes` is malformed.
 #[doc(hidden)]
 pub async fn json_response<T: ReplyBody, E>(
     response: reqwest::Response,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or(response, error_codes, |_| None).await
+    json_or_else(response, error_codes, |_| None).await
 }
 
-/// Reads the body of a documented successful reply, or the error body, which some servers send with
-/// a 2xx (C2).
+/// Reads the body of a documented success response, or the error body, which some servers send with
+/// a 2xx status (C2).
 ///
-/// It is the error body if the success body does not fit, or if one of the fields `error_codes`
-/// holds an error code: a token in the same body is then not handed out. A field that both bodies
-/// have does not make a malformed success an error.
+/// The body is read as the error body if it does not match the schema of the success body, or if
+/// one of the fields `error_codes` contains an error code. A token in such a body is not returned.
+/// A field that both schemas have is not enough to recognize an error body.
 #[doc(hidden)]
 pub async fn json_or_error_response<T: ReplyBody, E: ReplyBody>(
     response: reqwest::Response,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or(response, error_codes, |body| decode_error(body, T::FIELDS.unwrap_or_default()).ok()).await
+    json_or_else(response, error_codes, |body| decode_error(body, T::FIELDS.unwrap_or_default()).ok()).await
 }
 
-async fn json_or<T: ReplyBody, E>(
+async fn json_or_else<T: ReplyBody, E>(
     response: reqwest::Response,
     error_codes: &[&'static str],
-    error: impl FnOnce(&[u8]) -> Option<E>,
+    read_error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<T>, Error<E>> {
     let head = ResponseHead::from_response(&response);
     let body = match read_body(response).await {
@@ -91,32 +91,32 @@ async fn json_or<T: ReplyBody, E>(
     let invalid = match (decode(&body), error_code(&body, error_codes)) {
         (Ok(value), None) => return Ok(ResponseValue { head, value }),
         (Ok(_), field) => {
-            let reason = "holds an error code beside a success";
+            let reason = "contains an error code and a success value";
             InvalidResponse { field, ..InvalidResponse::of_body(reason, body.len()) }
         }
         (Err(invalid), _) => invalid,
     };
-    let kind = error(&body).map_or(ErrorKind::InvalidResponse(invalid), ErrorKind::ErrorResponse);
+    let kind = read_error(&body).map_or(ErrorKind::InvalidResponse(invalid), ErrorKind::ErrorResponse);
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a successful reply that is documented without a body. A reply with a body is malformed,
-/// because a portal or a firewall may have sent it.
+/// Reads a success response that is documented without a body. A response with a body is malformed,
+/// because a captive portal or a firewall may have sent it.
 #[doc(hidden)]
 pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
-    empty_or(response, |_| None).await
+    empty_or_else(response, |_| None).await
 }
 
-/// Reads a successful reply that is documented without a body, or the error body, which some
-/// servers send with a 2xx.
+/// Reads a success response that is documented without a body, or the error body, which some
+/// servers send with a 2xx status.
 #[doc(hidden)]
 pub async fn empty_or_error_response<E: ReplyBody>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
-    empty_or(response, |body| decode_error(body, &[]).ok()).await
+    empty_or_else(response, |body| decode_error(body, &[]).ok()).await
 }
 
-async fn empty_or<E>(
+async fn empty_or_else<E>(
     response: reqwest::Response,
-    error: impl FnOnce(&[u8]) -> Option<E>,
+    read_error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<()>, Error<E>> {
     let head = ResponseHead::from_response(&response);
     let body = match read_body(response).await {
@@ -126,25 +126,25 @@ async fn empty_or<E>(
     if body.is_empty() {
         return Ok(ResponseValue { head, value: () });
     }
-    let kind = match error(&body) {
+    let kind = match read_error(&body) {
         Some(error) => ErrorKind::ErrorResponse(error),
         None => {
-            let reason = "should be empty";
+            let reason = "must be empty";
             ErrorKind::InvalidResponse(InvalidResponse::of_body(reason, body.len()))
         }
     };
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a reply outside of 2xx, documented or not, as the operation's error body if that fits
-/// (A6).
+/// Reads a response whose status is not 2xx. If the body matches the operation's error body, the
+/// error contains it, even if the status is not documented (A6).
 #[doc(hidden)]
 pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<E> {
     let head = ResponseHead::from_response(&response);
     let kind = match read_body(response).await {
-        // The status matters most, whatever a gateway put into the body.
+        // The status is more important than the body, which may come from a gateway.
         Err(error) if error.kind() == TransportErrorKind::TooLarge => {
-            let reason = "is too large";
+            let reason = "is larger than 64 KiB";
             ErrorKind::Status(Some(InvalidResponse::of_body(reason, 0)))
         }
         Err(error) => ErrorKind::Transport(error),
@@ -167,7 +167,8 @@ pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u
     undocumented_status(response)
 }
 
-/// Returns the error of an operation that has several error bodies, and none for this status.
+/// Returns the error of an operation with several error bodies if none of them is documented for
+/// this status.
 #[doc(hidden)]
 pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
     Error::new(Some(ResponseHead::from_response(response)), ErrorKind::Status(None))

@@ -1,4 +1,4 @@
-//! The tokio runtime that a call needs.
+//! Checks of the Tokio runtime that a call needs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -7,20 +7,24 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 
-/// Returns whether there is a runtime in which a clock can sleep. tokio panics if its timer is not enabled, and has no other way to
-/// find out.
+/// Returns whether the current thread is in a Tokio runtime on which `clock` can sleep.
+///
+/// Tokio panics if the time driver of the runtime is disabled, and offers no other way to check.
 pub fn can_sleep(clock: &dyn Clock) -> bool {
     Handle::try_current().is_ok() && catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_ok()
 }
 
-/// Returns whether the current runtime lacks a driver that a request needs. Call this only after something has panicked: the check opens a
-/// socket, and causes another panic if a driver is missing.
+/// Returns whether the current runtime lacks the time driver or the I/O driver, which a request
+/// needs.
+///
+/// Call this only after a panic: the check opens a socket, and it panics internally if a driver is
+/// missing.
 pub fn lacks_driver() -> bool {
-    let sleeps = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
-    !sleeps || lacks_io()
+    let has_timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
+    !has_timer || lacks_io_driver()
 }
 
-fn lacks_io() -> bool {
+fn lacks_io_driver() -> bool {
     let Ok(socket) = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)) else { return false };
     if socket.set_nonblocking(true).is_err() {
         return false;

@@ -1,4 +1,4 @@
-//! Secret text: redacted, wiped, and written to the wire only.
+//! Secret text that is redacted in debug output and wiped from memory.
 
 use std::fmt;
 
@@ -6,19 +6,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
-/// Text that is redacted in `Debug`, wiped from memory when dropped, and serialized to the wire
-/// only (A3).
+/// Text that is redacted in `Debug` output and wiped from memory when dropped.
 ///
-/// It has no `Display`, no `==` and no `Hash`. `Serialize` writes the clear text, because that is
-/// how a secret reaches a request body: serialize a value that holds one to Flinks and to nothing
-/// else.
+/// It does not implement `Display`, `PartialEq` or `Hash`. `Serialize` writes the clear text,
+/// because that is how a secret gets into a request body. Serialize a value that contains a secret
+/// only to send it to Flinks.
 ///
-/// Wiping is best effort: copies that the HTTP client and the TLS library make are out of reach.
+/// Wiping is best effort: the copies that the HTTP client and the TLS library make are not wiped.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Wraps `text`.
+    /// Creates a secret from its clear text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(SecretString::from(text.into()))
     }
@@ -56,7 +55,7 @@ impl Serialize for Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            // Not `deserialize_string`, with which serde_json itself quotes a value of another
+            // With `deserialize_string`, the error of serde_json would quote a value of another
             // type.
             return deserializer.deserialize_any(SecretVisitor);
         }
@@ -64,7 +63,8 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Rejects each scalar itself, because serde's message for a wrong type quotes the value.
+/// Rejects every other scalar type itself, because the default message of serde for a wrong type
+/// quotes the value.
 struct SecretVisitor;
 
 impl Visitor<'_> for SecretVisitor {
@@ -83,35 +83,36 @@ impl Visitor<'_> for SecretVisitor {
     }
 
     fn visit_bool<E: de::Error>(self, _: bool) -> Result<Secret, E> {
-        Err(E::custom("expected a string, found a boolean"))
+        Err(E::custom("invalid type: boolean, expected a string"))
     }
 
     fn visit_i128<E: de::Error>(self, _: i128) -> Result<Secret, E> {
-        Err(E::custom("expected a string, found a number"))
+        Err(E::custom("invalid type: number, expected a string"))
     }
 
     fn visit_u128<E: de::Error>(self, _: u128) -> Result<Secret, E> {
-        Err(E::custom("expected a string, found a number"))
+        Err(E::custom("invalid type: number, expected a string"))
     }
 
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Secret, E> {
-        Err(E::custom("expected a string, found a number"))
+        Err(E::custom("invalid type: number, expected a string"))
     }
 
     fn visit_u64<E: de::Error>(self, _: u64) -> Result<Secret, E> {
-        Err(E::custom("expected a string, found a number"))
+        Err(E::custom("invalid type: number, expected a string"))
     }
 
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Secret, E> {
-        Err(E::custom("expected a string, found a number"))
+        Err(E::custom("invalid type: number, expected a string"))
     }
 }
 
-/// Defines a separate type for a kind of secret, so that two secrets that travel in the same header
-/// cannot be swapped (C4).
+/// Defines a separate type for a kind of secret, so that two secrets that are sent in the same
+/// header cannot be confused.
 ///
-/// The type has `new`, `expose_secret`, a redacted `Debug`, and `Serialize`/`Deserialize` as
-/// [`Secret`] has them. No such type converts into another, nor into [`Secret`].
+/// The type has the methods `new` and `expose_secret`. It implements `Debug`, which is redacted,
+/// and `Serialize` and `Deserialize` in the same way as [`Secret`]. Such types do not convert into
+/// each other or into [`Secret`].
 ///
 /// ```
 /// flinks_core::secret_type! {
@@ -131,7 +132,7 @@ macro_rules! secret_type {
         $visibility struct $name($crate::Secret);
 
         impl $name {
-            /// Wraps the clear text.
+            /// Creates a secret from its clear text.
             pub fn new(secret: impl ::std::convert::Into<$crate::Secret>) -> Self {
                 Self(secret.into())
             }
@@ -159,7 +160,7 @@ macro_rules! secret_type {
     };
 }
 
-/// The placeholder that `Debug` prints for a value that is not shown.
+/// A placeholder that prints `[redacted]` in `Debug` output.
 #[doc(hidden)]
 pub struct Redacted;
 
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a3_a_secret_is_redacted_and_reaches_the_wire() {
+    fn a3_a_secret_is_redacted_in_debug_output_and_serialized_in_clear_text() {
         let secret = Secret::new("canary");
         assert_eq!(format!("{secret:?} {secret:#?}"), "[redacted] [redacted]");
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"canary\"");

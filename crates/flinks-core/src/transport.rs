@@ -1,4 +1,4 @@
-//! Sends requests: one base URL, one HTTP client, and the limits of a call.
+//! Sends requests to one base URL, with one HTTP client and the limits of a call.
 
 use std::fmt;
 use std::time::Duration;
@@ -26,13 +26,16 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An HTTP client for calls that carry credentials, bound to one [`BaseUrl`].
 ///
-/// It follows no redirect and sends no `Referer` (A2), repeats no request by itself, speaks
-/// HTTP/1.1 over TLS 1.2 or newer (A1), accepts no cookies and no compressed replies, and reads at
-/// most [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES). Every call has a timeout. Requests to a
-/// loopback address never go through a proxy. All of this holds whatever features other crates of
-/// the build enable in `reqwest`.
+/// - It never follows redirects, never sends a `Referer` header, and never retries.
+/// - It uses HTTP/1.1, over TLS 1.2 or newer unless the base URL is `http`.
+/// - It does not store cookies, and does not accept compressed responses.
+/// - Every call has a timeout.
+/// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
+/// - Requests to a loopback address never use a proxy.
 ///
-/// Cloning is cheap; clones share their connections.
+/// The features that other crates of the build enable in `reqwest` do not change this.
+///
+/// Cloning is cheap, and clones share their connections.
 #[derive(Clone)]
 pub struct Transport {
     http: reqwest::Client,
@@ -66,26 +69,26 @@ impl Transport {
     }
 
     /// Returns a clone that records in `marker` whether the body of a request may have left this
-    /// machine. It shares the connections of this transport.
+    /// machine. The clone shares the connections of this transport.
     #[must_use]
     pub fn with_marker(&self, marker: SendMarker) -> Self {
         Self { marker: Some(marker), ..self.clone() }
     }
 
-    /// Returns a clone whose calls have another timeout, whatever the operation. It shares the
-    /// connections of this transport. Less than a millisecond counts as one.
+    /// Returns a clone with another timeout for the calls of all operations. The minimum is 1
+    /// millisecond. The clone shares the connections of this transport.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let timeout = timeout.max(Duration::from_millis(1));
         Self { timeout, long_timeout: Some(timeout), ..self.clone() }
     }
 
-    /// Returns the address that paths are appended to.
+    /// Returns the base URL.
     pub fn base_url(&self) -> &BaseUrl {
         &self.base_url
     }
 
-    /// Returns the address of a path whose arguments are encoded.
+    /// Returns the URL of a path. The arguments in the path must be percent-encoded.
     #[doc(hidden)]
     pub fn url(&self, path: &str) -> Url {
         self.base_url.join(path)
@@ -104,18 +107,18 @@ impl Transport {
         request: reqwest::RequestBuilder,
         operation: &Operation,
     ) -> Result<reqwest::Response, Error<E>> {
-        let unfit = |_| InvalidRequest::new("request", "cannot be built from these arguments");
-        let mut request = request.build().map_err(unfit)?;
+        let mut request =
+            request.build().map_err(|_| InvalidRequest::new("request", "cannot be built from these arguments"))?;
         if !self.base_url.contains(request.url()) {
-            return Err(InvalidRequest::new("path", "leaves the base URL").into());
+            return Err(InvalidRequest::new("path", "must stay under the base URL").into());
         }
         let timeout = match operation.timeout {
             Some(long) => self.long_timeout.unwrap_or(long),
             None => self.timeout,
         };
         *request.timeout_mut() = Some(timeout);
-        // RFC 9110 section 8.6 requires the header, hyper omits it, and some servers then reply
-        // 411.
+        // RFC 9110 section 8.6 requires this header, but hyper omits it for an empty body. Some
+        // servers then respond with 411.
         if request.method() == Method::POST && request.body().is_none() {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
@@ -126,7 +129,8 @@ impl Transport {
         sending.attach(&mut request)?;
         let response = self.http.execute(request).await.map_err(|error| {
             let error = TransportError::from_reqwest(&error);
-            // For example, the server closed a new connection before hyper took the request.
+            // For example, the server may have closed a new connection before hyper started to
+            // send.
             if sending.abandon() { error.before_sending() } else { error }
         })?;
         if response.status().is_redirection() {
@@ -136,7 +140,7 @@ impl Transport {
     }
 }
 
-/// Prints the base URL, which holds no credential.
+/// Prints the base URL, which contains no credential.
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
@@ -166,34 +170,34 @@ impl fmt::Debug for TransportBuilder {
 }
 
 impl TransportBuilder {
-    /// Sets the timeout of a call, from the first packet to the last byte of the reply. A server
-    /// that sends a byte a second does not extend it.
+    /// Sets the timeout of a call, from its start to the last byte of the response. A server that
+    /// sends slowly does not extend it.
     ///
-    /// Default: 30 seconds. It does not apply to an operation with a longer default: see
-    /// [`long_timeout`](Self::long_timeout). Less than a millisecond counts as one.
+    /// The default is 30 seconds, and the minimum is 1 millisecond. This timeout does not apply to
+    /// an operation with a longer default timeout: see [`long_timeout`](Self::long_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Sets the timeout of a call whose operation has a longer default than 30 seconds.
-    /// [`timeout`](Self::timeout) sets it for the others.
+    /// Sets the timeout of a call whose operation has a default timeout of more than 30 seconds.
+    /// For other operations, use [`timeout`](Self::timeout).
     ///
-    /// Default: the one of the operation, such as 240 seconds for Connect's `/Authorize`, which may
-    /// take 210. Less than a millisecond counts as one.
+    /// The default depends on the operation. It is 240 seconds for Connect's `/Authorize`, for
+    /// example, which may take 210 seconds. The minimum is 1 millisecond.
     pub fn long_timeout(mut self, timeout: Duration) -> Self {
         self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
-    /// Sets the timeout of a connection attempt. Default: 10 seconds. Less than a millisecond
-    /// counts as one.
+    /// Sets the timeout of a connection attempt. The default is 10 seconds, and the minimum is 1
+    /// millisecond.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Trusts these authorities in addition to those of the platform: for example, the one of a
+    /// Adds certificate authorities to those that the platform trusts, such as the authority of a
     /// company's proxy.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
@@ -201,29 +205,33 @@ impl TransportBuilder {
         self
     }
 
-    /// Authenticates this client in the TLS handshake (mTLS).
+    /// Sets the client certificate for TLS client authentication (mTLS).
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
         self.tls.client = Some(certificate);
         self
     }
 
-    /// Chooses the cryptography of rustls. Default: [`CryptoProvider::default`].
+    /// Sets the crypto provider of rustls. The default is [`CryptoProvider::default`].
     #[cfg(feature = "rustls-no-provider")]
     pub fn crypto_provider(mut self, provider: CryptoProvider) -> Self {
         self.tls.provider = provider;
         self
     }
 
-    /// Adjusts the HTTP client before the transport's own settings are applied: a proxy, a
-    /// resolver, a local address. The settings that make a transport safe cannot be undone here:
-    /// redirects, retries, limits, TLS library and versions. Certificates and identities are
-    /// ignored with rustls: see [`root_certificates`](Self::root_certificates).
+    /// Customizes the HTTP client, for example to set a proxy, a resolver or a local address.
     ///
-    /// It cannot be used with a base URL whose host is an exception for plain HTTP, because it could
-    /// replace the check of the addresses.
+    /// The transport applies its own settings afterwards, so `adjust` cannot change redirects,
+    /// retries, limits, the TLS library or the TLS versions. With rustls, certificates and
+    /// identities that `adjust` sets are ignored. Use
+    /// [`root_certificates`](Self::root_certificates) and
+    /// [`client_certificate`](Self::client_certificate) instead.
     ///
-    /// This is the only public use of `reqwest`, so the feature names its version.
+    /// If the base URL uses plain HTTP to a host that is not a loopback address,
+    /// [`build`](Self::build) returns an error, because `adjust` could replace the check of the
+    /// host's addresses.
+    ///
+    /// The feature is named after the version of `reqwest`, because this method exposes its types.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
@@ -237,15 +245,19 @@ impl TransportBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the base URL is `https` and no TLS feature is enabled, if the platform has
-    /// no trusted certificate, if the private key is not the one of the client certificate, or if
-    /// there is no crypto provider.
+    /// Returns an error in these cases:
+    ///
+    /// - The base URL is `https`, and no TLS feature is enabled.
+    /// - The platform has no trusted certificates, or an added root certificate is invalid.
+    /// - The client certificate is invalid, or does not match its private key.
+    /// - No crypto provider is installed.
+    /// - The HTTP client is customized, and the base URL uses plain HTTP to another machine.
     pub fn build(self) -> Result<Transport, BuildError> {
         let builder = reqwest::Client::builder();
         #[cfg(feature = "reqwest-0_13")]
         let builder = match &self.http {
             Some(_) if self.base_url.is_plain_http_exception() => {
-                return Err(http_client::NOT_ADJUSTABLE);
+                return Err(http_client::HOOK_WITH_PLAIN_HTTP);
             }
             Some(adjust) => adjust(builder),
             None => builder,

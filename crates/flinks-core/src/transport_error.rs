@@ -1,4 +1,4 @@
-//! Classifies failures of the connection by the errors of the HTTP and TLS libraries.
+//! Classifies the errors of the HTTP and TLS libraries.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 
 use crate::plain_http::PublicAddress;
 
-/// The failure of a call for which no complete reply arrived.
+/// The error of a call for which no complete response arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportError {
     kind: TransportErrorKind,
@@ -19,24 +19,24 @@ impl TransportError {
         Self { kind, may_have_been_sent: true }
     }
 
-    /// Returns the same failure for a request of which no byte has left this machine.
+    /// Returns the same error for a request of which no byte has left this machine.
     pub(crate) fn before_sending(self) -> Self {
         Self { may_have_been_sent: false, ..self }
     }
 
-    /// Returns the kind of the failure.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
 
-    /// Returns whether the request may have reached the server: `false` if no connection could be
-    /// made.
+    /// Returns whether the request may have reached the server. The result is `false` if no
+    /// connection was established.
     pub fn may_have_been_sent(&self) -> bool {
         self.may_have_been_sent
     }
 
     pub(crate) fn from_reqwest(error: &reqwest::Error) -> Self {
-        let not_connected = error.is_connect() || error.is_dns();
+        let is_not_connected = error.is_connect() || error.is_dns();
         let kind = if chain(error).any(|source| source.is::<PublicAddress>()) {
             TransportErrorKind::PublicAddress
         } else if error.is_dns() {
@@ -45,9 +45,9 @@ impl TransportError {
             TransportErrorKind::ClientCertificate
         } else if chain(error).any(is_tls) {
             TransportErrorKind::Tls
-        } else if chain(error).any(is_of_proxy_credentials) {
+        } else if chain(error).any(is_proxy_authentication) {
             TransportErrorKind::ProxyCredentials
-        } else if not_connected {
+        } else if is_not_connected {
             TransportErrorKind::Connect
         } else if error.is_timeout() {
             TransportErrorKind::Timeout
@@ -56,69 +56,72 @@ impl TransportError {
         } else {
             TransportErrorKind::Interrupted
         };
-        Self { kind, may_have_been_sent: !(not_connected || error.is_builder()) }
+        Self { kind, may_have_been_sent: !(is_not_connected || error.is_builder()) }
     }
 }
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sent = if self.may_have_been_sent { "the request may have been received" } else { "nothing was sent" };
+        let sent = if self.may_have_been_sent { "the request may have reached the server" } else { "nothing was sent" };
         write!(f, "{}; {sent}", self.kind)
     }
 }
 
 impl std::error::Error for TransportError {}
 
-/// The kinds of [`TransportError`].
+/// The kind of a [`TransportError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
     /// The host name could not be resolved.
     Dns,
-    /// No connection: refused, unreachable, or not in time.
+    /// No connection was established: the server refused it, is unreachable, or did not respond
+    /// within the connect timeout.
     Connect,
-    /// The TLS handshake failed: a certificate that is expired, of another name or of an unknown
-    /// authority, or no common version.
+    /// The TLS handshake failed. The server's certificate may be expired, issued for another name
+    /// or issued by an unknown authority, or client and server may have no TLS version in common.
     Tls,
-    /// The server requires a client certificate, or does not accept the one that it got.
+    /// The server requires a client certificate, or rejected the one that it received.
     ClientCertificate,
-    /// A host to which plain HTTP is allowed has an address that is not private.
+    /// The host for which plain HTTP is allowed has a public address.
     PublicAddress,
     /// The call did not complete before its timeout.
     Timeout,
-    /// The connection ended before the reply did.
+    /// The connection was closed before the response was complete.
     Interrupted,
-    /// The reply was not HTTP.
+    /// The response is not valid HTTP.
     Protocol,
-    /// The reply's body was larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
+    /// The response body is larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
     TooLarge,
-    /// The proxy requires valid credentials before it connects to the server (407).
+    /// The proxy requires valid credentials before it connects to the server (status 407).
     ProxyCredentials,
 }
 
-/// Describes the failure in one clause, without a full stop: `the TLS handshake failed`.
+/// Formats the kind as a clause that can follow `failed to …: `, such as
+/// `the TLS handshake failed`.
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Dns => "the host name could not be resolved",
-            Self::Connect => "no connection to the server could be made",
+            Self::Connect => "no connection to the server",
             Self::Tls => "the TLS handshake failed",
-            Self::ClientCertificate => "the server requires a client certificate, or refused the one that it got",
-            Self::PublicAddress => "plain HTTP is allowed to a private host only, and this one has a public address",
-            Self::Timeout => "the call timed out",
-            Self::Interrupted => "the connection ended before the reply did",
-            Self::Protocol => "the reply was not HTTP",
-            Self::TooLarge => "the reply was too large",
-            Self::ProxyCredentials => "a proxy requires valid credentials",
+            Self::ClientCertificate => "the server requires a client certificate, or rejected the one that it received",
+            Self::PublicAddress => "the host has a public address, but plain HTTP is allowed only to private addresses",
+            Self::Timeout => "timed out",
+            Self::Interrupted => "the connection was closed before the response was complete",
+            Self::Protocol => "the response is not valid HTTP",
+            Self::TooLarge => "the response is larger than 64 KiB",
+            Self::ProxyCredentials => "the proxy requires valid credentials",
         })
     }
 }
 
+/// Returns an error and its sources, the outermost first.
 fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| {
-        // `io::Error::source` skips the error that it wraps.
+        // `io::Error::source` skips the wrapped error itself.
         match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => error.source(),
@@ -126,14 +129,14 @@ fn chain<'a>(
     })
 }
 
-/// The error of a proxy's tunnel. hyper-util exports it only as this associated type.
+/// The error of the tunnel through a proxy. hyper-util exports it only as this associated type.
 type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<hyper::Uri>>::Error;
 
-fn is_of_proxy_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_proxy_authentication(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(TunnelError::ProxyAuthRequired))
 }
 
-/// Whether the server ended the handshake with an alert about the client's certificate.
+/// Returns whether the server aborted the handshake with an alert about the client certificate.
 #[cfg(feature = "rustls-no-provider")]
 fn is_client_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
     use rustls::AlertDescription as Alert;
@@ -151,7 +154,7 @@ fn is_client_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
     )
 }
 
-/// native-tls does not tell alerts apart.
+/// native-tls does not distinguish alerts.
 #[cfg(not(feature = "rustls-no-provider"))]
 fn is_client_certificate(_: &(dyn std::error::Error + 'static)) -> bool {
     false
@@ -177,9 +180,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_says_whether_something_was_sent() {
+    fn an_error_message_states_whether_the_request_may_have_been_sent() {
         let error = TransportError::after_sending(TransportErrorKind::Timeout);
-        assert_eq!(error.to_string(), "the call timed out; the request may have been received");
-        assert_eq!(error.before_sending().to_string(), "the call timed out; nothing was sent");
+        assert_eq!(error.to_string(), "timed out; the request may have reached the server");
+        assert_eq!(error.before_sending().to_string(), "timed out; nothing was sent");
     }
 }

@@ -1,10 +1,12 @@
-//! Keeps the consents on Redis alive: one run, with a progress bar and a summary. Start it every hour,
-//! on as many machines as you like.
+//! Refreshes the consents in Redis that are about to idle out, with a progress bar and a summary.
 //!
-//! It reads the variables `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`,
-//! `FLINKS_OUTBOUND_CLIENT_SECRET`, `FLINKS_REDIS_URL`, `FLINKS_REDIS_NAME_KEY` and
-//! `FLINKS_REDIS_KEYS`, and optionally `FLINKS_KEEP_ALIVE_RATE`, in refreshes per second. The README of
-//! flinks-redis describes them. The exit code is 1 if a consent was not refreshed or cannot be read.
+//! Run it once an hour, on any number of machines. It reads the variables `FLINKS_OUTBOUND_URL`,
+//! `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET`, `FLINKS_REDIS_URL`,
+//! `FLINKS_REDIS_NAME_KEY` and `FLINKS_REDIS_KEYS`. The optional variable `FLINKS_KEEP_ALIVE_RATE`
+//! sets the number of refreshes per second. The README of flinks-redis describes these variables.
+//!
+//! The exit code is 1 if a refresh failed, if a record is unreadable or could not be stored, or if
+//! the program failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a terminal program
 
@@ -19,9 +21,9 @@ use indicatif::ProgressBar;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // For `rediss://`.
+    // Required for `rediss://`.
     flinks_redis::install_default_crypto_provider();
-    // The log names records that cannot be read, and the reasons of failures.
+    // The log contains unreadable records and the reasons for failures.
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     match run().await {
         Ok(summary) => {
@@ -42,23 +44,26 @@ async fn run() -> Result<Summary, Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
 
-    // The bar is shown on a terminal only.
+    // The progress bar is visible only if stderr is a terminal.
     let bar = ProgressBar::new(0);
-    let shown = bar.clone();
+    let progress_bar = bar.clone();
     let consents = Consents::builder(client).store(store.clone()).build();
     let mut worker = KeepAlive::new(consents.clone(), store)
-        .on_needs_consent(move |id| println!("needs its end user: {}", id.as_str()))
+        .on_needs_consent(move |id| println!("the end user must consent again: {}", id.as_str()))
         .on_progress(move |progress| {
-            shown.set_length(progress.due);
-            shown.set_position(progress.examined);
+            progress_bar.set_length(progress.due);
+            progress_bar.set_position(progress.examined);
         });
     let rate = std::env::var("FLINKS_KEEP_ALIVE_RATE").ok();
     if let Some(rate) = rate {
-        worker = worker.rate(rate.parse().map_err(|_| "FLINKS_KEEP_ALIVE_RATE is not a number")?);
+        worker = worker.rate(
+            rate.parse()
+                .map_err(|_| "invalid FLINKS_KEEP_ALIVE_RATE: expected a whole number of refreshes per second")?,
+        );
     }
     let summary = worker.run_once().await;
     bar.finish_and_clear();
-    // A run that failed may have left refreshes under way.
+    // If the run failed, some refreshes may still be in flight.
     if let Err(unfinished) = consents.shutdown(Duration::from_secs(45)).await {
         eprintln!("{unfinished}");
     }

@@ -1,4 +1,4 @@
-//! The builder of a store.
+//! The builder of a store, and its configuration from variables.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use flinks_consents::envelope::{EncryptionKeys, Key};
 use flinks_core::configuration::{Field, Values};
 use serde::{Deserialize, Deserializer};
 
-/// A builder for a [`RedisStore`]. [`RedisStore::builder`] creates one.
+/// A builder for a [`RedisStore`]. [`RedisStore::builder`] and [`from_env`](Self::from_env) create
+/// one.
 #[derive(Clone)]
 pub struct RedisStoreBuilder {
     addresses: Vec<String>,
@@ -27,7 +28,8 @@ pub struct RedisStoreBuilder {
     keys: EncryptionKeys,
 }
 
-/// Redis replies within milliseconds, and an end user may be waiting.
+/// The default timeout of a call. Redis responds within milliseconds, and an end user may be
+/// waiting.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl RedisStoreBuilder {
@@ -44,25 +46,27 @@ impl RedisStoreBuilder {
         }
     }
 
-    /// Reads the variables, or the fields of a map:
+    /// Creates a builder from environment variables. `Deserialize` reads the same values from the
+    /// fields of a map, such as a section of a configuration file.
     ///
     /// | variable | field | value |
     /// | --- | --- | --- |
-    /// | `FLINKS_REDIS_URL` | `url` | such as `rediss://redis.internal:6380/0` |
-    /// | `FLINKS_REDIS_NAME_KEY` | `name_key` | 32 bytes in base64, which hide the ids |
-    /// | `FLINKS_REDIS_KEYS` | `keys` | encryption keys with their ids, the newest first: `2:BASE64,1:BASE64` |
-    /// | `FLINKS_REDIS_CLUSTER_NODES` | `cluster_nodes` | addresses of other nodes, with commas between: [`cluster`](Self::cluster) |
-    /// | `FLINKS_REDIS_NAMESPACE` | `namespace` | [`namespace`](Self::namespace) |
-    /// | `FLINKS_REDIS_TIMEOUT_SECONDS` | `timeout_seconds` | [`timeout`](Self::timeout) |
+    /// | `FLINKS_REDIS_URL` | `url` | the address, such as `rediss://redis.internal:6380/0` |
+    /// | `FLINKS_REDIS_NAME_KEY` | `name_key` | the key that hides ids: 32 bytes in base64 |
+    /// | `FLINKS_REDIS_KEYS` | `keys` | the encryption keys with their ids, the newest first: `2:BASE64,1:BASE64` |
+    /// | `FLINKS_REDIS_CLUSTER_NODES` | `cluster_nodes` | the addresses of other nodes, separated by commas; see [`cluster`](Self::cluster) |
+    /// | `FLINKS_REDIS_NAMESPACE` | `namespace` | see [`namespace`](Self::namespace) |
+    /// | `FLINKS_REDIS_TIMEOUT_SECONDS` | `timeout_seconds` | see [`timeout`](Self::timeout) |
     /// | `FLINKS_REDIS_ROOT_CERTIFICATES` | `root_certificates` | the path of a PEM file |
     /// | `FLINKS_REDIS_CLIENT_CERTIFICATE`, `FLINKS_REDIS_CLIENT_KEY` | `client_certificate`, `client_key` | the paths of PEM files |
-    /// | `FLINKS_DANGEROUS_PLAIN_REDIS_HOST` | `dangerous_plain_redis_host` | [`dangerous_plain_redis_host`](Self::dangerous_plain_redis_host) |
+    /// | `FLINKS_DANGEROUS_PLAIN_REDIS_HOST` | `dangerous_plain_redis_host` | see [`dangerous_plain_redis_host`](Self::dangerous_plain_redis_host) |
     ///
-    /// The first three are required.
+    /// The first three are required. The certificates need the feature `rustls`.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the variable, if a required one is missing, or if a value is empty, not UTF-8 or invalid.
+    /// Returns an error if a required variable is not set, or if a value is empty, not UTF-8 or
+    /// invalid. The error contains the name of the variable.
     pub fn from_env() -> Result<Self, InvalidConfiguration> {
         Self::from_values(&Values::from_env(FIELDS)?)
     }
@@ -93,8 +97,12 @@ impl RedisStoreBuilder {
         }
         match (values.file("client_certificate")?, values.file("client_key")?) {
             (None, None) => Ok(self),
-            (Some(_), None) => Err(values.error("client_key", "is missing").into()),
-            (None, Some(_)) => Err(values.error("client_certificate", "is missing").into()),
+            (Some(_), None) => {
+                Err(values.error("client_key", "must be set, because a client certificate is set").into())
+            }
+            (None, Some(_)) => Err(values
+                .error("client_certificate", "must be set, because the key of a client certificate is set")
+                .into()),
             (Some(certificate), Some(key)) => {
                 Ok(self.client_certificate(certificate.expose_secret().as_bytes(), key.expose_secret().as_bytes()))
             }
@@ -105,35 +113,38 @@ impl RedisStoreBuilder {
     fn with_certificates_of(self, values: &Values) -> Result<Self, InvalidConfiguration> {
         for key in ["root_certificates", "client_certificate", "client_key"] {
             if values.optional(key)?.is_some() {
-                return Err(values.error(key, "needs the feature `rustls`").into());
+                return Err(values.error(key, "requires the feature `rustls` of flinks-redis").into());
             }
         }
         Ok(self)
     }
 
-    /// Allows `redis://` to exactly this host, such as the Redis of `docker compose`, although it is on another machine.
+    /// Allows connections without TLS (`redis://`) to exactly this host, such as the Redis
+    /// container of a `docker compose` network.
     ///
-    /// Records are encrypted, but everyone on the network between this process and the host can read the password of Redis,
-    /// and change or remove records. So the host must be private: the store refuses to connect if one of the addresses that the
-    /// host resolves to is neither loopback nor private (RFC 1918, RFC 4193). [`build`](Self::build) logs a warning. Hosts of
-    /// Flinks are refused.
+    /// Records are encrypted, but everyone on the network between this process and the host can
+    /// read the password for Redis, and can change or remove records. The host must therefore be
+    /// private: the store does not connect if the host resolves to an address that is neither
+    /// loopback nor private (RFC 1918, RFC 4193). Flinks hosts are rejected. [`build`](Self::build)
+    /// logs a warning.
     #[must_use]
     pub fn dangerous_plain_redis_host(mut self, host: impl Into<String>) -> Self {
         self.plain_host = PlainHost(Some(host.into()));
         self
     }
 
-    /// Connects to a cluster. `more` are addresses of other nodes: any node that can be reached names
-    /// the others.
+    /// Configures the store for a Redis cluster. `other_nodes` are the addresses of more nodes,
+    /// which are used if the first node cannot be reached. One reachable node is enough to find all
+    /// others.
     #[must_use]
-    pub fn cluster(mut self, more: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn cluster(mut self, other_nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.is_cluster = true;
-        self.addresses.extend(more.into_iter().map(Into::into));
+        self.addresses.extend(other_nodes.into_iter().map(Into::into));
         self
     }
 
-    /// Sets the certificate authorities, in PEM, that the server's certificate must come from. Default:
-    /// those of the platform.
+    /// Sets the certificate authorities, in PEM, that may have issued the server's certificate.
+    /// Default: the certificate authorities of the platform.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -141,8 +152,10 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the certificate and the private key, in PEM, with which this client authenticates itself. By
-    /// default, a `redis-server` with TLS requires one (`tls-auth-clients`).
+    /// Sets the client certificate and its private key, in PEM.
+    ///
+    /// A Redis server with TLS requires a client certificate unless its option `tls-auth-clients`
+    /// is set to `no` or `optional`.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn client_certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
@@ -156,35 +169,38 @@ impl RedisStoreBuilder {
         self.certificates.get_or_insert(Certificates { client_tls: None, root_cert: None })
     }
 
-    /// Sets the start of all keys in Redis. Default: `flinks`. Stores with different namespaces do not
-    /// see each other's consents.
+    /// Sets the prefix of all keys in Redis. Default: `flinks`. Stores with different namespaces do
+    /// not share consents.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// Sets how long a call may take, including the time to connect. Default: 1 second. The minimum is
-    /// one millisecond.
+    /// Sets the timeout of a call, including the time to connect. Default: 1 second. The minimum is
+    /// 1 millisecond.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Builds the store. It connects with its first call.
+    /// Builds the store. The store connects when it is used for the first time.
     ///
     /// # Errors
     ///
     /// Returns [`InvalidConfiguration`] if
     ///
-    /// - an address is not a URL, or is neither `rediss://` nor on this machine;
-    /// - [`dangerous_plain_redis_host`](Self::dangerous_plain_redis_host) names a host that is not private;
-    /// - the namespace is empty, or holds a brace, white space or a control character;
-    /// - a certificate or a key is not PEM, or certificates are set for a server without `rediss://`;
-    /// - an address is `rediss://`, and the process has no default crypto provider of rustls: call
-    ///   [`install_default_crypto_provider`](crate::install_default_crypto_provider) at the start of
-    ///   `main`.
+    /// - an address is not a valid URL;
+    /// - an address does not start with `rediss://`, and is neither a loopback address nor the host
+    ///   that [`dangerous_plain_redis_host`](Self::dangerous_plain_redis_host) allows;
+    /// - that host is a Flinks host or a public address;
+    /// - the namespace is empty, or contains a brace, white space or a control character;
+    /// - a certificate or a key is not PEM, or certificates are set for an address without
+    ///   `rediss://`;
+    /// - an address starts with `rediss://`, and the process has no default crypto provider for
+    ///   rustls: call [`install_default_crypto_provider`](crate::install_default_crypto_provider)
+    ///   at the start of `main`.
     pub fn build(self) -> Result<RedisStore, InvalidConfiguration> {
         let namespace = Namespace::new(self.namespace)?;
         let servers = Servers::new(
@@ -194,9 +210,9 @@ impl RedisStoreBuilder {
             #[cfg(feature = "rustls")]
             self.certificates,
         )?;
-        if servers.is_clear_text_to_another_machine() {
+        if servers.has_plain_remote_host() {
             tracing::warn!(
-                "consents are sent to Redis on another machine in clear text, because the configuration allows it"
+                "the connection to Redis on another machine is not encrypted, because dangerous_plain_redis_host is set"
             );
         }
         Ok(RedisStore::new(namespace, SharedConnection::new(servers, self.timeout), self.keys))
@@ -204,14 +220,14 @@ impl RedisStoreBuilder {
 }
 
 impl RedisStore {
-    /// Returns a builder for a store on the server at `address`, such as
+    /// Creates a builder for a store on the server at `address`, such as
     /// `rediss://redis.internal:6380/0`. The address may contain a user name and a password.
     pub fn builder(address: impl Into<String>, keys: EncryptionKeys) -> RedisStoreBuilder {
         RedisStoreBuilder::new(address.into(), keys)
     }
 }
 
-/// The configuration of a store.
+/// The variables and fields that configure a store.
 const FIELDS: &[Field] = &[
     Field { key: "url", variable: "FLINKS_REDIS_URL" },
     Field { key: "name_key", variable: "FLINKS_REDIS_NAME_KEY" },
@@ -227,10 +243,10 @@ const FIELDS: &[Field] = &[
 
 /// Parses the name key, and encryption keys such as `2:BASE64,1:BASE64`, the newest first.
 fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfiguration> {
-    const NOT_KEYS: &str = "is not a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
+    const NOT_KEYS: &str = "must be a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
     let invalid = || InvalidConfiguration::from(values.error("keys", NOT_KEYS));
     let name_key = Key::from_base64(values.required("name_key")?);
-    let name_key = name_key.map_err(|_| values.error("name_key", "is not 32 bytes in base64"))?;
+    let name_key = name_key.map_err(|_| values.error("name_key", "must be 32 bytes in base64"))?;
     let mut keys = values.required("keys")?.split(',').map(|entry| {
         let (id, key) = entry.split_once(':').ok_or_else(invalid)?;
         let id: u32 = id.trim().parse().map_err(|_| invalid())?;
@@ -239,11 +255,12 @@ fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfigurati
     let (id, newest) = keys.next().ok_or_else(invalid)??;
     keys.try_fold(EncryptionKeys::new(name_key, id, newest), |keys, older| {
         let (id, key) = older?;
-        keys.with_decryption_key(id, key).map_err(|_| values.error("keys", "has an id twice").into())
+        keys.with_decryption_key(id, key).map_err(|_| values.error("keys", "contains the same key id twice").into())
     })
 }
 
-/// A map with the fields of [`RedisStoreBuilder::from_env`]. An error names the field, and does not show its value.
+/// Deserializes a map with the fields that [`RedisStoreBuilder::from_env`] lists. Errors contain
+/// the name of a field, but never its value.
 impl<'de> Deserialize<'de> for RedisStoreBuilder {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Values::deserialize(deserializer, FIELDS)?;
@@ -251,7 +268,7 @@ impl<'de> Deserialize<'de> for RedisStoreBuilder {
     }
 }
 
-/// Does not show the addresses, which may contain a password, nor the keys.
+/// Shows neither the addresses, which may contain a password, nor the keys.
 impl fmt::Debug for RedisStoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreBuilder").field("namespace", &self.namespace).finish_non_exhaustive()

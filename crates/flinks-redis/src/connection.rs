@@ -1,8 +1,8 @@
 //! The connection that all calls of a store share.
 //!
-//! It is opened by the first call. One task at a time opens it; every other call waits for that task,
-//! at most until its own timeout. A connection that does not reply in time is dropped, because the
-//! network may have forgotten it, and the next call opens another one.
+//! The first call opens the connection. Only one task opens it at a time, and every other call
+//! waits for that task until its own timeout. If Redis does not respond in time, the connection is
+//! dropped, because it may be broken, and the next call opens a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,16 @@ use flinks_consents::store::StoreError;
 use redis::RedisError;
 use tokio::sync::Mutex;
 
-use crate::error::{LATE, store_error};
+use crate::error::{TIMED_OUT, store_error};
 use crate::servers::{Connection, Servers};
 
-/// Why a call failed.
+/// The error of a call, with the state in which it leaves the connection.
 pub(crate) enum CallFailure {
-    /// Redis replied with an error. The connection can be used again.
+    /// Redis returned an error. The connection can be used again.
     Replied(StoreError),
-    /// There was no reply, or one of a server that is no longer the primary: its name, or a proxy,
-    /// leads to another server by now. The connection must not be used again.
+    /// Redis did not respond, or a server responded that is no longer the primary. The connection
+    /// must not be used again. A new connection reaches the new primary if the host name or a proxy
+    /// points to it.
     NoReply(StoreError),
 }
 
@@ -33,14 +34,14 @@ impl From<RedisError> for CallFailure {
     }
 }
 
-/// The connection of a store, which is opened when it is needed.
+/// The connection of a store, which is opened on demand.
 pub(crate) struct SharedConnection {
     servers: Arc<Servers>,
     timeout: Duration,
     slot: Arc<Mutex<Slot>>,
 }
 
-/// The connection in use, and its number. Each connection has another number.
+/// The open connection, if any, and the number of the last connection that was opened.
 #[derive(Default)]
 struct Slot {
     number: u64,
@@ -60,7 +61,7 @@ impl SharedConnection {
         self.servers.is_cluster()
     }
 
-    /// Runs one call. The timeout includes the time to connect.
+    /// Runs a call with the timeout of the store, which includes the time to connect.
     pub(crate) async fn call<T, F>(&self, run: impl FnOnce(Connection) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, CallFailure>>,
@@ -72,8 +73,8 @@ impl SharedConnection {
             run(connection).await
         };
         let result = tokio::time::timeout(self.timeout, call).await;
-        match result.unwrap_or(Err(CallFailure::NoReply(LATE))) {
-            Ok(reply) => Ok(reply),
+        match result.unwrap_or(Err(CallFailure::NoReply(TIMED_OUT))) {
+            Ok(value) => Ok(value),
             Err(CallFailure::Replied(error)) => Err(error),
             Err(CallFailure::NoReply(error)) => {
                 self.discard(used);
@@ -82,9 +83,9 @@ impl SharedConnection {
         }
     }
 
-    /// Drops a connection that did not reply, unless another one has taken its place.
+    /// Drops the connection with the number `used`, unless it was replaced already.
     fn discard(&self, used: Option<u64>) {
-        // If the slot is locked, a task is about to fill it with another connection.
+        // If the slot is locked, a task is already opening a new connection.
         if let Ok(mut slot) = self.slot.try_lock()
             && Some(slot.number) == used
         {
@@ -95,7 +96,8 @@ impl SharedConnection {
     /// Returns the open connection, or a new one, with its number.
     async fn connection(&self) -> Result<(u64, Connection), StoreError> {
         let (slot, servers, timeout) = (Arc::clone(&self.slot), Arc::clone(&self.servers), self.timeout);
-        // A spawned task holds the lock: a call that its caller keeps without polling would hold it forever.
+        // A spawned task holds the lock. If the call itself held it, a caller that stops polling
+        // the call would block all other calls.
         let connecting = tokio::spawn(async move {
             let mut slot = slot.lock().await;
             if let Some(connection) = &slot.connection {
@@ -103,12 +105,12 @@ impl SharedConnection {
             }
             let connection = match tokio::time::timeout(timeout, servers.connect(timeout)).await {
                 Ok(connected) => connected.map_err(|error| store_error(&error))?,
-                Err(_) => return Err(LATE),
+                Err(_) => return Err(TIMED_OUT),
             };
             slot.number = slot.number.wrapping_add(1);
             slot.connection = Some(connection.clone());
             Ok((slot.number, connection))
         });
-        connecting.await.unwrap_or(Err(LATE))
+        connecting.await.unwrap_or(Err(TIMED_OUT))
     }
 }

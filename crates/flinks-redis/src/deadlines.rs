@@ -1,4 +1,4 @@
-//! Restores the deadlines of consents from their records.
+//! The restoration of lost indexes from the records.
 
 use flinks_consents::store::StoreError;
 use futures_util::future::try_join_all;
@@ -9,22 +9,25 @@ use crate::servers::Connection;
 use crate::store::RedisStore;
 use flinks_consents::keep_alive::Lookup;
 
-/// The number of keys that one `SCAN` looks at.
+/// The number of keys that one `SCAN` command examines.
 const PAGE: usize = 1000;
 
 impl RedisStore {
-    /// Restores the deadlines of consents that have lost theirs, so that
-    /// [`KeepAlive`](crate::KeepAlive) finds them, and returns how many it has restored. It restores the
-    /// entries of owners as well. Call it after somebody deleted one of these, or Redis evicted one. It reads every record once, while
-    /// other processes continue to work.
+    /// Restores missing deadlines and missing entries of owners from the records. Returns the
+    /// number of restored deadlines.
     ///
-    /// Consents that have ended and were not reported yet are not restored: only the lost set recorded
-    /// which of them were reported.
+    /// Call it if the deadlines or the entries of owners were deleted or evicted:
+    /// [`KeepAlive`](crate::KeepAlive) does not find consents without a deadline, and
+    /// [`Consents::list`](flinks_consents::Consents::list) does not find consents without an entry.
+    /// It reads every record once, and other processes can use the store in the meantime.
+    ///
+    /// The list of ended consents that were not reported yet cannot be restored, because the
+    /// records do not show whether an end was reported.
     ///
     /// # Errors
     ///
     /// Returns a [`StoreError`] if the store fails. Deadlines that were restored before the failure
-    /// remain. Records that cannot be read are skipped and logged.
+    /// are kept. Records that cannot be read are skipped and logged.
     pub async fn restore_indexes(&self) -> Result<u64, StoreError> {
         let mut restored = 0_u64;
         for node in self.nodes().await? {
@@ -32,10 +35,10 @@ impl RedisStore {
             loop {
                 let mut scan = redis::cmd("SCAN");
                 scan.arg(cursor).arg("COUNT").arg(PAGE);
-                // Keys of other applications may be any bytes.
+                // The keys of other applications may not be UTF-8.
                 let (next, keys): (u64, Vec<Vec<u8>>) = self.command_at(node, scan).await?;
                 let keys = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
-                for is_restored in try_join_all(keys.map(|key| self.restore_deadline(key))).await? {
+                for is_restored in try_join_all(keys.map(|key| self.restore_record(key))).await? {
                     restored = restored.saturating_add(u64::from(is_restored));
                 }
                 cursor = next;
@@ -47,8 +50,9 @@ impl RedisStore {
         Ok(restored)
     }
 
-    async fn restore_deadline(&self, key: &str) -> Result<bool, StoreError> {
-        if !self.namespace().is_value(key) {
+    /// Restores the indexes of the record with this key. Returns whether its deadline was missing.
+    async fn restore_record(&self, key: &str) -> Result<bool, StoreError> {
+        if !self.namespace().is_record_key(key) {
             return Ok(false);
         }
         let Lookup::Record(record) = self.record_at(key).await? else { return Ok(false) };
@@ -56,23 +60,25 @@ impl RedisStore {
         if record.is_ended() {
             return Ok(false);
         }
-        let names = self.namespace().keys_of(record.id(), &self.keys());
-        self.script(&self.scripts().restore(&names, &record)).await
+        let consent_keys = self.namespace().consent_keys(record.id(), &self.keys());
+        self.script(&self.scripts().restore_deadline(&consent_keys, &record)).await
     }
 
-    /// Returns the nodes that hold records, each by one of its slots. A single server has no slot.
+    /// Returns one slot of each cluster node that has slots. For a single server, returns one
+    /// `None`.
     async fn nodes(&self) -> Result<Vec<Option<u16>>, StoreError> {
         if !self.is_cluster() {
             return Ok(vec![None]);
         }
         let mut command = redis::cmd("CLUSTER");
         command.arg("NODES");
-        // A line is `ID ADDRESS FLAGS PRIMARY PING PONG EPOCH LINK SLOTS…`, and slots are `7` or `0-16383`.
+        // A line is `ID ADDRESS FLAGS PRIMARY PING PONG EPOCH LINK SLOTS…`. Slots are written as
+        // `7` or `0-16383`.
         let first_slot = |line: &str| line.split(' ').nth(8)?.split('-').next()?.parse().ok();
         Ok(self.command::<String>(command).await?.lines().map(first_slot).filter(Option::is_some).collect())
     }
 
-    /// Sends a command to the node that has a slot.
+    /// Sends a command to the node that owns a slot, or to the single server.
     async fn command_at<T: FromRedisValue>(&self, slot: Option<u16>, command: Cmd) -> Result<T, StoreError> {
         self.call(|connection| async move {
             match (connection, slot) {

@@ -1,4 +1,5 @@
-//! Errors in fixed texts: the texts of Redis may hold a key or a value (A3).
+//! Conversion of Redis errors into errors with fixed texts. The texts of Redis are not used,
+//! because they may contain a key or a value (A3).
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ pub struct InvalidConfiguration {
 }
 
 impl InvalidConfiguration {
-    /// Returns what is invalid, such as `namespace` or the name of a variable.
+    /// Returns the name of the invalid value: a variable, a field, or a description such as
+    /// `Redis address`.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -27,15 +29,15 @@ impl InvalidConfiguration {
         Self { field, problem }
     }
 
-    /// Names the value as it was set.
+    /// Replaces the name of the invalid value.
     pub(crate) fn named(self, field: &'static str) -> Self {
         Self { field, ..self }
     }
 }
 
-/// The certificates are not PEM, or are set for a server without TLS.
+/// The error for certificates that are not PEM, or that are set for a server without TLS.
 pub(crate) const INVALID_CERTIFICATES: InvalidConfiguration =
-    InvalidConfiguration::new("certificates", "are not PEM, or are set for an address without rediss://");
+    InvalidConfiguration::new("certificates", "must be PEM, and can be set only for rediss:// addresses");
 
 impl fmt::Display for InvalidConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,65 +53,73 @@ impl From<InvalidSetting> for InvalidConfiguration {
     }
 }
 
-/// Returns the error of a store for an error of Redis or of the connection to it.
+/// Converts an error of Redis, or of the connection to it, into a store error.
 pub(crate) fn store_error(error: &RedisError) -> StoreError {
     let misconfigured = StoreError::misconfigured;
     let unavailable = StoreError::unavailable;
     if is_permission_denied(error) {
-        return misconfigured("does not permit the command");
+        return misconfigured(
+            "denied a command: the user needs permission for the commands that the documentation of flinks-redis lists",
+        );
     }
-    // Before Redis 7, the error of a script contains the error of the command.
+    // Before Redis 7, the error of a script contains the error of the failed command in its detail.
     let detail = error.detail().unwrap_or_default();
     if error.code() == Some("WRONGTYPE") || detail.contains("WRONGTYPE") {
         return EnvelopeError::Damaged.into();
     }
     if detail.contains("cluster support disabled") {
-        return misconfigured("is not in cluster mode, but was configured as a cluster");
+        return misconfigured("is a standalone server, but was configured as a cluster");
     }
     if detail.contains("DB index is out of range") {
-        return misconfigured("has no database of this number");
+        return misconfigured("has no database with the configured number");
     }
-    if is_untrusted(error) {
-        return misconfigured("has a certificate that is not trusted, or does not trust this client's");
+    if is_tls_failure(error) {
+        return misconfigured("failed the TLS handshake: the certificate of the server or of this client was rejected");
     }
     match error.code() {
-        Some("NOAUTH" | "WRONGPASS") => return misconfigured("refuses the credentials"),
-        Some("MOVED" | "ASK" | "CROSSSLOT") => return misconfigured("is a cluster, but was not configured as one"),
-        Some("LOADING") => return unavailable("is starting"),
-        Some("READONLY") => return unavailable("is read-only, as after a failover"),
+        Some("NOAUTH" | "WRONGPASS") => return misconfigured("rejected the credentials"),
+        Some("MOVED" | "ASK" | "CROSSSLOT") => {
+            return misconfigured("is a cluster, but was configured as a standalone server");
+        }
+        Some("LOADING") => return unavailable("is still loading its data"),
+        Some("READONLY") => return unavailable("is a read-only replica, possibly after a failover"),
         Some("OOM") => return unavailable("is out of memory"),
-        Some("MISCONF") => return unavailable("cannot write to its disk"),
+        Some("MISCONF") => return unavailable("failed to write to its disk"),
         Some("CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY") => {
-            return unavailable("is changing its cluster, or is busy");
+            return unavailable("is busy, or is reconfiguring its cluster");
         }
         _ => {}
     }
     if error.is_timeout() {
-        return LATE;
+        return TIMED_OUT;
     }
     match error.kind() {
-        ErrorKind::AuthenticationFailed => misconfigured("refuses the credentials"),
-        ErrorKind::InvalidClientConfig => misconfigured("cannot be called with these settings"),
+        ErrorKind::AuthenticationFailed => misconfigured("rejected the credentials"),
+        ErrorKind::InvalidClientConfig => {
+            misconfigured("cannot be reached with this configuration: check the address and the TLS settings")
+        }
         ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => unavailable("cannot be reached"),
-        _ => unavailable("returned an unexpected reply"),
+        _ => unavailable("returned an unexpected response"),
     }
 }
 
-/// Returns whether the user may not call the command, or one that a script calls.
+/// Returns whether the user has no permission for the command, or for a command that a script
+/// calls.
 pub(crate) fn is_permission_denied(error: &RedisError) -> bool {
-    // The error of a script has no code.
+    // An error inside a script has no `NOPERM` code.
     error.code() == Some("NOPERM")
         || error.detail().is_some_and(|detail| detail.contains("The user executing the script"))
 }
 
-/// Returns whether TLS failed, and not the network. The library keeps its errors in an `Arc`.
-fn is_untrusted(error: &RedisError) -> bool {
+/// Returns whether the TLS handshake failed, as opposed to the network. The `redis` crate wraps its
+/// source errors in an `Arc`.
+fn is_tls_failure(error: &RedisError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>());
     let source = source.and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
 }
 
-/// There was no reply in time.
-pub(crate) const LATE: StoreError = StoreError::unavailable("did not answer in time");
-/// The records were written with another name key.
-pub(crate) const OTHER_NAME_KEY: StoreError = StoreError::misconfigured("was written with another name key");
+/// The error for a call that timed out.
+pub(crate) const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
+/// The error for records that were written with a different name key.
+pub(crate) const WRONG_NAME_KEY: StoreError = StoreError::misconfigured("was written with a different name key");

@@ -1,36 +1,37 @@
-//! The names of all keys in Redis.
+//! The keys in Redis.
 //!
-//! Every key starts with the namespace and the shard in braces, so that all keys of a shard lie in one
-//! slot of a cluster and one script can use them.
+//! Every key starts with the namespace and the shard in braces. All keys of a shard are therefore
+//! in the same slot of a cluster, so that one script can use them.
 
 use flinks_consents::ConsentId;
 
 use crate::error::InvalidConfiguration;
 use flinks_consents::envelope::{EncryptionKeys, HiddenName};
 
-/// The number of shards that the consents are spread over: as many as a [`HiddenName`] has.
+/// The number of shards. [`HiddenName::shard`] returns a number below this.
 pub(crate) const SHARDS: u16 = 256;
 
-/// The start of all keys of a store. Stores with different namespaces do not see each other.
+/// The prefix of all keys of a store. Stores with different namespaces do not share keys.
 #[derive(Clone)]
 pub(crate) struct Namespace(String);
 
 /// The keys that belong to one consent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RedisKeys {
-    /// The key of the sealed record.
-    pub(crate) value: String,
-    /// The two sorted sets of the shard.
+    /// The key of the encrypted record.
+    pub(crate) record: String,
+    /// The key of the sorted set of deadlines in the shard.
     pub(crate) due: String,
+    /// The key of the sorted set of ended consents in the shard.
     pub(crate) ended: String,
-    /// The consent's name in these sets.
+    /// The hidden name of the consent, which is its member in these sets.
     pub(crate) member: String,
 }
 
-/// A sorted set of a shard. Each consent is in one of the two, or has ended and was reported.
+/// A sorted set of a shard. Each consent is in one of the two sets, until its end was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Index {
-    /// The consents that have not ended, by the deadline of their refresh tokens.
+    /// The consents that have not ended, with their idle deadlines as scores.
     Due,
     /// The consents that have ended and were not reported yet.
     Ended,
@@ -42,7 +43,7 @@ impl Namespace {
         if text.is_empty() || text.contains(is_reserved) {
             return Err(InvalidConfiguration::new(
                 "namespace",
-                "is empty, or holds a brace, white space or a control character",
+                "must not be empty or contain a brace, white space or a control character",
             ));
         }
         Ok(Self(text))
@@ -53,63 +54,66 @@ impl Namespace {
     }
 
     /// Returns the keys of a consent.
-    pub(crate) fn keys_of(&self, id: &ConsentId, keys: &EncryptionKeys) -> RedisKeys {
+    pub(crate) fn consent_keys(&self, id: &ConsentId, keys: &EncryptionKeys) -> RedisKeys {
         let name = keys.hidden_name(id);
-        let (shard, member) = (u16::from(name.shard()), name.to_string());
+        let shard = u16::from(name.shard());
+        let member = name.to_string();
         RedisKeys {
-            value: self.value(shard, &member),
-            due: self.index(shard, Index::Due),
-            ended: self.index(shard, Index::Ended),
+            record: self.record_key(shard, &member),
+            due: self.index_key(shard, Index::Due),
+            ended: self.index_key(shard, Index::Ended),
             member,
         }
     }
 
-    /// Returns the key of the record that has this name in the sorted sets of a shard.
-    pub(crate) fn value(&self, shard: u16, member: &str) -> String {
-        format!("{}:{member}", self.tag(shard))
+    /// Returns the key of the record with this hidden name.
+    pub(crate) fn record_key(&self, shard: u16, name: &str) -> String {
+        format!("{}:{name}", self.hash_tag(shard))
     }
 
     /// Returns the key of a sorted set.
-    pub(crate) fn index(&self, shard: u16, index: Index) -> String {
+    pub(crate) fn index_key(&self, shard: u16, index: Index) -> String {
         let name = match index {
             Index::Due => "due",
             Index::Ended => "over",
         };
-        format!("{}:{name}", self.tag(shard))
+        format!("{}:{name}", self.hash_tag(shard))
     }
 
-    /// Returns the key of the record with this name. `None` if the text is not a name.
-    pub(crate) fn value_named(&self, member: &str) -> Option<String> {
-        let shard = u16::from_str_radix(member.get(..2)?, 16).ok()?;
-        (member.len() == HiddenName::DIGITS).then(|| self.value(shard, member))
+    /// Returns the key of the record with this hidden name, or `None` if the text is not a hidden
+    /// name.
+    pub(crate) fn parse_record_key(&self, name: &str) -> Option<String> {
+        let shard = u16::from_str_radix(name.get(..2)?, 16).ok()?;
+        (name.len() == HiddenName::DIGITS).then(|| self.record_key(shard, name))
     }
 
-    /// Returns the key of the entries of an owner.
-    pub(crate) fn owner(&self, owner: &HiddenName) -> String {
-        format!("{}:owner:{owner}", self.tag(u16::from(owner.shard())))
+    /// Returns the key of the hash with an owner's consents.
+    pub(crate) fn owner_key(&self, owner: &HiddenName) -> String {
+        format!("{}:owner:{owner}", self.hash_tag(u16::from(owner.shard())))
     }
 
     /// Returns the key of the lease of a shard.
-    pub(crate) fn lease(&self, shard: u16) -> String {
-        format!("{}:worker", self.tag(shard))
+    pub(crate) fn lease_key(&self, shard: u16) -> String {
+        format!("{}:worker", self.hash_tag(shard))
     }
 
     /// Returns the key of the fingerprint of the name key.
-    pub(crate) fn name_key_fingerprint(&self) -> String {
-        format!("{}:names", self.tag(0))
+    pub(crate) fn fingerprint_key(&self) -> String {
+        format!("{}:names", self.hash_tag(0))
     }
 
-    /// Returns whether `key` may be the key of a record in this namespace.
-    pub(crate) fn is_value(&self, key: &str) -> bool {
+    /// Returns whether `key` has the form of a record's key in this namespace.
+    pub(crate) fn is_record_key(&self, key: &str) -> bool {
         let rest = key.strip_prefix('{').and_then(|rest| rest.strip_prefix(self.as_str())?.strip_prefix(':'));
-        let Some((shard, member)) = rest.and_then(|rest| rest.split_once("}:")) else { return false };
-        // A shard has three digits: another namespace may start with this one.
+        let Some((shard, name)) = rest.and_then(|rest| rest.split_once("}:")) else { return false };
+        // The shard must have exactly three digits, because another namespace may start with this
+        // one.
         let is_shard = shard.len() == 3 && shard.parse::<u16>().is_ok();
-        is_shard && member.len() == HiddenName::DIGITS
+        is_shard && name.len() == HiddenName::DIGITS
     }
 
-    /// Returns the hash tag: what stands in braces decides the slot in a cluster.
-    fn tag(&self, shard: u16) -> String {
+    /// Returns the hash tag of a shard. In a cluster, the text in braces determines the slot.
+    fn hash_tag(&self, shard: u16) -> String {
         format!("{{{}:{shard:03}}}", self.0)
     }
 }
@@ -119,53 +123,53 @@ mod tests {
     use super::*;
     use flinks_consents::envelope::Key;
 
-    fn keys_of(id: &str, name_key: u8) -> RedisKeys {
+    fn consent_keys(id: &str, name_key: u8) -> RedisKeys {
         let keys = EncryptionKeys::new(Key::new([name_key; 32]), 1, Key::new([1; 32]));
-        Namespace::new("flinks".to_owned()).unwrap().keys_of(&id.parse().unwrap(), &keys)
+        Namespace::new("flinks".to_owned()).unwrap().consent_keys(&id.parse().unwrap(), &keys)
     }
 
     #[test]
-    fn a3_a_key_does_not_reveal_the_id() {
-        let keys = keys_of("user-7", 7);
-        assert!(!keys.value.contains("user"), "{keys:?}");
-        assert_eq!(keys, keys_of("user-7", 7));
-        assert_ne!(keys, keys_of("user-8", 7));
-        assert_ne!(keys, keys_of("user-7", 8));
+    fn a3_key_does_not_contain_the_id() {
+        let keys = consent_keys("user-7", 7);
+        assert!(!keys.record.contains("user"), "{keys:?}");
+        assert_eq!(keys, consent_keys("user-7", 7));
+        assert_ne!(keys, consent_keys("user-8", 7));
+        assert_ne!(keys, consent_keys("user-7", 8));
     }
 
     #[test]
-    fn all_keys_of_a_consent_lie_in_one_slot() {
-        let keys = keys_of("user-7", 7);
-        let tag = |key: &str| key.split(['{', '}']).nth(1).map(str::to_owned);
-        assert_eq!(tag(&keys.value), tag(&keys.due));
-        assert_eq!(tag(&keys.value), tag(&keys.ended));
+    fn all_keys_of_a_consent_are_in_the_same_slot() {
+        let keys = consent_keys("user-7", 7);
+        let slot_tag = |key: &str| key.split(['{', '}']).nth(1).map(str::to_owned);
+        assert_eq!(slot_tag(&keys.record), slot_tag(&keys.due));
+        assert_eq!(slot_tag(&keys.record), slot_tag(&keys.ended));
     }
 
     #[test]
-    fn a_record_is_found_by_its_name() {
-        let keys = keys_of("user-7", 7);
+    fn record_key_is_derived_from_a_hidden_name() {
+        let keys = consent_keys("user-7", 7);
         let namespace = Namespace::new("flinks".to_owned()).unwrap();
-        assert_eq!(namespace.value_named(&keys.member).as_deref(), Some(keys.value.as_str()));
+        assert_eq!(namespace.parse_record_key(&keys.member).as_deref(), Some(keys.record.as_str()));
         for other in ["", "0", "zz", "é", "00"] {
-            assert_eq!(namespace.value_named(other), None, "{other}");
+            assert_eq!(namespace.parse_record_key(other), None, "{other}");
         }
     }
 
     #[test]
-    fn only_a_key_of_this_namespace_may_be_a_record() {
+    fn record_keys_of_other_namespaces_are_rejected() {
         let namespace = Namespace::new("flinks".to_owned()).unwrap();
         let digits = "0".repeat(HiddenName::DIGITS);
-        assert!(namespace.is_value(&format!("{{flinks:007}}:{digits}")));
+        assert!(namespace.is_record_key(&format!("{{flinks:007}}:{digits}")));
         for key in [
             "{flinks:007}:owner:00000000000000000000000000000000",
             "{flinks:007}:due",
             "{flinks:007}:worker",
-            "else",
+            "other",
             "",
         ] {
-            assert!(!namespace.is_value(key), "{key}");
+            assert!(!namespace.is_record_key(key), "{key}");
         }
-        assert!(!namespace.is_value(&format!("{{flinks:eu:007}}:{digits}")));
-        assert!(!namespace.is_value(&format!("{{other:007}}:{digits}")));
+        assert!(!namespace.is_record_key(&format!("{{flinks:eu:007}}:{digits}")));
+        assert!(!namespace.is_record_key(&format!("{{other:007}}:{digits}")));
     }
 }

@@ -1,9 +1,13 @@
-//! The index of owners: which consents an owner has.
+//! The index of owners: a hash for each owner, with one entry for each of the owner's consents.
 //!
-//! The consents of an owner are in different shards, so no script can write a record and its entry here in one step. An entry is
-//! written before its record and checked against the record when it is read. So no consent is missing in the index. Removing a
-//! record removes its entry afterwards. An entry that was left behind, because a process was killed or the consent belongs to
-//! another owner by now, is removed when it is read, but not in its first hour: its record may be about to be written.
+//! A record and its entry may be in different slots of a cluster, so a script cannot write both
+//! atomically. The order of the writes keeps the index complete:
+//!
+//! - An entry is written before its record, and removed after its record.
+//! - When an entry is read, it is compared with its record. An entry is stale if it has no record,
+//!   for example because a process was killed, or if its record belongs to another owner.
+//! - A stale entry is removed when it is read, unless it is less than an hour old: its record may
+//!   be about to be written.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,17 +19,19 @@ use futures_util::future::try_join_all;
 use crate::scripts::milliseconds;
 use crate::store::RedisStore;
 
-/// How long an entry without its record is kept.
-const UNFINISHED: Duration = Duration::from_secs(60 * 60);
-/// How many entries are read at a time.
+/// The minimum age at which a stale entry is removed.
+const MIN_STALE_AGE: Duration = Duration::from_secs(60 * 60);
+/// The number of records that are loaded concurrently.
 const CHUNK: usize = 100;
 
-/// An entry of an owner.
+/// An entry in the index of owners.
 pub(crate) struct OwnerEntry {
+    /// The key of the owner's hash.
     pub(crate) index: String,
-    /// The hidden name of a consent.
+    /// The hidden name of the consent.
     pub(crate) name: String,
-    /// When the entry was written, in milliseconds, and random bits that tell it from another entry of that moment.
+    /// The time in milliseconds at which the entry was written, followed by random bits. The random
+    /// bits distinguish entries that were written in the same millisecond.
     pub(crate) version: u64,
 }
 
@@ -42,17 +48,17 @@ impl OwnerEntry {
 }
 
 impl RedisStore {
-    /// Adds a consent to the entries of its owner.
+    /// Writes the entry of a record if it may be missing.
     pub(crate) async fn index_owner(&self, record: &Record) -> Result<(), StoreError> {
         if record.is_owner_new() { self.restore_owner(record).await } else { Ok(()) }
     }
 
-    /// Adds a consent to the entries of its owner, whether or not it may be missing there.
+    /// Writes the entry of a record.
     pub(crate) async fn restore_owner(&self, record: &Record) -> Result<(), StoreError> {
         let Some(owner) = record.owner() else { return Ok(()) };
         let keys = self.keys();
         let mut command = redis::cmd("HSET");
-        command.arg(self.namespace().owner(&keys.hidden_owner(owner)));
+        command.arg(self.namespace().owner_key(&keys.hidden_owner(owner)));
         command.arg(keys.hidden_name(record.id()).to_string()).arg(OwnerEntry::new_version(SystemTime::now()));
         self.command::<i64>(command).await.map(drop)
     }
@@ -60,7 +66,7 @@ impl RedisStore {
     /// Lists the records of an owner, in the order of their hidden names.
     pub(crate) async fn list_owner(&self, owner: &OwnerId, page: &Page) -> Result<Vec<Record>, StoreError> {
         let keys = self.keys();
-        let index = self.namespace().owner(&keys.hidden_owner(owner));
+        let index = self.namespace().owner_key(&keys.hidden_owner(owner));
         let mut command = redis::cmd("HGETALL");
         command.arg(&index);
         let mut entries: Vec<(String, u64)> = self.command(command).await?;
@@ -68,19 +74,19 @@ impl RedisStore {
         entries.retain(|(name, _)| after.as_ref().is_none_or(|after| name > after));
         entries.sort();
         let mut records = Vec::new();
-        for some in entries.chunks(CHUNK) {
+        for chunk in entries.chunks(CHUNK) {
             if records.len() >= page.limit {
                 break;
             }
-            let found = try_join_all(some.iter().map(|(name, _)| self.record_named(name))).await?;
-            for ((name, version), found) in some.iter().zip(found) {
+            let found = try_join_all(chunk.iter().map(|(name, _)| self.record_named(name))).await?;
+            for ((name, version), found) in chunk.iter().zip(found) {
                 match found {
                     Lookup::Record(record) if record.owner() == Some(owner) => records.push(*record),
                     Lookup::Record(_) | Lookup::Gone => {
                         let entry = OwnerEntry { index: index.clone(), name: name.clone(), version: *version };
                         self.remove_stale(&entry).await?;
                     }
-                    _ => {}
+                    Lookup::Unreadable => {}
                 }
             }
         }
@@ -88,11 +94,11 @@ impl RedisStore {
         Ok(records)
     }
 
-    /// Returns the entry of a record, as it is now.
+    /// Returns the current entry of a record, or `None` if it has no owner or no entry.
     pub(crate) async fn owner_entry(&self, record: &Record) -> Result<Option<OwnerEntry>, StoreError> {
         let Some(owner) = record.owner() else { return Ok(None) };
         let keys = self.keys();
-        let index = self.namespace().owner(&keys.hidden_owner(owner));
+        let index = self.namespace().owner_key(&keys.hidden_owner(owner));
         let name = keys.hidden_name(record.id()).to_string();
         let mut command = redis::cmd("HGET");
         command.arg(&index).arg(&name);
@@ -100,20 +106,20 @@ impl RedisStore {
         Ok(version.map(|version| OwnerEntry { index, name, version }))
     }
 
-    /// Removes an entry, unless it was written again.
+    /// Removes an entry, unless it was written again in the meantime.
     pub(crate) async fn remove_owner_entry(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
-        self.script(&self.scripts().forget_owned(entry)).await.map(drop)
+        self.script(&self.scripts().remove_owner_entry(entry)).await.map(drop)
     }
 
     async fn record_named(&self, name: &str) -> Result<Lookup, StoreError> {
-        match self.namespace().value_named(name) {
+        match self.namespace().parse_record_key(name) {
             Some(key) => self.record_at(&key).await,
             None => Ok(Lookup::Gone),
         }
     }
 
-    /// Removes an entry whose record is gone, unless the record may be about to be written.
+    /// Removes a stale entry, unless its record may be about to be written.
     async fn remove_stale(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
-        if entry.age(SystemTime::now()) < UNFINISHED { Ok(()) } else { self.remove_owner_entry(entry).await }
+        if entry.age(SystemTime::now()) < MIN_STALE_AGE { Ok(()) } else { self.remove_owner_entry(entry).await }
     }
 }

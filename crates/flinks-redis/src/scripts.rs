@@ -1,14 +1,14 @@
-//! The Lua scripts. Redis runs each of them as one step.
+//! The Lua scripts. Redis runs each of them atomically.
 //!
-//! A script returns a number, which [`outcome`] reads:
+//! A script returns a number, which [`parse_result`] interprets:
 //!
 //! | number | meaning |
 //! | --- | --- |
-//! | 1 | done |
-//! | 0 | not done: the condition of the script does not hold |
-//! | -1 | not done: the stored value is not a record |
-//! | -2 | not done: the stored value was written by a newer version |
-//! | -3 | not done: the key of a sorted set holds something else |
+//! | 1 | The script has done its work. |
+//! | 0 | Nothing was changed, because the condition of the script does not hold. |
+//! | -1 | Nothing was changed, because the stored value is not a record. |
+//! | -2 | Nothing was changed, because a newer version wrote the stored value. |
+//! | -3 | Nothing was changed, because the key of a sorted set has a different type. |
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,12 +19,12 @@ use crate::names::RedisKeys;
 use crate::owners::OwnerEntry;
 use flinks_consents::envelope::EnvelopeError;
 
-/// The start of each script that changes a record: it continues only if the stored record has the
-/// expected generation.
+/// The first part of each script that changes a record. The script continues only if the stored
+/// record has the expected generation.
 ///
 /// - `KEYS`: the record, and the two sorted sets of its shard.
-/// - `ARGV[1]`: the expected generation, or an empty text if there should be no record.
-const IF_EXPECTED: &str = r"
+/// - `ARGV[1]`: the expected generation, or an empty string if no record is expected.
+const CHECK_GENERATION: &str = r"
 for set = 2, 3 do
   local type = redis.call('TYPE', KEYS[set]).ok
   if type ~= 'none' and type ~= 'zset' then return -3 end
@@ -38,12 +38,12 @@ end
 if found ~= ARGV[1] then return 0 end
 ";
 
-/// Replaces the record, after [`IF_EXPECTED`].
+/// Replaces the record, after [`CHECK_GENERATION`].
 ///
-/// - `KEYS[2]`: the sorted set that the consent belongs to from now on. `KEYS[3]`: the other one.
+/// - `KEYS[2]`: the sorted set to which the consent will belong. `KEYS[3]`: the other sorted set.
 /// - `ARGV[2]`: the new value. `ARGV[3]`: the deadline in milliseconds. `ARGV[4]`: the member.
 ///
-/// Redis does not roll back a script that fails, so the value is written last.
+/// Redis does not roll back a failed script, so the value is written last.
 const SWAP: &str = r"
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
 redis.call('ZREM', KEYS[3], ARGV[4])
@@ -51,9 +51,10 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record by one that has ended. Keys and arguments are those of [`SWAP`].
+/// Replaces the record with an ended one. Keys and arguments are the same as for [`SWAP`].
 ///
-/// Only a consent that has not ended before is listed: an end that was reported is not reported again.
+/// The consent is added to the set of ended consents only if it had a deadline before. A consent
+/// that had already ended has none, so its end is not reported twice.
 const SWAP_ENDED: &str = r"
 if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
 redis.call('ZREM', KEYS[3], ARGV[4])
@@ -61,7 +62,7 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Removes the record, after [`IF_EXPECTED`].
+/// Removes the record, after [`CHECK_GENERATION`].
 ///
 /// - `ARGV[2]`: the member.
 const REMOVE: &str = r"
@@ -71,11 +72,11 @@ redis.call('DEL', KEYS[1])
 return 1
 ";
 
-/// Removes a member from the sorted sets if its record no longer exists.
+/// Removes a member from the sorted sets if it has no record.
 ///
 /// - `KEYS`: the record, and the two sorted sets.
 /// - `ARGV[1]`: the member.
-const FORGET: &str = r"
+const REMOVE_STALE_MEMBER: &str = r"
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZREM', KEYS[3], ARGV[1])
@@ -83,7 +84,7 @@ end
 return 1
 ";
 
-/// Removes a member from a sorted set if it still has the deadline with which it was listed.
+/// Removes a member from a sorted set if its deadline has not changed since it was listed.
 ///
 /// - `KEYS[1]`: the sorted set.
 /// - `ARGV[1]`: the member. `ARGV[2]`: the deadline in milliseconds.
@@ -93,73 +94,76 @@ if deadline and tonumber(deadline) == tonumber(ARGV[2]) then redis.call('ZREM', 
 return 1
 ";
 
-/// Adds the deadline of a record to the sorted set if it is missing there.
+/// Adds the deadline of a record to the sorted set of deadlines if it is missing.
 ///
 /// - `KEYS`: the record, and the sorted set of deadlines.
-/// - `ARGV[1]`: the generation. `ARGV[2]`: the deadline in milliseconds. `ARGV[3]`: the member.
-const RESTORE: &str = r"
+/// - `ARGV[1]`: the expected generation. `ARGV[2]`: the deadline in milliseconds. `ARGV[3]`: the
+///   member.
+const RESTORE_DEADLINE: &str = r"
 local old = redis.call('GET', KEYS[1])
 if not old or string.match(old, '^flinks1:(%d+):') ~= ARGV[1] then return 0 end
 return redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[3])
 ";
 
-/// Removes an entry of an owner if it was not written again.
+/// Removes an entry from the index of owners if it was not written again.
 ///
-/// - `KEYS[1]`: the entries of the owner.
-/// - `ARGV[1]`: the name. `ARGV[2]`: the version of the entry.
-const FORGET_OWNED: &str = r"
+/// - `KEYS[1]`: the hash of the owner.
+/// - `ARGV[1]`: the hidden name of the consent. `ARGV[2]`: the expected version of the entry.
+const REMOVE_OWNER_ENTRY: &str = r"
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1
 ";
 
-/// Takes a lease, or extends it. Returns 0 if another owner has it.
+/// Acquires or extends a lease. Returns 0 if it belongs to another holder.
 ///
 /// - `KEYS[1]`: the lease.
-/// - `ARGV[1]`: the owner. `ARGV[2]`: the duration in milliseconds.
-const ACQUIRE: &str = r"
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
+/// - `ARGV[1]`: the holder. `ARGV[2]`: the duration in milliseconds.
+const ACQUIRE_LEASE: &str = r"
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 
-/// Gives a lease back.
+/// Releases a lease if it belongs to the holder.
 ///
 /// - `KEYS[1]`: the lease.
-/// - `ARGV[1]`: the owner.
-const RELEASE: &str = r"
+/// - `ARGV[1]`: the holder.
+const RELEASE_LEASE: &str = r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
 
+/// The scripts of a store. Each method returns the call of a script with its keys and arguments.
 pub(crate) struct Scripts {
     swap: Script,
     swap_ended: Script,
     remove: Script,
-    forget: Script,
+    remove_stale_member: Script,
     mark_reported: Script,
-    restore: Script,
-    forget_owned: Script,
-    acquire: Script,
-    release: Script,
+    restore_deadline: Script,
+    remove_owner_entry: Script,
+    acquire_lease: Script,
+    release_lease: Script,
 }
 
 impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
-            swap: Script::new(&[IF_EXPECTED, SWAP].concat()),
-            swap_ended: Script::new(&[IF_EXPECTED, SWAP_ENDED].concat()),
-            remove: Script::new(&[IF_EXPECTED, REMOVE].concat()),
-            forget: Script::new(FORGET),
+            swap: Script::new(&[CHECK_GENERATION, SWAP].concat()),
+            swap_ended: Script::new(&[CHECK_GENERATION, SWAP_ENDED].concat()),
+            remove: Script::new(&[CHECK_GENERATION, REMOVE].concat()),
+            remove_stale_member: Script::new(REMOVE_STALE_MEMBER),
             mark_reported: Script::new(MARK_REPORTED),
-            restore: Script::new(RESTORE),
-            forget_owned: Script::new(FORGET_OWNED),
-            acquire: Script::new(ACQUIRE),
-            release: Script::new(RELEASE),
+            restore_deadline: Script::new(RESTORE_DEADLINE),
+            remove_owner_entry: Script::new(REMOVE_OWNER_ENTRY),
+            acquire_lease: Script::new(ACQUIRE_LEASE),
+            release_lease: Script::new(RELEASE_LEASE),
         }
     }
 
-    /// Replaces the record with the generation `expected` by `record`, whose sealed form is `value`.
+    /// Replaces the record that has the generation `expected` with `record`. `value` is its
+    /// encrypted form.
     pub(crate) fn swap(
         &self,
         keys: &RedisKeys,
@@ -167,26 +171,32 @@ impl Scripts {
         record: &Record,
         value: &[u8],
     ) -> ScriptInvocation<'_> {
-        let (script, index, other) = if record.is_ended() {
+        let (script, new_index, old_index) = if record.is_ended() {
             (&self.swap_ended, &keys.ended, &keys.due)
         } else {
             (&self.swap, &keys.due, &keys.ended)
         };
-        let mut call = script.key(&keys.value);
-        call.key(index).key(other);
+        let mut call = script.key(&keys.record);
+        call.key(new_index).key(old_index);
         call.arg(expected.map(|generation| generation.to_string()).unwrap_or_default());
         call.arg(value).arg(milliseconds(record.idle_deadline())).arg(&keys.member);
         call
     }
 
     pub(crate) fn remove(&self, keys: &RedisKeys, generation: u64) -> ScriptInvocation<'_> {
-        let mut call = self.remove.key(&keys.value);
+        let mut call = self.remove.key(&keys.record);
         call.key(&keys.due).key(&keys.ended).arg(generation.to_string()).arg(&keys.member);
         call
     }
 
-    pub(crate) fn forget(&self, value: &str, due: &str, ended: &str, member: &str) -> ScriptInvocation<'_> {
-        let mut call = self.forget.key(value);
+    pub(crate) fn remove_stale_member(
+        &self,
+        record: &str,
+        due: &str,
+        ended: &str,
+        member: &str,
+    ) -> ScriptInvocation<'_> {
+        let mut call = self.remove_stale_member.key(record);
         call.key(due).key(ended).arg(member);
         call
     }
@@ -197,44 +207,44 @@ impl Scripts {
         call
     }
 
-    pub(crate) fn restore(&self, keys: &RedisKeys, record: &Record) -> ScriptInvocation<'_> {
-        let mut call = self.restore.key(&keys.value);
+    pub(crate) fn restore_deadline(&self, keys: &RedisKeys, record: &Record) -> ScriptInvocation<'_> {
+        let mut call = self.restore_deadline.key(&keys.record);
         call.key(&keys.due).arg(record.generation().to_string());
         call.arg(milliseconds(record.idle_deadline())).arg(&keys.member);
         call
     }
 
-    pub(crate) fn forget_owned(&self, entry: &OwnerEntry) -> ScriptInvocation<'_> {
-        let mut call = self.forget_owned.key(&entry.index);
+    pub(crate) fn remove_owner_entry(&self, entry: &OwnerEntry) -> ScriptInvocation<'_> {
+        let mut call = self.remove_owner_entry.key(&entry.index);
         call.arg(&entry.name).arg(entry.version);
         call
     }
 
-    pub(crate) fn acquire(&self, lease: &str, owner: &str, duration: Duration) -> ScriptInvocation<'_> {
-        let mut call = self.acquire.key(lease);
-        call.arg(owner).arg(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    pub(crate) fn acquire_lease(&self, lease: &str, holder: &str, duration: Duration) -> ScriptInvocation<'_> {
+        let mut call = self.acquire_lease.key(lease);
+        call.arg(holder).arg(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         call
     }
 
-    pub(crate) fn release(&self, lease: &str, owner: &str) -> ScriptInvocation<'_> {
-        let mut call = self.release.key(lease);
-        call.arg(owner);
+    pub(crate) fn release_lease(&self, lease: &str, holder: &str) -> ScriptInvocation<'_> {
+        let mut call = self.release_lease.key(lease);
+        call.arg(holder);
         call
     }
 }
 
-/// Returns whether a script has done its work.
-pub(crate) fn outcome(reply: i64) -> Result<bool, StoreError> {
-    match reply {
+/// Converts the number that a script has returned. `true` means that the script has done its work.
+pub(crate) fn parse_result(number: i64) -> Result<bool, StoreError> {
+    match number {
         1 => Ok(true),
         0 => Ok(false),
         -2 => Err(EnvelopeError::NewerVersion.into()),
-        -3 => Err(StoreError::misconfigured("has something else where its deadlines should be")),
+        -3 => Err(StoreError::misconfigured("contains a key of the wrong type: expected a sorted set of deadlines")),
         _ => Err(EnvelopeError::Damaged.into()),
     }
 }
 
-/// Returns a time as it is stored in a sorted set.
+/// Converts a time into milliseconds since the Unix epoch, the unit of the scores in sorted sets.
 pub(crate) fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

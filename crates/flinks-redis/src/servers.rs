@@ -1,4 +1,4 @@
-//! The servers of a store: one, or the nodes of a cluster, and how to connect to them.
+//! The servers of a store, and the connections to them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::error::{INVALID_CERTIFICATES, InvalidConfiguration};
 #[cfg(feature = "rustls")]
 use crate::tls::{self, Certificates};
 
+/// A standalone server, or the known nodes of a cluster.
 pub(crate) struct Servers {
     addresses: Vec<ConnectionInfo>,
     is_cluster: bool,
@@ -27,7 +28,8 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Parses the addresses, and checks that no refresh token would leave this machine in clear text.
+    /// Parses the addresses, and checks that connections to other machines use TLS unless the
+    /// configuration allows otherwise.
     pub(crate) fn new(
         addresses: &[String],
         is_cluster: bool,
@@ -61,7 +63,8 @@ impl Servers {
         self.is_cluster
     }
 
-    /// Connects to the server, or to the cluster. Connecting, and each reply, take at most `timeout`.
+    /// Connects to the server or to the cluster. `timeout` applies to connecting and to each
+    /// response.
     pub(crate) async fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
         if self.is_cluster { self.connect_to_cluster(timeout).await } else { self.connect_to_server(timeout).await }
     }
@@ -73,8 +76,8 @@ impl Servers {
         if let Some(certificates) = &self.certificates {
             builder = builder.certs(certificates.clone());
         }
-        if self.is_clear_text() {
-            builder = builder.async_dns_resolver(ClearText(self.plain_host.clone()));
+        if self.has_plain_address() {
+            builder = builder.async_dns_resolver(PlainResolver(self.plain_host.clone()));
         }
         Ok(Connection::Cluster(builder.build()?.get_async_connection().await?))
     }
@@ -82,27 +85,28 @@ impl Servers {
     async fn connect_to_server(&self, timeout: Duration) -> RedisResult<Connection> {
         let mut config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout));
-        if self.is_clear_text() {
-            config = config.set_dns_resolver(ClearText(self.plain_host.clone()));
+        if self.has_plain_address() {
+            config = config.set_dns_resolver(PlainResolver(self.plain_host.clone()));
         }
         let connection = self.client()?.get_multiplexed_async_connection_with_config(&config).await?;
         Ok(Connection::Single(connection))
     }
 
-    fn is_clear_text(&self) -> bool {
+    /// Returns whether at least one address does not use TLS.
+    fn has_plain_address(&self) -> bool {
         self.addresses.iter().any(|address| !matches!(address.addr(), ConnectionAddr::TcpTls { .. }))
     }
 
-    /// Returns whether records leave this machine in clear text, as the exception allows.
-    pub(crate) fn is_clear_text_to_another_machine(&self) -> bool {
-        let is_elsewhere = |address: &ConnectionInfo| match address.addr() {
-            ConnectionAddr::Tcp(host, _) => !is_this_machine(host),
+    /// Returns whether at least one address does not use TLS and is not a loopback address.
+    pub(crate) fn has_plain_remote_host(&self) -> bool {
+        let is_plain_and_remote = |address: &ConnectionInfo| match address.addr() {
+            ConnectionAddr::Tcp(host, _) => !is_loopback_host(host),
             _ => false,
         };
-        self.addresses.iter().any(is_elsewhere)
+        self.addresses.iter().any(is_plain_and_remote)
     }
 
-    /// Returns a client of the first server.
+    /// Creates a client for the first address.
     fn client(&self) -> RedisResult<redis::Client> {
         let no_address = (ErrorKind::InvalidClientConfig, "no address");
         let address = self.addresses.first().cloned().ok_or(no_address)?;
@@ -114,61 +118,69 @@ impl Servers {
     }
 }
 
-/// Parses an address that refresh tokens may be sent to: with TLS, or on this machine.
+/// Parses an address. It must use TLS unless it is a Unix socket, a loopback address or the allowed
+/// host.
 fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidConfiguration> {
     let invalid = |problem| InvalidConfiguration::new("Redis address", problem);
     let address =
-        text.into_connection_info().map_err(|_| invalid("is not a URL such as rediss://redis.internal:6380"))?;
+        text.into_connection_info().map_err(|_| invalid("must be a URL such as rediss://redis.internal:6380"))?;
     let is_safe = match address.addr() {
         ConnectionAddr::TcpTls { insecure, .. } => !insecure && cfg!(feature = "rustls"),
-        ConnectionAddr::Tcp(host, _) if is_this_machine(host) => true,
+        ConnectionAddr::Tcp(host, _) if is_loopback_host(host) => true,
         ConnectionAddr::Tcp(host, _) => {
-            return plain_host.check(host).map_or(Ok(address.clone()), |reason| Err(invalid(reason)));
+            return plain_host.find_problem(host).map_or(Ok(address.clone()), |reason| Err(invalid(reason)));
         }
         ConnectionAddr::Unix(_) => true,
         _ => false,
     };
-    if is_safe { Ok(address) } else { Err(invalid("is neither rediss:// nor on this machine")) }
+    if is_safe { Ok(address) } else { Err(invalid(NOT_SAFE)) }
 }
 
-fn is_this_machine(host: &str) -> bool {
+/// The requirement for addresses on other machines. An address that disables the verification of
+/// certificates (`#insecure`) does not meet it either.
+const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
+
+fn is_loopback_host(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The one host on another machine that clear text may go to, if there is one.
+/// The host on another machine to which connections without TLS are allowed, if any.
 #[derive(Clone, Default)]
 pub(crate) struct PlainHost(pub(crate) Option<String>);
 
 impl PlainHost {
-    /// Returns why clear text may not go to a host.
-    fn check(&self, host: &str) -> Option<&'static str> {
+    /// Returns the reason why a connection without TLS to a host is not allowed, or `None` if it
+    /// is.
+    fn find_problem(&self, host: &str) -> Option<&'static str> {
         match &self.0 {
-            None => Some("is neither rediss:// nor on this machine"),
+            None => Some(NOT_SAFE),
             Some(allowed) if is_host_of_flinks(allowed) => {
-                Some("is a host of Flinks, to which nothing is sent in clear text")
+                Some("must not be a Flinks host: dangerous_plain_redis_host cannot allow it")
             }
-            Some(allowed) if !self.is(host) || allowed.is_empty() => {
-                Some("is in clear text, which is allowed to another host only")
+            Some(allowed) if !self.matches(host) || allowed.is_empty() => {
+                Some("must start with rediss:// unless its host is the one that dangerous_plain_redis_host allows")
             }
             Some(_) => {
                 let is_public = host.parse().is_ok_and(|address: IpAddr| !is_private(address));
-                is_public.then_some("is in clear text to an address that is not private")
+                is_public.then_some("must start with rediss://, because its host is a public address")
             }
         }
     }
 
-    fn is(&self, host: &str) -> bool {
+    fn matches(&self, host: &str) -> bool {
         let normalized = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
         self.0.as_deref().is_some_and(|allowed| normalized(allowed) == normalized(host))
     }
 }
 
-/// Resolves names to addresses that clear text may go to: those of this machine, and private ones for the one host that is
-/// allowed. This is also asked for a node that a cluster announces later.
-struct ClearText(PlainHost);
+/// Resolves host names for connections without TLS. It returns an error unless all addresses of a
+/// host are loopback addresses or, for the allowed host, private ones.
+///
+/// It also resolves the hosts of nodes that a cluster announces later.
+struct PlainResolver(PlainHost);
 
-impl AsyncDNSResolver for ClearText {
+impl AsyncDNSResolver for PlainResolver {
     fn resolve<'a, 'b: 'a>(
         &'a self,
         host: &'b str,
@@ -176,20 +188,19 @@ impl AsyncDNSResolver for ClearText {
     ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-            let may_be_used = |address: &SocketAddr| match self.0.is(host) {
-                true => is_private(address.ip()),
-                false => address.ip().is_loopback(),
+            let is_allowed = |address: &SocketAddr| {
+                if self.0.matches(host) { is_private(address.ip()) } else { address.ip().is_loopback() }
             };
-            if found.is_empty() || !found.iter().all(may_be_used) {
-                return Err((ErrorKind::InvalidClientConfig, "clear text may not go to this address").into());
+            if found.is_empty() || !found.iter().all(is_allowed) {
+                return Err((ErrorKind::InvalidClientConfig, "connections to this address require TLS").into());
             }
             Ok(Box::new(found.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
         })
     }
 }
 
-/// A connection to one server or to a cluster. Many calls share it; it matches replies to calls by
-/// their order, also if a caller no longer waits for its reply.
+/// A connection to a standalone server or to a cluster. Many calls can use it at the same time: it
+/// matches responses to calls by their order, even if the caller of a call was cancelled.
 #[derive(Clone)]
 pub(crate) enum Connection {
     Single(MultiplexedConnection),
@@ -229,18 +240,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a1_clear_text_goes_to_this_machine_only() {
-        let this_machine = ClearText(PlainHost::default());
+    async fn a1_plain_connections_are_allowed_only_to_loopback() {
+        let resolver = PlainResolver(PlainHost::default());
         for host in ["127.0.0.1", "::1", "localhost"] {
-            assert!(this_machine.resolve(host, 1).await.is_ok(), "{host}");
+            assert!(resolver.resolve(host, 1).await.is_ok(), "{host}");
         }
         for host in ["192.0.2.1", "10.0.0.1", "0.0.0.0", "::", "2001:db8::1", ""] {
-            assert!(this_machine.resolve(host, 1).await.is_err(), "{host}");
+            assert!(resolver.resolve(host, 1).await.is_err(), "{host}");
         }
     }
 
     #[tokio::test]
-    async fn a1_clear_text_goes_to_the_one_private_host_that_is_allowed() {
+    async fn a1_plain_connections_are_allowed_to_the_configured_private_host() {
         let allowed = |host: &str| PlainHost(Some(host.to_owned()));
         for (host, address) in
             [("redis", "redis://redis:6379"), ("Redis.", "redis://redis"), ("10.0.0.7", "redis://10.0.0.7")]
@@ -257,9 +268,9 @@ mod tests {
         ] {
             assert!(parse(address, &allowed(host)).is_err(), "{address}");
         }
-        // On the connection, too: the name may resolve to anything by then.
-        assert!(ClearText(allowed("10.0.0.7")).resolve("10.0.0.7", 1).await.is_ok());
-        assert!(ClearText(allowed("8.8.8.8")).resolve("8.8.8.8", 1).await.is_err());
-        assert!(ClearText(allowed("10.0.0.7")).resolve("10.0.0.8", 1).await.is_err());
+        // The resolver checks again, because the name may resolve to a different address by then.
+        assert!(PlainResolver(allowed("10.0.0.7")).resolve("10.0.0.7", 1).await.is_ok());
+        assert!(PlainResolver(allowed("8.8.8.8")).resolve("8.8.8.8", 1).await.is_err());
+        assert!(PlainResolver(allowed("10.0.0.7")).resolve("10.0.0.8", 1).await.is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The store: the operations of a [`TokenStore`]. Each change of a record is one step in Redis.
+//! The implementation of [`TokenStore`] on Redis. Redis makes each change of a record atomically.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +10,17 @@ use flinks_consents::{ConsentId, OwnerId, Page};
 use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
 
 use crate::connection::{CallFailure, SharedConnection};
-use crate::error::{OTHER_NAME_KEY, is_permission_denied};
+use crate::error::{WRONG_NAME_KEY, is_permission_denied};
 use crate::names::Namespace;
-use crate::scripts::{Scripts, outcome};
+use crate::scripts::{Scripts, parse_result};
 use crate::servers::Connection;
 use crate::warning::Warning;
 use flinks_consents::envelope::EncryptionKeys;
 
-/// Consents on Redis. Cloning is cheap; clones share their connection, on which no caller can receive
-/// the reply of another call.
+/// A store for consents on Redis or Valkey. Build one with [`RedisStore::builder`] or
+/// [`RedisStoreBuilder::from_env`](crate::RedisStoreBuilder::from_env).
+///
+/// Cloning is cheap: clones share one connection.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
@@ -26,7 +28,7 @@ struct Inner {
     namespace: Namespace,
     connection: SharedConnection,
     keys: ArcSwap<EncryptionKeys>,
-    /// Whether the name key was compared with its fingerprint in Redis.
+    /// Whether the name key was successfully compared with its fingerprint in Redis.
     is_name_key_checked: AtomicBool,
     scripts: Scripts,
 }
@@ -58,18 +60,20 @@ impl RedisStore {
         self.0.connection.is_cluster()
     }
 
-    /// Replaces the encryption keys, starting with the next call. The name key stays as it is, because
-    /// with another one no record would be found.
+    /// Replaces the encryption keys, starting with the next call. The name key is not replaced,
+    /// because existing records could not be found with a different one.
     pub fn set_keys(&self, keys: EncryptionKeys) {
         self.0.keys.store(Arc::new(keys.with_name_key_of(&self.0.keys.load())));
     }
 
-    /// Returns the settings of the server, or of a node of the cluster, that put refresh tokens at
-    /// risk. It logs nothing: log the warnings yourself, for example when your program starts.
+    /// Checks the settings of the server, or of all nodes of the cluster, and returns a warning for
+    /// each setting that puts refresh tokens at risk.
+    ///
+    /// The warnings are not logged, so log them yourself, for example when your program starts.
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if Redis cannot be reached, or rejects the credentials.
+    /// Returns a [`StoreError`] if Redis cannot be reached or rejects the credentials.
     pub async fn warnings(&self) -> Result<Vec<Warning>, StoreError> {
         let info: Option<Value> = self
             .call(|mut connection| async move {
@@ -96,11 +100,12 @@ impl RedisStore {
         self.call(|mut connection| async move { Ok(command.query_async(&mut connection).await?) }).await
     }
 
-    /// Runs a script, and returns whether it has done its work.
+    /// Runs a script. Returns `false` if its condition does not hold.
     pub(crate) async fn script(&self, call: &ScriptInvocation<'_>) -> Result<bool, StoreError> {
-        outcome(self.call(|mut connection| async move { Ok(call.invoke_async(&mut connection).await?) }).await?)
+        parse_result(self.call(|mut connection| async move { Ok(call.invoke_async(&mut connection).await?) }).await?)
     }
 
+    /// Checks the name key if necessary, and then makes a call.
     pub(crate) async fn call<T, F>(&self, run: impl FnOnce(Connection) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, CallFailure>>,
@@ -112,16 +117,18 @@ impl RedisStore {
         self.0.connection.call(call).await
     }
 
-    /// Compares the name key with its fingerprint in Redis, until that has succeeded once.
+    /// Compares the name key with its fingerprint in Redis, until the comparison has succeeded
+    /// once.
     ///
-    /// With another name key, no record would be found and each would be written a second time. If the
-    /// fingerprint cannot be read, the next call tries again: it lies on one node of a cluster, and
-    /// calls to other nodes do not wait for that node.
+    /// With a different name key, no record would be found and every consent would be stored a
+    /// second time. If the fingerprint cannot be read, the call continues and the next call tries
+    /// again: in a cluster, an unavailable node with the fingerprint must not block calls to other
+    /// nodes.
     async fn check_name_key(&self, connection: &mut Connection) -> Result<(), StoreError> {
         if self.0.is_name_key_checked.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let key = self.0.namespace.name_key_fingerprint();
+        let key = self.0.namespace.fingerprint_key();
         let fingerprint = self.0.keys.load().name_key_fingerprint();
         let stored = async {
             let _ = redis::cmd("SET").arg(&key).arg(&fingerprint).arg("NX").exec_async(connection).await;
@@ -130,7 +137,7 @@ impl RedisStore {
         let stored = tokio::time::timeout(self.0.connection.timeout() / 4, stored).await;
         let Ok(Ok(Some(stored))) = stored else { return Ok(()) };
         if stored != fingerprint {
-            return Err(OTHER_NAME_KEY);
+            return Err(WRONG_NAME_KEY);
         }
         self.0.is_name_key_checked.store(true, Ordering::Relaxed);
         Ok(())
@@ -138,46 +145,48 @@ impl RedisStore {
 
     async fn load(&self, id: &ConsentId) -> Result<Option<Record>, StoreError> {
         let keys = self.keys();
-        let key = self.namespace().keys_of(id, &keys).value;
+        let key = self.namespace().consent_keys(id, &keys).record;
         let Some(value) = self.get(&key).await? else { return Ok(None) };
         let record = keys.open(&value, &key)?;
         if record.id() != id {
-            return Err(StoreError::damaged("holds the record of another consent"));
+            return Err(StoreError::damaged("returned the record of another consent"));
         }
         Ok(Some(record))
     }
 
     async fn compare_and_swap(&self, expected: Option<u64>, record: &Record) -> Result<bool, StoreError> {
         let keys = self.keys();
-        let names = self.namespace().keys_of(record.id(), &keys);
-        let value = keys.seal(record, &names.value)?;
+        let consent_keys = self.namespace().consent_keys(record.id(), &keys);
+        let value = keys.seal(record, &consent_keys.record)?;
         self.index_owner(record).await?;
-        let is_done = self.script(&self.scripts().swap(&names, expected, record, &value)).await?;
-        if is_done {
-            // Another process may have removed an earlier record in between, and the entry with it.
+        let is_stored = self.script(&self.scripts().swap(&consent_keys, expected, record, &value)).await?;
+        if is_stored {
+            // In the meantime, another process may have removed an earlier record together with
+            // this entry.
             self.index_owner(record).await?;
         }
-        Ok(is_done)
+        Ok(is_stored)
     }
 
     async fn remove(&self, id: &ConsentId, generation: u64) -> Result<bool, StoreError> {
-        let names = self.namespace().keys_of(id, &self.keys());
-        // A record that cannot be read is removed like any other. Then its entry is, too, when it is read.
+        let consent_keys = self.namespace().consent_keys(id, &self.keys());
+        // An unreadable record is removed as well. Its owner is unknown, so its entry becomes stale
+        // and is removed when it is read.
         let entry = match self.load(id).await {
             Ok(Some(record)) => self.owner_entry(&record).await?,
             _ => None,
         };
-        let is_done = self.script(&self.scripts().remove(&names, generation)).await?;
-        if let Some(entry) = entry.filter(|_| is_done) {
+        let is_removed = self.script(&self.scripts().remove(&consent_keys, generation)).await?;
+        if is_removed && let Some(entry) = entry {
             self.remove_owner_entry(&entry).await?;
         }
-        Ok(is_done)
+        Ok(is_removed)
     }
 }
 
-/// Returns the texts of a reply. The reply of a cluster has one of each node.
-fn texts(reply: Value) -> Vec<String> {
-    match reply {
+/// Returns the texts in a response. The response of a cluster contains one text for each node.
+fn texts(response: Value) -> Vec<String> {
+    match response {
         Value::BulkString(bytes) => vec![String::from_utf8_lossy(&bytes).into_owned()],
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => vec![text],
         Value::Map(entries) => entries.into_iter().flat_map(|(_, value)| texts(value)).collect(),
@@ -208,7 +217,7 @@ impl TokenStore for RedisStore {
     }
 }
 
-/// Does not show the address, which may contain a password, nor the keys.
+/// Shows neither the address, which may contain a password, nor the keys.
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").field("namespace", &self.0.namespace.as_str()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Certificates, and the crypto provider of rustls.
+//! Checks of the certificates and of the crypto provider for rustls.
 
 use redis::{ClientTlsConfig, TlsCertificates};
 use rustls::crypto::CryptoProvider;
@@ -9,8 +9,8 @@ use crate::error::{INVALID_CERTIFICATES, InvalidConfiguration};
 
 pub(crate) use redis::TlsCertificates as Certificates;
 
-/// Checks that each certificate and key is PEM. The client of Redis would accept a text without any
-/// certificate, and then use none.
+/// Checks that each certificate and key is PEM. The `redis` crate would silently ignore a text that
+/// contains no certificate.
 pub(crate) fn check_certificates(certificates: &Certificates) -> Result<(), InvalidConfiguration> {
     let TlsCertificates { root_cert, client_tls } = certificates;
     let is_certificate = |pem: &[u8]| CertificateDer::from_pem_slice(pem).is_ok();
@@ -21,13 +21,15 @@ pub(crate) fn check_certificates(certificates: &Certificates) -> Result<(), Inva
     if has_roots && has_client { Ok(()) } else { Err(INVALID_CERTIFICATES) }
 }
 
-/// Checks that this process has a default crypto provider of rustls. Without one, the client of Redis
-/// would make the only one of the build the default of the process, or panic if there are several.
+/// Checks that this process has a default crypto provider for rustls.
+///
+/// Without a default, rustls would install the provider that is compiled in as the default of the
+/// whole process, or panic if several providers are compiled in.
 pub(crate) fn check_crypto_provider() -> Result<(), InvalidConfiguration> {
     if CryptoProvider::get_default().is_none() {
         return Err(InvalidConfiguration::new(
             "crypto provider",
-            "is missing: this process has no default one; call flinks_redis::install_default_crypto_provider() once, at the start of main",
+            "is not installed: call flinks_redis::install_default_crypto_provider() once, at the start of main",
         ));
     }
     Ok(())

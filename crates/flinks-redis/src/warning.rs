@@ -1,4 +1,4 @@
-//! What is wrong with the configuration of a server.
+//! Warnings about the configuration of a server.
 
 use std::fmt;
 
@@ -6,25 +6,26 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The server evicts keys when its memory is full. A refresh token may be among them.
+    /// The server evicts keys when its memory is full, and may evict refresh tokens.
     Evicts,
-    /// The server keeps no log of its writes. A restart loses the refresh tokens that were written
+    /// The server has no append-only file. A restart loses the refresh tokens that were written
     /// after the last snapshot.
     DoesNotPersist,
-    /// The user has no permission to call `INFO`, so eviction and persistence were not checked.
+    /// The settings for eviction and persistence could not be checked, because the user has no
+    /// permission to run `INFO`, or its output lacks them.
     Unknown,
 }
 
 impl Warning {
-    /// Returns the warnings for the reply of one server to `INFO`.
+    /// Returns the warnings for the output of `INFO` of one server.
     pub(crate) fn all_of(info: &str) -> Vec<Self> {
         let field =
             |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
         let mut warnings = Vec::new();
         match field("maxmemory_policy") {
-            // The volatile policies only evict keys with an expiry, and records have none.
+            // The volatile policies evict only keys with an expiration time, and records have none.
             Some(policy) if policy == "noeviction" || policy.starts_with("volatile-") => {}
-            // Without a limit nothing is evicted, as long as nobody sets one.
+            // Without a memory limit, nothing is evicted.
             Some(_) if field("maxmemory") == Some("0") => {}
             Some(_) => warnings.push(Self::Evicts),
             None => warnings.push(Self::Unknown),
@@ -41,10 +42,10 @@ impl fmt::Display for Warning {
         f.write_str(match self {
             Self::Evicts => "Redis may evict refresh tokens: set maxmemory-policy to noeviction",
             Self::DoesNotPersist => {
-                "Redis does not log its writes, so a restart loses refresh tokens: set appendonly to yes"
+                "Redis has no append-only file, so a restart may lose refresh tokens: set appendonly to yes"
             }
             Self::Unknown => {
-                "could not check whether Redis evicts and persists: the user has no permission to call INFO"
+                "could not check the eviction and persistence settings of Redis: the user has no permission to run INFO"
             }
         })
     }
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_evict_with_a_limit_and_a_policy() {
+    fn warnings_follow_from_eviction_and_persistence_settings() {
         assert_eq!(warnings("allkeys-lru", "100", "1"), [Warning::Evicts]);
         assert_eq!(warnings("allkeys-lru", "0", "1"), []);
         assert_eq!(warnings("volatile-lru", "100", "1"), []);

@@ -1,4 +1,4 @@
-//! The work of a [`KeepAlive`](crate::KeepAlive) on Redis: 256 shards, and a lease for each.
+//! The implementation of [`WorkLeases`] on Redis: 256 shards, each with a lease.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ impl WorkLeases for RedisStore {
         SHARDS
     }
 
-    fn acquire<'a>(&'a self, shard: u16, owner: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
-        Box::pin(self.acquire_shard(shard, owner, duration))
+    fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
+        Box::pin(self.acquire_shard(shard, holder, duration))
     }
 
-    fn release<'a>(&'a self, shard: u16, owner: &'a str) -> StoreFuture<'a, ()> {
-        Box::pin(self.release_shard(shard, owner))
+    fn release<'a>(&'a self, shard: u16, holder: &'a str) -> StoreFuture<'a, ()> {
+        Box::pin(self.release_shard(shard, holder))
     }
 
     fn due_in(&self, shard: u16, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<WorkItem>> {
@@ -43,14 +43,14 @@ impl WorkLeases for RedisStore {
 }
 
 impl RedisStore {
-    async fn acquire_shard(&self, shard: u16, owner: &str, duration: Duration) -> Result<bool, StoreError> {
-        let lease = self.namespace().lease(shard);
-        self.script(&self.scripts().acquire(&lease, owner, duration)).await
+    async fn acquire_shard(&self, shard: u16, holder: &str, duration: Duration) -> Result<bool, StoreError> {
+        let lease = self.namespace().lease_key(shard);
+        self.script(&self.scripts().acquire_lease(&lease, holder, duration)).await
     }
 
-    async fn release_shard(&self, shard: u16, owner: &str) -> Result<(), StoreError> {
-        let lease = self.namespace().lease(shard);
-        self.script(&self.scripts().release(&lease, owner)).await?;
+    async fn release_shard(&self, shard: u16, holder: &str) -> Result<(), StoreError> {
+        let lease = self.namespace().lease_key(shard);
+        self.script(&self.scripts().release_lease(&lease, holder)).await?;
         Ok(())
     }
 }

@@ -28,14 +28,15 @@ fn main() {
 fn outages_and_restarts() {
     let outage = Duration::from_secs(60 * 60);
     let mut phases = Vec::new();
-    let plan = Plan { consents: 5_000, machines: 5, every: Duration::from_secs(4), outage, skew: 5 * 60 };
+    let plan =
+        Plan { consents: 5_000, machines: 5, call_interval: Duration::from_secs(4), outage, skew_seconds: 5 * 60 };
     let outcome = fleet::run(plan, |phase| phases.push(phase));
-    assert_eq!((outcome.lost, outcome.refused, outcome.due), (0, 0, 0));
+    assert_eq!((outcome.lost, outcome.invalid_requests, outcome.overdue), (0, 0, 0));
     let [usual, without_flinks, .., without_redis, after] = phases.as_slice() else { panic!() };
-    assert!(usual.calls > 800 && usual.refused == 0 && usual.kept > 0, "{usual:?}");
+    assert!(usual.calls > 800 && usual.failed_calls == 0 && usual.kept_alive > 0, "{usual:?}");
     // A call takes three attempts at most, and a run of a worker twenty times as many.
     let most = 3 * (without_flinks.calls + 2 * 5 * 20);
-    assert!(without_flinks.refused > 0 && without_flinks.requests.0 <= most, "{without_flinks:?}");
-    assert_eq!((without_redis.requests.0, without_redis.commands.0), (0, 0));
-    assert!(after.kept > 0 && after.failed == 0 && after.refused < 10, "{after:?}");
+    assert!(without_flinks.failed_calls > 0 && without_flinks.requests.total <= most, "{without_flinks:?}");
+    assert_eq!((without_redis.requests.total, without_redis.commands.total), (0, 0));
+    assert!(after.kept_alive > 0 && after.failed_refreshes == 0 && after.failed_calls < 10, "{after:?}");
 }

@@ -1,4 +1,5 @@
-//! Flinks Connect against a local Flinks: a widget's address, and an end user whose bank asks questions.
+//! Uses Flinks Connect with a local Flinks: builds the URL of a widget, and authorizes an end user
+//! whose bank asks security questions.
 
 #![allow(clippy::print_stdout)] // a terminal program
 
@@ -17,9 +18,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let widget = client.widget(&"https://app.example/done".parse()?).language(Language::French);
     let url = widget.url(client.generate_authorize_token().await?)?;
-    println!("an iframe has the address {url:?}; believe messages from {} only", widget.message_origin());
+    println!("load {url:?} in an iframe, and trust only messages from {}", widget.message_origin());
 
-    // The bank's own user; each answer takes a fresh token.
+    // Uses the test user of the bank. Each answer needs a new token.
     let request =
         Authorize::with_bank_credentials(credentials::BANK, credentials::BANK_USER, credentials::BANK_PASSWORD);
     let mut outcome = client.authorize(client.generate_authorize_token().await?, &request).await?;
@@ -33,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         outcome = client.answer(client.generate_authorize_token().await?, challenge, &answers).await?;
     }
     if let Outcome::Complete(session) = outcome {
-        println!("connected to {:?}; keep the login {:?}", session.institution(), session.login_id());
+        println!("connected to {:?}; store the login {:?}", session.institution(), session.login_id());
     }
     Ok(())
 }

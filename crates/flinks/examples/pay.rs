@@ -1,4 +1,5 @@
-//! Flinks Pay, from a token to a session, against a local Flinks; and what becomes of a token when things go wrong.
+//! Starts a payment session with a local Flinks, and shows the fate of a token if the response is
+//! lost.
 
 #![allow(clippy::print_stdout)] // a terminal program
 
@@ -18,14 +19,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let token = client.authorize().await?;
     let started = client.initiate_session(token, &session).await?;
-    println!("a session has started for {:?}", started.reference_id());
+    println!("started a session for {:?}", started.reference_id());
 
-    // The reply is lost after the server has done its work.
+    // The server starts the session, but its response is lost.
     emulator.fail_next(Operation::PayInitiateSession, Fault::Reset { when: When::After });
     let token = client.authorize().await?;
     match client.initiate_session(token, &session).await {
-        Err(SpendError::Unknown(error)) => println!("{error}: so ask before you start it again"),
-        other => println!("unexpected: {other:?}"),
+        Err(SpendError::Unknown(error)) => {
+            println!("check whether the session started before you repeat the call: {error}")
+        }
+        other => println!("unexpected outcome: {other:?}"),
     }
     Ok(())
 }

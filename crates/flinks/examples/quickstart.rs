@@ -1,9 +1,11 @@
-//! One token of each product: from a local Flinks that starts with this program, or from the real one.
+//! Requests one token for each product, from a local Flinks that this program starts, or from the
+//! real Flinks API.
 //!
-//! To ask the real Flinks, set the variables of one product or more:
+//! To use the real Flinks API, set the environment variables of at least one product:
 //!
 //! - Pay: `FLINKS_PAY_URL`, `FLINKS_PAY_USERNAME`, `FLINKS_PAY_PASSWORD`
-//! - Connect: `FLINKS_CONNECT_INSTANCE` or `FLINKS_CONNECT_URL`, `FLINKS_CONNECT_CUSTOMER_ID`, `FLINKS_CONNECT_SECRET_KEY`
+//! - Connect: `FLINKS_CONNECT_INSTANCE` or `FLINKS_CONNECT_URL`, `FLINKS_CONNECT_CUSTOMER_ID`,
+//!   `FLINKS_CONNECT_SECRET_KEY`
 //! - Outbound: `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET`
 
 #![allow(clippy::print_stdout)] // a terminal program
@@ -23,23 +25,28 @@ async fn main() -> ExitCode {
     let emulator = match Emulator::start().await {
         Ok(emulator) => emulator,
         Err(error) => {
-            println!("{BAD}no local Flinks:{BAD:#} {error}");
+            println!("{BAD}the local Flinks did not start:{BAD:#} {error}");
             return ExitCode::FAILURE;
         }
     };
-    println!("A local Flinks runs at {}, with made-up credentials.", emulator.base_url());
-    println!("Set FLINKS_PAY_URL, FLINKS_CONNECT_INSTANCE or FLINKS_OUTBOUND_URL to ask the real one.");
+    println!("A local Flinks runs at {}, with test credentials.", emulator.base_url());
+    println!("Set FLINKS_PAY_URL, FLINKS_CONNECT_INSTANCE or FLINKS_OUTBOUND_URL to use the real Flinks API.");
 
     let local = emulator.base_url();
-    let outcomes =
-        [("Pay", ask_pay(local).await), ("Connect", ask_connect(local).await), ("Outbound", ask_outbound(local).await)];
+    let outcomes = [
+        ("Pay", request_pay_token(local).await),
+        ("Connect", request_connect_token(local).await),
+        ("Outbound", request_outbound_token(local).await),
+    ];
     let mut code = ExitCode::SUCCESS;
     for (product, outcome) in outcomes {
         println!("\n{HEADING}{product}{HEADING:#}");
         match outcome {
-            Ok(Token { asked, got, lives, next }) => {
-                for (label, text) in [("asked", asked), ("got", got), ("lives", lives), ("next", next)] {
-                    println!("  {LABEL}{label:<6}{LABEL:#} {text}");
+            Ok(Summary { request, response, expires, next }) => {
+                for (label, text) in
+                    [("request", request), ("response", response), ("expires", expires), ("next", next)]
+                {
+                    println!("  {LABEL}{label:<8}{LABEL:#} {text}");
                 }
             }
             Err(error) => {
@@ -51,15 +58,15 @@ async fn main() -> ExitCode {
     code
 }
 
-/// What is told of a token, which is everything but the token.
-struct Token {
-    asked: String,
-    got: String,
-    lives: String,
+/// The facts about a token that the program prints. The token itself is secret.
+struct Summary {
+    request: String,
+    response: String,
+    expires: String,
     next: String,
 }
 
-async fn ask_pay(local: &str) -> Result<Token, Box<dyn Error>> {
+async fn request_pay_token(local: &str) -> Result<Summary, Box<dyn Error>> {
     let client = if is_set("FLINKS_PAY_URL") {
         pay::Client::from_env()?
     } else {
@@ -69,15 +76,15 @@ async fn ask_pay(local: &str) -> Result<Token, Box<dyn Error>> {
 
     let token = client.authorize().await?;
 
-    Ok(Token {
-        asked: format!("POST {}/api/v1/authorize", client.base_url()),
-        got: format!("{token:?}"),
-        lives: until(token.expires_at()),
-        next: "client.initiate_session(token, …) starts one payment session. The next one needs a new token.".into(),
+    Ok(Summary {
+        request: format!("POST {}/api/v1/authorize", client.base_url()),
+        response: format!("{token:?}"),
+        expires: expiry(token.expires_at()),
+        next: "client.initiate_session(token, …) starts one payment session. Another session needs a new token.".into(),
     })
 }
 
-async fn ask_connect(local: &str) -> Result<Token, Box<dyn Error>> {
+async fn request_connect_token(local: &str) -> Result<Summary, Box<dyn Error>> {
     let client = if is_set("FLINKS_CONNECT_INSTANCE") || is_set("FLINKS_CONNECT_URL") {
         connect::Client::from_env()?
     } else {
@@ -88,15 +95,15 @@ async fn ask_connect(local: &str) -> Result<Token, Box<dyn Error>> {
 
     let token = client.generate_authorize_token().await?;
 
-    Ok(Token {
-        asked: format!("POST {}/v3/…/BankingServices/GenerateAuthorizeToken", client.base_url()),
-        got: format!("{token:?}"),
-        lives: until(token.expires_at()),
-        next: "client.authorize(token, …) or client.widget(…).url(token): either spends it.".into(),
+    Ok(Summary {
+        request: format!("POST {}/v3/…/BankingServices/GenerateAuthorizeToken", client.base_url()),
+        response: format!("{token:?}"),
+        expires: expiry(token.expires_at()),
+        next: "client.authorize(token, …) or client.widget(…).url(token). Both spend the token.".into(),
     })
 }
 
-async fn ask_outbound(local: &str) -> Result<Token, Box<dyn Error>> {
+async fn request_outbound_token(local: &str) -> Result<Summary, Box<dyn Error>> {
     let client = if is_set("FLINKS_OUTBOUND_URL") {
         outbound::Client::from_env()?
     } else {
@@ -106,11 +113,11 @@ async fn ask_outbound(local: &str) -> Result<Token, Box<dyn Error>> {
 
     let token = client.client_credentials(None).await?;
 
-    Ok(Token {
-        asked: format!("POST {}/api/v1/token, grant_type=client_credentials", client.base_url()),
-        got: format!("{token:?}"),
-        lives: until(token.expires_at()),
-        next: "Authorization: Bearer on each call of the Open Banking API, until it expires.".into(),
+    Ok(Summary {
+        request: format!("POST {}/api/v1/token, grant_type=client_credentials", client.base_url()),
+        response: format!("{token:?}"),
+        expires: expiry(token.expires_at()),
+        next: "Send it as `Authorization: Bearer …` with each call of the Open Banking API, until it expires.".into(),
     })
 }
 
@@ -118,12 +125,12 @@ fn is_set(variable: &str) -> bool {
     env::var_os(variable).is_some()
 }
 
-fn until(expires_at: Option<SystemTime>) -> String {
+fn expiry(expires_at: Option<SystemTime>) -> String {
     match expires_at.and_then(|expires_at| expires_at.duration_since(SystemTime::now()).ok()) {
         Some(left) => {
-            format!("{} seconds from now, counted from before the request was sent", left.as_secs_f64().round())
+            format!("in {} seconds", left.as_secs_f64().round())
         }
-        None => "the server did not say".into(),
+        None => "unknown; the response did not include a lifetime".into(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A bearer token with its lifetime, as Pay and Outbound reply it (P2, O3).
+//! A bearer token and its lifetime, as Pay and Outbound return them (P2, O3).
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::operation::Operation;
 use crate::validate::token_problem;
 
-/// The fields of a reply that hold a token.
-pub(crate) struct BearerReply {
+/// The fields of a response that describe a token.
+pub(crate) struct BearerResponse {
     pub(crate) access_token: Secret,
     pub(crate) token_type: Option<String>,
     pub(crate) expires_in: Option<ExpiresIn>,
@@ -21,8 +21,8 @@ pub(crate) struct Bearer {
     deadline: Option<Deadline>,
 }
 
-impl BearerReply {
-    /// Checks the reply to a request that was sent at `sent`.
+impl BearerResponse {
+    /// Checks the response to a request that was sent at `sent`.
     pub(crate) fn check(
         self,
         operation: Operation,
@@ -33,9 +33,10 @@ impl BearerReply {
         if let Some(problem) = token_problem(self.access_token.expose_secret()) {
             return Err(Error::malformed(operation, head, "access_token", problem));
         }
-        // A reply without a type counts as a bearer token, the only kind on Flinks' pages (P2).
+        // A response without a type counts as a bearer token, the only kind in the Flinks
+        // documentation (P2).
         if self.token_type.is_some_and(|token_type| !token_type.eq_ignore_ascii_case("bearer")) {
-            return Err(Error::malformed(operation, head, "token_type", "is not bearer"));
+            return Err(Error::malformed(operation, head, "token_type", "is not `bearer`"));
         }
         let lifetime = self.expires_in.and_then(ExpiresIn::lifetime);
         let deadline = lifetime.map(|lifetime| Deadline::after(sent, lifetime, clock));
@@ -54,7 +55,7 @@ impl Bearer {
         &self.secret
     }
 
-    /// `None` if the lifetime is unknown (O3).
+    /// Returns the deadline of the token, or `None` if its lifetime is unknown (O3).
     pub(crate) fn deadline(&self) -> Option<&Deadline> {
         self.deadline.as_ref()
     }

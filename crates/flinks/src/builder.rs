@@ -1,4 +1,4 @@
-//! The builder of every client.
+//! The builder that all clients share.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,10 +9,11 @@ use crate::config::Values;
 use crate::error::Error;
 use crate::settings::Settings;
 
-/// A builder of a [`pay::Client`](crate::pay::Client), [`connect::Client`](crate::connect::Client) or
-/// [`outbound::Client`](crate::outbound::Client).
+/// A builder for a [`pay::Client`](crate::pay::Client), [`connect::Client`](crate::connect::Client)
+/// or [`outbound::Client`](crate::outbound::Client).
 ///
-/// It comes from the client's `builder`, from variables with [`from_env`](Self::from_env), or from a configuration file:
+/// Create one with the client's `builder` function, from environment variables with
+/// [`from_env`](Self::from_env), or from a configuration file:
 ///
 /// ```
 /// use flinks::{ClientBuilder, pay};
@@ -28,22 +29,22 @@ use crate::settings::Settings;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// No error of this type shows a value. The library that reads the file may quote a line of it, as `toml` does in the `Display` of its
-/// error: print its `message()` instead.
+/// The errors of this type never contain a value. The library that parses the file may quote a line
+/// of it in its own error, as `toml` does in `Display`; print the error's `message()` instead.
 ///
 /// # Variables and fields
 ///
 /// | variable | field | value |
 /// | --- | --- | --- |
-/// | `FLINKS_PAY_URL` | `url` | the base URL of Pay |
-/// | `FLINKS_PAY_USERNAME`, `FLINKS_PAY_PASSWORD` | `username`, `password` | |
-/// | `FLINKS_CONNECT_INSTANCE`, or `FLINKS_CONNECT_URL` | `instance`, or `url` | such as `toolbox`, or a base URL |
-/// | `FLINKS_CONNECT_CUSTOMER_ID`, `FLINKS_CONNECT_SECRET_KEY` | `customer_id`, `secret_key` | |
-/// | `FLINKS_OUTBOUND_URL` | `url` | the base URL of Outbound |
-/// | `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET` | `client_id`, `client_secret` | |
+/// | `FLINKS_PAY_URL` | `url` | The base URL of Pay |
+/// | `FLINKS_PAY_USERNAME`, `FLINKS_PAY_PASSWORD` | `username`, `password` | The credentials |
+/// | `FLINKS_CONNECT_INSTANCE`, or `FLINKS_CONNECT_URL` | `instance`, or `url` | An instance, such as `toolbox`, or a base URL |
+/// | `FLINKS_CONNECT_CUSTOMER_ID`, `FLINKS_CONNECT_SECRET_KEY` | `customer_id`, `secret_key` | The customer id and the secret key |
+/// | `FLINKS_OUTBOUND_URL` | `url` | The base URL of Outbound |
+/// | `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET` | `client_id`, `client_secret` | The client credentials |
 /// | `FLINKS_OUTBOUND_CLIENT_AUTHENTICATION` | `client_authentication` | `fields` (default), `basic` or `none` |
 ///
-/// All of these are optional, for each product (`{P}` is `PAY`, `CONNECT` or `OUTBOUND`):
+/// The following are optional for every product. `{P}` is `PAY`, `CONNECT` or `OUTBOUND`:
 ///
 /// | variable | field | value |
 /// | --- | --- | --- |
@@ -51,8 +52,8 @@ use crate::settings::Settings;
 /// | `FLINKS_{P}_CONNECT_TIMEOUT_SECONDS` | `connect_timeout_seconds` | [`Settings::connect_timeout`] |
 /// | `FLINKS_CONNECT_BANK_TIMEOUT_SECONDS` | `bank_timeout_seconds` | [`Settings::bank_timeout`] |
 /// | `FLINKS_{P}_MAX_ATTEMPTS` | `max_attempts` | [`Settings::max_attempts`] |
-/// | `FLINKS_ROOT_CERTIFICATES` | `root_certificates` | the path of a PEM file: `Settings::root_certificates` |
-/// | `FLINKS_CLIENT_CERTIFICATE`, `FLINKS_CLIENT_KEY` | `client_certificate`, `client_key` | the paths of PEM files: `Settings::client_certificate` |
+/// | `FLINKS_ROOT_CERTIFICATES` | `root_certificates` | The path of a PEM file: `Settings::root_certificates` |
+/// | `FLINKS_CLIENT_CERTIFICATE`, `FLINKS_CLIENT_KEY` | `client_certificate`, `client_key` | The paths of PEM files: `Settings::client_certificate` |
 /// | `FLINKS_CRYPTO_PROVIDER` | `crypto_provider` | `ring`, `aws-lc-rs` or `process`: `Settings::crypto_provider` |
 /// | `FLINKS_DANGEROUS_PLAIN_HTTP_HOST` | `dangerous_plain_http_host` | [`BaseUrlOptions::dangerous_plain_http_host`](crate::BaseUrlOptions::dangerous_plain_http_host) |
 #[must_use = "a builder does nothing until `build` is called"]
@@ -67,7 +68,7 @@ impl<C: sealed::Configure> ClientBuilder<C> {
         Self { parts, settings: Settings::new(), client: PhantomData }
     }
 
-    /// Reads the variables of the product.
+    /// Reads the environment variables of the product.
     ///
     /// ```no_run
     /// let client = flinks::ClientBuilder::<flinks::pay::Client>::from_env()?.build()?;
@@ -76,23 +77,28 @@ impl<C: sealed::Configure> ClientBuilder<C> {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the variable, if a required one is missing, or if a value is empty, not UTF-8 or invalid.
+    /// Returns an error that names the variable if a required variable is not set, or if a value is
+    /// empty, not UTF-8 or invalid.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_values(&Values::from_env(C::FIELDS)?)
     }
 
-    /// Applies what is set in `settings`, and keeps what was set here and is not set there.
+    /// Applies the settings that `settings` sets. Other settings of this builder keep their values.
     pub fn settings(mut self, settings: &Settings) -> Self {
         self.settings = settings.clone().or(self.settings);
         self
     }
 
-    /// Builds the client. It connects with its first call.
+    /// Builds the client. It opens its first connection when it makes its first call.
     ///
     /// # Errors
     ///
-    /// Returns an error if the base URL is one of another product, or is `https` and no TLS feature is enabled, if the platform has
-    /// no trusted certificate, or if a certificate, a key or the crypto provider cannot be used.
+    /// Returns an error if
+    ///
+    /// - the base URL belongs to another product,
+    /// - the base URL is `https` and no TLS feature is enabled,
+    /// - the platform has no trusted certificate, or
+    /// - a certificate, a key or the crypto provider cannot be used.
     pub fn build(self) -> Result<C, Error> {
         C::build(self.parts, &self.settings)
     }
@@ -108,14 +114,15 @@ impl<C: sealed::Configure> Clone for ClientBuilder<C> {
     }
 }
 
-/// Shows no credential.
+/// Omits the credentials.
 impl<C: sealed::Configure> fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
-/// Reads a map with the fields of the product. An error names the field, and does not show its value.
+/// Deserializes a map with the fields of the product. Errors name the field and never show its
+/// value.
 impl<'de, C: sealed::Configure> Deserialize<'de> for ClientBuilder<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Values::deserialize(deserializer, C::FIELDS)?;
@@ -130,7 +137,7 @@ pub(crate) mod sealed {
 
     /// A client that a [`ClientBuilder`](super::ClientBuilder) can build.
     pub trait Configure: Sized {
-        /// The arguments of the client.
+        /// The arguments from which the client is built.
         type Parts: Clone;
         /// The fields of its configuration.
         const FIELDS: &'static [Field];

@@ -1,4 +1,4 @@
-//! The return of an end user, of whatever product.
+//! Starts an authorization in a browser, and verifies the callback with which the end user returns.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -12,33 +12,34 @@ use crate::RedirectUrl;
 use crate::error::{Error, Kind};
 use crate::operation::Operation;
 
-/// An authorization that has started: send the end user's browser to `url`, and keep `pending` in the end user's own session until
-/// they are back.
+/// An authorization that has started. Redirect the end user's browser to `url`, and keep `pending`
+/// in the end user's session until they return.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "the end user must be sent to the URL, and the pending authorization kept in their session"]
+#[must_use = "redirect the end user to the URL, and keep the pending authorization in their session"]
 pub struct Started<P> {
-    /// The address to which the end user's browser goes. It holds the state, so keep it out of logs.
+    /// The URL to which the end user's browser must be redirected. It contains the `state`, so keep
+    /// it out of logs.
     pub url: Secret,
-    /// It verifies the return of the end user.
+    /// The pending authorization, which verifies the callback when the end user returns.
     pub pending: P,
 }
 
-/// What only the end user's own session knows, and when it began.
+/// The random `state` of an authorization, and the time at which the authorization started.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CsrfState {
     state: String,
     created_at: SystemTime,
 }
 
-/// An end user has logged in by then.
+/// The longest time between the start of an authorization and its callback.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
-/// Between the clocks of two machines.
+/// The largest accepted difference between the clocks of two machines.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 
 impl CsrfState {
     pub(crate) fn new(clock: &dyn Clock) -> Self {
-        // Twice 122 random bits of the operating system's.
+        // Two UUIDs with 122 bits each from the random number generator of the operating system.
         let state = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         Self { state, created_at: clock.wall() }
     }
@@ -47,73 +48,88 @@ impl CsrfState {
         &self.state
     }
 
-    /// What the return says under `wanted` and `error`, of which one is there. With a foreign state nothing is believed,
-    /// an error neither.
+    /// Verifies a callback, and returns the value of its result parameter, such as `code`.
+    ///
+    /// A callback contains either that parameter or `error`. Neither is trusted unless the `state`
+    /// matches.
     pub(crate) fn verify(
         self,
         callback: &str,
-        wanted: &str,
+        result_parameter: &str,
         operation: Operation,
         clock: &dyn Clock,
     ) -> Result<String, Error> {
-        let refuse = |reason| Err(Error::new(operation, Kind::Callback(reason)));
+        let reject = |reason| Err(Error::new(operation, Kind::Callback(reason)));
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query(callback).as_bytes()) {
-            // The others are the caller's own.
-            let is_added = added(wanted).contains(&&*name);
-            if is_added && parameters.insert(name.into_owned(), value.into_owned()).is_some() {
-                return refuse("has a parameter twice");
+            // Other parameters belong to the application.
+            let is_reserved = reserved_parameters(result_parameter).contains(&&*name);
+            if is_reserved && parameters.insert(name.into_owned(), value.into_owned()).is_some() {
+                return reject("a parameter occurs more than once");
             }
         }
         let Some(state) = parameters.remove("state") else {
-            return refuse("cannot be verified: `state` is missing");
+            return reject("`state` is missing");
         };
         if state.is_empty() {
-            return refuse("cannot be verified: `state` is empty");
+            return reject("`state` is empty");
         }
         if !bool::from(state.as_bytes().ct_eq(self.state.as_bytes())) {
-            return refuse("has another state than the one that is pending");
+            return reject("`state` does not match the pending authorization");
         }
-        let is_of_its_time = match clock.wall().duration_since(self.created_at) {
-            Ok(age) => age <= MAX_AGE,
-            Err(from_the_future) => from_the_future.duration() <= MAX_SKEW,
-        };
-        if !is_of_its_time {
-            return refuse("does not come within 10 minutes of its start");
+        if !self.is_recent(clock) {
+            return reject("the authorization was not completed within 10 minutes");
         }
-        match (parameters.remove(wanted), parameters.remove("error")) {
+        match (parameters.remove(result_parameter), parameters.remove("error")) {
             (Some(value), None) => Ok(value),
             (None, Some(error)) => {
                 Err(Error::callback_failed(operation, error, parameters.remove("error_description")))
             }
-            (Some(_), Some(_)) => refuse("has a success and an error"),
-            (None, None) => refuse("has neither a success nor an error"),
+            (Some(_), Some(_)) => reject("the callback contains both a result and an error"),
+            (None, None) => reject("the callback contains neither a result nor an error"),
+        }
+    }
+
+    /// Returns whether the authorization started at most [`MAX_AGE`] ago. Its start may be in the
+    /// future if another machine started it.
+    fn is_recent(&self, clock: &dyn Clock) -> bool {
+        match clock.wall().duration_since(self.created_at) {
+            Ok(age) => age <= MAX_AGE,
+            Err(from_the_future) => from_the_future.duration() <= MAX_SKEW,
         }
     }
 }
 
-/// What a return adds to a redirect URL.
-fn added(wanted: &str) -> [&str; 4] {
-    ["state", wanted, "error", "error_description"]
+/// Returns the parameters that a callback adds to the redirect URL.
+fn reserved_parameters(result_parameter: &str) -> [&str; 4] {
+    ["state", result_parameter, "error", "error_description"]
 }
 
-/// Refuses a redirect URL that every return would break.
-pub(crate) fn check(redirect_url: &RedirectUrl, wanted: &str) -> Result<(), Error> {
+/// Rejects a redirect URL that contains a reserved parameter. Every callback would then contain it
+/// twice.
+pub(crate) fn check_redirect_url(redirect_url: &RedirectUrl, result_parameter: &str) -> Result<(), Error> {
+    let reserved = reserved_parameters(result_parameter);
     let (_, query) = redirect_url.as_str().split_once('?').unwrap_or_default();
-    match url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| added(wanted).contains(&&*name)) {
-        true => Err(Error::configuration("redirect URL", "has a parameter that the return of the end user adds")),
-        false => Ok(()),
+    if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| reserved.contains(&&*name)) {
+        return Err(Error::configuration("redirect URL", "must not contain a parameter that the callback adds"));
     }
+    Ok(())
 }
 
-/// The query of a URL, of a path, or what is one already, in which a `?` may be, too.
+/// Returns the query of a callback: a URL, a path with a query, or a query alone.
+///
+/// A query alone may contain a `?` in a value, so the text before the first `?` decides.
 fn query(callback: &str) -> &str {
-    let is_of_a_url = |path: &str| {
-        path.starts_with('/') || path.starts_with("http:") || path.starts_with("https:") || !path.contains(['=', '&'])
-    };
     let query = match callback.split_once('?') {
-        Some((path, query)) if is_of_a_url(path) => query,
+        Some((before, after)) if is_url_or_path(before) => after,
         _ => callback,
     };
     query.split('#').next().unwrap_or_default()
+}
+
+/// Returns whether the text before a `?` is a URL or a path. Otherwise it is the start of a query.
+fn is_url_or_path(text: &str) -> bool {
+    let starts_like_one = ["/", "http:", "https:"].iter().any(|start| text.starts_with(start));
+    let has_parameters = text.contains(['=', '&']);
+    starts_like_one || !has_parameters
 }

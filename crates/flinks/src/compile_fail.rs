@@ -1,9 +1,10 @@
-//! What must not compile, each beside a twin that does and differs in the mistake only.
+//! Programs that must not compile. Each is preceded by a variant that compiles and differs only in
+//! the mistake.
 //!
-//! A token of Pay is used once:
+//! A session token of Pay can be used only once:
 //!
 //! ```
-//! async fn twin(pay: flinks::pay::Client, token: flinks::pay::SessionToken) {
+//! async fn valid(pay: flinks::pay::Client, token: flinks::pay::SessionToken) {
 //!     let _ = token.into_authorization();
 //! }
 //! ```
@@ -14,7 +15,7 @@
 //! }
 //! ```
 //! ```
-//! async fn twin(pay: flinks::pay::Client, token: flinks::pay::SessionToken, session: flinks::pay::NewSession) {
+//! async fn valid(pay: flinks::pay::Client, token: flinks::pay::SessionToken, session: flinks::pay::NewSession) {
 //!     let _ = pay.initiate_session(token, &session).await;
 //! }
 //! ```
@@ -25,10 +26,10 @@
 //! }
 //! ```
 //!
-//! A token of Connect is used once:
+//! An authorize token of Connect can be used only once:
 //!
 //! ```
-//! async fn twin(widget: flinks::connect::Widget, token: flinks::connect::AuthorizeToken) {
+//! async fn valid(widget: flinks::connect::Widget, token: flinks::connect::AuthorizeToken) {
 //!     let _ = widget.url(token);
 //! }
 //! ```
@@ -40,7 +41,7 @@
 //! ```
 //! ```
 //! use flinks::connect::{AuthorizeToken, Authorize, Client};
-//! async fn twin(client: Client, token: AuthorizeToken, request: Authorize) {
+//! async fn valid(client: Client, token: AuthorizeToken, request: Authorize) {
 //!     let _ = client.authorize(token, &request).await;
 //! }
 //! ```
@@ -52,10 +53,10 @@
 //! }
 //! ```
 //!
-//! A secret key is no token, and a token no key:
+//! A secret key cannot be used as a token, nor a token as a secret key:
 //!
 //! ```
-//! fn twin(widget: flinks::connect::Widget, token: flinks::connect::AuthorizeToken) {
+//! fn valid(widget: flinks::connect::Widget, token: flinks::connect::AuthorizeToken) {
 //!     let _ = widget.url(token);
 //! }
 //! ```
@@ -66,7 +67,7 @@
 //! ```
 //! ```
 //! use flinks::connect::{AuthorizeToken, Client, CustomerId, Instance, SecretKey};
-//! fn twin(instance: Instance, id: CustomerId, key: SecretKey) {
+//! fn valid(instance: Instance, id: CustomerId, key: SecretKey) {
 //!     let _ = Client::builder(instance, id, key).build();
 //! }
 //! ```
@@ -82,11 +83,11 @@
 //! }
 //! ```
 //!
-//! A challenge is answered once, and what is pending is verified once:
+//! A challenge is answered only once, and a pending authorization is verified only once:
 //!
 //! ```
 //! use flinks::connect::{Answers, AuthorizeToken, Challenge, Client};
-//! async fn twin(client: Client, challenge: Challenge, tokens: [AuthorizeToken; 2]) {
+//! async fn valid(client: Client, challenge: Challenge, tokens: [AuthorizeToken; 2]) {
 //!     let [first, second] = tokens;
 //!     let _ = client.answer(first, challenge, &Answers::new()).await;
 //! }
@@ -100,7 +101,7 @@
 //! }
 //! ```
 //! ```
-//! fn twin(client: flinks::connect::Client, pending: flinks::connect::PendingAuthorization) {
+//! fn valid(client: flinks::connect::Client, pending: flinks::connect::PendingAuthorization) {
 //!     let _ = client.verify_oauth(pending, "state=1");
 //! }
 //! ```
@@ -111,10 +112,11 @@
 //! }
 //! ```
 //!
-//! A code is exchanged once, and a refresh token is no access token:
+//! An authorization code is exchanged only once, and a refresh token cannot be used as an access
+//! token:
 //!
 //! ```
-//! async fn twin(client: flinks::outbound::Client, code: flinks::outbound::AuthorizationCode) {
+//! async fn valid(client: flinks::outbound::Client, code: flinks::outbound::AuthorizationCode) {
 //!     let _ = client.exchange_code(code).await;
 //! }
 //! ```
@@ -125,7 +127,7 @@
 //! }
 //! ```
 //! ```
-//! async fn twin(client: flinks::outbound::Client, token: flinks::outbound::AccessToken) {
+//! async fn valid(client: flinks::outbound::Client, token: flinks::outbound::AccessToken) {
 //!     let _ = client.revoke(&token).await;
 //! }
 //! ```
@@ -140,7 +142,8 @@
 //! }
 //! ```
 //!
-//! None of them is copied, compared, hashed, stored or shown; what is no token may be:
+//! Single-use tokens cannot be copied, compared, hashed, stored or displayed. Other types, such as
+//! `RedirectUrl`, can:
 //!
 //! ```
 //! fn is<T: Clone + PartialEq + std::hash::Hash>() {}

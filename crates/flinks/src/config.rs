@@ -1,4 +1,4 @@
-//! The configuration of a product: its fields, and their values as types.
+//! Reads the configuration of a product, and converts its values.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::hosts::check_host;
 use crate::operation::Product;
 
-/// The fields of a product, and those of [`Settings`](crate::Settings).
+/// Lists the fields of a product, followed by those of [`Settings`](crate::Settings).
 macro_rules! fields {
     ($product:literal, $($key:literal => $variable:literal,)*) => {
         &[
@@ -38,13 +38,14 @@ impl From<InvalidSetting> for Error {
 }
 
 pub(crate) fn parse<T: FromStr<Err = Error>>(values: &Values, text: &str) -> Result<T, Error> {
-    text.parse().map_err(|error| named(values, error))
+    text.parse().map_err(|error| with_setting_name(values, error))
 }
 
-/// Names the value of an error, such as `secret key`, as it was set.
-pub(crate) fn named(values: &Values, error: Error) -> Error {
-    let is_meant = |field: &&Field| error.field().is_some_and(|name| name.replace(' ', "_") == field.key);
-    match values.fields().iter().find(is_meant) {
+/// Replaces the name of the invalid value, such as `secret key`, with the name of its variable or
+/// field.
+pub(crate) fn with_setting_name(values: &Values, error: Error) -> Error {
+    let key = error.field().map(|name| name.replace(' ', "_"));
+    match values.fields().iter().find(|field| key.as_deref() == Some(field.key)) {
         Some(field) => error.with_field(values.name(field.key)),
         None => error,
     }

@@ -1,8 +1,8 @@
-//! The languages of Flinks' pages.
+//! The languages that Flinks supports.
 
 use std::fmt;
 
-/// The language of Flinks' pages, and of what a bank asks.
+/// The language of Flinks' pages and of a bank's security questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Language {
@@ -13,7 +13,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// Returns the code: `en` or `fr`.
+    /// Returns the language code: `en` or `fr`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::English => "en",

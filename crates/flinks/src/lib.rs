@@ -1,15 +1,17 @@
-// Its code is tested, which needs all of it.
+// The README uses every product, and its examples are tested, so it is included only if all are
+// enabled.
 #![cfg_attr(all(feature = "connect", feature = "outbound", feature = "pay"), doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(all(feature = "connect", feature = "outbound", feature = "pay")),
-    doc = "The authorization side of Flinks: see README.md."
+    doc = "Authorization for Flinks Pay, Connect and Outbound: see README.md."
 )]
-// What the products have in common is not all used by each.
+// Each product uses only a part of the shared code.
 #![cfg_attr(
     not(all(feature = "connect", feature = "outbound", feature = "pay")),
     allow(dead_code, unused_imports, unused_macros)
 )]
-// No `+` on a time or a number that others gave, which would panic; no file that is written in place (clippy.toml).
+// Arithmetic on times and numbers from outside must not overflow and panic, and no file may be
+// written in place (see clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 #[cfg(any(feature = "outbound", feature = "pay"))]
@@ -49,13 +51,13 @@ pub use crate::retry::backoff;
 pub use crate::settings::Settings;
 pub use flinks_core::{BaseUrl, BaseUrlOptions, Clock, InvalidBaseUrl, ManualClock, Secret, Sleep, SystemClock, tls};
 
-/// What a fuzzer feeds, and is not public otherwise. It may change at any time.
+/// Entry points for the fuzzer. They are not part of the public API and may change at any time.
 #[cfg(all(feature = "_fuzz", feature = "outbound"))]
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod fuzzing {
     pub fn claims(token: &str) -> Option<crate::outbound::Claims> {
-        crate::outbound::claims::claims(token)
+        crate::outbound::claims::parse(token)
     }
 
     pub fn retry_after(text: &str) -> Option<std::time::Duration> {
@@ -66,8 +68,8 @@ pub mod fuzzing {
 #[cfg(all(doctest, feature = "connect", feature = "outbound", feature = "pay"))]
 mod compile_fail;
 
-/// The project's README, whose code is tested like any other.
-#[cfg(all(doctest, feature = "outbound"))]
+/// Tests the examples in the README of the workspace.
+#[cfg(all(doctest, feature = "pay"))]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 

@@ -13,7 +13,7 @@ pub enum Product {
     Outbound,
 }
 
-/// A call to Flinks, or a local step that sends nothing.
+/// A call to Flinks, or a local step that sends no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     PayAuthorize,
@@ -34,12 +34,12 @@ impl Operation {
         self.describe().0
     }
 
-    /// The `operationId`; for a grant or a local step, a name of this crate.
+    /// Returns the `operationId`, or a name chosen by this crate for a grant or a local step.
     pub(crate) fn id(self) -> &'static str {
         self.describe().1
     }
 
-    /// A verb phrase that fits "failed to …".
+    /// Returns a verb phrase that completes "failed to …".
     pub(crate) fn purpose(self) -> &'static str {
         self.describe().2
     }
@@ -47,17 +47,17 @@ impl Operation {
     fn describe(self) -> (Product, &'static str, &'static str) {
         use Product::{Connect, Outbound, Pay};
         match self {
-            Self::PayAuthorize => (Pay, "authorize", "get a session token"),
+            Self::PayAuthorize => (Pay, "authorize", "request a session token"),
             Self::PayInitiateSession => (Pay, "initiateSession", "start a payment session"),
-            Self::ConnectGenerateAuthorizeToken => (Connect, "generateAuthorizeToken", "get an authorize token"),
+            Self::ConnectGenerateAuthorizeToken => (Connect, "generateAuthorizeToken", "request an authorize token"),
             Self::ConnectAuthorize => (Connect, "authorize", "authorize an end user"),
-            Self::ConnectWidget => (Connect, "widget", "make a widget's address"),
-            Self::ConnectOAuthReturn => (Connect, "oauth", "verify the return of an end user"),
-            Self::OutboundAuthorizationReturn => (Outbound, "authorize", "verify the return of an end user"),
-            Self::OutboundClientCredentials => (Outbound, "clientCredentials", "get an access token"),
-            Self::OutboundExchangeCode => (Outbound, "exchangeCode", "exchange a code"),
-            Self::OutboundRefresh => (Outbound, "refresh", "exchange a refresh token"),
-            Self::OutboundRevoke => (Outbound, "revoke", "end a connection"),
+            Self::ConnectWidget => (Connect, "widget", "build a widget URL"),
+            Self::ConnectOAuthReturn => (Connect, "oauth", "verify a callback"),
+            Self::OutboundAuthorizationReturn => (Outbound, "authorize", "verify a callback"),
+            Self::OutboundClientCredentials => (Outbound, "clientCredentials", "request an access token"),
+            Self::OutboundExchangeCode => (Outbound, "exchangeCode", "exchange an authorization code"),
+            Self::OutboundRefresh => (Outbound, "refresh", "refresh an access token"),
+            Self::OutboundRevoke => (Outbound, "revoke", "revoke the tokens of an end user"),
         }
     }
 }

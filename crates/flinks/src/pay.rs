@@ -1,6 +1,9 @@
-//! Flinks Pay: user name and password for a session token, which starts one payment session (P1-P8).
+//! Flinks Pay: exchanges a user name and password for a session token, which starts one payment
+//! session.
 //!
-//! Facts are those of the pages [/Authorize](https://docs.flinks.com/api/pay/endpoints/authorize/authorize.md).
+//! Based on the Flinks documentation page
+//! [/Authorize](https://docs.flinks.com/api/pay/endpoints/authorize/authorize.md).
+//! [P1-P8](crate::rules)
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use flinks_core::{Authorization, BaseUrl, Clock, DEFAULT_TIMEOUT, ResponseValue, Secret, Timestamps, Transport};
 use flinks_pay::types;
 
-use crate::bearer::{Bearer, BearerReply};
+use crate::bearer::{Bearer, BearerResponse};
 use crate::builder::ClientBuilder;
 use crate::builder::sealed::Configure;
 use crate::config::{self, Field, Values, fields};
@@ -18,14 +21,14 @@ use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
 use crate::retry::{CallExecutor, RetryPolicy};
 use crate::settings::Settings;
-use crate::validate::{ECHO, REPEATED, is_echo, query, token_problem};
+use crate::validate::{HANDED_OUT_BEFORE, MUST_NOT_BE_EMPTY, REPEATS_A_SECRET, is_echo, query, token_problem};
 
-/// The base URL of the sandbox, as other pages of Flinks name it (P7).
+/// The base URL of the sandbox, from other pages of the Flinks documentation. [P7](crate::rules)
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
-/// The base URL of production, as other pages of Flinks name it (P7).
+/// The base URL of production, from other pages of the Flinks documentation. [P7](crate::rules)
 pub const PRODUCTION: &str = "https://payments.flinksapp.com";
 
-/// A client of Flinks Pay. Cloning is cheap; clones share their connections.
+/// A client for Flinks Pay. Cloning is cheap, and clones share their connections.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Client {{ base_url: {:?}, .. }}", base_url.as_str())]
 pub struct Client {
@@ -33,18 +36,19 @@ pub struct Client {
     transport: Transport,
     base_url: BaseUrl,
     credentials: Arc<Credentials>,
-    /// The tokens that were handed out (P5).
+    /// The tokens that were handed out (P5). `None` if repeated tokens are accepted.
     handed_out: Option<Arc<RecentSecrets>>,
     executor: CallExecutor,
 }
 
 impl Client {
-    /// Creates a builder. The base URL is always yours (P7).
+    /// Creates a builder. The base URL has no default; see [`SANDBOX`] and [`PRODUCTION`].
+    /// [P7](crate::rules)
     pub fn builder(base_url: BaseUrl, credentials: Credentials) -> ClientBuilder<Self> {
         ClientBuilder::new((base_url, credentials))
     }
 
-    /// Creates a client as the variables `FLINKS_PAY_…` configure it: see [`ClientBuilder`].
+    /// Creates a client from the environment variables `FLINKS_PAY_…`; see [`ClientBuilder`].
     ///
     /// # Errors
     ///
@@ -53,8 +57,8 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone whose calls have another timeout. It shares the connections of this client. Less than a millisecond counts
-    /// as one.
+    /// Returns a clone with another timeout. It shares the connections of this client. The minimum
+    /// is one millisecond.
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);
         Self {
@@ -65,18 +69,23 @@ impl Client {
         }
     }
 
-    /// Gets a token: a new one with each call, which nobody else has. A token that this client has handed out before is refused
-    /// as malformed, unless [`Settings::accept_repeated_tokens`] is set (P5).
+    /// Requests a session token. Each call returns a new token that no other caller has.
     ///
-    /// A lost or refused-for-now request is repeated, up to three in all, for it costs no more than a token (A5).
+    /// A token that this client has handed out before is rejected as malformed, unless
+    /// [`Settings::accept_repeated_tokens`] is set. [P5](crate::rules)
+    ///
+    /// The call makes up to three attempts if the network fails or the server is temporarily
+    /// unavailable, because a retry costs at most one unused token. [A5](crate::rules)
     ///
     /// # Errors
     ///
-    /// [`Error::is_credentials`] for a 400, which Flinks sends without a body (P6); else what the predicates say.
+    /// Returns an error if the request fails. [`Error::is_credentials`] is true for a 400, which
+    /// Flinks sends without a body if it refuses the credentials; for other failures, see the
+    /// methods of [`Error`]. [P6](crate::rules)
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, nothing is lost but a token that nobody has used.
+    /// Dropping the future loses at most one unused token.
     pub async fn authorize(&self) -> Result<SessionToken, Error> {
         let Credentials { username, password } = &*self.credentials;
         let grant_type = types::GrantType::ClientCredentials;
@@ -84,9 +93,9 @@ impl Client {
         let clock = &self.executor.clock;
         let attempt = || async move {
             let sent = Timestamps::now(clock.as_ref());
-            let reply = self.http.authorize(request).send().await;
+            let response = self.http.authorize(request).send().await;
             self.session_token(
-                reply.map_err(|error| Error::from_call(AUTHORIZE, error, |()| ErrorBody::default()))?,
+                response.map_err(|error| Error::from_call(AUTHORIZE, error, |()| ErrorBody::default()))?,
                 sent,
             )
         };
@@ -95,15 +104,15 @@ impl Client {
 
     fn session_token(
         &self,
-        reply: ResponseValue<types::AuthorizeResponse>,
+        response: ResponseValue<types::AuthorizeResponse>,
         sent: Timestamps,
     ) -> Result<SessionToken, Error> {
-        let head = reply.head().clone();
-        let types::AuthorizeResponse { access_token, token_type, expires_in, .. } = reply.into_inner();
-        let token = BearerReply { access_token, token_type, expires_in };
+        let head = response.head().clone();
+        let types::AuthorizeResponse { access_token, token_type, expires_in, .. } = response.into_inner();
+        let token = BearerResponse { access_token, token_type, expires_in };
         let token = token.check(AUTHORIZE, &head, sent, &self.executor.clock)?;
         if is_echo(token.secret().expose_secret(), [self.credentials.password.expose_secret()]) {
-            return Err(Error::malformed(AUTHORIZE, &head, "access_token", ECHO));
+            return Err(Error::malformed(AUTHORIZE, &head, "access_token", REPEATS_A_SECRET));
         }
         if token.is_expired() {
             return Err(Error::expired_on_arrival(AUTHORIZE, &head));
@@ -111,22 +120,24 @@ impl Client {
         if let Some(handed_out) = &self.handed_out
             && handed_out.insert(token.secret().expose_secret(), self.executor.clock.as_ref()).is_none()
         {
-            return Err(Error::malformed(AUTHORIZE, &head, "access_token", REPEATED));
+            return Err(Error::malformed(AUTHORIZE, &head, "access_token", HANDED_OUT_BEFORE));
         }
         Ok(SessionToken(token))
     }
 
-    /// Spends a token on a session (P3, P8). It is sent once, whatever comes of it (A5).
+    /// Starts a payment session, which spends the token. The request is sent at most once.
+    /// [P3, P8, A5](crate::rules)
     ///
     /// # Errors
     ///
-    /// A [`SpendError`] that says what became of the token. One that has expired is refused here (P4): unspent, and of no
-    /// use.
+    /// Returns a [`SpendError`] that reports the fate of the token. An expired token is rejected
+    /// before anything is sent: the error is [`SpendError::Unspent`], but the token is useless.
+    /// [P4](crate::rules)
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the token is lost. The session may have started, and its id is lost: run the call in
-    /// a separate task (`tokio::spawn`) if the caller may be dropped.
+    /// If the future is dropped, the token is lost. The session may have started, and its id is
+    /// lost too. If the caller may be cancelled, run the call in a separate task (`tokio::spawn`).
     pub async fn initiate_session(
         &self,
         token: SessionToken,
@@ -138,15 +149,15 @@ impl Client {
         let secret = token.0.secret();
         let authorization = &Authorization::bearer(secret);
         let attempt = || async move {
-            let reply = self.http.initiate_session(authorization, &session.0).send().await;
-            let reply = reply.map_err(|error| Error::from_call(INITIATE, error, error_body))?;
-            if let Some(problem) = token_problem(reply.session_id.expose_secret()) {
-                return Err(Error::malformed(INITIATE, reply.head(), "sessionId", problem));
+            let response = self.http.initiate_session(authorization, &session.0).send().await;
+            let response = response.map_err(|error| Error::from_call(INITIATE, error, error_body))?;
+            if let Some(problem) = token_problem(response.session_id.expose_secret()) {
+                return Err(Error::malformed(INITIATE, response.head(), "sessionId", problem));
             }
-            if is_echo(reply.session_id.expose_secret(), [secret.expose_secret()]) {
-                return Err(Error::malformed(INITIATE, reply.head(), "sessionId", ECHO));
+            if is_echo(response.session_id.expose_secret(), [secret.expose_secret()]) {
+                return Err(Error::malformed(INITIATE, response.head(), "sessionId", REPEATS_A_SECRET));
             }
-            let types::SessionResponse { session_id, reference_id, .. } = reply.into_inner();
+            let types::SessionResponse { session_id, reference_id, .. } = response.into_inner();
             Ok(Session { id: session_id, reference_id })
         };
         let outcome = self.executor.call(INITIATE, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await;
@@ -158,13 +169,15 @@ impl Client {
         &self.base_url
     }
 
-    /// Returns the clock of the [`Settings`].
+    /// Returns the clock that was set with [`Settings::clock`].
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }
 
-    /// Where the payer's browser goes, once a payment request has been created for the session: `{base}/app/?sessionId=…`
-    /// (P8). Whoever has the address can pay in the session.
+    /// Returns the URL for the browser of the payer: `{base}/app/?sessionId=…`.
+    ///
+    /// Send the payer there after a payment request was created for the session. Anyone who has the
+    /// URL can pay in the session. [P8](crate::rules)
     pub fn app_url(&self, session: &Session) -> Secret {
         let query = query([("sessionId", session.id.expose_secret())]);
         Secret::new(format!("{}/app/?{query}", self.base_url))
@@ -180,7 +193,7 @@ impl Configure for Client {
         let base_url = config::base_url(values, values.required("url")?, Product::Pay)?;
         let (username, password) = (values.required("username")?, values.required("password")?);
         let credentials = Credentials::new(username, password);
-        Ok((base_url, credentials.map_err(|error| config::named(values, error))?))
+        Ok((base_url, credentials.map_err(|error| config::with_setting_name(values, error))?))
     }
 
     fn build((base_url, credentials): Self::Parts, settings: &Settings) -> Result<Self, Error> {
@@ -204,7 +217,7 @@ fn error_body(error: &types::SessionError) -> ErrorBody {
     ErrorBody { message: error.message.clone().or_else(|| error.error.clone()), ..ErrorBody::default() }
 }
 
-/// User name and password, from Flinks' onboarding (P1).
+/// The user name and password that Flinks issues during onboarding. [P1](crate::rules)
 #[derive(Clone, derive_more::Debug)]
 #[debug("Credentials {{ .. }}")]
 pub struct Credentials {
@@ -213,11 +226,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// They are sent as they are given, whatever characters they hold.
+    /// Creates credentials. They are sent unchanged, whatever characters they contain.
     ///
     /// # Errors
     ///
-    /// An [`Error`] where one is empty, or holds a line break or NUL, as one that was read from a file may.
+    /// Returns an error if one of them is empty, or contains a line break or NUL, as a value that
+    /// was read from a file may.
     pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Result<Self, Error> {
         let (username, password) = (username.into(), password.into());
         for (field, text) in [("username", username.as_str()), ("password", password.expose_secret())] {
@@ -225,36 +239,41 @@ impl Credentials {
                 return Err(Error::configuration(field, "is empty"));
             }
             if text.contains(['\n', '\r', '\0']) {
-                return Err(Error::configuration(field, "holds a line break or NUL"));
+                return Err(Error::configuration(field, "must not contain a line break or NUL"));
             }
         }
         Ok(Self { username, password })
     }
 }
 
-/// A token that starts one session (P3). It is spent by value; it cannot be copied, compared, printed or stored. To spend two,
-/// get two: call [`authorize`](Client::authorize) again.
+/// A token that starts one payment session.
+///
+/// It is spent by value, and it cannot be copied, compared, printed or stored. For a second
+/// session, call [`authorize`](Client::authorize) again. [P3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("SessionToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use = "a session token that is not used expires after 299 seconds"]
 pub struct SessionToken(pub(crate) Bearer);
 
 impl SessionToken {
-    /// When it expires, on the wall clock, counted from before it was asked for (A4). None where the reply did not tell.
+    /// Returns when the token expires on the wall clock, counted from before it was requested, or
+    /// `None` if the response did not include a lifetime. [A4](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.expires_at()
     }
 
-    /// Whether it has expired, on either clock (A4).
+    /// Returns whether the token has expired on either clock. [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.0.is_expired()
     }
 
-    /// Spends it as a header for a request of your own, whatever header your Flinks wants it in (P8).
+    /// Spends the token and returns the value of a header for a request that your application
+    /// sends. Use the header that your Flinks environment expects. [P8](crate::rules)
     ///
     /// # Errors
     ///
-    /// [`Cause::Expired`](crate::Cause::Expired) (P4).
+    /// Returns an error with [`Cause::Expired`](crate::Cause::Expired) if the token has expired.
+    /// [P4](crate::rules)
     pub fn into_authorization(self) -> Result<BearerToken, Error> {
         if self.is_expired() {
             return Err(Error::new(INITIATE, Kind::ExpiredLocally));
@@ -263,46 +282,48 @@ impl SessionToken {
     }
 }
 
-/// A spent [`SessionToken`], as the value of a header.
+/// The value of a header that carries a spent [`SessionToken`].
 #[derive(Debug)]
 #[must_use = "the session token is spent on this header"]
 pub struct BearerToken(Secret);
 
 impl BearerToken {
-    /// The usual header.
+    /// The name of the header that usually carries the token.
     pub const HEADER: &'static str = "authorization";
 
-    /// `Bearer …`. Keep it out of logs, and mark the header as sensitive.
+    /// Returns `Bearer …`. Keep it out of logs, and mark the header as sensitive.
     pub fn expose_value(&self) -> &str {
         self.0.expose_secret()
     }
 }
 
-/// What a session is about.
+/// A request to start a payment session.
 #[derive(Clone, Debug)]
 #[must_use = "no session starts until this is sent with `initiate_session`"]
 pub struct NewSession(types::SessionRequest);
 
 impl NewSession {
-    /// Creates a payment of this amount under your own id, by this customer.
+    /// Creates a request for a payment of `amount` by `customer`. `reference_id` is an id that you
+    /// choose for the payment.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the field which is empty, or the amount if it is 0 or has more than 15 digits: that is what a
-    /// number in JSON states exactly.
+    /// Returns an error if a field is empty, or if the amount is 0 or has more than 15 digits.
+    /// [`Error::field`] names the field. A JSON number cannot represent every larger amount
+    /// exactly.
     pub fn new(reference_id: impl Into<String>, amount: Cents, customer: Customer) -> Result<Self, Error> {
         let reference_id = reference_id.into();
         let Customer { name, email } = customer;
         for (field, text) in [("referenceId", &reference_id), ("customerName", &name), ("customerEmail", &email)] {
             if text.trim().is_empty() {
-                return Err(Error::input(field, "is empty"));
+                return Err(Error::input(field, MUST_NOT_BE_EMPTY));
             }
         }
         let Cents(cents) = amount;
         if !(1..1_000_000_000_000_000).contains(&cents) {
-            return Err(Error::input("amount", "is 0, or has more than 15 digits"));
+            return Err(Error::input("amount", "must be from 1 to 999,999,999,999,999 cents"));
         }
-        // Up to 15 digits, the nearest number to a decimal is printed as that decimal.
+        // A decimal number with up to 15 digits survives the conversion to a float and back.
         #[expect(clippy::cast_precision_loss)]
         let amount = cents as f64 / 100.0;
         Ok(Self(types::SessionRequest::new(reference_id, amount, name, email)))
@@ -313,17 +334,17 @@ impl NewSession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cents(pub u64);
 
-/// The payer.
+/// The payer of a payment.
 #[derive(Clone, PartialEq, Eq, derive_more::Debug)]
 #[debug("Customer {{ .. }}")]
 pub struct Customer {
-    /// The name.
+    /// The name of the payer.
     pub name: String,
-    /// The email address.
+    /// The email address of the payer.
     pub email: String,
 }
 
-/// A session that has started.
+/// A payment session that has started.
 #[derive(derive_more::Debug)]
 #[debug("Session {{ .. }}")]
 pub struct Session {
@@ -332,12 +353,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// Its id. Whoever has it can continue the session.
+    /// Returns the session id. Anyone who has it can continue the session.
     pub fn expose_id(&self) -> &str {
         self.id.expose_secret()
     }
 
-    /// Your own id of the payment, as the server repeats it.
+    /// Returns the `reference_id` that you chose for the payment, if the server returned it.
     pub fn reference_id(&self) -> Option<&str> {
         self.reference_id.as_deref()
     }

@@ -1,4 +1,5 @@
-//! Single-use tokens that are ready before they are asked for: opening a session or an iframe does not wait for a round trip.
+//! A pool of single-use tokens that are requested in advance, so that opening a session or an
+//! iframe does not wait for a round trip.
 //!
 //! ```no_run
 //! # async fn example(client: flinks::pay::Client, session: &flinks::pay::NewSession) -> Result<(), flinks::Error> {
@@ -6,10 +7,10 @@
 //!
 //! let pool = TokenPool::new(client.clone(), PoolSize::new(4)?);
 //! pool.fill();
-//! // … and when somebody wants to pay:
+//! // When a payer arrives:
 //! let token = pool.token().await?;
 //! let session = client.initiate_session(token, session).await?;
-//! // … and at the end of the program:
+//! // At the end of the program:
 //! pool.shutdown(std::time::Duration::from_secs(30)).await;
 //! # Ok(())
 //! # }
@@ -30,13 +31,19 @@ use crate::config::{Field, Values};
 use crate::error::Error;
 use crate::retry::backoff;
 
-/// Keeps single-use tokens ready. Each is the token of one reply, and is handed out once (P5). Cloning is cheap; clones share
-/// their tokens.
+/// A pool of single-use tokens. Each token comes from its own response and is handed out once.
+/// Cloning is cheap, and clones share their tokens. [P5](crate::rules)
 ///
-/// For each token that is asked for, one is got in advance at most, four at once, in the runtime of who asks; [`fill`](Self::fill)
-/// asks for all of them. So nothing runs while nobody asks, and a pool that is used less holds less. When the last clone is
-/// dropped, what is under way ends. After a failure nothing is got in advance for about a second, doubled to a minute, or what
-/// the server asks for, up to five minutes; nor for a minute where tokens come without a lifetime or old.
+/// - Each call to [`token`](Self::token) requests at most one token in advance, and
+///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no
+///   requests, and a pool that is used less holds fewer tokens.
+/// - Tokens are requested in the runtime of the caller, at most four at a time. When the last clone
+///   of the pool is dropped, requests in flight are cancelled.
+/// - After a failure, the pool requests no tokens in advance for about one second. The pause
+///   doubles with each further failure up to one minute, or lasts as long as the server requests,
+///   up to five minutes.
+/// - The pool also pauses for one minute if the server returns a token without a lifetime, or a
+///   token with at most half of its lifetime left. token that is already old.
 #[derive(Clone)]
 pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
 
@@ -51,35 +58,37 @@ struct Inner<C: SingleUse> {
 }
 
 struct PoolState<T> {
-    /// The oldest first.
+    /// The tokens that can be handed out, oldest first.
     ready: VecDeque<T>,
-    /// How many are still to be got; and how many are being got, one by each worker.
-    owed: usize,
+    /// The number of tokens that are still to be requested.
+    backlog: usize,
+    /// The number of workers. Each is requesting one token.
     workers: usize,
-    /// Nothing is got in advance before this, on the monotonic clock.
+    /// No token is requested in advance before this time on the monotonic clock.
     next_fetch_at: Duration,
     failures: u32,
     is_shut_down: bool,
 }
 
-/// The most requests at once, so that a pool is no load test.
+/// The maximum number of simultaneous requests, so that filling a pool does not overload the
+/// server.
 const MAX_WORKERS: usize = 4;
-/// How long nothing is got in advance where it could not be kept.
-const PAUSE_WHEN_UNUSABLE: Duration = Duration::from_secs(60);
+/// The pause after the server returned a token that the pool cannot keep.
+const UNUSABLE_TOKEN_PAUSE: Duration = Duration::from_secs(60);
 
 impl<T> PoolState<T> {
     fn back_off(&mut self, now: Duration, pause: Duration) {
         self.next_fetch_at = self.next_fetch_at.max(now.saturating_add(pause));
-        self.owed = 0;
+        self.backlog = 0;
     }
 }
 
 impl<C: SingleUse> TokenPool<C> {
-    /// Creates a pool of at most `size` tokens, empty at first.
+    /// Creates an empty pool that holds at most `size` tokens.
     pub fn new(client: C, size: PoolSize) -> Self {
         let state = PoolState {
             ready: VecDeque::new(),
-            owed: 0,
+            backlog: 0,
             workers: 0,
             next_fetch_at: Duration::ZERO,
             failures: 0,
@@ -96,25 +105,26 @@ impl<C: SingleUse> TokenPool<C> {
         }))
     }
 
-    /// Begins to get as many tokens as the pool holds: at the start of a program, or before a rush. Without a tokio runtime
-    /// it does nothing.
+    /// Starts to fill the pool, for example at the start of the program or before a peak. Does
+    /// nothing if no Tokio runtime is running.
     pub fn fill(&self) {
         let mut state = lock(&self.0.state);
-        drop_old::<C>(&mut state);
+        drop_old_tokens::<C>(&mut state);
         let missing = self.missing(&state);
-        self.work(state, missing);
+        self.spawn_workers(state, missing);
     }
 
-    /// A token that nobody else has, with more than half of its life left: one that is ready, or else a new one.
+    /// Returns a token with more than half of its lifetime left: one from the pool, or a new one if
+    /// the pool has none. No other caller receives the same token.
     ///
     /// # Errors
     ///
-    /// Those of [`pay::Client::authorize`](crate::pay::Client::authorize) or
+    /// Returns the errors of [`pay::Client::authorize`](crate::pay::Client::authorize) or
     /// [`connect::Client::generate_authorize_token`](crate::connect::Client::generate_authorize_token).
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, nothing is lost but at most one token that nobody has used.
+    /// Dropping the future loses at most one unused token.
     pub async fn token(&self) -> Result<C::Token, Error> {
         match self.take() {
             Some(token) => Ok(token),
@@ -122,18 +132,21 @@ impl<C: SingleUse> TokenPool<C> {
         }
     }
 
-    /// Drops the tokens that are ready, fetches none in advance any more, and waits until the requests that are under way have
-    /// ended, but no longer than `limit`. Returns how many have not: they end with the runtime, and cost one token each.
+    /// Shuts the pool down: drops its tokens, stops requesting tokens in advance, and waits at most
+    /// `limit` for the requests in flight.
     ///
-    /// [`token`](Self::token) works afterwards, and sends a request for each token.
+    /// Returns the number of requests that have not completed. They are cancelled with the runtime,
+    /// and each costs one unused token.
+    ///
+    /// [`token`](Self::token) still works afterwards, and sends a request for each token.
     pub async fn shutdown(&self, limit: Duration) -> usize {
         {
             let mut state = lock(&self.0.state);
             state.is_shut_down = true;
-            state.owed = 0;
+            state.backlog = 0;
             state.ready.clear();
         }
-        // Without a timer there is nothing to wait with, nor a runtime in which a request could be under way.
+        // Without a timer there is no way to wait, but then no request can be in flight either.
         self.0.tasks.close();
         if !self.0.tasks.is_empty() && can_sleep(self.0.client.clock()) {
             tokio::select! {
@@ -147,37 +160,38 @@ impl<C: SingleUse> TokenPool<C> {
 
     fn take(&self) -> Option<C::Token> {
         let mut state = lock(&self.0.state);
-        drop_old::<C>(&mut state);
+        drop_old_tokens::<C>(&mut state);
         let token = state.ready.pop_front();
         let missing = self.missing(&state).min(1);
-        self.work(state, missing);
+        self.spawn_workers(state, missing);
         token
     }
 
     fn missing(&self, state: &PoolState<C::Token>) -> usize {
-        let PoolState { ready, owed, workers, .. } = state;
-        self.0.size.saturating_sub(ready.len()).saturating_sub(*owed).saturating_sub(*workers)
+        let PoolState { ready, backlog, workers, .. } = state;
+        self.0.size.saturating_sub(ready.len()).saturating_sub(*backlog).saturating_sub(*workers)
     }
 
-    /// Begins to get so many more.
-    fn work(&self, mut state: MutexGuard<'_, PoolState<C::Token>>, more: usize) {
+    /// Adds `more` to the backlog, and spawns workers for it.
+    fn spawn_workers(&self, mut state: MutexGuard<'_, PoolState<C::Token>>, more: usize) {
         let Inner { client, state: shared, closed, tasks, .. } = &*self.0;
         if more == 0 || state.is_shut_down || client.clock().monotonic() < state.next_fetch_at {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
-        state.owed = state.owed.saturating_add(more);
-        // After a failure, one tries.
-        let most = if state.failures == 0 { MAX_WORKERS } else { 1 };
-        let new = state.owed.min(most.saturating_sub(state.workers));
-        state.owed = state.owed.saturating_sub(new);
+        state.backlog = state.backlog.saturating_add(more);
+        // After a failure, a single worker tests whether the server works again.
+        let max_workers = if state.failures == 0 { MAX_WORKERS } else { 1 };
+        let new = state.backlog.min(max_workers.saturating_sub(state.workers));
+        state.backlog = state.backlog.saturating_sub(new);
         state.workers = state.workers.saturating_add(new);
-        // Under the lock, so that a shutdown does not miss one.
+        // Taken under the lock, so that a shutdown waits for these workers.
         let tracked: Vec<_> = (0..new).map(|_| tasks.token()).collect();
-        // A runtime that shuts down drops a task while it is spawned, and the drop of a worker takes the lock.
+        // A runtime that is shutting down drops the task while it is spawned. Dropping a worker
+        // takes the lock, so release it first.
         drop(state);
         for tracked in tracked {
-            let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_ended: false };
+            let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_finished: false };
             let closed = closed.clone();
             runtime.spawn(async move {
                 closed.run_until_cancelled(worker.run()).await;
@@ -202,8 +216,8 @@ impl<C: SingleUse> fmt::Debug for TokenPool<C> {
 struct Worker<C: SingleUse> {
     client: C,
     state: Arc<Mutex<PoolState<C::Token>>>,
-    /// Whether it is counted no more.
-    has_ended: bool,
+    /// Whether this worker is no longer counted in `workers`.
+    has_finished: bool,
 }
 
 impl<C: SingleUse> Worker<C> {
@@ -212,17 +226,18 @@ impl<C: SingleUse> Worker<C> {
             let outcome = self.client.fetch().await;
             let mut state = lock(&self.state);
             match outcome {
-                // Nobody would take it.
+                // The pool was shut down, so nobody would receive this token.
                 Ok(_) if state.is_shut_down => {}
                 Ok(token) if C::has_half_life_left(&token) => {
                     state.failures = 0;
                     state.ready.push_back(token);
                 }
-                // A token without a known lifetime could never be dropped as old, and the next token will have none either.
-                Ok(_) => state.back_off(self.client.clock().monotonic(), PAUSE_WHEN_UNUSABLE),
+                // A token without a known lifetime can never be dropped as old. The next token will
+                // not have a lifetime either.
+                Ok(_) => state.back_off(self.client.clock().monotonic(), UNUSABLE_TOKEN_PAUSE),
                 Err(error) => {
                     let now = self.client.clock().monotonic();
-                    // Those that failed together are one failure.
+                    // Workers that fail at the same time count as one failure.
                     if now >= state.next_fetch_at {
                         state.failures = state.failures.saturating_add(1);
                     }
@@ -230,21 +245,23 @@ impl<C: SingleUse> Worker<C> {
                     state.back_off(now, pause);
                 }
             }
-            if state.owed == 0 {
-                // At once: a token must not be counted as both there and coming.
+            if state.backlog == 0 {
+                // Decrement under the same lock as `push_back`, so that no token is counted twice,
+                // as ready and as in flight.
                 state.workers = state.workers.saturating_sub(1);
-                self.has_ended = true;
+                self.has_finished = true;
                 return;
             }
-            state.owed = state.owed.saturating_sub(1);
+            state.backlog = state.backlog.saturating_sub(1);
         }
     }
 }
 
-/// With the pool, or with its runtime.
+/// Decrements the number of workers if the worker was cancelled, together with the pool or its
+/// runtime.
 impl<C: SingleUse> Drop for Worker<C> {
     fn drop(&mut self) {
-        if !self.has_ended {
+        if !self.has_finished {
             let mut state = lock(&self.state);
             state.workers = state.workers.saturating_sub(1);
         }
@@ -255,29 +272,30 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn drop_old<C: SingleUse>(state: &mut PoolState<C::Token>) {
-    // Each was asked for later than the one before, or about then.
+fn drop_old_tokens<C: SingleUse>(state: &mut PoolState<C::Token>) {
+    // Tokens are ordered roughly by the time of their request.
     while state.ready.front().is_some_and(|token| !C::has_half_life_left(token)) {
         state.ready.pop_front();
     }
 }
 
-/// How many tokens a [`TokenPool`] holds. Default: 4.
+/// The number of tokens that a [`TokenPool`] holds. Default: 4.
 ///
-/// A configuration has it as a number, such as `pay_pool_size = 8`.
+/// In a configuration file, it is a number, such as `pay_pool_size = 8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(try_from = "usize")]
 pub struct PoolSize(usize);
 
 impl PoolSize {
-    /// The largest pool. Its tokens are fetched within half of their lifetime.
+    /// The largest size. A pool of this size can be filled within half of the lifetime of its
+    /// tokens.
     pub const MAX: usize = 1000;
 
     /// Creates a size from 1 to [`MAX`](Self::MAX).
     ///
     /// # Errors
     ///
-    /// Returns an error for any other number.
+    /// Returns an error if the size is out of range.
     pub fn new(size: usize) -> Result<Self, Error> {
         match size {
             1..=Self::MAX => Ok(Self(size)),
@@ -285,11 +303,13 @@ impl PoolSize {
         }
     }
 
-    /// Reads `FLINKS_PAY_POOL_SIZE` or `FLINKS_CONNECT_POOL_SIZE`, for the client of that product.
+    /// Reads the size from `FLINKS_PAY_POOL_SIZE` or `FLINKS_CONNECT_POOL_SIZE`, depending on the
+    /// client. Returns the default if the variable is not set.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the variable, if it is set to anything but a number from 1 to [`MAX`](Self::MAX).
+    /// Returns an error that names the variable if its value is not a number from 1 to
+    /// [`MAX`](Self::MAX).
     pub fn from_env<C: SingleUse>() -> Result<Self, Error> {
         let values = Values::from_env(C::FIELDS)?;
         let Some(text) = values.optional("pool_size")? else { return Ok(Self::default()) };
@@ -298,7 +318,7 @@ impl PoolSize {
     }
 }
 
-const OUT_OF_RANGE: &str = "is not a whole number from 1 to 1000";
+const OUT_OF_RANGE: &str = "must be a whole number from 1 to 1000";
 
 impl Default for PoolSize {
     fn default() -> Self {
@@ -314,8 +334,10 @@ impl TryFrom<usize> for PoolSize {
     }
 }
 
-/// Whose tokens can be pooled: [`pay::Client`](crate::pay::Client) and [`connect::Client`](crate::connect::Client). Only this
-/// crate can implement it.
+/// A client whose tokens can be pooled: [`pay::Client`](crate::pay::Client) or
+/// [`connect::Client`](crate::connect::Client).
+///
+/// This trait is sealed and cannot be implemented outside of this crate.
 pub trait SingleUse: sealed::SingleUse {}
 
 mod sealed {
@@ -323,14 +345,15 @@ mod sealed {
 
     pub trait SingleUse: Clone + Send + Sync + 'static {
         type Token: Send + 'static;
-        /// The variable of the pool's size.
+        /// The environment variable that sets the size of the pool.
         const FIELDS: &'static [Field];
 
         fn fetch(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
 
         fn clock(&self) -> &dyn Clock;
 
-        /// Whether more than half of its life is left: it may be on its way to a browser.
+        /// Returns whether more than half of the lifetime of the token is left. The token may still
+        /// have to travel to a browser.
         fn has_half_life_left(token: &Self::Token) -> bool;
     }
 }

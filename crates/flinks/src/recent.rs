@@ -1,4 +1,5 @@
-//! Secrets that were seen lately: codes that were sent (O9), and one-time tokens that were handed out (P5, C3).
+//! Remembers recently seen secrets: codes that were sent (O9), and single-use tokens that were
+//! handed out (P5, C3).
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,13 +8,14 @@ use std::time::Duration;
 use flinks_core::Clock;
 use hashlink::LinkedHashMap;
 
-/// Remembers recent secrets as keyed hashes, and holds no secret itself.
+/// A set of recent secrets. It stores keyed hashes, never the secrets themselves.
 ///
-/// A secret is forgotten when it is older than the lifetime, on the monotonic clock, or when [`MAX`] later ones were seen.
+/// A secret is forgotten once it is older than the lifetime on the monotonic clock, or once [`MAX`]
+/// later secrets were added.
 pub(crate) struct RecentSecrets {
     lifetime: Duration,
     key: RandomState,
-    /// When each hash was added, the oldest first.
+    /// The time at which each hash was added, oldest first.
     added: Mutex<LinkedHashMap<SecretHash, Duration>>,
 }
 
@@ -21,16 +23,16 @@ pub(crate) struct RecentSecrets {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SecretHash(u64);
 
-/// About a megabyte of hashes at most.
+/// The maximum number of hashes, which take about a megabyte.
 const MAX: usize = 16 * 1024;
 
 impl RecentSecrets {
-    /// Remembers each secret for so long.
+    /// Creates a set that remembers each secret for `lifetime`.
     pub(crate) fn new(lifetime: Duration) -> Self {
         Self { lifetime, key: RandomState::new(), added: Mutex::default() }
     }
 
-    /// Adds a secret. Returns `None` if it was added before.
+    /// Adds a secret. Returns `None` if it is already in the set.
     pub(crate) fn insert(&self, secret: &str, clock: &dyn Clock) -> Option<SecretHash> {
         let hash = SecretHash(self.key.hash_one(secret));
         let now = clock.monotonic();
@@ -48,7 +50,7 @@ impl RecentSecrets {
         Some(hash)
     }
 
-    /// Forgets a secret, so that it can be added again.
+    /// Removes a secret, so that it can be added again.
     #[cfg(feature = "outbound")]
     pub(crate) fn remove(&self, hash: SecretHash) {
         self.added().remove(&hash);
@@ -65,7 +67,7 @@ mod tests {
     use crate::ManualClock;
 
     #[test]
-    fn a_secret_is_new_once_until_it_is_removed_or_old() {
+    fn secret_can_be_added_again_only_after_removal_or_expiry() {
         let clock = ManualClock::new();
         let recent = RecentSecrets::new(Duration::from_secs(600));
         let first = recent.insert("a", &clock).unwrap();
@@ -80,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn no_more_secrets_are_remembered_than_fit() {
+    fn oldest_secret_is_removed_when_the_set_is_full() {
         let clock = ManualClock::new();
         let recent = RecentSecrets::new(Duration::MAX);
         for index in 0..=MAX {
             assert!(recent.insert(&index.to_string(), &clock).is_some());
         }
         assert_eq!(recent.added().len(), MAX);
-        // The oldest made room for the newest.
+        // The oldest secret was removed to make room for the newest.
         assert!(recent.insert("1", &clock).is_none());
         assert!(recent.insert("0", &clock).is_some());
     }

@@ -1,4 +1,4 @@
-//! Where an end user is sent back to.
+//! The URL to which an end user is redirected.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// An address of yours to which an end user is sent back: an absolute `https` URL, or `http` on a loopback address.
+/// A URL of your application to which an end user is redirected: an absolute `https` URL, or `http`
+/// with a loopback address.
 ///
-/// It is kept byte for byte, for some servers compare it so. Flinks redirects only to what it has whitelisted: ask your
-/// representative (C7).
+/// The text is stored unchanged, because some servers compare it byte for byte. Flinks redirects
+/// only to URLs that it has whitelisted; ask your Flinks representative to add yours.
+/// [C7](crate::rules)
 ///
 /// ```
 /// use flinks::RedirectUrl;
@@ -29,12 +31,12 @@ pub struct RedirectUrl {
 }
 
 impl RedirectUrl {
-    /// As it was given.
+    /// Returns the URL exactly as it was given.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Its origin, such as `https://app.example`.
+    /// Returns the origin of the URL, such as `https://app.example`.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -70,10 +72,10 @@ impl FromStr for RedirectUrl {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse = |reason| Error::configuration("redirect URL", reason);
-        let url = AbsoluteUrl::parse(text).map_err(refuse)?;
+        let reject = |reason| Error::configuration("redirect URL", reason);
+        let url = AbsoluteUrl::parse(text).map_err(reject)?;
         if url.has_fragment() {
-            return Err(refuse("has a fragment"));
+            return Err(reject("must not have a fragment"));
         }
         Ok(Self { text: text.to_owned(), origin: url.origin() })
     }

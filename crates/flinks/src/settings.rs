@@ -1,4 +1,4 @@
-//! The settings of a client that do not depend on its product.
+//! The settings that do not depend on a product.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use crate::error::Error;
 use crate::recent::RecentSecrets;
 use crate::retry::CallExecutor;
 
-/// Limits, clock, TLS and HTTP client of a product's client: what is not set has the default, which is meant for production. Several
-/// clients can share one.
+/// The settings of a client: timeouts, retries, clock, TLS and HTTP client.
+///
+/// The defaults are suitable for production. Several clients can share one value.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,7 +45,8 @@ pub struct Settings {
     http: Option<HttpHook>,
 }
 
-/// The policy for a one-time token that came in an earlier reply, too. Without one it is refused.
+/// The policy for a single-use token that an earlier response contained too. By default, such a
+/// token is rejected.
 #[derive(Clone, Copy)]
 enum RepeatedTokens {
     Accepted,
@@ -54,53 +56,60 @@ enum RepeatedTokens {
 type HttpHook = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
 impl Settings {
-    /// The defaults.
+    /// Creates settings with default values.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long a call may take, all its tries and the waits between them included. Connect's `/Authorize` has a
-    /// [`bank_timeout`](Self::bank_timeout) instead. Default: 30 seconds. Less than a millisecond counts as one.
+    /// Sets the timeout of a call, including all of its attempts and the waits between them.
+    /// Default: 30 seconds. The minimum is one millisecond.
+    ///
+    /// Connect's `/Authorize` has a [`bank_timeout`](Self::bank_timeout) instead.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
-    /// How long Connect's `/Authorize` may take, in which a bank responds. Default: 240 seconds, because a live call may take
-    /// 210. Less than a millisecond counts as one.
+    /// Sets the timeout of Connect's `/Authorize`, during which a bank responds. Default: 240
+    /// seconds, because a live call may take 210 seconds. The minimum is one millisecond.
     pub fn bank_timeout(mut self, timeout: Duration) -> Self {
         self.bank_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
-    /// How long making a connection may take, and at most half of the [`timeout`](Self::timeout) and of the
-    /// [`bank_timeout`](Self::bank_timeout). Default: 10 seconds. Less than a millisecond counts as one.
+    /// Sets the timeout for establishing a connection. Default: 10 seconds. It is at most half of
+    /// the [`timeout`](Self::timeout) and half of the [`bank_timeout`](Self::bank_timeout), if they
+    /// are set.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
     }
 
-    /// The most requests of one call, from 1 to 3; other numbers count as the nearest of these. Default: 3. A call that
-    /// spends a token makes one, whatever is set (A5).
+    /// Sets the maximum number of attempts of a call, from 1 to 3. Other numbers are clamped to
+    /// this range. Default: 3. A call that spends a token is attempted only once.
+    /// [A5](crate::rules)
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts.clamp(1, 3));
         self
     }
 
-    /// A clock of one's own, for tests. Default: [`SystemClock`](crate::SystemClock).
+    /// Sets the clock. Default: [`SystemClock`](crate::SystemClock). Tests can use
+    /// [`ManualClock`](crate::ManualClock).
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Trusts these authorities in addition to those of the platform: for example, the one of a company's proxy.
+    /// Trusts these certificate authorities in addition to those of the platform, such as the
+    /// authority of a corporate proxy.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
         self
     }
 
-    /// Authenticates the client in the TLS handshake (mTLS), as newer endpoints of Flinks require.
+    /// Sets the certificate with which the client authenticates itself in the TLS handshake (mTLS),
+    /// as newer endpoints of Flinks require.
     ///
     /// ```no_run
     /// use flinks::Settings;
@@ -117,18 +126,22 @@ impl Settings {
         self
     }
 
-    /// Chooses the cryptography of rustls. Default: [`CryptoProvider::default`](tls::CryptoProvider::default).
+    /// Sets the cryptography provider of rustls. Default:
+    /// [`CryptoProvider::default`](tls::CryptoProvider::default).
     #[cfg(feature = "rustls-no-provider")]
     pub fn crypto_provider(mut self, provider: tls::CryptoProvider) -> Self {
         self.crypto_provider = Some(provider);
         self
     }
 
-    /// Adjusts the HTTP client before this crate's own settings are applied: a proxy, a resolver, a local address. The settings
-    /// that make a client safe cannot be undone here: redirects, retries, limits, TLS library and versions. Certificates and
-    /// identities are ignored with rustls: see [`root_certificates`](Self::root_certificates).
+    /// Adjusts the HTTP client, such as its proxy, resolver or local address.
     ///
-    /// This is the only public use of `reqwest`, so the feature names its version.
+    /// The adjustment is applied before this crate's own settings, so it cannot change redirects,
+    /// retries, limits, the TLS library or TLS versions. With rustls, certificates and identities
+    /// are ignored; use [`root_certificates`](Self::root_certificates) and
+    /// [`client_certificate`](Self::client_certificate) instead.
+    ///
+    /// This is the only public use of `reqwest`, and the name of the feature contains its version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
@@ -138,17 +151,20 @@ impl Settings {
         self
     }
 
-    /// Accepts a one-time token of Pay or Connect that this client has handed out before.
+    /// Accepts a single-use token of Pay or Connect that this client has handed out before.
     ///
-    /// By default such a token is refused as malformed: a cache on the way has repeated a reply, and the token is spent already.
-    /// The newest 16,384 tokens of a client and its clones are remembered, as keyed hashes. Call this if your Flinks lets one
-    /// Pay token serve several calls and returns it again (P5, C3).
+    /// By default, such a token is rejected as malformed: a cache between the client and Flinks has
+    /// repeated a response, so the token may already be spent. A client and its clones remember the
+    /// newest 16,384 tokens as keyed hashes.
+    ///
+    /// Use this setting if your Flinks environment lets one Pay token serve several calls and
+    /// returns it more than once. [P5, C3](crate::rules)
     pub fn accept_repeated_tokens(mut self) -> Self {
         self.repeated_tokens = Some(RepeatedTokens::Accepted);
         self
     }
 
-    /// Returns these settings. A setting that is not set is taken from `other`.
+    /// Returns these settings. Settings that are not set are taken from `other`.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             clock: self.clock.or(other.clock),
@@ -168,7 +184,7 @@ impl Settings {
         }
     }
 
-    /// Reads what a configuration sets.
+    /// Reads the settings from a configuration.
     pub(crate) fn from_values(values: &Values) -> Result<Self, Error> {
         let mut settings = Self {
             timeout: values.seconds("timeout_seconds")?,
@@ -178,7 +194,7 @@ impl Settings {
         };
         if let Some(text) = values.optional("max_attempts")? {
             let attempts = text.parse().ok().filter(|attempts| (1..=3).contains(attempts));
-            settings.max_attempts = Some(attempts.ok_or_else(|| values.error("max_attempts", "is not 1, 2 or 3"))?);
+            settings.max_attempts = Some(attempts.ok_or_else(|| values.error("max_attempts", "must be 1, 2 or 3"))?);
         }
         settings.read_tls(values)?;
         Ok(settings)
@@ -192,8 +208,12 @@ impl Settings {
         }
         self.client_certificate = match (values.file("client_certificate")?, values.file("client_key")?) {
             (None, None) => None,
-            (Some(_), None) => return Err(values.error("client_key", "is missing").into()),
-            (None, Some(_)) => return Err(values.error("client_certificate", "is missing").into()),
+            (Some(_), None) => {
+                return Err(values.error("client_key", "is not set, but the client certificate is").into());
+            }
+            (None, Some(_)) => {
+                return Err(values.error("client_certificate", "is not set, but the client key is").into());
+            }
             (Some(chain), Some(key)) => {
                 let certificate = tls::ClientCertificate::from_pem(chain.expose_secret(), key);
                 Some(certificate.map_err(|error| {
@@ -204,7 +224,7 @@ impl Settings {
         };
         #[cfg(not(feature = "rustls-no-provider"))]
         if values.optional("crypto_provider")?.is_some() {
-            return Err(values.error("crypto_provider", "needs a feature of rustls, such as `rustls`").into());
+            return Err(values.error("crypto_provider", "requires a feature for rustls, such as `rustls`").into());
         }
         #[cfg(feature = "rustls-no-provider")]
         if let Some(text) = values.optional("crypto_provider")? {
@@ -215,21 +235,22 @@ impl Settings {
         Ok(())
     }
 
-    /// Without a TLS feature there is nothing that certificates are used for.
+    /// Rejects the TLS settings, because no TLS feature is enabled.
     #[cfg(not(any(feature = "native-tls", feature = "rustls-no-provider")))]
     fn read_tls(&mut self, values: &Values) -> Result<(), Error> {
         for key in ["root_certificates", "client_certificate", "client_key", "crypto_provider"] {
             if values.optional(key)?.is_some() {
-                return Err(values.error(key, "needs the feature `rustls` or `native-tls`").into());
+                return Err(values.error(key, "requires the feature `rustls` or `native-tls`").into());
             }
         }
         Ok(())
     }
 
-    /// Returns the memory of the one-time tokens that a client hands out, if it has one.
+    /// Returns the set that remembers the single-use tokens that a client hands out, or `None` if
+    /// repeated tokens are accepted.
     pub(crate) fn handed_out(&self) -> Option<Arc<RecentSecrets>> {
         match self.repeated_tokens {
-            // Without a limit in time: an old reply may come again at any time.
+            // The set has no time limit, because a cache may repeat an old response at any time.
             None => Some(Arc::new(RecentSecrets::new(Duration::MAX))),
             Some(RepeatedTokens::Accepted) => None,
         }
@@ -244,13 +265,15 @@ impl Settings {
         }
     }
 
-    /// For the calls in which a bank responds.
+    /// Returns the executor of the calls during which a bank responds.
     #[cfg(feature = "connect")]
     pub(crate) fn bank_executor(&self) -> CallExecutor {
         CallExecutor { timeout: self.bank_timeout, ..self.executor() }
     }
 
-    /// Within the whole time, or what was never sent would look as if it may have been.
+    /// Returns the timeout for establishing a connection, which is at most half of the timeout of a
+    /// call. If it could be as long as the timeout of the call, it would be unknown whether
+    /// anything was sent.
     fn effective_connect_timeout(&self) -> Duration {
         let half = |timeout: Option<Duration>| timeout.map_or(Duration::MAX, |timeout| timeout.mul_f64(0.5));
         let longest = half(self.timeout).min(half(self.bank_timeout));
@@ -259,7 +282,8 @@ impl Settings {
 
     pub(crate) fn transport(&self, base_url: BaseUrl) -> Result<Transport, Error> {
         let mut builder = Transport::builder(base_url);
-        // The deadline of a call is the clock's; this one holds where that stands still, as in a test.
+        // The executor measures the deadline of a call with the clock of the settings. This timeout
+        // also applies if that clock does not advance, as in a test.
         if let Some(timeout) = self.timeout {
             builder = builder.timeout(timeout);
         }
@@ -293,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_must_be_made_within_half_of_the_time() {
+    fn connect_timeout_is_at_most_half_of_the_timeouts() {
         let seconds = |settings: Settings| settings.executor().connect_timeout.as_secs();
         assert_eq!(seconds(Settings::new()), 10);
         assert_eq!(seconds(Settings::new().connect_timeout(Duration::from_secs(3))), 3);

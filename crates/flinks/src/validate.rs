@@ -1,27 +1,42 @@
-//! Checks of the texts in requests and replies, and the query of a URL.
+//! Checks of values in requests and responses, and the encoding of URL queries.
 
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// The rule for every token, key and id is that of the headers that carry them.
+/// The check for every token, key and id: each must be valid in the header that carries it.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) use flinks_core::token_problem;
 
-/// Whether a reply repeats a secret that its request sent (C4). Compares in constant time.
+/// Returns whether a response repeats a secret that its request sent (C4). Compares in constant
+/// time.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
-pub(crate) fn is_echo<'a>(replied: &str, sent: impl IntoIterator<Item = &'a str>) -> bool {
-    let is_equal = |sent: &str| replied.as_bytes().ct_eq(sent.as_bytes());
+pub(crate) fn is_echo<'a>(received: &str, sent: impl IntoIterator<Item = &'a str>) -> bool {
+    let is_equal = |sent: &str| received.as_bytes().ct_eq(sent.as_bytes());
     sent.into_iter().fold(Choice::from(0), |found, sent| found | is_equal(sent)).into()
 }
 
-/// The reason why a token that [`is_echo`] is malformed.
+/// Returns the requirement for tokens, keys and ids that `text` does not meet, or `None` if it
+/// meets all of them.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
-pub(crate) const ECHO: &str = "repeats a secret of the request";
-/// The reason why a one-time token that came in an earlier reply, too, is malformed.
-#[cfg(any(feature = "connect", feature = "pay"))]
-pub(crate) const REPEATED: &str = "was handed out before";
+pub(crate) fn unmet_requirement(text: &str) -> Option<&'static str> {
+    token_problem(text)?;
+    if text.trim().is_empty() {
+        return Some(MUST_NOT_BE_EMPTY);
+    }
+    Some("must contain only visible ASCII characters, so no spaces or line breaks")
+}
 
-/// The query of a URL. A form has `+` for a space, which not every reader of a URL knows.
+/// The reason for rejecting an empty value of a call.
+pub(crate) const MUST_NOT_BE_EMPTY: &str = "must not be empty";
+
+/// The reason for rejecting a token for which [`is_echo`] is true.
+#[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
+pub(crate) const REPEATS_A_SECRET: &str = "repeats a secret of the request";
+/// The reason for rejecting a single-use token that an earlier response contained too.
+#[cfg(any(feature = "connect", feature = "pay"))]
+pub(crate) const HANDED_OUT_BEFORE: &str = "was handed out before";
+
+/// Encodes the query of a URL. Encodes a space as `%20`, because not every URL parser decodes `+`.
 pub(crate) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().replace('+', "%20")
 }

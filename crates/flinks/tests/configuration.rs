@@ -246,16 +246,16 @@ fn certificates_are_read_from_files() {
     let cut = write("cut.pem", "-----BEGIN CERTIFICATE-----\ncanary\n");
     for (roots, chain, key, expected) in [
         (&certificate, &certificate, &own_key, "Client { "),
-        (&text, &certificate, &own_key, "invalid configuration: root_certificates has no certificate in PEM"),
-        (&cut, &certificate, &own_key, "invalid configuration: root_certificates is not PEM"),
-        (&certificate, &text, &own_key, "invalid configuration: client_certificate has no certificate in PEM"),
-        (&certificate, &certificate, &text, "invalid configuration: client_key has no private key in PEM"),
-        (&certificate, &certificate, &certificate, "invalid configuration: client_key has no private key in PEM"),
+        (&text, &certificate, &own_key, "invalid configuration: root_certificates must contain a PEM certificate"),
+        (&cut, &certificate, &own_key, "invalid configuration: root_certificates must be valid PEM"),
+        (&certificate, &text, &own_key, "invalid configuration: client_certificate must contain a PEM certificate"),
+        (&certificate, &certificate, &text, "invalid configuration: client_key must contain a PEM private key"),
+        (&certificate, &certificate, &certificate, "invalid configuration: client_key must contain a PEM private key"),
         (
             &certificate,
             &certificate,
             &other_key,
-            "invalid configuration: client certificate is invalid, or the private key belongs to another certificate",
+            "invalid configuration: client certificate is invalid or does not match the private key",
         ),
     ] {
         let json = serde_json::json!({

@@ -1,38 +1,38 @@
-//! Why a record could not be sealed, or a value not be opened.
+//! The error of sealing a record or opening a value.
 
 use std::fmt;
 
 use crate::store::StoreError;
 
-/// The reason why a record could not be sealed, or a value could not be opened.
+/// The error of sealing a record or opening a value.
 ///
-/// It converts into the [`StoreError`] that a [`TokenStore`](crate::store::TokenStore)
-/// returns for it. No variant holds a byte of the value.
+/// It converts into the [`StoreError`] that a [`TokenStore`](crate::store::TokenStore) should
+/// return for it. No variant contains any bytes of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnvelopeError {
-    /// The value is not a sealed record, was changed, was moved from another location, or was
-    /// encrypted with another key that has the same id.
+    /// The value is not a sealed record, was changed or moved to another location, or was encrypted
+    /// with a different key that has the same id.
     Damaged,
     /// The value was sealed by a newer version of this crate.
     NewerVersion,
-    /// The value was encrypted with a key whose id is not in the set of keys.
+    /// The set of keys does not contain the key with which the value was encrypted.
     UnknownKey {
         /// The id of the missing key.
         id: u32,
     },
     /// The operating system returned no random bytes.
     NoRandomness,
-    /// The cipher rejected the record, which only happens if the record is too long.
+    /// The cipher failed, which only happens if the record is too long.
     NotEncrypted,
-    /// The record could not be encoded, or the decrypted value not be decoded.
+    /// The record could not be encoded, or the decrypted value could not be decoded.
     Record(StoreError),
 }
 
 impl fmt::Display for EnvelopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Damaged => f.write_str("the value is damaged, or is not a sealed record"),
+            Self::Damaged => f.write_str("the value is damaged or is not a sealed record"),
             Self::NewerVersion => f.write_str("the value was sealed by a newer version"),
             Self::UnknownKey { id } => write!(f, "the value was encrypted with key {id}, which is not configured"),
             Self::NoRandomness => f.write_str("the operating system returned no random bytes"),
@@ -47,11 +47,13 @@ impl std::error::Error for EnvelopeError {}
 impl From<EnvelopeError> for StoreError {
     fn from(error: EnvelopeError) -> Self {
         match error {
-            EnvelopeError::Damaged => Self::damaged("holds a value that is not a record"),
-            EnvelopeError::NewerVersion => Self::misconfigured("was written by a newer version"),
-            EnvelopeError::UnknownKey { .. } => Self::misconfigured("was written with a key that is not configured"),
-            EnvelopeError::NoRandomness => Self::unavailable("got no random bytes from the operating system"),
-            EnvelopeError::NotEncrypted => Self::misconfigured("cannot encrypt a record"),
+            EnvelopeError::Damaged => Self::damaged("contains a value that is not a record"),
+            EnvelopeError::NewerVersion => Self::misconfigured("contains a record that was written by a newer version"),
+            EnvelopeError::UnknownKey { .. } => {
+                Self::misconfigured("contains a record that was encrypted with a key that is not configured")
+            }
+            EnvelopeError::NoRandomness => Self::unavailable("received no random bytes from the operating system"),
+            EnvelopeError::NotEncrypted => Self::misconfigured("failed to encrypt a record"),
             EnvelopeError::Record(error) => error,
         }
     }

@@ -1,4 +1,4 @@
-//! The keys of an envelope: one hides names, and the others encrypt values.
+//! The keys of an envelope: the name key, which hides ids, and the encryption keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +22,7 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidKey::Encoding`] if the text is not base64, or not of 32 bytes.
+    /// Returns [`InvalidKey::Encoding`] if the text is not base64, or does not encode 32 bytes.
     pub fn from_base64(text: &str) -> Result<Self, InvalidKey> {
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| InvalidKey::Encoding)?);
         let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| InvalidKey::Encoding)?;
@@ -43,14 +43,17 @@ impl fmt::Debug for Key {
 
 /// The keys of a store: a name key that never changes, and encryption keys that can be rotated.
 ///
-/// Each encryption key has an id, which is stored in clear next to the encrypted value. New values
-/// are encrypted with the newest key; a value can be decrypted with any key of this set.
+/// Each encryption key has an id, which is stored unencrypted with the value. New values are
+/// encrypted with the newest key. Any key of the set can decrypt values.
 ///
 /// To rotate the encryption key without downtime:
 ///
-/// 1. add the new key to every process with [`with_decryption_key`](Self::with_decryption_key);
-/// 2. make it the newest key in every process, and keep the old one for decryption;
-/// 3. remove the old key after 30 days: a consent that is still alive has been written by then.
+/// 1. Add the new key to every process with [`with_decryption_key`](Self::with_decryption_key).
+/// 2. Make it the newest key in every process, and keep the old key for decryption.
+/// 3. Remove the old key after 30 days. By then, every consent that has not ended was written
+///    again.
+///
+/// The record of an ended consent is not written again, so it becomes unreadable in step 3.
 #[derive(Clone, Debug)]
 pub struct EncryptionKeys {
     pub(super) name_key: Key,
@@ -65,12 +68,12 @@ impl EncryptionKeys {
         Self { name_key, newest_id: id, newest: key, others: BTreeMap::new() }
     }
 
-    /// Adds a key that is used for decryption only: the key of an older value, or a key that other
-    /// processes will encrypt with soon.
+    /// Adds a key that is used only for decryption: the key of older values, or a key with which
+    /// other processes will soon encrypt.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidKey::DuplicateId`] if the set already has a key with this id.
+    /// Returns [`InvalidKey::DuplicateId`] if the set already contains a key with this id.
     pub fn with_decryption_key(mut self, id: u32, key: Key) -> Result<Self, InvalidKey> {
         if id == self.newest_id || self.others.insert(id, key).is_some() {
             return Err(InvalidKey::DuplicateId(id));
@@ -78,16 +81,16 @@ impl EncryptionKeys {
         Ok(self)
     }
 
-    /// Replaces the name key by that of `current`.
+    /// Replaces the name key with the one of `current`.
     ///
-    /// A store calls this when it takes new keys while it runs: with another name key, it would not
-    /// find any of its records.
+    /// A store calls this when its keys are replaced at run time, because with a different name key
+    /// it would not find any of its records.
     #[must_use]
     pub fn with_name_key_of(self, current: &Self) -> Self {
         Self { name_key: current.name_key.clone(), ..self }
     }
 
-    /// Returns the encryption key with this id.
+    /// Returns the encryption key with this id, or `None` if the set does not contain it.
     pub(super) fn encryption_key(&self, id: u32) -> Option<&Key> {
         if id == self.newest_id { Some(&self.newest) } else { self.others.get(&id) }
     }
@@ -97,9 +100,9 @@ impl EncryptionKeys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidKey {
-    /// Base64 of 32 bytes was expected.
+    /// The text is not the base64 encoding of 32 bytes.
     Encoding,
-    /// The set already has an encryption key with this id.
+    /// The set already contains an encryption key with this id.
     DuplicateId(u32),
 }
 
@@ -119,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_32_bytes_in_base64() {
+    fn key_is_parsed_from_base64_of_32_bytes() {
         let parsed = |text: &str| Key::from_base64(text).map(drop);
         assert_eq!(parsed("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
         for text in ["", "canary", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn two_keys_cannot_have_one_id() {
+    fn duplicate_key_id_is_rejected() {
         let keys = || EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
         let duplicate = keys().with_decryption_key(1, Key::new([2; 32]));
         assert_eq!(duplicate.map(drop), Err(InvalidKey::DuplicateId(1)));
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a3_a_key_does_not_show_its_bytes() {
+    fn a3_debug_output_of_keys_does_not_contain_their_bytes() {
         let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([77; 32]));
         let text = format!("{keys:?}");
         assert!(!text.contains("77"), "{text}");

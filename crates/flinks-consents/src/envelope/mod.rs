@@ -1,8 +1,8 @@
-//! The envelope of stored records: encryption at rest, key rotation and hidden names, for any store.
+//! Encryption of stored records, with key rotation and hidden names, for any store.
 //!
-//! A store writes what [`EncryptionKeys::seal`] returns, under a name that
-//! [`EncryptionKeys::hidden_name`] returns, so that neither tokens nor ids are readable in it. This
-//! module does not depend on Redis. A table of a database, with its name as the primary key:
+//! A store encrypts each record with [`EncryptionKeys::seal`], and stores the value under the name
+//! that [`EncryptionKeys::hidden_name`] returns. Neither tokens nor ids are then readable in the
+//! store. The following example uses a database table with the hidden name as its primary key:
 //!
 //! ```
 //! use flinks_consents::store::{Record, StoreError};
@@ -10,7 +10,7 @@
 //!
 //! struct Row {
 //!     name: String,
-//!     generation: u64, // for the condition of compare-and-swap
+//!     generation: u64, // `compare_and_swap` compares it
 //!     value: Vec<u8>,
 //! }
 //!
@@ -27,10 +27,10 @@
 //!
 //! # Format
 //!
-//! A value is a head in clear, `flinks1:GENERATION:KEY-ID:`, then a nonce of 24 bytes, then the
-//! record encrypted with XChaCha20-Poly1305. The generation is in clear because a store compares it
-//! without the keys. The head and the location of the value are authenticated: a value does not open
-//! if its head was changed, or if it was moved to another location.
+//! A value consists of an unencrypted header, `flinks1:GENERATION:KEY-ID:`, a nonce of 24 bytes,
+//! and the record encrypted with XChaCha20-Poly1305. The generation is unencrypted so that a store
+//! can compare it without the keys. The header and the location of the value are authenticated:
+//! opening a value fails if its header was changed, or if the value was moved to another location.
 
 mod error;
 mod keys;
@@ -45,54 +45,57 @@ pub use self::error::EnvelopeError;
 pub use self::keys::{EncryptionKeys, InvalidKey, Key};
 pub use self::name::HiddenName;
 
-/// The bytes of a nonce of XChaCha20. They are enough for random nonces never to repeat.
+/// The length of an XChaCha20 nonce in bytes. Nonces of this length can be chosen at random,
+/// because a collision is practically impossible.
 const NONCE: usize = 24;
 
-/// The start of each value of this version.
+/// The start of each value that this version writes.
 const PREFIX: &str = "flinks1:";
 
 impl EncryptionKeys {
-    /// Encrypts a record with the newest key. Sealing a record twice gives two different values.
+    /// Encrypts a record with the newest key. Each call returns a different value.
     ///
-    /// `location` is where the value will be stored, such as the primary key of its row. The same text
-    /// must be passed to [`open`](Self::open).
+    /// `location` identifies the place where the value will be stored, such as the primary key of
+    /// its row. Pass the same text to [`open`](Self::open).
     ///
     /// # Errors
     ///
-    /// Returns an [`EnvelopeError`] if the operating system returns no random bytes, or if the record
-    /// cannot be encoded.
+    /// Returns an [`EnvelopeError`] if the operating system returns no random bytes, or if the
+    /// record cannot be encoded or encrypted.
     pub fn seal(&self, record: &Record, location: &str) -> Result<Vec<u8>, EnvelopeError> {
-        let head = format!("{PREFIX}{}:{}:", record.generation(), self.newest_id);
+        let header = format!("{PREFIX}{}:{}:", record.generation(), self.newest_id);
         let mut nonce = [0_u8; NONCE];
         getrandom::fill(&mut nonce).map_err(|_| EnvelopeError::NoRandomness)?;
         let clear = record.encode().map_err(EnvelopeError::Record)?;
-        let payload = Payload { msg: clear.expose_secret().as_bytes(), aad: &authenticated(&head, location) };
+        let payload = Payload { msg: clear.expose_secret().as_bytes(), aad: &authenticated_data(&header, location) };
         let sealed =
             cipher(&self.newest).encrypt(&XNonce::from(nonce), payload).map_err(|_| EnvelopeError::NotEncrypted)?;
-        Ok([head.as_bytes(), &nonce, &sealed].concat())
+        Ok([header.as_bytes(), &nonce, &sealed].concat())
     }
 
-    /// Decrypts the value that is stored at `location`. The result may be the record of any consent:
-    /// compare its [`id`](Record::id).
+    /// Decrypts the value that is stored at `location`.
+    ///
+    /// The result may be the record of any consent, so compare its [`id`](Record::id) with the
+    /// expected one.
     ///
     /// # Errors
     ///
-    /// Returns an [`EnvelopeError`] if the value is damaged or from a newer version, if it was moved
-    /// from another location, or if its key is not in this set.
+    /// Returns an [`EnvelopeError`] if the value is damaged, was written by a newer version, or was
+    /// moved from another location, or if this set does not contain its key.
     pub fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
         const DAMAGED: EnvelopeError = EnvelopeError::Damaged;
         let mut colons = value.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(index, _)| index);
         let end = colons.nth(2).ok_or(DAMAGED)?;
-        let (head, sealed) = value.split_at_checked(end.saturating_add(1)).ok_or(DAMAGED)?;
-        let head = std::str::from_utf8(head).map_err(|_| DAMAGED)?;
-        let Some(fields) = head.strip_prefix(PREFIX) else {
-            return Err(if is_of_another_version(head) { EnvelopeError::NewerVersion } else { DAMAGED });
+        let (header, sealed) = value.split_at_checked(end.saturating_add(1)).ok_or(DAMAGED)?;
+        let header = std::str::from_utf8(header).map_err(|_| DAMAGED)?;
+        let Some(fields) = header.strip_prefix(PREFIX) else {
+            return Err(if has_other_version(header) { EnvelopeError::NewerVersion } else { DAMAGED });
         };
-        // The generation is not read: decryption shows whether it was changed.
+        // The generation is not parsed. Decryption fails if it was changed.
         let id: u32 = fields.split(':').nth(1).and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
         let key = self.encryption_key(id).ok_or(EnvelopeError::UnknownKey { id })?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(DAMAGED)?;
-        let payload = Payload { msg: sealed, aad: &authenticated(head, location) };
+        let payload = Payload { msg: sealed, aad: &authenticated_data(header, location) };
         let clear = cipher(key).decrypt(&XNonce::from(*nonce), payload).map_err(|_| DAMAGED)?;
         Record::decode_any(&Zeroizing::new(clear)).map_err(EnvelopeError::Record)
     }
@@ -102,12 +105,14 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.bytes().into())
 }
 
-fn authenticated(head: &str, location: &str) -> Vec<u8> {
-    [head.as_bytes(), location.as_bytes()].concat()
+/// Returns the data that is authenticated with the encrypted record.
+fn authenticated_data(header: &str, location: &str) -> Vec<u8> {
+    [header.as_bytes(), location.as_bytes()].concat()
 }
 
-fn is_of_another_version(head: &str) -> bool {
-    let version = head.strip_prefix("flinks").and_then(|rest| rest.split(':').next());
+/// Returns whether a header has a version number that this version does not write.
+fn has_other_version(header: &str) -> bool {
+    let version = header.strip_prefix("flinks").and_then(|rest| rest.split(':').next());
     version.is_some_and(|version| version.parse::<u32>().is_ok())
 }
 
@@ -122,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    /// Only the facade can make a record, so it goes through a store.
+    /// Returns a record from a store, because only `Consents` can create one.
     async fn record() -> Record {
         let store = MemoryStore::new();
         let nowhere = "http://127.0.0.1:9".parse().unwrap();
@@ -147,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_value_opens_at_its_location_only() {
+    async fn value_opens_only_at_its_location() {
         let record = record().await;
         let sealed = keys().seal(&record, "name").unwrap();
         assert_eq!(opened(&sealed, &keys()), Ok(record.generation()));
@@ -155,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_value_whose_generation_was_changed_is_damaged() {
+    async fn value_with_changed_generation_is_damaged() {
         let record = record().await;
         let mut sealed = keys().seal(&record, "name").unwrap();
         let text = format!(":{}:", record.generation()).into_bytes();
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a3_a_value_shows_neither_token_nor_id() {
+    async fn a3_value_contains_neither_token_nor_id() {
         let sealed = keys().seal(&record().await, "name").unwrap();
         let text = String::from_utf8_lossy(&sealed);
         assert!(!text.contains("canary"));
@@ -173,29 +178,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_nonce_is_used_once() {
+    async fn sealing_twice_uses_different_nonces() {
         let record = record().await;
-        let (one, other) = (keys().seal(&record, "name").unwrap(), keys().seal(&record, "name").unwrap());
-        let head = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
-        assert!(head < one.len() - 16 - NONCE);
-        assert_ne!(one[head..head + 8], other[head..head + 8]);
+        let one = keys().seal(&record, "name").unwrap();
+        let other = keys().seal(&record, "name").unwrap();
+        let header = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+        assert!(header < one.len() - 16 - NONCE);
+        assert_ne!(one[header..header + 8], other[header..header + 8]);
     }
 
     #[tokio::test]
-    async fn any_key_of_the_set_opens_a_value() {
+    async fn every_key_of_the_set_opens_values() {
         let record = record().await;
         let sealed = keys().seal(&record, "name").unwrap();
         let rotated = keys_with(2, 2).with_decryption_key(1, Key::new([1; 32])).unwrap();
         assert_eq!(opened(&sealed, &rotated), Ok(record.generation()));
         assert_eq!(opened(&sealed, &keys_with(2, 2)), Err(EnvelopeError::UnknownKey { id: 1 }));
         assert_eq!(opened(&sealed, &keys_with(1, 9)), Err(EnvelopeError::Damaged));
-        // A value that is written again needs the newest key only.
+        // After the value was sealed again, the newest key is enough.
         let sealed_again = rotated.seal(&record, "name").unwrap();
         assert_eq!(opened(&sealed_again, &keys_with(2, 2)), Ok(record.generation()));
     }
 
     #[test]
-    fn other_bytes_do_not_open() {
+    fn malformed_values_are_damaged() {
         for bytes in [&b""[..], b"x", b"flinks1:", b"flinks1:a:b:c", b"flinks1:7:1:", b"flinks1:7:1:short", b"a:b:c:d"]
         {
             assert_eq!(opened(bytes, &keys()), Err(EnvelopeError::Damaged), "{bytes:?}");
@@ -204,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_becomes_that_of_a_store() {
+    fn envelope_errors_convert_into_store_errors() {
         assert!(matches!(StoreError::from(EnvelopeError::Damaged), StoreError::Damaged(_)));
         assert!(matches!(StoreError::from(EnvelopeError::NewerVersion), StoreError::Misconfigured(_)));
         assert!(matches!(StoreError::from(EnvelopeError::UnknownKey { id: 1 }), StoreError::Misconfigured(_)));

@@ -1,4 +1,4 @@
-//! Hidden names: a consent's id, so that whoever reads the store cannot recognize it.
+//! Hidden names: keyed hashes of ids, from which a reader of the store cannot derive the ids.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use zeroize::Zeroizing;
 
 use super::keys::EncryptionKeys;
 
-/// The name under which a store keeps a consent: 128 bits of an HMAC-SHA256 of its id.
+/// The hidden name of a consent or an owner: the first 128 bits of the HMAC-SHA256 of its id.
 ///
-/// The same id has the same name as long as the name key is the same. `Display` writes
+/// With the same name key, an id always has the same hidden name. `Display` writes
 /// [`DIGITS`](Self::DIGITS) hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HiddenName([u8; 16]);
 
 impl HiddenName {
-    /// The number of hexadecimal digits of a name.
+    /// The number of hexadecimal digits of a hidden name.
     pub const DIGITS: usize = 32;
 
-    /// Returns which of 256 shards the name belongs to. Names are spread evenly over the shards.
+    /// Returns the shard that the name belongs to. Names are spread evenly over 256 shards.
     pub fn shard(&self) -> u8 {
         let [first, ..] = self.0;
         first
@@ -39,33 +39,35 @@ impl EncryptionKeys {
         self.name_of(id.as_str())
     }
 
-    /// Returns the hidden name of an owner. It differs from that of a consent with the same text.
+    /// Returns the hidden name of an owner. It differs from the hidden name of a consent with the
+    /// same text.
     pub fn hidden_owner(&self, owner: &OwnerId) -> HiddenName {
-        // No id holds a control character.
+        // The prefix cannot collide with a consent id, because ids contain no control characters.
         self.name_of(&format!("\0owner\0{}", owner.as_str()))
     }
 
-    /// Returns a text that identifies the name key, and does not reveal it.
+    /// Returns a text that identifies the name key without revealing it.
     ///
-    /// With another name key, a store finds none of its records and would write each of them a
-    /// second time. A store can keep this text next to its records, and refuse to work if it differs.
+    /// With a different name key, a store would not find its records, and would store every consent
+    /// a second time. To prevent this, a store can save the fingerprint with its records, and
+    /// return an error if it differs.
     pub fn name_key_fingerprint(&self) -> String {
-        // No consent has this id, because an id holds no control character.
+        // This text is not a valid consent id, because ids contain no control characters.
         self.name_of("\0names").to_string()
     }
 
     fn name_of(&self, text: &str) -> HiddenName {
-        // A key that is shorter than a block of the hash is padded with zeros (RFC 2104), so a whole
-        // block gives the same result. Unlike a slice of any length, it cannot be rejected.
+        // HMAC pads a short key with zeros to the block size of the hash (RFC 2104), so the padded
+        // key gives the same result. Unlike a slice, an array of this length cannot be rejected.
         let mut block = Zeroizing::new([0; 64]);
-        for (byte, of_key) in block.iter_mut().zip(self.name_key.bytes()) {
-            *byte = *of_key;
+        for (byte, key_byte) in block.iter_mut().zip(self.name_key.bytes()) {
+            *byte = *key_byte;
         }
         let mut mac = Hmac::<Sha256>::new((&*block).into());
         mac.update(text.as_bytes());
         let mut name = [0; 16];
-        for (byte, of_hash) in name.iter_mut().zip(mac.finalize().into_bytes()) {
-            *byte = of_hash;
+        for (byte, hash_byte) in name.iter_mut().zip(mac.finalize().into_bytes()) {
+            *byte = hash_byte;
         }
         HiddenName(name)
     }
@@ -85,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn a3_a_name_does_not_reveal_the_id() {
+    fn a3_hidden_name_does_not_contain_the_id() {
         let text = name("user-7", 7).to_string();
         assert!(!text.contains("user"));
         assert_eq!(text.len(), HiddenName::DIGITS);
     }
 
     #[test]
-    fn an_owner_is_hidden_under_another_name_than_a_consent() {
+    fn owner_and_consent_with_the_same_text_have_different_names() {
         let owner = keys(7).hidden_owner(&"user-7".parse().unwrap());
         assert_ne!(owner, name("user-7", 7));
         assert_eq!(owner, keys(7).hidden_owner(&"user-7".parse().unwrap()));
@@ -100,16 +102,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_belongs_to_one_id_and_one_name_key() {
+    fn hidden_name_depends_on_id_and_name_key() {
         assert_eq!(name("user-7", 7), name("user-7", 7));
         assert_ne!(name("user-7", 7), name("user-8", 7));
         assert_ne!(name("user-7", 7), name("user-7", 8));
         assert_ne!(keys(7).name_key_fingerprint(), keys(8).name_key_fingerprint());
     }
 
-    /// Records of earlier versions are found again: a name is the plain HMAC with the 32 bytes as key.
+    /// The name must stay the plain HMAC with the 32 bytes as key, because existing records are
+    /// stored under it.
     #[test]
-    fn a_name_is_an_hmac_of_the_id() {
+    fn hidden_name_is_the_hmac_of_the_id() {
         let mut mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
         mac.update(b"user-7");
         let digits: String = mac.finalize().into_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect();

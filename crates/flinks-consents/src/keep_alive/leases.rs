@@ -1,4 +1,4 @@
-//! The trait of a store whose work several workers share.
+//! The trait for stores whose consents several workers can refresh.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,11 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 
 /// A store whose consents a [`KeepAlive`](super::KeepAlive) can refresh.
 ///
-/// The consents are divided into shards. A worker leases one shard at a time, so that workers of
-/// several processes do not refresh the same consents. A store that is used by one process, or on one
-/// machine, needs no leases: it has one shard, which every worker gets, and an empty `impl` is enough.
+/// The consents are divided into shards. A worker leases one shard at a time, so that workers in
+/// several processes do not refresh the same consents.
+///
+/// A store for a single process or a single machine needs no leases. An empty `impl` is enough for
+/// it: the default methods provide one shard, whose lease every worker can acquire.
 ///
 /// ```
 /// # use flinks_consents::store::*;
@@ -26,29 +28,32 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// impl WorkLeases for MyStore {}
 /// ```
 ///
-/// A lease that is lost costs nothing but time: the refresh itself is protected by the record. So
-/// a lease does not have to survive a failover of the store.
+/// A lost lease only wastes some work, because the lease in each record prevents concurrent
+/// refreshes of the same consent. The leases of shards therefore do not have to survive a failover
+/// of the store.
 pub trait WorkLeases: TokenStore {
-    /// Returns the number of shards. It must be the same in all processes.
+    /// Returns the number of shards, which must be the same in all processes.
     fn shards(&self) -> u16 {
         1
     }
 
-    /// Takes the lease of a shard for `duration`, or extends it if `owner` has it already. Returns
-    /// `false` if another owner has it.
-    fn acquire<'a>(&'a self, shard: u16, owner: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
-        let _ = (shard, owner, duration);
+    /// Acquires the lease of a shard for `duration`, or extends it if `holder` already holds it.
+    /// Returns `false` if the lease belongs to another holder.
+    fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
+        let _ = (shard, holder, duration);
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Gives the lease of a shard back if `owner` has it.
-    fn release<'a>(&'a self, shard: u16, owner: &'a str) -> StoreFuture<'a, ()> {
-        let _ = (shard, owner);
+    /// Releases the lease of a shard if `holder` holds it.
+    fn release<'a>(&'a self, shard: u16, holder: &'a str) -> StoreFuture<'a, ()> {
+        let _ = (shard, holder);
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Lists at most `limit` consents of a shard that [`DueWindow::rank`] ranks, the smallest rank
-    /// first. Suspected consents may be anywhere in the list: the worker skips them, and lists the
+    /// Lists at most `limit` consents of a shard for which [`DueWindow::rank`] returns a rank, in
+    /// ascending order of their ranks.
+    ///
+    /// Suspected consents may be anywhere in the list, because the worker skips them and lists the
     /// shard again for them.
     fn due_in(&self, shard: u16, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<WorkItem>> {
         let _ = shard;
@@ -58,17 +63,19 @@ pub trait WorkLeases: TokenStore {
         })
     }
 
-    /// Returns the record of a consent that was listed. The store must return
-    /// [`Lookup::Unreadable`] for a record that is damaged or of an unknown key, so that it does not
-    /// keep the worker from other consents, and log which one it is.
+    /// Loads the record of a listed consent.
+    ///
+    /// For a record that is damaged or encrypted with an unknown key, the store must log which one
+    /// it is, and return [`Lookup::Unreadable`]. An error would stop the worker before it refreshes
+    /// other consents.
     fn look_up<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, Lookup> {
         Box::pin(async move {
             let Ok(id) = item.name.parse::<ConsentId>() else { return Ok(Lookup::Gone) };
             match self.load(&id).await {
                 Ok(Some(record)) => Ok(Lookup::Record(Box::new(record))),
                 Ok(None) => Ok(Lookup::Gone),
-                Err(StoreError::Damaged(reason) | StoreError::Misconfigured(reason)) => {
-                    tracing::warn!("a consent that is due cannot be read: the token store {reason}");
+                Err(error @ (StoreError::Damaged(_) | StoreError::Misconfigured(_))) => {
+                    tracing::warn!("cannot read a due consent: {error}");
                     Ok(Lookup::Unreadable)
                 }
                 Err(error) => Err(error),
@@ -78,36 +85,37 @@ pub trait WorkLeases: TokenStore {
 
     /// Lists at most `limit` consents of a shard that have ended and were not reported yet.
     ///
-    /// `None` if the store does not record which ends were reported. Then the worker reports the
-    /// consents that have ended in its own runs, and forgets them with its process.
+    /// Returns `None` if the store does not record which ended consents were reported. The worker
+    /// then reports only those consents whose end it has detected itself, and its list of them is
+    /// lost when the process exits.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Returns whether an item of [`ended_in`](Self::ended_in) is still listed there.
+    /// Returns whether an item of [`ended_in`](Self::ended_in) is still in that list.
     fn is_unreported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, bool> {
         let _ = item;
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Removes an item from the list of [`ended_in`](Self::ended_in), if it is the same item: the
-    /// consent may have been renewed and have ended again since.
+    /// Removes an item from the list of [`ended_in`](Self::ended_in), unless it was replaced: since
+    /// the listing, the end user may have consented again, and that consent may have ended, too.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
         Box::pin(std::future::ready(Ok(())))
     }
 }
 
-/// A consent in a list of a store.
+/// A listed consent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkItem {
-    /// The shard that it belongs to.
+    /// The shard of the consent.
     pub shard: u16,
-    /// The store's name for the consent: its id, or a hidden name.
+    /// The name of the consent in the store: its id, or a hidden name.
     pub name: String,
-    /// A number by which the store recognizes the item later, such as the deadline with which it
-    /// listed the consent. The worker does not read it.
+    /// A number with which the store can recognize the item later, such as the deadline at the time
+    /// of listing. The worker does not interpret it.
     pub stamp: u64,
 }
 
@@ -118,17 +126,18 @@ pub enum Lookup {
     Record(Box<Record>),
     /// The record is damaged, or was encrypted with a key that is not configured.
     Unreadable,
-    /// There is no record.
+    /// The store has no record of the consent.
     Gone,
 }
 
-/// The records are in one process, so no worker of another process exists.
+/// Only one process can access the records, so no leases are needed.
 impl WorkLeases for MemoryStore {}
 
-/// The records are on one machine, where two workers that meet find each other's work in the records.
+/// All workers run on one machine, so no leases are needed: a worker skips consents that another
+/// worker has already refreshed.
 impl WorkLeases for FileStore {}
 
-/// The faulty store has one shard. Listing it and loading its records meet the faults.
+/// The store has one shard. Faults apply to listing it and to loading its records.
 impl<S: TokenStore> WorkLeases for FaultyStore<S> {}
 
 impl<S: WorkLeases + ?Sized> WorkLeases for Arc<S> {
@@ -136,12 +145,12 @@ impl<S: WorkLeases + ?Sized> WorkLeases for Arc<S> {
         (**self).shards()
     }
 
-    fn acquire<'a>(&'a self, shard: u16, owner: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
-        (**self).acquire(shard, owner, duration)
+    fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
+        (**self).acquire(shard, holder, duration)
     }
 
-    fn release<'a>(&'a self, shard: u16, owner: &'a str) -> StoreFuture<'a, ()> {
-        (**self).release(shard, owner)
+    fn release<'a>(&'a self, shard: u16, holder: &'a str) -> StoreFuture<'a, ()> {
+        (**self).release(shard, holder)
     }
 
     fn due_in(&self, shard: u16, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<WorkItem>> {

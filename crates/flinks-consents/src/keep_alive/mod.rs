@@ -1,7 +1,7 @@
-//! Keeps consents alive: a refresh token that nobody exchanges for 30 days idles out (O5).
+//! A worker that keeps consents alive.
 //!
-//! [`KeepAlive`] refreshes consents before that. It works on any store that implements
-//! [`WorkLeases`].
+//! A refresh token that is not used for 30 days idles out. [`KeepAlive`] refreshes consents before
+//! that happens. It works on any store that implements [`WorkLeases`]. [O5](flinks::rules)
 
 mod leases;
 mod run;
@@ -22,11 +22,11 @@ pub use self::summary::{Progress, StopReason, Stopped, Summary};
 use self::run::{Plan, Run};
 use self::worker::Worker;
 
-/// Refreshes consents before they idle out.
+/// A worker that refreshes consents before they idle out.
 ///
-/// Run any number of workers: each leases one shard of the store at a time, so that no consent is
-/// refreshed twice. If a lease expires while its worker is still busy, the next worker finds the work
-/// done.
+/// You can run any number of workers. Each worker leases one shard of the store at a time, so that
+/// no consent is refreshed twice. If a lease expires while its holder is still working, the next
+/// worker finds the refreshed consents in the store and skips them.
 ///
 /// ```no_run
 /// # use flinks_consents::Consents;
@@ -34,7 +34,7 @@ use self::worker::Worker;
 /// # async fn run(consents: Consents, store: FileStore) -> Result<(), Box<dyn std::error::Error>> {
 /// let worker = KeepAlive::new(consents, store)
 ///     .rate(20)
-///     .on_needs_consent(|id| println!("ask {} again", id.as_str()));
+///     .on_needs_consent(|id| println!("{} has ended: the end user must consent again", id.as_str()));
 /// println!("{}", worker.run_once().await?);
 /// # Ok(())
 /// # }
@@ -45,14 +45,17 @@ pub struct KeepAlive {
     plan: Arc<Mutex<Plan>>,
 }
 
-/// The default window. It leaves time for an outage of a week, and to ask the end user.
+/// The default of [`KeepAlive::within`]. It leaves time to survive an outage of almost a week.
 const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// A consent that was just refreshed must not be due again at once.
+/// The maximum of [`KeepAlive::within`]. With 30 days, a consent would be due again right after its
+/// refresh.
 const LONGEST_WITHIN: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 
 impl KeepAlive {
-    /// Creates a worker for the consents of a store. `consents` must be built on the same store: with another one, a run finds
-    /// nothing to do and reports success.
+    /// Creates a worker for the consents of a store.
+    ///
+    /// `consents` must use the same store. With a different store, a run refreshes nothing and
+    /// still reports success.
     pub fn new(consents: Consents, store: impl WorkLeases) -> Self {
         let worker = Worker {
             consents,
@@ -67,75 +70,78 @@ impl KeepAlive {
         Self { worker, plan: Arc::default() }
     }
 
-    /// Sets how close the idle deadline of a consent must be. Default: 7 days. More than 29 days count as 29, so a new consent is
-    /// never due.
+    /// Sets how long before its idle deadline a consent is refreshed. Default: 7 days. The maximum
+    /// is 29 days, so that a consent is not due right after a refresh.
     #[must_use]
     pub fn within(mut self, within: Duration) -> Self {
         self.worker.within = within.min(LONGEST_WITHIN);
         self
     }
 
-    /// Sets how many refreshes this worker starts per second, on average. Default: 10. The minimum is 1.
-    /// The rates of several workers add up.
+    /// Sets the average number of refreshes that this worker starts per second. Default: 10. The
+    /// minimum is 1. The rates of several workers add up.
     #[must_use]
     pub fn rate(mut self, rate: u32) -> Self {
         self.worker.rate = rate.max(1);
         self
     }
 
-    /// Sets how many refreshes are under way at the same time. Default: 8. The minimum is 1.
+    /// Sets the maximum number of refreshes that run at the same time. Default: 8. The minimum is
+    /// 1.
     #[must_use]
     pub fn max_concurrency(mut self, max_concurrency: usize) -> Self {
         self.worker.max_concurrency = max_concurrency.max(1);
         self
     }
 
-    /// Sets a callback for each consent that has ended (O6), whichever process found out. One of the
-    /// workers calls it once, in its next run at the latest.
+    /// Sets a callback for each consent that has ended, so that the end user must consent again.
     ///
-    /// If a worker crashes during the callback, the next worker reports the same consent again. A panic
-    /// in the callback is caught and logged, and the consent counts as reported.
+    /// One of the workers calls it for each ended consent, in its next run at the latest, no matter
+    /// which process detected the end. If a worker crashes during the callback, the next worker
+    /// reports the same consent again. A panic in the callback is caught and logged, and the
+    /// consent counts as reported.
     ///
-    /// If the [store](WorkLeases::ended_in) does not record which ends were reported, such as
-    /// [`MemoryStore`](crate::MemoryStore) and [`FileStore`](crate::FileStore), only
-    /// the ends that this worker found out itself are reported.
+    /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and [`FileStore`](crate::FileStore),
+    /// do not record which ended consents were [reported](WorkLeases::ended_in). With such a store,
+    /// the worker reports only those consents whose end it has detected itself. [O6](flinks::rules)
     #[must_use]
     pub fn on_needs_consent(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.worker.on_needs_consent = Arc::new(callback);
         self
     }
 
-    /// Sets a callback for the progress. It is called after each consent and after each shard.
+    /// Sets a callback that is called with the progress after each consent and after each shard.
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.worker.on_progress = Arc::new(callback);
         self
     }
 
-    /// Goes once through all shards that no other worker has leased, and refreshes the consents that are
-    /// due. Running it once an hour is often enough.
+    /// Refreshes the due consents in all shards that no other worker has leased. Running it once an
+    /// hour is sufficient.
     ///
-    /// Before and after that, it stores the changes that the store could not take earlier. A change that
-    /// still cannot be stored is in this process only; see [`Summary::unstored`].
+    /// Before and after the refreshes, it stores pending writes. A pending write that still cannot
+    /// be stored exists only in this process; see [`Summary::unstored`].
     ///
-    /// Consents that a refusal has made suspected are tried after all others. The run
-    /// [stops](Summary::stopped) if a gateway seems to refuse the refreshes, or if the server fails; then
-    /// it reports no end user. [O6]
+    /// Suspected consents are refreshed after all others. The run [stops](Summary::stopped) early
+    /// if the server fails, or if a gateway seems to refuse the refreshes. A run that stops early
+    /// does not call [`on_needs_consent`](Self::on_needs_consent). [O6]
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if the store fails. Completed refreshes remain;
-    /// [`Consents::flush`] stores those that are not stored.
+    /// Returns a [`StoreError`] if the store fails. The results of completed refreshes are kept:
+    /// use [`Consents::flush`] to store those that are still pending.
     ///
     /// # Cancel safety
     ///
-    /// Refreshes that are under way complete and are stored, as long as their runtime runs. The next run
-    /// does the rest.
+    /// Refreshes in flight complete, and their results are stored, as long as their runtime runs.
+    /// The next run refreshes the remaining consents.
     ///
     /// [O6]: flinks::rules
     pub async fn run_once(&self) -> Result<Summary, StoreError> {
-        // A consent that cannot be stored does not prevent the refresh of others. If the store is
-        // unavailable, the first call of the run fails.
+        // A failure is ignored: one pending write that cannot be stored must not prevent the
+        // refresh of other consents. If the whole store is unavailable, the first call of the run
+        // fails.
         let _ = self.worker.consents.flush().await;
         let summary = Run::new(&self.worker, &self.plan).run().await?;
         let unstored = self.worker.consents.flush().await.err();
@@ -161,7 +167,7 @@ mod tests {
     use crate::store::MemoryStore;
 
     #[tokio::test]
-    async fn refreshes_begin_at_the_rate_and_not_together() {
+    async fn refreshes_start_at_the_rate_with_random_waits() {
         let clock = ManualClock::auto_advancing(Duration::from_secs(60));
         let authentication = ClientAuthentication::None { client_id: "a".to_owned() };
         let settings = Settings::new().clock(clock.clone());
@@ -172,12 +178,12 @@ mod tests {
         for _ in 0..200 {
             worker.worker.pace().await;
         }
-        let took = clock.monotonic();
-        assert!(took > Duration::from_secs(17), "{took:?}");
-        assert!(took < Duration::from_secs(23), "{took:?}");
+        let elapsed = clock.monotonic();
+        assert!(elapsed > Duration::from_secs(17), "{elapsed:?}");
+        assert!(elapsed < Duration::from_secs(23), "{elapsed:?}");
         let mut waits = clock.take_sleeps();
         waits.sort();
         waits.dedup();
-        assert!(waits.len() > 50, "random waits: {}", waits.len());
+        assert!(waits.len() > 50, "only {} different waits", waits.len());
     }
 }

@@ -1,13 +1,14 @@
-//! A run of a worker: which shards and consents it goes through, in which order, and under whose lease.
+//! One run of a worker: the order of its shards and consents, and the leases of the shards.
 //!
 //! A run has three phases, each of which goes through the shards:
 //!
 //! 1. refresh the due consents that are not suspected;
-//! 2. refresh those that are suspected (O6);
-//! 3. report the consents that have ended, unless the run was stopped.
+//! 2. refresh the suspected ones (O6);
+//! 3. report the consents that have ended, unless the run has stopped early.
 //!
-//! A run that was stopped, or dropped, leaves a [`Plan`]: the next one starts with the shards that are
-//! left, and after a stop with a single consent as a probe.
+//! A run that stops early or is dropped leaves a [`Plan`]. The next run of the same worker starts
+//! with the unfinished shards. If the last run has stopped early, it first refreshes a single
+//! consent as a probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,17 +20,18 @@ use futures_util::StreamExt as _;
 use super::leases::{Lookup, WorkItem};
 use super::summary::{StopReason, Summary};
 use super::tally::{Outcome, Tally};
-use super::worker::{Turn, Worker};
+use super::worker::{Selection, Worker};
 
-/// The state that a run leaves for the next one.
+/// The state that a run leaves for the next run of the same worker.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The shards that the run has not finished, the next one first. Empty if it finished all of them.
+    /// The shards that the last run has not finished, in the order of that run.
     unfinished: Vec<u16>,
-    /// Whether one consent must be refreshed before others are tried, because the run was stopped.
+    /// Whether the next run must refresh a single consent before others, because the last run has
+    /// stopped early.
     must_probe: bool,
-    /// The consents that ended in this process and were not reported. Used only if the store keeps no
-    /// list of them.
+    /// The consents whose end this worker has detected but not reported. This list is used only if
+    /// the store keeps no list of its own.
     unreported: Vec<ConsentId>,
 }
 
@@ -37,9 +39,9 @@ pub(super) struct Run<'a> {
     worker: &'a Worker,
     plan: &'a Mutex<Plan>,
     window: DueWindow,
-    /// The owner of the leases. Two runs of one worker are two owners.
-    owner: String,
-    /// When the lease was taken, on the monotonic clock.
+    /// The name of this run as a lease holder. Each run has a different one.
+    holder: String,
+    /// When the current lease was acquired or extended, on the monotonic clock.
     leased_at: Duration,
     tally: Tally,
     must_probe: bool,
@@ -47,18 +49,20 @@ pub(super) struct Run<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Refresh(Turn),
+    Refresh(Selection),
     Report,
 }
 
-/// The outcome of a phase in a shard.
+/// The outcome of one phase in one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Visit {
+enum ShardOutcome {
     /// There was nothing to do.
     Empty,
+    /// Another worker holds the lease.
     LeasedElsewhere,
-    /// The work was done. Some consents may be left for the turn of those that are suspected.
+    /// The phase is complete.
     Done {
+        /// Whether the shard has suspected consents, which the next phase refreshes.
         has_deferred: bool,
     },
 }
@@ -69,10 +73,11 @@ enum Lease {
     Lost,
 }
 
-/// How long a worker has a shard. If the worker crashes, the others wait no longer than this.
+/// The duration of a lease. If its holder crashes, other workers skip the shard for at most this
+/// long.
 const LEASE_DURATION: Duration = Duration::from_secs(120);
-/// How old a lease may be before it is extended. A call takes half a minute at most, and its retries
-/// no longer than a minute more.
+/// The age at which a lease is extended. The lease then remains valid for the longest possible
+/// refresh: half a minute for the first attempt, and another minute for its retries.
 const RENEW_AFTER: Duration = Duration::from_secs(20);
 
 impl<'a> Run<'a> {
@@ -81,7 +86,7 @@ impl<'a> Run<'a> {
             worker,
             plan,
             window: DueWindow::new(worker.consents.clock().wall(), worker.within),
-            owner: new_owner(),
+            holder: new_holder(),
             leased_at: Duration::ZERO,
             tally: Tally::default(),
             must_probe: false,
@@ -89,42 +94,42 @@ impl<'a> Run<'a> {
     }
 
     pub(super) async fn run(mut self) -> Result<Summary, StoreError> {
-        let shards = self.start();
+        let shards = self.order_shards();
         let mut with_suspected = Vec::new();
         for (index, shard) in shards.iter().enumerate() {
-            match self.visit(*shard, Phase::Refresh(Turn::NotSuspected)).await? {
-                Visit::Empty | Visit::Done { has_deferred: false } => {}
-                Visit::Done { has_deferred: true } => with_suspected.push(*shard),
-                Visit::LeasedElsewhere => {
-                    let elsewhere = &mut self.tally.progress.summary.shards_leased_elsewhere;
-                    *elsewhere = elsewhere.saturating_add(1);
+            match self.process_shard(*shard, Phase::Refresh(Selection::NotSuspected)).await? {
+                ShardOutcome::Empty | ShardOutcome::Done { has_deferred: false } => {}
+                ShardOutcome::Done { has_deferred: true } => with_suspected.push(*shard),
+                ShardOutcome::LeasedElsewhere => {
+                    let leased_elsewhere = &mut self.tally.progress.summary.shards_leased_elsewhere;
+                    *leased_elsewhere = leased_elsewhere.saturating_add(1);
                 }
             }
             self.tally.progress.shards = self.tally.progress.shards.saturating_add(1);
             self.worker.report_progress(&self.tally.progress);
-            // The shard in which the run was stopped is not finished.
+            // The shard in which the run has stopped is not finished.
             let finished = if self.tally.is_stopped() { index } else { index.saturating_add(1) };
-            self.leave(shards.get(finished..).unwrap_or_default());
+            self.save_plan(shards.get(finished..).unwrap_or_default());
             if self.tally.is_stopped() {
                 return Ok(self.tally.progress.summary);
             }
         }
         for shard in with_suspected {
-            self.visit(shard, Phase::Refresh(Turn::Suspected)).await?;
-            self.leave(&[]);
+            self.process_shard(shard, Phase::Refresh(Selection::Suspected)).await?;
+            self.save_plan(&[]);
             if self.tally.is_stopped() {
                 return Ok(self.tally.progress.summary);
             }
         }
         for shard in shards {
-            self.visit(shard, Phase::Report).await?;
+            self.process_shard(shard, Phase::Report).await?;
         }
         Ok(self.tally.progress.summary)
     }
 
-    /// Returns the shards in their order: first those that an earlier run has not finished, and then the
-    /// others at random, so that two workers rarely need the same shard.
-    fn start(&mut self) -> Vec<u16> {
+    /// Returns all shards in the order of this run. The unfinished shards of the last run come
+    /// first. The others follow in random order, so that two workers rarely need the same shard.
+    fn order_shards(&mut self) -> Vec<u16> {
         let plan = self.plan();
         let must_probe = plan.must_probe;
         let mut shards = plan.unfinished.clone();
@@ -136,8 +141,8 @@ impl<'a> Run<'a> {
         shards
     }
 
-    /// Records where the next run starts.
-    fn leave(&self, unfinished: &[u16]) {
+    /// Saves where the next run starts.
+    fn save_plan(&self, unfinished: &[u16]) {
         let mut plan = self.plan();
         plan.unfinished = unfinished.to_vec();
         plan.must_probe = self.must_probe || self.tally.is_stopped();
@@ -147,24 +152,24 @@ impl<'a> Run<'a> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the work of one phase in one shard, under the lease of the shard.
-    async fn visit(&mut self, shard: u16, phase: Phase) -> Result<Visit, StoreError> {
-        // Most shards need no lease: there is nothing to do in them.
+    /// Does the work of one phase in one shard, while it holds the lease of the shard.
+    async fn process_shard(&mut self, shard: u16, phase: Phase) -> Result<ShardOutcome, StoreError> {
+        // Most shards have no work, so they need no lease.
         if self.is_empty(shard, phase).await? {
-            return Ok(Visit::Empty);
+            return Ok(ShardOutcome::Empty);
         }
         if self.acquire(shard).await? == Lease::Lost {
-            return Ok(Visit::LeasedElsewhere);
+            return Ok(ShardOutcome::LeasedElsewhere);
         }
         let deferred_before = self.tally.deferred;
         let result = match phase {
-            Phase::Refresh(turn) => self.refresh_shard(shard, turn).await,
+            Phase::Refresh(selection) => self.refresh_shard(shard, selection).await,
             Phase::Report => self.report_shard(shard).await,
         };
-        // If this fails, the lease expires.
-        let _ = self.worker.store.release(shard, &self.owner).await;
+        // An error is ignored, because the lease expires anyway.
+        let _ = self.worker.store.release(shard, &self.holder).await;
         result?;
-        Ok(Visit::Done { has_deferred: self.tally.deferred > deferred_before })
+        Ok(ShardOutcome::Done { has_deferred: self.tally.deferred > deferred_before })
     }
 
     async fn is_empty(&self, shard: u16, phase: Phase) -> Result<bool, StoreError> {
@@ -179,33 +184,34 @@ impl<'a> Run<'a> {
     }
 
     /// Refreshes the due consents of a shard.
-    async fn refresh_shard(&mut self, shard: u16, turn: Turn) -> Result<(), StoreError> {
-        // Listed once, so that consents that become due during the run cannot make it longer.
+    async fn refresh_shard(&mut self, shard: u16, selection: Selection) -> Result<(), StoreError> {
+        // The shard is listed only once, so that consents that become due during the run do not
+        // prolong it.
         let items = self.worker.store.due_in(shard, self.window, usize::MAX).await?;
-        if turn == Turn::NotSuspected {
+        if selection == Selection::NotSuspected {
             let due = &mut self.tally.progress.due;
             *due = due.saturating_add(u64::try_from(items.len()).unwrap_or(u64::MAX));
         }
         let mut items = items.into_iter();
         while self.must_probe && !self.tally.is_stopped() {
             let Some(item) = items.next() else { return Ok(()) };
-            self.probe(&item, turn).await?;
+            self.probe(&item, selection).await?;
         }
         if self.tally.is_stopped() {
             return Ok(());
         }
-        self.refresh_all(shard, items, turn).await
+        self.refresh_all(shard, items, selection).await
     }
 
-    /// After a run that was stopped, tries a single consent. A refresh or a final refusal shows that
-    /// Flinks replies again; another failure stops this run, too.
-    async fn probe(&mut self, item: &WorkItem, turn: Turn) -> Result<(), StoreError> {
-        let outcome = self.worker.refresh(item, self.window, turn, &AtomicBool::new(false)).await?;
+    /// Refreshes a single consent after a run that has stopped early. A successful refresh or a
+    /// final refusal shows that Flinks responds again. Any other failure stops this run, too.
+    async fn probe(&mut self, item: &WorkItem, selection: Selection) -> Result<(), StoreError> {
+        let outcome = self.worker.refresh(item, self.window, selection, &AtomicBool::new(false)).await?;
         match &outcome {
             Outcome::Refreshed | Outcome::Ended(_) => self.must_probe = false,
             Outcome::Suspected(error) => self.tally.stop(StopReason::Suspected(error.clone())),
             Outcome::Failed(error) => self.tally.stop(StopReason::Failed(error.clone())),
-            // They say nothing about the server.
+            // These outcomes do not show whether Flinks responds.
             Outcome::NotTried
             | Outcome::Skipped
             | Outcome::Deferred
@@ -216,22 +222,22 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Refreshes several consents at a time.
+    /// Refreshes the listed consents, several of them concurrently.
     async fn refresh_all(
         &mut self,
         shard: u16,
         items: impl Iterator<Item = WorkItem>,
-        turn: Turn,
+        selection: Selection,
     ) -> Result<(), StoreError> {
         let Self { worker, window, .. } = *self;
         let stop = AtomicBool::new(false);
         let refresh = |item: WorkItem| {
             let stop = &stop;
-            async move { worker.refresh(&item, window, turn, stop).await }
+            async move { worker.refresh(&item, window, selection, stop).await }
         };
         let mut outcomes = futures_util::stream::iter(items).map(refresh).buffer_unordered(worker.max_concurrency);
         let mut failure = None;
-        // Also after a stop, refreshes that were started complete, so that their results are stored.
+        // After a stop, the refreshes in flight still complete, so that their results are stored.
         while let Some(outcome) = outcomes.next().await {
             let lease = match outcome {
                 Ok(outcome) => {
@@ -240,7 +246,7 @@ impl<'a> Run<'a> {
                 }
                 Err(error) => Err(error),
             };
-            // Another worker does the rest if the lease is lost.
+            // If the lease is lost, another worker refreshes the remaining consents.
             if self.tally.is_stopped() || lease != Ok(Lease::Held) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -259,14 +265,14 @@ impl<'a> Run<'a> {
         self.worker.report_progress(&self.tally.progress);
     }
 
-    /// Reports the consents of a shard that have ended. Each is removed from the list after its report,
-    /// so that a worker that crashes loses none.
+    /// Reports the ended consents of a shard. Each one is removed from the list only after its
+    /// report, so that none is lost if the worker crashes.
     async fn report_shard(&mut self, shard: u16) -> Result<(), StoreError> {
         let Some(items) = self.list_ended(shard, usize::MAX).await? else {
-            return self.report_own().await;
+            return self.report_detected().await;
         };
         for item in items {
-            // Another worker has the shard, and reports the others.
+            // If the lease is lost, another worker reports the remaining consents.
             if self.renew(shard).await? == Lease::Lost {
                 break;
             }
@@ -278,7 +284,7 @@ impl<'a> Run<'a> {
     async fn list_ended(&self, shard: u16, limit: usize) -> Result<Option<Vec<WorkItem>>, StoreError> {
         let ended = self.worker.store.ended_in(shard, limit).await?;
         if ended.is_some() {
-            // The store keeps the list, so this process needs none.
+            // The store keeps the list, so the list of this process is not needed.
             self.plan().unreported.clear();
         }
         Ok(ended)
@@ -286,7 +292,8 @@ impl<'a> Run<'a> {
 
     async fn report(&mut self, item: &WorkItem) -> Result<(), StoreError> {
         let store = &self.worker.store;
-        // The end user may have consented again since, or another worker may have reported the end.
+        // In the meantime, the end user may have consented again, or another worker may have
+        // reported the end.
         let Lookup::Record(record) = store.look_up(item).await? else { return Ok(()) };
         if !store.is_unreported(item).await? {
             return Ok(());
@@ -297,11 +304,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reports the consents that have ended in this process, for a store that keeps no list of them.
-    async fn report_own(&mut self) -> Result<(), StoreError> {
+    /// Reports the consents whose end this worker has detected, if the store keeps no list of them.
+    async fn report_detected(&mut self) -> Result<(), StoreError> {
         let unreported = self.plan().unreported.clone();
         for id in unreported {
-            // The end user may have consented again since.
+            // The end user may have consented again in the meantime.
             if self.worker.store.load(&id).await?.is_some_and(|record| record.is_ended()) {
                 self.worker.report_ended(&id);
                 self.count_report();
@@ -318,22 +325,23 @@ impl<'a> Run<'a> {
 
     async fn acquire(&mut self, shard: u16) -> Result<Lease, StoreError> {
         let now = self.worker.consents.clock().monotonic();
-        if !self.worker.store.acquire(shard, &self.owner, LEASE_DURATION).await? {
+        if !self.worker.store.acquire(shard, &self.holder, LEASE_DURATION).await? {
             return Ok(Lease::Lost);
         }
         self.leased_at = now;
         Ok(Lease::Held)
     }
 
-    /// Extends the lease once it is [`RENEW_AFTER`] old.
+    /// Extends the lease if it is older than [`RENEW_AFTER`].
     async fn renew(&mut self, shard: u16) -> Result<Lease, StoreError> {
         let age = self.worker.consents.clock().monotonic().saturating_sub(self.leased_at);
         if age < RENEW_AFTER { Ok(Lease::Held) } else { self.acquire(shard).await }
     }
 }
 
-/// Returns a random name. It differs in each run, also in processes that come from one `fork`.
-fn new_owner() -> String {
+/// Returns a random name for a lease holder. The operating system provides the randomness, so that
+/// the name differs even between two processes after a `fork`.
+fn new_holder() -> String {
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {
         Ok(()) => format!("{:032x}", u128::from_le_bytes(bytes)),

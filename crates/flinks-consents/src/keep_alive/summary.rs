@@ -8,13 +8,14 @@ use crate::error::ConsentError;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How many consents were due when the worker started with their shard.
+    /// The number of consents that were due when the worker started with their shards.
     pub due: u64,
-    /// How many of the due consents were examined.
+    /// The number of due consents that the worker has examined so far.
     pub examined: u64,
     /// The outcomes of the examined consents.
     pub summary: Summary,
-    /// How many shards are done.
+    /// The number of shards whose first pass is complete. Suspected consents are refreshed after
+    /// that.
     pub shards: u16,
 }
 
@@ -22,62 +23,68 @@ pub struct Progress {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Refreshed: valid for another 30 days.
+    /// The number of consents that were refreshed. Their refresh tokens idle out in 30 days.
     pub refreshed: u64,
-    /// Refreshed, ended or forgotten elsewhere since they were listed.
+    /// The number of consents that another task or process has refreshed, ended or removed since
+    /// this run listed them.
     pub refreshed_elsewhere: u64,
-    /// Ended: the end user must consent again (O6), whichever process found out. Each was reported to
-    /// [`KeepAlive::on_needs_consent`](super::KeepAlive::on_needs_consent).
+    /// The number of ended consents that this run has reported to
+    /// [`KeepAlive::on_needs_consent`](super::KeepAlive::on_needs_consent). Any process may have
+    /// detected their end. [O6](flinks::rules)
     pub needing_consent: u64,
-    /// Refused in a way that a gateway may have caused ([`Refusal::Suspected`](flinks::Refusal::Suspected)).
-    /// No end user is reported for them: a later run finds out whether the consent has ended.
+    /// The number of refreshes that were refused, possibly by a gateway
+    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). These consents are not reported,
+    /// because only a later run can detect whether they have ended.
     pub suspected: u64,
-    /// Not refreshed because of an error. They are due in the next run, too.
+    /// The number of consents whose refresh failed. They are due again in the next run.
     pub failed: u64,
-    /// Due and unreadable: damaged, or encrypted with a key that this worker does not have. The log
-    /// names each.
+    /// The number of due consents whose records are unreadable: damaged, or encrypted with a key
+    /// that this worker does not have. Each one is logged.
     pub unreadable: u64,
-    /// Why a change could not be stored. It is in this process only;
-    /// [`Consents::flush`](crate::Consents::flush) may store it later.
+    /// The reason why a pending write could not be stored. The write exists only in this process
+    /// until [`Consents::flush`](crate::Consents::flush) or a later call stores it.
     pub unstored: Option<ConsentError>,
-    /// How many shards were skipped because another worker had leased them.
+    /// The number of shards that were skipped because another worker had leased them.
     pub shards_leased_elsewhere: u16,
-    /// Why the run stopped before its end. `None` if it went through all consents that were due.
+    /// The reason why the run stopped early. `None` if the run has gone through all due consents.
     pub stopped: Option<Stopped>,
 }
 
-/// A run that stopped before its end, because the refreshes failed for a reason that lies outside of
-/// the consents. It has reported no end user. The next run tries a single consent first. If that one
-/// can be refreshed, the run continues where this one stopped.
+/// The details of a run that stopped early, because its refreshes failed for a reason that does not
+/// lie in the consents.
+///
+/// Such a run reports no ended consents. The next run of the same worker refreshes a single consent
+/// first. If that succeeds, it continues where this run has stopped.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {
-    /// Why it stopped.
+    /// The reason why the run stopped.
     pub reason: StopReason,
 }
 
-/// The reason why a run stopped, with the last error.
+/// The reason why a run stopped early, with the last error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// Twenty refreshes failed in a row, so no more requests were sent to the server.
+    /// Twenty refreshes failed in a row.
     Failed(ConsentError),
-    /// Twenty refusals in a row, or more than a tenth of the run and at least twenty, may have been
-    /// sent by a gateway (O6).
+    /// Many refreshes were refused, possibly by a gateway: twenty in a row, or at least twenty that
+    /// are more than a tenth of the examined consents. [O6](flinks::rules)
     Suspected(ConsentError),
 }
 
-/// So many failures, or suspected refusals, in a row are not caused by the consents.
+/// The number of failures or suspected refusals in a row after which a run stops. So many are
+/// unlikely to be caused by the consents themselves.
 pub(super) const GIVE_UP: u64 = 20;
 
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => {
-                write!(f, "refreshes failed {GIVE_UP} times in a row, the last one with: {error}")
+                write!(f, "{GIVE_UP} refreshes in a row failed; last error: {error}")
             }
             Self::Suspected(error) => {
-                write!(f, "a gateway seems to refuse the refreshes, the last one with: {error}")
+                write!(f, "a gateway seems to refuse the refreshes; last error: {error}")
             }
         }
     }
@@ -88,23 +95,25 @@ impl fmt::Display for Summary {
         let Self { refreshed, refreshed_elsewhere, needing_consent, failed, .. } = self;
         write!(
             f,
-            "{refreshed} refreshed, {refreshed_elsewhere} refreshed elsewhere, {needing_consent} need their end user, {failed} failed"
+            "{refreshed} refreshed, {refreshed_elsewhere} refreshed elsewhere, {needing_consent} ended, {failed} failed"
         )?;
         if self.suspected > 0 {
-            write!(f, "; {} were refused, perhaps by a gateway", self.suspected)?;
+            write!(f, "; {} refused, possibly by a gateway", self.suspected)?;
         }
         if self.unreadable > 0 {
-            write!(f, "; {} cannot be read: the log names them", self.unreadable)?;
+            write!(f, "; {} unreadable (see the log)", self.unreadable)?;
         }
         if let Some(error) = &self.unstored {
-            write!(f, "; {error}: a refresh token is in this process only")?;
+            write!(f, "; a pending write exists only in this process: {error}")?;
         }
         if self.shards_leased_elsewhere > 0 {
-            write!(f, "; other workers have leased {} shards", self.shards_leased_elsewhere)?;
+            write!(f, "; shards skipped because other workers hold their leases: {}", self.shards_leased_elsewhere)?;
         }
         match &self.stopped {
-            Some(Stopped { reason }) => write!(f, "; stopped: {reason}; the next run tries one consent first"),
-            None if *failed > 0 => write!(f, "; failed consents are due in the next run"),
+            Some(Stopped { reason }) => {
+                write!(f, "; stopped early: {reason}; the next run tries a single consent first")
+            }
+            None if *failed > 0 => write!(f, "; the next run retries the failed ones"),
             None => Ok(()),
         }
     }

@@ -1,17 +1,17 @@
-//! Counts the outcomes of a run, and decides when the run stops.
+//! The counts of a run, and the decision to stop it early.
 
 use crate::error::ConsentError;
 use crate::store::ConsentId;
 
 use super::summary::{GIVE_UP, Progress, StopReason, Stopped};
 
-/// The outcome of one consent that was listed.
+/// The outcome for one listed consent.
 pub(super) enum Outcome {
-    /// The run is about to stop, so nothing was done.
+    /// The run is stopping, so the consent was not refreshed.
     NotTried,
-    /// The consent belongs to another phase of the run.
+    /// The consent is not in the selection of the current phase.
     Skipped,
-    /// A refusal has made the consent suspected, so it is tried after the others.
+    /// The consent is suspected, so a later phase refreshes it.
     Deferred,
     Unreadable,
     Refreshed,
@@ -21,12 +21,13 @@ pub(super) enum Outcome {
     Failed(ConsentError),
 }
 
+/// The counts of a run.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) progress: Progress,
-    /// How many consents were deferred.
+    /// The number of deferred consents.
     pub(super) deferred: u64,
-    /// How many refreshes in a row failed, or were refused by what may be a gateway.
+    /// The number of consecutive refreshes that failed or were refused, possibly by a gateway.
     in_a_row: u64,
 }
 
@@ -41,14 +42,14 @@ impl Tally {
         }
         match outcome {
             Outcome::NotTried | Outcome::Skipped | Outcome::Deferred => {}
-            // No request was sent, so these say nothing about the server.
+            // These outcomes involve no request, so they do not end or extend a series of failures.
             Outcome::Unreadable => increment(&mut summary.unreadable),
             Outcome::RefreshedElsewhere => increment(&mut summary.refreshed_elsewhere),
             Outcome::Refreshed => {
                 increment(&mut summary.refreshed);
                 self.in_a_row = 0;
             }
-            // The summary counts it when it is reported.
+            // `Summary::needing_consent` counts the consent when it is reported.
             Outcome::Ended(_) => self.in_a_row = 0,
             Outcome::Failed(error) => {
                 increment(&mut summary.failed);
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_failures_in_a_row_stop_a_pass() {
+    fn twenty_failures_in_a_row_stop_a_run() {
         let with_success = several(19, failed).chain([Outcome::Refreshed]).chain(several(19, failed));
         let summary = counted(with_success);
         assert!(summary.stopped.is_none());
@@ -120,30 +121,30 @@ mod tests {
     }
 
     #[test]
-    fn o6_twenty_suspected_refusals_in_a_row_stop_a_pass() {
+    fn o6_twenty_suspected_refusals_in_a_row_stop_a_run() {
         let many = || several(1000, refreshed);
         assert!(counted(many().chain(several(19, suspected))).stopped.is_none());
         let stopped = counted(many().chain(several(20, suspected))).stopped.unwrap();
         assert!(matches!(stopped.reason, StopReason::Suspected(_)));
-        // A refresh elsewhere says nothing about the server.
+        // A refresh by another process does not end the series.
         let with_others = several(10, suspected).chain([Outcome::RefreshedElsewhere]).chain(several(10, suspected));
         assert!(counted(many().chain(with_others)).stopped.is_some());
     }
 
     #[test]
-    fn o6_a_tenth_of_suspected_refusals_stops_a_pass() {
+    fn o6_suspected_refusals_of_over_a_tenth_stop_a_run() {
         let one_in = |count: usize| {
             let round = move || several(count - 1, refreshed).chain([suspected()]);
             std::iter::repeat_with(round).take(30).flatten()
         };
         assert!(counted(one_in(10)).stopped.is_none());
         assert!(counted(one_in(9)).stopped.is_some());
-        // Fewer than twenty are not enough.
+        // Fewer than twenty refusals never stop a run.
         assert!(counted(one_in(2).take(38)).stopped.is_none());
     }
 
     #[test]
-    fn o6_consents_that_have_ended_do_not_stop_a_pass() {
+    fn o6_ended_consents_do_not_stop_a_run() {
         let summary = counted(several(1000, || Outcome::Ended("user-7".parse().unwrap())));
         assert!(summary.stopped.is_none());
     }

@@ -1,4 +1,4 @@
-//! Refreshes one consent, at the pace of the worker.
+//! The refresh of a single consent, at the rate of the worker.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use super::leases::{Lookup, WorkItem, WorkLeases};
 use super::summary::Progress;
 use super::tally::Outcome;
 
-/// The settings of a worker, and the start of its next refresh.
+/// The settings of a worker, and the earliest start of its next refresh.
 #[derive(Clone)]
 pub(super) struct Worker {
     pub(super) consents: Consents,
@@ -23,44 +23,43 @@ pub(super) struct Worker {
     pub(super) max_concurrency: usize,
     pub(super) on_needs_consent: Arc<dyn Fn(&ConsentId) + Send + Sync>,
     pub(super) on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
-    /// When the next refresh may start, on the monotonic clock.
+    /// The earliest start of the next refresh, on the monotonic clock.
     pub(super) next_start: Arc<Mutex<Duration>>,
 }
 
-/// Which consents of a shard are refreshed.
+/// The consents of a shard that a phase of a run refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Selection {
     NotSuspected,
     Suspected,
 }
 
 impl Worker {
-    /// Refreshes a consent if it is still due, and if it is its turn.
+    /// Refreshes a consent if it is still due and belongs to the selection.
     ///
-    /// The record is read once, right before the refresh: after the listing, another process may have
-    /// refreshed the consent. The wait for the pace comes after that, so that consents without a
-    /// refresh do not slow the others down.
+    /// The record is loaded first, because another process may have refreshed the consent since it
+    /// was listed. Only consents that need a refresh wait for the rate limit.
     pub(super) async fn refresh(
         &self,
         item: &WorkItem,
         window: DueWindow,
-        turn: Turn,
+        selection: Selection,
         stop: &AtomicBool,
     ) -> Result<Outcome, StoreError> {
         if stop.load(Ordering::Relaxed) {
             return Ok(Outcome::NotTried);
         }
-        let record = match (self.store.look_up(item).await?, turn) {
+        let record = match (self.store.look_up(item).await?, selection) {
             (Lookup::Record(record), _) => record,
-            (Lookup::Unreadable, Turn::NotSuspected) => return Ok(Outcome::Unreadable),
-            (Lookup::Gone, Turn::NotSuspected) => return Ok(Outcome::RefreshedElsewhere),
-            // The first turn has counted them.
-            (Lookup::Unreadable | Lookup::Gone, Turn::Suspected) => return Ok(Outcome::Skipped),
+            (Lookup::Unreadable, Selection::NotSuspected) => return Ok(Outcome::Unreadable),
+            (Lookup::Gone, Selection::NotSuspected) => return Ok(Outcome::RefreshedElsewhere),
+            // The phase for consents that are not suspected has counted these.
+            (Lookup::Unreadable | Lookup::Gone, Selection::Suspected) => return Ok(Outcome::Skipped),
         };
-        match turn {
-            Turn::NotSuspected if record.is_suspected() => return Ok(Outcome::Deferred),
-            Turn::Suspected if !record.is_suspected() => return Ok(Outcome::Skipped),
-            Turn::NotSuspected | Turn::Suspected => {}
+        match selection {
+            Selection::NotSuspected if record.is_suspected() => return Ok(Outcome::Deferred),
+            Selection::Suspected if !record.is_suspected() => return Ok(Outcome::Skipped),
+            Selection::NotSuspected | Selection::Suspected => {}
         }
         if window.rank(&record).is_none() {
             return Ok(Outcome::RefreshedElsewhere);
@@ -80,15 +79,16 @@ impl Worker {
         if !error.needs_consent() {
             return Outcome::Failed(error);
         }
-        // The consent was forgotten since it was listed.
+        // The consent was removed since it was listed.
         if error.is_unknown_consent() {
             return Outcome::RefreshedElsewhere;
         }
         Outcome::Ended(id.clone())
     }
 
-    /// Waits until the next refresh may start. The time between two refreshes is random, and on average
-    /// a second divided by the rate, so that workers that started together do not stay in step.
+    /// Waits until the rate allows the next refresh. The interval between two refreshes is random,
+    /// so that workers that were started together do not send their requests at the same time. On
+    /// average it is one second divided by the rate.
     pub(super) async fn pace(&self) {
         let clock = self.consents.clock();
         let step = Duration::from_secs(1).div_f64(self.rate.into()).mul_f64(0.5 + fastrand::f64());
@@ -105,16 +105,17 @@ impl Worker {
     }
 
     pub(super) fn report_progress(&self, progress: &Progress) {
-        call_quietly(|| (self.on_progress)(progress));
+        call_and_catch_panic(|| (self.on_progress)(progress));
     }
 
     pub(super) fn report_ended(&self, id: &ConsentId) {
-        call_quietly(|| (self.on_needs_consent)(id));
+        call_and_catch_panic(|| (self.on_needs_consent)(id));
     }
 }
 
-/// Calls a callback of the application. A panic in it is logged, and does not stop the run.
-fn call_quietly(callback: impl FnOnce()) {
+/// Calls a callback of the application. A panic in the callback is logged and does not stop the
+/// run.
+fn call_and_catch_panic(callback: impl FnOnce()) {
     if std::panic::catch_unwind(AssertUnwindSafe(callback)).is_err() {
         tracing::error!("a callback of the keep-alive worker panicked");
     }

@@ -1,4 +1,5 @@
-//! What any store must do, as a test that any store can run. The page of [`store`](super) has an example.
+//! A conformance test for custom stores. The documentation of the [`store`](super) module has an
+//! example.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::id::{ConsentId, OwnerId};
 use super::record::{Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
 use super::token_store::{Page, TokenStore};
 
-/// What a store does not do as it must. Each text is a sentence about the store.
+/// A requirement that a store violates. `Display` and `Debug` write what the store did wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Violation(&'static str);
 
@@ -33,29 +34,32 @@ impl std::error::Error for Violation {}
 
 impl From<StoreError> for Violation {
     fn from(_: StoreError) -> Self {
-        Self("it fails")
+        Self("an operation returned an error")
     }
 }
 
-/// Checks a store. `open` is called several times, and gives the same store each time: at best in the way in which another
-/// process would open it. It needs no other clock than that of the machine, and leaves no record behind if all is well.
+/// Checks whether a store meets the requirements of [`TokenStore`].
+///
+/// `open` is called several times, and must return the same store each time, preferably opened in
+/// the way in which another process would open it. The check uses the system clock. If it succeeds,
+/// it has removed all of its records.
 ///
 /// # Errors
 ///
-/// The first [`Violation`] that was found.
+/// Returns the first [`Violation`] that the check finds.
 pub async fn check<S: TokenStore>(open: impl Fn() -> S) -> Result<(), Violation> {
-    records_are_kept_whole(&open).await?;
-    a_swap_needs_the_generation(&open).await?;
-    a_removal_needs_the_generation(&open).await?;
-    ids_are_kept_apart(&open).await?;
-    the_due_are_listed(&open).await?;
-    the_records_of_an_owner_are_listed(&open).await?;
-    one_of_many_swaps_succeeds(&open).await
+    check_round_trip(&open).await?;
+    check_swap(&open).await?;
+    check_removal(&open).await?;
+    check_similar_ids(&open).await?;
+    check_due(&open).await?;
+    check_list(&open).await?;
+    check_concurrent_swaps(&open).await
 }
 
-async fn records_are_kept_whole<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
+async fn check_round_trip<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
     let now = SystemTime::now();
-    let plain = record("conformance: whole", now)?;
+    let plain = record("conformance: round trip", now)?;
     let full = Record {
         refresh_token: refresh_token("a \"refresh\\token\" é/+=")?,
         has_rotated: true,
@@ -77,110 +81,146 @@ async fn records_are_kept_whole<S: TokenStore>(open: &impl Fn() -> S) -> Result<
         })),
         ..plain.clone().after(plain.generation())
     };
-    ensure(open().load(plain.id()).await?.is_none(), "it loads a record that nobody stored")?;
-    ensure(open().compare_and_swap(None, &plain).await?, "it does not store a record in an empty place")?;
-    ensure(is_there(&open(), &plain).await?, "it does not load what was stored")?;
-    ensure(open().compare_and_swap(Some(plain.generation()), &full).await?, "it does not replace a record")?;
-    ensure(is_there(&open(), &full).await?, "it changes what it stores")?;
-    ensure(open().remove(full.id(), full.generation()).await?, "it does not remove a record")?;
-    ensure(open().load(full.id()).await?.is_none(), "it loads what was removed")
+    ensure(open().load(plain.id()).await?.is_none(), "`load` returned a record that was never stored")?;
+    ensure(open().compare_and_swap(None, &plain).await?, "`compare_and_swap` did not store a new record")?;
+    ensure(contains(&open(), &plain).await?, "`load` did not return the record that was stored")?;
+    ensure(
+        open().compare_and_swap(Some(plain.generation()), &full).await?,
+        "`compare_and_swap` did not replace a record with the expected generation",
+    )?;
+    ensure(contains(&open(), &full).await?, "`load` did not return the record exactly as it was stored")?;
+    ensure(
+        open().remove(full.id(), full.generation()).await?,
+        "`remove` did not remove a record with the expected generation",
+    )?;
+    ensure(open().load(full.id()).await?.is_none(), "`load` returned a removed record")
 }
 
-async fn a_swap_needs_the_generation<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
+async fn check_swap<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
     let store = open();
     let first = record("conformance: swap", SystemTime::now())?;
     let (id, generation) = (first.id().clone(), first.generation());
     let second = first.clone().after(generation);
-    let wrong = "it swaps a record of another generation";
-    ensure(!store.compare_and_swap(Some(generation), &first).await?, "it replaces a record that is not there")?;
-    ensure(store.load(&id).await?.is_none(), "it stores a record although it says that it did not")?;
-    ensure(store.compare_and_swap(None, &first).await?, "it does not store a record in an empty place")?;
-    ensure(!store.compare_and_swap(None, &second).await?, "it stores a record in a place that is taken")?;
+    let wrong = "`compare_and_swap` replaced a record whose generation does not match";
+    ensure(
+        !store.compare_and_swap(Some(generation), &first).await?,
+        "`compare_and_swap` with an expected generation succeeded although there is no record",
+    )?;
+    ensure(store.load(&id).await?.is_none(), "`compare_and_swap` returned `false` but stored the record")?;
+    ensure(store.compare_and_swap(None, &first).await?, "`compare_and_swap` did not store a new record")?;
+    ensure(
+        !store.compare_and_swap(None, &second).await?,
+        "`compare_and_swap` without an expected generation replaced an existing record",
+    )?;
     ensure(!store.compare_and_swap(Some(second.generation()), &second).await?, wrong)?;
     ensure(!store.compare_and_swap(Some(generation.wrapping_sub(1)), &second).await?, wrong)?;
-    ensure(is_there(&store, &first).await?, "it changes a record although it says that it did not")?;
-    ensure(store.compare_and_swap(Some(generation), &second).await?, "it does not replace a record")?;
+    ensure(contains(&store, &first).await?, "`compare_and_swap` returned `false` but changed the record")?;
+    ensure(
+        store.compare_and_swap(Some(generation), &second).await?,
+        "`compare_and_swap` did not replace a record with the expected generation",
+    )?;
     ensure(!store.compare_and_swap(Some(generation), &second).await?, wrong)?;
-    ensure(store.remove(&id, second.generation()).await?, "it does not remove a record")
+    ensure(
+        store.remove(&id, second.generation()).await?,
+        "`remove` did not remove a record with the expected generation",
+    )
 }
 
-async fn a_removal_needs_the_generation<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
+async fn check_removal<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
     let store = open();
     let first = record("conformance: removal", SystemTime::now())?;
     let (id, generation) = (first.id().clone(), first.generation());
-    ensure(!store.remove(&id, generation).await?, "it removes a record that is not there")?;
-    ensure(store.compare_and_swap(None, &first).await?, "it does not store a record in an empty place")?;
-    ensure(!store.remove(&id, generation.wrapping_add(1)).await?, "it removes a record of another generation")?;
-    ensure(is_there(&store, &first).await?, "it removes a record although it says that it did not")?;
-    ensure(store.remove(&id, generation).await?, "it does not remove a record")?;
-    ensure(!store.compare_and_swap(Some(generation), &first).await?, "it replaces a record that was removed")?;
-    ensure(store.load(&id).await?.is_none(), "it loads what was removed")
+    ensure(!store.remove(&id, generation).await?, "`remove` returned `true` for a record that was never stored")?;
+    ensure(store.compare_and_swap(None, &first).await?, "`compare_and_swap` did not store a new record")?;
+    ensure(
+        !store.remove(&id, generation.wrapping_add(1)).await?,
+        "`remove` returned `true` for a record with a different generation",
+    )?;
+    ensure(contains(&store, &first).await?, "`remove` returned `false` but removed or changed the record")?;
+    ensure(store.remove(&id, generation).await?, "`remove` did not remove a record with the expected generation")?;
+    ensure(
+        !store.compare_and_swap(Some(generation), &first).await?,
+        "`compare_and_swap` succeeded with the generation of a removed record",
+    )?;
+    ensure(store.load(&id).await?.is_none(), "`load` returned a removed record")
 }
 
-async fn ids_are_kept_apart<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
+async fn check_similar_ids<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
     let store = open();
     let longest = "x".repeat(ConsentId::MAX_BYTES);
     let texts = ["a", "A", "a ", "a/b", "a\\b", "../a", "a:b", "{a}", "é", "e\u{301}", "%61", "a*", "日本", &longest];
     let mut records = Vec::new();
     for text in texts {
         let record = record(text, SystemTime::now())?;
-        ensure(store.compare_and_swap(None, &record).await?, "it takes one id for another, or refuses one")?;
+        ensure(
+            store.compare_and_swap(None, &record).await?,
+            "the store rejects a valid id, or treats two different ids as the same",
+        )?;
         records.push(record);
     }
     for record in &records {
-        ensure(is_there(&store, record).await?, "it takes one id for another")?;
+        ensure(contains(&store, record).await?, "the store treats two different ids as the same")?;
     }
     for record in &records {
-        ensure(store.remove(record.id(), record.generation()).await?, "it takes one id for another")?;
+        ensure(
+            store.remove(record.id(), record.generation()).await?,
+            "the store treats two different ids as the same",
+        )?;
     }
     Ok(())
 }
 
-async fn the_due_are_listed<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
+async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let store = open();
     let now = SystemTime::now();
     let ago = |days: u32| now.checked_sub(DAY.saturating_mul(days)).unwrap_or(now);
-    // Older than whatever a store in use may hold.
-    let (oldest, older, recent) = (
-        record("conformance: oldest", ago(9000))?,
-        record("conformance: older", ago(8000))?,
-        record("conformance: recent", now)?,
-    );
-    let over = Record { standing: Standing::Ended(None), ..record("conformance: over", ago(9999))? };
+    // These records are older than any real record, so a store that is already in use can be
+    // checked.
+    let oldest = record("conformance: oldest", ago(9000))?;
+    let older = record("conformance: older", ago(8000))?;
+    let recent = record("conformance: recent", now)?;
+    let ended = Record { standing: Standing::Ended(None), ..record("conformance: ended", ago(9999))? };
     let suspicion = Suspicion { status: 403, code: None, first_seen: now, last_seen: now };
     let suspected = Record { standing: Standing::Suspected(suspicion), ..record("conformance: suspected", ago(9990))? };
-    // Written by a machine whose clock was ahead by twenty years, which is more than that of any machine in use.
+    // As if written by a machine whose clock was ahead by twenty years, more than that of any real
+    // machine.
     let ahead = now.checked_add(DAY.saturating_mul(7300)).unwrap_or(now);
     let from_the_future = record("conformance: from the future", ahead)?;
-    let stored = [&recent, &older, &over, &suspected, &from_the_future, &oldest];
-    for record in stored {
-        ensure(store.compare_and_swap(None, record).await?, "it does not store a record in an empty place")?;
+    for record in [&recent, &older, &ended, &suspected, &from_the_future, &oldest] {
+        ensure(store.compare_and_swap(None, record).await?, "`compare_and_swap` did not store a new record")?;
     }
     let window = DueWindow { before: ago(7000), beyond: now.checked_add(DAY.saturating_mul(7000)).unwrap_or(now) };
     let in_order = [&from_the_future, &oldest, &older, &suspected].map(|record| record.id().clone());
     ensure(
         store.due(window, 10).await? == in_order,
-        "it does not list the due in order: those with a deadline beyond the window, then the earliest, then the suspected",
+        "`due` did not list exactly the due consents in the required order: deadlines beyond the window first, then the earliest deadlines, then suspected consents",
     )?;
     let some = in_order.get(..2).unwrap_or_default();
-    ensure(store.due(window, 2).await? == some, "it does not keep the limit, or the order")?;
-    ensure(store.due(window, 0).await?.is_empty(), "it does not keep the limit")?;
-    // An exchange takes it from the list.
-    let exchanged = record("conformance: oldest", now)?.after(oldest.generation());
-    ensure(store.compare_and_swap(Some(oldest.generation()), &exchanged).await?, "it does not replace a record")?;
+    ensure(store.due(window, 2).await? == some, "`due` did not return the first consents of its list up to the limit")?;
+    ensure(store.due(window, 0).await?.is_empty(), "`due` returned more consents than the limit")?;
+    // After a refresh, the consent is no longer due.
+    let refreshed = record("conformance: oldest", now)?.after(oldest.generation());
+    ensure(
+        store.compare_and_swap(Some(oldest.generation()), &refreshed).await?,
+        "`compare_and_swap` did not replace a record with the expected generation",
+    )?;
     let in_order = [&from_the_future, &older, &suspected].map(|record| record.id().clone());
-    ensure(store.due(window, 10).await? == in_order, "it lists by a record that was replaced")?;
-    for record in [&recent, &older, &over, &suspected, &from_the_future, &exchanged] {
-        ensure(store.remove(record.id(), record.generation()).await?, "it does not remove a record")?;
+    ensure(store.due(window, 10).await? == in_order, "`due` still lists a consent that was refreshed")?;
+    for record in [&recent, &older, &ended, &suspected, &from_the_future, &refreshed] {
+        ensure(
+            store.remove(record.id(), record.generation()).await?,
+            "`remove` did not remove a record with the expected generation",
+        )?;
     }
-    ensure(store.due(window, 10).await?.is_empty(), "it lists what was removed")
+    ensure(store.due(window, 10).await?.is_empty(), "`due` lists a removed record")
 }
 
-async fn the_records_of_an_owner_are_listed<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
+async fn check_list<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
     let store = open();
-    let owner = |text: &str| OwnerId::new(text).map_err(|_| Violation("no store: the owner of the check is wrong"));
-    let (one, other) = (owner("conformance: owner")?, owner("conformance: Owner")?);
+    let owner = |text: &str| OwnerId::new(text).map_err(|_| Violation("the conformance test uses an invalid owner id"));
+    let one = owner("conformance: owner")?;
+    let other = owner("conformance: Owner")?;
     let owned = |id: &str, owner: &OwnerId| {
         let record = record(id, SystemTime::now())?;
         Ok::<_, Violation>(Record { owner: Some(owner.clone()), label: Some("a label".into()), ..record })
@@ -189,19 +229,19 @@ async fn the_records_of_an_owner_are_listed<S: TokenStore>(open: &impl Fn() -> S
     for number in 0..5 {
         stored.push(owned(&format!("conformance: owned {number}"), &one)?);
     }
-    let of_another = owned("conformance: of another", &other)?;
-    let of_nobody = record("conformance: of nobody", SystemTime::now())?;
-    for record in stored.iter().chain([&of_another, &of_nobody]) {
-        ensure(store.compare_and_swap(None, record).await?, "it does not store a record in an empty place")?;
+    let of_other = owned("conformance: other owner", &other)?;
+    let without_owner = record("conformance: no owner", SystemTime::now())?;
+    for record in stored.iter().chain([&of_other, &without_owner]) {
+        ensure(store.compare_and_swap(None, record).await?, "`compare_and_swap` did not store a new record")?;
     }
     let all = store.list(&one, &Page::first(10)).await?;
-    ensure(all.len() == stored.len(), "it does not list the records of an owner, or lists others")?;
+    ensure(all.len() == stored.len(), "`list` did not return exactly the records of the owner")?;
     for record in &stored {
         let found = all.iter().find(|found| found.id() == record.id());
         let is_same = found.is_some_and(|found| found.label == record.label && found.owner == record.owner);
-        ensure(is_same, "it does not list the records of an owner, or lists others")?;
+        ensure(is_same, "`list` did not return a record of the owner, or changed its owner or label")?;
     }
-    // In pages, each once and in the same order.
+    // Page by page, the list contains each record once, in the same order.
     let mut paged = Vec::new();
     loop {
         let page = match paged.last() {
@@ -209,7 +249,7 @@ async fn the_records_of_an_owner_are_listed<S: TokenStore>(open: &impl Fn() -> S
             Some(last) => Page::after(Record::id(last).clone(), 2),
         };
         let records = open().list(&one, &page).await?;
-        ensure(records.len() <= 2, "it does not keep the limit of a page")?;
+        ensure(records.len() <= 2, "`list` returned more records than the limit")?;
         let is_last = records.len() < 2;
         paged.extend(records);
         if is_last {
@@ -217,61 +257,80 @@ async fn the_records_of_an_owner_are_listed<S: TokenStore>(open: &impl Fn() -> S
         }
     }
     let ids = |records: &[Record]| records.iter().map(|record| record.id().clone()).collect::<Vec<_>>();
-    ensure(ids(&paged) == ids(&all), "its pages are not the list")?;
-    ensure(store.list(&one, &Page::first(0)).await?.is_empty(), "it does not keep the limit of a page")?;
-    // A refresh keeps the owner, and a record that moves to another owner leaves this one.
+    ensure(ids(&paged) == ids(&all), "the pages of `list` differ from the complete list")?;
+    ensure(store.list(&one, &Page::first(0)).await?.is_empty(), "`list` returned more records than the limit")?;
+    // After a refresh, a consent is still listed. A consent with a new owner is listed only for
+    // that owner.
     let [first, second, ..] = stored.as_slice() else { return Ok(()) };
     let refreshed = Record { is_owner_new: false, ..first.clone() }.after(first.generation());
     let moved = Record { owner: Some(other.clone()), ..second.clone() }.after(second.generation());
     for (old, new) in [(first, &refreshed), (second, &moved)] {
-        ensure(store.compare_and_swap(Some(old.generation()), new).await?, "it does not replace a record")?;
+        ensure(
+            store.compare_and_swap(Some(old.generation()), new).await?,
+            "`compare_and_swap` did not replace a record with the expected generation",
+        )?;
     }
     let of_one = ids(&store.list(&one, &Page::first(10)).await?);
-    ensure(of_one.contains(first.id()), "it no longer lists a record that was refreshed")?;
-    ensure(!of_one.contains(second.id()), "it lists a record that belongs to another owner by now")?;
-    ensure(ids(&store.list(&other, &Page::first(10)).await?).contains(second.id()), "it does not list a new owner")?;
-    let rest = stored.get(2..).unwrap_or_default();
-    for record in [&refreshed, &moved, &of_another, &of_nobody].into_iter().chain(rest) {
-        ensure(store.remove(record.id(), record.generation()).await?, "it does not remove a record")?;
+    ensure(of_one.contains(first.id()), "`list` no longer returns a consent that was refreshed")?;
+    ensure(!of_one.contains(second.id()), "`list` returns a record for its previous owner")?;
+    ensure(
+        ids(&store.list(&other, &Page::first(10)).await?).contains(second.id()),
+        "`list` does not return a record for its new owner",
+    )?;
+    let unchanged = stored.get(2..).unwrap_or_default();
+    for record in [&refreshed, &moved, &of_other, &without_owner].into_iter().chain(unchanged) {
+        ensure(
+            store.remove(record.id(), record.generation()).await?,
+            "`remove` did not remove a record with the expected generation",
+        )?;
     }
-    ensure(store.list(&one, &Page::first(10)).await?.is_empty(), "it lists what was removed")
+    ensure(store.list(&one, &Page::first(10)).await?.is_empty(), "`list` returns a removed record")
 }
 
-async fn one_of_many_swaps_succeeds<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
-    const MANY: usize = 32;
-    let first = record("conformance: many", SystemTime::now())?;
-    ensure(open().compare_and_swap(None, &first).await?, "it does not store a record in an empty place")?;
-    let start = Arc::new(tokio::sync::Barrier::new(MANY));
+async fn check_concurrent_swaps<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
+    const SWAPS: usize = 32;
+    let first = record("conformance: concurrent swaps", SystemTime::now())?;
+    ensure(open().compare_and_swap(None, &first).await?, "`compare_and_swap` did not store a new record")?;
+    let start = Arc::new(tokio::sync::Barrier::new(SWAPS));
     let mut tasks = Vec::new();
-    for number in 0..MANY {
+    for number in 0..SWAPS {
         let (store, start) = (open(), Arc::clone(&start));
         let lease = Lease { owner: number.to_string(), expires_at: SystemTime::UNIX_EPOCH, duration: Duration::ZERO };
         let expected = first.generation();
         let next = Record { lease: Some(Box::new(lease)), ..first.clone() }.after(expected);
         tasks.push(tokio::spawn(async move {
             start.wait().await;
-            let is_done = store.compare_and_swap(Some(expected), &next).await?;
-            Ok::<_, StoreError>(is_done.then_some(next))
+            let is_stored = store.compare_and_swap(Some(expected), &next).await?;
+            Ok::<_, StoreError>(is_stored.then_some(next))
         }));
     }
     let mut winners = Vec::new();
     for task in tasks {
-        winners.extend(task.await.map_err(|_| Violation("it panics"))??);
+        winners.extend(task.await.map_err(|_| Violation("`compare_and_swap` panicked"))??);
     }
     match winners.as_slice() {
         [winner] => {
-            ensure(is_there(&open(), winner).await?, "it stores another record than that of who succeeded")?;
-            ensure(open().remove(winner.id(), winner.generation()).await?, "it does not remove a record")
+            ensure(
+                contains(&open(), winner).await?,
+                "of several concurrent swaps, one succeeded but the store contains another record",
+            )?;
+            ensure(
+                open().remove(winner.id(), winner.generation()).await?,
+                "`remove` did not remove a record with the expected generation",
+            )
         }
-        _ => Err(Violation("it lets more or less than one of many swaps succeed")),
+        [] => Err(Violation("of several concurrent swaps, none succeeded")),
+        _ => Err(Violation("of several concurrent swaps, more than one succeeded")),
     }
 }
 
-fn ensure(is_so: bool, otherwise: &'static str) -> Result<(), Violation> {
-    if is_so { Ok(()) } else { Err(Violation(otherwise)) }
+/// Returns a violation unless a condition holds.
+fn ensure(condition: bool, violation: &'static str) -> Result<(), Violation> {
+    if condition { Ok(()) } else { Err(Violation(violation)) }
 }
 
-async fn is_there<S: TokenStore>(store: &S, record: &Record) -> Result<bool, Violation> {
+/// Returns whether the store contains exactly this record.
+async fn contains<S: TokenStore>(store: &S, record: &Record) -> Result<bool, Violation> {
     match store.load(record.id()).await? {
         Some(found) => Ok(found.encode()?.expose_secret() == record.encode()?.expose_secret()),
         None => Ok(false),
@@ -279,10 +338,10 @@ async fn is_there<S: TokenStore>(store: &S, record: &Record) -> Result<bool, Vio
 }
 
 fn record(id: &str, last_refreshed_at: SystemTime) -> Result<Record, Violation> {
-    let id = ConsentId::new(id).map_err(|_| Violation("no store: the id of the check is wrong"))?;
+    let id = ConsentId::new(id).map_err(|_| Violation("the conformance test uses an invalid consent id"))?;
     Ok(Record::new(id, refresh_token("refresh token")?, last_refreshed_at, last_refreshed_at))
 }
 
 fn refresh_token(text: &str) -> Result<RefreshToken, Violation> {
-    RefreshToken::new(text).map_err(|_| Violation("no store: the token of the check is wrong"))
+    RefreshToken::new(text).map_err(|_| Violation("the conformance test uses an invalid refresh token"))
 }

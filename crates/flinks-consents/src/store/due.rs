@@ -1,24 +1,25 @@
-//! Which consents are close to their idle deadline (O5).
+//! The selection of consents that are close to their idle deadline (O5).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::id::ConsentId;
 use super::record::{IDLE, MAX_SKEW, Record};
 
-/// The consents that [`TokenStore::due`](super::TokenStore::due) lists.
+/// The condition for consents that [`TokenStore::due`](super::TokenStore::due) lists.
 ///
-/// A consent is due if its refresh token idles out before a certain time. It is also due if its last exchange lies in the future,
-/// which happens if the wall clock was ahead at that time: nobody knows how old the refresh token really is.
+/// A consent is due if its refresh token idles out before a certain time. A consent is also due if
+/// the stored time of its last refresh is in the future: the wall clock was ahead when that time
+/// was written, so the age of the refresh token is unknown.
 ///
-/// A store that has the record at hand calls [`rank`](Self::rank). A store with an index compares
-/// [`Record::idle_deadline`] with [`before`](Self::before) and [`beyond`](Self::beyond).
+/// A store that has loaded a record calls [`rank`](Self::rank). A store with an index of deadlines
+/// compares [`Record::idle_deadline`] with [`before`](Self::before) and [`beyond`](Self::beyond).
 #[derive(Clone, Copy, Debug)]
 pub struct DueWindow {
     pub(super) before: SystemTime,
     pub(super) beyond: SystemTime,
 }
 
-/// The place of a consent among those that are due. The smallest comes first.
+/// The position of a consent among the due ones. The consent with the smallest rank comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DueRank {
     is_suspected: bool,
@@ -26,29 +27,34 @@ pub struct DueRank {
 }
 
 impl DueWindow {
-    /// Creates a window for the refresh tokens that idle out within `within` from `now`.
+    /// Creates a window for the refresh tokens that idle out within the duration `within` after
+    /// `now`.
     pub fn new(now: SystemTime, within: Duration) -> Self {
-        // Not beyond what a clock or a store can hold. All consents are due within a month.
+        // Limits `within` to a year, so that clocks and stores can represent the result. A longer
+        // window selects nothing more, because every refresh token idles out within 30 days.
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         let before = now.checked_add(within.min(LONGEST)).unwrap_or(now);
-        // No exchange that has already happened leads to a later deadline.
+        // A refresh in the past cannot have set a later deadline than this, even on a machine whose
+        // clock was ahead by the accepted skew.
         let beyond = now.checked_add(IDLE.saturating_add(MAX_SKEW)).unwrap_or(now);
         Self { before, beyond }
     }
 
-    /// A consent whose idle deadline is earlier than this is due.
+    /// Returns the end of the window. A consent is due if its idle deadline is earlier.
     pub fn before(&self) -> SystemTime {
         self.before
     }
 
-    /// A consent whose idle deadline is later than this is due as well, and comes before the others.
+    /// Returns the latest plausible idle deadline. A consent with a later one is due too, and comes
+    /// before the others.
     pub fn beyond(&self) -> SystemTime {
         self.beyond
     }
 
-    /// Returns the place of a record among those that are due, or `None` if it is not due.
+    /// Returns the position of a record among the due ones, or `None` if the consent is not due.
     ///
-    /// Consents that a refusal has made [suspected](Record::is_suspected) come after all others, so that they do not delay them.
+    /// [Suspected](Record::is_suspected) consents come after all others, so that they do not delay
+    /// them.
     pub fn rank(&self, record: &Record) -> Option<DueRank> {
         if record.is_ended() {
             return None;
@@ -64,7 +70,7 @@ impl DueWindow {
         None
     }
 
-    /// Returns the ids of the records that are due, in the order of their ranks.
+    /// Returns the ids of at most `limit` due consents, in the order of their ranks.
     pub(super) fn select<'a>(&self, records: impl Iterator<Item = &'a Record>, limit: usize) -> Vec<ConsentId> {
         let mut due: Vec<_> = records.filter_map(|record| Some((self.rank(record)?, record.id().clone()))).collect();
         due.sort();
@@ -80,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn o5_a_window_that_is_too_long_holds_everything() {
+    fn o5_longest_window_selects_every_consent() {
         let now = SystemTime::now();
         let record = Record::new("user-7".parse().unwrap(), RefreshToken::new("r").unwrap(), now, now);
         assert!(DueWindow::new(now, Duration::MAX).rank(&record).is_some());

@@ -1,4 +1,4 @@
-//! The form of a record at rest: JSON with a version.
+//! The encoded form of a record: JSON with a version number.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use super::record::{
 };
 use crate::token_id::TokenId;
 
-/// The second version added `suspicion`; the third added the owner, the label and the end. Earlier ones are read too.
+/// The newest version of the encoding. Version 2 added `suspicion`; version 3 added `owner`,
+/// `label` and `end`. All earlier versions can be decoded.
 const VERSION: u32 = 3;
 
 #[derive(Deserialize)]
@@ -28,15 +29,18 @@ struct EncodedRecord {
     id: String,
     generation: u64,
     refresh_token: Secret,
-    consent: u64,
+    #[serde(rename = "consent")]
+    grant: u64,
     consented_at_ms: u64,
-    exchanged_at_ms: u64,
+    #[serde(rename = "exchanged_at_ms")]
+    last_refreshed_at_ms: u64,
     has_rotated: bool,
     is_ended: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     suspicion: Option<EncodedSuspicion>,
     access_token: Option<EncodedToken>,
-    claim: Option<EncodedLease>,
+    #[serde(rename = "claim")]
+    lease: Option<EncodedLease>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,7 +77,8 @@ struct EncodedSuspicion {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EncodedToken {
-    /// Follows from the other fields. It is written for processes of an earlier version, and ignored by this one.
+    /// An identifier that is derived from the other fields. Earlier versions read it; this version
+    /// only writes it.
     id: u64,
     secret: Secret,
     issued_at_ms: u64,
@@ -84,14 +89,16 @@ struct EncodedToken {
 #[serde(deny_unknown_fields)]
 struct EncodedLease {
     owner: String,
-    until_ms: u64,
-    lasts_ms: u64,
+    #[serde(rename = "until_ms")]
+    expires_at_ms: u64,
+    #[serde(rename = "lasts_ms")]
+    duration_ms: u64,
 }
 
-const DAMAGED: StoreError = StoreError::damaged("holds a value that is not a record");
+const DAMAGED: StoreError = StoreError::damaged("contains a value that is not a record");
 
 impl Record {
-    /// Encodes the record as clear text: JSON with a version.
+    /// Encodes the record as unencrypted JSON.
     ///
     /// # Errors
     ///
@@ -99,13 +106,14 @@ impl Record {
     pub fn encode(&self) -> Result<Secret, StoreError> {
         let suspicion = match &self.standing {
             Standing::Suspected(suspicion) => Some(EncodedSuspicion::from(suspicion)),
-            Standing::Live | Standing::Ended(_) => None,
+            Standing::Active | Standing::Ended(_) => None,
         };
         let end = match &self.standing {
             Standing::Ended(end) => end.map(EncodedEnd::from),
-            Standing::Live | Standing::Suspected(_) => None,
+            Standing::Active | Standing::Suspected(_) => None,
         };
-        // The lowest version that fits, so that processes of an earlier version can read it.
+        // The lowest version with all needed fields, so that processes of an earlier version can
+        // read the record if possible.
         let version = match (&self.owner, &self.label, &end, &suspicion) {
             (None, None, None, None) => 1,
             (None, None, None, Some(_)) => 2,
@@ -116,45 +124,49 @@ impl Record {
             id: self.id.as_str().to_owned(),
             generation: self.generation,
             refresh_token: Secret::new(self.refresh_token.expose_secret()),
-            consent: self.grant,
+            grant: self.grant,
             consented_at_ms: to_milliseconds(self.consented_at),
-            exchanged_at_ms: to_milliseconds(self.refreshed_at),
+            last_refreshed_at_ms: to_milliseconds(self.refreshed_at),
             has_rotated: self.has_rotated,
             is_ended: self.is_ended(),
             suspicion,
             access_token: self.access_token.as_deref().map(EncodedToken::from),
-            claim: self.lease.as_deref().map(EncodedLease::from),
+            lease: self.lease.as_deref().map(EncodedLease::from),
             owner: self.owner.as_ref().map(|owner| owner.as_str().to_owned()),
             label: self.label.as_deref().map(str::to_owned),
             end,
         };
-        let text = serde_json::to_string(&encoded).map_err(|_| StoreError::misconfigured("cannot write a record"))?;
+        let text =
+            serde_json::to_string(&encoded).map_err(|_| StoreError::misconfigured("failed to encode a record"))?;
         Ok(Secret::new(text))
     }
 
-    /// Decodes the record of a consent from what [`encode`](Self::encode) returned.
+    /// Decodes a record of this consent that [`encode`](Self::encode) has encoded.
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Damaged`] if the value is not a record, or is the record of another consent; and
-    /// [`StoreError::Misconfigured`] if a later version of this crate wrote it.
+    /// Returns [`StoreError::Damaged`] if the value is not a record, or is the record of another
+    /// consent. Returns [`StoreError::Misconfigured`] if a later version of this crate wrote the
+    /// record.
     pub fn decode(id: &ConsentId, bytes: &[u8]) -> Result<Self, StoreError> {
         let record = Self::decode_any(bytes)?;
         if record.id != *id {
-            return Err(StoreError::damaged("holds the record of another consent"));
+            return Err(StoreError::damaged("returned the record of another consent"));
         }
         Ok(record)
     }
 
-    /// Decodes the record of any consent. [`id`](Self::id) returns which.
+    /// Decodes the record of any consent. Use [`id`](Self::id) to find out which consent it belongs
+    /// to.
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode).
+    /// Returns [`StoreError::Damaged`] if the value is not a record. Returns
+    /// [`StoreError::Misconfigured`] if a later version of this crate wrote the record.
     pub fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
         let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         if version > VERSION {
-            return Err(StoreError::misconfigured("was written by a newer version"));
+            return Err(StoreError::misconfigured("contains a record that was written by a newer version"));
         }
         let encoded: EncodedRecord = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         encoded.decode().ok_or(DAMAGED)
@@ -162,7 +174,7 @@ impl Record {
 }
 
 impl EncodedRecord {
-    /// `None` if a value is out of range.
+    /// Converts the fields into a record. Returns `None` if a value is out of range.
     fn decode(self) -> Option<Record> {
         let standing = match (self.is_ended, self.suspicion) {
             (true, _) => Standing::Ended(match self.end {
@@ -170,23 +182,23 @@ impl EncodedRecord {
                 None => None,
             }),
             (false, Some(suspicion)) => Standing::Suspected(suspicion.decode()?),
-            (false, None) => Standing::Live,
+            (false, None) => Standing::Active,
         };
         let access_token = match self.access_token {
             Some(token) => Some(Box::new(token.decode()?)),
             None => None,
         };
-        let lease = match self.claim {
+        let lease = match self.lease {
             Some(lease) => Some(Box::new(lease.decode()?)),
             None => None,
         };
         Some(Record {
             id: ConsentId::new(self.id).ok()?,
             generation: self.generation,
-            grant: self.consent,
+            grant: self.grant,
             consented_at: from_milliseconds(self.consented_at_ms)?,
             refresh_token: RefreshToken::new(self.refresh_token).ok()?,
-            refreshed_at: from_milliseconds(self.exchanged_at_ms)?,
+            refreshed_at: from_milliseconds(self.last_refreshed_at_ms)?,
             has_rotated: self.has_rotated,
             standing,
             owner: self.owner.map(OwnerId::new).transpose().ok()?,
@@ -269,8 +281,8 @@ impl From<&Lease> for EncodedLease {
     fn from(lease: &Lease) -> Self {
         Self {
             owner: lease.owner.clone(),
-            until_ms: to_milliseconds(lease.expires_at),
-            lasts_ms: whole_number(lease.duration),
+            expires_at_ms: to_milliseconds(lease.expires_at),
+            duration_ms: whole_number(lease.duration),
         }
     }
 }
@@ -279,8 +291,8 @@ impl EncodedLease {
     fn decode(self) -> Option<Lease> {
         Some(Lease {
             owner: self.owner,
-            expires_at: from_milliseconds(self.until_ms)?,
-            duration: Duration::from_millis(self.lasts_ms),
+            expires_at: from_milliseconds(self.expires_at_ms)?,
+            duration: Duration::from_millis(self.duration_ms),
         })
     }
 }
@@ -305,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_the_lowest_version_that_holds_it() {
+    fn record_is_encoded_with_the_lowest_possible_version() {
         let text = text_of(&record());
         assert!(text.contains("\"version\":1"));
         assert!(!text.contains("suspicion"));
@@ -318,27 +330,31 @@ mod tests {
         let text = text_of(&owned);
         assert!(text.contains("\"version\":3"));
         let found = decode(&text).unwrap();
-        assert_eq!((found.owner(), found.label.as_deref()), (owned.owner(), Some("My bank")));
-        assert!(owned.is_owner_new() && !found.is_owner_new());
+        assert_eq!(found.owner(), owned.owner());
+        assert_eq!(found.label.as_deref(), Some("My bank"));
+        assert!(owned.is_owner_new());
+        assert!(!found.is_owner_new());
         let end = End { at: UNIX_EPOCH, reason: EndReason::SuspicionConfirmed };
         let text = text_of(&Record { standing: Standing::Ended(Some(end)), ..record() });
-        let Standing::Ended(Some(found)) = decode(&text).unwrap().standing else { panic!() };
-        assert_eq!((found.at, found.reason), (end.at, end.reason));
-        // An earlier version did not say why.
+        let Standing::Ended(Some(found)) = decode(&text).unwrap().standing else { panic!("the end is lost") };
+        assert_eq!(found.at, end.at);
+        assert_eq!(found.reason, end.reason);
+        // Earlier versions stored no details of the end.
         let text = text_of(&Record { standing: Standing::Ended(None), ..record() });
         assert!(text.contains("\"version\":1"));
         assert!(decode(&text).unwrap().is_ended());
     }
 
     #[test]
-    fn a_time_that_no_clock_can_represent_is_damage() {
+    fn out_of_range_time_never_panics() {
         let text = text_of(&record());
         for field in ["consented_at_ms", "exchanged_at_ms"] {
             let start = text.find(field).unwrap() + field.len() + 2;
             let digits = text.get(start..).unwrap().find(',').unwrap();
             let mut text = text.clone();
             text.replace_range(start..start + digits, &u64::MAX.to_string());
-            // Some clocks can represent it, and then it is a date. Nothing panics either way.
+            // Platforms differ in the range of their clocks, so decoding may succeed here. Nothing
+            // may panic in either case.
             let _ = decode(&text).map(|record| record.idle_deadline());
             text.replace_range(start..start + 1, "-");
             assert!(decode(&text).is_err());

@@ -1,24 +1,28 @@
-//! Why a store failed.
+//! The error of a store.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, io};
 
-/// Why a store failed.
+/// The error of a store.
 ///
-/// Create one with [`unavailable`](Self::unavailable), [`busy`](Self::busy), [`misconfigured`](Self::misconfigured) or
-/// [`damaged`](Self::damaged). The reason is a fixed clause that follows "the token store", such as "did not answer in time", so
-/// that no secret can get into it (A3); [`at`](Self::at) adds a path and the reason that the operating system gave.
+/// Create one with [`unavailable`](Self::unavailable), [`busy`](Self::busy),
+/// [`misconfigured`](Self::misconfigured) or [`damaged`](Self::damaged). `Display` writes "the
+/// token store", followed by the reason, such as "did not respond in time". The reason is a fixed
+/// text, so that it cannot contain a secret. [`at`](Self::at) adds a path and the error of the
+/// operating system.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store did not answer, or cannot work at the moment. The same call may succeed later.
+    /// The store did not respond, or cannot work at the moment. The same call may succeed later.
     Unavailable(Reason),
-    /// The store works, but others keep the record in use or keep changing it. The same call may succeed later.
+    /// The store works, but other tasks or processes are using or changing the record. The same
+    /// call may succeed later.
     Busy(Reason),
-    /// The store does not work until somebody changes something, such as a permission.
+    /// The store cannot work until somebody corrects a setting, such as a permission or a key.
     Misconfigured(Reason),
-    /// The stored value is not a record. It must not be overwritten: move it aside first.
+    /// The stored value is not a valid record. A store never overwrites it: move it elsewhere
+    /// first.
     Damaged(Reason),
 }
 
@@ -43,7 +47,8 @@ impl StoreError {
         Self::Damaged(Reason::new(reason))
     }
 
-    /// Adds the path of the file or directory and, if there is one, the error of the operating system.
+    /// Adds the path of a file or directory to the reason and, if there is one, the error of the
+    /// operating system.
     #[must_use]
     pub fn at(mut self, path: &Path, error: Option<&io::Error>) -> Self {
         let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Misconfigured(reason) | Self::Damaged(reason)) =
@@ -59,8 +64,9 @@ impl StoreError {
 /// The reason in a [`StoreError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
+    /// A clause whose subject is "the token store".
     clause: &'static str,
-    /// The path and the error of the operating system.
+    /// A path, and the error of the operating system if there was one.
     place: Option<Arc<str>>,
 }
 
@@ -87,7 +93,7 @@ impl fmt::Display for StoreError {
     }
 }
 
-/// As `Display`, because `main` prints an error so.
+/// Shows the text of `Display`, because `main` prints errors with `Debug`.
 impl fmt::Debug for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoreError({self})")

@@ -1,4 +1,4 @@
-//! Consents in files.
+//! A store in files.
 
 mod access;
 mod directory;
@@ -15,64 +15,78 @@ use tokio::runtime::Handle as Runtime;
 
 use self::access::{Creation, Sharing};
 use self::directory::{Directory, OpenDirectory};
-use self::record_file::Place;
+use self::record_file::RecordFile;
 use super::due::DueWindow;
 use super::error::StoreError;
 use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 use super::token_store::{Page, StoreFuture, TokenStore};
 
-/// Keeps each record in a file of its own, in one directory, for any number of processes on one machine.
+/// A store that keeps each record in a separate file of one directory, for any number of processes
+/// on one machine.
 ///
-/// A file is replaced as a whole, so it is the old one or the new one at any moment; it can be read by its owner only, and its
-/// name is a hash that does not tell the consent. A file that holds no record is moved aside, to a name with `.damaged`, and
-/// reported once: its consent is unknown then, until you put the file back or the end user consents again. It may hold a
-/// secret, and nothing but you removes it.
+/// - A file is replaced atomically, so it always contains either the old record or the new one.
+/// - Only the owner of a file can read it, unless the store is shared with a group.
+/// - The name of a file is a hash, which does not reveal the consent.
+/// - The records are not encrypted, so use an encrypted disk.
+/// - Use a local disk: the file locks of some network file systems are unreliable.
 ///
-/// If the directory is missing, or another one is in its place (a volume that is not mounted), each operation returns
-/// [`StoreError::Unavailable`]. The store works again when the directory is back. An empty file whose name ends in `.id` tells
-/// the directory from another one: copy it with the records, and do not remove it. A link to the directory is followed once,
-/// when the store is opened. Links in the directory are never followed.
+/// # Damaged files
 ///
-/// The directory should be on a local disk: not every network file system has locks that hold. The records are in clear text;
-/// encrypt the disk.
+/// A file that does not contain a record is renamed, so that its name contains `.damaged`, and the
+/// error is reported once. Its consent is unknown until you restore the file or the end user
+/// consents again. This crate never removes a damaged file, which may contain a secret.
+///
+/// # A missing directory
+///
+/// If the directory is missing, or a different one is at its path because a volume is not mounted,
+/// each operation returns [`StoreError::Unavailable`]. The store works again as soon as the
+/// directory is back. The directory is identified by the name of an empty file that ends in `.id`:
+/// copy this file together with the records, and do not remove it.
+///
+/// If the path is a symbolic link, it is resolved once, when the store is opened. Symbolic links
+/// inside the directory are never followed.
 #[derive(Clone, Debug)]
 pub struct FileStore(Arc<Directory>);
 
 impl FileStore {
-    /// Opens the store in a directory, and creates the directory if it is missing. Files that a killed process left unfinished
-    /// are removed.
+    /// Opens the store in a directory. Creates the directory if it is missing, and removes
+    /// unfinished files of processes that were killed.
+    ///
+    /// Use a directory that contains no other files. Preferably, let this function create it.
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Misconfigured`] if the directory belongs to another user, if others may write to it or to a directory
-    /// above it, or if it cannot be written. Use a directory that holds nothing else, and let this function create it.
+    /// Returns [`StoreError::Misconfigured`] if the directory belongs to another user, if other
+    /// users can write to it or to one of its parent directories, or if this process cannot write
+    /// to it.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
         Self::options().open(directory)
     }
 
-    /// Returns the options of a store, for example for a directory that [`open`](Self::open) refuses.
+    /// Returns options for opening a store, for example in a directory that is shared with a group.
     pub fn options() -> FileStoreOptions {
         FileStoreOptions { sharing: Sharing::Owner, creation: Creation::Allowed }
     }
 
-    /// Files block, so this is done on a thread for that.
+    /// Runs `work` on a thread for blocking operations, because file operations block.
     fn blocking<'a, T: Send + 'static>(
         &self,
         work: impl FnOnce(&OpenDirectory<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'a, T> {
         let directory = Arc::clone(&self.0);
         Box::pin(async move {
-            let runtime = Runtime::try_current().map_err(|_| StoreError::misconfigured("needs a tokio runtime"))?;
-            let done = runtime.spawn_blocking(move || work(&directory.enter()?)).await;
-            done.unwrap_or(Err(StoreError::unavailable("ended before it answered")))
+            let runtime = Runtime::try_current().map_err(|_| StoreError::misconfigured("requires a Tokio runtime"))?;
+            let result = runtime.spawn_blocking(move || work(&directory.enter()?)).await;
+            result.unwrap_or(Err(StoreError::unavailable("panicked, or its runtime shut down")))
         })
     }
 }
 
-/// The options of a [`FileStore`].
+/// Options for opening a [`FileStore`].
 ///
-/// A volume of Kubernetes with an `fsGroup` belongs to root and can be written by its group:
+/// A Kubernetes volume with an `fsGroup` belongs to root and is writable by its group, so the store
+/// must be shared with that group:
 ///
 /// ```no_run
 /// use flinks_consents::FileStore;
@@ -90,29 +104,30 @@ pub struct FileStoreOptions {
 impl FileStoreOptions {
     /// Shares the store with the group of its directory.
     ///
-    /// The group may then write to the directory and to those above it. Files belong to the group and have mode 0660, a new
-    /// directory has mode 2770, and a file may belong to any user of the group. Every process that uses the directory must set
-    /// this option. It has no effect on Windows.
+    /// The group may then write to the directory and to its parent directories, and a file may
+    /// belong to any user of the group. Files have mode 0660, and a new directory has mode 2770.
+    /// Every process that uses the directory must set this option. It has no effect on Windows.
     pub fn shared_with_group(mut self) -> Self {
         self.sharing = Sharing::Group;
         self
     }
 
-    /// Requires that the directory holds a store already.
+    /// Requires that the directory already contains a store.
     ///
-    /// Without it, a process that starts before a volume is mounted creates an empty store at the mount point, in which every
-    /// consent is unknown.
+    /// Without this option, a process that starts before a volume is mounted creates an empty store
+    /// at the mount point, in which every consent is unknown.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::Refused;
         self
     }
 
-    /// Opens a directory, as [`FileStore::open`] does.
+    /// Opens the store in a directory with these options, like [`FileStore::open`].
     ///
     /// # Errors
     ///
-    /// As [`FileStore::open`]. Also returns [`StoreError::Misconfigured`] if this process cannot share files with the group of the
-    /// directory, and [`StoreError::Unavailable`] if a store [must exist](Self::must_exist) and does not.
+    /// Returns the errors of [`FileStore::open`]. Also returns [`StoreError::Misconfigured`] if
+    /// this process cannot share files with the group of the directory, and
+    /// [`StoreError::Unavailable`] if the store [must exist](Self::must_exist) but does not.
     pub fn open(self, directory: impl Into<PathBuf>) -> Result<FileStore, StoreError> {
         let directory = Directory::new(&directory.into(), self.sharing, self.creation)?;
         Ok(FileStore(Arc::new(directory)))
@@ -123,11 +138,12 @@ impl TokenStore for FileStore {
     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
         let id = id.clone();
         self.blocking(move |directory| {
-            let place = Place::new(directory, &id);
-            match place.read() {
-                // It may have been replaced since: only who has the lock may say that it is damaged.
-                Err(StoreError::Damaged(_)) => place.lock()?.read(),
-                read => read,
+            let file = RecordFile::new(directory, &id);
+            match file.read() {
+                // Another process may be replacing the file. Only a read under the lock proves that
+                // it is damaged.
+                Err(StoreError::Damaged(_)) => file.lock()?.read(),
+                result => result,
             }
         })
     }
@@ -135,11 +151,11 @@ impl TokenStore for FileStore {
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
         let record = record.clone();
         self.blocking(move |directory| {
-            let place = Place::new(directory, record.id()).lock()?;
-            if place.read()?.map(|found| found.generation()) != expected {
+            let file = RecordFile::new(directory, record.id()).lock()?;
+            if file.read()?.map(|found| found.generation()) != expected {
                 return Ok(false);
             }
-            place.write(record.encode()?.expose_secret().as_bytes())?;
+            file.write(record.encode()?.expose_secret().as_bytes())?;
             Ok(true)
         })
     }
@@ -147,30 +163,31 @@ impl TokenStore for FileStore {
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
         let id = id.clone();
         self.blocking(move |directory| {
-            let place = Place::new(directory, &id).lock()?;
-            if place.read()?.map(|found| found.generation()) != Some(generation) {
+            let file = RecordFile::new(directory, &id).lock()?;
+            if file.read()?.map(|found| found.generation()) != Some(generation) {
                 return Ok(false);
             }
-            place.remove()?;
+            file.remove()?;
             Ok(true)
         })
     }
 
-    /// Reads each file, as [`due`](Self::due) does.
+    /// Reads every file, like [`due`](Self::due).
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
         let (owner, page) = (owner.clone(), page.clone());
         self.blocking(move |directory| Ok(page.select(&owner, read_all(directory)?.iter())))
     }
 
-    /// Reads each file: that is for some ten thousand consents, within the timeout of a store.
+    /// Reads every file. The default store timeout is long enough for about ten thousand consents.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
         self.blocking(move |directory| Ok(window.select(read_all(directory)?.iter(), limit)))
     }
 }
 
-/// Reads all records that can be read.
+/// Reads all records. Files that cannot be read are skipped and logged.
 fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
-    let (mut records, mut unreadable) = (Vec::new(), 0_u32);
+    let mut records = Vec::new();
+    let mut unreadable = 0_u32;
     for path in directory.records()? {
         let text = directory.read(&path);
         let decoded =
@@ -180,14 +197,14 @@ fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
             Err(_) => unreadable = unreadable.saturating_add(1),
         }
     }
-    // Loading such a record by its id moves the file aside and reports it.
+    // `load` renames such a file and reports it.
     if unreadable > 0 {
         tracing::error!(
             unreadable,
-            "some files of the token store cannot be read, so they are neither listed nor kept alive"
+            "cannot read some files of the token store; their consents are neither listed nor kept alive"
         );
     }
-    // While a directory is removed, its records are, too.
+    // If the directory is being removed, the list may be incomplete.
     directory.check_marker()?;
     Ok(records)
 }

@@ -1,4 +1,4 @@
-//! The names that an application gives to consents and to their owners.
+//! The ids that an application gives to consents and to their owners.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,24 +6,25 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Defines the type of a name.
-macro_rules! names {
-    ($($(#[$attribute:meta])* $name:ident, $field:literal;)*) => {
+/// Defines the type of an id.
+macro_rules! ids {
+    ($($(#[$attribute:meta])* $id_type:ident, $field:literal;)*) => {
         $(
             $(#[$attribute])*
             #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
             #[serde(into = "String", try_from = "String")]
-            pub struct $name(Arc<str>);
+            pub struct $id_type(Arc<str>);
 
-            impl $name {
+            impl $id_type {
                 /// The maximum length in bytes.
                 pub const MAX_BYTES: usize = MAX_BYTES;
 
-                /// Creates a name from any text of 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes.
+                /// Creates an id from any text of 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes.
                 ///
                 /// # Errors
                 ///
-                /// Returns an error if the text is blank, too long, or contains a control character.
+                /// Returns an error if the text is blank, too long, or contains a control
+                /// character.
                 pub fn new(text: impl Into<Arc<str>>) -> Result<Self, InvalidId> {
                     let text = text.into();
                     match problem(&text) {
@@ -32,13 +33,13 @@ macro_rules! names {
                     }
                 }
 
-                /// Returns the text.
+                /// Returns the id as text.
                 pub fn as_str(&self) -> &str {
                     &self.0
                 }
             }
 
-            impl FromStr for $name {
+            impl FromStr for $id_type {
                 type Err = InvalidId;
 
                 fn from_str(text: &str) -> Result<Self, InvalidId> {
@@ -46,7 +47,7 @@ macro_rules! names {
                 }
             }
 
-            impl TryFrom<String> for $name {
+            impl TryFrom<String> for $id_type {
                 type Error = InvalidId;
 
                 fn try_from(text: String) -> Result<Self, InvalidId> {
@@ -54,19 +55,19 @@ macro_rules! names {
                 }
             }
 
-            impl From<$name> for String {
-                fn from(name: $name) -> Self {
-                    name.as_str().to_owned()
+            impl From<$id_type> for String {
+                fn from(id: $id_type) -> Self {
+                    id.as_str().to_owned()
                 }
             }
 
-            impl AsRef<str> for $name {
+            impl AsRef<str> for $id_type {
                 fn as_ref(&self) -> &str {
                     self.as_str()
                 }
             }
 
-            impl fmt::Display for $name {
+            impl fmt::Display for $id_type {
                 fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     f.write_str(self.as_str())
                 }
@@ -75,8 +76,8 @@ macro_rules! names {
     };
 }
 
-names! {
-    /// Your name for a consent, such as `user-7/bank-1`. Cloning is cheap.
+ids! {
+    /// An application's id for a consent, such as `user-7/bank-1`. Cloning is cheap.
     ///
     /// ```
     /// use flinks_consents::ConsentId;
@@ -86,11 +87,12 @@ names! {
     /// ```
     ConsentId, "consent id";
 
-    /// Your name for whoever gives consents, such as the number of an end user who connects several banks. Cloning is cheap.
+    /// An application's id for the owner of one or more consents, such as a user id. Cloning is
+    /// cheap.
     OwnerId, "owner id";
 }
 
-/// The longest name in bytes.
+/// The maximum length of an id in bytes.
 const MAX_BYTES: usize = 512;
 
 fn problem(text: &str) -> Option<&'static str> {
@@ -103,7 +105,7 @@ fn problem(text: &str) -> Option<&'static str> {
     text.contains(char::is_control).then_some("must not contain a line break or another control character")
 }
 
-/// The error of a text that cannot be a [`ConsentId`] or an [`OwnerId`].
+/// The error returned for a text that is not a valid [`ConsentId`] or [`OwnerId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidId {
     field: &'static str,
@@ -111,7 +113,7 @@ pub struct InvalidId {
 }
 
 impl InvalidId {
-    /// Returns what is invalid: `consent id` or `owner id`.
+    /// Returns the name of the invalid value: `consent id` or `owner id`.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -130,9 +132,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_can_be_printed_stored_and_read_again() {
+    fn id_survives_display_and_serialization() {
         let id = ConsentId::try_from("user 7".to_owned()).unwrap();
-        assert_eq!((id.to_string().as_str(), id.as_ref()), ("user 7", "user 7"));
+        assert_eq!(id.to_string(), "user 7");
+        assert_eq!(id.as_ref(), "user 7");
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<ConsentId>(&json).unwrap(), id);
         assert!(serde_json::from_str::<ConsentId>("\"\"").is_err());

@@ -1,4 +1,4 @@
-//! In memory.
+//! A store in memory.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,15 +9,16 @@ use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 use super::token_store::{Page, StoreFuture, TokenStore};
 
-/// Keeps records in memory, as long as the process or the last clone lives. Nothing is ever evicted.
+/// A store that keeps records in memory until the last clone is dropped or the process exits. It
+/// never evicts a record.
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Mutex<Records>>);
 
-/// Boxed, for half of a map's places are empty.
+/// The records are boxed, because about half of the slots of a hash map are empty.
 type Records = HashMap<ConsentId, Box<Record>>;
 
 impl MemoryStore {
-    /// An empty one.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -37,7 +38,6 @@ impl TokenStore for MemoryStore {
             let mut records = self.lock();
             let is_expected = records.get(record.id()).map(|record| record.generation()) == expected;
             if is_expected {
-                // The id is shared with the record.
                 records.insert(record.id().clone(), Box::new(record.clone()));
             }
             Ok(is_expected)

@@ -1,19 +1,20 @@
-//! Where consents are kept (O5): in memory, in files, or in a custom store.
+//! Stores for consents: in memory, in files, or a custom store.
 //!
-//! A [`TokenStore`] holds one [`Record`] for each consent. Everything that must hold between threads, processes and machines
-//! follows from one of its methods, [`TokenStore::compare_and_swap`].
+//! A [`TokenStore`] holds one [`Record`] for each consent. Threads, processes and machines
+//! coordinate only through [`TokenStore::compare_and_swap`], so this method must be atomic.
 //!
-//! | file | holds |
+//! | file | content |
 //! | --- | --- |
-//! | `token_store.rs` | the trait |
-//! | `record.rs` | what is kept of a consent: its refresh token, its standing, its lease |
-//! | `encoding.rs` | the form of a record at rest |
-//! | `due.rs` | which consents are close to their idle deadline |
+//! | `token_store.rs` | the trait that every store implements |
+//! | `record.rs` | the record of a consent: its refresh token, its standing and its lease |
+//! | `encoding.rs` | the encoded form of a record |
+//! | `due.rs` | the selection of consents that are close to their idle deadline |
 //! | `memory.rs`, `file.rs` | the two stores of this crate |
 //! | `conformance.rs` | the test that every store must pass |
 //! | `testing.rs` | a store that fails on demand |
 //!
-//! This is a custom store and its test. It writes the clear text of [`Record::encode`] and reads it with [`Record::decode`]:
+//! The following example is a custom store with its conformance test. It writes the clear text that
+//! [`Record::encode`] returns, and reads it with [`Record::decode`]:
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -23,21 +24,21 @@
 //!     ConsentId, DueWindow, OwnerId, Page, Record, StoreError, StoreFuture, TokenStore, conformance,
 //! };
 //!
-//! /// A store that could be a table with three columns: the consent, the generation and the record.
+//! /// A stand-in for a database table with three columns: id, generation and record.
 //! #[derive(Clone, Default)]
 //! struct TableStore(Arc<Mutex<BTreeMap<ConsentId, (u64, String)>>>);
 //!
 //! impl TokenStore for TableStore {
 //!     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>> {
 //!         Box::pin(async move {
-//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("has a poisoned lock"))?;
 //!             table.get(id).map(|(_, text)| Record::decode(id, text.as_bytes())).transpose()
 //!         })
 //!     }
 //!
 //!     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
 //!         Box::pin(async move {
-//!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("has a poisoned lock"))?;
 //!             let is_expected = table.get(record.id()).map(|(generation, _)| *generation) == expected;
 //!             if is_expected {
 //!                 let text = record.encode()?.expose_secret().to_owned();
@@ -49,7 +50,7 @@
 //!
 //!     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool> {
 //!         Box::pin(async move {
-//!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let mut table = self.0.lock().map_err(|_| StoreError::unavailable("has a poisoned lock"))?;
 //!             let is_expected = table.get(id).map(|(generation, _)| *generation) == Some(generation);
 //!             if is_expected {
 //!                 table.remove(id);
@@ -60,7 +61,7 @@
 //!
 //!     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
 //!         Box::pin(async move {
-//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("has a poisoned lock"))?;
 //!             let records = table.iter().map(|(id, (_, text))| Record::decode(id, text.as_bytes()));
 //!             Ok(page.select(owner, records.collect::<Result<Vec<_>, _>>()?.iter()))
 //!         })
@@ -68,7 +69,7 @@
 //!
 //!     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
 //!         Box::pin(async move {
-//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("is locked"))?;
+//!             let table = self.0.lock().map_err(|_| StoreError::unavailable("has a poisoned lock"))?;
 //!             let mut due = Vec::new();
 //!             for (id, (_, text)) in table.iter() {
 //!                 let record = Record::decode(id, text.as_bytes())?;

@@ -1,4 +1,4 @@
-//! What is kept of a consent.
+//! The record of a consent.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,76 +8,86 @@ use flinks::outbound::RefreshToken;
 
 use super::id::{ConsentId, OwnerId};
 
-/// What is kept of a consent.
+/// The stored data of a consent.
 ///
-/// A store keeps it as a whole, as [`encode`](Self::encode) writes it, and needs only [`id`](Self::id),
-/// [`generation`](Self::generation), [`idle_deadline`](Self::idle_deadline), [`is_ended`](Self::is_ended) and [`owner`](Self::owner) of it.
+/// A store writes the whole record in the form that [`encode`](Self::encode) returns. Apart from
+/// that, it needs only [`id`](Self::id), [`generation`](Self::generation),
+/// [`idle_deadline`](Self::idle_deadline), [`is_ended`](Self::is_ended) and [`owner`](Self::owner).
 #[derive(Clone)]
 pub struct Record {
     pub(crate) id: ConsentId,
-    /// Which version of the record this is.
+    /// The version of the record. It changes with each write.
     pub(crate) generation: u64,
-    /// Which consent of the end user this is, whatever its refresh token is by now. It changes only if they consent again.
+    /// Identifies the grant. It stays the same when the refresh token is replaced, and changes only
+    /// when the end user consents again.
     pub(crate) grant: u64,
-    /// When the end user consented, as far as that is known.
+    /// When the end user consented, if known; for an imported consent, the time that the caller
+    /// passed.
     pub(crate) consented_at: SystemTime,
     pub(crate) refresh_token: RefreshToken,
     pub(crate) refreshed_at: SystemTime,
-    /// Whether a refresh token was ever replaced. From then on a lost reply is not requested again (A5).
+    /// Whether Flinks has ever replaced the refresh token. If so, a refresh whose response was lost
+    /// is not retried (A5).
     pub(crate) has_rotated: bool,
     pub(crate) standing: Standing,
-    /// Whose consent it is, and what the application calls it.
+    /// The owner of the consent.
     pub(crate) owner: Option<OwnerId>,
+    /// The label that the application has set.
     pub(crate) label: Option<Box<str>>,
-    /// Whether the owner may be missing in an index of the store, because this record was not loaded from there.
+    /// Whether the store's index of owners may lack this record, because it was not loaded from the
+    /// store.
     pub(crate) is_owner_new: bool,
-    /// Boxed, as the lease is, because most consents are at rest.
+    /// Boxed, like `lease`, to keep the record small if it has none.
     pub(crate) access_token: Option<Box<StoredToken>>,
     pub(crate) lease: Option<Box<Lease>>,
 }
 
-/// Whether the end user's consent still holds (O6). `suspicion.rs` has the transitions.
+/// Whether a consent can still be refreshed (O6). `suspicion.rs` implements the transitions.
 #[derive(Clone, Copy)]
 pub(crate) enum Standing {
-    Live,
-    /// A refresh was refused, perhaps by a gateway.
+    Active,
+    /// A refresh was refused, possibly by a gateway and not by Flinks.
     Suspected(Suspicion),
-    /// A refresh was refused for good. The end user must consent again. `None` if a version wrote it that did not keep more.
+    /// The consent has ended, and the end user must consent again. `None` if an earlier version,
+    /// which stored no details, wrote the record.
     Ended(Option<End>),
 }
 
-/// The end of a consent.
+/// The time and the reason of a consent's end.
 #[derive(Clone, Copy)]
 pub(crate) struct End {
     pub(crate) at: SystemTime,
     pub(crate) reason: EndReason,
 }
 
-/// Why a consent has ended.
+/// The reason why a consent has ended. ([O5, O6](flinks::rules))
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
-    /// Flinks refused a refresh with a code that is final, such as `invalid_grant` (O6).
+    /// Flinks refused a refresh with a final error code, such as `invalid_grant`.
     Refused,
-    /// Refreshes were refused without such a code, for so long that it was not a gateway (O6).
+    /// Refreshes were refused without a final error code for so long that a gateway is unlikely to
+    /// be the cause.
     SuspicionConfirmed,
-    /// The refresh token was not used for 30 days (O5).
+    /// The refresh token was not used for 30 days.
     Idle,
-    /// A version of this crate wrote the record that did not keep the reason.
+    /// The reason was not stored, because an earlier version of this crate wrote the record.
     Unknown,
 }
 
-/// The refusals that have made a consent suspected.
+/// The refusals that made a consent suspected.
 #[derive(Clone, Copy)]
 pub(crate) struct Suspicion {
+    /// The HTTP status of the refusals.
     pub(crate) status: u16,
-    /// A hash of the error code, because a server wrote it. `None` if the reply had no code.
+    /// A hash of the error code. The code itself is not stored, because it is text from a server.
+    /// `None` if the response had no code.
     pub(crate) code: Option<u64>,
     pub(crate) first_seen: SystemTime,
     pub(crate) last_seen: SystemTime,
 }
 
-/// An access token that other processes may use.
+/// An access token in the store, which every process may use.
 #[derive(Clone)]
 pub(crate) struct StoredToken {
     pub(crate) secret: Secret,
@@ -85,20 +95,24 @@ pub(crate) struct StoredToken {
     pub(crate) lifetime: Duration,
 }
 
-/// The right of one process to refresh the consent.
+/// The exclusive right of one process to refresh a consent, until it expires.
 #[derive(Clone)]
 pub(crate) struct Lease {
+    /// The lease holder.
     pub(crate) owner: String,
     pub(crate) expires_at: SystemTime,
-    /// The whole duration, as its owner calculates it, who may have other settings.
+    /// The whole duration. It follows from the holder's settings, which may differ from those of
+    /// this process.
     pub(crate) duration: Duration,
 }
 
-/// A refresh token idles out after 30 days without a refresh (O5).
+/// How long a refresh token stays valid without a refresh (O5).
 pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// A generation is a number in JSON, Lua and JavaScript, too, where integers up to 2^53 are exact.
+/// The number of bits of a generation. JSON, Lua and JavaScript represent integers up to 2^53
+/// exactly.
 const GENERATION_BITS: u32 = 52;
-/// How far apart the wall clocks of two machines may be before a time counts as wrong.
+/// The largest accepted difference between the wall clocks of two machines. A time further in the
+/// future counts as wrong.
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
 
 impl Record {
@@ -110,14 +124,15 @@ impl Record {
     ) -> Self {
         Self {
             id,
-            // Random, so that a generation from before a removal does not return after it.
+            // Random, so that a record that is removed and created again has a different
+            // generation.
             generation: random_id() >> (u64::BITS - GENERATION_BITS + 4),
             grant: random_id(),
             consented_at: whole_milliseconds(consented_at),
             refresh_token,
             refreshed_at: whole_milliseconds(refreshed_at),
             has_rotated: false,
-            standing: Standing::Live,
+            standing: Standing::Active,
             owner: None,
             label: None,
             is_owner_new: true,
@@ -126,7 +141,7 @@ impl Record {
         }
     }
 
-    /// Makes this the record that follows `generation`.
+    /// Returns this record with the generation that follows `generation`.
     pub(crate) fn after(self, generation: u64) -> Self {
         Self { generation: generation.wrapping_add(1) % (1 << GENERATION_BITS), ..self }
     }
@@ -136,33 +151,37 @@ impl Record {
         &self.id
     }
 
-    /// Returns the version of the record: another one after each change, and below 2^52.
+    /// Returns the version of the record, which is below 2^52 and changes with each write.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Returns when the refresh token idles out unless it is refreshed before: 30 days after the last refresh (O5).
+    /// Returns when the refresh token idles out: 30 days after the last refresh.
+    /// [O5](flinks::rules)
     pub fn idle_deadline(&self) -> SystemTime {
         self.refreshed_at.checked_add(IDLE).unwrap_or(self.refreshed_at)
     }
 
-    /// Returns whose consent this is.
+    /// Returns the owner of the consent, or `None` if none was set.
     pub fn owner(&self) -> Option<&OwnerId> {
         self.owner.as_ref()
     }
 
-    /// Returns whether the [`owner`](Self::owner) may be missing in an index of the store. It is `false` for a record that
-    /// follows from one that the store has, so that a refresh does not need to write the index.
+    /// Returns whether the [`owner`](Self::owner) may be missing in an index of the store. This is
+    /// `false` for a record that was loaded from the store and then changed, so a refresh does not
+    /// have to write the index.
     pub fn is_owner_new(&self) -> bool {
         self.owner.is_some() && self.is_owner_new
     }
 
-    /// Returns whether the end user must consent again (O6).
+    /// Returns whether the consent has ended. If so, the end user must consent again.
+    /// [O6](flinks::rules)
     pub fn is_ended(&self) -> bool {
         matches!(self.standing, Standing::Ended(_))
     }
 
-    /// Returns whether the last refresh was refused in a way that does not end the consent yet (O6).
+    /// Returns whether the last refresh was refused in a way that may not be final.
+    /// [O6](flinks::rules)
     pub fn is_suspected(&self) -> bool {
         matches!(self.standing, Standing::Suspected(_))
     }
@@ -178,8 +197,10 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Returns `time`, or the Unix epoch if `time` lies in the future: the wall clock was ahead when that time was written, so nobody
-/// knows when it really was. The epoch makes a consent due, and is earlier than every time that is known.
+/// Returns `time`, or the Unix epoch if `time` is in the future by more than [`MAX_SKEW`].
+///
+/// The wall clock was ahead when such a time was written, so the real time is unknown. The epoch
+/// makes a consent due, and is earlier than every known time.
 pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
     if time.duration_since(now).is_ok_and(|ahead| ahead > MAX_SKEW) {
         return UNIX_EPOCH;
@@ -187,8 +208,10 @@ pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
     time
 }
 
-/// Returns 64 random bits of the operating system. A generator in this process could repeat itself in two processes that come from
-/// one `fork`, so it is used only if the operating system has none.
+/// Returns 64 random bits from the operating system.
+///
+/// After a `fork`, a generator in this process would return the same bits in both processes. It is
+/// therefore used only if the operating system returns none.
 pub(crate) fn random_id() -> u64 {
     let mut bytes = [0; 8];
     match getrandom::fill(&mut bytes) {
@@ -197,7 +220,8 @@ pub(crate) fn random_id() -> u64 {
     }
 }
 
-/// Rounds a time down to the precision of a stored record, so that both compare as equal.
+/// Rounds a time down to whole milliseconds, the precision of a stored record, so that the time
+/// still compares as equal after it was stored.
 pub(crate) fn whole_milliseconds(time: SystemTime) -> SystemTime {
     from_milliseconds(to_milliseconds(time)).unwrap_or(time)
 }
@@ -219,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generation_is_not_repeated_after_a_removal() {
+    fn recreated_record_has_a_different_generation() {
         let record = || {
             let now = SystemTime::now();
             Record::new("user-7".parse().unwrap(), RefreshToken::new("r").unwrap(), now, now)

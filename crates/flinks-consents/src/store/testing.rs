@@ -1,7 +1,9 @@
-//! A store that fails on demand, to test what an application does when its token store fails.
+//! A store that fails on demand, for tests of an application's behaviour when its token store
+//! fails.
 //!
 //! [`FaultyStore`] wraps any other store. A test arms it with a [`StoreFault`] for one call, for
-//! one consent or for every call, and can hold a call at a known place, so that it needs no timing:
+//! one consent or for every call. A test can also hold a call before or after it takes effect, so
+//! that the test does not depend on timing:
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -20,7 +22,7 @@
 //! let outcome = consents.import(&id, RefreshToken::new("refresh-token")?, SystemTime::now()).await;
 //! assert!(outcome.unwrap_err().is_store());
 //!
-//! // The consent is in memory, and is stored once the store works.
+//! // The consent is a pending write now. It is stored as soon as the store works again.
 //! consents.flush().await?;
 //! assert!(store.inner().load(&id).await?.is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -39,11 +41,12 @@ use super::memory::MemoryStore;
 use super::record::Record;
 use super::token_store::{Page, StoreFuture, TokenStore};
 
-/// A [`TokenStore`] that fails on demand, and otherwise does what the store inside it does. Clones
-/// are the same store.
+/// A [`TokenStore`] that fails on demand and otherwise forwards each call to the store that it
+/// wraps.
 ///
-/// See the [module](self) for an example. A fault that is armed for one call takes precedence over
-/// one for a consent, and that over one for every call.
+/// Clones share their store and their faults. A fault for one call takes precedence over a fault
+/// for a consent, which takes precedence over a fault for every call. See the [module](self) for an
+/// example.
 #[derive(Clone, Debug)]
 pub struct FaultyStore<S = MemoryStore> {
     inner: S,
@@ -55,51 +58,54 @@ pub struct FaultyStore<S = MemoryStore> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreOperation {
-    /// [`TokenStore::load`]
+    /// A call of [`TokenStore::load`].
     Load,
-    /// [`TokenStore::compare_and_swap`]
+    /// A call of [`TokenStore::compare_and_swap`].
     CompareAndSwap,
-    /// [`TokenStore::remove`]
+    /// A call of [`TokenStore::remove`].
     Remove,
-    /// [`TokenStore::list`]
+    /// A call of [`TokenStore::list`].
     List,
-    /// [`TokenStore::due`]
+    /// A call of [`TokenStore::due`].
     Due,
 }
 
-/// What happens to a call of a [`FaultyStore`].
+/// A fault that a [`FaultyStore`] injects into a call.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreFault {
-    /// Returns the error. The call takes no effect.
+    /// Returns the error. The call has no effect.
     Fail(StoreError),
-    /// Returns the error after the call has taken effect, as if its reply was lost.
+    /// Returns the error after the call has taken effect, as if its response had been lost.
     FailAfter(StoreError),
-    /// Waits until [`FaultyStore::release`] before the call takes effect.
+    /// Holds the call before it takes effect, until [`FaultyStore::release`] is called.
     Hold,
-    /// Waits until [`FaultyStore::release`] after the call has taken effect.
+    /// Holds the call after it has taken effect, until [`FaultyStore::release`] is called.
     HoldAfter,
-    /// Reports that the record has another generation, and changes nothing. Affects changes only.
+    /// Reports that the record has a different generation, and changes nothing. Affects only
+    /// `compare_and_swap` and `remove`.
     Conflict,
-    /// Reports success and does nothing: a change is lost, a load returns no record, and a list is
+    /// Reports success but does nothing: a change is lost, `load` returns no record, and a list is
     /// empty.
     Ignore,
-    /// Returns this record, which may be of another consent. Affects loads only.
+    /// Returns this record, which may belong to another consent. Affects only `load`.
     Substitute(Box<Record>),
 }
 
 impl StoreFault {
-    /// The store is unavailable: the call fails and takes no effect.
+    /// Creates a fault that makes the call fail without effect, as if the store were unavailable.
     pub const fn unavailable() -> Self {
         Self::Fail(StoreError::unavailable("is unavailable"))
     }
 
-    /// The call takes effect, but its reply is lost.
+    /// Creates a fault that makes the call fail after it has taken effect, as if its response had
+    /// been lost.
     pub const fn lost_reply() -> Self {
         Self::FailAfter(StoreError::unavailable("is unavailable"))
     }
 }
 
+/// The armed faults.
 #[derive(Debug, Default)]
 struct Plan {
     calls: Vec<PlannedCall>,
@@ -110,12 +116,12 @@ struct Plan {
 #[derive(Debug)]
 struct PlannedCall {
     operation: StoreOperation,
-    /// Which call of the operation, counted from the first call of the store.
+    /// The number of the call among all calls of this operation, starting with 1.
     number: u64,
     fault: StoreFault,
 }
 
-/// The state that waiting tests and held calls watch.
+/// The numbers of calls and releases, which waiting tests and held calls watch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     loads: u64,
@@ -126,7 +132,7 @@ struct Progress {
     releases: u64,
 }
 
-/// A faulty store in memory.
+/// Creates a faulty store that wraps a new [`MemoryStore`].
 impl Default for FaultyStore {
     fn default() -> Self {
         Self::new(MemoryStore::new())
@@ -134,57 +140,60 @@ impl Default for FaultyStore {
 }
 
 impl<S> FaultyStore<S> {
-    /// Wraps a store. Without a fault, every call goes to it.
+    /// Wraps a store. No fault is armed yet.
     pub fn new(inner: S) -> Self {
         Self { inner, plan: Arc::default(), progress: watch::Sender::default() }
     }
 
-    /// The store inside, which never fails on demand.
+    /// Returns the wrapped store. Calls to it bypass all faults.
     pub fn inner(&self) -> &S {
         &self.inner
     }
 
-    /// Makes the next call of an operation meet a fault.
+    /// Arms a fault for the next call of an operation.
     pub fn fail_next(&self, operation: StoreOperation, fault: StoreFault) {
         self.fail_nth(operation, 1, fault);
     }
 
-    /// Makes the `nth` call of an operation from now on meet a fault; the next call is number 1. A
-    /// refresh swaps twice, for example: first to lease the consent, and then to store its result.
+    /// Arms a fault for the `nth` call of an operation from now on; the next call is number 1.
+    ///
+    /// For example, a refresh calls `compare_and_swap` twice: first to lease the consent, and then
+    /// to store the result.
     pub fn fail_nth(&self, operation: StoreOperation, nth: u64, fault: StoreFault) {
         let number = self.count(operation).saturating_add(nth);
         self.plan().calls.push(PlannedCall { operation, number, fault });
     }
 
-    /// Makes every call about one consent meet a fault, until [`clear_faults`](Self::clear_faults).
+    /// Arms a fault for every call that concerns one consent, until
+    /// [`clear_faults`](Self::clear_faults) is called.
     pub fn fail_consent(&self, id: &ConsentId, fault: StoreFault) {
         self.plan().consents.insert(id.clone(), fault);
     }
 
-    /// Makes every call meet a fault, until [`clear_faults`](Self::clear_faults).
+    /// Arms a fault for every call, until [`clear_faults`](Self::clear_faults) is called.
     pub fn fail_always(&self, fault: StoreFault) {
         self.plan().always = Some(fault);
     }
 
-    /// Removes the faults that no call has met yet.
+    /// Disarms all faults.
     pub fn clear_faults(&self) {
         *self.plan() = Plan::default();
     }
 
-    /// Releases the calls that are held now.
+    /// Releases all calls that are currently held.
     pub fn release(&self) {
         self.progress.send_modify(|progress| progress.releases = progress.releases.saturating_add(1));
     }
 
-    /// Returns how many calls of an operation have arrived. A call arrives when its future is first
+    /// Returns the number of calls of an operation so far. A call counts once its future is first
     /// polled.
     pub fn count(&self, operation: StoreOperation) -> u64 {
         self.progress.borrow().arrived(operation)
     }
 
-    /// Waits until `count` calls of an operation have arrived, held ones included.
+    /// Waits until the operation has been called `count` times, including held calls.
     pub async fn received(&self, operation: StoreOperation, count: u64) {
-        // It fails only without a sender, and `self` has one.
+        // `wait_for` fails only if there is no sender, and `self` holds one.
         let _ = self.progress.subscribe().wait_for(|progress| progress.arrived(operation) >= count).await;
     }
 
@@ -192,7 +201,7 @@ impl<S> FaultyStore<S> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call, and returns its fault and how many releases there were before it.
+    /// Counts a call. Returns its fault and the number of releases before the call.
     fn arrive(&self, operation: StoreOperation, id: Option<&ConsentId>) -> (Option<StoreFault>, u64) {
         let mut progress = Progress::default();
         self.progress.send_modify(|shared| {
@@ -212,8 +221,8 @@ impl<S> FaultyStore<S> {
         let _ = self.progress.subscribe().wait_for(|progress| progress.releases > releases).await;
     }
 
-    /// Makes a call with the fault that is due. `instead` is what a fault makes the operation
-    /// return without a call.
+    /// Makes a call with the fault that is armed for it. If `instead` returns a result for the
+    /// fault, the wrapped store is not called.
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: StoreOperation,
@@ -227,8 +236,8 @@ impl<S> FaultyStore<S> {
         Box::pin(async move {
             let (fault, releases) = self.arrive(operation, id);
             let Some(fault) = fault else { return call.await };
-            if let Some(reply) = instead(&fault) {
-                return Ok(reply);
+            if let Some(result) = instead(&fault) {
+                return Ok(result);
             }
             match fault {
                 StoreFault::Fail(error) => Err(error),
@@ -252,7 +261,7 @@ impl<S> FaultyStore<S> {
 }
 
 impl Progress {
-    /// How many calls of an operation have arrived.
+    /// Returns the number of calls of an operation.
     fn arrived(mut self, operation: StoreOperation) -> u64 {
         *self.counter(operation)
     }
@@ -301,7 +310,7 @@ impl<S: TokenStore> TokenStore for FaultyStore<S> {
     }
 }
 
-/// The result that a fault makes a change report without a call.
+/// Returns the result of a change if the fault replaces the call.
 fn instead_of_change(fault: &StoreFault) -> Option<bool> {
     match fault {
         StoreFault::Conflict => Some(false),

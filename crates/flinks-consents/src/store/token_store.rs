@@ -1,4 +1,4 @@
-//! The trait of a store.
+//! The trait that every store implements.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,42 +8,54 @@ use super::error::StoreError;
 use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 
-/// Keeps the records of consents, and must not lose one: a refresh token may have no other copy.
+/// A store for the records of consents. It must not lose a record, because that may be the only
+/// copy of a refresh token.
 ///
-/// Each call has a timeout ([`ConsentsBuilder::store_timeout`](crate::ConsentsBuilder::store_timeout)), so a future may be dropped
-/// at any point. The operation may then have taken effect, or not. A panic counts as [`StoreError::Unavailable`].
+/// Each call has a timeout
+/// ([`ConsentsBuilder::store_timeout`](crate::ConsentsBuilder::store_timeout)), so a future may be
+/// dropped at any point, before or after the operation has taken effect. A panic in a store counts
+/// as [`StoreError::Unavailable`].
 ///
-/// The trait works as a trait object, such as `Arc<dyn TokenStore>`, so its methods return boxed futures:
-/// `Box::pin(async move { … })`.
+/// The methods return boxed futures, such as `Box::pin(async move { … })`, so that the trait can be
+/// used as a trait object: `Arc<dyn TokenStore>`.
 pub trait TokenStore: Send + Sync + 'static {
-    /// Loads the record of a consent, or `None` if the store has none.
+    /// Loads the record of a consent. Returns `None` if the store has no such record.
     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>>;
 
-    /// Replaces the stored record if its generation is `expected`; with `None`, stores the record only if there is none yet. Returns
-    /// `false`, and changes nothing, if the condition does not hold.
+    /// Replaces the stored record if its generation is `expected`. If `expected` is `None`, stores
+    /// the record only if the store has no record of this consent.
     ///
-    /// The operation is atomic: of many that swap the same generation at once, one succeeds. After a success the record outlives
-    /// the process, if the store does.
+    /// Returns `false`, and changes nothing, if the condition does not hold.
+    ///
+    /// The operation must be atomic: if several callers swap the same generation at once, exactly
+    /// one succeeds. A store that outlives the process must have persisted the record before it
+    /// returns `true`.
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool>;
 
-    /// Removes the record of a consent if it has this generation. Returns `false` if it has another one, or if there is none.
+    /// Removes the record of a consent if it has this generation. Returns `false` if it has a
+    /// different generation, or if there is no record.
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
 
-    /// Lists the records of an owner ([`Record::owner`]), in an order of the store that does not change: those after
-    /// [`Page::after`], and at most [`Page::limit`]. Fewer mean that there are no more.
+    /// Lists the records of an owner ([`Record::owner`]) that follow [`Page::after`], at most
+    /// [`Page::limit`] of them.
+    ///
+    /// The order is up to the store, but must not change between calls. If the result is shorter
+    /// than the limit, there are no more records.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>>;
 
-    /// Lists at most `limit` consents that [`DueWindow::rank`] ranks, the smallest rank first.
+    /// Lists at most `limit` consents for which [`DueWindow::rank`] returns a rank, in ascending
+    /// order of their ranks.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>>;
 }
 
-/// A part of a list.
+/// The part of a list that a caller requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {
-    /// The last consent of the page before. It may be gone by now.
+    /// The last consent of the previous page, or `None` for the first page. The consent may have
+    /// been removed since.
     pub after: Option<ConsentId>,
-    /// The maximum number of consents.
+    /// The maximum number of consents on the page.
     pub limit: usize,
 }
 
@@ -58,7 +70,8 @@ impl Page {
         Self { after: Some(id), limit }
     }
 
-    /// Returns the records of the page, in the order of their ids: for a store that has all records at hand.
+    /// Selects the records on this page, in the order of their ids. For stores that hold all
+    /// records in memory.
     pub fn select<'a>(&self, owner: &OwnerId, records: impl Iterator<Item = &'a Record>) -> Vec<Record> {
         let is_on_page = |record: &&Record| {
             record.owner() == Some(owner) && self.after.as_ref().is_none_or(|after| record.id() > after)

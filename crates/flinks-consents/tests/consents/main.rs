@@ -128,7 +128,7 @@ impl Local {
     /// As [`consent`](Self::consent), with its events.
     pub(crate) async fn consent_with_events(&self) -> (Consent, UnboundedReceiver<Event>) {
         let (builder, events) = events_of(self.builder());
-        (self.insert(&builder.build()).await, events)
+        (self.import(&builder.build()).await, events)
     }
 
     /// A code, as an end user brings it back.

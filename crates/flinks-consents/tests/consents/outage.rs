@@ -116,7 +116,7 @@ async fn o5_busy_store_is_not_an_outage() {
     store.fail_always(StoreFault::Conflict);
     let error = advance_until_done(&local, SECOND, spawn(&consent)).await.unwrap_err();
     assert!(error.is_store(), "{error}");
-    assert!(error.to_string().contains("does not stop changing"), "{error}");
+    assert!(error.to_string().contains("other processes keep changing the record"), "{error}");
     assert_eq!(local.tokens(), 1);
 }
 

@@ -235,7 +235,7 @@ async fn o10_revoked_consent_is_forgotten() {
     assert!(!error.may_have_been_sent());
     assert_eq!(local.tokens(), 1);
     assert_eq!(local.emulator.count(REVOKE), 2);
-    assert_eq!(error.to_string(), "no consent found for this id");
+    assert_eq!(error.to_string(), "no consent is stored under this id");
 }
 
 #[tokio::test]

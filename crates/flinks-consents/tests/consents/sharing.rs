@@ -141,12 +141,12 @@ async fn o4_handles_of_one_consent_share_their_state() {
     local.emulator.clear_faults();
     local.advance(SECOND);
     let first = get().await.unwrap();
-    consents.consent(&user()).reject(&first);
+    consents.consent(&user()).invalidate(&first);
     let second = get().await.unwrap();
     assert_ne!(text(&first), text(&second));
     // Rejecting an older token again changes nothing, before a refresh and after it.
-    consents.consent(&user()).reject(&second);
-    consents.consent(&user()).reject(&first);
+    consents.consent(&user()).invalidate(&second);
+    consents.consent(&user()).invalidate(&first);
     let third = get().await.unwrap();
     assert_ne!(text(&third), text(&second));
     assert_eq!(local.tokens(), 5);

@@ -49,7 +49,7 @@ async fn o5_clock_ahead_by_seconds_makes_nothing_due() {
     let wrong = ahead(&local, Duration::from_secs(30), store.clone());
     let _ = local.import(&wrong).await;
     let _ = wrong.consent(&user()).access_token().await.unwrap();
-    assert!(local.consents(store).due(29 * DAY, 10).await.unwrap().is_empty());
+    assert!(local.consents(store).due_within(29 * DAY, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn o5_insertion_with_the_true_time_corrects_one_from_the_future() {
     let local = start().await;
     let store = MemoryStore::new();
     let wrong = ahead(&local, YEAR, store.clone());
-    let _ = wrong.insert(&user(), refresh_token(), local.now() + YEAR).await.unwrap();
+    let _ = wrong.import(&user(), refresh_token(), local.now() + YEAR).await.unwrap();
     let consents = local.consents(store);
     let consent = local.import(&consents).await;
     assert_eq!(consent.idle_deadline().await.unwrap().duration_since(local.now()).unwrap().as_secs() / 86_400, 29);

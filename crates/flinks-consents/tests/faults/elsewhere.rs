@@ -61,7 +61,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
         "Time: refresh token idle for 29 days; 30 days and a second",
         "o5_idle_deadline_is_reported_and_survives_a_restart",
     ),
-    ("Time: 50 processes started in the same second", "a4_chance_spreads_early_refreshes"),
+    ("Time: 50 processes started in the same second", "a4_early_refreshes_are_spread_at_random"),
     ("Connections: unknown host (an injected resolver)", "an_unknown_host_has_sent_nothing"),
     ("Connections: refused, a handshake that stalls: of a code", "o9_unsent_code_is_retried_and_returned"),
     ("Connections: refused", "a_connection_that_is_refused_has_sent_nothing"),

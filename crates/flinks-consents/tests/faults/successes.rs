@@ -186,7 +186,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 // The one below is as deep as the limit allows.
                 ok("[".repeat(200_000)),
             ],
-            Expected::Error(|error| !error.is_transient() && error.to_string().contains("too large"), Fate::Unknown),
+            Expected::Error(|error| !error.is_transient() && error.to_string().contains("larger than 64 KiB"), Fate::Unknown),
             all,
         ),
         replies(

@@ -314,7 +314,7 @@ async fn unfinished_file_is_removed() {
     fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o644)).unwrap();
     consent.forget().await.unwrap();
     let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
-    let _ = consents(&directory, NOWHERE).insert(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
+    let _ = consents(&directory, NOWHERE).import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
     assert!(!unfinished.exists());
     assert_eq!(mode(&record_file(&directory)), 0o600);
     // Unless somebody is about to finish it.
@@ -339,7 +339,7 @@ async fn lock_that_is_never_released_times_out() {
     let error = consents.consent(&id("user-7")).access_token().await.unwrap_err();
     assert!(error.is_store(), "{error}");
     assert!(error.is_transient(), "{error}");
-    assert_eq!(error.to_string(), "the token store did not answer in time");
+    assert_eq!(error.to_string(), "the token store did not respond in time");
     assert_eq!(emulator.count(Operation::OutboundToken), 0);
 }
 

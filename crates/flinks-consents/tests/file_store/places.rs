@@ -108,7 +108,7 @@ pub(crate) async fn o5_a_missing_parent_is_unavailable() {
     let parent = temporary.path().join("volume");
     let directory = parent.join("consents");
     let refresh_token = RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap();
-    consents(&directory, NOWHERE).insert(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
+    consents(&directory, NOWHERE).import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();
     fs::remove_dir_all(&parent).unwrap();

@@ -231,14 +231,14 @@ async fn write_where_it_is_full(directory: &Path) {
     assert!(error.is_store());
     assert!(error.is_transient());
     let text = error.to_string();
-    assert!(text.contains("the token store may not write more"), "{text}");
+    assert!(text.contains("the token store has reached a file size limit"), "{text}");
     assert!(text.contains(directory.to_str().unwrap()), "{text}");
     assert!(text.contains("File too large (os error 27)"), "{text}");
 }
 
 pub(crate) async fn full_disk_leaves_the_old_record() {
     let (_temporary, directory, _) = stored().await;
-    let _ = consents(&directory, NOWHERE).insert(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
+    let _ = consents(&directory, NOWHERE).import(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
     // A limit of one block stands for a disk that is full in the middle of a record.
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
@@ -272,7 +272,7 @@ async fn try_what_others_may_not(directory: &Path) {
 
     // Of the same user, but in a directory that everybody may write to.
     let error = FileStore::open(directory.join("open").join("own")).unwrap_err();
-    assert_refused(&error, "is below a directory that its group or others may write to", &directory.join("open"));
+    assert_refused(&error, "is below a directory that other users can write to", &directory.join("open"));
 
     let own = directory.join("own");
     let consents = consents(&own, NOWHERE);
@@ -283,12 +283,12 @@ async fn try_what_others_may_not(directory: &Path) {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let store = FileStore::open(&own).unwrap();
     let error = store.load(&id("user-7")).await.unwrap_err();
-    assert_refused(&error, "holds a file that belongs to somebody else", &path);
+    assert_refused(&error, "contains a file that belongs to another user", &path);
     println!("refused");
     // Now nobody else may read it.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let error = store.load(&id("user-7")).await.unwrap_err();
-    assert_refused(&error, "may not use its files", &path);
+    assert_refused(&error, "is not accessible", &path);
     let error = consents.import(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store());
     assert!(!error.is_transient());
@@ -304,7 +304,7 @@ async fn try_what_others_may_not(directory: &Path) {
     // What may not be written any more is refused as such.
     fs::set_permissions(&own, fs::Permissions::from_mode(0o500)).unwrap();
     let error = FileStore::open(&own).unwrap_err();
-    assert_refused(&error, "may not use its files", &own);
+    assert_refused(&error, "is not accessible", &own);
     assert!(error.to_string().contains("Permission denied (os error 13)"), "{error}");
     let error = consents.import(&id("user-8"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store(), "{error}");
@@ -331,11 +331,11 @@ pub(crate) async fn another_user_is_refused() {
     let _ = FileStore::open(sticky.join("of nobody").join("consents")).unwrap();
     chown(sticky.join("of nobody"), Some(NOBODY), Some(NOBODY)).unwrap();
     let error = FileStore::open(sticky.join("of nobody").join("consents")).unwrap_err();
-    assert_refused(&error, "is below a directory of somebody else's", &sticky.join("of nobody"));
+    assert_refused(&error, "is below a directory that belongs to another user", &sticky.join("of nobody"));
 
     // Whose it is may change what is in it, also for root.
     let error = FileStore::open(&directory).unwrap_err();
-    assert_refused(&error, "is in a directory that belongs to somebody else", &directory);
+    assert_refused(&error, "is in a directory that belongs to another user or group", &directory);
 
     let mut command = Command::new(program);
     command.uid(NOBODY).gid(NOBODY).current_dir("/");

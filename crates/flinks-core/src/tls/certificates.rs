@@ -1,4 +1,4 @@
-//! Certificates in PEM: authorities to trust, and the client's own certificate.
+//! PEM certificates: those of trusted authorities, and the client certificate.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::secret::{Redacted, Secret};
 
-/// Certificates of authorities that a client trusts in addition to those of the platform.
+/// The certificates of authorities that a client trusts in addition to those of the platform.
 #[derive(Clone)]
 pub struct RootCertificates(Vec<CertificateDer<'static>>);
 
 impl RootCertificates {
-    /// Reads one certificate or more in PEM. Other sections are ignored.
+    /// Reads one or more PEM certificates. Other sections are ignored.
     ///
     /// # Errors
     ///
-    /// Returns an error if the text is not PEM, or has no certificate.
+    /// Returns an error if the text is not valid PEM, or does not contain a certificate.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, InvalidCertificate> {
         certificates(pem.as_ref(), "root certificates").map(Self)
     }
@@ -32,8 +32,7 @@ impl fmt::Debug for RootCertificates {
     }
 }
 
-/// A certificate with which the client authenticates itself in the TLS handshake (mTLS), and its
-/// private key.
+/// A client certificate for TLS client authentication (mTLS), and its private key.
 #[derive(Clone)]
 pub struct ClientCertificate {
     chain_pem: Vec<u8>,
@@ -45,21 +44,22 @@ impl ClientCertificate {
     #[doc(hidden)]
     pub const KEY: &str = "client key";
 
-    /// Reads a certificate in PEM, with the intermediate certificates behind it, and its private key
-    /// in PEM (PKCS#8; with rustls PKCS#1 and SEC1, too).
+    /// Reads a PEM certificate, followed by any intermediate certificates, and its PEM private key.
+    /// The key must be in PKCS#8 format. With rustls, PKCS#1 and SEC1 work too.
     ///
-    /// Whether the key belongs to the certificate is checked when a client is built, and whether the
-    /// certificate is valid by the server.
+    /// Building a client fails if the key does not match the certificate. Only the server checks
+    /// whether the certificate is valid.
     ///
     /// # Errors
     ///
-    /// Returns an error if a text is not PEM, or has no certificate or no private key.
+    /// Returns an error if `certificate` does not contain a PEM certificate, or `private_key` does
+    /// not contain a PEM private key.
     pub fn from_pem(certificate: impl AsRef<[u8]>, private_key: impl Into<Secret>) -> Result<Self, InvalidCertificate> {
         let key_pem = private_key.into();
         let chain_pem = certificate.as_ref().to_vec();
         certificates(&chain_pem, "client certificate")?;
         PrivateKeyDer::from_pem_slice(key_pem.expose_secret().as_bytes())
-            .map_err(|_| InvalidCertificate { field: Self::KEY, reason: "has no private key in PEM" })?;
+            .map_err(|_| InvalidCertificate { field: Self::KEY, reason: "must contain a PEM private key" })?;
         Ok(Self { chain_pem, key_pem })
     }
 
@@ -85,15 +85,15 @@ fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'s
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => {
-            Err(InvalidCertificate { field, reason: "has no certificate in PEM" })
+            Err(InvalidCertificate { field, reason: "must contain a PEM certificate" })
         }
         Ok(certificates) => Ok(certificates),
-        Err(_) => Err(InvalidCertificate { field, reason: "is not PEM" }),
+        Err(_) => Err(InvalidCertificate { field, reason: "must be valid PEM" }),
     }
 }
 
-/// The reason why a text is not a [`RootCertificates`] or a [`ClientCertificate`]. It never contains
-/// the text.
+/// The error of reading [`RootCertificates`] or a [`ClientCertificate`]. It never contains the text
+/// that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidCertificate {
     field: &'static str,
@@ -101,12 +101,13 @@ pub struct InvalidCertificate {
 }
 
 impl InvalidCertificate {
-    /// Returns what is invalid: `root certificates`, `client certificate` or `client key`.
+    /// Returns the name of the invalid value: `root certificates`, `client certificate` or
+    /// `client key`.
     pub fn field(&self) -> &'static str {
         self.field
     }
 
-    /// Returns the reason, as the rest of a sentence: `has no certificate in PEM`.
+    /// Returns the reason as a predicate, such as `must contain a PEM certificate`.
     pub fn reason(&self) -> &'static str {
         self.reason
     }
@@ -114,7 +115,7 @@ impl InvalidCertificate {
 
 impl fmt::Display for InvalidCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid {}: it {}", self.field, self.reason)
+        write!(f, "invalid {}: {}", self.field, self.reason)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The crypto provider of rustls: the one of a client, and the default one of the process.
+//! The crypto providers of rustls: the provider of a client, and the default provider of the
+//! process.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +7,10 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider as Provider;
 
-/// The cryptography that a client uses for TLS with rustls.
+/// The crypto provider that a client uses for TLS with rustls.
 ///
-/// Default: ring with the feature `rustls`, else aws-lc-rs with the feature `aws-lc-rs`, else the
-/// one that the process has installed.
+/// The default depends on the features: ring with `rustls`, otherwise aws-lc-rs with `aws-lc-rs`,
+/// otherwise the default provider of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CryptoProvider {
@@ -19,12 +20,12 @@ pub enum CryptoProvider {
     /// [aws-lc-rs](https://docs.rs/aws-lc-rs). Needs the feature `aws-lc-rs`.
     #[cfg(feature = "aws-lc-rs")]
     AwsLcRs,
-    /// The provider that the program has installed as the default of the process, such as one that is
-    /// certified for FIPS 140. A client cannot be built before that.
+    /// The default provider of the process, such as one that is certified for FIPS 140. The program
+    /// must install it before it builds a client.
     OfProcess,
 }
 
-/// The provider that the features of this build choose.
+/// Returns the provider that the features of this build select.
 impl Default for CryptoProvider {
     fn default() -> Self {
         #[cfg(feature = "rustls")]
@@ -36,7 +37,7 @@ impl Default for CryptoProvider {
     }
 }
 
-/// `ring`, `aws-lc-rs` or `process`.
+/// Parses `ring`, `aws-lc-rs` or `process`.
 impl FromStr for CryptoProvider {
     type Err = UnknownProvider;
 
@@ -52,27 +53,27 @@ impl FromStr for CryptoProvider {
     }
 }
 
-/// The error of a text that does not name a [`CryptoProvider`] of this build.
+/// The error of parsing a [`CryptoProvider`] that is unknown, or whose feature is not enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownProvider(());
 
 impl UnknownProvider {
-    /// Returns the reason, as the rest of a sentence.
+    /// Returns the reason as a predicate, which lists the valid names.
     pub fn reason(&self) -> &'static str {
-        "is not `ring`, `aws-lc-rs` or `process`, or needs the feature of that name"
+        "must be `ring` (with feature `rustls`), `aws-lc-rs` (with feature `aws-lc-rs`) or `process`"
     }
 }
 
 impl fmt::Display for UnknownProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid crypto provider: it {}", self.reason())
+        write!(f, "invalid crypto provider: {}", self.reason())
     }
 }
 
 impl std::error::Error for UnknownProvider {}
 
 impl CryptoProvider {
-    /// Returns `None` if the process has no default provider.
+    /// Returns the provider, or `None` if it is that of the process and none is installed.
     pub(crate) fn get(self) -> Option<Arc<Provider>> {
         match self {
             #[cfg(feature = "rustls")]
@@ -88,22 +89,22 @@ impl CryptoProvider {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rustls"))]
 pub enum DefaultCryptoProvider {
-    /// The provider of this build is the default of this process from now on.
+    /// The default provider of this build is now the default provider of the process.
     Installed,
-    /// This process had a default provider already, which stays.
+    /// The process already had a default provider, which was not changed.
     AlreadyInstalled,
 }
 
-/// Makes the default [`CryptoProvider`] of this build, such as ring, the default crypto provider of
-/// rustls in this process, unless there is a default already.
+/// Installs the default [`CryptoProvider`] of this build, such as ring, as the default crypto
+/// provider of rustls in this process, unless a default is already installed.
 ///
-/// The clients of these crates do not need it: each brings its own provider. Other code in the same
-/// program does. With the feature `rustls`, Cargo builds the one `reqwest` of the program with
-/// rustls and without a provider, so that `reqwest::Client::new()` panics if its user enabled no
-/// TLS feature.
+/// The clients of these crates set their own provider, so they do not need this function. Other
+/// code in the same program may need it: Cargo builds `reqwest` once for the whole program, and the
+/// feature `rustls` of this crate enables rustls in it without a crypto provider. As a result,
+/// `reqwest::Client::new()` panics in code that did not enable a TLS feature of `reqwest`.
 ///
-/// Call it once, at the start of `main`, and not in a library: only the program may choose its
-/// provider. No crate of this project calls it by itself.
+/// Call this function once, at the start of `main`. Do not call it in a library, because only the
+/// program should choose the provider. No crate of this project calls it.
 ///
 /// ```
 /// use flinks_core::tls::{DefaultCryptoProvider, install_default_crypto_provider};
@@ -119,7 +120,7 @@ pub fn install_default_crypto_provider() -> DefaultCryptoProvider {
     let provider = CryptoProvider::default().get().map(|provider| Provider::clone(&provider));
     match provider.map(Provider::install_default) {
         Some(Ok(())) => DefaultCryptoProvider::Installed,
-        // Another thread was faster.
+        // Another thread has installed a provider in the meantime.
         _ => DefaultCryptoProvider::AlreadyInstalled,
     }
 }

@@ -1,6 +1,7 @@
-//! TLS as an application configures it: certificates in PEM, and the cryptography of rustls.
+//! The TLS configuration of a client: PEM certificates, and the crypto provider of rustls.
 //!
-//! Its items need a TLS feature: certificates any of them, a crypto provider one of rustls.
+//! The types for certificates need any TLS feature. The types for crypto providers need a TLS
+//! feature of rustls.
 
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
 mod certificates;

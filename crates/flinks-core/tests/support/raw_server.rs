@@ -1,6 +1,7 @@
-//! A server without an HTTP library: it shows the bytes that arrived, and replies with any bytes.
+//! A server without an HTTP library. It records the bytes of each request, and can respond with any
+//! bytes.
 //!
-//! The tests of the product crates and of the facade include this file by its path.
+//! The tests of other crates include this file by its path.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,55 +9,58 @@ use flinks_core::generated::serde_json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the server does with a request.
+/// The response of the server to every request.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
-    /// Writes these bytes, and closes.
+pub(crate) enum RawResponse {
+    /// Writes these bytes, and closes the connection.
     Bytes(Vec<u8>),
-    /// Writes these bytes, and then nothing, with the connection open.
+    /// Writes these bytes, and leaves the connection open.
     ThenSilence(Vec<u8>),
-    /// Writes a reply of this status that holds the whole request, in its headers and as a JSON text in its body.
+    /// Writes a response with this status that repeats the whole request, in its headers and in the
+    /// strings of its JSON body.
     Echo(&'static str),
-    /// Writes these bytes, and then these again and again, until the client has enough.
+    /// Writes the first bytes once, and then the second bytes repeatedly until the client
+    /// disconnects.
     ThenEndless(Vec<u8>, Vec<u8>),
 }
 
-/// A running server. Dropping it ends it.
-pub(crate) struct Raw {
-    /// Its base URL.
+/// A running server, which stops when it is dropped.
+pub(crate) struct RawServer {
+    /// The base URL of the server.
     pub(crate) base_url: String,
     requests: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Raw {
-    /// Starts a server that gives this answer to every request.
-    pub(crate) async fn start(answer: Answer) -> Self {
+impl RawServer {
+    /// Starts a server that sends this response to every request.
+    pub(crate) async fn start(response: RawResponse) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
+        let received = Arc::clone(&requests);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // An error here is a client that left, which some tests are about.
-                tokio::spawn(serve(stream, answer.clone(), Arc::clone(&seen)));
+                // Errors are ignored: some tests check what happens if the client disconnects.
+                tokio::spawn(serve(stream, response.clone(), Arc::clone(&received)));
             }
         });
         Self { base_url, requests, task }
     }
 
-    /// Starts a server that answers with this status, body and content type.
-    pub(crate) async fn replying(status: &str, content_type: &str, body: &str) -> Self {
-        Self::start(Answer::Bytes(reply(status, &format!("content-type: {content_type}\r\n"), body))).await
+    /// Starts a server that sends a response with this status, content type and body.
+    pub(crate) async fn responding(status: &str, content_type: &str, body: &str) -> Self {
+        let headers = format!("content-type: {content_type}\r\n");
+        Self::start(RawResponse::Bytes(http_response(status, &headers, body))).await
     }
 
-    /// All requests as they arrived, with the port taken out of the host.
+    /// Returns all received requests, with `[host]` instead of the host and the port.
     pub(crate) fn requests(&self) -> Vec<String> {
         let host = self.base_url.trim_start_matches("http://");
         self.requests.lock().unwrap().iter().map(|request| request.replace(host, "[host]")).collect()
     }
 
-    /// Returns the only request that arrived, with a line feed at the end of each line.
+    /// Returns the only received request, with LF line endings. Panics if there is not exactly one.
     pub(crate) fn only_request(&self) -> String {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
@@ -64,14 +68,14 @@ impl Raw {
     }
 }
 
-impl Drop for Raw {
+impl Drop for RawServer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// An HTTP/1.1 reply. `headers` is empty, or lines that each end in CR LF.
-pub(crate) fn reply(status: &str, headers: &str, body: &str) -> Vec<u8> {
+/// Creates an HTTP/1.1 response. `headers` consists of lines that each end with CR LF, or is empty.
+pub(crate) fn http_response(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len())
         .into_bytes()
 }
@@ -80,28 +84,28 @@ fn echo(status: &str, request: &str) -> Vec<u8> {
     let line: String = request.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
     let text = serde_json::to_string(request).unwrap();
     let headers = format!("location: /{line}\r\nob-correlation-id: {line}\r\nset-cookie: {line}\r\n");
-    // One of these fits the error body of each product, and none fits a success.
+    // The fields match the error body of each product, and no success body.
     let body = format!(
         r#"{{"error":{text},"error_description":{text},"Message":{text},"FlinksCode":{text},"Token":[{text}],"access_token":[{text}]}}"#
     );
-    reply(status, &headers, &body)
+    http_response(status, &headers, &body)
 }
 
-async fn serve(mut stream: TcpStream, answer: Answer, seen: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, response: RawResponse, received: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
     let request = read_request(&mut stream).await?;
-    seen.lock().unwrap().push(request.clone());
-    match answer {
-        Answer::Bytes(bytes) => stream.write_all(&bytes).await,
-        Answer::Echo(status) => stream.write_all(&echo(status, &request)).await,
-        Answer::ThenSilence(bytes) => {
+    received.lock().unwrap().push(request.clone());
+    match response {
+        RawResponse::Bytes(bytes) => stream.write_all(&bytes).await,
+        RawResponse::Echo(status) => stream.write_all(&echo(status, &request)).await,
+        RawResponse::ThenSilence(bytes) => {
             stream.write_all(&bytes).await?;
-            // Until the client closes.
+            // Waits until the client closes the connection.
             stream.read(&mut [0; 1]).await.map(drop)
         }
-        Answer::ThenEndless(start, again) => {
+        RawResponse::ThenEndless(start, chunk) => {
             stream.write_all(&start).await?;
             loop {
-                stream.write_all(&again).await?;
+                stream.write_all(&chunk).await?;
             }
         }
     }

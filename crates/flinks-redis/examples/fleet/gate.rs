@@ -1,5 +1,7 @@
-//! What stands between the machines of the fleet and their Redis: it counts commands, and holds the time still while an answer is
-//! on its way, for that server lives in real time.
+//! A proxy between the simulated machines and their Redis server.
+//!
+//! It counts the commands. It also prevents virtual time from advancing while a response is
+//! outstanding, because the Redis server runs in real time.
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +14,10 @@ use tokio::sync::Notify;
 use crate::meter::Meter;
 use crate::support::length;
 
+/// A proxy to a Redis server.
 #[derive(Clone)]
 pub(crate) struct Gate {
+    /// The URL of the proxy.
     pub(crate) address: String,
     shared: Arc<Shared>,
 }
@@ -21,21 +25,23 @@ pub(crate) struct Gate {
 struct Shared {
     server: String,
     meter: Arc<Meter>,
-    is_shut: AtomicBool,
-    on_their_way: AtomicUsize,
+    is_blocked: AtomicBool,
+    /// The number of commands whose responses are outstanding.
+    in_flight: AtomicUsize,
+    /// Wakes [`hold_time`].
     wakes: Notify,
 }
 
 impl Gate {
-    /// To the server at `redis://HOST:PORT`.
+    /// Starts a proxy to the server at `redis://HOST:PORT`.
     pub(crate) async fn to(server: &str, meter: Arc<Meter>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("redis://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
             server: server.trim_start_matches("redis://").to_owned(),
             meter,
-            is_shut: AtomicBool::new(false),
-            on_their_way: AtomicUsize::new(0),
+            is_blocked: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
             wakes: Notify::new(),
         });
         tokio::spawn(hold_time(Arc::clone(&shared)));
@@ -51,67 +57,71 @@ impl Gate {
         Ok(gate)
     }
 
-    /// From now on, connections end with their next command.
-    pub(crate) fn shut(&self, is_shut: bool) {
-        self.shared.is_shut.store(is_shut, Ordering::Relaxed);
+    /// Blocks or unblocks the proxy. A blocked proxy closes each connection at its next command.
+    pub(crate) fn set_blocked(&self, is_blocked: bool) {
+        self.shared.is_blocked.store(is_blocked, Ordering::Relaxed);
     }
 }
 
-/// A runtime whose time is paused lets it jump to the next timer when it has nothing to do: so it has something to do.
+/// Keeps the runtime busy while responses are outstanding. A runtime with paused time advances to
+/// the next timer whenever it is idle.
 async fn hold_time(shared: Arc<Shared>) {
     loop {
         shared.wakes.notified().await;
-        while shared.on_their_way.load(Ordering::Relaxed) > 0 {
+        while shared.in_flight.load(Ordering::Relaxed) > 0 {
             tokio::task::yield_now().await;
         }
     }
 }
 
 async fn serve(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
-    if shared.is_shut.load(Ordering::Relaxed) {
+    if shared.is_blocked.load(Ordering::Relaxed) {
         return Ok(());
     }
-    // Held from before it is asked.
-    shared.on_their_way.fetch_add(1, Ordering::Relaxed);
+    // The time is held while the connection to the server is opened.
+    shared.in_flight.fetch_add(1, Ordering::Relaxed);
     shared.wakes.notify_one();
     let server = TcpStream::connect(&shared.server).await;
-    shared.on_their_way.fetch_sub(1, Ordering::Relaxed);
+    shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     let server = server?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let open = AtomicUsize::new(0);
-    let asked = |count: usize| {
-        if shared.is_shut.load(Ordering::Relaxed) {
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let unanswered = AtomicUsize::new(0);
+    let on_commands = |count: usize| {
+        if shared.is_blocked.load(Ordering::Relaxed) {
             return false;
         }
         (0..count).for_each(|_| shared.meter.count());
-        open.fetch_add(count, Ordering::Relaxed);
-        shared.on_their_way.fetch_add(count, Ordering::Relaxed);
+        unanswered.fetch_add(count, Ordering::Relaxed);
+        shared.in_flight.fetch_add(count, Ordering::Relaxed);
         shared.wakes.notify_one();
         true
     };
-    let answered = |count: usize| {
-        open.fetch_sub(count, Ordering::Relaxed);
-        shared.on_their_way.fetch_sub(count, Ordering::Relaxed);
+    let on_responses = |count: usize| {
+        unanswered.fetch_sub(count, Ordering::Relaxed);
+        shared.in_flight.fetch_sub(count, Ordering::Relaxed);
     };
     tokio::select! {
-        _ = pump(from_client, to_server, asked, |_| {}) => {}
-        _ = pump(from_server, to_client, |_| true, answered) => {}
+        _ = forward(from_client, to_server, on_commands, |_| {}) => {}
+        _ = forward(from_server, to_client, |_| true, on_responses) => {}
     }
-    // These never get one.
-    shared.on_their_way.fetch_sub(open.into_inner(), Ordering::Relaxed);
+    // The remaining commands will never receive a response.
+    shared.in_flight.fetch_sub(unanswered.into_inner(), Ordering::Relaxed);
     Ok(())
 }
 
-/// Carries bytes, and tells how many values they end, before and after they are sent on.
-async fn pump(
+/// Forwards bytes. Passes the number of RESP values that are complete to `before`, and to `after`
+/// once the bytes were sent. Stops if `before` returns `false`.
+async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     before: impl Fn(usize) -> bool,
     after: impl Fn(usize),
 ) -> io::Result<()> {
-    let (mut bytes, mut rest) = (vec![0; 65_536], Vec::new());
+    let mut bytes = vec![0; 65_536];
+    let mut rest = Vec::new();
     loop {
         let count = from.read(&mut bytes).await?;
         let Some(read) = bytes.get(..count).filter(|read| !read.is_empty()) else { return Ok(()) };
@@ -119,7 +129,8 @@ async fn pump(
         let mut values = 0;
         let mut done = 0;
         while let Some(length) = rest.get(done..).and_then(length) {
-            (values, done) = (values + 1, done + length);
+            values += 1;
+            done += length;
         }
         rest.drain(..done);
         if !before(values) {

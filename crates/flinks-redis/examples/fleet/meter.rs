@@ -1,10 +1,10 @@
-//! Counts requests and commands.
+//! A counter for requests and commands.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
-/// Counts events, and the most of them in one second.
+/// A counter of events that also records the peak number of events in one second.
 pub(crate) struct Meter {
     start: Mutex<Option<Instant>>,
     counts: Mutex<Counts>,
@@ -12,10 +12,18 @@ pub(crate) struct Meter {
 
 #[derive(Default)]
 struct Counts {
+    /// The current second since the first event.
     second: u64,
+    /// The number of events in the current second.
     in_second: u64,
-    most: u64,
-    all: u64,
+    result: Count,
+}
+
+/// A number of events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) total: u64,
+    pub(crate) peak_per_second: u64,
 }
 
 impl Meter {
@@ -27,15 +35,16 @@ impl Meter {
         let second = self.start.lock().unwrap().get_or_insert_with(Instant::now).elapsed().as_secs();
         let mut counts = self.counts.lock().unwrap();
         if counts.second != second {
-            (counts.second, counts.in_second) = (second, 0);
+            counts.second = second;
+            counts.in_second = 0;
         }
         counts.in_second += 1;
-        counts.all += 1;
-        counts.most = counts.most.max(counts.in_second);
+        counts.result.total += 1;
+        counts.result.peak_per_second = counts.result.peak_per_second.max(counts.in_second);
     }
 
-    pub(crate) fn take(&self) -> (u64, u64) {
-        let counts = std::mem::take(&mut *self.counts.lock().unwrap());
-        (counts.all, counts.most)
+    /// Returns the counts, and resets them.
+    pub(crate) fn take(&self) -> Count {
+        std::mem::take(&mut *self.counts.lock().unwrap()).result
     }
 }

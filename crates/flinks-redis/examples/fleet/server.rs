@@ -1,5 +1,7 @@
-//! A Flinks of ten million consents: of each it keeps which refresh token is good, and since when. Each exchange gives another
-//! one, and the old one is good no longer.
+//! A simulated Flinks that can hold ten million consents.
+//!
+//! For each consent, it stores only the version of the valid refresh token and the time of its last
+//! use. Each refresh replaces the refresh token, and invalidates the previous one.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,17 +22,27 @@ use crate::meter::Meter;
 pub(crate) struct Server {
     now: Box<dyn Fn() -> SystemTime + Send + Sync>,
     meter: Arc<Meter>,
-    is_away: AtomicBool,
-    /// Of each consent, which of its refresh tokens is good, and when that was exchanged, in seconds.
-    consents: Mutex<Vec<(u32, u32)>>,
-    refused: AtomicU32,
+    is_unavailable: AtomicBool,
+    consents: Mutex<Vec<ServerConsent>>,
+    /// The number of requests with an invalid refresh token.
+    invalid_requests: AtomicU32,
 }
 
-/// An access token lives for so many seconds (O4).
+/// The state of a consent at Flinks.
+#[derive(Clone, Copy)]
+struct ServerConsent {
+    /// The version of the valid refresh token.
+    version: u32,
+    /// The time of the last refresh, in seconds since the Unix epoch.
+    last_refreshed_at: u32,
+}
+
+/// The lifetime of an access token in seconds (O4).
 const LIFETIME: u32 = 1800;
-/// A refresh token idles out after 30 days (O5).
+/// The number of seconds after which an unused refresh token idles out: 30 days (O5).
 const IDLE: u32 = 30 * 24 * 60 * 60;
 
+/// Converts a time into seconds since the Unix epoch.
 pub(crate) fn seconds(time: SystemTime) -> u32 {
     u32::try_from(time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()).unwrap_or(u32::MAX)
 }
@@ -46,12 +58,17 @@ impl Server {
         now: impl Fn() -> SystemTime + Send + Sync + 'static,
     ) -> Arc<Self> {
         let consents =
-            Mutex::new(last_refreshed_at.into_iter().map(|last_refreshed_at| (0, last_refreshed_at)).collect());
-        let (is_away, refused) = (AtomicBool::new(false), AtomicU32::new(0));
-        Arc::new(Self { now: Box::new(now), meter, is_away, consents, refused })
+            last_refreshed_at.into_iter().map(|last_refreshed_at| ServerConsent { version: 0, last_refreshed_at });
+        Arc::new(Self {
+            now: Box::new(now),
+            meter,
+            is_unavailable: AtomicBool::new(false),
+            consents: Mutex::new(consents.collect()),
+            invalid_requests: AtomicU32::new(0),
+        })
     }
 
-    /// Where it is, as an URL.
+    /// Starts to listen on a loopback address, and returns its URL.
     pub(crate) async fn listen(self: &Arc<Self>) -> io::Result<String> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("http://{}", listener.local_addr()?);
@@ -59,76 +76,80 @@ impl Server {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let server = Arc::clone(&server);
-                let answer = service_fn(move |request| {
+                let service = service_fn(move |request| {
                     let server = Arc::clone(&server);
-                    async move { Ok::<_, Infallible>(server.answer(request).await) }
+                    async move { Ok::<_, Infallible>(server.respond(request).await) }
                 });
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+                let connection = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
             }
         });
         Ok(address)
     }
 
-    /// Answers 503 from now on, or again as it should.
-    pub(crate) fn leave(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::Relaxed);
+    /// Makes the server unavailable or available. An unavailable server responds with 503.
+    pub(crate) fn set_unavailable(&self, is_unavailable: bool) {
+        self.is_unavailable.store(is_unavailable, Ordering::Relaxed);
     }
 
-    /// How many refresh tokens were none, or no longer.
-    pub(crate) fn refused(&self) -> u32 {
-        self.refused.load(Ordering::Relaxed)
+    /// Returns the number of requests with an invalid refresh token.
+    pub(crate) fn invalid_requests(&self) -> u32 {
+        self.invalid_requests.load(Ordering::Relaxed)
     }
 
-    /// Whether `token` is the one that is good.
-    pub(crate) fn takes(&self, token: &str) -> bool {
-        let consents = self.consents.lock().unwrap();
-        parse(token).and_then(|(consent, version)| Some(consents.get(consent)?.0 == version)).unwrap_or_default()
+    /// Returns whether `token` is the valid refresh token of its consent.
+    pub(crate) fn is_valid(&self, token: &str) -> bool {
+        let Some((consent, version)) = parse(token) else { return false };
+        self.consents.lock().unwrap().get(consent).is_some_and(|consent| consent.version == version)
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         self.meter.count();
-        if self.is_away.load(Ordering::Relaxed) {
-            return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": "temporarily_unavailable"}));
+        if self.is_unavailable.load(Ordering::Relaxed) {
+            return json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": "temporarily_unavailable"}));
         }
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        match self.exchange(body["refresh_token"].as_str().unwrap_or_default()) {
+        match self.refresh(body["refresh_token"].as_str().unwrap_or_default()) {
             Some((consent, version)) => {
                 let token = refresh_token(consent, version);
                 let access_token = format!("access-{token}");
-                reply(
+                json_response(
                     StatusCode::OK,
                     &json!({"access_token": access_token, "token_type": "Bearer", "expires_in": LIFETIME, "refresh_token": token}),
                 )
             }
             None => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                reply(StatusCode::BAD_REQUEST, &json!({"error": "invalid_grant"}))
+                self.invalid_requests.fetch_add(1, Ordering::Relaxed);
+                json_response(StatusCode::BAD_REQUEST, &json!({"error": "invalid_grant"}))
             }
         }
     }
 
-    fn exchange(&self, token: &str) -> Option<(usize, u32)> {
+    /// Replaces a refresh token. Returns the consent and the version of the new token, or `None` if
+    /// the old token is invalid.
+    fn refresh(&self, token: &str) -> Option<(usize, u32)> {
         let now = seconds((self.now)());
-        let (consent, version) = parse(token)?;
+        let (index, version) = parse(token)?;
         let mut consents = self.consents.lock().unwrap();
-        let (good, last_refreshed_at) = consents.get_mut(consent)?;
-        if *good != version || now.saturating_sub(*last_refreshed_at) > IDLE {
+        let consent = consents.get_mut(index)?;
+        if consent.version != version || now.saturating_sub(consent.last_refreshed_at) > IDLE {
             return None;
         }
-        (*good, *last_refreshed_at) = (version + 1, now);
-        Some((consent, version + 1))
+        *consent = ServerConsent { version: version + 1, last_refreshed_at: now };
+        Some((index, version + 1))
     }
 }
 
+/// Returns the consent and the version of a refresh token.
 fn parse(token: &str) -> Option<(usize, u32)> {
     let (consent, version) = token.strip_prefix("refresh-token-")?.split_once('-')?;
     Some((consent.parse().ok()?, version.parse().ok()?))
 }
 
-fn reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-    let mut reply = Response::new(Full::new(Bytes::from(body.to_string())));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    reply
+fn json_response(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
 }

@@ -32,13 +32,16 @@ async fn addresses() {
         "redis://user:canary@example.com",
         "redis://127.0.0.1.example.com",
     ] {
-        assert_eq!(problem(address), "invalid configuration: Redis address is neither rediss:// nor on this machine");
+        assert_eq!(
+            problem(address),
+            "invalid configuration: Redis address must start with rediss:// and verify certificates, unless it is a loopback address"
+        );
     }
     for address in ["", "http://127.0.0.1", "canary", "redis://"] {
         let problem = problem(address);
         assert!(problem.contains("Redis address") && !problem.contains("canary"), "{address}: {problem}");
     }
-    assert!(problem("rediss://redis.internal/#insecure").contains("is neither rediss://"));
+    assert!(problem("rediss://redis.internal/#insecure").contains("must start with rediss://"));
     for address in [
         "redis://127.0.0.1",
         "redis://localhost:7000/3",
@@ -78,26 +81,30 @@ async fn configuration() {
     assert_eq!(with("timeout_seconds", 2.into()), Ok(()));
     assert_eq!(with("cluster_nodes", "redis://127.0.0.1:8, redis://127.0.0.1:9".into()), Ok(()));
     let outcome = built(serde_json::json!({"url": "redis://127.0.0.1:7", "name_key": KEY}));
-    assert_eq!(outcome.unwrap_err(), "invalid configuration: keys is missing");
-    const NOT_KEYS: &str = "keys is not a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
+    assert_eq!(outcome.unwrap_err(), "invalid configuration: keys is not set");
+    const NOT_KEYS: &str = "keys must be a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
     for (key, value, expected) in [
-        ("url", "", "url is empty"),
-        ("url", "canary", "Redis address is not a URL such as rediss://redis.internal:6380"),
-        ("url", "redis://redis", "Redis address is neither rediss:// nor on this machine"),
-        ("name_key", "canary", "name_key is not 32 bytes in base64"),
+        ("url", "", "url must not be empty"),
+        ("url", "canary", "Redis address must be a URL such as rediss://redis.internal:6380"),
+        (
+            "url",
+            "redis://redis",
+            "Redis address must start with rediss:// and verify certificates, unless it is a loopback address",
+        ),
+        ("name_key", "canary", "name_key must be 32 bytes in base64"),
         ("keys", "canary", NOT_KEYS),
         ("keys", "1:canary", NOT_KEYS),
         ("keys", &format!("canary:{KEY}"), NOT_KEYS),
-        ("keys", &format!("1:{KEY},1:{KEY}"), "keys has an id twice"),
-        ("namespace", "can{ary", "namespace is empty, or holds a brace, white space or a control character"),
-        ("timeout_seconds", "0", "timeout_seconds is not a whole number of seconds from 1"),
+        ("keys", &format!("1:{KEY},1:{KEY}"), "keys contains the same key id twice"),
+        ("namespace", "can{ary", "namespace must not be empty or contain a brace, white space or a control character"),
+        ("timeout_seconds", "0", "timeout_seconds must be a whole number of seconds, at least 1"),
         ("root_certificates", "/canary", "root_certificates names a file that does not exist"),
         ("client_key", "/canary", "client_key names a file that does not exist"),
     ] {
         assert_eq!(with(key, value.into()), Err(format!("invalid configuration: {expected}")));
     }
     let unknown = with("canary 7", "canary".into()).unwrap_err();
-    assert!(unknown.starts_with("unknown field ``; expected one of url, name_key"), "{unknown}");
+    assert!(unknown.starts_with("unknown field, expected one of `url`, `name_key`"), "{unknown}");
 }
 
 async fn clear_text() {
@@ -135,7 +142,9 @@ async fn credentials() {
     let record = record("a", "r", SystemTime::now()).await;
     assert_eq!(
         reader.compare_and_swap(None, &record).await,
-        Err(StoreError::misconfigured("does not permit the command"))
+        Err(StoreError::misconfigured(
+            "denied a command: the user needs permission for the commands that the documentation of flinks-redis lists"
+        ))
     );
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
     assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
@@ -144,7 +153,7 @@ async fn credentials() {
 /// All that is done to Redis, as the user whose rights the README names.
 async fn rights() {
     let readme = include_str!("../../README.md");
-    let named = readme.split_once("A user of Redis needs ").unwrap().1.split_once("on a cluster").unwrap().0;
+    let named = readme.split_once("permission for these commands: ").unwrap().1.split_once("on a cluster").unwrap().0;
     let commands: Vec<String> = named.split('`').skip(1).step_by(2).map(|name| format!("+{name}")).collect();
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     let mut words = vec!["ACL", "SETUSER", "app", "on", ">canary", "~{flinks:*"];
@@ -161,7 +170,12 @@ async fn rights() {
     // A command that only a script calls gives the same error.
     server.command(&["ACL", "SETUSER", "app", "-zadd"]);
     let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
-    assert_eq!(swapped, Err(StoreError::misconfigured("does not permit the command")));
+    assert_eq!(
+        swapped,
+        Err(StoreError::misconfigured(
+            "denied a command: the user needs permission for the commands that the documentation of flinks-redis lists"
+        ))
+    );
 }
 
 /// A private authority, and a server that requires a client certificate as well.
@@ -203,7 +217,7 @@ async fn tls() {
         assert!(!format!("{builder:?}").contains("canary"));
         assert_eq!(
             builder.build().unwrap_err().to_string(),
-            "invalid configuration: certificates are not PEM, or are set for an address without rediss://"
+            "invalid configuration: certificates must be PEM, and can be set only for rediss:// addresses"
         );
     }
     // A cluster has the same.

@@ -132,7 +132,7 @@ async fn names_later() {
     server.command(&["HSET", "{flinks:000}:names", "a", "b"]);
     assert!(wrong.load(one.id()).await.unwrap().is_none());
     server.command(&["RENAME", "{flinks:000}:aside", "{flinks:000}:names"]);
-    let refused = StoreError::misconfigured("was written with another name key");
+    let refused = StoreError::misconfigured("was written with a different name key");
     assert_eq!(wrong.load(one.id()).await.unwrap_err(), refused);
     assert_eq!(wrong.compare_and_swap(None, &one).await, Err(refused));
 }

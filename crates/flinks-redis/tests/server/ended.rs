@@ -27,8 +27,8 @@ async fn needs_consent() {
     consents.import(&ids[3], dead, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     for expected in [
-        "9 refreshed, 0 refreshed elsewhere, 1 need their end user, 0 failed",
-        "0 refreshed, 0 refreshed elsewhere, 0 need their end user, 0 failed",
+        "9 refreshed, 0 refreshed elsewhere, 1 ended, 0 failed",
+        "0 refreshed, 0 refreshed elsewhere, 0 ended, 0 failed",
     ] {
         let kept = Arc::clone(&told);
         let worker = worker(&server, &flinks).on_needs_consent(move |id| {

@@ -46,7 +46,7 @@ async fn workers() {
     assert!(is_nothing_due(&server).await);
     assert!(!server.keys().iter().any(|key| key.ends_with(":worker")), "leases are given back");
     let summary = worker(&server, &flinks).run_once().await.unwrap();
-    assert_eq!(summary.to_string(), "0 refreshed, 0 refreshed elsewhere, 0 need their end user, 0 failed");
+    assert_eq!(summary.to_string(), "0 refreshed, 0 refreshed elsewhere, 0 ended, 0 failed");
     drop(ids);
 }
 
@@ -77,7 +77,7 @@ async fn unstored() {
     server.set(&key, b"garbage");
     let summary = KeepAlive::new(consents, store).rate(10_000).run_once().await.unwrap();
     assert_eq!((summary.refreshed, summary.unreadable), (2, 1), "{summary}");
-    assert!(summary.unstored.is_some() && summary.to_string().contains("in this process only"), "{summary}");
+    assert!(summary.unstored.is_some() && summary.to_string().contains("only in this process"), "{summary}");
 }
 
 /// A worker counts the records that it cannot read, and does not try them again.
@@ -89,7 +89,7 @@ pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let unreadable = with(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).run_once().await.unwrap();
     assert_eq!((unreadable.unreadable, unreadable.refreshed), (10, 0), "{unreadable}");
     let other = || EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
-    let other_names = StoreError::misconfigured("was written with another name key");
+    let other_names = StoreError::misconfigured("was written with a different name key");
     assert_eq!(with(other()).run_once().await.unwrap_err(), other_names);
     // The same if the fingerprint is lost.
     server.command(&["DEL", "{flinks:000}:names"]);
@@ -142,7 +142,7 @@ async fn failing() {
     let hurried = KeepAlive::new(consents.build(), store).rate(10_000).max_concurrency(1);
     let summary = hurried.run_once().await.unwrap();
     assert!(summary.refreshed == 0 && summary.failed == 20 && summary.stopped.is_some(), "{summary}");
-    assert!(summary.to_string().contains("20 times in a row"), "{summary}");
+    assert!(summary.to_string().contains("20 refreshes in a row failed"), "{summary}");
     // A try and two more of each: not a hundred times that.
     assert_eq!(flinks.refreshes() - before, 60);
     flinks.fails(false);

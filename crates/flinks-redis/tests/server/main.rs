@@ -58,7 +58,7 @@ fn main() {
     // The application logs the warnings.
     let warning = text.lines().find(|line| line.contains(&Warning::Evicts.to_string()));
     assert_eq!(warning, None, "warnings_are_returned_and_not_logged");
-    let warnings = text.lines().filter(|line| line.contains("to Redis on another machine in clear text")).count();
+    let warnings = text.lines().filter(|line| line.contains("to Redis on another machine is not encrypted")).count();
     assert_eq!(warnings, 1, "a1_one_warning_for_a_store_in_clear_text");
     conclusion.exit();
 }

@@ -37,7 +37,7 @@ async fn cannot_write() {
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let swapped = store.compare_and_swap(Some(first.generation()), &first).await;
-    assert_eq!(swapped, Err(StoreError::unavailable("is read-only, as after a failover")));
+    assert_eq!(swapped, Err(StoreError::unavailable("is a read-only replica, possibly after a failover")));
     assert!(store.load(first.id()).await.unwrap().is_some());
     server.command(&["REPLICAOF", "NO", "ONE"]);
     assert_eq!(server.everything(), before);

@@ -22,25 +22,30 @@ async fn answers() {
     let record = record("one", "r1", SystemTime::now()).await;
     let unavailable = StoreError::unavailable;
     for (answer, expected) in [
-        ("-LOADING canary is loading", unavailable("is starting")),
-        ("-READONLY canary", unavailable("is read-only, as after a failover")),
+        ("-LOADING canary is loading", unavailable("is still loading its data")),
+        ("-READONLY canary", unavailable("is a read-only replica, possibly after a failover")),
         ("-OOM canary", unavailable("is out of memory")),
-        ("-MISCONF canary", unavailable("cannot write to its disk")),
-        ("-CLUSTERDOWN canary", unavailable("is changing its cluster, or is busy")),
-        ("-MASTERDOWN canary", unavailable("is changing its cluster, or is busy")),
-        ("-TRYAGAIN canary", unavailable("is changing its cluster, or is busy")),
-        ("-BUSY canary", unavailable("is changing its cluster, or is busy")),
-        ("-ERR canary", unavailable("returned an unexpected reply")),
+        ("-MISCONF canary", unavailable("failed to write to its disk")),
+        ("-CLUSTERDOWN canary", unavailable("is busy, or is reconfiguring its cluster")),
+        ("-MASTERDOWN canary", unavailable("is busy, or is reconfiguring its cluster")),
+        ("-TRYAGAIN canary", unavailable("is busy, or is reconfiguring its cluster")),
+        ("-BUSY canary", unavailable("is busy, or is reconfiguring its cluster")),
+        ("-ERR canary", unavailable("returned an unexpected response")),
         (
             "-ERR Error running script: @user_script:2: WRONGTYPE canary",
-            StoreError::damaged("holds a value that is not a record"),
+            StoreError::damaged("contains a value that is not a record"),
         ),
-        ("-NOAUTH canary", StoreError::misconfigured("refuses the credentials")),
-        ("-NOPERM canary", StoreError::misconfigured("does not permit the command")),
-        ("-MOVED 7 127.0.0.1:7", StoreError::misconfigured("is a cluster, but was not configured as one")),
-        ("-CROSSSLOT canary", StoreError::misconfigured("is a cluster, but was not configured as one")),
-        ("*1\r\n+canary", unavailable("returned an unexpected reply")),
-        ("!canary", unavailable("returned an unexpected reply")),
+        ("-NOAUTH canary", StoreError::misconfigured("rejected the credentials")),
+        (
+            "-NOPERM canary",
+            StoreError::misconfigured(
+                "denied a command: the user needs permission for the commands that the documentation of flinks-redis lists",
+            ),
+        ),
+        ("-MOVED 7 127.0.0.1:7", StoreError::misconfigured("is a cluster, but was configured as a standalone server")),
+        ("-CROSSSLOT canary", StoreError::misconfigured("is a cluster, but was configured as a standalone server")),
+        ("*1\r\n+canary", unavailable("returned an unexpected response")),
+        ("!canary", unavailable("returned an unexpected response")),
     ] {
         let fake = Fake::start(move |_| Some(format!("{answer}\r\n").into_bytes()));
         let store = store(&fake.address());
@@ -59,7 +64,7 @@ async fn silence() {
     let fake = Fake::start(|_| None);
     let store = RedisStore::builder(fake.address(), keys()).timeout(Duration::from_millis(50)).build().unwrap();
     let record = record("one", "r1", SystemTime::now()).await;
-    let late = StoreError::unavailable("did not answer in time");
+    let late = StoreError::unavailable("did not respond in time");
     assert_eq!(store.load(record.id()).await.unwrap_err(), late);
     assert_eq!(store.compare_and_swap(None, &record).await, Err(late.clone()));
     assert_eq!(store.remove(record.id(), 1).await, Err(late.clone()));

@@ -1,4 +1,4 @@
-//! `/Authorize`, and what the bank asks (C6).
+//! `/Authorize`, and the security questions of a bank (C6).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,23 +11,26 @@ use super::{AuthorizeToken, Client, LoginId, RequestId, error_body};
 use crate::error::{Error, Kind, SpendError};
 use crate::operation::Operation;
 use crate::retry::RetryPolicy;
-use crate::validate::{ECHO, is_echo};
+use crate::validate::{REPEATS_A_SECRET, is_echo};
 use crate::{FlinksCode, Language};
 
 impl Client {
-    /// Spends a token on an end user (C6). It is sent once, whatever comes of it (A5): a bank counts wrong passwords.
+    /// Authorizes an end user, which spends the token. The request is sent at most once, because a
+    /// bank counts wrong passwords. [C6, A5](crate::rules)
     ///
-    /// It may take minutes. The timeout is 240 seconds by default; [`Settings::bank_timeout`](crate::Settings::bank_timeout)
-    /// changes it.
+    /// The call may take minutes. Its timeout is 240 seconds by default; see
+    /// [`Settings::bank_timeout`](crate::Settings::bank_timeout).
     ///
     /// # Errors
     ///
-    /// A [`SpendError`] that says what became of the token. Tell its reasons apart by [`Error::flinks_code`].
+    /// Returns a [`SpendError`] that reports the fate of the token. Use [`Error::flinks_code`] to
+    /// distinguish the reasons.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the token is lost. The end user may have been authorized, and the session or challenge is lost: run the call in
-    /// a separate task (`tokio::spawn`) if the caller may be dropped.
+    /// If the future is dropped, the token is lost. The end user may have been authorized, and the
+    /// session or the challenge is lost too. If the caller may be cancelled, run the call in a
+    /// separate task (`tokio::spawn`).
     pub async fn authorize(
         &self,
         token: AuthorizeToken,
@@ -36,23 +39,23 @@ impl Client {
         self.spend(token, &request.0).await
     }
 
-    /// Spends a fresh token on the answers to a challenge. What comes of it may be another challenge.
+    /// Answers a challenge, which spends a new token. The outcome may be another challenge.
     ///
     /// ```no_run
     /// use flinks::connect::{Answers, Challenge, Client, Session};
     /// # fn ask_the_user(_: &str, _: &[String]) -> String { String::new() }
     ///
-    /// async fn all_answered(client: &Client, mut challenge: Challenge) -> Result<Session, flinks::Error> {
+    /// async fn answer_all(client: &Client, mut challenge: Challenge) -> Result<Session, flinks::Error> {
     ///     loop {
     ///         let mut answers = Answers::new();
     ///         for question in challenge.questions() {
     ///             answers = answers.to(question, ask_the_user(question.prompt(), question.choices()));
     ///         }
-    ///         let token = client.generate_authorize_token().await?; // a fresh one each time
+    ///         let token = client.generate_authorize_token().await?; // a new token each time
     ///         challenge = match client.answer(token, challenge, &answers).await {
     ///             Ok(flinks::connect::Outcome::Complete(session)) => return Ok(session),
     ///             Ok(flinks::connect::Outcome::Challenge(next)) => next,
-    ///             // A wrong answer: the same question again.
+    ///             // The answer was wrong, so ask the same question again.
     ///             Err(error) => match error.into_parts() {
     ///                 (reason, Some(again)) if reason.error().needs_user() => again,
     ///                 (reason, _) => return Err(reason.into()),
@@ -64,18 +67,20 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// An [`AnswerError`], with the challenge where it can be answered again.
+    /// Returns an [`AnswerError`]. It contains the challenge if that can be answered again.
     ///
     /// # Cancel safety
     ///
-    /// As [`authorize`](Self::authorize). The challenge is lost, too, and the bank may have counted the answer.
+    /// If the future is dropped, the token and the challenge are lost, and the bank may have
+    /// counted the answer. If the caller may be cancelled, run the call in a separate task
+    /// (`tokio::spawn`).
     pub async fn answer(
         &self,
         token: AuthorizeToken,
         challenge: Challenge,
         answers: &Answers,
     ) -> Result<Outcome, AnswerError> {
-        if let Err(error) = answers.fit(&challenge) {
+        if let Err(error) = answers.check(&challenge) {
             let error = SpendError::new(token, error.in_operation(Operation::ConnectAuthorize));
             return Err(AnswerError { error, challenge: Some(challenge) });
         }
@@ -84,11 +89,11 @@ impl Client {
             .security_responses(answers.0.clone());
         self.spend(token, &request).await.map_err(|error| {
             let reason = error.error();
-            let is_open = matches!(error, SpendError::Unspent(..))
-                || reason.flinks_code().is_some_and(|code| OF_THE_ANSWER.contains(code))
+            let can_be_answered_again = matches!(error, SpendError::Unspent(..))
+                || reason.flinks_code().is_some_and(|code| WRONG_ANSWER_CODES.contains(code))
                 || reason.is_token_refused()
                 || reason.is_rate_limited();
-            AnswerError { error, challenge: is_open.then_some(challenge) }
+            AnswerError { error, challenge: can_be_answered_again.then_some(challenge) }
         })
     }
 
@@ -102,12 +107,14 @@ impl Client {
         }
         let secret = &token.secret;
         let attempt = || async move {
-            let reply = self.http.authorize(&self.customer_id.0, secret, request).send().await;
-            let reply = reply.map_err(|error| Error::from_call(Operation::ConnectAuthorize, error, error_body))?;
-            let head = reply.head().clone();
-            // Not the token: it is spent, and Flinks' pages call it "the RequestId" in one place.
+            let response = self.http.authorize(&self.customer_id.0, secret, request).send().await;
+            let response =
+                response.map_err(|error| Error::from_call(Operation::ConnectAuthorize, error, error_body))?;
+            let head = response.head().clone();
+            // The token does not count as an echo, because it is spent, and one page of the Flinks
+            // documentation calls it "the RequestId".
             let password = request.password.as_ref().map(Secret::expose_secret);
-            Outcome::of(reply.into_inner(), &head, &|replied| is_echo(replied, password))
+            Outcome::from_response(response.into_inner(), &head, &|received| is_echo(received, password))
         };
         let outcome =
             self.bank_executor.call(Operation::ConnectAuthorize, RetryPolicy::Never, LIVE_TIMEOUT, attempt).await;
@@ -115,40 +122,44 @@ impl Client {
     }
 }
 
-/// The answer was wrong, and the question stands.
-const OF_THE_ANSWER: [FlinksCode; 4] = [
+/// The codes that mean that an answer was wrong and the question can be answered again.
+const WRONG_ANSWER_CODES: [FlinksCode; 4] = [
     FlinksCode::INVALID_SECURITY_RESPONSE,
     FlinksCode::QUESTION_NOT_FOUND,
     FlinksCode::SECURITY_RESPONSES_INCOMPLETE,
     FlinksCode::UNKNOWN_CHALLENGE_KEY,
 ];
-/// A live call may take 210 seconds.
+/// The default timeout of a call. A live call may take 210 seconds.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// Whom to authorize, and how.
+/// A request to authorize an end user.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Authorize {{ .. }}")]
 #[must_use = "nothing is authorized until this is sent with `authorize`"]
 pub struct Authorize(types::AuthorizeRequest);
 
 impl Authorize {
-    /// An end user who has connected, from what Flinks has stored (`MostRecentCached: true`).
+    /// Creates a request for an end user who has connected before. Flinks uses the data that it has
+    /// cached (`MostRecentCached: true`).
     pub fn cached(login_id: &LoginId) -> Self {
-        Self(Self::of(login_id).most_recent_cached(true))
+        Self(Self::from_login_id(login_id).most_recent_cached(true))
     }
 
-    /// An end user who has connected, from the bank (`MostRecentCached: false`): it may ask, and take minutes.
+    /// Creates a request for an end user who has connected before. Flinks fetches the data from the
+    /// bank, which may ask questions and take minutes (`MostRecentCached: false`).
     pub fn live(login_id: &LoginId) -> Self {
-        Self(Self::of(login_id).most_recent_cached(false))
+        Self(Self::from_login_id(login_id).most_recent_cached(false))
     }
 
-    /// An end user who comes from custom OAuth: live, and kept for nightly refreshes and more (`Save: true`, C7).
+    /// Creates a live request for an end user who returned from custom OAuth. Flinks keeps the
+    /// connection (`Save: true`), for example for nightly refreshes. [C7](crate::rules)
     pub fn after_oauth(login_id: &LoginId) -> Self {
         Self::live(login_id).save(true)
     }
 
-    /// An end user whose user name and password for the bank you hold: live, and kept. Where you can, let the widget or the
-    /// bank's own page ask for them instead.
+    /// Creates a live request with the bank credentials of an end user. Flinks keeps the connection
+    /// (`Save: true`). If possible, let the widget or the page of the bank collect the credentials
+    /// instead.
     pub fn with_bank_credentials(
         institution: impl Into<String>,
         username: impl Into<Secret>,
@@ -158,16 +169,16 @@ impl Authorize {
         Self(request.most_recent_cached(false)).save(true)
     }
 
-    fn of(login_id: &LoginId) -> types::AuthorizeRequest {
+    fn from_login_id(login_id: &LoginId) -> types::AuthorizeRequest {
         types::AuthorizeRequest::new().login_id(Secret::new(login_id.expose_secret()))
     }
 
-    /// `Save`: whether Flinks keeps the connection.
-    pub fn save(self, is_kept: bool) -> Self {
-        Self(self.0.save(is_kept))
+    /// Sets `Save`: whether Flinks keeps the connection.
+    pub fn save(self, save: bool) -> Self {
+        Self(self.0.save(save))
     }
 
-    /// Sets `Language`, that of the bank's questions.
+    /// Sets `Language`, the language of the security questions.
     pub fn language(self, language: Language) -> Self {
         Self(self.0.language(match language {
             Language::English => types::Language::En,
@@ -175,66 +186,73 @@ impl Authorize {
         }))
     }
 
-    /// `Tag`: a text of yours that comes back with the data.
+    /// Sets `Tag`, a text of your choice that Flinks returns with the data.
     pub fn tag(self, tag: impl Into<String>) -> Self {
         Self(self.0.tag(tag))
     }
 }
 
-/// What comes of `/Authorize`.
+/// The outcome of `/Authorize`.
 #[derive(Debug)]
-#[must_use = "a challenge is not a success yet"]
+#[must_use = "a challenge must be answered before the end user is authorized"]
 pub enum Outcome {
     /// The end user is authenticated (200).
     Complete(Session),
-    /// The bank asks more (203): this is no success yet.
+    /// The bank asks security questions (203). The end user is not authenticated yet.
     Challenge(Challenge),
 }
 
 impl Outcome {
-    /// Reads a reply. `is_echo` returns whether a text is the bank password that the request sent.
-    fn of(reply: types::AuthorizeResponse, head: &ResponseHead, is_echo: &dyn Fn(&str) -> bool) -> Result<Self, Error> {
+    /// Reads a response. `is_echo` returns whether a text is the bank password that the request
+    /// sent.
+    fn from_response(
+        response: types::AuthorizeResponse,
+        head: &ResponseHead,
+        is_echo: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, Error> {
         let malformed = |field, reason| Err(Error::malformed(Operation::ConnectAuthorize, head, field, reason));
         let id = |id: Option<Secret>| id.and_then(|id| RequestId::new(id).ok());
-        match reply {
+        match response {
             types::AuthorizeResponse::Session(session) => {
                 if session.http_status_code.is_some_and(|status| status != 200) {
-                    return malformed("HttpStatusCode", "is not 200, though the status is");
+                    return malformed("HttpStatusCode", "is not 200, but the HTTP status is");
                 }
                 let Some(request_id) = id(session.request_id) else { return malformed("RequestId", "is missing") };
                 if is_echo(request_id.expose_secret()) {
-                    return malformed("RequestId", ECHO);
+                    return malformed("RequestId", REPEATS_A_SECRET);
                 }
                 let login_id = session.login.and_then(|login| login.id).and_then(|id| LoginId::new(id).ok());
                 if login_id.as_ref().is_some_and(|login_id| is_echo(login_id.expose_secret())) {
-                    return malformed("Login.Id", ECHO);
+                    return malformed("Login.Id", REPEATS_A_SECRET);
                 }
                 let institution = session.institution.or(session.institution_name);
                 Ok(Self::Complete(Session { request_id, login_id, institution }))
             }
             types::AuthorizeResponse::Challenge(challenge) => {
                 if challenge.http_status_code.is_some_and(|status| status != 203) {
-                    return malformed("HttpStatusCode", "is not 203, though the status is");
+                    return malformed("HttpStatusCode", "is not 203, but the HTTP status is");
                 }
                 let Some(RequestId(request_id)) = id(challenge.request_id) else {
                     return malformed("RequestId", "is missing");
                 };
                 let mut questions = Vec::new();
                 for asked in challenge.security_challenges.unwrap_or_default() {
-                    let Some(prompt) = asked.prompt else { return malformed("SecurityChallenges", "has no Prompt") };
+                    let Some(prompt) = asked.prompt else {
+                        return malformed("SecurityChallenges", "contains a question without a Prompt");
+                    };
                     questions.push(Question { prompt, choices: asked.iterables.unwrap_or_default() });
                 }
-                match questions.is_empty() {
-                    true => malformed("SecurityChallenges", "is missing or empty"),
-                    false => Ok(Self::Challenge(Challenge { request_id, questions })),
+                if questions.is_empty() {
+                    return malformed("SecurityChallenges", "is missing or empty");
                 }
+                Ok(Self::Challenge(Challenge { request_id, questions }))
             }
-            _ => malformed("HttpStatusCode", "has no known meaning"),
+            _ => malformed("HttpStatusCode", "is not a documented value"),
         }
     }
 }
 
-/// An authenticated end user.
+/// The session of an authenticated end user.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Session {{ .. }}")]
 pub struct Session {
@@ -244,40 +262,43 @@ pub struct Session {
 }
 
 impl Session {
-    /// What the data endpoints ask for.
+    /// Returns the request id, which the data endpoints require.
     pub fn request_id(&self) -> &RequestId {
         &self.request_id
     }
 
-    /// The end user's login, with which later calls need no bank password.
+    /// Returns the end user's login, with which later calls need no bank credentials.
     pub fn login_id(&self) -> Option<&LoginId> {
         self.login_id.as_ref()
     }
 
-    /// The bank, as the server names it.
+    /// Returns the name of the bank, as the server sent it.
     pub fn institution(&self) -> Option<&str> {
         self.institution.as_deref()
     }
 }
 
-/// What the bank asks. It is answered by value, once, with [`Client::answer`]. It can be stored in the end user's session
-/// until they answer, as a secret, for another machine may get the answer.
+/// The security questions of a bank.
+///
+/// A challenge is answered by value, once, with [`Client::answer`]. It can be serialized into the
+/// session of the end user, because another machine may receive the answer. Store it as a secret.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("Challenge {{ questions: {}, .. }}", questions.len())]
-#[must_use = "the session ends without an answer"]
+#[must_use = "the end user is not authorized until the challenge is answered"]
 pub struct Challenge {
     request_id: Secret,
     questions: Vec<Question>,
 }
 
 impl Challenge {
-    /// The questions, of which there is at least one. The bank wrote them.
+    /// Returns the questions. There is at least one. Their text comes from the bank and is
+    /// untrusted.
     pub fn questions(&self) -> &[Question] {
         &self.questions
     }
 }
 
-/// One question of the bank's.
+/// A security question of a bank.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, derive_more::Debug)]
 #[debug("Question {{ choices: {}, .. }}", choices.len())]
 pub struct Question {
@@ -286,70 +307,73 @@ pub struct Question {
 }
 
 impl Question {
-    /// The text to show.
+    /// Returns the text of the question.
     pub fn prompt(&self) -> &str {
         &self.prompt
     }
 
-    /// The answers to choose from; empty where any text may be given.
+    /// Returns the answers to choose from. If there are none, the end user may answer freely.
     pub fn choices(&self) -> &[String] {
         &self.choices
     }
 }
 
-/// Answers to a [`Challenge`].
+/// The answers to a [`Challenge`].
 #[derive(Default, derive_more::Debug)]
 #[debug("Answers {{ .. }}")]
 #[must_use = "answers do nothing until they are sent with `answer`"]
 pub struct Answers(HashMap<String, Vec<Secret>>);
 
 impl Answers {
-    /// None yet.
+    /// Creates an empty set of answers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With the answer to a question. Another to the same question is added, for some take several.
+    /// Adds an answer to a question. Some questions take several answers, so an answer never
+    /// replaces an earlier one.
     pub fn to(mut self, question: &Question, answer: impl Into<Secret>) -> Self {
         self.0.entry(question.prompt.clone()).or_default().push(answer.into());
         self
     }
 
-    /// Whether each question has an answer, and each answer its question.
-    fn fit(&self, challenge: &Challenge) -> Result<(), Error> {
+    /// Checks that each question has an answer, and that each answer belongs to a question.
+    fn check(&self, challenge: &Challenge) -> Result<(), Error> {
         let is_asked = |prompt: &String| challenge.questions.iter().any(|question| question.prompt == *prompt);
         if !self.0.keys().all(is_asked) {
-            return Err(Error::input("answers", "hold one to a question that was not asked"));
+            return Err(Error::input("answers", "must not include a question that was not asked"));
         }
         if !challenge.questions.iter().all(|question| self.0.contains_key(&question.prompt)) {
-            return Err(Error::input("answers", "leave out a question"));
+            return Err(Error::input("answers", "must include every question"));
         }
         Ok(())
     }
 }
 
-/// Why an answer failed.
+/// The error of a call that answers a challenge.
 #[derive(Debug, derive_more::Display)]
 #[display("{error}")]
-#[must_use = "it may hold the challenge, which can be answered again"]
+#[must_use = "the error may contain the challenge, which can be answered again"]
 pub struct AnswerError {
     error: SpendError<AuthorizeToken>,
     challenge: Option<Challenge>,
 }
 
 impl AnswerError {
-    /// Returns what went wrong, and what became of the token.
+    /// Returns the underlying error, which reports the fate of the token.
     pub fn error(&self) -> &SpendError<AuthorizeToken> {
         &self.error
     }
 
-    /// Returns the challenge if it can be answered again: nothing was sent, the bank refused the answer, or nobody has looked at
-    /// it, because the token was refused or there is a rate limit.
+    /// Returns the challenge if it can be answered again. This is the case if nothing was sent, if
+    /// the bank refused the answer, or if the answer was not examined because the token was refused
+    /// or a rate limit was exceeded.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }
 
-    /// Returns both by value, to answer the challenge again.
+    /// Converts into the underlying error and the challenge, so that the challenge can be answered
+    /// again.
     pub fn into_parts(self) -> (SpendError<AuthorizeToken>, Option<Challenge>) {
         (self.error, self.challenge)
     }

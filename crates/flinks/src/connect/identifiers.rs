@@ -1,4 +1,4 @@
-//! The names and secrets of Connect, each a type of its own (C4, C8).
+//! The identifiers and secrets of Connect, each with its own type (C4, C8).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,25 +8,27 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use crate::error::Error;
-use crate::validate::token_problem;
+use crate::validate::{token_problem, unmet_requirement};
 
-/// The environment, such as `toolbox` for the sandbox: one DNS label, which chooses the hosts (C8).
+/// A Flinks environment, such as `toolbox` for the sandbox. It is a single DNS label, from which
+/// the host names are formed. [C8](crate::rules)
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Instance(String);
 
 impl Instance {
-    /// As it stands in the host names.
+    /// Returns the label as it appears in the host names.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     fn url(&self, which: &str) -> Result<BaseUrl, Error> {
         let url = format!("https://{}-{which}.private.fin.ag", self.0).parse();
-        url.map_err(|_| Error::configuration("instance", "makes no host name"))
+        url.map_err(|_| Error::configuration("instance", "does not form a valid host name"))
     }
 
-    /// The instance of which this is one of the two hosts, and nothing more: no path, and no other port.
+    /// Returns the instance if the base URL is one of its two hosts, without a path and without
+    /// another port.
     fn of_host(base_url: &BaseUrl) -> Option<Self> {
         let label = base_url.as_str().strip_prefix("https://")?.strip_suffix(".private.fin.ag")?;
         let name = label.strip_suffix("-api").or_else(|| label.strip_suffix("-iframe"))?;
@@ -67,29 +69,29 @@ impl FromStr for Instance {
         let is_label = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
-        // `-iframe` comes after it in the label, which may have 63 characters in all (RFC 1035, 2.3.4).
+        // The host names append `-iframe` to the label, which may have at most 63 characters (RFC
+        // 1035, section 2.3.4).
         if !is_label || !(1..=56).contains(&text.len()) {
-            let reason = "is not one DNS label of lower-case letters, digits and hyphens, such as toolbox";
+            let reason = "must be a single DNS label of lower-case letters, digits and hyphens, such as toolbox";
             return Err(Error::configuration("instance", reason));
         }
         if text.ends_with("-api") || text.ends_with("-iframe") {
-            return Err(Error::configuration(
-                "instance",
-                "ends with -api or -iframe, which come after it in the host names",
-            ));
+            let reason = "must not end with -api or -iframe, which the host names append";
+            return Err(Error::configuration("instance", reason));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// Where Connect is: at an [`Instance`] of Flinks, or at one base URL for both of its hosts, such as the emulator's.
+/// The hosts of Connect: those of an [`Instance`], or one base URL that replaces both of them, such
+/// as that of the emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {
     /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
     Instance(Instance),
-    /// Both hosts at this base URL. The base URL of one of an instance's hosts, such as
-    /// `https://toolbox-api.private.fin.ag`, means the instance, and so both of its hosts.
+    /// One base URL for both hosts. The base URL of one host of an instance, such as
+    /// `https://toolbox-api.private.fin.ag`, stands for the instance, and so for both of its hosts.
     BaseUrl(BaseUrl),
 }
 
@@ -106,7 +108,7 @@ impl Host {
     }
 }
 
-/// The GUID that Flinks gave you, with hyphens (C8).
+/// The customer id that Flinks issues: a GUID with hyphens. [C8](crate::rules)
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, derive_more::Display, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct CustomerId(pub(super) Uuid);
@@ -129,34 +131,35 @@ impl FromStr for CustomerId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        // `Uuid` would also read braces, `urn:uuid:` and no hyphens.
+        // `Uuid` also accepts braces, `urn:uuid:`, and a GUID without hyphens.
         let guid = Uuid::try_parse(text).ok().filter(|guid| guid.hyphenated().to_string() == text.to_ascii_lowercase());
-        guid.map(Self).ok_or(Error::configuration("customer id", "is not a GUID with hyphens"))
+        guid.map(Self).ok_or(Error::configuration("customer id", "must be a GUID with hyphens"))
     }
 }
 
-macro_rules! secret_name {
-    ($(#[$attribute:meta])* $name:ident, $field:literal, $refuse:ident) => {
+macro_rules! secret_identifier {
+    ($(#[$attribute:meta])* $name:ident, $field:literal, $check:ident, $error:ident) => {
         $(#[$attribute])*
         #[derive(Clone, Debug)]
         pub struct $name(pub(super) Secret);
 
         impl $name {
-            /// Wraps the clear text.
+            /// Creates the value from its clear text.
             ///
             /// # Errors
             ///
-            /// An [`Error`] where it is empty, or holds a space, a line break (as one read from a file may), a control
-            /// or a non-ASCII character.
+            /// Returns an error if the text is empty, or contains a space, a line break, a control
+            /// character or a non-ASCII character. A value that was read from a file may end with a
+            /// line break.
             pub fn new(secret: impl Into<Secret>) -> Result<Self, Error> {
                 let secret = secret.into();
-                match token_problem(secret.expose_secret()) {
-                    Some(problem) => Err(Error::$refuse($field, problem)),
+                match $check(secret.expose_secret()) {
+                    Some(problem) => Err(Error::$error($field, problem)),
                     None => Ok(Self(secret)),
                 }
             }
 
-            /// The clear text. Keep it out of logs, errors and URLs.
+            /// Returns the clear text. Keep it out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }
@@ -164,16 +167,16 @@ macro_rules! secret_name {
     };
 }
 
-secret_name! {
-    /// The secret key from Flinks' integration. It does not expire, and this crate sends it to `/GenerateAuthorizeToken` and
-    /// nowhere else (C4).
-    SecretKey, "secret key", configuration
+secret_identifier! {
+    /// The secret key of an integration. It does not expire. This crate sends it only to
+    /// `/GenerateAuthorizeToken`. [C4](crate::rules)
+    SecretKey, "secret key", token_problem, configuration
 }
 
-secret_name! {
-    /// An end user's login, from the widget, custom OAuth or an earlier session. It does not expire; store it as the secret
-    /// that it is.
-    LoginId, "login id", input
+secret_identifier! {
+    /// The login of an end user, from the widget, from custom OAuth or from an earlier session. It
+    /// does not expire. Store it as a secret.
+    LoginId, "login id", unmet_requirement, input
 }
 
 /// Compares in constant time, because a login id is a secret.
@@ -185,7 +188,8 @@ impl PartialEq for LoginId {
 
 impl Eq for LoginId {}
 
-secret_name! {
-    /// What Connect's data endpoints ask for, from [`Session`](super::Session).
-    RequestId, "request id", input
+secret_identifier! {
+    /// The request id of a [`Session`](super::Session), which the data endpoints of Connect
+    /// require.
+    RequestId, "request id", unmet_requirement, input
 }

@@ -1,7 +1,10 @@
-//! Flinks Connect: a secret key for an authorize token, and with that an end user's account (C1-C8).
+//! Flinks Connect: exchanges a secret key for an authorize token, which connects the bank account
+//! of an end user.
 //!
-//! Facts are those of the pages [/GenerateAuthorizeToken](https://docs.flinks.com/api/authorize/endpoints/generate-authorize-token.md)
+//! Based on the Flinks documentation pages
+//! [/GenerateAuthorizeToken](https://docs.flinks.com/api/authorize/endpoints/generate-authorize-token.md)
 //! and [Set Up Authorization](https://docs.flinks.com/guides/connect/setup-authorization.md).
+//! [C1-C8](crate::rules)
 
 mod authorize;
 mod identifiers;
@@ -30,9 +33,9 @@ use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
 use crate::retry::{CallExecutor, RetryPolicy};
 use crate::settings::Settings;
-use crate::validate::{ECHO, REPEATED, is_echo, token_problem};
+use crate::validate::{HANDED_OUT_BEFORE, REPEATS_A_SECRET, is_echo, token_problem};
 
-/// A client of Flinks Connect. Cloning is cheap; clones share their connections.
+/// A client for Flinks Connect. Cloning is cheap, and clones share their connections.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Client {{ api: {:?}, .. }}", api.as_str())]
 pub struct Client {
@@ -42,21 +45,21 @@ pub struct Client {
     iframe: BaseUrl,
     customer_id: CustomerId,
     secret_key: Arc<types::SecretKey>,
-    /// The tokens that were handed out (C3).
+    /// The tokens that were handed out (C3). `None` if repeated tokens are accepted.
     handed_out: Option<Arc<RecentSecrets>>,
     executor: CallExecutor,
-    /// For `/Authorize`.
+    /// Executes calls to `/Authorize`, which have a longer timeout.
     bank_executor: CallExecutor,
 }
 
 impl Client {
-    /// Creates a builder. The host is an [`Instance`] of Flinks, or a base URL that replaces both of its hosts, such as the
-    /// emulator's.
+    /// Creates a builder. The host is an [`Instance`] of Flinks, or a base URL that replaces both
+    /// hosts of an instance, such as that of the emulator.
     pub fn builder(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> ClientBuilder<Self> {
         ClientBuilder::new((host.into(), customer_id, secret_key))
     }
 
-    /// Creates a client as the variables `FLINKS_CONNECT_…` configure it: see [`ClientBuilder`].
+    /// Creates a client from the environment variables `FLINKS_CONNECT_…`; see [`ClientBuilder`].
     ///
     /// # Errors
     ///
@@ -65,8 +68,8 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone whose calls have another timeout, `/Authorize` included. It shares the connections of this client. Less than
-    /// a millisecond counts as one.
+    /// Returns a clone with another timeout, which also applies to `/Authorize`. It shares the
+    /// connections of this client. The minimum is one millisecond.
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);
         Self {
@@ -78,59 +81,63 @@ impl Client {
         }
     }
 
-    /// Gets an authorize token: a new one with each call. A token that this client has handed out before is refused as
-    /// malformed, unless [`Settings::accept_repeated_tokens`] is set (C1, C3).
+    /// Requests an authorize token. Each call returns a new token.
     ///
-    /// A lost or refused-for-now request is repeated, up to three in all, for it costs no more than a token (A5).
+    /// A token that this client has handed out before is rejected as malformed, unless
+    /// [`Settings::accept_repeated_tokens`] is set. [C1, C3](crate::rules)
+    ///
+    /// The call makes up to three attempts if the network fails or the server is temporarily
+    /// unavailable, because a retry costs at most one unused token. [A5](crate::rules)
     ///
     /// # Errors
     ///
-    /// [`Error::is_credentials`] where the secret key is refused (C2); else what the predicates say.
+    /// Returns an error if the request fails. [`Error::is_credentials`] is true if the secret key
+    /// was refused; for other failures, see the methods of [`Error`]. [C2](crate::rules)
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, nothing is lost but a token that nobody has used.
+    /// Dropping the future loses at most one unused token.
     pub async fn generate_authorize_token(&self) -> Result<AuthorizeToken, Error> {
         let clock = &self.executor.clock;
         let attempt = || async move {
             let sent = Timestamps::now(clock.as_ref());
-            let reply = self.http.generate_authorize_token(&self.customer_id.0, &self.secret_key).send().await;
-            self.authorize_token(reply.map_err(|error| Error::from_call(GENERATE, error, error_body))?, sent)
+            let response = self.http.generate_authorize_token(&self.customer_id.0, &self.secret_key).send().await;
+            self.authorize_token(response.map_err(|error| Error::from_call(GENERATE, error, error_body))?, sent)
         };
         self.executor.call(GENERATE, RetryPolicy::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
 
-    /// Returns the base URL of the API's host.
+    /// Returns the base URL of the API host.
     pub fn base_url(&self) -> &BaseUrl {
         &self.api
     }
 
-    /// Returns the clock of the [`Settings`].
+    /// Returns the clock that was set with [`Settings::clock`].
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }
 
     fn authorize_token(
         &self,
-        reply: ResponseValue<types::GenerateAuthorizeTokenResponse>,
+        response: ResponseValue<types::GenerateAuthorizeTokenResponse>,
         sent: Timestamps,
     ) -> Result<AuthorizeToken, Error> {
-        let head = reply.head().clone();
+        let head = response.head().clone();
         let malformed = |field, reason| Err(Error::malformed(GENERATE, &head, field, reason));
-        let types::GenerateAuthorizeTokenResponse { http_status_code, token, .. } = reply.into_inner();
+        let types::GenerateAuthorizeTokenResponse { http_status_code, token, .. } = response.into_inner();
         if http_status_code.is_some_and(|status| status != 200) {
-            return malformed("HttpStatusCode", "is not 200, though the status is");
+            return malformed("HttpStatusCode", "is not 200, but the HTTP status is");
         }
         if let Some(problem) = token_problem(token.expose_secret()) {
             return malformed("Token", problem);
         }
         if is_echo(token.expose_secret(), [self.secret_key.expose_secret()]) {
-            return malformed("Token", ECHO);
+            return malformed("Token", REPEATS_A_SECRET);
         }
         if let Some(handed_out) = &self.handed_out
             && handed_out.insert(token.expose_secret(), self.executor.clock.as_ref()).is_none()
         {
-            return malformed("Token", REPEATED);
+            return malformed("Token", HANDED_OUT_BEFORE);
         }
         Ok(AuthorizeToken { secret: token, deadline: Deadline::after(sent, TOKEN_LIFETIME, &self.executor.clock) })
     }
@@ -149,19 +156,17 @@ impl Configure for Client {
     fn parts(values: &Values) -> Result<Self::Parts, Error> {
         let host = match (values.optional("instance")?, values.optional("url")?) {
             (Some(_), Some(_)) => {
-                return Err(values
-                    .error("url", "cannot be set together with the instance; leave one of the two out")
-                    .into());
+                return Err(values.error("url", "and the instance must not both be set").into());
             }
             (Some(instance), None) => Host::Instance(config::parse(values, instance)?),
             (None, Some(url)) => Host::BaseUrl(config::base_url(values, url, Product::Connect)?),
             (None, None) => {
-                return Err(values.error("instance", "is missing, and there is no base URL in its place").into());
+                return Err(values.error("instance", "is not set, and neither is a base URL").into());
             }
         };
         let customer_id = config::parse(values, values.required("customer_id")?)?;
         let secret_key = SecretKey::new(values.required("secret_key")?);
-        Ok((host, customer_id, secret_key.map_err(|error| config::named(values, error))?))
+        Ok((host, customer_id, secret_key.map_err(|error| config::with_setting_name(values, error))?))
     }
 
     fn build((host, customer_id, secret_key): Self::Parts, settings: &Settings) -> Result<Self, Error> {
@@ -184,17 +189,20 @@ impl Configure for Client {
 
 const GENERATE: Operation = Operation::ConnectGenerateAuthorizeToken;
 
-/// No reply tells it; the pages do (C3).
+/// The lifetime of a token according to the Flinks documentation (C3). Responses do not include it.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// What Connect's error body says.
+/// Extracts the parts of the documented error body.
 fn error_body(error: &types::ErrorResponse) -> ErrorBody {
     let code = error.flinks_code.clone().map(FlinksCode::from);
     ErrorBody { code, oauth: None, message: error.message.clone() }
 }
 
-/// A token that connects one account, within 30 minutes (C3). It is spent by value; it cannot be copied, compared, printed or
-/// stored. To spend two, get two: call [`generate_authorize_token`](Client::generate_authorize_token) again.
+/// A token that connects one bank account within 30 minutes.
+///
+/// It is spent by value, and it cannot be copied, compared, printed or stored. For a second
+/// account, call [`generate_authorize_token`](Client::generate_authorize_token) again.
+/// [C3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizeToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use = "an authorize token that is not used expires after 30 minutes"]
@@ -204,12 +212,13 @@ pub struct AuthorizeToken {
 }
 
 impl AuthorizeToken {
-    /// When it expires, on the wall clock, counted from before it was asked for (A4). None where that clock cannot tell.
+    /// Returns when the token expires on the wall clock, counted from before it was requested, or
+    /// `None` if the wall clock cannot represent that time. [A4](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.deadline.wall()
     }
 
-    /// Whether it has expired, on either clock (A4).
+    /// Returns whether the token has expired on either clock. [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.deadline.is_past()
     }

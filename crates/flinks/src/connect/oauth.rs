@@ -1,4 +1,4 @@
-//! Custom OAuth: the end user logs in on the bank's own page (C7).
+//! Custom OAuth: the end user logs in on the page of the bank (C7).
 
 use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
@@ -11,41 +11,47 @@ use crate::validate::query;
 use crate::{Language, RedirectUrl, Started};
 
 impl Client {
-    /// An authorization at a bank, by its institution id, that comes back to `redirect_uri` (C7).
+    /// Creates an authorization at a bank, which is identified by its institution id. The bank
+    /// redirects the end user back to `redirect_uri`. [C7](crate::rules)
     ///
     /// # Errors
     ///
-    /// An [`Error`] where `redirect_uri` has a parameter of its own that the return adds: `state`, `loginId`, `error` or
-    /// `error_description`.
+    /// Returns an error if `redirect_uri` contains a parameter that the callback adds: `state`,
+    /// `loginId`, `error` or `error_description`.
     pub fn custom_oauth(&self, institution_id: u32, redirect_uri: &RedirectUrl) -> Result<CustomOAuth<'_>, Error> {
-        callback::check(redirect_uri, "loginId")?;
+        callback::check_redirect_url(redirect_uri, "loginId")?;
         let parameters =
             vec![("institution_id", institution_id.to_string()), ("redirect_uri", redirect_uri.as_str().to_owned())];
         Ok(CustomOAuth { client: self, parameters })
     }
 
-    /// Verifies the URL, or its query, with which an end user came back, and consumes what was pending (C7). Continue with
-    /// [`Authorize::after_oauth`](super::Authorize::after_oauth).
+    /// Verifies the callback of an end user, and consumes the pending authorization. `callback` is
+    /// the URL or its query. Continue with
+    /// [`Authorize::after_oauth`](super::Authorize::after_oauth). [C7](crate::rules)
     ///
     /// # Errors
     ///
-    /// [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) where the `state` is missing, is not the one that is pending, or is older than 10
-    /// minutes; where a parameter is there twice; where there is neither a login nor an error, or both. With the right
-    /// `state` and an error of the bank's, [`Error::oauth_error`] tells it.
+    /// Returns an error with [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) if
+    ///
+    /// - the `state` is missing, or does not match the pending authorization,
+    /// - the authorization started more than 10 minutes ago,
+    /// - a parameter occurs more than once, or
+    /// - the callback contains neither a login nor an error, or both.
+    ///
+    /// If the `state` matches and the bank reported an error, returns an error with
+    /// [`Error::oauth_error`].
     pub fn verify_oauth(&self, pending: PendingAuthorization, callback: &str) -> Result<LoginId, Error> {
         let login_id =
             pending.0.verify(callback, "loginId", Operation::ConnectOAuthReturn, self.executor.clock.as_ref())?;
-        let unfit = |_| {
-            Error::new(Operation::ConnectOAuthReturn, Kind::Callback("has a loginId that is empty or no plain text"))
-        };
-        LoginId::new(login_id).map_err(unfit)
+        let invalid = Kind::Callback("`loginId` is empty or contains an invalid character");
+        LoginId::new(login_id).map_err(|_| Error::new(Operation::ConnectOAuthReturn, invalid))
     }
 }
 
-/// An authorization at a bank, before it starts.
+/// An authorization at a bank that has not started yet.
 #[derive(derive_more::Debug)]
 #[debug("CustomOAuth {{ .. }}")]
-#[must_use = "nothing happens until `start`"]
+#[must_use = "an authorization does nothing until `start` is called"]
 pub struct CustomOAuth<'a> {
     client: &'a Client,
     parameters: Vec<(&'static str, String)>,
@@ -57,20 +63,22 @@ impl CustomOAuth<'_> {
         self.set("lang", language.as_str().to_owned())
     }
 
-    /// `tag`: a text of yours that comes back with the data.
+    /// Sets `tag`, a text of your choice that Flinks returns with the data.
     pub fn tag(self, tag: impl Into<String>) -> Self {
         self.set("tag", tag.into())
     }
 
     fn set(mut self, name: &'static str, value: String) -> Self {
-        self.parameters.retain(|(known, _)| *known != name);
+        self.parameters.retain(|(existing, _)| *existing != name);
         self.parameters.push((name, value));
         self
     }
 
-    /// The address to which the end user's browser goes, which holds the state, and what is pending until they are back. Keep
-    /// the latter in the end user's own session, and nowhere that another could reach: that is what makes a forged return
-    /// fail.
+    /// Starts the authorization: returns the URL for the end user's browser, and the pending
+    /// authorization.
+    ///
+    /// Keep the pending authorization in the session of the end user, where nobody else can read or
+    /// replace it. It protects against forged callbacks.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, parameters } = self;
         let state = CsrfState::new(client.executor.clock.as_ref());
@@ -81,9 +89,11 @@ impl CustomOAuth<'_> {
     }
 }
 
-/// An authorization that has started. It is verified by value, once (C7). It can be stored in the end user's session, which
-/// is then to be emptied of it.
+/// An authorization that has started.
+///
+/// It is verified by value, once. It can be serialized into the session of the end user; remove it
+/// from there when the end user returns. [C7](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ .. }}")]
-#[must_use = "the return of the end user cannot be verified without it"]
+#[must_use = "the callback cannot be verified without the pending authorization"]
 pub struct PendingAuthorization(CsrfState);

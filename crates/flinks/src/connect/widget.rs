@@ -1,4 +1,4 @@
-//! The widget: a page of Flinks' in an iframe of yours (C5).
+//! The widget: a page of Flinks in an iframe of the application (C5).
 
 use flinks_core::Secret;
 
@@ -9,7 +9,8 @@ use crate::validate::query;
 use crate::{Language, RedirectUrl};
 
 impl Client {
-    /// A widget that leads to `redirect_url`, which then gets `loginId` and `institution`.
+    /// Creates a widget that redirects the end user to `redirect_url`, with the parameters
+    /// `loginId` and `institution`.
     pub fn widget(&self, redirect_url: &RedirectUrl) -> Widget {
         Widget {
             base_url: self.iframe.as_str().to_owned(),
@@ -19,16 +20,17 @@ impl Client {
     }
 }
 
-/// The looks and the behaviour of a widget (C5), before it has a token. It can be used for any number of them.
+/// The appearance and behaviour of a widget, which does not have a token yet. One `Widget` can be
+/// used with any number of tokens. [C5](crate::rules)
 ///
 /// ```no_run
 /// # async fn page(client: &flinks::connect::Client) -> Result<String, flinks::Error> {
 /// let redirect_url = "https://app.example/done".parse()?;
 /// let widget = client.widget(&redirect_url).language(flinks::Language::French).customer_name("My App");
 /// let url = widget.url(client.generate_authorize_token().await?)?;
-/// // The attribute form is safe between double quotes.
+/// // This form can be inserted between double quotes.
 /// let page = format!("<iframe src=\"{}\" title=\"Flinks\"></iframe>", url.to_html_attribute());
-/// // Your `message` listener must check `event.origin` against this.
+/// // The `message` listener of the page must compare `event.origin` with this origin.
 /// let origin = widget.message_origin();
 /// # Ok(page + &origin) }
 /// ```
@@ -41,20 +43,21 @@ pub struct Widget {
     parameters: Vec<(String, String)>,
 }
 
-/// Which colours the widget has.
+/// The colours of a widget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Theme {
-    /// Light.
+    /// Light colours.
     Light,
-    /// Dark.
+    /// Dark colours.
     Dark,
-    /// As the end user's system has it.
+    /// The colours that the system of the end user prefers.
     System,
 }
 
 impl Widget {
-    /// `demo`: shows the banks of the sandbox. Only there.
+    /// Sets `demo`: whether the widget shows the banks of the sandbox. Use it only with the
+    /// sandbox.
     pub fn demo(self, is_demo: bool) -> Self {
         self.set("demo", &is_demo.to_string())
     }
@@ -64,7 +67,7 @@ impl Widget {
         self.set("language", language.as_str())
     }
 
-    /// `theme`.
+    /// Sets `theme`.
     pub fn theme(self, theme: Theme) -> Self {
         self.set(
             "theme",
@@ -76,69 +79,72 @@ impl Widget {
         )
     }
 
-    /// `consentEnable`: shows Flinks' own consent screen.
+    /// Sets `consentEnable`: whether the widget shows the consent screen of Flinks.
     pub fn consent(self, is_shown: bool) -> Self {
         self.set("consentEnable", &is_shown.to_string())
     }
 
-    /// `customerName`: your name, on that screen.
+    /// Sets `customerName`, your name on the consent screen.
     pub fn customer_name(self, name: &str) -> Self {
         self.set("customerName", name)
     }
 
-    /// `tag`: a text of yours that comes back with the data.
+    /// Sets `tag`, a text of your choice that Flinks returns with the data.
     pub fn tag(self, tag: &str) -> Self {
         self.set("tag", tag)
     }
 
-    /// `termsUrl`: your terms.
+    /// Sets `termsUrl`, the URL of your terms.
     pub fn terms_url(self, url: &str) -> Self {
         self.set("termsUrl", url)
     }
 
-    /// `daysOfTransactions`: how far back, in the form that Flinks names, such as `Days90`.
+    /// Sets `daysOfTransactions`, the period for which Flinks fetches transactions, in the form
+    /// that its documentation uses, such as `Days90`.
     pub fn days_of_transactions(self, days: &str) -> Self {
         self.set("daysOfTransactions", days)
     }
 
-    /// `scheduleRefresh`: refreshes the account every night.
+    /// Sets `scheduleRefresh`: whether Flinks refreshes the account every night.
     pub fn schedule_refresh(self, is_scheduled: bool) -> Self {
         self.set("scheduleRefresh", &is_scheduled.to_string())
     }
 
-    /// Another of the [parameters](https://docs.flinks.com/guides/connect/flinks-connect/widget.md), such as `headerEnable`.
-    /// One that is set twice has its last value.
+    /// Sets another [parameter](https://docs.flinks.com/guides/connect/flinks-connect/widget.md),
+    /// such as `headerEnable`. If a parameter is set twice, the last value applies.
     ///
     /// # Errors
     ///
-    /// An [`Error`] where the name is not made of ASCII letters and digits, or is `authorizeToken` or `redirectUrl`, in any
-    /// case.
+    /// Returns an error if the name contains characters other than ASCII letters and digits, or is
+    /// `authorizeToken` or `redirectUrl` in any case.
     pub fn parameter(self, name: &str, value: &str) -> Result<Self, Error> {
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Error::configuration("parameter", "has a name that is not made of ASCII letters and digits"));
+            return Err(Error::configuration("parameter", "name must contain only ASCII letters and digits"));
         }
         if ["authorizeToken", "redirectUrl"].iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            return Err(Error::configuration("parameter", "has a name that the widget sets by itself"));
+            return Err(Error::configuration("parameter", "name must not be one that the widget sets itself"));
         }
         Ok(self.set(name, value))
     }
 
     fn set(mut self, name: &str, value: &str) -> Self {
-        self.parameters.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.parameters.retain(|(existing, _)| !existing.eq_ignore_ascii_case(name));
         self.parameters.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The origin that a `message` listener must check `event.origin` against, before it believes an event.
+    /// Returns the origin of the widget. A `message` listener must compare `event.origin` with it
+    /// before it trusts an event.
     pub fn message_origin(&self) -> String {
         url::Url::parse(&self.base_url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
     }
 
-    /// Spends a token: the address for one iframe, to be loaded once (C5).
+    /// Returns the URL for one iframe, which spends the token. Load the URL only once.
+    /// [C5](crate::rules)
     ///
     /// # Errors
     ///
-    /// A [`SpendError`] where the token has expired (C3).
+    /// Returns a [`SpendError`] if the token has expired. [C3](crate::rules)
     pub fn url(&self, token: AuthorizeToken) -> Result<WidgetUrl, SpendError<AuthorizeToken>> {
         if token.is_expired() {
             return Err(SpendError::new(token, Error::new(Operation::ConnectWidget, Kind::ExpiredLocally)));
@@ -150,20 +156,20 @@ impl Widget {
     }
 }
 
-/// The address of one iframe, which holds a token.
+/// The URL of one iframe. It contains the token.
 #[derive(Debug)]
-#[must_use = "the authorize token is spent on this address"]
+#[must_use = "the authorize token is spent on this URL"]
 pub struct WidgetUrl(Secret);
 
 impl WidgetUrl {
-    /// The address. Keep it out of logs.
+    /// Returns the URL. Keep it out of logs.
     pub fn expose_url(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// The address for an attribute in HTML, between quotes.
+    /// Returns the URL in a form that can be inserted into a quoted HTML attribute.
     pub fn to_html_attribute(&self) -> String {
-        // What is percent-encoded holds none of the other characters that HTML knows.
+        // A percent-encoded URL contains no other character that is special in HTML.
         self.0.expose_secret().replace('&', "&amp;")
     }
 }

@@ -1,4 +1,4 @@
-//! What to do about an error.
+//! The recommended next step after an error.
 
 use flinks_core::TransportErrorKind;
 
@@ -8,35 +8,43 @@ use super::refusal::Refusal;
 use crate::FlinksCode;
 use crate::operation::Operation;
 
-/// What to do about an [`Error`]. [`SpendError`](crate::SpendError) says more about a token that the call would have spent.
+/// The recommended next step after an [`Error`].
+///
+/// [`SpendError`](crate::SpendError) has more information about the token that the call would have
+/// spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {
-    /// The network, the server, the bank or a rate limit: the same call may succeed later. A host name that cannot be resolved is
-    /// one of these; if it never resolved, check the configuration.
+    /// Try the same call again later: the network, the server or the bank failed, or a rate limit
+    /// was exceeded.
+    ///
+    /// This includes a host name that cannot be resolved. If it has never resolved, check the
+    /// configuration.
     RetryLater,
-    /// Get a new token.
+    /// Request a new token.
     NewToken,
-    /// The end user must enter something else, act at the bank, or agree.
+    /// Ask the end user to enter something else, to act at the bank, or to agree.
     AskUser,
-    /// Send the end user through the bank again, from the start.
+    /// Send the end user through the authorization at the bank again, from the start.
     StartOver,
-    /// The refusal may be that of a gateway ([`Refusal::Suspected`]). A job should try again later. An interactive caller may
-    /// send the end user through the bank again.
+    /// The refusal may come from a gateway; see [`Refusal::Suspected`]. A background job should try
+    /// again later. An interactive caller may start a new authorization.
     WaitOrStartOver,
-    /// A value of this call is invalid, such as an amount, a name or a login id; [`Error::field`] names it. Nothing was sent.
-    /// If an end user typed the value, respond with 400 or 422.
+    /// Correct an argument of this call, such as an amount, a name or a login id; see
+    /// [`Error::field`]. Nothing was sent. If an end user entered the value, respond with 400 or
+    /// 422.
     FixInput,
-    /// The credentials, the base URL or another setting are wrong, or the server refuses what this version sends. The call
-    /// fails again until somebody changes that.
+    /// Correct the configuration. The credentials, the base URL or another setting are wrong, or
+    /// the server refuses what this version sends. The call will keep failing until that changes.
     FixConfiguration,
-    /// The reply is not one that this version knows; or it is unknown whether a call that spends a token took effect, such as the
-    /// start of a payment session. Find out before you do it again.
+    /// Find out what happened before you call again. This version does not recognise the response,
+    /// or it is unknown whether a call that spends a token took effect, such as the start of a
+    /// payment session.
     Investigate,
 }
 
 impl Error {
-    /// Returns what to do about the error. The first rule that applies wins.
+    /// Returns the recommended next step. The first rule that applies decides.
     pub fn advice(&self) -> Advice {
         if self.needs_user() {
             return Advice::AskUser;

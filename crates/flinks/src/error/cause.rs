@@ -1,4 +1,4 @@
-//! The cause of an error, in one word.
+//! The causes of errors.
 
 use flinks_core::TransportErrorKind;
 
@@ -17,49 +17,57 @@ use super::kind::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// A value of the call is invalid; [`Error::field`] names it. Nothing was sent.
+    /// An argument of the call is invalid; see [`Error::field`]. Nothing was sent.
     Input,
-    /// A value of the configuration is invalid; [`Error::field`] names it. Or plain HTTP is allowed to a host that has a public
-    /// address. Nothing was sent.
+    /// The configuration is invalid; see [`Error::field`]. This is also the cause if plain HTTP is
+    /// allowed to a host that turns out to have a public address. Nothing was sent.
     Configuration,
-    /// The token had expired: before anything was sent (P4, C3), or when it arrived. Get a new one.
+    /// The token expired before the call that should have used it, or had already expired when it
+    /// arrived. Request a new token. [P4, C3](crate::rules)
     Expired,
-    /// There was no connection, or it ended before the reply did: see [`Error::may_have_been_sent`].
+    /// No connection could be made, or the connection closed before the response was complete. See
+    /// [`Error::may_have_been_sent`].
     Connection,
-    /// The call did not complete in time, all of its attempts together.
+    /// The call, including all of its attempts, did not complete in time.
     Timeout,
-    /// TLS failed: a certificate has expired, is for another name, or comes from an unknown authority. If that was during the
-    /// handshake, [`Error::may_have_been_sent`] is `false`.
+    /// TLS failed: for example, a certificate has expired, is for another name, or was issued by an
+    /// unknown authority. If the handshake failed, [`Error::may_have_been_sent`] is `false`.
     Tls,
-    /// The server requires a client certificate (mTLS), or does not accept the one that it got: see
-    /// [`Settings`](crate::Settings). With native-tls, this is [`Tls`](Self::Tls). A connection that ends before the request was
-    /// handed to it is [`Connection`](Self::Connection).
+    /// The server requires a client certificate (mTLS), or rejected the one that it received; see
+    /// [`Settings`](crate::Settings).
+    ///
+    /// With native-tls, the cause is [`Tls`](Self::Tls) instead. If the server closes the
+    /// connection before the request is handed to it, the cause is
+    /// [`Connection`](Self::Connection).
     ClientCertificate,
-    /// A proxy on the way requires valid credentials (407).
+    /// A proxy requires valid credentials (407).
     ProxyCredentials,
-    /// Flinks refused the request: see [`Error::flinks_code`], [`Error::oauth_error`] and [`Error::status`].
+    /// Flinks refused the request. See [`Error::flinks_code`], [`Error::oauth_error`] and
+    /// [`Error::status`].
     Refused,
-    /// The reply was a redirect, which is not followed because the request carries a secret (A2). Check the base URL; and with
-    /// custom OAuth, whether Flinks has whitelisted the URLs that are called and the redirect URL (C7).
+    /// The response was a redirect, which is never followed because the request carries a secret.
+    ///
+    /// Check the base URL. With custom OAuth, also check that Flinks has whitelisted the URLs that
+    /// your application calls and its redirect URL. [A2, C7](crate::rules)
     Redirect,
-    /// The reply has a status that is not a success, and is not the documented error.
+    /// The status of the response is not a success, and the body is not the documented error body.
     Status,
-    /// The reply cannot be used: it is not HTTP, is too large, or is a success that is not the documented one.
-    /// [`Error::field`] may name the part (A6).
+    /// The response cannot be used: it is not HTTP, is too large, or is a success with an
+    /// undocumented body. [`Error::field`] may name the field. [A6](crate::rules)
     Malformed,
-    /// An end user came back with a callback that does not fit: another `state`, a repeated parameter, nothing at all (C7). It may
-    /// be an attack; send them through the bank again.
+    /// The callback is invalid: its `state` does not match, a parameter is repeated, or the result
+    /// is missing. It may be an attack. Start a new authorization. [C7](crate::rules)
     InvalidCallback,
-    /// An end user came back with an error: see [`Error::oauth_error`].
+    /// The callback contains an error. See [`Error::oauth_error`].
     ReturnedError,
-    /// The task of the call panicked, or its runtime ended.
+    /// The task that made the call panicked, or its runtime shut down.
     Abandoned,
-    /// There is no tokio runtime with its time and I/O drivers.
+    /// No Tokio runtime with time and I/O drivers is running.
     NoRuntime,
 }
 
 impl Error {
-    /// Returns what went wrong.
+    /// Returns the cause of the error.
     pub fn cause(&self) -> Cause {
         match &self.0.kind {
             Kind::Input { .. } => Cause::Input,

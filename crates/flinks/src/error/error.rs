@@ -1,4 +1,4 @@
-//! The opaque error, and how the rest of the crate creates it.
+//! The opaque error type, its accessors and its constructors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,15 @@ use super::kind::{Detail, Kind, RetryAfter};
 use crate::operation::{Operation, Product};
 use crate::{FlinksCode, OAuthError};
 
-/// Why a call failed. Ask it with its predicates; each says what Flinks' pages advise.
+/// The error of a failed call or an invalid value.
 ///
-/// It holds no secret, and neither `Debug` nor `Display` show what a server wrote; that is behind [`message`](Self::message),
-/// [`flinks_code`](Self::flinks_code) and the ids (A3, A6). It has no source.
-/// Cloning is cheap.
+/// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
+/// classify it; each documents what Flinks recommends.
+///
+/// An error never contains a secret. `Debug` and `Display` omit text from the server, which is
+/// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
+/// [`oauth_error`](Self::oauth_error) and the request ids. [`source`](std::error::Error::source) is
+/// always `None`. Cloning is cheap. [A3, A6](crate::rules)
 #[derive(Clone)]
 pub struct Error(pub(super) Arc<Inner>);
 
@@ -27,10 +31,11 @@ pub(super) struct Inner {
     correlation_id: Option<String>,
     trace_id: Option<String>,
     attempts: u32,
-    /// Whether an earlier attempt of the same call may have been received.
+    /// Whether an earlier attempt of the same call may have reached the server.
     pub(super) earlier_may_have_been_sent: bool,
-    /// Whether the body of a reply outside of 2xx is JSON, although it is not the documented error body.
-    pub(super) is_other_json: bool,
+    /// Whether the response is not a success and its body is JSON other than the documented error
+    /// body.
+    pub(super) is_undocumented_json: bool,
     /// Whether it is unknown if a call that spends a token took effect.
     pub(super) is_outcome_unknown: bool,
 }
@@ -44,39 +49,42 @@ pub(crate) struct ErrorBody {
 }
 
 impl Error {
-    /// Returns the product whose call failed, or `None` for a value that was refused before a client used it.
+    /// Returns the product whose call failed, or `None` for a value that was rejected before a
+    /// client used it.
     pub fn product(&self) -> Option<Product> {
         self.0.operation.map(Operation::product)
     }
 
-    /// Returns the `operationId` of the call that failed; for a step that sends nothing, a name such as `widget`.
+    /// Returns the `operationId` of the failed call, or a name such as `widget` for a step that
+    /// sends no request.
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation.map(Operation::id)
     }
 
-    /// Returns the HTTP status of the reply, if one arrived.
+    /// Returns the HTTP status of the response, if one arrived.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// Returns the `FlinksCode` of the reply (C6).
+    /// Returns the `FlinksCode` of the response. [C6](crate::rules)
     pub fn flinks_code(&self) -> Option<&FlinksCode> {
         self.0.body.code.as_ref()
     }
 
-    /// Returns the `error` of Outbound's reply (O7), or the one with which an end user came back (C7, O10).
+    /// Returns the `error` of a response from Outbound, or of the callback with which an end user
+    /// returned. [O7, C7, O10](crate::rules)
     pub fn oauth_error(&self) -> Option<&OAuthError> {
         self.0.body.oauth.as_ref()
     }
 
-    /// Returns the text that the server, or whoever sent the end user back, wrote about the error. It is untrusted: take care
-    /// where you show it.
+    /// Returns the description of the error that the server sent, or that the callback contained.
+    /// The text is untrusted, so escape it before you display it.
     pub fn message(&self) -> Option<&str> {
         self.0.body.message.as_deref()
     }
 
-    /// Returns the wait that the server requested with `Retry-After`, if this crate did not wait that long itself, or has made all
-    /// of its attempts.
+    /// Returns the delay that the server requested with `Retry-After`, unless the call already
+    /// waited that long and retried.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.0.retry_after {
             Some(RetryAfter::Wait(wait)) => Some(wait),
@@ -84,22 +92,24 @@ impl Error {
         }
     }
 
-    /// Returns `ob-correlation-id`, for a question to Flinks (O10). The server wrote it.
+    /// Returns the response header `ob-correlation-id`, for support requests to Flinks. The text is
+    /// untrusted. [O10](crate::rules)
     pub fn correlation_id(&self) -> Option<&str> {
         self.0.correlation_id.as_deref()
     }
 
-    /// Returns `ob-trace-id`, for a question to Flinks (O10). The server wrote it.
+    /// Returns the response header `ob-trace-id`, for support requests to Flinks. The text is
+    /// untrusted. [O10](crate::rules)
     pub fn trace_id(&self) -> Option<&str> {
         self.0.trace_id.as_deref()
     }
 
-    /// Returns how many requests were made or attempted.
+    /// Returns the number of requests that were sent or attempted.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// Returns the field that is invalid, in the caller's values or in the server's reply.
+    /// Returns the name of the invalid field, in the caller's values or in the server's response.
     pub fn field(&self) -> Option<&'static str> {
         match self.0.kind {
             Kind::Input { field, .. } | Kind::Configuration { field, .. } => Some(field),
@@ -120,12 +130,14 @@ impl Error {
         Self(Arc::new(Inner { operation: operation.into(), kind, ..Inner::default() }))
     }
 
-    /// Creates the error of a value of one call, which an end user may have typed.
+    /// Creates the error for an invalid argument of a call, which an end user may have entered.
+    /// `reason` completes "the value …", such as "must not be empty".
     pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Input { field, reason })
     }
 
-    /// Creates the error of a value that an operator or a developer has set.
+    /// Creates the error for an invalid value that an operator or a developer has set. `reason`
+    /// completes "the value …", such as "is not set".
     pub(crate) fn configuration(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Configuration { field, reason })
     }
@@ -134,7 +146,7 @@ impl Error {
         Self::new(operation, Kind::ExpiredOnArrival).with_head(head)
     }
 
-    /// Creates the error of a reply that fits its schema but cannot be used.
+    /// Creates the error for a response that fits its schema but cannot be used.
     pub(crate) fn malformed(
         operation: Operation,
         head: &ResponseHead,
@@ -151,7 +163,8 @@ impl Error {
         })
     }
 
-    /// Converts the error of a product crate. `read` takes the documented error body apart.
+    /// Converts the error of a product crate. `read` extracts the parts of the documented error
+    /// body.
     pub(crate) fn from_call<E>(
         operation: Operation,
         error: flinks_core::Error<E>,
@@ -166,11 +179,11 @@ impl Error {
             ErrorKind::InvalidResponse(invalid) => {
                 Kind::Malformed { field: invalid.field(), detail: Detail::Body(*invalid) }
             }
-            // A success that is not documented, such as a 204 where a token is due.
+            // An undocumented success, such as a 204 where a token is expected.
             _ if error.status().is_some_and(|status| status.is_success()) => {
-                Kind::Malformed { field: None, detail: Detail::Value("has a status that is not documented") }
+                Kind::Malformed { field: None, detail: Detail::Value("the success status is not documented") }
             }
-            // Pay refuses without a body (P6), and Outbound may (O6).
+            // Pay refuses requests without a body (P6), and Outbound may do so (O6).
             ErrorKind::Status(None) if operation.product() != Product::Connect => {
                 match error.status().map(|status| status.as_u16()) {
                     Some(400 | 401 | 403 | 429) => Kind::Rejected,
@@ -180,7 +193,7 @@ impl Error {
             _ => Kind::Status,
         };
         let this = Self::new(operation, kind).change(|inner| {
-            inner.is_other_json = matches!(error.kind(), ErrorKind::Status(Some(invalid)) if invalid.is_json());
+            inner.is_undocumented_json = matches!(error.kind(), ErrorKind::Status(Some(invalid)) if invalid.is_json());
             inner.body = error.body().map(read).unwrap_or_default();
         });
         match error.head() {
@@ -189,7 +202,7 @@ impl Error {
         }
     }
 
-    /// Names the invalid value as the caller knows it.
+    /// Replaces the name of the invalid value with the name that the caller used.
     pub(crate) fn with_field(self, name: &'static str) -> Self {
         self.change(|inner| {
             if let Kind::Input { field, .. } | Kind::Configuration { field, .. } = &mut inner.kind {
@@ -209,21 +222,21 @@ impl Error {
         })
     }
 
-    /// Corrects the error of a call of which no attempt has sent a byte.
+    /// Corrects the error of a call of which no attempt sent a byte.
     #[cfg(feature = "outbound")]
     pub(crate) fn before_sending(self) -> Self {
         self.change(|inner| {
             inner.earlier_may_have_been_sent = false;
             inner.kind = match inner.kind {
                 Kind::Interrupted(kind) => Kind::NotSent(kind),
-                // The task panicked, as a resolver of the application's may.
+                // The task panicked: for example, in a resolver that the application provides.
                 Kind::Abandoned => Kind::NotSent(TransportErrorKind::Interrupted),
                 _ => return,
             };
         })
     }
 
-    /// Corrects the error of a call that follows an earlier request.
+    /// Corrects the error of a call that was preceded by a request.
     #[cfg(feature = "outbound")]
     pub(crate) fn after_sending(self) -> Self {
         self.change(|inner| inner.earlier_may_have_been_sent = true)
@@ -233,7 +246,7 @@ impl Error {
         self.change(|inner| inner.retry_after = wait.map(RetryAfter::Wait))
     }
 
-    /// Returns the header `Retry-After` as it arrived.
+    /// Returns the header `Retry-After` as the server sent it.
     pub(crate) fn retry_after_header(&self) -> Option<&str> {
         match &self.0.retry_after {
             Some(RetryAfter::Header(text)) => Some(text),

@@ -1,23 +1,26 @@
-//! Why a call failed, what to do about it, and what happened to the token that it would have spent.
+//! The error type, its classification, and the error of a call that spends a token.
 //!
-//! | file | holds |
+//! | file | contents |
 //! | --- | --- |
-//! | `error.rs` | the opaque [`Error`]: what it knows, and how the rest of the crate creates it |
+//! | `error.rs` | the opaque [`Error`], its accessors and its constructors |
 //! | `kind.rs` | the kinds of failures |
-//! | `predicates.rs` | the questions that a caller has |
-//! | `refusal.rs` | whether the end user must consent again (O6) |
-//! | `cause.rs` | the cause, in one word |
-//! | `advice.rs` | the next step, in one word |
-//! | `verdict.rs` | the one table of retries and of the fate of a token (A5) |
+//! | `predicates.rs` | the predicates of an error |
+//! | `refusal.rs` | whether a refusal means that the end user must consent again (O6) |
+//! | `cause.rs` | [`Cause`]: the cause of an error |
+//! | `advice.rs` | [`Advice`]: the recommended next step |
+//! | `verdict.rs` | the table that decides retries and the fate of a token (A5) |
 //! | `spend.rs` | the error of a call that spends a token |
-//! | `display.rs` | the text |
+//! | `display.rs` | the error messages; `messages.rs` writes all of them to a snapshot |
 
 mod advice;
 mod cause;
 mod display;
-#[expect(clippy::module_inception, reason = "this file is the overview, that one the type")]
+#[expect(clippy::module_inception, reason = "`mod.rs` is the overview, and `error.rs` holds the type")]
 mod error;
 mod kind;
+#[cfg(test)]
+#[cfg(all(feature = "connect", feature = "outbound", feature = "pay", feature = "pool"))]
+mod messages;
 mod predicates;
 mod refusal;
 mod spend;

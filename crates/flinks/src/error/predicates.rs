@@ -8,12 +8,16 @@ use crate::operation::{Operation, Product};
 use crate::{FlinksCode, OAuthError};
 
 impl Error {
-    /// The credentials were refused: Pay's user name and password (P6; that 400 has no body, so it may also be about the request
-    /// itself), Connect's secret key ("You must provide a valid auth key"), or Outbound's client id and secret.
+    /// Returns whether the credentials were refused: Pay's user name and password, Connect's secret
+    /// key ("You must provide a valid auth key"), or Outbound's client id and secret.
     ///
-    /// Flinks advises to check which of two values went where: the secret key goes to `/GenerateAuthorizeToken` only, and
-    /// the token to `/Authorize` or the iframe only. The types of this crate ensure that, so check the key itself, its
-    /// instance and its customer id. Flinks rotates credentials that may be known to others.
+    /// Pay refuses credentials with a 400 that has no body, so for Pay the request itself may also
+    /// be the problem. [P6](crate::rules)
+    ///
+    /// Flinks recommends checking that the secret key is sent only to `/GenerateAuthorizeToken`,
+    /// and the token only to `/Authorize` or the iframe. The types of this crate ensure that, so
+    /// check the key itself, its instance and its customer id. Flinks replaces credentials that may
+    /// have been exposed.
     pub fn is_credentials(&self) -> bool {
         let Some(operation) = self.0.operation else { return false };
         match operation.product() {
@@ -26,11 +30,11 @@ impl Error {
         }
     }
 
-    /// A token was refused ("You must provide a valid authorize token"; for Pay, a 401 in reply to a session; for Outbound, a 401
-    /// in reply to a revocation).
+    /// Returns whether a token was refused: by Connect with "You must provide a valid authorize
+    /// token", by Pay with a 401 when a session starts, or by Outbound with a 401 to a revocation.
     ///
-    /// It was spent already, has expired, or belongs to another customer or environment. Flinks advises to get a new token for
-    /// each attempt.
+    /// The token was already spent, has expired, or belongs to another customer or environment.
+    /// Flinks recommends requesting a new token for each attempt.
     pub fn is_token_refused(&self) -> bool {
         match self.0.operation {
             Some(Operation::ConnectAuthorize) => self.has_flinks_code(&[FlinksCode::ACCESS_DENIED]),
@@ -40,8 +44,9 @@ impl Error {
         }
     }
 
-    /// The end user must do something: enter another user name, password or answer, or act at the bank (C6); or they
-    /// refused on the bank's page (C7).
+    /// Returns whether the end user must act: enter another user name, password or answer, or do
+    /// something at the bank. This is also true if the end user declined to consent on the page of
+    /// the bank. [C6, C7](crate::rules)
     pub fn needs_user(&self) -> bool {
         self.has_oauth_error(&[OAuthError::ACCESS_DENIED])
             || self.has_flinks_code(&[
@@ -57,17 +62,20 @@ impl Error {
             ])
     }
 
-    /// There is a rate limit: 429, or `TOO_MANY_REQUESTS` with any status (C6). [`retry_after`](Self::retry_after) may say for how
-    /// long.
+    /// Returns whether a rate limit was exceeded: the status is 429, or the code is
+    /// `TOO_MANY_REQUESTS`. [`retry_after`](Self::retry_after) may return how long to wait.
+    /// [C6](crate::rules)
     pub fn is_rate_limited(&self) -> bool {
         self.status() == Some(429)
             || self.has_flinks_code(&[FlinksCode::TOO_MANY_REQUESTS])
             || self.oauth_error().is_some_and(|code| code.as_str() == FlinksCode::TOO_MANY_REQUESTS.as_str())
     }
 
-    /// The same call may succeed later: the network, the server or the bank failed, or there is a rate limit.
+    /// Returns whether the same call may succeed later, because the network, the server or the bank
+    /// failed, or because a rate limit was exceeded.
     ///
-    /// This says nothing about a token that the call would have spent: [`SpendError`](crate::SpendError) does.
+    /// This does not cover the fate of a token that the call would have spent; see
+    /// [`SpendError`](crate::SpendError).
     pub fn is_transient(&self) -> bool {
         const BUSY_OR_FAILED: [FlinksCode; 4] = [
             FlinksCode::AGGREGATION_ERROR,
@@ -94,7 +102,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the server may have received a request. `false` only if it is certain that it did not.
+    /// Returns whether the server may have received a request: `false` only if it certainly did
+    /// not.
     pub fn may_have_been_sent(&self) -> bool {
         self.0.earlier_may_have_been_sent
             || !matches!(

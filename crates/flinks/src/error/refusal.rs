@@ -1,4 +1,4 @@
-//! Whether a refusal means that the end user must consent again (O6).
+//! Refusals of a refresh, and whether the end user must consent again (O6).
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::kind::Kind;
 use crate::OAuthError;
 use crate::operation::Operation;
 
-/// How certain it is that a refused refresh has ended a consent (O6).
+/// How certain it is that a refused refresh has ended a consent. [O6](crate::rules)
 ///
 /// ```
 /// use flinks::{Error, Refusal};
@@ -15,7 +15,7 @@ use crate::operation::Operation;
 /// fn must_ask_the_end_user(error: &Error) -> bool {
 ///     match error.refusal() {
 ///         Some(Refusal::Final) => true,
-///         // A job waits; an interactive caller may ask the end user already.
+///         // A background job should wait. An interactive caller may ask the end user now.
 ///         Some(Refusal::Suspected { .. }) => false,
 ///         _ => error.needs_consent(),
 ///     }
@@ -24,20 +24,25 @@ use crate::operation::Operation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Flinks replied `invalid_grant` or `access_denied`, or a suspected refusal was confirmed. The end user must consent again.
+    /// Flinks responded with `invalid_grant` or `access_denied`, or a suspected refusal was
+    /// confirmed. The end user must consent again.
     Final,
-    /// The reply was a 400, 401 or 403 with an empty body, or with JSON whose `error` is missing or unknown. Flinks may have
-    /// sent it, and so may a gateway between you and Flinks. The crate `flinks-consents` confirms it later.
+    /// The response was a 400, 401 or 403 with an empty body, or with JSON whose `error` is missing
+    /// or unknown. Either Flinks or a gateway in front of Flinks may have sent it. The crate
+    /// `flinks-consents` can confirm the refusal later.
     #[non_exhaustive]
     Suspected {
-        /// How long to wait until another such refusal can confirm this one. Zero if only the refresh of another consent is
-        /// missing; without one, the refusal is confirmed 24 hours after the first.
+        /// How long to wait until another such refusal can confirm this one.
+        ///
+        /// Zero means that the time has passed, and that only the successful refresh of another
+        /// consent is missing. Without one, the refusal is confirmed 24 hours after the first.
         confirm_after: Duration,
     },
 }
 
 impl Refusal {
-    /// How long a refusal stays suspected before the same one can confirm it (O6): 10 minutes.
+    /// The time for which a refusal stays suspected before the same refusal can confirm it: 10
+    /// minutes. [O6](crate::rules)
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(10 * 60);
 
     /// Creates [`Suspected`](Self::Suspected).
@@ -46,15 +51,17 @@ impl Refusal {
     }
 }
 
-/// The codes that say that the grant is no longer valid.
+/// The codes that mean that the grant is no longer valid.
 const ENDS_THE_GRANT: [OAuthError; 2] = [OAuthError::INVALID_GRANT, OAuthError::ACCESS_DENIED];
 
 impl Error {
-    /// The end user must consent again: Outbound's code or refresh token is no longer valid (O6).
+    /// Returns whether the end user must consent again, because Outbound's authorization code or
+    /// refresh token is no longer valid.
     ///
-    /// A 400, 401 or 403 in reply to a refresh or a code exchange means that, unless its code names the caller's own mistake. A
-    /// reply whose body cannot be read, such as a firewall's page, does not. [`refusal`](Self::refusal) returns whether a refused
-    /// refresh is final.
+    /// A 400, 401 or 403 in response to a refresh or a code exchange means this, unless the error
+    /// code names another reason. A response whose body cannot be read, such as the error page of a
+    /// firewall, does not. Use [`refusal`](Self::refusal) to find out whether a refused refresh is
+    /// final. [O6](crate::rules)
     pub fn needs_consent(&self) -> bool {
         match self.0.operation {
             Some(Operation::OutboundRefresh) => self.refusal().is_some(),
@@ -63,14 +70,14 @@ impl Error {
         }
     }
 
-    /// Returns how certain it is that a refused refresh has ended the consent (O6). `None` if no refresh was refused, or if the
-    /// code of the reply names another reason.
+    /// Returns how certain it is that a refused refresh has ended the consent, or `None` if no
+    /// refresh was refused or if the error code names another reason. [O6](crate::rules)
     pub fn refusal(&self) -> Option<Refusal> {
         if self.0.operation != Some(Operation::OutboundRefresh) {
             return None;
         }
         let suspected = Refusal::suspected(Refusal::CONFIRM_AFTER);
-        if self.0.is_other_json && self.has_refusal_status() {
+        if self.0.is_undocumented_json && self.has_refusal_status() {
             return Some(suspected);
         }
         if !self.is_refused_grant() {
@@ -84,7 +91,8 @@ impl Error {
         matches!(self.status(), Some(400 | 401 | 403))
     }
 
-    /// Returns whether the reply is a 400, 401 or 403 whose code, if there is one, may be about the grant.
+    /// Returns whether the response is a 400, 401 or 403 whose error code, if any, may concern the
+    /// grant.
     fn is_refused_grant(&self) -> bool {
         if !matches!(self.0.kind, Kind::Rejected) || !self.has_refusal_status() {
             return false;

@@ -6,19 +6,21 @@ use super::advice::Advice;
 use super::error::Error;
 use super::verdict::TokenFate;
 
-/// Why a call that spends a single-use token failed, and what happened to the token (P3, C3).
+/// The error of a call that spends a single-use token. It also reports the fate of the token.
+/// [P3, C3](crate::rules)
 ///
-/// Only the first variant returns the token, so only what is safe to repeat can be repeated:
+/// Only [`Unspent`](Self::Unspent) returns the token, so a call can be repeated with the same token
+/// only if that is safe:
 ///
 /// ```
 /// use flinks::{Error, SpendError};
 ///
 /// fn next<T>(error: SpendError<T>) -> Result<T, Error> {
 ///     match error {
-///         // Nothing left this machine. Another try with the same token may succeed, unless it has expired.
+///         // Nothing was sent. Try again with the same token, unless it has expired.
 ///         SpendError::Unspent(token, error) if error.is_transient() => Ok(token),
 ///         SpendError::Unspent(_, error) => Err(error),
-///         // The server has replied. Get a new token if the reason makes that worthwhile.
+///         // The server refused the call. Request a new token if the reason makes that worthwhile.
 ///         SpendError::Spent(error) => Err(error),
 ///         // The call may have taken effect. Find out before you repeat it with a new token.
 ///         SpendError::Unknown(error) => Err(error),
@@ -26,17 +28,18 @@ use super::verdict::TokenFate;
 /// }
 /// ```
 #[derive(derive_more::Display)]
-#[must_use = "it says what became of the token"]
+#[must_use = "the error reports whether the token was spent"]
 pub enum SpendError<T, E = Error> {
-    /// Nothing left this machine: here is the token.
+    /// Nothing was sent, so the token is returned.
     #[display("{_1}; the token is unspent")]
     Unspent(T, E),
-    /// A complete, readable refusal arrived: the call did not take effect. The token is spent or useless.
+    /// The server refused the call with a complete, readable response, so the call did not take
+    /// effect. The token is spent, or the server does not accept it.
     #[display("{_0}; the token is spent")]
     Spent(E),
-    /// The request may have been received, and its outcome is unknown: there was no reply, or one that cannot be read, or a
-    /// server in between failed; or a code was sent before. Treat the token as spent.
-    #[display("{_0}; whether the token is spent is unknown")]
+    /// The request may have reached the server, and its outcome is unknown: no readable response
+    /// arrived, a server in between failed, or the code was sent before. Treat the token as spent.
+    #[display("{_0}; it is unknown whether the token is spent")]
     Unknown(E),
 }
 
@@ -49,8 +52,11 @@ impl<T> SpendError<T> {
         }
     }
 
-    /// Returns what to do about the error. For a token whose fate is unknown it is never [`Advice::RetryLater`]: if the token is
-    /// a code, the end user must consent again, and anything else has to be investigated first.
+    /// Returns the recommended next step.
+    ///
+    /// If the fate of the token is unknown, this is never [`Advice::RetryLater`]. For an
+    /// authorization code, the end user must consent again; any other call must be investigated
+    /// first.
     pub fn advice(&self) -> Advice {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) => error.advice(),
@@ -60,21 +66,21 @@ impl<T> SpendError<T> {
 }
 
 impl<T, E> SpendError<T, E> {
-    /// Returns the reason.
+    /// Returns the underlying error.
     pub fn error(&self) -> &E {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) | Self::Unknown(error) => error,
         }
     }
 
-    /// Returns the reason without the token.
+    /// Converts into the underlying error and drops the token.
     pub fn into_error(self) -> E {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) | Self::Unknown(error) => error,
         }
     }
 
-    /// Converts the reason, and keeps the token and its fate.
+    /// Converts the underlying error. The token and its fate stay the same.
     pub fn map_error<F>(self, convert: impl FnOnce(E) -> F) -> SpendError<T, F> {
         match self {
             Self::Unspent(token, error) => SpendError::Unspent(token, convert(error)),
@@ -84,8 +90,10 @@ impl<T, E> SpendError<T, E> {
     }
 }
 
-/// For `?`. A token that is unspent is dropped. If the fate of the token is unknown, the error says so, and its
-/// [`advice`](Error::advice) is that of [`SpendError::advice`].
+/// Converts into the underlying error, for use with `?`. An unspent token is dropped.
+///
+/// If the fate of the token is unknown, the error says so, and its [`advice`](Error::advice) is
+/// that of [`SpendError::advice`].
 impl<T> From<SpendError<T>> for Error {
     fn from(error: SpendError<T>) -> Self {
         match error {
@@ -96,7 +104,7 @@ impl<T> From<SpendError<T>> for Error {
 }
 
 impl Error {
-    /// Adds that it is unknown whether the call took effect.
+    /// Records that it is unknown whether the call took effect.
     fn with_unknown_outcome(self) -> Self {
         self.change(|inner| inner.is_outcome_unknown = true)
     }

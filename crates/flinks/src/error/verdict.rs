@@ -1,4 +1,4 @@
-//! The one table of retries and of the fate of a token (A5).
+//! The table that decides retries and the fate of a token (A5).
 
 use flinks_core::TransportErrorKind;
 
@@ -6,20 +6,20 @@ use super::error::Error;
 use super::kind::Kind;
 use crate::OAuthError;
 
-/// How a failure counts when a call decides whether to try again.
+/// The class of a failure, which decides whether a call is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryClass {
     /// Nothing left this machine.
     NotSent,
     /// The request may have been received.
     Interrupted,
-    /// There is a rate limit, or the server is unavailable for now.
+    /// The server limits the rate of requests, or is temporarily unavailable.
     Busy,
     /// The server failed in another way.
     Failed,
-    /// A token had expired when it arrived.
+    /// The token in the response had already expired.
     ExpiredOnArrival,
-    /// The same call would fail again, or must not be repeated.
+    /// The same call would fail again, or must not be retried.
     Final,
 }
 
@@ -31,7 +31,8 @@ pub(crate) enum TokenFate {
     Unknown,
 }
 
-/// The consequences of a failure, for another attempt and for a token that may have been received.
+/// The consequences of a failure: whether to retry, and the fate of a token that the server may
+/// have received.
 struct Verdict {
     class: RetryClass,
     fate: TokenFate,
@@ -53,11 +54,13 @@ impl Error {
         self.verdict().class
     }
 
-    /// The one table behind [`retry_class`](Self::retry_class) and [`token_fate`](Self::token_fate), so that the two cannot
-    /// disagree. Its fate is that of a token that may have been received.
+    /// The table behind [`retry_class`](Self::retry_class) and [`token_fate`](Self::token_fate), so
+    /// that the two cannot contradict each other. The fate in the table is that of a token that the
+    /// server may have received.
     fn verdict(&self) -> Verdict {
         match self.0.kind {
-            // The same credentials would be refused again, and may lock an account.
+            // The same credentials would be refused again, and repeated failures might lock an
+            // account.
             Kind::NotSent(
                 TransportErrorKind::ClientCertificate
                 | TransportErrorKind::ProxyCredentials
@@ -69,23 +72,26 @@ impl Error {
             }
             Kind::Interrupted(_) => verdict(RetryClass::Interrupted, TokenFate::Unknown),
             Kind::ExpiredOnArrival => verdict(RetryClass::ExpiredOnArrival, TokenFate::Unknown),
-            Kind::Rejected => self.verdict_on_reply(TokenFate::Spent),
-            Kind::Status => self.verdict_on_reply(TokenFate::Unknown),
+            Kind::Rejected => self.verdict_on_response(TokenFate::Spent),
+            Kind::Status => self.verdict_on_response(TokenFate::Unknown),
             _ => verdict(RetryClass::Final, TokenFate::Unknown),
         }
     }
 
-    /// The rows of the table for a reply that is not a success. `rejected` is the fate of a token that Flinks itself has rejected.
-    fn verdict_on_reply(&self, rejected: TokenFate) -> Verdict {
-        // The server failed, or a gateway in front of it. Only a `FlinksCode` proves that Flinks itself rejected the token: the
-        // error of a gateway may look like the documented one.
+    /// The rows of the table for a response that is not a success. `rejected` is the fate of a
+    /// token that Flinks itself has rejected.
+    fn verdict_on_response(&self, rejected: TokenFate) -> Verdict {
+        // The server failed, or a gateway in front of it. Only a `FlinksCode` proves that Flinks
+        // itself rejected the token, because the error body of a gateway may resemble the
+        // documented one.
         let failed = match self.flinks_code() {
             Some(_) => rejected,
             None => TokenFate::Unknown,
         };
         let says = |code: OAuthError| self.oauth_error() == Some(&code);
         match self.status() {
-            // The server stopped waiting for a request that may have arrived, whatever its body says.
+            // The server timed out while it waited for the request, which may have arrived. The
+            // body cannot disprove that.
             Some(408) => verdict(RetryClass::Interrupted, TokenFate::Unknown),
             Some(500..) if self.is_rate_limited() => verdict(RetryClass::Busy, failed),
             _ if self.is_rate_limited() => verdict(RetryClass::Busy, rejected),
@@ -109,8 +115,9 @@ mod tests {
 
     const OPERATION: Operation = Operation::OutboundExchangeCode;
 
-    /// A reply with this status, and with a `FlinksCode` or an `error`, if any.
-    fn reply(kind: Kind, status: u16, code: Option<&str>, oauth: Option<&str>) -> Error {
+    /// Creates the error for a response with this status, and with a `FlinksCode` or an `error` if
+    /// given.
+    fn response_error(kind: Kind, status: u16, code: Option<&str>, oauth: Option<&str>) -> Error {
         Error::new(Some(OPERATION), kind).change(|inner| {
             inner.status = Some(status);
             inner.body.code = code.map(|code| FlinksCode::from(code.to_owned()));
@@ -119,11 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn a5_one_table_decides_tries_and_fate() {
+    fn a5_one_table_decides_retries_and_token_fate() {
         use RetryClass::{Busy, Failed, Final, Interrupted};
         use TokenFate::{Spent, Unknown};
-        // Each with what a documented error body makes of it, and any other body.
-        for (status, code, oauth, class, read, unread) in [
+        // Each row has the fate for a documented error body, and for any other body.
+        for (status, code, oauth, class, documented, other) in [
             (200, None, Some("invalid_grant"), Final, Spent, Unknown),
             (200, None, Some("server_error"), Failed, Unknown, Unknown),
             (200, Some("UNAUTHORIZED"), None, Final, Spent, Unknown),
@@ -153,8 +160,8 @@ mod tests {
             (503, Some("RETRY_LATER"), None, Busy, Spent, Unknown),
             (504, None, Some("temporarily_unavailable"), Busy, Unknown, Unknown),
         ] {
-            for (kind, fate) in [(Kind::Rejected, read), (Kind::Status, unread)] {
-                let error = reply(kind, status, code, oauth);
+            for (kind, fate) in [(Kind::Rejected, documented), (Kind::Status, other)] {
+                let error = response_error(kind, status, code, oauth);
                 assert_eq!(error.retry_class(), class, "{error}");
                 assert_eq!(error.token_fate(), fate, "{error}");
             }
@@ -162,26 +169,25 @@ mod tests {
     }
 
     #[test]
-    fn a5_what_the_table_calls_interrupted_is_never_spent() {
+    fn a5_token_of_an_interrupted_call_is_never_spent() {
         for status in 100..=599 {
             for (code, oauth) in [(None, None), (Some("UNAUTHORIZED"), None), (None, Some("invalid_grant"))] {
                 for kind in [Kind::Rejected, Kind::Status] {
-                    let error = reply(kind, status, code, oauth);
-                    assert!(
-                        error.retry_class() != RetryClass::Interrupted || error.token_fate() == TokenFate::Unknown,
-                        "{error}"
-                    );
+                    let error = response_error(kind, status, code, oauth);
+                    if error.retry_class() == RetryClass::Interrupted {
+                        assert_eq!(error.token_fate(), TokenFate::Unknown, "{error}");
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn a5_a_failure_without_a_status_has_one_class_and_one_fate() {
+    fn a5_class_and_token_fate_of_failures_without_a_status() {
         use TransportErrorKind::{Connect, Timeout, TooLarge};
         let malformed = || Kind::Malformed { field: None, detail: Detail::Value("is missing") };
         for (kind, class, fate) in [
-            (Kind::Input { field: "code", reason: "is empty" }, RetryClass::Final, TokenFate::Unspent),
+            (Kind::Input { field: "code", reason: "must not be empty" }, RetryClass::Final, TokenFate::Unspent),
             (Kind::ExpiredLocally, RetryClass::Final, TokenFate::Unspent),
             (Kind::NotSent(Connect), RetryClass::NotSent, TokenFate::Unspent),
             (Kind::Interrupted(Timeout), RetryClass::Interrupted, TokenFate::Unknown),
@@ -195,7 +201,7 @@ mod tests {
             assert_eq!(error.retry_class(), class, "{error}");
             assert_eq!(error.token_fate(), fate, "{error}");
         }
-        // An earlier try may have been received.
+        // An earlier attempt may have reached the server.
         assert_eq!(
             Error::new(OPERATION, Kind::NotSent(TransportErrorKind::Connect)).after_attempts(2, true).token_fate(),
             TokenFate::Unknown

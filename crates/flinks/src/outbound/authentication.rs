@@ -5,18 +5,19 @@ use flinks_core::Secret;
 use crate::error::Error;
 use crate::validate::token_problem;
 
-/// How your application authenticates itself (O2). Which one your Flinks wants is part of the configuration: it is never
-/// tried out.
+/// How your application authenticates itself. Configure the method that your Flinks environment
+/// expects; the client never tries several. [O2](crate::rules)
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// `client_id` and `client_secret` as fields of each request.
+    /// Sends `client_id` and `client_secret` as fields of each request.
     #[debug("Fields(..)")]
     Fields(ClientCredentials),
-    /// HTTP Basic.
+    /// Sends `client_id` and `client_secret` with HTTP Basic.
     #[debug("Basic(..)")]
     Basic(ClientCredentials),
-    /// Not at all, as the published document has it. The client id is still in the address to which end users go.
+    /// Sends no credentials, as in the published OpenAPI document. The authorization URL still
+    /// contains the client id.
     #[debug("None {{ .. }}")]
     None {
         /// The client id, such as `dc-…`.
@@ -32,7 +33,7 @@ impl ClientAuthentication {
         }
     }
 
-    /// Checks the client id of [`None`](Self::None), which has no constructor.
+    /// Checks the client id. [`None`](Self::None) has no constructor that could check it.
     pub(super) fn check(&self) -> Result<(), Error> {
         match token_problem(self.client_id()) {
             Some(problem) => Err(Error::configuration("client id", problem)),
@@ -48,14 +49,14 @@ impl ClientAuthentication {
     }
 }
 
-/// As [`ClientAuthentication::Fields`], which is the usual way.
+/// Converts into [`ClientAuthentication::Fields`], the usual method.
 impl From<ClientCredentials> for ClientAuthentication {
     fn from(credentials: ClientCredentials) -> Self {
         Self::Fields(credentials)
     }
 }
 
-/// `client_id` and `client_secret`, from Flinks.
+/// The `client_id` and `client_secret` that Flinks issues.
 #[derive(Clone, derive_more::Debug)]
 #[debug("ClientCredentials {{ .. }}")]
 pub struct ClientCredentials {
@@ -64,11 +65,12 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// Takes both.
+    /// Creates credentials.
     ///
     /// # Errors
     ///
-    /// Returns an error if one is empty, or contains a space, a line break, a control or a non-ASCII character.
+    /// Returns an error if one of them is empty, or contains a space, a line break, a control
+    /// character or a non-ASCII character.
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<Secret>) -> Result<Self, Error> {
         let (client_id, client_secret) = (client_id.into(), client_secret.into());
         for (field, text) in [("client id", client_id.as_str()), ("client secret", client_secret.expose_secret())] {

@@ -1,4 +1,4 @@
-//! How an end user consents, and comes back with a code (O10).
+//! Authorizations: an end user consents and returns with an authorization code (O10).
 
 use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
@@ -8,16 +8,17 @@ use super::code::AuthorizationCode;
 use crate::callback::{self, CsrfState};
 use crate::error::{Error, Kind};
 use crate::operation::Operation;
-use crate::validate::{query, token_problem};
+use crate::validate::{MUST_NOT_BE_EMPTY, query, token_problem};
 use crate::{Language, RedirectUrl, Started};
 
 impl Client {
-    /// Asks an end user to consent at a provider, and to come back to `redirect_uri` (O10).
+    /// Creates a request that asks an end user to consent at a provider. The provider redirects the
+    /// end user back to `redirect_uri`. [O10](crate::rules)
     ///
     /// # Errors
     ///
-    /// An [`Error`] where `redirect_uri` has a parameter of its own that the return adds: `state`, `code`, `error` or
-    /// `error_description`; or where the provider id is empty.
+    /// Returns an error if the provider id is empty, or if `redirect_uri` contains a parameter that
+    /// the callback adds: `state`, `code`, `error` or `error_description`.
     pub fn authorization(
         &self,
         provider_id: impl Into<String>,
@@ -25,47 +26,53 @@ impl Client {
     ) -> Result<AuthorizationRequest<'_>, Error> {
         let provider_id = provider_id.into();
         if provider_id.trim().is_empty() {
-            return Err(Error::input("provider id", "is empty"));
+            return Err(Error::input("provider id", MUST_NOT_BE_EMPTY));
         }
-        callback::check(redirect_uri, "code")?;
-        let scope = BASIC.to_owned();
+        callback::check_redirect_url(redirect_uri, "code")?;
         Ok(AuthorizationRequest {
             client: self,
             provider_id,
             redirect_uri: redirect_uri.clone(),
-            scope,
+            scope: REQUIRED_SCOPE.to_owned(),
             language: None,
         })
     }
 
-    /// Verifies the URL, or its query, with which an end user came back, and consumes what was pending (O10). The code that
-    /// it gives is bound to the redirect URI of the authorization, byte for byte (O9).
+    /// Verifies the callback of an end user, and consumes the pending authorization. `callback` is
+    /// the URL or its query.
+    ///
+    /// The returned code is bound to the redirect URI of the authorization, byte for byte.
+    /// [O9, O10](crate::rules)
     ///
     /// # Errors
     ///
-    /// [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) where the `state` is missing, is not the one that is pending, or is older than 10
-    /// minutes; where a parameter is there twice; where there is neither a code nor an error, or both. With the right
-    /// `state` and an error, [`Error::oauth_error`] tells it.
+    /// Returns an error with [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) if
+    ///
+    /// - the `state` is missing, or does not match the pending authorization,
+    /// - the authorization started more than 10 minutes ago,
+    /// - a parameter occurs more than once, or
+    /// - the callback contains neither a code nor an error, or both.
+    ///
+    /// If the `state` matches and the callback contains an error, returns an error with
+    /// [`Error::oauth_error`].
     pub fn verify(&self, pending: PendingAuthorization, callback: &str) -> Result<AuthorizationCode, Error> {
         let PendingAuthorization { state, redirect_uri, .. } = pending;
         let code = state.verify(callback, "code", Operation::OutboundAuthorizationReturn, self.clock().as_ref())?;
-        match token_problem(&code) {
-            Some(_) => Err(Error::new(
-                Operation::OutboundAuthorizationReturn,
-                Kind::Callback("has a code that is empty or no plain text"),
-            )),
-            None => Ok(AuthorizationCode { code: Secret::new(code), redirect_uri }),
+        if token_problem(&code).is_some() {
+            let invalid = Kind::Callback("`code` is empty or contains an invalid character");
+            return Err(Error::new(Operation::OutboundAuthorizationReturn, invalid));
         }
+        Ok(AuthorizationCode { code: Secret::new(code), redirect_uri })
     }
 }
 
-/// What every scope must hold.
-const BASIC: &str = "ACCOUNT_BASIC";
+/// The value that every scope must contain.
+const REQUIRED_SCOPE: &str = "ACCOUNT_BASIC";
 
-/// An authorization, before it starts.
+/// An authorization that has not started yet.
 #[derive(derive_more::Debug)]
 #[debug("AuthorizationRequest {{ .. }}")]
-#[must_use = "nothing happens until `start`"]
+#[must_use = "an authorization does nothing until `start` is called"]
 pub struct AuthorizationRequest<'a> {
     client: &'a Client,
     provider_id: String,
@@ -75,20 +82,22 @@ pub struct AuthorizationRequest<'a> {
 }
 
 impl AuthorizationRequest<'_> {
-    /// What is asked for beside `ACCOUNT_BASIC`, such as `["TRANSACTIONS"]`.
+    /// Sets the scope. `ACCOUNT_BASIC` is always included; add others, such as `["TRANSACTIONS"]`.
     pub fn scope(self, scopes: &[&str]) -> Self {
-        let others = scopes.iter().filter(|scope| **scope != BASIC);
-        Self { scope: std::iter::once(&BASIC).chain(others).copied().collect::<Vec<_>>().join(" "), ..self }
+        let others = scopes.iter().filter(|scope| **scope != REQUIRED_SCOPE);
+        Self { scope: std::iter::once(&REQUIRED_SCOPE).chain(others).copied().collect::<Vec<_>>().join(" "), ..self }
     }
 
-    /// The language of the page.
+    /// Sets the language of the consent page.
     pub fn language(self, language: Language) -> Self {
         Self { language: Some(language), ..self }
     }
 
-    /// The address to which the end user's browser goes, which holds the state, and what is pending until they are back. Keep
-    /// the latter in the end user's own session, and nowhere that another could reach: that is what makes a forged return
-    /// fail.
+    /// Starts the authorization: returns the URL for the end user's browser, and the pending
+    /// authorization.
+    ///
+    /// Keep the pending authorization in the session of the end user, where nobody else can read or
+    /// replace it. It protects against forged callbacks.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
         let state = CsrfState::new(client.clock().as_ref());
@@ -108,11 +117,13 @@ impl AuthorizationRequest<'_> {
     }
 }
 
-/// An authorization that has started, at one provider and for one redirect URI. It is verified by value, once (O10). It can
-/// be stored in the end user's session, which is then to be emptied of it.
+/// An authorization that has started at one provider, for one redirect URI.
+///
+/// It is verified by value, once. It can be serialized into the session of the end user; remove it
+/// from there when the end user returns. [O10](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ provider_id: {provider_id:?}, .. }}")]
-#[must_use = "the return of the end user cannot be verified without it"]
+#[must_use = "the callback cannot be verified without the pending authorization"]
 pub struct PendingAuthorization {
     state: CsrfState,
     redirect_uri: String,
@@ -120,7 +131,7 @@ pub struct PendingAuthorization {
 }
 
 impl PendingAuthorization {
-    /// The provider at which the end user consents.
+    /// Returns the id of the provider at which the end user consents.
     pub fn provider_id(&self) -> &str {
         &self.provider_id
     }

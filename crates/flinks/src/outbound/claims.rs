@@ -1,4 +1,4 @@
-//! The claims of an access token (O8).
+//! Reads the claims of an access token (O8).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,26 +8,31 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// The claims of an access token (O8). They decide no lifetime, because the clock of the server may be wrong.
+/// The claims of an access token. They are unverified, and do not determine the lifetime of the
+/// token, because the clock of the server may be wrong. [O8](crate::rules)
 ///
-/// A claim that is missing or has another type is `None`, and costs no other claim.
+/// A claim is `None` if it is missing or has an unexpected type. Other claims are not affected.
 #[derive(Clone, PartialEq, Eq, derive_more::Debug)]
-// A server wrote them, and `sub` is somebody.
+// The claims come from a server, and `sub` identifies a person.
 #[debug("Claims {{ exp: {exp:?}, .. }}")]
 #[non_exhaustive]
 pub struct Claims {
     /// Your client id.
     pub client_id: Option<String>,
-    /// Who the end user is at the data provider: the same in each of their tokens.
+    /// The identifier of the end user at the data provider. It is the same in each of their tokens.
     pub sub: Option<String>,
-    /// When it expires, in whole seconds since the Unix epoch, on the server's clock. A fraction is cut off.
+    /// When the token expires on the clock of the server, in whole seconds since the Unix epoch. A
+    /// fraction is truncated.
     pub exp: Option<u64>,
 }
 
-pub(crate) fn claims(token: &str) -> Option<Claims> {
+/// Reads the claims of a JWT without verifying its signature. Returns `None` if the token is not a
+/// JWT.
+pub(crate) fn parse(token: &str) -> Option<Claims> {
     let payload = token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    // It must be an object. Each claim is read by itself, so that an odd one costs no other.
+    // The payload must be an object. Each claim is parsed separately, so that an invalid claim does
+    // not affect the others.
     serde_json::from_slice::<HashMap<String, IgnoredAny>>(&payload).ok()?;
     let ClientIdClaim { client_id } = serde_json::from_slice(&payload).unwrap_or_default();
     let SubClaim { sub } = serde_json::from_slice(&payload).unwrap_or_default();
@@ -51,7 +56,7 @@ struct ExpClaim {
     exp: Option<u64>,
 }
 
-/// RFC 7519 section 2 allows a fraction.
+/// The `exp` claim as a number with a fraction, which RFC 7519, section 2, allows.
 #[derive(Deserialize)]
 struct FractionalExpClaim {
     exp: Option<f64>,

@@ -1,4 +1,4 @@
-//! The client: one request with each call.
+//! The client, which has one method for each grant.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use super::authentication::{ClientAuthentication, ClientCredentials};
 use super::code::AuthorizationCode;
 use super::tokens::{AccessToken, RefreshToken, Tokens};
 use crate::OAuthError;
-use crate::bearer::{Bearer, BearerReply};
+use crate::bearer::{Bearer, BearerResponse};
 use crate::builder::ClientBuilder;
 use crate::builder::sealed::Configure;
 use crate::config::{self, Field, Values, fields};
@@ -24,9 +24,9 @@ use crate::operation::{Operation, Product};
 use crate::recent::{RecentSecrets, SecretHash};
 use crate::retry::{CallExecutor, RetryPolicy};
 use crate::settings::Settings;
-use crate::validate::{ECHO, is_echo};
+use crate::validate::{REPEATS_A_SECRET, is_echo};
 
-/// A client of Flinks Outbound. Cloning is cheap; clones share their connections.
+/// A client for Flinks Outbound. Cloning is cheap, and clones share their connections.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Client {{ base_url: {:?}, .. }}", base_url.as_str())]
 pub struct Client {
@@ -34,24 +34,26 @@ pub struct Client {
     transport: Transport,
     pub(super) base_url: BaseUrl,
     pub(super) authentication: Arc<ClientAuthentication>,
-    /// Whether a refresh token was ever replaced. From then on a lost reply is not requested again (A5).
+    /// Whether the server has ever replaced a refresh token. From then on, a refresh whose response
+    /// was lost is not retried (A5).
     has_rotated: Arc<AtomicBool>,
-    /// The codes that were sent. An end user who loads the page of their return twice must not end their consent, as a server
-    /// may when it receives a code again (RFC 6749, section 4.1.2).
+    /// The authorization codes that were sent. If an end user reloads the callback page, the code
+    /// must not be sent again, because the server may then revoke the tokens that it issued (RFC
+    /// 6749, section 4.1.2).
     codes: Arc<RecentSecrets>,
     executor: CallExecutor,
 }
 
-/// No code should live longer (RFC 6749, section 4.1.2).
+/// The maximum lifetime of an authorization code (RFC 6749, section 4.1.2).
 const CODE_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 impl Client {
-    /// Creates a builder. The base URL is always yours (O11).
+    /// Creates a builder. The base URL has no default. [O11](crate::rules)
     pub fn builder(base_url: BaseUrl, authentication: impl Into<ClientAuthentication>) -> ClientBuilder<Self> {
         ClientBuilder::new((base_url, authentication.into()))
     }
 
-    /// Creates a client as the variables `FLINKS_OUTBOUND_…` configure it: see [`ClientBuilder`].
+    /// Creates a client from the environment variables `FLINKS_OUTBOUND_…`; see [`ClientBuilder`].
     ///
     /// # Errors
     ///
@@ -60,8 +62,8 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone whose calls have another timeout. It shares the connections of this client. Less than a millisecond counts
-    /// as one.
+    /// Returns a clone with another timeout. It shares the connections of this client. The minimum
+    /// is one millisecond.
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);
         Self {
@@ -72,16 +74,18 @@ impl Client {
         }
     }
 
-    /// Gets an access token for your application itself, with the grant `client_credentials` (O1): for app management, with
-    /// the scope `client:admin`.
+    /// Requests an access token for the application itself, with the grant `client_credentials`.
+    ///
+    /// With the scope `client:admin`, the token can be used for app management. [O1](crate::rules)
     ///
     /// # Errors
     ///
-    /// Returns an error if the call fails. [`Error::is_credentials`] is true for a wrong client id or secret.
+    /// Returns an error if the request fails. [`Error::is_credentials`] is true if the client id or
+    /// the client secret is wrong.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, nothing is lost but a token that nobody has used.
+    /// Dropping the future loses at most one unused token.
     pub async fn client_credentials(&self, scope: Option<&str>) -> Result<AccessToken, Error> {
         let mut request = self.request(types::GrantType::ClientCredentials);
         if let Some(scope) = scope {
@@ -91,24 +95,30 @@ impl Client {
         Ok(tokens.access_token)
     }
 
-    /// Exchanges a code, once. It is sent again only if nothing of it has left this machine. A code that this client, or a
-    /// clone, has sent in the last ten minutes is refused here, as when an end user loads the page of their return twice: the
-    /// first call returns what became of it (O9).
+    /// Exchanges an authorization code for tokens.
+    ///
+    /// The code is sent once. A failed attempt is repeated only if nothing of it has left this
+    /// machine.
+    ///
+    /// A code that this client or a clone has sent in the last ten minutes is rejected, for example
+    /// if the end user reloads the callback page. The first call returns the tokens.
+    /// [O9](crate::rules)
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that says what became of the code. If its fate is unknown, the end user must consent again: to
-    /// exchange the code once more could end the connection that it made.
+    /// Returns a [`SpendError`] that reports the fate of the code. If its fate is unknown, the end
+    /// user must consent again. Exchanging the code a second time could end the connection that the
+    /// first exchange created.
     ///
     /// # Cancel safety
     ///
-    /// A code counts as sent from the moment a byte of its request may have left this machine. If the future is dropped before
-    /// that, as while it connects, nothing is sent, and the code can be exchanged when the end user loads the page again. If it
-    /// is dropped later, what Flinks replies is lost.
+    /// A code counts as sent as soon as a byte of its request may have left this machine. If the
+    /// future is dropped before that, for example while it connects, nothing is sent, and the code
+    /// can still be exchanged when the end user reloads the page. If it is dropped later, the
+    /// response is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.executor.clock.as_ref()) else {
-            let error =
-                Error::new(Operation::OutboundExchangeCode, Kind::Callback("holds a code that was sent before"));
+            let error = Error::new(Operation::OutboundExchangeCode, Kind::Callback("the code was sent before"));
             return Err(SpendError::Unknown(error.after_sending()));
         };
         let sending = SendingCode { hash, codes: &self.codes, marker: SendMarker::new() };
@@ -125,21 +135,25 @@ impl Client {
         }
     }
 
-    /// Exchanges a refresh token for a new access token, and restarts its 30 days (O5). If the reply holds another refresh token,
-    /// that one has replaced the old one: store it first.
+    /// Refreshes an access token with a refresh token. This restarts the 30 days after which the
+    /// refresh token idles out.
+    ///
+    /// If the response contains another refresh token, it replaces the old one. Store it before you
+    /// use the access token. [O5](crate::rules)
     ///
     /// # Errors
     ///
-    /// Returns an error if the call fails. If [`Error::needs_consent`] is true, the end user must consent again (O6).
+    /// Returns an error if the request fails. [`Error::needs_consent`] is true if the end user must
+    /// consent again. [O6](crate::rules)
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped after the request was sent, the reply is lost, and with it a refresh token that has replaced the
-    /// old one. Run it in a separate task.
+    /// If the future is dropped after the request was sent, the response is lost, including any new
+    /// refresh token. Run the call in a separate task (`tokio::spawn`).
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
         let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
-        let repeat = if self.rotates_refresh_tokens() { RetryPolicy::RotatingRefresh } else { RetryPolicy::Refresh };
-        let mut tokens = self.token(Operation::OutboundRefresh, repeat, &request).await?;
+        let policy = if self.rotates_refresh_tokens() { RetryPolicy::RotatingRefresh } else { RetryPolicy::Refresh };
+        let mut tokens = self.token(Operation::OutboundRefresh, policy, &request).await?;
         // Some servers echo the refresh token unchanged. That is not a rotation.
         tokens.refresh_token.take_if(|new| new.expose_secret() == refresh_token.expose_secret());
         if tokens.refresh_token.is_some() {
@@ -148,32 +162,38 @@ impl Client {
         Ok(tokens)
     }
 
-    /// Ends the connection of an end user: Flinks revokes their access and refresh tokens. The connection has ended only if
-    /// this returns `Ok`, that is after a 204, or a 200 with an empty body (O10).
+    /// Revokes the access tokens and the refresh tokens of an end user, which ends the connection.
+    ///
+    /// The connection has certainly ended only if this returns `Ok`, which requires a 204, or a 200
+    /// with an empty body. [O10](crate::rules)
     ///
     /// # Errors
     ///
-    /// Returns an error if Flinks refuses the token, or if the reply does not confirm the revocation, such as a 202 or the
-    /// page of a firewall: then the cause is [`Cause::Malformed`](crate::Cause::Malformed), and the connection may or may not have ended. Keep the refresh
-    /// token after an error.
+    /// Returns an error if Flinks refuses the token, or if the response does not confirm the
+    /// revocation. For a response such as a 202 or the page of a firewall, the cause is
+    /// [`Cause::Malformed`](crate::Cause::Malformed), and the connection may or may not have ended.
+    /// Keep the refresh token after an error.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped after the request was sent, the connection may or may not have ended.
+    /// If the future is dropped after the request was sent, the connection may or may not have
+    /// ended.
     pub async fn revoke(&self, access_token: &AccessToken) -> Result<(), Error> {
         let authorization = &Authorization::bearer(access_token.secret());
         let attempt = || async move {
-            let reply = self.http.revoke(authorization).send().await;
-            reply.map(drop).map_err(|error| Error::from_call(Operation::OutboundRevoke, error, error_body))
+            let response = self.http.revoke(authorization).send().await;
+            response.map(drop).map_err(|error| Error::from_call(Operation::OutboundRevoke, error, error_body))
         };
         self.executor.call(Operation::OutboundRevoke, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await
     }
 
-    /// Restores an access token that was kept outside of this process, such as in a database. `issued_at` and `lifetime` are those
-    /// of [`AccessToken`]; no lifetime counts as longer than a day.
+    /// Restores an access token that was stored outside of this process, such as in a database.
     ///
-    /// Returns `None` if the token has expired, or if it was issued in the future: the wall clock was ahead at that time, so its
-    /// age is unknown.
+    /// `issued_at` and `lifetime` are the values that the methods of [`AccessToken`] returned. The
+    /// maximum lifetime is one day.
+    ///
+    /// Returns `None` if the token has expired, or if `issued_at` is in the future. In that case,
+    /// the wall clock was ahead when the token was issued, so its age is unknown.
     pub fn restore_access_token(
         &self,
         secret: impl Into<Secret>,
@@ -189,23 +209,26 @@ impl Client {
         &self.base_url
     }
 
-    /// Returns the clock of the [`Settings`].
+    /// Returns the clock that was set with [`Settings::clock`].
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }
 
-    /// Returns how long a whole call may take, all of its attempts and the waits between them included.
+    /// Returns the timeout of a call, including all of its attempts and the waits between them.
     pub fn timeout(&self) -> Duration {
         self.executor.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
-    /// Returns whether this client, or a clone, has received a refresh token that replaced another. From then on a refresh whose
-    /// reply was lost is not repeated, because the reply may have held the next refresh token (A5).
+    /// Returns whether this client or a clone has received a refresh token that replaced another.
+    ///
+    /// From then on, a refresh whose response was lost is not retried, because the lost response
+    /// may have contained the next refresh token. [A5](crate::rules)
     pub fn rotates_refresh_tokens(&self) -> bool {
         self.has_rotated.load(Ordering::Relaxed)
     }
 
-    /// Tells this client and its clones that the server replaces refresh tokens, as another process has found out: see
+    /// Records that the server replaces refresh tokens, for this client and its clones. Call this
+    /// if another process has observed it; see
     /// [`rotates_refresh_tokens`](Self::rotates_refresh_tokens).
     pub fn assume_rotating_refresh_tokens(&self) {
         self.has_rotated.store(true, Ordering::Relaxed);
@@ -224,7 +247,7 @@ impl Client {
     async fn token(
         &self,
         operation: Operation,
-        repeat: RetryPolicy,
+        policy: RetryPolicy,
         request: &types::TokenRequest,
     ) -> Result<Tokens, Error> {
         let basic = &match &*self.authentication {
@@ -239,48 +262,51 @@ impl Client {
             if let Some(basic) = basic {
                 call = call.authorization(basic);
             }
-            let reply = call.send().await.map_err(|error| Error::from_call(operation, error, error_body))?;
-            self.tokens(operation, request, reply, sent)
+            let response = call.send().await.map_err(|error| Error::from_call(operation, error, error_body))?;
+            self.tokens(operation, request, response, sent)
         };
-        self.executor.call(operation, repeat, DEFAULT_TIMEOUT, attempt).await
+        self.executor.call(operation, policy, DEFAULT_TIMEOUT, attempt).await
     }
 
     fn tokens(
         &self,
         operation: Operation,
         request: &types::TokenRequest,
-        reply: ResponseValue<types::TokenResponse>,
+        response: ResponseValue<types::TokenResponse>,
         sent: Timestamps,
     ) -> Result<Tokens, Error> {
-        let head = reply.head().clone();
+        let head = response.head().clone();
         let malformed = |field, reason| Error::malformed(operation, &head, field, reason);
         let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
-            reply.into_inner();
-        let bearer = BearerReply { access_token, token_type, expires_in };
+            response.into_inner();
+        let bearer = BearerResponse { access_token, token_type, expires_in };
         let bearer = bearer.check(operation, &head, sent, &self.executor.clock)?;
         let credentials = [self.authentication.client_secret(), request.code.as_ref()];
         let credentials = credentials.into_iter().flatten().map(Secret::expose_secret);
         let old_refresh_token = request.refresh_token.as_ref().map(Secret::expose_secret);
         if is_echo(bearer.secret().expose_secret(), credentials.clone().chain(old_refresh_token)) {
-            return Err(malformed("access_token", ECHO));
+            return Err(malformed("access_token", REPEATS_A_SECRET));
         }
         let access_token = AccessToken::new(bearer);
         let refresh_token = match refresh_token {
-            // There is nothing that it could refresh.
+            // The client credentials grant has no refresh token (RFC 6749, section 4.4.3).
             _ if request.grant_type == types::GrantType::ClientCredentials => None,
             Some(new) if !new.expose_secret().trim().is_empty() => {
-                // The refresh token of the request does not count as an echo: a server may return it unchanged (O5).
+                // The refresh token of the request does not count as an echo, because a server may
+                // return it unchanged (O5).
                 if is_echo(new.expose_secret(), credentials) {
-                    return Err(malformed("refresh_token", ECHO));
+                    return Err(malformed("refresh_token", REPEATS_A_SECRET));
                 }
-                // An unusable refresh token must not count as absent.
-                let new = RefreshToken::new(new).map_err(|_| malformed("refresh_token", "holds a control character"));
+                // An invalid refresh token must not count as absent.
+                let new =
+                    RefreshToken::new(new).map_err(|_| malformed("refresh_token", "contains a control character"));
                 Some(new?)
             }
-            // The old one stays (O5).
+            // The old refresh token stays valid (O5).
             _ => None,
         };
-        // A refresh token in the reply would be lost with the access token.
+        // If the response contained a refresh token, an error would lose it together with the
+        // access token.
         if refresh_token.is_none() && access_token.is_expired() {
             return Err(Error::expired_on_arrival(operation, &head));
         }
@@ -302,18 +328,20 @@ impl Configure for Client {
         let client_id = values.required("client_id")?;
         let credentials = || {
             let credentials = ClientCredentials::new(client_id, values.required("client_secret")?);
-            credentials.map_err(|error| config::named(values, error))
+            credentials.map_err(|error| config::with_setting_name(values, error))
         };
         let authentication = match values.optional("client_authentication")?.unwrap_or("fields") {
             "fields" => ClientAuthentication::Fields(credentials()?),
             "basic" => ClientAuthentication::Basic(credentials()?),
             "none" if values.optional("client_secret")?.is_some() => {
-                return Err(values.error("client_secret", "is set, and the client authentication is `none`").into());
+                return Err(values
+                    .error("client_secret", "must not be set if the client authentication is `none`")
+                    .into());
             }
             "none" => ClientAuthentication::None { client_id: client_id.to_owned() },
-            _ => return Err(values.error("client_authentication", "is not `fields`, `basic` or `none`").into()),
+            _ => return Err(values.error("client_authentication", "must be `fields`, `basic` or `none`").into()),
         };
-        authentication.check().map_err(|error| config::named(values, error))?;
+        authentication.check().map_err(|error| config::with_setting_name(values, error))?;
         Ok((base_url, authentication))
     }
 
@@ -333,8 +361,8 @@ impl Configure for Client {
     }
 }
 
-/// A code that is being sent. When the call returns or is cancelled and nothing of the code has left this machine, the code
-/// does not count as sent.
+/// A code that is being sent. If the call returns or is cancelled before anything of the code has
+/// left this machine, the code does not count as sent.
 struct SendingCode<'a> {
     hash: SecretHash,
     codes: &'a RecentSecrets,

@@ -1,12 +1,14 @@
-//! The code with which an end user comes back.
+//! The authorization code with which an end user returns.
 
 use flinks_core::Secret;
 
-/// A code, bound to the redirect URI that it was issued for (O9). It is exchanged by value; it cannot be copied, compared,
-/// printed or stored.
+/// An authorization code, bound to the redirect URI for which it was issued.
+///
+/// It is exchanged by value, and it cannot be copied, compared, printed or stored.
+/// [O9](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizationCode {{ .. }}")]
-#[must_use = "a code that is not exchanged expires"]
+#[must_use = "an authorization code expires unless it is exchanged"]
 pub struct AuthorizationCode {
     pub(super) code: Secret,
     pub(super) redirect_uri: String,

@@ -1,9 +1,11 @@
-//! Flinks Outbound: the three grants of OAuth 2.0 (O1-O3, O6-O10).
+//! Flinks Outbound: the three OAuth 2.0 grants that return tokens for the Open Banking API.
 //!
-//! [`Client`] sends one request with each call. The crate `flinks-consents` stores the consents of end users, shares their access
-//! tokens, and loses no refresh token (O4-O6).
+//! [`Client`] has one method for each grant, and stores nothing. The crate `flinks-consents` stores
+//! the consents of end users, shares their access tokens, and never loses a refresh token.
 //!
-//! The facts come from the page [Token](https://docs.flinks.com/api/outbound/endpoints/authorize/token.md).
+//! Based on the Flinks documentation page
+//! [Token](https://docs.flinks.com/api/outbound/endpoints/authorize/token.md).
+//! [O1-O11](crate::rules)
 
 mod authentication;
 mod authorization;

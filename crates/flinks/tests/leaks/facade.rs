@@ -1,14 +1,14 @@
 //! Looks for secrets in the text of the facade's values, errors, spans and events.
 
 use crate::canaries::{Canaries, SHORT, answers};
-use crate::raw_server::{Answer, Raw, reply};
+use crate::raw_server::{RawResponse, RawServer, http_response};
 
 pub(crate) async fn facade(canaries: &mut Canaries) {
-    let settings = |answer: &Answer| {
+    let settings = |answer: &RawResponse| {
         // An application may turn on the log of the HTTP client.
         let settings = flinks::Settings::new().http(|http| http.connection_verbose(true));
         match answer {
-            Answer::ThenSilence(_) => settings.timeout(SHORT).bank_timeout(SHORT),
+            RawResponse::ThenSilence(_) => settings.timeout(SHORT).bank_timeout(SHORT),
             _ => settings.max_attempts(1),
         }
     };
@@ -24,9 +24,9 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
     .unwrap();
     canaries.print(&session);
     for answer in answers(&good) {
-        let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;
-        let spending = Raw::start(answer.clone()).await;
-        let client = |server: &Raw| {
+        let minting = RawServer::start(RawResponse::Bytes(http_response("200 OK", "", &good))).await;
+        let spending = RawServer::start(answer.clone()).await;
+        let client = |server: &RawServer| {
             let credentials = flinks::pay::Credentials::new("user", password.clone()).unwrap();
             let settings = settings(&answer);
             flinks::pay::Client::builder(server.base_url.parse().unwrap(), credentials)
@@ -64,10 +64,10 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
     canaries.print(&(&secret_key, &login_id, &requests));
     let redirect_url = "https://app.example/".parse().unwrap();
     for answer in answers(&good) {
-        let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;
-        let spending = Raw::start(answer.clone()).await;
-        let asking = Raw::start(Answer::Bytes(reply("203 N", "", &good))).await;
-        let client = |server: &Raw| {
+        let minting = RawServer::start(RawResponse::Bytes(http_response("200 OK", "", &good))).await;
+        let spending = RawServer::start(answer.clone()).await;
+        let asking = RawServer::start(RawResponse::Bytes(http_response("203 N", "", &good))).await;
+        let client = |server: &RawServer| {
             let id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
             let url = server.base_url.parse::<flinks::BaseUrl>().unwrap();
             let settings = settings(&answer);
@@ -104,9 +104,9 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
         canaries.plant("outbound TokenRequest.client_secret"),
     );
     for answer in answers(&good) {
-        let minting = Raw::start(Answer::Bytes(reply("200 OK", "", &good))).await;
-        let spending = Raw::start(answer.clone()).await;
-        let client = |server: &Raw| {
+        let minting = RawServer::start(RawResponse::Bytes(http_response("200 OK", "", &good))).await;
+        let spending = RawServer::start(answer.clone()).await;
+        let client = |server: &RawServer| {
             let url = server.base_url.parse().unwrap();
             let settings = settings(&answer);
             let authentication = flinks::outbound::ClientAuthentication::Fields(credentials.clone());

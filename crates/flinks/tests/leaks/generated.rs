@@ -6,19 +6,19 @@ use flinks_pay::{Secret, Transport};
 use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as pay};
 
 use crate::canaries::{Canaries, SHORT, answers};
-use crate::raw_server::{Answer, Raw};
+use crate::raw_server::{RawResponse, RawServer};
 
 /// Waits as long as a call may take, but for a server that is silent on purpose.
-fn transport(server: &Raw, answer: &Answer) -> Transport {
+fn transport(server: &RawServer, answer: &RawResponse) -> Transport {
     let builder = Transport::builder(server.base_url.parse().unwrap());
     match answer {
-        Answer::ThenSilence(_) => builder.timeout(SHORT).long_timeout(SHORT).build().unwrap(),
+        RawResponse::ThenSilence(_) => builder.timeout(SHORT).long_timeout(SHORT).build().unwrap(),
         _ => builder.build().unwrap(),
     }
 }
 
 /// The one place of each canary in the request: this header, or the body.
-fn check_request(canaries: &Canaries, server: &Raw, header: &str) {
+fn check_request(canaries: &Canaries, server: &RawServer, header: &str) {
     let requests = server.requests();
     assert_eq!(requests.len(), 1);
     let (head, _body) = requests[0].split_once("\r\n\r\n").unwrap();
@@ -34,7 +34,7 @@ pub(crate) async fn pay(canaries: &mut Canaries) {
         pay::types::AuthorizeRequest::new(pay::types::GrantType::ClientCredentials, "user", Secret::new(password));
     canaries.print(&body);
     for answer in answers(&format!(r#"{{"access_token":"{token}","token_type":"{token}","expires_in":299}}"#)) {
-        let server = Raw::start(answer.clone()).await;
+        let server = RawServer::start(answer.clone()).await;
         let client = pay::Client::with_transport(transport(&server, &answer));
         canaries.print(&client);
         canaries.print_outcome(client.authorize(&body).send().await);
@@ -49,7 +49,7 @@ pub(crate) async fn pay_session(canaries: &mut Canaries) {
     canaries.print(&body);
     let session_id = canaries.plant("pay SessionResponse.sessionId");
     for answer in answers(&format!(r#"{{"sessionId":"{session_id}","referenceId":"{session_id}"}}"#)) {
-        let server = Raw::start(answer.clone()).await;
+        let server = RawServer::start(answer.clone()).await;
         let client = pay::Client::with_transport(transport(&server, &answer));
         canaries.print_outcome(client.initiate_session(&token, &body).send().await);
         check_request(canaries, &server, "authorization");
@@ -62,7 +62,7 @@ pub(crate) async fn connect_generate(canaries: &mut Canaries) {
     let customer_id = connect::Uuid::from_u128(1);
     canaries.print(&key);
     for answer in answers(&format!(r#"{{"HttpStatusCode":200,"Token":"{token}"}}"#)) {
-        let server = Raw::start(answer.clone()).await;
+        let server = RawServer::start(answer.clone()).await;
         let client = connect::Client::with_transport(transport(&server, &answer));
         canaries.print(&client);
         canaries.print_outcome(client.generate_authorize_token(&customer_id, &key).send().await);
@@ -70,7 +70,7 @@ pub(crate) async fn connect_generate(canaries: &mut Canaries) {
     }
     // Refused before it is sent.
     let bad = SecretKey::new(format!("{}\n", canaries.plant("connect generateAuthorizeToken header flinks-auth-key")));
-    let server = Raw::start(Answer::Echo("200 OK")).await;
+    let server = RawServer::start(RawResponse::Echo("200 OK")).await;
     let client = connect::Client::new(server.base_url.parse().unwrap()).unwrap();
     canaries.print_outcome(client.generate_authorize_token(&customer_id, &bad).send().await);
     assert!(server.requests().is_empty());
@@ -97,7 +97,7 @@ pub(crate) async fn connect_authorize(canaries: &mut Canaries) {
     );
     let customer_id = connect::Uuid::from_u128(1);
     for answer in answers(&success) {
-        let server = Raw::start(answer.clone()).await;
+        let server = RawServer::start(answer.clone()).await;
         let client = connect::Client::with_transport(transport(&server, &answer));
         canaries.print_outcome(client.authorize(&customer_id, &token, &body).send().await);
         check_request(canaries, &server, "flinks-auth-key");
@@ -129,7 +129,7 @@ pub(crate) async fn outbound(canaries: &mut Canaries) {
     for (authorization, answer) in
         answers(&success).into_iter().flat_map(|answer| [(&basic, answer.clone()), (&bearer, answer)])
     {
-        let server = Raw::start(answer.clone()).await;
+        let server = RawServer::start(answer.clone()).await;
         let client = outbound::Client::with_transport(transport(&server, &answer));
         canaries.print_outcome(client.token(&body).authorization(authorization).send().await);
         check_request(canaries, &server, "authorization");
@@ -139,7 +139,7 @@ pub(crate) async fn outbound(canaries: &mut Canaries) {
 pub(crate) async fn outbound_revoke(canaries: &mut Canaries) {
     let token = Authorization::bearer(&Secret::new(canaries.plant("outbound revoke header Authorization")));
     for answer in answers("{}") {
-        let server = Raw::start(answer.clone()).await;
+        let server = RawServer::start(answer.clone()).await;
         let client = outbound::Client::with_transport(transport(&server, &answer));
         let outcome = client.revoke(&token).send().await;
         // A success has nothing to show.

@@ -92,7 +92,7 @@ async fn c7_callback_without_a_state_is_reported_as_such() {
     assert!(error.to_string().contains("`state` is empty"), "{error}");
     let (_, pending) = with_state(&local, "right");
     let error = local.connect.verify_oauth(pending, "state=wrong&loginId=l").unwrap_err();
-    assert!(error.to_string().contains("another state"), "{error}");
+    assert!(error.to_string().contains("`state` does not match"), "{error}");
 }
 
 /// A pending authorization of this state, as one that was stored.

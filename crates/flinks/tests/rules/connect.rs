@@ -33,8 +33,7 @@ async fn c2_refused_key_is_reported_with_its_code() {
     assert_eq!(error.flinks_code(), Some(&FlinksCode::UNAUTHORIZED));
     assert_eq!(error.message(), Some("You must provide a valid auth key"));
     assert_eq!(local.emulator.count(Operation::ConnectGenerateAuthorizeToken), 1);
-    let text =
-        "failed to get an authorize token (Flinks Connect): the credentials were refused, UNAUTHORIZED (status 401)";
+    let text = "failed to request an authorize token (Flinks Connect): the credentials were refused: UNAUTHORIZED (status 401)";
     assert_eq!(error.to_string(), text);
 }
 

@@ -16,7 +16,7 @@ async fn retry_warning_states_the_reason() {
     let _guard = lines.capture();
     local.emulator.fail_next(Operation::PayAuthorize, Fault::status(503));
     let _ = local.pay.authorize().await.unwrap();
-    let again = lines.with("trying again");
+    let again = lines.with("retrying");
     assert_eq!(again.len(), 1);
     assert!(again[0].contains("503"), "{again:?}");
 }

@@ -107,7 +107,7 @@ async fn p6_400_without_a_body_is_a_credentials_error() {
     assert_eq!(error.operation(), Some("authorize"));
     assert_eq!(error.attempts(), 1);
     assert_eq!(local.emulator.count(Operation::PayAuthorize), 1);
-    let text = "failed to get a session token (Flinks Pay): the credentials were refused (status 400)";
+    let text = "failed to request a session token (Flinks Pay): the credentials were refused (status 400)";
     assert_eq!(error.to_string(), text);
 }
 

@@ -87,7 +87,7 @@ async fn o5_o6_refresh_token_idle_for_30_days_needs_consent() {
     assert!(error.correlation_id().is_some());
     assert!(error.trace_id().is_some());
     let text =
-        "failed to exchange a refresh token (Flinks Outbound): the request was refused, invalid_grant (status 400)";
+        "failed to refresh an access token (Flinks Outbound): the request was refused: invalid_grant (status 400)";
     assert_eq!(error.to_string(), text);
 }
 

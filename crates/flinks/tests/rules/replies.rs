@@ -174,7 +174,7 @@ async fn endless_bodies_are_too_large() {
         for (error, requests) in mints(&fault).await {
             let error = error.unwrap();
             assert!(!error.is_transient(), "{error}");
-            assert!(error.to_string().contains("too large"), "{error}");
+            assert!(error.to_string().contains("larger than 64 KiB"), "{error}");
             assert_eq!(requests, 1, "{error}");
         }
         for outcome in spends(&fault).await {

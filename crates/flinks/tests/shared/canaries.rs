@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::raw_server::{Answer, reply};
+use crate::raw_server::{RawResponse, http_response};
 
 /// A canary for each mark of the overlays, and the texts that were printed.
 #[derive(Default)]
@@ -60,25 +60,25 @@ impl Canaries {
 }
 
 /// All that a server may do, with the replies of success for each operation.
-pub(crate) fn answers(success: &str) -> Vec<Answer> {
+pub(crate) fn answers(success: &str) -> Vec<RawResponse> {
     let json = "content-type: application/json\r\n";
-    let mut cut = reply("200 OK", json, success);
+    let mut cut = http_response("200 OK", json, success);
     cut.truncate(cut.len() - 2);
     vec![
-        Answer::Bytes(reply("200 OK", json, success)),
-        Answer::Bytes(reply("203 N", json, success)),
-        Answer::Bytes(reply("200 OK", json, &success.replacen(':', ":7,", 1))),
-        Answer::Bytes(reply("200 OK", json, &format!("{success}{success}"))),
-        Answer::Bytes(cut.clone()),
-        Answer::ThenSilence(cut),
-        Answer::Bytes(Vec::new()),
-        Answer::Bytes(success.as_bytes().to_vec()),
-        Answer::Echo("200 OK"),
-        Answer::Echo("302 Found"),
-        Answer::Echo("400 Bad Request"),
-        Answer::Echo("401 Unauthorized"),
-        Answer::Echo("418 T"),
-        Answer::Echo("502 Bad Gateway"),
+        RawResponse::Bytes(http_response("200 OK", json, success)),
+        RawResponse::Bytes(http_response("203 N", json, success)),
+        RawResponse::Bytes(http_response("200 OK", json, &success.replacen(':', ":7,", 1))),
+        RawResponse::Bytes(http_response("200 OK", json, &format!("{success}{success}"))),
+        RawResponse::Bytes(cut.clone()),
+        RawResponse::ThenSilence(cut),
+        RawResponse::Bytes(Vec::new()),
+        RawResponse::Bytes(success.as_bytes().to_vec()),
+        RawResponse::Echo("200 OK"),
+        RawResponse::Echo("302 Found"),
+        RawResponse::Echo("400 Bad Request"),
+        RawResponse::Echo("401 Unauthorized"),
+        RawResponse::Echo("418 T"),
+        RawResponse::Echo("502 Bad Gateway"),
     ]
 }
 

@@ -3,7 +3,7 @@
 use flinks::Error;
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) const MESSAGE: &str = "needs a tokio runtime with its time and I/O drivers enabled";
+pub(crate) const MESSAGE: &str = "no Tokio runtime with time and I/O drivers is running";
 
 /// A runtime with all drivers.
 pub(crate) fn full() -> Runtime {

@@ -1,20 +1,20 @@
-//! How files are opened and shared, and the errors of the operating system.
+//! Options for opening and sharing files, and the conversion of operating system errors.
 
 use std::io;
 use std::path::Path;
 
 use crate::store::StoreError;
 
-pub(super) const NOT_A_DIRECTORY: StoreError = StoreError::misconfigured("is in something that is not a directory");
+pub(super) const NOT_A_DIRECTORY: StoreError = StoreError::misconfigured("is not a directory");
 
-/// The users who may use the files.
+/// The users who can access the files.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sharing {
     Owner,
     Group,
 }
 
-/// Whether a directory that holds no store yet becomes one.
+/// Whether opening a directory without a store creates one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Creation {
     Allowed,
@@ -25,28 +25,31 @@ pub(super) enum Creation {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Read,
-    /// It is created if it does not exist.
+    /// To lock the file. It is created if it does not exist.
     Lock,
-    /// It must not exist.
+    /// To create the file. It must not exist.
     Create,
 }
 
-/// Converts an error of the operating system, for `map_err`.
+/// Returns a function for `map_err` that converts an error of the operating system.
 pub(super) fn at_path(path: &Path) -> impl Fn(io::Error) -> StoreError {
-    move |error| problem(path, &error)
+    move |error| io_error(path, &error)
 }
 
-pub(super) fn problem(path: &Path, error: &io::Error) -> StoreError {
-    let problem = match error.kind() {
-        io::ErrorKind::PermissionDenied => StoreError::misconfigured("may not use its files"),
-        io::ErrorKind::ReadOnlyFilesystem => StoreError::misconfigured("is on a file system that cannot be written"),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::unavailable("has no space left"),
-        io::ErrorKind::FileTooLarge => StoreError::unavailable("may not write more"),
+/// Converts an error of the operating system for a file or directory.
+pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
+    let store_error = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            StoreError::misconfigured("is not accessible: this process needs permission to read and write its files")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => StoreError::misconfigured("is on a read-only file system"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::unavailable("has no disk space left"),
+        io::ErrorKind::FileTooLarge => StoreError::unavailable("has reached a file size limit"),
         io::ErrorKind::NotADirectory => NOT_A_DIRECTORY,
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
             StoreError::misconfigured("has an invalid path")
         }
-        _ => StoreError::unavailable("could not read or write its files"),
+        _ => StoreError::unavailable("failed to read or write its files"),
     };
-    problem.at(path, Some(error))
+    store_error.at(path, Some(error))
 }

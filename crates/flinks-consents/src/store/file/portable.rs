@@ -1,4 +1,5 @@
-//! Files on other systems than Unix: by their path, and with the permissions that the system gives them.
+//! File access on systems other than Unix. Files are opened by their path, with the default
+//! permissions of the system.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::access::{Purpose, Sharing};
 use crate::store::StoreError;
 
-/// A directory.
+/// The path of a directory.
 pub(super) struct Handle(PathBuf);
 
 impl Handle {
@@ -29,7 +30,7 @@ impl Handle {
         options.open(self.0.join(name))
     }
 
-    /// Whether the name is that of a regular file. A link is not one.
+    /// Returns whether the name belongs to a regular file. A symbolic link is not a regular file.
     pub(super) fn is_file(&self, name: &OsStr) -> io::Result<bool> {
         Ok(fs::symlink_metadata(self.0.join(name))?.is_file())
     }
@@ -46,8 +47,8 @@ impl Handle {
         fs::read_dir(&self.0)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 
-    /// Does nothing: a directory cannot be opened here.
-    #[allow(clippy::unnecessary_wraps)] // as on Unix
+    /// Does nothing, because a directory cannot be opened as a file on these systems.
+    #[allow(clippy::unnecessary_wraps)] // the signature is the same on Unix
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(())
     }
@@ -57,11 +58,11 @@ pub(super) fn create_directory(path: &Path, _: Sharing) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Does nothing: the system decides who may use the files.
+/// Checks nothing: the system decides who can access the files.
 #[derive(Debug)]
 pub(super) struct Access;
 
-#[allow(clippy::unnecessary_wraps, clippy::unused_self)] // as on Unix
+#[allow(clippy::unnecessary_wraps, clippy::unused_self)] // the signatures are the same on Unix
 impl Access {
     pub(super) fn new(_: Sharing, _: &Handle, _: &File) -> io::Result<Self> {
         Ok(Self)
@@ -79,7 +80,7 @@ impl Access {
         Ok(())
     }
 
-    pub(super) fn check_above(&self, _: &Path) -> Result<(), StoreError> {
+    pub(super) fn check_parents(&self, _: &Path) -> Result<(), StoreError> {
         Ok(())
     }
 

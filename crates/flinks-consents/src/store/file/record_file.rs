@@ -12,21 +12,21 @@ use super::access::at_path;
 use super::directory::{OpenDirectory, RECORD, UNFINISHED};
 use crate::store::{ConsentId, Record, StoreError};
 
-/// The place of a consent's record.
-pub(super) struct Place<'a> {
+/// The file of a consent's record. It may not exist yet.
+pub(super) struct RecordFile<'a> {
     directory: &'a OpenDirectory<'a>,
     id: &'a ConsentId,
     name: OsString,
 }
 
-/// A place that nobody else changes, in this process or another, until this value is dropped.
-pub(super) struct LockedPlace<'a> {
-    place: Place<'a>,
-    /// Unlocked when it is closed: also when the process is killed.
+/// The locked file of a record. No other thread or process changes it until this value is dropped.
+pub(super) struct LockedRecordFile<'a> {
+    file: RecordFile<'a>,
+    /// The lock is released when this file is closed, even if the process is killed.
     _lock: File,
 }
 
-impl<'a> Place<'a> {
+impl<'a> RecordFile<'a> {
     pub(super) fn new(directory: &'a OpenDirectory<'a>, id: &'a ConsentId) -> Self {
         let hash: String = Sha256::digest(id.as_str()).iter().map(|byte| format!("{byte:02x}")).collect();
         Self { directory, id, name: format!("{hash}.{RECORD}").into() }
@@ -36,8 +36,8 @@ impl<'a> Place<'a> {
         self.directory.path(&self.name)
     }
 
-    /// The name of another file of the same record.
-    fn beside(&self, extension: &str) -> OsString {
+    /// Returns the name of another file of this record, which differs in its extension.
+    fn with_extension(&self, extension: &str) -> OsString {
         Path::new(&self.name).with_extension(extension).into_os_string()
     }
 
@@ -47,17 +47,18 @@ impl<'a> Place<'a> {
         decoded.map_err(|error| error.at(&self.path(), None))
     }
 
-    pub(super) fn lock(self) -> Result<LockedPlace<'a>, StoreError> {
-        // Not `lock`, which would keep this thread for as long as another process is stopped, and with it the runtime.
-        // Shorter than the default timeout of a store, after which it would count as unavailable.
-        const LONGEST: Duration = Duration::from_secs(3);
+    pub(super) fn lock(self) -> Result<LockedRecordFile<'a>, StoreError> {
+        // `File::lock` would block this thread, and with it the shutdown of the runtime, for as
+        // long as another process holds the lock. This wait is shorter than the default timeout of
+        // a store, so that the error is `Busy` and not `Unavailable`.
+        const MAX_WAIT: Duration = Duration::from_secs(3);
         const STEP: Duration = Duration::from_millis(1);
         let lock = self.directory.lock_file(&self.name)?;
         let mut waited = Duration::ZERO;
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(LockedPlace { place: self, _lock: lock }),
-                Err(TryLockError::WouldBlock) if waited < LONGEST => std::thread::sleep(STEP),
+                Ok(()) => return Ok(LockedRecordFile { file: self, _lock: lock }),
+                Err(TryLockError::WouldBlock) if waited < MAX_WAIT => std::thread::sleep(STEP),
                 Err(TryLockError::WouldBlock) => {
                     return Err(StoreError::busy("is locked by another process").at(&self.path(), None));
                 }
@@ -68,26 +69,28 @@ impl<'a> Place<'a> {
     }
 }
 
-impl LockedPlace<'_> {
-    /// Reads the record. If the file is damaged, it is moved aside, and the error names its new path.
+impl LockedRecordFile<'_> {
+    /// Reads the record. If the file is damaged, it is renamed, and the error contains its new
+    /// path.
     pub(super) fn read(&self) -> Result<Option<Record>, StoreError> {
-        let Place { directory, name, .. } = &self.place;
-        let error = match self.place.read() {
+        let RecordFile { directory, name, .. } = &self.file;
+        let error = match self.file.read() {
             Err(error @ StoreError::Damaged(_)) => error,
-            read => return read,
+            result => return result,
         };
-        let aside = self.place.beside(&format!("damaged-{}", uuid::Uuid::new_v4()));
-        directory.rename(name, &aside)?;
+        let new_name = self.file.with_extension(&format!("damaged-{}", uuid::Uuid::new_v4()));
+        directory.rename(name, &new_name)?;
         directory.sync()?;
-        let error = error.at(&directory.path(&aside), None);
-        tracing::error!(%error, "a damaged file of the token store was moved aside");
+        let error = error.at(&directory.path(&new_name), None);
+        tracing::error!(%error, "moved aside a damaged file of the token store");
         Err(error)
     }
 
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), StoreError> {
-        let Place { directory, name, .. } = &self.place;
-        let unfinished = self.place.beside(UNFINISHED);
-        // Of a process that was killed: whoever has the lock is the only one who writes it.
+        let RecordFile { directory, name, .. } = &self.file;
+        let unfinished = self.file.with_extension(UNFINISHED);
+        // An existing file was left by a process that was killed, because only the lock holder
+        // writes it.
         directory.remove(&unfinished)?;
         let file = directory.create(&unfinished)?;
         let written = write_to_disk(file, bytes).map_err(at_path(&directory.path(&unfinished)));
@@ -100,8 +103,8 @@ impl LockedPlace<'_> {
     }
 
     pub(super) fn remove(&self) -> Result<(), StoreError> {
-        let Place { directory, name, .. } = &self.place;
-        directory.remove(&self.place.beside(UNFINISHED))?;
+        let RecordFile { directory, name, .. } = &self.file;
+        directory.remove(&self.file.with_extension(UNFINISHED))?;
         directory.remove(name)?;
         directory.sync()
     }

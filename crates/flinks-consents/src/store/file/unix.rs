@@ -1,7 +1,8 @@
-//! Files on Unix: an open directory, and the permissions of its files.
+//! File access on Unix: an open directory, and the permissions of its files.
 //!
-//! Names are looked up in the open directory and never by a path, so that one operation works in one directory. No link is
-//! followed, and opening a FIFO does not block. The kind of a file is checked after it was opened, so nobody can replace it in
+//! Files are opened relative to the open directory and never by their path, so that all steps of an
+//! operation use the same directory. Symbolic links are not followed, and opening a FIFO does not
+//! block. The type of a file is checked after the file is opened, so that it cannot be replaced in
 //! between.
 
 use std::ffi::{OsStr, OsString};
@@ -33,11 +34,11 @@ impl Handle {
             Purpose::Create => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
         };
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        // A new file is never readable by others, not even while it is empty.
+        // A new file is never readable by other users, not even while it is empty.
         Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
-    /// Whether the name is that of a regular file. A link is not one.
+    /// Returns whether the name belongs to a regular file. A symbolic link is not a regular file.
     pub(super) fn is_file(&self, name: &OsStr) -> io::Result<bool> {
         let status = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(FileType::from_raw_mode(status.st_mode) == FileType::RegularFile)
@@ -59,7 +60,8 @@ impl Handle {
         Ok(names)
     }
 
-    /// Writes the names in the directory to the disk, so that a new name survives a loss of power.
+    /// Flushes the entries of the directory to the disk, so that a new file survives a power
+    /// failure.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.0.sync_all()
     }
@@ -77,9 +79,10 @@ pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> 
                 builder.create(parent)?;
             }
             match builder.recursive(false).create(path) {
-                // Not restricted by the umask. The set-group-ID bit gives new files the group of the directory.
+                // Unlike `DirBuilder::mode`, this ignores the umask. The set-group-ID bit gives new
+                // files the group of the directory.
                 Ok(()) => fs::set_permissions(path, Permissions::from_mode(0o2770)),
-                // Another member of the group was faster.
+                // Another process has created the directory in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
                 Err(error) => Err(error),
             }
@@ -87,24 +90,27 @@ pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> 
     }
 }
 
-/// The user and the group that may use the files of a store.
+/// The user and the group that can access the files of a store.
 #[derive(Debug)]
 pub(super) struct Access {
     /// The user that owns the files that this process creates.
     owner: u32,
-    /// The group that the store is shared with.
+    /// The group that the store is shared with, if any.
     group: Option<u32>,
 }
 
 impl Access {
-    /// `probe` is a new file in the directory.
+    /// Determines the user and the group from `probe`, a new file in the directory.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if this process is not a member of the group.
     pub(super) fn new(sharing: Sharing, directory: &Handle, probe: &File) -> io::Result<Self> {
         let group = match sharing {
             Sharing::Owner => None,
             Sharing::Group => Some(directory.0.metadata()?.gid()),
         };
         let this = Self { owner: probe.metadata()?.uid(), group };
-        // Fails if this process does not belong to the group.
         this.share(probe)?;
         Ok(this)
     }
@@ -113,7 +119,7 @@ impl Access {
         self.group.is_some()
     }
 
-    /// Gives a new file to the group, if there is one.
+    /// Gives the group access to a new file if the store is shared.
     pub(super) fn share(&self, file: &File) -> io::Result<()> {
         let Some(group) = self.group else { return Ok(()) };
         if file.metadata()?.gid() != group {
@@ -122,44 +128,48 @@ impl Access {
         file.set_permissions(Permissions::from_mode(0o660))
     }
 
+    /// Checks the owner, the group and the permissions of the directory.
     pub(super) fn check_directory(&self, directory: &Handle, path: &Path) -> Result<(), StoreError> {
         let metadata = directory.0.metadata().map_err(at_path(path))?;
-        let belongs = match self.group {
+        let is_own = match self.group {
             Some(group) => metadata.gid() == group,
             None => metadata.uid() == self.owner,
         };
-        if !belongs {
-            return Err(StoreError::misconfigured("is in a directory that belongs to somebody else").at(path, None));
+        if !is_own {
+            let reason = "is in a directory that belongs to another user or group";
+            return Err(StoreError::misconfigured(reason).at(path, None));
         }
-        if self.is_open_to_others(&metadata) {
-            return Err(StoreError::misconfigured("is in a directory that others may write to").at(path, None));
+        if self.is_writable_by_others(&metadata) {
+            return Err(StoreError::misconfigured("is in a directory that other users can write to").at(path, None));
         }
         if self.is_shared() && metadata.mode() & STICKY != 0 {
-            let reason = "is in a sticky directory, in which a member of the group cannot replace the files of another";
+            let reason =
+                "is in a directory with the sticky bit, which prevents group members from replacing each other's files";
             return Err(StoreError::misconfigured(reason).at(path, None));
         }
         Ok(())
     }
 
-    /// Checks that others cannot move the directory away and put another one in its place.
+    /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owner of a directory above it is trusted, unless that directory is in a sticky one, in which everybody may create
-    /// directories.
-    pub(super) fn check_above(&self, directory: &Path) -> Result<(), StoreError> {
+    /// The owners of parent directories are trusted. The exception is a parent that is itself in a
+    /// directory with the sticky bit, such as `/tmp`, where every user can create directories.
+    pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {
             let metadata = fs::metadata(parent).map_err(at_path(parent))?;
-            if self.lets_others_rename(&metadata) {
+            if self.allows_rename_by_others(&metadata) {
                 if metadata.mode() & STICKY == 0 {
-                    let reason = "is below a directory that its group or others may write to: remove that permission, \
+                    let reason = "is below a directory that other users can write to: remove that permission, \
                         move the store, or share it with the group";
                     return Err(StoreError::misconfigured(reason).at(parent, None));
                 }
-                // The owner of a file in such a directory may rename it.
-                let below = fs::symlink_metadata(child).map_err(at_path(child))?;
-                let is_trusted = [0, self.owner, metadata.uid()].contains(&below.uid());
-                if !is_trusted && self.group != Some(below.gid()) {
-                    return Err(StoreError::misconfigured("is below a directory of somebody else's").at(child, None));
+                // In a directory with the sticky bit, the owner of an entry can still rename it.
+                let entry = fs::symlink_metadata(child).map_err(at_path(child))?;
+                let is_trusted = [0, self.owner, metadata.uid()].contains(&entry.uid());
+                if !is_trusted && self.group != Some(entry.gid()) {
+                    let reason = "is below a directory that belongs to another user";
+                    return Err(StoreError::misconfigured(reason).at(child, None));
                 }
             }
             child = parent;
@@ -167,47 +177,51 @@ impl Access {
         Ok(())
     }
 
-    /// Whether others may rename what is in a directory, unless it is sticky.
-    fn lets_others_rename(&self, directory: &Metadata) -> bool {
+    /// Returns whether other users can rename the entries of a directory, provided that it does not
+    /// have the sticky bit.
+    fn allows_rename_by_others(&self, directory: &Metadata) -> bool {
         if directory.mode() & 0o002 != 0 {
             return true;
         }
-        self.is_open_to_others(directory) && !has_private_group(directory)
+        self.is_writable_by_others(directory) && !has_private_group(directory)
     }
 
-    fn is_open_to_others(&self, directory: &Metadata) -> bool {
+    /// Returns whether a directory is writable for users with whom the store is not shared.
+    fn is_writable_by_others(&self, directory: &Metadata) -> bool {
         let others = if self.group == Some(directory.gid()) { 0o002 } else { 0o022 };
         directory.mode() & others != 0
     }
 
-    /// Checks the owner of a file, and repairs its permissions.
+    /// Checks the owner of a file, and corrects its permissions.
     ///
-    /// A file with a second name (a hard link) is accepted: the second name may be a backup, and a record is replaced, never
-    /// overwritten.
+    /// A file with several hard links is accepted: another link may be a backup, and it stays
+    /// intact, because a record is replaced and never overwritten.
     pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         let metadata = file.metadata().map_err(at_path(path))?;
         let is_own = metadata.uid() == self.owner;
-        let is_of_group = self.group == Some(metadata.gid());
-        if !is_own && !is_of_group {
-            return Err(StoreError::misconfigured("holds a file that belongs to somebody else").at(path, None));
+        let has_shared_group = self.group == Some(metadata.gid());
+        if !is_own && !has_shared_group {
+            return Err(StoreError::misconfigured("contains a file that belongs to another user").at(path, None));
         }
         let (mode, others) = if self.is_shared() { (0o660, 0o007) } else { (0o600, 0o077) };
         if metadata.mode() & others != 0 {
             file.set_permissions(Permissions::from_mode(mode)).map_err(at_path(path))?;
-            tracing::warn!(file = %path.display(), "others could use a file of the token store; they no longer can");
+            tracing::warn!(file = %path.display(), "removed the access of other users to a file of the token store");
         }
-        if self.is_shared() && is_own && (!is_of_group || metadata.mode() & 0o060 != 0o060) {
+        if self.is_shared() && is_own && (!has_shared_group || metadata.mode() & 0o060 != 0o060) {
             self.share(file).map_err(at_path(path))?;
         }
         Ok(())
     }
 }
 
-/// In a directory with this bit, only the owner of a file may rename or remove it.
+/// The sticky bit. In a directory with this bit, only the owner of a file can rename or remove it.
 const STICKY: u32 = 0o1000;
 
-/// Whether the group of a directory is the private group of its owner, which has the same number and no other member. Most Linux
-/// distributions create one for each user, and let that group write.
+/// Returns whether the group of a directory is the private group of its owner.
+///
+/// Most Linux distributions create a private group for each user, which has the same number as the
+/// user and no other members, and give it write permission by default.
 fn has_private_group(directory: &Metadata) -> bool {
     directory.gid() == directory.uid()
 }

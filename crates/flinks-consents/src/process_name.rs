@@ -1,4 +1,4 @@
-//! Which process a lease belongs to.
+//! The name of this process, which identifies its leases.
 
 use std::sync::Arc;
 
@@ -6,18 +6,21 @@ use arc_swap::ArcSwap;
 
 use crate::store::random_id;
 
-/// The name of this process in leases. It is random, and another one in each process, also after a `fork`: two processes with one
-/// name would take each other's leases for their own, and send one refresh token twice.
+/// The name that this process writes into its leases.
 ///
-/// It has no lock: a `fork` may copy one that another thread holds.
-pub(crate) struct Owner(ArcSwap<Named>);
+/// The name is random and different in every process, even after a `fork`. If two processes had the
+/// same name, each would treat the leases of the other as its own, and both would send the same
+/// refresh token.
+///
+/// This type uses no lock, because a `fork` can copy a lock that another thread holds.
+pub(crate) struct ProcessName(ArcSwap<Named>);
 
 struct Named {
     process: u32,
     name: String,
 }
 
-impl Owner {
+impl ProcessName {
     pub(crate) fn new() -> Self {
         Self(ArcSwap::from_pointee(Named { process: std::process::id(), name: new_name() }))
     }
@@ -32,7 +35,8 @@ impl Owner {
         if named.process == process {
             return named.name.clone();
         }
-        // If another thread was faster, its name counts.
+        // If another thread has already stored a name, the compare-and-swap fails and that name is
+        // used.
         self.0.compare_and_swap(&named, Arc::new(Named { process, name: new_name() }));
         self.0.load().name.clone()
     }
@@ -48,11 +52,11 @@ mod tests {
 
     #[test]
     fn o5_a_forked_process_has_its_own_name() {
-        let parent = Owner::new();
+        let parent = ProcessName::new();
         let name = parent.name();
         assert_eq!(parent.name(), name);
-        // A fork copies the memory, and gives the child another process id.
-        let child = Owner(ArcSwap::from_pointee(Named { process: std::process::id(), name: name.clone() }));
+        // A fork copies the memory. Only the process id of the child is different.
+        let child = ProcessName(ArcSwap::from_pointee(Named { process: std::process::id(), name: name.clone() }));
         let in_child = child.name_in(std::process::id().wrapping_add(1));
         assert_ne!(in_child, name);
         assert_eq!(child.name_in(std::process::id().wrapping_add(1)), in_child);
