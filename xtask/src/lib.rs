@@ -31,8 +31,10 @@
 
 pub mod error;
 pub mod generate;
+mod git;
 pub mod maintain;
 pub mod product;
+pub mod prose;
 pub mod spec;
 
 pub use error::{Error, Result};

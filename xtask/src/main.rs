@@ -13,6 +13,7 @@ use xtask::generate::{Mode, Outcome, list_crates, regenerate};
 use xtask::maintain::diff::{self, ProductDiff, Side};
 use xtask::maintain::import::{self, Options};
 use xtask::maintain::{release, update};
+use xtask::prose::Rules;
 
 /// The project's chores.
 #[derive(Parser)]
@@ -110,6 +111,15 @@ enum Command {
         #[arg(long)]
         root: Option<PathBuf>,
     },
+    /// Find phrases in documents, comments and messages that readers stumbled over
+    ///
+    /// `xtask/prose.toml` has the phrases and what to write instead. Exit codes: 0 none found, 1 some
+    /// found or the check failed, 2 invalid command line.
+    Prose {
+        /// The project's root (default: the root of this project)
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
     /// Measure the crates beside what one would use instead: prints tables, and writes target/bench/bench.json and load.svg
     ///
     /// The peers take some minutes to build, once. Exit codes: those of cargo and of the program.
@@ -155,6 +165,7 @@ fn main() -> ExitCode {
             finish(run_update(&root.unwrap_or(here), &options, since.as_deref()))
         }
         Command::Release { day, root } => finish(run_release(&root.unwrap_or(here), &day.unwrap_or_else(today))),
+        Command::Prose { root } => finish(run_prose(&root.unwrap_or(here))),
         Command::Bench { quick, names } => run_bench(&here, quick, &names),
     }
 }
@@ -301,4 +312,16 @@ fn report(name: &str, file: &Path, outcome: xtask::Result<Outcome>) -> u8 {
             FAILED
         }
     }
+}
+
+fn run_prose(root: &Path) -> xtask::Result<ExitCode> {
+    let findings = Rules::read(root)?.check(root)?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let help = "reword them, or add them to the list in xtask/prose.toml with the reason why they stay";
+    Err(xtask::Error::new(format!("{} phrases to reword", findings.len())).help(help))
 }

@@ -1,6 +1,6 @@
-//! `cargo xtask regenerate` as a maintainer meets it: what it prints, how it exits, what it writes.
+//! Runs `cargo xtask regenerate` as a command and checks its output, its exit codes and its files.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use xtask::Product;
 const FAILED: i32 = 1;
 const STALE: i32 = 3;
 
-/// A project of its own, with our documents and generated files.
+/// Creates a temporary project with copies of our documents and generated files.
 fn project() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -30,7 +30,7 @@ fn project() -> tempfile::TempDir {
     folder
 }
 
-/// The exit code, and all that was printed.
+/// Runs the command. Returns its exit code and everything it printed.
 fn regenerate(root: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     let output = command.arg("regenerate").arg("--root").arg(root).args(arguments).output().unwrap();
@@ -38,7 +38,7 @@ fn regenerate(root: &Path, arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
 }
 
-/// The bytes of all generated files.
+/// Returns the bytes of all generated files.
 fn generated(root: &Path) -> Vec<Option<Vec<u8>>> {
     Product::ALL.iter().map(|product| fs::read(root.join(product.generated())).ok()).collect()
 }
@@ -49,25 +49,29 @@ fn edit(root: &Path, path: &Path, edit: impl FnOnce(String) -> String) {
 }
 
 #[test]
-fn fresh_stale_wrote() {
+fn files_are_reported_as_fresh_stale_or_written() {
     let folder = project();
     let root = folder.path();
     let before = generated(root);
     assert_eq!(regenerate(root, &[]).0, 0);
     assert_eq!(generated(root), before);
     let (code, text) = regenerate(root, &["--check"]);
-    assert_eq!((code, text.matches("fresh").count()), (0, 3), "{text}");
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(text.matches("fresh").count(), 3, "{text}");
 
     edit(root, &Product::Connect.generated(), |text| text.replacen("Secret", "String", 1));
     let stale = generated(root);
     let (code, text) = regenerate(root, &["--check"]);
     assert_eq!(code, STALE);
-    assert!(text.contains("stale   flinks-connect") && text.contains("\n-") && text.contains("\n+"), "{text}");
-    assert_eq!(generated(root), stale, "--check writes nothing");
+    assert!(text.contains("stale   flinks-connect"), "{text}");
+    assert!(text.contains("\n-"), "{text}");
+    assert!(text.contains("\n+"), "{text}");
+    assert_eq!(generated(root), stale, "--check changed a file");
     assert_eq!(regenerate(root, &["--check", "--product", "pay"]).0, 0);
 
     let (code, text) = regenerate(root, &["--product", "connect"]);
-    assert!(code == 0 && text.contains("wrote   flinks-connect"), "{text}");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("wrote   flinks-connect"), "{text}");
     assert_eq!(generated(root), before);
 
     fs::remove_file(root.join(Product::Pay.generated())).unwrap();
@@ -79,7 +83,7 @@ fn fresh_stale_wrote() {
 }
 
 #[test]
-fn a_changed_document_says_how_to_accept_it() {
+fn the_error_for_a_changed_document_explains_how_to_accept_it() {
     let folder = project();
     let root = folder.path();
     let before = generated(root);
@@ -87,12 +91,13 @@ fn a_changed_document_says_how_to_accept_it() {
     for arguments in [&["--check"][..], &[]] {
         let (code, text) = regenerate(root, arguments);
         assert_eq!(code, FAILED);
-        assert!(text.contains("openapi/flinks-pay.yaml") && text.contains("sha256 differs"), "{text}");
+        assert!(text.contains("openapi/flinks-pay.yaml"), "{text}");
+        assert!(text.contains("sha256 differs"), "{text}");
         assert!(text.contains("openapi/sources.toml, under [flinks-pay]"), "{text}");
-        assert!(text.contains("fresh   flinks-connect"), "the others go on: {text}");
-        assert_eq!(generated(root), before, "nothing is written");
+        assert!(text.contains("fresh   flinks-connect"), "the other products were not checked: {text}");
+        assert_eq!(generated(root), before, "a file was written");
     }
-    // Doing what it says is enough.
+    // Following the advice is enough.
     let (_, text) = regenerate(root, &["--check"]);
     let hash = text.split("sha256 = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     edit(root, Path::new("openapi/sources.toml"), |text| {
@@ -100,12 +105,13 @@ fn a_changed_document_says_how_to_accept_it() {
         format!("{before}sha256 = \"{hash}{}", after.split_at(64).1)
     });
     let (code, text) = regenerate(root, &[]);
-    assert!(code == 0 && text.contains("wrote   flinks-pay"), "{text}");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("wrote   flinks-pay"), "{text}");
     assert_ne!(generated(root), before);
 }
 
 #[test]
-fn bad_input_is_one_located_error_and_nothing_is_written() {
+fn invalid_input_is_one_located_error_and_nothing_is_written() {
     type Damage = fn(&Path);
     let damages: [(&str, Damage); 8] = [
         ("openapi/flinks-outbound.yaml: cannot be read", |root| {
@@ -140,13 +146,14 @@ fn bad_input_is_one_located_error_and_nothing_is_written() {
         let folder = project();
         let root = folder.path();
         damage(root);
-        // Another product that would be written, were all well.
+        // Without the damage, the command would write this product.
         edit(root, &Product::Pay.generated(), |text| text + "// stale\n");
         let before = generated(root);
         for arguments in [&["--product", "outbound"][..], &[]] {
             let (code, text) = regenerate(root, arguments);
-            assert!(code == FAILED && text.contains(message), "{message}: {text}");
-            // A disk that fails for one file does not unwrite another: that is found when documents are fine.
+            assert_eq!(code, FAILED, "{message}: {text}");
+            assert!(text.contains(message), "{message}: {text}");
+            // The last case fails when files are written, so another product may be written already.
             if !message.starts_with("crates/") {
                 assert_eq!(generated(root), before);
             }
@@ -155,7 +162,7 @@ fn bad_input_is_one_located_error_and_nothing_is_written() {
 }
 
 #[test]
-fn a_mistake_on_the_command_line_has_a_code_of_its_own() {
+fn an_invalid_command_line_has_a_separate_exit_code() {
     let folder = project();
     assert_eq!(regenerate(folder.path(), &["--product", "other"]).0, 2);
 }

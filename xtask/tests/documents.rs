@@ -1,6 +1,6 @@
-//! Documents that are broken or unusual: each gives one located error, or code; never a panic.
+//! Broken and unusual documents. Each of them gives one located error or code, and never a panic.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn generate(document: Value) -> xtask::Result<String> {
     generate_code(document, &header, SecretNames::Checked).map(|generated| generated.text)
 }
 
-/// A document around the parts of one operation, `POST /x/{id}`.
+/// Creates a document with one operation, `POST /x/{id}`, that has these parts.
 fn around(parts: &str) -> Value {
     let parts = yaml(parts.as_bytes()).unwrap();
     let mut operation = json!({
@@ -39,10 +39,11 @@ fn around(parts: &str) -> Value {
         "paths": {"/x/{id}": {"post": operation}}, "components": components})
 }
 
-/// Shapes at which progenitor panics or loses something, and others that no client can be made of.
+/// Operations at which progenitor panics or loses information, and operations for which no client can
+/// be generated.
 const BROKEN: [(&str, &str); 64] = [
-    ("id missing", "operationId: ''"),
-    ("id of another method", "operationId: new"),
+    ("missing id", "operationId: ''"),
+    ("id of an existing method", "operationId: new"),
     (
         "several request media types",
         "requestBody: {content: {application/json: {schema: {type: object}}, text/plain: {schema: {type: string}}}}",
@@ -58,27 +59,27 @@ const BROKEN: [(&str, &str); 64] = [
     ),
     ("request without content", "requestBody: {description: d}"),
     ("request without schema", "requestBody: {content: {application/json: {}}}"),
-    ("request elsewhere", "requestBody: {$ref: 'other.yaml#/x'}"),
+    ("request in another file", "requestBody: {$ref: 'other.yaml#/x'}"),
     ("JSON response without schema", "responses: {'200': {description: '', content: {application/json: {}}}}"),
     (
         "encoding in a response",
         "responses: {'200': {description: '', content: {application/json: {schema: {type: object}, encoding: {a: {}}}}}}",
     ),
     (
-        "response that is no JSON",
+        "response that is not JSON",
         "responses: {'200': {description: '', content: {text/html: {schema: {type: string}}}}}",
     ),
     ("documented redirect", "responses: {'200': {description: ''}, '302': {description: ''}}"),
-    ("default alone", "responses: {default: {description: ''}}"),
+    ("only a default response", "responses: {default: {description: ''}}"),
     ("no success", "responses: {'400': {description: ''}}"),
     ("status of four digits", "responses: {'200': {description: ''}, '1000': {description: ''}}"),
     ("status in words", "responses: {'200': {description: ''}, ok: {description: ''}}"),
-    ("response elsewhere", "responses: {'200': {$ref: '#/components/responses/Gone'}}"),
+    ("reference to a missing response", "responses: {'200': {$ref: '#/components/responses/Gone'}}"),
     ("path parameter not required", "parameters: [{name: id2, in: path, schema: {type: string}}]"),
     ("path parameter not in path", "parameters: [{name: id2, in: path, required: true, schema: {type: string}}]"),
-    ("two parameters of one name", "parameters: [{name: id, in: query, schema: {type: string}}]"),
+    ("two parameters with one name", "parameters: [{name: id, in: query, schema: {type: string}}]"),
     (
-        "two parameters of one Rust name",
+        "two parameters with one Rust name",
         "parameters: [{name: aB, in: query, schema: {type: string}}, {name: a_b, in: query, schema: {type: string}}]",
     ),
     ("parameter named body", "parameters: [{name: body, in: query, schema: {type: string}}]"),
@@ -89,10 +90,10 @@ const BROKEN: [(&str, &str); 64] = [
     ("list in a query", "parameters: [{name: q, in: query, schema: {type: array, items: {type: string}}}]"),
     ("deep object in a query", "parameters: [{name: q, in: query, style: deepObject, schema: {type: string}}]"),
     ("cookie", "parameters: [{name: c, in: cookie, schema: {type: string}}]"),
-    ("header that is no token", "parameters: [{name: 'a b', in: header, schema: {type: string}}]"),
+    ("invalid header name", "parameters: [{name: 'a b', in: header, schema: {type: string}}]"),
     ("secret in a query", "parameters: [{name: q, in: query, schema: {type: string, format: password}}]"),
     (
-        "reference to nowhere",
+        "reference to a missing schema",
         "requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Gone'}}}}",
     ),
     (
@@ -108,7 +109,7 @@ const BROKEN: [(&str, &str); 64] = [
         "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: array}}}}}}",
     ),
     (
-        "two properties of one field",
+        "two properties with one field name",
         "requestBody: {content: {application/json: {schema: {type: object, properties: {aB: {type: string}, a_b: {type: string}}}}}}",
     ),
     (
@@ -116,13 +117,13 @@ const BROKEN: [(&str, &str); 64] = [
         "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {not: {type: string}}}}}}}",
     ),
     (
-        "exclusive bound alone",
+        "exclusive bound without a bound",
         "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: integer, exclusiveMinimum: true}}}}}}",
     ),
     ("id that starts with a digit", "operationId: 2faAuthorize"),
-    ("id of other letters", "operationId: a²"),
-    ("id that the code uses", "operationId: header-map"),
-    ("id that is a keyword of types", "operationId: self"),
+    ("id with a character that is not ASCII", "operationId: a²"),
+    ("id that the generated code uses", "operationId: header-map"),
+    ("id that is a type keyword", "operationId: self"),
     (
         "title that starts with a digit",
         "responses: {'200': {description: '', content: {application/json: {schema: {title: 2FA Challenge, type: object, properties: {a: {type: string}}}}}}}",
@@ -132,19 +133,19 @@ const BROKEN: [(&str, &str); 64] = [
         "requestBody: {content: {application/json: {schema: {type: object, properties: {pin: {type: integer, format: password}}}}}}",
     ),
     (
-        "secret of no type",
+        "secret without a type",
         "responses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {t: {format: password}}}}}}}",
     ),
     (
-        "mark beside a reference",
+        "mark next to a reference",
         "components: {schemas: {T: {type: string}}}\nresponses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {t: {$ref: '#/components/schemas/T', format: password}}}}}}}",
     ),
     (
-        "reply that is one of several",
+        "response that is one of several types",
         "responses: {'200': {description: '', content: {application/json: {schema: {oneOf: [{type: object, properties: {a: {type: string}}}, {type: object, properties: {b: {type: string}}}]}}}}}",
     ),
     (
-        "reply with a part that is one of several",
+        "response with a field that is one of several types",
         "responses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {p: {anyOf: [{type: object}, {type: string}]}}}}}}}",
     ),
     (
@@ -155,11 +156,11 @@ const BROKEN: [(&str, &str); 64] = [
     ("security requirement", "security: [{key: []}]"),
     ("header of a response", "responses: {'200': {description: '', headers: {X-Next: {schema: {type: string}}}}}"),
     (
-        "another Accept",
+        "unsupported Accept",
         "parameters: [{name: Accept, in: header, schema: {type: string, default: application/vnd.v3+json}}]",
     ),
     (
-        "another Content-Type",
+        "unsupported Content-Type",
         "parameters: [{name: Content-Type, in: header, schema: {type: string, default: \"application/json\\n\"}}]",
     ),
     ("vendor media type of a request", "requestBody: {content: {application/vnd.v2+json: {schema: {type: object}}}}"),
@@ -169,7 +170,7 @@ const BROKEN: [(&str, &str); 64] = [
     ),
     ("form without fields", "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: string}}}}"),
     (
-        "values that meet in a name",
+        "two values with one Rust name",
         "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: string, enum: [a-b, a_b]}}}}}}",
     ),
     (
@@ -177,7 +178,7 @@ const BROKEN: [(&str, &str); 64] = [
         "requestBody: {content: {application/json: {schema: {type: object, properties: {a: {type: integer, enum: [1, 2]}}}}}}",
     ),
     (
-        "list of a parameter and a schema of its name",
+        "enum of a parameter with the name of a schema",
         "parameters: [{name: size, in: query, schema: {type: string, enum: [a]}}]\ncomponents: {schemas: {DoItSize: {type: string, enum: [b]}}}",
     ),
     (
@@ -185,23 +186,23 @@ const BROKEN: [(&str, &str); 64] = [
         "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: string}}, additionalProperties: {type: array, items: {type: string}}}}}}",
     ),
     (
-        "one of several, or null",
+        "one of several types or null",
         "requestBody: {content: {application/json: {schema: {type: object, required: [a], properties: {a: {nullable: true, oneOf: [{type: string}, {type: integer}]}}}}}}",
     ),
     (
-        "field of the name of all others",
+        "field with the name of the map of other fields",
         "requestBody: {content: {application/json: {schema: {type: object, properties: {Extra: {type: string}}, additionalProperties: true}}}}",
     ),
     (
-        "merged of two that differ",
+        "allOf with two different schemas of one field",
         "responses: {'200': {description: '', content: {application/json: {schema: {allOf: [{type: object, properties: {a: {type: string}}}, {type: object, properties: {a: {type: integer}}}]}}}}}",
     ),
     (
-        "looks like a secret",
+        "field that looks like a secret",
         "responses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {Token: {type: object, properties: {value: {type: string}}}}}}}}}",
     ),
     (
-        "required twice",
+        "field that is required twice",
         "requestBody: {content: {application/json: {schema: {type: object, required: [a, a], properties: {a: {type: string}}}}}}",
     ),
 ];
@@ -212,13 +213,14 @@ fn broken_operations_are_located() {
     for (name, parts) in BROKEN {
         let error = match generate(around(parts)) {
             Err(error) => error,
-            Ok(_) => panic!("{name}: generated"),
+            Ok(_) => panic!("{name}: code was generated"),
         };
-        // What is found before operations are looked at has a place, which tells the operation.
-        let told =
+        // An early stage does not know the operation, but its pointer leads to it.
+        let names_operation =
             error.operation().is_some() || error.pointer().is_some_and(|at| at.starts_with("/paths/~1x~1{id}/post"));
-        assert!(error.pointer().is_some() && told, "{name}: {error}");
-        assert!(!error.to_string().contains("panicked"), "{name}: the lint should have found it: {error}");
+        assert!(error.pointer().is_some(), "{name}: {error}");
+        assert!(names_operation, "{name}: {error}");
+        assert!(!error.to_string().contains("panicked"), "{name}: the lint did not find the problem: {error}");
         assert!(error.to_string().contains("help: "), "{name}: {error}");
         writeln!(report, "# {name}\n{error}\n").unwrap();
     }
@@ -244,7 +246,7 @@ fn broken_documents_are_located() {
          responses: {'200': {description: '', content: {application/json: {schema: {title: Same, type: object, properties: {b: {type: string}}}}}}}",
     );
     let documents = [
-        ("no object", json!([1])),
+        ("not an object", json!([1])),
         ("null", Value::Null),
         ("no version", json!({"paths": {}})),
         ("swagger", json!({"swagger": "2.0", "paths": {}})),
@@ -257,10 +259,10 @@ fn broken_documents_are_located() {
         ("operation is a list", with("/paths/~1x~1{id}/post", json!([]))),
         ("parameters are text", with("/paths/~1x~1{id}/post/parameters", json!("x"))),
         ("responses are text", with("/paths/~1x~1{id}/post/responses", json!("x"))),
-        ("two ids that meet", twice),
-        ("two schemas of one title", two_titles),
+        ("two ids with one Rust name", twice),
+        ("two schemas with one title", two_titles),
         (
-            "two schemas of one Rust name",
+            "two schemas with one Rust name",
             with("/components", json!({"schemas": {"AB": {"type": "object"}, "Ab": {"type": "object"}}})),
         ),
         (
@@ -269,12 +271,12 @@ fn broken_documents_are_located() {
                 "responses: {'200': {$ref: '#/components/responses/A'}}\ncomponents: {responses: {A: {$ref: '#/components/responses/A'}}}",
             ),
         ),
-        ("method that nobody sends", {
+        ("method that clients do not send", {
             let mut document = around("{}");
             document["paths"]["/x/{id}"] = json!({"trace": document["paths"]["/x/{id}"]["post"]});
             document
         }),
-        ("path with half a brace", {
+        ("path with an unmatched brace", {
             let mut document = around("{}");
             document["paths"] = json!({"/x/{id": document["paths"]["/x/{id}"]});
             document
@@ -284,7 +286,7 @@ fn broken_documents_are_located() {
     for (name, document) in documents {
         let error = match generate(document) {
             Err(error) => error,
-            Ok(_) => panic!("{name}: generated"),
+            Ok(_) => panic!("{name}: code was generated"),
         };
         assert!(error.pointer().is_some(), "{name}: {error}");
         assert!(!error.to_string().contains("panicked"), "{name}: {error}");
@@ -294,9 +296,9 @@ fn broken_documents_are_located() {
     insta::assert_snapshot!("broken_documents", report);
 }
 
-/// Compiled and run by `unusual.rs`.
+/// `unusual.rs` compiles and runs this code.
 #[test]
-fn the_code_of_an_unusual_document_is_fresh() {
+fn the_code_for_the_unusual_document_is_fresh() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unusual"));
     let document = yaml(&std::fs::read(folder.join("document.yaml")).unwrap()).unwrap();
     let code = generate(document).unwrap_or_else(|error| panic!("{error}"));
@@ -304,12 +306,12 @@ fn the_code_of_an_unusual_document_is_fresh() {
     if std::env::var_os("UPDATE").is_some() {
         xtask::generate::output::write(&path, &code).unwrap();
     }
-    assert!(std::fs::read_to_string(path).unwrap() == code, "run with UPDATE=1");
+    assert!(std::fs::read_to_string(path).unwrap() == code, "the code is stale: run this test with UPDATE=1");
 }
 
-/// Every part of the real documents, damaged in several ways: an error or code, whatever it is.
+/// Damages every part of the real documents. Each damaged document gives an error or valid code.
 #[test]
-fn no_damage_makes_it_panic() {
+fn no_damaged_document_causes_a_panic() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let damages = [Value::Null, json!({}), json!([]), json!("x"), json!(-7), json!([{"$ref": "#/x"}])];
     for product in Product::ALL {
@@ -320,7 +322,7 @@ fn no_damage_makes_it_panic() {
         all_pointers(&document, String::new(), &mut pointers);
         assert!(pointers.len() > 50);
         for (index, pointer) in pointers.iter().enumerate() {
-            // One kind of damage a place, another at the next: all kinds meet all kinds of places.
+            // Each place gets one kind of damage, and the next place gets the next kind.
             let mut damaged = document.clone();
             *damaged.pointer_mut(pointer).unwrap() = damages.get(index % damages.len()).unwrap().clone();
             if let Ok(text) = generate(damaged) {

@@ -1,6 +1,6 @@
-//! `cargo xtask import`, on pages of our own that have the form of Flinks' pages.
+//! Tests `cargo xtask import` with pages in the format of Flinks' pages.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use xtask::maintain::import::{Options, Report, import};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// A project without documents, and a folder for pages.
+/// A project without documents, and a separate folder for pages.
 struct Project {
     root: tempfile::TempDir,
     pages: tempfile::TempDir,
@@ -43,7 +43,7 @@ impl Project {
         fs::read_to_string(self.root.path().join("openapi/sources.toml")).unwrap()
     }
 
-    /// The text of an error, after which nothing is there that was not there before.
+    /// Imports files and returns the error message. Checks that no file was changed.
     fn refused(&self, files: &[PathBuf]) -> String {
         let before = self.all();
         let error = self.import(files).unwrap_err().to_string();
@@ -59,7 +59,7 @@ impl Project {
     }
 }
 
-/// A page around a slice, as Flinks' site writes it.
+/// Creates a page that contains a slice, in the format of Flinks' site.
 fn page(info: &str, slice: &str) -> String {
     format!(
         "> ## Documentation Index\n> Fetch it.\n\n# /Title\n\n```json theme={{null}}\n{{\"openapi\": false}}\n```\n\n\
@@ -71,14 +71,15 @@ fn published(product: Product) -> String {
     fs::read_to_string(Path::new(ROOT).join(product.document())).unwrap()
 }
 
-/// A slice of the Outbound document with operations of the given paths, each with some lines below `get`.
+/// Creates a slice of the Outbound document with a `get` operation for each path. Each path comes with
+/// the lines below `get`.
 fn slice(paths: &[(&str, &str)], rest: &str) -> String {
     let paths: String = paths.iter().map(|(path, lines)| format!("  {path}:\n    get:\n{lines}")).collect();
     format!("openapi: 3.0.3\ninfo:\n  title: Flinks Outbound\n  version: 3.0.0\npaths:\n{paths}{rest}")
 }
 
 #[test]
-fn the_published_pages_give_the_documents_that_we_have() {
+fn the_published_pages_reproduce_our_documents() {
     let project = Project::new();
     let files = [
         project.file("guide.md", "# A guide\n\nNo block.\n\n```bash\ncurl openapi\n```\n"),
@@ -89,22 +90,23 @@ fn the_published_pages_give_the_documents_that_we_have() {
     ];
     let report = project.import(&files).unwrap();
     assert_eq!(report.changed, Product::ALL);
-    assert!(report.lines.iter().any(|line| line.contains("guide.md: no OpenAPI in it")), "{:?}", report.lines);
+    assert!(report.lines.iter().any(|line| line.contains("guide.md: contains no OpenAPI document")), "{:?}", report.lines);
     for product in Product::ALL {
         assert!(project.document(product) == published(product), "{product:?}");
     }
-    // The record is the one that we have, but for the addresses, which no page tells.
-    let pages = |text: &str| {
+    // The sources match ours, except the addresses, which are not on the pages.
+    let without_addresses = |text: &str| {
         let lines = text.lines().filter(|line| !line.starts_with("page = "));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
     let ours = fs::read_to_string(Path::new(ROOT).join("openapi/sources.toml")).unwrap();
-    assert_eq!(pages(&project.sources()), pages(&ours));
+    assert_eq!(without_addresses(&project.sources()), without_addresses(&ours));
 
-    // Again, on another day: nothing is new.
+    // Importing the same pages again on another day changes nothing.
     let before = project.all();
     let report = project.import_on("2027-01-01", &files).unwrap();
-    assert_eq!((report.changed, project.all()), (vec![], before));
+    assert_eq!(report.changed, []);
+    assert_eq!(project.all(), before);
 }
 
 #[test]
@@ -123,30 +125,26 @@ fn an_operation_is_replaced_and_every_other_byte_stays() {
     let report = project.import(&[project.file("b.md", page("/openapi-outbound.yaml", &new))]).unwrap();
     assert_eq!(report.changed, [Product::Outbound]);
     assert!(report.lines.iter().any(|line| line.contains("replaces GET /b (")), "{:?}", report.lines);
-    let wanted = first.replace(
+    let expected = first.replace(
         "      # why\n      responses:\n        '200': {description: \"old\"}\n",
         "      responses:\n        '200':\n          description: new\n",
     );
-    assert_eq!(project.document(Product::Outbound), wanted);
-    // Each page answers for its operations, and keeps the address that somebody wrote down.
+    assert_eq!(project.document(Product::Outbound), expected);
+    // Each page is listed with its operations, and an address that was added by hand is kept.
     let sources = project.sources();
-    assert!(
-        sources.contains("operations = [\"GET /a\", \"GET /c\"]") && sources.contains("operations = [\"GET /b\"]"),
-        "{sources}"
-    );
+    assert!(sources.contains("operations = [\"GET /a\", \"GET /c\"]"), "{sources}");
+    assert!(sources.contains("operations = [\"GET /b\"]"), "{sources}");
     let path = project.root.path().join("openapi/sources.toml");
     fs::write(&path, sources.replace("\"b.md\"", "\"https://a.page/b.md\" # kept")).unwrap();
     let newer = new.replace("new", "newer");
     project.import_on("2026-12-01", &[project.file("b.md", page("", &newer))]).unwrap();
     let sources = project.sources();
-    assert!(
-        sources.contains("https://a.page/b.md\" # kept") && sources.contains("retrieved = 2026-12-01"),
-        "{sources}"
-    );
+    assert!(sources.contains("https://a.page/b.md\" # kept"), "{sources}");
+    assert!(sources.contains("retrieved = 2026-12-01"), "{sources}");
 }
 
 #[test]
-fn a_new_operation_comes_last_with_what_it_needs() {
+fn a_new_operation_is_appended_with_the_parts_that_it_needs() {
     let project = Project::new();
     let first = slice(&[("/z", "      responses: {}\n")], "tags:\n  - name: one\n");
     project.import(&[project.file("z.yaml", &first)]).unwrap();
@@ -170,7 +168,7 @@ fn a_new_operation_comes_last_with_what_it_needs() {
 }
 
 #[test]
-fn what_is_shared_is_taken_over_and_told() {
+fn shared_parts_are_replaced_and_reported() {
     let project = Project::new();
     let uses = "      responses:\n        '200':\n          $ref: '#/components/responses/R'\n";
     let shared = |kind: &str| {
@@ -184,14 +182,16 @@ fn what_is_shared_is_taken_over_and_told() {
     let report = project.import(&[project.file("two.yaml", new)]).unwrap().lines.join("\n");
     assert!(report.contains("replaces `info`"), "{report}");
     assert!(report.contains("replaces `components/schemas/S`"), "{report}");
-    assert!(!report.contains("schemas/T") && !report.contains("GET /b"), "{report}");
+    assert!(!report.contains("schemas/T"), "{report}");
+    assert!(!report.contains("GET /b"), "{report}");
     let text = project.document(Product::Outbound);
-    assert!(text.contains("    S:\n      type: string\n    T:\n") && text.contains("version: 3.1.0"), "{text}");
+    assert!(text.contains("    S:\n      type: string\n    T:\n"), "{text}");
+    assert!(text.contains("version: 3.1.0"), "{text}");
     assert!(project.sources().contains("version = \"3.1.0\""));
 }
 
 #[test]
-fn pages_that_come_together_must_agree() {
+fn pages_that_are_imported_together_must_agree() {
     let project = Project::new();
     let one =
         project.file("one.yaml", slice(&[("/a", "      responses: {}\n")], "servers:\n  - url: https://{host}\n"));
@@ -201,10 +201,9 @@ fn pages_that_come_together_must_agree() {
         ("same.yaml", slice(&[("/a", "      responses: {'200': {}}\n")], ""), "/paths/~1a/get"),
     ] {
         let error = project.refused(&[one.clone(), project.file(name, text)]);
-        assert!(
-            error.contains("one.yaml") && error.contains(name) && error.contains(&format!("at: {at}\n")),
-            "{error}"
-        );
+        assert!(error.contains("one.yaml"), "{error}");
+        assert!(error.contains(name), "{error}");
+        assert!(error.contains(&format!("at: {at}\n")), "{error}");
     }
 }
 
@@ -220,20 +219,17 @@ fn the_order_of_the_files_does_not_matter() {
                 project.file(&format!("{name}.yaml"), slice(&[(&format!("/{name}"), "      responses: {}\n")], ""))
             });
             let report = project.import(&files).unwrap().lines.join("\n");
-            assert!(report.contains("leaves out `components/schemas/Gone`"), "{report}");
+            assert!(report.contains("removes `components/schemas/Gone`"), "{report}");
             project.document(Product::Outbound)
         })
         .collect();
     assert_eq!(texts[0], texts[1]);
-    assert!(
-        !texts[0].contains("Gone") && texts[0].find("/one").unwrap() < texts[0].find("/two").unwrap(),
-        "{}",
-        texts[0]
-    );
+    assert!(!texts[0].contains("Gone"), "{}", texts[0]);
+    assert!(texts[0].find("/one").unwrap() < texts[0].find("/two").unwrap(), "{}", texts[0]);
 }
 
 #[test]
-fn a_page_takes_back_the_operations_that_another_one_had() {
+fn a_page_replaces_the_entry_of_another_page_in_the_sources() {
     let project = Project::new();
     let both = slice(&[("/a", "      responses: {}\n"), ("/b", "      responses: {}\n")], "");
     let one = slice(&[("/a", "      responses: {'200': {}}\n")], "");
@@ -242,11 +238,12 @@ fn a_page_takes_back_the_operations_that_another_one_had() {
     }
     assert_eq!(project.document(Product::Outbound), both);
     let sources = project.sources();
-    assert!(sources.contains("operations = [\"GET /a\", \"GET /b\"]") && !sources.contains("one.yaml"), "{sources}");
+    assert!(sources.contains("operations = [\"GET /a\", \"GET /b\"]"), "{sources}");
+    assert!(!sources.contains("one.yaml"), "{sources}");
 }
 
 #[test]
-fn blocks_that_only_speak_of_openapi_are_left_alone() {
+fn blocks_that_only_mention_openapi_are_ignored() {
     let project = Project::new();
     let prose = "```bash\nopenapi-generator generate -i \"a: {\" -g rust\n```\n\n```yaml\nopenapi: 3.0.3\ninfo: {title: t}\n```\n\n";
     let text = format!("{prose}{}", page("/openapi-pay.yaml", &published(Product::Pay)));
@@ -255,7 +252,7 @@ fn blocks_that_only_speak_of_openapi_are_left_alone() {
 }
 
 #[test]
-fn a_layout_that_is_not_known_is_written_anew_with_the_same_meaning() {
+fn an_unsupported_layout_is_reserialized_with_the_same_meaning() {
     let project = Project::new();
     let first = r#"{"openapi": "3.0.3", "info": {"title": "Outbound", "version": "on"}, "paths": {"/a": {"get": {"responses": {"200": {"description": "yes: no"}}}}}}"#;
     project.import(&[project.file("a.json", first)]).unwrap();
@@ -270,7 +267,7 @@ fn a_layout_that_is_not_known_is_written_anew_with_the_same_meaning() {
 }
 
 #[test]
-fn an_anchor_of_a_page_does_not_reach_into_other_operations() {
+fn an_anchor_of_a_page_does_not_change_other_operations() {
     let project = Project::new();
     let with = |anchor: &str, text: &str| format!("      responses:\n        '200': {anchor}{text}\n");
     let first = slice(&[("/a", &with("&ok ", "{description: old}")), ("/b", &with("*ok", ""))], "");
@@ -284,7 +281,7 @@ fn an_anchor_of_a_page_does_not_reach_into_other_operations() {
 }
 
 #[test]
-fn the_product_is_told_by_name_server_title_operations_or_the_caller() {
+fn the_product_is_found_by_name_server_title_operations_or_option() {
     let bare =
         "openapi: 3.0.3\ninfo: {title: Flinks API, version: '1'}\npaths:\n  /x:\n    get:\n      responses: {}\n";
     let project = Project::new();
@@ -292,7 +289,7 @@ fn the_product_is_told_by_name_server_title_operations_or_the_caller() {
     assert!(project.refused(std::slice::from_ref(&unknown)).contains("--product"));
     let both = bare.replace("Flinks API", "Connect and Pay");
     assert!(project.refused(&[project.file("both.yaml", both)]).contains("several products: pay, connect"));
-    // "payments" is another word than "pay".
+    // "payments" is not the word "pay".
     assert!(
         project.refused(&[project.file("other.yaml", bare.replace("Flinks API", "Payments"))]).contains("--product")
     );
@@ -300,7 +297,7 @@ fn the_product_is_told_by_name_server_title_operations_or_the_caller() {
     let options =
         Options { files: vec![unknown.clone()], product: Some(Product::Connect), retrieved: "2026-11-21".into() };
     assert_eq!(import(project.root.path(), &options).unwrap().changed, [Product::Connect]);
-    // By now it is known by its operation.
+    // The first import added the operation, which now identifies the product.
     let again = project.file("x.md", page("GET /x", &bare.replace("{}", "{'200': {}}")));
     assert_eq!(project.import(&[again]).unwrap().changed, [Product::Connect]);
     let by_server = bare.replace("paths:", "servers: [{url: 'https://www.{baseurl}.com'}]\npaths:");
@@ -308,7 +305,7 @@ fn the_product_is_told_by_name_server_title_operations_or_the_caller() {
 }
 
 #[test]
-fn what_cannot_be_imported_is_one_located_error() {
+fn input_that_cannot_be_imported_is_one_located_error() {
     let project = Project::new();
     let good = project.file("good.yaml", published(Product::Pay));
     for (file, part) in [
@@ -318,7 +315,7 @@ fn what_cannot_be_imported_is_one_located_error() {
         (project.file("broken.md", page("", "openapi: 3.0.3\n  x: [")), "begins in line 12"),
         (
             project.file("cut.md", page("/openapi-pay.yaml", &published(Product::Pay)).trim_end_matches('`')),
-            "line 12 has no end",
+            "line 12 is not closed",
         ),
         (
             project.file("version.yaml", "openapi: 3.0.3\ninfo: {version: 3.1}\npaths: {/x: {get: {}}}\n"),
@@ -332,7 +329,8 @@ fn what_cannot_be_imported_is_one_located_error() {
         (project.file("item.yaml", "openapi: 3.0.3\npaths: {/x: [1]}\n"), "not a path item"),
     ] {
         let error = project.refused(&[good.clone(), file.clone()]);
-        assert!(error.contains(part) && error.contains(file.file_name().unwrap().to_str().unwrap()), "{part}: {error}");
+        assert!(error.contains(part), "{part}: {error}");
+        assert!(error.contains(file.file_name().unwrap().to_str().unwrap()), "{part}: {error}");
     }
     let day = project.import_on("yesterday", std::slice::from_ref(&good)).unwrap_err().to_string();
     assert!(day.contains("yesterday"), "{day}");

@@ -1,7 +1,7 @@
-//! Documents of other APIs for tokens and payments: small ones of our own, each with the facts of a well-known kind. Code that
-//! compiles comes of each, or a message that says where, and what to do.
+//! Small documents that are modelled on well-known APIs for tokens and payments. Each of them either
+//! produces code that compiles, or an error that names the place and the fix.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 mod support;
 
@@ -21,8 +21,8 @@ fn generate(name: &str) -> xtask::Result<Generated> {
     )
 }
 
-/// Each with lines that its interface must have.
-const TAKEN: [(&str, &[&str]); 5] = [
+/// The supported documents, each with lines that its public API must contain.
+const SUPPORTED: [(&str, &[&str]); 5] = [
     (
         "link-token",
         &[
@@ -64,9 +64,9 @@ const TAKEN: [(&str, &[&str]); 5] = [
 ];
 
 #[test]
-fn code_comes_of_them_and_compiles() {
+fn the_code_for_supported_documents_compiles() {
     let mut modules = Vec::new();
-    for (name, lines) in TAKEN {
+    for (name, lines) in SUPPORTED {
         let generated = generate(name).unwrap_or_else(|error| panic!("{name}: {error}"));
         let interface = generated.public_api.to_string();
         for line in lines {
@@ -78,7 +78,7 @@ fn code_comes_of_them_and_compiles() {
 }
 
 #[test]
-fn or_a_message_that_says_where_and_what_to_do() {
+fn an_unsupported_document_is_a_located_error_with_help() {
     for (name, parts) in [
         (
             "card-forms",

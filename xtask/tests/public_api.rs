@@ -1,13 +1,13 @@
-//! The list of what a hand-written crate makes public.
+//! Tests the list of the public items of a hand-written crate.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 use std::fs;
 use std::path::Path;
 
 use xtask::generate::public_api::read_crate;
 
-/// Lists a crate that consists of these files below `src`.
+/// Returns the list for a crate with these files below `src`.
 fn list(files: &[(&str, &str)]) -> xtask::Result<String> {
     let root = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -23,7 +23,7 @@ fn lines(files: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn reachable_items_have_their_public_names() {
+fn reachable_items_are_listed_by_their_public_names() {
     let files = [
         (
             "lib.rs",
@@ -52,7 +52,7 @@ fn reachable_items_have_their_public_names() {
 }
 
 #[test]
-fn only_implementations_that_a_dependant_can_see_are_listed() {
+fn only_implementations_visible_to_dependants_are_listed() {
     let lib = "
         mod private { pub(crate) struct Hidden; pub trait Secretly {} impl Drop for Hidden { fn drop(&mut self) {} } }
         use std::fmt; use private::{Hidden, Secretly};
@@ -80,7 +80,7 @@ fn only_implementations_that_a_dependant_can_see_are_listed() {
 }
 
 #[test]
-fn conditions_hold_for_all_features_and_hidden_items_are_no_promise() {
+fn all_features_are_enabled_and_hidden_items_are_not_listed() {
     let lib = "
         #[cfg(feature = \"a\")] pub struct On; #[cfg(not(feature = \"a\"))] pub struct Off; #[cfg(test)] pub mod tests;
         #[cfg(all(unix, any(windows, feature = \"b\")))] pub fn unix() {} #[cfg(windows)] pub fn windows() {}
@@ -90,7 +90,7 @@ fn conditions_hold_for_all_features_and_hidden_items_are_no_promise() {
 }
 
 #[test]
-fn macros_of_one_rule_are_expanded() {
+fn macros_with_one_rule_are_expanded() {
     let lib = "
         #[macro_export] macro_rules! name { ($(#[$a:meta])* $v:vis struct $n:ident, $t:literal) => {
             $(#[$a])* #[derive(Clone)] $v struct $n(u8); impl $n { pub fn text(&self) -> &str { $t } } }; }
@@ -106,7 +106,7 @@ fn macros_of_one_rule_are_expanded() {
 }
 
 #[test]
-fn a_form_that_is_not_known_is_a_located_error() {
+fn unsupported_syntax_is_a_located_error() {
     for (text, part) in [
         ("pub union U { a: u8 }", "pub union U"),
         ("pub extern crate std;", "pub extern crate std"),
@@ -119,6 +119,7 @@ fn a_form_that_is_not_known_is_a_located_error() {
         ("mod gone;", "cannot be read"),
     ] {
         let error = list(&[("lib.rs", text)]).unwrap_err().to_string();
-        assert!(error.contains(part) && error.contains("crates/x/src/"), "{text}: {error}");
+        assert!(error.contains(part), "{text}: {error}");
+        assert!(error.contains("crates/x/src/"), "{text}: {error}");
     }
 }

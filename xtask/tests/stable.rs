@@ -1,6 +1,6 @@
-//! What is added to a document changes no line of code that was there, but for the mark.
+//! An addition to a document changes no existing line of the generated code, except the hash.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use xtask::generate::output::Header;
 use xtask::generate::{SecretNames, generate as generate_code};
 use xtask::spec::{overlay, read};
 
-/// The documents as they were when this was written; the real ones go on.
+/// Frozen copies of the documents, which do not change with the real ones.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
 fn generate(document: Value, sha256: &str) -> String {
@@ -19,7 +19,7 @@ fn generate(document: Value, sha256: &str) -> String {
     generate_code(document, &header, SecretNames::Checked).unwrap_or_else(|error| panic!("{error}")).text
 }
 
-/// An operation whose bodies are those of every other: only its names are its own.
+/// Creates an operation whose bodies use the same field names as those of the other operations.
 fn operation(id: &str) -> Value {
     let body = |schema: Value| json!({"description": "", "content": {"application/json": {"schema": schema}}});
     let inner = json!({"type": "object", "properties": {"id": {"type": "string"}, "kind": {"type": "string", "enum": ["a", "b"]}}});
@@ -38,13 +38,22 @@ fn operation(id: &str) -> Value {
     })
 }
 
-/// A document with an operation more, at the start or at the end.
-fn with(document: &Value, id: &str, first: bool) -> Value {
+/// Where a test adds an operation to a document.
+#[derive(Clone, Copy, Debug)]
+enum Position {
+    First,
+    Last,
+}
+
+/// Returns a copy of a document with one more operation.
+fn with_operation(document: &Value, id: &str, position: Position) -> Value {
     let mut document = document.clone();
     let path = (String::from("/aaa/other"), json!({"post": operation(id)}));
     let paths = document["paths"].as_object().unwrap().clone().into_iter();
-    let paths: Map<String, Value> =
-        if first { std::iter::once(path).chain(paths).collect() } else { paths.chain([path]).collect() };
+    let paths: Map<String, Value> = match position {
+        Position::First => std::iter::once(path).chain(paths).collect(),
+        Position::Last => paths.chain([path]).collect(),
+    };
     document["paths"] = Value::Object(paths);
     let schemas = document["components"]["schemas"].as_object_mut().unwrap();
     schemas.insert(
@@ -55,30 +64,35 @@ fn with(document: &Value, id: &str, first: bool) -> Value {
 }
 
 #[test]
-fn an_unrelated_operation_changes_no_line_that_was_there() {
+fn an_additional_operation_changes_no_existing_line() {
     for product in Product::ALL {
         let document = read::document(Path::new(ROOT), product).unwrap().value;
         let document = overlay::apply(document, &read::overlay(Path::new(ROOT), product).unwrap()).unwrap();
         let before = generate(document.clone(), &"0".repeat(64));
-        // Names that sort before, between and after those that are there.
-        for (id, first) in [("aaa", true), ("aaa", false), ("getThing", true), ("zzz", false)] {
-            let after = generate(with(&document, id, first), &"1".repeat(64));
+        // The names sort before, between and after the existing names.
+        for (id, position) in [
+            ("aaa", Position::First),
+            ("aaa", Position::Last),
+            ("getThing", Position::First),
+            ("zzz", Position::Last),
+        ] {
+            let after = generate(with_operation(&document, id, position), &"1".repeat(64));
             let diff = similar::TextDiff::from_lines(&before, &after);
-            let gone: Vec<&str> = diff
+            let removed: Vec<&str> = diff
                 .iter_all_changes()
                 .filter(|change| change.tag() == ChangeTag::Delete)
                 .map(|change| change.value())
                 .collect();
-            let is_mark = |line: &&str| line.starts_with("// sha256:") || line.contains("SPEC_SHA256");
-            assert!(gone.iter().all(is_mark) && gone.len() == 2, "{product:?} {id}: {gone:?}");
+            let is_hash = |line: &&str| line.starts_with("// sha256:") || line.contains("SPEC_SHA256");
+            assert!(removed.iter().all(is_hash), "{product:?} {id}: {removed:?}");
+            assert_eq!(removed.len(), 2, "{product:?} {id}: {removed:?}");
             assert!(diff.iter_all_changes().filter(|change| change.tag() == ChangeTag::Insert).count() > 100);
         }
     }
 }
 
-/// The same of a field: only the lines of the type that has it may change, where a layout or an argument does.
 #[test]
-fn an_unrelated_field_changes_no_line_that_was_there() {
+fn an_additional_optional_field_changes_no_existing_line() {
     let document = read::document(Path::new(ROOT), Product::Outbound).unwrap().value;
     let document = overlay::apply(document, &read::overlay(Path::new(ROOT), Product::Outbound).unwrap()).unwrap();
     let before = generate(document.clone(), "0");
@@ -89,7 +103,7 @@ fn an_unrelated_field_changes_no_line_that_was_there() {
             json!({"type": "object", "properties": {"x": {"type": "boolean"}}});
         let after = generate(document, "0");
         let diff = similar::TextDiff::from_lines(&before, &after);
-        let gone = diff.iter_all_changes().filter(|change| change.tag() == ChangeTag::Delete);
-        assert_eq!(gone.map(|change| change.value()).collect::<Vec<_>>(), [""; 0], "{body} {name}");
+        let removed = diff.iter_all_changes().filter(|change| change.tag() == ChangeTag::Delete);
+        assert_eq!(removed.map(|change| change.value()).collect::<Vec<_>>(), [""; 0], "{body} {name}");
     }
 }

@@ -1,6 +1,6 @@
-//! The generated files are what would be generated now: the same check as `cargo xtask regenerate --check`.
+//! Checks that the generated files are fresh, as `cargo xtask regenerate --check` does.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 use std::path::Path;
 
@@ -17,14 +17,14 @@ fn generated_files_are_fresh() {
         match outcome {
             Ok(Outcome::Fresh) => {}
             Ok(Outcome::Stale(diff)) => panic!("{product:?}: run `cargo xtask regenerate`\n{diff}"),
-            Ok(Outcome::Wrote) => panic!("{product:?}: a check wrote"),
+            Ok(Outcome::Wrote) => panic!("{product:?}: the check wrote a file"),
             Err(error) => panic!("{error}"),
         }
     }
 }
 
 #[test]
-fn twice_gives_the_same_bytes() {
+fn generation_is_deterministic() {
     for product in Product::ALL {
         assert_eq!(generated(root(), product).unwrap().text, generated(root(), product).unwrap().text);
     }
@@ -36,14 +36,14 @@ fn lists_of_public_items_are_fresh() {
         match outcome {
             Ok(Outcome::Fresh) => {}
             Ok(Outcome::Stale(diff)) => panic!("{name}: run `cargo xtask regenerate`\n{diff}"),
-            Ok(Outcome::Wrote) => panic!("{name}: a check wrote"),
+            Ok(Outcome::Wrote) => panic!("{name}: the check wrote a file"),
             Err(error) => panic!("{error}"),
         }
     }
 }
 
-/// Types of other crates are in an interface only by intent: the two places of reqwest are the hook of the facade's
-/// settings, and the status in the core is reqwest's.
+/// The public API uses types of other crates only on purpose. The facade uses reqwest twice, in the
+/// hook of its settings. The core uses reqwest's status type, so its uses are not counted.
 #[test]
 fn no_foreign_type_is_public_by_accident() {
     for (name, reqwest) in

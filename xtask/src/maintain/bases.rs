@@ -1,20 +1,22 @@
-//! Where each published crate stands: its version, its last release, and what is proposed to follow.
+//! The base of each published crate: its version, its last release, and the release proposed next.
 
 use std::path::{Path, PathBuf};
 
 use semver::Version;
 
+use super::changelog::{self, Proposal};
 use super::diff::{self, ProductDiff, Side, Step};
-use super::git::git;
-use super::{changelog, versions};
+use crate::git::git;
+use super::versions;
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// The crate that is built on all products. No type of a product crate is in its interface, so a change of one is a patch
-/// of the facade, unless the facade's code has to change with it.
+/// The crate that depends on all product crates. Its interface contains no type of a product crate,
+/// so a change of a product crate is a patch of the facade, unless the facade's own code changes.
 pub(super) const FACADE: &str = "flinks";
 
-/// All crates that are published, in the order in which that goes: each after what it is built on, or tested with.
+/// All published crates in publishing order: each crate comes after its dependencies, including
+/// development dependencies.
 const PUBLISHED: [&str; 8] = [
     "flinks-core",
     "flinks-emulator",
@@ -26,27 +28,20 @@ const PUBLISHED: [&str; 8] = [
     "flinks-redis",
 ];
 
-pub(super) const UPDATE: &str = "run `cargo xtask update`, and read what it says";
+pub(super) const UPDATE: &str = "run `cargo xtask update` and read its summary";
 
-/// Where each crate stands.
+/// The bases of all published crates.
 pub(super) struct Bases(pub(super) Vec<Base>);
 
 pub(super) struct Base {
     pub(super) name: &'static str,
-    /// The version in its manifest.
+    /// The version in the crate's manifest.
     pub(super) present: Version,
-    /// The commit that released that version; `None` where none ever was.
+    /// The commit that released that version; `None` if the crate was never released.
     pub(super) release: Option<String>,
     pub(super) changelog: (PathBuf, String),
-    /// The side that its documents are compared with; for a product.
+    /// For a product crate: the older side of the comparison of its document.
     pub(super) side: Option<(Product, Side)>,
-}
-
-/// A version, and its entry in the changelog.
-pub(super) struct Proposal {
-    pub(super) name: &'static str,
-    pub(super) version: Version,
-    pub(super) entry: String,
 }
 
 impl Bases {
@@ -65,27 +60,29 @@ impl Bases {
         Ok(diffs)
     }
 
-    /// For each crate that was released, and has something new.
+    /// Returns a proposal for each crate that was released before and has changed since.
     pub(super) fn proposals(&self, diffs: &[ProductDiff]) -> Result<Vec<Proposal>> {
-        let new = diffs.iter().filter(|diff| diff.step > Step::None && diff.is_released);
+        let changed = diffs.iter().filter(|diff| diff.step > Step::None && diff.is_released);
         let product = |diff: &ProductDiff| Proposal {
             name: diff.product.crate_name(),
             version: diff.next(),
             entry: diff::changelog(diff),
         };
-        let mut proposals: Vec<Proposal> = new.map(product).collect();
-        // A product crate may be released with the higher version that its changelog requests.
-        let mut built_on = Vec::new();
+        let mut proposals: Vec<Proposal> = changed.map(product).collect();
+        let mut updated_dependencies = Vec::new();
         for base in self.0.iter().filter(|base| base.side.is_some() && base.release.is_some()) {
             let proposed =
                 proposals.iter().find(|proposal| proposal.name == base.name).map(|proposal| &proposal.version);
-            if let Some(version) = proposed.cloned().max(base.wanted()?) {
-                built_on.push(format!("- Built on `{}` {version}.", base.name));
+            // The changelog of a product crate can request a higher version than the proposed one.
+            if let Some(version) = proposed.cloned().max(base.requested_version()?) {
+                updated_dependencies.push(format!("- Updated `{}` to {version}.", base.name));
             }
         }
         let facade = self.0.iter().find(|base| base.name == FACADE && base.release.is_some());
-        if let Some(facade) = facade.filter(|_| !built_on.is_empty()) {
-            let entry = format!("### Changed\n\n{}", built_on.join("\n"));
+        if let Some(facade) = facade
+            && !updated_dependencies.is_empty()
+        {
+            let entry = format!("### Changed\n\n{}", updated_dependencies.join("\n"));
             proposals.push(Proposal { name: FACADE, version: Step::Patch.next(&facade.present), entry });
         }
         Ok(proposals)
@@ -94,19 +91,19 @@ impl Bases {
 
 impl Base {
     fn read(root: &Path, name: &'static str, since: Option<&str>) -> Result<Self> {
-        let present = versions::of(root, name)?;
+        let present = versions::crate_version(root, name)?;
         let path = Path::new("crates").join(name).join("CHANGELOG.md");
         let text = std::fs::read_to_string(root.join(&path))
             .map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(&path))?;
-        // Whether it is one that can be written to.
+        // Fail now, before anything is written, if the changelog cannot take a proposal.
         changelog::propose(&text, None).map_err(|error| error.in_file(&path))?;
         let release = match changelog::newest(&text) {
             None => None,
             Some(newest) if newest == present.to_string() => Some(released(root, &path, &newest)?),
             Some(newest) => {
-                return Err(Error::new(format!("its newest version is {newest}, and the manifest says {present}"))
+                return Err(Error::new(format!("its newest version is {newest}, but the manifest has {present}"))
                     .in_file(&path)
-                    .help("`cargo xtask release` keeps the two together: take back what was changed by hand"));
+                    .help("revert the manual change: `cargo xtask release` sets both versions"));
             }
         };
         let product = Product::ALL.into_iter().find(|product| product.crate_name() == name);
@@ -117,44 +114,45 @@ impl Base {
         Ok(Self { name, present, release, changelog: (path, text), side: side.transpose()? })
     }
 
-    /// The version that a line in the changelog requests.
-    fn wanted(&self) -> Result<Option<Version>> {
+    /// Returns the version that a line in the changelog requests, if there is such a line.
+    fn requested_version(&self) -> Result<Option<Version>> {
         let (path, text) = &self.changelog;
-        changelog::wanted(text).map_err(|error| error.in_file(path))
+        changelog::requested_version(text).map_err(|error| error.in_file(path))
     }
 
-    /// The version to release, if there is one.
+    /// Returns the version to release, if there is one.
     pub(super) fn next(&self, proposals: &[Proposal]) -> Result<Option<Version>> {
-        let wanted = self.wanted()?;
+        let requested = self.requested_version()?;
         if self.release.is_none() {
-            return Ok(Some(self.present.clone()).max(wanted));
+            return Ok(Some(self.present.clone()).max(requested));
         }
-        let meant = proposals.iter().find(|proposal| proposal.name == self.name);
-        let meant = meant.map(|proposal| (&proposal.version, proposal.entry.as_str()));
-        if !changelog::is_proposed(&self.changelog.1, meant)? {
+        let proposal = proposals.iter().find(|proposal| proposal.name == self.name);
+        if !changelog::is_proposed(&self.changelog.1, proposal)? {
             return Err(Error::new("the proposal is out of date").help(UPDATE));
         }
-        match meant.map(|(version, _)| version.clone()).max(wanted) {
+        match proposal.map(|proposal| proposal.version.clone()).max(requested) {
             Some(version) if version <= self.present => {
-                Err(Error::new(format!("{version} is not newer than {}, which is out", self.present)))
+                Err(Error::new(format!("{version} is not newer than the released version {}", self.present)))
             }
             version => Ok(version),
         }
     }
 }
 
-/// The commit that released a version: the newest that put its heading into the changelog, and not one that only touched it.
+/// Returns the commit that released a version: the newest commit that added the version's heading
+/// to the changelog. A commit that only edited the heading does not count.
 fn released(root: &Path, path: &Path, version: &str) -> Result<String> {
     let shallow = git(root, &["rev-parse", "--is-shallow-repository"])?;
     if shallow.starts_with(b"true") {
-        return Err(Error::new("the repository is a shallow clone, which does not know its releases")
+        return Err(Error::new("the repository is a shallow clone, so the commits of earlier releases are missing")
             .help("git fetch --unshallow"));
     }
-    let (path_text, heading) = (path.display().to_string(), format!("## [{version}]"));
+    let path_text = path.display().to_string();
+    let heading = format!("## [{version}]");
     let pattern = format!("-G^## \\[{}\\]", version.replace('.', "\\."));
     let touched = git(root, &["log", "--format=%H", &pattern, "--", &path_text])?;
     for commit in String::from_utf8_lossy(&touched).split_whitespace() {
-        // Nothing is there before the first commit.
+        // The first commit has no parent; its changelog was empty before.
         let before = git(root, &["show", &format!("{commit}^:./{path_text}")]).unwrap_or_default();
         if !String::from_utf8_lossy(&before).lines().any(|line| line.starts_with(&heading)) {
             return Ok(commit.to_owned());

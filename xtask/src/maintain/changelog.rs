@@ -1,4 +1,5 @@
-//! Changelogs in the form of Keep a Changelog, with what `cargo xtask update` proposes between two comments.
+//! Changelogs in the format of Keep a Changelog. The text that `cargo xtask update` proposes stands
+//! between two comments.
 
 use semver::Version;
 
@@ -8,84 +9,101 @@ const UNRELEASED: &str = "## [Unreleased]";
 const BEGIN: &str = "<!-- proposed by `cargo xtask update`: ";
 const END: &str = "<!-- end of the proposal -->";
 
-/// Puts a proposal at the head of what is not released yet, in the place of an earlier one; none takes that away.
+/// A line that starts with this word, outside of the proposal, requests a higher version.
+const VERSION_REQUEST: &str = "Version:";
+
+/// A proposed version of a crate, with its changelog entry.
+pub(crate) struct Proposal {
+    /// The name of the crate.
+    pub(crate) name: &'static str,
+    pub(crate) version: Version,
+    pub(crate) entry: String,
+}
+
+/// Puts a proposal at the start of the unreleased section, in place of an earlier proposal. `None`
+/// removes the earlier proposal.
 ///
 /// # Errors
 ///
-/// Where the text is no such changelog, or somebody cut a proposal in half.
-pub(crate) fn propose(text: &str, proposal: Option<(&Version, &str)>) -> Result<String> {
-    let Parts { before, unreleased, after } = parts(text)?;
-    let (_, rest) = split(unreleased)?;
+/// Returns an error if the text has no unreleased section, or only one of the two comments that
+/// enclose a proposal.
+pub(crate) fn propose(text: &str, proposal: Option<&Proposal>) -> Result<String> {
+    let Sections { before, unreleased, after } = split_sections(text)?;
+    let (_, rest) = split_proposal(unreleased)?;
     let block = proposal.map(block);
     let body: Vec<&str> = block.as_deref().into_iter().chain([rest.trim()]).filter(|part| !part.is_empty()).collect();
     Ok(join(before, &body.join("\n\n"), after))
 }
 
-/// A proposal between its comments.
-fn block((version, entry): (&Version, &str)) -> String {
-    format!("{BEGIN}{version} -->\n\n{}\n\n{END}", entry.trim())
+/// Returns a proposal with the comments that enclose it.
+fn block(proposal: &Proposal) -> String {
+    format!("{BEGIN}{} -->\n\n{}\n\n{END}", proposal.version, proposal.entry.trim())
 }
 
-/// Whether this, word by word, is what is proposed.
+/// Returns whether the changelog contains exactly this proposal; with `None`, whether it contains no
+/// proposal.
 ///
 /// # Errors
 ///
-/// As for [`propose`].
-pub(crate) fn is_proposed(text: &str, proposal: Option<(&Version, &str)>) -> Result<bool> {
-    let (found, _) = split(parts(text)?.unreleased)?;
+/// Returns an error in the same cases as [`propose`].
+pub(crate) fn is_proposed(text: &str, proposal: Option<&Proposal>) -> Result<bool> {
+    let (found, _) = split_proposal(split_sections(text)?.unreleased)?;
     Ok(found.map(str::to_owned) == proposal.map(block))
 }
 
-/// The version that somebody asks for, in a line of its own outside of the proposal: `Version: 0.2.0`.
+/// Returns the version that a maintainer requested with a separate line outside of the proposal,
+/// such as `Version: 0.2.0`.
 ///
 /// # Errors
 ///
-/// As for [`propose`].
-pub(crate) fn wanted(text: &str) -> Result<Option<Version>> {
-    let (_, rest) = split(parts(text)?.unreleased)?;
-    let Some(version) = rest.lines().find_map(|line| line.strip_prefix(WANTED)) else { return Ok(None) };
+/// Returns an error in the same cases as [`propose`], and if the line does not hold a version.
+pub(crate) fn requested_version(text: &str) -> Result<Option<Version>> {
+    let (_, rest) = split_proposal(split_sections(text)?.unreleased)?;
+    let Some(version) = rest.lines().find_map(|line| line.strip_prefix(VERSION_REQUEST)) else { return Ok(None) };
     let version = version.trim().trim_end_matches('.');
     version.parse().map(Some).map_err(|error| Error::new(format!("`{version}` is not a version: {error}")))
 }
 
-const WANTED: &str = "Version:";
-
-/// The newest version that has a heading.
+/// Returns the newest version that has a heading.
 pub(crate) fn newest(text: &str) -> Option<String> {
     let heading =
         text.lines().filter_map(|line| line.strip_prefix("## [")).find(|rest| !rest.starts_with("Unreleased"))?;
     heading.split_once(']').map(|(version, _)| version.to_owned())
 }
 
-/// Makes a version of what is not released yet.
+/// Moves the content of the unreleased section below a heading for `version`.
 ///
 /// # Errors
 ///
-/// As for [`propose`].
+/// Returns an error in the same cases as [`propose`].
 pub(crate) fn release(text: &str, version: &Version, day: &str) -> Result<String> {
-    let Parts { before, unreleased, after } = parts(text)?;
-    let (block, rest) = split(unreleased)?;
+    let Sections { before, unreleased, after } = split_sections(text)?;
+    let (block, rest) = split_proposal(unreleased)?;
     let entry = block.and_then(|block| block.split_once("-->")?.1.strip_suffix(END)).unwrap_or_default();
-    let rest: Vec<&str> = rest.lines().filter(|line| !line.starts_with(WANTED)).collect();
+    let rest: Vec<&str> = rest.lines().filter(|line| !line.starts_with(VERSION_REQUEST)).collect();
     let rest = rest.join("\n");
     let body: Vec<&str> = [entry.trim(), rest.trim()].into_iter().filter(|part| !part.is_empty()).collect();
     let after = format!("## [{version}] - {day}\n\n{}\n\n{}", body.join("\n\n"), after.trim_start());
     Ok(join(before, "", after.trim_end()))
 }
 
-struct Parts<'a> {
+/// The text of a changelog, split at its unreleased section.
+struct Sections<'a> {
     before: &'a str,
+    /// The content of the section, without its heading.
     unreleased: &'a str,
     after: &'a str,
 }
 
-fn parts(text: &str) -> Result<Parts<'_>> {
-    let missing = || Error::new(format!("has no line `{UNRELEASED}`")).help("Keep a Changelog begins with it");
-    // Lines as they stand, each with where it begins: the heading may be spoken of elsewhere.
-    let mut starts = 0_usize;
+fn split_sections(text: &str) -> Result<Sections<'_>> {
+    let missing = || {
+        Error::new(format!("has no line `{UNRELEASED}`")).help("add it above the newest version: see Keep a Changelog")
+    };
+    // Headings are whole lines: the preamble may mention `## [Unreleased]` in a sentence.
+    let mut next_start = 0_usize;
     let lines = text.split_inclusive('\n').map(|line| {
-        let start = starts;
-        starts = starts.saturating_add(line.len());
+        let start = next_start;
+        next_start = next_start.saturating_add(line.len());
         (start, line)
     });
     let headings: Vec<(usize, &str)> = lines.filter(|(_, line)| line.starts_with("## ")).collect();
@@ -94,13 +112,14 @@ fn parts(text: &str) -> Result<Parts<'_>> {
     let end = headings.get(index.saturating_add(1)).map_or(text.len(), |(start, _)| *start);
     let begin = start.saturating_add(UNRELEASED.len());
     let part = |range| text.get(range).ok_or_else(missing);
-    Ok(Parts { before: part(0..start)?, unreleased: part(begin..end)?, after: part(end..text.len())? })
+    Ok(Sections { before: part(0..start)?, unreleased: part(begin..end)?, after: part(end..text.len())? })
 }
 
-/// The proposal with its comments, and the rest.
-fn split(unreleased: &str) -> Result<(Option<&str>, String)> {
-    let (begin, end) = (unreleased.find(BEGIN), unreleased.find(END));
-    match (begin, end.and_then(|end| end.checked_add(END.len()))) {
+/// Splits the unreleased section into the proposal, with the comments that enclose it, and the rest.
+fn split_proposal(unreleased: &str) -> Result<(Option<&str>, String)> {
+    let begin = unreleased.find(BEGIN);
+    let end = unreleased.find(END).and_then(|end| end.checked_add(END.len()));
+    match (begin, end) {
         (None, None) => Ok((None, unreleased.to_owned())),
         (Some(begin), Some(end)) if begin < end => {
             let part = |range| unreleased.get(range).unwrap_or_default();
@@ -108,7 +127,7 @@ fn split(unreleased: &str) -> Result<(Option<&str>, String)> {
             Ok((Some(part(begin..end)), rest.join("\n\n")))
         }
         _ => Err(Error::new("one of the two comments around the proposal is missing")
-            .help("remove the other one, with what is proposed")),
+            .help("remove the other comment and the proposed text")),
     }
 }
 
@@ -122,9 +141,13 @@ fn join(before: &str, unreleased: &str, after: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The version of the proposal, if there is one.
-    fn proposed(text: &str) -> Result<Option<Version>> {
-        let (block, _) = split(parts(text)?.unreleased)?;
+    fn proposal(version: &Version, entry: &str) -> Proposal {
+        Proposal { name: "flinks-pay", version: version.clone(), entry: entry.to_owned() }
+    }
+
+    /// Returns the version of the proposal, if there is one.
+    fn proposed_version(text: &str) -> Result<Option<Version>> {
+        let (block, _) = split_proposal(split_sections(text)?.unreleased)?;
         let Some(version) =
             block.and_then(|block| block.strip_prefix(BEGIN)?.split_once(" -->")).map(|(version, _)| version)
         else {
@@ -133,50 +156,52 @@ mod tests {
         version.parse().map(Some).map_err(|error| Error::new(format!("`{version}` is not a version: {error}")))
     }
 
-    const OLD: &str = "# Changelog\n\nWords on `## [Unreleased]`.\n\n## [Unreleased]\n\n### Fixed\n\n- By hand.\n\n## [0.1.0] - 2026-11-21\n\nFirst.\n";
+    const OLD: &str = "# Changelog\n\nThe heading is `## [Unreleased]`.\n\n## [Unreleased]\n\n### Fixed\n\n- By hand.\n\n## [0.1.0] - 2026-11-21\n\nFirst.\n";
 
     #[test]
-    fn a_proposal_comes_goes_and_is_released() {
+    fn a_proposal_is_added_replaced_removed_and_released() {
         let version = Version::new(0, 2, 0);
-        assert_eq!(proposed(OLD).unwrap(), None);
-        let with = propose(OLD, Some((&version, "### Added\n\n- A field.\n"))).unwrap();
+        assert_eq!(proposed_version(OLD).unwrap(), None);
+        let with = propose(OLD, Some(&proposal(&version, "### Added\n\n- A field.\n"))).unwrap();
         assert_eq!(
             with,
-            "# Changelog\n\nWords on `## [Unreleased]`.\n\n## [Unreleased]\n\n<!-- proposed by `cargo xtask update`: 0.2.0 -->\n\n### Added\n\n- A field.\n\n\
+            "# Changelog\n\nThe heading is `## [Unreleased]`.\n\n## [Unreleased]\n\n<!-- proposed by `cargo xtask update`: 0.2.0 -->\n\n### Added\n\n- A field.\n\n\
              <!-- end of the proposal -->\n\n### Fixed\n\n- By hand.\n\n## [0.1.0] - 2026-11-21\n\nFirst.\n"
         );
-        assert_eq!(proposed(&with).unwrap(), Some(version.clone()));
-        let is = |entry: &str| is_proposed(&with, Some((&version, entry))).unwrap();
-        assert!(
-            is("### Added\n\n- A field.")
-                && !is("Other.")
-                && !is_proposed(&with, None).unwrap()
-                && is_proposed(OLD, None).unwrap()
-        );
-        let other = propose(&with, Some((&Version::new(0, 1, 1), "Other."))).unwrap();
-        assert!(other.contains("0.1.1") && !other.contains("0.2.0") && other.contains("By hand"), "{other}");
+        assert_eq!(proposed_version(&with).unwrap(), Some(version.clone()));
+        let is = |entry: &str| is_proposed(&with, Some(&proposal(&version, entry))).unwrap();
+        assert!(is("### Added\n\n- A field."));
+        assert!(!is("Other."));
+        assert!(!is_proposed(&with, None).unwrap());
+        assert!(is_proposed(OLD, None).unwrap());
+        let other = propose(&with, Some(&proposal(&Version::new(0, 1, 1), "Other."))).unwrap();
+        assert!(other.contains("0.1.1"), "{other}");
+        assert!(!other.contains("0.2.0"), "{other}");
+        assert!(other.contains("By hand"), "{other}");
         assert_eq!(propose(&with, None).unwrap(), OLD);
         assert_eq!(
             release(&with, &version, "2026-12-24").unwrap(),
-            "# Changelog\n\nWords on `## [Unreleased]`.\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\n### Added\n\n- A field.\n\n### Fixed\n\n- By hand.\n\n\
+            "# Changelog\n\nThe heading is `## [Unreleased]`.\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\n### Added\n\n- A field.\n\n### Fixed\n\n- By hand.\n\n\
              ## [0.1.0] - 2026-11-21\n\nFirst.\n"
         );
     }
 
     #[test]
-    fn somebody_may_ask_for_more() {
+    fn a_line_in_the_changelog_can_request_a_version() {
         let text = OLD.replace("### Fixed", "Version: 0.3.0\n\n### Fixed");
-        assert_eq!((wanted(OLD).unwrap(), wanted(&text).unwrap()), (None, Some(Version::new(0, 3, 0))));
-        assert!(wanted(&OLD.replace("### Fixed", "Version: more")).is_err());
+        assert_eq!(requested_version(OLD).unwrap(), None);
+        assert_eq!(requested_version(&text).unwrap(), Some(Version::new(0, 3, 0)));
+        assert!(requested_version(&OLD.replace("### Fixed", "Version: more")).is_err());
         let released = release(&text, &Version::new(0, 3, 0), "2026-12-24").unwrap();
         assert!(released.contains("## [0.3.0] - 2026-12-24\n\n### Fixed\n\n- By hand."), "{released}");
-        assert_eq!((newest(OLD).as_deref(), newest(&released).as_deref()), (Some("0.1.0"), Some("0.3.0")));
+        assert_eq!(newest(OLD).as_deref(), Some("0.1.0"));
+        assert_eq!(newest(&released).as_deref(), Some("0.3.0"));
     }
 
     #[test]
-    fn the_first_release_has_nothing_before_it() {
+    fn an_empty_changelog_takes_its_first_release() {
         let text = "# Changelog\n\n## [Unreleased]\n";
-        let with = propose(text, Some((&Version::new(0, 1, 1), "Entry."))).unwrap();
+        let with = propose(text, Some(&proposal(&Version::new(0, 1, 1), "Entry."))).unwrap();
         assert_eq!(propose(&with, None).unwrap(), text);
         assert!(
             release(&with, &Version::new(0, 1, 1), "2026-12-24")
@@ -186,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_changelog_is_an_error() {
+    fn a_malformed_changelog_is_an_error() {
         for text in [
             "",
             "# Changelog\n",
@@ -196,6 +221,6 @@ mod tests {
             assert!(propose(text, None).is_err(), "{text}");
         }
         let bad = "## [Unreleased]\n\n<!-- proposed by `cargo xtask update`: one -->\n<!-- end of the proposal -->\n";
-        assert!(proposed(bad).is_err());
+        assert!(proposed_version(bad).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask release`: makes the proposed versions the versions.
+//! `cargo xtask release`: writes the proposed versions into the manifests and changelogs.
 
 use std::path::Path;
 
@@ -12,18 +12,20 @@ use crate::generate::{Mode, Outcome, output, regenerate};
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// Makes the proposed versions the versions: in the manifests, in the workspace's dependencies, and in the changelogs. A crate
-/// that was never released keeps the version that it has. Returns the crates, in the order in which they are published.
+/// Sets the proposed versions in the manifests, in the dependencies of the workspace, and in the
+/// changelogs. A crate that was never released keeps its version, unless its changelog requests a
+/// higher one. Returns the crates in publishing order.
 ///
 /// # Errors
 ///
-/// Where a file cannot be read or written, what is generated is stale, a proposal is out of date, or a version is
-/// not newer than the last.
+/// Returns an error, and writes nothing, if a file cannot be read, if generated code is stale, if a
+/// proposal is out of date, or if a version is not newer than the last release. Also returns an
+/// error if a file cannot be written.
 pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
     check_day(day)?;
     for (product, outcome) in regenerate(root, &Product::ALL, Mode::Check) {
         if outcome? != Outcome::Fresh {
-            return Err(Error::new("is not what would be generated").in_file(&product.generated()).help(UPDATE));
+            return Err(Error::new("the generated code is stale").in_file(&product.generated()).help(UPDATE));
         }
     }
     let bases = Bases::read(root, None)?;
@@ -44,9 +46,10 @@ pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
         let package = package.ok_or_else(|| Error::new("has no [package]").in_file(&path))?;
         package.insert("version", value(version.to_string()));
         texts.push((path, manifest.to_string()));
-        let asked = workspace.get_mut("workspace").and_then(|table| table.get_mut("dependencies")?.get_mut(base.name));
-        if let Some(asked) = asked.and_then(|asked| asked.as_table_like_mut()) {
-            asked.insert("version", value(version.to_string()));
+        let dependency =
+            workspace.get_mut("workspace").and_then(|table| table.get_mut("dependencies")?.get_mut(base.name));
+        if let Some(dependency) = dependency.and_then(|dependency| dependency.as_table_like_mut()) {
+            dependency.insert("version", value(version.to_string()));
         }
     }
     texts.push((workspace_path, workspace.to_string()));

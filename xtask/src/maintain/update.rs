@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::bases::{Base, Bases, FACADE, Proposal};
+use super::bases::{Base, Bases, FACADE};
 use super::changelog;
 use super::diff::{self, Step};
 use super::import::{self, Options};
@@ -14,26 +14,30 @@ use crate::spec::sources;
 /// The result of an update.
 #[derive(Debug)]
 pub struct Summary {
-    /// For a pull request, in Markdown.
+    /// The text of a pull request, in Markdown.
     pub markdown: String,
-    /// Whether a document could not be generated: nothing was, and no changelog was written.
+    /// Whether a document could not be generated. In that case no code was generated and no
+    /// changelog was written.
     pub is_refused: bool,
 }
 
-/// Imports, generates, compares with what was last released, and proposes versions and changelogs.
+/// Imports pages, regenerates the code, compares the documents with those of the last release, and
+/// proposes versions and changelogs.
 ///
 /// # Errors
 ///
-/// Where something could not be read, imported or written. A document that cannot be generated is reported in the summary.
+/// Returns an error if a file cannot be read, imported or written. A document that cannot be
+/// generated is reported in the summary instead.
 pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Summary> {
-    // All that can be wrong is looked at before the first file is written.
+    // Read everything that can fail before the first file is written.
     let bases = Bases::read(root, since)?;
     let mut lines = Vec::new();
     if !options.files.is_empty() {
         lines = import::import(root, options)?.lines;
     }
     let mut diffs = bases.diffs(root)?;
-    // A document that was put in place by hand is held to its hash here.
+    // This also compares each document with its hash in `sources.toml`, so a document that was
+    // changed by hand is refused.
     let outcomes: Vec<(Product, Result<Outcome>)> = regenerate(root, &Product::ALL, Mode::Write);
     let is_refused = outcomes.iter().any(|(_, outcome)| outcome.is_err());
     for (product, outcome) in outcomes {
@@ -43,7 +47,7 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
         }
     }
     let is_changed = is_refused || diffs.iter().any(|diff| diff.step > Step::None);
-    let title = if is_changed { "The documents of Flinks changed" } else { "The documents of Flinks are as they were" };
+    let title = if is_changed { "Flinks changed its documents" } else { "No document of Flinks changed" };
     let mut markdown = format!("## {title}\n\n");
     lines.iter().for_each(|line| markdown += &format!("- {line}\n"));
     if !lines.is_empty() {
@@ -51,28 +55,31 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
     }
     markdown += &diff::markdown(&diffs);
     if is_refused {
-        markdown += "\nNothing was generated, and no changelog was written. When that is mended: `cargo xtask update`, without files.\n";
+        markdown += "\nNo code was generated and no changelog was written. \
+            Fix the error, then run `cargo xtask update` without files.\n";
         return Ok(Summary { markdown, is_refused });
     }
     let proposals = bases.proposals(&diffs)?;
-    let facade = proposals.iter().find(|proposal| proposal.name == FACADE);
-    if let Some((Proposal { version, .. }, Base { present, .. })) =
-        facade.zip(bases.0.iter().find(|base| base.name == FACADE))
+    let facade_proposal = proposals.iter().find(|proposal| proposal.name == FACADE);
+    let facade = bases.0.iter().find(|base| base.name == FACADE);
+    if let Some(proposal) = facade_proposal
+        && let Some(facade) = facade
     {
         markdown += &format!(
-            "\n`{FACADE}` {present} → {version} at least, for it is built on them; more, if its own interface changes.\n"
+            "\n`{FACADE}` {} → {}: it depends on the crates above. If its own public API changes, it needs a higher version.\n",
+            facade.present, proposal.version
         );
     }
     let released = bases.0.iter().filter(|base| base.release.is_some());
     for Base { name, changelog: (path, text), .. } in released {
         let proposal = proposals.iter().find(|proposal| proposal.name == *name);
-        let text = changelog::propose(text, proposal.map(|proposal| (&proposal.version, proposal.entry.as_str())))?;
+        let text = changelog::propose(text, proposal)?;
         output::write(&root.join(path), &text).map_err(|error| error.in_file(path))?;
     }
     Ok(Summary { markdown, is_refused })
 }
 
-/// Checks a day such as `2026-11-21`.
+/// Checks that a text is a day such as `2026-11-21`.
 ///
 /// # Errors
 ///

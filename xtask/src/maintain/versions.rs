@@ -1,4 +1,4 @@
-//! The versions of the crates, in their manifests.
+//! Reads the versions of the crates from their manifests.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use toml_edit::{DocumentMut, Item};
 
 use crate::{Error, Result};
 
-/// The version of a crate: its own, or the workspace's.
+/// Returns the version of a crate, which is in its manifest or inherited from the workspace.
 ///
 /// # Errors
 ///
-/// Where a manifest cannot be read, or has no version.
-pub fn of(root: &Path, name: &str) -> Result<Version> {
+/// Returns an error if a manifest cannot be read, or neither manifest has a version.
+pub fn crate_version(root: &Path, name: &str) -> Result<Version> {
     let (path, own) = manifest(root, name)?;
     let package = own.get("package").and_then(|package| package.get("version"));
     let version = match package.and_then(Item::as_str) {

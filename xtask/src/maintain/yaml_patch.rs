@@ -1,16 +1,20 @@
-//! Putting a part of one YAML text into another, line by line, so that what is not replaced stays as it was published.
+//! Copies an entry of one YAML text into another, line by line, so that all other lines keep their
+//! layout.
 //!
-//! It knows block mappings and nothing else. Who calls it compares the result with what it should mean, so a text of
-//! another form costs the layout, never the meaning.
+//! Only block mappings are supported. The caller parses the result, compares it with the expected
+//! value, and re-serializes that value if they differ. Unsupported input therefore loses its layout
+//! but never its meaning.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
-/// Puts the entry at `path` of `from` at the same place in `into`, over the old entry or as the last of its siblings.
-/// `None` where one of the texts is not of the known form.
+/// Copies the entry at `path` of `from` to the same path in `into`. The entry replaces the old one, or
+/// becomes the last of its siblings if there was none. Returns `None` if the layout of one of the
+/// texts is not supported.
 pub(crate) fn replace_entry(into: &str, from: &str, path: &[&str]) -> Option<String> {
-    let (into, from): (Vec<&str>, Vec<&str>) = (into.lines().collect(), from.lines().collect());
+    let into: Vec<&str> = into.lines().collect();
+    let from: Vec<&str> = from.lines().collect();
     let new = from.get(trimmed(&from, find(&from, path)?))?;
     let (place, siblings) = match find(&into, path) {
         Some(old) => (trimmed(&into, old.clone()), indent(into.get(old.start)?)),
@@ -32,7 +36,7 @@ pub(crate) fn replace_entry(into: &str, from: &str, path: &[&str]) -> Option<Str
     Some(lines.map(|line| format!("{line}\n")).collect())
 }
 
-/// The lines of the entry at `path`, with the line of its key.
+/// Returns the lines of the entry at `path`, including the line of its key.
 fn find(lines: &[&str], path: &[&str]) -> Option<Range<usize>> {
     let mut range = 0..lines.len();
     for (depth, step) in path.iter().enumerate() {
@@ -42,13 +46,14 @@ fn find(lines: &[&str], path: &[&str]) -> Option<Range<usize>> {
     Some(range)
 }
 
-/// What lies below an entry: its lines without the one of its key. The document itself has none.
+/// Returns the lines of an entry without the line of its key. The whole document has no key, so all
+/// its lines are returned.
 fn below(entry: &Range<usize>, path: &[&str]) -> Range<usize> {
     let key = usize::from(!path.is_empty());
     entry.start.saturating_add(key)..entry.end
 }
 
-/// The entries of the block mapping in a range, each with its lines.
+/// Returns the entries of the block mapping in a range: each key with the lines of its entry.
 fn entries(lines: &[&str], range: Range<usize>) -> Option<Vec<(String, Range<usize>)>> {
     let mut entries: Vec<(String, Range<usize>)> = Vec::new();
     let mut column = None;
@@ -64,7 +69,7 @@ fn entries(lines: &[&str], range: Range<usize>) -> Option<Vec<(String, Range<usi
             _ => return None,
         }
         if content.starts_with("- ") && !entries.is_empty() {
-            continue; // a list may stand in the column of its key
+            continue; // the items of a list can start in the column of their key
         }
         if let Some((_, last)) = entries.last_mut() {
             last.end = index;
@@ -74,7 +79,7 @@ fn entries(lines: &[&str], range: Range<usize>) -> Option<Vec<(String, Range<usi
     Some(entries)
 }
 
-/// The key at the start of a line, as YAML reads it.
+/// Returns the key at the start of a line, parsed as YAML.
 fn key(content: &str) -> Option<String> {
     let quote = content.chars().next().filter(|c| matches!(c, '\'' | '"'));
     let end = match quote {
@@ -99,13 +104,13 @@ fn indent(line: &str) -> usize {
     line.len().saturating_sub(line.trim_start_matches(' ').len())
 }
 
-/// A range without the empty lines and comments at its end, which are the next entry's.
+/// Returns a range without the empty lines and comments at its end, which belong to the next entry.
 fn trimmed(lines: &[&str], range: Range<usize>) -> Range<usize> {
     let own = lines.get(range.clone()).unwrap_or_default();
     let key = own.first().map_or(0, |line| indent(line));
     let last = own.iter().rposition(|line| {
         let content = line.trim_start();
-        // A comment sign in the text of a block is deeper than its key.
+        // A `#` that is indented deeper than the key can be part of a block scalar.
         !content.is_empty() && (!content.starts_with('#') || indent(line) > key)
     });
     range.start..range.start.saturating_add(last.map_or(0, |last| last.saturating_add(1)))
@@ -115,19 +120,19 @@ fn trimmed(lines: &[&str], range: Range<usize>) -> Range<usize> {
 mod tests {
     use super::replace_entry;
 
-    const INTO: &str = "a: 1\n\n# of paths\npaths:\n  /x: # here\n    get:\n      d: |\n        text: no key\n\n        # no comment\n      e: 2\n    'post':\n    - 1\n\n  \"/y z\":\n    get: {}\n# the end\nlast: x\n";
+    const INTO: &str = "a: 1\n\n# about paths\npaths:\n  /x: # here\n    get:\n      d: |\n        text: not a key\n\n        # not a comment\n      e: 2\n    'post':\n    - 1\n\n  \"/y z\":\n    get: {}\n# the end\nlast: x\n";
 
     #[test]
-    fn one_entry_is_put_over_another_and_the_rest_stays() {
+    fn an_entry_is_replaced_or_appended_and_other_lines_stay() {
         let from = "paths:\n  /x:\n    get:\n      e: 3\n\n";
         assert_eq!(
             replace_entry(INTO, from, &["paths", "/x", "get"]).unwrap(),
-            "a: 1\n\n# of paths\npaths:\n  /x: # here\n    get:\n      e: 3\n    'post':\n    - 1\n\n  \"/y z\":\n    get: {}\n# the end\nlast: x\n"
+            "a: 1\n\n# about paths\npaths:\n  /x: # here\n    get:\n      e: 3\n    'post':\n    - 1\n\n  \"/y z\":\n    get: {}\n# the end\nlast: x\n"
         );
         let from = "a: 2\npaths:\n  /y z:\n    put: 1\n";
         let text = replace_entry(INTO, from, &["paths", "/y z", "put"]).unwrap();
         assert!(text.contains("    get: {}\n    put: 1\n# the end\n"), "{text}");
-        assert!(replace_entry(INTO, from, &["a"]).unwrap().starts_with("a: 2\n\n# of paths"));
+        assert!(replace_entry(INTO, from, &["a"]).unwrap().starts_with("a: 2\n\n# about paths"));
         let from = "paths:\n  /z:\n    get: 4\nb: 5\n";
         let text = replace_entry(INTO, from, &["paths", "/z"]).unwrap();
         assert!(text.contains("    get: {}\n  /z:\n    get: 4\n# the end\n"), "{text}");
@@ -135,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_block_is_left_to_the_caller() {
+    fn an_unsupported_layout_returns_none() {
         for (into, from, path) in [
             ("{a: 1}\n", "a: 2\n", &["a"][..]),
             ("paths: {}\n", "paths:\n  /x: 1\n", &["paths", "/x"]),

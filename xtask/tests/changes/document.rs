@@ -1,59 +1,59 @@
-//! Operations, and the document as a whole.
+//! Changes of operations, and of the document as a whole.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;
 
 use super::{Case, Expected};
 
-use Expected::{Refused, Told};
+use Expected::{Refused, Reported};
 use Product::{Connect, Outbound, Pay};
 
 #[rustfmt::skip]
 pub(crate) const CASES: &[Case] = &[
     Case {
-        name: "an operation",
+        name: "an operation is added",
         product: Outbound,
         document: &[("paths:\n", "paths:\n  /api/v1/introspect:\n    get:\n      operationId: introspect\n      parameters:\n        - {name: id, in: query, schema: {type: string}}\n      responses:\n        '200': {description: ok, content: {application/json: {schema: {type: object, properties: {active: {type: boolean}}}}}}\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
+        expected: Reported(Step::Minor, &[
             "operation `introspect` added [compatible]",
         ]),
     },
     Case {
-        name: "an operation without an id",
+        name: "an operation without an id is added",
         product: Outbound,
         document: &[("paths:\n", "paths:\n  /api/v1/introspect:\n    get:\n      responses:\n        '204': {description: ok}\n")],
         overlay: &[],
         expected: Refused(&["has no operationId", "GET /api/v1/introspect", "overlay action"]),
     },
     Case {
-        name: "an operation is gone",
+        name: "an operation is removed",
         product: Outbound,
         document: &[],
         overlay: &[("      /api/v1/revoke:\n        delete:\n", "      /api/v1/other:\n        delete:\n"), ("operationId: revoke", "operationId: other")],
-        expected: Told(Step::Major, &[
+        expected: Reported(Step::Major, &[
             "operation `revoke` removed [breaking for callers]",
             "operation `other` added [compatible]",
         ]),
     },
     Case {
-        name: "an operation has another id",
+        name: "the id of an operation changes",
         product: Outbound,
         document: &[("operationId: token", "operationId: createToken")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "operation `createToken` was called `token` [breaking for callers]",
-            "the success type was `TokenResponse`, is `CreateTokenResponse` [breaking for those who match on it]",
-            "request body has the type `CreateTokenRequest` now, which was called `TokenRequest` [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "operation `createToken` was previously named `token` [breaking for callers]",
+            "the success type changed from `TokenResponse` to `CreateTokenResponse` [breaking for code that reads it]",
+            "request body now has the type `CreateTokenRequest`, previously `TokenRequest` [breaking for callers]",
         ]),
     },
     Case {
-        name: "an operation has another path",
+        name: "the path of an operation changes",
         product: Outbound,
         document: &[("  /api/v1/token:\n", "  /api/v2/token:\n")],
         overlay: &[("$.paths['/api/v1/token']", "$.paths['/api/v2/token']")],
-        expected: Told(Step::Minor, &[
-            "operation `token` was POST /api/v1/token [compatible]",
+        expected: Reported(Step::Minor, &[
+            "operation `token` moved from POST /api/v1/token [compatible]",
         ]),
     },
     Case {
@@ -61,95 +61,95 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("      operationId: token\n", "      operationId: token\n      deprecated: true\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
-            "operation `token` is deprecated [compatible]",
+        expected: Reported(Step::Minor, &[
+            "operation `token` is now deprecated [compatible]",
         ]),
     },
     Case {
-        name: "an operation gets more time",
+        name: "the time limit of an operation increases",
         product: Connect,
         document: &[],
         overlay: &[("x-timeout-seconds: 240", "x-timeout-seconds: 300")],
-        expected: Told(Step::Minor, &[
-            "the time limit was 240 seconds, is 300 seconds [compatible]",
+        expected: Reported(Step::Minor, &[
+            "the time limit changed from 240 seconds to 300 seconds [compatible]",
         ]),
     },
     Case {
-        name: "an operation names its error codes",
+        name: "an operation lists its error codes",
         product: Connect,
         document: &[],
         overlay: &[("x-timeout-seconds: 240", "x-timeout-seconds: 240\n          x-error-codes: [FlinksCode]")],
-        expected: Told(Step::Minor, &[
-            "the list of error codes was nothing, is FlinksCode [compatible]",
+        expected: Reported(Step::Minor, &[
+            "the list of error codes changed from none to FlinksCode [compatible]",
         ]),
     },
     Case {
-        name: "another server",
+        name: "the server changes",
         product: Outbound,
         document: &[("  - url: https://{host}\n", "  - url: https://{host}.flinks.com\n")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "the list of servers was https://{host}, is https://{host}.flinks.com [documented only]",
+        expected: Reported(Step::Patch, &[
+            "the list of servers changed from https://{host} to https://{host}.flinks.com [documentation only]",
         ]),
     },
     Case {
-        name: "a server with a path",
+        name: "the server has a path",
         product: Outbound,
         document: &[("  - url: https://{host}\n", "  - url: https://{host}/outbound\n")],
         overlay: &[],
         expected: Refused(&["the server has a path", "/servers/0/url", "overlay actions"]),
     },
     Case {
-        name: "another version",
+        name: "the version of the document changes",
         product: Outbound,
         document: &[("  version: 3.0.0\n", "  version: 3.1.0\n")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "the version of the document was 3.0.0, is 3.1.0 [documented only]",
+        expected: Reported(Step::Patch, &[
+            "the version of the document changed from 3.0.0 to 3.1.0 [documentation only]",
         ]),
     },
     Case {
-        name: "OpenAPI 3.1",
+        name: "the document is OpenAPI 3.1",
         product: Outbound,
         document: &[("openapi: 3.0.3", "openapi: 3.1.0")],
         overlay: &[],
         expected: Refused(&["its version is 3.1.0", "/openapi", "convert it to 3.0.3"]),
     },
     Case {
-        name: "nothing but prose",
+        name: "only a description changes",
         product: Outbound,
         document: &[("The scope of data", "The extent of data")],
         overlay: &[],
-        expected: Told(Step::Patch, &[]),
+        expected: Reported(Step::Patch, &[]),
     },
     Case {
-        name: "nothing but the layout",
+        name: "only the layout changes",
         product: Outbound,
         document: &[("security: []\n", "security:   []\n")],
         overlay: &[],
-        expected: Told(Step::Patch, &[]),
+        expected: Reported(Step::Patch, &[]),
     },
     Case {
-        name: "a security requirement, of no scheme",
+        name: "a security requirement without a scheme is added",
         product: Connect,
         document: &[("      security: []\n", "      security: [{key: []}]\n")],
         overlay: &[],
         expected: Refused(&["security", "/security", "overlay"]),
     },
     Case {
-        name: "the document says what an overlay said",
+        name: "the document adopts a correction of the overlay",
         product: Pay,
         document: &[("                Password:\n                  type: string\n", "                Password:\n                  type: string\n                  format: password\n")],
         overlay: &[],
         expected: Refused(&["changes nothing", "its reason was: A secret (A3).", "remove the action"]),
     },
     Case {
-        name: "the document says what an overlay said, followed",
+        name: "the document adopts a correction and the overlay drops it",
         product: Pay,
         document: &[("                Password:\n                  type: string\n", "                Password:\n                  type: string\n                  format: password\n")],
         overlay: &[("  - target: >-\n      $.paths['/api/v1/authorize'].post.requestBody.content['application/x-www-form-urlencoded'].schema.properties.Password\n    description: A secret (A3).\n    update:\n      format: password\n\n", "")],
-        expected: Told(Step::Patch, &[
-            "request field `Password` was text, is secret [documented only]",
+        expected: Reported(Step::Patch, &[
+            "request field `Password` changed from text to secret [documentation only]",
         ]),
     },
 ];

@@ -1,12 +1,13 @@
-//! A catalogue of what Flinks may change: each a small patch on one of our documents, with what the diff must say of it, the
-//! step that follows, and code that compiles.
+//! A catalogue of changes that Flinks might make. Each case is a small edit of one of our documents,
+//! with the expected lines of the diff and the expected version step. The code that is generated from
+//! each changed document must compile.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 mod document;
 mod errors;
 mod parameters;
-mod replies;
+mod responses;
 mod requests;
 #[path = "../support/mod.rs"]
 mod support;
@@ -20,12 +21,13 @@ use xtask::generate::public_api::Difference;
 use xtask::generate::{SecretNames, inspect};
 use xtask::maintain::diff::{ProductDiff, Step, diff};
 
-use Expected::{Refused, Told};
+use Expected::{Refused, Reported};
 
-/// The documents as they were when this was written: a text that is replaced must be there. The real ones go on.
+/// Frozen copies of the documents. The cases replace texts in them, which the real documents may no
+/// longer contain.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
-/// A text of the document and what stands there afterwards.
+/// A text of the document and its replacement.
 type Edit = (&'static str, &'static str);
 
 struct Case {
@@ -37,18 +39,18 @@ struct Case {
 }
 
 enum Expected {
-    /// The lines of the diff, each with its meaning, and the step.
-    Told(Step, &'static [&'static str]),
-    /// The document cannot be generated; the message has these parts.
+    /// The diff has these lines, each with its effect, and requires this step.
+    Reported(Step, &'static [&'static str]),
+    /// The document cannot be generated, and the error message contains these parts.
     Refused(&'static [&'static str]),
 }
 
-/// All cases, by what they change.
+/// Returns all cases.
 fn cases() -> impl Iterator<Item = &'static Case> {
-    [requests::CASES, replies::CASES, errors::CASES, parameters::CASES, document::CASES].into_iter().flatten()
+    [requests::CASES, responses::CASES, errors::CASES, parameters::CASES, document::CASES].into_iter().flatten()
 }
 
-/// The outcome of each case: the newer project, and its diff.
+/// Returns the outcome of each case: the project with the changed document, and its diff.
 fn outcomes() -> &'static [(tempfile::TempDir, ProductDiff)] {
     static OUTCOMES: OnceLock<Vec<(tempfile::TempDir, ProductDiff)>> = OnceLock::new();
     OUTCOMES.get_or_init(|| cases().map(outcome).collect())
@@ -75,49 +77,51 @@ fn lines(diff: &ProductDiff) -> Vec<String> {
 }
 
 #[test]
-fn each_change_is_told_with_what_it_means() {
+fn each_change_is_reported_with_its_effect() {
     assert!(cases().count() >= 30);
     for (case, (_, diff)) in cases().zip(outcomes()) {
         let error = diff.refused.as_ref().map(ToString::to_string);
         match (&case.expected, error) {
-            (Told(step, expected), None) => {
+            (Reported(step, expected), None) => {
                 assert_eq!(lines(diff), *expected, "{}", case.name);
                 assert_eq!(diff.step, *step, "{}", case.name);
             }
             (Refused(parts), Some(error)) => {
-                assert!(error.contains("help: ") && error.contains("at: /"), "{}: {error}", case.name);
+                assert!(error.contains("help: "), "{}: {error}", case.name);
+                assert!(error.contains("at: /"), "{}: {error}", case.name);
                 parts.iter().for_each(|part| assert!(error.contains(part), "{}: {part}: {error}", case.name));
             }
-            (Told(..), Some(error)) => panic!("{}: {error}", case.name),
-            (Refused(_), None) => panic!("{}: generated", case.name),
+            (Reported(..), Some(error)) => panic!("{}: {error}", case.name),
+            (Refused(_), None) => panic!("{}: code was generated", case.name),
         }
     }
 }
 
-/// There and back: a word says that something breaks if, and only if, the generated interface breaks.
+/// A change is reported as breaking if and only if a public item was changed or removed. Each change
+/// is tested in both directions.
 #[test]
-fn the_words_and_the_interface_agree() {
+fn a_change_is_reported_as_breaking_only_if_the_public_api_breaks() {
     for (case, (folder, there)) in cases().zip(outcomes()) {
         if there.refused.is_some() {
             continue;
         }
-        // Going back needs a manifest there, whose version does not matter.
+        // The older side of a comparison needs a manifest; its version does not matter.
         let manifest = folder.path().join(case.product.folder());
         fs::create_dir_all(&manifest).unwrap();
         fs::write(manifest.join("Cargo.toml"), "[package]\nversion = \"1.2.3\"\n").unwrap();
         let back = diff(folder.path(), Path::new(ROOT), &[case.product]).unwrap().remove(0);
         for diff in [there, &back] {
             let breaks = diff.interface.iter().any(Difference::is_breaking);
-            // Credentials of another kind go where the others went: no build breaks, and every call does.
-            let is_seen = |line: &&xtask::maintain::diff::Change| !line.text().starts_with("the credentials");
-            let said = diff.changes.iter().filter(is_seen).any(|change| change.effect.is_breaking());
-            assert_eq!(breaks, said, "{}: {:?}\n{:#?}", case.name, lines(diff), diff.interface);
+            // Changed credentials break every call, but no build: the header and its type stay the same.
+            let is_visible = |line: &&xtask::maintain::diff::Change| !line.text().starts_with("the credentials");
+            let reported = diff.changes.iter().filter(is_visible).any(|change| change.effect.is_breaking());
+            assert_eq!(breaks, reported, "{}: {:?}\n{:#?}", case.name, lines(diff), diff.interface);
         }
     }
 }
 
 #[test]
-fn the_code_of_each_change_compiles() {
+fn the_code_for_each_change_compiles() {
     let mut modules = Vec::new();
     for (index, (case, (folder, diff))) in cases().zip(outcomes()).enumerate() {
         if diff.refused.is_none() {

@@ -1,98 +1,98 @@
-//! Parameters and headers.
+//! Changes of parameters and headers.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;
 
 use super::{Case, Expected};
 
-use Expected::{Refused, Told};
+use Expected::{Refused, Reported};
 use Product::Connect;
 
 #[rustfmt::skip]
 pub(crate) const CASES: &[Case] = &[
     Case {
-        name: "a header, optional",
+        name: "an optional header is added",
         product: Connect,
         document: &[("        - name: Content-Type\n", "        - name: X-Request-Id\n          in: header\n          schema: {type: string}\n        - name: Content-Type\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
+        expected: Reported(Step::Minor, &[
             "header `X-Request-Id` added: text, optional [compatible]",
         ]),
     },
     Case {
-        name: "a header, required",
+        name: "a required header is added",
         product: Connect,
         document: &[("        - name: Content-Type\n", "        - name: X-Region\n          in: header\n          required: true\n          schema: {type: string}\n        - name: Content-Type\n")],
         overlay: &[],
-        expected: Told(Step::Major, &[
+        expected: Reported(Step::Major, &[
             "header `X-Region` added: text, required [breaking for callers]",
         ]),
     },
     Case {
-        name: "a query parameter, a list of values",
+        name: "a query parameter with a list of values is added",
         product: Connect,
         document: &[("        - name: Content-Type\n", "        - name: region\n          in: query\n          schema: {type: string, enum: [ca, us]}\n        - name: Content-Type\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
+        expected: Reported(Step::Minor, &[
             "query parameter `region` added: text (`ca`, `us`), optional [compatible]",
         ]),
     },
     Case {
-        name: "a list in a query",
+        name: "a query parameter that is a list is added",
         product: Connect,
         document: &[("        - name: Content-Type\n", "        - name: regions\n          in: query\n          schema: {type: array, items: {type: string}}\n        - name: Content-Type\n")],
         overlay: &[],
         expected: Refused(&["`regions` is not a plain scalar", "/parameters/2", "overlay action"]),
     },
     Case {
-        name: "a cookie",
+        name: "a cookie is added",
         product: Connect,
         document: &[("        - name: Content-Type\n", "        - name: sid\n          in: cookie\n          schema: {type: string}\n        - name: Content-Type\n")],
         overlay: &[],
         expected: Refused(&["`sid` is a cookie", "overlay action"]),
     },
     Case {
-        name: "a header that is not an argument",
+        name: "a header that is not an argument is removed",
         product: Connect,
         document: &[("        - name: Accept\n          in: header\n          required: true\n          description: Acceptable response media type.\n          schema:\n            type: string\n            default: application/json\n", "")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "header `Accept` removed [documented only]",
+        expected: Reported(Step::Patch, &[
+            "header `Accept` removed [documentation only]",
         ]),
     },
     Case {
-        name: "a path parameter has another name",
+        name: "a path parameter is renamed",
         product: Connect,
         document: &[("/v3/{customerId}/", "/v3/{tenantId}/"), ("- name: customerId\n", "- name: tenantId\n")],
         overlay: &[("/v3/{customerId}/BankingServices/GenerateAuthorizeToken", "/v3/{tenantId}/BankingServices/GenerateAuthorizeToken"), ("parameters[?@.name == 'customerId']", "parameters[?@.name == 'tenantId']")],
-        expected: Told(Step::Minor, &[
-            "path parameter `tenantId` was called `customerId` [compatible]",
+        expected: Reported(Step::Minor, &[
+            "path parameter `tenantId` was previously named `customerId` [compatible]",
         ]),
     },
     Case {
-        name: "one more path parameter",
+        name: "a path parameter is added",
         product: Connect,
         document: &[("/v3/{customerId}/BankingServices/Gen", "/v3/{customerId}/{region}/Gen"), ("        - name: Content-Type\n", "        - name: region\n          in: path\n          required: true\n          schema: {type: string}\n        - name: Content-Type\n")],
         overlay: &[("/v3/{customerId}/BankingServices/GenerateAuthorizeToken", "/v3/{customerId}/{region}/GenerateAuthorizeToken")],
-        expected: Told(Step::Major, &[
-            "operation `generateAuthorizeToken` was POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken [compatible]",
+        expected: Reported(Step::Major, &[
+            "operation `generateAuthorizeToken` moved from POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken [compatible]",
             "path parameter `region` added: text, required [breaking for callers]",
         ]),
     },
     Case {
-        name: "the key is another header",
+        name: "the header of the secret key is renamed",
         product: Connect,
         document: &[("- name: flinks-auth-key\n", "- name: flinks-key\n")],
         overlay: &[],
         expected: Refused(&["matches nothing", "flinks-auth-key", "which now has: customerId, flinks-key"]),
     },
     Case {
-        name: "the document no longer shows the sandbox's id",
+        name: "the customer id of the sandbox is removed",
         product: Connect,
         document: &[("            default: 43387ca6-0391-4c82-857d-70d95f087ecb\n", "")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "path parameter `customerId` has another `default`: was 43387ca6-0391-4c82-857d-70d95f087ecb, is nothing [documented only]",
+        expected: Reported(Step::Patch, &[
+            "path parameter `customerId` changed its `default` from 43387ca6-0391-4c82-857d-70d95f087ecb to none [documentation only]",
         ]),
     },
 ];

@@ -1,39 +1,39 @@
-//! What is sent.
+//! Changes of request bodies.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;
 
 use super::{Case, Expected};
 
-use Expected::{Refused, Told};
+use Expected::{Refused, Reported};
 use Product::{Outbound, Pay};
 
 #[rustfmt::skip]
 pub(crate) const CASES: &[Case] = &[
     Case {
-        name: "a request field, optional",
+        name: "an optional request field is added",
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                nonce:\n                  type: string\n                scope:\n                  type: string\n                  description: >-\n                    Use for app")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
+        expected: Reported(Step::Minor, &[
             "request field `nonce` added: text, optional [compatible]",
         ]),
     },
     Case {
-        name: "a request field, required",
+        name: "a required request field is added",
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                nonce:\n                  type: string\n                scope:\n                  type: string\n                  description: >-\n                    Use for app"), ("              required:\n                - grant_type\n", "              required:\n                - grant_type\n                - nonce\n")],
         overlay: &[],
-        expected: Told(Step::Major, &[
+        expected: Reported(Step::Major, &[
             "request field `nonce` added: text, required [breaking for callers]",
         ]),
     },
     Case {
-        name: "a request field is gone",
+        name: "a request field is removed",
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app management, only if you are using\n                    `client_credentials` as the `grant_type`.\n", "")],
         overlay: &[],
-        expected: Told(Step::Major, &[
+        expected: Reported(Step::Major, &[
             "request field `scope` removed [breaking for callers]",
         ]),
     },
@@ -42,8 +42,8 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("              required:\n                - grant_type\n", "              required:\n                - grant_type\n                - redirect_uri\n")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request field `redirect_uri` is required now [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `redirect_uri` is now required [breaking for callers]",
         ]),
     },
     Case {
@@ -51,8 +51,8 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("              required:\n                - grant_type\n", "")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request field `grant_type` is optional now [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `grant_type` is now optional [breaking for callers]",
         ]),
     },
     Case {
@@ -60,8 +60,8 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: boolean\n                  description: >-\n                    Use for app")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request field `scope` was text, is boolean [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `scope` changed from text to boolean [breaking for callers]",
         ]),
     },
     Case {
@@ -69,8 +69,8 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: array\n                  items: {type: string}\n                  description: >-\n                    Use for app")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request field `scope` was text, is list of text [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `scope` changed from text to list of text [breaking for callers]",
         ]),
     },
     Case {
@@ -78,17 +78,17 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: string\n                  default: accounts\n                  description: >-\n                    Use for app")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request field `scope` has another `default`: was nothing, is accounts [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `scope` changed its `default` from none to accounts [breaking for callers]",
         ]),
     },
     Case {
-        name: "a request field gets a longest length",
+        name: "a request field gets a maximum length",
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: string\n                  maxLength: 9\n                  description: >-\n                    Use for app")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "request field `scope` has another `maxLength`: was nothing, is 9 [documented only]",
+        expected: Reported(Step::Patch, &[
+            "request field `scope` changed its `maxLength` from none to 9 [documentation only]",
         ]),
     },
     Case {
@@ -96,60 +96,60 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  type: string\n                  enum: [accounts, payments]\n                  description: >-\n                    Use for app")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request field `scope` is one of `accounts`, `payments` now [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `scope` now allows only `accounts`, `payments` [breaking for callers]",
         ]),
     },
     Case {
-        name: "a request field is one of two",
+        name: "a request field becomes one of two types",
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                scope:\n                  oneOf: [{type: string}, {type: array, items: {type: string}}]\n                  description: >-\n                    Use for app")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request field `scope` was text, is one of several [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `scope` changed from text to one of several types [breaking for callers]",
         ]),
     },
     Case {
-        name: "a field that looks like a secret",
+        name: "a field that looks like a secret is added",
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                client_assertion_token:\n                  type: string\n                scope:\n                  type: string\n                  description: >-\n                    Use for app")],
         overlay: &[],
         expected: Refused(&["`client_assertion_token` looks like a secret", "operation: token (POST /api/v1/token)", "- target: $['paths']['/api/v1/token']['post']['requestBody']"]),
     },
     Case {
-        name: "a field that looks like a secret, marked",
+        name: "a field that looks like a secret is added and marked",
         product: Outbound,
         document: &[("                scope:\n                  type: string\n                  description: >-\n                    Use for app", "                client_assertion_token:\n                  type: string\n                scope:\n                  type: string\n                  description: >-\n                    Use for app")],
         overlay: &[("actions:\n", "actions:\n  - target: $.paths['/api/v1/token'].post.requestBody.content['application/json'].schema.properties.client_assertion_token\n    description: A secret (A3).\n    update:\n      format: password\n\n")],
-        expected: Told(Step::Minor, &[
+        expected: Reported(Step::Minor, &[
             "request field `client_assertion_token` added: secret, optional [compatible]",
         ]),
     },
     Case {
-        name: "the mark of a secret is taken away",
+        name: "the mark of a secret is removed",
         product: Outbound,
         document: &[],
         overlay: &[("      format: password\n\n  - target: $.paths['/api/v1/token'].post.requestBody.content['application/json'].schema.properties.refresh_token", "      x-not-secret: For this test.\n\n  - target: $.paths['/api/v1/token'].post.requestBody.content['application/json'].schema.properties.refresh_token")],
-        expected: Told(Step::Major, &[
-            "request field `code` was secret, is text [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `code` changed from secret to text [breaking for callers]",
         ]),
     },
     Case {
-        name: "a list of values of a request is longer",
+        name: "a value of a request field is added",
         product: Outbound,
         document: &[],
         overlay: &[("enum: [client_credentials, authorization_code, refresh_token]", "enum: [client_credentials, authorization_code, refresh_token, device]")],
-        expected: Told(Step::Minor, &[
-            "request field `grant_type` may be `device` too [compatible]",
+        expected: Reported(Step::Minor, &[
+            "request field `grant_type` now also allows `device` [compatible]",
         ]),
     },
     Case {
-        name: "a list of values of a request is shorter",
+        name: "a value of a request field is removed",
         product: Outbound,
         document: &[],
         overlay: &[("enum: [client_credentials, authorization_code, refresh_token]", "enum: [client_credentials, refresh_token]")],
-        expected: Told(Step::Major, &[
-            "request field `grant_type` may no longer be `authorization_code` [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request field `grant_type` no longer allows `authorization_code` [breaking for callers]",
         ]),
     },
     Case {
@@ -157,8 +157,8 @@ pub(crate) const CASES: &[Case] = &[
         product: Pay,
         document: &[("application/x-www-form-urlencoded:", "application/json:")],
         overlay: &[("requestBody.content['application/x-www-form-urlencoded']", "requestBody.content['application/json']")],
-        expected: Told(Step::Minor, &[
-            "the media type was application/x-www-form-urlencoded, is application/json [compatible]",
+        expected: Reported(Step::Minor, &[
+            "the media type changed from application/x-www-form-urlencoded to application/json [compatible]",
         ]),
     },
     Case {
@@ -169,21 +169,21 @@ pub(crate) const CASES: &[Case] = &[
         expected: Refused(&["matches nothing", "which now has: multipart/form-data"]),
     },
     Case {
-        name: "the order of what is required",
+        name: "the order of required fields changes",
         product: Pay,
         document: &[("                Username:\n                  type: string\n                  description: The username provided during onboarding.\n                Password:\n                  type: string\n                  description: The password provided during onboarding.\n", "                Password:\n                  type: string\n                  description: The password provided during onboarding.\n                Username:\n                  type: string\n                  description: The username provided during onboarding.\n")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "request body takes its fields in another order: `grant_type`, `Password`, `Username` [breaking for callers]",
+        expected: Reported(Step::Major, &[
+            "request body takes its fields in a different order: `grant_type`, `Password`, `Username` [breaking for callers]",
         ]),
     },
     Case {
-        name: "a body must be there",
+        name: "the request body becomes required",
         product: Pay,
         document: &[("      requestBody:\n", "      requestBody:\n        required: true\n")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "request body is required now [documented only]",
+        expected: Reported(Step::Patch, &[
+            "request body is now required [documentation only]",
         ]),
     },
 ];

@@ -1,25 +1,25 @@
-//! Compiling generated code that is not kept.
+//! Compiles generated code that is not part of the repository.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Checks that each text compiles, without a warning, as a module of one crate that is called `name`.
+/// Checks that each text compiles without a warning, as a module of a crate named `name`.
 pub(crate) fn compile(name: &str, modules: &[(String, String)]) {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(folder.join("src")).unwrap();
     let core = root.join("crates/flinks-core").canonicalize().unwrap();
-    // Without TLS, which generated code knows nothing of, and which takes the longest to build.
+    // Without TLS: generated code does not depend on it, and it takes the longest to build.
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
          flinks-core = {{ path = {core:?}, default-features = false }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\
          uuid = {{ version = \"1\", default-features = false, features = [\"serde\", \"std\"] }}\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-    // The versions that the workspace has, so that nothing is asked of a registry.
+    // Use the dependency versions of the workspace, so that cargo needs no registry.
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let mut lib = String::from("//! Generated code.\n#![deny(warnings, missing_docs)]\n#![forbid(unsafe_code)]\n");
     for (module, text) in modules {
@@ -29,7 +29,7 @@ pub(crate) fn compile(name: &str, modules: &[(String, String)]) {
     fs::write(folder.join("src/lib.rs"), lib).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["check", "--quiet", "--offline"]).current_dir(&folder);
-    // A folder of its own: what it builds is another selection of features.
+    // Use a separate target folder, because this build selects other features.
     cargo.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"));
     let output = cargo.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);

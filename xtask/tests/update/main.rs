@@ -1,6 +1,6 @@
-//! The whole loop, from a changed page to a released crate, in a temporary repository.
+//! Tests the whole loop, from a changed page to a released crate, in a temporary repository.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
 mod releases;
 mod repository;
@@ -16,7 +16,7 @@ fn from_a_changed_page_to_a_released_crate() {
     let repository = Repository::released();
     assert!(repository.changelog("flinks-outbound").contains("## [0.1.0] - 2026-11-21\n\nFirst."));
 
-    // A field more is compatible.
+    // An additional optional field is compatible.
     let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
     let (code, summary) = repository.xtask(&["update", &page]);
     assert_eq!(code, 0, "{summary}");
@@ -26,7 +26,7 @@ fn from_a_changed_page_to_a_released_crate() {
         "| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |",
         "| `POST /api/v1/token` | request field `device` added: text, optional | compatible |",
         "+ field types::TokenRequest.device: Option<String>",
-        "`flinks` 0.1.0 → 0.1.1 at least",
+        "`flinks` 0.1.0 → 0.1.1",
     ] {
         assert!(summary.contains(part), "{part}: {summary}");
     }
@@ -40,54 +40,53 @@ fn from_a_changed_page_to_a_released_crate() {
         proposal.contains("### Added\n\n- `POST /api/v1/token`: request field `device` added: text, optional.\n"),
         "{proposal}"
     );
-    assert!(repository.changelog("flinks").contains("- Built on `flinks-outbound` 0.1.1."));
+    assert!(repository.changelog("flinks").contains("- Updated `flinks-outbound` to 0.1.1."));
     assert!(!repository.changelog("flinks-pay").contains("proposed"));
 
-    // Once more, and after a commit: the same.
+    // A second update gives the same result, also after a commit.
     let (_, again) = repository.xtask(&["update"]);
     assert!(again.contains("device"), "{again}");
-    repository.commit("a field more");
+    repository.commit("add a field");
     assert_eq!(repository.xtask(&["update"]).1, again);
     assert_eq!(repository.changelog("flinks-outbound"), proposal);
 
-    // The next change breaks. Since the last release it is both.
+    // The next change is breaking. The proposal contains all changes since the last release.
     let page = repository.page(
         "              required:\n                - grant_type\n",
         "              required:\n                - grant_type\n                - redirect_uri\n",
     );
     let (code, summary) = repository.xtask(&["update", &page]);
-    assert!(code == 0 && summary.contains("| `flinks-outbound` | breaking | 0.1.0 → 0.2.0 |"), "{summary}");
+    assert_eq!(code, 0, "{summary}");
+    assert!(summary.contains("| `flinks-outbound` | breaking | 0.1.0 → 0.2.0 |"), "{summary}");
     let proposal = repository.changelog("flinks-outbound");
-    assert!(
-        proposal.contains("`device` added")
-            && proposal.contains("- **Breaking:** `POST /api/v1/token`: request field `redirect_uri` is required now."),
-        "{proposal}"
-    );
+    assert!(proposal.contains("`device` added"), "{proposal}");
+    let breaking = "- **Breaking:** `POST /api/v1/token`: request field `redirect_uri` is now required.";
+    assert!(proposal.contains(breaking), "{proposal}");
     assert_eq!(proposal.matches("proposed by").count(), 1);
 
     let (code, text) = repository.xtask(&["release", "--day", "2026-12-24"]);
-    assert!(code == 0 && text.contains("flinks-outbound 0.2.0") && text.contains("flinks 0.1.1"), "{text}");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("flinks-outbound 0.2.0"), "{text}");
+    assert!(text.contains("flinks 0.1.1"), "{text}");
     assert!(!text.contains("flinks-pay"), "{text}");
     let versions = ["flinks-outbound", "flinks", "flinks-pay"].map(|name| repository.version(name));
     assert_eq!(versions, ["0.2.0", "0.1.1", "0.1.0"]);
     assert!(repository.read(Path::new("Cargo.toml")).contains("crates/flinks-outbound\", version = \"0.2.0\""));
     let changelog = repository.changelog("flinks-outbound");
-    assert!(
-        changelog.contains("## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\nGenerated from")
-            && !changelog.contains("<!--"),
-        "{changelog}"
-    );
+    let release = "## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\nGenerated from";
+    assert!(changelog.contains(release), "{changelog}");
+    assert!(!changelog.contains("<!--"), "{changelog}");
     repository.commit("release");
     let (_, summary) = repository.xtask(&["update"]);
     assert_eq!(summary.matches("unchanged").count(), 3, "{summary}");
     assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
 }
 
-/// The example of xtask/README.md, word by word.
+/// Runs the worked example of xtask/README.md and compares every line of output that it shows.
 #[test]
-fn the_worked_example_is_what_happens() {
+fn the_worked_example_of_the_readme_is_accurate() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let (_, example) = readme.split_once("## An example").unwrap();
+    let (_, example) = readme.split_once("## Example").unwrap();
     let (example, _) = example.split_once("\n## ").unwrap();
     let blocks = |language: &str| {
         let open = format!("```{language}\n");
@@ -98,14 +97,14 @@ fn the_worked_example_is_what_happens() {
             .collect::<Vec<_>>()
     };
     let repository = Repository::released();
-    // The lines that are added, each before the line that it stands before in the example.
+    // Insert the added lines before the line that follows them in the example.
     let mut document = repository.read(&Product::Outbound.document());
     let mut added = String::new();
     for line in blocks("diff")[0].lines() {
         match line.strip_prefix('+') {
             Some(line) => added += &format!("{line}\n"),
             None if line == "@@" && added.is_empty() => {}
-            // The end of a list: behind the line that is above it.
+            // An addition at the end of a list is inserted after the line above it.
             None if line == "@@" => {
                 let last = "              required:\n                - grant_type\n";
                 document = document.replacen(last, &format!("{last}{added}"), 1);
@@ -142,7 +141,7 @@ fn the_worked_example_is_what_happens() {
 }
 
 #[test]
-fn what_cannot_be_generated_is_told_and_goes_on_when_the_overlay_is_mended() {
+fn an_update_that_is_refused_continues_once_the_overlay_is_fixed() {
     let repository = Repository::released();
     let before = repository.read(&Product::Outbound.generated());
     let page = repository.page("        4XX:\n", "        '400':\n");
@@ -163,11 +162,12 @@ fn what_cannot_be_generated_is_told_and_goes_on_when_the_overlay_is_mended() {
     let overlay = repository.path().join(Product::Outbound.overlay());
     fs::write(&overlay, fs::read_to_string(&overlay).unwrap().replace("responses['4XX']", "responses['400']")).unwrap();
     let (code, summary) = repository.xtask(&["update"]);
-    assert!(code == 0 && summary.contains("| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |"), "{summary}");
+    assert_eq!(code, 0, "{summary}");
+    assert!(summary.contains("| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |"), "{summary}");
 }
 
 #[test]
-fn diff_compares_commits_folders_and_what_is_there() {
+fn diff_compares_commits_folders_and_the_working_tree() {
     let repository = Repository::released();
     let (_, same) = repository.xtask(&["diff"]);
     assert_eq!(same.matches("unchanged").count(), 3, "{same}");
@@ -175,22 +175,18 @@ fn diff_compares_commits_folders_and_what_is_there() {
     let old = fs::read_to_string(&path).unwrap();
     fs::write(&path, old.replace("operationId: token", "operationId: exchange")).unwrap();
     let (_, changed) = repository.xtask(&["diff"]);
-    assert!(
-        changed.contains("operation `exchange` was called `token`") && changed.contains("breaking for callers"),
-        "{changed}"
-    );
-    repository.commit("another id");
+    assert!(changed.contains("operation `exchange` was previously named `token`"), "{changed}");
+    assert!(changed.contains("breaking for callers"), "{changed}");
+    repository.commit("rename the operation");
     let (_, since) = repository.xtask(&["diff", "HEAD~1"]);
     assert_eq!(since, changed);
     let (_, back) = repository.xtask(&["diff", "HEAD", "HEAD~1", "--product", "outbound"]);
-    assert!(back.contains("operation `token` was called `exchange`"), "{back}");
+    assert!(back.contains("operation `token` was previously named `exchange`"), "{back}");
     let (_, folder) = repository.xtask(&["diff", "HEAD~1", &repository.path().display().to_string()]);
     assert_eq!(folder, changed);
     let (_, markdown) = repository.xtask(&["diff", "HEAD~1", "--markdown"]);
-    assert!(
-        markdown.contains("| `POST /api/v1/token` | operation `exchange` was called `token` | breaking for callers |"),
-        "{markdown}"
-    );
+    let row = "| `POST /api/v1/token` | operation `exchange` was previously named `token` | breaking for callers |";
+    assert!(markdown.contains(row), "{markdown}");
     let (_, draft) = repository.xtask(&["diff", "HEAD~1", "--changelog"]);
     assert!(draft.starts_with("## flinks-outbound 0.2.0\n\nGenerated from the document with sha256"), "{draft}");
     for arguments in
@@ -201,5 +197,6 @@ fn diff_compares_commits_folders_and_what_is_there() {
     }
     fs::write(&path, "[").unwrap();
     let (code, text) = repository.xtask(&["diff"]);
-    assert!(code == 1 && text.contains("flinks-outbound.yaml: is not YAML"), "{text}");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("flinks-outbound.yaml: is not YAML"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Which releases there are, and what a release is of.
+//! Tests which proposals and releases `update` and `release` make, and which releases they refuse.
 
 use std::fs;
 use std::path::Path;
@@ -8,19 +8,16 @@ use xtask::Product;
 use super::repository::{CRATES, Repository, SCOPE};
 
 #[test]
-fn before_the_first_release_nothing_is_proposed() {
+fn nothing_is_proposed_before_the_first_release() {
     let repository = Repository::new();
     let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
     let (code, summary) = repository.xtask(&["update", &page]);
     assert_eq!(code, 0, "{summary}");
-    assert!(
-        summary.contains("| `flinks-outbound` | compatible | 0.1.0, not released yet |")
-            && !summary.contains("at least"),
-        "{summary}"
-    );
+    assert!(summary.contains("| `flinks-outbound` | compatible | 0.1.0, not released yet |"), "{summary}");
+    assert!(!summary.contains("`flinks` 0.1.0 → "), "{summary}");
     assert_eq!(repository.changelog("flinks-outbound"), "# Changelog\n\n## [Unreleased]\n\nFirst.\n");
     assert!(repository.read(&Product::Outbound.generated()).contains("pub device: "));
-    // A version that a line in the changelog requests.
+    // A line in the changelog requests a version.
     let path = Path::new("crates/flinks-pay/CHANGELOG.md");
     repository.write(path, &repository.read(path).replace("First.", "Version: 0.5.0\n\nFirst."));
     let (_, text) = repository.xtask(&["release"]);
@@ -29,13 +26,14 @@ fn before_the_first_release_nothing_is_proposed() {
 }
 
 #[test]
-fn a_release_is_of_what_was_read_and_of_nothing_else() {
+fn a_release_contains_only_reviewed_changes() {
     let repository = Repository::released();
     let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
     let refused = |arguments: &[&str], part: &str| {
         let before = repository.status();
         let (code, text) = repository.xtask(arguments);
-        assert!(code != 0 && text.contains(part), "{part}: {text}");
+        assert_ne!(code, 0, "{part}: {text}");
+        assert!(text.contains(part), "{part}: {text}");
         assert_eq!(repository.status(), before, "{part}");
     };
     refused(&["release", "--day", "tomorrow"], "`tomorrow` is not a day");
@@ -43,14 +41,14 @@ fn a_release_is_of_what_was_read_and_of_nothing_else() {
     refused(&["update", "--since", "nosuch", &page], "`nosuch`");
     repository.xtask(&["update", &page]);
 
-    // Behind the back of the command: an overlay of which no code comes, code that is stale, a proposal that is not meant.
+    // Manual changes after the update: an overlay that does not apply, stale code, an edited proposal.
     let overlay = repository.read(&Product::Pay.overlay());
     repository.write(&Product::Pay.overlay(), &overlay.replace("expires_in", "gone"));
     refused(&["release"], "matches nothing");
     repository.write(&Product::Pay.overlay(), &overlay);
     let code = repository.read(&Product::Pay.generated());
     repository.write(&Product::Pay.generated(), &format!("{code}// by hand\n"));
-    refused(&["release"], "is not what would be generated");
+    refused(&["release"], "the generated code is stale");
     repository.write(&Product::Pay.generated(), &code);
     let path = Path::new("crates/flinks-outbound/CHANGELOG.md");
     let proposal = repository.read(path);
@@ -58,7 +56,7 @@ fn a_release_is_of_what_was_read_and_of_nothing_else() {
         repository.write(path, &proposal.replace(from, to));
         refused(&["release"], "is out of date");
     }
-    // A version by hand is a line outside of the proposal.
+    // A maintainer requests a version with a line outside of the proposal.
     repository.write(
         path,
         &proposal.replace("<!-- end of the proposal -->", "<!-- end of the proposal -->\n\nVersion: 0.1.0"),
@@ -67,61 +65,59 @@ fn a_release_is_of_what_was_read_and_of_nothing_else() {
     assert!(repository.read(path).contains("Version: 0.1.0"));
     repository.write(path, &repository.read(path).replace("Version: 0.1.0", "Version: 0.3.0"));
 
-    // What is built on it must hear of that.
+    // The proposal of the facade must contain the requested version.
     refused(&["release"], "is out of date");
     assert_eq!(repository.xtask(&["update"]).0, 0);
-    assert!(repository.changelog("flinks").contains("- Built on `flinks-outbound` 0.3.0."));
+    assert!(repository.changelog("flinks").contains("- Updated `flinks-outbound` to 0.3.0."));
 
     let (code, text) = repository.xtask(&["release"]);
-    assert!(code == 0 && text.contains("flinks-outbound 0.3.0") && text.contains("flinks 0.1.1"), "{text}");
-    // Not committed yet: neither command goes on from it.
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("flinks-outbound 0.3.0"), "{text}");
+    assert!(text.contains("flinks 0.1.1"), "{text}");
+    // Neither command continues until the release is committed.
     refused(&["update"], "0.3.0 is in no commit");
     refused(&["release"], "is in no commit");
     repository.commit("release");
     let manifest = Path::new("crates/flinks-outbound/Cargo.toml");
     let text = repository.read(manifest);
     repository.write(manifest, &text.replace("0.3.0", "0.4.0"));
-    refused(&["update"], "its newest version is 0.3.0, and the manifest says 0.4.0");
+    refused(&["update"], "its newest version is 0.3.0, but the manifest has 0.4.0");
 }
 
 #[test]
-fn what_is_taken_back_takes_its_proposals_with_it() {
+fn a_reverted_change_removes_its_proposals() {
     let repository = Repository::released();
     let old = repository.page("operationId: token", "operationId: token");
     let old = fs::read_to_string(old).unwrap();
     let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
     repository.xtask(&["update", &page]);
-    assert!(
-        repository.changelog("flinks").contains("Built on")
-            && repository.changelog("flinks-outbound").contains("device")
-    );
+    assert!(repository.changelog("flinks").contains("Updated `flinks-outbound`"));
+    assert!(repository.changelog("flinks-outbound").contains("device"));
     fs::write(&page, old).unwrap();
     let (_, text) = repository.xtask(&["update", &page]);
-    assert!(text.starts_with("## The documents of Flinks are as they were"), "{text}");
-    assert!(
-        !repository.changelog("flinks").contains("Built on")
-            && !repository.changelog("flinks-outbound").contains("device")
-    );
+    assert!(text.starts_with("## No document of Flinks changed"), "{text}");
+    assert!(!repository.changelog("flinks").contains("Updated"));
+    assert!(!repository.changelog("flinks-outbound").contains("device"));
     assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
 }
 
 #[test]
-fn a_release_is_found_whatever_is_written_about_it_later() {
+fn a_release_is_found_after_later_edits_of_its_changelog_entry() {
     let repository = Repository::released();
     let page = repository.page(SCOPE, &format!("                device:\n                  type: string\n{SCOPE}"));
     repository.xtask(&["update", &page]);
-    repository.commit("a field more");
+    repository.commit("add a field");
     let path = Path::new("crates/flinks-outbound/CHANGELOG.md");
     let text = repository.read(path).replace("2026-11-21", "2026-11-22");
     repository.write(path, &text.replace("First.", "First. See `## [0.1.0]`, and\n## [0.1.0] is above."));
-    repository.commit("words");
+    repository.commit("edit the changelog");
     let (_, summary) = repository.xtask(&["update"]);
     assert!(summary.contains("| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |"), "{summary}");
     assert!(repository.read(path).contains("`device` added"));
 }
 
 #[test]
-fn a_shallow_clone_knows_no_release() {
+fn a_shallow_clone_is_refused() {
     let repository = Repository::released();
     fs::write(repository.path().join("more"), "").unwrap();
     repository.commit("more");
@@ -129,5 +125,7 @@ fn a_shallow_clone_knows_no_release() {
     let from = format!("file://{}", repository.path().display());
     repository.git(&["clone", "--quiet", "--depth", "1", &from, &clone.path().display().to_string()]);
     let (code, text) = Repository(clone).xtask(&["update"]);
-    assert!(code == 1 && text.contains("shallow") && text.contains("--unshallow"), "{text}");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("shallow"), "{text}");
+    assert!(text.contains("--unshallow"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! A repository with all that the loop reads.
+//! A temporary repository with all files that `cargo xtask update` and `release` read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use xtask::Product;
 use xtask::maintain::versions;
 
-/// The documents as they were when this was written; the real ones go on.
+/// Frozen copies of the documents, which do not change with the real ones.
 const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 pub(crate) const CRATES: [&str; 8] = [
     "flinks-core",
@@ -25,7 +25,7 @@ pub(crate) const SCOPE: &str = "                scope:\n                  type: 
 pub(crate) struct Repository(pub(crate) tempfile::TempDir);
 
 impl Repository {
-    /// A commit with all that the loop reads, and nothing that was ever released.
+    /// Creates a repository with one commit, in which no crate was ever released.
     pub(crate) fn new() -> Self {
         let repository = Self(tempfile::tempdir().unwrap());
         for product in Product::ALL {
@@ -51,11 +51,12 @@ impl Repository {
         repository
     }
 
-    /// The same, with every crate released as what it is.
+    /// Creates a repository in which every crate was released as version 0.1.0.
     pub(crate) fn released() -> Self {
         let repository = Self::new();
         let (code, text) = repository.xtask(&["release", "--day", "2026-11-21"]);
-        assert_eq!((code, text.matches("ready").count()), (0, CRATES.len()), "{text}");
+        assert_eq!(code, 0, "{text}");
+        assert_eq!(text.matches("ready").count(), CRATES.len(), "{text}");
         let order: Vec<usize> = CRATES.iter().map(|name| text.find(&format!("--package {name}`")).unwrap()).collect();
         assert!(order.is_sorted(), "{text}");
         repository.commit("first release");
@@ -84,7 +85,7 @@ impl Repository {
         self.git(&["commit", "--quiet", "--message", message]);
     }
 
-    /// The exit code, and all that was printed.
+    /// Runs the command. Returns its exit code and everything it printed.
     pub(crate) fn xtask(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let output = command.args(arguments).arg("--root").arg(self.path()).output().unwrap();
@@ -100,7 +101,7 @@ impl Repository {
         fs::read_to_string(self.changelog_path(name)).unwrap()
     }
 
-    /// The files that git lists as changed.
+    /// Returns the files that git lists as changed.
     pub(crate) fn status(&self) -> String {
         let output = Command::new("git").current_dir(self.path()).args(["status", "--short"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -110,7 +111,8 @@ impl Repository {
         fs::read_to_string(self.path().join(path)).unwrap()
     }
 
-    /// A page with the Outbound document, changed.
+    /// Writes a page with the Outbound document, in which `from` is replaced with `to`. Returns the
+    /// path of the page.
     pub(crate) fn page(&self, from: &str, to: &str) -> String {
         let document = self.read(&Product::Outbound.document());
         assert!(document.contains(from));
@@ -124,6 +126,6 @@ impl Repository {
     }
 
     pub(crate) fn version(&self, name: &str) -> String {
-        versions::of(self.path(), name).unwrap().to_string()
+        versions::crate_version(self.path(), name).unwrap().to_string()
     }
 }

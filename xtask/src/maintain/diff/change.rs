@@ -1,58 +1,60 @@
-//! A change: its place, its kind and its effect.
+//! A change of a document: its place, its wording and its effect.
 
 use super::place::Place;
 
-/// A change.
+/// A change of a document.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The operation, such as `POST /api/v1/token`; `None` if it concerns the whole document.
     pub operation: Option<String>,
     pub(super) place: Option<Place>,
-    /// Which side of the place changed: two changes of one side are the same change.
+    /// The aspect of the place that changed, such as `required`. Two changes of one aspect at one place
+    /// are the same change.
     pub(super) aspect: String,
-    /// What is another now, with the name of the place.
+    /// The subject of the sentence that describes the change, such as `request body`.
     pub(super) subject: String,
+    /// The rest of that sentence.
     pub(super) detail: String,
-    /// Its effect.
+    /// The effect on the generated code and its users.
     pub effect: Effect,
     /// The section of a changelog that lists it.
     pub section: Section,
 }
 
-/// The effect of a change on the generated code.
+/// The effect of a change on the generated code and its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
-    /// No code can be made of the document, so nobody knows.
+    /// The effect is unknown, because no code can be generated from the document.
     Unknown,
-    /// The document says otherwise, the code does not.
+    /// Only the document changes. The generated code behaves as before.
     Documented,
-    /// Existing code works as before.
+    /// Existing code needs no change.
     Compatible,
-    /// Code that reads a reply may have to change.
+    /// Code that reads a response may have to change.
     BreaksReaders,
     /// Code that calls the operation has to change.
     BreaksCallers,
 }
 
 impl Effect {
-    /// In the words of a report.
+    /// Returns the words for this effect in a report.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Unknown => "not known yet",
-            Self::Documented => "documented only",
+            Self::Unknown => "unknown",
+            Self::Documented => "documentation only",
             Self::Compatible => "compatible",
-            Self::BreaksReaders => "breaking for those who match on it",
+            Self::BreaksReaders => "breaking for code that reads it",
             Self::BreaksCallers => "breaking for callers",
         }
     }
 
-    /// Whether a dependant's build may fail.
+    /// Returns whether code of a dependant may have to change.
     pub fn is_breaking(self) -> bool {
         self >= Self::BreaksReaders
     }
 }
 
-/// The sections of Keep a Changelog that a document's change can be in.
+/// The sections of Keep a Changelog for changes of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Section {
@@ -63,16 +65,16 @@ pub enum Section {
 }
 
 impl Change {
-    /// The change in one line.
+    /// Describes the change in one line.
     pub fn text(&self) -> String {
         format!("{} {}", self.subject, self.detail)
     }
 
-    /// Whether this change covers a change of the published document.
+    /// Returns whether this change already reports a change of the published document.
     pub(super) fn covers(&self, published: &Self) -> bool {
         let (is_place, is_default) = match (&self.place, &published.place) {
-            (Some(Place::Reply { statuses, path }), Some(Place::Reply { statuses: others, path: other })) => {
-                // `default` stands for the statuses of the errors, or for all.
+            (Some(Place::Response { statuses, path }), Some(Place::Response { statuses: others, path: other })) => {
+                // `default` stands for the error statuses, or for all statuses.
                 let is_default = others.iter().any(|status| status == "default");
                 (path == other && (is_default || others.iter().any(|status| statuses.contains(status))), is_default)
             }

@@ -1,27 +1,27 @@
-//! Two models in, changes out: each in words, with what it means for who uses the generated code.
+//! Compares two models and describes each change, with its effect on users of the generated code.
 
 use std::collections::BTreeSet;
 
 use super::change::{Change, Effect, Section};
 use super::model::{Model, Operation};
 use super::place::{Fact, Place, Step};
-use super::words::{bare_path, both, list, subject, was_and_is};
+use super::words::{bare_path, differing, from_to, list, subject};
 use crate::generate::public_api::Difference;
 use crate::spec::schema::{pascal, snake};
 
-/// Compares what code is made of. Where the effect of a change depends on what the generator makes of a keyword, the
-/// interface of the generated code decides.
+/// Compares the normal forms, from which code is generated. The effect of some changes depends on how
+/// the generator treats a keyword; for these, the changes of the public items in `interface` decide.
 pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
     let mut comparison = Comparison { interface, is_published: false, changes: Vec::new() };
     comparison.models(old, new);
-    fold(comparison.changes)
+    combine_statuses(comparison.changes)
 }
 
-/// Compares what Flinks publishes, which by itself means nothing for the code.
+/// Compares the documents as Flinks publishes them. These changes alone have no effect on the code.
 pub(super) fn published(old: &Model, new: &Model) -> Vec<Change> {
     let mut comparison = Comparison { interface: &[], is_published: true, changes: Vec::new() };
     comparison.models(old, new);
-    fold(comparison.changes)
+    combine_statuses(comparison.changes)
 }
 
 struct Comparison<'a> {
@@ -30,7 +30,7 @@ struct Comparison<'a> {
     changes: Vec<Change>,
 }
 
-/// Where a change is.
+/// The location of a change.
 struct At<'a> {
     /// The operation before and after.
     sides: Option<(&'a Operation, &'a Operation)>,
@@ -41,15 +41,15 @@ struct At<'a> {
 impl Comparison<'_> {
     fn models(&mut self, old: &Model, new: &Model) {
         let whole = |subject: String| At { sides: None, place: None, subject };
-        for (key, before, after) in both(&old.general, &new.general) {
-            let detail = was_and_is(before, after);
+        for (key, before, after) in differing(&old.general, &new.general) {
+            let detail = format!("changed {}", from_to(before, after));
             self.push(&whole(format!("the {key}")), key, detail, Effect::Documented, Section::Changed);
         }
         for (name, before) in &old.schemes {
             if let Some(after) = new.schemes.get(name).filter(|after| *after != before) {
-                let detail = was_and_is(Some(before), Some(after));
+                let detail = format!("changed {}", from_to(Some(before), Some(after)));
                 let at = whole(format!("the security scheme `{name}`"));
-                // What it means is told with each operation that asks for it.
+                // The effect is reported for each operation that requires the scheme.
                 self.push(&at, name, detail, Effect::Documented, Section::Changed);
             }
         }
@@ -78,15 +78,21 @@ impl Comparison<'_> {
         let at = |subject: String| At { sides: Some((old, new)), place: None, subject };
         let whole = at(format!("operation `{}`", new.id));
         if snake(&old.id) != snake(&new.id) {
-            self.push(&whole, "id", format!("was called `{}`", old.id), Effect::BreaksCallers, Section::Changed);
+            self.push(
+                &whole,
+                "id",
+                format!("was previously named `{}`", old.id),
+                Effect::BreaksCallers,
+                Section::Changed,
+            );
         }
         if bare_path(&old.title) != bare_path(&new.title) {
-            self.push(&whole, "title", format!("was {}", old.title), Effect::Compatible, Section::Changed);
+            self.push(&whole, "title", format!("moved from {}", old.title), Effect::Compatible, Section::Changed);
         }
-        for (key, before, after) in both(&old.general, &new.general) {
+        for (key, before, after) in differing(&old.general, &new.general) {
             match key {
                 "deprecated" if after.is_some() => {
-                    self.push(&whole, key, "is deprecated".into(), Effect::Compatible, Section::Deprecated);
+                    self.push(&whole, key, "is now deprecated".into(), Effect::Compatible, Section::Deprecated);
                 }
                 "deprecated" => {
                     self.push(&whole, key, "is no longer deprecated".into(), Effect::Compatible, Section::Changed);
@@ -94,31 +100,33 @@ impl Comparison<'_> {
                 _ => {
                     let effect = match key {
                         "success type" | "error type" => Effect::BreaksReaders,
-                        // No build breaks where the header stays, and every call does.
+                        // Every call fails, although the code compiles if the header stays the same.
                         "credentials" => Effect::BreaksCallers,
                         "security" => Effect::Documented,
                         _ => Effect::Compatible,
                     };
-                    self.push(&at(format!("the {key}")), key, was_and_is(before, after), effect, Section::Changed);
+                    let detail = format!("changed {}", from_to(before, after));
+                    self.push(&at(format!("the {key}")), key, detail, effect, Section::Changed);
                 }
             }
         }
         let places: BTreeSet<&Place> = old.places.keys().chain(new.places.keys()).collect();
         for place in places {
-            // What is within what is new, gone or of another kind goes without saying.
-            let is_told = place.parents().iter().any(|parent| {
+            // If a parent was added, removed or changed its kind, that change covers all places in it.
+            let is_covered = place.parents().iter().any(|parent| {
                 old.places.get(parent).map(|fact| &fact.kind) != new.places.get(parent).map(|fact| &fact.kind)
             });
             let (before, after) = (old.places.get(place), new.places.get(place));
             let name = after.or(before).and_then(|fact| fact.facets.get("name")).map(String::as_str);
             let at = At { sides: Some((old, new)), place: Some(place), subject: subject(place, name) };
             match (before, after) {
-                (None, Some(fact)) if !is_told => self.added(&at, place, fact),
-                (Some(_), None) if !is_told => {
-                    let is_status = matches!(place, Place::Reply { path, .. } if path.is_empty());
-                    let is_by_status = is_by_status(&at, place);
-                    // What the operation returns is told by its type, but for a variant of a union.
-                    let effect = if is_status && !is_by_status { Effect::Compatible } else { breaking(place) };
+                (None, Some(fact)) if !is_covered => self.added(&at, place, fact),
+                (Some(_), None) if !is_covered => {
+                    let is_status = matches!(place, Place::Response { path, .. } if path.is_empty());
+                    // Without a status, the operation still returns the same type, unless that type
+                    // is an enum with a variant for each status.
+                    let is_compatible = is_status && !is_by_status(&at, place);
+                    let effect = if is_compatible { Effect::Compatible } else { breaking(place) };
                     self.push(&at, "place", "removed".into(), effect, Section::Removed);
                 }
                 (Some(before), Some(after)) => self.fact(&at, place, before, after),
@@ -132,20 +140,24 @@ impl Comparison<'_> {
         if let Some(values) = &fact.values {
             detail += &format!(" ({})", list(values));
         }
-        // A body, an alternative, or what a list or map holds, is neither required nor optional.
+        // Only parameters and fields are required or optional. Bodies, alternatives and the content
+        // of lists and maps are not.
         let is_field = place.path().is_none_or(|path| matches!(path.last(), Some(Step::Field(_))));
         if is_field {
             detail += if fact.required { ", required" } else { ", optional" };
         }
         if is_field && fact.required && place.is_received() {
-            detail += ": a reply without it is refused";
+            detail += " (a response without it is rejected)";
         }
         let is_request_body = matches!(place, Place::Request(path) if path.is_empty());
-        let effect = match place.is_received() {
-            true => Effect::Compatible,
-            false if is_field && fact.required || is_request_body => Effect::BreaksCallers,
-            false if is_field => Effect::Compatible,
-            false => self.depends(at, place),
+        let effect = if place.is_received() {
+            Effect::Compatible
+        } else if is_field && fact.required || is_request_body {
+            Effect::BreaksCallers
+        } else if is_field {
+            Effect::Compatible
+        } else {
+            self.effect_on_interface(at, place)
         };
         self.push(at, "place", detail, effect, Section::Added);
     }
@@ -154,46 +166,47 @@ impl Comparison<'_> {
         let breaking = breaking(place);
         let is_root = place.path().is_some_and(<[Step]>::is_empty);
         if old.kind != new.kind {
-            self.push(at, "kind", format!("was {}, is {}", old.kind, new.kind), breaking, Section::Changed);
+            self.push(at, "kind", format!("changed from {} to {}", old.kind, new.kind), breaking, Section::Changed);
         }
         if old.required != new.required {
-            let detail = if new.required { "is required now" } else { "is optional now" };
-            // A body is always sent.
+            let detail = if new.required { "is now required" } else { "is now optional" };
+            // The generated client always sends a body.
             let effect = if is_root { Effect::Documented } else { breaking };
             self.push(at, "required", detail.into(), effect, Section::Changed);
         }
         self.values(at, breaking, old.values.as_ref(), new.values.as_ref());
-        let (mut before, mut after) = (old.order.clone(), new.order.clone());
+        let mut before = old.order.clone();
+        let mut after = new.order.clone();
         before.retain(|name| new.order.contains(name));
         after.retain(|name| old.order.contains(name));
         if before != after && !place.is_received() {
-            let detail = format!("takes its fields in another order: {}", list(&new.order));
+            let detail = format!("takes its fields in a different order: {}", list(&new.order));
             self.push(at, "order", detail, breaking, Section::Changed);
         }
         if let (Some(old), Some(new)) = (&old.type_name, &new.type_name)
             && old != new
-            // The type of a reply is the operation's, unless its statuses tell several apart.
+            // The type of a response is reported once for the operation, unless it depends on the status.
             && !(is_root && place.is_received() && !is_by_status(at, place))
         {
-            let detail = format!("has the type `{new}` now, which was called `{old}`");
+            let detail = format!("now has the type `{new}`, previously `{old}`");
             self.push(at, "name", detail, breaking, Section::Changed);
         }
-        for (key, before, after) in both(&old.facets, &new.facets) {
+        for (key, before, after) in differing(&old.facets, &new.facets) {
             let mut section = Section::Changed;
             let (effect, detail) = match (key, before, after) {
-                // Two names that change places are two arguments that do.
+                // If two path parameters swap names, two arguments of the method swap places.
                 ("name", Some(before), _) if is_path_parameter(at, before) => {
-                    (Effect::BreaksCallers, format!("stands where `{before}` stood"))
+                    (Effect::BreaksCallers, format!("takes the position of `{before}`"))
                 }
-                ("name", Some(before), _) => (Effect::Compatible, format!("was called `{before}`")),
+                ("name", Some(before), _) => (Effect::Compatible, format!("was previously named `{before}`")),
                 ("deprecated", _, Some(_)) => {
                     section = Section::Deprecated;
-                    (Effect::Compatible, "is deprecated".into())
+                    (Effect::Compatible, "is now deprecated".into())
                 }
                 ("deprecated", ..) => (Effect::Compatible, "is no longer deprecated".into()),
-                ("nullable", _, Some("true")) => (self.depends(at, place), "may be null now".into()),
-                ("nullable", ..) => (self.depends(at, place), "may no longer be null".into()),
-                _ => (self.depends(at, place), format!("has another `{key}`: {}", was_and_is(before, after))),
+                ("nullable", _, Some("true")) => (self.effect_on_interface(at, place), "can now be null".into()),
+                ("nullable", ..) => (self.effect_on_interface(at, place), "can no longer be null".into()),
+                _ => (self.effect_on_interface(at, place), format!("changed its `{key}` {}", from_to(before, after))),
             };
             self.push(at, key, detail, effect, section);
         }
@@ -209,25 +222,27 @@ impl Comparison<'_> {
         match (old, new) {
             (Some(old), Some(new)) => {
                 let added: BTreeSet<_> = new.difference(old).collect();
-                let gone: BTreeSet<_> = old.difference(new).collect();
+                let removed: BTreeSet<_> = old.difference(new).collect();
                 if !added.is_empty() {
-                    let detail = format!("may be {} too", list(added));
+                    let detail = format!("now also allows {}", list(added));
                     self.push(at, "new values", detail, Effect::Compatible, Section::Added);
                 }
-                if !gone.is_empty() {
-                    self.push(at, "old values", format!("may no longer be {}", list(gone)), breaking, Section::Removed);
+                if !removed.is_empty() {
+                    let detail = format!("no longer allows {}", list(removed));
+                    self.push(at, "old values", detail, breaking, Section::Removed);
                 }
             }
             (None, Some(values)) => {
-                self.push(at, "values", format!("is one of {} now", list(values)), breaking, Section::Changed);
+                self.push(at, "values", format!("now allows only {}", list(values)), breaking, Section::Changed);
             }
-            (Some(_), None) => self.push(at, "values", "may be any text now".into(), breaking, Section::Changed),
+            (Some(_), None) => self.push(at, "values", "now allows any text".into(), breaking, Section::Changed),
             (None, None) => {}
         }
     }
 
-    /// What a change means that hangs on what the generator makes of it: whether the interface breaks at this very place.
-    fn depends(&self, at: &At<'_>, place: &Place) -> Effect {
+    /// Returns the effect of a change that depends on the generator: breaking if a public item for
+    /// exactly this place was changed or removed, compatible otherwise.
+    fn effect_on_interface(&self, at: &At<'_>, place: &Place) -> Effect {
         let Some((old, new)) = at.sides else { return Effect::Compatible };
         let id = snake(&old.id);
         let keys: Vec<String> = match place {
@@ -235,11 +250,12 @@ impl Comparison<'_> {
                 vec![format!("fn Client::{id}"), format!("fn operation::{}<'a>::{}", pascal(&id), snake(name))]
             }
             Place::PathParameter(_) => vec![format!("fn Client::{id}")],
-            // A field is in its type, and an argument of the constructor; so is what a map takes beside the fields.
-            Place::Request(_) | Place::Reply { .. } => {
+            // A place can be a field, a builder method, or an argument of the constructor.
+            Place::Request(_) | Place::Response { .. } => {
                 let holders = [old, new].into_iter().filter_map(|side| side.holder(place));
-                let fields = holders
-                    .flat_map(|(of, name)| [format!("field types::{of}.{name}"), format!("fn types::{of}::{name}")]);
+                let fields = holders.flat_map(|(holder, name)| {
+                    [format!("field types::{holder}.{name}"), format!("fn types::{holder}::{name}")]
+                });
                 let own = old.places.get(place).or_else(|| old.places.get(place.parents().first()?));
                 let own = own.and_then(|fact| fact.type_name.as_ref());
                 fields.chain(own.map(|own| format!("fn types::{own}::new"))).collect()
@@ -263,7 +279,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Each operation with what became of it. By what is on the wire first, for an id is ours to give.
+/// Pairs each old operation with its new version, if it still exists. Operations match by method and
+/// path first, because an overlay can change an `operationId`.
 fn pairs<'a>(old: &'a Model, new: &'a Model) -> Vec<(&'a Operation, Option<&'a Operation>)> {
     let by_title = |operation: &Operation| new.operations.iter().find(|other| other.title == operation.title);
     let is_free = |other: &&Operation| !old.operations.iter().any(|operation| operation.title == other.title);
@@ -277,18 +294,18 @@ fn pairs<'a>(old: &'a Model, new: &'a Model) -> Vec<(&'a Operation, Option<&'a O
     old.operations.iter().map(pair).collect()
 }
 
-/// What a break means at a place.
+/// Returns the effect of a breaking change at a place.
 fn breaking(place: &Place) -> Effect {
     if place.is_received() { Effect::BreaksReaders } else { Effect::BreaksCallers }
 }
 
-/// Whether replies of this kind were told apart by status.
+/// Returns whether the old type of this outcome was an enum with a variant for each status.
 fn is_by_status(at: &At<'_>, place: &Place) -> bool {
     let ty = at.sides.and_then(|(old, _)| old.general.get(place.outcome()));
     ty.is_some_and(|ty| ty.ends_with("by status"))
 }
 
-/// Whether a name is one of a path parameter by now.
+/// Returns whether a path parameter of the new operation has this name.
 fn is_path_parameter(at: &At<'_>, name: &str) -> bool {
     let Some((_, new)) = at.sides else { return false };
     new.places.iter().any(|(place, fact)| {
@@ -296,12 +313,12 @@ fn is_path_parameter(at: &At<'_>, name: &str) -> bool {
     })
 }
 
-/// One line for a change that is the same for several statuses.
-fn fold(changes: Vec<Change>) -> Vec<Change> {
-    let mut folded: Vec<Change> = Vec::new();
+/// Combines changes that are the same for several statuses into one.
+fn combine_statuses(changes: Vec<Change>) -> Vec<Change> {
+    let mut combined: Vec<Change> = Vec::new();
     for change in changes {
         let is_twin = |other: &Change| match (&other.place, &change.place) {
-            (Some(Place::Reply { statuses, path }), Some(Place::Reply { statuses: new, path: own })) => {
+            (Some(Place::Response { statuses, path }), Some(Place::Response { statuses: new, path: own })) => {
                 path == own && is_success(statuses) == is_success(new)
             }
             _ => false,
@@ -312,18 +329,18 @@ fn fold(changes: Vec<Change>) -> Vec<Change> {
                 && other.aspect == change.aspect
                 && other.detail == change.detail
         };
-        let twin = folded.iter_mut().find(|other| is_same(other));
+        let twin = combined.iter_mut().find(|other| is_same(other));
         match (twin, change.place.clone()) {
-            (Some(twin), Some(Place::Reply { statuses: new, .. })) => {
-                if let Some(Place::Reply { statuses, .. }) = &mut twin.place {
+            (Some(twin), Some(Place::Response { statuses: new, .. })) => {
+                if let Some(Place::Response { statuses, .. }) = &mut twin.place {
                     statuses.extend(new);
                 }
                 twin.subject = twin.place.as_ref().map(|place| subject(place, None)).unwrap_or_default();
             }
-            _ => folded.push(change),
+            _ => combined.push(change),
         }
     }
-    folded
+    combined
 }
 
 fn is_success(statuses: &[String]) -> bool {

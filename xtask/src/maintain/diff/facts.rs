@@ -1,4 +1,4 @@
-//! Reads the facts of one operation from a document.
+//! Collects the facts about one operation of a document.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,11 @@ use crate::spec::schema::{is_secret, pascal, referenced, resolve};
 
 pub(super) struct Facts<'a> {
     pub(super) document: &'a Value,
+    /// Whether the document is in the form that Flinks publishes, as opposed to the normal form.
     pub(super) is_published: bool,
     pub(super) places: BTreeMap<Place, Fact>,
-    /// The named schemas that are being walked: one of them again is left alone.
+    /// The named schemas on the path to the current one. A recursive reference to one of them is not
+    /// followed.
     pub(super) stack: Vec<String>,
 }
 
@@ -48,25 +50,26 @@ impl Facts<'_> {
         self.walk(schema.unwrap_or(&Value::Null), is_required, Vec::new(), &Place::Request);
     }
 
-    pub(super) fn reply(&mut self, status: &str, schema: Option<&Value>) {
-        let place = |path| Place::Reply { statuses: vec![status.to_owned()], path };
+    pub(super) fn response(&mut self, status: &str, schema: Option<&Value>) {
+        let place = |path| Place::Response { statuses: vec![status.to_owned()], path };
         match schema {
             Some(schema) => self.walk(schema, true, Vec::new(), &place),
             None => {
-                let fact = Fact { kind: "without a body".into(), ..self.fact(&Value::Null, true) };
+                let fact = Fact { kind: "no body".into(), ..self.fact(&Value::Null, true) };
                 self.places.insert(place(Vec::new()), fact);
             }
         }
     }
 
+    /// Records the fact about a schema, and about all places within it.
     fn walk(&mut self, schema: &Value, required: bool, path: Vec<Step>, place: &dyn Fn(Vec<Step>) -> Place) {
         let fact = self.fact(schema, required);
         self.places.entry(place(path.clone())).or_insert(fact);
-        let all_required = self.merged_required(schema, 0);
+        let all_required = self.required_properties(schema, 0);
         self.within(schema, &all_required, &path, place);
     }
 
-    /// Reads the parts of a schema, and of all that is merged into it.
+    /// Records the facts about all places within a schema, including those that `allOf` merges into it.
     fn within(&mut self, schema: &Value, required: &[String], path: &[Step], place: &dyn Fn(Vec<Step>) -> Place) {
         let name = referenced(schema).map(str::to_owned);
         if name.as_ref().is_some_and(|name| self.stack.contains(name)) {
@@ -90,7 +93,7 @@ impl Facts<'_> {
             }
             for key in ["oneOf", "anyOf"] {
                 for (index, part) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
-                    // The order of the alternatives means nothing.
+                    // Alternatives are named by type, because their order has no meaning.
                     let name = referenced(part).map_or_else(|| self.kind(part, 0), pascal);
                     let is_taken = self.places.contains_key(&place(below(Step::Option(name.clone()))));
                     let name = if is_taken { format!("{name} {}", index.saturating_add(1)) } else { name };
@@ -103,24 +106,28 @@ impl Facts<'_> {
         }
     }
 
-    /// The properties that must be there, whichever of the merged parts says so.
-    fn merged_required(&self, schema: &Value, depth: usize) -> Vec<String> {
+    /// Returns the required properties of a schema and of all parts that `allOf` merges into it.
+    fn required_properties(&self, schema: &Value, depth: usize) -> Vec<String> {
         let schema = self.resolved(schema);
         let mut names: Vec<String> = required(&schema).into_iter().map(str::to_owned).collect();
-        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten().filter(|_| depth < 16) {
-            names.extend(self.merged_required(part, depth.saturating_add(1)));
+        if depth < MAX_DEPTH {
+            for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+                names.extend(self.required_properties(part, depth.saturating_add(1)));
+            }
         }
         names
     }
 
-    /// The same, in the order in which they are described.
-    fn order(&self, schema: &Value, required: &[String], depth: usize) -> Vec<String> {
+    /// Returns the required properties in the order in which the document describes them.
+    fn required_in_order(&self, schema: &Value, required: &[String], depth: usize) -> Vec<String> {
         let schema = self.resolved(schema);
         let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
         let mut names: Vec<String> =
             properties.map(|(name, _)| name).filter(|name| required.contains(name)).cloned().collect();
-        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten().filter(|_| depth < 16) {
-            names.extend(self.order(part, required, depth.saturating_add(1)));
+        if depth < MAX_DEPTH {
+            for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+                names.extend(self.required_in_order(part, required, depth.saturating_add(1)));
+            }
         }
         names
     }
@@ -129,11 +136,12 @@ impl Facts<'_> {
         let resolved = self.resolved(schema);
         let mut facets = BTreeMap::new();
         for key in KEYWORDS {
-            // The kind shows the mark. In code, a field that may be missing may be null.
-            let is_told = |value: &&Value| {
+            // `format: password` is part of the kind. In the generated code, an optional field can
+            // always be null.
+            let is_redundant = |value: &&Value| {
                 key == "format" && *value == "password" || key == "nullable" && !required && !self.is_published
             };
-            if let Some(value) = resolved.get(key).filter(|value| !is_told(value)) {
+            if let Some(value) = resolved.get(key).filter(|value| !is_redundant(value)) {
                 facets.insert(key, plain(value));
             }
         }
@@ -142,16 +150,16 @@ impl Facts<'_> {
         }
         let values = resolved.get("enum").and_then(Value::as_array);
         let values = values.map(|values| values.iter().map(plain).collect());
-        let order = self.order(schema, &self.merged_required(schema, 0), 0);
+        let order = self.required_in_order(schema, &self.required_properties(schema, 0), 0);
         Fact { required, kind: self.kind(schema, 0), values, facets, order, type_name: referenced(schema).map(pascal) }
     }
 
-    /// The kind of a schema, in words.
+    /// Returns the kind of a schema in words, such as `list of text`.
     fn kind(&self, schema: &Value, depth: usize) -> String {
         let named = referenced(schema);
         let schema = self.resolved(schema);
         if is_secret(&schema) {
-            // A secret under a name is a separate type.
+            // A secret in a named schema has a separate type.
             return named.map_or_else(|| "secret".into(), |name| format!("secret `{}`", pascal(name)));
         }
         if depth > 8 {
@@ -170,8 +178,8 @@ impl Facts<'_> {
             },
             Some(other) => other.to_owned(),
             None => match ["oneOf", "anyOf"].iter().find_map(|key| schema.get(key)?.as_array()) {
-                Some(_) => "one of several".into(),
-                None => "anything".into(),
+                Some(_) => "one of several types".into(),
+                None => "any value".into(),
             },
         }
     }
@@ -181,7 +189,10 @@ impl Facts<'_> {
     }
 }
 
-/// Keywords that say what a value may be.
+/// The maximum depth to which nested `allOf` lists are followed.
+const MAX_DEPTH: usize = 16;
+
+/// Keywords that restrict or describe a value.
 const KEYWORDS: [&str; 17] = [
     "format",
     "pattern",
@@ -202,14 +213,14 @@ const KEYWORDS: [&str; 17] = [
     "deprecated",
 ];
 
-/// Keywords of a parameter that say how it is written.
+/// Keywords of a parameter that determine how it is serialized.
 const PARAMETER_KEYWORDS: [&str; 3] = ["style", "explode", "allowEmptyValue"];
 
 fn required(schema: &Value) -> Vec<&str> {
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// A value without the quotes of a text.
+/// Returns a value as text. A string is shown without quotes.
 pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

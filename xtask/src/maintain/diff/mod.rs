@@ -1,10 +1,13 @@
-//! `cargo xtask diff`: what changed between two versions of the documents, and what it means for users.
+//! `cargo xtask diff`: reports what changed between two versions of the documents, and the effect on
+//! users of the generated crates.
 //!
-//! The documents are compared twice: in the form from which code is generated, which shows the effect, and as published,
-//! which shows the rest (another server, another list of values in a reply). Changed descriptions are only counted.
+//! The documents are compared twice. The normal form, from which code is generated, shows the effect
+//! of a change. The published form shows changes that do not reach the code, such as another server
+//! or another list of values in a response. Changed descriptions are only counted.
 //!
-//! The public items of the generated code are compared as well, and each report lists the items that changed. If one of
-//! them was changed or removed, the next version is a breaking one, whatever the changes of the document are called.
+//! The public items of the generated code are compared as well, and each report lists the items that
+//! changed. If an item was changed or removed, the next version is a breaking one, even if all
+//! changes of the document are reported as compatible.
 
 mod change;
 mod compare;
@@ -41,19 +44,20 @@ pub struct ProductDiff {
     pub product: Product,
     /// The sha256 of the document before and after, if there is a document.
     pub sha256: [Option<String>; 2],
-    /// The version before.
+    /// The version of the crate before the changes.
     pub version: Version,
-    /// Whether that version is out. One that is not is what comes next, whatever changed.
+    /// Whether that version was released. A version that was not released does not need to change.
     pub is_released: bool,
-    /// The changes, those of the whole document first.
+    /// The changes, starting with those of the whole document.
     pub changes: Vec<Change>,
-    /// How many texts say something else.
+    /// The number of changed descriptions.
     pub reworded: usize,
     /// The public items of the generated code that changed.
     pub interface: Vec<Difference>,
-    /// The step of the version that the changes require.
+    /// The version step that the changes require.
     pub step: Step,
-    /// Why no code can be made of one of the documents; what the change means is not known then.
+    /// Why no code can be generated from one of the documents. The effect of the changes is unknown in
+    /// that case.
     pub refused: Option<Error>,
 }
 
@@ -61,7 +65,8 @@ pub struct ProductDiff {
 ///
 /// # Errors
 ///
-/// Where a document or a manifest cannot be read. A document that cannot be generated is reported in the result.
+/// Returns an error if a document or a manifest cannot be read. A document that cannot be generated is
+/// reported in the result instead.
 pub fn diff(old: &Path, new: &Path, products: &[Product]) -> Result<Vec<ProductDiff>> {
     products.iter().map(|product| product_diff(old, new, *product)).collect()
 }
@@ -69,7 +74,7 @@ pub fn diff(old: &Path, new: &Path, products: &[Product]) -> Result<Vec<ProductD
 fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<ProductDiff> {
     let old = generate::inspect(old_root, product, SecretNames::Unchecked)?;
     let new = generate::inspect(new_root, product, SecretNames::Checked)?;
-    let version = versions::of(old_root, product.crate_name())?;
+    let version = versions::crate_version(old_root, product.crate_name())?;
     let sha256 = [&old, &new].map(|side| side.as_ref().map(|side| side.sha256.clone()));
     let mut published = match (&old, &new) {
         (Some(old), Some(new)) => {
@@ -82,34 +87,33 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     let generated = |side: Option<Inspected>| side.map(|side| side.generated).transpose();
     let (old, new, refused) = match (generated(old), generated(new)) {
         (Ok(old), Ok(new)) => (old, new, None),
-        (Err(error), _) => (None, None, Some(Error::new(format!("of the older version no code can be made: {error}")))),
+        (Err(error), _) => {
+            (None, None, Some(Error::new(format!("the older version of the document cannot be generated: {error}"))))
+        }
         (_, Err(error)) => (None, None, Some(error)),
     };
-    let (mut changes, interface) = match refused {
-        Some(_) => (Vec::new(), Vec::new()),
-        None => effective(old.as_ref(), new.as_ref()),
-    };
+    let (mut changes, interface) =
+        if refused.is_some() { (Vec::new(), Vec::new()) } else { effective(old.as_ref(), new.as_ref()) };
     if refused.is_some() {
         published.iter_mut().for_each(|change| change.effect = Effect::Unknown);
     }
-    published.retain(|change| !changes.iter().any(|told| told.covers(change)));
+    published.retain(|change| !changes.iter().any(|reported| reported.covers(change)));
     changes.extend(published);
     let texts =
         |side: &Option<Generated>| side.as_ref().map(|side| prose(&side.normalized.document)).unwrap_or_default();
     let reworded = reworded(&texts(&old), &texts(&new));
     let text = |side: &Option<Generated>| side.as_ref().map(|side| side.text.clone());
-    let step = match refused {
-        Some(_) => Step::None,
-        None => required_step(&changes, &interface, text(&old) == text(&new)),
-    };
+    let step =
+        if refused.is_some() { Step::None } else { required_step(&changes, &interface, text(&old) == text(&new)) };
     Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
 }
 
-/// The step of the version, which the document's changes and the generated code's public items require.
+/// Returns the version step that the changes of a document and of the generated public items require.
 fn required_step(changes: &[Change], interface: &[Difference], is_same_text: bool) -> Step {
-    let effect = changes.iter().map(|change| change.effect).max();
-    match effect {
-        _ if interface.iter().any(Difference::is_breaking) => Step::Major,
+    if interface.iter().any(Difference::is_breaking) {
+        return Step::Major;
+    }
+    match changes.iter().map(|change| change.effect).max() {
         Some(effect) if effect.is_breaking() => Step::Major,
         Some(Effect::Compatible) => Step::Minor,
         None if is_same_text => Step::None,
@@ -117,7 +121,7 @@ fn required_step(changes: &[Change], interface: &[Difference], is_same_text: boo
     }
 }
 
-/// The changes of the code, and of its interface.
+/// Returns the changes that reach the generated code, and the changes of its public items.
 fn effective(old: Option<&Generated>, new: Option<&Generated>) -> (Vec<Change>, Vec<Difference>) {
     let public_api = |side: Option<&Generated>| side.map(|side| side.public_api.clone()).unwrap_or_default();
     let model = |side: Option<&Generated>| side.map(|side| Model::effective(&side.normalized)).unwrap_or_default();

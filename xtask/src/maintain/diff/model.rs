@@ -1,4 +1,5 @@
-//! A document as a flat list of facts, so that two of them can be compared place by place.
+//! The model of a document: a flat list of facts, so that two documents can be compared place by
+//! place.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,9 @@ use crate::spec::schema::{self, field, json_key, pascal};
 /// The facts of a document.
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    /// Facts about all operations, by name.
+    /// Facts about the whole document, by name.
     pub(super) general: BTreeMap<&'static str, String>,
-    /// How callers say who they are, by the name of the scheme.
+    /// The security schemes, by name.
     pub(super) schemes: BTreeMap<String, String>,
     pub(super) operations: Vec<Operation>,
 }
@@ -22,9 +23,9 @@ pub(super) struct Model {
 /// The facts of an operation.
 #[derive(Debug)]
 pub(super) struct Operation {
-    /// Its name in Rust comes from this.
+    /// The `operationId`, from which the name in Rust is derived.
     pub(super) id: String,
-    /// Such as `POST /api/v1/token`.
+    /// The method and the path, such as `POST /api/v1/token`.
     pub(super) title: String,
     /// Facts about the whole operation, by name.
     pub(super) general: BTreeMap<&'static str, String>,
@@ -32,7 +33,7 @@ pub(super) struct Operation {
 }
 
 impl Model {
-    /// A document as Flinks publishes it.
+    /// Creates the model of a document as Flinks publishes it.
     pub(super) fn published(document: &Value) -> Self {
         let mut model = Self::new(document);
         for place in schema::operations(document) {
@@ -47,14 +48,14 @@ impl Model {
                 let response = facts.resolved(response);
                 let content = response.get("content").and_then(Value::as_object);
                 let schema = content.and_then(|content| content.get(json_key(content)?)?.get("schema"));
-                facts.reply(status, schema);
+                facts.response(status, schema);
             }
             model.operations.push(Operation::new(operation, &place, facts.places));
         }
         model
     }
 
-    /// A document as code is made of it.
+    /// Creates the model of a normalized document, from which code is generated.
     pub(super) fn effective(normalized: &Normalized) -> Self {
         let document = &normalized.document;
         let mut model = Self::new(document);
@@ -67,7 +68,7 @@ impl Model {
             all.parameters(operation.get("parameters").unwrap_or(&Value::Null), &place.path);
             all.request(operation);
             for body in [&facts.success, &facts.error].into_iter().flat_map(|bodies| &bodies.bodies) {
-                all.reply(&body.status, body.schema.as_deref().map(schema::reference).as_ref());
+                all.response(&body.status, body.schema.as_deref().map(schema::reference).as_ref());
             }
             let mut operation = Operation::new(operation, &place, all.places);
             operation.general.insert("success type", type_of(&facts.success));
@@ -107,12 +108,13 @@ impl Model {
     }
 }
 
-/// The type of an outcome in words: several bodies are distinguished by status.
+/// Returns the type of an outcome in words. If the outcome has several bodies, the type is an enum by
+/// status.
 fn type_of(bodies: &Bodies) -> String {
     match (&bodies.union, bodies.bodies.iter().find_map(|body| body.schema.as_deref())) {
         (Some(union), _) => format!("`{}`, by status", pascal(union)),
         (None, Some(schema)) => format!("`{}`", pascal(schema)),
-        (None, None) => "nothing".into(),
+        (None, None) => "none".into(),
     }
 }
 
@@ -132,12 +134,14 @@ impl Operation {
 }
 
 impl Operation {
-    /// The type that has a place as its field, and the field's name in Rust. The content of a list or map belongs to its field.
+    /// Returns the type that has a place as its field, and the name of the field in Rust. The content
+    /// of a list or map belongs to the field that holds the list or map.
     pub(super) fn holder(&self, place: &Place) -> Option<(String, String)> {
         let path = place.path()?;
         let depth = path.iter().rposition(|step| matches!(step, Step::Field(_)))?;
         let Some(Step::Field(name)) = path.get(depth) else { return None };
-        let of = place.parents().into_iter().find(|parent| parent.path().is_some_and(|path| path.len() == depth))?;
-        Some((self.places.get(&of)?.type_name.clone()?, field(name)))
+        let holder =
+            place.parents().into_iter().find(|parent| parent.path().is_some_and(|path| path.len() == depth))?;
+        Some((self.places.get(&holder)?.type_name.clone()?, field(name)))
     }
 }

@@ -1,18 +1,18 @@
-//! Places on the wire, and the facts that hold at a place.
+//! Places in a request or response, and the facts about each place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where something stands on the wire.
+/// A place in a request or response.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// By its place in the path rather than by its name, which is not on the wire.
+    /// The position of the parameter in the path. Its name is not transmitted.
     PathParameter(usize),
     Parameter {
         place: String,
         name: String,
     },
     Request(Vec<Step>),
-    Reply {
+    Response {
         statuses: Vec<String>,
         path: Vec<Step>,
     },
@@ -24,11 +24,12 @@ pub(super) enum Step {
     Field(String),
     Items,
     Values,
-    /// An alternative, by the name of its type or else by its number.
+    /// An alternative of `oneOf` or `anyOf`, by the name of its type. A number is appended if the name
+    /// is not unique.
     Option(String),
 }
 
-/// A path into a body, such as `a.b[].c{}`.
+/// Returns a path into a body as text, such as `a.b[].c{}`.
 pub(super) fn path_text(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
@@ -44,36 +45,36 @@ pub(super) fn path_text(path: &[Step]) -> String {
 }
 
 impl Place {
-    /// Whether the client reads it. What is not read is sent.
+    /// Returns whether the client receives this place. It sends all others.
     pub(super) fn is_received(&self) -> bool {
-        matches!(self, Self::Reply { .. })
+        matches!(self, Self::Response { .. })
     }
 
-    /// The way into the body; `None` for a parameter.
+    /// Returns the path into the body; `None` for a parameter.
     pub(super) fn path(&self) -> Option<&[Step]> {
         match self {
-            Self::Request(path) | Self::Reply { path, .. } => Some(path),
+            Self::Request(path) | Self::Response { path, .. } => Some(path),
             Self::PathParameter(_) | Self::Parameter { .. } => None,
         }
     }
 
-    /// Under what name the operation's type of a reply is.
+    /// Returns the name of the fact that holds the type of this response.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
-            Self::Reply { statuses, .. } if !statuses.iter().all(|status| status.starts_with('2')) => "error type",
+            Self::Response { statuses, .. } if !statuses.iter().all(|status| status.starts_with('2')) => "error type",
             _ => "success type",
         }
     }
 
-    /// Its parents, nearest first.
+    /// Returns the parents of this place, nearest first.
     pub(super) fn parents(&self) -> Vec<Self> {
-        let ends = |path: &[Step]| {
+        let prefixes = |path: &[Step]| {
             (0..path.len()).rev().filter_map(|end| path.get(..end).map(<[Step]>::to_vec)).collect::<Vec<_>>()
         };
         match self {
-            Self::Request(path) => ends(path).into_iter().map(Self::Request).collect(),
-            Self::Reply { statuses, path } => {
-                ends(path).into_iter().map(|path| Self::Reply { statuses: statuses.clone(), path }).collect()
+            Self::Request(path) => prefixes(path).into_iter().map(Self::Request).collect(),
+            Self::Response { statuses, path } => {
+                prefixes(path).into_iter().map(|path| Self::Response { statuses: statuses.clone(), path }).collect()
             }
             Self::PathParameter(_) | Self::Parameter { .. } => Vec::new(),
         }
@@ -84,14 +85,15 @@ impl Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     pub(super) required: bool,
-    /// In words, such as `list of text`.
+    /// The kind of the value in words, such as `list of text`.
     pub(super) kind: String,
     /// The values of a closed list.
     pub(super) values: Option<BTreeSet<String>>,
-    /// Whatever else the document says, by its keyword.
+    /// All other facts, by the keyword of the document.
     pub(super) facets: BTreeMap<&'static str, String>,
-    /// The fields that must be there, in their order, which is that of a constructor's arguments.
+    /// The required fields in the order of the document, which is the order of the constructor's
+    /// arguments.
     pub(super) order: Vec<String>,
-    /// The name of the type.
+    /// The name of the type in Rust, if the schema has one.
     pub(super) type_name: Option<String>,
 }

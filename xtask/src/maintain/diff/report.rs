@@ -1,4 +1,4 @@
-//! A difference for people: on a terminal, in a pull request, in a changelog.
+//! Formats differences for a terminal, for a pull request and for a changelog.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::generate::public_api::Difference;
 
 const BOLD: Style = Style::new().bold();
 
-/// For a terminal.
+/// Formats differences for a terminal, with colours.
 pub fn terminal(diffs: &[ProductDiff]) -> String {
     let mut text = String::new();
     for diff in diffs {
@@ -35,10 +35,10 @@ pub fn terminal(diffs: &[ProductDiff]) -> String {
             line(&mut text, &format!("  {note}"));
         }
         if let Some(error) = &diff.refused {
-            line(&mut text, &format!("  no code can be made of it, so what it means is not known:\n{error}"));
+            line(&mut text, &format!("  no code can be generated, so the effect of the changes is unknown:\n{error}"));
         }
         if !diff.interface.is_empty() {
-            line(&mut text, "  the interface");
+            line(&mut text, "  public API");
             for item in &diff.interface {
                 for part in item.lines() {
                     let style =
@@ -51,15 +51,18 @@ pub fn terminal(diffs: &[ProductDiff]) -> String {
     text
 }
 
-/// For a pull request: what changed for each crate, the versions that follow, and what the changelogs would say.
+/// Formats differences as Markdown for a pull request: the version that follows for each crate, and
+/// the changes with their effects.
 pub fn markdown(diffs: &[ProductDiff]) -> String {
     let mut text = String::from("| crate | step | version |\n| --- | --- | --- |\n");
     for diff in diffs {
         let next = diff.next();
-        let versions = match diff.is_released {
-            true if next == diff.version => diff.version.to_string(),
-            true => format!("{} → {next}", diff.version),
-            false => format!("{}, not released yet", diff.version),
+        let versions = if !diff.is_released {
+            format!("{}, not released yet", diff.version)
+        } else if next == diff.version {
+            diff.version.to_string()
+        } else {
+            format!("{} → {next}", diff.version)
         };
         let step = if diff.refused.is_some() { "cannot be generated" } else { diff.step.word() };
         line(&mut text, &format!("| `{}` | {step} | {versions} |", diff.product.crate_name()));
@@ -74,11 +77,13 @@ pub fn markdown(diffs: &[ProductDiff]) -> String {
         if let Some(error) = &diff.refused {
             line(
                 &mut text,
-                &format!("\nNo code can be made of it, so what it means is not known:\n\n```text\n{error}\n```"),
+                &format!(
+                    "\nNo code can be generated, so the effect of the changes is unknown:\n\n```text\n{error}\n```"
+                ),
             );
         }
         if !diff.changes.is_empty() {
-            line(&mut text, "\n| operation | change | meaning |\n| --- | --- | --- |");
+            line(&mut text, "\n| operation | change | effect |\n| --- | --- | --- |");
             for (operation, changes) in diff.by_operation() {
                 for change in changes {
                     let operation =
@@ -100,7 +105,8 @@ pub fn markdown(diffs: &[ProductDiff]) -> String {
     text
 }
 
-/// The entry of a changelog, in the form of Keep a Changelog; empty where there is nothing to tell.
+/// Returns the changelog entry in the format of Keep a Changelog. The entry is empty if nothing
+/// changed.
 pub fn changelog(diff: &ProductDiff) -> String {
     let mut text = String::new();
     if diff.step == Step::None {
@@ -115,19 +121,18 @@ pub fn changelog(diff: &ProductDiff) -> String {
         (Section::Deprecated, "Deprecated"),
         (Section::Removed, "Removed"),
     ] {
-        let of_section = |change: &&Change| change.section == section;
-        let mut changes: Vec<&Change> = diff.changes.iter().filter(of_section).collect();
-        let prose = reworded(diff.reworded).filter(|_| section == Section::Changed);
+        let mut changes: Vec<&Change> = diff.changes.iter().filter(|change| change.section == section).collect();
+        let prose = if section == Section::Changed { reworded(diff.reworded) } else { None };
         if changes.is_empty() && prose.is_none() {
             continue;
         }
-        // What breaks comes first.
+        // List breaking changes first.
         changes.sort_by_key(|change| std::cmp::Reverse(change.effect));
         line(&mut text, &format!("\n### {title}\n"));
         for change in changes {
             let mark = if change.effect.is_breaking() { "**Breaking:** " } else { "" };
             let operation = change.operation.as_ref().map_or_else(String::new, |operation| format!("`{operation}`: "));
-            let note = if change.effect == Effect::Documented { " (in the document only)" } else { "" };
+            let note = if change.effect == Effect::Documented { " (documentation only)" } else { "" };
             line(&mut text, &format!("- {mark}{operation}{}{note}.", change.text()));
         }
         prose.iter().for_each(|note| line(&mut text, &format!("- {note}")));
@@ -141,12 +146,13 @@ pub fn changelog(diff: &ProductDiff) -> String {
 }
 
 impl ProductDiff {
-    /// The version that follows.
+    /// Returns the version that follows.
     pub fn next(&self) -> semver::Version {
         if self.is_released { self.step.next(&self.version) } else { self.version.clone() }
     }
 
-    /// The changes by operation, in the order in which they were found; those of the whole document first.
+    /// Returns the changes by operation, in the order in which they were found. Changes of the whole
+    /// document come first.
     fn by_operation(&self) -> Vec<(Option<&str>, Vec<&Change>)> {
         let mut groups: Vec<(Option<&str>, Vec<&Change>)> = Vec::new();
         for change in &self.changes {
@@ -172,12 +178,12 @@ fn headline(diff: &ProductDiff) -> String {
 fn reworded(count: usize) -> Option<String> {
     match count {
         0 => None,
-        1 => Some("One text of the documentation says something else.".into()),
-        count => Some(format!("{count} texts of the documentation say something else.")),
+        1 => Some("One description changed.".into()),
+        count => Some(format!("{count} descriptions changed.")),
     }
 }
 
 fn line(text: &mut String, line: &str) {
-    // Writing to a string does not fail.
+    // Writing to a string never fails.
     let _ = writeln!(text, "{line}");
 }

@@ -3,35 +3,38 @@
 use std::path::{Path, PathBuf};
 
 use crate::generate::output;
-use crate::maintain::git::git;
+use crate::git::git;
 use crate::{Error, Result};
 
 /// A side of a comparison.
 pub enum Side {
-    /// A folder that has `openapi/`.
+    /// A folder that contains `openapi/`.
     Folder(PathBuf),
-    /// A commit, whose files were written to a temporary folder.
+    /// A commit whose files were written to a temporary folder.
     Commit(tempfile::TempDir),
 }
 
 impl Side {
-    /// Resolves a name on the command line: a folder, or else a commit of the project below `root`.
+    /// Resolves a name on the command line. A folder that contains `openapi/` takes precedence; any
+    /// other name is a commit of the repository at `root`.
     ///
     /// # Errors
     ///
-    /// Returns an error if it is neither, or git is not installed.
+    /// Returns an error if the name is neither, or if git is not installed.
     pub fn named(root: &Path, name: &str) -> Result<Self> {
         let folder = Path::new(name);
         if folder.join("openapi").is_dir() {
             return Ok(Self::Folder(folder.to_owned()));
         }
-        let failed = |error: std::io::Error| Error::new(format!("a folder for `{name}` cannot be filled: {error}"));
+        let failed = |error: std::io::Error| {
+            Error::new(format!("failed to write the files of `{name}` to a temporary folder: {error}"))
+        };
         let target = tempfile::tempdir().map_err(failed)?;
         let commit = format!("{name}^{{commit}}");
-        git(root, &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).map_err(|_| {
-            Error::new(format!("`{name}` is neither a folder that has openapi/ nor a commit")).help("name one of both")
-        })?;
-        // Relative to the folder in which git runs, which need not be the top of its repository.
+        git(root, &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
+            .map_err(|_| Error::new(format!("`{name}` is neither a folder that contains openapi/ nor a commit")))?;
+        // The paths are relative to the folder in which git runs, which can be below the top of its
+        // repository.
         let listing =
             git(root, &["ls-tree", "-r", "--name-only", "-z", name, "--", "openapi", "Cargo.toml", "crates"])?;
         let listing = String::from_utf8_lossy(&listing).into_owned();

@@ -1,22 +1,22 @@
-//! How much of a new version a change requires.
+//! The step from one version to the next.
 
 use semver::Version;
 
-/// How much of a new version a change requires (Cargo's reading of semantic versioning).
+/// The step from one version to the next, in Cargo's interpretation of semantic versioning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Nothing changed.
     None,
-    /// Nothing that a dependant can call.
+    /// A change that no dependant can call.
     Patch,
-    /// Something new, and nothing that breaks.
+    /// A compatible addition.
     Minor,
-    /// Something that breaks.
+    /// A breaking change.
     Major,
 }
 
 impl Step {
-    /// In one word.
+    /// Returns the word for this step in a report.
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "unchanged",
@@ -26,7 +26,8 @@ impl Step {
         }
     }
 
-    /// The version that follows. Below 1.0, the second number is what the first is afterwards.
+    /// Returns the version that follows `version`. Below 1.0, a breaking step increments the second
+    /// number instead of the first.
     pub fn next(self, version: &Version) -> Version {
         let Version { major, minor, patch, .. } = *version;
         match (self, major) {

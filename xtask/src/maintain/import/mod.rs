@@ -1,9 +1,13 @@
-//! `cargo xtask import`: from what Flinks publishes to `openapi/*.yaml`.
+//! `cargo xtask import`: from the pages that Flinks publishes to `openapi/*.yaml`.
 //!
-//! Flinks publishes its documents in slices: a reference page has the part of a document that describes its operation, in a
-//! fenced block. Slices that describe all operations of our document replace it, a single one byte for byte. Any other is
-//! merged: its operations replace ours of the same method and path, or come last; what the operations share (`info`,
-//! `servers`, components, …) is taken over too, and reported. A merge keeps the bytes of everything else, and removes nothing.
+//! Flinks publishes its documents in slices: a reference page contains, in a fenced block, the part
+//! of a document that describes its operation.
+//!
+//! - Slices that describe all operations of our document replace it. A single slice replaces it byte
+//!   for byte.
+//! - Any other slice is merged. Its operations replace those with the same method and path, or are
+//!   appended. Parts that operations share (`info`, `servers`, components, …) are replaced too, and
+//!   reported. A merge keeps the bytes of everything else and removes nothing.
 
 mod merge;
 mod parts;
@@ -18,44 +22,45 @@ use crate::spec::document::Document;
 use crate::spec::read::SOURCES;
 use crate::spec::sources::{Page, Sources};
 use crate::{Error, Result};
-use parts::{parts, pointer, title};
+use parts::{mergeable_parts, pointer, title};
 use slices::{Slice, read_slices};
 use which_product::product_of;
 
-/// What to import, and how.
+/// The files to import, and the options of the command.
 #[derive(Debug)]
 pub struct Options {
     /// Pages in Markdown, or documents in YAML or JSON.
     pub files: Vec<PathBuf>,
-    /// The product of all of them, if the files do not show it.
+    /// The product of all files, for files that do not name it.
     pub product: Option<Product>,
-    /// The day on which they were retrieved, such as `2026-11-21`.
+    /// The day on which the files were retrieved, such as `2026-11-21`.
     pub retrieved: String,
 }
 
 /// The result of an import.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// The actions, a line each.
+    /// The changes, one per line.
     pub lines: Vec<String>,
-    /// The products whose document is another one now.
+    /// The products whose document changed.
     pub changed: Vec<Product>,
 }
 
-/// Reads slices, merges them into the documents below `root`, and puts their hashes into `sources.toml`. All of it, or
-/// nothing.
+/// Reads slices, merges them into the documents below `root`, and records their hashes in
+/// `sources.toml`.
 ///
 /// # Errors
 ///
-/// One located error: for a file that cannot be read, a slice that is not OpenAPI 3.0, a slice whose product is unknown,
-/// and two that disagree.
+/// Returns one located error, and writes nothing, if a file cannot be read, if a slice is not OpenAPI
+/// 3.0, if the product of a slice is unknown, or if two slices disagree. Also returns an error if a
+/// file cannot be written.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {
     let mut report = Report::default();
     let mut slices: Vec<(Product, Slice)> = Vec::new();
     for file in &options.files {
         let found = read_slices(file).map_err(|error| error.in_file(file))?;
         if found.is_empty() {
-            report.lines.push(format!("{}: no OpenAPI in it, so nothing to import", file.display()));
+            report.lines.push(format!("{}: contains no OpenAPI document, so nothing was imported", file.display()));
         }
         for slice in found {
             let product = product_of(root, &slice, options.product).map_err(|error| error.in_file(file))?;
@@ -71,14 +76,14 @@ pub fn import(root: &Path, options: &Options) -> Result<Report> {
             continue;
         }
         let old = Document::of_product(root, product)?;
-        let new = merge::fold(old.clone(), &own, product, &mut report.lines)?;
+        let new = merge::merge_slices(old.clone(), &own, product, &mut report.lines)?;
         if old.as_ref().is_none_or(|old| old.text != new.text) {
             report.changed.push(product);
         }
         let pages: Vec<Page<'_>> =
             own.iter().map(|slice| Page { file: &slice.file, document: &slice.document }).collect();
         for page in sources.accept(product, &new, &pages, &options.retrieved)? {
-            report.lines.push(format!("{SOURCES}: put the address of the page there for `{page}`"));
+            report.lines.push(format!("{SOURCES}: replace `{page}` with the address of the page"));
         }
         texts.push((product.document(), new.text));
     }
@@ -87,34 +92,34 @@ pub fn import(root: &Path, options: &Options) -> Result<Report> {
     }
     let folder = root.join("openapi");
     std::fs::create_dir_all(&folder)
-        .map_err(|error| Error::new(format!("cannot be made: {error}")).in_file(&folder))?;
+        .map_err(|error| Error::new(format!("cannot be created: {error}")).in_file(&folder))?;
     for (path, text) in texts {
         output::write(&root.join(&path), &text).map_err(|error| error.in_file(&path))?;
     }
     Ok(report)
 }
 
-/// Slices of one product that come together must not disagree: neither is older than the other.
+/// Checks that slices of one product agree. Slices of one import have no order, so none could win.
 fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
     for (index, (product, slice)) in slices.iter().enumerate() {
         for (_, earlier) in slices.iter().take(index).filter(|(other, _)| other == product) {
             let both = [&earlier.document.value, &slice.document.value];
-            let place = parts(both[1]).into_iter().find(|path| {
+            let place = mergeable_parts(both[1]).into_iter().find(|path| {
                 let pointer = pointer(path);
                 let [one, other] = both.map(|value| value.pointer(&pointer));
                 one.is_some() && other.is_some() && one != other && path.as_slice() != ["tags"]
             });
             if let Some(path) = place {
                 return Err(Error::new(format!(
-                    "disagrees, in line {}, with {} in line {} on {}",
+                    "line {}: {} differs from {}, line {}",
                     slice.line,
+                    title(&path),
                     earlier.file.display(),
-                    earlier.line,
-                    title(&path)
+                    earlier.line
                 ))
                 .in_file(&slice.file)
                 .at(pointer(&path))
-                .help("retrieve the older page again; of two files that are imported one by one, the later one wins"));
+                .help("retrieve the older page again, or import the files one by one: the later file wins"));
             }
         }
     }

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::spec::schema::{METHODS, escape};
 
-/// The parts of a document that are merged as wholes, each by the keys that lead to it.
-pub(super) fn parts(document: &Value) -> Vec<Vec<String>> {
+/// Returns the parts of a document that are merged as wholes, each as the keys that lead to it.
+pub(super) fn mergeable_parts(document: &Value) -> Vec<Vec<String>> {
     let mut parts = Vec::new();
     for (key, value) in document.as_object().into_iter().flatten() {
         match (key.as_str(), value.as_object()) {
@@ -27,22 +27,22 @@ pub(super) fn parts(document: &Value) -> Vec<Vec<String>> {
     parts
 }
 
-/// The parts that a slice has, and the document has not or has otherwise.
+/// Returns the parts of a slice that the document lacks or that differ from it.
 pub(super) fn changes(old: &Value, new: &Value) -> Vec<Vec<String>> {
     let differs = |path: &Vec<String>| {
         let pointer = pointer(path);
         let (old, new) = (old.pointer(&pointer), new.pointer(&pointer));
         match path.as_slice() {
-            // A slice may have the tags of its operation only.
-            [key] if key == "tags" => old.is_none_or(|old| new.is_some_and(|new| united(old, new) != *old)),
+            // A slice can list only the tags of its operation, so a missing tag is not a change.
+            [key] if key == "tags" => old.is_none_or(|old| new.is_some_and(|new| merge_tags(old, new) != *old)),
             _ => old.map(Value::to_string) != new.map(Value::to_string),
         }
     };
-    parts(new).into_iter().filter(differs).collect()
+    mergeable_parts(new).into_iter().filter(differs).collect()
 }
 
-/// Two lists of tags as one, in which the newer description holds.
-pub(super) fn united(old: &Value, new: &Value) -> Value {
+/// Merges two lists of tags. A tag in both lists is taken from `new`.
+pub(super) fn merge_tags(old: &Value, new: &Value) -> Value {
     let mut tags = old.as_array().cloned().unwrap_or_default();
     for tag in new.as_array().into_iter().flatten() {
         match tags.iter_mut().find(|other| other.get("name") == tag.get("name")) {
@@ -53,11 +53,12 @@ pub(super) fn united(old: &Value, new: &Value) -> Value {
     Value::Array(tags)
 }
 
+/// Returns the JSON pointer of a part.
 pub(super) fn pointer(path: &[impl AsRef<str>]) -> String {
     path.iter().map(|key| format!("/{}", escape(key.as_ref()))).collect()
 }
 
-/// How a report calls a part.
+/// Returns the name of a part in a report: the operation, or the path of its keys.
 pub(super) fn title(path: &[String]) -> String {
     match path {
         [paths, path, method] if paths == "paths" && METHODS.contains(&method.as_str()) => {

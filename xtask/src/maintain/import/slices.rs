@@ -1,4 +1,4 @@
-//! Slices: the OpenAPI documents in the fenced blocks of a page, or in a separate file.
+//! Slices: the OpenAPI documents in the fenced blocks of a page, or in a YAML or JSON file.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use crate::spec::document::Document;
 use crate::spec::{read, schema};
 use crate::{Error, Result};
 
-/// The part of a document that one page or file has.
+/// The part of a document that one page or file contains.
 #[derive(Debug)]
 pub(super) struct Slice {
     pub(super) file: PathBuf,
-    /// The line of the file in which it begins.
+    /// The line of the file in which the slice begins.
     pub(super) line: usize,
     /// The name of the document on the page, if it has one.
     pub(super) document_name: Option<String>,
@@ -27,26 +27,27 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
     let is_document = file
         .extension()
         .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)));
-    let blocks = match is_document {
-        true => vec![(1, String::new(), text)],
-        false => fenced(&text)?,
-    };
+    let blocks = if is_document { vec![Block { line: 1, info: String::new(), text }] } else { fenced_blocks(&text)? };
     let mut slices = Vec::new();
-    for (line, info, text) in blocks {
-        // An example in prose may have a word of it, in another language or alone.
+    for Block { line, info, text } in blocks {
+        // Other blocks of a page can mention `openapi` too, such as a shell command. Only blocks in
+        // YAML, in JSON, without a language, or with the name of a document count.
         let language = info.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-        let may_be =
+        let is_candidate =
             is_document || ["", "yaml", "yml", "json"].contains(&language.as_str()) || language.starts_with('/');
-        let starts = |line: &str| {
+        let has_version_key = |line: &str| {
             let line = line.trim_start_matches([' ', '{', '"', '\'']);
             line.starts_with("openapi") || line.starts_with("swagger")
         };
-        if !may_be || !is_document && !text.lines().any(starts) {
+        if !is_candidate || !is_document && !text.lines().any(has_version_key) {
             continue;
         }
-        let in_block = |error: Error| match is_document {
-            true => error,
-            false => error.help(format!("it is in the fenced block that begins in line {line} of the page")),
+        let in_block = |error: Error| {
+            if is_document {
+                error
+            } else {
+                error.help(format!("see the fenced block that begins in line {line} of the page"))
+            }
         };
         let text = format!("{}\n", text.trim_end_matches('\n'));
         let value = read::yaml(text.as_bytes()).map_err(in_block)?;
@@ -60,7 +61,7 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
         }
         if value.pointer("/info/version").is_some_and(|version| !version.is_string()) {
             return Err(in_block(
-                Error::new("the version is a number, and must be a text: put it in quotes").at("/info/version"),
+                Error::new("the version is a number, but must be a string: put it in quotes").at("/info/version"),
             ));
         }
         let document_name = info.split_whitespace().find(|word| word.starts_with('/') && word.contains('.'));
@@ -74,26 +75,40 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
     Ok(slices)
 }
 
-/// The fenced blocks of a page: the line in which each begins, its info string and its text.
-fn fenced(page: &str) -> Result<Vec<(usize, String, String)>> {
+/// A fenced block of a page, or a whole file.
+struct Block {
+    /// The line in which the block begins.
+    line: usize,
+    /// The info string of the fence.
+    info: String,
+    text: String,
+}
+
+/// Returns the fenced blocks of a page.
+fn fenced_blocks(page: &str) -> Result<Vec<Block>> {
     let mut blocks = Vec::new();
     let mut is_open = false;
     for (event, range) in Parser::new(page).into_offset_iter() {
         match event {
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
                 let line = page.get(..range.start).unwrap_or_default().lines().count().saturating_add(1);
-                // Markdown takes the end of a page for the end of its block.
+                // In Markdown, the end of the page ends an open block, so a page that was cut off
+                // would parse without an error.
                 let block = page.get(range).unwrap_or_default().trim_end();
                 let last = block.lines().skip(1).last().unwrap_or_default().trim_start_matches(['>', ' ']);
                 if !last.starts_with("```") && !last.starts_with("~~~") {
-                    return Err(Error::new(format!("the fenced block that begins in line {line} has no end"))
-                        .help("the page may have been cut off: retrieve it again"));
+                    return Err(Error::new(format!("the fenced block that begins in line {line} is not closed"))
+                        .help("the page was probably cut off: retrieve it again"));
                 }
-                blocks.push((line, info.into_string(), String::new()));
+                blocks.push(Block { line, info: info.into_string(), text: String::new() });
                 is_open = true;
             }
             Event::End(TagEnd::CodeBlock) => is_open = false,
-            Event::Text(part) if is_open => blocks.last_mut().into_iter().for_each(|(_, _, text)| text.push_str(&part)),
+            Event::Text(part) if is_open => {
+                if let Some(block) = blocks.last_mut() {
+                    block.text.push_str(&part);
+                }
+            }
             _ => {}
         }
     }

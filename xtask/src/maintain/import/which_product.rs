@@ -1,4 +1,4 @@
-//! The product that a slice belongs to.
+//! Finds the product that a slice belongs to.
 
 use std::path::Path;
 
@@ -9,9 +9,10 @@ use crate::product::Product;
 use crate::spec::document::Document;
 use crate::{Error, Result};
 
-/// Which document a slice is a part of: by what the page calls it, or else by its title and servers, or else by its
-/// operations, if we have them. The caller's choice holds if none of these shows it.
-pub(super) fn product_of(root: &Path, slice: &Slice, said: Option<Product>) -> Result<Product> {
+/// Returns the product that a slice belongs to. The name of the document on the page decides. A slice
+/// without a name is matched by its title and servers, and then by its operations. `requested` is
+/// the choice of the caller and applies only if none of these identifies the product.
+pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>) -> Result<Product> {
     let value = &slice.document.value;
     let names = |text: &str, product: Product| {
         text.to_ascii_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| word == product.name())
@@ -23,32 +24,33 @@ pub(super) fn product_of(root: &Path, slice: &Slice, said: Option<Product>) -> R
             let servers = value.get("servers").and_then(Value::as_array);
             let servers: Vec<&str> =
                 servers.into_iter().flatten().filter_map(|server| server.get("url")?.as_str()).collect();
-            let says = |product: &Product| {
+            let matches = |product: &Product| {
                 names(title, *product) || product.server().is_some_and(|server| servers.contains(&server))
             };
-            let found: Vec<Product> = Product::ALL.into_iter().filter(says).collect();
+            let found: Vec<Product> = Product::ALL.into_iter().filter(matches).collect();
             if found.is_empty() { by_operations(root, slice)? } else { found }
         }
     };
     let list = |products: &[Product]| products.iter().map(|product| product.name()).collect::<Vec<_>>().join(", ");
-    match (found.as_slice(), said) {
+    match (found.as_slice(), requested) {
         ([product], None) => Ok(*product),
-        ([product], Some(said)) if *product != said => {
-            Err(Error::new(format!("is of {}, and not of {}", product.name(), said.name()))
-                .help("leave --product away: it is for what does not tell"))
+        ([product], Some(requested)) if *product != requested => {
+            Err(Error::new(format!("belongs to the product {}, not to {}", product.name(), requested.name()))
+                .help("omit --product: it is only for input that does not name its product"))
         }
-        (_, Some(said)) => Ok(said),
+        (_, Some(requested)) => Ok(requested),
         ([], None) => Err(Error::new(match &slice.document_name {
-            Some(name) => format!("is a part of `{name}`, which is none of our documents"),
-            None => "does not tell which product it is of: neither its title, servers nor operations are known".into(),
+            Some(name) => format!("is a part of `{name}`, which is not a document of this project"),
+            None => "its product is unknown: its title, servers and operations match no product".into(),
         })
-        .help("name the product with --product, if it is a product of this project")),
+        .help("if it belongs to a product of this project, name the product with --product")),
         (several, None) => {
-            Err(Error::new(format!("could be of several products: {}", list(several))).help("name one with --product"))
+            Err(Error::new(format!("matches several products: {}", list(several))).help("name one with --product"))
         }
     }
 }
 
+/// Returns the products whose document has one of the operations of a slice.
 fn by_operations(root: &Path, slice: &Slice) -> Result<Vec<Product>> {
     let mut found = Vec::new();
     for product in Product::ALL {

@@ -1,138 +1,138 @@
-//! What is received on success.
+//! Changes of successful responses.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;
 
 use super::{Case, Expected};
 
-use Expected::{Refused, Told};
+use Expected::{Refused, Reported};
 use Product::{Connect, Outbound, Pay};
 
 #[rustfmt::skip]
 pub(crate) const CASES: &[Case] = &[
     Case {
-        name: "a reply field, optional",
+        name: "an optional response field is added",
         product: Outbound,
         document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n                  consent_id:\n                    type: string\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
-            "reply 200 field `consent_id` added: text, optional [compatible]",
+        expected: Reported(Step::Minor, &[
+            "response 200 field `consent_id` added: text, optional [compatible]",
         ]),
     },
     Case {
-        name: "a reply field, required",
+        name: "a required response field is added",
         product: Outbound,
         document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n                  consent_id:\n                    type: string\n                required: [consent_id]\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
-            "reply 200 field `consent_id` added: text, required: a reply without it is refused [compatible]",
+        expected: Reported(Step::Minor, &[
+            "response 200 field `consent_id` added: text, required (a response without it is rejected) [compatible]",
         ]),
     },
     Case {
-        name: "a reply field is gone",
+        name: "a response field is removed",
         product: Outbound,
         document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "reply 200 field `scope` removed [breaking for those who match on it]",
+        expected: Reported(Step::Major, &[
+            "response 200 field `scope` removed [breaking for code that reads it]",
         ]),
     },
     Case {
-        name: "a reply field becomes required",
+        name: "a response field becomes required",
         product: Outbound,
         document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n                required: [scope]\n")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "reply 200 field `scope` is required now [breaking for those who match on it]",
+        expected: Reported(Step::Major, &[
+            "response 200 field `scope` is now required [breaking for code that reads it]",
         ]),
     },
     Case {
-        name: "a reply field becomes a list",
+        name: "a response field becomes a list",
         product: Outbound,
         document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "                  scope:\n                    type: array\n                    items: {type: string}\n                    description: The scope of data associated with the token.\n")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "reply 200 field `scope` was text, is list of text [breaking for those who match on it]",
+        expected: Reported(Step::Major, &[
+            "response 200 field `scope` changed from text to list of text [breaking for code that reads it]",
         ]),
     },
     Case {
-        name: "a reply field may be null",
+        name: "a response field becomes nullable",
         product: Outbound,
         document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "                  scope:\n                    type: string\n                    nullable: true\n                    description: The scope of data associated with the token.\n")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "reply 200 field `scope` may be null now [documented only]",
+        expected: Reported(Step::Patch, &[
+            "response 200 field `scope` can now be null [documentation only]",
         ]),
     },
     Case {
-        name: "a reply field, an object",
+        name: "a response field that is an object is added",
         product: Outbound,
         document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n                  consent:\n                    type: object\n                    required: [id]\n                    properties:\n                      id: {type: string}\n                      until: {type: string, format: date-time}\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
-            "reply 200 field `consent` added: object, optional [compatible]",
+        expected: Reported(Step::Minor, &[
+            "response 200 field `consent` added: object, optional [compatible]",
         ]),
     },
     Case {
-        name: "a reply field, a map",
+        name: "a response field that is a map is added",
         product: Outbound,
         document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n                  limits:\n                    type: object\n                    additionalProperties: {type: integer}\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
-            "reply 200 field `limits` added: map of integer, optional [compatible]",
+        expected: Reported(Step::Minor, &[
+            "response 200 field `limits` added: map of integer, optional [compatible]",
         ]),
     },
     Case {
-        name: "a list of values in a reply",
+        name: "a response field gets a list of values",
         product: Outbound,
         document: &[("                    description: The type of token. Value is `Bearer`.\n", "                    description: The type of token. Value is `Bearer`.\n                    enum: [Bearer]\n")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "reply 200 field `token_type` is one of `Bearer` now [documented only]",
+        expected: Reported(Step::Patch, &[
+            "response 200 field `token_type` now allows only `Bearer` [documentation only]",
         ]),
     },
     Case {
-        name: "a success without a body",
+        name: "a success status without a body is added",
         product: Outbound,
         document: &[("        4XX:\n", "        '202':\n          description: Not yet.\n        4XX:\n")],
         overlay: &[],
-        expected: Told(Step::Major, &[
-            "the success type was `TokenResponse`, is `TokenResponse`, by status [breaking for those who match on it]",
-            "reply 202 added: without a body [compatible]",
+        expected: Reported(Step::Major, &[
+            "the success type changed from `TokenResponse` to `TokenResponse`, by status [breaking for code that reads it]",
+            "response 202 added: no body [compatible]",
         ]),
     },
     Case {
-        name: "a header of a reply",
+        name: "a response header is added",
         product: Connect,
         document: &[("        '200':\n          description: Success\n", "        '200':\n          description: Success\n          headers: {X-Left: {schema: {type: integer}}}\n")],
         overlay: &[],
         expected: Refused(&["no reply gives access to this header", "X-Left", "overlay action"]),
     },
     Case {
-        name: "the type of a number",
+        name: "the type of a number changes",
         product: Pay,
         document: &[("                  expires_in:\n                    type: integer\n", "                  expires_in:\n                    type: number\n")],
         overlay: &[],
-        expected: Told(Step::Patch, &[
-            "reply 200 field `expires_in` was integer, is number [documented only]",
+        expected: Reported(Step::Patch, &[
+            "response 200 field `expires_in` changed from integer to number [documentation only]",
         ]),
     },
     Case {
-        name: "another name of a type",
+        name: "a type is renamed",
         product: Pay,
         document: &[],
         overlay: &[("title: SessionError", "title: SessionRefusal")],
-        expected: Told(Step::Major, &[
-            "the error type was `SessionError`, is `SessionRefusal` [breaking for those who match on it]",
+        expected: Reported(Step::Major, &[
+            "the error type changed from `SessionError` to `SessionRefusal` [breaking for code that reads it]",
         ]),
     },
     Case {
-        name: "a list of objects",
+        name: "a response field that is a list of objects is added",
         product: Pay,
         document: &[("                    description: Expiration time in seconds.\n", "                    description: Expiration time in seconds.\n                  grants:\n                    type: array\n                    items: {type: object, properties: {name: {type: string}, at: {type: string, format: date-time}}}\n")],
         overlay: &[],
-        expected: Told(Step::Minor, &[
-            "reply 200 field `grants` added: list of object, optional [compatible]",
+        expected: Reported(Step::Minor, &[
+            "response 200 field `grants` added: list of object, optional [compatible]",
         ]),
     },
 ];

@@ -1,0 +1,207 @@
+//! Finds phrases that readers of this project stumbled over.
+//!
+//! ```text
+//! git ls-files ─► text: documents, comments, messages ─► patterns of prose.toml ─► findings
+//! ```
+//!
+//! [`text`] cuts a file into paragraphs, so that a phrase is found across the end of a line.
+//! `xtask/prose.toml` has the patterns, each with an example and what to write instead, and the
+//! list of texts that are allowed, each with the reason.
+
+mod text;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::git::git;
+use crate::{Error, Result};
+
+/// The patterns and the allowed texts, relative to the project's root.
+const RULES: &str = "xtask/prose.toml";
+
+/// The rules of `xtask/prose.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// Files that nobody wrote by hand, as the start or the end of a path.
+    skip: Vec<String>,
+    pattern: Vec<Pattern>,
+    #[serde(default)]
+    allow: Vec<Allowed>,
+}
+
+/// A phrase to avoid.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pattern {
+    name: String,
+    /// Matches the phrase.
+    #[serde(deserialize_with = "regex")]
+    regex: Regex,
+    /// Matches the phrases that `regex` finds and that are plain English.
+    #[serde(default, deserialize_with = "optional_regex")]
+    except: Option<Regex>,
+    /// A sentence with the phrase.
+    example: String,
+    /// The same sentence in plain English.
+    write: String,
+}
+
+/// A text that a pattern finds and that stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allowed {
+    path: String,
+    text: String,
+    /// Why it stays. Read by people only.
+    #[serde(rename = "reason")]
+    _reason: String,
+}
+
+fn regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Regex, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Regex::new(&text).map_err(serde::de::Error::custom)
+}
+
+fn optional_regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Regex>, D::Error> {
+    regex(deserializer).map(Some)
+}
+
+impl Pattern {
+    /// Returns where the phrase begins and ends.
+    fn find(&self, text: &str) -> Option<std::ops::Range<usize>> {
+        let is_plain = |found: &str| self.except.as_ref().is_some_and(|except| except.is_match(found));
+        self.regex.find_iter(text).find(|found| !is_plain(found.as_str())).map(|found| found.range())
+    }
+}
+
+/// A phrase that was found.
+pub struct Finding {
+    path: PathBuf,
+    line: usize,
+    pattern: String,
+    text: String,
+    write: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, pattern, text, write } = self;
+        write!(f, "{}:{line}: {pattern}: {text}\n    such as: {write}", path.display())
+    }
+}
+
+impl Rules {
+    /// Reads the rules of the project at `root`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be read, or if a pattern does not find its own example or
+    /// finds its own rewrite.
+    pub fn read(root: &Path) -> Result<Self> {
+        let path = Path::new(RULES);
+        let text =
+            std::fs::read_to_string(root.join(path)).map_err(|error| Error::new(error.to_string()).in_file(path))?;
+        let rules: Self = toml::from_str(&text).map_err(|error| Error::new(error.to_string()).in_file(path))?;
+        for pattern in &rules.pattern {
+            let problem = if pattern.find(&pattern.example).is_none() {
+                "does not match its `example`"
+            } else if pattern.find(&pattern.write).is_some() {
+                "matches its `write`"
+            } else {
+                continue;
+            };
+            return Err(Error::new(format!("the pattern `{}` {problem}", pattern.name)).in_file(path));
+        }
+        Ok(rules)
+    }
+
+    /// Searches the files of the project at `root` that git tracks or would add.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if git fails, if a file cannot be read, or if an allowed text is not found
+    /// any more.
+    pub fn check(&self, root: &Path) -> Result<Vec<Finding>> {
+        let listed = git(root, &["ls-files", "--cached", "--others", "--exclude-standard", "-z"])?;
+        let listed = String::from_utf8_lossy(&listed);
+        let mut findings = Vec::new();
+        for path in listed.split('\0').filter(|path| !path.is_empty() && !self.is_skipped(path)) {
+            let path = Path::new(path);
+            // A file that was deleted and not committed is still listed.
+            let Ok(bytes) = std::fs::read(root.join(path)) else { continue };
+            let Ok(source) = String::from_utf8(bytes) else { continue };
+            self.search(path, &source, &mut findings);
+        }
+        let stale = self.allow.iter().find(|allowed| !findings.iter().any(|finding| allowed.allows(finding)));
+        if let Some(Allowed { path, text, .. }) = stale {
+            let message = format!("the allowed text {text:?} is not in {path} any more: remove it from the list");
+            return Err(Error::new(message).in_file(Path::new(RULES)));
+        }
+        findings.retain(|finding| !self.allow.iter().any(|allowed| allowed.allows(finding)));
+        Ok(findings)
+    }
+
+    fn is_skipped(&self, path: &str) -> bool {
+        self.skip.iter().any(|skip| path.starts_with(skip.as_str()) || path.ends_with(skip.as_str()))
+    }
+
+    fn search(&self, path: &Path, source: &str, findings: &mut Vec<Finding>) {
+        for paragraph in text::paragraphs(path, source) {
+            for pattern in &self.pattern {
+                let Some(range) = pattern.find(&paragraph.text) else { continue };
+                findings.push(Finding {
+                    path: path.to_owned(),
+                    line: paragraph.line_of(range.start),
+                    pattern: pattern.name.clone(),
+                    text: text::around(&paragraph.text, range),
+                    write: pattern.write.clone(),
+                });
+            }
+        }
+    }
+}
+
+impl Allowed {
+    fn allows(&self, finding: &Finding) -> bool {
+        finding.path == Path::new(&self.path) && finding.text.contains(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    }
+
+    fn found(path: &str, source: &str) -> Vec<usize> {
+        let mut findings = Vec::new();
+        Rules::read(&root()).unwrap().search(Path::new(path), source, &mut findings);
+        findings.into_iter().map(|finding| finding.line).collect()
+    }
+
+    #[test]
+    fn phrase_is_found_across_lines_of_a_comment() {
+        assert_eq!(found("a.rs", "fn a() {}\n    // This is for\n    // who wants it.\n"), [2]);
+    }
+
+    #[test]
+    fn phrase_is_found_in_documents_doc_comments_and_messages() {
+        assert_eq!(found("a.md", "# A\n\nText.\n\n- This is for who wants it.\n"), [5]);
+        assert_eq!(found("a.rs", "/// A.\n///\n/// This is for who wants it.\nstruct A;\n"), [3]);
+        assert_eq!(found("a.rs", "fn a() {\n    panic!(\"this is for who wants it\");\n}\n"), [2]);
+        assert_eq!(found("a.toml", "a = 1\nb = 2 # this is for who wants it\n"), [2]);
+    }
+
+    #[test]
+    fn code_is_not_searched() {
+        assert_eq!(found("a.md", "```text\nfor who wants it\n```\n"), [0_usize; 0]);
+        assert_eq!(found("a.rs", "/// ```\n/// // for who wants it\n/// ```\nstruct A;\n"), [0_usize; 0]);
+        assert_eq!(found("a.rs", "const A: &str = \"for-who-wants-it\";"), [0_usize; 0]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Cuts a file into the paragraphs that a person reads.
+
+use std::ops::Range;
+use std::path::Path;
+use std::str::FromStr as _;
+
+use proc_macro2::{TokenStream, TokenTree};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+/// A paragraph, a heading, a table cell, a comment or a message. Its lines are joined by spaces.
+#[derive(Default)]
+pub(super) struct Paragraph {
+    pub(super) text: String,
+    /// Where each line begins in `text`, and its number in the file.
+    lines: Vec<(usize, usize)>,
+}
+
+impl Paragraph {
+    fn push(&mut self, number: usize, text: &str) {
+        self.lines.push((self.text.len(), number));
+        self.text.push_str(text);
+    }
+
+    fn push_line(&mut self, number: usize, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push(' ');
+        }
+        self.push(number, text);
+    }
+
+    /// Returns the number of the line that holds the byte at `at`.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        self.lines.iter().rev().find(|(start, _)| *start <= at).map_or(1, |(_, number)| *number)
+    }
+}
+
+/// Returns the paragraphs of a file. Its name decides how the file is read; a file of an unknown
+/// kind has none.
+pub(super) fn paragraphs(path: &Path, source: &str) -> Vec<Paragraph> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("md") => markdown(numbered(source)),
+        Some("rs") => rust(source),
+        Some("toml" | "yaml" | "yml" | "sh") | None => comments(source),
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the phrase with a few words before and after it.
+pub(super) fn around(text: &str, phrase: Range<usize>) -> String {
+    const CONTEXT: usize = 60;
+    let (before, after) = (text.get(..phrase.start).unwrap_or_default(), text.get(phrase.end..).unwrap_or_default());
+    let skipped = before.chars().count().saturating_sub(CONTEXT);
+    let before: String = before.chars().skip(skipped).collect();
+    let after: String = after.chars().take(CONTEXT).collect();
+    format!("{before}{}{after}", text.get(phrase).unwrap_or_default()).trim().to_owned()
+}
+
+fn numbered(source: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(source.lines())
+}
+
+/// Returns the blocks of a document in Markdown, except its code blocks.
+fn markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Paragraph> {
+    let mut source = String::new();
+    let mut starts = Vec::new();
+    for (number, line) in lines {
+        starts.push((source.len(), number));
+        source.push_str(line);
+        source.push('\n');
+    }
+    let line_of = |at: usize| starts.iter().rev().find(|(start, _)| *start <= at).map_or(1, |(_, number)| *number);
+
+    let mut paragraphs = Vec::new();
+    let mut current = Paragraph::default();
+    let mut is_code_block = false;
+    for (event, range) in Parser::new_ext(&source, Options::ENABLE_TABLES).into_offset_iter() {
+        match event {
+            Event::Text(text) if !is_code_block => current.push(line_of(range.start), &text),
+            Event::Code(code) => current.push(line_of(range.start), &format!("`{code}`")),
+            Event::SoftBreak | Event::HardBreak => current.text.push(' '),
+            Event::Start(Tag::Emphasis | Tag::Strong | Tag::Link { .. } | Tag::Image { .. }) => {}
+            Event::Start(tag) => {
+                is_code_block = matches!(tag, Tag::CodeBlock(_));
+                paragraphs.push(std::mem::take(&mut current));
+            }
+            Event::End(TagEnd::CodeBlock) => is_code_block = false,
+            _ => {}
+        }
+    }
+    paragraphs.push(current);
+    paragraphs.retain(|paragraph| !paragraph.text.is_empty());
+    paragraphs
+}
+
+/// Returns the comments and the messages of a Rust file.
+fn rust(source: &str) -> Vec<Paragraph> {
+    let mut paragraphs = comment_blocks(source);
+    // A file that is not Rust has comments only.
+    if let Ok(tokens) = TokenStream::from_str(source) {
+        messages(tokens, source, &mut paragraphs);
+    }
+    paragraphs
+}
+
+/// Returns the blocks of lines that start with `//`, `///` or `//!`, read as Markdown.
+fn comment_blocks(source: &str) -> Vec<Paragraph> {
+    let mut paragraphs = Vec::new();
+    let mut block: Vec<(usize, &str)> = Vec::new();
+    let mut marker = None;
+    for (number, line) in numbered(source).chain([(usize::MAX, "")]) {
+        let line = line.trim_start();
+        let here = ["//!", "///", "//"].into_iter().find(|marker| line.starts_with(marker));
+        if here != marker {
+            paragraphs.append(&mut markdown(block.drain(..)));
+            marker = here;
+        }
+        if let Some(text) = here.and_then(|marker| line.strip_prefix(marker)) {
+            block.push((number, text.strip_prefix(' ').unwrap_or(text)));
+        } else if let Some((_, text)) = line.split_once("; // ").or_else(|| line.split_once(", // ")) {
+            let mut comment = Paragraph::default();
+            comment.push(number, text);
+            paragraphs.push(comment);
+        }
+    }
+    paragraphs
+}
+
+/// Adds the string literals that hold a space. Doc comments, which are literals too, are left out.
+fn messages(tokens: TokenStream, source: &str, paragraphs: &mut Vec<Paragraph>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => messages(group.stream(), source, paragraphs),
+            TokenTree::Literal(literal) => {
+                let number = literal.span().start().line;
+                let line = source.lines().nth(number.saturating_sub(1)).unwrap_or_default();
+                if line.trim_start().starts_with("//") {
+                    continue;
+                }
+                if let Ok(text) = syn::parse_str::<syn::LitStr>(&literal.to_string())
+                    && text.value().contains(' ')
+                {
+                    let mut message = Paragraph::default();
+                    message.push(number, &text.value().split_whitespace().collect::<Vec<_>>().join(" "));
+                    paragraphs.push(message);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns the comments that start with `#`. Lines that follow each other are one comment.
+fn comments(source: &str) -> Vec<Paragraph> {
+    let mut paragraphs = Vec::new();
+    let mut current = Paragraph::default();
+    for (number, line) in numbered(source) {
+        match line.trim_start().strip_prefix('#').or_else(|| line.split_once(" # ").map(|(_, text)| text)) {
+            Some(text) => current.push_line(number, text.trim()),
+            None => paragraphs.push(std::mem::take(&mut current)),
+        }
+    }
+    paragraphs.push(current);
+    paragraphs.retain(|paragraph| !paragraph.text.is_empty());
+    paragraphs
+}
