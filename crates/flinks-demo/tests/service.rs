@@ -74,7 +74,8 @@ async fn bank_is_connected_used_replaced_and_disconnected() {
     let (cookie, back) = service.start_consent("").await;
     assert_eq!(json_of(service.get(&back, "session=another")).await.0, StatusCode::UNAUTHORIZED);
     let (status, body) = json_of(service.get(&back, &cookie)).await;
-    assert_eq!((status, body), (StatusCode::OK, json!({"connected": "1000"})));
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body, json!({"connected": "1000"}));
     // The browser loads the callback URL twice.
     assert_eq!(json_of(service.get(&back, &cookie)).await.0, StatusCode::CONFLICT);
 
@@ -118,7 +119,8 @@ async fn payment_starts_and_invalid_amount_is_a_client_error() {
 async fn widget_is_shown_and_unknown_login_is_refused() {
     let service = Service::start().await;
     let page = service.get("/banks/connect", "").send().await.unwrap().text().await.unwrap();
-    assert!(page.contains("<iframe src=\"") && page.contains("authorizeToken="));
+    assert!(page.contains("<iframe src=\""));
+    assert!(page.contains("authorizeToken="));
     let (status, _) = json_of(service.get("/banks/landing?loginId=00000000-0000-4000-8000-00000000f0f0", "")).await;
     assert_eq!(status, StatusCode::CONFLICT);
 }

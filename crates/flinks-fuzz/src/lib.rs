@@ -176,7 +176,8 @@ pub fn addresses(data: &[u8]) {
         );
     }
     if text.parse::<CustomerId>().is_ok() {
-        assert!(text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
+        assert_eq!(text.len(), 36);
+        assert!(text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
     }
     if let Ok(base_url) = text.parse::<BaseUrl>() {
         check_address(base_url.as_str());
@@ -191,7 +192,9 @@ pub fn addresses(data: &[u8]) {
 
 fn check_address(text: &str) {
     let url = url::Url::parse(text).unwrap();
-    assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+    assert!(url.username().is_empty());
+    assert!(url.password().is_none());
+    assert!(url.fragment().is_none());
     let is_local = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

@@ -1,4 +1,5 @@
-//! TLS to Redis without a default crypto provider of rustls. A process has one default, so this program has one test.
+//! Connects to Redis over TLS without a default crypto provider of rustls. A process has one default
+//! provider, so this program has one test.
 
 #![cfg(feature = "rustls")]
 #![allow(clippy::unwrap_used)] // a test
@@ -11,7 +12,7 @@ fn store(address: &str) -> RedisStoreBuilder {
 }
 
 #[test]
-fn tls_without_a_default_crypto_provider_is_refused_with_the_fix() {
+fn tls_without_a_default_crypto_provider_is_an_error_with_the_fix() {
     for builder in [
         store("rediss://redis.internal:6380"),
         store("rediss://redis.internal:6380").cluster(["rediss://other.internal:6380"]),
@@ -20,7 +21,7 @@ fn tls_without_a_default_crypto_provider_is_refused_with_the_fix() {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.contains("flinks_redis::install_default_crypto_provider()"), "{error}");
     }
-    // It installed none by itself, and clear text on this machine needs none.
+    // The store has installed no provider, and plain connections to a loopback address need none.
     assert!(store("redis://127.0.0.1").build().is_ok());
     assert!(CryptoProvider::get_default().is_none());
 

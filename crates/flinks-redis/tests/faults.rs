@@ -1,5 +1,6 @@
-//! What Redis and the way to it do to an exchange, at each of its steps, as rows with the outcome and the requests that Flinks may
-//! get. Whatever happens, the next call is served and no refresh token is lost.
+//! Injects faults of Redis and its network at each step of a refresh. Each row has the outcome of the
+//! call and the number of requests that Flinks may receive. After each fault the next call succeeds,
+//! and no refresh token is lost.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -19,7 +20,7 @@ use support::{Fault, Hurried, Proxy, Server};
 fn main() {
     let mut trials = Vec::new();
     for (row, fault) in FAULTS {
-        for step in [Step::Load, Step::Claim, Step::Result] {
+        for step in [Step::Load, Step::Lease, Step::Result] {
             for rotates in [false, true] {
                 for policy in [OutagePolicy::FailClosed, OutagePolicy::RefreshWithoutStore] {
                     let rotation = if rotates { "rotating" } else { "lasting" };
@@ -35,7 +36,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// A test may not hang, whatever is broken.
+/// Fails a test that takes too long.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test).await.unwrap() });
@@ -44,11 +45,12 @@ fn run(test: impl Future<Output = ()>) {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     Load,
-    Claim,
+    Lease,
     Result,
 }
 
-/// What a command meets. None is a restart: Redis is killed, and comes back with what is on its disk.
+/// The faults of a command. `None` is a restart: Redis is killed and starts again with the data on
+/// its disk.
 const FAULTS: [(&str, Option<Fault>); 10] = [
     ("cut_off_before", Some(Fault::CutBefore)),
     ("cut_off_after", Some(Fault::CutAfter)),
@@ -70,13 +72,15 @@ struct Case {
 }
 
 impl Case {
-    /// Whether the call that meets the fault is served, and how many requests Flinks gets meanwhile.
+    /// Returns whether the call with the fault succeeds, and how many requests Flinks receives.
     fn expected(&self) -> (bool, u64) {
         match (self.step, self.rotates, self.policy) {
-            // Nobody may exchange what another may have exchanged, if that is its end.
-            (Step::Load | Step::Claim, false, OutagePolicy::RefreshWithoutStore) => (true, 1),
-            (Step::Load | Step::Claim, ..) => (false, 0),
-            // What rotated is stored before the access token is handed out, or else kept here.
+            // No process may use a refresh token that another process may have used, if that could end
+            // the consent.
+            (Step::Load | Step::Lease, false, OutagePolicy::RefreshWithoutStore) => (true, 1),
+            (Step::Load | Step::Lease, ..) => (false, 0),
+            // A new refresh token is stored before the access token is returned. Otherwise it becomes a
+            // pending write.
             (Step::Result, true, OutagePolicy::FailClosed) => (false, 1),
             (Step::Result, ..) => (true, 1),
         }
@@ -90,7 +94,7 @@ impl Case {
         }
         let (proxy, direct) = (Proxy::to(&server), server.address());
         let server = Arc::new(Mutex::new(server));
-        // The second between two exchanges is over at once.
+        // The pause of a second between two refreshes takes no time.
         let clock = Hurried::new(Duration::from_secs(2));
         let machine = |address: &str| {
             let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
@@ -114,16 +118,17 @@ impl Case {
         proxy.at(self.step as usize, self.fault.clone().unwrap_or_else(restart));
         let got = consent.access_token().await.map(drop);
         assert!(proxy.is_done());
-        // Where it is started again, it has been.
+        // Waits until a restart is complete.
         drop(server.lock().unwrap());
         assert!(got.as_ref().err().is_none_or(|error| error.is_store() && error.is_transient()), "{got:?}");
         assert_eq!((got.is_ok(), flinks.refreshes() - before), self.expected(), "{got:?}");
 
-        // The pause after a failure is over.
+        // The back-off after the failure has passed.
         clock.advance(Duration::from_secs(61));
         served(&consent.access_token().await);
-        assert_eq!(flinks.refreshes() - before, 1, "the token of that exchange serves");
-        // What could not be stored may still be on its way, and another would be content with that.
+        assert_eq!(flinks.refreshes() - before, 1, "the token of the first refresh is reused");
+        // The result may still be a pending write. Without it, the other process would use the stored
+        // token.
         consents.flush().await.unwrap();
         let other = machine(&direct).consent(&id);
         served(&other.refresh_now().await);
@@ -141,8 +146,8 @@ fn store(address: &str) -> RedisStore {
     RedisStore::builder(address, keys).timeout(Duration::from_millis(500)).build().unwrap()
 }
 
-/// A fault happens to each command of a worker in turn, and the next run does the rest. Each consent is
-/// refreshed once.
+/// Injects a fault into each command of a worker in turn. The next run refreshes the remaining
+/// consents, so each consent is refreshed once.
 async fn worker() {
     const CONSENTS: u64 = 3;
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::Answer("LOADING")] {
@@ -167,12 +172,13 @@ async fn worker() {
             clock.advance(Duration::from_secs(61));
             server.end_leases();
             let summary = worker.run_once().await.unwrap();
-            assert_eq!((summary.failed, summary.needing_consent), (0, 0), "{number}: {summary}");
+            assert_eq!(summary.failed, 0, "{number}: {summary}");
+            assert_eq!(summary.needing_consent, 0, "{number}: {summary}");
             assert_eq!(flinks.refreshes() - before, CONSENTS, "{number}");
             let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(self::store(&server.address()).due(in_a_week, 9).await.unwrap(), []);
             if !is_done {
-                // A read, and three commands of the refresh, for each consent.
+                // For each consent: one read, and three commands of the refresh.
                 assert!(number >= 12, "{number}");
                 break;
             }

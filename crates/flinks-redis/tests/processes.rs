@@ -1,4 +1,4 @@
-//! Several processes, as several machines: this program starts itself.
+//! Tests several processes, which stand for several machines. This program starts itself.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -23,12 +23,12 @@ fn main() {
     if let [role, redis, flinks] = arguments.as_slice()
         && let Some(role) = role.strip_prefix("role:")
     {
-        return run(play(role, redis, flinks));
+        return run(run_role(role, redis, flinks));
     }
     let tests: [(&str, fn()); 3] = [
-        ("o4_eight_processes_make_one_exchange_of_a_rotating_token", || run(one_exchange())),
-        ("o4_without_the_fence_they_make_more", || run(without_the_fence())),
-        ("o4_who_dies_with_a_claim_holds_nobody_up_for_longer", || run(killed())),
+        ("o4_eight_processes_make_one_refresh_of_a_rotating_token", || run(one_refresh())),
+        ("o4_without_compare_and_swap_they_make_several_refreshes", || run(without_fencing())),
+        ("o4_killed_lease_holder_delays_others_by_one_lease_at_most", || run(killed())),
     ];
     let trials = tests.map(|(name, test)| support::trial_with_server(name, test));
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
@@ -36,17 +36,17 @@ fn main() {
 
 fn run(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    // A test may not hang, whatever is broken.
+    // A test that takes too long fails.
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), work).await.unwrap() });
 }
 
 fn store(redis: &str) -> RedisStore {
     let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
-    // What is slow here is this machine.
+    // Generous, because the machine of the tests may be slow.
     RedisStore::builder(redis, keys).timeout(Duration::from_secs(10)).build().unwrap()
 }
 
-/// Another process of this program. It ends with the test, or before.
+/// Another process of this program. It is killed when the test ends.
 struct Process {
     child: Child,
     input: ChildStdin,
@@ -62,7 +62,7 @@ impl Process {
         Self { child, input, output: BufReader::new(output) }
     }
 
-    fn tell(&mut self, line: &str) {
+    fn write_line(&mut self, line: &str) {
         writeln!(self.input, "{line}").unwrap();
     }
 
@@ -80,21 +80,22 @@ impl Drop for Process {
     }
 }
 
-/// What this program is where it was started by itself.
-async fn play(role: &str, redis: &str, flinks: &str) {
+/// Runs a process that was started by this program.
+async fn run_role(role: &str, redis: &str, flinks: &str) {
     let client = support::client_of(flinks, &Settings::new());
     match role {
-        "fenced" => ask(Consents::builder(client).store(store(redis)).build()).await,
-        "unfenced" => ask(Consents::builder(client).store(Unfenced(store(redis))).build()).await,
+        "fenced" => print_tokens(Consents::builder(client).store(store(redis)).build()).await,
+        "unfenced" => print_tokens(Consents::builder(client).store(Unfenced(store(redis))).build()).await,
         step => {
             let store = Stopping { store: store(redis), step: step.parse().unwrap(), done: AtomicU32::new(0) };
-            ask(Consents::builder(client).store(store).build()).await;
+            print_tokens(Consents::builder(client).store(store).build()).await;
         }
     }
 }
 
-/// Asks for the token of each consent that is named, in fifty tasks at once, and tells what they got.
-async fn ask(consents: Consents) {
+/// For each consent named on standard input, requests the access token in fifty concurrent tasks and
+/// prints the distinct results.
+async fn print_tokens(consents: Consents) {
     println!("ready");
     let mut lines = std::io::stdin().lines();
     while let Some(Ok(line)) = lines.next() {
@@ -118,12 +119,13 @@ async fn ask(consents: Consents) {
             tokens.push(task.await.unwrap());
         }
         tokens.dedup();
-        // Emulated tokens, which are secrets to nobody.
+        // The tokens belong to an emulator, so they are not secret.
         println!("{}", tokens.join(" "));
     }
 }
 
-/// One that writes whatever comes, as a store does in which a claim is a lock and nothing more.
+/// A store that writes every record without comparing generations, as a store with locks but without
+/// fencing would.
 struct Unfenced(RedisStore);
 
 impl TokenStore for Unfenced {
@@ -155,7 +157,8 @@ impl TokenStore for Unfenced {
     }
 }
 
-/// How many rounds of eight processes at once made another number of exchanges than one, or gave out another number of tokens.
+/// Returns the number of rounds in which eight processes together made more than one refresh, or
+/// returned more than one token.
 async fn rounds(role: &str, count: u32) -> u32 {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     flinks.rotates();
@@ -169,7 +172,7 @@ async fn rounds(role: &str, count: u32) -> u32 {
         let id: ConsentId = format!("round-{round}").parse().unwrap();
         consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
         let before = flinks.refreshes();
-        processes.iter_mut().for_each(|process| process.tell(id.as_str()));
+        processes.iter_mut().for_each(|process| process.write_line(id.as_str()));
         let mut lines: Vec<String> = processes.iter_mut().map(Process::line).collect();
         lines.sort();
         lines.dedup();
@@ -180,15 +183,16 @@ async fn rounds(role: &str, count: u32) -> u32 {
     wrong
 }
 
-async fn one_exchange() {
+async fn one_refresh() {
     assert_eq!(rounds("fenced", 200).await, 0);
 }
 
-async fn without_the_fence() {
+async fn without_fencing() {
     assert!(rounds("unfenced", 5).await > 0);
 }
 
-/// One that waits for its end at one of its steps: before and after the claim, and before and after the result.
+/// A store that stops forever at one of four steps: before and after the lease is written, and before
+/// and after the result is written.
 struct Stopping {
     store: RedisStore,
     step: u32,
@@ -232,9 +236,10 @@ impl TokenStore for Stopping {
     }
 }
 
-/// A holder of a claim is killed at each of its four steps, fifty times each, and refresh tokens rotate in half of that. Who comes
-/// after it waits on its clock no longer than the claim lasts, and gets a token; but for one that rotated in the reply that the
-/// dead one had got and nobody else has, which is told after one request.
+/// Kills a lease holder at each of its four steps, fifty times each. Refresh tokens rotate in half of
+/// the rounds. The next process waits at most for the duration of the lease, by its own clock, and
+/// receives a token. The exception is a new refresh token that only the killed process had received:
+/// the consent has ended, which one request shows.
 async fn killed() {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     for round in 0..200_u32 {
@@ -243,18 +248,18 @@ async fn killed() {
             flinks.rotates();
         }
         let id: ConsentId = format!("round-{round}").parse().unwrap();
-        let clock = Hurried::new(Duration::from_millis(600)); // no wait for another is longer
+        let clock = Hurried::new(Duration::from_millis(600)); // the longest pause between two looks at another's lease
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let consents = Consents::builder(client).store(store(&server.address())).build();
         let token: RefreshToken = flinks.new_refresh_token().await;
         consents.import(&id, token, SystemTime::now()).await.unwrap();
         let mut holder = Process::start(&step.to_string(), &server, &flinks);
         assert_eq!(holder.line(), "ready");
-        holder.tell(id.as_str());
+        holder.write_line(id.as_str());
         assert_eq!(holder.line(), "stopped");
         drop(holder);
 
-        // It stood still while the other process ran.
+        // The clock stood still while the other process ran.
         clock.set_wall(SystemTime::now());
         let before = clock.monotonic();
         let refreshes = flinks.refreshes();
@@ -267,9 +272,10 @@ async fn killed() {
         );
         assert_eq!(got.is_err(), is_gone, "round {round}: {got:?}");
         let waited = clock.monotonic() - before;
-        // The call's 30 seconds, twice the store's 5, and 5 more; and one wait of half a second beyond.
+        // The duration of a lease (the 30 seconds of a call, two store calls of 5 seconds, and 5
+        // seconds more), and one more pause of half a second.
         assert!(waited <= Duration::from_secs(46), "round {round}: {waited:?}");
-        // After the result was stored, there is nothing to exchange and nobody to wait for.
+        // After the result was stored, the next process neither waits nor refreshes.
         let expected = if step == 3 { (0, true) } else { (1, step == 0) };
         assert_eq!((flinks.refreshes() - refreshes, waited.is_zero()), expected, "round {round}: {waited:?}");
     }

@@ -1,6 +1,6 @@
-//! What is used often allocates nothing: a counting allocator is exact, whatever the machine does.
+//! Counts the allocations of frequent calls. The count does not depend on the speed of the machine.
 //!
-//! This is a separate binary, because the allocator is that of the whole process.
+//! This is a separate binary, because the counting allocator applies to the whole process.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -10,7 +10,7 @@ use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 
 #[test]
-fn cloning_a_client_and_reading_a_deadline_allocate_nothing() {
+fn cloning_a_client_and_reading_a_deadline_do_not_allocate() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let credentials = Credentials::new(PAY_USERNAME, PAY_PASSWORD).unwrap();
     let (_emulator, client, token) = runtime.block_on(async {

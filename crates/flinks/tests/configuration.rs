@@ -1,7 +1,8 @@
-//! Configuration from variables and from a map: every bad value, and the message for it.
+//! Reads configuration from variables and from a map. A snapshot has the message for each invalid
+//! value.
 //!
 //! The variables of a process cannot be changed safely, so this program starts itself once for each
-//! row, and the child prints the outcome.
+//! row, and the child process prints the outcome.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -13,7 +14,7 @@ use flinks::{ClientBuilder, Error, connect, outbound, pay, pool};
 use libtest_mimic::{Arguments, Trial};
 
 const CHILD: &str = "FLINKS_TEST_PRODUCT";
-/// No message may hold this.
+/// A text that no message may contain.
 const CANARY: &str = "canary";
 
 const PAY: &[(&str, &str)] = &[
@@ -64,13 +65,14 @@ fn from_env(product: &str) -> String {
 }
 
 fn text_of(error: &Error) -> String {
-    assert!(error.field().is_some() && !error.may_have_been_sent());
+    assert!(error.field().is_some());
+    assert!(!error.may_have_been_sent());
     let text = error.to_string();
     assert!(!format!("{text} {error:?}").contains(CANARY), "{text}");
     text
 }
 
-/// Runs this program with the variables, of which one is changed.
+/// Runs this program with valid variables, except for one that is changed.
 fn outcome(base: &[(&str, &str)], name: &str, value: Option<&OsStr>) -> String {
     let product = match name {
         "FLINKS_PAY_POOL_SIZE" => "pool".to_owned(),
@@ -219,7 +221,7 @@ fn every_field_is_checked() {
     ] {
         let text = format!("url = \"https://payments.flinksapp.com\"\nusername = \"u\"\n{toml}\n");
         let error = toml::from_str::<ClientBuilder<pay::Client>>(&text).unwrap_err();
-        // `Display` quotes the line, as the documentation of `ClientBuilder` says.
+        // `Display` of the TOML error quotes the line, as the documentation of `ClientBuilder` says.
         assert!(
             !["canary", "9999", "4242", "1.5", "1979"].iter().any(|value| error.message().contains(value)),
             "{error}"

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 
 #[test]
 fn reqwest_of_the_application_works_after_one_line() {
-    // The clients here need no default provider, and install none.
+    // The clients of these crates neither need nor install a default provider.
     let credentials = Credentials::new("username", "password").unwrap();
     assert!(Client::builder(flinks::pay::SANDBOX.parse().unwrap(), credentials).build().is_ok());
     assert!(CryptoProvider::get_default().is_none());
@@ -21,7 +21,7 @@ fn reqwest_of_the_application_works_after_one_line() {
 
     assert_eq!(flinks::tls::install_default_crypto_provider(), Installed);
     let _ = reqwest::Client::new();
-    // Two parts of one program may both call it: the second call changes nothing.
+    // A second call changes nothing, so several parts of a program can make the call.
     let before = CryptoProvider::get_default().map(std::sync::Arc::as_ptr);
     assert_eq!(flinks::tls::install_default_crypto_provider(), AlreadyInstalled);
     assert_eq!(CryptoProvider::get_default().map(std::sync::Arc::as_ptr), before);

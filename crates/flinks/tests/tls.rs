@@ -1,10 +1,10 @@
-//! TLS with generated certificates: a bad certificate is a TLS error, nothing is sent, and nothing
-//! is sent in clear text (A1).
+//! Tests TLS with generated certificates. An invalid certificate is a TLS error, and no request is
+//! sent, neither encrypted nor in plain text (A1).
 //!
-//! The clients trust the authorities of the platform, and `SSL_CERT_FILE` adds one to those. This
-//! program creates an authority, and starts itself again with that variable.
+//! The clients trust the authorities of the platform, and `SSL_CERT_FILE` adds another one. This
+//! program creates an authority and starts itself again with that variable.
 //!
-//! `.ci/run` runs it with rustls on ring, with rustls on aws-lc-rs, and with native-tls.
+//! `.ci/run` runs these tests with rustls on ring, with rustls on aws-lc-rs, and with native-tls.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
@@ -47,30 +47,38 @@ fn main() {
         std::process::exit(status.code().unwrap_or(1));
     };
     let directory = std::path::PathBuf::from(directory);
-    let trial = |name: &str, made: Made, is_trusted: bool| {
+    let trial = |name: &str, certificate: ServerCertificate, is_trusted: bool| {
         let directory = directory.clone();
         Trial::test(name, move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
             let key = std::fs::read_to_string(directory.join("authority.key")).unwrap();
-            let trusted = Issuer::new(of_an_authority(), KeyPair::from_pem(&key).unwrap());
-            runtime.block_on(check(made, &trusted, is_trusted));
+            let trusted = Issuer::new(authority_parameters(), KeyPair::from_pem(&key).unwrap());
+            runtime.block_on(check(certificate, &trusted, is_trusted));
             Ok(())
         })
     };
     let trials = vec![
-        trial("a1_valid_certificate_is_accepted", Made::default(), true),
-        trial("a1_an_expired_certificate_sends_nothing", Made { has_expired: true, ..Made::default() }, false),
+        trial("a1_valid_certificate_is_accepted", ServerCertificate::default(), true),
+        trial(
+            "a1_expired_certificate_is_rejected",
+            ServerCertificate { has_expired: true, ..ServerCertificate::default() },
+            false,
+        ),
         trial(
             "a1_a_certificate_of_the_future_sends_nothing",
-            Made { is_of_the_future: true, ..Made::default() },
+            ServerCertificate { is_not_yet_valid: true, ..ServerCertificate::default() },
             false,
         ),
         trial(
             "a1_a_certificate_of_another_name_sends_nothing",
-            Made { name: "other.example", ..Made::default() },
+            ServerCertificate { name: "other.example", ..ServerCertificate::default() },
             false,
         ),
-        trial("a1_an_unknown_authority_sends_nothing", Made { is_of_a_stranger: true, ..Made::default() }, false),
+        trial(
+            "a1_certificate_of_unknown_authority_is_rejected",
+            ServerCertificate { has_unknown_issuer: true, ..ServerCertificate::default() },
+            false,
+        ),
         run(
             "a1_a_root_certificate_of_the_application_is_trusted_beside_those_of_the_platform",
             &directory,
@@ -93,39 +101,40 @@ fn run(name: &str, directory: &Path, check: Check) -> Trial {
     let key = std::fs::read_to_string(directory.join("authority.key")).unwrap();
     Trial::test(name, move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let trusted = Issuer::new(of_an_authority(), KeyPair::from_pem(&key).unwrap());
+        let trusted = Issuer::new(authority_parameters(), KeyPair::from_pem(&key).unwrap());
         runtime.block_on(check(&trusted));
         Ok(())
     })
 }
 
-/// A certificate, and what is wrong with it.
+/// The properties of a server certificate.
 #[derive(Clone, Copy)]
-struct Made {
+struct ServerCertificate {
     name: &'static str,
     has_expired: bool,
-    is_of_the_future: bool,
-    is_of_a_stranger: bool,
+    is_not_yet_valid: bool,
+    has_unknown_issuer: bool,
 }
 
-impl Default for Made {
+impl Default for ServerCertificate {
     fn default() -> Self {
-        Self { name: "localhost", has_expired: false, is_of_the_future: false, is_of_a_stranger: false }
+        Self { name: "localhost", has_expired: false, is_not_yet_valid: false, has_unknown_issuer: false }
     }
 }
 
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    CertifiedIssuer::self_signed(of_an_authority(), KeyPair::generate().unwrap()).unwrap()
+    CertifiedIssuer::self_signed(authority_parameters(), KeyPair::generate().unwrap()).unwrap()
 }
 
-/// An authority of another name: OpenSSL finds an issuer by its name.
-fn stranger() -> CertifiedIssuer<'static, KeyPair> {
-    let mut parameters = of_an_authority();
+/// Creates an authority that the clients do not trust. It has another name, because OpenSSL finds an
+/// issuer by its name.
+fn unknown_authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut parameters = authority_parameters();
     parameters.distinguished_name.push(DnType::OrganizationName, "another");
     CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
 }
 
-fn of_an_authority() -> CertificateParams {
+fn authority_parameters() -> CertificateParams {
     let mut parameters = CertificateParams::new(Vec::new()).unwrap();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -134,27 +143,28 @@ fn of_an_authority() -> CertificateParams {
     parameters
 }
 
-/// A server with that certificate: where it is, the first byte of each connection, and the requests
-/// that it could read.
+/// Starts a server with a certificate. Returns its URL, the first byte of each connection, and the
+/// requests that it could read.
 async fn serve(
-    made: Made,
+    certificate: ServerCertificate,
     trusted: &Issuer<'static, KeyPair>,
 ) -> (BaseUrl, Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) {
     let stranger = authority();
-    let issuer = if made.is_of_a_stranger { &*stranger } else { trusted };
-    serve_with(made, issuer, None).await
+    let issuer = if certificate.has_unknown_issuer { &*stranger } else { trusted };
+    serve_with(certificate, issuer, None).await
 }
 
-/// The same with a certificate of `issuer`, for clients with a certificate of the authority `of_clients`.
+/// Starts a server with a certificate of `issuer` that requires a client certificate of the authority
+/// `of_clients`.
 async fn serve_with(
-    made: Made,
+    certificate: ServerCertificate,
     issuer: &Issuer<'_, KeyPair>,
     of_clients: Option<CertificateDer<'static>>,
 ) -> (BaseUrl, Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) {
-    let mut parameters = CertificateParams::new(vec![made.name.to_owned()]).unwrap();
-    // A platform may refuse a leaf that lives for longer than a good while.
+    let mut parameters = CertificateParams::new(vec![certificate.name.to_owned()]).unwrap();
+    // Some platforms reject a certificate with a long lifetime.
     let now = time_now();
-    (parameters.not_before, parameters.not_after) = match (made.has_expired, made.is_of_the_future) {
+    (parameters.not_before, parameters.not_after) = match (certificate.has_expired, certificate.is_not_yet_valid) {
         (true, _) => (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 6, 1)),
         (_, true) => (date_time_ymd(now + 2, 1, 1), date_time_ymd(now + 2, 6, 1)),
         _ => (date_time_ymd(now - 1, 1, 1), date_time_ymd(now + 1, 12, 31)),
@@ -190,7 +200,8 @@ async fn serve_with(
             let mut stream = match acceptor.accept(stream).into_fallible().await {
                 Ok(stream) => stream,
                 Err((_, mut refused)) => {
-                    // Until the client has read why: a socket that is closed with unread bytes resets the connection.
+                    // Waits until the client has read the alert. Closing a socket with unread bytes would reset the
+                    // connection.
                     tokio::spawn(async move { while matches!(refused.read(&mut [0; 1024]).await, Ok(1..)) {} });
                     continue;
                 }
@@ -212,8 +223,8 @@ fn time_now() -> i32 {
     1970 + i32::try_from(seconds / 31_556_952).unwrap()
 }
 
-async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool) {
-    let (base_url, first_bytes, requests) = serve(made, trusted).await;
+async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair>, is_trusted: bool) {
+    let (base_url, first_bytes, requests) = serve(certificate, trusted).await;
     let settings = Settings::new().max_attempts(1);
     let credentials = Credentials::new("canary-user", "canary-password").unwrap();
     let pay = flinks::pay::Client::builder(base_url.clone(), credentials).settings(&settings).build().unwrap();
@@ -243,7 +254,7 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
             }
         }
     }
-    // What is spent comes back.
+    // The token is returned.
     if !is_trusted {
         let code = code(&outbound);
         assert!(
@@ -260,7 +271,7 @@ async fn check(made: Made, trusted: &Issuer<'static, KeyPair>, is_trusted: bool)
         assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls));
     }
     let first_bytes = first_bytes.lock().unwrap();
-    // 22 is a handshake (RFC 8446, 5.1): whatever came, came in TLS.
+    // 22 is a handshake record (RFC 8446, section 5.1), so every byte was sent over TLS.
     assert!(first_bytes.len() >= 4);
     assert!(first_bytes.iter().all(|byte| *byte == 22));
     assert_eq!(requests.lock().unwrap().len(), if is_trusted { 4 } else { 0 });
@@ -288,24 +299,27 @@ fn pay(base_url: &BaseUrl, settings: &Settings) -> Result<flinks::pay::Client, E
 }
 
 async fn check_roots(trusted: &Issuer<'static, KeyPair>) {
-    let stranger = stranger();
+    let stranger = unknown_authority();
     let roots = RootCertificates::from_pem(stranger.pem()).unwrap();
     let settings = Settings::new().max_attempts(1).root_certificates(roots);
-    let (of_the_stranger, _, _) = serve_with(Made::default(), &stranger, None).await;
+    let (of_the_stranger, _, _) = serve_with(ServerCertificate::default(), &stranger, None).await;
     assert!(pay(&of_the_stranger, &settings).unwrap().authorize().await.is_ok());
     let error = pay(&of_the_stranger, &Settings::new().max_attempts(1)).unwrap().authorize().await.unwrap_err();
     assert_eq!(error.cause(), Cause::Tls);
-    // The platform's authorities stay.
-    let (of_the_platform, _, _) = serve(Made::default(), trusted).await;
+    // The authorities of the platform are still trusted.
+    let (of_the_platform, _, _) = serve(ServerCertificate::default(), trusted).await;
     assert!(pay(&of_the_platform, &settings).unwrap().authorize().await.is_ok());
-    // With a root certificate, the name and the dates are checked as before.
-    for made in [Made { name: "other.example", ..Made::default() }, Made { has_expired: true, ..Made::default() }] {
+    // With a root certificate, the name and the dates are still checked.
+    for made in [
+        ServerCertificate { name: "other.example", ..ServerCertificate::default() },
+        ServerCertificate { has_expired: true, ..ServerCertificate::default() },
+    ] {
         let (base_url, _, _) = serve_with(made, &stranger, None).await;
         assert_eq!(pay(&base_url, &settings).unwrap().authorize().await.unwrap_err().cause(), Cause::Tls);
     }
 }
 
-/// A certificate for a client, and its key.
+/// Creates a client certificate and its key.
 fn client_certificate(issuer: &Issuer<'_, KeyPair>, has_expired: bool) -> (String, String) {
     let mut parameters = CertificateParams::new(vec!["client".to_owned()]).unwrap();
     if has_expired {
@@ -316,8 +330,9 @@ fn client_certificate(issuer: &Issuer<'_, KeyPair>, has_expired: bool) -> (Strin
 }
 
 async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
-    let (of_clients, stranger) = (authority(), stranger());
-    let (base_url, _, requests) = serve_with(Made::default(), trusted, Some(of_clients.der().clone())).await;
+    let (of_clients, stranger) = (authority(), unknown_authority());
+    let (base_url, _, requests) =
+        serve_with(ServerCertificate::default(), trusted, Some(of_clients.der().clone())).await;
     let settings = |(certificate, key): (String, String)| {
         Settings::new().max_attempts(1).client_certificate(ClientCertificate::from_pem(certificate, key).unwrap())
     };
@@ -331,8 +346,9 @@ async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
         settings(client_certificate(&of_clients, true)),
     ] {
         let client = pay(&base_url, &settings).unwrap();
-        let mut told = 0;
-        // The alert may end the connection before the request is handed to it. Then the call knows no more than that.
+        let mut recognized = 0;
+        // The alert may close the connection before the request is written to it. The error then does
+        // not show the reason, so this makes several attempts.
         for _ in 0..100 {
             let error = client.authorize().await.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"));
@@ -340,38 +356,40 @@ async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
                 Cause::ClientCertificate => {
                     assert_eq!(error.advice(), Advice::FixConfiguration, "{error}");
                     assert!(error.to_string().contains("client certificate"), "{error}");
-                    told += 1;
+                    recognized += 1;
                 }
-                // native-tls does not tell alerts apart.
-                Cause::Tls if cfg!(not(feature = "rustls-no-provider")) => told += 1,
+                // native-tls does not distinguish alerts.
+                Cause::Tls if cfg!(not(feature = "rustls-no-provider")) => recognized += 1,
                 cause => assert_eq!(cause, Cause::Connection, "{error}"),
             }
-            if told >= 3 {
+            if recognized >= 3 {
                 break;
             }
         }
-        assert!(told > 0 || cfg!(not(feature = "rustls-no-provider")), "it is never told");
+        assert!(recognized > 0 || cfg!(not(feature = "rustls-no-provider")), "no error named the client certificate");
     }
     assert_eq!(requests.lock().unwrap().len(), 1);
 
-    // A key of another certificate is found when the client is built.
+    // Building a client with the key of another certificate is an error.
     let ((certificate, _), (_, key)) = (client_certificate(&of_clients, false), client_certificate(&of_clients, false));
     let error = pay(&base_url, &settings((certificate, key))).unwrap_err();
-    assert_eq!((error.cause(), error.field()), (Cause::Configuration, Some("client certificate")));
+    assert_eq!(error.cause(), Cause::Configuration);
+    assert_eq!(error.field(), Some("client certificate"));
 }
 
 #[cfg(feature = "rustls-no-provider")]
 async fn check_providers(trusted: &Issuer<'static, KeyPair>) {
     use flinks::tls::CryptoProvider;
 
-    let (base_url, _, _) = serve(Made::default(), trusted).await;
+    let (base_url, _, _) = serve(ServerCertificate::default(), trusted).await;
     let call = async |provider| {
         let client = pay(&base_url, &Settings::new().max_attempts(1).crypto_provider(provider))?;
         client.authorize().await.map(drop)
     };
-    // This process has none, until the program installs one.
+    // This process has no default provider until the program installs one.
     let error = call(CryptoProvider::OfProcess).await.unwrap_err();
-    assert_eq!((error.cause(), error.field()), (Cause::Configuration, Some("crypto provider")));
+    assert_eq!(error.cause(), Cause::Configuration);
+    assert_eq!(error.field(), Some("crypto provider"));
     tokio_rustls::rustls::crypto::ring::default_provider().install_default().unwrap();
     call(CryptoProvider::OfProcess).await.unwrap();
     #[cfg(feature = "rustls")]

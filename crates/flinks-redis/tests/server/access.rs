@@ -1,4 +1,4 @@
-//! Addresses, credentials, rights and certificates.
+//! Tests addresses, credentials, permissions and certificates.
 
 use std::time::SystemTime;
 
@@ -7,21 +7,21 @@ use flinks_consents::store::{StoreError, conformance};
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{KeepAlive, Key, RedisStore, RedisStoreBuilder, Warning};
 
-use crate::common::{NO_MORE, Tests, keys, over, record, run, store};
+use crate::common::{NO_MORE, Tests, ended, keys, record, run, store};
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("who_may_not_enter_is_told_so", || run(credentials)),
-    ("a_user_with_the_rights_of_the_readme_does_all", || run(rights)),
-    ("a1_tls_takes_a_certificate_of_the_authorities_that_were_given", || run(tls)),
+    ("rejected_credentials_are_an_error", || run(credentials)),
+    ("permissions_of_the_readme_are_sufficient", || run(rights)),
+    ("a1_tls_trusts_only_the_configured_authorities", || run(tls)),
 ];
 
 /// Tests that need no `redis-server`.
 pub(crate) const ALWAYS: Tests = &[
-    ("an_address_that_is_not_safe_is_refused", || run(addresses)),
-    ("a_configuration_names_the_field_and_shows_no_value", || run(configuration)),
-    ("a1_clear_text_goes_to_the_one_host_that_is_allowed", || run(clear_text)),
+    ("unsafe_address_is_refused", || run(addresses)),
+    ("configuration_error_names_the_field_and_no_value", || run(configuration)),
+    ("a1_plain_connection_is_allowed_for_one_host_only", || run(clear_text)),
 ];
 
 async fn addresses() {
@@ -39,7 +39,8 @@ async fn addresses() {
     }
     for address in ["", "http://127.0.0.1", "canary", "redis://"] {
         let problem = problem(address);
-        assert!(problem.contains("Redis address") && !problem.contains("canary"), "{address}: {problem}");
+        assert!(problem.contains("Redis address"), "{address}: {problem}");
+        assert!(!problem.contains("canary"), "{address}: {problem}");
     }
     assert!(problem("rediss://redis.internal/#insecure").contains("must start with rediss://"));
     for address in [
@@ -127,7 +128,8 @@ async fn credentials() {
     for address in [server.address(), address(":wrong"), address("nobody:canary-password")] {
         assert!(matches!(store(&address).warnings().await, Err(StoreError::Misconfigured(_))));
         let error = store(&address).load(&id).await.unwrap_err();
-        assert!(matches!(error, StoreError::Misconfigured(_)) && !error.to_string().contains("canary"), "{error}");
+        assert!(matches!(error, StoreError::Misconfigured(_)), "{error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
     }
     let good = store(&address(":canary-password"));
     let no_cluster = RedisStore::builder(address(":canary-password"), keys()).cluster(NO_MORE).build().unwrap();
@@ -150,7 +152,7 @@ async fn credentials() {
     assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
 }
 
-/// All that is done to Redis, as the user whose rights the README names.
+/// Runs every operation as a user with the permissions that the README lists.
 async fn rights() {
     let readme = include_str!("../../README.md");
     let named = readme.split_once("permission for these commands: ").unwrap().1.split_once("on a cluster").unwrap().0;
@@ -161,13 +163,13 @@ async fn rights() {
     server.command(&words);
     let store = store(&server.address().replace("redis://", "redis://app:canary@"));
     conformance::check(|| store.clone()).await.unwrap();
-    over(&server, &flinks, 1).await;
+    ended(&server, &flinks, 1).await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let worker = KeepAlive::new(consents, store.clone()).rate(10_000);
     assert_eq!(worker.run_once().await.unwrap().needing_consent, 1);
     assert_eq!(store.restore_indexes().await, Ok(0));
     assert_eq!(store.warnings().await, Ok(vec![Warning::DoesNotPersist]));
-    // A command that only a script calls gives the same error.
+    // A missing permission for a command that only a script calls is the same error.
     server.command(&["ACL", "SETUSER", "app", "-zadd"]);
     let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
     assert_eq!(
@@ -178,7 +180,7 @@ async fn rights() {
     );
 }
 
-/// A private authority, and a server that requires a client certificate as well.
+/// Uses a private authority, and a server that requires a client certificate.
 async fn tls() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -220,7 +222,7 @@ async fn tls() {
             "invalid configuration: certificates must be PEM, and can be set only for rediss:// addresses"
         );
     }
-    // A cluster has the same.
+    // The same holds for a cluster.
     drop(server);
     let cluster = Server::start_with_tls(&[&files[..], &["--cluster-enabled", "yes", "--tls-cluster", "yes"]].concat());
     cluster.own_all_slots();
@@ -238,7 +240,7 @@ fn authority() -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
     rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Of 127.0.0.1, with its key, in PEM.
+/// Returns a certificate for 127.0.0.1 and its key, in PEM.
 fn certificate(authority: &rcgen::Issuer<'_, rcgen::KeyPair>) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();

@@ -1,4 +1,4 @@
-//! The store on a cluster.
+//! Tests the store on a cluster.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,9 +12,9 @@ use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_the_store_does_so_on_a_cluster_too", || run(conforms_on_a_cluster)),
-    ("o5_consents_live_on_all_nodes_of_a_cluster", || run(on_a_cluster_of_three)),
-    ("a1_a_cluster_in_clear_text_is_not_followed_elsewhere", || run(cluster_elsewhere)),
+    ("o5_store_conforms_on_a_cluster", || run(conforms_on_a_cluster)),
+    ("o5_consents_are_spread_over_all_nodes_of_a_cluster", || run(on_a_cluster_of_three)),
+    ("a1_plain_cluster_redirect_to_another_host_is_not_followed", || run(cluster_elsewhere)),
 ];
 
 async fn conforms_on_a_cluster() {
@@ -30,7 +30,7 @@ async fn conforms_on_a_cluster() {
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
 
-/// All that is done with consents, on a cluster whose address is that of one of its nodes.
+/// Runs every operation on a cluster, given the address of one of its nodes.
 async fn on_a_cluster_of_three() {
     let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
     support::join(&servers);
@@ -48,7 +48,7 @@ async fn on_a_cluster_of_three() {
     }
     let keys = |server: &Server| server.keys().into_iter().filter(|key| key.ends_with(":due")).collect::<Vec<_>>();
     for server in &servers {
-        assert!(!keys(server).is_empty(), "each node has some");
+        assert!(!keys(server).is_empty(), "a node stores no record");
         keys(server).iter().for_each(|key| server.command(&["DEL", key]));
     }
     assert_eq!(store.restore_indexes().await, Ok(30));
@@ -63,9 +63,9 @@ async fn on_a_cluster_of_three() {
     assert!(servers.iter().all(is_empty));
 }
 
-/// The server announces another address, as a node that joins does.
+/// The server announces another address, as a node does when it joins.
 async fn cluster_elsewhere() {
-    // Where this machine has an address by which others reach it, that would work.
+    // If this machine has an address in its network, a connection to it would succeed.
     let outside = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     let own = outside.connect("192.0.2.1:9").and_then(|()| outside.local_addr()).map(|own| own.ip().to_string());
     let own = own.unwrap_or_else(|_| "127.0.0.1".to_owned());

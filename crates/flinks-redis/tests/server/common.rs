@@ -1,4 +1,4 @@
-//! Stores, records and workers for the tests.
+//! Creates stores, records and workers for the tests.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,16 +10,16 @@ use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 
 use crate::support::{self, Flinks, Server};
 
-/// The names of tests, and the tests.
+/// Tests with their names.
 pub(crate) type Tests = &'static [(&'static str, fn())];
 
-/// A test may not hang, whatever is broken.
+/// Fails a test that takes too long.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test()).await.unwrap() });
 }
 
-/// No more nodes of a cluster than the one whose address is known.
+/// No other nodes of a cluster.
 pub(crate) const NO_MORE: [&str; 0] = [];
 
 pub(crate) fn keys() -> EncryptionKeys {
@@ -30,7 +30,7 @@ pub(crate) fn store(address: &str) -> RedisStore {
     RedisStore::builder(address, keys()).build().unwrap()
 }
 
-/// A record, which only the facade can make: through a store that keeps what it is given.
+/// Creates a record. Only `Consents` can create one, so a memory store captures it.
 pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime) -> Record {
     let store = flinks_consents::store::MemoryStore::new();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
@@ -41,7 +41,7 @@ pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime)
     store.load(&id).await.unwrap().unwrap()
 }
 
-/// The key under which a record lies: the one that changes with it.
+/// Returns the Redis key of a record: the key that changes when the record is written.
 pub(crate) async fn value_of(record: &Record) -> String {
     let lone = Server::start(&[]);
     store(&lone.address()).compare_and_swap(None, record).await.unwrap();
@@ -63,7 +63,7 @@ pub(crate) async fn load_until(
     store.load(id).await
 }
 
-/// Consents that idle out in two days, on Redis, and their Flinks.
+/// Creates consents in Redis that idle out in two days, and their emulator.
 pub(crate) async fn idle(count: usize) -> (Server, Flinks, Vec<ConsentId>) {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     let ids: Vec<ConsentId> = (0..count).map(|number| format!("user-{number}").parse().unwrap()).collect();
@@ -89,8 +89,8 @@ pub(crate) async fn is_nothing_due(server: &Server) -> bool {
     store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
 }
 
-/// Consents of the first part that are over.
-pub(crate) async fn over(server: &Server, flinks: &Flinks, count: usize) -> Vec<ConsentId> {
+/// Creates ended consents in the first shard.
+pub(crate) async fn ended(server: &Server, flinks: &Flinks, count: usize) -> Vec<ConsentId> {
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
     let ids: Vec<ConsentId> = names.take(count).map(|name| name.parse().unwrap()).collect();
@@ -107,7 +107,7 @@ pub(crate) fn at_once<F: Future<Output = ()> + Send>(work: F) {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap());
 }
 
-/// By its name, as the store makes it.
+/// Returns whether the store assigns the consent to the first shard.
 pub(crate) fn is_in_first_shard(id: &str) -> bool {
     use hmac::{KeyInit as _, Mac as _};
     let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&[7; 32]).unwrap();

@@ -1,4 +1,4 @@
-//! The deadlines of refresh tokens (O5).
+//! Tests the idle deadlines of refresh tokens (O5).
 
 use std::time::{Duration, SystemTime};
 
@@ -12,20 +12,20 @@ use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_the_store_does_what_every_store_must", || run(conforms)),
-    ("o5_the_due_are_listed_in_order_and_past_damage", || run(due)),
-    ("o5_deadlines_that_are_gone_are_restored", || run(restored)),
-    ("o5_deadlines_on_a_cluster_are_restored_too", || run(restored_on_a_cluster)),
-    ("a_deadline_that_cannot_be_stored_changes_nothing", || run(no_deadline)),
+    ("o5_store_conforms", || run(conforms)),
+    ("o5_due_consents_are_listed_in_order_despite_damaged_records", || run(due)),
+    ("o5_lost_deadlines_are_restored", || run(restored)),
+    ("o5_lost_deadlines_are_restored_on_a_cluster", || run(restored_on_a_cluster)),
+    ("record_is_not_written_if_its_deadline_cannot_be", || run(no_deadline)),
 ];
 
 async fn conforms() {
     let server = Server::start(&[]);
     let shared = store(&server.address());
     conformance::check(|| shared.clone()).await.unwrap();
-    // As other processes would open it.
+    // Opens the store as another process would.
     conformance::check(|| store(&server.address())).await.unwrap();
-    // The entry of a consent that moved to another owner stays for an hour.
+    // The index entry of a consent that moved to another owner stays for an hour.
     let left: Vec<String> = server.keys().into_iter().filter(|key| !key.contains(":owner:")).collect();
     assert_eq!(left, Vec::<String>::new());
 }
@@ -44,14 +44,14 @@ async fn due() {
     assert_eq!(listed, expected);
     assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 300);
     assert_eq!(store.due(DueWindow::new(now, Duration::ZERO), 1000).await.unwrap(), []);
-    // A record that was deleted directly, and a damaged one, do not hide the others.
+    // A deleted record and a damaged record do not hide the others.
     let keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
     server.command(&["DEL", &keys[0]]);
     server.set(&keys[1], b"garbage");
     assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 298);
-    assert_eq!(server.deadlines(), 299, "what is gone is forgotten, and what is damaged is not");
+    assert_eq!(server.deadlines(), 299, "only the deadline of the deleted record is removed");
     assert_eq!(store.due(DueWindow::new(now, days(2)), usize::MAX).await.unwrap().len(), 298);
-    // However many they are.
+    // This also holds for many damaged records.
     for key in &keys[2..] {
         server.set(key, b"garbage");
     }
@@ -82,11 +82,12 @@ async fn restored_in(server: &Server, store: RedisStore) {
     let over: ConsentId = "user-7".parse().unwrap();
     assert!(consents.consent(&over).access_token().await.unwrap_err().needs_consent());
     let before = store.due(in_two_months, 1000).await.unwrap();
-    assert_eq!((before.len(), store.restore_indexes().await), (299, Ok(0)));
+    assert_eq!(before.len(), 299);
+    assert_eq!(store.restore_indexes().await, Ok(0));
     let sets: Vec<String> = server.keys().into_iter().filter(|key| key.ends_with(":due")).collect();
     sets.iter().for_each(|set| server.command(&["DEL", set]));
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), []);
-    // What is not ours, or not readable, is left alone.
+    // Foreign and unreadable keys are not changed.
     server.set("else", b"garbage");
     let longer = RedisStore::builder(server.address(), keys()).namespace("flinks:eu");
     let longer = if server.is_cluster() { longer.cluster(NO_MORE) } else { longer };
@@ -98,7 +99,8 @@ async fn restored_in(server: &Server, store: RedisStore) {
     server.set(&damaged, b"garbage");
     assert_eq!(store.restore_indexes().await, Ok(298));
     server.set(&damaged, &value);
-    assert_eq!((store.restore_indexes().await, store.restore_indexes().await), (Ok(1), Ok(0)));
+    assert_eq!(store.restore_indexes().await, Ok(1));
+    assert_eq!(store.restore_indexes().await, Ok(0));
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), before);
     let other = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
     let other = RedisStore::builder(server.address(), other);
@@ -120,5 +122,6 @@ async fn no_deadline() {
     server.set(&due, b"something else");
     assert!(matches!(store.compare_and_swap(Some(one.generation()), &one).await, Err(StoreError::Misconfigured(_))));
     assert!(matches!(store.remove(one.id(), one.generation()).await, Err(StoreError::Misconfigured(_))));
-    assert_eq!((server.get(&key), server.get(&due)), (before, b"something else".to_vec()));
+    assert_eq!(server.get(&key), before);
+    assert_eq!(server.get(&due), b"something else".to_vec());
 }

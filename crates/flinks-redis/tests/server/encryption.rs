@@ -1,4 +1,4 @@
-//! What Redis sees of a consent, and values that cannot be read.
+//! Tests what is readable in Redis, and values that the store cannot read.
 
 use std::time::SystemTime;
 
@@ -11,11 +11,11 @@ use crate::support::Server;
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("a3_redis_sees_neither_ids_nor_tokens", || run(sees_nothing)),
-    ("what_was_moved_or_changed_is_damaged_and_stays", || run(damage)),
-    ("garbage_another_type_and_a_newer_version_stay", || run(garbage)),
-    ("keys_change_while_it_runs", || run(rotation)),
-    ("a_key_for_names_that_cannot_be_looked_at_is_looked_at_later", || run(names_later)),
+    ("a3_ids_and_tokens_are_not_readable_in_redis", || run(sees_nothing)),
+    ("moved_or_changed_value_is_damaged_and_stays", || run(damage)),
+    ("unreadable_values_are_not_overwritten", || run(garbage)),
+    ("encryption_keys_can_be_rotated", || run(rotation)),
+    ("name_key_is_checked_later_if_its_fingerprint_is_unreadable", || run(names_later)),
 ];
 
 async fn sees_nothing() {
@@ -24,15 +24,16 @@ async fn sees_nothing() {
     let record = record("canary-user", "canary-token", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &record).await.unwrap());
     let second = RedisStore::builder(server.address(), keys()).namespace("other").build().unwrap();
-    assert!(second.load(record.id()).await.unwrap().is_none(), "another namespace");
+    assert!(second.load(record.id()).await.unwrap().is_none(), "the namespaces are not separate");
     assert!(second.compare_and_swap(None, &record).await.unwrap());
     let all = server.everything();
     assert_eq!(all.len(), 4, "{all:?}");
     for (key, bytes) in &all {
         let text = format!("{key} {}", String::from_utf8_lossy(bytes));
-        assert!(!text.contains("canary") && (text.contains("flinks") || text.contains("other")), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+        assert!((text.contains("flinks") || text.contains("other")), "{text}");
     }
-    // The same record twice is two other values.
+    // Encrypting the same record again produces different values.
     let values: Vec<&Vec<u8>> = all.iter().filter(|(key, _)| !key.ends_with(":due")).map(|(_, bytes)| bytes).collect();
     assert_ne!(values[0], values[1]);
     assert!(
@@ -107,13 +108,14 @@ async fn rotation() {
     let first = record("one", "r1", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &first).await.unwrap());
     let newer = || EncryptionKeys::new(Key::new([9; 32]), 2, Key::new([2; 32]));
-    // A key for names cannot change; without the older key nothing is readable, and nothing is lost.
+    // The name key cannot change. Without the older encryption key, records are unreadable but not
+    // lost.
     store.set_keys(newer());
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Misconfigured(_))));
     store.set_keys(newer().with_decryption_key(1, Key::new([1; 32])).unwrap());
     let loaded = store.load(first.id()).await.unwrap().unwrap();
     assert!(store.compare_and_swap(Some(first.generation()), &loaded).await.unwrap());
-    // A record that is written again needs the newer key only.
+    // After a record is written again, only the newer key is needed.
     store.set_keys(newer());
     assert!(store.load(first.id()).await.unwrap().is_some());
     // A different key with the same id does not decrypt it.

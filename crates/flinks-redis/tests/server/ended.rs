@@ -1,4 +1,4 @@
-//! Consents that have ended, and whose end users are reported (O6).
+//! Tests the reports of ended consents (O6).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,15 +8,15 @@ use flinks_consents::flinks::outbound::RefreshToken;
 use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentId, Consents};
 
-use crate::common::{Tests, at_once, idle, over, run, store, worker};
+use crate::common::{Tests, at_once, ended, idle, run, store, worker};
 use crate::keep_alive;
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o6_a_consent_that_needs_its_user_is_told_once", || run(needs_consent)),
-    ("o6_a_consent_that_is_over_is_told_whoever_finds_out_and_dies", || run(told_after_death)),
-    ("o6_a_consent_that_is_good_again_is_not_told", || run(good_again)),
+    ("o6_ended_consent_is_reported_once", || run(needs_consent)),
+    ("o6_ended_consent_is_reported_even_if_its_reporter_dies", || run(reported_after_crash)),
+    ("o6_renewed_consent_is_not_reported", || run(renewed)),
 ];
 
 async fn needs_consent() {
@@ -33,7 +33,7 @@ async fn needs_consent() {
         let kept = Arc::clone(&told);
         let worker = worker(&server, &flinks).on_needs_consent(move |id| {
             kept.lock().unwrap().push(id.clone());
-            // As a panic, but nothing is printed.
+            // Like a panic, but without a message.
             std::panic::resume_unwind(Box::new("a callback"));
         });
         assert_eq!(worker.run_once().await.unwrap().to_string(), expected);
@@ -41,8 +41,9 @@ async fn needs_consent() {
     }
 }
 
-/// An application finds out, and a worker is cut off between its callback and its note of that.
-async fn told_after_death() {
+/// An application detects that a consent has ended. A worker is then interrupted between its callback
+/// and its note that the consent was reported.
+async fn reported_after_crash() {
     let (server, flinks) =
         (Server::start(&["--appendonly", "yes", "--appendfsync", "always"]), support::emulator().await);
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
@@ -66,9 +67,10 @@ async fn told_after_death() {
     server.lock().unwrap().end_leases();
     for (number, expected) in [(1, 2), (0, 2)] {
         let summary = worker(false, server.clone()).run_once().await.unwrap();
-        assert_eq!((summary.needing_consent, told.load(Ordering::SeqCst)), (number, expected), "{summary}");
+        assert_eq!(summary.needing_consent, number, "{summary}");
+        assert_eq!(told.load(Ordering::SeqCst), expected, "{summary}");
     }
-    // An end user who has consented again is not reported, and is after that consent has ended, too.
+    // An end user who has consented again is not reported until the new consent has ended as well.
     let consents = Consents::builder(flinks.client()).store(store(&server.lock().unwrap().address())).build();
     consents.import(&id, dead(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
@@ -77,17 +79,17 @@ async fn told_after_death() {
     consents.import(&id, dead(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 1);
-    // A consent that was forgotten leaves nothing, reported or not.
+    // A forgotten consent leaves nothing in Redis, whether it was reported or not.
     consents.import(&id, dead(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.consent(&id).forget().await.unwrap();
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
 }
 
-/// During the report of the first consent, the end user of the other one consents again.
-async fn good_again() {
+/// While the first consent is reported, the end user of the other one consents again.
+async fn renewed() {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
-    let ids = over(&server, &flinks, 2).await;
+    let ids = ended(&server, &flinks, 2).await;
     let (fresh, told) = (Mutex::new(Some(flinks.new_refresh_token().await)), Arc::new(AtomicUsize::new(0)));
     let (count, address, client) = (Arc::clone(&told), server.address(), flinks.client());
     let worker = worker(&server, &flinks).on_needs_consent(move |id| {

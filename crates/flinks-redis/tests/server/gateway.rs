@@ -1,4 +1,5 @@
-//! Passes of the worker while a gateway refuses what Flinks never sees (O6), and after a wall clock was ahead (O5).
+//! Tests runs of the worker while a gateway refuses requests that Flinks never receives (O6), and
+//! after a wall clock was ahead (O5).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -14,10 +15,10 @@ use crate::support::{self, Flinks, Hurried, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o6_a_pass_behind_a_gateway_stops_and_ends_no_consent", || run(ends_no_consent)),
-    ("o6_suspected_consents_are_tried_after_the_others", || run(suspected_ones_wait)),
-    ("o5_a_consent_from_the_future_is_refreshed_by_a_pass", || run(from_the_future)),
-    ("o6_a_revival_that_fails_reports_no_end_user_again", || run(reported_once)),
+    ("o6_run_behind_a_gateway_stops_and_ends_no_consent", || run(ends_no_consent)),
+    ("o6_suspected_consents_are_refreshed_last", || run(suspected_ones_wait)),
+    ("o5_consent_with_a_future_timestamp_is_refreshed", || run(from_the_future)),
+    ("o6_failed_reactivation_is_not_reported_again", || run(reported_once)),
 ];
 
 const MINUTES: Duration = Duration::from_secs(120);
@@ -45,7 +46,7 @@ impl Worker {
         Self { keep_alive, consents, clock, reported }
     }
 
-    /// A run, a while after the one before.
+    /// Advances the clock and runs the worker.
     async fn run(&self) -> Summary {
         self.clock.advance(MINUTES);
         self.keep_alive.run_once().await.unwrap()
@@ -65,7 +66,7 @@ async fn ends_no_consent() {
     assert!(is_stopped_by_a_gateway(&summary), "{summary}");
     assert_eq!(summary.suspected, 20, "{summary}");
     assert_eq!(flinks.refreshes() - before, 20);
-    // The next passes try one consent each.
+    // Each of the next runs refreshes a single consent.
     for requests in 21..24 {
         let summary = worker.run().await;
         assert!(is_stopped_by_a_gateway(&summary), "{summary}");
@@ -102,7 +103,7 @@ async fn suspected_ones_wait() {
         () = enough.notified() => {}
         _ = keep_alive.run_once() => panic!("it was to be cancelled"),
     }
-    // Another refresh may have begun.
+    // A second refresh may have started.
     worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
     let window = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     let due = store(&server.address()).due(window, 100).await.unwrap();

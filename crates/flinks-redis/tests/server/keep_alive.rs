@@ -17,12 +17,12 @@ use crate::support::{self, Fault, Flinks, Hurried, Proxy, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_workers_share_the_work_and_do_it_once", || run(workers)),
-    ("o5_progress_reaches_its_end_past_what_is_damaged_or_gone", || run(progress)),
-    ("o5_one_damaged_record_does_not_stop_the_worker_for_the_others", || run(unstored)),
-    ("o5_a_refresh_elsewhere_since_the_listing_is_not_repeated", || run(refreshed_elsewhere)),
-    ("o5_a_failing_server_is_left_alone_and_nothing_is_lost", || run(failing)),
-    ("o5_a_worker_that_goes_away_is_followed", || run(resumed)),
+    ("o5_workers_share_the_consents_and_refresh_each_once", || run(workers)),
+    ("o5_progress_counts_damaged_and_removed_records", || run(progress)),
+    ("o5_damaged_record_does_not_stop_the_worker", || run(unstored)),
+    ("o5_consent_refreshed_since_the_listing_is_skipped", || run(refreshed_elsewhere)),
+    ("o5_run_stops_if_flinks_fails_and_loses_nothing", || run(failing)),
+    ("o5_next_worker_continues_after_an_interrupted_run", || run(resumed)),
 ];
 
 async fn workers() {
@@ -37,12 +37,14 @@ async fn workers() {
     let mut kept = 0;
     for run in runs {
         let summary = run.await.unwrap();
-        assert_eq!((summary.needing_consent, summary.failed), (0, 0), "{summary}");
+        assert_eq!(summary.needing_consent, 0, "{summary}");
+        assert_eq!(summary.failed, 0, "{summary}");
         kept += summary.refreshed;
     }
     // Shards that another worker had leased are left for the next run.
     kept += worker(&server, &flinks).run_once().await.unwrap().refreshed;
-    assert_eq!((kept, flinks.refreshes() - before), (100, 100));
+    assert_eq!(kept, 100);
+    assert_eq!(flinks.refreshes() - before, 100);
     assert!(is_nothing_due(&server).await);
     assert!(!server.keys().iter().any(|key| key.ends_with(":worker")), "leases are given back");
     let summary = worker(&server, &flinks).run_once().await.unwrap();
@@ -60,11 +62,13 @@ async fn progress() {
     let worker = worker(&server, &flinks)
         .on_progress(move |progress| *shown.lock().unwrap() = (progress.due, progress.examined));
     let summary = worker.run_once().await.unwrap();
-    assert_eq!((summary.refreshed, summary.refreshed_elsewhere, summary.unreadable), (2, 1, 1), "{summary}");
+    assert_eq!(summary.refreshed, 2, "{summary}");
+    assert_eq!(summary.refreshed_elsewhere, 1, "{summary}");
+    assert_eq!(summary.unreadable, 1, "{summary}");
     assert_eq!(*last.lock().unwrap(), (4, 4));
 }
 
-/// A token that rotated could not be stored, and then its record is damaged.
+/// A new refresh token could not be stored, and then its record is damaged.
 async fn unstored() {
     let (server, flinks, ids) = idle(3).await;
     flinks.rotates();
@@ -76,33 +80,38 @@ async fn unstored() {
     let key = value_of(&record(ids[0].as_str(), "r", SystemTime::now()).await).await;
     server.set(&key, b"garbage");
     let summary = KeepAlive::new(consents, store).rate(10_000).run_once().await.unwrap();
-    assert_eq!((summary.refreshed, summary.unreadable), (2, 1), "{summary}");
-    assert!(summary.unstored.is_some() && summary.to_string().contains("only in this process"), "{summary}");
+    assert_eq!(summary.refreshed, 2, "{summary}");
+    assert_eq!(summary.unreadable, 1, "{summary}");
+    assert!(summary.unstored.is_some(), "{summary}");
+    assert!(summary.to_string().contains("only in this process"), "{summary}");
 }
 
-/// A worker counts the records that it cannot read, and does not try them again.
+/// A worker counts the records that it cannot read, and does not read them again.
 pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let with = |keys: EncryptionKeys| {
         let store = RedisStore::builder(server.address(), keys).build().unwrap();
         KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store)
     };
     let unreadable = with(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([2; 32]))).run_once().await.unwrap();
-    assert_eq!((unreadable.unreadable, unreadable.refreshed), (10, 0), "{unreadable}");
+    assert_eq!(unreadable.unreadable, 10, "{unreadable}");
+    assert_eq!(unreadable.refreshed, 0, "{unreadable}");
     let other = || EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
     let other_names = StoreError::misconfigured("was written with a different name key");
     assert_eq!(with(other()).run_once().await.unwrap_err(), other_names);
-    // The same if the fingerprint is lost.
+    // The same holds if the fingerprint is lost.
     server.command(&["DEL", "{flinks:000}:names"]);
     let summary = with(other()).run_once().await.unwrap();
-    assert_eq!((summary.unreadable, summary.refreshed), (10, 0), "{summary}");
+    assert_eq!(summary.unreadable, 10, "{summary}");
+    assert_eq!(summary.refreshed, 0, "{summary}");
     let right = store(&server.address());
     assert_eq!(right.load(&"user-7".parse().unwrap()).await.unwrap_err(), other_names);
     server.command(&["DEL", "{flinks:000}:names"]);
     assert!(right.load(&"user-7".parse().unwrap()).await.unwrap().is_some());
-    // Consents whose records are in another store.
+    // The records of these consents are in another store.
     let elsewhere = Consents::builder(flinks.client()).build();
     let summary = KeepAlive::new(elsewhere, store(&server.address())).run_once().await.unwrap();
-    assert_eq!((summary.refreshed, summary.refreshed_elsewhere), (0, 10), "{summary}");
+    assert_eq!(summary.refreshed, 0, "{summary}");
+    assert_eq!(summary.refreshed_elsewhere, 10, "{summary}");
 }
 
 /// After the first refresh, an application refreshes the others that were listed with it.
@@ -133,7 +142,7 @@ async fn failing() {
     let (server, flinks, _) = idle(100).await;
     let before = flinks.refreshes();
     flinks.fails(true);
-    // The waits between tries, of up to 30 seconds, are over at once; the deadlines are longer.
+    // Waits between attempts, of up to 30 seconds, take no time. Deadlines are longer.
     let long = Duration::from_secs(1000);
     let settings = Settings::new().clock(Hurried::new(Duration::from_secs(31))).timeout(long);
     let store = store(&server.address());
@@ -141,13 +150,16 @@ async fn failing() {
         Consents::builder(support::client_of(flinks.address(), &settings)).store(store.clone()).store_timeout(long);
     let hurried = KeepAlive::new(consents.build(), store).rate(10_000).max_concurrency(1);
     let summary = hurried.run_once().await.unwrap();
-    assert!(summary.refreshed == 0 && summary.failed == 20 && summary.stopped.is_some(), "{summary}");
+    assert_eq!(summary.refreshed, 0, "{summary}");
+    assert_eq!(summary.failed, 20, "{summary}");
+    assert!(summary.stopped.is_some(), "{summary}");
     assert!(summary.to_string().contains("20 refreshes in a row failed"), "{summary}");
-    // A try and two more of each: not a hundred times that.
+    // Each refresh makes three attempts, and the run stops after a few consents.
     assert_eq!(flinks.refreshes() - before, 60);
     flinks.fails(false);
     let summary = worker(&server, &flinks).run_once().await.unwrap();
-    assert_eq!((summary.refreshed, summary.failed), (100, 0), "{summary}");
+    assert_eq!(summary.refreshed, 100, "{summary}");
+    assert_eq!(summary.failed, 0, "{summary}");
     assert!(is_nothing_due(&server).await);
 }
 
@@ -167,9 +179,10 @@ async fn resumed() {
         _ = first.run_once() => panic!("it was to be stopped"),
         () = begun.notified() => {}
     }
-    // A lease may still be there: the part is its own until that ends, and all others are done.
+    // The interrupted worker may still hold the lease of one shard. All other shards are done.
     let summary = worker(&server, &flinks).run_once().await.unwrap();
-    assert!(summary.shards_leased_elsewhere <= 1 && summary.failed == 0, "{summary}");
+    assert!(summary.shards_leased_elsewhere <= 1, "{summary}");
+    assert_eq!(summary.failed, 0, "{summary}");
     server.end_leases();
     worker(&server, &flinks).run_once().await.unwrap();
     assert!(is_nothing_due(&server).await);

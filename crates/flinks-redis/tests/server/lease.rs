@@ -1,4 +1,4 @@
-//! Leases that are lost during a run.
+//! Tests leases that are lost during a run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,17 +9,17 @@ use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::KeepAlive;
 
-use crate::common::{Tests, at_once, is_in_first_shard, make_idle, over, run, store, worker};
+use crate::common::{Tests, at_once, ended, is_in_first_shard, make_idle, run, store, worker};
 use crate::support::{self, Hurried, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_a_lease_that_cannot_be_renewed_ends_the_pass_and_loses_nothing", || run(lease_lost)),
-    ("o6_a_worker_that_lost_its_part_tells_no_more", || run(part_lost)),
+    ("o5_run_stops_if_its_lease_cannot_be_renewed", || run(lease_lost)),
+    ("o6_worker_that_lost_its_lease_stops_reporting", || run(shard_lost)),
 ];
 
-/// Somebody puts something else where the lease is, and the clock goes on: the renewal fails while exchanges are under way. The
-/// process exits after its run.
+/// The key of the lease is overwritten and the clock advances, so the renewal fails while refreshes are
+/// in flight. Nothing is lost, although the process exits after its run.
 async fn lease_lost() {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     flinks.rotates();
@@ -47,7 +47,7 @@ async fn lease_lost() {
         let consents = Consents::builder(client).store(store.clone()).build();
         runtime.block_on(KeepAlive::new(consents, store).rate(10_000).max_concurrency(16).on_progress(spoil).run_once())
     });
-    // A single reply is delivered, and the others after the renewal has failed.
+    // Delivers one response, and the others after the renewal has failed.
     while !server.info().contains("errorstat_WRONGTYPE") {
         tokio::task::yield_now().await;
     }
@@ -58,18 +58,20 @@ async fn lease_lost() {
     assert!((1..40).contains(&done), "{done}");
     server.end_leases();
     let summary = worker(&server, &flinks).run_once().await.unwrap();
-    assert_eq!((summary.refreshed, summary.failed, summary.needing_consent), (40 - done, 0, 0), "{summary}");
+    assert_eq!(summary.refreshed, 40 - done, "{summary}");
+    assert_eq!(summary.failed, 0, "{summary}");
+    assert_eq!(summary.needing_consent, 0, "{summary}");
 }
 
-/// The first callback outlasts the lease, and another worker comes.
-async fn part_lost() {
-    part_lost_to_one_who(true).await;
-    part_lost_to_one_who(false).await;
+/// The first callback takes longer than the lease, and another worker takes over.
+async fn shard_lost() {
+    shard_lost_to(true).await;
+    shard_lost_to(false).await;
 }
 
-async fn part_lost_to_one_who(others_are_told: bool) {
+async fn shard_lost_to(other_worker_reports: bool) {
     let (server, flinks) = (Arc::new(Server::start(&[])), support::emulator().await);
-    over(&server, &flinks, 5).await;
+    ended(&server, &flinks, 5).await;
     let told = Arc::new(AtomicUsize::new(0));
     let tells = |worker: KeepAlive| {
         let told = Arc::clone(&told);
@@ -87,7 +89,7 @@ async fn part_lost_to_one_who(others_are_told: bool) {
         if let Some(second) = second.lock().unwrap().take() {
             clock.advance(Duration::from_secs(121));
             redis.end_leases();
-            if others_are_told {
+            if other_worker_reports {
                 at_once(async { assert_eq!(second.run_once().await.unwrap().needing_consent, 5) });
             } else {
                 redis.set("{flinks:000}:worker", b"second");
@@ -96,5 +98,5 @@ async fn part_lost_to_one_who(others_are_told: bool) {
     });
     assert_eq!(first.run_once().await.unwrap().needing_consent, 1);
     // Only the consent that the first worker was reporting is reported again.
-    assert_eq!(told.load(Ordering::SeqCst), if others_are_told { 6 } else { 1 });
+    assert_eq!(told.load(Ordering::SeqCst), if other_worker_reports { 6 } else { 1 });
 }

@@ -1,4 +1,4 @@
-//! The store against `redis-server`, and against servers that reply as a broken one does.
+//! Tests the store against `redis-server`, and against servers that send unexpected responses.
 //!
 //! Each test that needs `redis-server` starts one on a free port. If it is not installed, these tests are
 //! listed as ignored.
@@ -45,17 +45,18 @@ const WITH_SERVER: [Tests; 11] = [
 const ALWAYS: [Tests; 2] = [access::ALWAYS, replies::ALWAYS];
 
 fn main() {
-    // The log of all tests: their secrets start with `canary`.
+    // Captures the log of all tests. Their secrets start with `canary`.
     let log = log::Log::capture();
     let _ = flinks_redis::install_default_crypto_provider();
     let with_server = WITH_SERVER.concat().into_iter().map(|(name, test)| support::trial_with_server(name, test));
     let always = ALWAYS.concat().into_iter().map(|(name, test)| support::trial(name, test));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), with_server.chain(always).collect());
     let text = log.text();
-    // The tokens of the emulator count, too: refresh tokens start with `emu_`, and access tokens are JWTs.
+    // Tokens of the emulator are secrets as well: refresh tokens start with `emu_`, and access
+    // tokens are JWTs.
     let secret = text.lines().find(|line| ["canary", "emu_", "eyJ"].iter().any(|secret| line.contains(secret)));
     assert_eq!(secret, None, "a3_no_secret_is_in_the_logs");
-    // The application logs the warnings.
+    // The tests log the warnings, as an application would.
     let warning = text.lines().find(|line| line.contains(&Warning::Evicts.to_string()));
     assert_eq!(warning, None, "warnings_are_returned_and_not_logged");
     let warnings = text.lines().filter(|line| line.contains("to Redis on another machine is not encrypted")).count();

@@ -1,4 +1,4 @@
-//! Rule O10: the consents of one owner.
+//! Tests the consents of one owner (O10).
 
 use flinks_consents::{ConsentId, Consents, OwnerId, Page, Replaced};
 
@@ -7,7 +7,7 @@ use crate::support::{self, Server};
 
 pub(crate) const WITH_SERVER: Tests = &[
     ("o10_consents_of_an_owner_are_listed", || run(listed)),
-    ("o10_a_consent_that_is_replaced_is_revoked_unless_it_is_the_same_person", || run(replaced)),
+    ("o10_replaced_consent_is_revoked_unless_the_subject_is_the_same", || run(replaced)),
     ("a3_owners_and_labels_are_not_readable", || run(hidden)),
     ("entry_of_an_owner_without_its_record_is_removed_after_an_hour", || run(stale)),
 ];
@@ -92,14 +92,14 @@ async fn stale() {
     let consents = banks(&server, 2).await;
     let index = server.keys().into_iter().find(|key| key.contains(":owner:")).unwrap();
     let entries = || server.query::<u64>(&["HLEN", &index]);
-    // A record that is forgotten takes its entry with it.
+    // Removing a record removes its index entry.
     consents.consent(&bank(0)).forget().await.unwrap();
     assert_eq!(entries(), 1);
-    // The record of this one may be about to be written.
+    // The record of this entry may be about to be written.
     server.command(&["HSET", &index, &"0".repeat(32), "9223372036854775807"]);
     assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
     assert_eq!(entries(), 2);
-    // More than an hour later, it is gone for good.
+    // After more than an hour, the entry is removed.
     let script =
         "for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do redis.call('HSET', KEYS[1], name, '1') end return 1";
     server.command(&["EVAL", script, "1", &index]);

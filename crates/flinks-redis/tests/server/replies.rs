@@ -1,4 +1,4 @@
-//! Servers that send what a broken one would send.
+//! Tests servers that send unexpected responses or none.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,9 +13,9 @@ use crate::support::Fake;
 
 /// Tests that need no `redis-server`.
 pub(crate) const ALWAYS: Tests = &[
-    ("answers_of_a_broken_server_are_told_as_what_they_are", || run(answers)),
-    ("a_server_that_is_silent_is_given_up", || run(silence)),
-    ("a_reply_that_nobody_waits_for_is_nobody_elses", || run(late_reply)),
+    ("unexpected_responses_are_named_errors", || run(answers)),
+    ("silent_server_times_out", || run(silence)),
+    ("late_response_is_not_given_to_another_call", || run(late_reply)),
 ];
 
 async fn answers() {
@@ -53,7 +53,7 @@ async fn answers() {
         let loaded = store.load(record.id()).await;
         assert!(matches!(&loaded, Err(error) if !error.to_string().contains("canary")), "{answer}: {loaded:?}");
     }
-    // A server that hangs up.
+    // The server closes each connection.
     let fake = Fake::hanging_up();
     assert_eq!(store(&fake.address()).load(record.id()).await.unwrap_err(), unavailable("cannot be reached"));
     let nobody = store("redis://127.0.0.1:1").load(record.id()).await;
@@ -72,7 +72,7 @@ async fn silence() {
     assert_eq!(store.warnings().await, Err(late.clone()));
 }
 
-/// The first call is cancelled before its reply arrives. The second call receives the right reply.
+/// The first call is cancelled before its response arrives. The second call receives its own response.
 async fn late_reply() {
     let (first, second) = (record("one", "r1", SystemTime::now()).await, record("two", "r2", SystemTime::now()).await);
     let value = Arc::new(Mutex::new(Vec::new()));
@@ -97,13 +97,13 @@ async fn late_reply() {
                 arrived.notify_one();
                 Some(Vec::new())
             }
-            // Both replies, in the order of the calls: the first is of a consent that does not exist.
+            // Sends both responses in the order of the calls. The first one says that there is no record.
             _ => Some([b"$-1\r\n", format!("${}\r\n", wanted.len()).as_bytes(), &wanted, b"\r\n"].concat()),
         })
     };
     let store = store(&fake.address());
     tokio::select! {
-        _ = store.load(first.id()) => panic!("answered"),
+        _ = store.load(first.id()) => panic!("the call completed"),
         () = arrived.notified() => {}
     }
     let loaded = store.load(second.id()).await.unwrap().unwrap();

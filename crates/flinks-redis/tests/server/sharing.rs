@@ -1,4 +1,4 @@
-//! Consents that several machines share (O4).
+//! Tests consents that several machines share (O4).
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,13 +10,13 @@ use crate::support::{self, Fault, Proxy, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o4_two_machines_make_one_exchange", || run(one_exchange)),
-    ("o5_a_lost_reply_loses_no_token_that_rotated", || run(lost_reply)),
-    ("o5_a_failover_that_lost_a_write_asks_for_the_user", || run(lost_write)),
+    ("o4_two_machines_make_one_refresh", || run(one_refresh)),
+    ("o5_lost_response_of_redis_loses_no_new_refresh_token", || run(lost_reply)),
+    ("o5_failover_that_lost_a_write_needs_consent", || run(lost_write)),
 ];
 
-/// 2 machines, 50 tasks each, one expired consent.
-async fn one_exchange() {
+/// Two machines with 50 tasks each need the token of one consent whose access token has expired.
+async fn one_refresh() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
     let id: ConsentId = "user-7".parse().unwrap();
@@ -40,10 +40,12 @@ async fn one_exchange() {
         tokens.push(task.await.unwrap());
     }
     tokens.dedup();
-    assert_eq!((tokens.len(), flinks.refreshes() - before), (1, 1));
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(flinks.refreshes() - before, 1);
 }
 
-/// The reply to the write of a rotated token is lost. The token is stored, and used for the next refresh.
+/// The response to the write of a new refresh token is lost. The token is stored nevertheless, and the
+/// next refresh uses it.
 async fn lost_reply() {
     let (server, flinks) = (Server::start(&[]), support::emulator().await);
     flinks.rotates();
@@ -52,15 +54,15 @@ async fn lost_reply() {
     let id: ConsentId = "user-7".parse().unwrap();
     consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let before = flinks.refreshes();
-    // After the load and the claim.
+    // The third command, after loading the record and acquiring the lease.
     proxy.at(2, Fault::CutAfter);
     let token = consents.consent(&id).access_token().await;
-    assert!(proxy.is_done(), "the reply was lost");
+    assert!(proxy.is_done(), "the fault was not injected");
     if let Err(error) = token {
         assert!(error.is_store(), "{error}");
         consents.flush().await.unwrap();
     }
-    // Another machine has the token, and goes on from the refresh token that rotated.
+    // Another machine loads the new refresh token and uses it.
     let other = Consents::builder(flinks.client()).store(store(&server.address())).build();
     other.consent(&id).access_token().await.unwrap();
     assert_eq!(flinks.refreshes() - before, 1);
@@ -68,8 +70,8 @@ async fn lost_reply() {
     assert_eq!(flinks.refreshes() - before, 2);
 }
 
-/// A replica without the last write takes over. The rotated token in that write is lost, and one
-/// request shows it.
+/// A replica without the last write takes over. The new refresh token in that write is lost, and one
+/// request shows that the consent has ended.
 async fn lost_write() {
     let (mut server, flinks) = (Server::start(&[]), support::emulator().await);
     flinks.rotates();
@@ -87,15 +89,15 @@ async fn lost_write() {
     proxy.switch_to(&replica);
     let before = flinks.refreshes();
     let _ = first.consent(&id).access_token().await.unwrap();
-    assert_eq!(flinks.refreshes(), before, "what is in memory serves");
+    assert_eq!(flinks.refreshes(), before, "the cached token is returned");
     let other = machine();
     for _ in 0..3 {
         let error = other.consent(&id).access_token().await.unwrap_err();
         assert!(error.needs_consent(), "{error}");
     }
     assert_eq!(flinks.refreshes() - before, 1);
-    assert!(is_nothing_due(&replica).await, "it has ended");
-    // And the end user consents again.
+    assert!(is_nothing_due(&replica).await, "the ended consent is still listed");
+    // The end user consents again.
     other.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     assert!(machine().consent(&id).access_token().await.is_ok());
 }

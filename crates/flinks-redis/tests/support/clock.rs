@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use flinks_consents::flinks::{Clock, Sleep};
 
-/// A clock on which the waits for somebody else are over at once, and the deadlines of calls are not.
+/// A clock on which waits for others take no time, and deadlines of calls are never reached.
 #[derive(Clone)]
 pub(crate) struct Hurried {
     now: Arc<Mutex<(Duration, SystemTime)>>,
@@ -13,7 +13,7 @@ pub(crate) struct Hurried {
 }
 
 impl Hurried {
-    /// For waits up to `longest`; a deadline is longer.
+    /// Creates a clock. A sleep of up to `longest` takes no time, and a longer one is a deadline.
     pub(crate) fn new(longest: Duration) -> Self {
         Self { now: Arc::new(Mutex::new((Duration::ZERO, SystemTime::now()))), longest }
     }

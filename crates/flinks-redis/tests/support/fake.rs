@@ -1,4 +1,4 @@
-//! A server whose replies a test chooses.
+//! A server whose responses a test chooses.
 
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use super::resp::command;
 
-/// A server that answers each command of a call with whatever a test says; those with which a client introduces itself, as a good
-/// one. `None` is silence.
+/// A server that responds to each command with what a test chooses. It responds to the handshake of a
+/// client like Redis. `None` is no response.
 pub(crate) struct Fake(u16);
 
 impl Fake {
@@ -59,7 +59,7 @@ fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>, nam
             }
             _ => answer(&words),
         };
-        // Silence: the connection stays.
+        // Sends no response and keeps the connection open.
         if let Some(reply) = reply {
             writer.write_all(&reply).ok()?;
         }

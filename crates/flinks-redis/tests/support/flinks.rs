@@ -5,14 +5,14 @@ use flinks_consents::flinks::{RedirectUrl, Settings};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
 use flinks_emulator::{Emulator, Operation, When};
 
-/// A Flinks of a test's own.
+/// The emulator of one test.
 pub(crate) struct Flinks(Emulator);
 
 pub(crate) async fn emulator() -> Flinks {
     Flinks(Emulator::start().await.unwrap())
 }
 
-/// A client of the Flinks at an address.
+/// Creates a client for the emulator at this address.
 pub(crate) fn client_of(address: &str, settings: &Settings) -> Client {
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
     Client::builder(address.parse().unwrap(), credentials).settings(settings).build().unwrap()
@@ -27,19 +27,19 @@ impl Flinks {
         client_of(self.address(), &Settings::new())
     }
 
-    /// From now on, each exchange gives another refresh token, and the old one is good no longer.
+    /// From now on, each refresh returns a new refresh token and invalidates the old one.
     pub(crate) fn rotates(&self) {
         self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
     }
 
-    /// A refresh token of a new consent.
+    /// Returns the refresh token of a new consent.
     pub(crate) async fn new_refresh_token(&self) -> RefreshToken {
         let client = self.client();
         let code = self.new_code(&client);
         client.exchange_code(code).await.unwrap().refresh_token.unwrap()
     }
 
-    /// A code of a new consent, as an end user brings it back.
+    /// Returns the authorization code of a new consent, as an end user would return with it.
     pub(crate) fn new_code(&self, client: &Client) -> AuthorizationCode {
         let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let flinks_consents::flinks::Started { url, pending, .. } =
@@ -49,7 +49,7 @@ impl Flinks {
         client.verify(pending, &format!("?code={code}&state={state}")).unwrap()
     }
 
-    /// The next token reply is this one.
+    /// Sets the body of the next token response.
     pub(crate) fn replies_next(&self, body: String) {
         self.0.fail_next(Operation::OutboundToken, flinks_emulator::Fault::reply(200, body));
     }
@@ -70,7 +70,7 @@ impl Flinks {
         }
     }
 
-    /// Whether a gateway in front of it refuses each request with an empty 403.
+    /// Sets whether a gateway refuses each request with an empty 403.
     pub(crate) fn refuses_as_a_gateway(&self, refuses: bool) {
         self.0.clear_faults();
         if refuses {
@@ -81,7 +81,7 @@ impl Flinks {
         }
     }
 
-    /// Keeps its next replies to itself.
+    /// Holds the next responses back until [`releases`](Self::releases).
     pub(crate) fn holds_next(&self, replies: u64) {
         self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, replies);
     }

@@ -1,4 +1,4 @@
-//! Helpers of several test programs and examples: servers, an emulated Flinks, and a clock.
+//! Helpers of several test programs and examples: servers, the emulator, and a clock.
 
 #![allow(dead_code, unused_imports)] // each program uses a part
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::resp::{command, length};
 use super::server::Server;
 
-/// Something between a store and its server that does to commands what a test says.
+/// A proxy between a store and its server that injects the faults of a test.
 pub(crate) struct Proxy {
     port: u16,
     shared: Arc<Between>,
@@ -18,23 +18,23 @@ struct Between {
     server: AtomicU16,
     plan: Mutex<Option<(usize, Fault)>>,
     holds: AtomicBool,
-    /// Connections with a smaller number get no more replies.
+    /// Connections with a smaller number receive no more responses.
     forgotten: AtomicUsize,
     connections: AtomicUsize,
 }
 
-/// A fault that happens to a command.
+/// The fault of a command.
 #[derive(Clone)]
 pub(crate) enum Fault {
-    /// The connection ends before the command arrives.
+    /// The connection is closed before the command reaches the server.
     CutBefore,
-    /// The connection ends instead of the reply.
+    /// The connection is closed after the server has run the command.
     CutAfter,
-    /// The reply does not come, and the connection stays.
+    /// The response is dropped, and the connection stays open.
     Silence,
-    /// It does not arrive, and this is the reply.
+    /// The command does not reach the server, and this is the response.
     Answer(&'static str),
-    /// This is done to the server, and the connection ends.
+    /// The function runs, and then the connection is closed.
     Do(Arc<dyn Fn() + Send + Sync>),
 }
 
@@ -63,39 +63,40 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Of the reads and the scripts that come from now on, without those of leases, that with this number meets a fault.
+    /// Injects a fault into a command: the one with this number among the reads and scripts that follow,
+    /// not counting those of worker leases.
     pub(crate) fn at(&self, number: usize, fault: Fault) {
         *self.shared.plan.lock().unwrap() = Some((number, fault));
     }
 
-    /// Whether it met one.
+    /// Returns whether the fault was injected.
     pub(crate) fn is_done(&self) -> bool {
         self.shared.plan.lock().unwrap().is_none()
     }
 
-    /// From now on, connections go elsewhere.
+    /// Sends new connections to another server.
     pub(crate) fn switch_to(&self, server: &Server) {
         self.shared.server.store(server.port(), Ordering::SeqCst);
     }
 
-    /// Keeps replies to itself, until it no longer does.
+    /// Sets whether responses are held back.
     pub(crate) fn hold(&self, holds: bool) {
         self.shared.holds.store(holds, Ordering::SeqCst);
     }
 
-    /// The connections that there are stay open, and get no more replies.
+    /// Keeps the current connections open, but sends no more responses to them.
     pub(crate) fn forget_connections(&self) {
         self.shared.forgotten.store(self.shared.connections.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 }
 
 impl Between {
-    /// One command after the other. The end of it is the end of the connection.
+    /// Forwards commands one by one. Returns when the connection is closed.
     fn serve(&self, client: &TcpStream) -> Option<()> {
         let number = self.connections.fetch_add(1, Ordering::SeqCst);
-        // The server may have gone.
+        // The server may have stopped.
         let server = TcpStream::connect(("127.0.0.1", self.server.load(Ordering::SeqCst))).ok()?;
-        // Several small replies in a row would wait for each other.
+        // Without this, several small responses in a row would delay each other.
         client.set_nodelay(true).ok()?;
         server.set_nodelay(true).ok()?;
         let (mut commands, mut replies) = (BufReader::new(client), Replies { server: &server, rest: Vec::new() });

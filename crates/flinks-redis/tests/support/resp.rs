@@ -1,8 +1,8 @@
-//! The protocol of Redis, RESP 2.
+//! Reads RESP 2, the protocol of Redis.
 
 use std::io::{BufRead as _, BufReader, Read};
 
-/// The words of a command, as a client sends them.
+/// Reads the words of a command that a client sends.
 pub(crate) fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>> {
     let line = |reader: &mut BufReader<_>| {
         let mut line = String::new();

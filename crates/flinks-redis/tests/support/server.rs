@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// A `redis-server` of a test's own. It ends with it.
+/// The `redis-server` of one test. It is killed when the value is dropped.
 pub(crate) struct Server {
     child: Child,
     port: u16,
@@ -25,7 +25,7 @@ impl Server {
 
     /// Starts a server that also accepts TLS.
     pub(crate) fn start_with_tls(arguments: &[&str]) -> Self {
-        // In what a cluster's port for its nodes leaves.
+        // A port that leaves room for the bus port of a cluster.
         let port = (0..).map(|_| free_port()).find(|port| *port < 55_536).unwrap();
         Self::start(&[&["--tls-port", &port.to_string()], arguments].concat())
     }
@@ -41,14 +41,14 @@ impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
-        // Another may take the port before the server does.
+        // Another process may take the port before the server does.
         for _ in 0..10 {
             let port = free_port();
             if let Some(child) = spawn(port, &arguments, &folder) {
                 return Self { child, port, arguments, folder };
             }
         }
-        panic!("redis-server does not start");
+        panic!("redis-server did not start");
     }
 
     pub(crate) fn address(&self) -> String {
@@ -65,7 +65,7 @@ impl Server {
     }
 
     pub(crate) fn start_again(&mut self) {
-        // Another may have the port for a moment.
+        // Another process may use the port for a moment.
         let started = (0..100).find_map(|_| spawn(self.port, &self.arguments, &self.folder));
         self.child = started.unwrap();
     }
@@ -80,7 +80,7 @@ impl Server {
         command.exec(&mut self.connection()).unwrap();
     }
 
-    /// Runs a command, and returns its reply.
+    /// Runs a command and returns its response.
     pub(crate) fn query<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
@@ -91,7 +91,7 @@ impl Server {
         redis::cmd("INFO").arg("errorstats").query(&mut self.connection()).unwrap()
     }
 
-    /// In bytes.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn used_memory(&self) -> u64 {
         let info: String = redis::cmd("INFO").arg("memory").query(&mut self.connection()).unwrap();
         info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok()).unwrap()
@@ -125,20 +125,20 @@ impl Server {
         redis::cmd("SET").arg(key).arg(value).exec(&mut self.connection()).unwrap();
     }
 
-    /// As time does.
+    /// Removes all leases, as if they had expired.
     pub(crate) fn end_leases(&self) {
         for lease in self.keys().into_iter().filter(|key| key.ends_with(":worker")) {
             self.command(&["DEL", &lease]);
         }
     }
 
-    /// How many deadlines are kept.
+    /// Returns the number of stored deadlines.
     pub(crate) fn deadlines(&self) -> usize {
         let sets = self.keys().into_iter().filter(|key| key.ends_with(":due"));
         sets.map(|key| redis::cmd("ZCARD").arg(key).query::<usize>(&mut self.connection()).unwrap()).sum()
     }
 
-    /// Each key, with all that is in it.
+    /// Returns each key with its complete value.
     pub(crate) fn everything(&self) -> Vec<(String, Vec<u8>)> {
         let dump = |key: String| {
             let mut connection = self.connection();
@@ -152,13 +152,13 @@ impl Server {
         self.keys().into_iter().map(dump).collect()
     }
 
-    /// A cluster of one.
+    /// Makes this server a cluster with a single node.
     pub(crate) fn own_all_slots(&self) {
         join(std::slice::from_ref(self));
     }
 }
 
-/// Makes one cluster of servers that own nothing yet, and waits until each knows all.
+/// Forms a cluster of empty servers and waits until each node knows all others.
 pub(crate) fn join(servers: &[Server]) {
     let each = 16_384 / servers.len() + 1;
     for (number, server) in servers.iter().enumerate() {
@@ -173,7 +173,7 @@ pub(crate) fn join(servers: &[Server]) {
     let start = std::time::Instant::now();
     for server in servers {
         loop {
-            assert!(start.elapsed() < Duration::from_secs(40), "they make no cluster");
+            assert!(start.elapsed() < Duration::from_secs(40), "the servers did not form a cluster");
             let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut server.connection()).unwrap();
             if ["cluster_state:ok", "cluster_slots_assigned:16384", &nodes].iter().all(|line| info.contains(line)) {
                 break;

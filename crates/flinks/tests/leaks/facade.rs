@@ -5,7 +5,7 @@ use crate::raw_server::{RawResponse, RawServer, http_response};
 
 pub(crate) async fn facade(canaries: &mut Canaries) {
     let settings = |answer: &RawResponse| {
-        // An application may turn on the log of the HTTP client.
+        // An application may enable the log of the HTTP client.
         let settings = flinks::Settings::new().http(|http| http.connection_verbose(true));
         match answer {
             RawResponse::ThenSilence(_) => settings.timeout(SHORT).bank_timeout(SHORT),
@@ -100,7 +100,7 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
         r#"{{"access_token":"{}","refresh_token":"{}","scope":"{}","expires_in":299}}"#,
         canaries.plant("outbound TokenResponse.access_token"),
         canaries.plant("outbound TokenResponse.refresh_token"),
-        // A server that repeats what it was sent.
+        // The server sends the request back.
         canaries.plant("outbound TokenRequest.client_secret"),
     );
     for answer in answers(&good) {

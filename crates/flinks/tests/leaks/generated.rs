@@ -1,4 +1,4 @@
-//! The text of the generated crates' values and errors.
+//! Looks for secrets in the text of the values and errors of the generated crates.
 
 use flinks_connect::types::{AuthorizeToken, SecretKey};
 use flinks_outbound::Authorization;
@@ -8,7 +8,7 @@ use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as pay};
 use crate::canaries::{Canaries, SHORT, answers};
 use crate::raw_server::{RawResponse, RawServer};
 
-/// Waits as long as a call may take, but for a server that is silent on purpose.
+/// Waits for a call. A server that is silent on purpose gets a shorter limit.
 fn transport(server: &RawServer, answer: &RawResponse) -> Transport {
     let builder = Transport::builder(server.base_url.parse().unwrap());
     match answer {
@@ -17,7 +17,7 @@ fn transport(server: &RawServer, answer: &RawResponse) -> Transport {
     }
 }
 
-/// The one place of each canary in the request: this header, or the body.
+/// Checks that each canary is in the request exactly once: in this header, or in the body.
 fn check_request(canaries: &Canaries, server: &RawServer, header: &str) {
     let requests = server.requests();
     assert_eq!(requests.len(), 1);
@@ -68,7 +68,7 @@ pub(crate) async fn connect_generate(canaries: &mut Canaries) {
         canaries.print_outcome(client.generate_authorize_token(&customer_id, &key).send().await);
         check_request(canaries, &server, "flinks-auth-key");
     }
-    // Refused before it is sent.
+    // Rejected before a request is sent.
     let bad = SecretKey::new(format!("{}\n", canaries.plant("connect generateAuthorizeToken header flinks-auth-key")));
     let server = RawServer::start(RawResponse::Echo("200 OK")).await;
     let client = connect::Client::new(server.base_url.parse().unwrap()).unwrap();
@@ -89,7 +89,7 @@ pub(crate) async fn connect_authorize(canaries: &mut Canaries) {
     canaries.print(&body);
     let success = format!(
         r#"{{"RequestId":"{}","Login":{{"Id":"{}","Username":"{}"}},"Institution":"{}","SecurityChallenges":[]}}"#,
-        // One reply is read as a session and as a challenge, by its status.
+        // The same body is decoded as a session or as a challenge, depending on the status.
         canaries.plant("connect AuthorizeSession.RequestId"),
         canaries.plant("connect Login.Id"),
         canaries.plant("connect Login.Username"),
@@ -113,7 +113,7 @@ pub(crate) async fn outbound(canaries: &mut Canaries) {
         .refresh_token(request("refresh_token"));
     let token = Secret::new(canaries.plant("outbound token header Authorization"));
     let basic = Authorization::basic("dc-id", &token);
-    // What a reader of a log would decode.
+    // A reader of a log could decode this value.
     let encoded = "ZGMtaWQ6Y2FuYXJ5"; // base64 of `dc-id:canary`
     canaries.planted.insert("outbound token header Authorization, encoded".into(), encoded.into());
     let bearer = Authorization::bearer(&token);
@@ -142,7 +142,7 @@ pub(crate) async fn outbound_revoke(canaries: &mut Canaries) {
         let server = RawServer::start(answer.clone()).await;
         let client = outbound::Client::with_transport(transport(&server, &answer));
         let outcome = client.revoke(&token).send().await;
-        // A success has nothing to show.
+        // A success has no value to print.
         match outcome {
             Ok(reply) => canaries.print(&reply),
             Err(error) => canaries.print_outcome(Err::<(), _>(error)),

@@ -1,6 +1,7 @@
-//! A canary in every secret: none is in any text, in success and in failure (A3, T4).
+//! Puts a canary into every secret, and checks that no text contains one, in success and in failure
+//! (A3, T4).
 //!
-//! This is a separate binary, because it listens to the logs of the whole process.
+//! This is a separate binary, because it captures the log of the whole process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -33,21 +34,21 @@ async fn a3_t04_no_secret_is_in_any_text() {
         generated::connect_authorize(&mut canaries).await;
         generated::outbound(&mut canaries).await;
         generated::outbound_revoke(&mut canaries).await;
-        // 200 and 203 are successes of each operation, and of `token` with both of its credentials.
-        // An echo fails: it has an error code.
+        // 200 and 203 are successes of each operation, and of `token` with each kind of credentials.
+        // A response that repeats the request fails, because it has an error code.
         assert_eq!(canaries.successes, 12);
         facade::facade(&mut canaries).await;
     };
-    // Only a client without a time limit takes that long.
+    // Only a client without a timeout would take that long.
     tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
 
     let log = log.text();
     assert!(log.contains("127.0.0.1:"), "the log of the HTTP client was captured");
-    assert!(log.contains("operation=\"generateAuthorizeToken\""), "and the facade's");
-    assert!(log.contains("failed attempt=1"), "and the facade's");
+    assert!(log.contains("operation=\"generateAuthorizeToken\""), "the log of the facade was captured");
+    assert!(log.contains("failed attempt=1"), "the log of the facade was captured");
     canaries.assert_not_in(&log);
 
-    // Every mark has its canary, and every canary its mark.
+    // Each marked secret has a canary, and each canary belongs to a marked secret.
     let marks = [("pay", pay::SECRETS), ("connect", connect::SECRETS), ("outbound", outbound::SECRETS)];
     let marks = marks.iter().flat_map(|(product, marks)| marks.iter().map(move |mark| format!("{product} {mark}")));
     let planted = canaries.planted.into_keys().filter(|mark| !mark.ends_with("encoded"));

@@ -1,4 +1,4 @@
-//! Rules A1-A6, where the facade holds them; the rest is with `flinks-core`.
+//! Tests the rules A1 to A6 as far as the facade enforces them. The other tests are in `flinks-core`.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use crate::{ManualClock, TIMEOUT, local, local_at, local_with, login_id, new_ses
 
 #[tokio::test]
 async fn a4_token_expires_on_either_clock() {
-    // Suspended: the monotonic clock stood still.
+    // The machine was suspended: the monotonic clock stood still.
     let local = local().await;
     let token = local.pay.authorize().await.unwrap();
     local.turn_wall_clock_ahead(Duration::from_secs(600));
     assert!(token.is_expired());
 
-    // Turned back: the wall clock will never get there.
+    // The wall clock was set back, so it never reaches the end of the lifetime.
     let token = local.pay.authorize().await.unwrap();
     local.turn_wall_clock_back(Duration::from_secs(3600));
     assert!(!token.is_expired());
-    // Only the monotonic clock gets there.
+    // Only the monotonic clock reaches the end of the lifetime.
     local.clock.advance(Duration::from_secs(299));
     local.turn_wall_clock_back(Duration::from_secs(299));
     assert!(token.is_expired());
 }
 
 #[tokio::test]
-async fn a4_a_lifetime_counts_from_before_the_request() {
+async fn a4_lifetime_counts_from_before_the_request() {
     let local = local().await;
     local.emulator.fail_next(Operation::PayAuthorize, Fault::Hold { when: When::After });
     let call = tokio::spawn({
@@ -55,7 +55,7 @@ async fn a5_token_requests_are_retried_within_one_deadline() {
     assert!(waits[0] <= Duration::from_millis(500), "{waits:?}");
     assert!(waits[1] <= Duration::from_secs(1), "{waits:?}");
 
-    // Full jitter: no two machines wait alike.
+    // Full jitter: the waits differ between machines.
     let mut all = Vec::new();
     for _ in 0..20 {
         local.emulator.fail_times(Operation::PayAuthorize, Fault::status(500), 1);
@@ -66,8 +66,8 @@ async fn a5_token_requests_are_retried_within_one_deadline() {
     all.dedup();
     assert_eq!(all.len(), 20);
 
-    // The deadline is that of the whole call: with a wait that would pass it, the error comes at
-    // once.
+    // The deadline applies to the whole call. If the next wait would pass it, the call fails
+    // immediately.
     let reply = |retry_after: &str| {
         let headers = vec![("retry-after".to_owned(), retry_after.to_owned())];
         Fault::Reply { status: 503, headers, body: String::new() }
@@ -85,8 +85,8 @@ async fn a5_token_requests_are_retried_within_one_deadline() {
 }
 
 #[tokio::test]
-async fn a5_the_deadline_ends_a_call_that_hangs() {
-    // Silence, and a byte an hour.
+async fn a5_deadline_ends_a_call_without_a_response() {
+    // The server sends nothing, or one byte an hour.
     for fault in [Fault::Hold { when: When::Before }, Fault::SlowBytes { milliseconds: 3_600_000 }] {
         let local = local().await;
         local.emulator.fail_always(Operation::PayAuthorize, fault);
@@ -146,7 +146,7 @@ fn clients_errors_and_calls_can_be_sent_to_another_thread() {
 }
 
 #[tokio::test]
-async fn every_error_has_an_advice() {
+async fn every_error_has_advice() {
     let local = local().await;
     let code = |status, code: &str| Fault::reply(status, format!(r#"{{"FlinksCode":"{code}"}}"#));
     for (fault, advice) in [

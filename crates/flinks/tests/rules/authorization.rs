@@ -1,4 +1,4 @@
-//! Rule O10: an end user is sent to consent and comes back, and a connection is revoked.
+//! Tests the authorization of an end user and the revocation of a connection (O10).
 
 use flinks::outbound::{Client, ClientAuthentication};
 use flinks::{Advice, BaseUrl, Cause, Error, OAuthError, RedirectUrl};
@@ -9,7 +9,7 @@ use crate::outbound_client::{credentials, parameter, refresh_token};
 use crate::{get, local};
 
 #[tokio::test]
-async fn o10_an_end_user_consents_and_comes_back() {
+async fn o10_end_user_consents_and_returns() {
     let local = local().await;
     let client = local.outbound(credentials());
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
@@ -23,7 +23,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
         let (status, back) = get(&local, url.expose_secret()).await;
         assert_eq!(status, 302);
 
-        // It was stored in the end user's session.
+        // The pending authorization was stored in the end user's session.
         let pending = serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
         match client.verify(pending, &back.unwrap()) {
             Ok(code) => {
@@ -53,7 +53,7 @@ async fn o10_an_end_user_consents_and_comes_back() {
         let error = client.verify(pending, &format!("{rest}&state={state}")).unwrap_err();
         assert!(error.cause() == Cause::InvalidCallback, "{rest}");
     }
-    // Every scope holds the least.
+    // Every scope includes the minimal one.
     for (asked, sent) in [
         (&["TRANSACTIONS"][..], "ACCOUNT_BASIC TRANSACTIONS"),
         (&[], "ACCOUNT_BASIC"),

@@ -1,4 +1,4 @@
-//! The rows of "URLs and callbacks".
+//! Tests URLs and callbacks.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn c5_parameters_of_the_widget_cannot_be_overridden() {
         assert!(matches!(error.cause(), Cause::Input | Cause::Configuration), "{bad}");
         assert_eq!(error.field(), Some("parameter"), "{bad}");
     }
-    // Set twice, it is there once.
+    // A parameter that is set twice appears once.
     let widget = widget
         .language(flinks::Language::English)
         .parameter("Language", "fr")
@@ -30,7 +30,7 @@ async fn c5_parameters_of_the_widget_cannot_be_overridden() {
 }
 
 #[tokio::test]
-async fn c7_other_state_than_the_pending_one_is_refused() {
+async fn c7_callback_with_another_state_is_refused() {
     let local = local().await;
     let start = || local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
     let other_url = start().url;
@@ -47,7 +47,7 @@ async fn c7_other_state_than_the_pending_one_is_refused() {
             continue;
         }
         let (_, pending) = with_state(&local, &right);
-        // With the wrong state, an error is not believed either.
+        // If the state is wrong, an error in the callback is not trusted either.
         for rest in ["loginId=l", "error=access_denied&error_description=canary"] {
             let pending: PendingAuthorization = clone(&pending);
             let error = local
@@ -63,13 +63,16 @@ async fn c7_other_state_than_the_pending_one_is_refused() {
     }
     let (_, pending) = with_state(&local, &right);
     let error = local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").unwrap_err();
-    assert!(error.cause() == Cause::InvalidCallback, "no state at all");
+    assert!(error.cause() == Cause::InvalidCallback, "the callback has no state");
     let (_, pending) = with_state(&local, "");
-    assert!(local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").is_err(), "none expected either");
+    assert!(
+        local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").is_err(),
+        "a second pending authorization without a state in the callback"
+    );
 }
 
 #[tokio::test]
-async fn c7_callback_without_a_state_is_reported_as_such() {
+async fn c7_callback_without_a_state_has_a_specific_error() {
     let local = local().await;
     for without in [
         "",
@@ -95,7 +98,7 @@ async fn c7_callback_without_a_state_is_reported_as_such() {
     assert!(error.to_string().contains("`state` does not match"), "{error}");
 }
 
-/// A pending authorization of this state, as one that was stored.
+/// Creates a stored pending authorization with this state.
 fn with_state(local: &crate::Local, state: &str) -> (Secret, PendingAuthorization) {
     let flinks::Started { url, pending, .. } =
         local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
@@ -167,11 +170,14 @@ async fn c7_pending_authorization_expires_after_ten_minutes() {
         local.clock.advance(Duration::from_secs(age));
         assert_eq!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok(), is_good, "{age}");
     }
-    // Another machine's clock may be a little behind.
+    // The clock of another machine may be slightly behind.
     let (_, pending) = with_state(&local, "right");
     local.turn_wall_clock_back(Duration::from_secs(60));
     assert!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok());
     let (_, pending) = with_state(&local, "right");
     local.turn_wall_clock_back(Duration::from_secs(61));
-    assert!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_err(), "from the future");
+    assert!(
+        local.connect.verify_oauth(pending, "loginId=a&state=right").is_err(),
+        "the authorization started in the future"
+    );
 }

@@ -1,4 +1,4 @@
-//! Rule O8: the claims of an access token.
+//! Tests the claims of an access token (O8).
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn o8_claims_are_read_without_a_check() {
     assert_eq!(again.access_token.unverified_claims().unwrap().sub, claims.sub);
     assert!(client.client_credentials(None).await.unwrap().unverified_claims().is_none());
 
-    // They decide no lifetime, and nothing breaks on them.
+    // Claims do not affect the lifetime, and unreadable claims are not an error.
     for token in ["a.b.c", "a..c", "eyJ9.e30.x", "a.bnVsbA.c", "a.eyJleHAiOi0xfQ.c"] {
         let body = format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":299}}"#);
         local.emulator.fail_next(TOKEN, Fault::reply(200, body));
@@ -33,7 +33,7 @@ async fn o8_claims_are_read_without_a_check() {
         assert!(!token.is_expired());
         assert!(token.unverified_claims().is_none_or(|claims| claims.exp.is_none()));
     }
-    // Each claim is read by itself.
+    // An unreadable claim does not affect the others.
     let claims = |token: String| {
         let token = client.restore_access_token(token, local.clock.wall(), Duration::from_secs(1));
         token.unwrap().unverified_claims()

@@ -1,4 +1,4 @@
-//! Rule O9: a code is sent once, and a cancelled exchange that sent nothing keeps it.
+//! Tests that a code is sent once, and that a cancelled exchange that sent nothing keeps the code (O9).
 
 use std::time::Duration;
 
@@ -63,7 +63,8 @@ async fn o9_code_received_twice_is_sent_once() {
     assert_eq!(local.emulator.count(TOKEN), 1);
 }
 
-/// Verifies the same return of an end user as often as they load its page. Returns the code, too.
+/// Verifies the same callback several times, as if the end user had reloaded the page. Also returns
+/// the text of the code.
 pub(crate) fn loads_of_one_return<const N: usize>(local: &Local, client: &Client) -> (String, [AuthorizationCode; N]) {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let flinks::Started { url, pending, .. } =
@@ -75,7 +76,7 @@ pub(crate) fn loads_of_one_return<const N: usize>(local: &Local, client: &Client
     (code, [(); N].map(|()| client.verify(serde_json::from_str(&stored).unwrap(), &returned).unwrap()))
 }
 
-/// Polls a call so many times at most, and lets others work in between. Then it is cancelled.
+/// Polls a call up to `polls` times, lets other tasks run in between, and then cancels it.
 async fn poll_and_cancel<T>(call: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut call = std::pin::pin!(call);
     for _ in 0..polls {
@@ -93,7 +94,7 @@ async fn o9_cancelled_exchange_that_sent_nothing_keeps_the_code() {
     let local = local().await;
     let client = local.outbound(credentials());
     let (_, [first, second, third]) = loads_of_one_return(&local, &client);
-    // It has begun to connect.
+    // The call has started to connect.
     assert!(poll_and_cancel(client.exchange_code(first), 1).await.is_none());
     let _ = client.exchange_code(second).await.unwrap();
     assert!(client.exchange_code(third).await.unwrap_err().error().cause() == Cause::InvalidCallback);
@@ -111,7 +112,7 @@ async fn o9_exchange_cancelled_in_a_handshake_keeps_the_code() {
     let (_, [first, second]) = loads_of_one_return(&local, &client);
     tokio::select! {
         biased;
-        _ = client.exchange_code(first) => panic!("nobody answers"),
+        _ = client.exchange_code(first) => panic!("the call completed"),
         _ = silent.accept() => {}
     }
     let Err(SpendError::Unspent(_, error)) = client.exchange_code(second).await else { panic!() };
@@ -119,14 +120,14 @@ async fn o9_exchange_cancelled_in_a_handshake_keeps_the_code() {
 }
 
 #[tokio::test]
-async fn o9_exchange_cancelled_after_it_was_received_refuses_the_code() {
+async fn o9_code_of_an_exchange_cancelled_after_receipt_is_not_sent_again() {
     let local = local().await;
     let client = local.outbound(credentials());
     let (_, [first, second]) = loads_of_one_return(&local, &client);
     local.emulator.fail_next(TOKEN, Fault::Hold { when: When::Before });
     tokio::select! {
         biased;
-        _ = client.exchange_code(first) => panic!("nobody answers"),
+        _ = client.exchange_code(first) => panic!("the call completed"),
         _ = local.emulator.received(TOKEN, 1) => {}
     }
     local.emulator.release();
@@ -177,7 +178,8 @@ async fn o9_unsent_code_is_retried_and_returned() {
     let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
     assert_eq!(error.attempts(), 3);
 
-    // A host that stalls leaves no time for a third try, which would hide that nothing was sent.
+    // A host that does not respond leaves no time for a third attempt. That attempt would hide that
+    // nothing was sent.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stalls: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
     let settings = Settings::new().timeout(Duration::from_millis(600)).connect_timeout(Duration::from_millis(200));
@@ -188,7 +190,7 @@ async fn o9_unsent_code_is_retried_and_returned() {
 }
 
 #[tokio::test]
-async fn a5_no_advice_is_to_repeat_a_call_whose_outcome_is_unknown() {
+async fn a5_advice_never_repeats_a_call_with_unknown_outcome() {
     let local = local().await;
     let client = local.outbound(credentials());
     for fault in [Fault::Drop { when: When::After }, Fault::status(503), Fault::reply(403, "<html>")] {
@@ -205,7 +207,7 @@ async fn a5_no_advice_is_to_repeat_a_call_whose_outcome_is_unknown() {
         assert_eq!(error.advice(), Advice::Investigate, "{fault:?}");
         assert_eq!(Error::from(error).advice(), Advice::Investigate, "{fault:?}");
     }
-    // What is known keeps its advice.
+    // If the outcome is known, the advice does not change.
     local.emulator.fail_next(Operation::OutboundToken, Fault::reply(401, r#"{"error":"invalid_client"}"#));
     let error = client.exchange_code(code(&local.emulator, &client)).await.unwrap_err();
     assert_eq!(error.advice(), Advice::FixConfiguration);

@@ -1,4 +1,5 @@
-//! The rows of "Configuration": refused where it enters, naming the field and never the value.
+//! Tests that invalid configuration is rejected by its constructor, with the name of the field and
+//! without the value.
 
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use flinks_emulator::{Fault, Operation, When};
 
 use crate::{clients, local, local_with};
 
-/// The error names the field and holds nothing of the value.
+/// Asserts that the error names the field and contains no part of the value.
 pub(crate) fn check<T>(outcome: Result<T, Error>, field: &str, value: &str) {
-    let error = outcome.err().unwrap_or_else(|| panic!("{field} took {value:?}"));
+    let error = outcome.err().unwrap_or_else(|| panic!("{field} accepted {value:?}"));
     assert!(matches!(error.cause(), Cause::Input | Cause::Configuration));
     assert!(!error.may_have_been_sent());
     assert!(!error.is_transient());
@@ -46,7 +47,7 @@ fn secrets_that_no_header_can_carry_are_refused() {
 }
 
 #[test]
-fn c8_customer_id_that_would_move_the_path_is_refused() {
+fn c8_customer_id_that_changes_the_path_is_refused() {
     let guid = "43387ca6-0391-4c82-857d-70d95f087ecb";
     assert!(guid.parse::<CustomerId>().is_ok());
     assert!(guid.to_uppercase().parse::<CustomerId>().is_ok());
@@ -69,7 +70,7 @@ fn c8_customer_id_that_would_move_the_path_is_refused() {
 }
 
 #[test]
-fn c8_instance_that_would_choose_the_host_is_refused() {
+fn c8_instance_that_changes_the_host_is_refused() {
     for good in ["toolbox", "my-company-ca", "a", "0"] {
         assert_eq!(good.parse::<Instance>().unwrap().as_str(), good);
     }
@@ -93,7 +94,7 @@ fn c8_instance_that_would_choose_the_host_is_refused() {
     ] {
         check(bad.parse::<Instance>(), "instance", bad);
     }
-    // With what comes after it, the label still fits.
+    // The label has the maximum length with its suffix.
     let longest: Instance = "a".repeat(56).parse().unwrap();
     let customer_id = "43387ca6-0391-4c82-857d-70d95f087ecb".parse().unwrap();
     assert!(flinks::connect::Client::builder(longest, customer_id, SecretKey::new("k").unwrap()).build().is_ok());
@@ -142,8 +143,8 @@ fn invalid_sessions_are_refused() {
     }
 }
 
-/// An application answers 400 or 422 to a value of a call, and 500 to a mistake in its
-/// configuration.
+/// An application responds with 400 or 422 to an invalid value of a call, and with 500 to an error in
+/// its configuration.
 #[tokio::test]
 async fn advice_separates_values_of_a_call_from_settings() {
     use flinks::Advice;
@@ -231,7 +232,7 @@ async fn advice_separates_values_of_a_call_from_settings() {
 }
 
 #[tokio::test]
-async fn p8_an_amount_is_sent_exactly() {
+async fn p8_amount_is_sent_exactly() {
     let local = local().await;
     for (cents, text) in [
         (1, "0.01"),
@@ -294,7 +295,7 @@ async fn settings_reach_the_client() {
     });
     let local = local.await;
     assert!(seen.load(std::sync::atomic::Ordering::Relaxed));
-    // And none that was set before is lost.
+    // Earlier settings are not lost.
     let token = local.pay.authorize().await.unwrap();
     local.clock.advance(Duration::from_secs(299));
     assert!(token.is_expired());
@@ -303,17 +304,17 @@ async fn settings_reach_the_client() {
 #[tokio::test]
 async fn zero_settings_are_clamped() {
     let local = local_with(|settings| settings.connect_timeout(Duration::ZERO).max_attempts(0)).await;
-    // A millisecond does for a connection on this machine, or does not; one try it is.
+    // A millisecond may be enough for a loopback connection, or not. There is one attempt.
     let attempts = local.pay.authorize().await.map_or_else(|error| error.attempts(), |_| 1);
     assert_eq!(attempts, 1);
-    // Nothing is not "no limit".
+    // A timeout of zero does not mean that there is no limit.
     local.emulator.fail_always(Operation::PayAuthorize, Fault::Hold { when: When::Before });
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
     let (pay, _) = clients(&base_url, &Settings::new().timeout(Duration::ZERO));
     assert!(pay.authorize().await.unwrap_err().cause() == Cause::Timeout);
 }
 
-/// An application keeps these in a database, and shows them to its users.
+/// Applications store these ids in a database and display them.
 #[test]
 fn ids_can_be_printed_stored_and_read_again() {
     fn check<T>(text: &str, bad: &str)
@@ -338,5 +339,6 @@ fn ids_can_be_printed_stored_and_read_again() {
     check::<RedirectUrl>("https://app.example/done?a=b", "http://app.example");
     check::<BaseUrl>("https://app.example/flinks", "http://app.example");
     let login_id = |text: &str| LoginId::new(text).unwrap();
-    assert!(login_id("a") == login_id("a") && login_id("a") != login_id("b"));
+    assert_eq!(login_id("a"), login_id("a"));
+    assert!(login_id("a") != login_id("b"));
 }

@@ -1,4 +1,4 @@
-//! Rules C1-C8.
+//! Tests the rules C1 to C8.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ async fn c5_widget_url_has_the_documented_form() {
     assert!(!attribute.replace("&amp;", "").contains('&'));
     assert_eq!(format!("{url:?}"), "WidgetUrl([redacted])");
 
-    // The page takes it, once.
+    // The page accepts the token once.
     assert_eq!(get(&local, url.expose_url()).await.0, 200);
     assert_eq!(get(&local, url.expose_url()).await.0, 401);
     let spent = local.emulator.find(&pairs[11].1).unwrap().spent.unwrap();
@@ -138,7 +138,7 @@ async fn challenged(local: &Local) -> Challenge {
     let request = Authorize::with_bank_credentials(BANK, BANK_USER, BANK_PASSWORD);
     match local.connect.authorize(local.authorize_token().await, &request).await.unwrap() {
         Outcome::Challenge(challenge) => challenge,
-        Outcome::Complete(_) => panic!("203 was taken for a success"),
+        Outcome::Complete(_) => panic!("203 was treated as a success"),
     }
 }
 
@@ -154,7 +154,7 @@ async fn c6_203_is_a_challenge_that_answers_resolve() {
     }
     assert_eq!(challenge.questions()[0].choices(), ["Circle", "Square", "Triangle"]);
 
-    // A refused answer can be given again, with a fresh token.
+    // After a refused answer, the end user can answer again with a new token.
     let answers = Answers::new().to(&challenge.questions()[0], "Circle");
     let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
     assert!(matches!(error.error(), SpendError::Spent(error) if error.needs_user()));
@@ -163,7 +163,7 @@ async fn c6_203_is_a_challenge_that_answers_resolve() {
     let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
     let Outcome::Complete(session) = outcome else { panic!() };
 
-    // What it led to is a login, which needs no password.
+    // The session has a login, which can be used without a password.
     let request = Authorize::cached(session.login_id().unwrap());
     let outcome = local.connect.authorize(local.authorize_token().await, &request).await.unwrap();
     assert!(matches!(outcome, Outcome::Complete(_)));
@@ -184,7 +184,11 @@ async fn c6_answers_to_other_questions_are_not_sent() {
         assert!(matches!(error.error(), SpendError::Unspent(_, error) if error.field() == Some("answers")));
         assert!(error.challenge().is_some());
     }
-    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), sent + 2, "only the challenges");
+    assert_eq!(
+        local.emulator.count(Operation::ConnectAuthorize),
+        sent + 2,
+        "a request other than the challenges was sent"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +201,7 @@ async fn c6_challenge_survives_a_refused_token_and_a_restart() {
         let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
         challenge = error.into_parts().1.unwrap();
     }
-    // Whether it was answered is not known: it does not come back.
+    // It is unknown whether the answer was received, so the challenge is not returned.
     let lost = challenged_and_answered(&local).await;
     assert!(lost.challenge().is_none());
     assert!(matches!(lost.error(), SpendError::Unknown(_)));
@@ -234,7 +238,7 @@ async fn c6_errors_are_distinguished_by_code() {
         assert_eq!(error.is_transient(), is_transient);
         assert!(!error.is_credentials());
     }
-    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 4, "a bank counts wrong passwords");
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 4, "an answer was sent twice");
 
     local.emulator.reset();
     let token = local.authorize_token().await;
@@ -285,7 +289,7 @@ async fn c7_custom_oauth_leads_to_a_login() {
 }
 
 #[tokio::test]
-async fn c8_one_base_url_replaces_both_hosts() {
+async fn c8_other_base_url_replaces_both_hosts() {
     let base_url: BaseUrl = "http://127.0.0.1:1/flinks".parse().unwrap();
     let key = SecretKey::new("key").unwrap();
     let one =
@@ -309,7 +313,7 @@ async fn c8_one_base_url_replaces_both_hosts() {
 }
 
 #[test]
-fn c8_base_url_of_an_instance_stands_for_both_hosts() {
+fn c8_base_url_of_an_instance_sets_both_hosts() {
     use flinks::connect::Client;
     let secret_key = || SecretKey::new("k").unwrap();
     let redirect_url: RedirectUrl = "https://app.example/".parse().unwrap();
@@ -327,7 +331,7 @@ fn c8_base_url_of_an_instance_stands_for_both_hosts() {
         let flinks::Started { url, .. } = client.custom_oauth(14, &redirect_url).unwrap().start();
         assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/"), "{address}");
     }
-    // Everything else is one host for both.
+    // Any other host is used for both purposes.
     for address in [
         "https://toolbox-api.private.fin.ag:8443",
         "https://toolbox.private.fin.ag",
@@ -344,10 +348,10 @@ fn c8_base_url_of_an_instance_stands_for_both_hosts() {
         let origin = client.widget(&redirect_url).message_origin();
         assert!(address.starts_with(&origin), "{address}: {origin}");
     }
-    // No host of Flinks needs a path before that of an endpoint.
+    // A host of Flinks must not have a path in front of the path of an endpoint.
     let base_url: BaseUrl = "https://toolbox-api.private.fin.ag/flinks".parse().unwrap();
     let error = Client::builder(base_url, customer_id, secret_key()).build().unwrap_err();
     assert_eq!(error.field(), Some("base URL"));
-    // The name with a dot at its end is another one to a certificate and to `event.origin`.
+    // A host name with a trailing dot is a different name for a certificate and for `event.origin`.
     assert!("https://toolbox-api.private.fin.ag./".parse::<BaseUrl>().is_err());
 }

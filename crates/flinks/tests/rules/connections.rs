@@ -1,4 +1,4 @@
-//! The rows of "Connections": what becomes of a token, with the ledger as the witness.
+//! Tests what happens to a token if a connection fails. The ledger of the emulator shows the truth.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,37 +13,37 @@ use tokio::net::TcpListener;
 use crate::outbound_client::{code, credentials};
 use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, login_id, new_session};
 
-/// Spends one token of each product at `base_url`; the tokens are good ones of the emulator's.
-async fn spend(local: &Local, base_url: &BaseUrl, settings: &Settings) -> [Fate; 2] {
+/// Spends one token of each product at `base_url`. The tokens are valid tokens of the emulator.
+async fn spend(local: &Local, base_url: &BaseUrl, settings: &Settings) -> [Outcome; 2] {
     let session_token = local.pay.authorize().await.unwrap();
     let authorize_token = local.authorize_token().await;
     let (pay, connect) = clients(base_url, settings);
     let pay = match pay.initiate_session(session_token, &new_session()).await {
-        Ok(_) => Fate::Done,
-        // It comes back, and is good for another try.
+        Ok(_) => Outcome::Done,
+        // The token is returned and can be used again.
         Err(SpendError::Unspent(token, error)) => {
             assert!(!token.is_expired());
             assert!(token.into_authorization().is_ok());
-            Fate::Unspent(error)
+            Outcome::Unspent(error)
         }
-        Err(SpendError::Spent(error)) => Fate::Spent(error),
-        Err(SpendError::Unknown(error)) => Fate::Unknown(error),
+        Err(SpendError::Spent(error)) => Outcome::Spent(error),
+        Err(SpendError::Unknown(error)) => Outcome::Unknown(error),
     };
     let connect = match connect.authorize(authorize_token, &Authorize::live(&login_id())).await {
-        Ok(_) => Fate::Done,
+        Ok(_) => Outcome::Done,
         Err(SpendError::Unspent(token, error)) => {
             let outcome = local.connect.authorize(token, &Authorize::cached(&login_id())).await;
-            assert!(outcome.is_ok(), "what came back is good");
-            Fate::Unspent(error)
+            assert!(outcome.is_ok(), "the returned token is not valid");
+            Outcome::Unspent(error)
         }
-        Err(SpendError::Spent(error)) => Fate::Spent(error),
-        Err(SpendError::Unknown(error)) => Fate::Unknown(error),
+        Err(SpendError::Spent(error)) => Outcome::Spent(error),
+        Err(SpendError::Unknown(error)) => Outcome::Unknown(error),
     };
     [pay, connect]
 }
 
 #[derive(Debug)]
-enum Fate {
+enum Outcome {
     Done,
     Unspent(Error),
     Spent(Error),
@@ -54,32 +54,32 @@ fn settings() -> Settings {
     Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT)
 }
 
-/// Nothing was sent: the tokens come back, and the calls that get a token are tried as often as
-/// told.
-async fn is_not_sent(base_url: &str, settings: Settings, tries: u32) -> Error {
+/// Asserts that nothing was sent: tokens are returned, and calls that request a token make this number
+/// of attempts.
+async fn is_not_sent(base_url: &str, settings: Settings, attempts: u32) -> Error {
     let local = local().await;
     let base_url = base_url.parse().unwrap();
     let mut last = None;
-    for fate in spend(&local, &base_url, &settings).await {
-        let Fate::Unspent(error) = fate else { panic!("{fate:?}") };
+    for outcome in spend(&local, &base_url, &settings).await {
+        let Outcome::Unspent(error) = outcome else { panic!("{outcome:?}") };
         assert!(!error.may_have_been_sent(), "{error}");
         assert_eq!(error.attempts(), 1, "{error}");
     }
     let (pay, connect) = clients(&base_url, &settings);
     for error in [pay.authorize().await.unwrap_err(), connect.generate_authorize_token().await.unwrap_err()] {
         assert!(!error.may_have_been_sent());
-        assert_eq!(error.attempts(), tries, "{error}");
+        assert_eq!(error.attempts(), attempts, "{error}");
         last = Some(error);
     }
-    // The ledger agrees: nothing arrived but what got the tokens, and the one that came back and
-    // was used.
+    // The ledger agrees: besides the requests for tokens, it has only the request that used the
+    // returned token.
     assert_eq!(local.emulator.count(Operation::PayInitiateSession), 0);
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 1);
     last.unwrap()
 }
 
 #[tokio::test]
-async fn a_connection_that_is_refused_has_sent_nothing() {
+async fn refused_connection_sends_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -87,7 +87,7 @@ async fn a_connection_that_is_refused_has_sent_nothing() {
 }
 
 #[tokio::test]
-async fn an_unknown_host_has_sent_nothing() {
+async fn unknown_host_sends_nothing() {
     struct Nowhere;
     impl reqwest::dns::Resolve for Nowhere {
         fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
@@ -99,7 +99,8 @@ async fn an_unknown_host_has_sent_nothing() {
     assert!(error.to_string().contains("could not be resolved"), "{error}");
 }
 
-/// A proxy that answers each `CONNECT` with these bytes, and the settings of a client that uses it.
+/// Starts a proxy that responds to each `CONNECT` with these bytes. Returns the settings of a client
+/// that uses it.
 async fn behind_a_proxy(reply: &'static str) -> Settings {
     let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", proxy.local_addr().unwrap());
@@ -124,13 +125,13 @@ async fn proxy_that_refuses_its_credentials_is_a_configuration_error() {
         assert!(!error.is_transient(), "{error}");
         assert!(error.to_string().contains("proxy requires valid credentials"), "{error}");
     }
-    // Any other failure of a proxy may pass.
+    // Any other failure of a proxy may be transient.
     for reply in ["HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 502 x\r\n\r\n", "", "SSH-2.0-x\r\n"] {
         let error = is_not_sent("https://flinks.example", behind_a_proxy(reply).await, 3).await;
         assert_eq!(error.advice(), Advice::RetryLater, "{error}");
     }
 
-    // A proxy or a gateway may also answer in the server's place.
+    // A proxy or a gateway may also respond instead of the server.
     let local = local().await;
     for fault in [Fault::status(407), Fault::reply(407, "<html>"), Fault::reply(407, r#"{"error":"proxy"}"#)] {
         local.emulator.fail_next(Operation::PayAuthorize, fault.clone());
@@ -146,8 +147,8 @@ async fn proxy_that_refuses_its_credentials_is_a_configuration_error() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_fails_or_stalls_has_sent_nothing() {
-    // A server that speaks no TLS, and one that says nothing.
+async fn failed_or_stalled_handshake_sends_nothing() {
+    // One server does not speak TLS, the other sends nothing.
     let emulator = flinks_emulator::Emulator::start().await.unwrap();
     let address: SocketAddr = emulator.base_url().strip_prefix("http://").unwrap().parse().unwrap();
     let error = is_not_sent(&format!("https://{address}"), settings(), 3).await;
@@ -159,7 +160,7 @@ async fn a_handshake_that_fails_or_stalls_has_sent_nothing() {
     let base_url = format!("https://{}", silent.local_addr().unwrap());
     let error = is_not_sent(&base_url, settings().connect_timeout(Duration::from_millis(50)), 3).await;
     assert!(error.is_transient(), "{error}");
-    // Also where the whole time is shorter than that for a connection.
+    // The same holds if the timeout of the call is shorter than the connect timeout.
     let settings = Settings::new().timeout(Duration::from_millis(300)).max_attempts(1);
     assert!(is_not_sent(&base_url, settings, 1).await.is_transient());
 }
@@ -183,8 +184,8 @@ async fn request_that_may_have_been_received_is_unknown() {
         let base_url = local.emulator.base_url().parse().unwrap();
         local.emulator.fail_always(Operation::PayInitiateSession, fault.clone());
         local.emulator.fail_always(Operation::ConnectAuthorize, fault.clone());
-        for fate in spend(&local, &base_url, &settings()).await {
-            let Fate::Unknown(error) = fate else { panic!("{fault:?}: {fate:?}") };
+        for outcome in spend(&local, &base_url, &settings()).await {
+            let Outcome::Unknown(error) = outcome else { panic!("{fault:?}: {outcome:?}") };
             assert!(error.may_have_been_sent(), "{error}");
             assert!(error.is_transient(), "{error}");
             assert_eq!(error.attempts(), 1, "{error}");
@@ -192,7 +193,7 @@ async fn request_that_may_have_been_received_is_unknown() {
         assert_eq!(local.emulator.count(Operation::PayInitiateSession), 1);
         assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 1);
 
-        // What gets a token is tried three times.
+        // Calls that request a token make three attempts.
         local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
         local.emulator.fail_always(Operation::ConnectGenerateAuthorizeToken, fault.clone());
         let before = [Operation::PayAuthorize, Operation::ConnectGenerateAuthorizeToken]
@@ -210,23 +211,23 @@ async fn request_that_may_have_been_received_is_unknown() {
 async fn spend_outcome_matches_server_ledger() {
     let local = local().await;
     let base_url = local.emulator.base_url().parse().unwrap();
-    for fate in spend(&local, &base_url, &settings()).await {
-        assert!(matches!(fate, Fate::Done));
+    for outcome in spend(&local, &base_url, &settings()).await {
+        assert!(matches!(outcome, Outcome::Done));
     }
     local.emulator.fail_always(Operation::PayInitiateSession, Fault::reply(400, r#"{"error":"x"}"#));
     local.emulator.fail_always(Operation::ConnectAuthorize, Fault::reply(400, r#"{"FlinksCode":"INVALID_REQUEST"}"#));
-    for fate in spend(&local, &base_url, &settings()).await {
-        assert!(matches!(fate, Fate::Spent(error) if error.status() == Some(400)));
+    for outcome in spend(&local, &base_url, &settings()).await {
+        assert!(matches!(outcome, Outcome::Spent(error) if error.status() == Some(400)));
     }
     assert_eq!(local.emulator.count(Operation::PayInitiateSession), 2);
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 2);
 }
 
 #[tokio::test]
-async fn closed_pooled_connection_is_a_reply_or_unknown() {
+async fn closed_pooled_connection_gives_a_response_or_unknown() {
     fn check<T, U>(outcome: Result<T, SpendError<U>>, received: u64) {
         match outcome {
-            Ok(_) | Err(SpendError::Unknown(_)) => assert!(received <= 1, "never doubled"),
+            Ok(_) | Err(SpendError::Unknown(_)) => assert!(received <= 1, "the request was sent twice"),
             Err(SpendError::Unspent(..)) => assert_eq!(received, 0),
             Err(SpendError::Spent(error)) => panic!("{error}"),
         }
@@ -250,8 +251,8 @@ async fn closed_pooled_connection_is_a_reply_or_unknown() {
     }
 }
 
-/// A server that ends its side of each connection at once, and counts the bytes that arrive all the
-/// same.
+/// Starts a server that closes its side of each connection immediately and counts the bytes that
+/// arrive nevertheless.
 fn server_that_hangs_up() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
     use std::io::Read as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -262,7 +263,7 @@ fn server_that_hangs_up() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
             let mut stream = stream.unwrap();
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let mut bytes = Vec::new();
-            // It ends when the client closes the connection.
+            // The read ends when the client closes the connection.
             let _ = stream.read_to_end(&mut bytes);
             if count.send(bytes.len()).is_err() {
                 return;
@@ -273,7 +274,7 @@ fn server_that_hangs_up() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a5_a_connection_that_is_closed_before_the_request_spends_nothing() {
+async fn a5_connection_closed_before_the_request_spends_nothing() {
     let local = local().await;
     let (base_url, counts) = server_that_hangs_up();
     let settings = Settings::new().clock(local.clock.clone()).timeout(TIMEOUT);

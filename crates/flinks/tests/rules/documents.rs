@@ -1,9 +1,9 @@
-//! The programs that users copy: those of the READMEs, the examples and the documentation.
+//! Checks the programs that users copy from READMEs, examples and documentation.
 
 use std::path::{Path, PathBuf};
 
-/// `VarError` holds the value of a variable that is not UTF-8, and a `main` that returns it prints
-/// it: a secret, mostly.
+/// `VarError` contains the value of a variable that is not UTF-8, and a `main` that returns the error
+/// prints it. The value may be a secret.
 #[test]
 fn a3_no_program_prints_a_variable_that_is_not_text() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -23,10 +23,10 @@ fn a3_no_program_prints_a_variable_that_is_not_text() {
             assert!(is_safe, "{}: {shown}", file.display());
         }
     }
-    assert!(reads >= 4, "{reads} are found, which are fewer than there are");
+    assert!(reads >= 4, "only {reads} reads of variables were found");
 }
 
-/// The READMEs and other pages, the sources, and the examples, but no tests.
+/// Lists documents, sources and examples, but no tests.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

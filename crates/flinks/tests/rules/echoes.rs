@@ -1,5 +1,5 @@
-//! Rules C4, P5 and C3: a reply whose token is a secret of its request, or a token of another
-//! reply, is malformed.
+//! Tests that a response is malformed if its token is a secret of the request (C4) or the token of an
+//! earlier response (P5, C3).
 
 use flinks::connect::Authorize;
 use flinks::outbound::ClientAuthentication;
@@ -15,7 +15,7 @@ use crate::{local, login_id, new_session};
 const GENERATE: Operation = Operation::ConnectGenerateAuthorizeToken;
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// A success of every operation with this as each of its tokens.
+/// Returns a body that is a success of every operation, with this text as every token.
 fn success_with(token: &str) -> Fault {
     let token = serde_json::to_string(token).unwrap();
     Fault::reply(
@@ -32,20 +32,20 @@ fn is_echo(error: &Error, field: &str) -> bool {
 }
 
 #[tokio::test]
-async fn c4_a_secret_key_or_password_that_comes_back_as_a_token_is_malformed() {
+async fn c4_response_with_the_secret_key_or_password_as_token_is_malformed() {
     let local = local().await;
     local.emulator.fail_next(Operation::PayAuthorize, success_with(PAY_PASSWORD));
     assert!(is_echo(&local.pay.authorize().await.unwrap_err(), "access_token"));
     local.emulator.fail_next(GENERATE, success_with(CONNECT_SECRET_KEY));
     assert!(is_echo(&local.connect.generate_authorize_token().await.unwrap_err(), "Token"));
-    // A part of it is not an echo.
+    // A part of a secret is not an echo.
     local.emulator.fail_next(GENERATE, success_with(&CONNECT_SECRET_KEY[1..]));
     assert!(local.connect.generate_authorize_token().await.is_ok());
     assert!(local.pay.authorize().await.is_ok());
 }
 
 #[tokio::test]
-async fn c4_a_session_token_that_comes_back_as_a_session_id_is_malformed() {
+async fn c4_response_with_the_session_token_as_session_id_is_malformed() {
     let local = local().await;
     local.emulator.fail_next(Operation::PayAuthorize, success_with("emu_token"));
     let token = local.pay.authorize().await.unwrap();
@@ -55,7 +55,7 @@ async fn c4_a_session_token_that_comes_back_as_a_session_id_is_malformed() {
 }
 
 #[tokio::test]
-async fn c4_a_bank_password_that_comes_back_as_an_id_is_malformed() {
+async fn c4_response_with_the_bank_password_as_an_id_is_malformed() {
     for (body, field) in [
         (r#"{"RequestId":"emu_password","Login":{"Id":"l"}}"#, "RequestId"),
         (r#"{"RequestId":"q","Login":{"Id":"emu_password"}}"#, "Login.Id"),
@@ -68,14 +68,14 @@ async fn c4_a_bank_password_that_comes_back_as_an_id_is_malformed() {
         let error = local.connect.authorize(token, &request).await.unwrap_err();
         assert!(matches!(&error, SpendError::Unknown(error) if is_echo(error, field)), "{error}");
     }
-    // The login of the request is normal in a reply.
+    // A response normally contains the login id of the request.
     let local = local().await;
     let body = format!(r#"{{"RequestId":"q","Login":{{"Id":"{CONNECT_LOGIN_ID}"}}}}"#);
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(200, body));
     let token = local.authorize_token().await;
     assert!(local.connect.authorize(token, &Authorize::cached(&login_id())).await.is_ok());
 
-    // So is the token, which is spent, and which a page calls "the RequestId".
+    // It may also contain the token, which is spent, and which one page calls "the RequestId".
     let local = crate::local().await;
     local.emulator.fail_next(GENERATE, success_with("emu_token"));
     let token = local.authorize_token().await;
@@ -84,7 +84,7 @@ async fn c4_a_bank_password_that_comes_back_as_an_id_is_malformed() {
 }
 
 #[tokio::test]
-async fn c4_a_secret_of_the_request_that_comes_back_as_a_token_is_malformed() {
+async fn c4_response_with_a_secret_of_the_request_as_token_is_malformed() {
     let reply = |access_token: &str, refresh_token: &str| {
         let body = format!(r#"{{"access_token":"{access_token}","expires_in":299,"refresh_token":"{refresh_token}"}}"#);
         Fault::reply(200, body)
@@ -104,7 +104,7 @@ async fn c4_a_secret_of_the_request_that_comes_back_as_a_token_is_malformed() {
             assert!(is_echo(&error, field), "{error}");
             assert!(!error.to_string().contains("emu_"), "{error}");
         }
-        // An unchanged refresh token is normal (O5).
+        // An unchanged refresh token is valid (O5).
         local.emulator.fail_next(TOKEN, reply("emu_a", OUTBOUND_REFRESH_TOKEN));
         assert!(client.refresh(&refresh_token()).await.unwrap().refresh_token.is_none());
         for (access_token, new, field) in [
@@ -122,12 +122,12 @@ async fn c4_a_secret_of_the_request_that_comes_back_as_a_token_is_malformed() {
 }
 
 #[tokio::test]
-async fn p5_c3_token_of_two_replies_is_returned_once() {
+async fn p5_c3_token_of_two_responses_is_returned_once() {
     let local = local().await;
     let pay = local.pay.authorize().await.unwrap();
     let connect = local.authorize_token().await;
     for _ in 0..2 {
-        // A cache on the way.
+        // A cache between client and server repeats the response.
         local.emulator.fail_next(Operation::PayAuthorize, Fault::DuplicateToken);
         local.emulator.fail_next(GENERATE, Fault::DuplicateToken);
         let error = local.pay.clone().authorize().await.unwrap_err();
@@ -137,8 +137,8 @@ async fn p5_c3_token_of_two_replies_is_returned_once() {
         assert!(is_echo(&error, "Token"), "{error}");
         assert!(error.to_string().contains("was handed out before"), "{error}");
     }
-    assert_eq!(local.emulator.count(Operation::PayAuthorize), 3, "it is not asked for again");
-    // The first ones are as good as before, and so is the client.
+    assert_eq!(local.emulator.count(Operation::PayAuthorize), 3, "the call was retried");
+    // The first tokens are still valid, and the client still works.
     assert!(local.pay.initiate_session(pay, &new_session()).await.is_ok());
     assert!(local.connect.authorize(connect, &Authorize::cached(&login_id())).await.is_ok());
     assert!(local.pay.authorize().await.is_ok());
@@ -146,7 +146,7 @@ async fn p5_c3_token_of_two_replies_is_returned_once() {
 }
 
 #[tokio::test]
-async fn p5_a_switch_accepts_repeated_tokens() {
+async fn p5_setting_accepts_repeated_tokens() {
     let local = crate::local_with(flinks::Settings::accept_repeated_tokens).await;
     for _ in 0..2 {
         local.emulator.fail_next(Operation::PayAuthorize, success_with("emu_token"));
@@ -158,7 +158,7 @@ async fn p5_a_switch_accepts_repeated_tokens() {
 }
 
 #[tokio::test]
-async fn p5_one_of_a_hundred_equal_replies_returns_its_token() {
+async fn p5_one_of_a_hundred_equal_responses_returns_its_token() {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, success_with("emu_token"));
     let calls = (0..100).map(|_| {

@@ -1,13 +1,12 @@
-//! The column "held by" of `RULES.md`: which tests hold each rule, by the rule ids that their names
-//! begin with.
+//! Maintains the column "held by" of `RULES.md`: the tests whose names start with the id of a rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// How many tests hold a rule, by folder and file.
+/// The number of tests of a rule, by folder and file.
 type Places = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// A file that mentions tests of other files.
+/// A file that mentions the names of tests in other files.
 const ONLY_MENTIONS: &str = "elsewhere";
 
 #[test]
@@ -15,7 +14,7 @@ fn every_rule_lists_the_tests_that_hold_it() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workspace = manifest.join("../..");
     if !workspace.join("xtask").is_dir() {
-        // A packaged crate comes without the tests of the others.
+        // A packaged crate does not include the tests of the other crates.
         return;
     }
     let mut held = BTreeMap::new();
@@ -35,7 +34,7 @@ fn every_rule_lists_the_tests_that_hold_it() {
     }
 }
 
-/// Adds the tests in the sources below a folder, whose path begins at the workspace.
+/// Adds the tests in the sources of a folder. Its path is relative to the workspace.
 fn collect(workspace: &Path, folder: &str, held: &mut BTreeMap<String, Places>) {
     for entry in std::fs::read_dir(workspace.join(folder)).unwrap() {
         let path = entry.unwrap().path();
@@ -59,15 +58,15 @@ fn collect(workspace: &Path, folder: &str, held: &mut BTreeMap<String, Places>) 
     }
 }
 
-/// The names in a source that may be those of tests: of functions, and the texts that a custom
-/// harness gets.
+/// Returns the names in a source that may be names of tests: functions, and texts that a custom
+/// harness receives.
 fn names(source: &str) -> BTreeSet<&str> {
     let starts = source.split("fn ").skip(1).chain(source.split('"').skip(1));
     let is_outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';
     starts.filter_map(|rest| rest.split(is_outside).next()).collect()
 }
 
-/// The rule ids at the beginning of a name, such as `p5` and `c3` of `p5_c3_a_token`.
+/// Returns the rule ids at the start of a name, such as `p5` and `c3` of `p5_c3_a_token`.
 fn rules_of(test: &str) -> impl Iterator<Item = &str> {
     test.split('_').take_while(|part| {
         let number = part.strip_prefix(['p', 'c', 'o', 'a', 't']);
@@ -75,7 +74,7 @@ fn rules_of(test: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A line of `RULES.md`, with the tests of its rule.
+/// Returns a line of `RULES.md` with the tests of its rule.
 fn with_tests(line: &str, held: &BTreeMap<String, Places>) -> String {
     let Some(row) = line.strip_prefix("| ") else { return line.to_owned() };
     let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim_end_matches('|').trim()).collect();
@@ -88,7 +87,7 @@ fn with_tests(line: &str, held: &BTreeMap<String, Places>) -> String {
     format!("| {first} | {second} | {tests} |")
 }
 
-/// Each folder with its files, and how many tests are in each.
+/// Formats the folders and files with their numbers of tests.
 fn places(places: &Places) -> String {
     let folders = places.iter().map(|(folder, files)| {
         let files: Vec<String> = files.iter().map(|(file, tests)| format!("{file} {tests}")).collect();

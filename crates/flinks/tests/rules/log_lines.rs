@@ -1,4 +1,4 @@
-//! The log lines of a call, as an operator reads them (A3).
+//! Tests the log lines of a call (A3).
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn call_duration_is_logged_in_microseconds() {
     let _ = local.pay.authorize().await.unwrap();
     let done = lines.with("took_microseconds=");
     let micros = done[0].split("took_microseconds=").nth(1).unwrap().split(' ').next().unwrap();
-    // On loopback it takes less than the tick of a coarse clock, and more than nothing.
+    // On loopback, a call takes less than the tick of a coarse clock but more than zero.
     assert!(micros.parse::<u64>().unwrap() > 0, "{done:?}");
 }
 
@@ -42,15 +42,16 @@ async fn a1_client_for_plain_http_logs_one_warning() {
     let client = Client::builder(base_url, credentials.clone()).build().unwrap();
     let warnings = lines.with("in plain HTTP");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("WARN") && warnings[0].contains("http://emulator:8080"), "{warnings:?}");
+    assert!(warnings[0].contains("WARN"), "{warnings:?}");
+    assert!(warnings[0].contains("http://emulator:8080"), "{warnings:?}");
     assert!(!warnings[0].contains("canary"), "{warnings:?}");
-    // Neither a clone nor another base URL adds one.
+    // Neither a clone nor a second base URL logs another warning.
     let _ = client.with_timeout(Duration::from_secs(1));
     let _ = Client::builder("http://127.0.0.1:9".parse().unwrap(), credentials).build().unwrap();
     assert_eq!(lines.with("in plain HTTP").len(), 1);
 }
 
-/// The name of this machine is one of the names that resolve without a network.
+/// The host name of this machine resolves without a network.
 #[tokio::test]
 async fn a1_plain_http_reaches_a_private_host() {
     let Ok(host) = std::fs::read_to_string("/proc/sys/kernel/hostname") else { return };
@@ -72,7 +73,7 @@ async fn a1_plain_http_reaches_a_private_host() {
     });
     assert!(client.unwrap().authorize().await.is_ok());
     server.await.unwrap();
-    // The hook for the HTTP client could replace the check of the addresses.
+    // `Settings::http` could replace the check of the addresses.
     let settings = settings.http(|http| http);
     let refused = Client::builder(base_url, Credentials::new("u", "p").unwrap()).settings(&settings).build();
     assert_eq!(refused.unwrap_err().field(), Some("base URL"));

@@ -1,5 +1,4 @@
-//! The rules of the three products, as the facade keeps them: against the emulator, on a clock that
-//! is moved by hand.
+//! Tests the rules of the three products against the emulator, on a clock that each test advances.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::string_slice, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -93,7 +92,7 @@ impl Local {
         client_at(&self.emulator, &self.clock, authentication)
     }
 
-    /// The waits between attempts since the last call.
+    /// Returns the waits between attempts since the last call.
     fn waits(&self) -> Vec<Duration> {
         waits(&self.clock)
     }
@@ -111,7 +110,7 @@ impl Local {
     }
 }
 
-/// A status and the `Location` of a GET, by a browser that follows nothing.
+/// Sends a GET without following redirects. Returns the status and the `Location`.
 async fn get(local: &Local, url: &str) -> (u16, Option<String>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let address = local.emulator.base_url().strip_prefix("http://").unwrap();

@@ -1,4 +1,4 @@
-//! Rules O1-O3 and O11: each grant is one exchange.
+//! Tests the grants of Outbound (O1 to O3, and O11).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::outbound_client::{code, credentials, refresh_token};
 
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// The fields of a request, sorted.
+/// Returns the fields of a request, sorted.
 fn fields(request: &Request) -> Vec<String> {
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     let mut names: Vec<String> = body.as_object().unwrap().keys().cloned().collect();
@@ -130,12 +130,12 @@ async fn o3_a4_restored_token_expires_on_either_clock_and_within_a_day() {
     local.clock.set_wall(now + 199 * second);
     assert!(!token.is_expired());
     local.clock.set_wall(now + 200 * second);
-    assert!(token.is_expired(), "on the wall clock");
+    assert!(token.is_expired(), "the wall clock does not expire the token");
     local.clock.set_wall(now);
     assert!(!token.is_expired());
     local.clock.advance(200 * second);
     local.clock.set_wall(now);
-    assert!(token.is_expired(), "on the monotonic clock");
+    assert!(token.is_expired(), "the monotonic clock does not expire the token");
 }
 
 #[tokio::test]
@@ -177,7 +177,8 @@ async fn o3_client_credentials_ignore_a_refresh_token() {
                 assert_eq!(local.emulator.count(TOKEN), 2);
             }
         }
-        // It does not count as a rotation: the refresh after a lost reply is repeated.
+        // The unchanged token does not count as a rotation, so the refresh after a lost response is
+        // retried.
         local.emulator.clear_faults();
         local.emulator.fail_next(TOKEN, Fault::Drop { when: When::After });
         let _ = client.refresh(&refresh_token()).await.unwrap();
@@ -185,7 +186,7 @@ async fn o3_client_credentials_ignore_a_refresh_token() {
 }
 
 #[tokio::test]
-async fn o11_the_host_is_always_the_callers() {
+async fn o11_host_is_always_given_by_the_caller() {
     let one = local().await;
     let other = local().await;
     let _ = one.outbound(credentials()).client_credentials(None).await.unwrap();
@@ -194,7 +195,7 @@ async fn o11_the_host_is_always_the_callers() {
     let _ = other.outbound(credentials()).refresh(&refresh_token()).await.unwrap();
     assert_eq!(one.emulator.count(TOKEN), 1);
     assert_eq!(other.emulator.count(TOKEN), 1);
-    // A prefix of a gateway's is part of it, also where end users go.
+    // The path prefix of a gateway is part of the base URL, also for the consent page.
     let client = Client::builder("https://bank.example/flinks/".parse().unwrap(), credentials()).build().unwrap();
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
     let flinks::Started { url, .. } = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();

@@ -1,4 +1,4 @@
-//! Rules P1-P8.
+//! Tests the rules P1 to P8.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn p2_p4_expired_token_is_refused_locally() {
 }
 
 #[tokio::test]
-async fn p2_a_reply_without_a_lifetime_gives_a_token_without_a_deadline() {
+async fn p2_response_without_a_lifetime_gives_a_token_without_a_deadline() {
     let local = local().await;
     for (token, rest) in [("emu_a", ""), ("emu_b", r#","token_type":"Bearer","expires_in":0"#)] {
         let body = format!(r#"{{"access_token":"{token}"{rest}}}"#);
@@ -57,7 +57,7 @@ async fn p2_a_reply_without_a_lifetime_gives_a_token_without_a_deadline() {
 }
 
 #[tokio::test]
-async fn p3_p8_a_token_starts_one_session() {
+async fn p3_p8_token_starts_one_session() {
     let local = local().await;
     let token = local.pay.authorize().await.unwrap();
     let session = local.pay.initiate_session(token, &new_session()).await.unwrap();
@@ -70,7 +70,7 @@ async fn p3_p8_a_token_starts_one_session() {
     assert_eq!(issued.spent.unwrap().by, 2);
     assert_eq!(sent.header("authorization").collect::<Vec<_>>(), [format!("Bearer {}", issued.value)]);
 
-    // As the caller's own request, it is the same token.
+    // `into_authorization` returns the same token for a custom request.
     let token = local.pay.authorize().await.unwrap();
     let value = token.into_authorization().unwrap();
     assert!(local.emulator.find(value.expose_value().strip_prefix("Bearer ").unwrap()).is_some());
@@ -126,5 +126,5 @@ async fn p8_refused_token_is_reported() {
     let Err(SpendError::Spent(error)) = local.pay.initiate_session(token, &new_session()).await else { panic!() };
     assert!(error.is_token_refused());
     assert!(error.message().is_some());
-    assert!(!error.to_string().contains(error.message().unwrap()), "a server's text is not printed");
+    assert!(!error.to_string().contains(error.message().unwrap()), "the message contains text of the server");
 }

@@ -1,4 +1,4 @@
-//! A pool of single-use tokens, with the ledger as the witness.
+//! Tests the pool of single-use tokens against the ledger of the emulator.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::{Local, local, local_with, new_session};
 const AUTHORIZE: Operation = Operation::PayAuthorize;
 const LIFETIME: Duration = Duration::from_secs(299);
 
-/// Waits until so many are there.
+/// Waits until the pool has this number of tokens.
 async fn has<C: SingleUse>(pool: &TokenPool<C>, ready: usize) {
     while !format!("{pool:?}").contains(&format!("ready: {ready},")) {
         tokio::task::yield_now().await;
@@ -31,7 +31,7 @@ async fn p5_pool_returns_each_token_once() {
             let pay = local.pay.clone();
             tokio::spawn(async move {
                 let token = pool.token().await.unwrap();
-                // The emulator takes each once.
+                // The emulator accepts each token once.
                 pay.initiate_session(token, &new_session()).await.map(drop)
             })
         });
@@ -40,7 +40,7 @@ async fn p5_pool_returns_each_token_once() {
         }
         has(&pool, 8).await;
     }
-    // One for each caller, and what is ready.
+    // One token for each caller, and those in the pool.
     assert_eq!(asked(&local), 208);
     assert_eq!(local.emulator.count(Operation::PayInitiateSession), 200);
 }
@@ -50,12 +50,12 @@ async fn pool_replaces_each_token_that_is_taken() {
     let local = local().await;
     let pool = TokenPool::new(local.connect.clone(), PoolSize::new(4).unwrap());
     let asked = || local.emulator.count(Operation::ConnectGenerateAuthorizeToken);
-    assert_eq!(asked(), 0, "nobody has asked");
+    assert_eq!(asked(), 0, "the pool sent a request before the first call");
     pool.fill();
     pool.fill();
     has(&pool, 4).await;
     assert_eq!(asked(), 4);
-    // The next one does not wait for the server.
+    // The next call does not wait for the server.
     local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, Fault::Hold { when: When::Before });
     let token = pool.token().await.unwrap();
     assert!(!token.is_expired());
@@ -93,33 +93,33 @@ async fn p2_pool_does_not_keep_a_token_without_a_lifetime() {
     while !format!("{pool:?}").contains("ready: 0, under_way: 0, is_paused: true") {
         tokio::task::yield_now().await;
     }
-    // There is no use in another one.
+    // Another such token could not be kept either.
     let _ = pool.token().await.unwrap();
     assert_eq!(asked(&local), 3);
 }
 
 #[tokio::test]
-async fn a_pool_does_not_spin_on_a_server_that_fails() {
+async fn pool_backs_off_while_the_server_fails() {
     let local = local_with(|settings| settings.max_attempts(1)).await;
     let pool = TokenPool::new(local.pay.clone(), PoolSize::new(32).unwrap());
     local.emulator.fail_always(AUTHORIZE, Fault::status(500));
     pool.fill();
     local.emulator.received(AUTHORIZE, 4).await;
     let mut own = 0;
-    // Those of the callers themselves, until the pool knows; then no other.
+    // The callers send their own requests. Once the pool has seen the failure, it sends no more.
     while own < 10 || !format!("{pool:?}").contains("is_paused: true") {
         assert!(pool.token().await.is_err());
         own += 1;
     }
     let before = asked(&local);
-    assert!(before <= 4 + own + 4, "four at once, and none that was not asked for");
+    assert!(before <= 4 + own + 4, "the pool sent too many requests");
     pool.fill();
     for _ in 0..100 {
         assert!(pool.token().await.is_err());
     }
     assert_eq!(asked(&local), before + 100);
 
-    // When the pause is over, one tries.
+    // After the back-off, a single worker makes an attempt.
     local.clock.advance(Duration::from_secs(61));
     pool.fill();
     local.emulator.received(AUTHORIZE, before + 101).await;
@@ -147,7 +147,7 @@ fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
         pool.clone().fill();
         local.emulator.received(AUTHORIZE, 4).await;
         drop(pool);
-        // Its tasks, and with them their connections.
+        // Its tasks end, and with them their connections.
         let ends = async {
             while runtime.metrics().num_alive_tasks() > 0 {
                 tokio::task::yield_now().await;
@@ -197,7 +197,7 @@ async fn pool_works_after_a_runtime_has_shut_down() {
     other.shutdown_background();
     local.emulator.clear_faults();
     local.emulator.release();
-    // What was under way there ended with it, and is got again here.
+    // The requests of that runtime ended with it, and this runtime sends them again.
     while !format!("{pool:?}").contains("under_way: 0") {
         tokio::task::yield_now().await;
     }
@@ -213,7 +213,7 @@ async fn pool_shutdown_waits_for_requests_and_stops_prefetching() {
     local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
     pool.fill();
     local.emulator.received(AUTHORIZE, 2).await;
-    // They are held: at its limit, the shutdown counts them.
+    // The responses are held back, so the shutdown reports the requests at its limit.
     let limited = tokio::spawn({
         let pool = pool.clone();
         async move { pool.shutdown(Duration::from_secs(60)).await }
@@ -232,7 +232,7 @@ async fn pool_shutdown_waits_for_requests_and_stops_prefetching() {
 }
 
 #[tokio::test]
-async fn p5_pool_returns_no_token_of_a_repeated_reply() {
+async fn p5_pool_returns_no_token_of_a_repeated_response() {
     let local = local().await;
     let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     pool.fill();
@@ -241,13 +241,13 @@ async fn p5_pool_returns_no_token_of_a_repeated_reply() {
         local.emulator.fail_next(AUTHORIZE, Fault::DuplicateToken);
         let before = asked(&local);
         let token = pool.token().await.unwrap();
-        // The emulator takes each token once.
+        // The emulator accepts each token once.
         assert!(local.pay.initiate_session(token, &new_session()).await.is_ok());
         local.emulator.received(AUTHORIZE, before + 1).await;
         while !format!("{pool:?}").contains("under_way: 0, is_paused: true") {
             tokio::task::yield_now().await;
         }
-        // After the pause it gets others.
+        // After the back-off, the pool requests new tokens.
         local.emulator.clear_faults();
         local.clock.advance(Duration::from_secs(61));
         pool.fill();
@@ -256,7 +256,7 @@ async fn p5_pool_returns_no_token_of_a_repeated_reply() {
 }
 
 #[test]
-fn a_pool_in_a_runtime_that_has_shut_down_does_not_hang() {
+fn pool_on_a_stopped_runtime_does_not_hang() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let handle = runtime.handle().clone();
     let local = runtime.block_on(local());

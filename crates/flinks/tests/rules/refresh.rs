@@ -1,4 +1,4 @@
-//! Rules O5-O7: the exchange of a refresh token.
+//! Tests the refresh of an access token (O5 to O7).
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ async fn o5_only_a_new_refresh_token_is_returned() {
     assert_eq!(error.field(), Some("refresh_token"));
     assert!(!error.to_string().contains("canary"));
 
-    // Some servers repeat the same one.
+    // Some servers send the same refresh token again.
     let local = crate::local().await;
     let client = local.outbound(credentials());
     local.emulator.configure(|config| config.outbound.repeat_refresh_token = true);
@@ -54,7 +54,7 @@ async fn o5_only_a_new_refresh_token_is_returned() {
 }
 
 #[tokio::test]
-async fn o5_a5_refresh_is_repeated_after_a_lost_reply_unless_a_rotation_was_seen() {
+async fn o5_a5_refresh_is_retried_after_a_lost_response_unless_tokens_rotate() {
     let local = local().await;
     let client = local.outbound(credentials());
     let fault = Fault::Drop { when: When::After };

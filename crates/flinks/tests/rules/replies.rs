@@ -1,4 +1,4 @@
-//! The rows of "Replies" that concern Pay and Connect: what is expected, and the most requests.
+//! Tests unexpected responses to calls of Pay and Connect: the error, and the number of requests.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ fn html(status: u16) -> Fault {
     with_headers(status, &[("content-type", "text/html")], "<html>canary</html>")
 }
 
-/// The error and the number of requests of both calls that get a token, if every request meets the
-/// fault.
+/// Injects a fault into every request, and returns the error and the number of requests of both calls
+/// that request a token.
 async fn mints(fault: &Fault) -> [(Option<Error>, u64); 2] {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
@@ -39,7 +39,7 @@ async fn mints(fault: &Fault) -> [(Option<Error>, u64); 2] {
     outcome
 }
 
-/// The outcome of both calls that spend a token, each of which sends one request.
+/// Returns the outcome of both calls that spend a token. Each sends one request.
 async fn spends(fault: &Fault) -> [Result<(), SpendError<()>>; 2] {
     let local = local().await;
     let (session_token, authorize_token) = tokens(&local).await;
@@ -97,7 +97,7 @@ async fn a2_redirects_are_errors_and_their_target_is_not_contacted() {
 }
 
 #[tokio::test]
-async fn a6_unreadable_successes_are_malformed_and_not_repeated() {
+async fn a6_unreadable_successes_are_malformed_and_not_retried() {
     let nested = "[".repeat(50_000);
     let bodies = [
         "",
@@ -137,7 +137,7 @@ async fn a6_unreadable_successes_are_malformed_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn c2_a_200_whose_body_says_401_is_the_error() {
+async fn c2_200_whose_body_contains_401_is_an_error() {
     let body = r#"{"HttpStatusCode":401,"Message":"canary","FlinksCode":"UNAUTHORIZED"}"#;
     let [_, (error, requests)] = mints(&Fault::reply(200, body)).await;
     let error = error.unwrap();
@@ -207,7 +207,7 @@ async fn malformed_http_is_retried_unless_it_spends_a_token() {
 }
 
 #[tokio::test]
-async fn a_status_without_the_documented_body_is_kept() {
+async fn status_without_the_documented_body_is_reported() {
     for (status, tries) in [(401, 1), (403, 1), (404, 1), (408, 3), (413, 1), (500, 3), (502, 3), (504, 3)] {
         for fault in [html(status), Fault::status(status)] {
             for (error, requests) in mints(&fault).await {
@@ -221,13 +221,13 @@ async fn a_status_without_the_documented_body_is_kept() {
             }
         }
         for outcome in spends(&html(status)).await {
-            assert!(matches!(outcome, Err(SpendError::Unknown(_))), "not readable: {status}");
+            assert!(matches!(outcome, Err(SpendError::Unknown(_))), "status {status}: {outcome:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn size_of_an_error_body_decides_nothing() {
+async fn size_of_an_error_body_does_not_matter() {
     let page = "canary".repeat(20_000);
     for (status, tries) in [(503, 3), (502, 3), (404, 1)] {
         let fault = with_headers(status, &[("content-type", "text/html")], &page);
@@ -281,7 +281,7 @@ async fn retry_after_is_honoured_up_to_a_cap_and_reported() {
         assert!(waits.iter().all(|wait| *wait >= least_wait), "{text}: {waits:?}");
         check_text(&error);
     }
-    // A date is read against the clock of the call.
+    // A date is compared with the clock of the call.
     let local = local().await;
     let date = httpdate::fmt_http_date(local.clock.wall() + Duration::from_secs(20));
     local.emulator.fail_next(GENERATE, with_headers(429, &[("retry-after", &date)], ""));
@@ -353,7 +353,7 @@ async fn p2_lifetimes() {
 }
 
 #[tokio::test]
-async fn readable_refusals_have_spent_the_token() {
+async fn readable_refusal_spends_the_token() {
     for (status, body) in [
         (400, r#"{"error":"x","message":"canary","HttpStatusCode":400,"FlinksCode":"canary"}"#),
         (401, r#"{"message":"canary","FlinksCode":"INVALID_LOGIN"}"#),
@@ -363,15 +363,15 @@ async fn readable_refusals_have_spent_the_token() {
             assert_eq!(error.status(), Some(status));
         }
     }
-    // A 5xx with a code of Flinks has spent the token. Without one it may be from a gateway, which
-    // does not know what happened behind it.
+    // A 5xx with a code of Flinks means that the token is spent. Without a code, a gateway may have
+    // sent it, and the outcome is unknown.
     for (body, is_spent) in [(r#"{"error":"x","FlinksCode":"AGGREGATION_ERROR"}"#, true), (r#"{"message":"x"}"#, false)]
     {
         let [pay, connect] = spends(&Fault::reply(504, body)).await;
         assert!(matches!(pay, Err(SpendError::Unknown(_))));
         assert_eq!(matches!(connect, Err(SpendError::Spent(_))), is_spent);
     }
-    // Pay refuses without a body.
+    // Pay refuses requests without a body.
     for (status, is_spent) in [(400, true), (401, true), (403, true), (404, false), (500, false)] {
         let [pay, _] = spends(&Fault::status(status)).await;
         assert_eq!(matches!(&pay, Err(SpendError::Spent(_))), is_spent, "{status}");

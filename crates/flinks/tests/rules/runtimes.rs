@@ -1,5 +1,5 @@
-//! Calls without a tokio runtime, and in runtimes that lack a driver: one typed error, and no
-//! panic.
+//! Tests calls without a Tokio runtime, and in runtimes that lack a driver. Each returns the same typed
+//! error and does not panic.
 
 use flinks::connect::{Authorize, LoginId};
 use flinks::outbound::RefreshToken;
@@ -11,11 +11,11 @@ use crate::without_drivers::{check, full, in_each};
 use crate::{clients, local, login_id, new_session};
 
 #[test]
-fn without_a_suitable_runtime_each_call_is_the_same_typed_error() {
+fn calls_without_a_suitable_runtime_return_the_same_error() {
     let runtime = full();
     let local = runtime.block_on(local());
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
-    // The clock of the machine: that of a test needs no timer.
+    // Uses the system clock, because the test clock needs no timer.
     let (pay, connect) = clients(&base_url, &Settings::new());
     let outbound_url = base_url.clone();
     let outbound = flinks::outbound::Client::builder(base_url, credentials()).build().unwrap();
@@ -24,7 +24,7 @@ fn without_a_suitable_runtime_each_call_is_the_same_typed_error() {
     in_each(async || connect.generate_authorize_token().await, check, "generate authorize token");
     in_each(async || outbound.client_credentials(None).await, check, "client credentials");
     in_each(async || outbound.refresh(&token).await, check, "refresh");
-    // A single-use token or a code comes back.
+    // A single-use token or a code is returned.
     let bare = Builder::new_current_thread().build().unwrap();
     let session_token = runtime.block_on(pay.authorize()).unwrap();
     let Err(flinks::SpendError::Unspent(session_token, error)) =
@@ -46,10 +46,10 @@ fn without_a_suitable_runtime_each_call_is_the_same_typed_error() {
     let Err(flinks::SpendError::Unspent(new, error)) = bare.block_on(outbound.exchange_code(new)) else { panic!() };
     check(&error, "exchange code");
     let tokens = runtime.block_on(outbound.exchange_code(new)).unwrap();
-    // A new client: the other one has connections, which another runtime drives.
+    // Uses a new client, because the connections of the other one belong to another runtime.
     let outbound = flinks::outbound::Client::builder(outbound_url, credentials()).build().unwrap();
     in_each(async || outbound.revoke(&tokens.access_token).await, check, "revoke");
-    // A pool has nothing to wait for.
+    // The shutdown of an idle pool does not wait.
     let pool = flinks::pool::TokenPool::new(pay, flinks::pool::PoolSize::new(2).unwrap());
     assert_eq!(bare.block_on(pool.shutdown(std::time::Duration::from_secs(60))), 0);
 }

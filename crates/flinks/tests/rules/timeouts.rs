@@ -1,4 +1,4 @@
-//! How long calls may take.
+//! Tests the timeouts of calls.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, local_with, lo
 /// Longer than the waits that the clock of the tests completes by itself, and shorter than other timeouts.
 const SHORT: Duration = Duration::from_secs(40);
 
-/// Starts a live authorize call, to which the server does not reply.
+/// Starts a live authorize call. The server does not respond.
 async fn held_live_authorize(local: &Local) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {
     local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
     let token = local.authorize_token().await;
@@ -42,7 +42,7 @@ async fn live_authorize_has_its_own_timeout_setting() {
     let call = held_live_authorize(&local).await;
     local.clock.advance(Duration::from_secs(60));
     assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
-    // It reaches the transport as well, whose time is that of the machine.
+    // The setting also applies to the transport, which uses the system clock.
     let clock = auto_advancing_clock();
     let settings = Settings::new().clock(clock).timeout(TIMEOUT).bank_timeout(Duration::ZERO);
     let base_url = local.emulator.base_url().parse().unwrap();
@@ -52,7 +52,7 @@ async fn live_authorize_has_its_own_timeout_setting() {
 }
 
 #[tokio::test]
-async fn a_client_with_another_timeout_ends_its_calls_then() {
+async fn with_timeout_changes_the_timeout_of_calls() {
     let mut local = local().await;
     local.connect = local.connect.with_timeout(SHORT);
     let call = held_live_authorize(&local).await;
@@ -64,7 +64,7 @@ async fn a_client_with_another_timeout_ends_its_calls_then() {
     local.clock.advance(Duration::from_secs(1));
     assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
 
-    // Pay and Outbound, whose other client keeps its time.
+    // The same holds for Pay and Outbound. Their original clients keep their timeouts.
     let hold = || Fault::Hold { when: When::Before };
     local.emulator.fail_next(Operation::PayAuthorize, hold());
     local.emulator.fail_next(Operation::OutboundToken, hold());

@@ -1,4 +1,4 @@
-//! Rules A1, P7 and O11: base URLs and redirect URLs, refused where they enter.
+//! Tests that invalid base URLs and redirect URLs are rejected by their constructors (A1, P7, O11).
 
 use flinks::{BaseUrl, Cause, Error, RedirectUrl, Settings};
 use flinks_emulator::{Fault, Operation};
@@ -27,9 +27,9 @@ fn a1_p7_unsafe_base_urls_are_refused() {
     }
 }
 
-/// The client appends the path of the endpoint, so that such a URL would be called with it twice.
+/// The client appends the path of the endpoint, so requests to such a base URL would contain it twice.
 #[test]
-fn a_base_url_with_the_path_of_an_endpoint_is_refused() {
+fn base_url_with_the_path_of_an_endpoint_is_refused() {
     let id = "43387ca6-0391-4c82-857d-70d95f087ecb";
     for path in [
         "/api/v1/token",
@@ -74,7 +74,7 @@ fn a_base_url_with_the_path_of_an_endpoint_is_refused() {
     }
 }
 
-/// Each endpoint of the generated clients, so that a new one is not forgotten.
+/// Checks each endpoint of the generated clients, including new ones.
 #[test]
 fn every_documented_path_is_refused_in_a_base_url() {
     let mut paths = 0;
@@ -87,11 +87,11 @@ fn every_documented_path_is_refused_in_a_base_url() {
             paths += 1;
         }
     }
-    assert_eq!(paths, 6, "one for each operation");
+    assert_eq!(paths, 6, "the number of operations has changed");
 }
 
 #[tokio::test]
-async fn a_404_says_to_check_the_base_url() {
+async fn status_404_suggests_to_check_the_base_url() {
     let local = local().await;
     for (fault, is_of_the_url) in [
         (Fault::status(404), true),
@@ -112,7 +112,7 @@ async fn a_404_says_to_check_the_base_url() {
 }
 
 #[tokio::test]
-async fn a1_a_base_url_is_normalised_once() {
+async fn a1_base_url_is_normalized_once() {
     let local = local().await;
     for suffix in ["/", "/flinks", "/flinks/"] {
         let base_url: BaseUrl = format!("{}{suffix}", local.emulator.base_url()).parse().unwrap();
@@ -150,7 +150,7 @@ fn invalid_redirect_urls_are_refused() {
     ] {
         check(bad.parse::<RedirectUrl>(), "redirect URL", bad);
     }
-    // Hosts that a browser, a resolver and a URL parser read in different ways.
+    // Browsers, resolvers and URL parsers interpret these hosts differently.
     for host in [
         "a_b.example",
         "-x.example",
@@ -181,7 +181,7 @@ fn invalid_redirect_urls_are_refused() {
         }
     }
     for good in ["https://APP.example:443/%7e/", "http://127.0.0.1:8080/x?y=z", "http://[::1]/", "http://localhost:1"] {
-        assert_eq!(good.parse::<RedirectUrl>().unwrap().as_str(), good, "byte for byte");
+        assert_eq!(good.parse::<RedirectUrl>().unwrap().as_str(), good, "the text was changed");
     }
     let url: RedirectUrl = "https://APP.example:443/canary?canary=canary".parse().unwrap();
     assert_eq!(url.origin(), "https://app.example");

@@ -1,4 +1,4 @@
-//! A canary in every secret, and what a server may do to a call that carries it.
+//! Canaries for every secret, and the responses of a server to the calls that carry them.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::raw_server::{RawResponse, http_response};
 
-/// A canary for each mark of the overlays, and the texts that were printed.
+/// A canary for each secret that is marked in an overlay, and the texts that were printed.
 #[derive(Default)]
 pub(crate) struct Canaries {
     pub(crate) planted: BTreeMap<String, String>,
@@ -16,7 +16,7 @@ pub(crate) struct Canaries {
 }
 
 impl Canaries {
-    /// The canary for a mark, such as `pay AuthorizeRequest.Password`.
+    /// Returns the canary of a marked secret, such as `pay AuthorizeRequest.Password`.
     pub(crate) fn plant(&mut self, mark: &str) -> String {
         let canary = || format!("canary-{}", uuid::Uuid::new_v4());
         self.planted.entry(mark.to_owned()).or_insert_with(canary).clone()
@@ -43,7 +43,7 @@ impl Canaries {
         }
     }
 
-    /// Asserts that no canary is in the log, nor in what was printed.
+    /// Asserts that neither the log nor the printed texts contain a canary.
     pub(crate) fn assert_not_in(&self, log: &str) {
         assert_eq!(self.found(log), Vec::<&str>::new());
         assert!(self.printed.len() > 50);
@@ -52,14 +52,14 @@ impl Canaries {
         }
     }
 
-    /// The marks of the canaries that are in a text.
+    /// Returns the marked secrets whose canaries are in a text.
     pub(crate) fn found<'a>(&'a self, text: &str) -> Vec<&'a str> {
         let found = self.planted.iter().filter(|(_, canary)| text.contains(canary.as_str()));
         found.map(|(mark, _)| mark.as_str()).collect()
     }
 }
 
-/// All that a server may do, with the replies of success for each operation.
+/// Returns the behaviours of a server, including the successful responses of each operation.
 pub(crate) fn answers(success: &str) -> Vec<RawResponse> {
     let json = "content-type: application/json\r\n";
     let mut cut = http_response("200 OK", json, success);
@@ -82,5 +82,5 @@ pub(crate) fn answers(success: &str) -> Vec<RawResponse> {
     ]
 }
 
-/// How long a call to a server that is silent on purpose may take.
+/// The time limit of a call to a server that is silent on purpose.
 pub(crate) const SHORT: Duration = Duration::from_millis(200);

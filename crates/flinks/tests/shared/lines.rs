@@ -1,19 +1,19 @@
-//! The log lines of one thread, for tests that share a process.
+//! Captures the log lines of one thread, for tests that share a process.
 
 use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Mutex, Once};
 
 thread_local! {
-    /// Where this thread logs to, which is where the tasks of a test run.
+    /// The captured lines of this thread. The tasks of a test run on its thread.
     static CAPTURED: RefCell<Option<Lines>> = const { RefCell::new(None) };
 }
 
-/// The lines that are logged on a thread.
+/// Captures the lines that are logged on this thread.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
-/// Ends the capture.
+/// Stops the capture.
 pub(crate) struct Captured;
 
 impl Drop for Captured {
@@ -42,8 +42,8 @@ impl io::Write for Writer {
 
 impl Lines {
     pub(crate) fn capture(&self) -> Captured {
-        // One subscriber for the process. With one per thread, `tracing` could cache that nobody
-        // listens to an event, if another thread reaches it first.
+        // One subscriber serves the whole process. With one subscriber for each thread, `tracing` could
+        // cache that an event has no listener.
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
@@ -53,7 +53,7 @@ impl Lines {
         Captured
     }
 
-    /// The lines that contain `text`.
+    /// Returns the lines that contain `text`.
     pub(crate) fn with(&self, text: &str) -> Vec<String> {
         let all = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         all.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()

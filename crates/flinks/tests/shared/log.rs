@@ -1,4 +1,4 @@
-//! What a process logs, for a test in a binary of its own.
+//! Captures the log of a process, for tests in a separate binary.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! A client of the emulator's Outbound on a clock that tests move, and what its calls need.
+//! A client of the emulator's Outbound on a clock that tests advance, and values for its calls.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use flinks::{ManualClock, RedirectUrl, Secret, Settings};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 
-/// Far more than the waits of any call, so that a call times out only if a test advances the clock
-/// so far.
+/// A timeout that is much longer than the waits of any call. A call times out only if a test advances
+/// the clock.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1000);
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// With a non-default port, an escape and a query, which must be sent as they are.
+/// A redirect URI with a non-default port, an escape and a query, all of which must be sent
+/// unchanged.
 pub(crate) const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
 /// A clock on which waits between attempts take no real time, and deadlines do not expire by
@@ -23,7 +24,7 @@ pub(crate) fn auto_advancing_clock() -> ManualClock {
     ManualClock::auto_advancing(LONGEST_WAIT)
 }
 
-/// The waits that began since the last call, without the deadlines of calls.
+/// Returns the waits since the last call, without the deadlines of calls.
 pub(crate) fn waits(clock: &ManualClock) -> Vec<Duration> {
     let mut waits = clock.take_sleeps();
     waits.retain(|wait| *wait <= LONGEST_WAIT);
@@ -43,24 +44,24 @@ pub(crate) fn credentials() -> ClientCredentials {
     ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap()
 }
 
-/// The refresh token that the emulator knows from the start.
+/// Returns the refresh token that the emulator has from the start.
 pub(crate) fn refresh_token() -> RefreshToken {
     RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap()
 }
 
-/// A code, as an end user brings it back.
+/// Returns an authorization code, as an end user would return with it.
 pub(crate) fn code(emulator: &Emulator, client: &Client) -> AuthorizationCode {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let flinks::Started { url, pending, .. } =
         client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     let redirect_uri = parameter(&url, "redirect_uri");
-    assert_eq!(redirect_uri, REDIRECT_URI, "byte for byte");
+    assert_eq!(redirect_uri, REDIRECT_URI, "the text was changed");
     let state = parameter(&url, "state");
     let code = emulator.issue_code(&redirect_uri);
     client.verify(pending, &format!("/callback?a=1&code={code}&state={state}")).unwrap()
 }
 
-/// A parameter of a URL.
+/// Returns a parameter of a URL.
 pub(crate) fn parameter(url: &Secret, wanted: &str) -> String {
     let url = url::Url::parse(url.expose_secret()).unwrap();
     url.query_pairs().find(|(name, _)| name == wanted).unwrap().1.into_owned()

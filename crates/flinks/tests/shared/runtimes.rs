@@ -1,4 +1,4 @@
-//! Runtimes that lack a driver, and the error of a call in them.
+//! Runtimes that lack a driver, and the error of a call in such a runtime.
 
 use flinks::Error;
 use tokio::runtime::{Builder, Runtime};
@@ -24,7 +24,7 @@ pub(crate) fn in_each<T, E>(call: impl AsyncFn() -> Result<T, E>, check: impl Fn
     let without_io = Builder::new_current_thread().enable_time().build().unwrap();
     let bare = Builder::new_current_thread().build().unwrap();
     for (runtime, which) in [(&without_timer, "no timer"), (&without_io, "no I/O"), (&bare, "neither")] {
-        let Err(error) = runtime.block_on(call()) else { panic!("{given}, {which}: a success") };
+        let Err(error) = runtime.block_on(call()) else { panic!("{given}, {which}: the call succeeded") };
         check(&error, &format!("{given}, {which}"));
     }
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
