@@ -1,4 +1,4 @@
-//! One located error for all stages.
+//! The error type of all stages. An error names the place of the problem.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The result of a stage.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What is wrong, where, and what to do about it.
+/// An error message, with the place of the problem in a document and with advice.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -21,11 +21,11 @@ struct Inner {
 }
 
 impl Error {
-    /// Several errors as one, if there are any.
+    /// Combines several errors into one.
     ///
     /// # Errors
     ///
-    /// The first of `errors`, which shows the others too.
+    /// Returns an error that displays all of `errors`, unless the list is empty.
     pub fn all(errors: Vec<Self>) -> Result<()> {
         let mut errors = errors.into_iter();
         match errors.next() {
@@ -37,12 +37,12 @@ impl Error {
         }
     }
 
-    /// An error that is not located yet.
+    /// Creates an error without a place.
     pub fn new(message: impl Into<String>) -> Self {
         Self(Box::new(Inner { message: message.into(), ..Inner::default() }))
     }
 
-    /// Names the file; the innermost name stays.
+    /// Sets the file, unless it is already set.
     #[must_use]
     pub fn in_file(mut self, file: &Path) -> Self {
         self.0.file.get_or_insert_with(|| file.to_owned());
@@ -50,47 +50,47 @@ impl Error {
         self
     }
 
-    /// Names the operation.
+    /// Sets the operation.
     #[must_use]
     pub fn in_operation(mut self, operation: impl Into<String>) -> Self {
         self.0.operation = Some(operation.into());
         self
     }
 
-    /// Says where in the document, as a JSON pointer.
+    /// Sets the place in the document as a JSON pointer.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
         self.0.pointer = Some(pointer.into());
         self
     }
 
-    /// Says where in the document, unless a more exact place is known.
+    /// Sets the place in the document, unless it is already set.
     #[must_use]
     pub fn or_at(mut self, pointer: impl Into<String>) -> Self {
         self.0.pointer.get_or_insert_with(|| pointer.into());
         self
     }
 
-    /// Says what to do.
+    /// Sets the advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
         self
     }
 
-    /// Says what to do, where nothing better is said.
+    /// Sets the advice, unless it is already set.
     #[must_use]
     pub fn or_help(mut self, help: impl Into<String>) -> Self {
         self.0.help.get_or_insert_with(|| help.into());
         self
     }
 
-    /// The operation that the error lies in.
+    /// Returns the operation that contains the problem.
     pub fn operation(&self) -> Option<&str> {
         self.0.operation.as_deref()
     }
 
-    /// The JSON pointer.
+    /// Returns the place of the problem as a JSON pointer.
     pub fn pointer(&self) -> Option<&str> {
         self.0.pointer.as_deref()
     }

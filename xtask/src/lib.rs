@@ -1,31 +1,31 @@
 #![doc = include_str!("../README.md")]
 //! # Where to start
 //!
-//! Each folder has an overview: [`spec`], [`generate`] with the list of stages, [`maintain`].
+//! Each folder has an overview: [`spec`], [`generate`] (with the list of stages) and [`maintain`].
 //!
 //! # Traps
 //!
-//! Problems that progenitor 0.15.1 and reqwest 0.13.5 cause with these documents unless prevented. A test is named after each
-//! trap, here, in `flinks-core` or over the wire in `flinks`.
+//! Problems that progenitor 0.15.1 and reqwest 0.13.5 would cause with these documents. Each trap has
+//! a test that is named after it, in this crate, in `flinks-core` or in a product crate.
 //!
 //! | id | trap |
 //! | --- | --- |
-//! | T1 | An inline error schema takes the name of the success schema, and its fields vanish. |
-//! | T2 | `Accept` and `Content-Type` become arguments beside the secret key. |
-//! | T3 | Every request carries an `api-version` that nobody asked for. |
-//! | T4 | Generated `Debug`, and the errors of progenitor, serde and reqwest, print secrets. |
-//! | T5 | Redirects are followed, with the key. |
-//! | T6 | A reply has no limit in size or time. |
-//! | T7 | A reply that is not JSON loses its status. |
-//! | T8 | reqwest repeats a POST by itself. |
-//! | T9 | A path argument, or a base URL, can move the request. |
-//! | T10 | A lifetime that is missing, a float, a text or huge loses the token, or panics. |
-//! | T11 | Features and proxies of another crate's reqwest change this one. |
-//! | T12 | Several success bodies are an assertion; a documented redirect is lost. |
-//! | T13 | What a reply may hold is closed: lists of values, formats, bounds. |
-//! | T14 | progenitor's hooks fit neither another crate nor another error. |
-//! | T15 | Header arguments become text, and builders are `Clone` and `Debug`. |
-//! | T16 | The documents carry the sandbox's credentials, and a preamble of another product. |
+//! | T1 | An inline error schema takes the name of the success schema and loses its fields. |
+//! | T2 | `Accept` and `Content-Type` become arguments alongside the secret key. |
+//! | T3 | Every request has an undocumented header `api-version`. |
+//! | T4 | Generated `Debug` implementations and the errors of progenitor, serde and reqwest print secrets. |
+//! | T5 | Redirects are followed and receive the secret key. |
+//! | T6 | Neither the size nor the duration of a response is limited. |
+//! | T7 | If a response is not JSON, its status is lost. |
+//! | T8 | reqwest can resend a POST request on its own. |
+//! | T9 | A path argument or a base URL can change the target of the request. |
+//! | T10 | If a lifetime is missing, a float, a string or very large, the token is lost or the code panics. |
+//! | T11 | The reqwest features and proxy settings of other crates affect this client. |
+//! | T12 | Several success bodies cause an assertion failure, and a documented redirect is lost. |
+//! | T13 | Response types are closed: enums, formats and bounds reject new values. |
+//! | T14 | The hooks of progenitor work neither in another crate nor with another error type. |
+//! | T15 | Header arguments become strings, and builders implement `Clone` and `Debug`. |
+//! | T16 | The documents contain sandbox credentials and the preamble of another product. |
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

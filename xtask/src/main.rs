@@ -1,4 +1,4 @@
-//! `cargo xtask`: the project's chores.
+//! `cargo xtask`: the maintenance commands of this project.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a terminal program
 
@@ -15,7 +15,7 @@ use xtask::maintain::import::{self, Options};
 use xtask::maintain::{release, update};
 use xtask::prose::Rules;
 
-/// The project's chores.
+/// The maintenance commands of this project.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -25,116 +25,123 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write the generated clients anew from openapi/; nothing, if one of the documents cannot be generated
+    /// Regenerate the clients from the documents in openapi/
     ///
-    /// Exit codes: 0 all is fresh or was written, 1 a document could not be generated, 2 a mistake on the command
-    /// line, 3 a file is stale (with --check).
+    /// If one of the documents cannot be generated, nothing is written. Exit codes: 0 all files are
+    /// up to date or were written, 1 a document could not be generated, 2 invalid command line, 3 a
+    /// file is stale (with --check).
     Regenerate {
-        /// This product only
+        /// Process only this product
         #[arg(long, value_enum)]
         product: Option<Product>,
-        /// Write nothing; show what differs
+        /// Write nothing and print the differences
         #[arg(long)]
         check: bool,
-        /// The project's root, if not this one
+        /// The project's root (default: the root of this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Take over what Flinks publishes: pages in Markdown, or documents in YAML or JSON
+    /// Import pages (Markdown) or documents (YAML or JSON) that Flinks has published
     ///
-    /// Merges each operation into the document of its product in openapi/, and keeps openapi/sources.toml. All of it, or
-    /// nothing. Exit codes: 0 done, 1 something could not be imported, 2 a mistake on the command line.
+    /// Merges each operation into the document of its product in openapi/ and updates
+    /// openapi/sources.toml. If one of the files cannot be imported, nothing is written. Exit
+    /// codes: 0 done, 1 a file could not be imported, 2 invalid command line.
     Import {
-        /// What was retrieved
+        /// The retrieved files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// The product of all of them, where they do not tell
+        /// The product of files that do not name their product
         #[arg(long, value_enum)]
         product: Option<Product>,
-        /// The day on which they were retrieved; today, in UTC, if not given
+        /// The day on which the files were retrieved (default: today in UTC)
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         retrieved: Option<String>,
-        /// The project's root, if not this one
+        /// The project's root (default: the root of this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Tell what changed between two versions of the documents, and what it means for each crate
+    /// Report what changed between two versions of the documents, and the effect on each crate
     ///
-    /// OLD and NEW are a folder that has openapi/, or a commit. Without them: the last commit and the files as they are.
-    /// Exit codes: 0 told, 1 something could not be read, 2 a mistake on the command line.
+    /// OLD and NEW are a folder that contains openapi/, or a commit. By default, the last commit is
+    /// compared with the working tree. Exit codes: 0 done, 1 a version could not be read, 2 invalid
+    /// command line.
     Diff {
-        /// The older version; the last commit, if not given
+        /// The older version (default: the last commit)
         old: Option<String>,
-        /// The newer version; the files as they are, if not given
+        /// The newer version (default: the working tree)
         new: Option<String>,
-        /// This product only
+        /// Process only this product
         #[arg(long, value_enum)]
         product: Option<Product>,
-        /// As Markdown, for a pull request
+        /// Print Markdown for a pull request
         #[arg(long)]
         markdown: bool,
-        /// The entries for the changelogs, and nothing else
+        /// Print only the changelog entries
         #[arg(long, conflicts_with = "markdown")]
         changelog: bool,
-        /// The project's root, if not this one
+        /// The project's root (default: the root of this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// The whole loop: import, regenerate, diff, and propose versions and changelogs; prints a summary for a pull request
+    /// Import files, regenerate, and propose versions and changelog entries
     ///
-    /// Compares with the last release of each crate, or with the last commit where there is none. Exit codes: 0 done, 1
-    /// something failed, or no code can be made of a document: the summary tells why, 2 a mistake on the command line.
+    /// Compares each crate with its last release, or with the last commit if there is no release,
+    /// and prints a summary for a pull request. Exit codes: 0 done, 1 a step failed or a document
+    /// could not be generated (the summary has the reason), 2 invalid command line.
     Update {
-        /// What was retrieved; none, if the documents are in place
+        /// The retrieved files (default: continue with the documents in openapi/)
         files: Vec<PathBuf>,
-        /// The product of all of them, where they do not tell
+        /// The product of files that do not name their product
         #[arg(long, value_enum)]
         product: Option<Product>,
-        /// The day on which they were retrieved; today, in UTC, if not given
+        /// The day on which the files were retrieved (default: today in UTC)
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         retrieved: Option<String>,
         /// The commit to compare with
         #[arg(long, value_name = "COMMIT")]
         since: Option<String>,
-        /// The project's root, if not this one
+        /// The project's root (default: the root of this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Make the proposed versions the versions, in manifests and changelogs
+    /// Write the proposed versions to manifests and changelogs
     ///
-    /// Publishes nothing. Exit codes: 0 done, 1 something failed, 2 a mistake on the command line.
+    /// Publishes nothing. Exit codes: 0 done, 1 failed, 2 invalid command line.
     Release {
-        /// The day of the release; today, in UTC, if not given
+        /// The day of the release (default: today in UTC)
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         day: Option<String>,
-        /// The project's root, if not this one
+        /// The project's root (default: the root of this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Find phrases in documents, comments and messages that readers stumbled over
+    /// Find phrases in documents, comments and messages that are hard to read
     ///
-    /// `xtask/prose.toml` has the phrases and what to write instead. Exit codes: 0 none found, 1 some
+    /// `xtask/prose.toml` lists the phrases and their replacements. Exit codes: 0 none found, 1 some
     /// found or the check failed, 2 invalid command line.
     Prose {
         /// The project's root (default: the root of this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Measure the crates beside what one would use instead: prints tables, and writes target/bench/bench.json and load.svg
+    /// Measure the crates and comparable crates
     ///
-    /// The peers take some minutes to build, once. Exit codes: those of cargo and of the program.
+    /// Prints tables and writes target/bench/bench.json and load.svg. The first build of the
+    /// comparable crates takes a few minutes. The exit code is that of cargo or of the
+    /// benchmark program.
     Bench {
-        /// Few rounds, without the peers and whatever builds: to see that it works
+        /// Run few rounds, and skip the comparable crates and the build benchmarks
         #[arg(long)]
         quick: bool,
-        /// What to measure: read, fresh, herd, pool, rest, regenerate, dependant; all, if none is named
+        /// The benchmarks to run: read, fresh, herd, pool, rest, regenerate, dependant (default:
+        /// all)
         names: Vec<String>,
     },
 }
 
-/// A document could not be generated.
+/// The exit code of a command that failed.
 const FAILED: u8 = 1;
-/// A generated file differs from what would be generated. Not 2, which is a mistake on the command line.
+/// The exit code if a generated file is stale. Clap uses 2 for an invalid command line.
 const STALE: u8 = 3;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -153,10 +160,12 @@ fn main() -> ExitCode {
             finish(run_import(&root.unwrap_or(here), &options))
         }
         Command::Diff { old, new, product, markdown, changelog, root } => {
-            let format = match (markdown, changelog) {
-                (true, _) => diff::markdown,
-                (_, true) => changelog_entries,
-                _ => diff::terminal,
+            let format = if markdown {
+                diff::markdown
+            } else if changelog {
+                changelog_entries
+            } else {
+                diff::terminal
             };
             finish(run_diff(&root.unwrap_or(here), old.as_deref(), new.as_deref(), &products(product), format))
         }
@@ -170,7 +179,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Regenerates one product, or all products and the lists of the hand-written crates.
+/// Regenerates one product, or all products and the lists of public items of the hand-written
+/// crates.
 fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode {
     let mut codes = Vec::new();
     for (product, outcome) in regenerate(root, &products(product), mode) {
@@ -181,7 +191,7 @@ fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode
             codes.push(report(name, &Path::new("crates").join(name).join("public-api.txt"), outcome));
         }
     }
-    // A failure outweighs a stale file.
+    // A failure has precedence over a stale file.
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
     ExitCode::from(worst.unwrap_or(0))
 }
@@ -223,12 +233,12 @@ fn run_release(root: &Path, day: &str) -> xtask::Result<ExitCode> {
         println!("no changelog proposes a version");
     }
     for (name, version) in released {
-        println!("{GOOD}ready{GOOD:#}   {name} {version}: `cargo publish --package {name}`, once this is committed");
+        println!("{GOOD}ready{GOOD:#}   {name} {version}: commit, then run `cargo publish --package {name}`");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The exit code of a command, whose error is printed.
+/// Prints the error of a command and returns its exit code.
 fn finish(result: xtask::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("{BAD}failed{BAD:#}\n{error}");
@@ -251,17 +261,18 @@ fn products(product: Option<Product>) -> Vec<Product> {
     product.map_or(Product::ALL.to_vec(), |product| vec![product])
 }
 
-/// A day on the command line.
+/// Parses a day on the command line.
 fn day(text: &str) -> Result<String, String> {
     update::check_day(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// The day in UTC.
+/// Returns the current day in UTC.
 fn today() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
 }
 
-/// Runs the benchmarks, which are a separate workspace so that nobody else builds the crates that they compare with.
+/// Runs the benchmarks. They are a separate workspace, so that other builds do not include the
+/// comparable crates.
 fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["run", "--release", "--locked", "--quiet", "--manifest-path"]);
@@ -269,7 +280,7 @@ fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     if quick {
         cargo.arg("--no-default-features");
     }
-    // Built in a separate folder: they select other features.
+    // The benchmarks enable other features, so they need a separate target folder.
     cargo.env("CARGO_TARGET_DIR", root.join("target/bench"));
     cargo.arg("--").arg("--output").arg(root.join("target/bench"));
     if quick {
@@ -278,7 +289,7 @@ fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     match cargo.args(names).status() {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)),
         Err(error) => {
-            eprintln!("{BAD}failed{BAD:#}  cargo cannot be started: {error}");
+            eprintln!("{BAD}failed{BAD:#}  failed to start cargo: {error}");
             ExitCode::from(FAILED)
         }
     }
@@ -322,6 +333,6 @@ fn run_prose(root: &Path) -> xtask::Result<ExitCode> {
     if findings.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let help = "reword them, or add them to the list in xtask/prose.toml with the reason why they stay";
-    Err(xtask::Error::new(format!("{} phrases to reword", findings.len())).help(help))
+    let help = "reword each phrase, or allow it in xtask/prose.toml with a reason";
+    Err(xtask::Error::new(format!("found {} phrases to reword", findings.len())).help(help))
 }

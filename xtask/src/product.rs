@@ -12,10 +12,10 @@ pub enum Product {
 }
 
 impl Product {
-    /// All of them, in the order in which they are generated.
+    /// All products, in the order in which their code is generated.
     pub const ALL: [Self; 3] = [Self::Pay, Self::Connect, Self::Outbound];
 
-    /// Its name.
+    /// Returns the name of the product.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pay => "pay",
@@ -24,8 +24,8 @@ impl Product {
         }
     }
 
-    /// The server of its document, by which a slice is known that does not name the document; none, where the server is any
-    /// host at all.
+    /// Returns the server URL in the document. It identifies the product of a page that does not
+    /// name its product. `None` if the URL does not identify the product.
     pub fn server(self) -> Option<&'static str> {
         match self {
             Self::Pay => Some("https://www.{baseurl}.com"),
@@ -34,7 +34,7 @@ impl Product {
         }
     }
 
-    /// The name of the crate, which is the name of the document too.
+    /// Returns the name of the crate, which is also the name of the document.
     pub fn crate_name(self) -> &'static str {
         match self {
             Self::Pay => "flinks-pay",
@@ -43,27 +43,27 @@ impl Product {
         }
     }
 
-    /// The document, from the project's root.
+    /// Returns the path of the document, relative to the project's root.
     pub fn document(self) -> PathBuf {
         Path::new("openapi").join(self.crate_name()).with_extension("yaml")
     }
 
-    /// Our corrections of it, from the project's root.
+    /// Returns the path of the overlay, relative to the project's root.
     pub fn overlay(self) -> PathBuf {
         Path::new("openapi/overlays").join(self.crate_name()).with_extension("yaml")
     }
 
-    /// The generated file, from the project's root.
+    /// Returns the path of the generated file, relative to the project's root.
     pub fn generated(self) -> PathBuf {
         self.folder().join("src/generated.rs")
     }
 
-    /// The list of what the generated file makes public, from the project's root.
+    /// Returns the path of the list of public items, relative to the project's root.
     pub fn public_api(self) -> PathBuf {
         self.folder().join("public-api.txt")
     }
 
-    /// The folder of the crate, from the project's root.
+    /// Returns the folder of the crate, relative to the project's root.
     pub fn folder(self) -> PathBuf {
         Path::new("crates").join(self.crate_name())
     }

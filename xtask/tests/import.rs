@@ -90,7 +90,11 @@ fn the_published_pages_reproduce_our_documents() {
     ];
     let report = project.import(&files).unwrap();
     assert_eq!(report.changed, Product::ALL);
-    assert!(report.lines.iter().any(|line| line.contains("guide.md: contains no OpenAPI document")), "{:?}", report.lines);
+    assert!(
+        report.lines.iter().any(|line| line.contains("guide.md: contains no OpenAPI document")),
+        "{:?}",
+        report.lines
+    );
     for product in Product::ALL {
         assert!(project.document(product) == published(product), "{product:?}");
     }

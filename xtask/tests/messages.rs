@@ -54,7 +54,8 @@ impl<'ast> Visit<'ast> for Parts {
 
     fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
         let is_test = module.attrs.iter().any(|attribute| {
-            attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+            attribute.path().is_ident("cfg")
+                && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
         });
         if !is_test {
             visit::visit_item_mod(self, module);
@@ -103,7 +104,8 @@ fn messages() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut table = String::new();
     for package in ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-emulator", "xtask"] {
-        let folder = if package == "xtask" { root.join("xtask/src") } else { root.join("crates").join(package).join("src") };
+        let folder =
+            if package == "xtask" { root.join("xtask/src") } else { root.join("crates").join(package).join("src") };
         let mut files = Vec::new();
         rust_files(&folder, &mut files);
         let mut parts = Parts::default();

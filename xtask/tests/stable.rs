@@ -70,12 +70,9 @@ fn an_additional_operation_changes_no_existing_line() {
         let document = overlay::apply(document, &read::overlay(Path::new(ROOT), product).unwrap()).unwrap();
         let before = generate(document.clone(), &"0".repeat(64));
         // The names sort before, between and after the existing names.
-        for (id, position) in [
-            ("aaa", Position::First),
-            ("aaa", Position::Last),
-            ("getThing", Position::First),
-            ("zzz", Position::Last),
-        ] {
+        for (id, position) in
+            [("aaa", Position::First), ("aaa", Position::Last), ("getThing", Position::First), ("zzz", Position::Last)]
+        {
             let after = generate(with_operation(&document, id, position), &"1".repeat(64));
             let diff = similar::TextDiff::from_lines(&before, &after);
             let removed: Vec<&str> = diff

@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Serialize)]
 pub struct Figure {
     pub bench: &'static str,
-    /// What was measured and how. Only figures of the same case can be compared.
+    /// The measured work and its conditions. Only figures of the same case can be compared.
     pub case: String,
     pub contender: String,
     pub unit: &'static str,

@@ -22,7 +22,7 @@ pub struct ConsentError(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
-    /// What is known about a refusal in addition to the response of the server.
+    /// The certainty of a refusal, if more is known than the response says.
     refusal: Option<Refusal>,
     retry_after: Option<Duration>,
     /// Whether a request was sent before the failure.

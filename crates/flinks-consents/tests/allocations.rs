@@ -1,7 +1,6 @@
-//! A cached token is returned without an allocation: a counting allocator is exact, whatever the
-//! machine does.
+//! Checks with a counting allocator that a cached token is returned without an allocation.
 //!
-//! This is a separate binary, because the allocator is that of the whole process.
+//! This is a separate binary, because the counting allocator applies to the whole process.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -34,5 +33,5 @@ fn o4_cached_token_is_returned_without_an_allocation() {
             }
         });
     });
-    assert_eq!(counted.count_total, 0, "of 2 000 reads");
+    assert_eq!(counted.count_total, 0, "2 000 reads allocated");
 }

@@ -1,4 +1,4 @@
-//! Keeping consents alive on a store without leases: in memory.
+//! Tests keep-alive on a store without leases, in memory.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -35,7 +35,7 @@ async fn insert_ended(consents: &Consents, id: &str) -> ConsentId {
 }
 
 #[tokio::test]
-async fn o6_without_a_list_a_worker_reports_the_ends_that_it_found_out_once() {
+async fn o6_worker_without_an_index_reports_each_ended_consent_once() {
     let flinks = Emulator::start().await.unwrap();
     let (worker, consents, reported) = worker(&flinks);
     let id = insert_ended(&consents, "user-7").await;
@@ -48,7 +48,7 @@ async fn o6_without_a_list_a_worker_reports_the_ends_that_it_found_out_once() {
 }
 
 #[tokio::test]
-async fn o6_a_run_that_stopped_leaves_its_reports_to_the_next_one() {
+async fn o6_next_run_reports_what_a_stopped_run_did_not() {
     let flinks = Arc::new(Emulator::start().await.unwrap());
     let (worker, consents, reported) = worker(&flinks);
     let worker = worker.max_concurrency(1);
@@ -58,7 +58,7 @@ async fn o6_a_run_that_stopped_leaves_its_reports_to_the_next_one() {
         let idle = SystemTime::now() - DAY * 27;
         let _ = consents.import(&id, RefreshToken::new("r").unwrap(), idle).await.unwrap();
     }
-    // The first request gets the refusal of Flinks, and the others that of a gateway.
+    // Flinks refuses the first request, and a gateway refuses the others.
     let worker = worker.on_progress({
         let flinks = Arc::clone(&flinks);
         move |progress| {

@@ -1,7 +1,7 @@
-//! No secret is in the text of a consent: in its values, errors and events, and in the other files
+//! Checks that no text of a consent contains a secret: values, errors, events, and the other files
 //! of its store (A3).
 //!
-//! This is a separate binary, because it listens to the logs of the whole process.
+//! This is a separate binary, because it captures the log of the whole process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -35,9 +35,9 @@ async fn consents(canaries: &mut Canaries) {
     let credentials = ClientCredentials::new("dc-id", secret).unwrap();
     let refresh_token = RefreshToken::new(canaries.plant("outbound TokenRequest.refresh_token")).unwrap();
     let id: ConsentId = "user-7".parse().unwrap();
-    for answer in answers(&good) {
-        let server = RawServer::start(answer.clone()).await;
-        let settings = match answer {
+    for response in answers(&good) {
+        let server = RawServer::start(response.clone()).await;
+        let settings = match response {
             RawResponse::ThenSilence(_) => Settings::new().timeout(SHORT).bank_timeout(SHORT),
             _ => Settings::new().max_attempts(1),
         };
@@ -63,7 +63,7 @@ async fn consents(canaries: &mut Canaries) {
         canaries.print_outcome(consent.idle_deadline().await);
         canaries.print_outcome(AppTokenSource::new(client, None).access_token().await);
 
-        // A record that is damaged, and what a killed process left.
+        // A damaged record, and the unfinished file of a killed process.
         for entry in std::fs::read_dir(directory.path()).unwrap() {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
@@ -86,7 +86,7 @@ async fn consents(canaries: &mut Canaries) {
 async fn a3_no_secret_of_a_consent_is_in_any_text() {
     let log = Log::capture();
     let mut canaries = Canaries::default();
-    // Only a client without a time limit takes that long.
+    // Only a client without a timeout would take that long.
     tokio::time::timeout(Duration::from_secs(60), consents(&mut canaries)).await.unwrap();
 
     let log = log.text();

@@ -1,11 +1,11 @@
-//! The single flight under every schedule that a model checker finds: its own source, with the lock
-//! of shuttle.
+//! Tests `single_flight.rs` under the schedules of a model checker. Includes its source and
+//! replaces its lock with the one of shuttle.
 //!
-//! tokio's channel is not modelled; it is used under, and right after, a lock that is.
+//! The channel of Tokio is not modelled. It is used only under or right after a lock that is.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
-/// What `single_flight` takes its lock from.
+/// The lock that `single_flight.rs` uses.
 mod sync {
     pub(super) use shuttle::sync::{Mutex, MutexGuard};
 }
@@ -22,38 +22,38 @@ use std::task::{Context, Poll, Waker};
 use shuttle::future::{block_on, spawn, yield_now};
 use single_flight::{Entry, Leader, SingleFlight};
 
-/// What tokens are here: the number of the exchange that gave it, or of the one that failed.
+/// A token is the number of the refresh that returned it, or of the refresh that failed.
 type Outcome = Result<u32, u32>;
 
-/// A cache as the real one: the token is in the state, and changes with the end of an exchange.
+/// A model of the cache: the token is in the state, and each completed refresh changes it.
 struct Cache {
     flight: SingleFlight<Option<u32>, Outcome>,
-    /// How many exchanges are under way, and how many there were.
-    under_way: AtomicU32,
-    exchanges: AtomicU32,
+    /// The number of refreshes in flight, and the total number.
+    in_flight: AtomicU32,
+    refreshes: AtomicU32,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Server {
     Works,
-    /// The first exchange fails.
+    /// The first refresh fails.
     FailsOnce,
-    /// The task of the first exchange is dropped.
+    /// The task of the first refresh is dropped.
     IsDroppedOnce,
 }
 
 impl Cache {
     fn new() -> Arc<Self> {
-        let under_way = AtomicU32::new(0);
-        let exchanges = AtomicU32::new(0);
-        Arc::new(Self { flight: SingleFlight::new(None), under_way, exchanges })
+        let in_flight = AtomicU32::new(0);
+        let refreshes = AtomicU32::new(0);
+        Arc::new(Self { flight: SingleFlight::new(None), in_flight, refreshes })
     }
 
-    async fn exchange(self: Arc<Self>, leader: Leader<Outcome>, server: Server) {
-        assert_eq!(self.under_way.fetch_add(1, Ordering::SeqCst), 0, "two at once");
-        let number = self.exchanges.fetch_add(1, Ordering::SeqCst) + 1;
+    async fn refresh(self: Arc<Self>, leader: Leader<Outcome>, server: Server) {
+        assert_eq!(self.in_flight.fetch_add(1, Ordering::SeqCst), 0, "two refreshes are in flight");
+        let number = self.refreshes.fetch_add(1, Ordering::SeqCst) + 1;
         yield_now().await;
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
         match server {
             Server::IsDroppedOnce if number == 1 => drop(leader),
             Server::FailsOnce if number == 1 => self.flight.finish(leader, Err(number), |_| {}),
@@ -61,13 +61,13 @@ impl Cache {
         }
     }
 
-    /// None where the leader was dropped.
+    /// Returns `None` if the leader was dropped.
     async fn get(self: Arc<Self>, server: Server) -> Option<Outcome> {
         match self.flight.enter(|token, _| *token) {
             Entry::Ready(token) => Some(Ok(token)),
             Entry::Joined(mut waiter) => waiter.outcome().await,
             Entry::Leading(leader, mut waiter) => {
-                spawn(Arc::clone(&self).exchange(leader, server));
+                spawn(Arc::clone(&self).refresh(leader, server));
                 waiter.outcome().await
             }
         }
@@ -79,12 +79,12 @@ impl Cache {
         });
     }
 
-    fn exchanges(&self) -> u32 {
-        self.exchanges.load(Ordering::SeqCst)
+    fn refreshes(&self) -> u32 {
+        self.refreshes.load(Ordering::SeqCst)
     }
 }
 
-/// Schedules by chance, and schedules that differ in few places, which find other faults.
+/// Runs random schedules, and schedules with few preemptions, which find other errors.
 fn check(test: impl Fn() + Send + Sync + Clone + 'static) {
     shuttle::check_random(test.clone(), 3000);
     shuttle::check_pct(test, 3000, 3);
@@ -94,11 +94,11 @@ fn check(test: impl Fn() + Send + Sync + Clone + 'static) {
 fn o4_all_callers_get_one_outcome() {
     check(|| {
         let cache = Cache::new();
-        let all: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::Works))).collect();
-        for one in all {
-            assert_eq!(block_on(one).unwrap(), Some(Ok(1)));
+        let callers: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::Works))).collect();
+        for caller in callers {
+            assert_eq!(block_on(caller).unwrap(), Some(Ok(1)));
         }
-        assert_eq!(cache.exchanges(), 1);
+        assert_eq!(cache.refreshes(), 1);
     });
 }
 
@@ -106,11 +106,11 @@ fn o4_all_callers_get_one_outcome() {
 fn o4_waiters_share_a_failure_and_later_callers_try_again() {
     check(|| {
         let cache = Cache::new();
-        let all: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::FailsOnce))).collect();
-        for one in all {
-            assert!(matches!(block_on(one).unwrap(), Some(Err(1) | Ok(2))));
+        let callers: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::FailsOnce))).collect();
+        for caller in callers {
+            assert!(matches!(block_on(caller).unwrap(), Some(Err(1) | Ok(2))));
         }
-        assert!(cache.exchanges() <= 2);
+        assert!(cache.refreshes() <= 2);
         assert_eq!(block_on(Arc::clone(&cache).get(Server::FailsOnce)), Some(Ok(2)));
     });
 }
@@ -119,19 +119,19 @@ fn o4_waiters_share_a_failure_and_later_callers_try_again() {
 fn o4_cancelled_caller_does_not_cancel_the_refresh() {
     check(|| {
         let cache = Cache::new();
-        // It asks, and is dropped while it waits: whether it leads or not.
-        let mut goes = Box::pin(Arc::clone(&cache).get(Server::Works));
-        let stays = spawn(Arc::clone(&cache).get(Server::Works));
-        let _ = poll_once(&mut goes);
+        // The caller is dropped while it waits, whether it leads or not.
+        let mut cancelled = Box::pin(Arc::clone(&cache).get(Server::Works));
+        let waiter = spawn(Arc::clone(&cache).get(Server::Works));
+        let _ = poll_once(&mut cancelled);
         shuttle::thread::yield_now();
-        drop(goes);
-        assert_eq!(block_on(stays).unwrap(), Some(Ok(1)));
-        assert_eq!(cache.exchanges(), 1);
+        drop(cancelled);
+        assert_eq!(block_on(waiter).unwrap(), Some(Ok(1)));
+        assert_eq!(cache.refreshes(), 1);
     });
 }
 
 #[test]
-fn o4_caller_that_is_not_polled_delays_nobody() {
+fn o4_unpolled_caller_delays_no_other_caller() {
     check(|| {
         let cache = Cache::new();
         let mut idle = Box::pin(Arc::clone(&cache).get(Server::Works));
@@ -139,7 +139,7 @@ fn o4_caller_that_is_not_polled_delays_nobody() {
         assert_eq!(block_on(Arc::clone(&cache).get(Server::Works)), Some(Ok(1)));
         cache.invalidate(1);
         assert_eq!(block_on(Arc::clone(&cache).get(Server::Works)), Some(Ok(2)));
-        // It has the outcome that it waited for, whenever it comes for it.
+        // The caller receives the outcome that it waited for, no matter when it is polled.
         match first {
             Poll::Ready(outcome) => assert_eq!(outcome, Some(Ok(1))),
             Poll::Pending => assert_eq!(block_on(idle), Some(Ok(1))),
@@ -148,24 +148,24 @@ fn o4_caller_that_is_not_polled_delays_nobody() {
 }
 
 #[test]
-fn o4_dropped_leader_blocks_nobody() {
+fn o4_dropped_leader_blocks_no_other_caller() {
     check(|| {
         let cache = Cache::new();
-        let all: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::IsDroppedOnce))).collect();
-        for one in all {
-            assert!(matches!(block_on(one).unwrap(), None | Some(Ok(2))));
+        let callers: Vec<_> = (0..3).map(|_| spawn(Arc::clone(&cache).get(Server::IsDroppedOnce))).collect();
+        for caller in callers {
+            assert!(matches!(block_on(caller).unwrap(), None | Some(Ok(2))));
         }
         assert_eq!(block_on(Arc::clone(&cache).get(Server::IsDroppedOnce)), Some(Ok(2)));
-        assert_eq!(cache.exchanges(), 2);
+        assert_eq!(cache.refreshes(), 2);
     });
 }
 
 #[test]
-fn o4_rejections_of_one_token_cause_one_refresh() {
+fn o4_invalidating_one_token_several_times_causes_one_refresh() {
     check(|| {
         let cache = Cache::new();
         assert_eq!(block_on(Arc::clone(&cache).get(Server::Works)), Some(Ok(1)));
-        let all: Vec<_> = (0..3)
+        let callers: Vec<_> = (0..3)
             .map(|_| {
                 let cache = Arc::clone(&cache);
                 spawn(async move {
@@ -174,10 +174,10 @@ fn o4_rejections_of_one_token_cause_one_refresh() {
                 })
             })
             .collect();
-        for one in all {
-            assert_eq!(block_on(one).unwrap(), Some(Ok(2)));
+        for caller in callers {
+            assert_eq!(block_on(caller).unwrap(), Some(Ok(2)));
         }
-        assert_eq!(cache.exchanges(), 2);
+        assert_eq!(cache.refreshes(), 2);
     });
 }
 

@@ -5,12 +5,12 @@
 // overlay:   openapi/overlays/flinks-pay.yaml
 // generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
-/// The version of the document that this client was generated from.
+/// The version of the document from which this client was generated.
 pub const SPEC_VERSION: &str = "3.0.0";
-/// The sha256 of the document that this client was generated from, in hexadecimal.
+/// The SHA-256 of the document from which this client was generated, in hexadecimal.
 pub const SPEC_SHA256: &str = "c73ddbf1b6b0ba976ac788b9aa104647ed516ed48f4a6b5e9433ba3bde9364d3";
-/// Every field and header that is a secret: a redacted type, sensitive on the wire. (`Debug` redacts every other
-/// text too.)
+/// The fields and headers that are secrets. Their types are redacted, and their headers are
+/// marked as sensitive. `Debug` redacts all other strings as well.
 pub const SECRETS: &[&str] = &[
     "AuthorizeRequest.Password",
     "AuthorizeResponse.access_token",
@@ -45,7 +45,7 @@ pub mod types {
     }
 
     impl AuthorizeRequest {
-        /// A request with what is required, and nothing else.
+        /// Creates a request with the required fields.
         pub fn new(
             grant_type: GrantType,
             username: impl Into<::std::string::String>,
@@ -215,7 +215,7 @@ pub mod types {
     }
 
     impl SessionRequest {
-        /// A request with what is required, and nothing else.
+        /// Creates a request with the required fields.
         pub fn new(
             reference_id: impl Into<::std::string::String>,
             amount: f64,
@@ -316,18 +316,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with the default limits.
+    /// Creates a client with the default limits.
     ///
     /// # Errors
     ///
-    /// Where no [`Transport`](::flinks_core::Transport) can be built.
+    /// Returns an error if the [`Transport`](::flinks_core::Transport) cannot be built.
     pub fn new(
         base_url: ::flinks_core::BaseUrl,
     ) -> Result<Self, ::flinks_core::BuildError> {
         Ok(Self::with_transport(::flinks_core::Transport::new(base_url)?))
     }
 
-    /// A client with limits of one's own.
+    /// Creates a client with a custom transport.
     pub fn with_transport(transport: ::flinks_core::Transport) -> Self {
         Self { transport }
     }
@@ -370,7 +370,8 @@ impl Client {
     }
 }
 
-/// One type for each operation: it holds the required arguments, takes the optional ones, and is sent.
+/// Builders of requests, one for each operation. A builder has the required arguments, and
+/// methods for the optional ones and for sending.
 pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
@@ -396,11 +397,12 @@ pub mod operation {
             timeout: None,
         };
 
-        /// Sends the request, once, and reads the reply.
+        /// Sends the request once and decodes the response.
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and says whether the request may have been received.
+        /// Returns an [`Error`] that names the operation and reports whether the request
+        /// may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::AuthorizeResponse>, Error<()>> {
@@ -442,11 +444,12 @@ pub mod operation {
             timeout: None,
         };
 
-        /// Sends the request, once, and reads the reply.
+        /// Sends the request once and decodes the response.
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and says whether the request may have been received.
+        /// Returns an [`Error`] that names the operation and reports whether the request
+        /// may have been received.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {

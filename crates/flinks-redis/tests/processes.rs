@@ -248,7 +248,7 @@ async fn killed() {
             flinks.rotates();
         }
         let id: ConsentId = format!("round-{round}").parse().unwrap();
-        let clock = Hurried::new(Duration::from_millis(600)); // the longest pause between two looks at another's lease
+        let clock = Hurried::new(Duration::from_millis(600)); // the longest pause before a process checks a lease again
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let consents = Consents::builder(client).store(store(&server.address())).build();
         let token: RefreshToken = flinks.new_refresh_token().await;

@@ -1,4 +1,4 @@
-//! The last net around the generator: a panic becomes an error.
+//! Converts a panic of the generator into an error.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,37 +6,38 @@ use std::sync::Once;
 
 use crate::{Error, Result};
 
-/// The advice for a document that progenitor refuses or panics at.
+/// The advice for a document for which progenitor fails or panics.
 pub(super) const GAP: &str =
-    "this is a gap in the lint: describe what stands here in a plainer way by an overlay action, and teach the lint";
+    "the lint does not detect this: simplify the schema by an overlay action, and extend the lint";
 
-/// Runs a part of the generator and turns a panic into an error.
+/// Runs a part of the generator and converts a panic into an error.
 ///
 /// # Errors
 ///
 /// Returns an error if `run` fails or panics.
 pub(super) fn catch_panic<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
-    quietly(run)
+    catch_quietly(run)
         .unwrap_or_else(|panic| Err(Error::new(format!("the generator panicked: {}", message(&*panic))).help(GAP)))
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.and_then(|text| text.lines().next()).unwrap_or("without a message")
+    text.and_then(|text| text.lines().next()).unwrap_or("no message")
 }
 
 thread_local! {
+    /// Whether panics of this thread are not printed.
     static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Catches a panic without the text that it would print. Panics of other threads are printed as ever.
-fn quietly<T>(run: impl FnOnce() -> T) -> std::thread::Result<T> {
+/// Catches a panic and suppresses its message. Panics of other threads are still printed.
+fn catch_quietly<T>(run: impl FnOnce() -> T) -> std::thread::Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let print = std::panic::take_hook();
+        let default_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if !QUIET.get() {
-                print(info);
+                default_hook(info);
             }
         }));
     });
@@ -51,9 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_becomes_a_message() {
-        let panic = quietly(|| panic!("no {}\nsecond line", 7)).unwrap_err();
+    fn the_first_line_of_a_panic_is_its_message() {
+        let panic = catch_quietly(|| panic!("no {}\nsecond line", 7)).unwrap_err();
         assert_eq!(message(&*panic), "no 7");
-        assert_eq!(quietly(|| 7).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_result_without_a_panic_is_returned() {
+        assert_eq!(catch_quietly(|| 7).unwrap(), 7);
     }
 }

@@ -1,8 +1,8 @@
-//! The completeness stage: nothing of the document is lost in the code.
+//! The completeness stage: checks that the code contains everything that is in the document.
 //!
-//! Starts at each operation of the document behind its overlay, before normalization, and at the operation's type in the
-//! code, and walks both together: each parameter must be an argument, and each property of each body a field of the type
-//! that is reached. It knows nothing of how the stages between came from one to the other.
+//! Compares each operation of the corrected document, before normalization, with its type in the
+//! code. Each parameter must be an argument, and each property of a body must be a field of the
+//! matching type. The check does not depend on how the other stages work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,30 +13,30 @@ use crate::generate::harden::attributes::{generic_argument, serde_argument, wire
 use crate::spec::schema::{self, escape, is_secret, json_key, operation_name, pascal, resolve, snake};
 use crate::{Error, Result};
 
-/// Compares a document behind its overlay with its generated file.
+/// Compares a corrected document with its generated file.
 ///
 /// # Errors
 ///
-/// For the first operation, parameter or property that is in the document and not in the code.
+/// Returns an error for the first operation, parameter or property that is missing from the code.
 pub(crate) fn check(document: &Value, file: &syn::File) -> Result<()> {
     let code = Code::read(file);
     for place in schema::operations(document) {
         let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
-        let mut audit = Audit { document, code: &code, seen: BTreeSet::new() };
-        audit
+        let mut comparison = Comparison { document, code: &code, seen: BTreeSet::new() };
+        comparison
             .operation(operation, &place)
             .map_err(|error| error.in_operation(operation_name(operation, &place)).help(HELP))?;
     }
     Ok(())
 }
 
-const HELP: &str = "this is a gap in the generator: describe what stands here in a plainer way by an overlay action, and mend the stage";
+const HELP: &str = "the generator lost this: simplify the schema by an overlay action, and correct the stage";
 
-/// What a generated file defines, by name.
+/// The items of a generated file, by name.
 struct Code<'a> {
     structs: BTreeMap<String, &'a syn::ItemStruct>,
     enums: BTreeMap<String, &'a syn::ItemEnum>,
-    /// The types of success and error of each operation.
+    /// The success type and the error type of each operation.
     outcomes: BTreeMap<String, (Type, Type)>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Code<'a> {
             _ => None,
         });
         for (module, items) in modules {
-            // Operations have names of their own, which those of types may meet.
+            // Operations have a prefix, because an operation and a type can have the same name.
             let prefix = if module == "operation" { "operation::" } else { "" };
             for item in items {
                 match item {
@@ -63,7 +63,8 @@ impl<'a> Code<'a> {
     }
 }
 
-/// `Result<ResponseValue<T>, Error<E>>` of the method `send`.
+/// Returns the name of an operation, and the types `T` and `E` in the result of its method `send`,
+/// which is `Result<ResponseValue<T>, Error<E>>`.
 fn outcome(block: &syn::ItemImpl) -> Option<(String, (Type, Type))> {
     let Type::Path(of) = &*block.self_ty else { return None };
     let send = block.items.iter().find_map(|item| match item {
@@ -82,26 +83,27 @@ fn outcome(block: &syn::ItemImpl) -> Option<(String, (Type, Type))> {
     Some((of.path.segments.last()?.ident.to_string(), (success, error)))
 }
 
-struct Audit<'a> {
+/// The comparison of one operation with its code.
+struct Comparison<'a> {
     document: &'a Value,
     code: &'a Code<'a>,
-    /// Which schemas were met with which types: a schema may hold itself.
+    /// The pairs of schemas and types that were already compared. A schema can contain itself.
     seen: BTreeSet<(String, String)>,
 }
 
-impl Audit<'_> {
+impl Comparison<'_> {
     fn operation(&mut self, operation: &Value, place: &schema::Place) -> Result<()> {
         let at = place.pointer();
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
         let name = pascal(&snake(id));
         let code = self.code;
-        let lost = |what: &str, at: &str| {
-            Error::new(format!("{what} is in the document and not in the generated code")).at(at)
+        let missing = |what: &str, at: &str| {
+            Error::new(format!("{what} is in the document but not in the generated code")).at(at)
         };
         let (Some(ty), Some((success, error))) =
             (code.structs.get(&format!("operation::{name}")), code.outcomes.get(&name))
         else {
-            return Err(lost("the operation", &at));
+            return Err(missing("the operation", &at));
         };
         let argument =
             |name: &str| ty.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name));
@@ -113,11 +115,11 @@ impl Audit<'_> {
             let is_ignored = schema::is_ignored_header(&parameter)
                 && !is_secret(&self.resolved(parameter.get("schema").unwrap_or(&Value::Null)));
             if !is_ignored && argument(&snake(text("name"))).is_none() {
-                return Err(lost(&format!("the parameter `{}`", text("name")), &format!("{at}/parameters")));
+                return Err(missing(&format!("the parameter `{}`", text("name")), &format!("{at}/parameters")));
             }
         }
         if let Some(body) = operation.get("requestBody").map(|body| self.resolved(body)) {
-            let field = argument("body").ok_or_else(|| lost("the request body", &format!("{at}/requestBody")))?;
+            let field = argument("body").ok_or_else(|| missing("the request body", &format!("{at}/requestBody")))?;
             for (media_type, media) in body.get("content").and_then(Value::as_object).into_iter().flatten() {
                 let at = format!("{at}/requestBody/content/{}/schema", escape(media_type));
                 self.schema(media.get("schema").unwrap_or(&Value::Null), &field.ty, &at)?;
@@ -137,12 +139,12 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// The types of a union's variants, or the type itself.
+    /// Returns the types of the variants of a union, or the type itself.
     fn variants(&self, ty: &Type) -> Vec<Type> {
         match self
             .code
             .enums
-            .get(&last(ty))
+            .get(&type_name(ty))
             .filter(|item| item.variants.iter().all(|variant| !matches!(variant.fields, Fields::Named(_))))
         {
             Some(item) => {
@@ -152,6 +154,7 @@ impl Audit<'_> {
         }
     }
 
+    /// Checks that one of several types has all parts of a schema.
     fn any_of(&mut self, schema: &Value, types: &[Type], at: &str) -> Result<()> {
         let mut first = None;
         for ty in types {
@@ -160,12 +163,12 @@ impl Audit<'_> {
                 Err(error) => drop(first.get_or_insert(error)),
             }
         }
-        Err(first.unwrap_or_else(|| Error::new("the body is in the document and not in the generated code").at(at)))
+        Err(first.unwrap_or_else(|| Error::new("the body is in the document but not in the generated code").at(at)))
     }
 
-    /// Whether a type has all that a schema has.
+    /// Checks that a type has all parts of a schema.
     fn schema(&mut self, schema: &Value, ty: &Type, at: &str) -> Result<()> {
-        let ty = bare(ty);
+        let ty = without_wrappers(ty);
         let resolved = self.resolved(schema);
         let pair = (resolved.to_string(), quote::ToTokens::to_token_stream(&ty).to_string());
         if !self.seen.insert(pair.clone()) {
@@ -179,8 +182,8 @@ impl Audit<'_> {
     }
 
     fn parts(&mut self, schema: &Value, resolved: &Value, ty: &Type, at: &str) -> Result<()> {
-        let name = last(ty);
-        // A type around another one: a named list, map or text.
+        let name = type_name(ty);
+        // A newtype: a named list, map or string.
         if let Some(Fields::Unnamed(fields)) = self.code.structs.get(&name).map(|item| &item.fields)
             && let Some(field) = fields.unnamed.first()
         {
@@ -192,44 +195,50 @@ impl Audit<'_> {
             }
         }
         if let Some(items) = resolved.get("items") {
-            let inner = generic_argument(ty, "Vec").ok_or_else(|| lost("the list", ty, at))?;
+            let inner = generic_argument(ty, "Vec").ok_or_else(|| missing("the list", ty, at))?;
             self.schema(items, &inner, &format!("{at}/items"))?;
         }
         let properties = self.properties(resolved, 0);
         if let Some(values) = resolved.get("additionalProperties").filter(|values| values.is_object())
             && properties.is_empty()
         {
-            let inner = map_value(ty).ok_or_else(|| lost("the map", ty, at))?;
+            let inner = map_value(ty).ok_or_else(|| missing("the map", ty, at))?;
             self.schema(values, &inner, &format!("{at}/additionalProperties"))?;
         }
         for (property, schema) in &properties {
             let at = format!("{at}/properties/{}", escape(property));
             let field =
-                self.field(&name, property).ok_or_else(|| lost(&format!("the property `{property}`"), ty, &at))?;
+                self.field(&name, property).ok_or_else(|| missing(&format!("the property `{property}`"), ty, &at))?;
             self.schema(schema, &field, &at)?;
         }
         Ok(())
     }
 
-    /// The properties of a schema and of all that it is made of.
+    /// Returns the properties of a schema and of its parts.
     fn properties(&self, schema: &Value, depth: usize) -> Map<String, Value> {
         let mut properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-        // Deeper than any composition; one that is made of itself was refused by the lint.
-        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten().filter(|_| depth < 16) {
+        // No composition is deeper than this. The lint rejects a schema that is composed of itself.
+        if depth == 16 {
+            return properties;
+        }
+        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             properties.extend(self.properties(&self.resolved(part), depth.saturating_add(1)));
         }
         properties
     }
 
-    /// The type of a field, by its name on the wire.
+    /// Returns the type of the field that has the name `property` in JSON.
     fn field(&self, of: &str, property: &str) -> Option<Type> {
         let item = self.code.structs.get(of)?;
         item.fields.iter().find_map(|field| {
             let name = field.ident.as_ref()?;
             let is_flat = serde_argument(&field.attrs, "flatten").ok()?.is_some();
-            match is_flat {
-                true => self.field(&last(&bare(&field.ty)), property),
-                false => (wire_name(field, name).ok()? == property).then(|| field.ty.clone()),
+            if is_flat {
+                self.field(&type_name(&without_wrappers(&field.ty)), property)
+            } else if wire_name(field, name).ok()? == property {
+                Some(field.ty.clone())
+            } else {
+                None
             }
         })
     }
@@ -239,30 +248,30 @@ impl Audit<'_> {
     }
 }
 
-fn lost(what: &str, ty: &Type, at: &str) -> Error {
-    Error::new(format!("{what} is in the document and not in the generated type `{}`", last(ty))).at(at)
+fn missing(what: &str, ty: &Type, at: &str) -> Error {
+    Error::new(format!("{what} is in the document but not in the generated type `{}`", type_name(ty))).at(at)
 }
 
-/// A type without what only says how it is held.
-fn bare(ty: &Type) -> Type {
+/// Returns a type without its references, `Option` and `Box`.
+fn without_wrappers(ty: &Type) -> Type {
     if let Type::Reference(reference) = ty {
-        return bare(&reference.elem);
+        return without_wrappers(&reference.elem);
     }
     match ["Option", "Box"].into_iter().find_map(|outer| generic_argument(ty, outer)) {
-        Some(inner) => bare(&inner),
+        Some(inner) => without_wrappers(&inner),
         None => ty.clone(),
     }
 }
 
-/// The last name in a type's path.
-fn last(ty: &Type) -> String {
-    match bare(ty) {
+/// Returns the last name in the path of a type.
+fn type_name(ty: &Type) -> String {
+    match without_wrappers(ty) {
         Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default(),
         _ => String::new(),
     }
 }
 
-/// `V` of a map.
+/// Returns the value type of a map.
 fn map_value(ty: &Type) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|segment| segment.ident.to_string().ends_with("Map"))?;
@@ -283,10 +292,10 @@ mod tests {
     use crate::spec::{overlay, read};
 
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    /// The documents as they were when this was written.
+    /// Copies of the documents, which never change.
     const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
-    /// The documents behind their overlays, and one with everything unusual; each with its code.
+    /// Returns the corrected documents and a document with unusual constructs, each with its code.
     fn documents(root: &str) -> Vec<(Value, syn::File)> {
         let root = Path::new(root);
         let real = Product::ALL.into_iter().map(|product| {
@@ -300,7 +309,7 @@ mod tests {
         real.chain([unusual]).map(|(document, text)| (document, syn::parse_file(&text).unwrap())).collect()
     }
 
-    /// Every field of a file that comes from a document.
+    /// Returns every field of a file that comes from a document.
     fn fields(file: &mut syn::File) -> Vec<&mut syn::FieldsNamed> {
         let modules = file.items.iter_mut().filter_map(|item| match item {
             Item::Mod(module) => Some(&mut module.content.as_mut()?.1),
@@ -314,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn every_property_of_every_schema_is_a_field() {
+    fn every_property_is_a_field_and_a_removed_field_is_reported() {
         let mut count = 0;
         for (document, file) in documents(ROOT) {
             check(&document, &file).unwrap();
@@ -333,7 +342,7 @@ mod tests {
                     .filter(|(other, _)| *other != field)
                     .map(|(_, field)| field)
                     .collect();
-                // The client is ours.
+                // The client does not come from the document.
                 assert_eq!(check(&document, &file).is_err(), name != "client", "{name}");
                 count += 1;
             }
@@ -342,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_named_with_its_place() {
+    fn a_missing_part_is_reported_with_its_place() {
         let (document, file) = documents(FROZEN).swap_remove(2);
         let text = quote::ToTokens::to_token_stream(&file).to_string().replace("error_description", "description");
         let error = check(&document, &syn::parse_file(&text).unwrap()).unwrap_err().to_string();

@@ -1,25 +1,32 @@
-//! The generator: from a published document to the code of one product crate.
+//! The generator: creates the code of a product crate from a published document.
 //!
-//! [`generated`] runs all stages for one product. The stages are in [`generate`], in the order in which they run:
+//! [`generated`] runs all stages for one product. The stages are in [`generate`], in the order in
+//! which they run:
 //!
-//! 1. [`read`]: the bytes of the document, whose sha256 must be the one in `sources.toml`.
-//! 2. [`overlay`]: our corrections, as an OpenAPI Overlay 1.0 document.
-//! 3. [`lint::check_outline`]: the shape of the document, on which the next stage relies.
-//! 4. [`normalize`]: the one form that the later stages know.
-//! 5. [`lint::check_normal_form`]: everything that progenitor would panic at or lose silently is refused here.
-//! 6. [`progenitor`]: the module `types`, and nothing else of progenitor's output.
-//! 7. [`harden`]: the types without ways to leak, and the client and its operations, from the normal form.
-//! 8. [`completeness`]: a walk through document and code together, which finds whatever a stage lost.
-//! 9. [`output`]: the text of the file.
-//! 10. [`secret_names`]: a field with a secret-looking name must be marked or excused. This stage reads the corrected
-//!     document and comes last, so that a document that cannot be generated is reported as such.
-//! 11. [`public_api`]: the list of public items, in a second file.
+//! 1. [`read`]: reads the document, whose hash must be the one in `sources.toml`.
+//! 2. [`overlay`]: applies the corrections.
+//! 3. [`lint::check_outline`]: checks the shape of the document, on which the next stage relies.
+//! 4. [`normalize`]: converts the document to the form that the later stages expect.
+//! 5. [`lint::check_normal_form`]: rejects everything at which progenitor would panic or that it
+//!    would lose silently.
+//! 6. [`progenitor`]: generates the module `types`. The rest of progenitor's output is not used.
+//! 7. [`harden`]: rewrites the types so that they cannot leak secrets, and generates the client and
+//!    its operations.
+//! 8. [`completeness`]: compares the document with the code, and reports everything that a stage
+//!    lost.
+//! 9. [`output`]: formats the file.
+//! 10. [`secret_names`]: checks that a field whose name looks like a secret is marked or exempted.
+//!     This stage reads the corrected document. It runs late, so that other errors are reported
+//!     first.
+//! 11. [`public_api`]: lists the public items in a second file.
 //!
 //! Invariants:
 //!
-//! - No stage uses the network, and none panics on a document: each fails with one located [`Error`].
-//! - The same input gives the same bytes.
-//! - Nothing here imports [`maintain`](crate::maintain), which compares, imports and releases what is generated here.
+//! - No stage uses the network.
+//! - No document can make a stage panic: a stage that fails returns an [`Error`] with its place.
+//! - The same input always produces the same bytes.
+//! - No module here imports [`maintain`](crate::maintain), which compares, imports and releases the
+//!   generated code.
 
 mod catch_panic;
 pub mod completeness;
@@ -51,12 +58,12 @@ pub struct Generated {
     pub normalized: Normalized,
 }
 
-/// Whether fields with secret-looking names must be marked or excused.
+/// Whether fields with secret-looking names must be marked or exempted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretNames {
-    /// They must be. This is how code is generated.
+    /// Reports fields that are neither marked nor exempted. Used to generate code.
     Checked,
-    /// They need not be: an older version of a document is not held to what is required of a new one.
+    /// Accepts such fields. Used to read older versions of a document.
     Unchecked,
 }
 
@@ -64,25 +71,25 @@ pub enum SecretNames {
 ///
 /// # Errors
 ///
-/// Returns the located error of the first stage that fails.
+/// Returns the error of the first stage that fails, with its place.
 pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     let source = read::document(root, product)?;
     corrected(root, product, source.value, &source.sha256, SecretNames::Checked)
 }
 
-/// A product's document, accepted or not, and the result of generating from it.
+/// A product's document, with an accepted hash or without, and the result of generating its code.
 #[derive(Debug)]
 pub struct Inspected {
-    /// The document as Flinks publishes it.
+    /// The document as published, before the overlay.
     pub published: serde_json::Value,
-    /// The sha256 of its bytes.
+    /// The SHA-256 of the document's bytes, in hexadecimal.
     pub sha256: String,
-    /// The generated code, or the reason why there is none.
+    /// The generated code, or the error of the stage that failed.
     pub generated: Result<Generated>,
 }
 
-/// Reads a product's document and runs all stages, even if its sha256 is not on record. Returns `None` if there is no
-/// document.
+/// Reads a product's document and runs all stages, even if its hash is not the accepted one.
+/// Returns `None` if there is no document.
 ///
 /// # Errors
 ///
@@ -93,7 +100,7 @@ pub fn inspect(root: &Path, product: Product, secret_names: SecretNames) -> Resu
     Ok(Some(Inspected { published: value, sha256, generated }))
 }
 
-/// Applies the overlay, then runs the stages behind it.
+/// Applies the overlay and runs the later stages.
 fn corrected(
     root: &Path,
     product: Product,
@@ -104,16 +111,16 @@ fn corrected(
     let overlay = read::overlay(root, product)?;
     let header = Header { document: product.document(), overlay: product.overlay(), sha256 };
     let corrected = overlay::apply(document, &overlay).map_err(|error| error.in_file(&product.overlay()))?;
-    // From here on, a place may have been written by the document or by the overlay.
+    // From here on, an error can be caused by the document or by the overlay.
     let both = format!("{} with {}", product.document().display(), product.overlay().display());
     generate(corrected, &header, secret_names).map_err(|error| error.in_file(Path::new(&both)))
 }
 
-/// Runs the stages behind the overlay, from a corrected document to code.
+/// Runs the stages after the overlay, from a corrected document to code.
 ///
 /// # Errors
 ///
-/// Returns the located error of the first stage that fails.
+/// Returns the error of the first stage that fails, with its place.
 pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
     lint::check_outline(&document)?;
     let normalized = normalize::normalize(document.clone())?;
@@ -135,9 +142,9 @@ pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: 
 pub enum Outcome {
     /// The file is up to date.
     Fresh,
-    /// The file differs and was left alone. Holds the difference.
+    /// The file differs and was not written. Contains the difference.
     Stale(String),
-    /// The file differed or was missing, and was written.
+    /// The file was different or missing, and was written.
     Wrote,
 }
 
@@ -150,12 +157,14 @@ pub enum Mode {
     Check,
 }
 
-/// Compares the generated files of `products` with what would be generated, and writes those that differ if `mode` is
-/// [`Mode::Write`]. Nothing is written if one of the documents cannot be generated.
+/// Compares the generated files of `products` with what would be generated, and writes those that
+/// differ if `mode` is [`Mode::Write`]. Nothing is written if one of the documents cannot be
+/// generated.
 ///
 /// # Errors
 ///
-/// Returns one located error for each product that failed, from a stage or from the disk. The old file stands then.
+/// Returns one error for each product whose code could not be generated or written. The old files
+/// are kept.
 pub fn regenerate(root: &Path, products: &[Product], mode: Mode) -> Vec<(Product, Result<Outcome>)> {
     let all: Vec<_> = products.iter().map(|product| (*product, generated(root, *product))).collect();
     let has_failed = all.iter().any(|(_, generated)| generated.is_err());
@@ -175,12 +184,12 @@ pub fn regenerate(root: &Path, products: &[Product], mode: Mode) -> Vec<(Product
 /// The hand-written crates whose public items are listed, in the order of their dependencies.
 pub const LISTED_CRATES: [&str; 5] = ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-emulator"];
 
-/// Compares the lists of public items of [`LISTED_CRATES`] with the crates, and writes those that differ if `mode` is
-/// [`Mode::Write`]. A crate that is not below `root` is left out.
+/// Compares the lists of public items of [`LISTED_CRATES`] with the crates, and writes those that
+/// differ if `mode` is [`Mode::Write`]. A crate that is not below `root` is left out.
 ///
 /// # Errors
 ///
-/// Returns one located error for each crate that cannot be listed.
+/// Returns one error for each crate whose public items cannot be listed or written.
 pub fn list_crates(root: &Path, mode: Mode) -> Vec<(&'static str, Result<Outcome>)> {
     let mut outcomes = Vec::new();
     for name in LISTED_CRATES {
@@ -196,18 +205,18 @@ pub fn list_crates(root: &Path, mode: Mode) -> Vec<(&'static str, Result<Outcome
 
 const CRATE_API_HEAD: &str = "\
 # @generated by `cargo xtask regenerate`. Do not edit.
-# The public interface of this crate with all features, a line an item: a change of it is a change for dependants.
+# The public items of this crate with all features, one item per line. Every change in this file affects dependants.
 
 ";
 
 const PUBLIC_API_HEAD: &str = "\
 # @generated by `cargo xtask regenerate`. Do not edit.
-# The public interface of the generated code, a line an item: a change of it is a change for dependants.
+# The public items of the generated code, one item per line. Every change in this file affects dependants.
 
 ";
 
 impl Outcome {
-    /// The outcome of two files of one product.
+    /// Combines the outcomes of two files of one product.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Stale(one), Self::Stale(other)) => Self::Stale(one + &other),
@@ -223,9 +232,9 @@ fn write_or_compare(root: &Path, path: &Path, wanted: &str, mode: Mode) -> Resul
     let found = match std::fs::read_to_string(root.join(path)) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        // A file that is not text differs as a whole.
+        // A file that is not UTF-8 is treated as missing.
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => None,
-        Err(error) => return Err(Error::new(format!("cannot be read: {error}")).in_file(path)),
+        Err(error) => return Err(Error::new(format!("failed to read the file: {error}")).in_file(path)),
     };
     if found.as_deref() == Some(wanted) {
         return Ok(Outcome::Fresh);

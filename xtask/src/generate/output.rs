@@ -1,4 +1,4 @@
-//! The output stage: the text of a generated file, and how it is written.
+//! The output stage: formats and writes a generated file.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -10,18 +10,18 @@ use crate::generate::harden::Constants;
 use crate::generate::progenitor::PROGENITOR_VERSION;
 use crate::{Error, Result};
 
-/// What the mark at the head of a generated file tells.
+/// The values in the header of a generated file.
 pub struct Header<'a> {
-    /// The document, from the project's root.
+    /// The path of the document, relative to the project's root.
     pub document: PathBuf,
-    /// Our corrections, from the project's root.
+    /// The path of the overlay, relative to the project's root.
     pub overlay: PathBuf,
-    /// The sha256 of the document.
+    /// The SHA-256 of the document.
     pub sha256: &'a str,
 }
 
 impl Header<'_> {
-    /// The same, as constants of the crate.
+    /// Returns the same values as constants of the crate.
     pub fn constants(&self, openapi: &OpenAPI) -> Constants {
         Constants {
             title: crate::generate::normalize::rustdoc(&openapi.info.title),
@@ -32,7 +32,7 @@ impl Header<'_> {
     }
 }
 
-/// The text of a generated file.
+/// Formats the code of a generated file and adds the header.
 pub fn print(file: &syn::File, header: &Header<'_>) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
@@ -52,20 +52,21 @@ pub fn print(file: &syn::File, header: &Header<'_>) -> String {
     text
 }
 
-/// Writes a file so that it is either the old one or the new one, whatever happens on the way.
+/// Writes a file atomically: an interruption leaves either the old file or the new file.
 ///
 /// # Errors
 ///
-/// From the disk; the old file stands then.
+/// Returns an error if the file cannot be written. The old file is kept.
 pub fn write(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().ok_or_else(|| Error::new("is not below a folder"))?;
-    let failed = |error: std::io::Error| Error::new(format!("cannot be written: {error}")).help("the old file stands");
+    let folder = path.parent().ok_or_else(|| Error::new("the path has no parent folder"))?;
+    let failed =
+        |error: std::io::Error| Error::new(format!("failed to write the file: {error}")).help("the old file was kept");
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // A temporary file is for its owner only; this one is source code.
+        // A temporary file is readable by its owner only, but this file is source code.
         file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(failed)?;
     }
     file.as_file().sync_all().map_err(failed)?;
@@ -73,7 +74,7 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// The difference between what is on disk and what would be generated.
+/// Returns the difference between a file and its generated text.
 pub fn diff(path: &Path, found: &str, wanted: &str) -> String {
     let path = slashes(path);
     similar::TextDiff::from_lines(found, wanted)
@@ -83,7 +84,7 @@ pub fn diff(path: &Path, found: &str, wanted: &str) -> String {
         .to_string()
 }
 
-/// An empty line between items, which prettyplease leaves out.
+/// Inserts empty lines between items, because prettyplease omits them.
 fn space_out(code: &str) -> String {
     let mut out = String::with_capacity(code.len());
     let mut lines = code.lines().peekable();
@@ -92,10 +93,10 @@ fn space_out(code: &str) -> String {
         out.push('\n');
         let indent = line.len() - line.trim_start().len();
         let ends_item = matches!(line.trim(), "}" | "};" | "];") && indent <= 8;
-        let goes_on = lines
+        let has_next_item = lines
             .peek()
             .is_some_and(|next| next.len() - next.trim_start().len() == indent && !next.trim_start().starts_with('}'));
-        if ends_item && goes_on {
+        if ends_item && has_next_item {
             out.push('\n');
         }
     }
@@ -111,14 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+    fn a_failed_write_keeps_the_old_file_and_leaves_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("generated.rs");
         write(&path, "old").unwrap();
         write(&path, "new").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
 
-        // A folder cannot be replaced by a file: the last step fails.
+        // The last step fails, because a file cannot replace a folder.
         let taken = folder.path().join("taken");
         std::fs::create_dir_all(taken.join("full")).unwrap();
         assert!(write(&taken, "new").unwrap_err().to_string().contains("old file stands"));
@@ -127,8 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_readable() {
+    fn a_diff_names_the_file_and_shows_both_versions() {
         let diff = diff(Path::new("a/generated.rs"), "x\ny\n", "x\nz\n");
-        assert!(diff.contains("a/generated.rs (on disk)") && diff.contains("-y") && diff.contains("+z"), "{diff}");
+        for part in ["a/generated.rs (on disk)", "-y", "+z"] {
+            assert!(diff.contains(part), "{diff}");
+        }
     }
 }

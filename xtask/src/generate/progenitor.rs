@@ -1,8 +1,10 @@
-//! The progenitor stage: Rust types for the schemas of a document, and for the arguments of its operations.
+//! The progenitor stage: generates Rust types for the schemas of a document and for the arguments
+//! of its operations.
 //!
-//! Only progenitor's module `types` is used. The paths are left out of what progenitor reads, so no shape of an operation can
-//! stop it. The arguments are read as the fields of one more struct for each operation: what typify makes of a field is the
-//! type of the argument. Nothing sends or receives these structs, so [`harden`](super::harden) drops them again.
+//! Only the module `types` of progenitor's output is used. progenitor does not receive the paths, so
+//! the shape of an operation cannot make it fail. The arguments of an operation become the fields of
+//! an additional struct: the type that typify gives a field is the type of the argument.
+//! [`harden`](super::harden) removes these structs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,17 +19,19 @@ use super::normalize::form::{self, Normalized};
 use crate::spec::schema::{self, pascal};
 use crate::{Error, Result};
 
-/// The linked version of progenitor, which the mark of a generated file names. It is pinned in the workspace's manifest.
+/// The version of progenitor, which the header of a generated file names. The workspace manifest pins
+/// the same version.
 pub const PROGENITOR_VERSION: &str = "0.15.1";
 
-/// Named schemas of the overlays that are types of `flinks-core`.
+/// The schemas in the overlays that stand for types of `flinks-core`, with the paths of these types.
 pub const CORE_TYPES: [(&str, &str); 2] =
     [("Authorization", "::flinks_core::Authorization"), ("ExpiresIn", "::flinks_core::ExpiresIn")];
 
 /// The key of the body among the arguments of an operation.
 pub(super) const BODY: &str = "body";
 
-/// The key of a parameter among the arguments of an operation, by its position in the document.
+/// Returns the key of a parameter among the arguments of an operation. `index` is the position of the
+/// parameter in the document.
 pub(super) fn parameter_key(index: usize) -> String {
     format!("parameter{index}")
 }
@@ -35,52 +39,52 @@ pub(super) fn parameter_key(index: usize) -> String {
 /// The types of a document.
 #[derive(Debug)]
 pub struct Types {
-    /// The module `types`, as progenitor writes it.
+    /// The module `types` of progenitor's output.
     pub(super) module: syn::ItemMod,
     /// The type of each argument, by the id of the operation and the key of the argument.
     arguments: BTreeMap<(String, String), Type>,
     /// The names of all types in the module.
     local: BTreeSet<String>,
-    /// The names of all enums whose variants hold nothing.
+    /// The names of all enums whose variants have no fields.
     plain_enums: BTreeSet<String>,
 }
 
 impl Types {
-    /// The type of an argument, as it would be as a field.
+    /// Returns the type of an argument.
     ///
     /// # Errors
     ///
-    /// Returns an error if progenitor made no type of the argument's schema.
+    /// Returns an error if progenitor generated no type for the schema of the argument.
     pub(super) fn argument(&self, operation: &str, key: &str) -> Result<Type> {
         let ty = self.arguments.get(&(operation.to_owned(), key.to_owned()));
         ty.cloned().ok_or_else(|| Error::new("the argument has no type in progenitor's code").help(GAP))
     }
 
-    /// Whether the module has a type of this name.
+    /// Returns whether the module has a type with this name.
     pub(super) fn is_local(&self, name: &str) -> bool {
         self.local.contains(name)
     }
 
-    /// Whether a name is that of an enum whose variants hold nothing.
+    /// Returns whether the module has an enum with this name whose variants have no fields.
     pub(super) fn is_plain_enum(&self, name: &str) -> bool {
         self.plain_enums.contains(name)
     }
 }
 
-/// Calls progenitor for a document that passed the lint.
+/// Generates the types of a document that passed the lint.
 ///
 /// # Errors
 ///
-/// Returns an error if progenitor fails or panics all the same. The error names the operation at which it did.
+/// Returns an error if progenitor fails or panics. The error names the operation if one is the cause.
 pub fn types(openapi: &OpenAPI, normalized: &Normalized) -> Result<Types> {
     let holders = ArgumentHolders::new(normalized);
-    let all = &normalized.operations;
-    let error = match run(openapi, normalized, &holders, all, None) {
+    let operations = &normalized.operations;
+    let error = match run(openapi, normalized, &holders, operations, None) {
         Ok(types) => return Ok(types),
         Err(error) => error,
     };
-    // The types of one operation at a time tell which one it is.
-    for operation in all {
+    // Generating the types of one operation at a time shows which operation causes the error.
+    for operation in operations {
         let schemas = reachable(normalized, operation);
         if let Err(error) = run(openapi, normalized, &holders, std::slice::from_ref(operation), Some(&schemas)) {
             return Err(error.in_operation(&operation.id).at(&operation.pointer));
@@ -89,7 +93,7 @@ pub fn types(openapi: &OpenAPI, normalized: &Normalized) -> Result<Types> {
     Err(error.at("/components/schemas"))
 }
 
-/// Calls progenitor for some operations, and for all schemas or only those in `schemas`.
+/// Calls progenitor for some operations, and for all schemas or for those in `schemas`.
 fn run(
     openapi: &OpenAPI,
     normalized: &Normalized,
@@ -108,10 +112,10 @@ fn run(
     let settings = settings(normalized);
     let tokens = catch_panic(|| {
         let tokens = Generator::new(&settings).generate_tokens(&openapi);
-        tokens.map_err(|error| Error::new(format!("progenitor refuses the document: {error}")).help(GAP))
+        tokens.map_err(|error| Error::new(format!("progenitor rejected the document: {error}")).help(GAP))
     })?;
     let file: syn::File =
-        syn::parse2(tokens).map_err(|error| Error::new(format!("progenitor's code is not Rust: {error}")))?;
+        syn::parse2(tokens).map_err(|error| Error::new(format!("failed to parse progenitor's code: {error}")))?;
     let module = file.items.into_iter().find_map(|item| match item {
         Item::Mod(module) if module.ident == "types" => Some(module),
         _ => None,
@@ -131,19 +135,19 @@ fn settings(normalized: &Normalized) -> GenerationSettings {
     for (name, path) in CORE_TYPES {
         settings.with_replacement(name, path, std::iter::empty());
     }
-    // Types that `harden` adds to the module: distinct secret types, and unions by status.
+    // `harden` adds these types to the module: the secret types, and the unions of response bodies.
     let unions = normalized.outcomes().filter_map(|bodies| bodies.union.as_ref());
-    let own = normalized.secret_types.iter().chain(unions);
-    for name in own.filter(|name| !CORE_TYPES.iter().any(|(core, _)| core == name)) {
+    let added = normalized.secret_types.iter().chain(unions);
+    for name in added.filter(|name| !CORE_TYPES.iter().any(|(core, _)| core == name)) {
         let name = pascal(name);
         settings.with_replacement(&name, format!("crate::types::{name}"), std::iter::empty());
     }
     settings
 }
 
-/// The structs whose fields are the arguments of an operation.
+/// Creates the structs whose fields are the arguments of an operation, and reads their types.
 struct ArgumentHolders {
-    /// A prefix of their names that no schema has.
+    /// A prefix for the names of the structs. No schema has a name with this prefix.
     prefix: String,
 }
 
@@ -161,19 +165,20 @@ impl ArgumentHolders {
         format!("{}{}", self.prefix, pascal(&operation.id))
     }
 
-    /// The schema of the struct for one operation.
+    /// Returns the schema of the struct for one operation.
     fn schema(&self, normalized: &Normalized, operation: &form::Operation) -> Result<(String, Schema)> {
         let mut properties = serde_json::Map::new();
         for (key, schema) in argument_schemas(normalized, operation) {
             let mut schema = schema.clone();
-            // A default of a parameter is the server's: nothing is sent if the caller gives nothing.
+            // The server applies the default of a parameter. If the caller does not set the parameter,
+            // nothing is sent.
             schema.as_object_mut().map(|schema| schema.shift_remove("default"));
             properties.insert(key, schema);
         }
         let required: Vec<String> = properties.keys().cloned().collect();
         let schema = json!({"type": "object", "properties": properties, "required": required});
         let schema = serde_json::from_value(schema);
-        let schema = schema.map_err(|error| Error::new(format!("the arguments have no schema: {error}")).help(GAP));
+        let schema = schema.map_err(|error| Error::new(format!("invalid schema for the arguments: {error}")).help(GAP));
         Ok((self.name(operation), schema?))
     }
 
@@ -185,9 +190,11 @@ impl ArgumentHolders {
             match item {
                 Item::Struct(item) => {
                     types.local.insert(item.ident.to_string());
-                    let operation = operations.iter().find(|operation| item.ident == self.name(operation));
-                    for field in operation.iter().flat_map(|_| &item.fields) {
-                        if let (Some(operation), Some(key)) = (operation, &field.ident) {
+                    let Some(operation) = operations.iter().find(|operation| item.ident == self.name(operation)) else {
+                        continue;
+                    };
+                    for field in &item.fields {
+                        if let Some(key) = &field.ident {
                             types.arguments.insert((operation.id.clone(), key.to_string()), field.ty.clone());
                         }
                     }
@@ -205,7 +212,7 @@ impl ArgumentHolders {
     }
 }
 
-/// The schemas of the arguments of an operation, each with its key.
+/// Returns the schemas of the arguments of an operation, with their keys.
 fn argument_schemas<'a>(normalized: &'a Normalized, operation: &form::Operation) -> Vec<(String, &'a Value)> {
     let described = normalized.document.pointer(&operation.pointer).unwrap_or(&Value::Null);
     let parameters = described.get("parameters").and_then(Value::as_array);
@@ -219,7 +226,7 @@ fn argument_schemas<'a>(normalized: &'a Normalized, operation: &form::Operation)
     schemas
 }
 
-/// The names of all schemas that an operation sends or receives.
+/// Returns the names of all schemas that an operation sends or receives.
 fn reachable(normalized: &Normalized, operation: &form::Operation) -> BTreeSet<String> {
     let mut queue = Vec::new();
     for (_, schema) in argument_schemas(normalized, operation) {
@@ -243,14 +250,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_in_the_files_is_the_one_that_is_linked() {
+    fn the_version_in_the_header_is_the_pinned_version() {
         let manifest = include_str!("../../../Cargo.toml");
         assert!(manifest.contains(&format!("progenitor = {{ version = \"={PROGENITOR_VERSION}\"")));
     }
 
-    /// The lint is left out here: it refuses values that have one name in Rust, at which progenitor panics.
+    /// Skips the lint, which would reject the values of the enum. progenitor panics because they have
+    /// the same name in Rust.
     #[test]
-    fn the_last_net_names_the_operation_that_it_catches() {
+    fn a_panic_of_progenitor_names_the_operation() {
         let body = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});
         let done = json!({"200": {"description": ""}});
         let bad = json!({"type": "object", "properties": {"a": {"type": "string", "enum": ["a-b", "a_b"]}}});
@@ -264,7 +272,8 @@ mod tests {
         let normalized = super::super::normalize::normalize(document).unwrap();
         let openapi = serde_json::from_value(normalized.document.clone()).unwrap();
         let error = types(&openapi, &normalized).unwrap_err();
-        assert_eq!((error.operation(), error.pointer()), (Some("bad"), Some("/paths/~1bad/post")));
+        assert_eq!(error.operation(), Some("bad"));
+        assert_eq!(error.pointer(), Some("/paths/~1bad/post"));
         assert!(error.to_string().contains("panicked"), "{error}");
     }
 }

@@ -1,8 +1,9 @@
-//! The stage of secret names: a field whose name looks like a secret must be marked, or excused with a reason.
+//! The secret-names stage: checks that a field whose name looks like a secret is marked as a secret or
+//! exempted with a reason.
 //!
-//! A mark is `format: password`, an excuse is `x-not-secret` with the reason as its text; both come by overlay actions. So
-//! a credential that Flinks adds cannot become a plain `String` because nobody looked. An excuse that excuses nothing is an
-//! error too: like every correction, it dies in the open.
+//! An overlay action marks a field (`format: password`) or exempts it (`x-not-secret` with the reason).
+//! A new credential therefore cannot become a plain `String` unnoticed. An exemption without effect is
+//! an error, so that it is removed.
 
 use heck::ToSnakeCase as _;
 use serde_json::Value;
@@ -10,38 +11,41 @@ use serde_json::Value;
 use crate::spec::schema::{self, NOT_SECRET_KEY, escape, is_secret, json_path, operation_name, resolve};
 use crate::{Error, Result};
 
-/// Words of which a name of a secret has one, in the singular, or in which it ends where its words are not set apart.
+/// Words that identify a secret, in the singular. A name is a match if it contains one of them as a
+/// separate word or ends with it.
 const WORDS: [&str; 7] = ["token", "secret", "password", "passphrase", "passcode", "passwd", "credential"];
 
-/// Words that must be set apart: `monkey`, `barcode` and other names end in them.
+/// Words that identify a secret only as separate words, because names such as `monkey` and `barcode`
+/// end with them.
 const SHORT: [&str; 12] =
     ["passkey", "pwd", "key", "code", "pin", "otp", "jwt", "bearer", "signature", "assertion", "cvv", "cvc"];
 
-/// What is made of these without a gap.
+/// Compound words that identify a secret, and that may be written without a separator.
 const COMPOUNDS: [&str; 9] =
     ["secretkey", "privatekey", "apikey", "accesskey", "authkey", "accesscode", "authcode", "securitycode", "pincode"];
 
-/// Formats that say the same. (`password` is the mark itself.)
+/// Formats that indicate a secret. The format `password` is not in the list, because it is the mark.
 const FORMATS: [&str; 6] = ["token", "secret", "key", "jwt", "api-key", "credential"];
 
-/// Checks each parameter and each property of a document behind its overlay.
+/// Checks each parameter and each property of a corrected document.
 ///
 /// # Errors
 ///
-/// All fields that look like a secret and are neither marked nor excused, and all excuses that excuse nothing.
+/// Returns an error that lists all fields that look like a secret and are neither marked nor exempted,
+/// and all exemptions without a reason or without effect.
 pub fn check(document: &Value) -> Result<()> {
     let mut errors = Vec::new();
     let mut search = Search { document, errors: &mut errors, operation: None };
     for place in schema::operations(document) {
         let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
         search.operation = Some(operation_name(operation, &place));
-        search.holder(operation, &place.pointer());
+        search.check_operation(operation, &place.pointer());
     }
     search.operation = None;
     for (path, item) in schema::object(document, "/paths").into_iter().flatten() {
-        search.parameters(item.get("parameters"), &format!("/paths/{}/parameters", escape(path)));
+        search.check_parameters(item.get("parameters"), &format!("/paths/{}/parameters", escape(path)));
     }
-    search.components();
+    search.check_components();
     Error::all(errors)
 }
 
@@ -52,98 +56,100 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// An operation: its parameters and its bodies.
-    fn holder(&mut self, operation: &Value, at: &str) {
-        self.parameters(operation.get("parameters"), &format!("{at}/parameters"));
-        self.content(operation.get("requestBody"), &format!("{at}/requestBody"));
+    /// Checks the parameters and bodies of an operation.
+    fn check_operation(&mut self, operation: &Value, at: &str) {
+        self.check_parameters(operation.get("parameters"), &format!("{at}/parameters"));
+        self.check_content(operation.get("requestBody"), &format!("{at}/requestBody"));
         for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
-            self.content(Some(response), &format!("{at}/responses/{}", escape(status)));
+            self.check_content(Some(response), &format!("{at}/responses/{}", escape(status)));
         }
     }
 
-    fn components(&mut self) {
+    fn check_components(&mut self) {
         let document = self.document;
         let named = |kind: &str| schema::object(document, &format!("/components/{kind}")).into_iter().flatten();
         for (name, schema) in named("schemas") {
             let at = format!("/components/schemas/{}", escape(name));
-            self.named(name, schema, &at);
-            self.properties(schema, &at);
+            self.check_named(name, schema, &at);
+            self.check_children(schema, &at);
         }
         for (name, parameter) in named("parameters") {
-            self.parameter(parameter, &format!("/components/parameters/{}", escape(name)));
+            self.check_parameter(parameter, &format!("/components/parameters/{}", escape(name)));
         }
         for kind in ["requestBodies", "responses"] {
             for (name, holder) in named(kind) {
-                self.content(Some(holder), &format!("/components/{kind}/{}", escape(name)));
+                self.check_content(Some(holder), &format!("/components/{kind}/{}", escape(name)));
             }
         }
     }
 
-    fn parameters(&mut self, parameters: Option<&Value>, at: &str) {
+    fn check_parameters(&mut self, parameters: Option<&Value>, at: &str) {
         for (index, parameter) in parameters.and_then(Value::as_array).into_iter().flatten().enumerate() {
-            self.parameter(parameter, &format!("{at}/{index}"));
+            self.check_parameter(parameter, &format!("{at}/{index}"));
         }
     }
 
-    fn parameter(&mut self, parameter: &Value, at: &str) {
+    fn check_parameter(&mut self, parameter: &Value, at: &str) {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
-        if let Some(schema) = parameter.get("schema").filter(|_| !schema::is_ignored_header(parameter)) {
-            self.named(name, schema, &format!("{at}/schema"));
-            self.properties(schema, &format!("{at}/schema"));
+        if let Some(schema) = parameter.get("schema")
+            && !schema::is_ignored_header(parameter)
+        {
+            self.check_named(name, schema, &format!("{at}/schema"));
+            self.check_children(schema, &format!("{at}/schema"));
         }
     }
 
-    fn content(&mut self, holder: Option<&Value>, at: &str) {
+    fn check_content(&mut self, holder: Option<&Value>, at: &str) {
         let content = holder.and_then(|holder| holder.get("content")?.as_object());
         for (media_type, media) in content.into_iter().flatten() {
             if let Some(schema) = media.get("schema") {
                 let at = format!("{at}/content/{}/schema", escape(media_type));
-                if let Some(title) =
-                    schema.get("title").and_then(Value::as_str).filter(|_| schema.get("properties").is_none())
+                if let Some(title) = schema.get("title").and_then(Value::as_str)
+                    && schema.get("properties").is_none()
                 {
-                    self.named(title, schema, &at);
+                    self.check_named(title, schema, &at);
                 }
-                self.properties(schema, &at);
+                self.check_children(schema, &at);
             }
         }
     }
 
-    /// What lies within a schema; what it refers to is met under its own name.
-    fn properties(&mut self, schema: &Value, at: &str) {
+    /// Checks the schemas inside a schema. Referenced schemas are checked separately, by their own names.
+    fn check_children(&mut self, schema: &Value, at: &str) {
         for (step, child) in schema::children(schema) {
             let at = format!("{at}{step}");
             if let Some(name) = step.strip_prefix("/properties/") {
-                self.named(&schema::unescape(name), child, &at);
+                self.check_named(&schema::unescape(name), child, &at);
             }
-            self.properties(child, &at);
+            self.check_children(child, &at);
         }
     }
 
-    /// A schema under the name that says what it is.
-    fn named(&mut self, name: &str, schema: &Value, at: &str) {
+    /// Checks a schema that has the name `name`, such as the schema of a field.
+    fn check_named(&mut self, name: &str, schema: &Value, at: &str) {
         let components = self.document.get("components").unwrap_or(&Value::Null);
-        // The excuse may stand at the schema that is referred to.
+        // The exemption may be in the referenced schema.
         let resolved = resolve(components, schema);
         let format = resolved.get("format").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
         let looks_secret = looks_secret(name) || FORMATS.contains(&format.as_str());
         let parts = within(components, &resolved, 8);
-        let is_open = looks_secret && holds_text(&parts);
-        // So does an excuse of a part.
-        let is_excused_within = parts.iter().any(|part| *part != resolved && part.get(NOT_SECRET_KEY).is_some());
-        let excuse = schema.get(NOT_SECRET_KEY).or_else(|| resolved.get(NOT_SECRET_KEY));
-        let error = match excuse {
-            None if is_open && !is_excused_within => Error::new(format!(
-                "`{name}` looks like a secret, and is neither marked nor excused"
+        let is_open = looks_secret && is_unmarked(&parts);
+        // The exemption may also be in a part of the schema.
+        let is_part_exempt = parts.iter().any(|part| *part != resolved && part.get(NOT_SECRET_KEY).is_some());
+        let exemption = schema.get(NOT_SECRET_KEY).or_else(|| resolved.get(NOT_SECRET_KEY));
+        let error = match exemption {
+            None if is_open && !is_part_exempt => Error::new(format!(
+                "`{name}` looks like a secret, but is neither marked as a secret nor exempted"
             ))
             .help(format!(
-                "either mark it by an overlay action, as a text of format password, or excuse it:\n    - target: {}\n      description: A secret (A3).\n      update: {{type: string, format: password}}   # or: update: {{{NOT_SECRET_KEY}: the reason}}",
+                "mark it as a secret or exempt it with an overlay action:\n    - target: {}\n      description: A secret (A3).\n      update: {{type: string, format: password}}   # or: update: {{{NOT_SECRET_KEY}: the reason}}",
                 json_path(self.document, at)
             )),
             Some(reason) if reason.as_str().is_none_or(|reason| reason.trim().is_empty()) => {
-                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` gives no reason")).help("its text is the reason")
+                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` has no reason")).help("its value must be the reason")
             }
             Some(reason) if !is_open && schema.get(NOT_SECRET_KEY).is_some() => Error::new(format!(
-                "`{NOT_SECRET_KEY}` of `{name}` excuses nothing: it does not look like a secret, or is marked; the reason was: {}",
+                "`{NOT_SECRET_KEY}` of `{name}` has no effect: the field does not look like a secret, or is marked as one; the reason is: {}",
                 reason.as_str().unwrap_or_default()
             ))
             .help("remove the overlay action"),
@@ -159,9 +165,9 @@ impl Search<'_> {
 
 fn looks_secret(name: &str) -> bool {
     let name = name.replace(|c: char| !c.is_alphanumeric(), "_").to_snake_case();
-    // RFC 9110's word for what every reply has.
+    // Every response has a status code (RFC 9110), which is not a secret.
     let name = name.replace("status_code", "");
-    // `tokens` and `token2` are `token`.
+    // `tokens` and `token2` count as `token`.
     let singular = |word: &str| {
         let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
         word.strip_suffix('s').unwrap_or(word).to_owned()
@@ -171,13 +177,14 @@ fn looks_secret(name: &str) -> bool {
     name.split('_').map(singular).any(is_word) || WORDS.iter().chain(&COMPOUNDS).any(|ending| joined.ends_with(ending))
 }
 
-/// Whether a schema may hold text or a number (a PIN) and has no mark within. What has properties of its own is judged as a
-/// whole: one mark shows that somebody looked.
-fn holds_text(parts: &[Value]) -> bool {
+/// Returns whether a schema can contain a string or a number (such as a PIN) and no part of it is
+/// marked as a secret. For an object, one marked field is enough: it shows that the object was
+/// reviewed.
+fn is_unmarked(parts: &[Value]) -> bool {
     parts.iter().any(is_open) && !parts.iter().any(is_secret)
 }
 
-/// Text, a number, or anything at all.
+/// Returns whether a schema allows a string or a number.
 fn is_open(schema: &Value) -> bool {
     match schema.get("type").and_then(Value::as_str) {
         Some("string" | "integer" | "number") => true,
@@ -192,13 +199,17 @@ fn is_open(schema: &Value) -> bool {
     }
 }
 
-/// A schema and all that lies in it, down to a depth beyond which no token reply goes; a schema may hold itself.
+/// Returns a schema and all schemas inside it. A schema can contain itself, so the depth is limited.
 fn within(components: &Value, schema: &Value, depth: u8) -> Vec<Value> {
     let schema = resolve(components, schema);
-    let children = schema::children(&schema).into_iter().filter(|_| depth > 0);
-    let inner: Vec<Value> =
-        children.flat_map(|(_, child)| within(components, child, depth.saturating_sub(1))).collect();
-    inner.into_iter().chain([schema]).collect()
+    let mut all = Vec::new();
+    if let Some(depth) = depth.checked_sub(1) {
+        for (_, child) in schema::children(&schema) {
+            all.extend(within(components, child, depth));
+        }
+    }
+    all.push(schema);
+    all
 }
 
 #[cfg(test)]
@@ -207,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    fn reply(properties: Value) -> Value {
+    fn document_with_response(properties: Value) -> Value {
         json!({"paths": {"/x": {"post": {"operationId": "x", "responses": {"200": {"content": {"application/json": {
             "schema": {"type": "object", "properties": properties}}}}}}}}})
     }
@@ -217,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_secret_is_found_wherever_it_stands() {
+    fn a_name_that_looks_like_a_secret_is_found_everywhere() {
         for name in [
             "id_token",
             "refreshToken",
@@ -250,28 +261,31 @@ mod tests {
                 json!({"type": "array", "items": {"type": "object", "properties": {"value": {"type": "string"}}}}),
                 json!({"oneOf": [{"type": "integer"}, {"type": "string"}]}),
             ] {
-                let text = message(&reply(json!({name: schema})));
-                assert!(text.contains(name) && text.contains("operation: x (POST /x)"), "{name} {schema}: {text}");
+                let text = message(&document_with_response(json!({name: schema})));
+                assert!(text.contains(name), "{name} {schema}: {text}");
+                assert!(text.contains("operation: x (POST /x)"), "{name} {schema}: {text}");
                 assert!(text.contains(&format!("['properties']['{name}']")), "{text}");
             }
         }
-        let text = message(&reply(json!({"deep": {"type": "object", "properties": {"list": {"type": "array", "items":
-            {"type": "object", "properties": {"secret": {"type": "string"}}}}}}})));
+        let text = message(&document_with_response(
+            json!({"deep": {"type": "object", "properties": {"list": {"type": "array", "items":
+            {"type": "object", "properties": {"secret": {"type": "string"}}}}}}}),
+        ));
         assert!(text.contains("/properties/deep/properties/list/items/properties/secret"), "{text}");
-        assert!(!message(&reply(json!({"a": {"type": "string", "format": "JWT"}}))).is_empty());
+        assert!(!message(&document_with_response(json!({"a": {"type": "string", "format": "JWT"}}))).is_empty());
 
-        let mut document = reply(json!({}));
+        let mut document = document_with_response(json!({}));
         document["paths"]["/x"]["parameters"] =
             json!([{"name": "x-key", "in": "header", "schema": {"type": "string"}}]);
         document["components"] = json!({"schemas": {"OneTimeCode": {"type": "string"}, "Login": {"properties": {"otp": {}}}},
             "parameters": {"P": {"name": "token", "in": "query", "schema": {"$ref": "#/components/schemas/OneTimeCode"}}}});
         let text = message(&document);
-        assert_eq!(text.matches("looks like a secret").count(), 4, "all at once: {text}");
+        assert_eq!(text.matches("looks like a secret").count(), 4, "{text}");
     }
 
     #[test]
-    fn what_is_marked_excused_or_no_text_is_left_alone() {
-        let mut document = reply(json!({
+    fn fields_that_are_marked_exempt_or_not_text_are_accepted() {
+        let mut document = document_with_response(json!({
             "token": {"type": "string", "format": "password"},
             "tokens": {"type": "array", "items": {"type": "string", "format": "password"}},
             "has_password": {"type": "boolean"},
@@ -287,21 +301,24 @@ mod tests {
     }
 
     #[test]
-    fn an_excuse_needs_a_reason_and_something_to_excuse() {
+    fn an_exemption_needs_a_reason_and_an_effect() {
         for (properties, part) in [
             (json!({"token_type": {"type": "string", "x-not-secret": " "}}), "gives no reason"),
             (json!({"token_type": {"type": "string", "x-not-secret": true}}), "gives no reason"),
             (json!({"name": {"type": "string", "x-not-secret": "why"}}), "excuses nothing"),
-            (json!({"token": {"type": "string", "format": "password", "x-not-secret": "the why"}}), "the why"),
+            (
+                json!({"token": {"type": "string", "format": "password", "x-not-secret": "the given reason"}}),
+                "the given reason",
+            ),
         ] {
-            let text = message(&reply(properties));
+            let text = message(&document_with_response(properties));
             assert!(text.contains(part), "{text}");
         }
     }
 
     #[test]
-    fn a_schema_that_holds_itself_ends() {
-        let mut document = reply(json!({"keys": {"$ref": "#/components/schemas/Tree"}}));
+    fn a_schema_that_contains_itself_is_accepted() {
+        let mut document = document_with_response(json!({"keys": {"$ref": "#/components/schemas/Tree"}}));
         document["components"] =
             json!({"schemas": {"Tree": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}}});
         assert_eq!(message(&document), "");

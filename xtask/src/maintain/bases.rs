@@ -6,8 +6,8 @@ use semver::Version;
 
 use super::changelog::{self, Proposal};
 use super::diff::{self, ProductDiff, Side, Step};
-use crate::git::git;
 use super::versions;
+use crate::git::git;
 use crate::product::Product;
 use crate::{Error, Result};
 
@@ -158,5 +158,5 @@ fn released(root: &Path, path: &Path, version: &str) -> Result<String> {
             return Ok(commit.to_owned());
         }
     }
-    Err(Error::new(format!("{version} is in no commit")).in_file(path).help("commit the release first"))
+    Err(Error::new(format!("no commit contains {version}")).in_file(path).help("commit the release first"))
 }

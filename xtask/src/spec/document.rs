@@ -1,4 +1,4 @@
-//! A document, or a part of one, as text and as a value.
+//! An OpenAPI document or a part of it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,17 +11,18 @@ use super::schema::{self, Place};
 use crate::Result;
 use crate::product::Product;
 
-/// A document, or a part of one, as text and as what it means.
+/// An OpenAPI document or a part of it, as text and as a parsed value.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// Its text.
+    /// The text as published.
     pub(crate) text: String,
-    /// The value that the text stands for.
+    /// The parsed text.
     pub(crate) value: Value,
 }
 
 impl Document {
-    /// Reads a product's document, accepted or not. Returns `None` if there is none.
+    /// Reads a product's document, even if its hash is not the accepted one. Returns `None` if the
+    /// file does not exist.
     ///
     /// # Errors
     ///
@@ -31,12 +32,12 @@ impl Document {
         Ok(source.map(|read::Source { text, value, .. }| Self { text, value }))
     }
 
-    /// Its operations, such as `POST /api/v1/token`.
+    /// Returns the titles of the operations, such as `POST /api/v1/token`.
     pub(crate) fn operations(&self) -> BTreeSet<String> {
         schema::operations(&self.value).iter().map(Place::title).collect()
     }
 
-    /// The sha256 of its bytes, in hexadecimal.
+    /// Returns the SHA-256 of the text, in hexadecimal.
     pub(crate) fn sha256(&self) -> String {
         hex(&Sha256::digest(self.text.as_bytes()))
     }

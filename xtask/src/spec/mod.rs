@@ -1,19 +1,20 @@
-//! The documents: what Flinks publishes, our corrections, and how to find one's way in both.
+//! Reads the documents that Flinks publishes and the overlays that correct them.
 //!
-//! | module | about |
+//! | module | contents |
 //! | --- | --- |
-//! | [`read`] | the bytes of a document, and whether they are the accepted ones |
+//! | [`read`] | reading a document and checking its hash |
 //! | `sources` | `openapi/sources.toml`, the record of the accepted documents and their pages |
-//! | [`document`] | a document as text and as a value |
-//! | [`overlay`] | our corrections, as OpenAPI Overlay 1.0 |
+//! | [`document`] | a document as text and as a parsed value |
+//! | [`overlay`] | applying the corrections (OpenAPI Overlay 1.0) |
 //! | `schema` | positions, names and references in a document |
 //!
 //! Invariants:
 //!
-//! - A published document is never edited: it is either replaced by an import or corrected by an overlay.
-//! - An overlay action that matches nothing or changes nothing is an error, so a correction is removed once Flinks repairs
-//!   the document.
-//! - Nothing here imports [`generate`](crate::generate) or [`maintain`](crate::maintain).
+//! - A published document is never edited: it is either replaced by an import or corrected by an
+//!   overlay.
+//! - An overlay action that matches nothing or changes nothing is an error. A correction must
+//!   therefore be removed once Flinks has corrected the document.
+//! - No module here imports [`generate`](crate::generate) or [`maintain`](crate::maintain).
 
 pub mod document;
 pub mod overlay;

@@ -1,7 +1,8 @@
-//! The overlay stage: our corrections, as an OpenAPI Overlay 1.0 document.
+//! The overlay stage: applies the corrections of an OpenAPI Overlay 1.0 document.
 //!
-//! Stricter than the standard in three ways: an action must say why (`description`), must select one place, and must
-//! change something. A correction dies in the open when Flinks repairs its document, each by itself.
+//! This stage is stricter than the standard: an action must have a reason (`description`), select
+//! exactly one place, and change it. Once Flinks has corrected the document, the action is reported as
+//! an error until it is removed.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -44,49 +45,53 @@ struct Action {
 ///
 /// # Errors
 ///
-/// Where the overlay is not one of version 1.0, or an action is stale: its target matches nothing, or it changes
-/// nothing.
+/// Returns an error if the overlay is not valid, if its version is not 1.0, or if an action is invalid
+/// or stale. An action is stale if its target matches nothing or if it changes nothing.
 pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
     let overlay: Overlay = serde_path_to_error::deserialize(overlay).map_err(|error| {
-        Error::new(format!("is not an OpenAPI Overlay 1.0 document: {}", error.inner())).at(pointer_of(error.path()))
+        Error::new(format!("invalid OpenAPI Overlay 1.0 document: {}", error.inner())).at(pointer_of(error.path()))
     })?;
     if !overlay.overlay.starts_with("1.0.") {
-        return Err(Error::new(format!("is of overlay version {}, not 1.0", overlay.overlay)).at("/overlay"));
+        return Err(
+            Error::new(format!("unsupported overlay version {}: expected 1.0.x", overlay.overlay)).at("/overlay")
+        );
     }
-    // A new document makes several actions stale: all are told.
+    // A new document can make several actions stale, so all errors are reported.
     let mut errors = Vec::new();
     for (index, action) in overlay.actions.iter().enumerate() {
         let before = document.clone();
-        let done = act(&mut document, action).and_then(|()| match document == before {
-            true => Err(stale(action, "changes nothing").help(REPAIRED)),
-            false => Ok(()),
-        });
-        errors.extend(done.err().map(|error| error.at(format!("/actions/{index}"))));
+        let error = match apply_action(&mut document, action) {
+            Ok(()) if document == before => stale(action, "changes nothing").help(REMOVE_ACTION),
+            Ok(()) => continue,
+            Err(error) => error,
+        };
+        errors.push(error.at(format!("/actions/{index}")));
     }
     Error::all(errors).map(|()| document)
 }
 
-const REPAIRED: &str = "the document says by now what the action made it say: remove the action";
+const REMOVE_ACTION: &str = "the document already contains the correction: remove the action";
 
-fn act(document: &mut Value, action: &Action) -> Result<()> {
+fn apply_action(document: &mut Value, action: &Action) -> Result<()> {
     let path = JsonPath::parse(&action.target)
-        .map_err(|error| Error::new(format!("the target `{}` is not a JSONPath: {error}", action.target)))?;
+        .map_err(|error| Error::new(format!("invalid JSONPath in the target `{}`: {error}", action.target)))?;
     let pointers = pointers(&path, document);
     let pointer = match pointers.as_slice() {
-        [] => return Err(stale(action, "matches nothing").help(moved(document, &action.target))),
+        [] => return Err(stale(action, "matches nothing").help(target_advice(document, &action.target))),
         [pointer] => pointer,
         several => {
-            let message = format!("the target `{}` selects {} places", action.target, several.len());
-            return Err(Error::new(message).help("write an action for each, so that each can become stale by itself"));
+            let message = format!("the target `{}` selects {} places: expected one", action.target, several.len());
+            return Err(Error::new(message)
+                .help("write one action for each place, so that each action can become stale on its own"));
         }
     };
     if action.description.trim().is_empty() {
-        return Err(Error::new("the action does not say why").help("give it a `description`"));
+        return Err(Error::new("the action has no reason").help("add a `description` that states the reason"));
     }
     let target = document.pointer_mut(pointer).filter(|target| target.is_object() || target.is_array());
     let target = target.ok_or_else(|| {
         Error::new(format!("the target `{}` selects a primitive value", action.target))
-            .help("Overlay 1.0 selects objects and arrays only: select what holds the value")
+            .help("an action can only select an object or a list: select the one that contains the value")
     })?;
     match (&action.update, action.remove) {
         (_, true) => remove(document, pointer),
@@ -100,39 +105,40 @@ fn pointers(path: &JsonPath, document: &Value) -> Vec<String> {
 }
 
 fn stale(action: &Action, how: &str) -> Error {
-    Error::new(format!("the action on `{}` {how}; its reason was: {}", action.target, action.description.trim()))
+    Error::new(format!("the action on `{}` {how}; its description is: {}", action.target, action.description.trim()))
 }
 
-/// How far a target still leads, and what is there now.
-fn moved(document: &Value, target: &str) -> String {
-    let cuts =
+/// Returns advice for a target that matches nothing. The advice names the longest prefix that still
+/// matches and the members at that place.
+fn target_advice(document: &Value, target: &str) -> String {
+    let prefixes =
         target.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '[')).filter_map(|(end, _)| target.get(..end));
-    let found = cuts.filter(|prefix| !prefix.is_empty()).find_map(|prefix| {
+    let found = prefixes.filter(|prefix| !prefix.is_empty()).find_map(|prefix| {
         let path = JsonPath::parse(prefix).ok()?;
         let place = document.pointer(pointers(&path, document).first()?)?;
         Some((prefix, place))
     });
-    let what_to_do = "what is corrected has gone or has another name: remove the action, or correct its target";
+    let what_to_do = "the target no longer exists or has another name: remove the action or correct its target";
     let Some((prefix, place)) = found else { return what_to_do.into() };
     let names: Vec<&str> = match place {
         Value::Object(object) => object.keys().map(String::as_str).collect(),
         Value::Array(array) => array.iter().filter_map(|entry| entry.get("name")?.as_str()).collect(),
         _ => Vec::new(),
     };
-    format!("{what_to_do}; it leads as far as `{prefix}`, which now has: {}", names.join(", "))
+    format!("{what_to_do}; the longest part that still matches is `{prefix}`, which contains: {}", names.join(", "))
 }
 
-/// A list takes the update as one more entry; an object is merged with it.
+/// Appends the update to a list, or merges it into an object.
 fn update_target(target: &mut Value, update: &Value) -> Result<()> {
     match target {
         Value::Array(target) => target.push(update.clone()),
         target if update.is_object() => merge(target, update),
-        _ => return Err(Error::new("the target is an object, and the update is none, so they cannot be merged")),
+        _ => return Err(Error::new("failed to merge the update: the target is an object, but the update is not")),
     }
     Ok(())
 }
 
-/// Objects are merged, a list takes what it does not have yet, and anything else is replaced.
+/// Merges objects, adds missing entries to lists, and replaces all other values.
 fn merge(target: &mut Value, update: &Value) {
     match (target, update) {
         (Value::Object(target), Value::Object(update)) => {
@@ -157,8 +163,9 @@ fn merge(target: &mut Value, update: &Value) {
 }
 
 fn remove(document: &mut Value, pointer: &str) -> Result<()> {
-    let (parent, key) =
-        pointer.rsplit_once('/').ok_or_else(|| Error::new("the target is the document itself, which cannot go"))?;
+    let (parent, key) = pointer
+        .rsplit_once('/')
+        .ok_or_else(|| Error::new("the target is the whole document, which cannot be removed"))?;
     match document.pointer_mut(parent) {
         Some(Value::Object(parent)) => {
             parent.shift_remove(&unescape(key));
@@ -203,23 +210,23 @@ mod tests {
     }
 
     #[test]
-    fn an_action_that_hits_or_changes_nothing_is_stale() {
+    fn an_action_that_matches_or_changes_nothing_is_stale() {
         for action in [
-            json!({"target": "$.gone", "description": "the why", "remove": true}),
-            json!({"target": "$.o", "description": "the why", "update": {"k": 1}}),
-            json!({"target": "$.o", "description": "the why", "update": {"r": [2]}}),
+            json!({"target": "$.gone", "description": "the reason", "remove": true}),
+            json!({"target": "$.o", "description": "the reason", "update": {"k": 1}}),
+            json!({"target": "$.o", "description": "the reason", "update": {"r": [2]}}),
         ] {
             let error = applied(json!({"o": {"k": 1, "r": [1, 2]}}), json!([action])).unwrap_err();
             assert_eq!(error.pointer(), Some("/actions/0"));
-            assert!(error.to_string().contains("the why"), "{error}");
+            assert!(error.to_string().contains("the reason"), "{error}");
         }
     }
 
     #[test]
-    fn all_stale_actions_are_told_with_the_way_out() {
+    fn all_stale_actions_are_reported_with_advice() {
         let actions = json!([
             {"target": "$.o", "description": "the first", "update": {"k": 1}},
-            {"target": "$.o", "description": "holds", "update": {"k": 2}},
+            {"target": "$.o", "description": "still needed", "update": {"k": 2}},
             {"target": "$.o.list[?@.name == 'gone'].schema", "description": "the third", "remove": true},
             {"target": "$.o['a.b'].c", "description": "the fourth", "remove": true},
         ]);
@@ -230,29 +237,29 @@ mod tests {
             "the first",
             "remove the action",
             "/actions/2",
-            "as far as `$.o.list`",
-            "now has: here, there",
-            "as far as `$.o`, which now has: k, list",
+            "matches is `$.o.list`",
+            "which contains: here, there",
+            "matches is `$.o`, which contains: k, list",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(!text.contains("holds"), "{text}");
+        assert!(!text.contains("still needed"), "{text}");
     }
 
     #[test]
-    fn a_broken_overlay_is_located() {
+    fn an_invalid_overlay_is_reported_with_its_place() {
         for (overlay, part) in [
-            (json!([]), "not an OpenAPI Overlay"),
+            (json!([]), "invalid OpenAPI Overlay"),
             (json!({"overlay": "2.0.0", "info": {"title": "t", "version": "1"}, "actions": []}), "/overlay"),
             (overlay(json!([{"target": "$.o", "update": {}}])), "/actions/0"),
-            (overlay(json!([{"target": "$.o", "description": " ", "update": {"z": 1}}])), "does not say why"),
-            (overlay(json!([{"target": "$.o[", "description": "d", "update": {}}])), "not a JSONPath"),
+            (overlay(json!([{"target": "$.o", "description": " ", "update": {"z": 1}}])), "has no reason"),
+            (overlay(json!([{"target": "$.o[", "description": "d", "update": {}}])), "invalid JSONPath"),
             (overlay(json!([{"target": "$.o", "description": "d"}])), "neither"),
             (overlay(json!([{"target": "$.o.k", "description": "d", "remove": true}])), "primitive"),
-            (overlay(json!([{"target": "$", "description": "d", "remove": true}])), "cannot go"),
+            (overlay(json!([{"target": "$", "description": "d", "remove": true}])), "cannot be removed"),
             (overlay(json!([{"target": "$['o', 'p']", "description": "d", "remove": true}])), "selects 2 places"),
             (overlay(json!([{"target": "$.o", "description": "d", "updates": {}}])), "unknown field"),
-            (overlay(json!([{"target": "$.o", "description": "d", "update": [1]}])), "cannot be merged"),
+            (overlay(json!([{"target": "$.o", "description": "d", "update": [1]}])), "failed to merge"),
         ] {
             let error = apply(json!({"o": {"k": 1}, "p": {}}), &overlay).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

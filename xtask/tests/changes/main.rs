@@ -7,8 +7,8 @@
 mod document;
 mod errors;
 mod parameters;
-mod responses;
 mod requests;
+mod responses;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -25,7 +25,8 @@ async fn t01_c2_a_401_is_the_documented_error() {
 
 #[tokio::test]
 async fn a6_an_undocumented_status_may_have_the_documented_error_body() {
-    let server = RawServer::responding("418 I'm a teapot", "text/plain", r#"{"FlinksCode":"NEW_CODE","Other":[1]}"#).await;
+    let server =
+        RawServer::responding("418 I'm a teapot", "text/plain", r#"{"FlinksCode":"NEW_CODE","Other":[1]}"#).await;
     let error = generate(&server).await.unwrap_err();
     assert_eq!(error.body().unwrap().flinks_code.as_deref(), Some("NEW_CODE"));
 }

@@ -34,9 +34,12 @@ async fn t05_a2_no_redirect_is_followed() {
 #[tokio::test]
 async fn t06_the_size_of_a_response_is_limited() {
     let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-    let endless = RawServer::start(RawResponse::ThenEndless(chunked, [&b"1000\r\n"[..], &[b' '; 0x1000], b"\r\n"].concat())).await;
+    let endless =
+        RawServer::start(RawResponse::ThenEndless(chunked, [&b"1000\r\n"[..], &[b' '; 0x1000], b"\r\n"].concat()))
+            .await;
     let announced =
-        RawServer::start(RawResponse::ThenSilence(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n".to_vec())).await;
+        RawServer::start(RawResponse::ThenSilence(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n".to_vec()))
+            .await;
     let long = format!(r#"{{"Token":"t","x":"{}"}}"#, "x".repeat(64 * 1024));
     let long = RawServer::responding("200 OK", "application/json", &long).await;
     for server in [endless, announced, long] {

@@ -31,7 +31,7 @@ pub(super) struct Plan {
     /// stopped early.
     must_probe: bool,
     /// The consents whose end this worker has detected but not reported. This list is used only if
-    /// the store keeps no list of its own.
+    /// the store does not keep such a list.
     unreported: Vec<ConsentId>,
 }
 

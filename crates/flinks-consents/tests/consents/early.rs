@@ -1,99 +1,103 @@
-//! Rule O4: an access token is refreshed before it expires, and a server that fails is left alone
-//! for a while.
+//! Tests that an access token is refreshed before it expires, and that refreshes back off after a
+//! failure. (O4)
 
 use crate::prelude::*;
 
 #[tokio::test]
 async fn o4_token_is_refreshed_early_while_it_is_returned() {
-    let local = start().await;
-    let (consent, mut events) = local.consent_with_events().await;
+    let setup = start().await;
+    let (consent, mut events) = setup.consent_with_events().await;
     let first = consent.access_token().await.unwrap();
     assert!(matches!(events.recv().await, Some(Event::Refreshed { expires_at: Some(_), .. })));
-    // The slack is a tenth to a fifth, and 300 seconds at most: here 150 to 300.
-    local.advance(LIFETIME - Duration::from_secs(301));
+    // The slack is a tenth to a fifth of the lifetime, at most 300 seconds: here 150 to 300
+    // seconds.
+    setup.advance(LIFETIME - Duration::from_secs(301));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
-    assert_eq!(local.tokens(), 1);
-    local.advance(Duration::from_secs(151));
+    assert_eq!(setup.token_requests(), 1);
+    setup.advance(Duration::from_secs(151));
     // Within the slack, callers do not wait.
-    local.emulator.fail_next(TOKEN, hold(When::After));
+    setup.emulator.fail_next(TOKEN, hold(When::After));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
-    local.emulator.received(TOKEN, 2).await;
+    setup.emulator.received(TOKEN, 2).await;
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
-    local.emulator.release();
+    setup.emulator.release();
     assert!(matches!(events.recv().await, Some(Event::Refreshed { .. })));
     assert_ne!(text(&consent.access_token().await.unwrap()), text(&first));
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
 }
 
 #[tokio::test]
 async fn o4_failed_early_refresh_keeps_the_valid_token() {
-    let local = start().await;
-    let (consent, mut events) = local.consent_with_events().await;
+    let setup = start().await;
+    let (consent, mut events) = setup.consent_with_events().await;
     let first = consent.access_token().await.unwrap();
     let _ = events.recv().await;
-    local.emulator.fail_always(TOKEN, Fault::status(500));
-    local.advance(LIFETIME - MINUTE);
+    setup.emulator.fail_always(TOKEN, Fault::status(500));
+    setup.advance(LIFETIME - MINUTE);
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
-    let Some(Event::RefreshFailed { error, valid_until, .. }) = events.recv().await else { panic!() };
+    let Some(Event::RefreshFailed { error, valid_until, .. }) = events.recv().await else {
+        panic!("expected an event about the failed refresh")
+    };
     assert_eq!(error.status(), Some(500));
     assert_eq!(valid_until, first.expires_at());
-    assert_eq!(local.tokens(), 3);
-    // During the pause there is no request.
+    assert_eq!(setup.token_requests(), 3);
+    // During the back-off, calls send no request.
     for _ in 0..100 {
         assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     }
-    assert_eq!(local.tokens(), 3);
-    // Shortly before the end, a caller waits for the refresh, and still gets the valid token.
-    let left = first.expires_at().unwrap().duration_since(local.now()).unwrap();
-    local.advance(left - Duration::from_secs(5));
+    assert_eq!(setup.token_requests(), 3);
+    // Shortly before the token expires, a caller waits for the refresh. It fails, and the caller
+    // gets the token, which is still valid.
+    let left = first.expires_at().unwrap().duration_since(setup.now()).unwrap();
+    setup.advance(left - Duration::from_secs(5));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
-    assert_eq!(local.tokens(), 5);
-    local.advance(Duration::from_secs(5));
+    assert_eq!(setup.token_requests(), 5);
+    setup.advance(Duration::from_secs(5));
     assert_eq!(consent.access_token().await.unwrap_err().status(), Some(500));
 }
 
 #[tokio::test]
 async fn o4_refresh_backs_off_during_an_outage_and_recovers() {
-    let local = start().await;
-    let consent = local.consent().await;
-    local.emulator.fail_always(TOKEN, Fault::status(502));
+    let setup = start().await;
+    let consent = setup.consent().await;
+    setup.emulator.fail_always(TOKEN, Fault::status(502));
     for _ in 0..600 {
         assert_eq!(consent.access_token().await.unwrap_err().status(), Some(502));
-        local.advance(SECOND);
+        setup.advance(SECOND);
     }
-    // Pauses of 1, 2, 4, 8, 16 and 32 seconds, and then of a minute, each of them or half of it;
-    // two tries each.
-    let requests = local.tokens();
+    // The waits are at most 1, 2, 4, 8, 16, 32 and then 60 seconds, and at least half of that. Each
+    // refresh makes two attempts.
+    let requests = setup.token_requests();
     assert!((20..=60).contains(&requests), "{requests}");
-    local.emulator.clear_faults();
-    local.advance(MINUTE);
+    setup.emulator.clear_faults();
+    setup.advance(MINUTE);
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), requests + 1);
-    // The back-off starts again: the next pause is at most a second.
-    local.advance(LIFETIME);
-    local.emulator.fail_times(TOKEN, Fault::status(502), 2);
+    assert_eq!(setup.token_requests(), requests + 1);
+    // The back-off starts again, with a wait of at most one second.
+    setup.advance(LIFETIME);
+    setup.emulator.fail_times(TOKEN, Fault::status(502), 2);
     assert_eq!(consent.access_token().await.unwrap_err().status(), Some(502));
-    local.advance(SECOND);
+    setup.advance(SECOND);
     let _ = consent.access_token().await.unwrap();
 }
 
 #[tokio::test]
 async fn o4_retry_after_delays_the_next_refresh() {
-    let local = start().await;
-    let consent = local.consent().await;
+    let setup = start().await;
+    let consent = setup.consent().await;
     let busy = |seconds: &str| {
         let headers = vec![("retry-after".to_owned(), seconds.to_owned())];
-        local.emulator.fail_next(TOKEN, Fault::Reply { status: 429, headers, body: String::new() });
+        setup.emulator.fail_next(TOKEN, Fault::Reply { status: 429, headers, body: String::new() });
     };
-    for (asked, waited) in [("120", 120), ("99999999999999999999", 300)] {
-        busy(asked);
-        let before = local.tokens();
+    for (retry_after, waited) in [("120", 120), ("99999999999999999999", 300)] {
+        busy(retry_after);
+        let before = setup.token_requests();
         assert!(consent.access_token().await.unwrap_err().is_rate_limited());
-        local.advance(Duration::from_secs(waited - 1));
+        setup.advance(Duration::from_secs(waited - 1));
         assert!(consent.access_token().await.unwrap_err().is_rate_limited());
-        assert_eq!(local.tokens(), before + 1);
-        local.advance(SECOND);
+        assert_eq!(setup.token_requests(), before + 1);
+        setup.advance(SECOND);
         let _ = consent.access_token().await.unwrap();
-        local.advance(LIFETIME);
+        setup.advance(LIFETIME);
     }
 }

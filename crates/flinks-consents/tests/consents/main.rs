@@ -1,5 +1,5 @@
-//! Consents against the emulator, one file per rule: what many callers, a clock, a server and a
-//! store do to a consent. The clock is moved by hand, and the emulator counts the requests.
+//! Tests consents against the emulator, one file for each rule. A test advances the clock itself,
+//! and the emulator counts the requests.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -36,7 +36,7 @@ mod outbound_client;
 #[path = "../../../flinks/tests/shared/runtimes.rs"]
 mod without_drivers;
 
-/// The imports of all tests, so that the place of a type is written once.
+/// The imports of all files.
 mod prelude {
     pub(crate) use std::time::{Duration, SystemTime};
 
@@ -57,8 +57,9 @@ mod prelude {
         TIMEOUT, auto_advancing_clock, client_at, code, credentials, parameter, refresh_token, waits,
     };
     pub(crate) use crate::{
-        DAY, HOUR, LIFETIME, Local, MINUTE, REVOKE, SECOND, TOKEN, advance_until_done, consent_in, events_of, hold, id,
-        invalid_grant, is_pending, kept_in, lives, spawn, spawn_many, start, start_at, text, token, tokens_of, user,
+        DAY, HOUR, LIFETIME, MINUTE, REVOKE, SECOND, Setup, TOKEN, advance_until_done, consent_in, events_of, hold, id,
+        invalid_grant, is_pending, response_with_lifetime, spawn, spawn_many, start, start_at, stored_record, text,
+        token, tokens_of, user,
     };
 }
 
@@ -76,37 +77,36 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Of the emulator's access tokens here.
+/// The lifetime of the access tokens that the emulator issues in these tests.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(1800);
 
-/// An emulator, and the clock of its clients.
-pub(crate) struct Local {
+/// An emulator and the clock of its clients.
+pub(crate) struct Setup {
     pub(crate) emulator: Emulator,
     pub(crate) clock: ManualClock,
 }
 
-pub(crate) async fn start() -> Local {
+pub(crate) async fn start() -> Setup {
     start_at(auto_advancing_clock()).await
 }
 
-pub(crate) async fn start_at(clock: ManualClock) -> Local {
+pub(crate) async fn start_at(clock: ManualClock) -> Setup {
     let emulator = Emulator::start().await.unwrap();
     emulator.configure(|config| config.outbound.access_token_seconds = LIFETIME.as_secs());
-    Local { emulator, clock }
+    Setup { emulator, clock }
 }
 
-impl Local {
+impl Setup {
     pub(crate) fn client(&self) -> Client {
         client_at(&self.emulator, &self.clock, credentials())
     }
 
     pub(crate) fn builder(&self) -> ConsentsBuilder {
-        // As long as a call, so that a test has to advance the clock so far for a store to time
-        // out.
+        // The same timeout as that of a call. A store times out only if a test advances the clock.
         Consents::builder(self.client()).store_timeout(TIMEOUT)
     }
 
-    /// The consents of one process.
+    /// Creates the consents of one process.
     pub(crate) fn consents(&self, store: impl TokenStore) -> Consents {
         self.builder().store(store).build()
     }
@@ -115,23 +115,23 @@ impl Local {
         self.builder().store(store).outage_policy(policy).build()
     }
 
-    /// Inserts the emulator's refresh token as the consent of the [`user`].
+    /// Imports the refresh token of the emulator as the consent of the [`user`].
     pub(crate) async fn import(&self, consents: &Consents) -> Consent {
         consents.import(&user(), refresh_token(), self.now()).await.unwrap()
     }
 
-    /// The consent of the [`user`], in memory.
+    /// Creates the consent of the [`user`] in a store in memory.
     pub(crate) async fn consent(&self) -> Consent {
         consent_in(self, MemoryStore::new()).await
     }
 
-    /// As [`consent`](Self::consent), with its events.
+    /// Creates the same consent as [`consent`](Self::consent), and returns its events as well.
     pub(crate) async fn consent_with_events(&self) -> (Consent, UnboundedReceiver<Event>) {
         let (builder, events) = events_of(self.builder());
         (self.import(&builder.build()).await, events)
     }
 
-    /// A code, as an end user brings it back.
+    /// Returns an authorization code, as an end user would return with it.
     pub(crate) fn code(&self) -> flinks::outbound::AuthorizationCode {
         code(&self.emulator, &self.client())
     }
@@ -143,7 +143,7 @@ impl Local {
         when: When,
     ) -> JoinHandle<Result<AccessToken, ConsentError>> {
         self.emulator.fail_next(TOKEN, hold(when));
-        let before = self.tokens();
+        let before = self.token_requests();
         let call = spawn(consent);
         self.emulator.received(TOKEN, before + 1).await;
         call
@@ -161,12 +161,12 @@ impl Local {
         self.clock.wall()
     }
 
-    /// How many requests for a token the emulator has received.
-    pub(crate) fn tokens(&self) -> u64 {
+    /// Returns the number of token requests that the emulator has received.
+    pub(crate) fn token_requests(&self) -> u64 {
         self.emulator.count(TOKEN)
     }
 
-    pub(crate) fn revocations(&self) -> u64 {
+    pub(crate) fn revocation_requests(&self) -> u64 {
         self.emulator.count(REVOKE)
     }
 
@@ -174,7 +174,7 @@ impl Local {
         self.emulator.find(token.expose_secret()).is_some_and(|issued| issued.revoked.is_some())
     }
 
-    /// Advances the clocks of both sides.
+    /// Advances the clock of the clients and that of the emulator.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.emulator.advance(by);
@@ -201,12 +201,12 @@ pub(crate) fn token(text: &str) -> RefreshToken {
     RefreshToken::new(text).unwrap()
 }
 
-/// The consent of the [`user`], in a store.
-pub(crate) async fn consent_in(local: &Local, store: impl TokenStore) -> Consent {
-    local.import(&local.consents(store)).await
+/// Creates the consent of the [`user`] in a store.
+pub(crate) async fn consent_in(setup: &Setup, store: impl TokenStore) -> Consent {
+    setup.import(&setup.consents(store)).await
 }
 
-/// Sends the events of a consent to a channel.
+/// Sends the events of consents to a channel.
 pub(crate) fn events_of(builder: ConsentsBuilder) -> (ConsentsBuilder, UnboundedReceiver<Event>) {
     let (sender, events) = unbounded_channel();
     (builder.on_event(move |_, event| sender.send(event.clone()).unwrap()), events)
@@ -221,7 +221,7 @@ pub(crate) fn spawn_many(consent: &Consent, callers: usize) -> Vec<JoinHandle<Re
     (0..callers).map(|_| spawn(consent)).collect()
 }
 
-/// The different access tokens that calls return.
+/// Waits for calls, and returns the different access tokens that they return.
 pub(crate) async fn tokens_of(calls: Vec<JoinHandle<Result<AccessToken, ConsentError>>>) -> Vec<String> {
     let mut tokens = Vec::new();
     for call in calls {
@@ -232,15 +232,15 @@ pub(crate) async fn tokens_of(calls: Vec<JoinHandle<Result<AccessToken, ConsentE
 }
 
 /// Advances the clocks step by step until a task has completed.
-pub(crate) async fn advance_until_done<T>(local: &Local, step: Duration, task: JoinHandle<T>) -> T {
+pub(crate) async fn advance_until_done<T>(setup: &Setup, step: Duration, task: JoinHandle<T>) -> T {
     while !task.is_finished() {
-        local.advance(step);
+        setup.advance(step);
         tokio::task::yield_now().await;
     }
     task.await.unwrap()
 }
 
-/// Polls a future once.
+/// Polls a future once, and returns whether it is pending.
 pub(crate) async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context).is_pending())).await
 }
@@ -249,8 +249,8 @@ pub(crate) fn text(token: &AccessToken) -> String {
     token.expose_secret().to_owned()
 }
 
-/// The stored record of the [`user`], as text.
-pub(crate) async fn kept_in(store: &impl TokenStore) -> String {
+/// Returns the stored record of the [`user`] as text.
+pub(crate) async fn stored_record(store: &impl TokenStore) -> String {
     store.load(&user()).await.unwrap().unwrap().encode().unwrap().expose_secret().to_owned()
 }
 
@@ -258,12 +258,12 @@ pub(crate) fn hold(when: When) -> Fault {
     Fault::Hold { when }
 }
 
-/// The refusal that ends a consent.
+/// Returns the response that ends a consent.
 pub(crate) fn invalid_grant() -> Fault {
     Fault::reply(400, r#"{"error":"invalid_grant"}"#)
 }
 
-/// A reply with an access token that lives so many seconds.
-pub(crate) fn lives(expires_in: &str) -> Fault {
+/// Returns a response with an access token. `expires_in` is its lifetime in seconds, as JSON.
+pub(crate) fn response_with_lifetime(expires_in: &str) -> Fault {
     Fault::reply(200, format!(r#"{{"access_token":"emu_a","token_type":"Bearer","expires_in":{expires_in}}}"#))
 }

@@ -1,38 +1,42 @@
-//! Two processes that share a store, against a model: whatever happens to them, no token is used
-//! beyond its end, no two exchanges are made where one does, and no refresh token is lost.
+//! Compares two processes that share a store with a model. In any sequence of steps, no token is
+//! returned after it has expired, no refresh is repeated, and no refresh token is lost.
 
 use proptest::prelude::*;
 
 use crate::prelude::*;
 
+/// How long a refresh token stays valid without use.
+const IDLE_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 #[derive(Clone, Debug)]
 enum Step {
-    /// Several callers of one process request a token at once. The server may fail a few times.
-    Get {
-        who: usize,
+    /// Several callers of one process request a token concurrently. With a fault, the first
+    /// requests to the server fail.
+    RequestToken {
+        index: usize,
         callers: usize,
         fault: Option<(Failure, u32)>,
     },
-    /// An API refuses the token that was returned last.
-    Reject {
-        who: usize,
+    /// An API rejects the access token that a process received last.
+    Invalidate {
+        index: usize,
     },
-    /// A caller starts a refresh and is cancelled.
-    Abandon {
-        who: usize,
+    /// A caller requests a token and is cancelled.
+    CancelCaller {
+        index: usize,
     },
-    ExchangeNow {
-        who: usize,
+    RefreshNow {
+        index: usize,
     },
-    /// A process ends, and another takes its place.
+    /// A process ends, and a new process replaces it.
     Restart {
-        who: usize,
+        index: usize,
     },
     /// The end user consents again.
     ConsentAgain {
-        who: usize,
+        index: usize,
     },
-    /// In hundredths of a lifetime.
+    /// Time passes, in hundredths of the lifetime of an access token.
     Advance {
         hundredths: u32,
     },
@@ -44,30 +48,33 @@ enum Step {
 #[derive(Clone, Copy, Debug)]
 enum Failure {
     Status(u16),
-    /// Before the server has done it.
+    /// The connection is reset before the server processes the request.
     Reset,
-    /// After the server has done it. Not if refresh tokens rotate, because that would lose one.
-    LostReply,
+    /// The response is lost after the server has processed the request. This is not used if refresh
+    /// tokens rotate, because it would lose the new refresh token.
+    LostResponse,
     Malformed,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let who = 0..2_usize;
+    let index = 0..2_usize;
     let failure = prop_oneof![
         prop_oneof![Just(400_u16), Just(404), Just(429), Just(500), Just(503)].prop_map(Failure::Status),
         Just(Failure::Reset),
-        Just(Failure::LostReply),
+        Just(Failure::LostResponse),
         Just(Failure::Malformed),
     ];
     prop_oneof![
-        8 => (who.clone(), 1..6_usize).prop_map(|(who, callers)| Step::Get { who, callers, fault: None }),
-        4 => (who.clone(), 1..6_usize, failure, 1..5_u32)
-            .prop_map(|(who, callers, failure, times)| Step::Get { who, callers, fault: Some((failure, times)) }),
-        2 => who.clone().prop_map(|who| Step::Reject { who }),
-        2 => who.clone().prop_map(|who| Step::Abandon { who }),
-        1 => who.clone().prop_map(|who| Step::ExchangeNow { who }),
-        1 => who.clone().prop_map(|who| Step::Restart { who }),
-        1 => who.prop_map(|who| Step::ConsentAgain { who }),
+        8 => (index.clone(), 1..6_usize)
+            .prop_map(|(index, callers)| Step::RequestToken { index, callers, fault: None }),
+        4 => (index.clone(), 1..6_usize, failure, 1..5_u32).prop_map(|(index, callers, failure, times)| {
+            Step::RequestToken { index, callers, fault: Some((failure, times)) }
+        }),
+        2 => index.clone().prop_map(|index| Step::Invalidate { index }),
+        2 => index.clone().prop_map(|index| Step::CancelCaller { index }),
+        1 => index.clone().prop_map(|index| Step::RefreshNow { index }),
+        1 => index.clone().prop_map(|index| Step::Restart { index }),
+        1 => index.prop_map(|index| Step::ConsentAgain { index }),
         6 => (1..150_u32).prop_map(|hundredths| Step::Advance { hundredths }),
         1 => (1..40_u32).prop_map(|days| Step::AdvanceDays { days }),
     ]
@@ -82,211 +89,229 @@ proptest! {
         rotates in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(play(&steps, rotates));
+        runtime.block_on(run_steps(&steps, rotates));
     }
 }
 
-struct World {
-    local: Local,
+/// The two processes, and what the test expects of them.
+struct Model {
+    setup: Setup,
     rotates: bool,
     store: MemoryStore,
     processes: [Process; 2],
-    /// When the server last issued or exchanged the refresh token.
+    /// When the server last issued or used the refresh token.
     last_refreshed_at: SystemTime,
 }
 
 struct Process {
     consents: Consents,
     consent: Consent,
-    /// The token that it received last, and whether it was rejected since.
+    /// The access token that the process received last.
     token: Option<AccessToken>,
+    /// Whether the token was rejected.
     is_rejected: bool,
-    /// Until when it may return an error that it remembers.
-    pauses_until: SystemTime,
+    /// Until when the process may return the error of an earlier refresh.
+    backs_off_until: SystemTime,
 }
 
 impl Process {
-    fn start(local: &Local, store: &MemoryStore) -> Self {
-        let consents = local.consents(store.clone());
+    fn start(setup: &Setup, store: &MemoryStore) -> Self {
+        let consents = setup.consents(store.clone());
         let consent = consents.consent(&user());
-        Self { consents, consent, token: None, is_rejected: false, pauses_until: SystemTime::UNIX_EPOCH }
+        Self { consents, consent, token: None, is_rejected: false, backs_off_until: SystemTime::UNIX_EPOCH }
     }
 }
 
-async fn play(steps: &[Step], rotates: bool) {
-    let local = start().await;
-    local.emulator.configure(|config| {
+async fn run_steps(steps: &[Step], rotates: bool) {
+    let setup = start().await;
+    setup.emulator.configure(|config| {
         config.outbound.rotate_refresh_tokens = rotates;
-        // The server uses the same time as the client, but waits advance only the client.
+        // The server and the client count the same lifetime, but waits advance only the clock of
+        // the client.
         config.outbound.access_token_seconds = LIFETIME.as_secs();
     });
     let store = MemoryStore::new();
-    let processes = [(); 2].map(|()| Process::start(&local, &store));
-    let last_refreshed_at = local.clock.wall();
+    let processes = [(); 2].map(|()| Process::start(&setup, &store));
+    let last_refreshed_at = setup.clock.wall();
     processes[0].consents.import(&user(), refresh_token(), last_refreshed_at).await.unwrap();
-    let mut world = World { local, rotates, store, processes, last_refreshed_at };
+    let mut model = Model { setup, rotates, store, processes, last_refreshed_at };
     for step in steps {
-        world.step(step).await;
-        world.check_that_nothing_is_lost().await;
+        model.run(step).await;
+        model.check_that_refresh_token_is_stored().await;
     }
-    // After all steps each process works, unless the refresh token has idled out.
-    for who in 0..2 {
-        world.local.advance(MINUTE);
-        world.get(who, 1, None).await;
+    // After all steps, each process returns a token, unless the refresh token has idled out.
+    for index in 0..2 {
+        model.setup.advance(MINUTE);
+        model.request_token(index, 1, None).await;
     }
 }
 
-impl World {
-    async fn step(&mut self, step: &Step) {
+impl Model {
+    async fn run(&mut self, step: &Step) {
         match *step {
-            Step::Get { who, callers, fault } => self.get(who, callers, fault).await,
-            Step::Reject { who } => {
-                let process = &mut self.processes[who];
+            Step::RequestToken { index, callers, fault } => self.request_token(index, callers, fault).await,
+            Step::Invalidate { index } => {
+                let process = &mut self.processes[index];
                 if let Some(token) = &process.token {
                     process.consent.invalidate(token);
                     process.is_rejected = true;
                 }
             }
-            Step::Abandon { who } => {
-                let before = self.local.tokens();
-                self.local.emulator.fail_next(TOKEN, hold(When::After));
-                let call = spawn(&self.processes[who].consent);
-                // Either it reaches the server, or it needs no refresh.
-                while !call.is_finished() && self.local.tokens() == before {
-                    tokio::task::yield_now().await;
-                }
-                call.abort();
-                let _ = call.await;
-                self.local.emulator.release();
-                self.local.emulator.clear_faults();
-                // The refresh continues, and serves later callers.
-                if self.local.tokens() > before && self.is_alive() {
-                    self.last_refreshed_at = self.local.clock.wall();
-                }
-                let outcome = self.processes[who].consent.access_token().await;
-                self.settle().await;
-                assert!(self.local.tokens() <= before + 1 || outcome.is_err());
-                self.keep(who, outcome.ok());
-            }
-            Step::ExchangeNow { who } => {
-                let before = self.local.tokens();
-                let is_alive = self.is_alive();
-                match self.processes[who].consent.refresh_now().await {
+            Step::CancelCaller { index } => self.cancel_caller(index).await,
+            Step::RefreshNow { index } => {
+                let before = self.setup.token_requests();
+                let is_refreshable = self.is_refreshable();
+                match self.processes[index].consent.refresh_now().await {
                     Ok(token) => {
-                        assert_eq!(self.local.tokens(), before + 1);
-                        self.last_refreshed_at = self.local.clock.wall();
-                        self.keep(who, Some(token));
+                        assert_eq!(self.setup.token_requests(), before + 1);
+                        self.last_refreshed_at = self.setup.clock.wall();
+                        self.remember_token(index, Some(token));
                     }
-                    Err(error) => assert!(!is_alive || self.pauses(who), "{error}"),
+                    Err(error) => assert!(!is_refreshable || self.backs_off(index), "{error}"),
                 }
             }
-            Step::Restart { who } => self.processes[who] = Process::start(&self.local, &self.store),
-            Step::ConsentAgain { who } => {
-                let code = self.local.code();
-                let consent = self.processes[who].consents.exchange_code(&user(), code).await.unwrap();
-                self.last_refreshed_at = self.local.clock.wall();
+            Step::Restart { index } => self.processes[index] = Process::start(&self.setup, &self.store),
+            Step::ConsentAgain { index } => {
+                let code = self.setup.code();
+                let consent = self.processes[index].consents.exchange_code(&user(), code).await.unwrap();
+                self.last_refreshed_at = self.setup.clock.wall();
                 let token = consent.access_token().await.unwrap();
-                self.keep(who, Some(token));
-                // The other still has the tokens of the consent before, which the emulator does not
-                // revoke.
+                self.remember_token(index, Some(token));
+                // The other process still has a token of the previous consent, which the emulator
+                // does not revoke.
             }
-            Step::Advance { hundredths } => self.local.advance(LIFETIME / 100 * hundredths),
-            Step::AdvanceDays { days } => self.local.advance(DAY * days),
+            Step::Advance { hundredths } => self.setup.advance(LIFETIME / 100 * hundredths),
+            Step::AdvanceDays { days } => self.setup.advance(DAY * days),
         }
     }
 
-    async fn get(&mut self, who: usize, callers: usize, fault: Option<(Failure, u32)>) {
-        let fault = fault.filter(|(failure, _)| !(self.rotates && matches!(failure, Failure::LostReply)));
+    async fn cancel_caller(&mut self, index: usize) {
+        let before = self.setup.token_requests();
+        self.setup.emulator.fail_next(TOKEN, hold(When::After));
+        let call = spawn(&self.processes[index].consent);
+        // Either the call reaches the server, or it completes without a refresh.
+        while !call.is_finished() && self.setup.token_requests() == before {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        let _ = call.await;
+        self.setup.emulator.release();
+        self.setup.emulator.clear_faults();
+        // The refresh continues, and its result is returned to later callers.
+        if self.setup.token_requests() > before && self.is_refreshable() {
+            self.last_refreshed_at = self.setup.clock.wall();
+        }
+        let outcome = self.processes[index].consent.access_token().await;
+        self.wait_for_background_refresh().await;
+        assert!(self.setup.token_requests() <= before + 1 || outcome.is_err());
+        self.remember_token(index, outcome.ok());
+    }
+
+    async fn request_token(&mut self, index: usize, callers: usize, fault: Option<(Failure, u32)>) {
+        let fault = fault.filter(|(failure, _)| !(self.rotates && matches!(failure, Failure::LostResponse)));
         if let Some((failure, times)) = fault {
             let fault = match failure {
                 Failure::Status(status) => Fault::reply(status, r#"{"error":"temporarily_unavailable"}"#),
                 Failure::Reset => Fault::Reset { when: When::Before },
-                Failure::LostReply => Fault::Drop { when: When::After },
+                Failure::LostResponse => Fault::Drop { when: When::After },
                 Failure::Malformed => Fault::reply(200, "{}"),
             };
-            self.local.emulator.fail_times(TOKEN, fault, times.into());
+            self.setup.emulator.fail_times(TOKEN, fault, times.into());
         }
-        let before = self.local.tokens();
-        let is_alive = self.is_alive();
-        let pauses = self.pauses(who);
-        let needs_none = self.has_fresh(who);
-        let process = &self.processes[who];
+        let before = self.setup.token_requests();
+        let is_refreshable = self.is_refreshable();
+        let backs_off = self.backs_off(index);
+        let has_fresh_token = self.has_fresh_token(index);
+        let process = &self.processes[index];
         let calls: Vec<_> = (0..callers).map(|_| spawn(&process.consent)).collect();
         let mut outcomes = Vec::new();
         for call in calls {
             outcomes.push(call.await.unwrap());
         }
-        // An early refresh runs in the background, and the next call waits for it.
-        self.settle().await;
-        self.local.emulator.clear_faults();
+        // An early refresh runs in the background, and the next call would wait for it.
+        self.wait_for_background_refresh().await;
+        self.setup.emulator.clear_faults();
 
-        let exchanges = self.local.tokens() - before;
-        let most = if fault.is_some() { 3 } else { 1 };
-        assert!(exchanges <= if needs_none { 0 } else { most }, "{exchanges} exchanges");
+        let requests = self.setup.token_requests() - before;
+        let max_requests = if has_fresh_token {
+            0
+        } else if fault.is_some() {
+            3
+        } else {
+            1
+        };
+        assert!(requests <= max_requests, "{requests} requests");
         let texts: Vec<_> = outcomes.iter().flatten().map(|token| token.expose_secret().to_owned()).collect();
-        assert!(texts.windows(2).all(|two| two[0] == two[1]), "all get the same");
-        if exchanges > 0 && is_alive && fault.is_none_or(|(failure, _)| matches!(failure, Failure::LostReply)) {
-            self.last_refreshed_at = self.local.clock.wall();
+        assert!(texts.windows(2).all(|pair| pair[0] == pair[1]), "callers received different tokens");
+        let is_successful = fault.is_none_or(|(failure, _)| matches!(failure, Failure::LostResponse));
+        if requests > 0 && is_refreshable && is_successful {
+            self.last_refreshed_at = self.setup.clock.wall();
         }
         for outcome in outcomes {
             match outcome {
                 Ok(token) => {
-                    self.check_that_it_is_good(&token);
-                    self.keep(who, Some(token));
+                    self.check_that_token_is_valid(&token);
+                    self.remember_token(index, Some(token));
                 }
-                Err(error) if error.needs_consent() => assert!(!is_alive, "{error}"),
-                Err(error) => assert!(fault.is_some() || pauses, "{error}"),
+                Err(error) if error.needs_consent() => assert!(!is_refreshable, "{error}"),
+                Err(error) => assert!(fault.is_some() || backs_off, "{error}"),
             }
         }
         if fault.is_some() {
-            // There may be a pause, also after a background refresh.
-            self.processes[who].pauses_until = self.local.clock.wall() + MINUTE;
-        }
-        // A later attempt may have succeeded.
-        if fault.is_some() && self.record_time().await != self.last_refreshed_at {
+            // The process may back off, also after a background refresh.
+            self.processes[index].backs_off_until = self.setup.clock.wall() + MINUTE;
+            // A later attempt may have succeeded.
             self.last_refreshed_at = self.record_time().await;
         }
     }
 
-    /// Waits for a background refresh, which has leased the consent, and then needs a moment to
-    /// complete.
-    async fn settle(&self) {
-        let mut quiet = 0;
-        while quiet < 20 {
+    /// Waits for a refresh that runs in the background. The refresh has leased the consent, and
+    /// returns the lease when it completes.
+    async fn wait_for_background_refresh(&self) {
+        let mut polls_without_lease = 0;
+        while polls_without_lease < 20 {
             tokio::task::yield_now().await;
-            let record = self.record().await;
-            quiet = if record.encode().unwrap().expose_secret().contains("\"claim\":null") { quiet + 1 } else { 0 };
+            let record = self.record().await.encode().unwrap();
+            if record.expose_secret().contains("\"claim\":null") {
+                polls_without_lease += 1;
+            } else {
+                polls_without_lease = 0;
+            }
         }
     }
 
-    fn keep(&mut self, who: usize, token: Option<AccessToken>) {
+    fn remember_token(&mut self, index: usize, token: Option<AccessToken>) {
         if token.is_some() {
-            self.processes[who].token = token;
-            self.processes[who].is_rejected = false;
+            self.processes[index].token = token;
+            self.processes[index].is_rejected = false;
         }
     }
 
-    fn is_alive(&self) -> bool {
-        let idle = self.local.clock.wall().duration_since(self.last_refreshed_at).unwrap_or_default();
-        idle < Duration::from_secs(30 * 24 * 60 * 60)
+    /// Returns whether the refresh token has not idled out.
+    fn is_refreshable(&self) -> bool {
+        let idle = self.setup.clock.wall().duration_since(self.last_refreshed_at).unwrap_or_default();
+        idle < IDLE_LIMIT
     }
 
-    fn pauses(&self, who: usize) -> bool {
-        self.local.clock.wall() < self.processes[who].pauses_until
+    fn backs_off(&self, index: usize) -> bool {
+        self.setup.clock.wall() < self.processes[index].backs_off_until
     }
 
-    /// Whether a process has a token that does not need a refresh yet.
-    fn has_fresh(&self, who: usize) -> bool {
-        let Process { token, is_rejected, .. } = &self.processes[who];
-        let expires_at = token.as_ref().filter(|_| !is_rejected).and_then(AccessToken::expires_at);
-        expires_at.is_some_and(|end| end.duration_since(self.local.clock.wall()).is_ok_and(|left| left > LIFETIME / 5))
+    /// Returns whether a process has a token that does not need a refresh yet.
+    fn has_fresh_token(&self, index: usize) -> bool {
+        let Process { token, is_rejected, .. } = &self.processes[index];
+        if *is_rejected {
+            return false;
+        }
+        let expires_at = token.as_ref().and_then(AccessToken::expires_at);
+        expires_at.is_some_and(|end| end.duration_since(self.setup.clock.wall()).is_ok_and(|left| left > LIFETIME / 5))
     }
 
-    fn check_that_it_is_good(&self, token: &AccessToken) {
+    fn check_that_token_is_valid(&self, token: &AccessToken) {
         assert!(!token.is_expired());
-        let issued = self.local.emulator.find(token.expose_secret()).unwrap();
-        let now = self.local.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        // The emulator's clock also runs by itself, and waits of the client do not advance it.
+        let issued = self.setup.emulator.find(token.expose_secret()).unwrap();
+        let now = self.setup.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        // The clock of the emulator also runs by itself, and waits of the client do not advance it.
         assert!(issued.expires_at + TIMEOUT > now);
         assert!(issued.revoked.is_none());
     }
@@ -295,13 +320,14 @@ impl World {
         self.store.load(&user()).await.unwrap().unwrap()
     }
 
+    /// Returns when the stored refresh token was last used.
     async fn record_time(&self) -> SystemTime {
-        self.record().await.idle_deadline() - Duration::from_secs(30 * 24 * 60 * 60)
+        self.record().await.idle_deadline() - IDLE_LIMIT
     }
 
-    /// The newest refresh token that the server knows is in the store.
-    async fn check_that_nothing_is_lost(&self) {
-        let issued = self.local.emulator.issued();
+    /// Checks that the newest refresh token of the server is in the store.
+    async fn check_that_refresh_token_is_stored(&self) {
+        let issued = self.setup.emulator.issued();
         let newest = issued.iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap();
         let record = self.record().await.encode().unwrap();
         assert!(record.expose_secret().contains(&newest.value), "the refresh token is lost");

@@ -1,213 +1,215 @@
-//! Rules O5, O6 and O9 while the store is unavailable, under both outage policies.
+//! Tests consents while the store is unavailable, with both outage policies. (O5, O6, O9)
 
 use crate::prelude::*;
 
-/// A consent whose access token has expired, on a store that has become unavailable.
-async fn without_store(policy: OutagePolicy) -> (Local, FaultyStore, Consents, Consent) {
-    let local = start().await;
+/// Creates a consent whose access token has expired, and whose store has become unavailable.
+async fn without_store(policy: OutagePolicy) -> (Setup, FaultyStore, Consents, Consent) {
+    let setup = start().await;
     let store = FaultyStore::default();
-    let consents = local.consents_with(store.clone(), policy);
-    let consent = local.import(&consents).await;
+    let consents = setup.consents_with(store.clone(), policy);
+    let consent = setup.import(&consents).await;
     let _ = consent.access_token().await.unwrap();
     store.fail_always(StoreFault::unavailable());
     let _ = consent.access_token().await.unwrap();
-    local.advance(LIFETIME);
-    assert_eq!(local.tokens(), 1);
-    (local, store, consents, consent)
+    setup.advance(LIFETIME);
+    assert_eq!(setup.token_requests(), 1);
+    (setup, store, consents, consent)
 }
 
 #[tokio::test]
 async fn o5_outage_policy_decides_whether_a_refresh_needs_the_store() {
-    let (local, _, _, consent) = without_store(OutagePolicy::FailClosed).await;
+    let (setup, _, _, consent) = without_store(OutagePolicy::FailClosed).await;
     assert!(consent.access_token().await.unwrap_err().is_store());
-    assert_eq!(local.tokens(), 1);
+    assert_eq!(setup.token_requests(), 1);
 
-    let (local, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
-    // The consent is remembered among many about which nothing is known.
+    let (setup, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    // The state of this consent stays in memory, even after 3000 other consents were opened.
     drop(consent);
     for number in 0..3000 {
         drop(consents.consent(&id(&format!("other-{number}"))));
     }
     let consent = consents.consent(&user());
-    for exchanges in 2..5 {
+    for requests in 2..5 {
         assert_eq!(tokens_of(spawn_many(&consent, 50)).await.len(), 1);
-        assert_eq!(local.tokens(), exchanges);
-        local.advance(LIFETIME);
+        assert_eq!(setup.token_requests(), requests);
+        setup.advance(LIFETIME);
     }
     let _ = consent.refresh_now().await.unwrap();
-    // A consent that was never loaded is unknown, and so is a forgotten one.
+    // A consent that was never loaded is unknown during an outage, and so is a forgotten consent.
     assert!(consents.consent(&id("user-8")).access_token().await.unwrap_err().is_store());
-    assert_eq!(local.tokens(), 5);
+    assert_eq!(setup.token_requests(), 5);
     store.clear_faults();
     consent.forget().await.unwrap();
     store.fail_always(StoreFault::unavailable());
-    local.advance(SECOND);
+    setup.advance(SECOND);
     assert!(consent.access_token().await.unwrap_err().is_store());
-    assert_eq!(local.tokens(), 5);
+    assert_eq!(setup.token_requests(), 5);
 }
 
 #[tokio::test]
-async fn o5_rotated_token_is_not_refreshed_again_during_an_outage() {
-    let (local, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
-    local.rotate_refresh_tokens();
-    // The first rotated token is kept in memory, whoever holds the consent, and the access token
-    // that came with it is used.
+async fn o5_rotating_consent_is_refreshed_only_once_during_an_outage() {
+    let (setup, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    setup.rotate_refresh_tokens();
+    // The first refresh rotates the refresh token. The new token stays in memory, even if no handle
+    // of the consent exists, and the new access token is returned.
     let _ = consent.access_token().await.unwrap();
     drop(consent);
     let consent = consents.consent(&user());
     let _ = consent.access_token().await.unwrap();
-    local.advance(LIFETIME);
+    setup.advance(LIFETIME);
     for _ in 0..3 {
         let error = consent.access_token().await.unwrap_err();
         assert!(error.is_store(), "{error}");
         assert!(!error.needs_consent(), "{error}");
-        local.advance(MINUTE);
+        setup.advance(MINUTE);
     }
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
     store.clear_faults();
     consents.flush().await.unwrap();
-    assert!(kept_in(store.inner()).await.contains(&local.newest_refresh_token().value));
+    assert!(stored_record(store.inner()).await.contains(&setup.newest_refresh_token().value));
     let _ = consent.access_token().await.unwrap();
-    // From now on, another machine may have the next refresh token.
+    // During the next outage there is no refresh, because another machine might have rotated the
+    // refresh token again.
     store.fail_always(StoreFault::unavailable());
-    local.advance(LIFETIME);
+    setup.advance(LIFETIME);
     assert!(consent.access_token().await.unwrap_err().is_store());
-    assert_eq!(local.tokens(), 3);
+    assert_eq!(setup.token_requests(), 3);
 }
 
 #[tokio::test]
 async fn o5_unconfirmed_write_blocks_refresh_during_an_outage() {
-    let local = start().await;
-    local.rotate_refresh_tokens();
+    let setup = start().await;
+    setup.rotate_refresh_tokens();
     let store = FaultyStore::default();
-    let consents = local.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
-    let consent = local.import(&consents).await;
-    // The result is stored, but the reply is lost; then the store is unavailable for this machine.
+    let consents = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
+    let consent = setup.import(&consents).await;
+    // The result is stored, but the confirmation is lost. Then the store becomes unavailable for
+    // this machine.
     store.fail_nth(CompareAndSwap, 2, StoreFault::lost_reply());
     let _ = consent.access_token().await.unwrap();
     store.fail_always(StoreFault::unavailable());
-    local.advance(LIFETIME);
+    setup.advance(LIFETIME);
     assert!(consent.access_token().await.unwrap_err().is_store());
-    let other = local.consents(store.inner().clone()).consent(&user());
+    let other = setup.consents(store.inner().clone()).consent(&user());
     let _ = other.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
     store.clear_faults();
-    local.advance(LIFETIME);
+    setup.advance(LIFETIME);
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 3);
+    assert_eq!(setup.token_requests(), 3);
 }
 
 #[tokio::test]
 async fn o5_newest_consent_is_refreshed_during_an_outage() {
-    let (local, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
-    assert!(consents.exchange_code(&user(), local.code()).await.is_err());
-    let newest = local.newest_refresh_token().value;
+    let (setup, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    assert!(consents.exchange_code(&user(), setup.code()).await.is_err());
+    let newest = setup.newest_refresh_token().value;
     store.clear_faults();
     consents.flush().await.unwrap();
     store.fail_always(StoreFault::unavailable());
-    local.advance(LIFETIME);
+    setup.advance(LIFETIME);
     let _ = consent.access_token().await.unwrap();
-    assert!(local.emulator.count_carrying(&newest) > 0);
+    assert!(setup.emulator.count_carrying(&newest) > 0);
 }
 
 #[tokio::test]
 async fn o5_busy_store_is_not_an_outage() {
-    let (local, store, _, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    let (setup, store, _, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
     store.fail_always(StoreFault::Conflict);
-    let error = advance_until_done(&local, SECOND, spawn(&consent)).await.unwrap_err();
+    let error = advance_until_done(&setup, SECOND, spawn(&consent)).await.unwrap_err();
     assert!(error.is_store(), "{error}");
     assert!(error.to_string().contains("other processes keep changing the record"), "{error}");
-    assert_eq!(local.tokens(), 1);
+    assert_eq!(setup.token_requests(), 1);
 }
 
 #[tokio::test]
 async fn o6_refusal_during_an_outage_does_not_end_the_consent() {
-    let (local, store, _, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
-    local.emulator.fail_next(TOKEN, invalid_grant());
+    let (setup, store, _, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    setup.emulator.fail_next(TOKEN, invalid_grant());
     let error = consent.access_token().await.unwrap_err();
     assert!(error.is_store(), "{error}");
     assert!(!error.needs_consent(), "{error}");
-    local.advance(SECOND);
+    setup.advance(SECOND);
     assert!(consent.access_token().await.unwrap_err().is_store());
-    assert_eq!(local.tokens(), 2, "the server is not asked again");
+    assert_eq!(setup.token_requests(), 2, "there is no further request");
     store.clear_faults();
-    local.advance(MINUTE);
+    setup.advance(MINUTE);
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 3);
+    assert_eq!(setup.token_requests(), 3);
 
-    // While the store works, the refusal ends the consent, which is remembered during an outage.
-    local.emulator.fail_next(TOKEN, invalid_grant());
-    local.advance(LIFETIME);
+    // The refusal ends the consent while the store works. The end is remembered during an outage.
+    setup.emulator.fail_next(TOKEN, invalid_grant());
+    setup.advance(LIFETIME);
     assert!(consent.access_token().await.unwrap_err().needs_consent());
     store.fail_always(StoreFault::unavailable());
-    local.advance(SECOND);
+    setup.advance(SECOND);
     assert!(consent.access_token().await.unwrap_err().needs_consent());
-    assert_eq!(local.tokens(), 4);
-    // It is remembered too if it could not be stored.
+    assert_eq!(setup.token_requests(), 4);
+    // The end is also remembered if it could not be stored.
     store.clear_faults();
-    let consents = local.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
-    let consent = local.import(&consents).await;
+    let consents = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
+    let consent = setup.import(&consents).await;
     let _ = consent.access_token().await.unwrap();
-    local.advance(LIFETIME);
-    local.emulator.fail_next(TOKEN, invalid_grant());
+    setup.advance(LIFETIME);
+    setup.emulator.fail_next(TOKEN, invalid_grant());
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
     assert!(consent.access_token().await.unwrap_err().needs_consent());
     store.fail_always(StoreFault::unavailable());
-    local.advance(SECOND);
+    setup.advance(SECOND);
     assert!(consent.access_token().await.unwrap_err().needs_consent());
-    assert_eq!(local.tokens(), 6);
+    assert_eq!(setup.token_requests(), 6);
 }
 
 #[tokio::test]
-async fn o9_unconfirmed_new_consent_survives_a_rotation() {
+async fn o9_new_consent_with_an_unconfirmed_write_survives_a_rotation() {
     let cases =
         [(StoreFault::lost_reply(), false), (StoreFault::lost_reply(), true), (StoreFault::unavailable(), true)];
-    for (fault, had_one) in cases {
-        let local = start().await;
+    for (fault, has_old_consent) in cases {
+        let setup = start().await;
         let store = FaultyStore::default();
-        let consents = local.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
-        if had_one {
-            consents.import(&user(), token("emu_old"), local.now()).await.unwrap();
-            local.advance(SECOND);
+        let consents = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
+        if has_old_consent {
+            consents.import(&user(), token("emu_old"), setup.now()).await.unwrap();
+            setup.advance(SECOND);
         }
-        local.rotate_refresh_tokens();
+        setup.rotate_refresh_tokens();
         store.fail_next(CompareAndSwap, fault);
-        assert!(consents.import(&user(), refresh_token(), local.now()).await.is_err());
+        assert!(consents.import(&user(), refresh_token(), setup.now()).await.is_err());
         store.fail_always(StoreFault::unavailable());
         let _ = consents.consent(&user()).access_token().await.unwrap();
         store.clear_faults();
         consents.flush().await.unwrap();
-        assert!(kept_in(store.inner()).await.contains(&local.newest_refresh_token().value));
+        assert!(stored_record(store.inner()).await.contains(&setup.newest_refresh_token().value));
     }
 }
 
 #[tokio::test]
-async fn o9_new_consent_serves_during_an_outage() {
-    let local = start().await;
+async fn o9_new_consent_works_during_an_outage() {
+    let setup = start().await;
     let store = FaultyStore::default();
-    let consents = local.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
-    let stored = consents.import(&id("user-8"), refresh_token(), local.now()).await.unwrap();
+    let consents = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
+    let stored = consents.import(&id("user-8"), refresh_token(), setup.now()).await.unwrap();
     store.fail_always(StoreFault::unavailable());
     let _ = stored.access_token().await.unwrap();
-    local.emulator.reset();
-    assert!(matches!(consents.exchange_code(&user(), local.code()).await, Err(SpendError::Spent(_))));
+    setup.emulator.reset();
+    assert!(matches!(consents.exchange_code(&user(), setup.code()).await, Err(SpendError::Spent(_))));
     let consent = consents.consent(&user());
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 1, "the token of the code");
-    local.advance(SECOND);
+    assert_eq!(setup.token_requests(), 1, "the code exchange returned the token");
+    setup.advance(SECOND);
     let _ = consent.refresh_now().await.unwrap();
-    assert_eq!(local.tokens(), 2);
-    local.advance(LIFETIME);
+    assert_eq!(setup.token_requests(), 2);
+    setup.advance(LIFETIME);
     for _ in 0..5 {
         let _ = consent.access_token().await.unwrap();
-        assert_eq!(local.tokens(), 3);
-        local.advance(SECOND);
+        assert_eq!(setup.token_requests(), 3);
+        setup.advance(SECOND);
     }
-    // The same holds for a consent that was inserted, without an access token.
-    assert!(consents.import(&id("user-9"), refresh_token(), local.now()).await.is_err());
+    // The same applies to an imported consent, which has no access token.
+    assert!(consents.import(&id("user-9"), refresh_token(), setup.now()).await.is_err());
     for _ in 0..5 {
         let _ = consents.consent(&id("user-9")).access_token().await.unwrap();
-        assert_eq!(local.tokens(), 4);
-        local.advance(SECOND);
+        assert_eq!(setup.token_requests(), 4);
+        setup.advance(SECOND);
     }
 }

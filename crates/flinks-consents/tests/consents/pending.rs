@@ -1,43 +1,43 @@
-//! Rules O5 and O9: a write that failed is kept in memory, is stored later, and replaces nothing
-//! newer.
+//! Tests pending writes. If a write fails, its record stays in memory and is stored later, but
+//! never replaces a newer record. (O5, O9)
 
 use crate::prelude::*;
 
 #[tokio::test]
 async fn o5_flush_stores_pending_writes() {
-    let local = start().await;
+    let setup = start().await;
     let store = FaultyStore::default();
-    let consents = local.consents(store.clone());
+    let consents = setup.consents(store.clone());
     consents.flush().await.unwrap();
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    assert!(consents.import(&user(), token("kept"), local.now()).await.is_err());
+    assert!(consents.import(&user(), token("pending"), setup.now()).await.is_err());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
     assert!(consents.flush().await.unwrap_err().is_store());
     consents.flush().await.unwrap();
-    assert!(kept_in(store.inner()).await.contains("kept"));
-    assert_eq!(local.tokens(), 0);
+    assert!(stored_record(store.inner()).await.contains("pending"));
+    assert_eq!(setup.token_requests(), 0);
 }
 
 #[tokio::test]
 async fn o5_pending_write_is_stored_by_the_next_call_while_the_token_is_valid() {
-    let local = start().await;
-    local.rotate_refresh_tokens();
+    let setup = start().await;
+    setup.rotate_refresh_tokens();
     let store = FaultyStore::default();
-    let (builder, mut events) = events_of(local.builder().store(store.clone()));
+    let (builder, mut events) = events_of(setup.builder().store(store.clone()));
     let consents = builder.build();
-    let consent = local.import(&consents).await;
+    let consent = setup.import(&consents).await;
     let first = consent.access_token().await.unwrap();
-    local.advance(SECOND);
+    setup.advance(SECOND);
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
     assert!(consent.refresh_now().await.unwrap_err().is_store());
-    // During the pause, and after it, the token is returned.
+    // The cached token is returned during the back-off and after it.
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
-    local.advance(SECOND);
+    setup.advance(SECOND);
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
-    while !kept_in(store.inner()).await.contains(&local.newest_refresh_token().value) {
+    while !stored_record(store.inner()).await.contains(&setup.newest_refresh_token().value) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
     let mut not_stored = 0;
     while let Ok(event) = events.try_recv() {
         not_stored += u32::from(matches!(event, Event::NotStored { .. }));
@@ -47,89 +47,94 @@ async fn o5_pending_write_is_stored_by_the_next_call_while_the_token_is_valid() 
 
 #[tokio::test]
 async fn o5_pending_write_does_not_replace_a_newer_consent() {
-    let local = start().await;
+    let setup = start().await;
     let store = FaultyStore::default();
-    let one = local.consents(store.clone());
-    let other = local.consents(store.inner().clone());
+    let one = setup.consents(store.clone());
+    let other = setup.consents(store.inner().clone());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    assert!(one.import(&user(), token("older"), local.now()).await.unwrap_err().is_store());
-    local.advance(DAY);
-    let _ = other.import(&user(), token("newer"), local.now()).await.unwrap();
+    assert!(one.import(&user(), token("older"), setup.now()).await.unwrap_err().is_store());
+    setup.advance(DAY);
+    let _ = other.import(&user(), token("newer"), setup.now()).await.unwrap();
     one.flush().await.unwrap();
-    assert!(kept_in(store.inner()).await.contains("newer"));
+    assert!(stored_record(store.inner()).await.contains("newer"));
 
-    // A pending write replaces an older consent, although that was refreshed since.
+    // A pending write replaces an older consent, even if that consent was refreshed in between.
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    local.advance(SECOND);
-    assert!(one.import(&user(), token("newest"), local.now()).await.is_err());
-    local.advance(SECOND);
-    local.emulator.fail_next(TOKEN, lives("299"));
+    setup.advance(SECOND);
+    assert!(one.import(&user(), token("newest"), setup.now()).await.is_err());
+    setup.advance(SECOND);
+    setup.emulator.fail_next(TOKEN, response_with_lifetime("299"));
     let _ = other.consent(&user()).refresh_now().await.unwrap();
     one.flush().await.unwrap();
-    assert!(kept_in(store.inner()).await.contains("newest"));
+    assert!(stored_record(store.inner()).await.contains("newest"));
 }
 
 #[tokio::test]
-async fn o5_unconfirmed_write_does_not_replace_what_followed_it() {
-    let local = start().await;
-    local.rotate_refresh_tokens();
+async fn o5_unconfirmed_write_does_not_replace_a_later_refresh() {
+    let setup = start().await;
+    setup.rotate_refresh_tokens();
     let store = FaultyStore::default();
-    let one = local.consents(store.clone());
-    let other = local.consents(store.inner().clone());
+    let one = setup.consents(store.clone());
+    let other = setup.consents(store.inner().clone());
     store.fail_next(CompareAndSwap, StoreFault::lost_reply());
-    assert!(one.import(&user(), refresh_token(), local.now()).await.unwrap_err().is_store());
-    local.advance(SECOND);
+    assert!(one.import(&user(), refresh_token(), setup.now()).await.unwrap_err().is_store());
+    setup.advance(SECOND);
     let _ = other.consent(&user()).refresh_now().await.unwrap();
     one.flush().await.unwrap();
-    assert!(kept_in(store.inner()).await.contains(&local.newest_refresh_token().value));
+    assert!(stored_record(store.inner()).await.contains(&setup.newest_refresh_token().value));
 }
 
 #[tokio::test]
 async fn o5_old_refresh_does_not_replace_a_pending_new_consent() {
-    let local = start().await;
-    local.rotate_refresh_tokens();
+    let setup = start().await;
+    setup.rotate_refresh_tokens();
     let store = FaultyStore::default();
-    let consents = local.consents(store.clone());
-    let consent = local.import(&consents).await;
-    let call = local.held_call(&consent, When::After).await;
+    let consents = setup.consents(store.clone());
+    let consent = setup.import(&consents).await;
+    let call = setup.held_call(&consent, When::After).await;
     store.fail_always(StoreFault::unavailable());
-    assert!(matches!(consents.exchange_code(&user(), local.code()).await, Err(SpendError::Spent(_))));
-    let newest = local.newest_refresh_token();
-    local.emulator.release();
+    assert!(matches!(consents.exchange_code(&user(), setup.code()).await, Err(SpendError::Spent(_))));
+    let newest = setup.newest_refresh_token();
+    setup.emulator.release();
     assert!(call.await.unwrap().is_err());
     store.clear_faults();
-    local.advance(MINUTE);
+    setup.advance(MINUTE);
     let token = consent.access_token().await.unwrap();
-    assert!(kept_in(store.inner()).await.contains(&newest.value));
+    assert!(stored_record(store.inner()).await.contains(&newest.value));
     assert_eq!(token.unverified_claims().unwrap().sub, newest.subject);
 }
 
 #[tokio::test]
-async fn o5_replaced_consent_returns_no_old_token_while_its_write_is_pending() {
-    let local = start().await;
+async fn o5_old_token_is_not_returned_while_a_new_consent_is_pending() {
+    let setup = start().await;
     let store = FaultyStore::default();
-    let consents = local.consents(store.clone());
-    let consent = local.import(&consents).await;
+    let consents = setup.consents(store.clone());
+    let consent = setup.import(&consents).await;
     let _ = consent.access_token().await.unwrap();
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    assert!(consents.import(&user(), token("newer"), local.now()).await.is_err());
-    local.advance(SECOND);
-    assert!(consent.access_token().await.unwrap_err().needs_consent(), "the emulator does not know it");
-    assert!(kept_in(store.inner()).await.contains("newer"));
+    assert!(consents.import(&user(), token("newer"), setup.now()).await.is_err());
+    setup.advance(SECOND);
+    assert!(
+        consent.access_token().await.unwrap_err().needs_consent(),
+        "the emulator does not know the new refresh token"
+    );
+    assert!(stored_record(store.inner()).await.contains("newer"));
 }
 
 #[tokio::test]
 async fn o9_consent_that_could_not_be_stored_is_kept_in_memory() {
-    let local = start().await;
+    let setup = start().await;
     let store = FaultyStore::default();
-    let consents = local.consents(store.clone());
+    let consents = setup.consents(store.clone());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    let Err(SpendError::Spent(error)) = consents.exchange_code(&user(), local.code()).await else { panic!() };
+    let Err(SpendError::Spent(error)) = consents.exchange_code(&user(), setup.code()).await else {
+        panic!("the code is not spent")
+    };
     assert!(error.is_store());
     let consent = consents.consent(&user());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
     assert!(consent.access_token().await.unwrap_err().is_store());
-    local.advance(SECOND);
+    setup.advance(SECOND);
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 1);
+    assert_eq!(setup.token_requests(), 1);
 }

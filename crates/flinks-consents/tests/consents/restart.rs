@@ -1,107 +1,107 @@
-//! A consent in a new process, and after the end of a runtime.
+//! Tests consents in a new process, and after the runtime of a refresh has stopped.
 
 use crate::prelude::*;
 use flinks_consents::flinks::Cause;
 
 #[tokio::test]
 async fn access_token_survives_a_restart() {
-    let local = start().await;
+    let setup = start().await;
     let store = MemoryStore::new();
-    let token = consent_in(&local, store.clone()).await.access_token().await.unwrap();
+    let token = consent_in(&setup, store.clone()).await.access_token().await.unwrap();
     // A new process returns the same token, which expires at the same time.
-    local.advance(Duration::from_secs(100));
-    let consent = local.consents(store.clone()).consent(&user());
+    setup.advance(Duration::from_secs(100));
+    let consent = setup.consents(store.clone()).consent(&user());
     let again = consent.access_token().await.unwrap();
     assert_eq!(text(&again), text(&token));
     assert_eq!(again.expires_at(), token.expires_at());
-    assert_eq!(local.tokens(), 1);
-    // On a clock that was turned back to before its issue, its age is unknown.
-    local.turn_wall_clock_back(HOUR);
-    let consent = local.consents(store).consent(&user());
+    assert_eq!(setup.token_requests(), 1);
+    // The wall clock is set back to a time before the token was issued, so its age is unknown.
+    setup.turn_wall_clock_back(HOUR);
+    let consent = setup.consents(store).consent(&user());
     assert_ne!(text(&consent.access_token().await.unwrap()), text(&token));
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
 }
 
 #[tokio::test]
 async fn consent_works_after_the_runtime_of_its_refresh_has_shut_down() {
-    let local = start().await;
-    let consent = local.consent().await;
-    local.emulator.fail_next(TOKEN, hold(When::Before));
+    let setup = start().await;
+    let consent = setup.consent().await;
+    setup.emulator.fail_next(TOKEN, hold(When::Before));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let began = runtime.spawn({
+    let leader = runtime.spawn({
         let consent = consent.clone();
         async move { consent.access_token().await }
     });
-    local.emulator.received(TOKEN, 1).await;
-    let waits = spawn(&consent);
+    setup.emulator.received(TOKEN, 1).await;
+    let waiter = spawn(&consent);
     tokio::task::yield_now().await;
     runtime.shutdown_background();
-    drop(began);
-    // A waiting call fails, or starts another refresh.
-    if let Err(error) = waits.await.unwrap() {
+    drop(leader);
+    // The waiting call fails or starts another refresh.
+    if let Err(error) = waiter.await.unwrap() {
         assert!(error.is_transient(), "{error}");
         assert!(error.may_have_been_sent(), "{error}");
     }
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
 }
 
 #[tokio::test]
 async fn refresh_on_a_stopped_runtime_does_not_hang_other_callers() {
-    let local = start_at(ManualClock::new()).await;
-    let consent = local.consent().await;
-    let asleep = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let setup = start_at(ManualClock::new()).await;
+    let consent = setup.consent().await;
+    let stopped = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     {
-        let _inside = asleep.enter();
-        let mut began = Box::pin(consent.access_token());
-        assert!(is_pending(&mut began).await);
+        let _inside = stopped.enter();
+        let mut leader = Box::pin(consent.access_token());
+        assert!(is_pending(&mut leader).await);
     }
-    let waits = spawn(&consent);
+    let waiter = spawn(&consent);
     tokio::task::yield_now().await;
-    local.clock.advance(5 * 3005 * SECOND);
-    let error = waits.await.unwrap().unwrap_err();
-    assert!(error.cause() == Some(Cause::Timeout));
-    assert_eq!(local.tokens(), 0);
+    setup.clock.advance(5 * 3005 * SECOND);
+    let error = waiter.await.unwrap().unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::Timeout));
+    assert_eq!(setup.token_requests(), 0);
     // A later call starts a new refresh.
     let _ = consent.access_token().await.unwrap();
-    asleep.shutdown_background();
+    stopped.shutdown_background();
 }
 
 #[test]
-fn lock_held_on_a_stopped_runtime_is_not_waited_for_indefinitely() {
+fn calls_time_out_if_a_stopped_runtime_holds_a_lock() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let asleep = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stopped = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = FaultyStore::default();
-    let (local, consents) = runtime.block_on(async {
-        let local = start_at(ManualClock::new()).await;
-        let consents = local.consents(store.clone());
-        (local, consents)
+    let (setup, consents) = runtime.block_on(async {
+        let setup = start_at(ManualClock::new()).await;
+        let consents = setup.consents(store.clone());
+        (setup, consents)
     });
     store.fail_next(CompareAndSwap, StoreFault::Hold);
-    // The insertion reaches the store, and then nobody polls it.
+    // The import is not polled again after its write has reached the store.
     let name = user();
-    let now = local.now();
-    let mut insertion = Box::pin(consents.import(&name, RefreshToken::new("hangs").unwrap(), now));
-    asleep.block_on(async {
+    let now = setup.now();
+    let mut import = Box::pin(consents.import(&name, RefreshToken::new("hangs").unwrap(), now));
+    stopped.block_on(async {
         while store.count(CompareAndSwap) == 0 {
-            assert!(is_pending(&mut insertion).await);
+            assert!(is_pending(&mut import).await);
             tokio::task::yield_now().await;
         }
     });
     runtime.block_on(async {
-        let forgets = tokio::spawn({
+        let forget = tokio::spawn({
             let consent = consents.consent(&name);
             async move { consent.forget().await }
         });
-        assert!(advance_until_done(&local, 3005 * SECOND, forgets).await.unwrap_err().is_store());
-        let inserts = tokio::spawn({
+        assert!(advance_until_done(&setup, 3005 * SECOND, forget).await.unwrap_err().is_store());
+        let second_import = tokio::spawn({
             let consents = consents.clone();
             let name = name.clone();
             async move { consents.import(&name, refresh_token(), now).await }
         });
-        assert!(advance_until_done(&local, 3005 * SECOND, inserts).await.unwrap_err().is_store());
+        assert!(advance_until_done(&setup, 3005 * SECOND, second_import).await.unwrap_err().is_store());
     });
-    // The second insertion is not lost: it is queued for the lock, ahead of later calls.
-    drop(asleep);
+    // The second import is not lost. It waits for the lock, ahead of later calls.
+    drop(stopped);
     let _ = runtime.block_on(consents.consent(&name).access_token()).unwrap();
 }

@@ -1,27 +1,28 @@
-//! Rule O5: a new refresh token is stored before the access token is returned, and is used next.
+//! Tests that a new refresh token is stored before the access token is returned, and that the next
+//! refresh uses it. (O5)
 
 use crate::prelude::*;
 
 #[tokio::test]
 async fn o5_rotated_refresh_token_is_stored_and_used_next() {
-    let local = start().await;
-    local.rotate_refresh_tokens();
+    let setup = start().await;
+    setup.rotate_refresh_tokens();
     let store = MemoryStore::new();
-    let consent = consent_in(&local, store.clone()).await;
+    let consent = consent_in(&setup, store.clone()).await;
     for _ in 0..3 {
         let _ = consent.access_token().await.unwrap();
-        local.advance(LIFETIME);
+        setup.advance(LIFETIME);
     }
-    // The record says that there was a rotation, so a new process does not repeat a refresh whose
-    // reply was lost (A5).
-    let consent = local.consents(store).consent(&user());
-    local.emulator.fail_next(TOKEN, Fault::Drop { when: When::Before });
+    // The record shows that Flinks has rotated the refresh token, so a new process does not retry a
+    // refresh whose response was lost. (A5)
+    let consent = setup.consents(store).consent(&user());
+    setup.emulator.fail_next(TOKEN, Fault::Drop { when: When::Before });
     let error = consent.access_token().await.unwrap_err();
     assert_eq!(error.attempts(), 1);
-    assert_eq!(local.tokens(), 4);
-    local.advance(SECOND);
+    assert_eq!(setup.token_requests(), 4);
+    setup.advance(SECOND);
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 5);
+    assert_eq!(setup.token_requests(), 5);
 }
 
 #[tokio::test]
@@ -29,90 +30,91 @@ async fn o5_rotated_refresh_token_is_stored_before_the_access_token_is_returned(
     let cases =
         [(StoreFault::unavailable(), false), (StoreFault::lost_reply(), false), (StoreFault::lost_reply(), true)];
     for (fault, restarts) in cases {
-        let local = start().await;
-        local.rotate_refresh_tokens();
+        let setup = start().await;
+        setup.rotate_refresh_tokens();
         let store = FaultyStore::default();
-        let (builder, mut events) = events_of(local.builder().store(store.clone()));
+        let (builder, mut events) = events_of(setup.builder().store(store.clone()));
         let consents = builder.build();
-        let consent = local.import(&consents).await;
-        // The lease can be stored, and the result of the refresh cannot.
+        let consent = setup.import(&consents).await;
+        // The lease can be stored, but the result of the refresh cannot.
         store.fail_nth(CompareAndSwap, 2, fault);
         let error = consent.access_token().await.unwrap_err();
         assert!(error.is_store(), "{error}");
         assert!(error.may_have_been_sent(), "{error}");
         assert!(!error.needs_consent(), "{error}");
         assert!(matches!(events.recv().await, Some(Event::NotStored { .. })));
-        assert!(consent.idle_deadline().await.unwrap() > local.now() + 29 * DAY);
-        // The refresh token is in memory until it is stored, although nobody holds the consent.
+        assert!(consent.idle_deadline().await.unwrap() > setup.now() + 29 * DAY);
+        // The refresh token stays in memory until it is stored, even if no handle of the consent
+        // exists.
         drop(consent);
-        local.advance(SECOND);
-        let consents = if restarts { local.consents(store.clone()) } else { consents };
+        setup.advance(SECOND);
+        let consents = if restarts { setup.consents(store.clone()) } else { consents };
         let consent = consents.consent(&user());
         let _ = consent.access_token().await.unwrap();
-        assert_eq!(local.tokens(), 1, "the token of the first refresh is returned");
-        local.advance(LIFETIME);
+        assert_eq!(setup.token_requests(), 1, "the token of the first refresh was not returned");
+        setup.advance(LIFETIME);
         let _ = consent.access_token().await.unwrap();
-        assert_eq!(local.tokens(), 2);
-        let newest = local.newest_refresh_token();
-        assert!(kept_in(store.inner()).await.contains(&newest.value));
+        assert_eq!(setup.token_requests(), 2);
+        let newest = setup.newest_refresh_token();
+        assert!(stored_record(store.inner()).await.contains(&newest.value));
     }
 }
 
 #[tokio::test]
 async fn o5_failed_write_without_a_rotation_still_returns_the_token() {
-    let local = start().await;
+    let setup = start().await;
     let store = FaultyStore::default();
-    let consent = consent_in(&local, store.clone()).await;
+    let consent = consent_in(&setup, store.clone()).await;
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
     let token = consent.access_token().await.unwrap();
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&token));
-    local.advance(LIFETIME);
+    setup.advance(LIFETIME);
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
 }
 
 #[tokio::test]
-async fn o5_rotation_seen_in_the_store_counts_for_every_consent() {
-    let local = start().await;
-    local.rotate_refresh_tokens();
+async fn o5_rotation_of_one_consent_applies_to_all_consents() {
+    let setup = start().await;
+    setup.rotate_refresh_tokens();
     let store = FaultyStore::default();
-    let machine = || local.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
-    let first = machine().import(&user(), refresh_token(), local.now()).await.unwrap();
+    let new_machine = || setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
+    let first = new_machine().import(&user(), refresh_token(), setup.now()).await.unwrap();
     let _ = first.access_token().await.unwrap();
-    // Another machine reads that record, and takes over a consent.
-    let other = machine();
+    // Another machine loads that record, and imports another consent.
+    let other = new_machine();
     let _ = other.consent(&user()).access_token().await.unwrap();
-    let consent = other.import(&id("user-8"), token("emu_other"), local.now()).await.unwrap();
+    let consent = other.import(&id("user-8"), token("emu_other"), setup.now()).await.unwrap();
     store.fail_always(StoreFault::unavailable());
     assert!(consent.access_token().await.unwrap_err().is_store());
-    assert_eq!(local.tokens(), 1);
+    assert_eq!(setup.token_requests(), 1);
 }
 
 #[tokio::test]
 async fn o5_rotated_token_survives_damage_to_the_record() {
-    for moved_aside in [false, true] {
-        let local = start().await;
-        local.rotate_refresh_tokens();
+    for is_moved_aside in [false, true] {
+        let setup = start().await;
+        setup.rotate_refresh_tokens();
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path()).unwrap();
-        let consent = consent_in(&local, store.clone()).await;
-        let call = local.held_call(&consent, When::After).await;
+        let consent = consent_in(&setup, store.clone()).await;
+        let call = setup.held_call(&consent, When::After).await;
         for entry in std::fs::read_dir(directory.path()).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().unwrap() == "json" {
                 std::fs::write(path, "garbage").unwrap();
             }
         }
-        if moved_aside {
+        if is_moved_aside {
             // Another process loads the record, which moves it aside.
             assert!(matches!(store.load(&user()).await, Err(StoreError::Damaged(_))));
         }
-        local.emulator.release();
-        assert_eq!(call.await.unwrap().is_ok(), moved_aside);
-        local.advance(SECOND);
+        setup.emulator.release();
+        assert_eq!(call.await.unwrap().is_ok(), is_moved_aside);
+        setup.advance(SECOND);
         let _ = consent.access_token().await.unwrap();
-        assert_eq!(local.tokens(), 1);
-        let newest = local.newest_refresh_token();
-        assert!(kept_in(&store).await.contains(&newest.value));
+        assert_eq!(setup.token_requests(), 1);
+        let newest = setup.newest_refresh_token();
+        assert!(stored_record(&store).await.contains(&newest.value));
     }
 }

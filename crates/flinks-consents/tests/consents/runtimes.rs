@@ -1,5 +1,5 @@
-//! Calls without a tokio runtime, and in runtimes that lack a driver: one typed error, and no
-//! panic.
+//! Tests that calls without a Tokio runtime, or in a runtime that lacks a driver, return an error
+//! and do not panic.
 
 use std::task::Poll;
 
@@ -16,40 +16,40 @@ fn check(error: &ConsentError, given: &str) {
 #[test]
 fn call_without_a_runtime_is_an_error() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (local, consent) = runtime.block_on(async {
-        let local = start().await;
-        let consent = local.consent().await;
-        (local, consent)
+    let (setup, consent) = runtime.block_on(async {
+        let setup = start().await;
+        let consent = setup.consent().await;
+        (setup, consent)
     });
     let mut call = Box::pin(consent.access_token());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else { panic!() };
+    let Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else { panic!("the call did not fail") };
     check(&error, "no runtime");
     let _ = runtime.block_on(consent.access_token()).unwrap();
-    assert_eq!(local.tokens(), 1);
+    assert_eq!(setup.token_requests(), 1);
 }
 
 #[test]
 fn no_method_panics_without_a_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (local, consents, consent) = runtime.block_on(async {
-        let local = start().await;
-        let consents = local.consents(MemoryStore::new());
-        let consent = local.import(&consents).await;
-        (local, consents, consent)
+    let (setup, consents, consent) = runtime.block_on(async {
+        let setup = start().await;
+        let consents = setup.consents(MemoryStore::new());
+        let consent = setup.import(&consents).await;
+        (setup, consents, consent)
     });
     fn error<T>(future: impl Future<Output = Result<T, ConsentError>>) -> ConsentError {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match Box::pin(future).as_mut().poll(&mut context) {
             Poll::Ready(Err(error)) => error,
-            _ => panic!("no error"),
+            _ => panic!("the call did not fail"),
         }
     }
     {
         let _inside = runtime.enter();
-        let mut began = Box::pin(consent.access_token());
+        let mut leader = Box::pin(consent.access_token());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(began.as_mut().poll(&mut context).is_pending());
+        assert!(leader.as_mut().poll(&mut context).is_pending());
     }
     // Each call would start a refresh, or wait for the one in flight.
     for error in [
@@ -61,7 +61,7 @@ fn no_method_panics_without_a_runtime() {
         error(consent.revoke()),
         error(consents.reactivate(&user())),
         error(consent.idle_deadline()),
-        error(consents.import(&id("x"), refresh_token(), local.now())),
+        error(consents.import(&id("x"), refresh_token(), setup.now())),
     ] {
         check(&error, "no runtime");
     }
@@ -69,11 +69,11 @@ fn no_method_panics_without_a_runtime() {
 }
 
 #[test]
-fn call_without_a_suitable_runtime_is_the_same_typed_error() {
+fn call_on_a_runtime_without_drivers_is_the_same_error() {
     let runtime = full();
-    let local = runtime.block_on(start());
-    // The clock of the machine, because a manual clock needs no timer.
-    let client = Client::builder(local.emulator.base_url().parse().unwrap(), credentials()).build().unwrap();
+    let setup = runtime.block_on(start());
+    // The client uses the system clock, because a manual clock needs no timer.
+    let client = Client::builder(setup.emulator.base_url().parse().unwrap(), credentials()).build().unwrap();
     let consents = Consents::new(client.clone());
     let consent = runtime.block_on(consents.import(&user(), refresh_token(), SystemTime::now())).unwrap();
     in_each(async || consent.access_token().await, check, "access token");

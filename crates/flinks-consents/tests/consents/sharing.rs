@@ -1,5 +1,4 @@
-//! Rule O4: however many callers request a token, there is one refresh, and all of them get its
-//! result.
+//! Tests that concurrent callers share one refresh and its result. (O4)
 
 use crate::prelude::*;
 
@@ -12,142 +11,142 @@ fn spawn_app(source: &AppTokenSource) -> Call {
 
 #[tokio::test]
 async fn o4_thousand_callers_share_one_refresh() {
-    let local = start().await;
-    let consent = local.consent().await;
-    let source = AppTokenSource::new(local.client(), None);
+    let setup = start().await;
+    let consent = setup.consent().await;
+    let source = AppTokenSource::new(setup.client(), None);
     let apps = (0..1000).map(|_| spawn_app(&source)).collect();
     let consents = spawn_many(&consent, 1000);
     for calls in [apps, consents] {
         assert_eq!(tokens_of(calls).await.len(), 1);
     }
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
 }
 
 #[tokio::test]
 async fn o4_thousand_callers_share_one_failure() {
-    for (status, attempts_of_app, attempts_of_consent) in [(500, 3, 2), (429, 3, 3)] {
-        let local = start().await;
-        let source = AppTokenSource::new(local.client(), None);
-        assert_one_failure(&local, status, attempts_of_app, || spawn_app(&source)).await;
-        let local = start().await;
-        let consent = local.consent().await;
-        assert_one_failure(&local, status, attempts_of_consent, || spawn(&consent)).await;
+    for (status, app_attempts, consent_attempts) in [(500, 3, 2), (429, 3, 3)] {
+        let setup = start().await;
+        let source = AppTokenSource::new(setup.client(), None);
+        assert_one_failure(&setup, status, app_attempts, || spawn_app(&source)).await;
+        let setup = start().await;
+        let consent = setup.consent().await;
+        assert_one_failure(&setup, status, consent_attempts, || spawn(&consent)).await;
     }
 }
 
-async fn assert_one_failure(local: &Local, status: u16, attempts: u32, call: impl Fn() -> Call) {
-    local.emulator.fail_always(TOKEN, Fault::status(status));
+async fn assert_one_failure(setup: &Setup, status: u16, attempts: u32, call: impl Fn() -> Call) {
+    setup.emulator.fail_always(TOKEN, Fault::status(status));
     let calls: Vec<_> = (0..1000).map(|_| call()).collect();
     for call in calls {
         let error = call.await.unwrap().unwrap_err();
         assert_eq!(error.status(), Some(status));
         assert_eq!(error.attempts(), attempts);
     }
-    // A caller that comes a little later gets the same error.
+    // A later caller gets the same error during the back-off.
     assert_eq!(call().await.unwrap().unwrap_err().status(), Some(status));
-    assert_eq!(local.tokens(), u64::from(attempts));
-    // After the pause, which is at most a second, there is another attempt.
-    local.emulator.clear_faults();
-    local.advance(SECOND);
+    assert_eq!(setup.token_requests(), u64::from(attempts));
+    // The back-off lasts at most one second. Then there is another refresh.
+    setup.emulator.clear_faults();
+    setup.advance(SECOND);
     let _ = call().await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn o4_cancelled_caller_does_not_cancel_the_refresh() {
-    let local = start().await;
-    let consent = local.consent().await;
-    let began = local.held_call(&consent, When::After).await;
-    let waits = spawn(&consent);
-    began.abort();
-    assert!(began.await.unwrap_err().is_cancelled());
-    local.emulator.release();
-    let _ = waits.await.unwrap().unwrap();
-    assert_eq!(local.tokens(), 1);
+    let setup = start().await;
+    let consent = setup.consent().await;
+    let leader = setup.held_call(&consent, When::After).await;
+    let waiter = spawn(&consent);
+    leader.abort();
+    assert!(leader.await.unwrap_err().is_cancelled());
+    setup.emulator.release();
+    let _ = waiter.await.unwrap().unwrap();
+    assert_eq!(setup.token_requests(), 1);
 }
 
 #[tokio::test]
 async fn o4_refresh_completes_when_all_callers_are_cancelled() {
-    let local = start().await;
-    local.rotate_refresh_tokens();
-    let consent = local.consent().await;
-    local.emulator.fail_next(TOKEN, hold(When::After));
-    let all = spawn_many(&consent, 10);
-    local.emulator.received(TOKEN, 1).await;
-    for one in all {
-        one.abort();
-        assert!(one.await.unwrap_err().is_cancelled());
+    let setup = start().await;
+    setup.rotate_refresh_tokens();
+    let consent = setup.consent().await;
+    setup.emulator.fail_next(TOKEN, hold(When::After));
+    let calls = spawn_many(&consent, 10);
+    setup.emulator.received(TOKEN, 1).await;
+    for call in calls {
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
     }
-    local.emulator.release();
+    setup.emulator.release();
     // A new caller waits for the refresh in flight, or finds its result.
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 1);
+    assert_eq!(setup.token_requests(), 1);
 }
 
 #[tokio::test]
 async fn o4_waiter_that_times_out_does_not_affect_the_others() {
-    let local = start().await;
-    let consent = local.consent().await;
-    let waits = local.held_call(&consent, When::After).await;
+    let setup = start().await;
+    let consent = setup.consent().await;
+    let waiter = setup.held_call(&consent, When::After).await;
     {
-        let mut impatient = Box::pin(consent.access_token());
-        assert!(is_pending(&mut impatient).await);
+        let mut cancelled = Box::pin(consent.access_token());
+        assert!(is_pending(&mut cancelled).await);
     }
-    local.emulator.release();
-    let _ = waits.await.unwrap().unwrap();
-    assert_eq!(local.tokens(), 1);
+    setup.emulator.release();
+    let _ = waiter.await.unwrap().unwrap();
+    assert_eq!(setup.token_requests(), 1);
 }
 
 #[tokio::test]
-async fn o4_caller_that_is_not_polled_delays_nobody_and_gets_a_valid_token() {
-    let local = start().await;
-    let consent = local.consent().await;
+async fn o4_unpolled_caller_delays_no_other_caller_and_gets_a_valid_token() {
+    let setup = start().await;
+    let consent = setup.consent().await;
     let mut idle = Box::pin(consent.access_token());
     assert!(is_pending(&mut idle).await);
     let first = consent.access_token().await.unwrap();
-    assert_eq!(local.tokens(), 1);
-    local.advance(LIFETIME);
+    assert_eq!(setup.token_requests(), 1);
+    setup.advance(LIFETIME);
     let token = idle.await.unwrap();
     assert!(!token.is_expired());
     assert!(first.is_expired());
-    assert_eq!(local.tokens(), 2);
+    assert_eq!(setup.token_requests(), 2);
 }
 
 #[tokio::test]
 async fn o4_slow_refresh_does_not_delay_other_consents() {
-    let local = start().await;
-    let consents = local.consents(MemoryStore::new());
-    let slow = consents.import(&id("slow"), refresh_token(), local.now()).await.unwrap();
-    let waits = local.held_call(&slow, When::After).await;
-    let fast = consents.exchange_code(&id("fast"), local.code()).await.unwrap();
+    let setup = start().await;
+    let consents = setup.consents(MemoryStore::new());
+    let slow = consents.import(&id("slow"), refresh_token(), setup.now()).await.unwrap();
+    let waiter = setup.held_call(&slow, When::After).await;
+    let fast = consents.exchange_code(&id("fast"), setup.code()).await.unwrap();
     let _ = fast.access_token().await.unwrap();
     let _ = fast.refresh_now().await.unwrap();
-    assert!(!waits.is_finished());
-    local.emulator.release();
-    let _ = waits.await.unwrap().unwrap();
-    assert_eq!(local.tokens(), 3);
+    assert!(!waiter.is_finished());
+    setup.emulator.release();
+    let _ = waiter.await.unwrap().unwrap();
+    assert_eq!(setup.token_requests(), 3);
 }
 
 #[tokio::test]
 async fn o4_handles_of_one_consent_share_their_state() {
-    let local = start().await;
-    let consents = local.consents(MemoryStore::new());
-    drop(local.import(&consents).await);
+    let setup = start().await;
+    let consents = setup.consents(MemoryStore::new());
+    drop(setup.import(&consents).await);
     let get = || async { consents.consent(&user()).access_token().await };
-    local.emulator.fail_always(TOKEN, Fault::status(500));
+    setup.emulator.fail_always(TOKEN, Fault::status(500));
     for _ in 0..50 {
         assert!(get().await.is_err());
     }
-    assert_eq!(local.tokens(), 2);
-    local.emulator.clear_faults();
-    local.advance(SECOND);
+    assert_eq!(setup.token_requests(), 2);
+    setup.emulator.clear_faults();
+    setup.advance(SECOND);
     let first = get().await.unwrap();
     consents.consent(&user()).invalidate(&first);
     let second = get().await.unwrap();
     assert_ne!(text(&first), text(&second));
-    // Rejecting an older token again changes nothing, before a refresh and after it.
+    // Rejecting an older token again has no effect, neither before a refresh nor after it.
     consents.consent(&user()).invalidate(&second);
     consents.consent(&user()).invalidate(&first);
     let third = get().await.unwrap();
     assert_ne!(text(&third), text(&second));
-    assert_eq!(local.tokens(), 5);
+    assert_eq!(setup.token_requests(), 5);
 }

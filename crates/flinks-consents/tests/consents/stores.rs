@@ -1,4 +1,4 @@
-//! Stores that conform, and stores that fail, hang, panic or lie.
+//! Tests stores that conform, and stores that fail, hang, panic or report wrong results.
 
 use flinks_consents::flinks::Cause;
 use std::panic::panic_any;
@@ -33,7 +33,7 @@ fn store_error_converts_to_an_error() {
 }
 
 #[test]
-fn consent_id_is_any_text_of_the_caller() {
+fn consent_id_is_text_of_up_to_512_bytes() {
     for good in ["user-7", "é", " a ", "a/b", &"x".repeat(512)] {
         assert_eq!(id(good).as_str(), good);
     }
@@ -45,40 +45,40 @@ fn consent_id_is_any_text_of_the_caller() {
     }
 }
 
-/// The call fails, and has sent nothing.
-fn assert_nothing_sent(local: &Local, error: &ConsentError) {
+/// Checks the error of a call that failed before it sent a request.
+fn assert_nothing_sent(setup: &Setup, error: &ConsentError) {
     assert!(error.is_store(), "{error}");
     assert!(error.is_transient(), "{error}");
     assert!(!error.may_have_been_sent(), "{error}");
-    assert_eq!(local.tokens(), 0);
+    assert_eq!(setup.token_requests(), 0);
 }
 
 #[tokio::test]
-async fn store_that_fails_or_hangs_is_a_typed_error_and_sends_nothing() {
+async fn failing_or_hanging_store_is_an_error_and_nothing_is_sent() {
     for fault in [StoreFault::unavailable(), StoreFault::Hold] {
-        let local = start().await;
+        let setup = start().await;
         let store = FaultyStore::default();
-        let consent = consent_in(&local, store.clone()).await;
+        let consent = consent_in(&setup, store.clone()).await;
         for operation in [Load, CompareAndSwap] {
             store.fail_next(operation, fault.clone());
             let before = store.count(operation);
             let call = spawn(&consent);
             if let StoreFault::Hold = fault {
                 store.received(operation, before + 1).await;
-                local.advance(TIMEOUT);
+                setup.advance(TIMEOUT);
             }
-            assert_nothing_sent(&local, &call.await.unwrap().unwrap_err());
-            local.advance(MINUTE);
+            assert_nothing_sent(&setup, &call.await.unwrap().unwrap_err());
+            setup.advance(MINUTE);
         }
         let _ = consent.access_token().await.unwrap();
-        assert_eq!(local.tokens(), 1);
+        assert_eq!(setup.token_requests(), 1);
         // A cached token is returned without the store.
         store.fail_always(fault);
         let _ = consent.access_token().await.unwrap();
     }
 }
 
-/// A store in memory that panics once.
+/// A store in memory that panics in one call.
 #[derive(Clone, Default)]
 struct PanickingStore {
     inner: MemoryStore,
@@ -129,87 +129,87 @@ impl TokenStore for PanickingStore {
 }
 
 #[tokio::test]
-async fn store_that_panics_is_a_typed_error_and_sends_nothing() {
+async fn panicking_store_is_an_error_and_nothing_is_sent() {
     for panic in [Panic::InTheCall, Panic::InTheFuture] {
-        let local = start().await;
+        let setup = start().await;
         let store = PanickingStore::default();
-        let consent = consent_in(&local, store.clone()).await;
+        let consent = consent_in(&setup, store.clone()).await;
         for operation in [Load, CompareAndSwap] {
             store.panic_next(operation, panic);
             let error = consent.access_token().await.unwrap_err();
-            assert_nothing_sent(&local, &error);
+            assert_nothing_sent(&setup, &error);
             assert!(!format!("{error} {error:?}").contains("canary"));
-            local.advance(MINUTE);
+            setup.advance(MINUTE);
         }
         let _ = consent.access_token().await.unwrap();
-        assert_eq!(local.tokens(), 1);
+        assert_eq!(setup.token_requests(), 1);
     }
 }
 
 #[tokio::test]
-async fn store_that_lies_neither_ends_a_consent_nor_hangs() {
-    // It reports changes that it does not make. The refresh token is not rotated, so nothing is
-    // lost.
-    let local = start().await;
+async fn incorrect_store_neither_ends_a_consent_nor_blocks_a_call() {
+    // The store reports changes that it does not make. The refresh token is not rotated, so nothing
+    // is lost.
+    let setup = start().await;
     let store = FaultyStore::default();
-    let consent = consent_in(&local, store.clone()).await;
+    let consent = consent_in(&setup, store.clone()).await;
     store.fail_nth(CompareAndSwap, 1, StoreFault::Ignore);
     store.fail_nth(CompareAndSwap, 2, StoreFault::Ignore);
     let _ = consent.access_token().await.unwrap();
-    // It always reports a conflict, or that there is no record.
+    // The store always reports a conflict, or that there is no record.
     for (fault, is_store) in [(StoreFault::Conflict, true), (StoreFault::Ignore, false)] {
-        let local = start().await;
+        let setup = start().await;
         let store = FaultyStore::default();
-        let consent = consent_in(&local, store.clone()).await;
+        let consent = consent_in(&setup, store.clone()).await;
         store.fail_always(fault);
         let error = consent.access_token().await.unwrap_err();
         assert_eq!(error.is_store(), is_store, "{error}");
         assert_eq!(error.needs_consent(), !is_store, "{error}");
-        assert_eq!(local.tokens(), 0);
+        assert_eq!(setup.token_requests(), 0);
         assert_eq!(consent.forget().await.is_err(), is_store);
         store.clear_faults();
-        local.advance(SECOND);
+        setup.advance(SECOND);
         let _ = consent.access_token().await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn record_of_another_consent_is_refused() {
-    let local = start().await;
+    let setup = start().await;
     let store = FaultyStore::default();
-    let _ = consent_in(&local, store.clone()).await;
+    let _ = consent_in(&setup, store.clone()).await;
     let record = store.load(&user()).await.unwrap().unwrap();
     store.fail_next(Load, StoreFault::Substitute(Box::new(record)));
-    let error = local.consents(store).consent(&id("other")).access_token().await.unwrap_err();
+    let error = setup.consents(store).consent(&id("other")).access_token().await.unwrap_err();
     assert!(error.is_store(), "{error}");
     assert!(!error.is_transient(), "{error}");
-    assert_eq!(local.tokens(), 0);
+    assert_eq!(setup.token_requests(), 0);
 }
 
 #[tokio::test]
-async fn insertion_into_a_failing_store_sends_nothing() {
-    let local = start().await;
+async fn import_into_a_failing_store_sends_nothing() {
+    let setup = start().await;
     let panicking = PanickingStore::default();
     panicking.panic_next(CompareAndSwap, Panic::InTheFuture);
-    let consents = local.consents(panicking);
-    let error = consents.import(&user(), refresh_token(), local.now()).await.unwrap_err();
-    assert_nothing_sent(&local, &error);
+    let consents = setup.consents(panicking);
+    let error = consents.import(&user(), refresh_token(), setup.now()).await.unwrap_err();
+    assert_nothing_sent(&setup, &error);
 
     let store = FaultyStore::default();
-    let consents = local.consents(store.clone());
+    let consents = setup.consents(store.clone());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    let error = consents.import(&user(), refresh_token(), local.now()).await.unwrap_err();
-    assert_nothing_sent(&local, &error);
-    // The exchange of a code has sent something before the store fails.
+    let error = consents.import(&user(), refresh_token(), setup.now()).await.unwrap_err();
+    assert_nothing_sent(&setup, &error);
+    // The code was exchanged before the store failed.
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
-    let error = consents.exchange_code(&id("user-8"), local.code()).await.unwrap_err();
+    let error = consents.exchange_code(&id("user-8"), setup.code()).await.unwrap_err();
     assert!(error.error().may_have_been_sent());
 }
 
 #[tokio::test]
-async fn debug_names_the_type_and_no_secret() {
-    let local = start().await;
-    let client = client_at(&local.emulator, &local.clock, ClientCredentials::new("canary", "canary").unwrap());
+async fn debug_output_shows_the_type_and_no_secret() {
+    let setup = start().await;
+    let client = client_at(&setup.emulator, &setup.clock, ClientCredentials::new("canary", "canary").unwrap());
     let consents = Consents::new(client.clone());
     for (text, name) in [
         (format!("{:?}", Consents::builder(client.clone())), "ConsentsBuilder {"),

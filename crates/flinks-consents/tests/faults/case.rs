@@ -1,4 +1,4 @@
-//! One case: an emulator whose credentials are canaries, a client of each product, and the helper
+//! A case: an emulator whose credentials are canaries, a client of each product, and the helper
 //! that all rows use.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use flinks_emulator::{Emulator, Fault, Operation as Endpoint};
 
 use crate::prelude::*;
 
-/// What a caller can ask for.
+/// The operations of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     PayAuthorize,
@@ -31,7 +31,7 @@ pub(crate) enum Operation {
     AppToken,
 }
 
-/// What it does, as far as trying again goes: the rows of the table of tries.
+/// The kinds of operations that differ in their retries: the rows of the table of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Mint,
@@ -40,16 +40,16 @@ pub(crate) enum Kind {
     Spend,
 }
 
-/// The columns of the table of tries.
+/// The classes of failures: the columns of the table of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// Reset, timeout, bad HTTP, 408.
+pub(crate) enum FailureClass {
+    /// A reset, a timeout, invalid HTTP or status 408.
     MayHaveBeenSent,
-    /// 429, 503, TOO_MANY_REQUESTS.
+    /// Status 429 or 503, or the code `TOO_MANY_REQUESTS`.
     Busy,
-    /// Another 5xx.
+    /// Any other 5xx.
     Failed,
-    /// A malformed 2xx, or another 4xx.
+    /// A malformed 2xx, or any other 4xx.
     Final,
 }
 
@@ -87,7 +87,7 @@ impl Operation {
         }
     }
 
-    /// The type of the operation in the generated crate.
+    /// Returns the type of the operation in the generated crate.
     fn generated(self) -> &'static str {
         match self {
             Self::PayAuthorize => "pay Authorize",
@@ -105,16 +105,16 @@ impl Operation {
     }
 }
 
-/// The most requests: the table of tries, as the facade promises it.
-pub(crate) fn tries(kind: Kind, class: Class) -> u64 {
+/// Returns the number of requests that the facade promises for a failure: the table of attempts.
+pub(crate) fn expected_requests(kind: Kind, class: FailureClass) -> u64 {
     match (kind, class) {
-        (_, Class::Final) | (Kind::Code | Kind::Spend, _) => 1,
-        (_, Class::Busy) | (Kind::Mint, _) => 3,
+        (_, FailureClass::Final) | (Kind::Code | Kind::Spend, _) => 1,
+        (_, FailureClass::Busy) | (Kind::Mint, _) => 3,
         (Kind::Refresh, _) => 2,
     }
 }
 
-pub(crate) fn every_operation_is_here() {
+pub(crate) fn every_operation_has_rows() {
     let mut documented = BTreeSet::new();
     for product in ["pay", "connect", "outbound"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../flinks-{product}/src/generated.rs"));
@@ -135,24 +135,24 @@ pub(crate) fn every_operation_is_here() {
     assert_eq!(here, documented);
 }
 
-/// What a call came to.
+/// The outcome of a call.
 pub(crate) struct Outcome {
-    /// None where it succeeded.
+    /// `None` if the call succeeded.
     pub(crate) error: Option<ConsentError>,
-    pub(crate) fate: Fate,
+    pub(crate) fate: TokenFate,
     pub(crate) requests: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// Nothing is spent by it, or it succeeded.
+pub(crate) enum TokenFate {
+    /// The call spends nothing, or it succeeded.
     None,
     Unspent,
     Spent,
     Unknown,
 }
 
-/// What the process logs, and what must not be in it.
+/// The log of the process, and the canaries that it must not contain.
 #[derive(Clone)]
 pub(crate) struct Log {
     lines: crate::log::Log,
@@ -164,7 +164,8 @@ impl Log {
         Self { lines: crate::log::Log::capture(), canaries: Arc::default() }
     }
 
-    /// All that was planted, after all cases: for what one of them logs may be of another.
+    /// Returns the canaries of all cases. The log line of one case could contain the canary of
+    /// another.
     pub(crate) fn planted(&self) -> Vec<String> {
         self.canaries.lock().unwrap().clone()
     }
@@ -174,13 +175,13 @@ impl Log {
     }
 }
 
-/// One row and one operation.
+/// A test of one row with one operation.
 pub(crate) struct Case {
     log: Log,
     canaries: Vec<String>,
-    /// How many requests its calls made.
+    /// The number of requests that its calls made.
     pub(crate) requests: u64,
-    /// How many texts of each surface were looked at.
+    /// The number of searched texts of each kind.
     pub(crate) checks: BTreeMap<&'static str, u64>,
 }
 
@@ -189,7 +190,7 @@ impl Case {
         Self { log, canaries: Vec::new(), requests: 0, checks: BTreeMap::new() }
     }
 
-    /// A text of its own that must be nowhere.
+    /// Creates a canary: a text that must not appear anywhere.
     pub(crate) fn canary(&mut self) -> String {
         let canary = format!("canary-{}", uuid::Uuid::new_v4());
         self.plant(canary.clone());
@@ -201,22 +202,22 @@ impl Case {
         self.canaries.push(canary);
     }
 
-    /// Looks for canaries in a text of this surface.
-    pub(crate) fn look(&mut self, surface: &'static str, text: &str) {
+    /// Searches a text of this kind for canaries.
+    pub(crate) fn search(&mut self, surface: &'static str, text: &str) {
         *self.checks.entry(surface).or_default() += 1;
-        assert!(!self.canaries.iter().any(|canary| text.contains(canary)), "a secret is in: {surface}");
+        assert!(!self.canaries.iter().any(|canary| text.contains(canary)), "{surface} contains a secret");
     }
 
-    pub(crate) fn look_at_error(&mut self, error: &ConsentError) {
-        self.look("Display", &format!("{error} {error:#}"));
-        self.look("Debug", &format!("{error:?}"));
-        self.look("{:#?}", &format!("{error:#?}"));
-        // It has none: what it wraps cannot tell.
+    pub(crate) fn search_error(&mut self, error: &ConsentError) {
+        self.search("Display", &format!("{error} {error:#}"));
+        self.search("Debug", &format!("{error:?}"));
+        self.search("{:#?}", &format!("{error:#?}"));
+        // The error has no source, because the text of a source is not checked.
         assert!(error.source().is_none());
         assert!(error.to_string().starts_with(|first: char| first.is_lowercase()));
     }
 
-    /// What the server writes is in no text either: each `CANARY` in it is one.
+    /// Replaces each `CANARY` in the response, because text of the server must not appear either.
     fn with_canaries(&mut self, fault: &Fault) -> Fault {
         let canary = self.canary();
         match fault.clone() {
@@ -231,35 +232,38 @@ impl Case {
         }
     }
 
-    /// Calls an operation on a server that meets each of its requests with `fault`. Without the
-    /// fault, the client must work again.
+    /// Calls an operation with a fault in each request. Then checks that the client works without
+    /// the fault.
     pub(crate) async fn call(&mut self, operation: Operation, fault: &Fault) -> Outcome {
         let fault = &self.with_canaries(fault);
-        let world = World::start(self).await;
-        let ready = world.prepare(operation).await;
-        world.emulator.fail_always(operation.endpoint(), fault.clone());
-        let before = world.emulator.count(operation.endpoint());
-        let (error, fate) = world.run(ready).await;
-        let requests = world.emulator.count(operation.endpoint()) - before;
-        world.emulator.clear_faults();
+        let setup = Setup::start(self).await;
+        let ready = setup.prepare(operation).await;
+        setup.emulator.fail_always(operation.endpoint(), fault.clone());
+        let before = setup.emulator.count(operation.endpoint());
+        let (error, fate) = setup.run(ready).await;
+        let requests = setup.emulator.count(operation.endpoint()) - before;
+        setup.emulator.clear_faults();
         if operation.kind() == Kind::Mint || error.is_none() {
-            world.clock.advance(Duration::from_secs(60));
-            assert!(world.run(world.prepare(operation).await).await.0.is_none(), "the client still works");
+            setup.clock.advance(Duration::from_secs(60));
+            assert!(
+                setup.run(setup.prepare(operation).await).await.0.is_none(),
+                "the client does not work without the fault"
+            );
         }
-        for issued in world.emulator.issued() {
-            // But not what the emulator is born with, and has in its own documentation.
+        for issued in setup.emulator.issued() {
+            // The default credentials of the emulator are documented, so they are not secret.
             if issued.issued_by.is_some() {
                 self.plant(issued.value);
             }
         }
         if let Some(error) = &error {
-            self.look_at_error(error);
+            self.search_error(error);
         }
-        for request in world.emulator.requests() {
-            self.look("request line", &request.target);
+        for request in setup.emulator.requests() {
+            self.search("request line", &request.target);
             let allowed = ["authorization", "flinks-auth-key"];
             for (_, value) in request.headers.iter().filter(|(name, _)| !allowed.contains(&name.as_str())) {
-                self.look("header", value);
+                self.search("header", value);
             }
         }
         self.requests += requests;
@@ -267,8 +271,8 @@ impl Case {
     }
 }
 
-/// An emulator and its clients.
-struct World {
+/// The emulator and the clients of a case.
+struct Setup {
     emulator: Emulator,
     clock: ManualClock,
     pay: flinks::pay::Client,
@@ -277,7 +281,7 @@ struct World {
     consents: Consents,
 }
 
-/// An operation with what it spends, which was got before anything fails.
+/// An operation with the token that it spends, which was obtained before the fault.
 enum Ready {
     PayAuthorize,
     PayInitiateSession(flinks::pay::SessionToken),
@@ -291,7 +295,7 @@ enum Ready {
     AppToken(AppTokenSource),
 }
 
-impl World {
+impl Setup {
     async fn start(case: &mut Case) -> Self {
         let emulator = Emulator::start().await.unwrap();
         let password = case.canary();
@@ -302,7 +306,7 @@ impl World {
             config.connect.secret_key.clone_from(&key);
             config.outbound.client_secret.clone_from(&secret);
         });
-        // Waits between attempts take no real time; deadlines are longer.
+        // Waits between attempts take no real time. Deadlines are longer.
         let clock = ManualClock::auto_advancing(Duration::from_secs(30));
         let settings = Settings::new().clock(clock.clone()).timeout(Duration::from_secs(1000));
         let base_url: flinks::BaseUrl = emulator.base_url().parse().unwrap();
@@ -341,7 +345,7 @@ impl World {
         }
     }
 
-    /// One that nobody knows.
+    /// Returns the refresh token of a new consent, which is a canary.
     async fn refresh_token(&self) -> RefreshToken {
         self.outbound.exchange_code(self.code()).await.unwrap().refresh_token.unwrap()
     }
@@ -356,7 +360,7 @@ impl World {
         self.outbound.verify(pending, &format!("?code={code}&state={state}")).unwrap()
     }
 
-    async fn run(&self, ready: Ready) -> (Option<ConsentError>, Fate) {
+    async fn run(&self, ready: Ready) -> (Option<ConsentError>, TokenFate) {
         match ready {
             Ready::PayAuthorize => plain(self.pay.authorize().await),
             Ready::PayInitiateSession(token) => {
@@ -383,15 +387,15 @@ impl World {
     }
 }
 
-fn plain<T, E: Into<ConsentError>>(outcome: Result<T, E>) -> (Option<ConsentError>, Fate) {
-    (outcome.err().map(Into::into), Fate::None)
+fn plain<T, E: Into<ConsentError>>(outcome: Result<T, E>) -> (Option<ConsentError>, TokenFate) {
+    (outcome.err().map(Into::into), TokenFate::None)
 }
 
-fn spent<T, U>(outcome: Result<T, SpendError<U>>) -> (Option<ConsentError>, Fate) {
+fn spent<T, U>(outcome: Result<T, SpendError<U>>) -> (Option<ConsentError>, TokenFate) {
     match outcome {
-        Ok(_) => (None, Fate::None),
-        Err(SpendError::Unspent(_, error)) => (Some(error.into()), Fate::Unspent),
-        Err(SpendError::Spent(error)) => (Some(error.into()), Fate::Spent),
-        Err(SpendError::Unknown(error)) => (Some(error.into()), Fate::Unknown),
+        Ok(_) => (None, TokenFate::None),
+        Err(SpendError::Unspent(_, error)) => (Some(error.into()), TokenFate::Unspent),
+        Err(SpendError::Spent(error)) => (Some(error.into()), TokenFate::Spent),
+        Err(SpendError::Unknown(error)) => (Some(error.into()), TokenFate::Unknown),
     }
 }

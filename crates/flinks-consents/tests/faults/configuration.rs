@@ -1,5 +1,5 @@
-//! The rows of "Configuration" and "URLs and callbacks" that need no server: refused where they
-//! enter, with the name of the field and without the value.
+//! Rows for configuration, URLs and callbacks that need no server. A constructor rejects each value
+//! with an error that names the field and does not contain the value.
 
 use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
 use flinks::outbound::{ClientCredentials, RefreshToken};
@@ -12,7 +12,7 @@ use crate::prelude::*;
 
 type Check = Box<dyn FnOnce(&mut Case) + Send>;
 
-/// Each value is refused by `make`, with a canary in the place of `*`.
+/// Checks that `make` rejects each value. A canary replaces `*`.
 fn refused<T: 'static, E: Into<ConsentError> + 'static>(
     field: &'static str,
     values: &'static [&'static str],
@@ -21,14 +21,14 @@ fn refused<T: 'static, E: Into<ConsentError> + 'static>(
     Box::new(move |case| {
         for value in values {
             let value = value.replace('*', &case.canary());
-            let Err(error) = make(value) else { panic!("{field}: taken") };
+            let Err(error) = make(value) else { panic!("{field}: the value was accepted") };
             let error: ConsentError = error.into();
             assert!(matches!(error.cause(), Some(Cause::Input | Cause::Configuration)));
             assert!(!error.may_have_been_sent());
             assert!(!error.is_transient());
             assert_eq!(error.field(), Some(field));
             assert_eq!(error.attempts(), 0);
-            case.look_at_error(&error);
+            case.search_error(&error);
         }
     })
 }
@@ -39,13 +39,19 @@ const SECRETS: &[&str] =
 pub(crate) fn rows() -> Vec<(&'static str, Check)> {
     vec![
         (
-            "secret key empty, blank, ending in a newline (read from a file), with CR/LF/NUL/DEL, tab, spaces around, non-ASCII",
+            "secret key empty, blank, ending in a newline (read from a file), with CR/LF/NUL/DEL, tab, surrounding spaces, non-ASCII",
             refused("secret key", SECRETS, SecretKey::new),
         ),
-        ("login id, the same", refused("login id", SECRETS, LoginId::new)),
-        ("request id, the same", refused("request id", SECRETS, RequestId::new)),
-        ("client secret, the same", refused("client secret", SECRETS, |text| ClientCredentials::new("id", text))),
-        ("client id, the same", refused("client id", SECRETS, |text| ClientCredentials::new(text, "secret"))),
+        ("login id with the same values", refused("login id", SECRETS, LoginId::new)),
+        ("request id with the same values", refused("request id", SECRETS, RequestId::new)),
+        (
+            "client secret with the same values",
+            refused("client secret", SECRETS, |text| ClientCredentials::new("id", text)),
+        ),
+        (
+            "client id with the same values",
+            refused("client id", SECRETS, |text| ClientCredentials::new(text, "secret")),
+        ),
         (
             "refresh token empty or with a line break",
             refused("refresh token", &["", " ", "*\n", "*\0"], RefreshToken::new),
@@ -132,7 +138,7 @@ pub(crate) fn rows() -> Vec<(&'static str, Check)> {
             ),
         ),
         (
-            "base URL with a host that readers disagree about: 0x7f.1, 2130706433, 127.0.0.1., a_b, %61.com",
+            "base URL with a host that parsers interpret differently: 0x7f.1, 2130706433, 127.0.0.1., a_b, %61.com",
             refused(
                 "base URL",
                 &[

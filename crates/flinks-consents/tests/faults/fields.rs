@@ -1,6 +1,6 @@
-//! Bodies that are not JSON, and fields of another type or with another value.
+//! Rows for bodies that are not JSON, and for fields with an unexpected type or value.
 
-use crate::case::{Class, Fate, Kind, Operation};
+use crate::case::{FailureClass, Kind, Operation, TokenFate};
 use crate::replies::*;
 use flinks_consents::flinks::Cause;
 
@@ -10,8 +10,8 @@ pub(crate) fn rows() -> Vec<Row> {
     let many: String = (0..4000).map(|index| format!("\"x{index}\":{index},")).collect();
     vec![
         replies(
-            "truncated JSON, trailing garbage, NaN, 200 000 nested [",
-            Class::Final,
+            "truncated JSON, trailing garbage, NaN, 60 000 nested [",
+            FailureClass::Final,
             vec![
                 ok(success("\"CANARY\"", "").trim_end_matches('}').to_owned()),
                 ok(format!("{} CANARY", success("\"CANARY\"", ""))),
@@ -23,30 +23,30 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         replies(
             "top-level array, null, {}; token for Token",
-            Class::Final,
+            FailureClass::Final,
             ["[]", "null", "{}", r#"{"token":"CANARY"}"#, "7", "\"CANARY\""].map(|body| ok(body.to_owned())).to_vec(),
             MALFORMED,
             all,
         ),
         replies(
             "10 000 unknown members within the limit",
-            Class::Final,
+            FailureClass::Final,
             vec![ok(success("\"emu_a\"", &many)), ok(success("\"emu_a\"", &"\"x\":0,".repeat(10_000)))],
             Expected::Success,
             has_body,
         ),
         replies(
             "token null, empty, blank, with CR/LF/NUL/space",
-            Class::Final,
+            FailureClass::Final,
             ["null", "\"\"", "\"  \"", r#""CANARY\r\n_a""#, r#""CANARY\u0000_a""#, "\"CANARY a\"", "7", "[\"CANARY\"]"]
                 .map(|token| ok(success(token, "")))
                 .to_vec(),
             MALFORMED,
-            gives_a_token,
+            returns_a_token,
         ),
         replies(
             "token_type bearer, BEARER, absent",
-            Class::Final,
+            FailureClass::Final,
             ["\"token_type\":\"bearer\",", "\"token_type\":\"BEARER\",", ""]
                 .map(|more| ok(success("\"emu_a\"", more)))
                 .to_vec(),
@@ -55,16 +55,16 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         replies(
             "token_type DPoP, 7",
-            Class::Final,
+            FailureClass::Final,
             ["\"token_type\":\"DPoP\",", "\"token_type\":7,", "\"token_type\":\"CANARY\","]
                 .map(|more| ok(success("\"emu_a\"", more)))
                 .to_vec(),
-            Expected::Error(|error| error.field() == Some("token_type"), Fate::Unknown),
+            Expected::Error(|error| error.field() == Some("token_type"), TokenFate::Unknown),
             has_token_type,
         ),
         replies(
             "expires_in absent, 0, 299.0, \"299\", 18446744073709551615, 1e20, 1, 2, 10, 299, 599, 3600",
-            Class::Final,
+            FailureClass::Final,
             ["", "0", "299.0", "\"299\"", "18446744073709551615", "1e20", "1", "2", "10", "299", "599", "3600"]
                 .map(|value| {
                     let more = if value.is_empty() { String::new() } else { format!("\"expires_in\":{value},") };
@@ -75,8 +75,8 @@ pub(crate) fn rows() -> Vec<Row> {
             has_token_type,
         ),
         replies(
-            "expires_in 1e400, -1e400, a list, an object, a text, a deeply nested value",
-            Class::Final,
+            "expires_in 1e400, -1e400, a list, an object, text, a deeply nested value",
+            FailureClass::Final,
             ["1e400", "-1e400", "[299]", "{\"a\":{}}", "\"CANARY\"", "true", &deep()]
                 .map(|value| ok(success("\"emu_a\"", &format!("\"expires_in\":{value},"))))
                 .to_vec(),
@@ -84,8 +84,8 @@ pub(crate) fn rows() -> Vec<Row> {
             has_token_type,
         ),
         replies(
-            "fields that nothing depends on, of another type",
-            Class::Final,
+            "optional fields of another type",
+            FailureClass::Final,
             ["7", "1e400", "[\"CANARY\"]", "{\"a\":\"CANARY\"}", "true", "\"CANARY\"", &deep()]
                 .map(|value| {
                     let names = ["scope", "Links", "InstitutionName", "InstitutionId", "Institution", "referenceId"];
@@ -101,8 +101,8 @@ pub(crate) fn rows() -> Vec<Row> {
             has_body,
         ),
         replies(
-            "HttpStatusCode 200 as a text, 200.0, null or unreadable",
-            Class::Final,
+            "HttpStatusCode 200 as text, 200.0, null or unreadable",
+            FailureClass::Final,
             ["\"200\"", "\" 200 \"", "200.0", "null", "\"CANARY\"", "[]", "1e400"]
                 .map(|value| ok(success("\"emu_a\"", &format!("\"HttpStatusCode\":{value},"))))
                 .to_vec(),
@@ -110,20 +110,20 @@ pub(crate) fn rows() -> Vec<Row> {
             has_body,
         ),
         replies(
-            "HttpStatusCode 401 as a text or 401.0",
-            Class::Final,
+            "HttpStatusCode 401 as text or 401.0",
+            FailureClass::Final,
             ["\"401\"", "401.0", "4.01e2"]
                 .map(|value| ok(success("\"CANARY\"", &format!("\"HttpStatusCode\":{value},"))))
                 .to_vec(),
             Expected::Error(
                 |error| error.cause() == Some(Cause::Malformed) && error.field() == Some("HttpStatusCode"),
-                Fate::Unknown,
+                TokenFate::Unknown,
             ),
             |operation| matches!(operation, Operation::ConnectGenerate | Operation::ConnectAuthorize),
         ),
         replies(
-            "an error code beside fields of another type",
-            Class::Final,
+            "an error code next to fields of another type",
+            FailureClass::Final,
             [
                 r#""error_description":["CANARY"],"HttpStatusCode":"401","Message":null,"message":["CANARY"]"#,
                 r#""error_description":{"a":1e400},"HttpStatusCode":[401],"Message":["CANARY"],"message":7"#,
@@ -131,24 +131,24 @@ pub(crate) fn rows() -> Vec<Row> {
             ]
             .map(|rest| reply(400, &[], format!(r#"{{"error":"invalid_grant","FlinksCode":"UNAUTHORIZED",{rest}}}"#)))
             .to_vec(),
-            Expected::Error(|error| error.oauth_error().is_some() || error.flinks_code().is_some(), Fate::Spent),
+            Expected::Error(|error| error.oauth_error().is_some() || error.flinks_code().is_some(), TokenFate::Spent),
             |operation| !matches!(operation, Operation::PayAuthorize | Operation::PayInitiateSession),
         ),
         replies(
             "a refresh_token that is not text",
-            Class::Final,
+            FailureClass::Final,
             ["7", "[\"CANARY\"]", "true"]
                 .map(|value| ok(success("\"emu_a\"", "").replace("\"emu_r\"", value)))
                 .to_vec(),
             Expected::Error(
                 |error| error.cause() == Some(Cause::Malformed) && error.field() == Some("refresh_token"),
-                Fate::Unknown,
+                TokenFate::Unknown,
             ),
             |operation| operation.is_outbound() && has_body(operation),
         ),
         replies(
-            "a UTF-8 BOM before good JSON",
-            Class::Final,
+            "a UTF-8 BOM before valid JSON",
+            FailureClass::Final,
             [200, 203]
                 .map(|status| reply(status, &[], format!("\u{feff}{}", success("\"emu_a\"", CHALLENGE))))
                 .to_vec(),
@@ -156,19 +156,19 @@ pub(crate) fn rows() -> Vec<Row> {
             has_body,
         ),
         replies(
-            "a UTF-8 BOM before a good error",
-            Class::Final,
+            "a UTF-8 BOM before a valid error",
+            FailureClass::Final,
             [200, 400]
                 .map(|status| {
                     reply(status, &[], "\u{feff} {\"error\":\"invalid_grant\",\"FlinksCode\":\"UNAUTHORIZED\"}")
                 })
                 .to_vec(),
-            Expected::Error(|error| error.oauth_error().is_some() || error.flinks_code().is_some(), Fate::Spent),
+            Expected::Error(|error| error.oauth_error().is_some() || error.flinks_code().is_some(), TokenFate::Spent),
             |operation| !matches!(operation, Operation::PayAuthorize | Operation::PayInitiateSession),
         ),
         replies(
             "two BOMs, a BOM alone, a BOM of UTF-16",
-            Class::Final,
+            FailureClass::Final,
             vec![
                 ok(format!("\u{feff}\u{feff}{}", success("\"CANARY\"", ""))),
                 ok("\u{feff}".to_owned()),
@@ -178,8 +178,8 @@ pub(crate) fn rows() -> Vec<Row> {
             all,
         ),
         replies(
-            "refresh reply with an empty or no refresh_token",
-            Class::Final,
+            "a refresh response with an empty or no refresh_token",
+            FailureClass::Final,
             vec![
                 ok(r#"{"access_token":"emu_a","expires_in":299,"refresh_token":""}"#.to_owned()),
                 ok(r#"{"access_token":"emu_a","expires_in":299}"#.to_owned()),

@@ -1,15 +1,16 @@
-//! The catalogue of faults of a server, a network and a configuration, with the expected error and
-//! the expected number of requests.
+//! A catalogue of faults in servers, networks and configurations, with the expected error and
+//! number of requests.
 //!
-//! Each operation that a row concerns meets it, through the facade, against the emulator. One
-//! helper, [`Case::call`], counts the requests, compares them with the table of attempts, and looks
-//! for canaries in
-//! - the error in each of its forms,
-//! - every request, except the one place where a secret is allowed,
+//! Each row runs with every operation that it concerns, through the facade and against the
+//! emulator. The helper [`Case::call`] compares the number of requests with the table of attempts
+//! and searches for canaries in:
+//!
+//! - every text of the error,
+//! - every request, except the one place that may contain the secret,
 //! - every log line and span field of the process at TRACE,
-//! - the output of the process, panics included, and the files that it left.
+//! - the output of the process, including panic messages, and the files that it left.
 //!
-//! `cargo test -p flinks --test faults -- --show-rows` prints the rows.
+//! `cargo test -p flinks-consents --test faults -- --show-rows` prints the rows.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -23,7 +24,7 @@ mod replies;
 mod statuses;
 mod successes;
 
-/// The types of consents, so that their place is written once.
+/// The types that all files import.
 mod prelude {
     pub(crate) use flinks_consents::{AppTokenSource, Consent, ConsentError, ConsentId, Consents};
 }
@@ -37,7 +38,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::case::{Case, Log, Operation};
 
-/// What one row did.
+/// The requests and searches of a row.
 #[derive(Default)]
 struct Tally {
     requests: u64,
@@ -55,18 +56,19 @@ impl Tally {
 
 type Tallies = Arc<Mutex<BTreeMap<String, Tally>>>;
 
-/// Where the inner process writes what it planted.
+/// The file in which the inner process writes its canaries.
 const PLANTED: &str = "FAULTS_PLANTED";
 
 fn main() {
     match std::env::var_os(PLANTED) {
         Some(planted) => run(Path::new(&planted)),
-        None => watch(),
+        None => run_and_search_output(),
     }
 }
 
-/// Runs this program again, with a home of its own, and looks at what it prints and leaves behind.
-fn watch() {
+/// Runs this program again with a separate home directory, and searches its output and the files
+/// that it leaves behind.
+fn run_and_search_output() {
     let home = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     let planted = outside.path().join("planted");
@@ -84,7 +86,7 @@ fn watch() {
     print!("{stdout}");
     eprint!("{stderr}");
     let left: Vec<_> = std::fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(left.is_empty(), "files were left: {left:?}");
+    assert!(left.is_empty(), "the tests left files: {left:?}");
     drop((home, outside));
     std::process::exit(output.status.code().unwrap_or(1));
 }
@@ -123,12 +125,12 @@ fn run(planted: &Path) {
             Ok(())
         }));
     }
-    trials.push(Trial::test("every operation of the documents has its rows", || {
-        case::every_operation_is_here();
+    trials.push(Trial::test("every operation of the documents has rows", || {
+        case::every_operation_has_rows();
         Ok(())
     }));
-    trials.push(Trial::test("rows with a test of their own have that test", || {
-        elsewhere::every_test_is_there();
+    trials.push(Trial::test("every separate test exists", || {
+        elsewhere::every_named_test_exists();
         Ok(())
     }));
     let conclusion = libtest_mimic::run(&Arguments::from_iter(arguments), trials);
@@ -151,12 +153,12 @@ fn run(planted: &Path) {
     let text = log.text();
     *total.checks.entry("log line").or_default() += u64::try_from(text.lines().count()).unwrap();
     for canary in log.planted() {
-        assert!(!text.contains(&canary), "a secret is in the log");
+        assert!(!text.contains(&canary), "the log contains a secret");
     }
     std::fs::write(planted, log.planted().join("\n")).unwrap();
     let elsewhere = elsewhere::ROWS.len();
-    eprintln!("{} rows, {} requests; {elsewhere} more rows with a test of their own", tallies.len(), total.requests);
-    eprintln!("without a canary: {:?}", total.checks);
+    eprintln!("{} rows, {} requests; {elsewhere} more rows with a separate test", tallies.len(), total.requests);
+    eprintln!("texts without a canary: {:?}", total.checks);
     conclusion.exit();
 }
 

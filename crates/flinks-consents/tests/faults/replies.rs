@@ -1,19 +1,19 @@
-//! The rows of "Replies" and "Connections", and what holds for each of them.
+//! The type of a row, and helpers for the rows about responses and connections.
 
 use flinks_consents::flinks::Cause;
 use flinks_emulator::{Fault, When};
 
-use crate::case::{Case, Class, Fate, Operation, tries};
+use crate::case::{Case, FailureClass, Operation, TokenFate, expected_requests};
 use crate::prelude::*;
 use crate::{fields, statuses, successes};
 
-/// A fault, in the words of the list of faults, and the expected outcome.
+/// A fault, its description and the expected outcome.
 #[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) section: &'static str,
     pub(crate) given: &'static str,
     faults: Vec<Fault>,
-    class: Class,
+    class: FailureClass,
     expected: Expected,
     concerns: fn(Operation) -> bool,
 }
@@ -21,8 +21,8 @@ pub(crate) struct Row {
 #[derive(Clone, Copy)]
 pub(crate) enum Expected {
     Success,
-    /// An error for which this holds; and what became of what is spent.
-    Error(fn(&ConsentError) -> bool, Fate),
+    /// An error that satisfies the condition, and the state of a spent token or code.
+    Error(fn(&ConsentError) -> bool, TokenFate),
 }
 
 impl Row {
@@ -36,29 +36,29 @@ pub(crate) async fn check(case: &mut Case, row: &Row, operation: Operation) {
         let outcome = case.call(operation, fault).await;
         match (row.expected, &outcome.error) {
             (Expected::Success, error) => assert!(error.is_none(), "{error:?} for {fault:?}"),
-            (Expected::Error(..), None) => panic!("a success for {fault:?}"),
+            (Expected::Error(..), None) => panic!("the call succeeded with {fault:?}"),
             (Expected::Error(holds, fate), Some(error)) => {
                 assert!(holds(error), "{error} for {fault:?}");
-                let is_spent = !matches!(outcome.fate, Fate::None);
+                let is_spent = !matches!(outcome.fate, TokenFate::None);
                 assert!(!is_spent || outcome.fate == fate, "{:?} for {fault:?}", outcome.fate);
                 assert!(error.may_have_been_sent());
             }
         }
-        assert_eq!(outcome.requests, tries(operation.kind(), row.class), "requests for {fault:?}");
+        assert_eq!(outcome.requests, expected_requests(operation.kind(), row.class), "requests for {fault:?}");
     }
 }
 
-/// Whether a success has a body: that of a revocation has none.
+/// Returns whether a success has a body. A revocation has none.
 pub(crate) fn has_body(operation: Operation) -> bool {
     operation != Operation::Revoke
 }
 
-pub(crate) fn gives_a_token(operation: Operation) -> bool {
+pub(crate) fn returns_a_token(operation: Operation) -> bool {
     has_body(operation) && !matches!(operation, Operation::PayInitiateSession | Operation::ConnectAuthorize)
 }
 
 pub(crate) fn has_token_type(operation: Operation) -> bool {
-    gives_a_token(operation) && operation != Operation::ConnectGenerate
+    returns_a_token(operation) && operation != Operation::ConnectGenerate
 }
 
 pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: impl Into<String>) -> Fault {
@@ -74,18 +74,19 @@ pub(crate) fn garbage(bytes: &str) -> Fault {
     Fault::Garbage { bytes: bytes.as_bytes().to_vec() }
 }
 
-/// A success of every operation, with `more` in it, and `tokens` as each of its tokens.
+/// Returns a success of every operation, with the members `more`, and with `tokens` as every token.
 pub(crate) fn success(tokens: &str, more: &str) -> String {
     format!(
         r#"{{{more}"access_token":{tokens},"refresh_token":"emu_r","Token":{tokens},"sessionId":"s","referenceId":"r","RequestId":"q","Login":{{"Id":"l"}}}}"#
     )
 }
 
-/// The question of a bank.
+/// A challenge with one question.
 pub(crate) const CHALLENGE: &str = r#""SecurityChallenges":[{"Prompt":"p"}],"#;
 
-/// A token field or a body that does not fit.
-pub(crate) const MALFORMED: Expected = Expected::Error(|error| error.cause() == Some(Cause::Malformed), Fate::Unknown);
+/// The expected error for a token field or a body that does not fit the schema.
+pub(crate) const MALFORMED: Expected =
+    Expected::Error(|error| error.cause() == Some(Cause::Malformed), TokenFate::Unknown);
 
 pub(crate) fn all(_: Operation) -> bool {
     true
@@ -95,19 +96,19 @@ pub(crate) fn ok(body: String) -> Fault {
     reply(200, &[], body)
 }
 
-/// A value that is nested as deep as a reply may be.
+/// Returns a value with the maximum nesting of a response.
 pub(crate) fn deep() -> String {
     format!("{}{}", "[".repeat(2_000), "]".repeat(2_000))
 }
 
 pub(crate) fn replies(
     given: &'static str,
-    class: Class,
+    class: FailureClass,
     faults: Vec<Fault>,
     expected: Expected,
     concerns: fn(Operation) -> bool,
 ) -> Row {
-    Row { section: "Replies", given, faults, class, expected, concerns }
+    Row { section: "Responses", given, faults, class, expected, concerns }
 }
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -121,8 +122,8 @@ pub(crate) fn rows() -> Vec<Row> {
             garbage("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"),
             Fault::Drop { when: When::Before },
         ],
-        class: Class::MayHaveBeenSent,
-        expected: Expected::Error(ConsentError::is_transient, Fate::Unknown),
+        class: FailureClass::MayHaveBeenSent,
+        expected: Expected::Error(ConsentError::is_transient, TokenFate::Unknown),
         concerns: all,
     };
     [successes::rows(), statuses::rows(), fields::rows(), vec![connections]].concat()

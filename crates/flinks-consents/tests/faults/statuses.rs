@@ -1,8 +1,8 @@
-//! Statuses outside 2xx, with and without the body that is documented for them.
+//! Rows for statuses outside 2xx, with and without the documented body.
 
 use flinks::Refusal;
 
-use crate::case::{Class, Fate, Kind, Operation};
+use crate::case::{FailureClass, Kind, Operation, TokenFate};
 use crate::prelude::*;
 use crate::replies::*;
 
@@ -11,7 +11,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         replies(
             "401 HTML, 403 HTML, 404",
-            Class::Final,
+            FailureClass::Final,
             vec![
                 html(401),
                 html(403),
@@ -20,20 +20,20 @@ pub(crate) fn rows() -> Vec<Row> {
             ],
             Expected::Error(
                 |error| matches!(error.status(), Some(401 | 403 | 404)) && !error.needs_consent(),
-                Fate::Unknown,
+                TokenFate::Unknown,
             ),
             all,
         ),
         replies(
             "502 HTML",
-            Class::Failed,
+            FailureClass::Failed,
             vec![html(502)],
-            Expected::Error(|error| error.status() == Some(502) && error.is_transient(), Fate::Unknown),
+            Expected::Error(|error| error.status() == Some(502) && error.is_transient(), TokenFate::Unknown),
             all,
         ),
         replies(
             "408 with a JSON body",
-            Class::MayHaveBeenSent,
+            FailureClass::MayHaveBeenSent,
             [
                 r#"{"message":"CANARY"}"#,
                 r#"{"error":"CANARY"}"#,
@@ -44,28 +44,28 @@ pub(crate) fn rows() -> Vec<Row> {
             ]
             .map(|body| reply(408, &[], body))
             .to_vec(),
-            Expected::Error(|error| error.is_transient() && !error.needs_consent(), Fate::Unknown),
+            Expected::Error(|error| error.is_transient() && !error.needs_consent(), TokenFate::Unknown),
             all,
         ),
         replies(
             "400 or 500 with server_error or temporarily_unavailable",
-            Class::Final,
+            FailureClass::Final,
             [(400, "server_error"), (400, "temporarily_unavailable"), (500, "server_error"), (200, "server_error")]
                 .map(|(status, code)| reply(status, &[], format!(r#"{{"error":"{code}"}}"#)))
                 .to_vec(),
-            Expected::Error(|error| error.is_transient() && !error.needs_consent(), Fate::Unknown),
+            Expected::Error(|error| error.is_transient() && !error.needs_consent(), TokenFate::Unknown),
             |operation| operation == Operation::ExchangeCode,
         ),
         replies(
             "400 invalid_grant on refresh",
-            Class::Final,
+            FailureClass::Final,
             vec![reply(400, &[], r#"{"error":"invalid_grant","error_description":"CANARY"}"#)],
-            Expected::Error(ConsentError::needs_consent, Fate::Spent),
+            Expected::Error(ConsentError::needs_consent, TokenFate::Spent),
             |operation| matches!(operation.kind(), Kind::Refresh | Kind::Code),
         ),
         replies(
             "400, 401 or 403 on refresh with an empty body, {\"message\":\"Forbidden\"} or an unknown error (a gateway)",
-            Class::Final,
+            FailureClass::Final,
             [400, 401, 403]
                 .into_iter()
                 .flat_map(|status| {
@@ -74,71 +74,71 @@ pub(crate) fn rows() -> Vec<Row> {
                 .collect(),
             Expected::Error(
                 |error| error.needs_consent() && matches!(error.refusal(), Some(Refusal::Suspected { .. })),
-                Fate::Spent,
+                TokenFate::Spent,
             ),
             |operation| operation.kind() == Kind::Refresh,
         ),
         replies(
             "invalid_client with 400 or 401",
-            Class::Final,
+            FailureClass::Final,
             [400, 401]
                 .map(|status| reply(status, &[], r#"{"error":"invalid_client","error_description":"CANARY"}"#))
                 .to_vec(),
-            Expected::Error(|error| error.is_credentials() && !error.needs_consent(), Fate::Spent),
+            Expected::Error(|error| error.is_credentials() && !error.needs_consent(), TokenFate::Spent),
             |operation| operation.is_outbound(),
         ),
         replies(
             "UNAUTHORIZED",
-            Class::Final,
+            FailureClass::Final,
             vec![reply(401, &[], r#"{"HttpStatusCode":401,"Message":"CANARY","FlinksCode":"UNAUTHORIZED"}"#)],
-            Expected::Error(ConsentError::is_credentials, Fate::Spent),
+            Expected::Error(ConsentError::is_credentials, TokenFate::Spent),
             |operation| operation == Operation::ConnectGenerate,
         ),
         replies(
             "401 with TOO_MANY_REQUESTS",
-            Class::Busy,
+            FailureClass::Busy,
             vec![reply(
                 401,
                 &[],
                 r#"{"HttpStatusCode":401,"FlinksCode":"TOO_MANY_REQUESTS","error":"TOO_MANY_REQUESTS","Message":"CANARY"}"#,
             )],
-            Expected::Error(ConsentError::is_rate_limited, Fate::Spent),
+            Expected::Error(ConsentError::is_rate_limited, TokenFate::Spent),
             |operation| operation.is_outbound() || matches!(operation, Operation::ConnectGenerate),
         ),
         replies(
-            "a documented error with a code that nobody knows",
-            Class::Final,
+            "a documented error with an unknown code",
+            FailureClass::Final,
             vec![reply(
                 418,
                 &[("ob-trace-id", "CANARY")],
                 r#"{"error":"CANARY","error_description":"CANARY","message":"CANARY","Message":"CANARY","FlinksCode":"CANARY"}"#,
             )],
-            Expected::Error(|error| error.status() == Some(418) && error.message().is_some(), Fate::Spent),
+            Expected::Error(|error| error.status() == Some(418) && error.message().is_some(), TokenFate::Spent),
             |operation| operation != Operation::PayAuthorize,
         ),
         replies(
             "429 and 503",
-            Class::Busy,
+            FailureClass::Busy,
             vec![html(429), html(503)],
-            Expected::Error(ConsentError::is_transient, Fate::Unknown),
+            Expected::Error(ConsentError::is_transient, TokenFate::Unknown),
             all,
         ),
         replies(
             "Retry-After: 5, an HTTP date, a past date, -1, 0, 1.5, text",
-            Class::Busy,
+            FailureClass::Busy,
             ["5", &soon, "Sun, 06 Nov 1994 08:49:37 GMT", "-1", "0", "1.5", "soon"]
                 .map(|text| reply(429, &[("retry-after", text), ("content-type", "text/html")], "<html>"))
                 .to_vec(),
-            Expected::Error(ConsentError::is_rate_limited, Fate::Unknown),
+            Expected::Error(ConsentError::is_rate_limited, TokenFate::Unknown),
             all,
         ),
         replies(
             "Retry-After: 20 digits",
-            Class::Final,
+            FailureClass::Final,
             ["99999999999999999999", "Sat, 06 Nov 2094 08:49:37 GMT"]
                 .map(|text| reply(429, &[("retry-after", text), ("content-type", "text/html")], "<html>"))
                 .to_vec(),
-            Expected::Error(|error| error.is_rate_limited() && error.retry_after().is_some(), Fate::Unknown),
+            Expected::Error(|error| error.is_rate_limited() && error.retry_after().is_some(), TokenFate::Unknown),
             |operation| operation.kind() != Kind::Spend && operation.kind() != Kind::Code,
         ),
     ]

@@ -1,5 +1,5 @@
-//! Something other than a regular file at each name that a store uses. It is not followed, does not
-//! block a thread, and stays where it is.
+//! Tests directory entries that are not regular files, at each name that a store uses. The store
+//! does not follow them, is not blocked by them, and leaves them in place.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
@@ -21,7 +21,7 @@ fn create_socket(path: &Path) {
     UnixListener::bind(path).unwrap();
 }
 
-/// A link to a file of the same user, outside the directory of the store.
+/// Creates a link to a file of the same user outside the directory of the store.
 fn create_link(path: &Path) {
     let target = path.parent().unwrap().parent().unwrap().join("target");
     fs::write(&target, "target").unwrap();
@@ -59,7 +59,7 @@ fn assert_target_is_untouched(directory: &Path) {
     assert!(!directory.join("nowhere").exists());
 }
 
-pub(crate) async fn o5_a_record_that_is_not_a_regular_file_is_refused() {
+pub(crate) async fn o5_record_that_is_not_a_regular_file_is_refused() {
     for (kind, create) in KINDS {
         let (_temporary, directory, consent) = stored().await;
         let store = FileStore::open(&directory).unwrap();
@@ -84,12 +84,12 @@ pub(crate) async fn o5_a_record_that_is_not_a_regular_file_is_refused() {
     }
 }
 
-pub(crate) async fn o5_a_lock_that_is_not_a_regular_file_is_refused() {
+pub(crate) async fn o5_lock_that_is_not_a_regular_file_is_refused() {
     for (kind, create) in KINDS {
         let (_temporary, directory, _) = stored().await;
         let store = FileStore::open(&directory).unwrap();
         let record = store.load(&id("user-7")).await.unwrap().unwrap();
-        let [lock] = &files(&directory, ".lock")[..] else { panic!("not one lock") };
+        let [lock] = &files(&directory, ".lock")[..] else { panic!("expected one lock file") };
         fs::remove_file(lock).unwrap();
         create(lock);
         let swap = soon(store.compare_and_swap(Some(record.generation()), &record)).await;
@@ -99,7 +99,7 @@ pub(crate) async fn o5_a_lock_that_is_not_a_regular_file_is_refused() {
         assert_holds(&store, &record).await;
         assert_target_is_untouched(&directory);
 
-        // When it is opened, and something was left unfinished.
+        // The store also reads the lock when it is opened and finds an unfinished file.
         fs::write(record_file(&directory).with_extension("new"), "").unwrap();
         let directory_of_thread = directory.clone();
         let open = tokio::task::spawn_blocking(move || FileStore::open(directory_of_thread).unwrap_err());
@@ -107,7 +107,7 @@ pub(crate) async fn o5_a_lock_that_is_not_a_regular_file_is_refused() {
     }
 }
 
-pub(crate) async fn o5_an_unfinished_file_that_is_not_a_regular_file_is_removed_or_refused() {
+pub(crate) async fn o5_irregular_unfinished_file_is_removed_or_refused() {
     for (kind, create) in KINDS {
         let (_temporary, directory, _) = stored().await;
         let store = FileStore::open(&directory).unwrap();
@@ -126,7 +126,7 @@ pub(crate) async fn o5_an_unfinished_file_that_is_not_a_regular_file_is_removed_
     }
 }
 
-pub(crate) async fn o5_opening_a_store_follows_no_link_that_was_left_unfinished() {
+pub(crate) async fn o5_opening_a_store_does_not_follow_an_unfinished_link() {
     for (kind, create) in KINDS {
         let (_temporary, directory, _) = stored().await;
         let names = ["probe-1.new", "00.new", "..x.new", ".new", "\u{20ac}.new"].map(|name| directory.join(name));
@@ -155,11 +155,11 @@ fn expected_beside(directory: &Path) -> usize {
     1 + usize::from(directory.parent().unwrap().join("target").exists())
 }
 
-pub(crate) async fn o5_a_marker_that_is_not_a_regular_file_is_refused() {
+pub(crate) async fn o5_marker_that_is_not_a_regular_file_is_refused() {
     for (kind, create) in KINDS {
         let (_temporary, directory, _) = stored().await;
         let store = FileStore::open(&directory).unwrap();
-        let [marker] = &files(&directory, ".id")[..] else { panic!("not one marker") };
+        let [marker] = &files(&directory, ".id")[..] else { panic!("expected one marker file") };
         fs::remove_file(marker).unwrap();
         create(marker);
         assert_refused(&soon(store.load(&id("user-7"))).await.unwrap_err(), marker, kind);
@@ -167,18 +167,18 @@ pub(crate) async fn o5_a_marker_that_is_not_a_regular_file_is_refused() {
     }
 }
 
-pub(crate) async fn o5_a_device_is_refused() {
+pub(crate) async fn o5_device_is_refused() {
     let (_temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
     let path = record_file(&directory);
     fs::remove_file(&path).unwrap();
-    // Like /dev/zero, which would be read without an end.
+    // For example /dev/zero, which could be read endlessly.
     assert!(Command::new("mknod").arg(&path).args(["c", "1", "5"]).status().unwrap().success());
     assert_refused(&soon(store.load(&id("user-7"))).await.unwrap_err(), &path, "device");
     assert!(fs::symlink_metadata(&path).unwrap().file_type().is_char_device());
 }
 
-pub(crate) async fn o5_a_record_with_a_second_name_is_read_and_its_other_name_is_not_written() {
+pub(crate) async fn o5_hard_link_to_a_record_is_not_written() {
     let (temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();
@@ -191,9 +191,9 @@ pub(crate) async fn o5_a_record_with_a_second_name_is_read_and_its_other_name_is
     assert_eq!(fs::read(&backup).unwrap(), before);
 }
 
-pub(crate) async fn o5_a_lock_that_others_could_hold_is_repaired() {
+pub(crate) async fn o5_mode_of_a_lock_is_repaired() {
     let (_temporary, directory, consent) = stored().await;
-    let [lock] = &files(&directory, ".lock")[..] else { panic!("not one lock") };
+    let [lock] = &files(&directory, ".lock")[..] else { panic!("expected one lock file") };
     fs::set_permissions(lock, fs::Permissions::from_mode(0o666)).unwrap();
     consent.forget().await.unwrap();
     assert_eq!(mode(lock), 0o600);
@@ -205,7 +205,7 @@ fn with_mode(path: PathBuf, mode: u32) -> PathBuf {
     path
 }
 
-pub(crate) async fn o5_a_directory_that_others_may_rename_is_refused() {
+pub(crate) async fn o5_directory_that_others_can_rename_is_refused() {
     let modes =
         [(0o777, false), (0o757, false), (0o1777, true), (0o1775, true), (0o755, true), (0o700, true), (0o555, true)];
     for (mode, is_accepted) in modes {
@@ -221,7 +221,7 @@ pub(crate) async fn o5_a_directory_that_others_may_rename_is_refused() {
                 assert_refused(&error, &parent, "parent");
             }
         }
-        // A link from a safe place does not hide it.
+        // Opening it through a link in a safe directory makes no difference.
         let link = temporary.path().join("link");
         symlink(&directory, &link).unwrap();
         assert_eq!(FileStore::open(&link).is_ok(), is_accepted, "{mode:o}");
@@ -229,8 +229,8 @@ pub(crate) async fn o5_a_directory_that_others_may_rename_is_refused() {
     }
 }
 
-/// Most Linux distributions give each user a private group, which may write.
-pub(crate) async fn o5_a_directory_above_may_be_written_by_the_private_group_of_its_owner_only() {
+/// Most Linux distributions give each user a private group with write permission.
+pub(crate) async fn o5_only_the_private_group_of_the_owner_may_write_above_a_store() {
     let temporary = tempfile::tempdir().unwrap();
     let parent = temporary.path().join("parent");
     let directory = parent.join("consents");
@@ -238,7 +238,7 @@ pub(crate) async fn o5_a_directory_above_may_be_written_by_the_private_group_of_
     let owner = parent.metadata().unwrap().uid();
     for mode in [0o775, 0o770, 0o730] {
         with_mode(parent.clone(), mode);
-        // Only root can give a directory to another group.
+        // Only root can change the group of a directory.
         for group in [owner, 54_321] {
             if std::os::unix::fs::chown(&parent, None, Some(group)).is_ok() {
                 assert_eq!(FileStore::open(&directory).is_ok(), group == owner, "{mode:o} {group}");
@@ -247,7 +247,7 @@ pub(crate) async fn o5_a_directory_above_may_be_written_by_the_private_group_of_
     }
 }
 
-pub(crate) async fn o5_a_link_that_others_may_replace_is_refused() {
+pub(crate) async fn o5_link_that_others_can_replace_is_refused() {
     let temporary = tempfile::tempdir().unwrap();
     let (_elsewhere, directory, _) = stored().await;
     let parent = with_mode(temporary.path().join("parent"), 0o777);
@@ -255,7 +255,7 @@ pub(crate) async fn o5_a_link_that_others_may_replace_is_refused() {
     assert_refused(&FileStore::open(parent.join("link")).unwrap_err(), &parent, "link");
 }
 
-pub(crate) async fn o5_a_directory_that_others_may_write_to_later_is_refused() {
+pub(crate) async fn o5_directory_that_becomes_writable_for_others_is_refused() {
     let (_temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
     with_mode(directory.clone(), 0o777);
@@ -264,7 +264,7 @@ pub(crate) async fn o5_a_directory_that_others_may_write_to_later_is_refused() {
     assert!(store.load(&id("user-7")).await.unwrap().is_some());
 }
 
-pub(crate) async fn o5_a_foreign_file_with_the_extension_of_a_record_is_left_alone() {
+pub(crate) async fn o5_foreign_file_with_the_extension_of_a_record_is_ignored() {
     let (_temporary, directory, _) = stored().await;
     let foreign = directory.join("settings.json");
     fs::write(&foreign, "{}").unwrap();

@@ -1,7 +1,6 @@
-//! The file store: what is on the disk, what others did to it, and many processes at once (O5).
+//! Tests the file store: its files, changes by other programs, and concurrent processes (O5).
 //!
-//! This program starts itself again where a test needs another process: it is then one of the roles
-//! below.
+//! If a test needs another process, this program starts itself with one of the roles below.
 
 #![cfg(unix)]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
@@ -11,7 +10,7 @@ mod places;
 mod processes;
 mod shared;
 
-/// The types of the stores, so that their place is written once.
+/// The types that all files import.
 mod prelude {
     pub(crate) use flinks_consents::store::{DueWindow, FileStore, Record, StoreError, TokenStore, conformance};
     pub(crate) use flinks_consents::{Consent, ConsentError, ConsentId, Consents, OutagePolicy};
@@ -34,7 +33,7 @@ use crate::prelude::*;
 
 fn main() {
     if let Some(role) = std::env::args().nth(1).filter(|argument| argument.starts_with("role:")) {
-        return processes::play(&role);
+        return processes::run_role(&role);
     }
     let mut trials = Vec::new();
     macro_rules! tests {
@@ -46,7 +45,7 @@ fn main() {
         file_store_conforms,
         missing_file_is_no_record,
         damaged_record_is_moved_aside_and_reported,
-        file_that_is_not_our_record_stays_where_it_is,
+        foreign_entry_is_not_moved_or_overwritten,
         files_are_readable_by_their_owner_only,
         directory_that_others_can_write_to_is_refused,
         unfinished_file_is_removed,
@@ -54,36 +53,36 @@ fn main() {
         held_lock_does_not_keep_a_runtime_alive,
         forgotten_consent_leaves_no_unfinished_file,
         file_names_and_locks_reveal_nothing,
-        places::o5_a_missing_directory_is_unavailable_until_it_is_back,
-        places::o5_a_consent_in_a_missing_directory_is_not_unknown,
+        places::o5_missing_directory_is_unavailable_until_it_returns,
+        places::o5_consent_in_a_missing_directory_is_not_unknown,
         places::o5_empty_directory_is_unavailable,
         places::o5_recreated_directory_is_unavailable,
         places::o5_directory_of_another_store_is_unavailable,
-        places::o5_a_missing_parent_is_unavailable,
+        places::o5_missing_parent_is_unavailable,
         places::o5_file_or_link_instead_of_a_directory_is_refused,
-        places::o5_a_link_to_a_store_is_followed_once_when_it_is_opened,
-        places::o5_an_outage_policy_covers_a_missing_directory,
-        places::o5_store_opened_twice_at_once_is_one_store,
+        places::o5_link_to_a_store_is_resolved_when_it_is_opened,
+        places::o5_outage_policy_applies_to_a_missing_directory,
+        places::o5_store_opened_twice_concurrently_is_one_store,
         places::invalid_path_is_refused,
-        places::a_store_at_a_dangling_link_is_refused,
-        places::a_store_error_names_the_path_and_the_reason_of_the_system,
-        kinds::o5_a_record_that_is_not_a_regular_file_is_refused,
-        kinds::o5_a_lock_that_is_not_a_regular_file_is_refused,
-        kinds::o5_a_marker_that_is_not_a_regular_file_is_refused,
-        kinds::o5_an_unfinished_file_that_is_not_a_regular_file_is_removed_or_refused,
-        kinds::o5_opening_a_store_follows_no_link_that_was_left_unfinished,
-        kinds::o5_a_record_with_a_second_name_is_read_and_its_other_name_is_not_written,
-        kinds::o5_a_lock_that_others_could_hold_is_repaired,
-        kinds::o5_a_directory_that_others_may_rename_is_refused,
-        kinds::o5_a_directory_above_may_be_written_by_the_private_group_of_its_owner_only,
-        kinds::o5_a_link_that_others_may_replace_is_refused,
-        kinds::o5_a_directory_that_others_may_write_to_later_is_refused,
-        kinds::o5_a_foreign_file_with_the_extension_of_a_record_is_left_alone,
+        places::store_at_a_dangling_link_is_refused,
+        places::store_error_names_the_path_and_the_system_error,
+        kinds::o5_record_that_is_not_a_regular_file_is_refused,
+        kinds::o5_lock_that_is_not_a_regular_file_is_refused,
+        kinds::o5_marker_that_is_not_a_regular_file_is_refused,
+        kinds::o5_irregular_unfinished_file_is_removed_or_refused,
+        kinds::o5_opening_a_store_does_not_follow_an_unfinished_link,
+        kinds::o5_hard_link_to_a_record_is_not_written,
+        kinds::o5_mode_of_a_lock_is_repaired,
+        kinds::o5_directory_that_others_can_rename_is_refused,
+        kinds::o5_only_the_private_group_of_the_owner_may_write_above_a_store,
+        kinds::o5_link_that_others_can_replace_is_refused,
+        kinds::o5_directory_that_becomes_writable_for_others_is_refused,
+        kinds::o5_foreign_file_with_the_extension_of_a_record_is_ignored,
         shared::directory_of_a_group_is_accepted_on_request,
         shared::new_shared_store_ignores_the_umask,
-        shared::a_store_of_one_user_becomes_one_of_the_group,
-        shared::a_directory_above_a_shared_store_may_be_written_by_the_same_group_only,
-        shared::o5_a_store_that_must_exist_is_not_created,
+        shared::private_store_can_become_a_shared_store,
+        shared::only_the_same_group_may_write_above_a_shared_store,
+        shared::o5_store_that_must_exist_is_not_created,
         processes::relative_path_is_resolved_when_the_store_is_opened,
         processes::full_disk_leaves_the_old_record,
         processes::killed_process_leaves_the_old_or_the_new_record,
@@ -91,8 +90,8 @@ fn main() {
         processes::concurrent_writers_lose_nothing,
         processes::o5_eight_processes_make_one_refresh_of_a_rotating_token,
     ];
-    // Root may do anything, and so proves nothing: a child drops to another user. Without root
-    // there is none to drop to.
+    // Root ignores permissions, so these tests start a child process as another user. Only root
+    // can do that.
     let is_root = own_uid() == 0;
     macro_rules! tests_of_root {
         ($($test:path),* $(,)?) => {
@@ -102,7 +101,7 @@ fn main() {
         };
     }
     tests_of_root![
-        kinds::o5_a_device_is_refused,
+        kinds::o5_device_is_refused,
         processes::another_user_is_refused,
         shared::two_users_of_a_group_share_a_store_and_a_third_is_refused,
     ];
@@ -112,7 +111,7 @@ fn main() {
 fn in_a_runtime(test: impl Future<Output = ()> + Send + 'static) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async { tokio::spawn(test).await });
-    // Not for a thread that waits for a lock.
+    // Shuts down without waiting for a thread that is blocked on a lock.
     runtime.shutdown_background();
     outcome.map_err(Failed::from)
 }
@@ -131,14 +130,14 @@ fn client(base_url: &str) -> Client {
     Client::builder(base_url, credentials).build().unwrap()
 }
 
-/// Nobody listens there.
+/// An address without a server.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 fn consents(directory: &Path, base_url: &str) -> Consents {
     Consents::builder(client(base_url)).store(FileStore::open(directory).unwrap()).build()
 }
 
-/// A directory with a store, and the consent "user-7" in it.
+/// Creates a directory with a store that holds the consent "user-7".
 async fn stored() -> (TempDir, PathBuf, Consent) {
     let temporary = tempfile::tempdir().unwrap();
     let directory = temporary.path().join("consents");
@@ -148,14 +147,14 @@ async fn stored() -> (TempDir, PathBuf, Consent) {
     (temporary, directory, consent)
 }
 
-/// The files whose name ends so.
-fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
+/// Returns the files whose paths contain `text`.
+fn files(directory: &Path, text: &str) -> Vec<PathBuf> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.to_str().unwrap().contains(end)).collect()
+    paths.filter(|path| path.to_str().unwrap().contains(text)).collect()
 }
 
 fn record_file(directory: &Path) -> PathBuf {
-    let [file] = &files(directory, ".json")[..] else { panic!("not one record") };
+    let [file] = &files(directory, ".json")[..] else { panic!("expected one record file") };
     file.clone()
 }
 
@@ -231,8 +230,8 @@ async fn damaged_record_is_moved_aside_and_reported() {
         assert!(!error.is_transient(), "{name}: {error}");
         assert!(!error.needs_consent(), "{name}: {error}");
         assert!(!error.to_string().contains("emu_"));
-        // It is still there, beside; and a report is a report once.
-        let [aside] = &files(&directory, ".damaged-")[..] else { panic!("{name}") };
+        // The damaged file was renamed, and the damage is reported once.
+        let [aside] = &files(&directory, ".damaged-")[..] else { panic!("{name}: expected one damaged file") };
         assert!(error.to_string().contains(aside.to_str().unwrap()), "{name}: {error}");
         assert_eq!(aside.metadata().unwrap().len(), length, "{name}");
         assert_eq!(aside.metadata().unwrap().ino(), inode, "{name}");
@@ -247,8 +246,8 @@ async fn damaged_record_is_moved_aside_and_reported() {
     assert_eq!(emulator.count(Operation::OutboundToken), 9);
 }
 
-async fn file_that_is_not_our_record_stays_where_it_is() {
-    // A newer version's, a directory, and a link to somewhere else.
+async fn foreign_entry_is_not_moved_or_overwritten() {
+    // A record of a newer version, a directory, and a link to another file.
     type Replace = fn(&Path);
     let replaces: [Replace; 3] = [
         |path| {
@@ -300,7 +299,7 @@ async fn directory_that_others_can_write_to_is_refused() {
     fs::write(&file, "").unwrap();
     assert!(FileStore::open(&file).is_err());
     assert!(FileStore::open(file.join("below")).is_err());
-    assert!(files(temporary.path(), ".new").is_empty(), "the probe is removed");
+    assert!(files(temporary.path(), ".new").is_empty(), "the probe file was not removed");
 }
 
 async fn unfinished_file_is_removed() {
@@ -309,7 +308,7 @@ async fn unfinished_file_is_removed() {
     fs::write(&unfinished, "emu_secret").unwrap();
     let _ = FileStore::open(&directory).unwrap();
     assert!(!unfinished.exists());
-    // Without a new start, the next who writes replaces it, whatever its mode.
+    // If the store stays open, the next write replaces the unfinished file, whatever its mode.
     fs::write(&unfinished, "emu_secret").unwrap();
     fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o644)).unwrap();
     consent.forget().await.unwrap();
@@ -317,8 +316,8 @@ async fn unfinished_file_is_removed() {
     let _ = consents(&directory, NOWHERE).import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
     assert!(!unfinished.exists());
     assert_eq!(mode(&record_file(&directory)), 0o600);
-    // Unless somebody is about to finish it.
-    let [lock] = &files(&directory, ".lock")[..] else { panic!("not one lock") };
+    // An unfinished file whose lock is held is not removed.
+    let [lock] = &files(&directory, ".lock")[..] else { panic!("expected one lock file") };
     let lock = File::open(lock).unwrap();
     lock.lock().unwrap();
     fs::write(&unfinished, "emu_secret").unwrap();
@@ -333,7 +332,7 @@ async fn lock_that_is_never_released_times_out() {
         .store(FileStore::open(&directory).unwrap())
         .store_timeout(Duration::from_millis(20))
         .build();
-    let [lock] = &files(&directory, ".lock")[..] else { panic!("not one lock") };
+    let [lock] = &files(&directory, ".lock")[..] else { panic!("expected one lock file") };
     let held = File::open(lock).unwrap();
     held.lock().unwrap();
     let error = consents.consent(&id("user-7")).access_token().await.unwrap_err();
@@ -345,7 +344,7 @@ async fn lock_that_is_never_released_times_out() {
 
 async fn held_lock_does_not_keep_a_runtime_alive() {
     let (_temporary, directory, _) = stored().await;
-    let [lock] = &files(&directory, ".lock")[..] else { panic!("not one lock") };
+    let [lock] = &files(&directory, ".lock")[..] else { panic!("expected one lock file") };
     let held = File::open(lock).unwrap();
     held.lock().unwrap();
     let store = FileStore::open(&directory).unwrap();
@@ -353,12 +352,12 @@ async fn held_lock_does_not_keep_a_runtime_alive() {
     let swap = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(store.compare_and_swap(Some(record.generation()), &record))
-        // It is dropped here, which waits for its threads.
+        // The runtime is dropped here, which waits for its threads.
     };
     let outcome = tokio::task::spawn_blocking(swap).await.unwrap();
     let error = outcome.unwrap_err();
     assert!(error.to_string().contains("the token store is locked by another process"), "{error}");
-    // Without the store, this process would exchange what the other may be exchanging.
+    // Without the store, this process could use a refresh token that the other process is using.
     assert!(matches!(error, StoreError::Busy(_)), "{error:?}");
 }
 

@@ -1,5 +1,5 @@
-//! A store whose directory is missing, or is another one (O5): an error, never a store without
-//! records.
+//! Tests a store whose directory is missing or has been replaced. This is an error, and never an
+//! empty store (O5).
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ use crate::kinds::create_fifo;
 use crate::prelude::*;
 use crate::{NOWHERE, assert_holds, client, consents, files, id, stored};
 
-/// The errors of all operations of a store, which must all fail.
+/// Returns the errors of all operations of a store, all of which must fail.
 async fn failures(store: &FileStore, record: &Record) -> Vec<StoreError> {
     let id = id("user-7");
     vec![
@@ -37,7 +37,7 @@ async fn assert_unavailable(store: &FileStore, record: &Record, directory: &Path
     }
 }
 
-pub(crate) async fn o5_a_missing_directory_is_unavailable_until_it_is_back() {
+pub(crate) async fn o5_missing_directory_is_unavailable_until_it_returns() {
     let (temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();
@@ -51,10 +51,10 @@ pub(crate) async fn o5_a_missing_directory_is_unavailable_until_it_is_back() {
 
     fs::remove_dir_all(&directory).unwrap();
     assert_unavailable(&store, &record, &directory).await;
-    assert!(!directory.exists(), "an operation does not create it");
+    assert!(!directory.exists(), "an operation created the directory");
 }
 
-pub(crate) async fn o5_a_consent_in_a_missing_directory_is_not_unknown() {
+pub(crate) async fn o5_consent_in_a_missing_directory_is_not_unknown() {
     let (_temporary, directory, consent) = stored().await;
     fs::remove_dir_all(&directory).unwrap();
     let error = consent.access_token().await.unwrap_err();
@@ -71,12 +71,12 @@ pub(crate) async fn o5_empty_directory_is_unavailable() {
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();
 
-    // Like a mount point while its volume is not mounted.
+    // A mount point looks like this while its volume is not mounted.
     let volume = temporary.path().join("volume");
     fs::rename(&directory, &volume).unwrap();
     fs::create_dir(&directory).unwrap();
     assert_unavailable(&store, &record, &directory).await;
-    assert!(files(&directory, "").is_empty(), "nothing is written to it");
+    assert!(files(&directory, "").is_empty(), "the store wrote to the directory");
 
     fs::remove_dir(&directory).unwrap();
     fs::rename(&volume, &directory).unwrap();
@@ -84,7 +84,7 @@ pub(crate) async fn o5_empty_directory_is_unavailable() {
 }
 
 pub(crate) async fn o5_recreated_directory_is_unavailable() {
-    // Many file systems use the inode number again.
+    // Many file systems reuse the inode number.
     let (_temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();
@@ -103,7 +103,7 @@ pub(crate) async fn o5_directory_of_another_store_is_unavailable() {
     assert!(other.load(&id("user-7")).await.unwrap().is_none());
 }
 
-pub(crate) async fn o5_a_missing_parent_is_unavailable() {
+pub(crate) async fn o5_missing_parent_is_unavailable() {
     let temporary = tempfile::tempdir().unwrap();
     let parent = temporary.path().join("volume");
     let directory = parent.join("consents");
@@ -137,7 +137,7 @@ pub(crate) async fn o5_file_or_link_instead_of_a_directory_is_refused() {
     }
 }
 
-pub(crate) async fn o5_a_link_to_a_store_is_followed_once_when_it_is_opened() {
+pub(crate) async fn o5_link_to_a_store_is_resolved_when_it_is_opened() {
     let (temporary, directory, _) = stored().await;
     let link = temporary.path().join("link");
     symlink(&directory, &link).unwrap();
@@ -153,7 +153,7 @@ pub(crate) async fn o5_a_link_to_a_store_is_followed_once_when_it_is_opened() {
     assert!(store.load(&id("user-7")).await.unwrap().is_some());
 }
 
-pub(crate) async fn o5_an_outage_policy_covers_a_missing_directory() {
+pub(crate) async fn o5_outage_policy_applies_to_a_missing_directory() {
     let emulator = Emulator::start().await.unwrap();
     let (temporary, directory, _) = stored().await;
     let consents = Consents::builder(client(emulator.base_url()))
@@ -169,7 +169,7 @@ pub(crate) async fn o5_an_outage_policy_covers_a_missing_directory() {
     consents.flush().await.unwrap();
 }
 
-pub(crate) async fn o5_store_opened_twice_at_once_is_one_store() {
+pub(crate) async fn o5_store_opened_twice_concurrently_is_one_store() {
     for _ in 0..50 {
         let temporary = tempfile::tempdir().unwrap();
         let directory = temporary.path().join("consents");
@@ -200,7 +200,7 @@ pub(crate) async fn invalid_path_is_refused() {
     assert!(store.load(&id("user-7")).await.unwrap().is_none());
 }
 
-pub(crate) async fn a_store_at_a_dangling_link_is_refused() {
+pub(crate) async fn store_at_a_dangling_link_is_refused() {
     let temporary = tempfile::tempdir().unwrap();
     let link = temporary.path().join("consents");
     symlink(temporary.path().join("volume"), &link).unwrap();
@@ -209,7 +209,7 @@ pub(crate) async fn a_store_at_a_dangling_link_is_refused() {
     assert!(!temporary.path().join("volume").exists());
 }
 
-pub(crate) async fn a_store_error_names_the_path_and_the_reason_of_the_system() {
+pub(crate) async fn store_error_names_the_path_and_the_system_error() {
     let temporary = tempfile::tempdir().unwrap();
     let file = temporary.path().join("file");
     File::create(&file).unwrap();

@@ -1,4 +1,4 @@
-//! What takes more than one process, or another user.
+//! Tests with several processes, or with another user.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -34,16 +34,16 @@ impl Process {
         Self { child, input, output: BufReader::new(output) }
     }
 
-    fn of(role: &str, arguments: &[&str]) -> Self {
+    fn start_role(role: &str, arguments: &[&str]) -> Self {
         Self::start(Command::new(std::env::current_exe().unwrap()), role, arguments)
     }
 
-    pub(crate) fn tell(&mut self, line: &str) {
+    pub(crate) fn send_line(&mut self, line: &str) {
         writeln!(self.input, "{line}").unwrap();
     }
 
-    /// None where it has ended.
-    pub(crate) fn line(&mut self) -> Option<String> {
+    /// Returns `None` if the process has exited.
+    pub(crate) fn read_line(&mut self) -> Option<String> {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         (!line.is_empty()).then(|| line.trim_end().to_owned())
@@ -54,7 +54,7 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    pub(crate) fn succeeds(mut self) {
+    pub(crate) fn wait_for_success(mut self) {
         drop(self.input);
         let mut rest = String::new();
         while self.output.read_line(&mut rest).unwrap() > 0 {}
@@ -62,20 +62,20 @@ impl Process {
     }
 }
 
-/// What this program is where it was started by itself.
+/// Runs a process that was started by this program.
 #[tokio::main]
-pub(crate) async fn play(role: &str) {
+pub(crate) async fn run_role(role: &str) {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
     let directory = Path::new(&arguments[0]);
     match role {
-        "role:write" => write_for_ever(directory).await,
+        "role:write" => write_endlessly(directory).await,
         "role:count" => write_many(directory).await,
         "role:refresh" => refresh_on_demand(directory, &arguments[1]).await,
-        "role:full" => write_where_it_is_full(directory).await,
+        "role:full" => write_to_a_full_disk(directory).await,
         "role:member" => shared::write_as_a_member(directory).await,
         "role:elsewhere" => use_a_relative_path(directory).await,
-        "role:nobody" => try_what_others_may_not(directory).await,
-        _ => panic!("no such role"),
+        "role:nobody" => use_stores_as_another_user(directory).await,
+        _ => panic!("unknown role"),
     }
 }
 
@@ -83,8 +83,8 @@ pub(crate) fn token(number: u32) -> RefreshToken {
     RefreshToken::new(format!("{}-number-{number}.", "x".repeat(3000))).unwrap()
 }
 
-/// Tells before and after each write.
-async fn write_for_ever(directory: &Path) {
+/// Writes records endlessly, and prints a line before and after each write.
+async fn write_endlessly(directory: &Path) {
     let consents = consents(directory, NOWHERE);
     for number in 1.. {
         println!("begin {number}");
@@ -96,18 +96,18 @@ async fn write_for_ever(directory: &Path) {
 pub(crate) async fn killed_process_leaves_the_old_or_the_new_record() {
     for round in 0..200 {
         let (_temporary, directory, _) = stored().await;
-        let mut process = Process::of("write", &[directory.to_str().unwrap()]);
-        // In the middle of a write, or between two, and not always after the same one.
+        let mut process = Process::start_role("write", &[directory.to_str().unwrap()]);
+        // Kills the process during or between writes, after a varying number of them.
         let mut last = String::new();
         for _ in 0..fastrand::u32(1..12) {
-            last = process.line().unwrap();
+            last = process.read_line().unwrap();
         }
         process.kill();
         let (what, number) = last.split_once(' ').unwrap();
         let number: u32 = number.parse().unwrap();
         let record = load(&directory).await.unwrap().unwrap().encode().unwrap();
         let holds = |number: u32| record.expose_secret().contains(&format!("-number-{number}."));
-        // It goes on while it is killed.
+        // The process may complete more writes before it is killed.
         let possible = match what {
             "begin" => number.saturating_sub(1)..number + 8,
             _ => number..number + 8,
@@ -122,11 +122,11 @@ pub(crate) async fn killed_process_leaves_the_old_or_the_new_record() {
 pub(crate) async fn reader_never_sees_half_a_record() {
     let (_temporary, directory, _) = stored().await;
     let path = record_file(&directory);
-    let mut process = Process::of("write", &[directory.to_str().unwrap()]);
+    let mut process = Process::start_role("write", &[directory.to_str().unwrap()]);
     for _ in 0..300 {
-        process.line().unwrap();
+        process.read_line().unwrap();
         for _ in 0..50 {
-            // Without the lock, as nobody but a test would.
+            // This reads the file without the lock, so that it can overlap with a write.
             Record::decode(&id("user-7"), &fs::read(&path).unwrap()).unwrap();
         }
     }
@@ -140,7 +140,7 @@ async fn write_many(directory: &Path) {
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     for number in 0..WRITES {
-        // Of its own, for two who write the same have nothing to lose.
+        // Each process writes different records, because equal writes could not be lost.
         let refresh_token = RefreshToken::new(format!("{} {number}", std::process::id())).unwrap();
         consents.import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
         let own = id(&format!("process {} number {number}", std::process::id()));
@@ -151,20 +151,20 @@ async fn write_many(directory: &Path) {
 pub(crate) async fn concurrent_writers_lose_nothing() {
     let (_temporary, directory, _) = stored().await;
     let before = load(&directory).await.unwrap().unwrap().generation();
-    let mut both = [0; 2].map(|_| Process::of("count", &[directory.to_str().unwrap()]));
+    let mut both = [0; 2].map(|_| Process::start_role("count", &[directory.to_str().unwrap()]));
     for process in &mut both {
-        assert_eq!(process.line().as_deref(), Some("ready"));
+        assert_eq!(process.read_line().as_deref(), Some("ready"));
     }
     for process in &mut both {
-        process.tell("go");
+        process.send_line("go");
     }
-    both.into_iter().for_each(Process::succeeds);
-    // Each write is a generation, so none was overwritten unseen.
+    both.into_iter().for_each(Process::wait_for_success);
+    // Each write increments the generation, so no write was overwritten unnoticed.
     assert_eq!(load(&directory).await.unwrap().unwrap().generation() - before, u64::from(2 * WRITES));
     assert_eq!(files(&directory, ".json").len(), 1 + 2 * WRITES as usize);
 }
 
-/// Gets an access token for each id that it is told.
+/// Requests an access token for each id on standard input.
 async fn refresh_on_demand(directory: &Path, base_url: &str) {
     let consents = consents(directory, base_url);
     println!("ready");
@@ -192,26 +192,26 @@ pub(crate) async fn o5_eight_processes_make_one_refresh_of_a_rotating_token() {
     let (_temporary, directory, _) = stored().await;
     let consents = consents(&directory, emulator.base_url());
     let mut processes: Vec<_> =
-        (0..8).map(|_| Process::of("refresh", &[directory.to_str().unwrap(), emulator.base_url()])).collect();
+        (0..8).map(|_| Process::start_role("refresh", &[directory.to_str().unwrap(), emulator.base_url()])).collect();
     for process in &mut processes {
-        assert_eq!(process.line().as_deref(), Some("ready"));
+        assert_eq!(process.read_line().as_deref(), Some("ready"));
     }
     for round in 0..ROUNDS {
-        // A consent whose access token nobody has: only its refresh token is taken over.
+        // Imports a consent with only its refresh token, so no process has an access token.
         let tokens = client(emulator.base_url()).exchange_code(code(&emulator)).await.unwrap();
         let name = id(&format!("round {round}"));
         consents.import(&name, tokens.refresh_token.unwrap(), SystemTime::now()).await.unwrap();
         let before = emulator.count(TOKEN);
         for process in &mut processes {
-            process.tell(name.as_str());
+            process.send_line(name.as_str());
         }
-        let mut lines: Vec<_> = processes.iter_mut().map(|process| process.line().unwrap()).collect();
-        assert!(lines.iter().all(|line| line.starts_with("1 ")), "one token in each process");
+        let mut lines: Vec<_> = processes.iter_mut().map(|process| process.read_line().unwrap()).collect();
+        assert!(lines.iter().all(|line| line.starts_with("1 ")), "a process received more than one token");
         lines.dedup();
         assert_eq!(lines.len(), 1, "round {round}");
         assert_eq!(emulator.count(TOKEN) - before, 1, "round {round}");
     }
-    processes.into_iter().for_each(Process::succeeds);
+    processes.into_iter().for_each(Process::wait_for_success);
 }
 
 fn code(emulator: &Emulator) -> AuthorizationCode {
@@ -225,7 +225,7 @@ fn code(emulator: &Emulator) -> AuthorizationCode {
     client.verify(pending, &format!("?code={code}&state={state}")).unwrap()
 }
 
-async fn write_where_it_is_full(directory: &Path) {
+async fn write_to_a_full_disk(directory: &Path) {
     let consents = consents(directory, NOWHERE);
     let error = consents.import(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store());
@@ -239,16 +239,16 @@ async fn write_where_it_is_full(directory: &Path) {
 pub(crate) async fn full_disk_leaves_the_old_record() {
     let (_temporary, directory, _) = stored().await;
     let _ = consents(&directory, NOWHERE).import(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
-    // A limit of one block stands for a disk that is full in the middle of a record.
+    // A file size limit of one block simulates a disk that becomes full while a record is written.
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
-    Process::start(shell, "full", &[directory.to_str().unwrap()]).succeeds();
+    Process::start(shell, "full", &[directory.to_str().unwrap()]).wait_for_success();
     let record = load(&directory).await.unwrap().unwrap().encode().unwrap();
     assert!(record.expose_secret().contains("-number-1."));
     assert!(files(&directory, ".new").is_empty());
 }
 
-/// The working directory changes after the store was opened.
+/// Changes the working directory after the store was opened.
 async fn use_a_relative_path(directory: &Path) {
     std::env::set_current_dir(directory.parent().unwrap()).unwrap();
     let consents = consents(Path::new(directory.file_name().unwrap()), NOWHERE);
@@ -258,19 +258,19 @@ async fn use_a_relative_path(directory: &Path) {
 
 pub(crate) async fn relative_path_is_resolved_when_the_store_is_opened() {
     let (_temporary, directory, _) = stored().await;
-    Process::of("elsewhere", &[directory.to_str().unwrap()]).succeeds();
+    Process::start_role("elsewhere", &[directory.to_str().unwrap()]).wait_for_success();
     assert_eq!(files(&directory, ".json").len(), 2);
 }
 
 const NOBODY: u32 = 65534;
 
-/// As a user that is not root: what may be repaired is, and what others own is refused.
-async fn try_what_others_may_not(directory: &Path) {
-    // Of root, readable for all.
+/// Runs as a user other than root. The store repairs its own files and refuses the files of others.
+async fn use_stores_as_another_user(directory: &Path) {
+    // This directory belongs to root, and everybody can read it.
     let of_root = FileStore::open(directory.join("of root"));
-    assert!(matches!(of_root, Err(StoreError::Misconfigured(_))), "a directory of somebody else");
+    assert!(matches!(of_root, Err(StoreError::Misconfigured(_))), "the directory of another user was accepted");
 
-    // Of the same user, but in a directory that everybody may write to.
+    // This directory belongs to the same user, but everybody can write to its parent.
     let error = FileStore::open(directory.join("open").join("own")).unwrap_err();
     assert_refused(&error, "is below a directory that other users can write to", &directory.join("open"));
 
@@ -279,29 +279,29 @@ async fn try_what_others_may_not(directory: &Path) {
     consents.import(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
     let path = record_file(&own);
     println!("{}", path.display());
-    // Meanwhile it becomes root's.
+    // Then root becomes the owner of the directory.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let store = FileStore::open(&own).unwrap();
     let error = store.load(&id("user-7")).await.unwrap_err();
     assert_refused(&error, "contains a file that belongs to another user", &path);
     println!("refused");
-    // Now nobody else may read it.
+    // The record is no longer readable for this user.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let error = store.load(&id("user-7")).await.unwrap_err();
     assert_refused(&error, "is not accessible", &path);
     let error = consents.import(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert!(error.is_store());
     assert!(!error.is_transient());
-    assert!(path.exists(), "it stays where it is");
+    assert!(path.exists(), "the record was moved");
 
-    // A lock that may not be written.
-    let [lock] = &files(&own, ".lock")[..] else { panic!("not one lock") };
+    // The lock file has no write permission.
+    let [lock] = &files(&own, ".lock")[..] else { panic!("expected one lock file") };
     fs::set_permissions(lock, fs::Permissions::from_mode(0o444)).unwrap();
     let error = consents.import(&id("user-7"), token(2), SystemTime::now()).await.unwrap_err();
     assert_eq!(error.advice(), flinks::Advice::FixConfiguration);
     assert!(error.to_string().contains(lock.to_str().unwrap()), "{error}");
 
-    // What may not be written any more is refused as such.
+    // A directory without write permission is a specific error.
     fs::set_permissions(&own, fs::Permissions::from_mode(0o500)).unwrap();
     let error = FileStore::open(&own).unwrap_err();
     assert_refused(&error, "is not accessible", &own);
@@ -315,7 +315,7 @@ pub(crate) async fn another_user_is_refused() {
     use std::os::unix::fs::chown;
     let temporary = tempfile::tempdir().unwrap();
     fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // Where that user may run it.
+    // Copies the program to a place where that user can run it.
     let program = temporary.path().join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let directory = temporary.path().join("of nobody");
@@ -324,7 +324,8 @@ pub(crate) async fn another_user_is_refused() {
     fs::set_permissions(directory.join("open"), fs::Permissions::from_mode(0o777)).unwrap();
     chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
 
-    // Everybody may create a directory in a sticky one, and the one who has may rename it.
+    // Everybody can create a directory in a directory with the sticky bit, and its owner can rename
+    // it.
     let sticky = temporary.path().join("sticky");
     fs::create_dir_all(sticky.join("of nobody")).unwrap();
     fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();
@@ -333,19 +334,19 @@ pub(crate) async fn another_user_is_refused() {
     let error = FileStore::open(sticky.join("of nobody").join("consents")).unwrap_err();
     assert_refused(&error, "is below a directory that belongs to another user", &sticky.join("of nobody"));
 
-    // Whose it is may change what is in it, also for root.
+    // The owner of a directory can change its content, so root refuses it as well.
     let error = FileStore::open(&directory).unwrap_err();
     assert_refused(&error, "is in a directory that belongs to another user or group", &directory);
 
     let mut command = Command::new(program);
     command.uid(NOBODY).gid(NOBODY).current_dir("/");
     let mut process = Process::start(command, "nobody", &[directory.to_str().unwrap()]);
-    let path = process.line().unwrap();
+    let path = process.read_line().unwrap();
     chown(&path, Some(0), Some(0)).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    process.tell("go");
-    assert_eq!(process.line().as_deref(), Some("refused"));
+    process.send_line("go");
+    assert_eq!(process.read_line().as_deref(), Some("refused"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    process.tell("go");
-    process.succeeds();
+    process.send_line("go");
+    process.wait_for_success();
 }

@@ -1,4 +1,4 @@
-//! A store that is shared with a group, as on a volume of Kubernetes with an `fsGroup`.
+//! Tests a store that is shared with a group, as on a Kubernetes volume with an `fsGroup`.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -59,10 +59,10 @@ pub(crate) async fn new_shared_store_ignores_the_umask() {
         assert_eq!(mode(&file), 0o660, "{}", file.display());
         assert_eq!(file.metadata().unwrap().gid(), directory.metadata().unwrap().gid());
     }
-    assert_eq!(files(&directory, "").len(), 3, "a record, a lock and a marker");
+    assert_eq!(files(&directory, "").len(), 3, "expected a record, a lock and a marker");
 }
 
-pub(crate) async fn a_store_of_one_user_becomes_one_of_the_group() {
+pub(crate) async fn private_store_can_become_a_shared_store() {
     let (_temporary, directory, _) = stored().await;
     let record = FileStore::open(&directory).unwrap().load(&id("user-7")).await.unwrap().unwrap();
     let path = record_file(&directory);
@@ -72,20 +72,20 @@ pub(crate) async fn a_store_of_one_user_becomes_one_of_the_group() {
     assert_eq!(mode(&path), 0o660);
     assert!(store.compare_and_swap(Some(record.generation()), &record).await.unwrap());
     assert!(files(&directory, ".lock").iter().all(|lock| mode(lock) == 0o660));
-    // A file that others can read is repaired.
+    // The mode of a file that others can read is corrected.
     set_mode(&path, 0o664);
     assert_holds(&store, &record).await;
     assert_eq!(mode(&path), 0o660);
 }
 
-pub(crate) async fn a_directory_above_a_shared_store_may_be_written_by_the_same_group_only() {
+pub(crate) async fn only_the_same_group_may_write_above_a_shared_store() {
     let temporary = tempfile::tempdir().unwrap();
     let parent = temporary.path().join("volume");
     fs::create_dir(&parent).unwrap();
     let directory = parent.join("consents");
     set_mode(&parent, 0o2770);
     let _ = open_shared(&directory).unwrap();
-    // Only root can give a directory to another group.
+    // Only root can change the group of a directory.
     if std::os::unix::fs::chown(&parent, None, Some(54_321)).is_ok() {
         set_mode(&parent, 0o2770);
         assert!(matches!(FileStore::open(parent.join("private")), Err(StoreError::Misconfigured(_))));
@@ -95,12 +95,12 @@ pub(crate) async fn a_directory_above_a_shared_store_may_be_written_by_the_same_
     assert!(error.to_string().contains(parent.to_str().unwrap()), "{error}");
 }
 
-pub(crate) async fn o5_a_store_that_must_exist_is_not_created() {
+pub(crate) async fn o5_store_that_must_exist_is_not_created() {
     let (temporary, directory, _) = stored().await;
     let open = |path: &Path| FileStore::options().must_exist().open(path);
     assert!(open(&directory).unwrap().load(&id("user-7")).await.unwrap().is_some());
 
-    // A mount point whose volume is not mounted.
+    // The directory is a mount point whose volume is not mounted.
     let volume = temporary.path().join("volume");
     fs::rename(&directory, &volume).unwrap();
     let error = open(&directory).unwrap_err();
@@ -113,7 +113,7 @@ pub(crate) async fn o5_a_store_that_must_exist_is_not_created() {
     assert!(error.to_string().contains(directory.to_str().unwrap()), "{error}");
     assert!(files(&directory, "").is_empty());
 
-    // Records without a marker, such as those that were restored.
+    // The records have no marker, for example after they were restored from a backup.
     for marker in files(&volume, ".id") {
         fs::remove_file(marker).unwrap();
     }
@@ -122,7 +122,7 @@ pub(crate) async fn o5_a_store_that_must_exist_is_not_created() {
 
 const CONSENTS: u32 = 20;
 
-/// Writes, as a member of the group, the records that the other member writes at the same time.
+/// Writes records while another member of the group writes the same records.
 pub(crate) async fn write_as_a_member(directory: &Path) {
     let store = match open_shared(directory) {
         Ok(store) => store,
@@ -142,7 +142,7 @@ pub(crate) async fn write_as_a_member(directory: &Path) {
     println!("done");
 }
 
-/// Starts a process of another user, with a umask that lets nobody else read its files.
+/// Starts a process of another user with a umask that makes its files unreadable for others.
 fn member(program: &Path, user: u32, group: u32, directory: &Path) -> Process {
     use std::os::unix::process::CommandExt as _;
     let mut shell = Command::new("sh");
@@ -165,24 +165,24 @@ pub(crate) async fn two_users_of_a_group_share_a_store_and_a_third_is_refused() 
 
         let mut members = [50_001, 50_002].map(|user| member(&program, user, GROUP, &directory));
         for member in &mut members {
-            assert_eq!(member.line().as_deref(), Some("ready"));
+            assert_eq!(member.read_line().as_deref(), Some("ready"));
         }
         for member in &mut members {
-            member.tell("go");
+            member.send_line("go");
         }
         for mut member in members {
-            assert_eq!(member.line().as_deref(), Some("done"));
-            member.succeeds();
+            assert_eq!(member.read_line().as_deref(), Some("done"));
+            member.wait_for_success();
         }
         assert_eq!(files(&directory, ".json").len(), CONSENTS as usize);
         assert!(files(&directory, "").iter().all(|file| file.metadata().unwrap().gid() == GROUP));
 
         let mut stranger = member(&program, 50_003, 50_003, &directory);
-        assert_eq!(stranger.line().as_deref(), Some("refused"));
-        stranger.succeeds();
+        assert_eq!(stranger.read_line().as_deref(), Some("refused"));
+        stranger.wait_for_success();
 
-        // A file that a stranger has put there.
-        let [path, ..] = &files(&directory, ".json")[..] else { panic!("no record") };
+        // A user outside the group owns one of the files.
+        let [path, ..] = &files(&directory, ".json")[..] else { panic!("expected a record file") };
         chown(path, Some(50_003), Some(50_003)).unwrap();
         let store = open_shared(&directory).unwrap();
         let mut refused = 0;

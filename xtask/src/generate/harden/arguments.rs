@@ -1,4 +1,4 @@
-//! The arguments of an operation: its parameters and its body, in the order of the method.
+//! Reads the arguments of an operation: its parameters and its body, in the order of the signature.
 
 use quote::{ToTokens as _, format_ident, quote};
 use serde_json::Value;
@@ -11,25 +11,26 @@ use crate::generate::progenitor::{BODY, Types, parameter_key};
 use crate::spec::schema::snake;
 use crate::{Error, Result};
 
-/// The arguments: those in the path as they stand there, then those in the query and in headers by name, then the body.
+/// The arguments in the order of the signature: first those in the path in their order there, then
+/// those in the query and in headers by name, then the body.
 pub(super) struct Arguments(Vec<Argument>);
 
 /// An argument of an operation.
 pub(super) struct Argument {
     pub(super) name: Ident,
-    /// Its name on the wire.
+    /// The name on the wire.
     pub(super) wire: String,
     pub(super) place: ArgumentPlace,
-    /// Its type in the signature, without the `Option` of one that may be left out.
+    /// The type in the signature, without the `Option` of an optional argument.
     pub(super) ty: Type,
     pub(super) is_optional: bool,
     pub(super) docs: Option<String>,
 }
 
-/// Where an argument is in the request, in the order of the signature.
+/// The place of an argument in the request, in the order of the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ArgumentPlace {
-    /// In the path, with its position there.
+    /// The path, with the position of the argument.
     Path(usize),
     Query,
     Header,
@@ -37,7 +38,7 @@ pub(super) enum ArgumentPlace {
 }
 
 impl Arguments {
-    /// Reads the arguments of an operation from its description in the normalized document.
+    /// Reads the arguments of an operation from the normalized document.
     pub(super) fn read(facts: &form::Operation, described: &Value, types: &Types) -> Result<Self> {
         let mut arguments = Vec::new();
         let parameters = described.get("parameters").and_then(Value::as_array);
@@ -59,7 +60,7 @@ impl Arguments {
         self.0.iter()
     }
 
-    /// The arguments in one kind of place.
+    /// Returns the arguments in one place.
     pub(super) fn in_place(&self, place: ArgumentPlace) -> impl Iterator<Item = &Argument> {
         self.0.iter().filter(move |argument| argument.place == place)
     }
@@ -73,7 +74,7 @@ impl Arguments {
     }
 }
 
-/// Whether the document requires an argument.
+/// Returns whether the document requires an argument.
 enum Presence {
     Required,
     Optional,
@@ -90,7 +91,7 @@ impl Argument {
             }
             "query" => ArgumentPlace::Query,
             "header" => ArgumentPlace::Header,
-            other => return Err(Error::new(format!("a parameter in `{other}` has no form in a request"))),
+            other => return Err(Error::new(format!("a parameter in `{other}` cannot be sent in a request"))),
         };
         let presence = match parameter.get("required") {
             Some(Value::Bool(true)) => Presence::Required,
@@ -121,14 +122,15 @@ impl Argument {
         }
     }
 
-    /// The argument in a signature.
+    /// Returns the argument as it appears in a signature.
     pub(super) fn declaration(&self) -> proc_macro2::TokenStream {
         let (name, ty) = (&self.name, &self.ty);
         quote!(#name: #ty)
     }
 }
 
-/// A type as an argument: numbers, booleans and plain enums are passed by value, text as `&str`, the rest by reference.
+/// Returns the type of an argument: numbers, booleans and plain enums are passed by value, text as
+/// `&str`, and other types by reference.
 fn passed(mut ty: Type, types: &Types) -> Type {
     let last = match &ty {
         Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default(),
@@ -148,7 +150,7 @@ fn passed(mut ty: Type, types: &Types) -> Type {
     parse_quote!(&'a #ty)
 }
 
-/// Puts the module `types` in front of the names that it defines.
+/// Adds the module `types` to the names that it defines.
 struct LocalTypes<'a>(&'a Types);
 
 impl VisitMut for LocalTypes<'_> {

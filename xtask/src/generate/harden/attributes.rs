@@ -7,11 +7,11 @@ use crate::{Error, Result};
 
 pub(super) fn unknown_shape(what: &str) -> Error {
     let what: String = what.chars().take(200).collect();
-    Error::new(format!("progenitor's code has a shape that is not known here: {what}"))
-        .help("compare xtask/src/generate/harden with what the linked progenitor writes")
+    Error::new(format!("progenitor's code has an unexpected shape: {what}"))
+        .help("compare xtask/src/generate/harden with the code that the linked progenitor generates")
 }
 
-/// The attribute of a doc comment.
+/// Creates the attribute of a doc comment.
 pub(super) fn doc(text: &str) -> Attribute {
     parse_quote!(#[doc = #text])
 }
@@ -29,7 +29,7 @@ pub(super) fn docs(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// `T` of `outer<T>`.
+/// Returns `T` of `outer<T>`.
 pub(crate) fn generic_argument(ty: &Type, outer: &str) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|segment| segment.ident == outer)?;
@@ -46,7 +46,8 @@ pub(crate) fn wire_name(field: &syn::Field, name: &Ident) -> Result<String> {
     Ok(serde_argument(&field.attrs, "rename")?.unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned()))
 }
 
-/// The value of one argument of `#[serde(…)]`; empty where it has none.
+/// Returns the value of an argument of `#[serde(…)]`, or an empty text if the argument has no
+/// value.
 pub(crate) fn serde_argument(attributes: &[syn::Attribute], wanted: &str) -> Result<Option<String>> {
     let mut found = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {

@@ -1,22 +1,24 @@
-//! The harden stage: progenitor's types without ways to leak, and the client and its operations.
+//! The harden stage: rewrites progenitor's types so that they cannot leak secrets, and generates
+//! the client and its operations.
 //!
-//! progenitor supplies the module `types` and nothing else. Its client and its methods are not used: its error prints
-//! bodies, headers and URLs (T4) and loses the status of a reply that it cannot read (T7), and its hooks can neither return
-//! another error nor be written outside of the product crates (T14). URL, headers and body of a request, and the arguments
-//! of an operation, come from the normalized document. The code calls `flinks_core`, and no type of progenitor is in a public
-//! interface.
+//! Only the module `types` comes from progenitor. Its client and methods are not used: its error
+//! prints bodies, headers and URLs (T4) and loses the status of a response that it cannot decode
+//! (T7), and its hooks can neither return another error nor be implemented outside of the product
+//! crates (T14). The URL, headers, body and arguments of an operation come from the normalized
+//! document. The generated code calls `flinks_core`, and its public API contains no type of
+//! progenitor.
 //!
-//! | module | about |
+//! | module | contents |
 //! | --- | --- |
 //! | `operation` | the method and the type of one operation |
-//! | `arguments` | its arguments: order, names and types |
-//! | `request` | how its request is built |
-//! | `outcome` | how its reply is read |
+//! | `arguments` | the arguments of an operation: order, names and types |
+//! | `request` | the code that builds a request |
+//! | `outcome` | the code that decodes a response |
 //! | `types` | the hardened types |
-//! | `reply_body` | the fields of a reply as constants |
-//! | `uses` | which types are sent and which are received |
-//! | `secret_fields` | which fields hold a secret |
-//! | `attributes` | parts of Rust syntax |
+//! | `reply_body` | the fields of a response body as constants |
+//! | `uses` | the types that are sent and those that are received |
+//! | `secret_fields` | the fields that contain a secret |
+//! | `attributes` | helpers for Rust syntax |
 
 mod arguments;
 pub(crate) mod attributes;
@@ -38,24 +40,24 @@ use crate::generate::normalize::form::{Normalized, SecretPlace};
 use crate::generate::progenitor::Types;
 use crate::{Error, Result};
 
-/// What the document tells about itself.
+/// The metadata of a document.
 pub struct Constants {
-    /// Its title.
+    /// The title.
     pub title: String,
-    /// Its description.
+    /// The description.
     pub description: String,
-    /// Its version.
+    /// The version.
     pub version: String,
-    /// The sha256 of its bytes.
+    /// The SHA-256 of the bytes.
     pub sha256: String,
 }
 
-/// Builds the generated file: the hardened types, and the client with its operations.
+/// Builds the generated file: the hardened types and the client with its operations.
 ///
 /// # Errors
 ///
-/// Returns an error if progenitor's types have a shape that is not known here, if an operation has a form that no client can
-/// send, or if the mark of a secret had no effect.
+/// Returns an error if progenitor's types have an unexpected shape, if a client cannot send an
+/// operation, or if the mark of a secret has no effect.
 pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
     let operations = operations(types, normalized)?;
     let (types, secrets) = types::harden(types.module.clone(), normalized, &operations)?;
@@ -76,12 +78,12 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
     let methods = operations.iter().map(Operation::method);
     let builders = operations.iter().map(Operation::builder);
     quote! {
-        /// The version of the document that this client was generated from.
+        /// The version of the document from which this client was generated.
         pub const SPEC_VERSION: &str = #version;
-        /// The sha256 of the document that this client was generated from, in hexadecimal.
+        /// The SHA-256 of the document from which this client was generated, in hexadecimal.
         pub const SPEC_SHA256: &str = #sha256;
-        /// Every field and header that is a secret: a redacted type, sensitive on the wire. (`Debug` redacts every other
-        /// text too.)
+        /// The fields and headers that are secrets. Their types are redacted, and their headers are
+        /// marked as sensitive. `Debug` redacts all other strings as well.
         pub const SECRETS: &[&str] = &[#(#secrets),*];
 
         #types
@@ -93,16 +95,16 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
         }
 
         impl Client {
-            /// A client with the default limits.
+            /// Creates a client with the default limits.
             ///
             /// # Errors
             ///
-            /// Where no [`Transport`](::flinks_core::Transport) can be built.
+            /// Returns an error if the [`Transport`](::flinks_core::Transport) cannot be built.
             pub fn new(base_url: ::flinks_core::BaseUrl) -> Result<Self, ::flinks_core::BuildError> {
                 Ok(Self::with_transport(::flinks_core::Transport::new(base_url)?))
             }
 
-            /// A client with limits of one's own.
+            /// Creates a client with a custom transport.
             pub fn with_transport(transport: ::flinks_core::Transport) -> Self {
                 Self { transport }
             }
@@ -110,7 +112,8 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
             #(#methods)*
         }
 
-        /// One type for each operation: it holds the required arguments, takes the optional ones, and is sent.
+        /// Builders of requests, one for each operation. A builder has the required arguments, and
+        /// methods for the optional ones and for sending.
         pub mod operation {
             #[allow(unused_imports)]
             use super::{Client, types};
@@ -126,7 +129,7 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
     }
 }
 
-/// `crate::types::X` as `types::X`, so that the file may be any module.
+/// Rewrites `crate::types::X` to `types::X`, so that the file can be any module.
 struct RelativePaths;
 
 impl syn::visit_mut::VisitMut for RelativePaths {
@@ -139,7 +142,7 @@ impl syn::visit_mut::VisitMut for RelativePaths {
     }
 }
 
-/// A doc comment a line, so that it prints as `///`.
+/// Splits doc comments into lines, so that they are printed as `///`.
 struct DocLines;
 
 impl syn::visit_mut::VisitMut for DocLines {

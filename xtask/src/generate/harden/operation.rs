@@ -1,5 +1,5 @@
-//! An operation of the client: a method that takes the required arguments, and a type that takes the optional ones and is
-//! sent.
+//! Generates an operation: a method with the required arguments, and a builder for the optional
+//! ones that sends the request.
 
 use heck::ToPascalCase as _;
 use proc_macro2::TokenStream;
@@ -28,7 +28,7 @@ pub(super) struct Operation {
     error: Outcome,
 }
 
-/// Reads all operations.
+/// Reads all operations of a document.
 pub(super) fn operations(types: &Types, normalized: &Normalized) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     for facts in &normalized.operations {
@@ -59,12 +59,12 @@ impl Operation {
         format_ident!("{}", self.name.to_string().to_pascal_case())
     }
 
-    /// The types in the signature. The types that they refer to are sent too.
+    /// Returns the types in the signature. The types that they contain are sent as well.
     pub(super) fn argument_types(&self) -> impl Iterator<Item = &Type> {
         self.arguments.iter().map(|argument| &argument.ty)
     }
 
-    /// The method of the client.
+    /// Generates the method of the client.
     pub(super) fn method(&self) -> TokenStream {
         let (name, ty, docs) = (&self.name, self.type_name(), &self.docs);
         let required = self.arguments.required();
@@ -82,7 +82,7 @@ impl Operation {
         }
     }
 
-    /// The type of the operation.
+    /// Generates the builder of the operation.
     pub(super) fn builder(&self) -> TokenStream {
         let Self { id, request: Request { url, request, headers }, success, error, .. } = self;
         let ty = self.type_name();
@@ -124,11 +124,12 @@ impl Operation {
 
                 #(#setters)*
 
-                /// Sends the request, once, and reads the reply.
+                /// Sends the request once and decodes the response.
                 ///
                 /// # Errors
                 ///
-                /// An [`Error`] that names the operation and says whether the request may have been received.
+                /// Returns an [`Error`] that names the operation and reports whether the request
+                /// may have been received.
                 pub async fn send(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
                     self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
                 }
@@ -149,7 +150,8 @@ impl Operation {
     }
 }
 
-/// The documentation of the method: what the document says, the request line, and the required arguments.
+/// Returns the documentation of the method: the description, the request line and the required
+/// arguments.
 fn summary(facts: &form::Operation, described: &Value, arguments: &Arguments) -> String {
     let text = |key: &str| described.get(key).and_then(Value::as_str);
     let mut docs = String::new();

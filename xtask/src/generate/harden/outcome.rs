@@ -1,4 +1,5 @@
-//! How a reply is read: the types of success and error, and the arms of the `match` on its status.
+//! Generates the decoding of a response: the success and error types, and the arms of the `match`
+//! on the status.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +11,16 @@ use crate::generate::normalize::form::{Bodies, Body};
 use crate::spec::schema::{is_type_name, pascal};
 use crate::{Error, Result};
 
-/// The type of success or error, and the arms that read it.
+/// The type of a success or an error, and the arms that decode it.
 pub(super) struct Outcome {
     pub(super) ty: TokenStream,
     pub(super) arms: Vec<TokenStream>,
 }
 
-/// The arms of success. If there is one body, each 2xx is read as that body. If there is none, 200, 204 and the documented
-/// statuses are read as empty replies, and another 2xx is an error. If the status tells bodies apart, a 2xx that is not
-/// documented is an error. If there is one error body, a 2xx may hold that body instead (C2).
+/// Returns the arms of successes. If there is one body, each 2xx is decoded as that body. If there
+/// is none, 200, 204 and the documented statuses are empty responses, and any other 2xx is an
+/// error. If the status selects one of several bodies, an undocumented 2xx is an error. If there is
+/// one error body, a 2xx may contain that body instead (C2).
 pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) -> Result<Outcome> {
     let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
     let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
@@ -48,7 +50,7 @@ pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) 
     Ok(outcome)
 }
 
-/// The statuses that an operation without a documented body succeeds with.
+/// Returns the success statuses of an operation without a documented body.
 fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
     if bodies.bodies.iter().any(|body| body.status == "2XX") {
         return pattern("2XX", &[]);
@@ -58,7 +60,8 @@ fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
     Ok(quote!(#(#statuses)|*))
 }
 
-/// The arms of the errors. What is not documented is tried as the documented error (A6).
+/// Returns the arms of errors. An undocumented status is decoded as the documented error, if
+/// possible (A6).
 pub(super) fn error(bodies: &Bodies) -> Result<Outcome> {
     if let Bodies { bodies, union: None } = bodies {
         return Ok(match bodies.iter().find_map(|body| body.schema.as_deref()) {
@@ -76,7 +79,7 @@ pub(super) fn error(bodies: &Bodies) -> Result<Outcome> {
         let read = quote!(response_error::<types::#schema>(response).await);
         quote!(Err(#read.map_body(#variant)))
     })?;
-    // An undocumented status of several error bodies fits none of them.
+    // If there are several error bodies, an undocumented status matches none of them.
     outcome.arms.push(quote!(_ => Err(undocumented_status(&response)),));
     Ok(outcome)
 }
@@ -104,12 +107,13 @@ fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) 
     Ok(Outcome { ty, arms })
 }
 
-/// The statuses that have a separate arm.
+/// Returns the statuses that have a separate arm.
 fn exact(bodies: &Bodies) -> Vec<u16> {
     bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
 }
 
-/// The variant of a union for one body: the schema's name without the operation's, or the status.
+/// Returns the variant of a union for a body: the name of the schema without the one of the
+/// operation, or the status.
 pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
     let short = |body: &Body| {
         let union = bodies.union.as_deref().map(pascal).unwrap_or_default();
@@ -137,7 +141,7 @@ fn bounds(status: &str) -> Result<(u16, u16)> {
     }
 }
 
-/// The pattern of a status or a range, without the statuses that have a separate arm.
+/// Returns the pattern of a status or a range, without the statuses that have a separate arm.
 fn pattern(status: &str, exact: &[u16]) -> Result<TokenStream> {
     let (mut low, high) = bounds(status)?;
     if low == high {

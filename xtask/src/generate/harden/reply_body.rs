@@ -1,4 +1,5 @@
-//! The fields of a reply as constants, so that an error of `flinks_core` can name them.
+//! Generates the fields of a response body as constants, so that an error of `flinks_core` can name
+//! them.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,8 +9,9 @@ use super::attributes::{generic_argument, serde_argument, wire_name};
 use super::uses::Uses;
 use crate::Result;
 
-/// Names the fields of a type that is the body of a reply, so that an error of `flinks_core` can say
-/// which of them is missing or does not fit. Returns `None` for a type that no reply is read as.
+/// Generates the names of the fields of a response body, so that an error of `flinks_core` can name
+/// the field that is missing or invalid. Returns `None` for a type that is not the body of a
+/// response.
 pub(super) fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<Option<Item>> {
     if !uses.replies.contains(&ident.to_string()) {
         return Ok(None);
@@ -18,7 +20,7 @@ pub(super) fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<
     for field in fields {
         constants.extend(reply_field(field)?);
     }
-    // A flattened field takes members of any name.
+    // A flattened field accepts members with any name.
     let is_closed = matches!(fields, Fields::Named(_)) && constants.len() == fields.len();
     let fields = is_closed.then(|| {
         quote! {
@@ -28,7 +30,7 @@ pub(super) fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<
     Ok(Some(parse_quote!(impl ::flinks_core::generated::ReplyBody for #ident { #fields })))
 }
 
-/// The constant of one field. `None` if it has no name, or is flattened.
+/// Returns the constant of a field, or `None` if the field has no name or is flattened.
 fn reply_field(field: &syn::Field) -> Result<Option<TokenStream>> {
     let Some(name) = &field.ident else { return Ok(None) };
     if serde_argument(&field.attrs, "flatten")?.is_some() {

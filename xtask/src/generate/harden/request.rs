@@ -1,4 +1,4 @@
-//! How a request is built: its URL, its query, its headers and its body.
+//! Generates the code that builds a request: its URL, query, headers and body.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -14,9 +14,9 @@ use crate::{Error, Result};
 pub(super) struct Request {
     /// The URL, as an expression.
     pub(super) url: TokenStream,
-    /// The request without the headers that are arguments, as an expression. The transport builds it.
+    /// The request without header arguments, as an expression. The transport builds it.
     pub(super) request: TokenStream,
-    /// A statement for each header that is an argument.
+    /// A statement for each header argument.
     pub(super) headers: Vec<TokenStream>,
 }
 
@@ -33,7 +33,8 @@ impl Request {
     }
 }
 
-/// The path of the operation with its arguments. `encode_path` fails if an argument would leave its segment (T9).
+/// Returns the path of the operation with its arguments. `encode_path` fails if an argument would
+/// leave its segment (T9).
 fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
     let mut format = String::new();
     let mut values = Vec::new();
@@ -61,7 +62,7 @@ fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
 fn request(facts: &form::Operation, arguments: &Arguments, normalized: &Normalized) -> Result<TokenStream> {
     let method = format_ident!("{}", facts.method);
     let mut request = quote!(client.transport.http().#method(url));
-    // The media type that is read, if any reply has a body.
+    // The media type of responses, if any response has a body.
     if [&facts.success, &facts.error].iter().any(|outcome| outcome.bodies.iter().any(|body| body.schema.is_some())) {
         request = quote!(#request.header(ACCEPT, HeaderValue::from_static(#JSON)));
     }
@@ -72,7 +73,7 @@ fn request(facts: &form::Operation, arguments: &Arguments, normalized: &Normaliz
         request = quote!(#request.query(&[(#wire, &#name)]));
     }
     if let Some(content_type) = &facts.content_type {
-        // Without a body nothing else would set it (T2).
+        // If there is no body, nothing else sets this header (T2).
         request = quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#content_type)));
     }
     Ok(request)
@@ -96,10 +97,11 @@ fn with_body(
     }
 }
 
-/// Adds a header to the request. The value of a secret is marked sensitive, and becomes text only when it is sent (T15).
+/// Adds a header to the request. A secret value is marked as sensitive, and is exposed only when it
+/// is sent (T15).
 fn set_header(facts: &form::Operation, header: &Argument, normalized: &Normalized) -> TokenStream {
     let Argument { name, wire, is_optional, .. } = header;
-    // A name that is built from a literal must be in lower case.
+    // `HeaderName::from_static` requires lower case.
     let lower = wire.to_ascii_lowercase();
     let place = SecretPlace::Header { operation: facts.id.clone(), name: wire.clone() };
     let is_secret = normalized.secrets.contains(&place);

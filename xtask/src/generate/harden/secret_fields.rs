@@ -1,4 +1,4 @@
-//! The fields that hold a secret, and the check that every mark had its effect.
+//! Lists the fields that contain a secret, and checks that every mark has an effect.
 
 use std::collections::BTreeSet;
 
@@ -11,15 +11,15 @@ use crate::generate::normalize::form::{Normalized, SecretPlace};
 use crate::spec::schema::pascal;
 use crate::{Error, Result};
 
-/// Every field that holds a secret, as `Type.field` with the field's name on the wire; `Type` alone where it has no
-/// fields with names.
+/// Returns every field that contains a secret, as `Type.field` with its name on the wire, or as
+/// `Type` if the type has no named fields.
 pub(super) fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet<String> {
     let mut holders: BTreeSet<String> = normalized.secret_types.iter().map(|name| pascal(name)).collect();
     holders.extend(["Secret".to_owned(), "Authorization".to_owned()]);
     let holds = |holders: &BTreeSet<String>, visit: &dyn Fn(&mut TypeNames)| {
         names(|names| visit(names)).iter().any(|name| holders.contains(name))
     };
-    // Types without field names pass on what they hold; what they hold may come later.
+    // A type without named fields is a secret if its content is. The content may be defined later.
     let mut secrets = BTreeSet::new();
     for _ in items {
         for item in items {
@@ -51,7 +51,7 @@ pub(super) fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet
     secrets
 }
 
-/// Every mark must have had its effect: a property that is marked has a type that holds a secret (T4).
+/// Checks that each marked property has a type that contains a secret (T4).
 pub(super) fn check_secrets(secrets: &BTreeSet<String>, normalized: &Normalized) -> Result<()> {
     let lost = normalized
         .secrets
@@ -62,7 +62,7 @@ pub(super) fn check_secrets(secrets: &BTreeSet<String>, normalized: &Normalized)
         Some(place) => {
             Err(Error::new(format!("`{place}` is marked as a secret, but is not a secret in the generated code"))
                 .at(format!("/components/schemas/{}", place.to_string().replace('.', "/properties/")))
-                .help("the schema may be one that the mark cannot stand in: look at it after normalization"))
+                .help("the mark may be in a schema where it has no effect: check the schema after normalization"))
         }
     }
 }

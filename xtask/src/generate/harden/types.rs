@@ -1,5 +1,5 @@
-//! The types: no derived `Debug`, no way to print a reply, the fields of a reply as constants, and
-//! request types that can grow.
+//! Rewrites the types: no derived `Debug`, no way to print a response, the fields of a response as
+//! constants, and request types that can get new fields.
 
 use std::collections::BTreeSet;
 
@@ -19,9 +19,7 @@ use crate::generate::normalize::form::{Bodies, Normalized};
 use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, pascal};
 
-/// Hardens the module `types`.
-///
-/// Returns it with the fields that hold a secret.
+/// Hardens the module `types`. Returns it with the fields that contain a secret.
 pub(super) fn harden(
     mut module: syn::ItemMod,
     normalized: &Normalized,
@@ -30,16 +28,17 @@ pub(super) fn harden(
     let (_, items) = module.content.take().ok_or_else(|| unknown_shape("the module `types` is empty"))?;
     check_secrets(&secret_fields(&items, normalized), normalized)?;
     let uses = Uses::find(&items, operations, normalized);
-    // What no operation sends or receives: a schema that only stands merged in others, or in none.
+    // Removes types that no operation sends or receives, such as schemas that are only merged into
+    // others.
     let items = items.into_iter().filter(|item| !uses.is_unused(item));
     let mut hardened: Vec<Item> = Vec::new();
     for item in items {
         match item {
             Item::Struct(item) => hardened.extend(structure(item, &uses, normalized)?),
             Item::Enum(item) => hardened.extend(enumeration(item, &uses)?),
-            Item::Impl(item) if uses.is_made_up(&item) => {}
+            Item::Impl(item) if uses.is_response_default(&item) => {}
             Item::Mod(mut item) if item.ident == "defaults" => {
-                // Helpers of typify, which writes all of a kind where it needs one.
+                // Helpers of typify, some of which may be unused.
                 item.vis = syn::Visibility::Inherited;
                 item.attrs.push(parse_quote!(#[allow(dead_code)]));
                 hardened.push(Item::Mod(item));
@@ -58,9 +57,10 @@ pub(super) fn harden(
     hardened.sort_by_key(|item| matches!(item, Item::Mod(_)));
     let secrets = secret_fields(&hardened, normalized);
     module.content = Some((syn::token::Brace::default(), hardened));
-    // A blanket allow could hide what matters here.
+    // A general `allow` could hide relevant warnings.
     module.attrs.retain(|attribute| !attribute.path().is_ident("allow"));
-    // Paths from the crate's root are for progenitor, which writes a type both inside and outside of this module.
+    // progenitor writes paths from the root of the crate, because it uses types inside and outside
+    // of this module.
     LocalPaths.visit_item_mod_mut(&mut module);
     Ok((module, secrets))
 }
@@ -94,7 +94,7 @@ fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) ->
             if uses.sent.contains(&text) {
                 items.push(constructor(&ident, fields, normalized)?);
             }
-            // A document that grows a field does not break who builds or matches one.
+            // A new field in the document does not break code that constructs or matches the type.
             item.attrs.push(parse_quote!(#[non_exhaustive]));
             quote!(f.debug_struct(#text) #(#entries)* .finish())
         }
@@ -120,7 +120,7 @@ fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) ->
 
 fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
     let is_plain = item.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
-    // The names of a plain enum are in the document, so they are no secret.
+    // The names of a plain enum are in the document, so they are not secret.
     harden_attributes(&mut item.attrs, &item.ident, uses, !is_plain)?;
     item.attrs.push(parse_quote!(#[non_exhaustive]));
     for variant in &mut item.variants {
@@ -149,7 +149,7 @@ fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
     Ok([Item::Enum(item), debug].into_iter().chain(reply).collect())
 }
 
-/// A document's types print as themselves; its texts do not, whoever wrote them (A3, A6).
+/// Generates `Debug`, which prints the structure of a type but redacts every string (A3, A6).
 fn debug_value(ty: &Type, place: &TokenStream, uses: &Uses) -> TokenStream {
     if is_printable(ty, uses) {
         return quote!(&#place);
@@ -168,7 +168,7 @@ fn is_printable(ty: &Type, uses: &Uses) -> bool {
         "bool" | "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => true,
         "NonZeroU8" | "NonZeroU16" | "NonZeroU32" | "NonZeroU64" | "NonZeroI64" | "ExpiresIn" => true,
         "Option" | "Vec" | "Box" => generic_argument(ty, &name).is_some_and(|inner| is_printable(&inner, uses)),
-        // A longer path leads elsewhere, whatever it ends in.
+        // A longer path refers to another type, whatever its last name is.
         _ => path.path.segments.len() == 1 && uses.local.contains(&name),
     }
 }
@@ -183,8 +183,8 @@ fn debug_impl(ident: &Ident, body: TokenStream) -> Item {
     }
 }
 
-/// `new` with what is required, and a setter for each field that is not: a forgotten field does not compile, and a new
-/// optional one breaks nobody.
+/// Generates `new` with the required fields, and a setter for each optional field. Omitting a
+/// required field is a compile error, and a new optional field is not a breaking change.
 fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized) -> Result<Item> {
     let (mut required, mut values, mut setters) = (Vec::new(), Vec::new(), Vec::new());
     for field in &fields.named {
@@ -219,16 +219,16 @@ fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized
             }
         });
     }
-    // In the order of the document, which typify does not keep.
+    // Uses the order of the document, because typify sorts the fields.
     required.sort_by_key(|(position, ..)| *position);
     let parameters = required.iter().map(|(_, name, ty)| match is_text(ty) {
-        // Nothing but text becomes text: a text and a secret that are swapped do not compile.
+        // Only strings accept `Into`, so swapping a string and a secret does not compile.
         true => quote!(#name: impl Into<#ty>),
         false => quote!(#name: #ty),
     });
     Ok(parse_quote! {
         impl #ident {
-            /// A request with what is required, and nothing else.
+            /// Creates a request with the required fields.
             pub fn new(#(#parameters),*) -> Self {
                 Self { #(#values),* }
             }
@@ -242,7 +242,8 @@ fn is_text(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "String"))
 }
 
-/// What the schema says that a property refers to; beside a reference, OpenAPI 3.0 has no place for a description.
+/// Returns the description of the schema that a property references. In OpenAPI 3.0, a reference
+/// cannot have its own description.
 fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
     let schema = schema::find(&normalized.document, &ident.to_string())?;
     let name = schema::referenced(schema.get("properties")?.get(property)?)?;
@@ -258,9 +259,8 @@ fn secret_type(name: &str, normalized: &Normalized) -> Item {
     let ident = format_ident!("{}", pascal(name));
     let text = schema::named(&normalized.document, name).and_then(|schema| schema.get("description")?.as_str());
     let text = text.unwrap_or("A secret.");
-    let doc = format!(
-        "{text}\n\nA type of its own: it converts into no other, nor into a [`Secret`](::flinks_core::Secret)."
-    );
+    let doc =
+        format!("{text}\n\nThis type cannot be converted to another type or to a [`Secret`](::flinks_core::Secret).");
     parse_quote! {
         ::flinks_core::secret_type! {
             #[doc = #doc]
@@ -269,7 +269,7 @@ fn secret_type(name: &str, normalized: &Normalized) -> Item {
     }
 }
 
-/// The replies of an operation that has several, told apart by their status and by nothing else (T12).
+/// Generates the union of the responses of an operation. Only the status distinguishes them (T12).
 fn union(bodies: &Bodies) -> Item {
     let ident = format_ident!("{}", bodies.union.as_deref().map(pascal).unwrap_or_default());
     let mut seen = BTreeSet::new();
@@ -286,7 +286,7 @@ fn union(bodies: &Bodies) -> Item {
         Some(quote!(#[doc = #doc] #name #content))
     });
     parse_quote! {
-        /// What came back, by the status that it came with.
+        /// The response, selected by its status.
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         #[allow(clippy::large_enum_variant)] // taken apart as soon as it arrives
@@ -296,7 +296,8 @@ fn union(bodies: &Bodies) -> Item {
     }
 }
 
-/// Derives without `Debug`, and without what the type's use does not ask for; docs without the copy of the schema.
+/// Removes `Debug`, the derives that the type does not need, and the copy of the schema in the
+/// documentation.
 fn harden_attributes(attributes: &mut Vec<syn::Attribute>, ident: &Ident, uses: &Uses, own_debug: bool) -> Result<()> {
     let text = without_schema(&docs(attributes));
     let text = if text.is_empty() || text == format!("`{ident}`") { format!("`{ident}`.") } else { text };
@@ -314,13 +315,13 @@ fn harden_attributes(attributes: &mut Vec<syn::Attribute>, ident: &Ident, uses: 
     Ok(())
 }
 
-/// typify's docs end with the JSON schema, folded.
+/// Returns the documentation without the folded JSON schema that typify appends.
 fn without_schema(docs: &str) -> String {
     let docs = docs.split("<details>").next().unwrap_or_default().trim();
     docs.to_owned()
 }
 
-/// What only says how to write a field, in a type that is never written.
+/// Returns whether an attribute only concerns serialization, in a type that is never serialized.
 fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
     let rename = serde_argument(&field.attrs, "rename")?;
     let default = serde_argument(&field.attrs, "default")?;
@@ -340,7 +341,7 @@ fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
     Ok(())
 }
 
-/// `crate::types::X` as `X`, and `serde_json` by way of `flinks_core`.
+/// Rewrites `crate::types::X` to `X`, and `serde_json` to its re-export in `flinks_core`.
 struct LocalPaths;
 
 impl VisitMut for LocalPaths {
@@ -350,7 +351,8 @@ impl VisitMut for LocalPaths {
         if is_local {
             path.segments = path.segments.iter().skip(2).cloned().collect();
         }
-        // A value of any form is serde_json's, which a product crate does not link by itself.
+        // A product crate does not depend on serde_json, which defines the type of an arbitrary
+        // value.
         if path.leading_colon.is_some() && path.segments.first().is_some_and(|first| first.ident == "serde_json") {
             let rest = path.segments.clone();
             *path = parse_quote!(::flinks_core::generated::#rest);

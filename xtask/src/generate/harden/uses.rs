@@ -1,4 +1,4 @@
-//! Which types are sent and which are received, and what follows for their derives.
+//! Finds the types that are sent and those that are received, and selects their derives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use super::operation::Operation;
 use crate::generate::normalize::form::Normalized;
 use crate::spec::schema::pascal;
 
-/// Which types are sent and which are received.
+/// The types that are sent and those that are received.
 pub(super) struct Uses {
     pub(super) sent: BTreeSet<String>,
     received: BTreeSet<String>,
-    /// The types that a reply is read as.
+    /// The types of response bodies.
     pub(super) replies: BTreeSet<String>,
     pub(super) local: BTreeSet<String>,
 }
@@ -37,7 +37,7 @@ impl Uses {
         Self { sent: reach(&graph, sent), received: reach(&graph, replies.clone()), replies, local }
     }
 
-    /// Whether an item is, or is about, a type that no operation uses.
+    /// Returns whether an item defines or implements a type that no operation uses.
     pub(super) fn is_unused(&self, item: &Item) -> bool {
         let about = match item {
             Item::Struct(item) => [item.ident.to_string()].into(),
@@ -51,8 +51,8 @@ impl Uses {
         about.iter().any(|name| self.local.contains(name) && !self.sent.contains(name) && !self.received.contains(name))
     }
 
-    /// Whether an `impl` is the `Default` of a reply.
-    pub(super) fn is_made_up(&self, item: &syn::ItemImpl) -> bool {
+    /// Returns whether an `impl` is the `Default` of a response.
+    pub(super) fn is_response_default(&self, item: &syn::ItemImpl) -> bool {
         let is_default = item
             .trait_
             .as_ref()
@@ -60,8 +60,9 @@ impl Uses {
         is_default && !names(|visit| visit.visit_type(&item.self_ty)).iter().any(|name| self.sent.contains(name))
     }
 
-    /// The derives that a type keeps. `Serialize` is for what is sent: a reply cannot be written anywhere by accident. So is
-    /// `Default`, which a reply would lose, and break who uses it, with the first field that it must have.
+    /// Returns whether a type keeps a derive. `Serialize` is for requests only, so that a response
+    /// cannot be written by accident. `Default` is for requests only, because the first required
+    /// field of a response would remove it, which is a breaking change.
     pub(super) fn keeps(&self, ident: &Ident, derive: &str) -> bool {
         let name = ident.to_string();
         match derive {
@@ -85,7 +86,7 @@ fn reach(graph: &BTreeMap<String, BTreeSet<String>>, roots: BTreeSet<String>) ->
     reached
 }
 
-/// The identifiers of all types that a part of the syntax names.
+/// Returns the identifiers of all types in a part of the syntax.
 pub(super) fn names(visit: impl FnOnce(&mut TypeNames)) -> BTreeSet<String> {
     let mut names = TypeNames(BTreeSet::new());
     visit(&mut names);

@@ -1,8 +1,10 @@
-//! The lint stage: refuses what progenitor would panic at or lose silently, before progenitor runs.
+//! The lint stage: rejects everything at which progenitor would panic or that it would lose
+//! silently.
 //!
-//! It runs twice. [`check_outline`] checks the document before normalization: its shape and the ids of its operations, on which
-//! normalization relies. [`check_normal_form`] checks the normal form: parameters, bodies, responses and schemas. Every error names
-//! the operation and the JSON pointer, and says what an overlay action can do about it.
+//! The lint runs twice. [`check_outline`] checks the document before normalization: its shape and
+//! the ids of its operations, on which normalization relies. [`check_normal_form`] checks the
+//! normal form: parameters, bodies, responses and schemas. Each error names the operation and the
+//! JSON pointer, and advises how an overlay action can correct the problem.
 
 mod operation;
 mod outline;
@@ -19,11 +21,11 @@ use outline::CORRECT;
 pub use outline::check_outline;
 pub(crate) use outline::check_shape;
 
-/// Checks a document in normal form, and reads it into the types that progenitor takes.
+/// Checks a document in normal form and parses it into the types that progenitor expects.
 ///
 /// # Errors
 ///
-/// The first thing that the generator could not take as it is, with operation, JSON pointer and a way out.
+/// Returns the first problem with its operation, its JSON pointer and advice.
 pub fn check_normal_form(normalized: &Normalized) -> Result<OpenAPI> {
     check_all(normalized).map_err(|error| error.or_help(CORRECT))
 }

@@ -30,7 +30,7 @@ impl Linter<'_> {
         let variables = template_variables(&self.place.path)
             .ok_or_else(|| self.error("", "the path has a brace without its partner"))?;
         let mut in_path = BTreeSet::new();
-        // `body` is what progenitor calls the body; the others are what the generated code calls its own.
+        // progenitor uses the name `body`. The generated code uses the others.
         let mut names: BTreeSet<String> =
             ["body", "client", "exchange", "headers", "request", "response", "send", "url"].map(str::to_owned).into();
         let empty = Vec::new();
@@ -41,7 +41,7 @@ impl Linter<'_> {
         for (index, parameter) in parameters.iter().enumerate() {
             let at = format!("/parameters/{index}");
             if let Some(target) = parameter.get("$ref") {
-                return Err(self.error(&at, format!("the reference {target} leads nowhere in this document")));
+                return Err(self.error(&at, format!("the reference {target} cannot be resolved in this document")));
             }
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
             let (name, place) = (text("name"), text("in"));
@@ -88,14 +88,14 @@ impl Linter<'_> {
             "path" | "query" if secret => {
                 Err(self
                     .error(at, format!("the parameter `{name}` would put a secret into a URL"))
-                    .help("a URL is written to logs on its way: remove the parameter by an overlay action, or describe the header that takes its place"))
+                    .help("servers and proxies log URLs: remove the parameter by an overlay action, or describe the header that replaces it"))
             }
             _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
-                .error(at, format!("the parameter `{name}` may be null, which has no form in a request"))
+                .error(at, format!("the parameter `{name}` is nullable, but a request cannot contain null"))
                 .help("remove `nullable` from the schema that it refers to by an overlay action")),
             "path" if parameter.get("required") != Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the path parameter `{name}` is not required"))
-                .help("a path has no optional part: set `required: true` by an overlay action")),
+                .help("a path parameter is always required: set `required: true` by an overlay action")),
             "path" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
             "query" if style.is_none_or(|style| style == "form") && is_scalar => Ok(()),
             "header" if !is_header_name(name) => Err(self.error(at, format!("`{name}` is not a header name"))),
@@ -113,7 +113,7 @@ impl Linter<'_> {
                 .error(at, format!("the parameter `{name}` is a cookie, and generated clients keep no cookies"))
                 .help("remove it by an overlay action")),
             other => {
-                Err(self.error(at, format!("the parameter `{name}` is in `{other}`, which OpenAPI does not know")))
+                Err(self.error(at, format!("the parameter `{name}` is in `{other}`, which OpenAPI does not define")))
             }
         }
     }
@@ -130,7 +130,7 @@ impl Linter<'_> {
         let Some(body) = self.operation.get("requestBody") else { return Ok(()) };
         let at = "/requestBody";
         if let Some(target) = body.get("$ref") {
-            return Err(self.error(at, format!("the reference {target} leads nowhere in this document")));
+            return Err(self.error(at, format!("the reference {target} cannot be resolved in this document")));
         }
         let content = body.get("content").and_then(Value::as_object);
         let content = content.ok_or_else(|| self.error(at, "the request body has no content"))?;
@@ -139,7 +139,7 @@ impl Linter<'_> {
             return Err(self
                 .error(
                     &format!("{at}/content"),
-                    format!("the request has {} media types, of which the client can send one", content.len()),
+                    format!("the request has {} media types, but the client can send only one", content.len()),
                 )
                 .help("remove the others by an overlay action"));
         };
@@ -147,7 +147,7 @@ impl Linter<'_> {
         if !matches!(media_type.as_str(), "application/json" | "application/x-www-form-urlencoded") {
             return Err(self
                 .error(&at, format!("the request's media type `{media_type}` is not supported"))
-                .help("application/json and application/x-www-form-urlencoded are"));
+                .help("application/json and application/x-www-form-urlencoded are supported"));
         }
         self.check_media(&at, media)?;
         if media_type != "application/json" {
@@ -156,7 +156,7 @@ impl Linter<'_> {
         Ok(())
     }
 
-    /// A form carries scalars only; anything else would fail when it is sent.
+    /// Checks that a form contains only scalars. Other values would fail when they are sent.
     fn check_form(&self, at: &str, media: &Value) -> Result<()> {
         let schema = media.get("schema").map(|schema| self.resolved(schema));
         let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
@@ -168,7 +168,10 @@ impl Linter<'_> {
             let kind = self.resolved(property).get("type").and_then(Value::as_str);
             if matches!(kind, None | Some("object" | "array")) {
                 return Err(self
-                    .error(at, format!("the form's field `{name}` is not a plain scalar, and a form carries no other"))
+                    .error(
+                        at,
+                        format!("the form's field `{name}` is not a scalar, and a form can contain only scalars"),
+                    )
                     .help(
                         "describe it as a string by an overlay action, and let the caller write the text; or remove it",
                     ));
@@ -197,7 +200,7 @@ impl Linter<'_> {
         for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with("x-")) {
             let at = format!("/responses/{}", escape(status));
             if let Some(target) = response.get("$ref") {
-                return Err(self.error(&at, format!("the reference {target} leads nowhere in this document")));
+                return Err(self.error(&at, format!("the reference {target} cannot be resolved in this document")));
             }
             match Status::parse(status) {
                 Some(Status::Success | Status::Error) => {}
@@ -210,18 +213,18 @@ impl Linter<'_> {
                 }
                 Some(Status::Default) => {
                     return Err(self
-                        .error(&at, "`default` stands alone, and would be taken for success and error alike")
-                        .help("say by an overlay action which statuses are a success"));
+                        .error(&at, "`default` is the only response, so it would mean both success and error")
+                        .help("name the success statuses by an overlay action"));
                 }
-                None => return Err(self.error(&at, format!("`{status}` is not a status of an answer"))),
+                None => return Err(self.error(&at, format!("`{status}` is not a status of a response"))),
             }
-            // The headers that a `ResponseHead` keeps, and those that every server sends.
+            // The headers that `ResponseHead` provides, and those that every server sends.
             let known = ["content-length", "content-type", "date", "ob-correlation-id", "ob-trace-id", "retry-after"];
             for header in response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name)
             {
                 if !known.contains(&header.to_ascii_lowercase().as_str()) {
                     return Err(self
-                        .error(&format!("{at}/headers/{}", escape(header)), "no reply gives access to this header")
+                        .error(&format!("{at}/headers/{}", escape(header)), "responses do not provide this header")
                         .help("remove it by an overlay action, or teach `flinks_core::ResponseHead` to keep it"));
                 }
             }
@@ -232,14 +235,17 @@ impl Linter<'_> {
                 None => {
                     let media_types: Vec<&str> = content.keys().map(String::as_str).collect();
                     return Err(self
-                        .error(&format!("{at}/content"), format!("the answer is not JSON ({})", media_types.join(", ")))
+                        .error(
+                            &format!("{at}/content"),
+                            format!("the response is not JSON ({})", media_types.join(", ")),
+                        )
                         .help("remove the `content` by an overlay action if the body does not matter"));
                 }
             }
         }
         if !responses.keys().any(|status| status.starts_with('2')) {
             return Err(self
-                .error("/responses", "no success is documented")
+                .error("/responses", "no successful response is documented")
                 .help("add a 2XX response by an overlay action"));
         }
         Ok(())
@@ -271,7 +277,7 @@ impl Status {
     }
 }
 
-/// The names in braces; `None` where a brace has no partner.
+/// Returns the names in braces, or `None` if a brace is not matched.
 fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
     let mut variables = BTreeSet::new();
     let mut rest = path;
@@ -286,7 +292,7 @@ fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
     (!rest.contains('}')).then_some(variables)
 }
 
-/// A token of RFC 9110; `HeaderName::from_static` panics at anything else.
+/// Returns whether a name is a token of RFC 9110. `HeaderName::from_static` panics for other names.
 fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

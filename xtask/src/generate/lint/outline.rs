@@ -1,4 +1,5 @@
-//! The first part of the lint, before normalization: the shape of the document and the ids of its operations.
+//! The first part of the lint, before normalization: the shape of the document and the ids of its
+//! operations.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +40,7 @@ fn check_all(document: &Value) -> Result<()> {
     check_ids(document, &places)
 }
 
-/// The shape that each stage relies on.
+/// Checks the shape on which each stage relies.
 pub(crate) fn check_shape(document: &Value) -> Result<()> {
     let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(none)");
     if !version.starts_with("3.0.") {
@@ -54,13 +55,13 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
         if !path.starts_with('/') || path.contains("//") {
             return Err(Error::new("the path does not start with a slash, or has an empty segment")
                 .at(&pointer)
-                .help("a client would send another path: correct it by an overlay action"));
+                .help("a client would send a different path: correct it by an overlay action"));
         }
         let item = item.as_object().ok_or_else(|| Error::new("is not a path item").at(&pointer))?;
         if item.contains_key("$ref") {
-            return Err(Error::new("the path item is a reference, which no stage follows")
+            return Err(Error::new("the path item is a reference, which is not supported")
                 .at(&pointer)
-                .help("write it out, by an overlay action if the document must stay as it is"));
+                .help("write it out, by an overlay action if the document must not be changed"));
         }
         for (key, operation) in item.iter().filter(|(key, _)| schema::METHODS.contains(&key.as_str())) {
             if !operation.is_object() {
@@ -76,14 +77,14 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a mark in a place where it has no effect: the field would not become a secret.
+/// Rejects a mark without effect, because the field would not become a secret.
 fn check_marks(value: &Value, at: &str) -> Result<()> {
     match value {
         Value::Object(object) => {
             let is_marked = object.get("format").and_then(Value::as_str) == Some("password");
             if is_marked && (object.contains_key("$ref") || !schema::is_secret(value)) {
                 return Err(Error::new(
-                    "`format: password` stands beside a reference, or beside a type that is not text",
+                    "`format: password` has no effect next to a reference or a type other than string",
                 )
                 .at(at)
                 .help("mark a schema of type string; for a reference, mark the schema that it leads to"));
@@ -104,13 +105,13 @@ fn check_marks(value: &Value, at: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses servers and credentials that a generated client cannot express.
+/// Rejects servers and credentials that a generated client cannot express.
 fn check_addresses(document: &Value) -> Result<()> {
     for (index, server) in document.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let url = server.get("url").and_then(Value::as_str).unwrap_or_default();
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         if rest.split_once('/').is_some_and(|(_, path)| !path.is_empty()) {
-            return Err(Error::new("the server has a path, which the client would not know")
+            return Err(Error::new("the server has a path, which the client would ignore")
                 .at(format!("/servers/{index}/url"))
                 .help("put the path in front of each path by overlay actions, and remove the server"));
         }
@@ -118,7 +119,7 @@ fn check_addresses(document: &Value) -> Result<()> {
     for place in schema::operations(document) {
         for pointer in [place.path_pointer(), place.pointer()] {
             if document.pointer(&format!("{pointer}/servers")).is_some() {
-                return Err(Error::new("a separate server is described here, which the client would not know")
+                return Err(Error::new("a separate server is described here, which the client would ignore")
                     .at(format!("{pointer}/servers"))
                     .help("remove it by an overlay action: the base URL is the caller's"));
             }
@@ -131,7 +132,7 @@ fn check_addresses(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Operation ids become method names: each must be there, and no two may meet.
+/// Checks that each operation has an id, and that no two ids become the same method name.
 fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for place in places {
@@ -144,10 +145,10 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
         let name = id.to_snake_case();
         if name.is_empty() {
-            return Err(error("has no operationId, which is its name in Rust".into())
+            return Err(error("has no operationId, which becomes its name in Rust".into())
                 .help("give it one by an overlay action on the operation"));
         }
-        // Names in every generated client, and names that the code of an operation uses.
+        // Names that every generated client or the code of an operation uses.
         let taken = [
             "Client",
             "Error",
@@ -161,7 +162,7 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
             "WithTransport",
         ];
         if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
-            return Err(error(format!("the operationId `{id}` cannot be a name in Rust, or has a meaning there"))
+            return Err(error(format!("the operationId `{id}` is not a valid name in Rust, or is reserved"))
                 .help("give it another one by an overlay action on the operation"));
         }
         if let Some(other) = seen.insert(name.clone(), place.pointer()) {

@@ -1,4 +1,5 @@
-//! Schemas: everything that progenitor or typify cannot turn into a type, and names that would meet in Rust.
+//! Checks the schemas: rejects what progenitor or typify cannot convert to a type, and names that
+//! are equal in Rust.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,11 +28,15 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
         }
         check_core_type(name, schema, &at).and_then(|()| check_schema(document, schema, &at)).map_err(located)?;
         if composes_itself(document, name) {
-            return Err(located(Error::new(format!("the schema `{name}` is made of itself")).at(&at)));
+            return Err(located(Error::new(format!("the schema `{name}` contains itself")).at(&at)));
         }
         if replies.contains(name) && is_alternative(schema) {
             return Err(located(
-                Error::new("a reply is one of several (`oneOf`, `anyOf`), which nothing would tell apart").at(&at).help(
+                Error::new(
+                    "a response is one of several schemas (`oneOf`, `anyOf`), which a client cannot distinguish",
+                )
+                .at(&at)
+                .help(
                     "describe it by an overlay action as one object that has the fields of all, none of them required",
                 ),
             ));
@@ -40,7 +45,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
     Ok(())
 }
 
-/// A name of the overlays that stands for a type of `flinks-core` must mean that.
+/// Checks that a schema with the name of a type of `flinks-core` describes that type.
 fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     let fits = match schema::pascal(name).as_str() {
         "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
@@ -49,13 +54,16 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     };
     match fits {
         true => Ok(()),
-        false => Err(Error::new(format!("`{name}` is the name of a type of flinks-core, and this is another schema"))
-            .at(at)
-            .help("give the schema another name or title by an overlay action")),
+        false => Err(Error::new(format!(
+            "`{name}` is reserved for a type of flinks-core, and this schema does not describe that type"
+        ))
+        .at(at)
+        .help("give the schema another name or title by an overlay action")),
     }
 }
 
-/// Whether a schema leads back to itself by references and compositions alone, with no property between.
+/// Returns whether a schema contains itself through references and compositions, without a property
+/// in between.
 fn composes_itself(document: &Value, name: &str) -> bool {
     let mut queue = vec![name];
     let mut seen = BTreeSet::new();
@@ -72,7 +80,7 @@ fn composes_itself(document: &Value, name: &str) -> bool {
     false
 }
 
-/// The named schemas that a schema is made of.
+/// Returns the named schemas that a schema is composed of.
 fn parts(schema: &Value) -> Vec<&str> {
     let composed = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
     referenced(schema).into_iter().chain(composed.flat_map(parts)).collect()
@@ -84,7 +92,7 @@ fn is_alternative(schema: &Value) -> bool {
         || schema::children(schema).iter().any(|(_, child)| is_alternative(child))
 }
 
-/// The named schemas that replies are made of.
+/// Returns the named schemas of responses.
 fn reply_schemas(normalized: &Normalized) -> BTreeSet<String> {
     let mut queue: Vec<String> = normalized.reply_schemas().map(str::to_owned).collect();
     let mut reached = BTreeSet::new();
@@ -102,7 +110,7 @@ pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Result
     check_part(document, schema, at, false)
 }
 
-/// A schema, or what is merged into one.
+/// Checks a schema, or a part that is merged into one.
 fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Result<()> {
     let error = |message: String| Error::new(message).at(at);
     let Some(object) = schema.as_object() else { return Err(error("is not a schema".into())) };
@@ -110,7 +118,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         let known = referenced(schema).is_some_and(|name| schema::named(document, name).is_some());
         return match known {
             true => Ok(()),
-            false => Err(error(format!("the reference {target} leads to no schema of this document"))
+            false => Err(error(format!("the reference {target} does not lead to a schema in this document"))
                 .help("references to other files are not followed: add the schema by an overlay action")),
         };
     }
@@ -123,7 +131,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         }
         Some(kind) => {
             return Err(error(format!("the type {kind} is not one of OpenAPI 3.0"))
-                .help("a type that may be null is written `nullable: true` in 3.0"));
+                .help("OpenAPI 3.0 writes a nullable type as `nullable: true`"));
         }
     }
     if object.contains_key("not") {
@@ -131,7 +139,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
     }
     for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         if object.contains_key(exclusive) && !object.contains_key(bound) {
-            return Err(error(format!("`{exclusive}` stands without `{bound}`")).help("remove it by an overlay action"));
+            return Err(error(format!("`{exclusive}` requires `{bound}`")).help("remove it by an overlay action"));
         }
     }
     if let Some(values) = object.get("enum").and_then(Value::as_array) {
@@ -140,28 +148,29 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
             value.as_str().is_some_and(|text| !schema::pascal(text).is_empty() && variants.insert(schema::pascal(text)))
         });
         if !distinct {
-            return Err(error("the values of the list are not texts that differ as names in Rust".into())
+            return Err(error("the values of the enum are not strings with different names in Rust".into())
                 .help("remove the `enum` by an overlay action, and let the caller write the text"));
         }
     }
     if object.get("nullable") == Some(&Value::Bool(true))
         && (object.contains_key("oneOf") || object.contains_key("anyOf"))
     {
-        return Err(error("it may be null, and is one of several too".into())
-            .help("remove `nullable` by an overlay action, and let what holds it not be required"));
+        return Err(error("it is nullable and one of several schemas at the same time".into())
+            .help("remove `nullable` by an overlay action, and make the property optional instead"));
     }
     let properties = object.get("properties").and_then(Value::as_object);
     let is_open = object.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
     if is_open && properties.is_some_and(|properties| properties.keys().any(|name| schema::field(name) == "extra")) {
-        return Err(error("the property `extra` would be the field in which all other properties are kept".into())
-            .help("remove `additionalProperties` by an overlay action: what is not described is ignored then"));
+        return Err(error("the property `extra` conflicts with the field for additional properties".into()).help(
+            "remove `additionalProperties` by an overlay action: properties that are not described are then ignored",
+        ));
     }
     let mut fields: BTreeMap<String, &str> = BTreeMap::new();
     for name in properties.into_iter().flat_map(|properties| properties.keys()) {
         let field = schema::field(name);
         if field == "new" {
             return Err(error(format!("the property `{name}` has the name of a constructor"))
-                .help("no client can be made of this; it takes a change of the generator"));
+                .help("the generator does not support this"));
         }
         if let Some(other) = fields.insert(field.clone(), name) {
             return Err(error(format!("the properties `{other}` and `{name}` would both be the field `{field}`"))
@@ -175,7 +184,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         }
         let known =
             name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
-        // Of what is merged, another part may have it.
+        // If parts are merged, another part may have it.
         if !known && properties.is_some() && !is_merged && !object.contains_key("allOf") {
             return Err(
                 error(format!("{name} is required, but is not a property")).help("correct it by an overlay action")

@@ -1,18 +1,19 @@
-//! References into `components`, replaced by what they refer to.
+//! Replaces references into `components` by their targets.
 
 use serde_json::{Value, json};
 
 use crate::spec::schema::{Place, resolve};
 
-/// Writes out the parameters, bodies and responses that an operation refers to, so that the rules below meet one form.
+/// Replaces references to parameters, bodies and responses by their targets, so that the later
+/// passes need to handle one form only.
 pub(super) fn inline_components(document: &mut Value, place: &Place) {
     let components = document.get("components").cloned().unwrap_or_default();
     let item = document.pointer_mut(&place.path_pointer()).and_then(Value::as_object_mut);
     let Some(item) = item else { return };
     let shared = item.get("parameters").cloned();
     let Some(operation) = item.get_mut(place.method).and_then(Value::as_object_mut) else { return };
-    // A parameter of the path item holds for each of its operations, unless the operation has one of the same name
-    // and place.
+    // A parameter of the path item holds for each of its operations, unless the operation has one
+    // of the same name and place.
     if let Some(shared) = shared.as_ref().and_then(Value::as_array) {
         let own = operation.entry("parameters").or_insert_with(|| json!([]));
         if let Some(own) = own.as_array_mut() {
@@ -35,6 +36,6 @@ pub(super) fn inline_components(document: &mut Value, place: &Place) {
     for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
         *response = resolve(&components, response);
     }
-    // Extensions for one server framework.
+    // Extensions for a certain server framework.
     operation.retain(|key, _| !key.starts_with("x-dropshot"));
 }

@@ -1,4 +1,4 @@
-//! Our own annotations: `x-lenient` and `x-error-codes`.
+//! Reads the annotations of this project: `x-lenient` and `x-error-codes`.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use super::names::Names;
 use crate::spec::schema::{self, pascal};
 use crate::{Error, Result};
 
-/// On an object: which of its optional properties count as absent if they cannot be read.
+/// The optional properties of an object that count as absent if they cannot be decoded.
 const LENIENT: &str = "x-lenient";
 
-/// Takes the lists under `x-lenient` out of the named schemas.
+/// Removes the lists under `x-lenient` from the named schemas and returns them.
 pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, String)>> {
     let mut lenient = BTreeSet::new();
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
@@ -36,7 +36,7 @@ pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, Str
     Ok(lenient)
 }
 
-/// The names under `x-error-codes`.
+/// Returns the names under `x-error-codes`.
 pub(super) fn error_codes(names: &Names<'_>, operation: &Value) -> Result<Vec<String>> {
     let Some(codes) = operation.get("x-error-codes") else { return Ok(Vec::new()) };
     let is_list = || codes.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();

@@ -1,69 +1,71 @@
-//! The normal form of a document: the types that the later stages read.
+//! Defines the normal form of a document, which the later stages read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// A document in normal form, and what that form cannot say.
+/// A document in normal form, with the information that the form cannot express.
 #[derive(Debug)]
 pub struct Normalized {
     /// The document.
     pub document: Value,
-    /// Its operations, in the order of the document. One without an `operationId` is left to the lint.
+    /// The operations in the order of the document. The lint reports an operation without an
+    /// `operationId`.
     pub operations: Vec<Operation>,
-    /// Named schemas that are secrets: each becomes a separate type.
+    /// The named schemas that are secrets. Each becomes a separate type.
     pub secret_types: BTreeSet<String>,
-    /// Everything that is marked as secret.
+    /// Everything that is marked as a secret.
     pub secrets: Vec<SecretPlace>,
-    /// Properties of replies that count as absent if they cannot be read: the named schema, and the property.
+    /// The properties of responses that count as absent if they cannot be decoded: the named schema
+    /// and the property.
     pub lenient: BTreeSet<(String, String)>,
-    /// Where a named schema stood in the document as it was read, if it had no name there.
+    /// The original places of named schemas that had no name in the document.
     pub origins: BTreeMap<String, Origin>,
 }
 
 impl Normalized {
-    /// The successes and the errors of all operations.
+    /// Returns the successes and errors of all operations.
     pub fn outcomes(&self) -> impl Iterator<Item = &Bodies> {
         self.operations.iter().flat_map(|operation| [&operation.success, &operation.error])
     }
 
-    /// The names of the schemas that are bodies of replies.
+    /// Returns the names of the schemas of response bodies.
     pub fn reply_schemas(&self) -> impl Iterator<Item = &str> {
         self.outcomes().flat_map(|bodies| &bodies.bodies).filter_map(|body| body.schema.as_deref())
     }
 }
 
-/// Where a schema stood.
+/// The original place of a schema.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The operation that it stood in, as messages call it.
+    /// The operation of the schema, as named in messages.
     pub operation: Option<String>,
-    /// Its JSON pointer.
+    /// The JSON pointer.
     pub pointer: String,
-    /// The schema as it was read, before its parts got names.
+    /// The original schema, before its parts got names.
     pub(super) raw: Value,
 }
 
-/// An operation, as the later stages need it.
+/// An operation in normal form.
 #[derive(Debug)]
 pub struct Operation {
-    /// Its `operationId`.
+    /// The `operationId`.
     pub id: String,
-    /// Its JSON pointer.
+    /// The JSON pointer.
     pub pointer: String,
-    /// Its method, in lower case.
+    /// The method in lower case.
     pub method: &'static str,
-    /// Its path, with the names of its parameters in braces.
+    /// The path with the names of its parameters in braces.
     pub path: String,
-    /// The `Content-Type` that a request without a body carries all the same (T2).
+    /// The `Content-Type` of a request without a body, if the document requires one (T2).
     pub content_type: Option<String>,
-    /// How long it may take, where the default does not do.
+    /// The timeout, if it differs from the default.
     pub timeout_seconds: Option<u64>,
-    /// The fields of a reply that hold an error code: a success never has one.
+    /// The fields of a response that contain an error code. A success never has an error code.
     pub error_codes: Vec<String>,
-    /// The credentials that its security requirement demands, in words.
+    /// The description of the required credentials.
     pub credentials: String,
-    /// Whether the document advises against it.
+    /// Whether the operation is deprecated.
     pub deprecated: bool,
     /// The bodies of a success.
     pub success: Bodies,
@@ -76,7 +78,7 @@ pub struct Operation {
 pub struct Bodies {
     /// The documented bodies, by status.
     pub bodies: Vec<Body>,
-    /// The name of the union, where the bodies are not all of one schema (T12).
+    /// The name of the union, if the bodies have different schemas (T12).
     pub union: Option<String>,
 }
 
@@ -85,18 +87,18 @@ pub struct Bodies {
 pub struct Body {
     /// A status such as `200`, or a range such as `4XX`.
     pub status: String,
-    /// The name of its schema; `None` if the status is documented without a body.
+    /// The name of the schema. `None` if the status is documented without a body.
     pub schema: Option<String>,
 }
 
-/// Where a secret is.
+/// The place of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretPlace {
     /// A property, or a value below it, of a named schema.
     Property {
         /// The schema.
         schema: String,
-        /// The property, by its name on the wire.
+        /// The name of the property on the wire.
         property: String,
     },
     /// A header parameter.

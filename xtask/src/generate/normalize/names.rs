@@ -1,4 +1,4 @@
-//! Named schemas: every inline schema gets a distinct name, and no two that differ share a name.
+//! Gives every inline schema a name, and different schemas different names.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use super::form::Origin;
 use crate::spec::schema::{self, is_secret, pascal, reference, referenced};
 use crate::{Error, Result};
 
-/// Hands out names of schemas.
+/// Assigns names to schemas.
 pub(super) struct Names<'a> {
     pub(super) document: &'a mut Value,
-    /// The place from which the given pointers start.
+    /// The place to which pointers are relative.
     pub(super) origin: &'a Origin,
     pub(super) origins: &'a mut BTreeMap<String, Origin>,
 }
 
 impl Names<'_> {
-    /// Moves an inline schema to the components, under its `title` or else the name `wanted`, and leaves a reference.
-    /// Returns the name.
+    /// Moves an inline schema to the components and leaves a reference. The name is the `title` of
+    /// the schema or else `wanted`. Returns the name.
     pub(super) fn name(&mut self, schema: &mut Value, wanted: &str, at: &str) -> Result<String> {
         if let Some(name) = referenced(schema) {
             return Ok(name.to_owned());
@@ -39,7 +39,7 @@ impl Names<'_> {
         let other = schema::find(self.document, &name)
             .map(|schema| self.origins.get(&name).map_or_else(|| without_prose(schema), |origin| origin.raw.clone()));
         match other {
-            // Two schemas that were given one title on purpose, and are equal.
+            // Two equal schemas may have the same title on purpose.
             Some(other) if title.is_some() && other == plain => {}
             Some(_) => return Err(self.taken(&name, at)),
             None => {
@@ -52,7 +52,7 @@ impl Names<'_> {
         Ok(name)
     }
 
-    /// Takes a name for a schema that has no form in the document.
+    /// Reserves a name for a schema that is not in the document.
     pub(super) fn reserve(&mut self, name: &str, at: &str) -> Result<()> {
         match schema::find(self.document, name) {
             Some(_) => Err(self.taken(name, at)),
@@ -85,8 +85,8 @@ impl Names<'_> {
     }
 }
 
-/// Gives every object and enum within a named schema a distinct name, from its position: typify would name them
-/// the same way, but would merge two that meet in a name (T1).
+/// Gives every object and enum inside a named schema a distinct name, derived from its position.
+/// typify would use the same names, but would merge two schemas with the same name (T1).
 pub(super) fn name_nested_schemas(document: &mut Value, origins: &mut BTreeMap<String, Origin>) -> Result<()> {
     let mut queue: Vec<String> =
         schema::object(document, "/components/schemas").into_iter().flatten().map(|(name, _)| name.clone()).collect();
@@ -138,7 +138,7 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
     !has("$ref") && (has("properties") || has("enum") || has("oneOf") || has("anyOf") || has("allOf"))
 }
 
-/// A schema without what does not change its meaning.
+/// Returns a schema without the members that do not change its meaning.
 pub(super) fn without_prose(schema: &Value) -> Value {
     match schema {
         Value::Object(object) => {

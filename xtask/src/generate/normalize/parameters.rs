@@ -1,4 +1,4 @@
-//! Parameters: ignored headers are dropped, and a list of values gets a named type.
+//! Drops ignored headers, and gives parameters that are enums a named type.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use super::relax::drop_bounds;
 use crate::Result;
 use crate::spec::schema::{self, pascal};
 
-/// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3 says to ignore (T2), but
-/// for one that is marked as a secret. Returns the `Content-Type` that the document names.
+/// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3
+/// ignores (T2), unless they are marked as a secret. Returns the `Content-Type` in the document.
 pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Result<Option<String>> {
     let body = operation.pointer("/requestBody/content").and_then(Value::as_object);
     let body = body.and_then(|content| content.keys().next().cloned());
@@ -41,8 +41,8 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
     Ok(content_type)
 }
 
-/// Gives each parameter that is a list of values a named type, which must not meet another. A parameter that is null is
-/// one that is not sent. The form of its text is up to the caller, except that a UUID is a type.
+/// Gives each parameter that is an enum a named type with a unique name. A null parameter is not
+/// sent. The caller chooses the format of a text, except for a UUID, which has a type.
 pub(super) fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Result<()> {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for (index, parameter) in parameters.into_iter().flatten().enumerate() {

@@ -1,11 +1,11 @@
-//! Rewrites the prose of a document as rustdoc takes it.
+//! Converts the prose of a document to rustdoc.
 
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Parser, Tag, TagEnd, TextMergeStream};
 use pulldown_cmark_to_cmark::{Options, cmark_with_options};
 use serde_json::Value;
 
-/// Puts the text of `description` and `summary` into the form that rustdoc takes, but not where these words are
-/// names or data.
+/// Converts the texts of `description` and `summary` to rustdoc, except if these words are names or
+/// data.
 pub(super) fn sanitize_prose(value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -13,7 +13,8 @@ pub(super) fn sanitize_prose(value: &mut Value) {
                 match (key.as_str(), value) {
                     ("description" | "summary", Value::String(text)) => *text = rustdoc(text),
                     ("example" | "examples" | "default" | "enum", _) => {}
-                    // Keys of these are names, so `default` among them is none of the above.
+                    // The keys of these objects are names, so a `default` among them is a name as
+                    // well.
                     (
                         "properties" | "schemas" | "responses" | "parameters" | "requestBodies" | "headers" | "paths",
                         Value::Object(named),
@@ -27,8 +28,8 @@ pub(super) fn sanitize_prose(value: &mut Value) {
     }
 }
 
-/// Makes Markdown of unknown origin safe for rustdoc: bare addresses become links, HTML and square brackets become
-/// text, links within the documentation site become their text, and code is never taken for a doctest.
+/// Makes arbitrary Markdown safe for rustdoc: bare URLs become links, HTML and square brackets
+/// become text, relative links become their text, and code never becomes a doctest.
 pub(crate) fn rustdoc(text: &str) -> String {
     let mut rewriter = Rewriter::default();
     for event in TextMergeStream::new(Parser::new(text)) {
@@ -38,31 +39,32 @@ pub(crate) fn rustdoc(text: &str) -> String {
     let mut markdown = String::new();
     match cmark_with_options(rewriter.events.iter(), &mut markdown, pulldown_cmark::Options::empty(), options) {
         Ok(_) => markdown.trim().to_owned(),
-        // Events without a form in Markdown: a text that is code cannot do harm.
+        // If the events cannot be written as Markdown, the text is shown as code, which is always
+        // safe.
         Err(_) => format!("```text\n{}\n```", text.replace("```", "")),
     }
 }
 
-/// The rewritten events of a text.
+/// Rewrites the events of a text.
 #[derive(Default)]
 struct Rewriter<'a> {
     events: Vec<Event<'a>>,
     is_code: bool,
-    /// For each open link, whether it is kept.
+    /// Whether each open link is kept.
     links: Vec<bool>,
 }
 
 impl<'a> Rewriter<'a> {
     fn event(&mut self, event: Event<'a>) {
         match event {
-            // Code of any other language, or of none, would be compiled as a doctest.
+            // Code in another language or without a language could be compiled as a doctest.
             Event::Start(Tag::CodeBlock(_)) => {
                 self.is_code = true;
                 self.events.push(Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced("text".into()))));
             }
             Event::End(TagEnd::CodeBlock) => {
                 self.is_code = false;
-                // Without it, the closing fence would be lost.
+                // Without the line break, the closing fence would be lost.
                 if matches!(self.events.last(), Some(Event::Text(code)) if !code.ends_with('\n')) {
                     self.events.push(Event::Text("\n".into()));
                 }
@@ -74,7 +76,8 @@ impl<'a> Rewriter<'a> {
             Event::Start(Tag::Link { link_type, dest_url, title, .. }) => {
                 let is_kept = is_address(&dest_url);
                 self.links.push(is_kept);
-                // A definition elsewhere in the text may be lost where the text becomes part of another one.
+                // The definition of a reference link could be lost if the text becomes part of
+                // another text.
                 let link_type = if link_type == LinkType::Autolink { link_type } else { LinkType::Inline };
                 let link = Event::Start(Tag::Link { link_type, dest_url, title, id: CowStr::Borrowed("") });
                 self.events.extend(is_kept.then_some(link));
@@ -90,7 +93,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// A text in which each bare address becomes a link.
+    /// Converts each bare URL in a text to a link.
     fn text(&mut self, text: &str) {
         let mut rest = text;
         while let Some(start) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min() {

@@ -1,4 +1,4 @@
-//! Schemas without what a later server might not keep to, and without forms that mean the same as a simpler one.
+//! Removes constraints that a later version of the server may not satisfy, and simplifies schemas.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::spec::schema::{self, Place, is_secret, referenced};
 
-/// Replaces an `allOf` that has one part and only prose otherwise by that part: OpenAPI 3.0 describes a reference so.
+/// Replaces an `allOf` with a single part by that part, if it has only prose otherwise. OpenAPI 3.0
+/// uses this form to describe a reference.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
     for_each_part(value, unwrap_single_parts);
     let Some(object) = value.as_object() else { return };
@@ -15,7 +16,7 @@ pub(super) fn unwrap_single_parts(value: &mut Value) {
     if let Some([part]) = part.map(Vec::as_slice).filter(|parts| parts.iter().all(Value::is_object)) {
         let mut part = part.clone();
         let texts = ["description", "title"].into_iter().filter_map(|key| Some((key, object.get(key)?.clone())));
-        // Beside a reference, there is no place for a text.
+        // A reference cannot have a description.
         if let Some(part) = part.as_object_mut().filter(|part| !part.contains_key("$ref")) {
             texts.for_each(|(key, text)| {
                 part.entry(key).or_insert(text);
@@ -25,8 +26,9 @@ pub(super) fn unwrap_single_parts(value: &mut Value) {
     }
 }
 
-/// Lets an optional list or map be null, as every other optional property may: typify would make it a collection that
-/// null does not fit, and a reply would be lost over it (T13). One of several types is not made null twice.
+/// Makes optional lists and maps nullable, like all other optional properties. Otherwise typify
+/// generates a collection that does not accept null, and a response with null would be an error
+/// (T13).
 pub(super) fn optional_may_be_null(value: &mut Value) {
     let required = value.get("required").cloned().unwrap_or_default();
     let is_required =
@@ -48,8 +50,9 @@ pub(super) fn optional_may_be_null(value: &mut Value) {
     for_each_part(value, optional_may_be_null);
 }
 
-/// Takes from what is received all that a later server might not keep to (T13): closed lists of values, bounds, lengths,
-/// patterns, formats, and the promise that nothing is added. Text stays text, also in what is sent.
+/// Removes constraints from responses that a later version of the server may not satisfy (T13):
+/// enums, bounds, lengths, patterns, formats, and the exclusion of additional properties. Formats
+/// of strings are also removed from requests.
 pub(super) fn relax_replies(document: &mut Value, places: &[Place]) {
     let mut queue = Vec::new();
     for place in places {
@@ -88,7 +91,7 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
         return;
     }
     if let Some(schema) = schema.as_object_mut() {
-        // A list of texts says what it is a list of.
+        // An enum without a type gets the type of its values.
         let values = schema.get("enum").and_then(Value::as_array);
         if values.is_some_and(|values| values.iter().all(Value::is_string)) && !schema.contains_key("type") {
             schema.insert("type".into(), "string".into());
@@ -104,8 +107,9 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     schema::for_each_child(schema, &mut |child| relax(child, queue));
 }
 
-/// The form of a text and the length of a list are up to the caller, and the server checks them. typify
-/// would make a type of each text that has a length, link an engine for a pattern, and fix the length of a list.
+/// Removes formats of strings and lengths of lists, which the server checks. typify would generate
+/// a type for each string with a length, depend on a regex engine for a pattern, and use a fixed
+/// length for a list.
 pub(super) fn drop_bounds(schema: &mut Value) {
     let kind = schema.get("type").and_then(Value::as_str).filter(|_| !is_secret(schema));
     let bounds: &[&str] = match kind {
@@ -119,8 +123,8 @@ pub(super) fn drop_bounds(schema: &mut Value) {
     schema::for_each_child(schema, &mut drop_bounds);
 }
 
-/// Calls `act` on everything that lies directly in a value, examples included: a property may have that name, and
-/// nothing reads the others.
+/// Calls `act` for every value directly inside a value. This includes examples, because a property
+/// may have that name, and because nothing reads other examples.
 pub(super) fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
     match value {
         Value::Object(object) => object.values_mut().for_each(act),

@@ -1,4 +1,4 @@
-//! Replies: one type for the success of an operation and one for its errors (T1, T12).
+//! Gives each operation one type for its successes and one for its errors (T1, T12).
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::names::{Names, without_prose};
 use crate::Result;
 use crate::spec::schema::{JSON, json_key, pascal, reference};
 
-/// Gives the bodies of one outcome names, and the operation one type for all of them: their one schema, or a union by
-/// status (T1, T12).
+/// Gives the bodies of an outcome names, and the operation one type for all of them: their common
+/// schema, or a union by status (T1, T12).
 pub(super) fn normalize_responses(
     names: &mut Names<'_>,
     operation: &mut Value,
@@ -31,7 +31,7 @@ pub(super) fn normalize_responses(
     for (status, response) in responses.iter_mut().filter(|(status, _)| of_class(status)) {
         json_media_type(response);
         if is_error {
-            // The body of an error that is not JSON is never read.
+            // An error body that is not JSON is never decoded.
             drop_other_content(response);
         }
         let Some(schema) = response.pointer_mut("/content/application~1json/schema") else {
@@ -40,7 +40,7 @@ pub(super) fn normalize_responses(
         };
         let plain = without_prose(schema);
         let schema_name = match known.iter().find(|(other, _)| *other == plain) {
-            // Equal bodies within one operation are one type.
+            // Equal bodies of an operation have the same type.
             Some((_, name)) => {
                 *schema = reference(name);
                 name.clone()
@@ -56,7 +56,8 @@ pub(super) fn normalize_responses(
         bodies.push(Body { status: status.clone(), schema: Some(schema_name) });
     }
     if is_error && bodies.iter().any(|body| body.schema.is_some()) {
-        // A status that is documented without a body is tried as the operation's error like any other (A6).
+        // A status that is documented without a body is decoded as the error of the operation, if
+        // possible (A6).
         bodies.retain(|body| body.schema.is_some());
         responses.retain(|status, response| !of_class(status) || response.get("content").is_some());
     }
@@ -64,7 +65,7 @@ pub(super) fn normalize_responses(
     if schemas.len() < 2 {
         return Ok(Bodies { bodies, union: None });
     }
-    // progenitor takes one type for all statuses: a stand-in, which `harden` makes a union by status.
+    // progenitor accepts one type for all statuses. `harden` replaces this placeholder by a union.
     names.reserve(
         &name,
         &format!("/responses (the union of its {} bodies)", if is_error { "error" } else { "success" }),
@@ -75,7 +76,8 @@ pub(super) fn normalize_responses(
     Ok(Bodies { bodies, union: Some(name) })
 }
 
-/// progenitor takes `default` for success and for error. Beside a documented success it means the errors.
+/// Replaces `default`, which progenitor treats as a success and as an error. If a success is
+/// documented, it means the errors.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if !responses.keys().any(|status| status.starts_with('2')) {
@@ -88,7 +90,7 @@ pub(super) fn split_default_response(operation: &mut Value) {
     }
 }
 
-/// `application/problem+json` and its kind are JSON.
+/// Treats media types such as `application/problem+json` as JSON.
 fn json_media_type(holder: &mut Value) {
     let Some(content) = holder.get_mut("content").and_then(Value::as_object_mut) else { return };
     if let Some(key) = json_key(content).filter(|key| *key != JSON).map(str::to_owned)
@@ -98,7 +100,7 @@ fn json_media_type(holder: &mut Value) {
     }
 }
 
-/// Counts the bodies that differ. With `with_none`, a status without a body counts as one of them.
+/// Counts the different bodies. With `with_none`, a status without a body counts as one of them.
 fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
     let mut distinct: Vec<Option<Value>> = Vec::new();
     for response in responses {

@@ -1,4 +1,4 @@
-//! Secrets: one exact form for each mark, and the list of everything that is marked.
+//! Gives each mark of a secret the same form, and lists everything that is marked.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,15 @@ use super::form::SecretPlace;
 use super::relax::for_each_part;
 use crate::spec::schema::{self, NOT_SECRET_KEY, is_secret, pascal, referenced};
 
-/// Drops the reasons why fields are not secret: two schemas do not differ by them.
+/// Removes the reasons why fields are not secret, because they must not make schemas differ.
 pub(super) fn drop_excuses(value: &mut Value) {
     value.as_object_mut().map(|object| object.shift_remove(NOT_SECRET_KEY));
     for_each_part(value, drop_excuses);
 }
 
-/// Makes each marked schema exactly `{type: string, format: password}` (T4): typify compares the whole schema, so a
-/// a `maxLength` next to the mark would turn the secret into a plain string silently.
+/// Makes each marked schema exactly `{type: string, format: password}` (T4). typify compares the
+/// whole schema, so a `maxLength` next to the mark would silently turn the secret into a plain
+/// string.
 pub(super) fn rewrite_secrets(value: &mut Value) {
     if is_secret(value) {
         let description = value.get("description").cloned();
@@ -25,7 +26,7 @@ pub(super) fn rewrite_secrets(value: &mut Value) {
         }
         return;
     }
-    // A secret that may be null is one that may be missing.
+    // A nullable secret becomes an optional one.
     let nullable: Vec<String> = value
         .get("properties")
         .and_then(Value::as_object)
@@ -45,7 +46,7 @@ pub(super) fn secret_types(document: &Value) -> BTreeSet<String> {
     schemas.filter(|(_, schema)| is_secret(schema)).map(|(name, _)| name.clone()).collect()
 }
 
-/// The marks, each under the schema whose type will hold it.
+/// Returns the marks with the schemas whose types contain them.
 pub(super) fn secrets(document: &Value, secret_types: &BTreeSet<String>) -> Vec<SecretPlace> {
     let is_marked =
         |schema: &Value| is_secret(schema) || referenced(schema).is_some_and(|name| secret_types.contains(name));

@@ -1,37 +1,38 @@
-//! Security requirements, as arguments.
+//! Converts security requirements to arguments.
 //!
-//! OpenAPI says apart from its parameters how a caller proves who it is, and progenitor reads none of it. Here each scheme
-//! becomes what it is on the wire: a secret header.
+//! OpenAPI describes authentication separately from parameters, and progenitor ignores it. This
+//! pass adds a secret header parameter for each scheme.
 
 use serde_json::{Value, json};
 
 use crate::spec::schema::{self, Place, escape, is_secret, reference, resolve};
 use crate::{Error, Result};
 
-/// A header that a requirement asks for.
+/// A header that a security requirement needs.
 struct Credential {
-    /// What it is, in words: two of one kind and header are one on the wire.
+    /// The description. Two credentials with the same description and header are the same on the
+    /// wire.
     kind: &'static str,
     name: String,
     schema: Value,
     description: String,
 }
 
-/// Checks the requirement that holds for an operation.
+/// Checks the security requirement of an operation.
 ///
 /// # Errors
 ///
-/// Where it cannot become arguments.
+/// Returns an error if the requirement cannot become arguments.
 pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
     credentials(document, place).map(drop)
 }
 
-/// Adds the headers that an operation's requirement asks for to its parameters, but for those that it describes itself.
-/// Returns what they are, in words.
+/// Adds the headers of a security requirement to the parameters of an operation, except those that
+/// the operation already describes. Returns their descriptions.
 ///
 /// # Errors
 ///
-/// Where the requirement cannot become arguments.
+/// Returns an error if the requirement cannot become arguments.
 pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
     let (credentials, is_required) = credentials(document, place)?;
     let words = credentials.iter().map(|credential| format!("{} in `{}`", credential.kind, credential.name));
@@ -54,7 +55,7 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
             text("in") == "header" && text("name").eq_ignore_ascii_case(&name)
         };
-        // A plain `Authorization` among the parameters is to be ignored, as OpenAPI has it; a marked one is meant.
+        // OpenAPI ignores a parameter `Authorization`, unless it is marked as a secret.
         parameters.retain(|parameter| !is_header(parameter) || is_meant(&components, parameter));
         if !parameters.iter().any(is_header) {
             parameters.push(json!({"name": name, "in": "header", "required": is_required, "description": description, "schema": schema}));
@@ -63,14 +64,14 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
     Ok(words)
 }
 
-/// The name of the schema that stands for `flinks_core::Authorization`.
+/// The name of the schema for `flinks_core::Authorization`.
 const AUTHORIZATION: &str = "Authorization";
 
 fn is_meant(components: &Value, parameter: &Value) -> bool {
     parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
 }
 
-/// The headers, and whether they must be there.
+/// The headers, and whether they are required.
 fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool)> {
     let own = format!("{}/security", place.pointer());
     let at = if document.pointer(&own).is_some() { own } else { "/security".into() };
@@ -82,7 +83,7 @@ fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool
         [alternative] => alternative.as_object().into_iter().flatten(),
         several => {
             return Err(Error::new(format!(
-                "there are {} ways to say who is calling, of which the client can ask for one",
+                "there are {} authentication methods, but the client can support only one",
                 several.len()
             ))
             .at(at)
@@ -95,7 +96,7 @@ fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool
         credentials.iter().take(index).any(|other| other.name.eq_ignore_ascii_case(&credential.name))
     };
     match credentials.iter().enumerate().any(is_twice) {
-        true => Err(Error::new("two credentials would go into one header")
+        true => Err(Error::new("two credentials would use the same header")
             .at(at)
             .help("keep one of them by an overlay action")),
         false => Ok((credentials, empty.is_empty())),
@@ -126,7 +127,7 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
         }),
         ("apiKey", _, "query") => Err(Error::new(format!("the security scheme `{name}` would put a secret into a URL"))),
         ("", ..) => Err(Error::new(format!("the security scheme `{name}` is not described in this document"))),
-        (kind, ..) => Err(Error::new(format!("the security scheme `{name}` is of a kind that no client of ours has ({kind} {http}{})", text("in")))),
+        (kind, ..) => Err(Error::new(format!("the security scheme `{name}` has an unsupported kind ({kind} {http}{})", text("in")))),
     }
     .map_err(|error| error.help("describe the credential as a header parameter of format password, and remove the requirement, by overlay actions"))
 }
@@ -180,7 +181,7 @@ mod tests {
         let mut free = document(json!([{"s": []}]), schemes.clone());
         free["paths"]["/x"]["get"]["security"] = json!([]);
         assert_eq!(headers(free), []);
-        // What the document describes itself stays as it is; a plain text of that name is ignored.
+        // A parameter in the document is kept. A plain string with that name is ignored.
         let mut described = document(json!([{"s": []}]), schemes);
         described["paths"]["/x"]["get"]["parameters"] =
             json!([{"name": "authorization", "in": "header", "schema": {"type": "string", "format": "password"}}]);

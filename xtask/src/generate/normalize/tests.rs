@@ -158,7 +158,7 @@ fn t13_a_reply_is_not_held_to_what_a_later_server_may_change() {
         json!({"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "string", "format": "password"}, "d": {"type": "string"}})
     );
     assert_eq!(document["components"]["schemas"]["Reply"].get("additionalProperties"), None);
-    // What is sent keeps its closed lists; a format is the caller's.
+    // Requests keep their enums, but not their formats.
     assert_eq!(document["components"]["schemas"]["XRequestA"]["enum"], json!(["x"]));
     assert_eq!(document["components"]["schemas"]["XRequestA"].get("format"), None);
 }

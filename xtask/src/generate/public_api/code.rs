@@ -1,4 +1,4 @@
-//! Code as one line of text, and what its attributes say.
+//! Formats code as one line of text, and reads attributes.
 
 use quote::ToTokens;
 use syn::Visibility;
@@ -9,7 +9,7 @@ pub(super) fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Code in one line, with the paths short that are long only to be safe.
+/// Formats code in one line, and shortens absolute paths.
 pub(super) fn text(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (long, short) in [
@@ -32,7 +32,7 @@ pub(super) fn text(tokens: &impl ToTokens) -> String {
         (" )", ")"),
         ("[ ", "["),
         (" ]", "]"),
-        // Commas that the layout of a long line adds.
+        // Removes trailing commas.
         (",>", ">"),
         (",)", ")"),
     ] {
@@ -41,13 +41,13 @@ pub(super) fn text(tokens: &impl ToTokens) -> String {
     text
 }
 
-/// Whether an item is left out of the documentation, so that nobody may rely on it.
+/// Returns whether an item is hidden from the documentation.
 pub(super) fn is_hidden(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("doc") && text(&attribute.meta).contains("(hidden)"))
 }
 
 pub(super) fn unknown(item: &impl ToTokens) -> Error {
     let item: String = text(item).chars().take(200).collect();
-    Error::new(format!("has a form that the list of public items does not know: {item}"))
-        .help("teach xtask/src/generate/public_api this form")
+    Error::new(format!("contains an item that the list of public items does not support: {item}"))
+        .help("extend xtask/src/generate/public_api")
 }

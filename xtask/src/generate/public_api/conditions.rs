@@ -1,4 +1,4 @@
-//! `#[cfg]`, evaluated for a build with all features for Linux.
+//! Evaluates `#[cfg]` for a Linux build with all features.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Token};
@@ -6,18 +6,18 @@ use syn::{Attribute, Meta, Token};
 use super::code::unknown;
 use crate::Result;
 
-/// Whether all conditions of an item hold.
+/// Returns whether all conditions of an item are true.
 pub(super) fn is_active(attributes: &[Attribute]) -> Result<bool> {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")) {
         let condition: Meta = attribute.parse_args().map_err(|_| unknown(attribute))?;
-        if !holds(&condition)? {
+        if !is_true(&condition)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn holds(condition: &Meta) -> Result<bool> {
+fn is_true(condition: &Meta) -> Result<bool> {
     let name = condition.path().get_ident().map(ToString::to_string).unwrap_or_default();
     match (name.as_str(), condition) {
         ("unix", Meta::Path(_)) | ("feature", Meta::NameValue(_)) => Ok(true),
@@ -30,7 +30,7 @@ fn holds(condition: &Meta) -> Result<bool> {
         ("all" | "any" | "not", Meta::List(list)) => {
             let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
             let parts = parts.map_err(|_| unknown(condition))?;
-            let parts: Vec<bool> = parts.iter().map(holds).collect::<Result<_>>()?;
+            let parts: Vec<bool> = parts.iter().map(is_true).collect::<Result<_>>()?;
             Ok(match name.as_str() {
                 "all" => parts.iter().all(|part| *part),
                 "any" => parts.iter().any(|part| *part),

@@ -1,24 +1,24 @@
-//! The change of a public item between two versions.
+//! The difference of a public item between two versions.
 
-/// The change of a public item.
+/// The difference of a public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Its name, with its kind, such as `field types::TokenRequest.code`.
+    /// The kind and name, such as `field types::TokenRequest.code`.
     pub key: String,
-    /// How it was written; `None` if it is new.
+    /// The old text. `None` if the item is new.
     pub old: Option<String>,
-    /// How it is written; `None` if it was removed.
+    /// The new text. `None` if the item was removed.
     pub new: Option<String>,
 }
 
 impl Difference {
-    /// Whether a dependant's build may fail for it, or mean something else. Each public type is `#[non_exhaustive]`, so
-    /// that nothing is broken by what is new.
+    /// Returns whether the change may break the build of a dependant, or change its meaning. Every
+    /// public type is `#[non_exhaustive]`, so a new item is not a breaking change.
     pub fn is_breaking(&self) -> bool {
         self.old.is_some()
     }
 
-    /// In one line.
+    /// Returns the difference in one line.
     pub fn text(&self) -> String {
         match (&self.old, &self.new) {
             (Some(old), Some(new)) => format!("`{old}` is `{new}` now"),
@@ -27,7 +27,7 @@ impl Difference {
         }
     }
 
-    /// As a difference shows it.
+    /// Returns the difference as removed and added lines.
     pub fn lines(&self) -> Vec<String> {
         let old = self.old.iter().map(|old| format!("- {old}"));
         old.chain(self.new.iter().map(|new| format!("+ {new}"))).collect()

@@ -1,4 +1,4 @@
-//! The lines of one item.
+//! Lists the lines of an item.
 
 use syn::{Fields, FnArg, ImplItem, Item, ReturnType, TraitItem};
 
@@ -8,7 +8,7 @@ use super::list::{Entry, PublicApi};
 use crate::Result;
 
 impl PublicApi {
-    /// Lists the items of a module that needs no other file.
+    /// Lists the items of a module in a single file.
     pub(super) fn items(&mut self, module: &str, items: &[Item]) -> Result<()> {
         for item in items {
             match item {
@@ -21,7 +21,7 @@ impl PublicApi {
                 Item::Impl(item) => {
                     self.block(&format!("{module}{}", text(&item.self_ty)), item)?;
                 }
-                // A macro that defines a secret type.
+                // The macro that defines a secret type.
                 Item::Macro(item) => self.plain(format!("macro {module}{}", text(&item.mac.tokens)), ""),
                 item => self.item(module, None, item)?,
             }
@@ -29,7 +29,8 @@ impl PublicApi {
         Ok(())
     }
 
-    /// Lists an item that is not a module, a re-export or an implementation, under its own name or another one.
+    /// Lists an item that is not a module, a re-export or an implementation, under its own name or
+    /// another name.
     pub(super) fn item(&mut self, module: &str, alias: Option<&str>, item: &Item) -> Result<()> {
         let name = |ident: &syn::Ident| format!("{module}{}", alias.map_or_else(|| ident.to_string(), str::to_owned));
         match item {
@@ -90,7 +91,7 @@ impl PublicApi {
         Ok(())
     }
 
-    /// A type: whether it may grow, and what it derives.
+    /// Lists a type: whether it is non-exhaustive, and its derives.
     fn attributes(&mut self, key: String, of: &str, attributes: &[syn::Attribute]) -> Result<()> {
         let may_grow = attributes.iter().any(|attribute| attribute.path().is_ident("non_exhaustive"));
         self.plain(key, if may_grow { "non_exhaustive" } else { "" });
@@ -110,10 +111,10 @@ impl PublicApi {
         }
     }
 
-    /// Lists an implementation for a type, which is given by its public name.
+    /// Lists an implementation for a type with this public name.
     pub(super) fn block(&mut self, of: &str, item: &syn::ItemImpl) -> Result<()> {
         if let Some((_, path, _)) = &item.trait_ {
-            // Generated code calls it, and no caller may.
+            // Only generated code calls this item.
             if text(path).starts_with("flinks_core::generated") {
                 return Ok(());
             }
@@ -144,7 +145,7 @@ impl PublicApi {
         for input in &signature.inputs {
             match input {
                 FnArg::Receiver(receiver) => {
-                    // Whether `self` is `mut` inside does not concern a caller.
+                    // `mut self` is not part of the public API.
                     let text = text(receiver).trim_start_matches("mut ").to_owned();
                     types.push(text.clone());
                     texts.push(text);

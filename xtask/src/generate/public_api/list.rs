@@ -1,4 +1,4 @@
-//! A list of public items, and its comparison with a newer one.
+//! The list of public items, and its comparison with a newer list.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,16 +12,17 @@ pub struct PublicApi(pub(super) BTreeMap<String, Entry>);
 /// A public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// All that a dependant's build rests on.
+    /// The text on which the build of a dependant depends.
     pub(super) signature: String,
-    /// The same, for people: the arguments have names.
+    /// The text for people, with the names of arguments.
     pub(super) text: String,
-    /// The names of the arguments, on which no build rests; but where two change places, a call means something else.
+    /// The names of the arguments. No build depends on them, but if two arguments change places,
+    /// the meaning of a call changes.
     pub(super) arguments: Vec<String>,
 }
 
 impl PublicApi {
-    /// Compares with a newer list. Returns the items that differ, in the order of their names.
+    /// Compares this list with a newer one. Returns the differences in the order of the names.
     pub fn differences(&self, newer: &Self) -> Vec<Difference> {
         let mut keys: Vec<&String> = self.0.keys().chain(newer.0.keys()).collect();
         keys.sort();
@@ -40,7 +41,7 @@ impl PublicApi {
         keys.into_iter().filter_map(difference).collect()
     }
 
-    /// Adds a line that is a key and what is said of it.
+    /// Adds a line with a key and its value.
     pub(super) fn plain(&mut self, key: String, rest: &str) {
         let text = if rest.is_empty() { key.clone() } else { format!("{key}: {rest}") };
         self.0.insert(key, Entry { signature: text.clone(), text, arguments: Vec::new() });
@@ -53,7 +54,7 @@ impl fmt::Display for PublicApi {
     }
 }
 
-/// Whether the same arguments stand in another order.
+/// Returns whether the same arguments are in another order.
 fn is_shuffled(old: &[String], new: &[String]) -> bool {
     let sorted = |names: &[String]| {
         let mut names = names.to_vec();

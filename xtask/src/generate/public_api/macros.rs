@@ -1,14 +1,16 @@
-//! Expands `macro_rules!` of one rule: enough for macros that write types and implementations.
+//! Expands `macro_rules!` with a single rule, which is sufficient for macros that define types and
+//! implementations.
 
 use std::collections::BTreeMap;
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTree};
 
-/// The only rule of a macro. `None` parts mean a form that is not known here: calling the macro is an error then.
+/// The rule of a macro. If a part is `None`, the macro has an unsupported form, and calling it is
+/// an error.
 #[derive(Debug)]
 pub(super) struct Rule(Option<(Vec<TokenTree>, Vec<TokenTree>)>);
 
-/// The tokens that a variable of the pattern stands for.
+/// The tokens of a variable of the pattern.
 #[derive(Clone, Debug)]
 enum Binding {
     One(Vec<TokenTree>),
@@ -19,15 +21,15 @@ type Bindings = BTreeMap<String, Binding>;
 
 /// A part of a pattern or of a body.
 enum Part<'a> {
-    /// `$name`, with the rest.
+    /// `$name`.
     Variable(&'a Ident, &'a [TokenTree]),
-    /// `$( … ) sep *`, with the separator and the rest.
+    /// `$( … ) sep *`, with its separator.
     Repetition(Vec<TokenTree>, Option<char>, &'a [TokenTree]),
     Token(&'a TokenTree, &'a [TokenTree]),
 }
 
 impl Rule {
-    /// Reads `(pattern) => { body };`.
+    /// Parses `(pattern) => { body };`.
     pub(super) fn new(tokens: &TokenStream) -> Self {
         let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
         let is_end = |rest: &[TokenTree]| match rest {
@@ -47,7 +49,7 @@ impl Rule {
         })
     }
 
-    /// The body for one call; `None` if the call or the macro has a form that is not known here.
+    /// Returns the body for a call, or `None` if the call or the macro has an unsupported form.
     pub(super) fn expand(&self, input: &TokenStream) -> Option<TokenStream> {
         let (pattern, body) = self.0.as_ref()?;
         let input: Vec<TokenTree> = input.clone().into_iter().collect();
@@ -83,7 +85,7 @@ fn split(tokens: &[TokenTree]) -> Option<Part<'_>> {
     }
 }
 
-/// Matches a pattern with the start of the input, and returns what is left.
+/// Matches a pattern with the start of the input and returns the rest of the input.
 fn matched<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bindings) -> Option<&'a [TokenTree]> {
     if pattern.is_empty() {
         return Some(input);
@@ -132,11 +134,11 @@ fn matched<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bin
     }
 }
 
-/// How many tokens a variable of a kind takes.
+/// Returns the number of tokens that a variable of this kind matches.
 fn length(kind: &str, input: &[TokenTree]) -> Option<usize> {
     match (kind, input) {
         ("ident", [TokenTree::Ident(_), ..]) | ("literal", [TokenTree::Literal(_), ..]) | ("tt", [_, ..]) => Some(1),
-        // An attribute: all that its brackets hold.
+        // An attribute: the content of its brackets.
         ("meta", [_, ..]) => Some(input.len()),
         ("vis", [TokenTree::Ident(word), TokenTree::Group(group), ..])
             if word == "pub" && group.delimiter() == Delimiter::Parenthesis =>
@@ -145,7 +147,7 @@ fn length(kind: &str, input: &[TokenTree]) -> Option<usize> {
         }
         ("vis", [TokenTree::Ident(word), ..]) if word == "pub" => Some(1),
         ("vis", _) => Some(0),
-        // Up to the next comma or the end.
+        // All tokens up to the next comma or the end.
         ("ty" | "expr" | "path", [_, ..]) => {
             let end = input
                 .iter()

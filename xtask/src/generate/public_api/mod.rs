@@ -1,21 +1,23 @@
-//! The public-API stage: what a crate makes public, a line an item. A change of a line is a change for dependants.
+//! The public-API stage: lists the public items of a crate, one in each line. A changed line is a
+//! change for dependants.
 //!
-//! [`read_generated`] lists a generated file. [`read_crate`] lists a hand-written crate, with all of its features
-//! on, as built for Linux: what is reachable from `lib.rs` through public modules and re-exports, and the implementations of
-//! public types. Not listed: items marked `#[doc(hidden)]`, implementations of private traits, auto traits and `#[must_use]`.
+//! [`read_generated`] lists a generated file. [`read_crate`] lists a hand-written crate for a Linux
+//! build with all features: the items that are reachable from `lib.rs` through public modules and
+//! re-exports, and the implementations of public types. It does not list items marked
+//! `#[doc(hidden)]`, implementations of private traits, auto traits and `#[must_use]`.
 //!
-//! | module | about |
+//! | module | contents |
 //! | --- | --- |
-//! | `list` | a list of items, and its comparison with a newer one |
-//! | [`difference`] | what became of one item |
+//! | `list` | the list of items, and its comparison with a newer list |
+//! | [`difference`] | the difference of an item |
 //! | `items` | the lines of one item |
 //! | `modules` | the files of a crate as a tree of modules |
-//! | `reach` | which items of the tree are public, and under which names |
-//! | `conditions` | `#[cfg]`, evaluated |
-//! | `macros` | `macro_rules!` of one rule, expanded |
+//! | `reach` | the public items of the tree, with their names |
+//! | `conditions` | evaluates `#[cfg]` |
+//! | `macros` | expands `macro_rules!` with a single rule |
 //! | `code` | code as one line of text |
 //!
-//! A form that one of them does not know is an error that names it: nothing is left out silently.
+//! Unsupported syntax is an error that names it, so no item is omitted silently.
 
 mod code;
 mod conditions;
@@ -33,11 +35,11 @@ use crate::{Error, Result};
 pub use difference::Difference;
 pub use list::PublicApi;
 
-/// Lists a generated file.
+/// Lists the public items of a generated file.
 ///
 /// # Errors
 ///
-/// Returns an error if the text is not Rust, or a public item has a form that is not known here.
+/// Returns an error if the text is not Rust, or a public item has an unsupported form.
 pub fn read_generated(text: &str) -> Result<PublicApi> {
     let file = syn::parse_file(text).map_err(|error| Error::new(format!("is not Rust: {error}")))?;
     let mut api = PublicApi::default();
@@ -45,11 +47,11 @@ pub fn read_generated(text: &str) -> Result<PublicApi> {
     Ok(api)
 }
 
-/// Lists a hand-written crate, whose folder is given from the project's root.
+/// Lists the public items of a hand-written crate. The folder is relative to the project's root.
 ///
 /// # Errors
 ///
-/// Returns an error if a file cannot be read or is not Rust, or an item has a form that is not known here.
+/// Returns an error if a file cannot be read or is not Rust, or an item has an unsupported form.
 pub fn read_crate(root: &Path, folder: &Path) -> Result<PublicApi> {
     let modules = modules::Modules::load(root, &folder.join("src/lib.rs"))?;
     reach::list(&modules)

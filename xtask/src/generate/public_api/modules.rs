@@ -1,4 +1,4 @@
-//! The files of a crate as a tree of modules, with conditions evaluated and macros expanded.
+//! Reads the files of a crate as a tree of modules, evaluates conditions and expands macros.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ pub(super) struct Modules(pub(super) BTreeMap<ModulePath, Module>);
 /// A module of a crate.
 #[derive(Debug)]
 pub(super) struct Module {
-    /// The file that it stands in.
+    /// The file that contains the module.
     pub(super) file: PathBuf,
     pub(super) items: Vec<Item>,
 }
 
 impl Modules {
-    /// Reads the crate whose root is `file`, which is given from the project's root.
+    /// Reads the crate with the root `file`, relative to the project's root.
     pub(super) fn load(root: &Path, file: &Path) -> Result<Self> {
         let mut modules = Self::default();
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
@@ -36,7 +36,7 @@ impl Modules {
         Ok(modules)
     }
 
-    /// Adds a module and all that lies in it. `folder` is where the files of its children are.
+    /// Adds a module and its content. `folder` contains the files of its child modules.
     fn add(
         &mut self,
         root: &Path,
@@ -47,7 +47,7 @@ impl Modules {
         macros: &mut BTreeMap<String, macros::Rule>,
     ) -> Result<()> {
         let mut kept = Vec::new();
-        // Expanded items stand where their macro was called.
+        // Expanded items replace the call of their macro.
         let mut queue: std::collections::VecDeque<Item> = items.into();
         while let Some(item) = queue.pop_front() {
             let located = |error: Error| error.in_file(file);
@@ -63,7 +63,7 @@ impl Modules {
                 }
                 Item::Macro(call) => {
                     let name = call.mac.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
-                    // Their statics are private to the module.
+                    // The statics of this macro are private to the module.
                     if ["thread_local", "task_local"].contains(&name.as_str()) {
                         continue;
                     }
@@ -105,7 +105,7 @@ fn parse(root: &Path, file: &Path) -> Result<Vec<Item>> {
     Ok(parsed.items)
 }
 
-/// The attributes of an item; none for a form that has none.
+/// Returns the attributes of an item.
 pub(super) fn attributes(item: &Item) -> &[syn::Attribute] {
     match item {
         Item::Const(item) => &item.attrs,

@@ -1,4 +1,4 @@
-//! Which items of a crate are public, and under which names.
+//! Finds the public items of a crate and their names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::list::PublicApi;
 use super::modules::{ModulePath, Modules, attributes};
 use crate::{Error, Result};
 
-/// Lists everything that is public in a crate.
+/// Lists all public items of a crate.
 pub(super) fn list(modules: &Modules) -> Result<PublicApi> {
     let mut reach = Reach { modules, api: PublicApi::default(), names: BTreeMap::new(), walked: BTreeSet::new() };
     reach.module(&Vec::new(), "")?;
@@ -22,9 +22,10 @@ pub(super) fn list(modules: &Modules) -> Result<PublicApi> {
 struct Reach<'a> {
     modules: &'a Modules,
     api: PublicApi,
-    /// The first public name of each public type and trait, by the module and the name that it is defined with.
+    /// The first public name of each public type and trait, by the module and name of its
+    /// definition.
     names: BTreeMap<(ModulePath, String), String>,
-    /// The modules that were listed, each with the name that it was listed under.
+    /// The modules that were listed, with the names under which they were listed.
     walked: BTreeSet<(ModulePath, String)>,
 }
 
@@ -32,18 +33,18 @@ struct Reach<'a> {
 enum Target {
     Item(ModulePath, String),
     Module(ModulePath),
-    /// Another crate, or something that no module defines.
+    /// An item of another crate, or an item that no module defines.
     Elsewhere(String),
 }
 
-/// A name that a `use` brings in.
+/// A name that a `use` imports.
 struct Import {
-    /// The name; `None` for all names of a module.
+    /// The name. `None` for all names of a module.
     name: Option<String>,
     path: Vec<String>,
 }
 
-/// Longer chains of re-exports than this are loops.
+/// The maximum length of a chain of re-exports. A longer chain is a loop.
 const LONGEST_CHAIN: usize = 16;
 
 impl Reach<'_> {
@@ -98,7 +99,7 @@ impl Reach<'_> {
                 Ok(())
             }
             (Target::Item(_, name), None) => {
-                Err(Error::new(format!("re-exports the variants of `{name}`, which the list does not know")))
+                Err(Error::new(format!("re-exports the variants of `{name}`, which the list does not support")))
             }
         }
     }
@@ -118,7 +119,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Lists the implementations of all modules that a dependant can see.
+    /// Lists the implementations of all modules that are visible to a dependant.
     fn implementations(&mut self) -> Result<()> {
         let modules = self.modules;
         for (path, module) in &modules.0 {
@@ -135,7 +136,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Lists the exported macros, which are at the root of the crate wherever they stand.
+    /// Lists the exported macros, which are at the root of the crate.
     fn macros(&mut self) {
         for item in self.modules.0.values().flat_map(|module| &module.items) {
             let Item::Macro(item) = item else { continue };
@@ -146,7 +147,8 @@ impl Reach<'_> {
         }
     }
 
-    /// Whether all types and traits of this crate that the head of an implementation names are public.
+    /// Returns whether all types and traits of this crate in the header of an implementation are
+    /// public.
     fn is_visible(&self, path: &ModulePath, item: &syn::ItemImpl) -> bool {
         let mut paths = Paths(Vec::new());
         item.trait_.iter().for_each(|(_, path, _)| paths.visit_path(path));
@@ -176,7 +178,7 @@ impl Reach<'_> {
         })
     }
 
-    /// A type under its public name; as it is written, if it is not of this crate.
+    /// Returns a type with its public name. A type of another crate is not changed.
     fn public_type(&self, path: &ModulePath, ty: &syn::Type) -> Option<String> {
         let syn::Type::Path(named) = ty else { return Some(text(ty)) };
         match self.resolve(path, &segments(&named.path), 0) {
@@ -189,7 +191,7 @@ impl Reach<'_> {
         }
     }
 
-    /// Follows a path that is written in a module.
+    /// Resolves a path in a module.
     fn resolve(&self, from: &ModulePath, path: &[String], depth: usize) -> Target {
         let elsewhere = || Target::Elsewhere(path.join("::"));
         let Some((first, mut rest)) = path.split_first() else { return elsewhere() };
@@ -214,7 +216,7 @@ impl Reach<'_> {
                     Some(target) => target,
                     None => return elsewhere(),
                 },
-                // A variant or an associated item: it is its type's.
+                // A variant or an associated item belongs to its type.
                 Target::Item(module, name) => return Target::Item(module, name),
                 Target::Elsewhere(target) => Target::Elsewhere(format!("{target}::{step}")),
             };
@@ -223,7 +225,7 @@ impl Reach<'_> {
         here
     }
 
-    /// Looks up a name in a module.
+    /// Resolves a name in a module.
     fn lookup(&self, path: &ModulePath, name: &str, depth: usize) -> Option<Target> {
         let child: ModulePath = path.iter().cloned().chain([name.to_owned()]).collect();
         if self.modules.0.contains_key(&child) {
@@ -240,7 +242,7 @@ impl Reach<'_> {
         let (named, globs): (Vec<Import>, Vec<Import>) = uses.flatten().partition(|import| import.name.is_some());
         let next = depth.saturating_add(1);
         if let Some(import) = named.iter().find(|import| import.name.as_deref() == Some(name)) {
-            // `use name::…` itself would be looked up here again.
+            // Looking up `use name::…` again would be a loop.
             let is_itself = import.path.first().is_some_and(|first| first == name);
             return Some(if is_itself {
                 Target::Elsewhere(import.path.join("::"))
@@ -257,7 +259,7 @@ impl Reach<'_> {
     }
 }
 
-/// All names that a `use` brings in.
+/// Returns all names that a `use` imports.
 fn imports(tree: &UseTree) -> Vec<Import> {
     fn walk(tree: &UseTree, path: &[String], found: &mut Vec<Import>) {
         let with = |name: &syn::Ident| path.iter().cloned().chain([name.to_string()]).collect::<Vec<_>>();
@@ -279,7 +281,7 @@ fn imports(tree: &UseTree) -> Vec<Import> {
     found
 }
 
-/// The name that an item defines.
+/// Returns the name that an item defines.
 fn name_of(item: &Item) -> Option<String> {
     let ident = match item {
         Item::Const(item) => &item.ident,
@@ -299,7 +301,7 @@ fn segments(path: &syn::Path) -> Vec<String> {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// All paths that a part of the syntax names.
+/// Returns all paths in a part of the syntax.
 struct Paths(Vec<Vec<String>>);
 
 impl<'ast> Visit<'ast> for Paths {
