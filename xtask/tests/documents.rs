@@ -211,10 +211,7 @@ const BROKEN: [(&str, &str); 64] = [
 fn broken_operations_are_located() {
     let mut report = String::new();
     for (name, parts) in BROKEN {
-        let error = match generate(around(parts)) {
-            Err(error) => error,
-            Ok(_) => panic!("{name}: code was generated"),
-        };
+        let Err(error) = generate(around(parts)) else { panic!("{name}: code was generated") };
         // An early stage does not know the operation, but its pointer leads to it.
         let names_operation =
             error.operation().is_some() || error.pointer().is_some_and(|at| at.starts_with("/paths/~1x~1{id}/post"));
@@ -284,10 +281,7 @@ fn broken_documents_are_located() {
     ];
     let mut report = String::new();
     for (name, document) in documents {
-        let error = match generate(document) {
-            Err(error) => error,
-            Ok(_) => panic!("{name}: code was generated"),
-        };
+        let Err(error) = generate(document) else { panic!("{name}: code was generated") };
         assert!(error.pointer().is_some(), "{name}: {error}");
         assert!(!error.to_string().contains("panicked"), "{name}: {error}");
         assert!(error.to_string().contains("help: "), "{name}: {error}");

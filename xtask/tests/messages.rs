@@ -4,6 +4,8 @@
 //! The parts are read from the sources: every string literal in a call of a function that creates an
 //! error, such as `StoreError::unavailable("…")`.
 
+#![allow(clippy::unwrap_used)] // helpers of a test
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -94,6 +94,8 @@ fn an_unsupported_document_is_a_located_error_with_help() {
         ),
     ] {
         let error = generate(name).unwrap_err().to_string();
-        parts.iter().for_each(|part| assert!(error.contains(part), "{name}: {part}: {error}"));
+        for part in parts {
+            assert!(error.contains(part), "{name}: {part}: {error}");
+        }
     }
 }

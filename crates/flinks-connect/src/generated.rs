@@ -792,7 +792,7 @@ pub mod operation {
         pub(super) flinks_auth_key: &'a types::SecretKey,
     }
 
-    impl<'a> GenerateAuthorizeToken<'a> {
+    impl GenerateAuthorizeToken<'_> {
         const OPERATION: Operation = Operation {
             id: "generateAuthorizeToken",
             timeout: None,
@@ -858,7 +858,7 @@ pub mod operation {
         pub(super) body: &'a types::AuthorizeRequest,
     }
 
-    impl<'a> Authorize<'a> {
+    impl Authorize<'_> {
         const OPERATION: Operation = Operation {
             id: "authorize",
             timeout: Some(::std::time::Duration::from_secs(240u64)),

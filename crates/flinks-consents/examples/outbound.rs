@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // callback repeats the `state` of the URL.
     let parameters = url.expose_secret().split(['?', '&']);
     let state =
-        parameters.filter_map(|parameter| parameter.strip_prefix("state=")).next().ok_or("the URL has no state")?;
+        parameters.into_iter().find_map(|parameter| parameter.strip_prefix("state=")).ok_or("the URL has no state")?;
     let callback =
         format!("{}?code={}&state={state}", redirect_uri.as_str(), emulator.issue_code(redirect_uri.as_str()));
 

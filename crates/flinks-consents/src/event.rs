@@ -76,7 +76,7 @@ impl Event {
                 tracing::warn!(consent, %error, "the refresh was refused, perhaps by a gateway; the consent is suspected");
             }
             Self::ConsentEnded { error } => {
-                tracing::warn!(consent, %error, "the consent has ended: the end user must authorize again")
+                tracing::warn!(consent, %error, "the consent has ended: the end user must authorize again");
             }
             Self::NotStored { error } => {
                 tracing::error!(consent, %error, "failed to store a change of the consent; the change is in memory only");

@@ -73,13 +73,13 @@ fn summaries() -> Vec<(&'static str, Summary)> {
         (
             "stopped after failures",
             summary(|summary| {
-                summary.stopped = Some(Stopped { reason: StopReason::Failed(ConsentError::timed_out()) })
+                summary.stopped = Some(Stopped { reason: StopReason::Failed(ConsentError::timed_out()) });
             }),
         ),
         (
             "stopped by a gateway",
             summary(|summary| {
-                summary.stopped = Some(Stopped { reason: StopReason::Suspected(ConsentError::timed_out()) })
+                summary.stopped = Some(Stopped { reason: StopReason::Suspected(ConsentError::timed_out()) });
             }),
         ),
     ]

@@ -13,7 +13,11 @@ use crate::plain_http;
 pub struct AbsoluteUrl(Url);
 
 impl AbsoluteUrl {
-    /// Parses `text`. The error is the reason as a predicate, such as `must not contain user info`.
+    /// Parses `text`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason as a predicate, such as `must not contain user info`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         Self::parse_with(text, None)
     }

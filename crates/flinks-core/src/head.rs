@@ -25,23 +25,23 @@ impl ResponseHead {
     /// Returns the header `ob-correlation-id`, which Flinks needs for a support request. Treat it
     /// as untrusted text, because the server chooses it.
     pub fn correlation_id(&self) -> Option<&str> {
-        header_str(&self.correlation_id)
+        header_str(self.correlation_id.as_ref())
     }
 
     /// Returns the header `ob-trace-id`, which Flinks needs for a support request. Treat it as
     /// untrusted text, because the server chooses it.
     pub fn trace_id(&self) -> Option<&str> {
-        header_str(&self.trace_id)
+        header_str(self.trace_id.as_ref())
     }
 
     /// Returns the unparsed header `Retry-After`: a number of seconds, or an HTTP date.
     pub fn retry_after(&self) -> Option<&str> {
-        header_str(&self.retry_after)
+        header_str(self.retry_after.as_ref())
     }
 
     /// Returns the unparsed header `Content-Type`.
     pub fn content_type(&self) -> Option<&str> {
-        header_str(&self.content_type)
+        header_str(self.content_type.as_ref())
     }
 
     pub(crate) fn from_response(response: &reqwest::Response) -> Self {
@@ -70,6 +70,6 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {
     headers.get(name).filter(|value| value.len() <= MAX_HEADER_BYTES).cloned()
 }
 
-fn header_str(value: &Option<HeaderValue>) -> Option<&str> {
-    value.as_ref().and_then(|value| value.to_str().ok())
+fn header_str(value: Option<&HeaderValue>) -> Option<&str> {
+    value.and_then(|value| value.to_str().ok())
 }

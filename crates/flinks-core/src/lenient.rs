@@ -61,8 +61,8 @@ mod tests {
             ("{\"a\":401}", None, None),
             (&deep, None, None),
         ] {
-            let reply: Lenient = serde_json::from_str(&format!("{{\"status\":{json},\"text\":{json}}}")).unwrap();
-            assert_eq!(reply, Lenient { status, text: text.map(str::to_owned) }, "{json:.60}");
+            let parsed: Lenient = serde_json::from_str(&format!("{{\"status\":{json},\"text\":{json}}}")).unwrap();
+            assert_eq!(parsed, Lenient { status, text: text.map(str::to_owned) }, "{json:.60}");
         }
         assert_eq!(serde_json::from_str::<Lenient>("{}").unwrap(), Lenient { status: None, text: None });
         assert!(serde_json::from_str::<Lenient>("{\"status\":[}").is_err());

@@ -37,7 +37,7 @@ impl TransportError {
 
     pub(crate) fn from_reqwest(error: &reqwest::Error) -> Self {
         let is_not_connected = error.is_connect() || error.is_dns();
-        let kind = if chain(error).any(|source| source.is::<PublicAddress>()) {
+        let kind = if chain(error).any(<dyn std::error::Error + 'static>::is::<PublicAddress>) {
             TransportErrorKind::PublicAddress
         } else if error.is_dns() {
             TransportErrorKind::Dns

@@ -19,7 +19,9 @@ fn run(name: &str, cases: u32) {
     let (_, target): (_, Target) = *TARGETS.iter().find(|(found, _)| *found == name).unwrap();
     let corpus = corpus(name);
     assert!(!corpus.is_empty());
-    corpus.iter().for_each(|bytes| target(bytes));
+    for bytes in &corpus {
+        target(bytes);
+    }
     let spliced = (prop::sample::select(corpus.clone()), prop::sample::select(corpus), any::<[u16; 3]>()).prop_map(
         |(mut one, other, at)| {
             let place = |at: u16, length: usize| usize::from(at) % (length + 1);

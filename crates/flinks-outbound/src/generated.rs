@@ -511,7 +511,7 @@ pub mod operation {
         pub(super) authorization: &'a ::flinks_core::Authorization,
     }
 
-    impl<'a> Revoke<'a> {
+    impl Revoke<'_> {
         const OPERATION: Operation = Operation {
             id: "revoke",
             timeout: None,

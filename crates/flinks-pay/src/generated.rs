@@ -391,7 +391,7 @@ pub mod operation {
         pub(super) body: &'a types::AuthorizeRequest,
     }
 
-    impl<'a> Authorize<'a> {
+    impl Authorize<'_> {
         const OPERATION: Operation = Operation {
             id: "authorize",
             timeout: None,
@@ -438,7 +438,7 @@ pub mod operation {
         pub(super) body: &'a types::SessionRequest,
     }
 
-    impl<'a> InitiateSession<'a> {
+    impl InitiateSession<'_> {
         const OPERATION: Operation = Operation {
             id: "initiateSession",
             timeout: None,

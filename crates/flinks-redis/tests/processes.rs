@@ -109,8 +109,7 @@ async fn print_tokens(consents: Consents) {
                     consent
                         .access_token()
                         .await
-                        .map(|token| token.expose_secret().to_owned())
-                        .unwrap_or_else(|_| "failed".into())
+                        .map_or_else(|_| "failed".to_owned(), |token| token.expose_secret().to_owned())
                 })
             })
             .collect();
@@ -172,7 +171,9 @@ async fn rounds(role: &str, count: u32) -> u32 {
         let id: ConsentId = format!("round-{round}").parse().unwrap();
         consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
         let before = flinks.refreshes();
-        processes.iter_mut().for_each(|process| process.write_line(id.as_str()));
+        for process in &mut processes {
+            process.write_line(id.as_str());
+        }
         let mut lines: Vec<String> = processes.iter_mut().map(Process::line).collect();
         lines.sort();
         lines.dedup();
@@ -203,7 +204,7 @@ impl Stopping {
     async fn stop_at(&self, step: u32) {
         if self.step == step {
             println!("stopped");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

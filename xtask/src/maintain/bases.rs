@@ -54,7 +54,9 @@ impl Bases {
         for base in &self.0 {
             let Some((product, side)) = &base.side else { continue };
             let mut diff = diff::diff(side.path(), root, &[*product])?;
-            diff.iter_mut().for_each(|diff| diff.is_released = base.release.is_some());
+            for diff in &mut diff {
+                diff.is_released = base.release.is_some();
+            }
             diffs.extend(diff);
         }
         Ok(diffs)

@@ -49,7 +49,9 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
     let is_changed = is_refused || diffs.iter().any(|diff| diff.step > Step::None);
     let title = if is_changed { "Flinks changed its documents" } else { "No document of Flinks changed" };
     let mut markdown = format!("## {title}\n\n");
-    lines.iter().for_each(|line| markdown += &format!("- {line}\n"));
+    for line in &lines {
+        markdown += &format!("- {line}\n");
+    }
     if !lines.is_empty() {
         markdown.push('\n');
     }

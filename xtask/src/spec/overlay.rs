@@ -101,7 +101,11 @@ fn apply_action(document: &mut Value, action: &Action) -> Result<()> {
 }
 
 fn pointers(path: &JsonPath, document: &Value) -> Vec<String> {
-    path.query_located(document).iter().map(LocatedNode::location).map(|path| path.to_json_pointer()).collect()
+    path.query_located(document)
+        .iter()
+        .map(LocatedNode::location)
+        .map(serde_json_path::NormalizedPath::to_json_pointer)
+        .collect()
 }
 
 fn stale(action: &Action, how: &str) -> Error {

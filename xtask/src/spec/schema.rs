@@ -193,7 +193,9 @@ pub(crate) fn for_each_child(schema: &mut Value, function: &mut dyn FnMut(&mut V
 /// Adds the names of all schemas that `schema` references.
 pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
     names.extend(referenced(schema).map(str::to_owned));
-    children(schema).iter().for_each(|(_, child)| references(child, names));
+    for (_, child) in children(schema) {
+        references(child, names);
+    }
 }
 
 /// Resolves a reference to a component. Returns an unresolvable reference unchanged; the lint reports

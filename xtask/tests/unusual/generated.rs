@@ -808,7 +808,7 @@ impl Client {
     }
 
     /// Sends a `DELETE` request to `/items`
-    pub fn delete<'a>(&'a self) -> operation::Delete<'a> {
+    pub fn delete(&self) -> operation::Delete<'_> {
         operation::Delete { client: self }
     }
 }
@@ -969,7 +969,7 @@ pub mod operation {
         pub(super) body: &'a types::MakeItRequest,
     }
 
-    impl<'a> MakeIt<'a> {
+    impl MakeIt<'_> {
         const OPERATION: Operation = Operation {
             id: "Make-It",
             timeout: None,
@@ -1011,7 +1011,7 @@ pub mod operation {
         pub(super) client: &'a Client,
     }
 
-    impl<'a> Delete<'a> {
+    impl Delete<'_> {
         const OPERATION: Operation = Operation {
             id: "delete",
             timeout: None,

@@ -85,7 +85,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 .map(|status| reply(status, &[], r#"{"error":"invalid_client","error_description":"CANARY"}"#))
                 .to_vec(),
             Expected::Error(|error| error.is_credentials() && !error.needs_consent(), TokenFate::Spent),
-            |operation| operation.is_outbound(),
+            super::case::Operation::is_outbound,
         ),
         replies(
             "UNAUTHORIZED",

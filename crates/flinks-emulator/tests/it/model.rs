@@ -129,7 +129,7 @@ impl Model {
         Token { value, expires_at: self.now + lifetime, is_spent: false, user }
     }
 
-    fn redirect_uri(&self, code: &Token) -> &'static str {
+    fn redirect_uri(code: &Token) -> &'static str {
         if code.value == OUTBOUND_CODE { OUTBOUND_REDIRECT_URI } else { REDIRECT_URI }
     }
 }
@@ -245,7 +245,7 @@ impl Run {
                 let is_valid = code.is_valid(now) && !self.model.revoked[code.user];
                 code.is_spent |= is_valid && (is_right_uri || failed_exchange_spends) && lost != Some(When::Before);
                 let code = code.clone();
-                let uri = if is_right_uri { self.model.redirect_uri(&code) } else { "https://evil.example/" };
+                let uri = if is_right_uri { Model::redirect_uri(&code) } else { "https://evil.example/" };
                 let request = self.local.exchange_code(&code.value, uri);
                 let response = self.send(Operation::OutboundToken, lost, request).await;
                 if is_valid

@@ -24,7 +24,7 @@ async fn o3_t10_an_unusual_lifetime_does_not_lose_the_token() {
         let server = RawServer::responding("200 OK", "application/json", &body).await;
         let response = refresh(&server).await.unwrap();
         assert_eq!(response.access_token.expose_secret(), "t");
-        let lifetime = response.expires_in.and_then(|expires_in| expires_in.lifetime());
+        let lifetime = response.expires_in.and_then(flinks_outbound::ExpiresIn::lifetime);
         assert_eq!(lifetime, seconds.map(Duration::from_secs), "{expires_in}");
     }
 }

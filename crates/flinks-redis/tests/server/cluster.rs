@@ -49,7 +49,9 @@ async fn on_a_cluster_of_three() {
     let keys = |server: &Server| server.keys().into_iter().filter(|key| key.ends_with(":due")).collect::<Vec<_>>();
     for server in &servers {
         assert!(!keys(server).is_empty(), "a node stores no record");
-        keys(server).iter().for_each(|key| server.command(&["DEL", key]));
+        for key in keys(server) {
+            server.command(&["DEL", &key]);
+        }
     }
     assert_eq!(store.restore_indexes().await, Ok(30));
     let worker = KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000);

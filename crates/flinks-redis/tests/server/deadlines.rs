@@ -85,7 +85,9 @@ async fn restored_in(server: &Server, store: RedisStore) {
     assert_eq!(before.len(), 299);
     assert_eq!(store.restore_indexes().await, Ok(0));
     let sets: Vec<String> = server.keys().into_iter().filter(|key| key.ends_with(":due")).collect();
-    sets.iter().for_each(|set| server.command(&["DEL", set]));
+    for set in &sets {
+        server.command(&["DEL", set]);
+    }
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), []);
     // Foreign and unreadable keys are not changed.
     server.set("else", b"garbage");

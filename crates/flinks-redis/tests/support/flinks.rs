@@ -61,12 +61,13 @@ impl Flinks {
 
     /// Sets whether each request for a token fails.
     pub(crate) fn fails(&self, fails: bool) {
-        match fails {
-            true => self.0.fail_always(
+        if fails {
+            self.0.fail_always(
                 Operation::OutboundToken,
                 flinks_emulator::Fault::Reply { status: 503, headers: vec![], body: String::new() },
-            ),
-            false => self.0.clear_faults(),
+            );
+        } else {
+            self.0.clear_faults();
         }
     }
 

@@ -64,6 +64,7 @@ impl Client {
 
     /// Returns a clone with another timeout. It shares the connections of this client. The minimum
     /// is one millisecond.
+    #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);
         Self {

@@ -128,7 +128,7 @@ async fn o9_code_of_an_exchange_cancelled_after_receipt_is_not_sent_again() {
     tokio::select! {
         biased;
         _ = client.exchange_code(first) => panic!("the call completed"),
-        _ = local.emulator.received(TOKEN, 1) => {}
+        () = local.emulator.received(TOKEN, 1) => {}
     }
     local.emulator.release();
     let error = client.exchange_code(second).await.unwrap_err();

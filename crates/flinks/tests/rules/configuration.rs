@@ -205,7 +205,7 @@ async fn advice_separates_values_of_a_call_from_settings() {
             NewSession::new(
                 "r",
                 flinks::pay::Cents(1),
-                flinks::pay::Customer { name: "".to_owned(), email: "b".to_owned() },
+                flinks::pay::Customer { name: String::new(), email: "b".to_owned() },
             )
             .err(),
         ),
@@ -214,7 +214,7 @@ async fn advice_separates_values_of_a_call_from_settings() {
             NewSession::new(
                 "r",
                 flinks::pay::Cents(1),
-                flinks::pay::Customer { name: "a".to_owned(), email: "".to_owned() },
+                flinks::pay::Customer { name: "a".to_owned(), email: String::new() },
             )
             .err(),
         ),

@@ -221,11 +221,9 @@ fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized
     }
     // Uses the order of the document, because typify sorts the fields.
     required.sort_by_key(|(position, ..)| *position);
-    let parameters = required.iter().map(|(_, name, ty)| match is_text(ty) {
-        // Only strings accept `Into`, so swapping a string and a secret does not compile.
-        true => quote!(#name: impl Into<#ty>),
-        false => quote!(#name: #ty),
-    });
+    let parameters = required
+        .iter()
+        .map(|(_, name, ty)| if is_text(ty) { quote!(#name: impl Into<#ty>) } else { quote!(#name: #ty) });
     Ok(parse_quote! {
         impl #ident {
             /// Creates a request with the required fields.

@@ -52,13 +52,14 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
         "Authorization" => schema::is_secret(schema),
         _ => true,
     };
-    match fits {
-        true => Ok(()),
-        false => Err(Error::new(format!(
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::new(format!(
             "`{name}` is reserved for a type of flinks-core, and this schema does not describe that type"
         ))
         .at(at)
-        .help("give the schema another name or title by an overlay action")),
+        .help("give the schema another name or title by an overlay action"))
     }
 }
 
@@ -116,10 +117,11 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
     let Some(object) = schema.as_object() else { return Err(error("is not a schema".into())) };
     if let Some(target) = object.get("$ref") {
         let known = referenced(schema).is_some_and(|name| schema::named(document, name).is_some());
-        return match known {
-            true => Ok(()),
-            false => Err(error(format!("the reference {target} does not lead to a schema in this document"))
-                .help("references to other files are not followed: add the schema by an overlay action")),
+        return if known {
+            Ok(())
+        } else {
+            Err(error(format!("the reference {target} does not lead to a schema in this document"))
+                .help("references to other files are not followed: add the schema by an overlay action"))
         };
     }
     match object.get("type") {

@@ -95,11 +95,12 @@ fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool
     let is_twice = |(index, credential): (usize, &Credential)| {
         credentials.iter().take(index).any(|other| other.name.eq_ignore_ascii_case(&credential.name))
     };
-    match credentials.iter().enumerate().any(is_twice) {
-        true => Err(Error::new("two credentials would use the same header")
+    if credentials.iter().enumerate().any(is_twice) {
+        Err(Error::new("two credentials would use the same header")
             .at(at)
-            .help("keep one of them by an overlay action")),
-        false => Ok((credentials, empty.is_empty())),
+            .help("keep one of them by an overlay action"))
+    } else {
+        Ok((credentials, empty.is_empty()))
     }
 }
 

@@ -44,7 +44,7 @@ impl PublicApi {
                 self.plain(format!("type {}{}", name(&item.ident), text(&item.generics)), &text(&item.ty));
             }
             Item::Fn(item) if is_public(&item.vis) => {
-                self.function(&format!("fn {}", name(&item.sig.ident)), &item.sig)
+                self.function(&format!("fn {}", name(&item.sig.ident)), &item.sig);
             }
             Item::Struct(item) if is_public(&item.vis) => {
                 let name = name(&item.ident);

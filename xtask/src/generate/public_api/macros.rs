@@ -107,7 +107,9 @@ fn matched<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bin
                 if after.len() == left.len() {
                     break;
                 }
-                one.into_iter().for_each(|(name, binding)| all.entry(name).or_default().push(binding));
+                for (name, binding) in one {
+                    all.entry(name).or_default().push(binding);
+                }
                 left = match (separator, after) {
                     (Some(separator), [TokenTree::Punct(found), rest @ ..]) if found.as_char() == separator => rest,
                     _ => after,

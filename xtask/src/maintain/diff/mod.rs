@@ -95,7 +95,9 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     let (mut changes, interface) =
         if refused.is_some() { (Vec::new(), Vec::new()) } else { effective(old.as_ref(), new.as_ref()) };
     if refused.is_some() {
-        published.iter_mut().for_each(|change| change.effect = Effect::Unknown);
+        for change in &mut published {
+            change.effect = Effect::Unknown;
+        }
     }
     published.retain(|change| !changes.iter().any(|reported| reported.covers(change)));
     changes.extend(published);

@@ -10,7 +10,7 @@ pub(super) fn prose(document: &Value) -> Vec<(String, String)> {
                 for (key, child) in object {
                     match (key.as_str(), child) {
                         ("description" | "summary", Value::String(text)) => {
-                            texts.push((format!("{at}/{key}"), text.clone()))
+                            texts.push((format!("{at}/{key}"), text.clone()));
                         }
                         ("example" | "examples", _) => {}
                         _ => collect(child, &format!("{at}/{key}"), texts),

@@ -135,12 +135,16 @@ pub fn changelog(diff: &ProductDiff) -> String {
             let note = if change.effect == Effect::Documented { " (documentation only)" } else { "" };
             line(&mut text, &format!("- {mark}{operation}{}{note}.", change.text()));
         }
-        prose.iter().for_each(|note| line(&mut text, &format!("- {note}")));
+        if let Some(note) = &prose {
+            line(&mut text, &format!("- {note}"));
+        }
     }
     let broken: Vec<&Difference> = diff.interface.iter().filter(|item| item.is_breaking()).collect();
     if !broken.is_empty() {
         line(&mut text, "\n### Breaking changes in Rust\n");
-        broken.iter().for_each(|item| line(&mut text, &format!("- {}.", item.text())));
+        for item in &broken {
+            line(&mut text, &format!("- {}.", item.text()));
+        }
     }
     text
 }
