@@ -5,8 +5,8 @@
 //!
 //! # Traps
 //!
-//! Problems that progenitor 0.15.1 and reqwest 0.13.5 would cause with these documents. Each trap has
-//! a test that is named after it, in this crate, in `flinks-core` or in a product crate.
+//! Problems that progenitor 0.15.1 and reqwest 0.13.5 would cause with these documents. Each trap
+//! has a test that is named after it, in this crate, in `flinks-core` or in a product crate.
 //!
 //! | id | trap |
 //! | --- | --- |

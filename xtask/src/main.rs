@@ -1,6 +1,6 @@
 //! `cargo xtask`: the maintenance commands of this project.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // a terminal program
+#![allow(clippy::print_stdout, clippy::print_stderr)] // This is a terminal program.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -117,8 +117,8 @@ enum Command {
     },
     /// Find phrases in documents, comments and messages that are hard to read
     ///
-    /// `xtask/prose.toml` lists the phrases and their replacements. Exit codes: 0 none found, 1 some
-    /// found or the check failed, 2 invalid command line.
+    /// `xtask/prose.toml` lists the phrases and their replacements. Exit codes: 0 none found, 1
+    /// some found or the check failed, 2 invalid command line.
     Prose {
         /// The project's root (default: the root of this project)
         #[arg(long)]
@@ -191,7 +191,7 @@ fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode
             codes.push(report(name, &Path::new("crates").join(name).join("public-api.txt"), outcome));
         }
     }
-    // A failure has precedence over a stale file.
+    // A failure takes precedence over a stale file.
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
     ExitCode::from(worst.unwrap_or(0))
 }
@@ -200,7 +200,7 @@ fn run_import(root: &Path, options: &Options) -> xtask::Result<ExitCode> {
     let report = import::import(root, options)?;
     report.lines.iter().for_each(|line| println!("{line}"));
     if !report.changed.is_empty() {
-        println!("{NOTE}next{NOTE:#}    `cargo xtask diff` shows the effect, `cargo xtask update` continues from here");
+        println!("{NOTE}next{NOTE:#}    run `cargo xtask diff` to see the effect, or `cargo xtask update` to continue");
     }
     Ok(ExitCode::SUCCESS)
 }

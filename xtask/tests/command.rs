@@ -92,8 +92,8 @@ fn the_error_for_a_changed_document_explains_how_to_accept_it() {
         let (code, text) = regenerate(root, arguments);
         assert_eq!(code, FAILED);
         assert!(text.contains("openapi/flinks-pay.yaml"), "{text}");
-        assert!(text.contains("sha256 differs"), "{text}");
-        assert!(text.contains("openapi/sources.toml, under [flinks-pay]"), "{text}");
+        assert!(text.contains("its SHA-256 differs"), "{text}");
+        assert!(text.contains("under [flinks-pay] in openapi/sources.toml"), "{text}");
         assert!(text.contains("fresh   flinks-connect"), "the other products were not checked: {text}");
         assert_eq!(generated(root), before, "a file was written");
     }
@@ -114,30 +114,30 @@ fn the_error_for_a_changed_document_explains_how_to_accept_it() {
 fn invalid_input_is_one_located_error_and_nothing_is_written() {
     type Damage = fn(&Path);
     let damages: [(&str, Damage); 8] = [
-        ("openapi/flinks-outbound.yaml: cannot be read", |root| {
+        ("openapi/flinks-outbound.yaml: failed to read the file", |root| {
             fs::remove_file(root.join(Product::Outbound.document())).unwrap();
         }),
-        ("openapi/sources.toml: cannot be read", |root| fs::remove_file(root.join("openapi/sources.toml")).unwrap()),
-        ("openapi/sources.toml: has no entry [flinks-outbound]", |root| {
+        ("openapi/sources.toml: failed to read the file", |root| fs::remove_file(root.join("openapi/sources.toml")).unwrap()),
+        ("openapi/sources.toml: missing entry [flinks-outbound]", |root| {
             edit(root, Path::new("openapi/sources.toml"), |text| {
                 text.replace("[flinks-outbound", "[other").replace("[[flinks-outbound", "[[other")
             });
         }),
-        ("openapi/flinks-outbound.yaml: is of version 3.0.0", |root| {
+        ("openapi/flinks-outbound.yaml: the document has version 3.0.0", |root| {
             edit(root, Path::new("openapi/sources.toml"), |text| {
                 text.replace("version = \"3.0.0\"", "version = \"2.0.0\"")
             });
         }),
-        ("openapi/overlays/flinks-outbound.yaml: cannot be read", |root| {
+        ("openapi/overlays/flinks-outbound.yaml: failed to read the file", |root| {
             fs::remove_file(root.join(Product::Outbound.overlay())).unwrap();
         }),
-        ("openapi/overlays/flinks-outbound.yaml: is not YAML", |root| {
+        ("openapi/overlays/flinks-outbound.yaml: invalid YAML", |root| {
             edit(root, &Product::Outbound.overlay(), |text| text + "\n[");
         }),
         ("matches nothing", |root| {
             edit(root, &Product::Outbound.overlay(), |text| text.replace("'4XX'", "'418'"));
         }),
-        ("crates/flinks-outbound/src/generated.rs: cannot be read", |root| {
+        ("crates/flinks-outbound/src/generated.rs: failed to read the file", |root| {
             fs::remove_file(root.join(Product::Outbound.generated())).unwrap();
             fs::create_dir(root.join(Product::Outbound.generated())).unwrap();
         }),
@@ -153,7 +153,8 @@ fn invalid_input_is_one_located_error_and_nothing_is_written() {
             let (code, text) = regenerate(root, arguments);
             assert_eq!(code, FAILED, "{message}: {text}");
             assert!(text.contains(message), "{message}: {text}");
-            // The last case fails when files are written, so another product may be written already.
+            // The last case fails when files are written, so another product may be written
+            // already.
             if !message.starts_with("crates/") {
                 assert_eq!(generated(root), before);
             }

@@ -39,8 +39,8 @@ fn around(parts: &str) -> Value {
         "paths": {"/x/{id}": {"post": operation}}, "components": components})
 }
 
-/// Operations at which progenitor panics or loses information, and operations for which no client can
-/// be generated.
+/// Operations at which progenitor panics or loses information, and operations for which no client
+/// can be generated.
 const BROKEN: [(&str, &str); 64] = [
     ("missing id", "operationId: ''"),
     ("id of an existing method", "operationId: new"),

@@ -71,8 +71,8 @@ fn published(product: Product) -> String {
     fs::read_to_string(Path::new(ROOT).join(product.document())).unwrap()
 }
 
-/// Creates a slice of the Outbound document with a `get` operation for each path. Each path comes with
-/// the lines below `get`.
+/// Creates a slice of the Outbound document with a `get` operation for each path. Each path comes
+/// with the lines below `get`.
 fn slice(paths: &[(&str, &str)], rest: &str) -> String {
     let paths: String = paths.iter().map(|(path, lines)| format!("  {path}:\n    get:\n{lines}")).collect();
     format!("openapi: 3.0.3\ninfo:\n  title: Flinks Outbound\n  version: 3.0.0\npaths:\n{paths}{rest}")
@@ -313,10 +313,10 @@ fn input_that_cannot_be_imported_is_one_located_error() {
     let project = Project::new();
     let good = project.file("good.yaml", published(Product::Pay));
     for (file, part) in [
-        (project.pages.path().join("gone.md"), "cannot be read"),
-        (project.pages.path().to_owned(), "cannot be read"),
-        (project.file("bytes.md", b"\xff\xfe"), "not UTF-8"),
-        (project.file("broken.md", page("", "openapi: 3.0.3\n  x: [")), "begins in line 12"),
+        (project.pages.path().join("gone.md"), "failed to read the file"),
+        (project.pages.path().to_owned(), "failed to read the file"),
+        (project.file("bytes.md", b"\xff\xfe"), "invalid UTF-8"),
+        (project.file("broken.md", page("", "openapi: 3.0.3\n  x: [")), "starts in line 12"),
         (
             project.file("cut.md", page("/openapi-pay.yaml", &published(Product::Pay)).trim_end_matches('`')),
             "line 12 is not closed",
@@ -325,12 +325,12 @@ fn input_that_cannot_be_imported_is_one_located_error() {
             project.file("version.yaml", "openapi: 3.0.3\ninfo: {version: 3.1}\npaths: {/x: {get: {}}}\n"),
             "put it in quotes",
         ),
-        (project.file("list.yaml", "- 1\n"), "its version is (none)"),
-        (project.file("empty.yaml", ""), "its version is (none)"),
+        (project.file("list.yaml", "- 1\n"), "the version is (none)"),
+        (project.file("empty.yaml", ""), "the version is (none)"),
         (project.file("old.md", page("", "swagger: '2.0'\npaths: {}")), "not an OpenAPI 3.0 document"),
-        (project.file("new.json", r#"{"openapi": "3.1.0", "paths": {"/x": {"get": {}}}}"#), "its version is 3.1.0"),
-        (project.file("none.yaml", "openapi: 3.0.3\npaths: {}\n"), "describes no operation"),
-        (project.file("item.yaml", "openapi: 3.0.3\npaths: {/x: [1]}\n"), "not a path item"),
+        (project.file("new.json", r#"{"openapi": "3.1.0", "paths": {"/x": {"get": {}}}}"#), "the version is 3.1.0"),
+        (project.file("none.yaml", "openapi: 3.0.3\npaths: {}\n"), "the document has no operations"),
+        (project.file("item.yaml", "openapi: 3.0.3\npaths: {/x: [1]}\n"), "the path item is not an object"),
     ] {
         let error = project.refused(&[good.clone(), file.clone()]);
         assert!(error.contains(part), "{part}: {error}");

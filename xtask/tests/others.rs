@@ -1,5 +1,5 @@
-//! Small documents that are modelled on well-known APIs for tokens and payments. Each of them either
-//! produces code that compiles, or an error that names the place and the fix.
+//! Small documents that are modelled on well-known APIs for tokens and payments. Each of them
+//! either produces code that compiles, or an error that names the place and the fix.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -82,11 +82,11 @@ fn an_unsupported_document_is_a_located_error_with_help() {
     for (name, parts) in [
         (
             "card-forms",
-            ["`metadata` is not a plain scalar", "operation: PostPaymentIntents", "requestBody", "overlay action"],
+            ["`metadata` is not a scalar", "operation: PostPaymentIntents", "requestBody", "overlay action"],
         ),
         (
             "payment-status",
-            ["one of several", "operation: get-payment", "/responses/200/", "as one object that has the fields of all"],
+            ["one of several schemas", "operation: get-payment", "/responses/200/", "as one object that has the fields of all"],
         ),
         (
             "aggregator-paths",

@@ -115,8 +115,8 @@ fn unsupported_syntax_is_a_located_error() {
         ("#[cfg(special)] pub struct X;", "special"),
         ("#[path = \"y.rs\"] mod x;", "path"),
         ("pub enum E { A } pub use E::*;", "the variants of `E`"),
-        ("fn", "is not Rust"),
-        ("mod gone;", "cannot be read"),
+        ("fn", "invalid Rust"),
+        ("mod gone;", "failed to read the file"),
     ] {
         let error = list(&[("lib.rs", text)]).unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");

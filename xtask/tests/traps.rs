@@ -167,8 +167,8 @@ fn t09_the_customer_id_is_a_uuid_and_path_arguments_are_checked() {
 fn t10_a_lifetime_is_lenient_and_has_no_default() {
     for (product, text) in texts().into_iter().filter(|(product, _)| *product != Product::Connect) {
         assert!(text.contains("expires_in: ::std::option::Option<::flinks_core::ExpiresIn>"), "{product:?}");
-        // `#[serde(default)]` alone, for an absent field, is allowed. A default value of the document
-        // would have the form `default = …`.
+        // `#[serde(default)]` alone, for an absent field, is allowed. A default value of the
+        // document would have the form `default = …`.
         assert!(!text.contains("serde(default ="), "{product:?}");
     }
     for file in &files() {

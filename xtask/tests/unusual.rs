@@ -1,8 +1,8 @@
 //! Runs the code that is generated from a document with every unusual feature that the generator
 //! supports.
 //!
-//! The document and the generated code are in `tests/unusual`. `documents.rs` checks that the code is
-//! fresh; `UPDATE=1 cargo test -p xtask --test documents` regenerates it.
+//! The document and the generated code are in `tests/unusual`. `documents.rs` checks that the code
+//! is fresh; `UPDATE=1 cargo test -p xtask --test documents` regenerates it.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 

@@ -637,13 +637,13 @@ pub mod types {
 
     ::flinks_core::secret_type! {
         #[doc =
-        "A single-use token from `/GenerateAuthorizeToken`, valid for 30 minutes. It goes to `/Authorize` or to the iframe URL, and nowhere else.\n\nA type of its own: it converts into no other, nor into a [`Secret`](::flinks_core::Secret)."]
+        "A single-use token from `/GenerateAuthorizeToken`, valid for 30 minutes. It goes to `/Authorize` or to the iframe URL, and nowhere else.\n\nThis type cannot be converted to another type or to a [`Secret`](::flinks_core::Secret)."]
         pub struct AuthorizeToken;
     }
 
     ::flinks_core::secret_type! {
         #[doc =
-        "The secret key that Flinks provides during integration. It does not expire, and goes to `/GenerateAuthorizeToken` and nowhere else.\n\nA type of its own: it converts into no other, nor into a [`Secret`](::flinks_core::Secret)."]
+        "The secret key that Flinks provides during integration. It does not expire, and goes to `/GenerateAuthorizeToken` and nowhere else.\n\nThis type cannot be converted to another type or to a [`Secret`](::flinks_core::Secret)."]
         pub struct SecretKey;
     }
 
@@ -792,7 +792,7 @@ pub mod operation {
         pub(super) flinks_auth_key: &'a types::SecretKey,
     }
 
-    impl GenerateAuthorizeToken<'_> {
+    impl<'a> GenerateAuthorizeToken<'a> {
         const OPERATION: Operation = Operation {
             id: "generateAuthorizeToken",
             timeout: None,
@@ -858,7 +858,7 @@ pub mod operation {
         pub(super) body: &'a types::AuthorizeRequest,
     }
 
-    impl Authorize<'_> {
+    impl<'a> Authorize<'a> {
         const OPERATION: Operation = Operation {
             id: "authorize",
             timeout: Some(::std::time::Duration::from_secs(240u64)),

@@ -511,7 +511,7 @@ pub mod operation {
         pub(super) authorization: &'a ::flinks_core::Authorization,
     }
 
-    impl Revoke<'_> {
+    impl<'a> Revoke<'a> {
         const OPERATION: Operation = Operation {
             id: "revoke",
             timeout: None,

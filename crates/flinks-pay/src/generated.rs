@@ -391,7 +391,7 @@ pub mod operation {
         pub(super) body: &'a types::AuthorizeRequest,
     }
 
-    impl Authorize<'_> {
+    impl<'a> Authorize<'a> {
         const OPERATION: Operation = Operation {
             id: "authorize",
             timeout: None,
@@ -438,7 +438,7 @@ pub mod operation {
         pub(super) body: &'a types::SessionRequest,
     }
 
-    impl InitiateSession<'_> {
+    impl<'a> InitiateSession<'a> {
         const OPERATION: Operation = Operation {
             id: "initiateSession",
             timeout: None,

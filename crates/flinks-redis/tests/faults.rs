@@ -15,7 +15,7 @@ use flinks_consents::store::{DueWindow, TokenStore as _};
 use flinks_consents::{ConsentId, Consents, OutagePolicy};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 use libtest_mimic::Arguments;
-use support::{Fault, Hurried, Proxy, Server};
+use support::{Fault, AutoAdvancingClock, Proxy, Server};
 
 fn main() {
     let mut trials = Vec::new();
@@ -55,12 +55,12 @@ const FAULTS: [(&str, Option<Fault>); 10] = [
     ("cut_off_before", Some(Fault::CutBefore)),
     ("cut_off_after", Some(Fault::CutAfter)),
     ("silence", Some(Fault::Silence)),
-    ("loading", Some(Fault::Answer("LOADING Redis is loading the dataset in memory"))),
-    ("readonly", Some(Fault::Answer("READONLY You can't write against a read only replica."))),
-    ("out_of_memory", Some(Fault::Answer("OOM command not allowed when used memory > 'maxmemory'."))),
-    ("disk_full", Some(Fault::Answer("MISCONF Errors writing to the AOF file: No space left on device"))),
-    ("cluster_down", Some(Fault::Answer("CLUSTERDOWN The cluster is down"))),
-    ("master_down", Some(Fault::Answer("MASTERDOWN Link with MASTER is down"))),
+    ("loading", Some(Fault::ErrorResponse("LOADING Redis is loading the dataset in memory"))),
+    ("readonly", Some(Fault::ErrorResponse("READONLY You can't write against a read only replica."))),
+    ("out_of_memory", Some(Fault::ErrorResponse("OOM command not allowed when used memory > 'maxmemory'."))),
+    ("disk_full", Some(Fault::ErrorResponse("MISCONF Errors writing to the AOF file: No space left on device"))),
+    ("cluster_down", Some(Fault::ErrorResponse("CLUSTERDOWN The cluster is down"))),
+    ("master_down", Some(Fault::ErrorResponse("MASTERDOWN Link with MASTER is down"))),
     ("restart", None),
 ];
 
@@ -87,15 +87,16 @@ impl Case {
     }
 
     async fn check(self) {
-        let (flinks, server) =
-            (support::emulator().await, Server::start(&["--appendonly", "yes", "--appendfsync", "always"]));
+        let flinks = support::emulator().await;
+        let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
         if self.rotates {
-            flinks.rotates();
+            flinks.rotate_refresh_tokens();
         }
-        let (proxy, direct) = (Proxy::to(&server), server.address());
+        let proxy = Proxy::to(&server);
+        let direct = server.address();
         let server = Arc::new(Mutex::new(server));
         // The pause of a second between two refreshes takes no time.
-        let clock = Hurried::new(Duration::from_secs(2));
+        let clock = AutoAdvancingClock::new(Duration::from_secs(2));
         let machine = |address: &str| {
             let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
             Consents::builder(client).store(store(address)).outage_policy(self.policy).build()
@@ -109,15 +110,15 @@ impl Case {
 
         let restart = || {
             let server = Arc::clone(&server);
-            Fault::Do(Arc::new(move || {
+            Fault::Run(Arc::new(move || {
                 let mut server = server.lock().unwrap();
                 server.kill();
                 server.start_again();
             }))
         };
-        proxy.at(self.step as usize, self.fault.clone().unwrap_or_else(restart));
+        proxy.inject(self.step as usize, self.fault.clone().unwrap_or_else(restart));
         let got = consent.access_token().await.map(drop);
-        assert!(proxy.is_done());
+        assert!(proxy.has_injected());
         // Waits until a restart is complete.
         drop(server.lock().unwrap());
         assert!(got.as_ref().err().is_none_or(|error| error.is_store() && error.is_transient()), "{got:?}");
@@ -150,10 +151,11 @@ fn store(address: &str) -> RedisStore {
 /// consents, so each consent is refreshed once.
 async fn worker() {
     const CONSENTS: u64 = 3;
-    for fault in [Fault::CutBefore, Fault::CutAfter, Fault::Answer("LOADING")] {
+    for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorResponse("LOADING")] {
         for number in 0.. {
-            let (server, flinks) = (Server::start(&[]), support::emulator().await);
-            flinks.rotates();
+            let server = Server::start(&[]);
+            let flinks = support::emulator().await;
+            flinks.rotate_refresh_tokens();
             let proxy = Proxy::to(&server);
             let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
             let idle = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
@@ -162,15 +164,15 @@ async fn worker() {
                 consents.import(&id, flinks.new_refresh_token().await, idle).await.unwrap();
             }
             let before = flinks.refreshes();
-            let clock = Hurried::new(Duration::from_secs(2));
+            let clock = AutoAdvancingClock::new(Duration::from_secs(2));
             let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
             let store = store(&proxy.address());
             let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10_000);
-            proxy.at(number, fault.clone());
+            proxy.inject(number, fault.clone());
             let _ = worker.run_once().await;
-            let is_done = proxy.is_done();
+            let is_done = proxy.has_injected();
             clock.advance(Duration::from_secs(61));
-            server.end_leases();
+            server.remove_leases();
             let summary = worker.run_once().await.unwrap();
             assert_eq!(summary.failed, 0, "{number}: {summary}");
             assert_eq!(summary.needing_consent, 0, "{number}: {summary}");

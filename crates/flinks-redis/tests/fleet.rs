@@ -3,7 +3,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
 #[path = "../examples/fleet/fleet.rs"]
-#[allow(dead_code)] // what it costs is for who runs it at length
+#[allow(dead_code)] // only the example prints the costs
 mod fleet;
 #[path = "../examples/fleet/gate.rs"]
 mod gate;

@@ -16,7 +16,7 @@ use flinks_consents::store::{DueWindow, Record, StoreFuture, TokenStore};
 use flinks_consents::{ConsentId, Consents, OwnerId, Page};
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 use libtest_mimic::Arguments;
-use support::{Flinks, Hurried, Server};
+use support::{Flinks, AutoAdvancingClock, Server};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -58,7 +58,8 @@ impl Process {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg(format!("role:{role}")).args([&server.address(), flinks.address()]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let input = child.stdin.take().unwrap();
+        let output = child.stdout.take().unwrap();
         Self { child, input, output: BufReader::new(output) }
     }
 
@@ -103,7 +104,8 @@ async fn print_tokens(consents: Consents) {
         let barrier = Arc::new(tokio::sync::Barrier::new(50));
         let tasks: Vec<_> = (0..50)
             .map(|_| {
-                let (consent, barrier) = (consents.consent(&id), Arc::clone(&barrier));
+                let consent = consents.consent(&id);
+                let barrier = Arc::clone(&barrier);
                 tokio::spawn(async move {
                     barrier.wait().await;
                     consent
@@ -159,8 +161,9 @@ impl TokenStore for Unfenced {
 /// Returns the number of rounds in which eight processes together made more than one refresh, or
 /// returned more than one token.
 async fn rounds(role: &str, count: u32) -> u32 {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
-    flinks.rotates();
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
+    flinks.rotate_refresh_tokens();
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let mut processes: Vec<Process> = (0..8).map(|_| Process::start(role, &server, &flinks)).collect();
     for process in &mut processes {
@@ -242,14 +245,16 @@ impl TokenStore for Stopping {
 /// receives a token. The exception is a new refresh token that only the killed process had received:
 /// the consent has ended, which one request shows.
 async fn killed() {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
     for round in 0..200_u32 {
-        let (step, rotates) = (round % 4, round >= 100);
+        let step = round % 4;
+        let rotates = round >= 100;
         if round == 100 {
-            flinks.rotates();
+            flinks.rotate_refresh_tokens();
         }
         let id: ConsentId = format!("round-{round}").parse().unwrap();
-        let clock = Hurried::new(Duration::from_millis(600)); // the longest pause before a process checks a lease again
+        let clock = AutoAdvancingClock::new(Duration::from_millis(600)); // the longest pause before a process checks a lease again
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let consents = Consents::builder(client).store(store(&server.address())).build();
         let token: RefreshToken = flinks.new_refresh_token().await;

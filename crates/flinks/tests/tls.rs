@@ -330,7 +330,8 @@ fn client_certificate(issuer: &Issuer<'_, KeyPair>, has_expired: bool) -> (Strin
 }
 
 async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
-    let (of_clients, stranger) = (authority(), unknown_authority());
+    let of_clients = authority();
+    let stranger = unknown_authority();
     let (base_url, _, requests) =
         serve_with(ServerCertificate::default(), trusted, Some(of_clients.der().clone())).await;
     let settings = |(certificate, key): (String, String)| {

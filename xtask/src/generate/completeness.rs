@@ -30,7 +30,7 @@ pub(crate) fn check(document: &Value, file: &syn::File) -> Result<()> {
     Ok(())
 }
 
-const HELP: &str = "the generator lost this: simplify the schema by an overlay action, and correct the stage";
+const HELP: &str = "the generator lost this: simplify the schema with an overlay action, and correct the stage";
 
 /// The items of a generated file, by name.
 struct Code<'a> {

@@ -7,8 +7,8 @@
 //! 2. [`overlay`]: applies the corrections.
 //! 3. [`lint::check_outline`]: checks the shape of the document, on which the next stage relies.
 //! 4. [`normalize`]: converts the document to the form that the later stages expect.
-//! 5. [`lint::check_normal_form`]: rejects everything at which progenitor would panic or that it
-//!    would lose silently.
+//! 5. [`lint::check_normal_form`]: rejects everything that would make progenitor panic, and
+//!    everything that progenitor would lose silently.
 //! 6. [`progenitor`]: generates the module `types`. The rest of progenitor's output is not used.
 //! 7. [`harden`]: rewrites the types so that they cannot leak secrets, and generates the client and
 //!    its operations.

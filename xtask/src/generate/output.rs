@@ -122,7 +122,7 @@ mod tests {
         // The last step fails, because a file cannot replace a folder.
         let taken = folder.path().join("taken");
         std::fs::create_dir_all(taken.join("full")).unwrap();
-        assert!(write(&taken, "new").unwrap_err().to_string().contains("old file stands"));
+        assert!(write(&taken, "new").unwrap_err().to_string().contains("old file was kept"));
         assert!(taken.join("full").is_dir());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }

@@ -1,9 +1,9 @@
 //! The progenitor stage: generates Rust types for the schemas of a document and for the arguments
 //! of its operations.
 //!
-//! Only the module `types` of progenitor's output is used. progenitor does not receive the paths, so
-//! the shape of an operation cannot make it fail. The arguments of an operation become the fields of
-//! an additional struct: the type that typify gives a field is the type of the argument.
+//! Only the module `types` of progenitor's output is used. progenitor does not receive the paths,
+//! so the shape of an operation cannot make it fail. The arguments of an operation become the
+//! fields of an additional struct: the type that typify gives a field is the type of the argument.
 //! [`harden`](super::harden) removes these structs.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,19 +19,20 @@ use super::normalize::form::{self, Normalized};
 use crate::spec::schema::{self, pascal};
 use crate::{Error, Result};
 
-/// The version of progenitor, which the header of a generated file names. The workspace manifest pins
-/// the same version.
+/// The version of progenitor, which the header of a generated file names. The workspace manifest
+/// pins the same version.
 pub const PROGENITOR_VERSION: &str = "0.15.1";
 
-/// The schemas in the overlays that stand for types of `flinks-core`, with the paths of these types.
+/// The schemas in the overlays that stand for types of `flinks-core`, with the paths of these
+/// types.
 pub const CORE_TYPES: [(&str, &str); 2] =
     [("Authorization", "::flinks_core::Authorization"), ("ExpiresIn", "::flinks_core::ExpiresIn")];
 
 /// The key of the body among the arguments of an operation.
 pub(super) const BODY: &str = "body";
 
-/// Returns the key of a parameter among the arguments of an operation. `index` is the position of the
-/// parameter in the document.
+/// Returns the key of a parameter among the arguments of an operation. `index` is the position of
+/// the parameter in the document.
 pub(super) fn parameter_key(index: usize) -> String {
     format!("parameter{index}")
 }
@@ -75,7 +76,8 @@ impl Types {
 ///
 /// # Errors
 ///
-/// Returns an error if progenitor fails or panics. The error names the operation if one is the cause.
+/// Returns an error if progenitor fails or panics. The error names the operation if one is the
+/// cause.
 pub fn types(openapi: &OpenAPI, normalized: &Normalized) -> Result<Types> {
     let holders = ArgumentHolders::new(normalized);
     let operations = &normalized.operations;
@@ -170,8 +172,8 @@ impl ArgumentHolders {
         let mut properties = serde_json::Map::new();
         for (key, schema) in argument_schemas(normalized, operation) {
             let mut schema = schema.clone();
-            // The server applies the default of a parameter. If the caller does not set the parameter,
-            // nothing is sent.
+            // The server applies the default of a parameter. If the caller does not set the
+            // parameter, nothing is sent.
             schema.as_object_mut().map(|schema| schema.shift_remove("default"));
             properties.insert(key, schema);
         }
@@ -255,8 +257,8 @@ mod tests {
         assert!(manifest.contains(&format!("progenitor = {{ version = \"={PROGENITOR_VERSION}\"")));
     }
 
-    /// Skips the lint, which would reject the values of the enum. progenitor panics because they have
-    /// the same name in Rust.
+    /// Skips the lint, which would reject the values of the enum. progenitor panics because they
+    /// have the same name in Rust.
     #[test]
     fn a_panic_of_progenitor_names_the_operation() {
         let body = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});

@@ -1,9 +1,9 @@
-//! The secret-names stage: checks that a field whose name looks like a secret is marked as a secret or
-//! exempted with a reason.
+//! The secret-names stage: checks that a field whose name looks like a secret is marked as a secret
+//! or exempted with a reason.
 //!
-//! An overlay action marks a field (`format: password`) or exempts it (`x-not-secret` with the reason).
-//! A new credential therefore cannot become a plain `String` unnoticed. An exemption without effect is
-//! an error, so that it is removed.
+//! An overlay action marks a field (`format: password`) or exempts it (`x-not-secret` with the
+//! reason). A new credential therefore cannot become a plain `String` unnoticed. An exemption
+//! without effect is an error, so that it is removed.
 
 use heck::ToSnakeCase as _;
 use serde_json::Value;
@@ -15,8 +15,8 @@ use crate::{Error, Result};
 /// separate word or ends with it.
 const WORDS: [&str; 7] = ["token", "secret", "password", "passphrase", "passcode", "passwd", "credential"];
 
-/// Words that identify a secret only as separate words, because names such as `monkey` and `barcode`
-/// end with them.
+/// Words that identify a secret only as separate words, because names such as `monkey` and
+/// `barcode` end with them.
 const SHORT: [&str; 12] =
     ["passkey", "pwd", "key", "code", "pin", "otp", "jwt", "bearer", "signature", "assertion", "cvv", "cvc"];
 
@@ -24,15 +24,16 @@ const SHORT: [&str; 12] =
 const COMPOUNDS: [&str; 9] =
     ["secretkey", "privatekey", "apikey", "accesskey", "authkey", "accesscode", "authcode", "securitycode", "pincode"];
 
-/// Formats that indicate a secret. The format `password` is not in the list, because it is the mark.
+/// Formats that indicate a secret. The format `password` is not in the list, because it is the
+/// mark.
 const FORMATS: [&str; 6] = ["token", "secret", "key", "jwt", "api-key", "credential"];
 
 /// Checks each parameter and each property of a corrected document.
 ///
 /// # Errors
 ///
-/// Returns an error that lists all fields that look like a secret and are neither marked nor exempted,
-/// and all exemptions without a reason or without effect.
+/// Returns an error that lists all fields that look like a secret and are neither marked nor
+/// exempted, and all exemptions without a reason or without effect.
 pub fn check(document: &Value) -> Result<()> {
     let mut errors = Vec::new();
     let mut search = Search { document, errors: &mut errors, operation: None };
@@ -114,7 +115,8 @@ impl Search<'_> {
         }
     }
 
-    /// Checks the schemas inside a schema. Referenced schemas are checked separately, by their own names.
+    /// Checks the schemas inside a schema. Referenced schemas are checked separately, by their own
+    /// names.
     fn check_children(&mut self, schema: &Value, at: &str) {
         for (step, child) in schema::children(schema) {
             let at = format!("{at}{step}");
@@ -142,7 +144,7 @@ impl Search<'_> {
                 "`{name}` looks like a secret, but is neither marked as a secret nor exempted"
             ))
             .help(format!(
-                "mark it as a secret or exempt it with an overlay action:\n    - target: {}\n      description: A secret (A3).\n      update: {{type: string, format: password}}   # or: update: {{{NOT_SECRET_KEY}: the reason}}",
+                "mark it as a secret or exempt it with an overlay action:\n    - target: {}\n      description: A secret.\n      update: {{type: string, format: password}}   # or: update: {{{NOT_SECRET_KEY}: the reason}}",
                 json_path(self.document, at)
             )),
             Some(reason) if reason.as_str().is_none_or(|reason| reason.trim().is_empty()) => {
@@ -199,7 +201,8 @@ fn is_open(schema: &Value) -> bool {
     }
 }
 
-/// Returns a schema and all schemas inside it. A schema can contain itself, so the depth is limited.
+/// Returns a schema and all schemas inside it. A schema can contain itself, so the depth is
+/// limited.
 fn within(components: &Value, schema: &Value, depth: u8) -> Vec<Value> {
     let schema = resolve(components, schema);
     let mut all = Vec::new();

@@ -96,14 +96,14 @@ impl Base {
         let present = versions::crate_version(root, name)?;
         let path = Path::new("crates").join(name).join("CHANGELOG.md");
         let text = std::fs::read_to_string(root.join(&path))
-            .map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(&path))?;
+            .map_err(|error| Error::new(format!("failed to read the file: {error}")).in_file(&path))?;
         // Fail now, before anything is written, if the changelog cannot take a proposal.
         changelog::propose(&text, None).map_err(|error| error.in_file(&path))?;
         let release = match changelog::newest(&text) {
             None => None,
             Some(newest) if newest == present.to_string() => Some(released(root, &path, &newest)?),
             Some(newest) => {
-                return Err(Error::new(format!("its newest version is {newest}, but the manifest has {present}"))
+                return Err(Error::new(format!("the newest version is {newest}, but the manifest has version {present}"))
                     .in_file(&path)
                     .help("revert the manual change: `cargo xtask release` sets both versions"));
             }

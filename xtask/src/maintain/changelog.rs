@@ -40,8 +40,8 @@ fn block(proposal: &Proposal) -> String {
     format!("{BEGIN}{} -->\n\n{}\n\n{END}", proposal.version, proposal.entry.trim())
 }
 
-/// Returns whether the changelog contains exactly this proposal; with `None`, whether it contains no
-/// proposal.
+/// Returns whether the changelog contains exactly this proposal; with `None`, whether it contains
+/// no proposal.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub(crate) fn requested_version(text: &str) -> Result<Option<Version>> {
     let (_, rest) = split_proposal(split_sections(text)?.unreleased)?;
     let Some(version) = rest.lines().find_map(|line| line.strip_prefix(VERSION_REQUEST)) else { return Ok(None) };
     let version = version.trim().trim_end_matches('.');
-    version.parse().map(Some).map_err(|error| Error::new(format!("`{version}` is not a version: {error}")))
+    version.parse().map(Some).map_err(|error| Error::new(format!("invalid version `{version}`: {error}")))
 }
 
 /// Returns the newest version that has a heading.
@@ -97,7 +97,7 @@ struct Sections<'a> {
 
 fn split_sections(text: &str) -> Result<Sections<'_>> {
     let missing = || {
-        Error::new(format!("has no line `{UNRELEASED}`")).help("add it above the newest version: see Keep a Changelog")
+        Error::new(format!("the changelog has no line `{UNRELEASED}`")).help("add it above the newest version: see Keep a Changelog")
     };
     // Headings are whole lines: the preamble may mention `## [Unreleased]` in a sentence.
     let mut next_start = 0_usize;
@@ -115,7 +115,8 @@ fn split_sections(text: &str) -> Result<Sections<'_>> {
     Ok(Sections { before: part(0..start)?, unreleased: part(begin..end)?, after: part(end..text.len())? })
 }
 
-/// Splits the unreleased section into the proposal, with the comments that enclose it, and the rest.
+/// Splits the unreleased section into the proposal, with the comments that enclose it, and the
+/// rest.
 fn split_proposal(unreleased: &str) -> Result<(Option<&str>, String)> {
     let begin = unreleased.find(BEGIN);
     let end = unreleased.find(END).and_then(|end| end.checked_add(END.len()));
@@ -153,7 +154,7 @@ mod tests {
         else {
             return Ok(None);
         };
-        version.parse().map(Some).map_err(|error| Error::new(format!("`{version}` is not a version: {error}")))
+        version.parse().map(Some).map_err(|error| Error::new(format!("invalid version `{version}`: {error}")))
     }
 
     const OLD: &str = "# Changelog\n\nThe heading is `## [Unreleased]`.\n\n## [Unreleased]\n\n### Fixed\n\n- By hand.\n\n## [0.1.0] - 2026-11-21\n\nFirst.\n";

@@ -20,10 +20,10 @@ pub fn crate_version(root: &Path, name: &str) -> Result<Version> {
         None => {
             let (_, workspace) = read(root, PathBuf::from("Cargo.toml"))?;
             let version = workspace.get("workspace").and_then(|table| table.get("package")?.get("version")?.as_str());
-            version.map(str::to_owned).ok_or_else(|| Error::new("has no version").in_file(&path))?
+            version.map(str::to_owned).ok_or_else(|| Error::new("the manifest has no version").in_file(&path))?
         }
     };
-    version.parse().map_err(|error| Error::new(format!("`{version}` is not a version: {error}")).in_file(&path))
+    version.parse().map_err(|error| Error::new(format!("invalid version `{version}`: {error}")).in_file(&path))
 }
 
 pub(crate) fn manifest(root: &Path, name: &str) -> Result<(PathBuf, DocumentMut)> {
@@ -32,7 +32,7 @@ pub(crate) fn manifest(root: &Path, name: &str) -> Result<(PathBuf, DocumentMut)
 
 pub(crate) fn read(root: &Path, path: PathBuf) -> Result<(PathBuf, DocumentMut)> {
     let text = std::fs::read_to_string(root.join(&path))
-        .map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(&path))?;
-    let document = text.parse().map_err(|error| Error::new(format!("is not TOML: {error}")).in_file(&path))?;
+        .map_err(|error| Error::new(format!("failed to read the file: {error}")).in_file(&path))?;
+    let document = text.parse().map_err(|error| Error::new(format!("invalid TOML: {error}")).in_file(&path))?;
     Ok((path, document))
 }

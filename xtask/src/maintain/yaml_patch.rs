@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-/// Copies the entry at `path` of `from` to the same path in `into`. The entry replaces the old one, or
-/// becomes the last of its siblings if there was none. Returns `None` if the layout of one of the
-/// texts is not supported.
+/// Copies the entry at `path` of `from` to the same path in `into`. The entry replaces the old one,
+/// or becomes the last of its siblings if there was none. Returns `None` if the layout of one of
+/// the texts is not supported.
 pub(crate) fn replace_entry(into: &str, from: &str, path: &[&str]) -> Option<String> {
     let into: Vec<&str> = into.lines().collect();
     let from: Vec<&str> = from.lines().collect();

@@ -40,7 +40,8 @@ pub(super) fn paragraphs(path: &Path, source: &str) -> Vec<Paragraph> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("md") => markdown(numbered(source)),
         Some("rs") => rust(source),
-        Some("toml" | "yaml" | "yml" | "sh") | None => comments(source),
+        Some("yaml" | "yml") => yaml(source),
+        Some("toml" | "sh") | None => comments(source),
         _ => Vec::new(),
     }
 }
@@ -162,4 +163,15 @@ fn comments(source: &str) -> Vec<Paragraph> {
     paragraphs.push(current);
     paragraphs.retain(|paragraph| !paragraph.text.is_empty());
     paragraphs
+}
+
+/// Returns the lines of a YAML file without their keys, which include the descriptions of overlays.
+fn yaml(source: &str) -> Vec<Paragraph> {
+    let line = |(number, line): (usize, &str)| {
+        let text = line.split_once(": ").map_or(line, |(_, value)| value);
+        let mut paragraph = Paragraph::default();
+        paragraph.push(number, text.trim().trim_start_matches('#').trim_start());
+        paragraph
+    };
+    numbered(source).map(line).filter(|paragraph| !paragraph.text.is_empty()).collect()
 }

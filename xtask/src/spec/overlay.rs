@@ -1,8 +1,8 @@
 //! The overlay stage: applies the corrections of an OpenAPI Overlay 1.0 document.
 //!
 //! This stage is stricter than the standard: an action must have a reason (`description`), select
-//! exactly one place, and change it. Once Flinks has corrected the document, the action is reported as
-//! an error until it is removed.
+//! exactly one place, and change it. Once Flinks has corrected the document, the action is reported
+//! as an error until it is removed.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -45,8 +45,8 @@ struct Action {
 ///
 /// # Errors
 ///
-/// Returns an error if the overlay is not valid, if its version is not 1.0, or if an action is invalid
-/// or stale. An action is stale if its target matches nothing or if it changes nothing.
+/// Returns an error if the overlay is not valid, if its version is not 1.0, or if an action is
+/// invalid or stale. An action is stale if its target matches nothing or if it changes nothing.
 pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
     let overlay: Overlay = serde_path_to_error::deserialize(overlay).map_err(|error| {
         Error::new(format!("invalid OpenAPI Overlay 1.0 document: {}", error.inner())).at(pointer_of(error.path()))

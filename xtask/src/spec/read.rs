@@ -128,7 +128,7 @@ pub fn overlay(root: &Path, product: Product) -> Result<Value> {
 /// Returns an error if the text is not valid YAML. The error names the line.
 pub fn yaml(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::new(format!("invalid UTF-8: {error}")))?;
-    // As in YAML 1.2, `y`, `on` and `no` are strings (Ontario, Norway).
+    // As in YAML 1.2, `y`, `on` and `no` are strings. Two of them can be codes: Ontario and Norway.
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| Error::new(format!("invalid YAML: {error}")))
 }

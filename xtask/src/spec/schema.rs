@@ -19,8 +19,8 @@ pub(crate) fn unescape(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
 }
 
-/// Converts a JSON pointer into the JSONPath for an overlay action. The path selects a list entry by
-/// its `name`, if it has one, because its index changes if another entry is inserted before it.
+/// Converts a JSON pointer into the JSONPath for an overlay action. The path selects a list entry
+/// by its `name`, if it has one, because its index changes if another entry is inserted before it.
 pub(crate) fn json_path(document: &Value, pointer: &str) -> String {
     let mut here = document;
     let mut path = String::from("$");
@@ -147,8 +147,8 @@ pub(crate) fn field(name: &str) -> String {
     identifier(name, "x")
 }
 
-/// Converts a name to an identifier in snake case. Adds `prefix` if the name starts with a character
-/// that cannot start an identifier.
+/// Converts a name to an identifier in snake case. Adds `prefix` if the name starts with a
+/// character that cannot start an identifier.
 fn identifier(name: &str, prefix: &str) -> String {
     let name = name.replace('\'', "").replace(|c: char| !c.is_alphanumeric() && c != '_', "-").to_snake_case();
     let name = match name.chars().next() {
@@ -198,8 +198,8 @@ pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
     }
 }
 
-/// Resolves a reference to a component. Returns an unresolvable reference unchanged; the lint reports
-/// it.
+/// Resolves a reference to a component. Returns an unresolvable reference unchanged; the lint
+/// reports it.
 pub(crate) fn resolve(components: &Value, value: &Value) -> Value {
     let mut value = value;
     // A chain with more references is treated as a loop.

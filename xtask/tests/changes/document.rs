@@ -24,7 +24,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("paths:\n", "paths:\n  /api/v1/introspect:\n    get:\n      responses:\n        '204': {description: ok}\n")],
         overlay: &[],
-        expected: Refused(&["has no operationId", "GET /api/v1/introspect", "overlay action"]),
+        expected: Refused(&["has no `operationId`", "GET /api/v1/introspect", "overlay action"]),
     },
     Case {
         name: "an operation is removed",
@@ -113,7 +113,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("openapi: 3.0.3", "openapi: 3.1.0")],
         overlay: &[],
-        expected: Refused(&["its version is 3.1.0", "/openapi", "convert it to 3.0.3"]),
+        expected: Refused(&["the version is 3.1.0", "/openapi", "convert it to 3.0.3"]),
     },
     Case {
         name: "only a description changes",
@@ -141,7 +141,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Pay,
         document: &[("                Password:\n                  type: string\n", "                Password:\n                  type: string\n                  format: password\n")],
         overlay: &[],
-        expected: Refused(&["changes nothing", "its reason was: A secret (A3).", "remove the action"]),
+        expected: Refused(&["changes nothing", "its description is: A secret (A3).", "remove the action"]),
     },
     Case {
         name: "the document adopts a correction and the overlay drops it",

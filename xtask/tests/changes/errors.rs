@@ -67,7 +67,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("        4XX:\n", "        '400':\n")],
         overlay: &[],
-        expected: Refused(&["matches nothing", "responses['4XX']", "it leads as far as `$.paths['/api/v1/token'].post.responses`, which now has: 200, 400, 5XX"]),
+        expected: Refused(&["matches nothing", "responses['4XX']", "the longest part that still matches is `$.paths['/api/v1/token'].post.responses`, which contains: 200, 400, 5XX"]),
     },
     Case {
         name: "a range of error statuses becomes a single status, in the overlay too",

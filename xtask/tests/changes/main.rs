@@ -1,6 +1,6 @@
-//! A catalogue of changes that Flinks might make. Each case is a small edit of one of our documents,
-//! with the expected lines of the diff and the expected version step. The code that is generated from
-//! each changed document must compile.
+//! A catalogue of changes that Flinks might make. Each case is a small edit of one of our
+//! documents, with the expected lines of the diff and the expected version step. The code that is
+//! generated from each changed document must compile.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -97,8 +97,8 @@ fn each_change_is_reported_with_its_effect() {
     }
 }
 
-/// A change is reported as breaking if and only if a public item was changed or removed. Each change
-/// is tested in both directions.
+/// A change is reported as breaking if and only if a public item was changed or removed. Each
+/// change is tested in both directions.
 #[test]
 fn a_change_is_reported_as_breaking_only_if_the_public_api_breaks() {
     for (case, (folder, there)) in cases().zip(outcomes()) {
@@ -112,7 +112,8 @@ fn a_change_is_reported_as_breaking_only_if_the_public_api_breaks() {
         let back = diff(folder.path(), Path::new(ROOT), &[case.product]).unwrap().remove(0);
         for diff in [there, &back] {
             let breaks = diff.interface.iter().any(Difference::is_breaking);
-            // Changed credentials break every call, but no build: the header and its type stay the same.
+            // Changed credentials break every call, but no build: the header and its type stay the
+            // same.
             let is_visible = |line: &&xtask::maintain::diff::Change| !line.text().starts_with("the credentials");
             let reported = diff.changes.iter().filter(is_visible).any(|change| change.effect.is_breaking());
             assert_eq!(breaks, reported, "{}: {:?}\n{:#?}", case.name, lines(diff), diff.interface);

@@ -84,7 +84,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Connect,
         document: &[("- name: flinks-auth-key\n", "- name: flinks-key\n")],
         overlay: &[],
-        expected: Refused(&["matches nothing", "flinks-auth-key", "which now has: customerId, flinks-key"]),
+        expected: Refused(&["matches nothing", "flinks-auth-key", "which contains: customerId, flinks-key"]),
     },
     Case {
         name: "the customer id of the sandbox is removed",

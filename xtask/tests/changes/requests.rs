@@ -166,7 +166,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Pay,
         document: &[("application/x-www-form-urlencoded:", "multipart/form-data:")],
         overlay: &[],
-        expected: Refused(&["matches nothing", "which now has: multipart/form-data"]),
+        expected: Refused(&["matches nothing", "which contains: multipart/form-data"]),
     },
     Case {
         name: "the order of required fields changes",

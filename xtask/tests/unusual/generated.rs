@@ -5,12 +5,12 @@
 // overlay:   o.yaml
 // generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
-/// The version of the document that this client was generated from.
+/// The version of the document from which this client was generated.
 pub const SPEC_VERSION: &str = "1";
-/// The sha256 of the document that this client was generated from, in hexadecimal.
+/// The SHA-256 of the document from which this client was generated, in hexadecimal.
 pub const SPEC_SHA256: &str = "0";
-/// Every field and header that is a secret: a redacted type, sensitive on the wire. (`Debug` redacts every other
-/// text too.)
+/// The fields and headers that contain secrets. `Debug` redacts these fields and all other
+/// strings, and the headers are marked as sensitive.
 pub const SECRETS: &[&str] = &[
     "GetItemResponse200NestedDeep.token",
     "Item.id",
@@ -24,11 +24,11 @@ pub const SECRETS: &[&str] = &[
 
 /// Types used as operation parameters and responses.
 pub mod types {
-    /// `GetItemError400`.
+    /// The schema `GetItemError400`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemError400 {
-        /// `title`.
+        /// The property `title`.
         pub title: ::std::option::Option<::std::string::String>,
     }
 
@@ -49,11 +49,11 @@ pub mod types {
         );
     }
 
-    /// `GetItemError4Xx`.
+    /// The schema `GetItemError4Xx`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemError4Xx {
-        /// `code`.
+        /// The property `code`.
         pub code: ::std::option::Option<::std::string::String>,
     }
 
@@ -74,7 +74,7 @@ pub mod types {
         );
     }
 
-    /// `GetItemKind`.
+    /// The schema `GetItemKind`.
     #[derive(
         ::serde::Serialize,
         Clone,
@@ -88,10 +88,10 @@ pub mod types {
     )]
     #[non_exhaustive]
     pub enum GetItemKind {
-        /// `small`.
+        /// The value `small`.
         #[serde(rename = "small")]
         Small,
-        /// `large`.
+        /// The value `large`.
         #[serde(rename = "large")]
         Large,
     }
@@ -136,31 +136,31 @@ pub mod types {
         }
     }
 
-    /// `GetItemResponse200`.
+    /// The schema `GetItemResponse200`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemResponse200 {
-        /// `at`.
+        /// The property `at`.
         pub at: ::std::option::Option<::std::string::String>,
-        /// `count`.
+        /// The property `count`.
         pub count: ::std::option::Option<i64>,
-        /// `extra`.
+        /// The property `extra`.
         pub extra: ::std::option::Option<::flinks_core::generated::serde_json::Value>,
-        /// `labels`.
+        /// The property `labels`.
         pub labels: ::std::option::Option<
             ::std::collections::HashMap<::std::string::String, ::std::string::String>,
         >,
-        /// `maybe`.
+        /// The property `maybe`.
         pub maybe: ::std::option::Option<::std::string::String>,
-        /// `name`.
+        /// The property `name`.
         pub name: ::std::string::String,
-        /// `nested`.
+        /// The property `nested`.
         pub nested: ::std::option::Option<GetItemResponse200Nested>,
-        /// `state`.
+        /// The property `state`.
         pub state: ::std::option::Option<::std::string::String>,
-        /// `tags`.
+        /// The property `tags`.
         pub tags: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
-        /// `type`.
+        /// The property `type`.
         #[serde(rename = "type")]
         pub type_: ::std::option::Option<::std::string::String>,
     }
@@ -220,11 +220,11 @@ pub mod types {
         );
     }
 
-    /// `GetItemResponse200Nested`.
+    /// The schema `GetItemResponse200Nested`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemResponse200Nested {
-        /// `deep`.
+        /// The property `deep`.
         pub deep: ::std::option::Option<GetItemResponse200NestedDeep>,
     }
 
@@ -234,11 +234,11 @@ pub mod types {
         }
     }
 
-    /// `GetItemResponse200NestedDeep`.
+    /// The schema `GetItemResponse200NestedDeep`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemResponse200NestedDeep {
-        /// `token`.
+        /// The property `token`.
         pub token: ::std::option::Option<::flinks_core::Secret>,
     }
 
@@ -253,11 +253,11 @@ pub mod types {
         }
     }
 
-    /// `GetItemResponse202`.
+    /// The schema `GetItemResponse202`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GetItemResponse202 {
-        /// `wait`.
+        /// The property `wait`.
         pub wait: ::std::option::Option<i64>,
     }
 
@@ -273,14 +273,14 @@ pub mod types {
         );
     }
 
-    /// `Item`.
+    /// The schema `Item`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Default)]
     #[non_exhaustive]
     pub struct Item {
-        /// `id`.
+        /// The property `id`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub id: ::std::option::Option<::flinks_core::Secret>,
-        /// `size`.
+        /// The property `size`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub size: ::std::option::Option<Size>,
     }
@@ -298,7 +298,7 @@ pub mod types {
     }
 
     impl Item {
-        /// A request with what is required, and nothing else.
+        /// Creates a value from the required fields.
         pub fn new() -> Self {
             Self {
                 id: Default::default(),
@@ -306,14 +306,14 @@ pub mod types {
             }
         }
 
-        /// Sets `id`. `id`.
+        /// Sets `id`.
         #[must_use]
         pub fn id(mut self, id: impl Into<::flinks_core::Secret>) -> Self {
             self.id = Some(id.into());
             self
         }
 
-        /// Sets `size`. `size`.
+        /// Sets `size`.
         #[must_use]
         pub fn size(mut self, size: impl Into<Size>) -> Self {
             self.size = Some(size.into());
@@ -321,11 +321,11 @@ pub mod types {
         }
     }
 
-    /// `MakeItError`.
+    /// The schema `MakeItError`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct MakeItError {
-        /// `error`.
+        /// The property `error`.
         pub error: ::std::option::Option<::std::string::String>,
     }
 
@@ -346,33 +346,33 @@ pub mod types {
         );
     }
 
-    /// `MakeItRequest`.
+    /// The schema `MakeItRequest`.
     #[derive(::serde::Serialize, Clone)]
     #[non_exhaustive]
     pub struct MakeItRequest {
-        /// `all`.
+        /// The property `all`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub all: ::std::option::Option<MakeItRequestAll>,
-        /// `at`.
+        /// The property `at`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub at: ::std::option::Option<::std::string::String>,
-        /// `count`.
+        /// The property `count`.
         pub count: i64,
-        /// `either`.
+        /// The property `either`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub either: ::std::option::Option<MakeItRequestEither>,
-        /// `more`.
+        /// The property `more`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub more: ::std::option::Option<::std::vec::Vec<MakeItRequestMoreItem>>,
-        /// `note`.
+        /// The property `note`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub note: ::std::option::Option<::std::string::String>,
-        /// `retries`.
+        /// The property `retries`.
         #[serde(default = "defaults::default_u64::<i64, 3>")]
         pub retries: i64,
-        /// `secret`.
+        /// The property `secret`.
         pub secret: ::flinks_core::Secret,
-        /// `size`.
+        /// The property `size`.
         pub size: Size,
     }
 
@@ -399,7 +399,7 @@ pub mod types {
     }
 
     impl MakeItRequest {
-        /// A request with what is required, and nothing else.
+        /// Creates a value from the required fields.
         pub fn new(size: Size, secret: ::flinks_core::Secret, count: i64) -> Self {
             Self {
                 all: Default::default(),
@@ -414,28 +414,28 @@ pub mod types {
             }
         }
 
-        /// Sets `all`. `all`.
+        /// Sets `all`.
         #[must_use]
         pub fn all(mut self, all: impl Into<MakeItRequestAll>) -> Self {
             self.all = Some(all.into());
             self
         }
 
-        /// Sets `at`. `at`.
+        /// Sets `at`.
         #[must_use]
         pub fn at(mut self, at: impl Into<::std::string::String>) -> Self {
             self.at = Some(at.into());
             self
         }
 
-        /// Sets `either`. `either`.
+        /// Sets `either`.
         #[must_use]
         pub fn either(mut self, either: impl Into<MakeItRequestEither>) -> Self {
             self.either = Some(either.into());
             self
         }
 
-        /// Sets `more`. `more`.
+        /// Sets `more`.
         #[must_use]
         pub fn more(
             mut self,
@@ -445,14 +445,14 @@ pub mod types {
             self
         }
 
-        /// Sets `note`. `note`.
+        /// Sets `note`.
         #[must_use]
         pub fn note(mut self, note: impl Into<::std::string::String>) -> Self {
             self.note = Some(note.into());
             self
         }
 
-        /// Sets `retries`. `retries`.
+        /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: impl Into<i64>) -> Self {
             self.retries = retries.into();
@@ -460,17 +460,17 @@ pub mod types {
         }
     }
 
-    /// `MakeItRequestAll`.
+    /// The schema `MakeItRequestAll`.
     #[derive(::serde::Serialize, Clone, Default)]
     #[non_exhaustive]
     pub struct MakeItRequestAll {
-        /// `id`.
+        /// The property `id`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub id: ::std::option::Option<::flinks_core::Secret>,
-        /// `more`.
+        /// The property `more`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub more: ::std::option::Option<::std::string::String>,
-        /// `size`.
+        /// The property `size`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub size: ::std::option::Option<Size>,
     }
@@ -492,7 +492,7 @@ pub mod types {
     }
 
     impl MakeItRequestAll {
-        /// A request with what is required, and nothing else.
+        /// Creates a value from the required fields.
         pub fn new() -> Self {
             Self {
                 id: Default::default(),
@@ -501,21 +501,21 @@ pub mod types {
             }
         }
 
-        /// Sets `id`. `id`.
+        /// Sets `id`.
         #[must_use]
         pub fn id(mut self, id: impl Into<::flinks_core::Secret>) -> Self {
             self.id = Some(id.into());
             self
         }
 
-        /// Sets `more`. `more`.
+        /// Sets `more`.
         #[must_use]
         pub fn more(mut self, more: impl Into<::std::string::String>) -> Self {
             self.more = Some(more.into());
             self
         }
 
-        /// Sets `size`. `size`.
+        /// Sets `size`.
         #[must_use]
         pub fn size(mut self, size: impl Into<Size>) -> Self {
             self.size = Some(size.into());
@@ -523,14 +523,14 @@ pub mod types {
         }
     }
 
-    /// `MakeItRequestEither`.
+    /// The schema `MakeItRequestEither`.
     #[derive(::serde::Serialize, Clone)]
     #[serde(untagged)]
     #[non_exhaustive]
     pub enum MakeItRequestEither {
-        /// `Item`.
+        /// The variant `Item`.
         Item(Item),
-        /// `Password`.
+        /// The variant `Password`.
         Password(::flinks_core::Secret),
     }
 
@@ -555,11 +555,11 @@ pub mod types {
         }
     }
 
-    /// `MakeItRequestMoreItem`.
+    /// The schema `MakeItRequestMoreItem`.
     #[derive(::serde::Serialize, Clone, Default)]
     #[non_exhaustive]
     pub struct MakeItRequestMoreItem {
-        /// `key`.
+        /// The property `key`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub key: ::std::option::Option<::flinks_core::Secret>,
     }
@@ -576,12 +576,12 @@ pub mod types {
     }
 
     impl MakeItRequestMoreItem {
-        /// A request with what is required, and nothing else.
+        /// Creates a value from the required fields.
         pub fn new() -> Self {
             Self { key: Default::default() }
         }
 
-        /// Sets `key`. `key`.
+        /// Sets `key`.
         #[must_use]
         pub fn key(mut self, key: impl Into<::flinks_core::Secret>) -> Self {
             self.key = Some(key.into());
@@ -589,7 +589,7 @@ pub mod types {
         }
     }
 
-    /// `MakeItResponse`.
+    /// The schema `MakeItResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[serde(transparent)]
     pub struct MakeItResponse(pub ::std::vec::Vec<Item>);
@@ -619,7 +619,7 @@ pub mod types {
         }
     }
 
-    /// `Size`.
+    /// The schema `Size`.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -670,29 +670,29 @@ pub mod types {
         }
     }
 
-    /// What came back, by the status that it came with.
+    /// A response. Its status determines the variant.
     #[derive(Clone, Debug)]
     #[non_exhaustive]
     #[allow(clippy::large_enum_variant)]
     pub enum GetItemResponse {
-        /// Status 200.
+        /// A response with status 200.
         Status200(GetItemResponse200),
-        /// Status 202.
+        /// A response with status 202.
         Status202(GetItemResponse202),
-        /// Status 204.
+        /// A response with status 204.
         Status204,
     }
 
-    /// What came back, by the status that it came with.
+    /// A response. Its status determines the variant.
     #[derive(Clone, Debug)]
     #[non_exhaustive]
     #[allow(clippy::large_enum_variant)]
     pub enum GetItemError {
-        /// Status 400.
+        /// A response with status 400.
         Status400(GetItemError400),
-        /// Status 4XX.
+        /// A response with status 4XX.
         Status4XX(GetItemError4Xx),
-        /// Status 5XX.
+        /// A response with status 5XX.
         Status5XX(GetItemError4Xx),
     }
 
@@ -749,30 +749,30 @@ pub mod types {
 ///
 /// A link, a bare <https://example.com>, \<b>HTML\</b> and \[brackets\].
 ///
-/// Cloning is cheap; clones share their connections.
+/// Clones are cheap and share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: ::flinks_core::Transport,
 }
 
 impl Client {
-    /// A client with the default limits.
+    /// Creates a client with the default limits.
     ///
     /// # Errors
     ///
-    /// Where no [`Transport`](::flinks_core::Transport) can be built.
+    /// Returns an error if the [`Transport`](::flinks_core::Transport) cannot be built.
     pub fn new(
         base_url: ::flinks_core::BaseUrl,
     ) -> Result<Self, ::flinks_core::BuildError> {
         Ok(Self::with_transport(::flinks_core::Transport::new(base_url)?))
     }
 
-    /// A client with limits of one's own.
+    /// Creates a client with a custom transport.
     pub fn with_transport(transport: ::flinks_core::Transport) -> Self {
         Self { transport }
     }
 
-    /// Sends a `GET` request to `/items/{item-id}/{kind}`
+    /// Sends a `GET` request to `/items/{item-id}/{kind}`.
     ///
     /// # Arguments
     ///
@@ -796,7 +796,7 @@ impl Client {
         }
     }
 
-    /// Sends a `POST` request to `/items`
+    /// Sends a `POST` request to `/items`.
     pub fn make_it<'a>(
         &'a self,
         body: &'a types::MakeItRequest,
@@ -807,13 +807,16 @@ impl Client {
         }
     }
 
-    /// Sends a `DELETE` request to `/items`
-    pub fn delete(&self) -> operation::Delete<'_> {
+    /// Sends a `DELETE` request to `/items`.
+    pub fn delete<'a>(&'a self) -> operation::Delete<'a> {
         operation::Delete { client: self }
     }
 }
 
-/// One type for each operation: it holds the required arguments, takes the optional ones, and is sent.
+/// Request builders, one for each operation.
+///
+/// The methods of [`Client`] create a builder from the required arguments. A builder has a
+/// method for each optional argument, and `send`.
 pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
@@ -826,8 +829,8 @@ pub mod operation {
     };
 
     use ::flinks_core::{Error, ResponseValue};
-    /// The operation `get-item`: see [`Client::get_item`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `get-item`, created by [`Client::get_item`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct GetItem<'a> {
         pub(super) client: &'a Client,
         pub(super) item_id: &'a str,
@@ -862,11 +865,17 @@ pub mod operation {
             self
         }
 
-        /// Sends the request, once, and reads the reply.
+        /// Sends the request once and decodes the response.
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and says whether the request may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::GetItemResponse>, Error<types::GetItemError>> {
@@ -962,24 +971,30 @@ pub mod operation {
         }
     }
 
-    /// The operation `Make-It`: see [`Client::make_it`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `Make-It`, created by [`Client::make_it`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct MakeIt<'a> {
         pub(super) client: &'a Client,
         pub(super) body: &'a types::MakeItRequest,
     }
 
-    impl MakeIt<'_> {
+    impl<'a> MakeIt<'a> {
         const OPERATION: Operation = Operation {
             id: "Make-It",
             timeout: None,
         };
 
-        /// Sends the request, once, and reads the reply.
+        /// Sends the request once and decodes the response.
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and says whether the request may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::MakeItResponse>, Error<types::MakeItError>> {
@@ -1005,23 +1020,29 @@ pub mod operation {
         }
     }
 
-    /// The operation `delete`: see [`Client::delete`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `delete`, created by [`Client::delete`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct Delete<'a> {
         pub(super) client: &'a Client,
     }
 
-    impl Delete<'_> {
+    impl<'a> Delete<'a> {
         const OPERATION: Operation = Operation {
             id: "delete",
             timeout: None,
         };
 
-        /// Sends the request, once, and reads the reply.
+        /// Sends the request once and decodes the response.
         ///
         /// # Errors
         ///
-        /// An [`Error`] that names the operation and says whether the request may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(self) -> Result<ResponseValue<()>, Error<()>> {
             self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
         }

@@ -150,7 +150,7 @@ fn an_update_that_is_refused_continues_once_the_overlay_is_fixed() {
     for part in [
         "| `flinks-outbound` | cannot be generated |",
         "responses['4XX']",
-        "which now has: 200, 400, 5XX",
+        "which contains: 200, 400, 5XX",
         "error 400 added",
         "without files",
     ] {
@@ -198,5 +198,5 @@ fn diff_compares_commits_folders_and_the_working_tree() {
     fs::write(&path, "[").unwrap();
     let (code, text) = repository.xtask(&["diff"]);
     assert_eq!(code, 1, "{text}");
-    assert!(text.contains("flinks-outbound.yaml: is not YAML"), "{text}");
+    assert!(text.contains("flinks-outbound.yaml: invalid YAML"), "{text}");
 }

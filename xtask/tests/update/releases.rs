@@ -36,12 +36,13 @@ fn a_release_contains_only_reviewed_changes() {
         assert!(text.contains(part), "{part}: {text}");
         assert_eq!(repository.status(), before, "{part}");
     };
-    refused(&["release", "--day", "tomorrow"], "`tomorrow` is not a day");
-    refused(&["update", "--retrieved", "yesterday", &page], "`yesterday` is not a day");
+    refused(&["release", "--day", "tomorrow"], "invalid day `tomorrow`");
+    refused(&["update", "--retrieved", "yesterday", &page], "invalid day `yesterday`");
     refused(&["update", "--since", "nosuch", &page], "`nosuch`");
     repository.xtask(&["update", &page]);
 
-    // Manual changes after the update: an overlay that does not apply, stale code, an edited proposal.
+    // Manual changes after the update: an overlay that does not apply, stale code, an edited
+    // proposal.
     let overlay = repository.read(&Product::Pay.overlay());
     repository.write(&Product::Pay.overlay(), &overlay.replace("expires_in", "gone"));
     refused(&["release"], "matches nothing");
@@ -75,13 +76,13 @@ fn a_release_contains_only_reviewed_changes() {
     assert!(text.contains("flinks-outbound 0.3.0"), "{text}");
     assert!(text.contains("flinks 0.1.1"), "{text}");
     // Neither command continues until the release is committed.
-    refused(&["update"], "0.3.0 is in no commit");
-    refused(&["release"], "is in no commit");
+    refused(&["update"], "no commit contains 0.3.0");
+    refused(&["release"], "no commit contains");
     repository.commit("release");
     let manifest = Path::new("crates/flinks-outbound/Cargo.toml");
     let text = repository.read(manifest);
     repository.write(manifest, &text.replace("0.3.0", "0.4.0"));
-    refused(&["update"], "its newest version is 0.3.0, but the manifest has 0.4.0");
+    refused(&["update"], "the newest version is 0.3.0, but the manifest has version 0.4.0");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use flinks_consents::store::{StoreError, conformance};
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{KeepAlive, Key, RedisStore, RedisStoreBuilder, Warning};
 
-use crate::common::{NO_MORE, Tests, ended, keys, record, run, store};
+use crate::common::{NO_OTHER_NODES, Tests, ended, keys, record, run, store};
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
@@ -132,7 +132,7 @@ async fn credentials() {
         assert!(!error.to_string().contains("canary"), "{error}");
     }
     let good = store(&address(":canary-password"));
-    let no_cluster = RedisStore::builder(address(":canary-password"), keys()).cluster(NO_MORE).build().unwrap();
+    let no_cluster = RedisStore::builder(address(":canary-password"), keys()).cluster(NO_OTHER_NODES).build().unwrap();
     for store in [no_cluster, store(&format!("{}/99", address(":canary-password")))] {
         let error = store.load(&id).await.unwrap_err();
         assert!(matches!(error, StoreError::Misconfigured(_)), "{error}");
@@ -157,7 +157,8 @@ async fn rights() {
     let readme = include_str!("../../README.md");
     let named = readme.split_once("permission for these commands: ").unwrap().1.split_once("on a cluster").unwrap().0;
     let commands: Vec<String> = named.split('`').skip(1).step_by(2).map(|name| format!("+{name}")).collect();
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
     let mut words = vec!["ACL", "SETUSER", "app", "on", ">canary", "~{flinks:*"];
     words.extend(commands.iter().map(String::as_str));
     server.command(&words);
@@ -184,7 +185,8 @@ async fn rights() {
 async fn tls() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (authority, other) = (authority(), authority());
+    let other = authority();
+    let authority = authority();
     std::fs::write(path("authority"), authority.pem()).unwrap();
     let (certificate, key) = certificate(&authority);
     std::fs::write(path("certificate"), &certificate).unwrap();
@@ -192,7 +194,8 @@ async fn tls() {
     let paths = [path("certificate"), path("key"), path("authority")];
     let files = ["--tls-cert-file", &paths[0], "--tls-key-file", &paths[1], "--tls-ca-cert-file", &paths[2]];
     let server = Server::start_with_tls(&files);
-    let (address, id) = (server.tls_address(), "a".parse().unwrap());
+    let address = server.tls_address();
+    let id = "a".parse().unwrap();
     let to = |address: &str| RedisStore::builder(address, keys());
     let good = || to(&address).root_certificates(authority.pem()).client_certificate(certificate.clone(), key.clone());
     let record = record("a", "r", SystemTime::now()).await;
@@ -226,7 +229,7 @@ async fn tls() {
     drop(server);
     let cluster = Server::start_with_tls(&[&files[..], &["--cluster-enabled", "yes", "--tls-cluster", "yes"]].concat());
     cluster.own_all_slots();
-    let store = RedisStore::builder(cluster.tls_address(), keys()).cluster(NO_MORE);
+    let store = RedisStore::builder(cluster.tls_address(), keys()).cluster(NO_OTHER_NODES);
     let store = store.root_certificates(authority.pem()).client_certificate(certificate, key).build().unwrap();
     assert!(store.compare_and_swap(None, &record).await.unwrap());
     assert!(store.load(&id).await.unwrap().is_some());

@@ -7,7 +7,7 @@ use flinks_consents::store::TokenStore as _;
 use flinks_consents::store::{StoreError, conformance};
 use flinks_redis::{KeepAlive, RedisStore, Warning};
 
-use crate::common::{NO_MORE, Tests, keys, run, store};
+use crate::common::{NO_OTHER_NODES, Tests, keys, run, store};
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
@@ -25,7 +25,7 @@ async fn conforms_on_a_cluster() {
         "no slots yet: {refused:?}"
     );
     server.own_all_slots();
-    let store = RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap();
+    let store = RedisStore::builder(server.address(), keys()).cluster(NO_OTHER_NODES).build().unwrap();
     conformance::check(|| store.clone()).await.unwrap();
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
@@ -34,10 +34,10 @@ async fn conforms_on_a_cluster() {
 async fn on_a_cluster_of_three() {
     let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
     support::join(&servers);
-    let store = RedisStore::builder(servers[1].address(), keys()).cluster(NO_MORE).build().unwrap();
+    let store = RedisStore::builder(servers[1].address(), keys()).cluster(NO_OTHER_NODES).build().unwrap();
     conformance::check(|| store.clone()).await.unwrap();
     let flinks = support::emulator().await;
-    flinks.rotates();
+    flinks.rotate_refresh_tokens();
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let idle = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
     for number in 0..30 {
@@ -75,7 +75,7 @@ async fn cluster_elsewhere() {
     let bound = ["--protected-mode", "no", "--bind", "127.0.0.1", &own];
     let server = Server::start(&[&bound[..], &["--cluster-enabled", "yes", "--cluster-announce-ip", address]].concat());
     server.own_all_slots();
-    let store = RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap();
+    let store = RedisStore::builder(server.address(), keys()).cluster(NO_OTHER_NODES).build().unwrap();
     let loaded = store.load(&"a".parse().unwrap()).await;
     assert!(loaded.is_err(), "{loaded:?}");
 }

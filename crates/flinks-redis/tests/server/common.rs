@@ -20,7 +20,7 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
 }
 
 /// No other nodes of a cluster.
-pub(crate) const NO_MORE: [&str; 0] = [];
+pub(crate) const NO_OTHER_NODES: [&str; 0] = [];
 
 pub(crate) fn keys() -> EncryptionKeys {
     EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
@@ -42,7 +42,7 @@ pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime)
 }
 
 /// Returns the Redis key of a record: the key that changes when the record is written.
-pub(crate) async fn value_of(record: &Record) -> String {
+pub(crate) async fn record_key(record: &Record) -> String {
     let lone = Server::start(&[]);
     store(&lone.address()).compare_and_swap(None, record).await.unwrap();
     lone.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap()
@@ -65,13 +65,14 @@ pub(crate) async fn load_until(
 
 /// Creates consents in Redis that idle out in two days, and their emulator.
 pub(crate) async fn idle(count: usize) -> (Server, Flinks, Vec<ConsentId>) {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
     let ids: Vec<ConsentId> = (0..count).map(|number| format!("user-{number}").parse().unwrap()).collect();
-    make_idle(&server, &flinks, &ids).await;
+    import_idle(&server, &flinks, &ids).await;
     (server, flinks, ids)
 }
 
-pub(crate) async fn make_idle(server: &Server, flinks: &Flinks, ids: &[ConsentId]) {
+pub(crate) async fn import_idle(server: &Server, flinks: &Flinks, ids: &[ConsentId]) {
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     for id in ids {
         let last_refreshed_at = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
@@ -84,7 +85,7 @@ pub(crate) fn worker(server: &Server, flinks: &Flinks) -> KeepAlive {
     KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
 }
 
-pub(crate) async fn is_nothing_due(server: &Server) -> bool {
+pub(crate) async fn nothing_is_due(server: &Server) -> bool {
     let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
 }
@@ -102,7 +103,7 @@ pub(crate) async fn ended(server: &Server, flinks: &Flinks, count: usize) -> Vec
 }
 
 /// Runs work to completion in a callback, while a run waits.
-pub(crate) fn at_once<F: Future<Output = ()> + Send>(work: F) {
+pub(crate) fn run_on_another_thread<F: Future<Output = ()> + Send>(work: F) {
     let work = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
     std::thread::scope(|scope| scope.spawn(work).join().unwrap());
 }

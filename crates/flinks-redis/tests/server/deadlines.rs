@@ -7,7 +7,7 @@ use flinks_consents::store::{DueWindow, StoreError, conformance};
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 
-use crate::common::{NO_MORE, Tests, keys, record, run, store};
+use crate::common::{NO_OTHER_NODES, Tests, keys, record, run, store};
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
@@ -68,7 +68,7 @@ async fn restored() {
 async fn restored_on_a_cluster() {
     let server = Server::start(&["--cluster-enabled", "yes"]);
     server.own_all_slots();
-    restored_in(&server, RedisStore::builder(server.address(), keys()).cluster(NO_MORE).build().unwrap()).await;
+    restored_in(&server, RedisStore::builder(server.address(), keys()).cluster(NO_OTHER_NODES).build().unwrap()).await;
 }
 
 async fn restored_in(server: &Server, store: RedisStore) {
@@ -92,7 +92,7 @@ async fn restored_in(server: &Server, store: RedisStore) {
     // Foreign and unreadable keys are not changed.
     server.set("else", b"garbage");
     let longer = RedisStore::builder(server.address(), keys()).namespace("flinks:eu");
-    let longer = if server.is_cluster() { longer.cluster(NO_MORE) } else { longer };
+    let longer = if server.is_cluster() { longer.cluster(NO_OTHER_NODES) } else { longer };
     let theirs = record("user-7", "r", SystemTime::now()).await;
     assert!(longer.build().unwrap().compare_and_swap(None, &theirs).await.unwrap());
     let damaged = server.keys().into_iter().find(|key| !key.contains(":eu") && key.len() > 40).unwrap();
@@ -106,7 +106,7 @@ async fn restored_in(server: &Server, store: RedisStore) {
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), before);
     let other = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
     let other = RedisStore::builder(server.address(), other);
-    let other = if server.is_cluster() { other.cluster(NO_MORE) } else { other };
+    let other = if server.is_cluster() { other.cluster(NO_OTHER_NODES) } else { other };
     let other = other.build().unwrap();
     assert!(matches!(other.restore_indexes().await, Err(StoreError::Misconfigured(_))));
     server.command(&["DEL", "{flinks:000}:names"]);

@@ -6,7 +6,7 @@ use flinks_consents::store::StoreError;
 use flinks_consents::store::TokenStore as _;
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 
-use crate::common::{Tests, keys, record, run, store, value_of};
+use crate::common::{Tests, keys, record, run, store, record_key};
 use crate::support::Server;
 
 /// Tests that need `redis-server`.
@@ -26,7 +26,7 @@ async fn sees_nothing() {
     let second = RedisStore::builder(server.address(), keys()).namespace("other").build().unwrap();
     assert!(second.load(record.id()).await.unwrap().is_none(), "the namespaces are not separate");
     assert!(second.compare_and_swap(None, &record).await.unwrap());
-    let all = server.everything();
+    let all = server.dump();
     assert_eq!(all.len(), 4, "{all:?}");
     for (key, bytes) in &all {
         let text = format!("{key} {}", String::from_utf8_lossy(bytes));
@@ -45,15 +45,17 @@ async fn sees_nothing() {
 async fn damage() {
     let server = Server::start(&[]);
     let store = store(&server.address());
-    let (one, other) = (record("one", "r1", SystemTime::now()).await, record("other", "r2", SystemTime::now()).await);
+    let one = record("one", "r1", SystemTime::now()).await;
+    let other = record("other", "r2", SystemTime::now()).await;
     for record in [&one, &other] {
         assert!(store.compare_and_swap(None, record).await.unwrap());
     }
     let value_keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
     let [first, second] = value_keys.as_slice() else { panic!("{value_keys:?}") };
-    let (value, moved) = (server.get(first), server.get(second));
+    let value = server.get(first);
+    let moved = server.get(second);
     let generation =
-        format!(":{}:", if value_of(&one).await == *first { one.generation() } else { other.generation() });
+        format!(":{}:", if record_key(&one).await == *first { one.generation() } else { other.generation() });
     let mut changes: Vec<Vec<u8>> = vec![moved, value[..value.len() - 1].to_vec(), value[..30].to_vec()];
     let text = generation.clone().into_bytes();
     let at = value.windows(text.len()).position(|window| window == text).unwrap();
@@ -65,7 +67,7 @@ async fn damage() {
         flipped[index] ^= 1;
         changes.push(flipped);
     }
-    let victim = if value_of(&one).await == *first { &one } else { &other };
+    let victim = if record_key(&one).await == *first { &one } else { &other };
     for changed in changes {
         server.set(first, &changed);
         let loaded = store.load(victim.id()).await;
@@ -80,7 +82,7 @@ async fn garbage() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let record = record("one", "r1", SystemTime::now()).await;
-    let key = value_of(&record).await;
+    let key = record_key(&record).await;
     for (bytes, refused) in
         [(&b""[..], false), (b"x", false), (b"flinks1:", false), (b"flinks1:a:b:c", false), (b"flinks2:7:1:x", true)]
     {

@@ -8,7 +8,7 @@ use flinks_consents::flinks::outbound::RefreshToken;
 use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentId, Consents};
 
-use crate::common::{Tests, at_once, ended, idle, run, store, worker};
+use crate::common::{Tests, run_on_another_thread, ended, idle, run, store, worker};
 use crate::keep_alive;
 use crate::support::{self, Server};
 
@@ -44,8 +44,8 @@ async fn needs_consent() {
 /// An application detects that a consent has ended. A worker is then interrupted between its callback
 /// and its note that the consent was reported.
 async fn reported_after_crash() {
-    let (server, flinks) =
-        (Server::start(&["--appendonly", "yes", "--appendfsync", "always"]), support::emulator().await);
+    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let id: ConsentId = "user-7".parse().unwrap();
     let dead = || RefreshToken::new("canary-dead").unwrap();
@@ -64,7 +64,7 @@ async fn reported_after_crash() {
     let server = Arc::new(Mutex::new(server));
     assert!(matches!(worker(true, server.clone()).run_once().await, Err(StoreError::Unavailable(_))));
     server.lock().unwrap().start_again();
-    server.lock().unwrap().end_leases();
+    server.lock().unwrap().remove_leases();
     for (number, expected) in [(1, 2), (0, 2)] {
         let summary = worker(false, server.clone()).run_once().await.unwrap();
         assert_eq!(summary.needing_consent, number, "{summary}");
@@ -88,15 +88,19 @@ async fn reported_after_crash() {
 
 /// While the first consent is reported, the end user of the other one consents again.
 async fn renewed() {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
     let ids = ended(&server, &flinks, 2).await;
-    let (fresh, told) = (Mutex::new(Some(flinks.new_refresh_token().await)), Arc::new(AtomicUsize::new(0)));
-    let (count, address, client) = (Arc::clone(&told), server.address(), flinks.client());
+    let fresh = Mutex::new(Some(flinks.new_refresh_token().await));
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    let address = server.address();
+    let client = flinks.client();
     let worker = worker(&server, &flinks).on_needs_consent(move |id| {
         count.fetch_add(1, Ordering::SeqCst);
         if let Some(fresh) = fresh.lock().unwrap().take() {
             let other = ids.iter().find(|other| *other != id).unwrap();
-            at_once(async {
+            run_on_another_thread(async {
                 let consents = Consents::builder(client.clone()).store(store(&address)).build();
                 consents.import(other, fresh, SystemTime::now()).await.unwrap();
             });

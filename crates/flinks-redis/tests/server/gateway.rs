@@ -10,8 +10,8 @@ use flinks_consents::store::{DueWindow, TokenStore as _};
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{KeepAlive, StopReason, Stopped, Summary};
 
-use crate::common::{Tests, idle, make_idle, run, store};
-use crate::support::{self, Flinks, Hurried, Server};
+use crate::common::{Tests, idle, import_idle, run, store};
+use crate::support::{self, Flinks, AutoAdvancingClock, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
@@ -27,13 +27,13 @@ const MINUTES: Duration = Duration::from_secs(120);
 struct Worker {
     keep_alive: KeepAlive,
     consents: Consents,
-    clock: Hurried,
+    clock: AutoAdvancingClock,
     reported: Arc<Mutex<Vec<ConsentId>>>,
 }
 
 impl Worker {
     fn new(server: &Server, flinks: &Flinks) -> Self {
-        let clock = Hurried::new(Duration::from_secs(2));
+        let clock = AutoAdvancingClock::new(Duration::from_secs(2));
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let store = store(&server.address());
         let consents = Consents::builder(client).store(store.clone()).build();
@@ -61,7 +61,7 @@ async fn ends_no_consent() {
     let (server, flinks, _) = idle(300).await;
     let worker = Worker::new(&server, &flinks);
     let before = flinks.refreshes();
-    flinks.refuses_as_a_gateway(true);
+    flinks.set_gateway_refusing(true);
     let summary = worker.run().await;
     assert!(is_stopped_by_a_gateway(&summary), "{summary}");
     assert_eq!(summary.suspected, 20, "{summary}");
@@ -72,7 +72,7 @@ async fn ends_no_consent() {
         assert!(is_stopped_by_a_gateway(&summary), "{summary}");
         assert_eq!(flinks.refreshes() - before, requests);
     }
-    flinks.refuses_as_a_gateway(false);
+    flinks.set_gateway_refusing(false);
     let summary = worker.run().await;
     assert!(summary.stopped.is_none(), "{summary}");
     assert_eq!(summary.refreshed, 300, "{summary}");
@@ -83,12 +83,12 @@ async fn suspected_ones_wait() {
     let (server, flinks, live) = idle(10).await;
     let worker = Worker::new(&server, &flinks);
     let suspected: Vec<ConsentId> = (0..10).map(|number| format!("suspected-{number}").parse().unwrap()).collect();
-    make_idle(&server, &flinks, &suspected).await;
-    flinks.refuses_as_a_gateway(true);
+    import_idle(&server, &flinks, &suspected).await;
+    flinks.set_gateway_refusing(true);
     for id in &suspected {
         assert!(worker.consents.consent(id).refresh_now().await.unwrap_err().refusal().is_some());
     }
-    flinks.refuses_as_a_gateway(false);
+    flinks.set_gateway_refusing(false);
     worker.clock.advance(MINUTES);
     let enough = tokio::sync::Notify::new();
     let enough = Arc::new(enough);

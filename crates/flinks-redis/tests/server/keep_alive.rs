@@ -11,9 +11,9 @@ use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 
 use crate::common::{
-    Tests, at_once, idle, is_in_first_shard, is_nothing_due, make_idle, record, run, store, value_of, worker,
+    Tests, run_on_another_thread, idle, is_in_first_shard, nothing_is_due, import_idle, record, run, store, record_key, worker,
 };
-use crate::support::{self, Fault, Flinks, Hurried, Proxy, Server};
+use crate::support::{self, Fault, Flinks, AutoAdvancingClock, Proxy, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
@@ -45,7 +45,7 @@ async fn workers() {
     kept += worker(&server, &flinks).run_once().await.unwrap().refreshed;
     assert_eq!(kept, 100);
     assert_eq!(flinks.refreshes() - before, 100);
-    assert!(is_nothing_due(&server).await);
+    assert!(nothing_is_due(&server).await);
     assert!(!server.keys().iter().any(|key| key.ends_with(":worker")), "leases are given back");
     let summary = worker(&server, &flinks).run_once().await.unwrap();
     assert_eq!(summary.to_string(), "0 refreshed, 0 refreshed elsewhere, 0 ended, 0 failed");
@@ -71,13 +71,13 @@ async fn progress() {
 /// A new refresh token could not be stored, and then its record is damaged.
 async fn unstored() {
     let (server, flinks, ids) = idle(3).await;
-    flinks.rotates();
+    flinks.rotate_refresh_tokens();
     let proxy = Proxy::to(&server);
     let store = store(&proxy.address());
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
-    proxy.at(2, Fault::Answer("LOADING"));
+    proxy.inject(2, Fault::ErrorResponse("LOADING"));
     assert!(consents.consent(&ids[0]).refresh_now().await.unwrap_err().is_store());
-    let key = value_of(&record(ids[0].as_str(), "r", SystemTime::now()).await).await;
+    let key = record_key(&record(ids[0].as_str(), "r", SystemTime::now()).await).await;
     server.set(&key, b"garbage");
     let summary = KeepAlive::new(consents, store).rate(10_000).run_once().await.unwrap();
     assert_eq!(summary.refreshed, 2, "{summary}");
@@ -116,15 +116,18 @@ pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
 
 /// After the first refresh, an application refreshes the others that were listed with it.
 async fn refreshed_elsewhere() {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
     let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
     let ids: Vec<ConsentId> = names.take(10).map(|name| name.parse().unwrap()).collect();
-    make_idle(&server, &flinks, &ids).await;
+    import_idle(&server, &flinks, &ids).await;
     let before = flinks.refreshes();
-    let (address, client, done) = (server.address(), flinks.client(), AtomicUsize::new(0));
+    let address = server.address();
+    let client = flinks.client();
+    let done = AtomicUsize::new(0);
     let worker = worker(&server, &flinks).max_concurrency(1).on_progress(move |progress| {
         if progress.summary.refreshed == 1 && done.fetch_add(1, Ordering::SeqCst) == 0 {
-            at_once(async {
+            run_on_another_thread(async {
                 let consents = Consents::builder(client.clone()).store(store(&address)).build();
                 for id in consents.due_within(Duration::from_secs(7 * 24 * 60 * 60), 100).await.unwrap() {
                     consents.consent(&id).refresh_now().await.unwrap();
@@ -141,10 +144,10 @@ async fn refreshed_elsewhere() {
 async fn failing() {
     let (server, flinks, _) = idle(100).await;
     let before = flinks.refreshes();
-    flinks.fails(true);
+    flinks.set_failing(true);
     // Waits between attempts, of up to 30 seconds, take no time. Deadlines are longer.
     let long = Duration::from_secs(1000);
-    let settings = Settings::new().clock(Hurried::new(Duration::from_secs(31))).timeout(long);
+    let settings = Settings::new().clock(AutoAdvancingClock::new(Duration::from_secs(31))).timeout(long);
     let store = store(&server.address());
     let consents =
         Consents::builder(support::client_of(flinks.address(), &settings)).store(store.clone()).store_timeout(long);
@@ -156,19 +159,21 @@ async fn failing() {
     assert!(summary.to_string().contains("20 refreshes in a row failed"), "{summary}");
     // Each refresh makes three attempts, and the run stops after a few consents.
     assert_eq!(flinks.refreshes() - before, 60);
-    flinks.fails(false);
+    flinks.set_failing(false);
     let summary = worker(&server, &flinks).run_once().await.unwrap();
     assert_eq!(summary.refreshed, 100, "{summary}");
     assert_eq!(summary.failed, 0, "{summary}");
-    assert!(is_nothing_due(&server).await);
+    assert!(nothing_is_due(&server).await);
 }
 
 async fn resumed() {
     let (server, flinks, _) = idle(60).await;
     let before = flinks.refreshes();
-    let (begun, tell) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let begun = Arc::new(tokio::sync::Notify::new());
+    let tell = Arc::new(AtomicUsize::new(0));
     let first = {
-        let (begun, tell) = (Arc::clone(&begun), Arc::clone(&tell));
+        let begun = Arc::clone(&begun);
+        let tell = Arc::clone(&tell);
         worker(&server, &flinks).on_progress(move |progress| {
             if progress.summary.refreshed == 10 && tell.fetch_add(1, Ordering::SeqCst) == 0 {
                 begun.notify_one();
@@ -183,8 +188,8 @@ async fn resumed() {
     let summary = worker(&server, &flinks).run_once().await.unwrap();
     assert!(summary.shards_leased_elsewhere <= 1, "{summary}");
     assert_eq!(summary.failed, 0, "{summary}");
-    server.end_leases();
+    server.remove_leases();
     worker(&server, &flinks).run_once().await.unwrap();
-    assert!(is_nothing_due(&server).await);
+    assert!(nothing_is_due(&server).await);
     assert_eq!(flinks.refreshes() - before, 60, "none twice");
 }

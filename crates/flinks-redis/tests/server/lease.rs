@@ -9,8 +9,8 @@ use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::KeepAlive;
 
-use crate::common::{Tests, at_once, ended, is_in_first_shard, make_idle, run, store, worker};
-use crate::support::{self, Hurried, Server};
+use crate::common::{Tests, run_on_another_thread, ended, is_in_first_shard, import_idle, run, store, worker};
+use crate::support::{self, AutoAdvancingClock, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
@@ -21,16 +21,19 @@ pub(crate) const WITH_SERVER: Tests = &[
 /// The key of the lease is overwritten and the clock advances, so the renewal fails while refreshes are
 /// in flight. Nothing is lost, although the process exits after its run.
 async fn lease_lost() {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
-    flinks.rotates();
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
+    flinks.rotate_refresh_tokens();
     let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
     let ids: Vec<ConsentId> = names.take(40).map(|name| name.parse().unwrap()).collect();
-    make_idle(&server, &flinks, &ids).await;
+    import_idle(&server, &flinks, &ids).await;
     let before = flinks.refreshes();
-    flinks.holds_next(15);
-    let clock = Hurried::new(Duration::from_secs(2));
+    flinks.hold_next(15);
+    let clock = AutoAdvancingClock::new(Duration::from_secs(2));
     let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
-    let (address, server, is_lost) = (server.address(), Arc::new(server), AtomicUsize::new(0));
+    let address = server.address();
+    let server = Arc::new(server);
+    let is_lost = AtomicUsize::new(0);
     let spoil = {
         let server = Arc::clone(&server);
         move |progress: &flinks_redis::Progress| {
@@ -51,12 +54,12 @@ async fn lease_lost() {
     while !server.info().contains("errorstat_WRONGTYPE") {
         tokio::task::yield_now().await;
     }
-    flinks.releases();
+    flinks.release_held();
     let failed = tokio::task::spawn_blocking(|| process.join().unwrap()).await.unwrap();
     assert!(matches!(failed, Err(StoreError::Damaged(_))), "{failed:?}");
     let done = flinks.refreshes() - before;
     assert!((1..40).contains(&done), "{done}");
-    server.end_leases();
+    server.remove_leases();
     let summary = worker(&server, &flinks).run_once().await.unwrap();
     assert_eq!(summary.refreshed, 40 - done, "{summary}");
     assert_eq!(summary.failed, 0, "{summary}");
@@ -70,7 +73,8 @@ async fn shard_lost() {
 }
 
 async fn shard_lost_to(other_worker_reports: bool) {
-    let (server, flinks) = (Arc::new(Server::start(&[])), support::emulator().await);
+    let server = Arc::new(Server::start(&[]));
+    let flinks = support::emulator().await;
     ended(&server, &flinks, 5).await;
     let told = Arc::new(AtomicUsize::new(0));
     let tells = |worker: KeepAlive| {
@@ -80,17 +84,19 @@ async fn shard_lost_to(other_worker_reports: bool) {
         })
     };
     let second = Mutex::new(Some(tells(worker(&server, &flinks))));
-    let clock = Hurried::new(Duration::from_secs(2));
+    let clock = AutoAdvancingClock::new(Duration::from_secs(2));
     let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
-    let (store, count, redis) = (store(&server.address()), Arc::clone(&told), Arc::clone(&server));
+    let store = store(&server.address());
+    let count = Arc::clone(&told);
+    let redis = Arc::clone(&server);
     let consents = Consents::builder(client).store(store.clone()).build();
     let first = KeepAlive::new(consents, store).on_needs_consent(move |_| {
         count.fetch_add(1, Ordering::SeqCst);
         if let Some(second) = second.lock().unwrap().take() {
             clock.advance(Duration::from_secs(121));
-            redis.end_leases();
+            redis.remove_leases();
             if other_worker_reports {
-                at_once(async { assert_eq!(second.run_once().await.unwrap().needing_consent, 5) });
+                run_on_another_thread(async { assert_eq!(second.run_once().await.unwrap().needing_consent, 5) });
             } else {
                 redis.set("{flinks:000}:worker", b"second");
             }

@@ -28,7 +28,7 @@ async fn cannot_write() {
     let store = store(&server.address());
     let first = record("one", "r1", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &first).await.unwrap());
-    let before = server.everything();
+    let before = server.dump();
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     assert_eq!(
         store.compare_and_swap(Some(first.generation()), &first).await,
@@ -40,7 +40,7 @@ async fn cannot_write() {
     assert_eq!(swapped, Err(StoreError::unavailable("is a read-only replica, possibly after a failover")));
     assert!(store.load(first.id()).await.unwrap().is_some());
     server.command(&["REPLICAOF", "NO", "ONE"]);
-    assert_eq!(server.everything(), before);
+    assert_eq!(server.dump(), before);
     assert!(store.remove(first.id(), first.generation()).await.unwrap());
 }
 
@@ -75,7 +75,8 @@ async fn slow() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(&server);
     let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(500)).build().unwrap();
-    let (one, other) = (record("one", "r1", SystemTime::now()).await, record("other", "r2", SystemTime::now()).await);
+    let one = record("one", "r1", SystemTime::now()).await;
+    let other = record("other", "r2", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &one).await.unwrap());
     proxy.hold(true);
     assert!(matches!(store.compare_and_swap(None, &other).await, Err(StoreError::Unavailable(_))));
@@ -94,7 +95,7 @@ async fn forgotten() {
     let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(500)).build().unwrap();
     let one = record("one", "r1", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &one).await.unwrap());
-    proxy.forget_connections();
+    proxy.silence_connections();
     assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
     assert!(store.load(one.id()).await.unwrap().is_some());
     // Many concurrent calls to a silent server take no longer than one.
@@ -122,13 +123,14 @@ async fn refused_for_a_while() {
 
 /// The primary becomes a replica, and its address then leads to the new primary.
 async fn demoted() {
-    let (server, other) = (Server::start(&[]), Server::start(&[]));
+    let server = Server::start(&[]);
+    let other = Server::start(&[]);
     let proxy = Proxy::to(&server);
     let store = store(&proxy.address());
     let one = record("one", "r1", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &one).await.unwrap());
     server.command(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
-    proxy.switch_to(&other);
+    proxy.redirect_to(&other);
     let two = record("two", "r2", SystemTime::now()).await;
     assert!(matches!(store.compare_and_swap(None, &two).await, Err(StoreError::Unavailable(_))));
     assert!(store.compare_and_swap(None, &two).await.unwrap());
@@ -137,7 +139,8 @@ async fn demoted() {
 
 /// Redis is full and evicts records.
 async fn evicted() {
-    let (server, flinks) = (Server::start(&["--maxmemory-policy", "allkeys-random"]), support::emulator().await);
+    let server = Server::start(&["--maxmemory-policy", "allkeys-random"]);
+    let flinks = support::emulator().await;
     let store = store(&server.address());
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let id: ConsentId = "user-7".parse().unwrap();

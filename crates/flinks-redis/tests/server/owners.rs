@@ -56,7 +56,8 @@ async fn listed() {
 }
 
 async fn replaced() {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let replace = async || {
         let new = consents.new_consent(&bank(1)).owner(owner()).label("canary label").revoke_replaced();
@@ -67,7 +68,7 @@ async fn replaced() {
     assert!(matches!(stored.replaced, Replaced::Revoked), "{:?}", stored.replaced);
     assert_eq!(flinks.revocations(), 1);
     let token = stored.consent.access_token().await.unwrap().expose_secret().to_owned();
-    flinks.replies_next(format!(
+    flinks.respond_next_with(format!(
         r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":299,"refresh_token":"emu_again"}}"#
     ));
     let stored = replace().await;

@@ -9,7 +9,7 @@ use flinks_consents::store::{DueWindow, StoreError};
 use flinks_redis::RedisStore;
 
 use crate::common::{Tests, keys, record, run, store};
-use crate::support::Fake;
+use crate::support::FakeServer;
 
 /// Tests that need no `redis-server`.
 pub(crate) const ALWAYS: Tests = &[
@@ -47,21 +47,21 @@ async fn answers() {
         ("*1\r\n+canary", unavailable("returned an unexpected response")),
         ("!canary", unavailable("returned an unexpected response")),
     ] {
-        let fake = Fake::start(move |_| Some(format!("{answer}\r\n").into_bytes()));
+        let fake = FakeServer::start(move |_| Some(format!("{answer}\r\n").into_bytes()));
         let store = store(&fake.address());
         assert_eq!(store.compare_and_swap(None, &record).await, Err(expected), "{answer}");
         let loaded = store.load(record.id()).await;
         assert!(matches!(&loaded, Err(error) if !error.to_string().contains("canary")), "{answer}: {loaded:?}");
     }
     // The server closes each connection.
-    let fake = Fake::hanging_up();
+    let fake = FakeServer::start_closing_connections();
     assert_eq!(store(&fake.address()).load(record.id()).await.unwrap_err(), unavailable("cannot be reached"));
     let nobody = store("redis://127.0.0.1:1").load(record.id()).await;
     assert!(matches!(nobody, Err(StoreError::Unavailable(_))), "{nobody:?}");
 }
 
 async fn silence() {
-    let fake = Fake::start(|_| None);
+    let fake = FakeServer::start(|_| None);
     let store = RedisStore::builder(fake.address(), keys()).timeout(Duration::from_millis(50)).build().unwrap();
     let record = record("one", "r1", SystemTime::now()).await;
     let late = StoreError::unavailable("did not respond in time");
@@ -74,12 +74,13 @@ async fn silence() {
 
 /// The first call is cancelled before its response arrives. The second call receives its own response.
 async fn late_reply() {
-    let (first, second) = (record("one", "r1", SystemTime::now()).await, record("two", "r2", SystemTime::now()).await);
+    let first = record("one", "r1", SystemTime::now()).await;
+    let second = record("two", "r2", SystemTime::now()).await;
     let value = Arc::new(Mutex::new(Vec::new()));
     // The value that the second call must receive, as this store writes it.
     let lone = {
         let kept = Arc::clone(&value);
-        Fake::start(move |words| {
+        FakeServer::start(move |words| {
             if words[0].eq_ignore_ascii_case(b"EVALSHA") {
                 *kept.lock().unwrap() = words[7].clone();
             }
@@ -89,10 +90,13 @@ async fn late_reply() {
     store(&lone.address()).compare_and_swap(None, &second).await.unwrap();
     let wanted = value.lock().unwrap().clone();
 
-    let (arrived, calls) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let arrived = Arc::new(tokio::sync::Notify::new());
+    let calls = Arc::new(AtomicUsize::new(0));
     let fake = {
-        let (arrived, calls, wanted) = (Arc::clone(&arrived), Arc::clone(&calls), wanted.clone());
-        Fake::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        let arrived = Arc::clone(&arrived);
+        let calls = Arc::clone(&calls);
+        let wanted = wanted.clone();
+        FakeServer::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
             0 => {
                 arrived.notify_one();
                 Some(Vec::new())

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use flinks_consents::{ConsentId, Consents};
 
-use crate::common::{Tests, is_nothing_due, run, store};
+use crate::common::{Tests, nothing_is_due, run, store};
 use crate::support::{self, Fault, Proxy, Server};
 
 /// Tests that need `redis-server`.
@@ -22,13 +22,14 @@ async fn one_refresh() {
     let id: ConsentId = "user-7".parse().unwrap();
     let machines: Vec<Consents> =
         (0..2).map(|_| Consents::builder(flinks.client()).store(store(&server.address())).build()).collect();
-    flinks.rotates();
+    flinks.rotate_refresh_tokens();
     machines[0].import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let before = flinks.refreshes();
     let barrier = Arc::new(tokio::sync::Barrier::new(100));
     let tasks: Vec<_> = (0..100)
         .map(|number| {
-            let (consent, barrier) = (machines[number % 2].consent(&id), Arc::clone(&barrier));
+            let consent = machines[number % 2].consent(&id);
+            let barrier = Arc::clone(&barrier);
             tokio::spawn(async move {
                 barrier.wait().await;
                 consent.access_token().await.unwrap().expose_secret().to_owned()
@@ -47,17 +48,18 @@ async fn one_refresh() {
 /// The response to the write of a new refresh token is lost. The token is stored nevertheless, and the
 /// next refresh uses it.
 async fn lost_reply() {
-    let (server, flinks) = (Server::start(&[]), support::emulator().await);
-    flinks.rotates();
+    let server = Server::start(&[]);
+    let flinks = support::emulator().await;
+    flinks.rotate_refresh_tokens();
     let proxy = Proxy::to(&server);
     let consents = Consents::builder(flinks.client()).store(store(&proxy.address())).build();
     let id: ConsentId = "user-7".parse().unwrap();
     consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let before = flinks.refreshes();
     // The third command, after loading the record and acquiring the lease.
-    proxy.at(2, Fault::CutAfter);
+    proxy.inject(2, Fault::CutAfter);
     let token = consents.consent(&id).access_token().await;
-    assert!(proxy.is_done(), "the fault was not injected");
+    assert!(proxy.has_injected(), "the fault was not injected");
     if let Err(error) = token {
         assert!(error.is_store(), "{error}");
         consents.flush().await.unwrap();
@@ -73,8 +75,9 @@ async fn lost_reply() {
 /// A replica without the last write takes over. The new refresh token in that write is lost, and one
 /// request shows that the consent has ended.
 async fn lost_write() {
-    let (mut server, flinks) = (Server::start(&[]), support::emulator().await);
-    flinks.rotates();
+    let mut server = Server::start(&[]);
+    let flinks = support::emulator().await;
+    flinks.rotate_refresh_tokens();
     let replica = Server::start(&["--replicaof", "127.0.0.1", &server.port().to_string()]);
     let proxy = Proxy::to(&server);
     let machine = || Consents::builder(flinks.client()).store(store(&proxy.address())).build();
@@ -86,7 +89,7 @@ async fn lost_write() {
     replica.command(&["REPLICAOF", "NO", "ONE"]);
     let _ = first.consent(&id).access_token().await.unwrap();
     server.kill();
-    proxy.switch_to(&replica);
+    proxy.redirect_to(&replica);
     let before = flinks.refreshes();
     let _ = first.consent(&id).access_token().await.unwrap();
     assert_eq!(flinks.refreshes(), before, "the cached token is returned");
@@ -96,7 +99,7 @@ async fn lost_write() {
         assert!(error.needs_consent(), "{error}");
     }
     assert_eq!(flinks.refreshes() - before, 1);
-    assert!(is_nothing_due(&replica).await, "the ended consent is still listed");
+    assert!(nothing_is_due(&replica).await, "the ended consent is still listed");
     // The end user consents again.
     other.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     assert!(machine().consent(&id).access_token().await.is_ok());

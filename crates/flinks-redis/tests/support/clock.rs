@@ -7,12 +7,12 @@ use flinks_consents::flinks::{Clock, Sleep};
 
 /// A clock on which waits for others take no time, and deadlines of calls are never reached.
 #[derive(Clone)]
-pub(crate) struct Hurried {
+pub(crate) struct AutoAdvancingClock {
     now: Arc<Mutex<(Duration, SystemTime)>>,
     longest: Duration,
 }
 
-impl Hurried {
+impl AutoAdvancingClock {
     /// Creates a clock. A sleep of up to `longest` takes no time, and a longer one is a deadline.
     pub(crate) fn new(longest: Duration) -> Self {
         Self { now: Arc::new(Mutex::new((Duration::ZERO, SystemTime::now()))), longest }
@@ -29,7 +29,7 @@ impl Hurried {
     }
 }
 
-impl Clock for Hurried {
+impl Clock for AutoAdvancingClock {
     fn monotonic(&self) -> Duration {
         self.now.lock().unwrap().0
     }

@@ -8,16 +8,19 @@ use super::resp::command;
 
 /// A server that responds to each command with what a test chooses. It responds to the handshake of a
 /// client like Redis. `None` is no response.
-pub(crate) struct Fake(u16);
+pub(crate) struct FakeServer(u16);
 
-impl Fake {
+impl FakeServer {
     pub(crate) fn start(answer: impl Fn(&[Vec<u8>]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (answer, names) = (Arc::new(answer), Arc::new(Mutex::new(Vec::new())));
+        let answer = Arc::new(answer);
+        let names = Arc::new(Mutex::new(Vec::new()));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, answer, names) = (stream.unwrap(), Arc::clone(&answer), Arc::clone(&names));
+                let stream = stream.unwrap();
+                let answer = Arc::clone(&answer);
+                let names = Arc::clone(&names);
                 std::thread::spawn(move || serve(stream, &*answer, &names));
             }
         });
@@ -25,7 +28,7 @@ impl Fake {
     }
 
     /// Starts a server that closes each connection.
-    pub(crate) fn hanging_up() -> Self {
+    pub(crate) fn start_closing_connections() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || {

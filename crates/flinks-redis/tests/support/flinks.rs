@@ -28,7 +28,7 @@ impl Flinks {
     }
 
     /// From now on, each refresh returns a new refresh token and invalidates the old one.
-    pub(crate) fn rotates(&self) {
+    pub(crate) fn rotate_refresh_tokens(&self) {
         self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
     }
 
@@ -50,7 +50,7 @@ impl Flinks {
     }
 
     /// Sets the body of the next token response.
-    pub(crate) fn replies_next(&self, body: String) {
+    pub(crate) fn respond_next_with(&self, body: String) {
         self.0.fail_next(Operation::OutboundToken, flinks_emulator::Fault::reply(200, body));
     }
 
@@ -60,7 +60,7 @@ impl Flinks {
     }
 
     /// Sets whether each request for a token fails.
-    pub(crate) fn fails(&self, fails: bool) {
+    pub(crate) fn set_failing(&self, fails: bool) {
         if fails {
             self.0.fail_always(
                 Operation::OutboundToken,
@@ -72,7 +72,7 @@ impl Flinks {
     }
 
     /// Sets whether a gateway refuses each request with an empty 403.
-    pub(crate) fn refuses_as_a_gateway(&self, refuses: bool) {
+    pub(crate) fn set_gateway_refusing(&self, refuses: bool) {
         self.0.clear_faults();
         if refuses {
             self.0.fail_always(
@@ -82,12 +82,12 @@ impl Flinks {
         }
     }
 
-    /// Holds the next responses back until [`releases`](Self::releases).
-    pub(crate) fn holds_next(&self, replies: u64) {
+    /// Holds the next responses back until [`release_held`](Self::release_held).
+    pub(crate) fn hold_next(&self, replies: u64) {
         self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, replies);
     }
 
-    pub(crate) fn releases(&self) {
+    pub(crate) fn release_held(&self) {
         self.0.release();
     }
 

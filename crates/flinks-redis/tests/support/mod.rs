@@ -11,8 +11,8 @@ mod server;
 
 use libtest_mimic::Trial;
 
-pub(crate) use self::clock::Hurried;
-pub(crate) use self::fake::Fake;
+pub(crate) use self::clock::AutoAdvancingClock;
+pub(crate) use self::fake::FakeServer;
 pub(crate) use self::flinks::{Flinks, client_of, emulator};
 pub(crate) use self::proxy::{Fault, Proxy};
 pub(crate) use self::resp::length;

@@ -33,9 +33,9 @@ pub(crate) enum Fault {
     /// The response is dropped, and the connection stays open.
     Silence,
     /// The command does not reach the server, and this is the response.
-    Answer(&'static str),
+    ErrorResponse(&'static str),
     /// The function runs, and then the connection is closed.
-    Do(Arc<dyn Fn() + Send + Sync>),
+    Run(Arc<dyn Fn() + Send + Sync>),
 }
 
 impl Proxy {
@@ -65,17 +65,17 @@ impl Proxy {
 
     /// Injects a fault into a command: the one with this number among the reads and scripts that follow,
     /// not counting those of worker leases.
-    pub(crate) fn at(&self, number: usize, fault: Fault) {
+    pub(crate) fn inject(&self, number: usize, fault: Fault) {
         *self.shared.plan.lock().unwrap() = Some((number, fault));
     }
 
     /// Returns whether the fault was injected.
-    pub(crate) fn is_done(&self) -> bool {
+    pub(crate) fn has_injected(&self) -> bool {
         self.shared.plan.lock().unwrap().is_none()
     }
 
     /// Sends new connections to another server.
-    pub(crate) fn switch_to(&self, server: &Server) {
+    pub(crate) fn redirect_to(&self, server: &Server) {
         self.shared.server.store(server.port(), Ordering::SeqCst);
     }
 
@@ -85,7 +85,7 @@ impl Proxy {
     }
 
     /// Keeps the current connections open, but sends no more responses to them.
-    pub(crate) fn forget_connections(&self) {
+    pub(crate) fn silence_connections(&self) {
         self.shared.forgotten.store(self.shared.connections.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 }
@@ -99,18 +99,20 @@ impl Between {
         // Without this, several small responses in a row would delay each other.
         client.set_nodelay(true).ok()?;
         server.set_nodelay(true).ok()?;
-        let (mut commands, mut replies) = (BufReader::new(client), Replies { server: &server, rest: Vec::new() });
-        let (mut to_client, mut to_server) = (client, &server);
+        let mut commands = BufReader::new(client);
+        let mut replies = Replies { server: &server, rest: Vec::new() };
+        let mut to_client = client;
+        let mut to_server = &server;
         loop {
             let words = command(&mut commands)?;
             let fault = self.fault(&words);
             match &fault {
                 Some(Fault::CutBefore) => return None,
-                Some(Fault::Do(act)) => {
+                Some(Fault::Run(act)) => {
                     act();
                     return None;
                 }
-                Some(Fault::Answer(text)) => {
+                Some(Fault::ErrorResponse(text)) => {
                     to_client.write_all(format!("-{text}\r\n").as_bytes()).ok()?;
                     continue;
                 }

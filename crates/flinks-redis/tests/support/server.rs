@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// Removes all leases, as if they had expired.
-    pub(crate) fn end_leases(&self) {
+    pub(crate) fn remove_leases(&self) {
         for lease in self.keys().into_iter().filter(|key| key.ends_with(":worker")) {
             self.command(&["DEL", &lease]);
         }
@@ -139,7 +139,7 @@ impl Server {
     }
 
     /// Returns each key with its complete value.
-    pub(crate) fn everything(&self) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn dump(&self) -> Vec<(String, Vec<u8>)> {
         let dump = |key: String| {
             let mut connection = self.connection();
             let value = redis::cmd("GET").arg(&key).query(&mut connection).unwrap_or_else(|_| {
@@ -162,7 +162,8 @@ impl Server {
 pub(crate) fn join(servers: &[Server]) {
     let each = 16_384 / servers.len() + 1;
     for (number, server) in servers.iter().enumerate() {
-        let (first, last) = (number * each, ((number + 1) * each).min(16_384) - 1);
+        let first = number * each;
+        let last = ((number + 1) * each).min(16_384) - 1;
         server.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
         server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
     }

@@ -11,8 +11,8 @@ use crate::generate::progenitor::{BODY, Types, parameter_key};
 use crate::spec::schema::snake;
 use crate::{Error, Result};
 
-/// The arguments in the order of the signature: first those in the path in their order there, then
-/// those in the query and in headers by name, then the body.
+/// The arguments in the order of the signature: path arguments in the order of the path, then query
+/// arguments and headers, each sorted by name, then the body.
 pub(super) struct Arguments(Vec<Argument>);
 
 /// An argument of an operation.
@@ -27,10 +27,10 @@ pub(super) struct Argument {
     pub(super) docs: Option<String>,
 }
 
-/// The place of an argument in the request, in the order of the signature.
+/// The place of an argument in the request. The variants are in the order of the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ArgumentPlace {
-    /// The path, with the position of the argument.
+    /// The path, with the position of the argument in it.
     Path(usize),
     Query,
     Header,
@@ -74,7 +74,7 @@ impl Arguments {
     }
 }
 
-/// Returns whether the document requires an argument.
+/// Whether the document requires an argument.
 enum Presence {
     Required,
     Optional,
@@ -87,11 +87,13 @@ impl Argument {
         let place = match text("in") {
             "path" => {
                 let position = facts.path.find(&format!("{{{wire}}}"));
-                ArgumentPlace::Path(position.ok_or_else(|| Error::new(format!("the path has no place for `{wire}`")))?)
+                ArgumentPlace::Path(
+                    position.ok_or_else(|| Error::new(format!("the path does not contain the parameter `{wire}`")))?,
+                )
             }
             "query" => ArgumentPlace::Query,
             "header" => ArgumentPlace::Header,
-            other => return Err(Error::new(format!("a parameter in `{other}` cannot be sent in a request"))),
+            other => return Err(Error::new(format!("unsupported parameter location `{other}`"))),
         };
         let presence = match parameter.get("required") {
             Some(Value::Bool(true)) => Presence::Required,
@@ -117,7 +119,7 @@ impl Argument {
             wire: wire.to_owned(),
             place,
             is_optional: inner.is_some() || matches!(presence, Presence::Optional),
-            ty: passed(inner.unwrap_or(ty), types),
+            ty: argument_type(inner.unwrap_or(ty), types),
             docs: described.get("description").and_then(Value::as_str).map(str::to_owned),
         }
     }
@@ -129,9 +131,9 @@ impl Argument {
     }
 }
 
-/// Returns the type of an argument: numbers, booleans and plain enums are passed by value, text as
-/// `&str`, and other types by reference.
-fn passed(mut ty: Type, types: &Types) -> Type {
+/// Returns the type of an argument: numbers, booleans and plain enums are passed by value, strings
+/// as `&str`, and other types by reference.
+fn argument_type(mut ty: Type, types: &Types) -> Type {
     let last = match &ty {
         Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default(),
         _ => String::new(),
@@ -150,7 +152,7 @@ fn passed(mut ty: Type, types: &Types) -> Type {
     parse_quote!(&'a #ty)
 }
 
-/// Adds the module `types` to the names that it defines.
+/// Adds the prefix `types::` to the names of types in that module.
 struct LocalTypes<'a>(&'a Types);
 
 impl VisitMut for LocalTypes<'_> {

@@ -65,7 +65,7 @@ pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> 
     let secrets: Vec<String> = secrets.into_iter().chain(headers.map(ToString::to_string)).collect();
     let file = assemble(constants, &secrets, types, &operations);
     let mut file: syn::File =
-        syn::parse2(file).map_err(|error| Error::new(format!("the hardened code is not Rust: {error}")))?;
+        syn::parse2(file).map_err(|error| Error::new(format!("failed to parse the hardened code: {error}")))?;
     syn::visit_mut::visit_file_mut(&mut DocLines, &mut file);
     syn::visit_mut::visit_file_mut(&mut RelativePaths, &mut file);
     Ok(file)
@@ -73,8 +73,7 @@ pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> 
 
 fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, operations: &[Operation]) -> TokenStream {
     let Constants { title, description, version, sha256 } = constants;
-    let client_doc =
-        format!("A client for {title}.\n\n{description}\n\nCloning is cheap; clones share their connections.");
+    let client_doc = format!("A client for {title}.\n\n{description}\n\nClones are cheap and share their connections.");
     let methods = operations.iter().map(Operation::method);
     let builders = operations.iter().map(Operation::builder);
     quote! {
@@ -82,8 +81,8 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
         pub const SPEC_VERSION: &str = #version;
         /// The SHA-256 of the document from which this client was generated, in hexadecimal.
         pub const SPEC_SHA256: &str = #sha256;
-        /// The fields and headers that are secrets. Their types are redacted, and their headers are
-        /// marked as sensitive. `Debug` redacts all other strings as well.
+        /// The fields and headers that contain secrets. `Debug` redacts these fields and all other
+        /// strings, and the headers are marked as sensitive.
         pub const SECRETS: &[&str] = &[#(#secrets),*];
 
         #types
@@ -112,8 +111,10 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
             #(#methods)*
         }
 
-        /// Builders of requests, one for each operation. A builder has the required arguments, and
-        /// methods for the optional ones and for sending.
+        /// Request builders, one for each operation.
+        ///
+        /// The methods of [`Client`] create a builder from the required arguments. A builder has a
+        /// method for each optional argument, and `send`.
         pub mod operation {
             #[allow(unused_imports)]
             use super::{Client, types};

@@ -71,13 +71,14 @@ impl Operation {
         let parameters = required.iter().map(|argument| argument.declaration());
         let names = required.iter().map(|argument| &argument.name);
         let optional = self.arguments.optional();
-        let nothing = optional.iter().map(|argument| &argument.name);
-        let deprecated = self.deprecated.then(|| quote!(#[deprecated = "the document of the API advises against it"]));
+        let unset = optional.iter().map(|argument| &argument.name);
+        let deprecated =
+            self.deprecated.then(|| quote!(#[deprecated = "the OpenAPI document marks this operation as deprecated"]));
         quote! {
             #[doc = #docs]
             #deprecated
             pub fn #name<'a>(&'a self, #(#parameters),*) -> operation::#ty<'a> {
-                operation::#ty { client: self, #(#names,)* #(#nothing: None,)* }
+                operation::#ty { client: self, #(#names,)* #(#unset: None,)* }
             }
         }
     }
@@ -86,8 +87,8 @@ impl Operation {
     pub(super) fn builder(&self) -> TokenStream {
         let Self { id, request: Request { url, request, headers }, success, error, .. } = self;
         let ty = self.type_name();
-        let ty_doc = format!("The operation `{id}`: see [`Client::{}`].", self.name);
-        let must_use = "nothing is sent before `send` is called and awaited";
+        let ty_doc = format!("A request builder for the operation `{id}`, created by [`Client::{}`].", self.name);
+        let must_use = "the request is not sent until `send` is called and awaited";
         let fields = self.arguments.iter().map(|argument| {
             let (name, ty) = (&argument.name, &argument.ty);
             if argument.is_optional { quote!(pub(super) #name: Option<#ty>) } else { quote!(pub(super) #name: #ty) }
@@ -128,8 +129,13 @@ impl Operation {
                 ///
                 /// # Errors
                 ///
-                /// Returns an [`Error`] that names the operation and reports whether the request
-                /// may have been received.
+                /// Returns an error if the request cannot be sent, if the server responds with an
+                /// error, or if the response cannot be decoded. The [`Error`] names the operation
+                /// and reports whether the request may have been received.
+                ///
+                /// # Cancel safety
+                ///
+                /// If the future is dropped, the server may still have received the request.
                 pub async fn send(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
                     self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
                 }
@@ -161,7 +167,7 @@ fn summary(facts: &form::Operation, described: &Value, arguments: &Arguments) ->
     if let Some(description) = text("description") {
         docs += &format!("{description}\n\n");
     }
-    docs += &format!("Sends a `{}` request to `{}`", facts.method.to_ascii_uppercase(), facts.path);
+    docs += &format!("Sends a `{}` request to `{}`.", facts.method.to_ascii_uppercase(), facts.path);
     let required = arguments.required();
     if arguments.iter().any(|argument| argument.docs.is_some()) && !required.is_empty() {
         docs += "\n\n# Arguments\n\n";

@@ -17,10 +17,15 @@ pub(super) struct Outcome {
     pub(super) arms: Vec<TokenStream>,
 }
 
-/// Returns the arms of successes. If there is one body, each 2xx is decoded as that body. If there
-/// is none, 200, 204 and the documented statuses are empty responses, and any other 2xx is an
-/// error. If the status selects one of several bodies, an undocumented 2xx is an error. If there is
-/// one error body, a 2xx may contain that body instead (C2).
+/// Generates the arms for successes:
+///
+/// - If one body is documented, every 2xx is decoded as that body.
+/// - If no body is documented, 200, 204 and the documented statuses are empty responses, and any
+///   other 2xx is an error.
+/// - If several bodies are documented, the status selects the body, and an undocumented 2xx is an
+///   error.
+///
+/// If one error body is documented, a 2xx may contain that body instead (C2).
 pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) -> Result<Outcome> {
     let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
     let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
@@ -60,7 +65,7 @@ fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
     Ok(quote!(#(#statuses)|*))
 }
 
-/// Returns the arms of errors. An undocumented status is decoded as the documented error, if
+/// Generates the arms for errors. An undocumented status is decoded as the documented error, if
 /// possible (A6).
 pub(super) fn error(bodies: &Bodies) -> Result<Outcome> {
     if let Bodies { bodies, union: None } = bodies {
@@ -112,8 +117,8 @@ fn exact(bodies: &Bodies) -> Vec<u16> {
     bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
 }
 
-/// Returns the variant of a union for a body: the name of the schema without the one of the
-/// operation, or the status.
+/// Returns the variant of a union for a body. Its name is the name of the schema without the name
+/// of the operation, or the status if that is not a valid name.
 pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
     let short = |body: &Body| {
         let union = bodies.union.as_deref().map(pascal).unwrap_or_default();
@@ -125,9 +130,9 @@ pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
     };
     let own = short(body);
     let is_taken = bodies.bodies.iter().any(|other| other.schema != body.schema && short(other) == own);
-    match own.filter(|_| !is_taken) {
-        Some(short) => format_ident!("{short}"),
-        None => format_ident!("Status{}", body.status),
+    match own {
+        Some(short) if !is_taken => format_ident!("{short}"),
+        _ => format_ident!("Status{}", body.status),
     }
 }
 
@@ -137,7 +142,7 @@ fn bounds(status: &str) -> Result<(u16, u16)> {
     match (class, status.parse()) {
         (Some(low), _) => Ok((low, low.saturating_add(99))),
         (None, Ok(status)) => Ok((status, status)),
-        (None, Err(_)) => Err(Error::new(format!("`{status}` is not a status"))),
+        (None, Err(_)) => Err(Error::new(format!("invalid status `{status}`"))),
     }
 }
 

@@ -12,11 +12,11 @@ use crate::{Error, Result};
 
 /// The code that builds a request.
 pub(super) struct Request {
-    /// The URL, as an expression.
+    /// An expression that creates the URL.
     pub(super) url: TokenStream,
-    /// The request without header arguments, as an expression. The transport builds it.
+    /// An expression that creates the request, without its header arguments.
     pub(super) request: TokenStream,
-    /// A statement for each header argument.
+    /// One statement for each header argument.
     pub(super) headers: Vec<TokenStream>,
 }
 
@@ -33,19 +33,18 @@ impl Request {
     }
 }
 
-/// Returns the path of the operation with its arguments. `encode_path` fails if an argument would
-/// leave its segment (T9).
+/// Generates the URL of the operation from its path and its arguments. The generated `encode_path`
+/// fails if an argument would change another part of the path (T9).
 fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
     let mut format = String::new();
     let mut values = Vec::new();
     let mut rest = facts.path.as_str();
     while let Some((before, after)) = rest.split_once('{') {
-        let (wire, after) =
-            after.split_once('}').ok_or_else(|| Error::new("the path has a brace without its partner"))?;
+        let (wire, after) = after.split_once('}').ok_or_else(|| Error::new("the path has an unmatched brace"))?;
         let argument = arguments
             .iter()
             .find(|argument| matches!(argument.place, ArgumentPlace::Path(_)) && argument.wire == wire)
-            .ok_or_else(|| Error::new(format!("the path names `{{{wire}}}`, which is not a path parameter")))?;
+            .ok_or_else(|| Error::new(format!("`{{{wire}}}` in the path is not declared as a path parameter")))?;
         let name = &argument.name;
         format += &format!("{before}{{}}");
         values.push(quote!(encode_path(#wire, #name)?));
@@ -62,7 +61,7 @@ fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
 fn request(facts: &form::Operation, arguments: &Arguments, normalized: &Normalized) -> Result<TokenStream> {
     let method = format_ident!("{}", facts.method);
     let mut request = quote!(client.transport.http().#method(url));
-    // The media type of responses, if any response has a body.
+    // Accepts JSON if any response has a body.
     if [&facts.success, &facts.error].iter().any(|outcome| outcome.bodies.iter().any(|body| body.schema.is_some())) {
         request = quote!(#request.header(ACCEPT, HeaderValue::from_static(#JSON)));
     }
@@ -93,7 +92,7 @@ fn with_body(
         ([JSON], true) => Ok(quote!(#request.json(body))),
         ([JSON], false) => Ok(quote!(#request.json(&body))),
         (["application/x-www-form-urlencoded"], _) => Ok(quote!(form_body(#request, body)?)),
-        _ => Err(Error::new(format!("a body of `{}` has no form in a request", media_types.join(", "))).at(at)),
+        _ => Err(Error::new(format!("unsupported request media type `{}`", media_types.join(", "))).at(at)),
     }
 }
 

@@ -16,22 +16,23 @@ use crate::{Error, Result};
 pub(super) fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet<String> {
     let mut holders: BTreeSet<String> = normalized.secret_types.iter().map(|name| pascal(name)).collect();
     holders.extend(["Secret".to_owned(), "Authorization".to_owned()]);
-    let holds = |holders: &BTreeSet<String>, visit: &dyn Fn(&mut TypeNames)| {
+    let contains_secret = |holders: &BTreeSet<String>, visit: &dyn Fn(&mut TypeNames)| {
         names(|names| visit(names)).iter().any(|name| holders.contains(name))
     };
-    // A type without named fields is a secret if its content is. The content may be defined later.
+    // A type without named fields is a secret if its content is a secret. The content may be
+    // defined after the type, so the search is repeated.
     let mut secrets = BTreeSet::new();
     for _ in items {
         for item in items {
             match item {
                 Item::Struct(item)
                     if !matches!(item.fields, Fields::Named(_))
-                        && holds(&holders, &|names| names.visit_fields(&item.fields)) =>
+                        && contains_secret(&holders, &|names| names.visit_fields(&item.fields)) =>
                 {
                     holders.insert(item.ident.to_string());
                     secrets.insert(item.ident.to_string());
                 }
-                Item::Enum(item) if holds(&holders, &|names| names.visit_item_enum(item)) => {
+                Item::Enum(item) if contains_secret(&holders, &|names| names.visit_item_enum(item)) => {
                     holders.insert(item.ident.to_string());
                     secrets.insert(item.ident.to_string());
                 }
@@ -43,7 +44,9 @@ pub(super) fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet
         let Item::Struct(item) = item else { continue };
         for field in &item.fields {
             let wire = field.ident.as_ref().and_then(|name| wire_name(field, name).ok());
-            if let Some(wire) = wire.filter(|_| holds(&holders, &|names| names.visit_type(&field.ty))) {
+            if let Some(wire) = wire
+                && contains_secret(&holders, &|names| names.visit_type(&field.ty))
+            {
                 secrets.insert(format!("{}.{wire}", item.ident));
             }
         }

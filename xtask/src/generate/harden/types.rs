@@ -1,5 +1,5 @@
-//! Rewrites the types: no derived `Debug`, no way to print a response, the fields of a response as
-//! constants, and request types that can get new fields.
+//! Rewrites the types: replaces the derived `Debug`, removes `Serialize` from responses, adds the
+//! fields of a response as constants, and adds constructors and setters to requests.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ pub(super) fn harden(
             Item::Enum(item) => hardened.extend(enumeration(item, &uses)?),
             Item::Impl(item) if uses.is_response_default(&item) => {}
             Item::Mod(mut item) if item.ident == "defaults" => {
-                // Helpers of typify, some of which may be unused.
+                // typify puts its helpers here. Some of them may be unused.
                 item.vis = syn::Visibility::Inherited;
                 item.attrs.push(parse_quote!(#[allow(dead_code)]));
                 hardened.push(Item::Mod(item));
@@ -77,7 +77,7 @@ fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) ->
                 let wire = wire_name(field, &name)?;
                 if docs(&field.attrs).is_empty() {
                     let text = referenced_description(&ident, &wire, normalized);
-                    field.attrs.insert(0, doc(&text.unwrap_or_else(|| format!("`{wire}`."))));
+                    field.attrs.insert(0, doc(&text.unwrap_or_else(|| property_doc(&wire))));
                 }
                 if !uses.keeps(&ident, "Serialize") {
                     drop_serialize_arguments(field)?;
@@ -126,7 +126,8 @@ fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
     for variant in &mut item.variants {
         if docs(&variant.attrs).is_empty() {
             let wire = serde_argument(&variant.attrs, "rename")?.unwrap_or_else(|| variant.ident.to_string());
-            variant.attrs.insert(0, doc(&format!("`{wire}`.")));
+            let kind = if is_plain { "value" } else { "variant" };
+            variant.attrs.insert(0, doc(&format!("The {kind} `{wire}`.")));
         }
     }
     let reply = reply_body(&item.ident, &Fields::Unit, uses)?;
@@ -149,7 +150,7 @@ fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
     Ok([Item::Enum(item), debug].into_iter().chain(reply).collect())
 }
 
-/// Generates `Debug`, which prints the structure of a type but redacts every string (A3, A6).
+/// Generates the expression that `Debug` prints for a field. Every string is redacted (A3, A6).
 fn debug_value(ty: &Type, place: &TokenStream, uses: &Uses) -> TokenStream {
     if is_printable(ty, uses) {
         return quote!(&#place);
@@ -168,7 +169,8 @@ fn is_printable(ty: &Type, uses: &Uses) -> bool {
         "bool" | "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => true,
         "NonZeroU8" | "NonZeroU16" | "NonZeroU32" | "NonZeroU64" | "NonZeroI64" | "ExpiresIn" => true,
         "Option" | "Vec" | "Box" => generic_argument(ty, &name).is_some_and(|inner| is_printable(&inner, uses)),
-        // A longer path refers to another type, whatever its last name is.
+        // A path with several segments refers to a type of another module, even if its last segment
+        // is the name of a local type.
         _ => path.path.segments.len() == 1 && uses.local.contains(&name),
     }
 }
@@ -186,7 +188,9 @@ fn debug_impl(ident: &Ident, body: TokenStream) -> Item {
 /// Generates `new` with the required fields, and a setter for each optional field. Omitting a
 /// required field is a compile error, and a new optional field is not a breaking change.
 fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized) -> Result<Item> {
-    let (mut required, mut values, mut setters) = (Vec::new(), Vec::new(), Vec::new());
+    let mut required = Vec::new();
+    let mut values = Vec::new();
+    let mut setters = Vec::new();
     for field in &fields.named {
         let Some(name) = &field.ident else { continue };
         let ty = &field.ty;
@@ -205,7 +209,8 @@ fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized
             }
             _ => quote!(#name: Default::default()),
         });
-        let doc = format!("Sets `{wire}`. {}", docs(&field.attrs));
+        let description = Some(docs(&field.attrs)).filter(|text| *text != property_doc(&wire)).unwrap_or_default();
+        let doc = format!("Sets `{wire}`. {description}");
         let (ty, value) = match &inner {
             Some(inner) => (inner, quote!(Some(#name.into()))),
             None => (ty, quote!(#name.into())),
@@ -226,7 +231,7 @@ fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized
         .map(|(_, name, ty)| if is_text(ty) { quote!(#name: impl Into<#ty>) } else { quote!(#name: #ty) });
     Ok(parse_quote! {
         impl #ident {
-            /// Creates a request with the required fields.
+            /// Creates a value from the required fields.
             pub fn new(#(#parameters),*) -> Self {
                 Self { #(#values),* }
             }
@@ -238,6 +243,11 @@ fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized
 
 fn is_text(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "String"))
+}
+
+/// Returns the documentation of a property that has no description.
+fn property_doc(wire: &str) -> String {
+    format!("The property `{wire}`.")
 }
 
 /// Returns the description of the schema that a property references. In OpenAPI 3.0, a reference
@@ -256,9 +266,10 @@ fn position(ident: &Ident, property: &str, normalized: &Normalized) -> Option<us
 fn secret_type(name: &str, normalized: &Normalized) -> Item {
     let ident = format_ident!("{}", pascal(name));
     let text = schema::named(&normalized.document, name).and_then(|schema| schema.get("description")?.as_str());
-    let text = text.unwrap_or("A secret.");
-    let doc =
-        format!("{text}\n\nThis type cannot be converted to another type or to a [`Secret`](::flinks_core::Secret).");
+    let text = text.unwrap_or("A secret value.");
+    let doc = format!(
+        "{text}\n\nThis is a distinct type: it cannot be converted to another type, not even to a [`Secret`](::flinks_core::Secret)."
+    );
     parse_quote! {
         ::flinks_core::secret_type! {
             #[doc = #doc]
@@ -276,7 +287,7 @@ fn union(bodies: &Bodies) -> Item {
         if !seen.insert(name.clone()) {
             return None;
         }
-        let doc = format!("Status {}.", body.status);
+        let doc = format!("A response with status {}.", body.status);
         let content = body.schema.as_deref().map(|schema| {
             let schema = format_ident!("{}", pascal(schema));
             quote!((#schema))
@@ -284,10 +295,10 @@ fn union(bodies: &Bodies) -> Item {
         Some(quote!(#[doc = #doc] #name #content))
     });
     parse_quote! {
-        /// The response, selected by its status.
+        /// A response. Its status determines the variant.
         #[derive(Clone, Debug)]
         #[non_exhaustive]
-        #[allow(clippy::large_enum_variant)] // taken apart as soon as it arrives
+        #[allow(clippy::large_enum_variant)] // is matched as soon as it is decoded
         pub enum #ident {
             #(#variants),*
         }
@@ -298,7 +309,7 @@ fn union(bodies: &Bodies) -> Item {
 /// documentation.
 fn harden_attributes(attributes: &mut Vec<syn::Attribute>, ident: &Ident, uses: &Uses, own_debug: bool) -> Result<()> {
     let text = without_schema(&docs(attributes));
-    let text = if text.is_empty() || text == format!("`{ident}`") { format!("`{ident}`.") } else { text };
+    let text = if text.is_empty() || text == format!("`{ident}`") { format!("The schema `{ident}`.") } else { text };
     attributes.retain(|attribute| !attribute.path().is_ident("doc"));
     for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
         let parser = syn::punctuated::Punctuated::<syn::Path, syn::Token![,]>::parse_terminated;
@@ -319,7 +330,8 @@ fn without_schema(docs: &str) -> String {
     docs.to_owned()
 }
 
-/// Returns whether an attribute only concerns serialization, in a type that is never serialized.
+/// Removes the arguments of `#[serde(…)]` that only concern serialization. The type is never
+/// serialized.
 fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
     let rename = serde_argument(&field.attrs, "rename")?;
     let default = serde_argument(&field.attrs, "default")?;

@@ -34,7 +34,7 @@ impl Uses {
         let sent: BTreeSet<String> = sent.flat_map(|ty| names(|visit| visit.visit_type(ty))).collect();
         let replies: BTreeSet<String> = normalized.reply_schemas().map(pascal).collect();
         let local = graph.keys().cloned().collect();
-        Self { sent: reach(&graph, sent), received: reach(&graph, replies.clone()), replies, local }
+        Self { sent: reachable(&graph, sent), received: reachable(&graph, replies.clone()), replies, local }
     }
 
     /// Returns whether an item defines or implements a type that no operation uses.
@@ -51,7 +51,7 @@ impl Uses {
         about.iter().any(|name| self.local.contains(name) && !self.sent.contains(name) && !self.received.contains(name))
     }
 
-    /// Returns whether an `impl` is the `Default` of a response.
+    /// Returns whether an `impl` implements `Default` for a response type.
     pub(super) fn is_response_default(&self, item: &syn::ItemImpl) -> bool {
         let is_default = item
             .trait_
@@ -60,9 +60,9 @@ impl Uses {
         is_default && !names(|visit| visit.visit_type(&item.self_ty)).iter().any(|name| self.sent.contains(name))
     }
 
-    /// Returns whether a type keeps a derive. `Serialize` is for requests only, so that a response
-    /// cannot be written by accident. `Default` is for requests only, because the first required
-    /// field of a response would remove it, which is a breaking change.
+    /// Returns whether a type keeps a derive. Only requests keep `Serialize`, so that a response
+    /// cannot be serialized by accident. Only requests keep `Default`: a response would lose it
+    /// with its first required field, which would be a breaking change.
     pub(super) fn keeps(&self, ident: &Ident, derive: &str) -> bool {
         let name = ident.to_string();
         match derive {
@@ -73,7 +73,7 @@ impl Uses {
     }
 }
 
-fn reach(graph: &BTreeMap<String, BTreeSet<String>>, roots: BTreeSet<String>) -> BTreeSet<String> {
+fn reachable(graph: &BTreeMap<String, BTreeSet<String>>, roots: BTreeSet<String>) -> BTreeSet<String> {
     let mut queue: Vec<String> = roots.into_iter().collect();
     let mut reached = BTreeSet::new();
     while let Some(name) = queue.pop() {

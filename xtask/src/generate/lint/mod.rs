@@ -1,5 +1,5 @@
-//! The lint stage: rejects everything at which progenitor would panic or that it would lose
-//! silently.
+//! The lint stage: rejects everything that would make progenitor panic, and everything that
+//! progenitor would lose silently.
 //!
 //! The lint runs twice. [`check_outline`] checks the document before normalization: its shape and
 //! the ids of its operations, on which normalization relies. [`check_normal_form`] checks the
@@ -40,6 +40,6 @@ fn check_all(normalized: &Normalized) -> Result<OpenAPI> {
     schemas::check_named_schemas(normalized)?;
     serde_path_to_error::deserialize(document).map_err(|error| {
         let pointer = pointer_of(error.path());
-        Error::new(format!("is not an OpenAPI 3.0 document: {}", error.inner())).at(pointer)
+        Error::new(format!("invalid OpenAPI 3.0 document: {}", error.inner())).at(pointer)
     })
 }

@@ -27,16 +27,18 @@ impl Linter<'_> {
     }
 
     fn check_parameters(&self) -> Result<()> {
-        let variables = template_variables(&self.place.path)
-            .ok_or_else(|| self.error("", "the path has a brace without its partner"))?;
+        let variables =
+            template_variables(&self.place.path).ok_or_else(|| self.error("", "the path has an unmatched brace"))?;
         let mut in_path = BTreeSet::new();
-        // progenitor uses the name `body`. The generated code uses the others.
+        // `body` is the argument for the request body. The generated code uses the other names.
         let mut names: BTreeSet<String> =
             ["body", "client", "exchange", "headers", "request", "response", "send", "url"].map(str::to_owned).into();
         let empty = Vec::new();
         let parameters = match self.operation.get("parameters") {
             None => &empty,
-            Some(parameters) => parameters.as_array().ok_or_else(|| self.error("/parameters", "is not a list"))?,
+            Some(parameters) => {
+                parameters.as_array().ok_or_else(|| self.error("/parameters", "`parameters` is not a list"))?
+            }
         };
         for (index, parameter) in parameters.iter().enumerate() {
             let at = format!("/parameters/{index}");
@@ -52,14 +54,14 @@ impl Linter<'_> {
                 return Err(self
                     .error(
                         &at,
-                        format!("the parameter `{name}` has the name of another argument, once in Rust's style"),
+                        format!("the Rust name of the parameter `{name}` is already used by another argument or by the generated code"),
                     )
-                    .help("progenitor would drop one of the two: remove or rename one by an overlay action"));
+                    .help("remove or rename one of them with an overlay action"));
             }
             let Some(schema) = parameter.get("schema").filter(|schema| schema.is_object()) else {
                 return Err(self
                     .error(&at, format!("the parameter `{name}` has no schema"))
-                    .help("give it a `schema` by an overlay action; `content` is not supported"));
+                    .help("add a `schema` with an overlay action; `content` is not supported"));
             };
             check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer()))?;
             self.check_parameter(&at, name, place, parameter, schema)?;
@@ -69,8 +71,8 @@ impl Linter<'_> {
         }
         if let Some(missing) = variables.iter().find(|variable| !in_path.contains(*variable)) {
             return Err(self
-                .error("/parameters", format!("the path names `{{{missing}}}`, which is not a path parameter"))
-                .help("declare it by an overlay action"));
+                .error("/parameters", format!("`{{{missing}}}` in the path is not declared as a path parameter"))
+                .help("declare it with an overlay action"));
         }
         match in_path.iter().find(|name| !variables.contains(*name)) {
             Some(extra) => Err(self.error("/parameters", format!("the path parameter `{extra}` is not in the path"))),
@@ -88,30 +90,30 @@ impl Linter<'_> {
             "path" | "query" if secret => {
                 Err(self
                     .error(at, format!("the parameter `{name}` would put a secret into a URL"))
-                    .help("servers and proxies log URLs: remove the parameter by an overlay action, or describe the header that replaces it"))
+                    .help("servers and proxies log URLs: remove the parameter with an overlay action, or describe the header that replaces it"))
             }
             _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the parameter `{name}` is nullable, but a request cannot contain null"))
-                .help("remove `nullable` from the schema that it refers to by an overlay action")),
+                .help("remove `nullable` from the referenced schema with an overlay action")),
             "path" if parameter.get("required") != Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the path parameter `{name}` is not required"))
-                .help("a path parameter is always required: set `required: true` by an overlay action")),
+                .help("a path parameter is always required: set `required: true` with an overlay action")),
             "path" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
             "query" if style.is_none_or(|style| style == "form") && is_scalar => Ok(()),
-            "header" if !is_header_name(name) => Err(self.error(at, format!("`{name}` is not a header name"))),
+            "header" if !is_header_name(name) => Err(self.error(at, format!("`{name}` is not a valid header name"))),
             "header" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
             "path" | "query" | "header" => Err(self
                 .error(
                     at,
                     format!(
-                        "the {place} parameter `{name}` is not a plain scalar ({kind}, style {})",
+                        "unsupported {place} parameter `{name}`: type {kind}, style {}",
                         style.unwrap_or("default")
                     ),
                 )
-                .help("describe it as a string by an overlay action, and let the caller build the text")),
+                .help("describe it as a string with an overlay action; the caller then formats the value")),
             "cookie" => Err(self
-                .error(at, format!("the parameter `{name}` is a cookie, and generated clients keep no cookies"))
-                .help("remove it by an overlay action")),
+                .error(at, format!("the parameter `{name}` is a cookie, but generated clients do not send cookies"))
+                .help("remove it with an overlay action")),
             other => {
                 Err(self.error(at, format!("the parameter `{name}` is in `{other}`, which OpenAPI does not define")))
             }
@@ -141,12 +143,12 @@ impl Linter<'_> {
                     &format!("{at}/content"),
                     format!("the request has {} media types, but the client can send only one", content.len()),
                 )
-                .help("remove the others by an overlay action"));
+                .help("remove the others with an overlay action"));
         };
         let at = format!("{at}/content/{}", escape(media_type));
         if !matches!(media_type.as_str(), "application/json" | "application/x-www-form-urlencoded") {
             return Err(self
-                .error(&at, format!("the request's media type `{media_type}` is not supported"))
+                .error(&at, format!("unsupported request media type `{media_type}`"))
                 .help("application/json and application/x-www-form-urlencoded are supported"));
         }
         self.check_media(&at, media)?;
@@ -162,7 +164,7 @@ impl Linter<'_> {
         let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
         let properties = properties.ok_or_else(|| self.error(at, "the form has no fields"))?;
         let more = schema.and_then(|schema| schema.get("additionalProperties")).filter(|more| more.is_object());
-        let more = more.map(|more| (String::from("(any other)"), more.clone()));
+        let more = more.map(|more| (String::from("additionalProperties"), more.clone()));
         for (name, property) in properties.iter().map(|(name, property)| (name.clone(), property.clone())).chain(more) {
             let property = &property;
             let kind = self.resolved(property).get("type").and_then(Value::as_str);
@@ -173,7 +175,7 @@ impl Linter<'_> {
                         format!("the form's field `{name}` is not a scalar, and a form can contain only scalars"),
                     )
                     .help(
-                        "describe it as a string by an overlay action, and let the caller write the text; or remove it",
+                        "describe it as a string with an overlay action, so that the caller formats the value, or remove it",
                     ));
             }
         }
@@ -184,12 +186,12 @@ impl Linter<'_> {
         if media.get("encoding").and_then(Value::as_object).is_some_and(|encoding| !encoding.is_empty()) {
             return Err(self
                 .error(&format!("{at}/encoding"), "`encoding` is not supported")
-                .help("remove it by an overlay action if its fields are sent as usual"));
+                .help("remove it with an overlay action if the fields use the default encoding"));
         }
         let Some(schema) = media.get("schema").filter(|schema| schema.is_object()) else {
             return Err(self
                 .error(at, "the body has no schema")
-                .help("add one by an overlay action, or remove the `content` if the body does not matter"));
+                .help("add a schema with an overlay action, or remove `content` if the body is not needed"));
         };
         check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer()))
     }
@@ -206,17 +208,17 @@ impl Linter<'_> {
                 Some(Status::Success | Status::Error) => {}
                 Some(Status::Redirect) => {
                     return Err(self
-                        .error(&at, "a redirect is documented, and no redirect is followed (A2): it is always an error")
+                        .error(&at, "redirects are not supported: the client treats every redirect as an error")
                         .help(
-                            "remove the response by an overlay action; a URL for a browser is not an operation of a client",
+                            "remove the response with an overlay action; if the URL is meant for a browser, remove the operation",
                         ));
                 }
                 Some(Status::Default) => {
                     return Err(self
                         .error(&at, "`default` is the only response, so it would mean both success and error")
-                        .help("name the success statuses by an overlay action"));
+                        .help("name the success statuses with an overlay action"));
                 }
-                None => return Err(self.error(&at, format!("`{status}` is not a status of a response"))),
+                None => return Err(self.error(&at, format!("`{status}` is not a valid response status"))),
             }
             // The headers that `ResponseHead` provides, and those that every server sends.
             let known = ["content-length", "content-type", "date", "ob-correlation-id", "ob-trace-id", "retry-after"];
@@ -224,8 +226,11 @@ impl Linter<'_> {
             {
                 if !known.contains(&header.to_ascii_lowercase().as_str()) {
                     return Err(self
-                        .error(&format!("{at}/headers/{}", escape(header)), "responses do not provide this header")
-                        .help("remove it by an overlay action, or teach `flinks_core::ResponseHead` to keep it"));
+                        .error(
+                            &format!("{at}/headers/{}", escape(header)),
+                            "the client would not expose this response header",
+                        )
+                        .help("remove it with an overlay action, or extend `flinks_core::ResponseHead` to keep it"));
                 }
             }
             let content = response.get("content").and_then(Value::as_object);
@@ -239,14 +244,14 @@ impl Linter<'_> {
                             &format!("{at}/content"),
                             format!("the response is not JSON ({})", media_types.join(", ")),
                         )
-                        .help("remove the `content` by an overlay action if the body does not matter"));
+                        .help("remove `content` with an overlay action if the body is not needed"));
                 }
             }
         }
         if !responses.keys().any(|status| status.starts_with('2')) {
             return Err(self
                 .error("/responses", "no successful response is documented")
-                .help("add a 2XX response by an overlay action"));
+                .help("add a 2XX response with an overlay action"));
         }
         Ok(())
     }

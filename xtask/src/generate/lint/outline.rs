@@ -20,8 +20,7 @@ pub fn check_outline(document: &Value) -> Result<()> {
 }
 
 /// The advice for an error that has no better one.
-pub(super) const CORRECT: &str =
-    "no client can be made of what stands here: correct it, or remove it, by an overlay action";
+pub(super) const CORRECT: &str = "a client cannot be generated from this: correct or remove it with an overlay action";
 
 fn check_all(document: &Value) -> Result<()> {
     check_shape(document)?;
@@ -29,13 +28,13 @@ fn check_all(document: &Value) -> Result<()> {
     check_addresses(document)?;
     let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
     if let Some((name, _)) = schemas.into_iter().find(|(name, _)| !schema::is_type_name(name)) {
-        return Err(Error::new(format!("`{name}` cannot be the name of a type in Rust"))
+        return Err(Error::new(format!("`{name}` is not a valid name for a Rust type"))
             .at(format!("/components/schemas/{}", escape(name)))
-            .help("give the schema another name by overlay actions, in its place and in every reference"));
+            .help("rename the schema with overlay actions: its definition and every reference to it"));
     }
     let places = schema::operations(document);
     if places.is_empty() {
-        return Err(Error::new("describes no operation").at("/paths"));
+        return Err(Error::new("the document has no operations").at("/paths"));
     }
     check_ids(document, &places)
 }
@@ -44,33 +43,34 @@ fn check_all(document: &Value) -> Result<()> {
 pub(crate) fn check_shape(document: &Value) -> Result<()> {
     let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(none)");
     if !version.starts_with("3.0.") {
-        return Err(Error::new(format!("is not an OpenAPI 3.0 document: its version is {version}"))
+        return Err(Error::new(format!("not an OpenAPI 3.0 document: the version is {version}"))
             .at("/openapi")
             .help("convert it to 3.0.3"));
     }
-    let paths = schema::object(document, "/paths")
-        .ok_or_else(|| Error::new("has no paths").at("/paths").help("is this the whole document?"))?;
+    let paths = schema::object(document, "/paths").ok_or_else(|| {
+        Error::new("the document has no `paths`").at("/paths").help("check that the document is complete")
+    })?;
     for (path, item) in paths {
         let pointer = format!("/paths/{}", schema::escape(path));
         if !path.starts_with('/') || path.contains("//") {
-            return Err(Error::new("the path does not start with a slash, or has an empty segment")
+            return Err(Error::new("invalid path: it must start with a slash and must not have an empty segment")
                 .at(&pointer)
-                .help("a client would send a different path: correct it by an overlay action"));
+                .help("a client would send a different path: correct it with an overlay action"));
         }
-        let item = item.as_object().ok_or_else(|| Error::new("is not a path item").at(&pointer))?;
+        let item = item.as_object().ok_or_else(|| Error::new("the path item is not an object").at(&pointer))?;
         if item.contains_key("$ref") {
             return Err(Error::new("the path item is a reference, which is not supported")
                 .at(&pointer)
-                .help("write it out, by an overlay action if the document must not be changed"));
+                .help("replace the reference with its target in an overlay action"));
         }
         for (key, operation) in item.iter().filter(|(key, _)| schema::METHODS.contains(&key.as_str())) {
             if !operation.is_object() {
-                return Err(Error::new("is not an operation").at(format!("{pointer}/{key}")));
+                return Err(Error::new("the operation is not an object").at(format!("{pointer}/{key}")));
             }
             if ["options", "trace"].contains(&key.as_str()) {
                 return Err(Error::new(format!("generated clients do not send the method {}", key.to_uppercase()))
                     .at(format!("{pointer}/{key}"))
-                    .help("remove the operation by an overlay action"));
+                    .help("remove the operation with an overlay action"));
             }
         }
     }
@@ -87,7 +87,7 @@ fn check_marks(value: &Value, at: &str) -> Result<()> {
                     "`format: password` has no effect next to a reference or a type other than string",
                 )
                 .at(at)
-                .help("mark a schema of type string; for a reference, mark the schema that it leads to"));
+                .help("mark a schema of type `string`; for a reference, mark the referenced schema"));
             }
             let data = ["default", "enum", "example", "examples"];
             for (key, child) in object.iter().filter(|(key, child)| !data.contains(&key.as_str()) || child.is_object())
@@ -113,7 +113,7 @@ fn check_addresses(document: &Value) -> Result<()> {
         if rest.split_once('/').is_some_and(|(_, path)| !path.is_empty()) {
             return Err(Error::new("the server has a path, which the client would ignore")
                 .at(format!("/servers/{index}/url"))
-                .help("put the path in front of each path by overlay actions, and remove the server"));
+                .help("add this path to the start of each path with overlay actions, and remove the server"));
         }
     }
     for place in schema::operations(document) {
@@ -121,7 +121,7 @@ fn check_addresses(document: &Value) -> Result<()> {
             if document.pointer(&format!("{pointer}/servers")).is_some() {
                 return Err(Error::new("a separate server is described here, which the client would ignore")
                     .at(format!("{pointer}/servers"))
-                    .help("remove it by an overlay action: the base URL is the caller's"));
+                    .help("remove it with an overlay action; the caller sets the base URL"));
             }
         }
     }
@@ -145,8 +145,8 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
         let name = id.to_snake_case();
         if name.is_empty() {
-            return Err(error("has no operationId, which becomes its name in Rust".into())
-                .help("give it one by an overlay action on the operation"));
+            return Err(error("the operation has no `operationId`, which becomes its name in Rust".into())
+                .help("add one with an overlay action on the operation"));
         }
         // Names that every generated client or the code of an operation uses.
         let taken = [
@@ -163,11 +163,13 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
         ];
         if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
             return Err(error(format!("the operationId `{id}` is not a valid name in Rust, or is reserved"))
-                .help("give it another one by an overlay action on the operation"));
+                .help("set another `operationId` with an overlay action on the operation"));
         }
         if let Some(other) = seen.insert(name.clone(), place.pointer()) {
-            return Err(error(format!("the operationId `{id}` becomes `{name}`, as does the one at {other}"))
-                .help("give one of them another operationId by an overlay action"));
+            return Err(error(format!(
+                "the operationId `{id}` becomes the method `{name}`, which the operation at {other} already uses"
+            ))
+            .help("change one of the two ids with an overlay action"));
         }
     }
     Ok(())

@@ -23,7 +23,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
         };
         if let Some(other) = names.insert(schema::pascal(name), name) {
             return Err(located(
-                Error::new(format!("the schemas `{other}` and `{name}` have one name in Rust")).at(at),
+                Error::new(format!("the schemas `{other}` and `{name}` have the same name in Rust")).at(at),
             ));
         }
         check_core_type(name, schema, &at).and_then(|()| check_schema(document, schema, &at)).map_err(located)?;
@@ -37,7 +37,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
                 )
                 .at(&at)
                 .help(
-                    "describe it by an overlay action as one object that has the fields of all, none of them required",
+                    "replace it with an overlay action by one object that has the properties of all schemas, none of them required",
                 ),
             ));
         }
@@ -59,7 +59,7 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
             "`{name}` is reserved for a type of flinks-core, and this schema does not describe that type"
         ))
         .at(at)
-        .help("give the schema another name or title by an overlay action"))
+        .help("rename the schema or change its title with an overlay action"))
     }
 }
 
@@ -114,14 +114,14 @@ pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Result
 /// Checks a schema, or a part that is merged into one.
 fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Result<()> {
     let error = |message: String| Error::new(message).at(at);
-    let Some(object) = schema.as_object() else { return Err(error("is not a schema".into())) };
+    let Some(object) = schema.as_object() else { return Err(error("the schema is not an object".into())) };
     if let Some(target) = object.get("$ref") {
         let known = referenced(schema).is_some_and(|name| schema::named(document, name).is_some());
         return if known {
             Ok(())
         } else {
             Err(error(format!("the reference {target} does not lead to a schema in this document"))
-                .help("references to other files are not followed: add the schema by an overlay action"))
+                .help("references to other files are not supported: add the schema with an overlay action"))
         };
     }
     match object.get("type") {
@@ -129,19 +129,20 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         Some(Value::String(kind)) if ["string", "number", "integer", "boolean", "object"].contains(&kind.as_str()) => {}
         Some(Value::String(kind)) if kind == "array" && object.get("items").is_some_and(Value::is_object) => {}
         Some(Value::String(kind)) if kind == "array" => {
-            return Err(error("the list has no `items`".into()).help("add them by an overlay action; `{}` is anything"));
+            return Err(error("the array has no `items`".into())
+                .help("add `items` with an overlay action; `{}` allows any value"));
         }
         Some(kind) => {
-            return Err(error(format!("the type {kind} is not one of OpenAPI 3.0"))
+            return Err(error(format!("unknown type {kind}: expected a type of OpenAPI 3.0"))
                 .help("OpenAPI 3.0 writes a nullable type as `nullable: true`"));
         }
     }
     if object.contains_key("not") {
-        return Err(error("`not` has no counterpart in Rust".into()).help("remove it by an overlay action"));
+        return Err(error("`not` cannot be expressed as a Rust type".into()).help("remove it with an overlay action"));
     }
     for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         if object.contains_key(exclusive) && !object.contains_key(bound) {
-            return Err(error(format!("`{exclusive}` requires `{bound}`")).help("remove it by an overlay action"));
+            return Err(error(format!("`{exclusive}` requires `{bound}`")).help("remove it with an overlay action"));
         }
     }
     if let Some(values) = object.get("enum").and_then(Value::as_array) {
@@ -151,45 +152,47 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         });
         if !distinct {
             return Err(error("the values of the enum are not strings with different names in Rust".into())
-                .help("remove the `enum` by an overlay action, and let the caller write the text"));
+                .help("remove `enum` with an overlay action; the caller then passes a string"));
         }
     }
     if object.get("nullable") == Some(&Value::Bool(true))
         && (object.contains_key("oneOf") || object.contains_key("anyOf"))
     {
-        return Err(error("it is nullable and one of several schemas at the same time".into())
-            .help("remove `nullable` by an overlay action, and make the property optional instead"));
+        return Err(error("`nullable` is not supported together with `oneOf` or `anyOf`".into())
+            .help("remove `nullable` with an overlay action, and make the property optional instead"));
     }
     let properties = object.get("properties").and_then(Value::as_object);
     let is_open = object.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
     if is_open && properties.is_some_and(|properties| properties.keys().any(|name| schema::field(name) == "extra")) {
         return Err(error("the property `extra` conflicts with the field for additional properties".into()).help(
-            "remove `additionalProperties` by an overlay action: properties that are not described are then ignored",
+            "remove `additionalProperties` with an overlay action: properties that are not described are then ignored",
         ));
     }
     let mut fields: BTreeMap<String, &str> = BTreeMap::new();
     for name in properties.into_iter().flat_map(|properties| properties.keys()) {
         let field = schema::field(name);
         if field == "new" {
-            return Err(error(format!("the property `{name}` has the name of a constructor"))
+            return Err(error(format!("the property `{name}` conflicts with the constructor `new`"))
                 .help("the generator does not support this"));
         }
         if let Some(other) = fields.insert(field.clone(), name) {
-            return Err(error(format!("the properties `{other}` and `{name}` would both be the field `{field}`"))
-                .help("remove one by an overlay action"));
+            return Err(error(format!("the properties `{other}` and `{name}` would both become the field `{field}`"))
+                .help("remove one of them with an overlay action"));
         }
     }
     let mut required = BTreeSet::new();
     for name in object.get("required").and_then(Value::as_array).into_iter().flatten() {
         if !required.insert(name.to_string()) {
-            return Err(error(format!("{name} is required twice")).help("correct it by an overlay action"));
+            return Err(
+                error(format!("{name} is listed twice in `required`")).help("correct it with an overlay action")
+            );
         }
         let known =
             name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
         // If parts are merged, another part may have it.
         if !known && properties.is_some() && !is_merged && !object.contains_key("allOf") {
             return Err(
-                error(format!("{name} is required, but is not a property")).help("correct it by an overlay action")
+                error(format!("{name} is required, but is not a property")).help("correct it with an overlay action")
             );
         }
     }

@@ -1,27 +1,27 @@
-//! Replaces references into `components` by their targets.
+//! Replaces references into `components` with their targets.
 
 use serde_json::{Value, json};
 
 use crate::spec::schema::{Place, resolve};
 
-/// Replaces references to parameters, bodies and responses by their targets, so that the later
-/// passes need to handle one form only.
+/// Replaces references to parameters, bodies and responses with their targets, so that the later
+/// passes handle only one form.
 pub(super) fn inline_components(document: &mut Value, place: &Place) {
     let components = document.get("components").cloned().unwrap_or_default();
     let item = document.pointer_mut(&place.path_pointer()).and_then(Value::as_object_mut);
     let Some(item) = item else { return };
     let shared = item.get("parameters").cloned();
     let Some(operation) = item.get_mut(place.method).and_then(Value::as_object_mut) else { return };
-    // A parameter of the path item holds for each of its operations, unless the operation has one
-    // of the same name and place.
+    // A parameter of the path item applies to each of its operations, unless the operation has a
+    // parameter with the same name and location.
     if let Some(shared) = shared.as_ref().and_then(Value::as_array) {
         let own = operation.entry("parameters").or_insert_with(|| json!([]));
         if let Some(own) = own.as_array_mut() {
             let resolved: Vec<Value> = own.iter().map(|value| resolve(&components, value)).collect();
             for parameter in shared {
                 let parameter = resolve(&components, parameter);
-                let same = |other: &&Value| ["name", "in"].iter().all(|key| other.get(key) == parameter.get(key));
-                if !resolved.iter().any(|other| same(&other)) {
+                let is_same = |other: &&Value| ["name", "in"].iter().all(|key| other.get(key) == parameter.get(key));
+                if !resolved.iter().any(|other| is_same(&other)) {
                     own.push(parameter);
                 }
             }
@@ -36,6 +36,6 @@ pub(super) fn inline_components(document: &mut Value, place: &Place) {
     for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
         *response = resolve(&components, response);
     }
-    // Extensions for a certain server framework.
+    // Removes the extensions of the server framework dropshot.
     operation.retain(|key, _| !key.starts_with("x-dropshot"));
 }

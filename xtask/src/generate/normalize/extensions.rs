@@ -27,9 +27,11 @@ pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, Str
         };
         let properties: Option<Vec<&str>> = list.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
         let Some(properties) = properties.filter(|list| list.iter().all(|property| is_optional(property))) else {
-            return Err(Error::new(format!("`{LENIENT}` of `{name}` is not a list of its optional properties"))
-                .at(format!("/components/schemas/{}", schema::escape(name)))
-                .help("correct the overlay action that added it"));
+            return Err(Error::new(format!(
+                "invalid `{LENIENT}` of `{name}`: expected a list of optional properties of this schema"
+            ))
+            .at(format!("/components/schemas/{}", schema::escape(name)))
+            .help("correct the overlay action that added it"));
         };
         lenient.extend(properties.into_iter().map(|property| (pascal(name), property.to_owned())));
     }
@@ -39,8 +41,9 @@ pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, Str
 /// Returns the names under `x-error-codes`.
 pub(super) fn error_codes(names: &Names<'_>, operation: &Value) -> Result<Vec<String>> {
     let Some(codes) = operation.get("x-error-codes") else { return Ok(Vec::new()) };
-    let is_list = || codes.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
-    let list: Option<Vec<String>> = is_list();
-    list.filter(|list| list.iter().all(|name| !name.is_empty()))
-        .ok_or_else(|| names.error("/x-error-codes", "it must be a list of the names of fields".to_owned()))
+    let read = || codes.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
+    let list: Option<Vec<String>> = read();
+    list.filter(|list| list.iter().all(|name| !name.is_empty())).ok_or_else(|| {
+        names.error("/x-error-codes", "invalid `x-error-codes`: expected a list of field names".to_owned())
+    })
 }

@@ -59,9 +59,10 @@ pub struct Operation {
     pub path: String,
     /// The `Content-Type` of a request without a body, if the document requires one (T2).
     pub content_type: Option<String>,
-    /// The timeout, if it differs from the default.
+    /// The timeout in seconds, if it differs from the default.
     pub timeout_seconds: Option<u64>,
-    /// The fields of a response that contain an error code. A success never has an error code.
+    /// The response fields that can contain an error code. A response with an error code is an
+    /// error, whatever its status.
     pub error_codes: Vec<String>,
     /// The description of the required credentials.
     pub credentials: String,

@@ -6,11 +6,11 @@
 //! this order:
 //!
 //! 1. `prose`: descriptions become valid rustdoc.
-//! 2. `secrets`: each marked schema is rewritten to the exact form, and notes about names that are
-//!    not secret are dropped.
+//! 2. `secrets`: each marked schema is rewritten to the exact form, and exemptions (`x-not-secret`)
+//!    are dropped.
 //! 3. `relax`: optional collections become nullable, and an `allOf` with one part becomes that
 //!    part.
-//! 4. `components`: references to parameters, bodies and responses are replaced by their targets.
+//! 4. `components`: references to parameters, bodies and responses are replaced with their targets.
 //! 5. `security`: security requirements become header parameters.
 //! 6. `relax`: enums, bounds and formats are removed from responses.
 //! 7. `parameters`, `replies`, `extensions`: each operation is brought into normal form.
@@ -47,7 +47,7 @@ pub(crate) use prose::rustdoc;
 /// cannot become an argument.
 pub fn normalize(mut document: Value) -> Result<Normalized> {
     prose::sanitize_prose(&mut document);
-    secrets::drop_excuses(&mut document);
+    secrets::drop_exemptions(&mut document);
     secrets::rewrite_secrets(&mut document);
     relax::optional_may_be_null(&mut document);
     relax::unwrap_single_parts(&mut document);
@@ -91,7 +91,7 @@ fn normalize_operation(
     let content_type = parameters::drop_header_parameters(&names, &mut operation)?;
     parameters::name_parameters(&mut names, &mut operation, &id)?;
     if let Some(body) = operation.get_mut("requestBody") {
-        // The lint reports several media types.
+        // The lint reports bodies with several media types.
         let content = body.get_mut("content").and_then(Value::as_object_mut).filter(|content| content.len() == 1);
         for (media_type, content) in content.into_iter().flatten() {
             if let Some(schema) = content.get_mut("schema") {

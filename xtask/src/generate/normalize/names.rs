@@ -1,4 +1,4 @@
-//! Gives every inline schema a name, and different schemas different names.
+//! Gives every inline schema a unique name.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,19 @@ pub(super) struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// Moves an inline schema to the components and leaves a reference. The name is the `title` of
-    /// the schema or else `wanted`. Returns the name.
+    /// Moves an inline schema to the components and replaces it with a reference. Returns its name:
+    /// the `title` of the schema, or `wanted` if it has no title.
     pub(super) fn name(&mut self, schema: &mut Value, wanted: &str, at: &str) -> Result<String> {
         if let Some(name) = referenced(schema) {
             return Ok(name.to_owned());
         }
         if schema.get("$ref").is_some() {
-            return Ok(wanted.to_owned()); // leads elsewhere: the lint says so
+            return Ok(wanted.to_owned()); // The lint rejects any other reference.
         }
         let title = schema.get("title").and_then(Value::as_str).map(pascal).filter(|title| !title.is_empty());
         let name = title.clone().unwrap_or_else(|| wanted.to_owned());
         if !schema::is_type_name(&name) {
-            return Err(self.error(at, format!("`{name}` cannot be the name of a type in Rust")));
+            return Err(self.error(at, format!("`{name}` is not a valid name for a Rust type")));
         }
         let mut named = std::mem::replace(schema, reference(&name));
         if let Some(named) = named.as_object_mut() {
@@ -39,7 +39,7 @@ impl Names<'_> {
         let other = schema::find(self.document, &name)
             .map(|schema| self.origins.get(&name).map_or_else(|| without_prose(schema), |origin| origin.raw.clone()));
         match other {
-            // Two equal schemas may have the same title on purpose.
+            // Equal schemas with the same title become one type.
             Some(other) if title.is_some() && other == plain => {}
             Some(_) => return Err(self.taken(&name, at)),
             None => {
@@ -52,7 +52,7 @@ impl Names<'_> {
         Ok(name)
     }
 
-    /// Reserves a name for a schema that is not in the document.
+    /// Reserves the name of a union, which is not in the document.
     pub(super) fn reserve(&mut self, name: &str, at: &str) -> Result<()> {
         match schema::find(self.document, name) {
             Some(_) => Err(self.taken(name, at)),
@@ -70,7 +70,7 @@ impl Names<'_> {
     pub(super) fn error(&self, at: &str, message: String) -> Error {
         let error = Error::new(message)
             .at(format!("{}{at}", self.origin.pointer))
-            .help("give this schema a distinct `title` by an overlay action");
+            .help("give this schema a distinct `title` with an overlay action");
         match &self.origin.operation {
             Some(operation) => error.in_operation(operation),
             None => error,

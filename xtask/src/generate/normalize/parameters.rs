@@ -22,16 +22,17 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
             kept.push(parameter);
             continue;
         }
-        let asked = schema.get("default").or_else(|| schema.pointer("/enum/0")).and_then(Value::as_str);
+        let documented = schema.get("default").or_else(|| schema.pointer("/enum/0")).and_then(Value::as_str);
         let sent = match name.as_str() {
             "content-type" => body.as_deref().unwrap_or("application/json"),
             _ => "application/json",
         };
-        if name != "authorization" && asked.is_some_and(|asked| asked != sent && asked != "*/*") {
-            let message = format!("the header `{name}` names another media type than {sent}, which is sent");
+        if name != "authorization" && documented.is_some_and(|documented| documented != sent && documented != "*/*") {
+            let message =
+                format!("the header `{name}` requires another media type than {sent}, which the client sends");
             return Err(names
                 .error(&format!("/parameters/{index}/schema"), message)
-                .help("correct it by an overlay action"));
+                .help("correct it with an overlay action"));
         }
         if name == "content-type" {
             content_type = Some(sent.to_owned());
@@ -41,8 +42,9 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
     Ok(content_type)
 }
 
-/// Gives each parameter that is an enum a named type with a unique name. A null parameter is not
-/// sent. The caller chooses the format of a text, except for a UUID, which has a type.
+/// Gives each parameter that is an enum a type with a unique name. Removes `nullable`, because null
+/// is not sent, and the formats of strings, because the caller formats the value. A UUID keeps its
+/// format, because it has a Rust type.
 pub(super) fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Result<()> {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for (index, parameter) in parameters.into_iter().flatten().enumerate() {
@@ -50,7 +52,7 @@ pub(super) fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: 
         let (Some(name), Some(schema)) = (name, parameter.get_mut("schema")) else { continue };
         let is_uuid = schema.get("format").and_then(Value::as_str) == Some("uuid");
         drop_bounds(schema);
-        if let Some(schema) = schema.as_object_mut().filter(|_| is_uuid) {
+        if is_uuid && let Some(schema) = schema.as_object_mut() {
             schema.insert("format".into(), "uuid".into());
         }
         schema.as_object_mut().map(|schema| schema.shift_remove("nullable"));

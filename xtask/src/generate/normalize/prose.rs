@@ -4,8 +4,8 @@ use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Parser, Tag, TagEnd
 use pulldown_cmark_to_cmark::{Options, cmark_with_options};
 use serde_json::Value;
 
-/// Converts the texts of `description` and `summary` to rustdoc, except if these words are names or
-/// data.
+/// Converts the texts of `description` and `summary` to rustdoc, unless these keys are names or
+/// belong to example data.
 pub(super) fn sanitize_prose(value: &mut Value) {
     match value {
         Value::Object(object) => {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::spec::schema::{self, Place, is_secret, referenced};
 
-/// Replaces an `allOf` with a single part by that part, if it has only prose otherwise. OpenAPI 3.0
-/// uses this form to describe a reference.
+/// Replaces an `allOf` that has a single part with that part, if its other members are only prose.
+/// OpenAPI 3.0 uses this form to describe a reference.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
     for_each_part(value, unwrap_single_parts);
     let Some(object) = value.as_object() else { return };
@@ -37,12 +37,16 @@ pub(super) fn optional_may_be_null(value: &mut Value) {
         let is_collection =
             schema.get("type").and_then(Value::as_str).is_some_and(|kind| matches!(kind, "array" | "object"));
         let is_choice = ["oneOf", "anyOf", "allOf"].iter().any(|key| schema.get(key).is_some());
-        if let Some(schema) = schema.as_object_mut().filter(|_| is_choice && !is_required(name)) {
+        if is_choice
+            && !is_required(name)
+            && let Some(schema) = schema.as_object_mut()
+        {
             schema.shift_remove("nullable");
         }
-        if let Some(schema) = schema
-            .as_object_mut()
-            .filter(|schema| is_collection && !schema.contains_key("properties") && !is_required(name))
+        if is_collection
+            && !is_required(name)
+            && let Some(schema) = schema.as_object_mut()
+            && !schema.contains_key("properties")
         {
             schema.insert("nullable".into(), Value::Bool(true));
         }
@@ -107,9 +111,9 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     schema::for_each_child(schema, &mut |child| relax(child, queue));
 }
 
-/// Removes formats of strings and lengths of lists, which the server checks. typify would generate
-/// a type for each string with a length, depend on a regex engine for a pattern, and use a fixed
-/// length for a list.
+/// Removes the formats, patterns and lengths of strings and the lengths of lists, which the server
+/// checks. typify would generate a type for each string with a length, depend on a regex engine for
+/// a pattern, and use a fixed length for a list.
 pub(super) fn drop_bounds(schema: &mut Value) {
     let kind = schema.get("type").and_then(Value::as_str).filter(|_| !is_secret(schema));
     let bounds: &[&str] = match kind {
@@ -123,8 +127,8 @@ pub(super) fn drop_bounds(schema: &mut Value) {
     schema::for_each_child(schema, &mut drop_bounds);
 }
 
-/// Calls `act` for every value directly inside a value. This includes examples, because a property
-/// may have that name, and because nothing reads other examples.
+/// Calls `act` for every value directly inside a value. This includes the key `example`: it can be
+/// the name of a property, and no later stage reads real examples.
 pub(super) fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
     match value {
         Value::Object(object) => object.values_mut().for_each(act),

@@ -9,8 +9,8 @@ use super::names::{Names, without_prose};
 use crate::Result;
 use crate::spec::schema::{JSON, json_key, pascal, reference};
 
-/// Gives the bodies of an outcome names, and the operation one type for all of them: their common
-/// schema, or a union by status (T1, T12).
+/// Names the bodies of one outcome and gives them one type: their common schema, or a union by
+/// status (T1, T12).
 pub(super) fn normalize_responses(
     names: &mut Names<'_>,
     operation: &mut Value,
@@ -65,7 +65,7 @@ pub(super) fn normalize_responses(
     if schemas.len() < 2 {
         return Ok(Bodies { bodies, union: None });
     }
-    // progenitor accepts one type for all statuses. `harden` replaces this placeholder by a union.
+    // The statuses share one placeholder schema, which `harden` replaces with a union.
     names.reserve(
         &name,
         &format!("/responses (the union of its {} bodies)", if is_error { "error" } else { "success" }),
@@ -76,8 +76,8 @@ pub(super) fn normalize_responses(
     Ok(Bodies { bodies, union: Some(name) })
 }
 
-/// Replaces `default`, which progenitor treats as a success and as an error. If a success is
-/// documented, it means the errors.
+/// Replaces `default` with the ranges of errors if a success is documented. Otherwise `default`
+/// could mean a success or an error, and the lint rejects it.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if !responses.keys().any(|status| status.starts_with('2')) {
@@ -100,7 +100,8 @@ fn json_media_type(holder: &mut Value) {
     }
 }
 
-/// Counts the different bodies. With `with_none`, a status without a body counts as one of them.
+/// Counts the different bodies. If `with_none` is set, a status without a body counts as one of
+/// them.
 fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
     let mut distinct: Vec<Option<Value>> = Vec::new();
     for response in responses {

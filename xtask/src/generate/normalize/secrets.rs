@@ -8,10 +8,10 @@ use super::form::SecretPlace;
 use super::relax::for_each_part;
 use crate::spec::schema::{self, NOT_SECRET_KEY, is_secret, pascal, referenced};
 
-/// Removes the reasons why fields are not secret, because they must not make schemas differ.
-pub(super) fn drop_excuses(value: &mut Value) {
+/// Removes the exemptions (`x-not-secret`), because schemas that differ only in a reason are equal.
+pub(super) fn drop_exemptions(value: &mut Value) {
     value.as_object_mut().map(|object| object.shift_remove(NOT_SECRET_KEY));
-    for_each_part(value, drop_excuses);
+    for_each_part(value, drop_exemptions);
 }
 
 /// Makes each marked schema exactly `{type: string, format: password}` (T4). typify compares the
@@ -26,7 +26,7 @@ pub(super) fn rewrite_secrets(value: &mut Value) {
         }
         return;
     }
-    // A nullable secret becomes an optional one.
+    // A nullable secret becomes an optional secret.
     let nullable: Vec<String> = value
         .get("properties")
         .and_then(Value::as_object)
@@ -46,7 +46,7 @@ pub(super) fn secret_types(document: &Value) -> BTreeSet<String> {
     schemas.filter(|(_, schema)| is_secret(schema)).map(|(name, _)| name.clone()).collect()
 }
 
-/// Returns the marks with the schemas whose types contain them.
+/// Returns the places of all secrets: the properties of named schemas and the header parameters.
 pub(super) fn secrets(document: &Value, secret_types: &BTreeSet<String>) -> Vec<SecretPlace> {
     let is_marked =
         |schema: &Value| is_secret(schema) || referenced(schema).is_some_and(|name| secret_types.contains(name));

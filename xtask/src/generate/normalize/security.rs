@@ -10,8 +10,8 @@ use crate::{Error, Result};
 
 /// A header that a security requirement needs.
 struct Credential {
-    /// The description. Two credentials with the same description and header are the same on the
-    /// wire.
+    /// The kind, such as `a bearer token`. Two credentials with the same kind and header are sent
+    /// in the same way.
     kind: &'static str,
     name: String,
     schema: Value,
@@ -40,7 +40,7 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
     if credentials.iter().any(|credential| schema::referenced(&credential.schema).is_some())
         && schema::named(document, AUTHORIZATION).is_none()
     {
-        let text = "Credentials as HTTP sends them, such as a bearer token.";
+        let text = "The credentials in the `Authorization` header, such as a bearer token.";
         schema::insert(document, AUTHORIZATION, json!({"type": "string", "format": "password", "description": text}));
     }
     let components = document.get("components").cloned().unwrap_or_default();
@@ -55,8 +55,8 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
             text("in") == "header" && text("name").eq_ignore_ascii_case(&name)
         };
-        // OpenAPI ignores a parameter `Authorization`, unless it is marked as a secret.
-        parameters.retain(|parameter| !is_header(parameter) || is_meant(&components, parameter));
+        // A header parameter `Authorization` is ignored unless it is marked as a secret.
+        parameters.retain(|parameter| !is_header(parameter) || is_marked(&components, parameter));
         if !parameters.iter().any(is_header) {
             parameters.push(json!({"name": name, "in": "header", "required": is_required, "description": description, "schema": schema}));
         }
@@ -67,18 +67,18 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
 /// The name of the schema for `flinks_core::Authorization`.
 const AUTHORIZATION: &str = "Authorization";
 
-fn is_meant(components: &Value, parameter: &Value) -> bool {
+fn is_marked(components: &Value, parameter: &Value) -> bool {
     parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
 }
 
-/// The headers, and whether they are required.
+/// Returns the headers of an operation, and whether they are required.
 fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool)> {
     let own = format!("{}/security", place.pointer());
     let at = if document.pointer(&own).is_some() { own } else { "/security".into() };
     let alternatives = document.pointer(&at).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let (empty, asked): (Vec<_>, Vec<_>) =
+    let (empty, described): (Vec<_>, Vec<_>) =
         alternatives.iter().partition(|alternative| alternative.as_object().is_none_or(serde_json::Map::is_empty));
-    let alternative = match asked.as_slice() {
+    let alternative = match described.as_slice() {
         [] => return Ok((Vec::new(), false)),
         [alternative] => alternative.as_object().into_iter().flatten(),
         several => {
@@ -87,7 +87,7 @@ fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool
                 several.len()
             ))
             .at(at)
-            .help("keep one of them by an overlay action"));
+            .help("keep one of them with an overlay action"));
         }
     };
     let credentials = alternative.map(|(name, _)| credential(document, name).map_err(|error| error.at(&at)));
@@ -98,7 +98,7 @@ fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool
     if credentials.iter().enumerate().any(is_twice) {
         Err(Error::new("two credentials would use the same header")
             .at(at)
-            .help("keep one of them by an overlay action"))
+            .help("keep one of them with an overlay action"))
     } else {
         Ok((credentials, empty.is_empty()))
     }
@@ -115,7 +115,7 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
         kind,
         name: AUTHORIZATION.into(),
         schema: reference(AUTHORIZATION),
-        description: format!("{described}{}The credentials, as `{form}`.", if described.is_empty() { "" } else { " " }),
+        description: format!("{described}{}The credentials of the HTTP scheme `{form}`.", if described.is_empty() { "" } else { " " }),
     };
     match (text("type"), http.as_str(), text("in")) {
         ("http", "bearer", _) | ("oauth2" | "openIdConnect", ..) => Ok(authorization("a bearer token", "Bearer")),
@@ -127,10 +127,10 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
             description: described.into(),
         }),
         ("apiKey", _, "query") => Err(Error::new(format!("the security scheme `{name}` would put a secret into a URL"))),
-        ("", ..) => Err(Error::new(format!("the security scheme `{name}` is not described in this document"))),
-        (kind, ..) => Err(Error::new(format!("the security scheme `{name}` has an unsupported kind ({kind} {http}{})", text("in")))),
+        ("", ..) => Err(Error::new(format!("the security scheme `{name}` is not defined in this document"))),
+        (kind, ..) => Err(Error::new(format!("the security scheme `{name}` has the unsupported type {kind} {http}{}", text("in")))),
     }
-    .map_err(|error| error.help("describe the credential as a header parameter of format password, and remove the requirement, by overlay actions"))
+    .map_err(|error| error.help("with overlay actions, describe the credential as a header parameter of format `password` and remove the requirement"))
 }
 
 #[cfg(test)]
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_has_the_last_word() {
+    fn the_requirement_and_parameters_of_an_operation_take_precedence() {
         let schemes = json!({"s": {"type": "http", "scheme": "bearer"}});
         let mut free = document(json!([{"s": []}]), schemes.clone());
         free["paths"]["/x"]["get"]["security"] = json!([]);
@@ -195,18 +195,19 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_argument_is_located() {
+    fn an_unsupported_security_requirement_is_reported_with_its_place() {
         for (security, scheme, part) in [
-            (json!([{"s": []}, {"t": []}]), json!({"type": "http", "scheme": "basic"}), "2 ways"),
+            (json!([{"s": []}, {"t": []}]), json!({"type": "http", "scheme": "basic"}), "2 authentication methods"),
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "query", "name": "key"}), "into a URL"),
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "cookie", "name": "key"}), "apiKey cookie"),
             (json!([{"s": []}]), json!({"type": "http", "scheme": "digest"}), "http digest"),
-            (json!([{"s": [], "t": []}]), json!({"type": "http", "scheme": "basic"}), "into one header"),
-            (json!([{"gone": []}]), json!({}), "not described"),
-            (json!([{"s": []}]), json!({"$ref": "#/components/securitySchemes/s"}), "not described"),
+            (json!([{"s": [], "t": []}]), json!({"type": "http", "scheme": "basic"}), "the same header"),
+            (json!([{"gone": []}]), json!({}), "not defined"),
+            (json!([{"s": []}]), json!({"$ref": "#/components/securitySchemes/s"}), "not defined"),
         ] {
             let error = normalize(document(security, json!({"s": scheme, "t": scheme}))).unwrap_err();
-            assert!(error.to_string().contains(part) && error.pointer() == Some("/security"), "{error}");
+            assert!(error.to_string().contains(part), "{error}");
+            assert_eq!(error.pointer(), Some("/security"), "{error}");
         }
     }
 }

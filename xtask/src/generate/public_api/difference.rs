@@ -21,9 +21,9 @@ impl Difference {
     /// Returns the difference in one line.
     pub fn text(&self) -> String {
         match (&self.old, &self.new) {
-            (Some(old), Some(new)) => format!("`{old}` is `{new}` now"),
-            (Some(old), None) => format!("`{old}` is gone"),
-            (None, new) => format!("`{}` is new", new.as_ref().unwrap_or(&self.key)),
+            (Some(old), Some(new)) => format!("`{old}` changed to `{new}`"),
+            (Some(old), None) => format!("`{old}` was removed"),
+            (None, new) => format!("`{}` was added", new.as_ref().unwrap_or(&self.key)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Lists the lines of an item.
+//! Adds the lines of one item to the list.
 
 use syn::{Fields, FnArg, ImplItem, Item, ReturnType, TraitItem};
 
@@ -19,10 +19,10 @@ impl PublicApi {
                 }
                 Item::Mod(_) | Item::Use(_) => {}
                 Item::Impl(item) => {
-                    self.block(&format!("{module}{}", text(&item.self_ty)), item)?;
+                    self.implementation(&format!("{module}{}", text(&item.self_ty)), item)?;
                 }
-                // The macro that defines a secret type.
-                Item::Macro(item) => self.plain(format!("macro {module}{}", text(&item.mac.tokens)), ""),
+                // A call of the macro that defines a secret type.
+                Item::Macro(item) => self.add_line(format!("macro {module}{}", text(&item.mac.tokens)), ""),
                 item => self.item(module, None, item)?,
             }
         }
@@ -30,18 +30,18 @@ impl PublicApi {
     }
 
     /// Lists an item that is not a module, a re-export or an implementation, under its own name or
-    /// another name.
+    /// under `alias`.
     pub(super) fn item(&mut self, module: &str, alias: Option<&str>, item: &Item) -> Result<()> {
         let name = |ident: &syn::Ident| format!("{module}{}", alias.map_or_else(|| ident.to_string(), str::to_owned));
         match item {
             Item::Const(item) if is_public(&item.vis) => {
-                self.plain(format!("const {}", name(&item.ident)), &text(&item.ty));
+                self.add_line(format!("const {}", name(&item.ident)), &text(&item.ty));
             }
             Item::Static(item) if is_public(&item.vis) => {
-                self.plain(format!("static {}", name(&item.ident)), &text(&item.ty));
+                self.add_line(format!("static {}", name(&item.ident)), &text(&item.ty));
             }
             Item::Type(item) if is_public(&item.vis) => {
-                self.plain(format!("type {}{}", name(&item.ident), text(&item.generics)), &text(&item.ty));
+                self.add_line(format!("type {}{}", name(&item.ident), text(&item.generics)), &text(&item.ty));
             }
             Item::Fn(item) if is_public(&item.vis) => {
                 self.function(&format!("fn {}", name(&item.sig.ident)), &item.sig);
@@ -56,11 +56,11 @@ impl PublicApi {
                 self.attributes(format!("enum {name}{}", text(&item.generics)), &name, &item.attrs)?;
                 for variant in item.variants.iter().filter(|variant| !is_hidden(&variant.attrs)) {
                     if is_active(&variant.attrs)? {
-                        self.plain(format!("variant {name}::{}", variant.ident), &text(&variant.fields));
+                        self.add_line(format!("variant {name}::{}", variant.ident), &text(&variant.fields));
                     }
                 }
             }
-            Item::Trait(item) if is_public(&item.vis) => self.interface(&name(&item.ident), item)?,
+            Item::Trait(item) if is_public(&item.vis) => self.trait_definition(&name(&item.ident), item)?,
             Item::Const(_)
             | Item::Static(_)
             | Item::Type(_)
@@ -73,9 +73,9 @@ impl PublicApi {
         Ok(())
     }
 
-    fn interface(&mut self, name: &str, item: &syn::ItemTrait) -> Result<()> {
+    fn trait_definition(&mut self, name: &str, item: &syn::ItemTrait) -> Result<()> {
         let parents = text(&item.supertraits);
-        self.plain(format!("trait {name}{}", text(&item.generics)), &parents);
+        self.add_line(format!("trait {name}{}", text(&item.generics)), &parents);
         for member in &item.items {
             match member {
                 TraitItem::Fn(method) if is_hidden(&method.attrs) => {}
@@ -83,8 +83,8 @@ impl PublicApi {
                     let kind = if method.default.is_some() { "provided" } else { "required" };
                     self.function(&format!("{kind} fn {name}::{}", method.sig.ident), &method.sig);
                 }
-                TraitItem::Type(member) => self.plain(format!("type {name}::{}", member.ident), &text(&member.bounds)),
-                TraitItem::Const(member) => self.plain(format!("const {name}::{}", member.ident), &text(&member.ty)),
+                TraitItem::Type(member) => self.add_line(format!("type {name}::{}", member.ident), &text(&member.bounds)),
+                TraitItem::Const(member) => self.add_line(format!("const {name}::{}", member.ident), &text(&member.ty)),
                 other => return Err(unknown(other)),
             }
         }
@@ -94,11 +94,11 @@ impl PublicApi {
     /// Lists a type: whether it is non-exhaustive, and its derives.
     fn attributes(&mut self, key: String, of: &str, attributes: &[syn::Attribute]) -> Result<()> {
         let may_grow = attributes.iter().any(|attribute| attribute.path().is_ident("non_exhaustive"));
-        self.plain(key, if may_grow { "non_exhaustive" } else { "" });
+        self.add_line(key, if may_grow { "non_exhaustive" } else { "" });
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("derive")) {
             let parser = syn::punctuated::Punctuated::<syn::Path, syn::Token![,]>::parse_terminated;
             for derive in attribute.parse_args_with(parser).map_err(|_| unknown(attribute))? {
-                self.plain(format!("impl {} for {of}", text(&derive)), "");
+                self.add_line(format!("impl {} for {of}", text(&derive)), "");
             }
         }
         Ok(())
@@ -107,18 +107,18 @@ impl PublicApi {
     fn fields(&mut self, of: &str, fields: &Fields) {
         for (index, field) in fields.iter().enumerate().filter(|(_, field)| is_public(&field.vis)) {
             let name = field.ident.as_ref().map_or_else(|| index.to_string(), ToString::to_string);
-            self.plain(format!("field {of}.{name}"), &text(&field.ty));
+            self.add_line(format!("field {of}.{name}"), &text(&field.ty));
         }
     }
 
     /// Lists an implementation for a type with this public name.
-    pub(super) fn block(&mut self, of: &str, item: &syn::ItemImpl) -> Result<()> {
+    pub(super) fn implementation(&mut self, of: &str, item: &syn::ItemImpl) -> Result<()> {
         if let Some((_, path, _)) = &item.trait_ {
-            // Only generated code calls this item.
+            // Only generated code uses these implementations.
             if text(path).starts_with("flinks_core::generated") {
                 return Ok(());
             }
-            self.plain(format!("impl {} for {of}", text(path)), "");
+            self.add_line(format!("impl {} for {of}", text(path)), "");
             return Ok(());
         }
         for member in &item.items {
@@ -130,7 +130,7 @@ impl PublicApi {
                 }
                 ImplItem::Const(member) => {
                     if is_public(&member.vis) && !is_hidden(&member.attrs) && is_active(&member.attrs)? {
-                        self.plain(format!("const {of}::{}", member.ident), &text(&member.ty));
+                        self.add_line(format!("const {of}::{}", member.ident), &text(&member.ty));
                     }
                 }
                 other => return Err(unknown(other)),
@@ -141,7 +141,8 @@ impl PublicApi {
 
     fn function(&mut self, key: &str, signature: &syn::Signature) {
         let mut arguments = Vec::new();
-        let (mut types, mut texts) = (Vec::new(), Vec::new());
+        let mut types = Vec::new();
+        let mut texts = Vec::new();
         for input in &signature.inputs {
             match input {
                 FnArg::Receiver(receiver) => {

@@ -12,12 +12,12 @@ pub struct PublicApi(pub(super) BTreeMap<String, Entry>);
 /// A public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The text on which the build of a dependant depends.
+    /// The declaration without the names of arguments. If it changes, dependants may not compile.
     pub(super) signature: String,
-    /// The text for people, with the names of arguments.
+    /// The line in the list: the declaration with the names of arguments.
     pub(super) text: String,
-    /// The names of the arguments. No build depends on them, but if two arguments change places,
-    /// the meaning of a call changes.
+    /// The names of the arguments. A new name breaks no build, but swapping two arguments changes
+    /// the meaning of a call.
     pub(super) arguments: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl PublicApi {
     }
 
     /// Adds a line with a key and its value.
-    pub(super) fn plain(&mut self, key: String, rest: &str) {
+    pub(super) fn add_line(&mut self, key: String, rest: &str) {
         let text = if rest.is_empty() { key.clone() } else { format!("{key}: {rest}") };
         self.0.insert(key, Entry { signature: text.clone(), text, arguments: Vec::new() });
     }
@@ -54,7 +54,7 @@ impl fmt::Display for PublicApi {
     }
 }
 
-/// Returns whether the same arguments are in another order.
+/// Returns whether the same arguments are in a different order.
 fn is_shuffled(old: &[String], new: &[String]) -> bool {
     let sorted = |names: &[String]| {
         let mut names = names.to_vec();

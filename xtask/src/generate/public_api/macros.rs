@@ -10,7 +10,7 @@ use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTre
 #[derive(Debug)]
 pub(super) struct Rule(Option<(Vec<TokenTree>, Vec<TokenTree>)>);
 
-/// The tokens of a variable of the pattern.
+/// The tokens that a variable of the pattern matched.
 #[derive(Clone, Debug)]
 enum Binding {
     One(Vec<TokenTree>),
@@ -54,7 +54,7 @@ impl Rule {
         let (pattern, body) = self.0.as_ref()?;
         let input: Vec<TokenTree> = input.clone().into_iter().collect();
         let mut bindings = Bindings::new();
-        let rest = matched(pattern, &input, &mut bindings)?;
+        let rest = match_pattern(pattern, &input, &mut bindings)?;
         if !rest.is_empty() {
             return None;
         }
@@ -64,7 +64,7 @@ impl Rule {
     }
 }
 
-fn split(tokens: &[TokenTree]) -> Option<Part<'_>> {
+fn next_part(tokens: &[TokenTree]) -> Option<Part<'_>> {
     let (first, rest) = tokens.split_first()?;
     let is_dollar = matches!(first, TokenTree::Punct(dollar) if dollar.as_char() == '$');
     match rest.split_first() {
@@ -86,16 +86,16 @@ fn split(tokens: &[TokenTree]) -> Option<Part<'_>> {
 }
 
 /// Matches a pattern with the start of the input and returns the rest of the input.
-fn matched<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bindings) -> Option<&'a [TokenTree]> {
+fn match_pattern<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bindings) -> Option<&'a [TokenTree]> {
     if pattern.is_empty() {
         return Some(input);
     }
-    match split(pattern)? {
+    match next_part(pattern)? {
         Part::Variable(name, rest) => {
             let [TokenTree::Punct(_), TokenTree::Ident(kind), rest @ ..] = rest else { return None };
-            let (taken, left) = input.split_at_checked(length(&kind.to_string(), input)?)?;
+            let (taken, left) = input.split_at_checked(token_count(&kind.to_string(), input)?)?;
             bindings.insert(name.to_string(), Binding::One(taken.to_vec()));
-            matched(rest, left, bindings)
+            match_pattern(rest, left, bindings)
         }
         Part::Repetition(inner, separator, rest) => {
             let mut left = input;
@@ -103,7 +103,7 @@ fn matched<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bin
                 variables(&inner).into_iter().map(|name| (name, Vec::new())).collect();
             while !left.is_empty() {
                 let mut one = Bindings::new();
-                let Some(after) = matched(&inner, left, &mut one) else { break };
+                let Some(after) = match_pattern(&inner, left, &mut one) else { break };
                 if after.len() == left.len() {
                     break;
                 }
@@ -116,7 +116,7 @@ fn matched<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bin
                 };
             }
             bindings.extend(all.into_iter().map(|(name, many)| (name, Binding::Many(many))));
-            matched(rest, left, bindings)
+            match_pattern(rest, left, bindings)
         }
         Part::Token(token, rest) => {
             let (found, left) = input.split_first()?;
@@ -124,20 +124,20 @@ fn matched<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bin
                 (TokenTree::Group(pattern), TokenTree::Group(found)) if pattern.delimiter() == found.delimiter() => {
                     let pattern: Vec<TokenTree> = pattern.stream().into_iter().collect();
                     let found: Vec<TokenTree> = found.stream().into_iter().collect();
-                    if !matched(&pattern, &found, bindings)?.is_empty() {
+                    if !match_pattern(&pattern, &found, bindings)?.is_empty() {
                         return None;
                     }
                 }
                 _ if token.to_string() != found.to_string() => return None,
                 _ => {}
             }
-            matched(rest, left, bindings)
+            match_pattern(rest, left, bindings)
         }
     }
 }
 
 /// Returns the number of tokens that a variable of this kind matches.
-fn length(kind: &str, input: &[TokenTree]) -> Option<usize> {
+fn token_count(kind: &str, input: &[TokenTree]) -> Option<usize> {
     match (kind, input) {
         ("ident", [TokenTree::Ident(_), ..]) | ("literal", [TokenTree::Literal(_), ..]) | ("tt", [_, ..]) => Some(1),
         // An attribute: the content of its brackets.
@@ -163,7 +163,7 @@ fn length(kind: &str, input: &[TokenTree]) -> Option<usize> {
 fn variables(tokens: &[TokenTree]) -> Vec<String> {
     let mut names = Vec::new();
     let mut rest = tokens;
-    while let Some(part) = split(rest) {
+    while let Some(part) = next_part(rest) {
         rest = match part {
             Part::Variable(name, rest) => {
                 names.push(name.to_string());
@@ -187,7 +187,7 @@ fn variables(tokens: &[TokenTree]) -> Vec<String> {
 fn transcribe(body: &[TokenTree], bindings: &Bindings, out: &mut Vec<TokenTree>) -> Option<()> {
     let mut rest = body;
     while !rest.is_empty() {
-        rest = match split(rest)? {
+        rest = match next_part(rest)? {
             Part::Variable(name, rest) if name == "crate" => {
                 out.push(TokenTree::Ident(name.clone()));
                 rest

@@ -1,10 +1,10 @@
-//! The public-API stage: lists the public items of a crate, one in each line. A changed line is a
-//! change for dependants.
+//! The public-API stage: lists the public items of a crate, one on each line. A changed line
+//! affects dependants.
 //!
 //! [`read_generated`] lists a generated file. [`read_crate`] lists a hand-written crate for a Linux
 //! build with all features: the items that are reachable from `lib.rs` through public modules and
 //! re-exports, and the implementations of public types. It does not list items marked
-//! `#[doc(hidden)]`, implementations of private traits, auto traits and `#[must_use]`.
+//! `#[doc(hidden)]`, implementations of private traits, auto traits or `#[must_use]`.
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -41,7 +41,7 @@ pub use list::PublicApi;
 ///
 /// Returns an error if the text is not Rust, or a public item has an unsupported form.
 pub fn read_generated(text: &str) -> Result<PublicApi> {
-    let file = syn::parse_file(text).map_err(|error| Error::new(format!("is not Rust: {error}")))?;
+    let file = syn::parse_file(text).map_err(|error| Error::new(format!("invalid Rust: {error}")))?;
     let mut api = PublicApi::default();
     api.items("", &file.items)?;
     Ok(api)

@@ -100,8 +100,8 @@ impl Modules {
 
 fn parse(root: &Path, file: &Path) -> Result<Vec<Item>> {
     let text = std::fs::read_to_string(root.join(file))
-        .map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(file))?;
-    let parsed = syn::parse_file(&text).map_err(|error| Error::new(format!("is not Rust: {error}")).in_file(file))?;
+        .map_err(|error| Error::new(format!("failed to read the file: {error}")).in_file(file))?;
+    let parsed = syn::parse_file(&text).map_err(|error| Error::new(format!("invalid Rust: {error}")).in_file(file))?;
     Ok(parsed.items)
 }
 

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// Lists all public items of a crate.
 pub(super) fn list(modules: &Modules) -> Result<PublicApi> {
-    let mut reach = Reach { modules, api: PublicApi::default(), names: BTreeMap::new(), walked: BTreeSet::new() };
+    let mut reach = Reach { modules, api: PublicApi::default(), names: BTreeMap::new(), listed: BTreeSet::new() };
     reach.module(&Vec::new(), "")?;
     reach.implementations()?;
     reach.macros();
@@ -26,7 +26,7 @@ struct Reach<'a> {
     /// definition.
     names: BTreeMap<(ModulePath, String), String>,
     /// The modules that were listed, with the names under which they were listed.
-    walked: BTreeSet<(ModulePath, String)>,
+    listed: BTreeSet<(ModulePath, String)>,
 }
 
 /// The target of a path.
@@ -50,7 +50,7 @@ const LONGEST_CHAIN: usize = 16;
 impl Reach<'_> {
     /// Lists a module whose items are public under `prefix`.
     fn module(&mut self, path: &ModulePath, prefix: &str) -> Result<()> {
-        if !self.walked.insert((path.clone(), prefix.to_owned())) {
+        if !self.listed.insert((path.clone(), prefix.to_owned())) {
             return Ok(());
         }
         let modules = self.modules;
@@ -91,15 +91,15 @@ impl Reach<'_> {
             (Target::Module(module), Some(alias)) => self.module(&module, &format!("{prefix}{alias}::")),
             (Target::Module(module), None) => self.module(&module, prefix),
             (Target::Elsewhere(target), Some(alias)) => {
-                self.api.plain(format!("use {prefix}{alias}"), &target);
+                self.api.add_line(format!("use {prefix}{alias}"), &target);
                 Ok(())
             }
             (Target::Elsewhere(target), None) => {
-                self.api.plain(format!("use {prefix}*"), &target);
+                self.api.add_line(format!("use {prefix}*"), &target);
                 Ok(())
             }
             (Target::Item(_, name), None) => {
-                Err(Error::new(format!("re-exports the variants of `{name}`, which the list does not support")))
+                Err(Error::new(format!("re-exporting the variants of `{name}` is not supported")))
             }
         }
     }
@@ -112,7 +112,9 @@ impl Reach<'_> {
             Item::Trait(item) => &item.vis,
             _ => return Ok(()),
         };
-        if let Some(name) = name_of(item).filter(|_| is_public(visibility)) {
+        if is_public(visibility)
+            && let Some(name) = name_of(item)
+        {
             let public = format!("{prefix}{}", alias.unwrap_or(&name));
             self.names.entry((module.clone(), name)).or_insert(public);
         }
@@ -129,7 +131,7 @@ impl Reach<'_> {
                     continue;
                 }
                 if let Some(of) = self.public_type(path, &item.self_ty) {
-                    self.api.block(&of, item).map_err(|error| error.in_file(&module.file))?;
+                    self.api.implementation(&of, item).map_err(|error| error.in_file(&module.file))?;
                 }
             }
         }
@@ -141,8 +143,11 @@ impl Reach<'_> {
         for item in self.modules.0.values().flat_map(|module| &module.items) {
             let Item::Macro(item) = item else { continue };
             let is_exported = item.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export"));
-            if let Some(name) = item.ident.as_ref().filter(|_| is_exported && !is_hidden(&item.attrs)) {
-                self.api.plain(format!("macro {name}!"), "");
+            if is_exported
+                && !is_hidden(&item.attrs)
+                && let Some(name) = &item.ident
+            {
+                self.api.add_line(format!("macro {name}!"), "");
             }
         }
     }
@@ -250,7 +255,10 @@ impl Reach<'_> {
                 self.resolve(path, &import.path, next)
             });
         }
-        globs.iter().filter(|_| depth <= LONGEST_CHAIN).find_map(|import| {
+        if depth > LONGEST_CHAIN {
+            return None;
+        }
+        globs.iter().find_map(|import| {
             match self.resolve(path, &import.path, next) {
                 Target::Module(module) if module != *path => self.lookup(&module, name, next),
                 _ => None,
@@ -301,7 +309,7 @@ fn segments(path: &syn::Path) -> Vec<String> {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// Returns all paths in a part of the syntax.
+/// All paths in a part of the syntax.
 struct Paths(Vec<Vec<String>>);
 
 impl<'ast> Visit<'ast> for Paths {

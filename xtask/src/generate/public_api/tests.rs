@@ -17,7 +17,7 @@ fn differences(from: &str, to: &str) -> Vec<Difference> {
 }
 
 #[test]
-fn what_a_build_rests_on_is_listed() {
+fn public_items_are_listed_with_their_types() {
     insta::assert_snapshot!(read_generated(OLD).unwrap().to_string(), @r#"
     const A: &'static str
     enum types::E
@@ -33,7 +33,7 @@ fn what_a_build_rests_on_is_listed() {
 }
 
 #[test]
-fn differences_tell_what_breaks() {
+fn a_difference_is_breaking_if_an_item_is_changed_or_removed() {
     for (from, to) in [
         ("\"x\"", "\"y\""),
         ("PRIVATE: u8", "PRIVATE: u16"),

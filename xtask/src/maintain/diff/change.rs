@@ -8,8 +8,8 @@ pub struct Change {
     /// The operation, such as `POST /api/v1/token`; `None` if it concerns the whole document.
     pub operation: Option<String>,
     pub(super) place: Option<Place>,
-    /// The aspect of the place that changed, such as `required`. Two changes of one aspect at one place
-    /// are the same change.
+    /// The aspect of the place that changed, such as `required`. Two changes of one aspect at one
+    /// place are the same change.
     pub(super) aspect: String,
     /// The subject of the sentence that describes the change, such as `request body`.
     pub(super) subject: String,

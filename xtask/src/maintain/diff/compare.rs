@@ -9,8 +9,9 @@ use super::words::{bare_path, differing, from_to, list, subject};
 use crate::generate::public_api::Difference;
 use crate::spec::schema::{pascal, snake};
 
-/// Compares the normal forms, from which code is generated. The effect of some changes depends on how
-/// the generator treats a keyword; for these, the changes of the public items in `interface` decide.
+/// Compares the normal forms, from which code is generated. The effect of some changes depends on
+/// how the generator treats a keyword; for these, the changes of the public items in `interface`
+/// decide.
 pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
     let mut comparison = Comparison { interface, is_published: false, changes: Vec::new() };
     comparison.models(old, new);
@@ -100,7 +101,8 @@ impl Comparison<'_> {
                 _ => {
                     let effect = match key {
                         "success type" | "error type" => Effect::BreaksReaders,
-                        // Every call fails, although the code compiles if the header stays the same.
+                        // Every call fails, although the code compiles if the header stays the
+                        // same.
                         "credentials" => Effect::BreaksCallers,
                         "security" => Effect::Documented,
                         _ => Effect::Compatible,
@@ -112,7 +114,8 @@ impl Comparison<'_> {
         }
         let places: BTreeSet<&Place> = old.places.keys().chain(new.places.keys()).collect();
         for place in places {
-            // If a parent was added, removed or changed its kind, that change covers all places in it.
+            // If a parent was added, removed or changed its kind, that change covers all places in
+            // it.
             let is_covered = place.parents().iter().any(|parent| {
                 old.places.get(parent).map(|fact| &fact.kind) != new.places.get(parent).map(|fact| &fact.kind)
             });
@@ -185,7 +188,8 @@ impl Comparison<'_> {
         }
         if let (Some(old), Some(new)) = (&old.type_name, &new.type_name)
             && old != new
-            // The type of a response is reported once for the operation, unless it depends on the status.
+            // The type of a response is reported once for the operation, unless it depends on the
+            // status.
             && !(is_root && place.is_received() && !is_by_status(at, place))
         {
             let detail = format!("now has the type `{new}`, previously `{old}`");
@@ -279,8 +283,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Pairs each old operation with its new version, if it still exists. Operations match by method and
-/// path first, because an overlay can change an `operationId`.
+/// Pairs each old operation with its new version, if it still exists. Operations match by method
+/// and path first, because an overlay can change an `operationId`.
 fn pairs<'a>(old: &'a Model, new: &'a Model) -> Vec<(&'a Operation, Option<&'a Operation>)> {
     let by_title = |operation: &Operation| new.operations.iter().find(|other| other.title == operation.title);
     let is_free = |other: &&Operation| !old.operations.iter().any(|operation| operation.title == other.title);

@@ -12,8 +12,8 @@ pub(super) struct Facts<'a> {
     /// Whether the document is in the form that Flinks publishes, as opposed to the normal form.
     pub(super) is_published: bool,
     pub(super) places: BTreeMap<Place, Fact>,
-    /// The named schemas on the path to the current one. A recursive reference to one of them is not
-    /// followed.
+    /// The named schemas on the path to the current one. A recursive reference to one of them is
+    /// not followed.
     pub(super) stack: Vec<String>,
 }
 
@@ -69,7 +69,8 @@ impl Facts<'_> {
         self.within(schema, &all_required, &path, place);
     }
 
-    /// Records the facts about all places within a schema, including those that `allOf` merges into it.
+    /// Records the facts about all places within a schema, including those that `allOf` merges into
+    /// it.
     fn within(&mut self, schema: &Value, required: &[String], path: &[Step], place: &dyn Fn(Vec<Step>) -> Place) {
         let name = referenced(schema).map(str::to_owned);
         if name.as_ref().is_some_and(|name| self.stack.contains(name)) {

@@ -1,12 +1,12 @@
-//! `cargo xtask diff`: reports what changed between two versions of the documents, and the effect on
-//! users of the generated crates.
+//! `cargo xtask diff`: reports what changed between two versions of the documents, and the effect
+//! on users of the generated crates.
 //!
-//! The documents are compared twice. The normal form, from which code is generated, shows the effect
-//! of a change. The published form shows changes that do not reach the code, such as another server
-//! or another list of values in a response. Changed descriptions are only counted.
+//! The documents are compared twice. The normal form, from which code is generated, shows the
+//! effect of a change. The published form shows changes that do not reach the code, such as another
+//! server or another list of values in a response. Changed descriptions are only counted.
 //!
-//! The public items of the generated code are compared as well, and each report lists the items that
-//! changed. If an item was changed or removed, the next version is a breaking one, even if all
+//! The public items of the generated code are compared as well, and each report lists the items
+//! that changed. If an item was changed or removed, the next version is a breaking one, even if all
 //! changes of the document are reported as compatible.
 
 mod change;
@@ -56,8 +56,8 @@ pub struct ProductDiff {
     pub interface: Vec<Difference>,
     /// The version step that the changes require.
     pub step: Step,
-    /// Why no code can be generated from one of the documents. The effect of the changes is unknown in
-    /// that case.
+    /// Why no code can be generated from one of the documents. The effect of the changes is unknown
+    /// in that case.
     pub refused: Option<Error>,
 }
 
@@ -65,8 +65,8 @@ pub struct ProductDiff {
 ///
 /// # Errors
 ///
-/// Returns an error if a document or a manifest cannot be read. A document that cannot be generated is
-/// reported in the result instead.
+/// Returns an error if a document or a manifest cannot be read. A document that cannot be generated
+/// is reported in the result instead.
 pub fn diff(old: &Path, new: &Path, products: &[Product]) -> Result<Vec<ProductDiff>> {
     products.iter().map(|product| product_diff(old, new, *product)).collect()
 }
@@ -110,7 +110,8 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
 }
 
-/// Returns the version step that the changes of a document and of the generated public items require.
+/// Returns the version step that the changes of a document and of the generated public items
+/// require.
 fn required_step(changes: &[Change], interface: &[Difference], is_same_text: bool) -> Step {
     if interface.iter().any(Difference::is_breaking) {
         return Step::Major;

@@ -108,8 +108,8 @@ impl Model {
     }
 }
 
-/// Returns the type of an outcome in words. If the outcome has several bodies, the type is an enum by
-/// status.
+/// Returns the type of an outcome in words. If the outcome has several bodies, the type is an enum
+/// by status.
 fn type_of(bodies: &Bodies) -> String {
     match (&bodies.union, bodies.bodies.iter().find_map(|body| body.schema.as_deref())) {
         (Some(union), _) => format!("`{}`, by status", pascal(union)),
@@ -134,8 +134,8 @@ impl Operation {
 }
 
 impl Operation {
-    /// Returns the type that has a place as its field, and the name of the field in Rust. The content
-    /// of a list or map belongs to the field that holds the list or map.
+    /// Returns the type that has a place as its field, and the name of the field in Rust. The
+    /// content of a list or map belongs to the field that holds the list or map.
     pub(super) fn holder(&self, place: &Place) -> Option<(String, String)> {
         let path = place.path()?;
         let depth = path.iter().rposition(|step| matches!(step, Step::Field(_)))?;

@@ -24,8 +24,8 @@ pub(super) enum Step {
     Field(String),
     Items,
     Values,
-    /// An alternative of `oneOf` or `anyOf`, by the name of its type. A number is appended if the name
-    /// is not unique.
+    /// An alternative of `oneOf` or `anyOf`, by the name of its type. A number is appended if the
+    /// name is not unique.
     Option(String),
 }
 

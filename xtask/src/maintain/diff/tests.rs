@@ -139,7 +139,7 @@ fn changed_credentials_are_reported() {
     assert_eq!(
         lines(&scheme("bearer"), &scheme("basic")),
         [
-            "the security scheme `s` changed from http bearer to http basic [documented only]",
+            "the security scheme `s` changed from http bearer to http basic [documentation only]",
             "the credentials changed from a bearer token in `Authorization` to a name and a password in `Authorization` [breaking for callers]",
         ]
     );
@@ -155,7 +155,7 @@ fn changed_credentials_are_reported() {
     other["schemes"]["t"]["scheme"] = json!("digest");
     assert_eq!(
         lines(&two, &other),
-        ["the security scheme `t` changed from http basic to http digest [documented only]"]
+        ["the security scheme `t` changed from http basic to http digest [documentation only]"]
     );
     let mut free = scheme("bearer");
     free["security"] = json!([]);

@@ -118,7 +118,7 @@ fn merge(
         None => {
             lines.push(format!("{}: re-serialized, because its layout is not supported", product.document().display()));
             Some(emit(&value)?).filter(is_equivalent).ok_or_else(|| {
-                Error::new("cannot be merged: the serialized document does not parse to the merged value")
+                Error::new("failed to merge the document: the serialized text does not parse to the merged value")
                     .in_file(&product.document())
             })?
         }
@@ -130,7 +130,7 @@ fn merge(
 fn emit(value: &Value) -> Result<String> {
     let options = serde_saphyr::ser_options! { compact_list_indent: false };
     serde_saphyr::to_string_with_options(value, options)
-        .map_err(|error| Error::new(format!("cannot be serialized: {error}")))
+        .map_err(|error| Error::new(format!("failed to serialize the document: {error}")))
 }
 
 fn set(document: &mut Value, path: &[String], value: Value) {

@@ -3,8 +3,8 @@
 //! Flinks publishes its documents in slices: a reference page contains, in a fenced block, the part
 //! of a document that describes its operation.
 //!
-//! - Slices that describe all operations of our document replace it. A single slice replaces it byte
-//!   for byte.
+//! - Slices that describe all operations of our document replace it. A single slice replaces it
+//!   byte for byte.
 //! - Any other slice is merged. Its operations replace those with the same method and path, or are
 //!   appended. Parts that operations share (`info`, `servers`, components, …) are replaced too, and
 //!   reported. A merge keeps the bytes of everything else and removes nothing.
@@ -51,9 +51,9 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// Returns one located error, and writes nothing, if a file cannot be read, if a slice is not OpenAPI
-/// 3.0, if the product of a slice is unknown, or if two slices disagree. Also returns an error if a
-/// file cannot be written.
+/// Returns one located error, and writes nothing, if a file cannot be read, if a slice is not
+/// OpenAPI 3.0, if the product of a slice is unknown, or if two slices disagree. Also returns an
+/// error if a file cannot be written.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {
     let mut report = Report::default();
     let mut slices: Vec<(Product, Slice)> = Vec::new();
@@ -92,7 +92,7 @@ pub fn import(root: &Path, options: &Options) -> Result<Report> {
     }
     let folder = root.join("openapi");
     std::fs::create_dir_all(&folder)
-        .map_err(|error| Error::new(format!("cannot be created: {error}")).in_file(&folder))?;
+        .map_err(|error| Error::new(format!("failed to create the folder: {error}")).in_file(&folder))?;
     for (path, text) in texts {
         output::write(&root.join(&path), &text).map_err(|error| error.in_file(&path))?;
     }

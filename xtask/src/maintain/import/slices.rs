@@ -21,8 +21,8 @@ pub(super) struct Slice {
 }
 
 pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
-    let bytes = std::fs::read(file).map_err(|error| Error::new(format!("cannot be read: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|error| Error::new(format!("is not UTF-8: {error}")))?;
+    let bytes = std::fs::read(file).map_err(|error| Error::new(format!("failed to read the file: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| Error::new(format!("invalid UTF-8: {error}")))?;
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let is_document = file
         .extension()
@@ -57,7 +57,7 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
         }
         check_shape(&value).map_err(in_block)?;
         if schema::operations(&value).is_empty() {
-            return Err(in_block(Error::new("describes no operation").at("/paths")));
+            return Err(in_block(Error::new("the document has no operations").at("/paths")));
         }
         if value.pointer("/info/version").is_some_and(|version| !version.is_string()) {
             return Err(in_block(

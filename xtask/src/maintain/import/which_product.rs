@@ -9,9 +9,10 @@ use crate::product::Product;
 use crate::spec::document::Document;
 use crate::{Error, Result};
 
-/// Returns the product that a slice belongs to. The name of the document on the page decides. A slice
-/// without a name is matched by its title and servers, and then by its operations. `requested` is
-/// the choice of the caller and applies only if none of these identifies the product.
+/// Returns the product that a slice belongs to. The name of the document on the page decides. A
+/// slice without a name is matched by its title and servers, and then by its operations.
+/// `requested` is the choice of the caller and applies only if none of these identifies the
+/// product.
 pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>) -> Result<Product> {
     let value = &slice.document.value;
     let names = |text: &str, product: Product| {
@@ -35,17 +36,17 @@ pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>)
     match (found.as_slice(), requested) {
         ([product], None) => Ok(*product),
         ([product], Some(requested)) if *product != requested => {
-            Err(Error::new(format!("belongs to the product {}, not to {}", product.name(), requested.name()))
+            Err(Error::new(format!("the document belongs to the product {}, not to {}", product.name(), requested.name()))
                 .help("omit --product: it is only for input that does not name its product"))
         }
         (_, Some(requested)) => Ok(requested),
         ([], None) => Err(Error::new(match &slice.document_name {
-            Some(name) => format!("is a part of `{name}`, which is not a document of this project"),
-            None => "its product is unknown: its title, servers and operations match no product".into(),
+            Some(name) => format!("the page is a part of `{name}`, which is not a document of this project"),
+            None => "unknown product: the title, servers and operations match no product".into(),
         })
         .help("if it belongs to a product of this project, name the product with --product")),
         (several, None) => {
-            Err(Error::new(format!("matches several products: {}", list(several))).help("name one with --product"))
+            Err(Error::new(format!("the document matches several products: {}", list(several))).help("name one with --product"))
         }
     }
 }
