@@ -117,7 +117,9 @@ fn invalid_input_is_one_located_error_and_nothing_is_written() {
         ("openapi/flinks-outbound.yaml: failed to read the file", |root| {
             fs::remove_file(root.join(Product::Outbound.document())).unwrap();
         }),
-        ("openapi/sources.toml: failed to read the file", |root| fs::remove_file(root.join("openapi/sources.toml")).unwrap()),
+        ("openapi/sources.toml: failed to read the file", |root| {
+            fs::remove_file(root.join("openapi/sources.toml")).unwrap();
+        }),
         ("openapi/sources.toml: missing entry [flinks-outbound]", |root| {
             edit(root, Path::new("openapi/sources.toml"), |text| {
                 text.replace("[flinks-outbound", "[other").replace("[[flinks-outbound", "[[other")

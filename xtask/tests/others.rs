@@ -86,11 +86,16 @@ fn an_unsupported_document_is_a_located_error_with_help() {
         ),
         (
             "payment-status",
-            ["one of several schemas", "operation: get-payment", "/responses/200/", "as one object that has the fields of all"],
+            [
+                "one of several schemas",
+                "operation: get-payment",
+                "/responses/200/",
+                "by one object that has the properties of all schemas",
+            ],
         ),
         (
             "aggregator-paths",
-            ["the server has a path", "at: /servers/0/url", "in front of each path", "overlay actions"],
+            ["the server has a path", "at: /servers/0/url", "to the start of each path", "overlay actions"],
         ),
     ] {
         let error = generate(name).unwrap_err().to_string();

@@ -9,6 +9,7 @@
 #[rustfmt::skip]
 #[path = "unusual/generated.rs"]
 #[allow(dead_code, unreachable_pub)] // a test uses only some items
+#[allow(clippy::elidable_lifetime_names)] // generated code names all lifetimes
 mod generated;
 
 use generated::types::{Item, MakeItRequest, MakeItRequestEither, MakeItRequestMoreItem, Size};

@@ -9,8 +9,8 @@
 pub const SPEC_VERSION: &str = "3.0.0";
 /// The SHA-256 of the document from which this client was generated, in hexadecimal.
 pub const SPEC_SHA256: &str = "49cc962e95b1c1216754c72b4c8a5f88d3fb08e33f445111edb23052f4671882";
-/// The fields and headers that are secrets. Their types are redacted, and their headers are
-/// marked as sensitive. `Debug` redacts all other strings as well.
+/// The fields and headers that contain secrets. `Debug` redacts these fields and all other
+/// strings, and the headers are marked as sensitive.
 pub const SECRETS: &[&str] = &[
     "AuthorizeChallenge.RequestId",
     "AuthorizeRequest.LoginId",
@@ -28,26 +28,26 @@ pub const SECRETS: &[&str] = &[
 
 /// Types used as operation parameters and responses.
 pub mod types {
-    /// `AuthorizeChallenge`.
+    /// The schema `AuthorizeChallenge`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct AuthorizeChallenge {
-        /// `HttpStatusCode`.
+        /// The property `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub http_status_code: ::std::option::Option<i64>,
-        /// `Institution`.
+        /// The property `Institution`.
         #[serde(rename = "Institution")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub institution: ::std::option::Option<::std::string::String>,
-        /// `Links`.
+        /// The property `Links`.
         #[serde(rename = "Links")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub links: ::std::option::Option<::std::vec::Vec<Link>>,
-        /// Goes back with the answers.
+        /// The id that must be sent with the answers.
         #[serde(rename = "RequestId")]
         pub request_id: ::std::option::Option<::flinks_core::Secret>,
-        /// The questions. Answer each in `SecurityResponses`.
+        /// The questions. The answers belong in `SecurityResponses`.
         #[serde(rename = "SecurityChallenges")]
         pub security_challenges: ::std::option::Option<
             ::std::vec::Vec<SecurityChallenge>,
@@ -87,11 +87,11 @@ pub mod types {
         );
     }
 
-    /// `AuthorizeRequest`.
+    /// The schema `AuthorizeRequest`.
     #[derive(::serde::Serialize, Clone, Default)]
     #[non_exhaustive]
     pub struct AuthorizeRequest {
-        /// The bank, for a call with its user name and password.
+        /// The bank, for a call with the end user's bank credentials.
         #[serde(
             rename = "Institution",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -103,13 +103,13 @@ pub mod types {
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub language: ::std::option::Option<Language>,
-        /// The end user's login, from the widget or from an earlier reply.
+        /// The login id of the end user, from the widget or from an earlier response.
         #[serde(
             rename = "LoginId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub login_id: ::std::option::Option<::flinks_core::Secret>,
-        /// `true` reads what Flinks has stored; `false` asks the bank (live mode).
+        /// `true` returns the data that Flinks has stored. `false` connects to the bank (live mode).
         #[serde(
             rename = "MostRecentCached",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -127,10 +127,10 @@ pub mod types {
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub request_id: ::std::option::Option<::flinks_core::Secret>,
-        /// Whether Flinks keeps the connection, for nightly refreshes and more.
+        /// Whether Flinks stores the connection, for example for nightly refreshes.
         #[serde(rename = "Save", skip_serializing_if = "::std::option::Option::is_none")]
         pub save: ::std::option::Option<bool>,
-        /// The answers to a challenge: under each prompt, byte for byte, its answers.
+        /// The answers to a challenge. Each key is a prompt, unchanged, and each value is the list of its answers.
         #[serde(
             rename = "SecurityResponses",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -141,10 +141,10 @@ pub mod types {
                 ::std::vec::Vec<::flinks_core::Secret>,
             >,
         >,
-        /// A text of one's own that comes back with the data.
+        /// A custom text that is returned with the data.
         #[serde(rename = "Tag", skip_serializing_if = "::std::option::Option::is_none")]
         pub tag: ::std::option::Option<::std::string::String>,
-        /// The end user's name at the bank.
+        /// The end user's user name at the bank.
         #[serde(
             rename = "Username",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -197,7 +197,7 @@ pub mod types {
     }
 
     impl AuthorizeRequest {
-        /// Creates a request with the required fields.
+        /// Creates a value from the required fields.
         pub fn new() -> Self {
             Self {
                 institution: Default::default(),
@@ -213,7 +213,7 @@ pub mod types {
             }
         }
 
-        /// Sets `Institution`. The bank, for a call with its user name and password.
+        /// Sets `Institution`. The bank, for a call with the end user's bank credentials.
         #[must_use]
         pub fn institution(
             mut self,
@@ -230,14 +230,14 @@ pub mod types {
             self
         }
 
-        /// Sets `LoginId`. The end user's login, from the widget or from an earlier reply.
+        /// Sets `LoginId`. The login id of the end user, from the widget or from an earlier response.
         #[must_use]
         pub fn login_id(mut self, login_id: impl Into<::flinks_core::Secret>) -> Self {
             self.login_id = Some(login_id.into());
             self
         }
 
-        /// Sets `MostRecentCached`. `true` reads what Flinks has stored; `false` asks the bank (live mode).
+        /// Sets `MostRecentCached`. `true` returns the data that Flinks has stored. `false` connects to the bank (live mode).
         #[must_use]
         pub fn most_recent_cached(
             mut self,
@@ -264,14 +264,14 @@ pub mod types {
             self
         }
 
-        /// Sets `Save`. Whether Flinks keeps the connection, for nightly refreshes and more.
+        /// Sets `Save`. Whether Flinks stores the connection, for example for nightly refreshes.
         #[must_use]
         pub fn save(mut self, save: impl Into<bool>) -> Self {
             self.save = Some(save.into());
             self
         }
 
-        /// Sets `SecurityResponses`. The answers to a challenge: under each prompt, byte for byte, its answers.
+        /// Sets `SecurityResponses`. The answers to a challenge. Each key is a prompt, unchanged, and each value is the list of its answers.
         #[must_use]
         pub fn security_responses(
             mut self,
@@ -286,14 +286,14 @@ pub mod types {
             self
         }
 
-        /// Sets `Tag`. A text of one's own that comes back with the data.
+        /// Sets `Tag`. A custom text that is returned with the data.
         #[must_use]
         pub fn tag(mut self, tag: impl Into<::std::string::String>) -> Self {
             self.tag = Some(tag.into());
             self
         }
 
-        /// Sets `Username`. The end user's name at the bank.
+        /// Sets `Username`. The end user's user name at the bank.
         #[must_use]
         pub fn username(mut self, username: impl Into<::flinks_core::Secret>) -> Self {
             self.username = Some(username.into());
@@ -301,35 +301,35 @@ pub mod types {
         }
     }
 
-    /// `AuthorizeSession`.
+    /// The schema `AuthorizeSession`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct AuthorizeSession {
-        /// `HttpStatusCode`.
+        /// The property `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub http_status_code: ::std::option::Option<i64>,
-        /// `Institution`.
+        /// The property `Institution`.
         #[serde(rename = "Institution")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub institution: ::std::option::Option<::std::string::String>,
-        /// `InstitutionId`.
+        /// The property `InstitutionId`.
         #[serde(rename = "InstitutionId")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub institution_id: ::std::option::Option<i64>,
-        /// `InstitutionName`.
+        /// The property `InstitutionName`.
         #[serde(rename = "InstitutionName")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub institution_name: ::std::option::Option<::std::string::String>,
-        /// What can be called next.
+        /// The calls that can follow.
         #[serde(rename = "Links")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub links: ::std::option::Option<::std::vec::Vec<Link>>,
-        /// The end user's login.
+        /// The login of the end user.
         #[serde(rename = "Login")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub login: ::std::option::Option<Login>,
-        /// What the data endpoints ask for.
+        /// The id that the data endpoints require.
         #[serde(rename = "RequestId")]
         pub request_id: ::std::option::Option<::flinks_core::Secret>,
     }
@@ -377,18 +377,18 @@ pub mod types {
         );
     }
 
-    /// `ErrorResponse`.
+    /// The schema `ErrorResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct ErrorResponse {
-        /// `FlinksCode`.
+        /// The property `FlinksCode`.
         #[serde(rename = "FlinksCode")]
         pub flinks_code: ::std::option::Option<::std::string::String>,
-        /// `HttpStatusCode`.
+        /// The property `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub http_status_code: ::std::option::Option<i64>,
-        /// `Message`.
+        /// The property `Message`.
         #[serde(rename = "Message")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub message: ::std::option::Option<::std::string::String>,
@@ -423,15 +423,15 @@ pub mod types {
         );
     }
 
-    /// `GenerateAuthorizeTokenResponse`.
+    /// The schema `GenerateAuthorizeTokenResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct GenerateAuthorizeTokenResponse {
-        /// `HttpStatusCode`.
+        /// The property `HttpStatusCode`.
         #[serde(rename = "HttpStatusCode")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub http_status_code: ::std::option::Option<i64>,
-        /// A single-use token from `/GenerateAuthorizeToken`, valid for 30 minutes. It goes to `/Authorize` or to the iframe URL, and nowhere else.
+        /// A single-use token from `/GenerateAuthorizeToken` that is valid for 30 minutes. It is sent only to `/Authorize` or in the URL of the iframe.
         #[serde(rename = "Token")]
         pub token: AuthorizeToken,
     }
@@ -468,10 +468,10 @@ pub mod types {
     )]
     #[non_exhaustive]
     pub enum Language {
-        /// `en`.
+        /// The value `en`.
         #[serde(rename = "en")]
         En,
-        /// `fr`.
+        /// The value `fr`.
         #[serde(rename = "fr")]
         Fr,
     }
@@ -516,15 +516,15 @@ pub mod types {
         }
     }
 
-    /// `Link`.
+    /// The schema `Link`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct Link {
-        /// `example`.
+        /// The property `example`.
         pub example: ::std::option::Option<::std::string::String>,
-        /// `href`.
+        /// The property `href`.
         pub href: ::std::option::Option<::std::string::String>,
-        /// `rel`.
+        /// The property `rel`.
         pub rel: ::std::option::Option<::std::string::String>,
     }
 
@@ -547,26 +547,26 @@ pub mod types {
         }
     }
 
-    /// The end user's login.
+    /// The login of the end user.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct Login {
-        /// The LoginId, with which later calls need no bank password.
+        /// The login id. Later calls that use it need no bank password.
         #[serde(rename = "Id")]
         pub id: ::std::option::Option<::flinks_core::Secret>,
-        /// `IsScheduledRefresh`.
+        /// The property `IsScheduledRefresh`.
         #[serde(rename = "IsScheduledRefresh")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub is_scheduled_refresh: ::std::option::Option<bool>,
-        /// UTC without an offset, with 6 or 7 fractional digits: not RFC 3339, so kept as text.
+        /// The time in UTC, without an offset and with 6 or 7 fractional digits. This is not RFC 3339, so it is a string.
         #[serde(rename = "LastRefresh")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub last_refresh: ::std::option::Option<::std::string::String>,
-        /// `Type`.
+        /// The property `Type`.
         #[serde(rename = "Type")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub type_: ::std::option::Option<::std::string::String>,
-        /// `Username`.
+        /// The property `Username`.
         #[serde(rename = "Username")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub username: ::std::option::Option<::flinks_core::Secret>,
@@ -599,18 +599,18 @@ pub mod types {
         }
     }
 
-    /// `SecurityChallenge`.
+    /// The schema `SecurityChallenge`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct SecurityChallenge {
-        /// The answers to choose from, where the bank offers a choice.
+        /// The possible answers, if the bank offers a choice.
         #[serde(rename = "Iterables")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub iterables: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
-        /// The question, to be sent back byte for byte.
+        /// The question. It must be sent back unchanged.
         #[serde(rename = "Prompt")]
         pub prompt: ::std::option::Option<::std::string::String>,
-        /// `Type`.
+        /// The property `Type`.
         #[serde(rename = "Type")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub type_: ::std::option::Option<::std::string::String>,
@@ -637,24 +637,24 @@ pub mod types {
 
     ::flinks_core::secret_type! {
         #[doc =
-        "A single-use token from `/GenerateAuthorizeToken`, valid for 30 minutes. It goes to `/Authorize` or to the iframe URL, and nowhere else.\n\nThis type cannot be converted to another type or to a [`Secret`](::flinks_core::Secret)."]
+        "A single-use token from `/GenerateAuthorizeToken` that is valid for 30 minutes. It is sent only to `/Authorize` or in the URL of the iframe.\n\nThis is a distinct type: it cannot be converted to another type, not even to a [`Secret`](::flinks_core::Secret)."]
         pub struct AuthorizeToken;
     }
 
     ::flinks_core::secret_type! {
         #[doc =
-        "The secret key that Flinks provides during integration. It does not expire, and goes to `/GenerateAuthorizeToken` and nowhere else.\n\nThis type cannot be converted to another type or to a [`Secret`](::flinks_core::Secret)."]
+        "The secret key that Flinks provides during integration. It does not expire. It is sent only to `/GenerateAuthorizeToken`.\n\nThis is a distinct type: it cannot be converted to another type, not even to a [`Secret`](::flinks_core::Secret)."]
         pub struct SecretKey;
     }
 
-    /// The response, selected by its status.
+    /// A response. Its status determines the variant.
     #[derive(Clone, Debug)]
     #[non_exhaustive]
     #[allow(clippy::large_enum_variant)]
     pub enum AuthorizeResponse {
-        /// Status 200.
+        /// A response with status 200.
         Session(AuthorizeSession),
-        /// Status 203.
+        /// A response with status 203.
         Challenge(AuthorizeChallenge),
     }
 
@@ -699,7 +699,7 @@ pub mod types {
 ///
 /// The authorization side of Flinks Connect.
 ///
-/// Cloning is cheap; clones share their connections.
+/// Clones are cheap and share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: ::flinks_core::Transport,
@@ -726,7 +726,7 @@ impl Client {
     ///
     /// Get an authorize token: single-use, and valid for 30 minutes. Pass it to `/Authorize`, or to the iframe as `authorizeToken`.
     ///
-    /// Sends a `POST` request to `/v3/{customerId}/BankingServices/GenerateAuthorizeToken`
+    /// Sends a `POST` request to `/v3/{customerId}/BankingServices/GenerateAuthorizeToken`.
     ///
     /// # Arguments
     ///
@@ -746,14 +746,14 @@ impl Client {
 
     /// Authorize
     ///
-    /// Spend an authorize token to authenticate an end user. A status of 200 means authenticated; 203 means that the bank asks more, and is no success.
+    /// Spend an authorize token to authenticate an end user. A status of 200 means that the end user is authenticated. A status of 203 is not a success: the bank asks further questions.
     ///
-    /// Sends a `POST` request to `/v3/{customerId}/BankingServices/Authorize`
+    /// Sends a `POST` request to `/v3/{customerId}/BankingServices/Authorize`.
     ///
     /// # Arguments
     ///
     /// - `customer_id`: Unique GUID provided by Flinks that grants you access to the environment specified in the instance field.
-    /// - `flinks_auth_key`: The authorize token that `/GenerateAuthorizeToken` returned. Not the secret key.
+    /// - `flinks_auth_key`: The authorize token that `/GenerateAuthorizeToken` returned, not the secret key.
     /// - `body`
     pub fn authorize<'a>(
         &'a self,
@@ -770,8 +770,10 @@ impl Client {
     }
 }
 
-/// Builders of requests, one for each operation. A builder has the required arguments, and
-/// methods for the optional ones and for sending.
+/// Request builders, one for each operation.
+///
+/// The methods of [`Client`] create a builder from the required arguments. A builder has a
+/// method for each optional argument, and `send`.
 pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
@@ -784,8 +786,8 @@ pub mod operation {
     };
 
     use ::flinks_core::{Error, ResponseValue};
-    /// The operation `generateAuthorizeToken`: see [`Client::generate_authorize_token`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `generateAuthorizeToken`, created by [`Client::generate_authorize_token`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct GenerateAuthorizeToken<'a> {
         pub(super) client: &'a Client,
         pub(super) customer_id: &'a ::uuid::Uuid,
@@ -802,8 +804,13 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// Returns an [`Error`] that names the operation and reports whether the request
-        /// may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(
             self,
         ) -> Result<
@@ -849,8 +856,8 @@ pub mod operation {
         }
     }
 
-    /// The operation `authorize`: see [`Client::authorize`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `authorize`, created by [`Client::authorize`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct Authorize<'a> {
         pub(super) client: &'a Client,
         pub(super) customer_id: &'a ::uuid::Uuid,
@@ -868,8 +875,13 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// Returns an [`Error`] that names the operation and reports whether the request
-        /// may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(
             self,
         ) -> Result<

@@ -296,7 +296,7 @@ impl ConsentError {
         self.call()?.flinks_code()
     }
 
-    /// Returns the message that the server wrote. See [`flinks::Error::message`].
+    /// Returns the error message from the server. See [`flinks::Error::message`].
     pub fn message(&self) -> Option<&str> {
         self.call()?.message()
     }
@@ -350,7 +350,7 @@ impl fmt::Display for ConsentError {
             ),
             Kind::Abandoned => f.write_str("the task panicked or its runtime shut down; it may have sent a request"),
             Kind::TimedOut => f.write_str("timed out while waiting for the refresh in flight"),
-            Kind::NoRuntime => f.write_str("no Tokio runtime with time and I/O drivers is running"),
+            Kind::NoRuntime => f.write_str("not running in a Tokio runtime with time and I/O drivers"),
             Kind::Expired => f.write_str("the access token had expired when it arrived"),
             Kind::NoRefreshToken => f.write_str("malformed response to the code exchange: refresh_token is missing"),
             Kind::Call(error) => {

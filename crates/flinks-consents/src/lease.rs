@@ -2,7 +2,7 @@
 //! lease.
 //!
 //! A process leases the right to refresh a consent with one compare-and-swap that writes a
-//! [`Lease`] into the record. It returns the lease by writing the result of the refresh. If the
+//! [`Lease`] into the record. It releases the lease by writing the result of the refresh. If the
 //! lease holder dies, the lease expires.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct LeaseWaiter<'a> {
     waits: u32,
 }
 
-/// The longest time that a lease counts as valid, whatever the timeout of its holder is.
+/// The maximum time a lease is considered valid, regardless of its holder's timeout.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
 /// How many lease durations a process waits at most: for the lease of a holder that died, and for
 /// the leases of processes that acquire the next one first.

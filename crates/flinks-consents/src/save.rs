@@ -1,8 +1,8 @@
 //! Writes records to the store, and keeps changes that could not be stored as pending writes.
 //!
 //! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects the pending
-//! write of a consent. A task holds it while it changes the record, except to acquire or return a
-//! lease. A pending write is stored before anything else is done with the consent.
+//! write of a consent. A task holds it while it changes the record, except to acquire or
+//! release a lease. A pending write is stored before anything else is done with the consent.
 //!
 //! Events are emitted after the lock is released, because a callback may call a method that needs
 //! the lock.

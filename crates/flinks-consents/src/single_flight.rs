@@ -57,7 +57,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
         Entry::Leading(Leader(sender), Waiter(receiver))
     }
 
-    /// Finishes the task: changes the state, and passes the outcome to all callers that wait. If
+    /// Finishes the task: changes the state, and passes the outcome to all waiting callers. If
     /// the task was given up, the state does not change.
     pub(crate) fn finish(&self, leader: Leader<T>, outcome: T, change: impl FnOnce(&mut S)) {
         {

@@ -13,8 +13,8 @@ use crate::token_cache::TokenCache;
 pub(crate) struct ConsentState {
     pub(crate) id: ConsentId,
     pub(crate) cache: TokenCache,
-    /// The record lock. A task holds it while it changes the record, except to acquire or return a
-    /// lease. Only spawned tasks wait for this lock and hold it: a future that its caller stops
+    /// The record lock. A task holds it while it changes the record, except to acquire or
+    /// release a lease. Only spawned tasks wait for this lock and hold it: a future that its caller stops
     /// polling would block all other tasks.
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }

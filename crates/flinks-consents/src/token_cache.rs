@@ -221,7 +221,7 @@ impl TokenCache {
         self.flight.give_up(waiter);
     }
 
-    /// Caches the outcome of a fetch, and passes it to all callers that wait.
+    /// Caches the outcome of a fetch, and passes it to all waiting callers.
     pub(crate) fn finish(&self, leader: Leader<Outcome>, outcome: &Outcome, epoch: Epoch, clock: &dyn Clock) {
         self.flight.finish(leader, outcome.clone(), |control| {
             // The consent was replaced, revoked or forgotten since the fetch started.

@@ -21,7 +21,7 @@ use flinks::Settings;
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
 use flinks_consents::{AppTokenSource, ConsentId, Consents, FileStore, TokenStore};
 
-use crate::canaries::{Canaries, SHORT, answers};
+use crate::canaries::{Canaries, SHORT, responses};
 use crate::log::Log;
 use crate::raw_server::{RawResponse, RawServer};
 
@@ -35,7 +35,7 @@ async fn consents(canaries: &mut Canaries) {
     let credentials = ClientCredentials::new("dc-id", secret).unwrap();
     let refresh_token = RefreshToken::new(canaries.plant("outbound TokenRequest.refresh_token")).unwrap();
     let id: ConsentId = "user-7".parse().unwrap();
-    for response in answers(&good) {
+    for response in responses(&good) {
         let server = RawServer::start(response.clone()).await;
         let settings = match response {
             RawResponse::ThenSilence(_) => Settings::new().timeout(SHORT).bank_timeout(SHORT),

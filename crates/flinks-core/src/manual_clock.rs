@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(clock.monotonic(), SECOND);
         let deadline = tokio::spawn(clock.sleep(2 * SECOND));
         clock.sleep(SECOND).await;
-        assert!(!deadline.is_finished(), "a longer sleep does not advance the clock");
+        assert!(!deadline.is_finished(), "a sleep longer than the limit must not advance the clock");
         clock.sleep(SECOND).await;
         deadline.await.unwrap();
     }

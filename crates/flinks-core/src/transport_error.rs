@@ -19,7 +19,7 @@ impl TransportError {
         Self { kind, may_have_been_sent: true }
     }
 
-    /// Returns the same error for a request of which no byte has left this machine.
+    /// Returns the same error for a request that never left this machine.
     pub(crate) fn before_sending(self) -> Self {
         Self { may_have_been_sent: false, ..self }
     }

@@ -12,7 +12,7 @@ use crate::error::{Failure, Reply};
 
 const COOKIE_NAME: &str = "session";
 
-/// The sessions by their secret names, which are the values of the cookies.
+/// All sessions, keyed by their secret name: the cookie value.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<String, State>>);
 

@@ -72,7 +72,7 @@ pub(crate) fn log_in_again(username: &str) -> Result<Step, Refusal> {
 pub(crate) fn answer(index: usize, responses: &Responses) -> Result<Step, Refusal> {
     let Some(question) = question(index) else { return Ok(Step::LoggedIn) };
     if responses.keys().any(|prompt| prompt != question.prompt) {
-        return Err(Refusal::new(401, "QUESTION_NOT_FOUND", "A prompt does not match the question of the bank"));
+        return Err(Refusal::new(401, "QUESTION_NOT_FOUND", "A prompt does not match the bank's question"));
     }
     let Some([answer]) = responses.get(question.prompt).map(Vec::as_slice) else {
         return Err(Refusal::new(401, "SECURITYRESPONSES_INCOMPLETE", "Each prompt must have exactly one answer"));

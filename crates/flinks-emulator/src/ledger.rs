@@ -172,7 +172,7 @@ pub struct Issued {
     /// emulator started, by [`Emulator::issue_code`](crate::Emulator::issue_code), or by the
     /// control API.
     pub issued_by: Option<u64>,
-    /// The time of expiry on the emulator's clock, since the Unix epoch. Each use of a refresh
+    /// When the token expires, by the emulator's clock, as a duration since the Unix epoch. Each use of a refresh
     /// token moves its expiry.
     pub expires_at: Duration,
     /// The request that spent it, or `None` if it is unspent.

@@ -154,7 +154,7 @@ impl Emulator {
 
     /// Plans a fault for the next request of an operation.
     ///
-    /// Faults of one operation apply in the order in which they were planned, one to each request.
+    /// Faults for the same operation are applied in the order they were planned, one per request.
     pub fn fail_next(&self, operation: Operation, fault: Fault) {
         self.fail_times(operation, fault, 1);
     }

@@ -9,8 +9,8 @@
 pub const SPEC_VERSION: &str = "3.0.0";
 /// The SHA-256 of the document from which this client was generated, in hexadecimal.
 pub const SPEC_SHA256: &str = "7db83e16f7d609fa57dbe8d97fc192c1c9a82b3586de5a5257970349bbdad1b1";
-/// The fields and headers that are secrets. Their types are redacted, and their headers are
-/// marked as sensitive. `Debug` redacts all other strings as well.
+/// The fields and headers that contain secrets. `Debug` redacts these fields and all other
+/// strings, and the headers are marked as sensitive.
 pub const SECRETS: &[&str] = &[
     "TokenRequest.client_secret",
     "TokenRequest.code",
@@ -23,7 +23,7 @@ pub const SECRETS: &[&str] = &[
 
 /// Types used as operation parameters and responses.
 pub mod types {
-    /// `ErrorResponse`.
+    /// The schema `ErrorResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct ErrorResponse {
@@ -79,13 +79,13 @@ pub mod types {
     )]
     #[non_exhaustive]
     pub enum GrantType {
-        /// `client_credentials`.
+        /// The value `client_credentials`.
         #[serde(rename = "client_credentials")]
         ClientCredentials,
-        /// `authorization_code`.
+        /// The value `authorization_code`.
         #[serde(rename = "authorization_code")]
         AuthorizationCode,
-        /// `refresh_token`.
+        /// The value `refresh_token`.
         #[serde(rename = "refresh_token")]
         RefreshToken,
     }
@@ -132,7 +132,7 @@ pub mod types {
         }
     }
 
-    /// `TokenRequest`.
+    /// The schema `TokenRequest`.
     #[derive(::serde::Serialize, Clone)]
     #[non_exhaustive]
     pub struct TokenRequest {
@@ -204,7 +204,7 @@ pub mod types {
     }
 
     impl TokenRequest {
-        /// Creates a request with the required fields.
+        /// Creates a value from the required fields.
         pub fn new(grant_type: GrantType) -> Self {
             Self {
                 client_id: Default::default(),
@@ -269,7 +269,7 @@ pub mod types {
         }
     }
 
-    /// `TokenResponse`.
+    /// The schema `TokenResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct TokenResponse {
@@ -364,7 +364,7 @@ pub mod types {
 /// Flinks Outbound Authentication API.
 /// Endpoints for generating authorization tokens and authenticating requests.
 ///
-/// Cloning is cheap; clones share their connections.
+/// Clones are cheap and share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: ::flinks_core::Transport,
@@ -391,7 +391,7 @@ impl Client {
     ///
     /// Use the /api/v1/token endpoint to receive an access token.
     ///
-    /// Sends a `POST` request to `/api/v1/token`
+    /// Sends a `POST` request to `/api/v1/token`.
     ///
     /// # Arguments
     ///
@@ -406,9 +406,9 @@ impl Client {
 
     /// Revoke
     ///
-    /// End the connection of an end user, with its access and its refresh token.
+    /// End the connection of an end user and revoke its access and refresh tokens.
     ///
-    /// Sends a `DELETE` request to `/api/v1/revoke`
+    /// Sends a `DELETE` request to `/api/v1/revoke`.
     ///
     /// # Arguments
     ///
@@ -424,8 +424,10 @@ impl Client {
     }
 }
 
-/// Builders of requests, one for each operation. A builder has the required arguments, and
-/// methods for the optional ones and for sending.
+/// Request builders, one for each operation.
+///
+/// The methods of [`Client`] create a builder from the required arguments. A builder has a
+/// method for each optional argument, and `send`.
 pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
@@ -438,8 +440,8 @@ pub mod operation {
     };
 
     use ::flinks_core::{Error, ResponseValue};
-    /// The operation `token`: see [`Client::token`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `token`, created by [`Client::token`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct Token<'a> {
         pub(super) client: &'a Client,
         pub(super) authorization: Option<&'a ::flinks_core::Authorization>,
@@ -452,7 +454,7 @@ pub mod operation {
             timeout: None,
         };
 
-        /// Sets the optional argument `authorization`. Client credentials as HTTP Basic, for a server that wants them there. Leave `client_id` and `client_secret` out of the body then.
+        /// Sets the optional argument `authorization`. Client credentials as HTTP Basic, for a server that requires this form. In this case, omit `client_id` and `client_secret` in the body.
         pub fn authorization(
             mut self,
             authorization: &'a ::flinks_core::Authorization,
@@ -465,8 +467,13 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// Returns an [`Error`] that names the operation and reports whether the request
-        /// may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::TokenResponse>, Error<types::ErrorResponse>> {
@@ -504,8 +511,8 @@ pub mod operation {
         }
     }
 
-    /// The operation `revoke`: see [`Client::revoke`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `revoke`, created by [`Client::revoke`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct Revoke<'a> {
         pub(super) client: &'a Client,
         pub(super) authorization: &'a ::flinks_core::Authorization,
@@ -521,8 +528,13 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// Returns an [`Error`] that names the operation and reports whether the request
-        /// may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorResponse>> {

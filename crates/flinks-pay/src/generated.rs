@@ -9,8 +9,8 @@
 pub const SPEC_VERSION: &str = "3.0.0";
 /// The SHA-256 of the document from which this client was generated, in hexadecimal.
 pub const SPEC_SHA256: &str = "c73ddbf1b6b0ba976ac788b9aa104647ed516ed48f4a6b5e9433ba3bde9364d3";
-/// The fields and headers that are secrets. Their types are redacted, and their headers are
-/// marked as sensitive. `Debug` redacts all other strings as well.
+/// The fields and headers that contain secrets. `Debug` redacts these fields and all other
+/// strings, and the headers are marked as sensitive.
 pub const SECRETS: &[&str] = &[
     "AuthorizeRequest.Password",
     "AuthorizeResponse.access_token",
@@ -20,7 +20,7 @@ pub const SECRETS: &[&str] = &[
 
 /// Types used as operation parameters and responses.
 pub mod types {
-    /// `AuthorizeRequest`.
+    /// The schema `AuthorizeRequest`.
     #[derive(::serde::Serialize, Clone)]
     #[non_exhaustive]
     pub struct AuthorizeRequest {
@@ -45,7 +45,7 @@ pub mod types {
     }
 
     impl AuthorizeRequest {
-        /// Creates a request with the required fields.
+        /// Creates a value from the required fields.
         pub fn new(
             grant_type: GrantType,
             username: impl Into<::std::string::String>,
@@ -59,7 +59,7 @@ pub mod types {
         }
     }
 
-    /// `AuthorizeResponse`.
+    /// The schema `AuthorizeResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct AuthorizeResponse {
@@ -108,7 +108,7 @@ pub mod types {
     )]
     #[non_exhaustive]
     pub enum GrantType {
-        /// `client_credentials`.
+        /// The value `client_credentials`.
         #[serde(rename = "client_credentials")]
         ClientCredentials,
     }
@@ -151,13 +151,13 @@ pub mod types {
         }
     }
 
-    /// `SessionError`.
+    /// The schema `SessionError`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct SessionError {
-        /// What kind of error it is.
+        /// The kind of the error.
         pub error: ::std::option::Option<::std::string::String>,
-        /// What is wrong.
+        /// The description of the error.
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub message: ::std::option::Option<::std::string::String>,
     }
@@ -186,7 +186,7 @@ pub mod types {
         );
     }
 
-    /// `SessionRequest`.
+    /// The schema `SessionRequest`.
     #[derive(::serde::Serialize, Clone)]
     #[non_exhaustive]
     pub struct SessionRequest {
@@ -198,7 +198,7 @@ pub mod types {
         /// The payer's name.
         #[serde(rename = "customerName")]
         pub customer_name: ::std::string::String,
-        /// Your own id of the payment.
+        /// Your id of the payment.
         #[serde(rename = "referenceId")]
         pub reference_id: ::std::string::String,
     }
@@ -215,7 +215,7 @@ pub mod types {
     }
 
     impl SessionRequest {
-        /// Creates a request with the required fields.
+        /// Creates a value from the required fields.
         pub fn new(
             reference_id: impl Into<::std::string::String>,
             amount: f64,
@@ -231,15 +231,15 @@ pub mod types {
         }
     }
 
-    /// `SessionResponse`.
+    /// The schema `SessionResponse`.
     #[derive(::serde::Deserialize, Clone)]
     #[non_exhaustive]
     pub struct SessionResponse {
-        /// Your own id of the payment.
+        /// Your id of the payment.
         #[serde(rename = "referenceId")]
         #[serde(default, deserialize_with = "::flinks_core::generated::lenient")]
         pub reference_id: ::std::option::Option<::std::string::String>,
-        /// Whoever has it can continue the session.
+        /// The id of the session. Anyone who has it can continue the session.
         #[serde(rename = "sessionId")]
         pub session_id: ::flinks_core::Secret,
     }
@@ -309,7 +309,7 @@ pub mod types {
 ///
 /// The authorization side of Flinks Pay.
 ///
-/// Cloning is cheap; clones share their connections.
+/// Clones are cheap and share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: ::flinks_core::Transport,
@@ -336,7 +336,7 @@ impl Client {
     ///
     /// Authorize and generate an access token.
     ///
-    /// Sends a `POST` request to `/api/v1/authorize`
+    /// Sends a `POST` request to `/api/v1/authorize`.
     pub fn authorize<'a>(
         &'a self,
         body: &'a types::AuthorizeRequest,
@@ -349,9 +349,9 @@ impl Client {
 
     /// Initiate
     ///
-    /// Start the one session that an access token may start.
+    /// Start a session. An access token can start one session.
     ///
-    /// Sends a `POST` request to `/api/v1/sessions/initiate`
+    /// Sends a `POST` request to `/api/v1/sessions/initiate`.
     ///
     /// # Arguments
     ///
@@ -370,8 +370,10 @@ impl Client {
     }
 }
 
-/// Builders of requests, one for each operation. A builder has the required arguments, and
-/// methods for the optional ones and for sending.
+/// Request builders, one for each operation.
+///
+/// The methods of [`Client`] create a builder from the required arguments. A builder has a
+/// method for each optional argument, and `send`.
 pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
@@ -384,8 +386,8 @@ pub mod operation {
     };
 
     use ::flinks_core::{Error, ResponseValue};
-    /// The operation `authorize`: see [`Client::authorize`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `authorize`, created by [`Client::authorize`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct Authorize<'a> {
         pub(super) client: &'a Client,
         pub(super) body: &'a types::AuthorizeRequest,
@@ -401,8 +403,13 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// Returns an [`Error`] that names the operation and reports whether the request
-        /// may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::AuthorizeResponse>, Error<()>> {
@@ -430,8 +437,8 @@ pub mod operation {
         }
     }
 
-    /// The operation `initiateSession`: see [`Client::initiate_session`].
-    #[must_use = "nothing is sent before `send` is called and awaited"]
+    /// A request builder for the operation `initiateSession`, created by [`Client::initiate_session`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
     pub struct InitiateSession<'a> {
         pub(super) client: &'a Client,
         pub(super) authorization: &'a ::flinks_core::Authorization,
@@ -448,8 +455,13 @@ pub mod operation {
         ///
         /// # Errors
         ///
-        /// Returns an [`Error`] that names the operation and reports whether the request
-        /// may have been received.
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the request may have been received.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {

@@ -1,6 +1,6 @@
 //! A benchmark of the store, and of a keep-alive worker.
 //!
-//! It starts a `redis-server`, and compares the calls of the store with plain `GET` and `SET`
+//! It starts a `redis-server`, and compares calls to the store with plain `GET` and `SET`
 //! commands for values of the same size. It then measures how fast one worker refreshes consents at
 //! the emulator.
 //!

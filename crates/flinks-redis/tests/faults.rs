@@ -1,6 +1,7 @@
-//! Injects faults of Redis and its network at each step of a refresh. Each row has the outcome of the
-//! call and the number of requests that Flinks may receive. After each fault the next call succeeds,
-//! and no refresh token is lost.
+//! Injects faults of Redis and its network at each step of a refresh.
+//!
+//! Each test checks the outcome of the call and the number of requests that Flinks receives. After
+//! each fault, the next call succeeds, and no refresh token is lost.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -15,42 +16,48 @@ use flinks_consents::store::{DueWindow, TokenStore as _};
 use flinks_consents::{ConsentId, Consents, OutagePolicy};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 use libtest_mimic::Arguments;
-use support::{Fault, AutoAdvancingClock, Proxy, Server};
+use support::{AutoAdvancingClock, Fault, Proxy, Server};
 
 fn main() {
     let mut trials = Vec::new();
-    for (row, fault) in FAULTS {
-        for step in [Step::Load, Step::Lease, Step::Result] {
+    for (fault_name, fault) in FAULTS {
+        for (step_name, step) in
+            [("load", Step::Load), ("lease", Step::AcquireLease), ("store_result", Step::StoreResult)]
+        {
             for rotates in [false, true] {
-                for policy in [OutagePolicy::FailClosed, OutagePolicy::RefreshWithoutStore] {
-                    let rotation = if rotates { "rotating" } else { "lasting" };
-                    let name = format!("o5_{row}_at_the_{step:?}_of_a_{rotation}_token_{policy:?}").to_lowercase();
+                for (policy_name, policy) in [
+                    ("fail_closed", OutagePolicy::FailClosed),
+                    ("refresh_without_store", OutagePolicy::RefreshWithoutStore),
+                ] {
+                    let rotation = if rotates { "rotating" } else { "fixed" };
+                    let name = format!("o5_{fault_name}_at_{step_name}_of_{rotation}_token_{policy_name}");
                     let case = Case { fault: fault.clone(), step, rotates, policy };
                     trials.push((name, Box::new(move || run(case.check())) as Box<dyn FnOnce() + Send>));
                 }
             }
         }
     }
-    trials.push(("o5_a_worker_that_is_cut_off_at_each_step_loses_nothing".to_owned(), Box::new(|| run(worker()))));
+    trials.push(("o5_worker_with_a_fault_at_any_command_loses_nothing".to_owned(), Box::new(|| run(check_worker()))));
     let trials = trials.into_iter().map(|(name, test)| support::trial_with_server(&name, test));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Fails a test that takes too long.
+/// Runs a test, which fails if it takes longer than 300 seconds.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test).await.unwrap() });
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A command that a refresh sends to Redis. The discriminant is the position of the command.
+#[derive(Clone, Copy)]
 enum Step {
     Load,
-    Lease,
-    Result,
+    AcquireLease,
+    StoreResult,
 }
 
-/// The faults of a command. `None` is a restart: Redis is killed and starts again with the data on
-/// its disk.
+/// The faults of a command. For `None`, Redis is killed and started again with the data on its
+/// disk.
 const FAULTS: [(&str, Option<Fault>); 10] = [
     ("cut_off_before", Some(Fault::CutBefore)),
     ("cut_off_after", Some(Fault::CutAfter)),
@@ -71,19 +78,26 @@ struct Case {
     policy: OutagePolicy,
 }
 
+/// The expected outcome of the call during which the fault occurs.
+struct Expected {
+    call_succeeds: bool,
+    /// The number of requests that Flinks receives.
+    requests: u64,
+}
+
 impl Case {
-    /// Returns whether the call with the fault succeeds, and how many requests Flinks receives.
-    fn expected(&self) -> (bool, u64) {
-        match (self.step, self.rotates, self.policy) {
-            // No process may use a refresh token that another process may have used, if that could end
-            // the consent.
-            (Step::Load | Step::Lease, false, OutagePolicy::RefreshWithoutStore) => (true, 1),
-            (Step::Load | Step::Lease, ..) => (false, 0),
-            // A new refresh token is stored before the access token is returned. Otherwise it becomes a
-            // pending write.
-            (Step::Result, true, OutagePolicy::FailClosed) => (false, 1),
-            (Step::Result, ..) => (true, 1),
-        }
+    fn expected(&self) -> Expected {
+        let (call_succeeds, requests) = match (self.step, self.rotates, self.policy) {
+            // Without the store, a process cannot know whether another process has used the refresh
+            // token. If tokens rotate, using one a second time could end the consent.
+            (Step::Load | Step::AcquireLease, false, OutagePolicy::RefreshWithoutStore) => (true, 1),
+            (Step::Load | Step::AcquireLease, ..) => (false, 0),
+            // A new refresh token is stored before the access token is returned. If it cannot be
+            // stored, it becomes a pending write, and the policy decides the outcome of the call.
+            (Step::StoreResult, true, OutagePolicy::FailClosed) => (false, 1),
+            (Step::StoreResult, ..) => (true, 1),
+        };
+        Expected { call_succeeds, requests }
     }
 
     async fn check(self) {
@@ -93,9 +107,9 @@ impl Case {
             flinks.rotate_refresh_tokens();
         }
         let proxy = Proxy::to(&server);
-        let direct = server.address();
+        let direct_address = server.address();
         let server = Arc::new(Mutex::new(server));
-        // The pause of a second between two refreshes takes no time.
+        // On this clock, the pause of one second between two refreshes takes no time.
         let clock = AutoAdvancingClock::new(Duration::from_secs(2));
         let machine = |address: &str| {
             let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
@@ -117,29 +131,34 @@ impl Case {
             }))
         };
         proxy.inject(self.step as usize, self.fault.clone().unwrap_or_else(restart));
-        let got = consent.access_token().await.map(drop);
-        assert!(proxy.has_injected());
+        let outcome = consent.access_token().await.map(drop);
+        assert!(proxy.has_injected(), "the fault was not injected");
         // Waits until a restart is complete.
         drop(server.lock().unwrap());
-        assert!(got.as_ref().err().is_none_or(|error| error.is_store() && error.is_transient()), "{got:?}");
-        assert_eq!((got.is_ok(), flinks.refreshes() - before), self.expected(), "{got:?}");
+        if let Err(error) = &outcome {
+            assert!(error.is_store(), "{error}");
+            assert!(error.is_transient(), "{error}");
+        }
+        let expected = self.expected();
+        assert_eq!(outcome.is_ok(), expected.call_succeeds, "{outcome:?}");
+        assert_eq!(flinks.refreshes() - before, expected.requests, "{outcome:?}");
 
         // The back-off after the failure has passed.
         clock.advance(Duration::from_secs(61));
-        served(&consent.access_token().await);
-        assert_eq!(flinks.refreshes() - before, 1, "the token of the first refresh is reused");
-        // The result may still be a pending write. Without it, the other process would use the stored
-        // token.
+        assert_ok(&consent.access_token().await);
+        assert_eq!(flinks.refreshes() - before, 1, "the token of the first refresh was not reused");
+        // The result may still be a pending write. If it were not stored, the other process would
+        // use the old refresh token.
         consents.flush().await.unwrap();
-        let other = machine(&direct).consent(&id);
-        served(&other.refresh_now().await);
-        served(&consent.refresh_now().await);
+        let other = machine(&direct_address).consent(&id);
+        assert_ok(&other.refresh_now().await);
+        assert_ok(&consent.refresh_now().await);
         assert_eq!(flinks.refreshes() - before, 3);
     }
 }
 
-fn served<T>(got: &Result<T, ConsentError>) {
-    assert!(got.is_ok(), "{:?}", got.as_ref().err());
+fn assert_ok<T>(outcome: &Result<T, ConsentError>) {
+    assert!(outcome.is_ok(), "{:?}", outcome.as_ref().err());
 }
 
 fn store(address: &str) -> RedisStore {
@@ -148,11 +167,11 @@ fn store(address: &str) -> RedisStore {
 }
 
 /// Injects a fault into each command of a worker in turn. The next run refreshes the remaining
-/// consents, so each consent is refreshed once.
-async fn worker() {
+/// consents, so that each consent is refreshed exactly once.
+async fn check_worker() {
     const CONSENTS: u64 = 3;
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorResponse("LOADING")] {
-        for number in 0.. {
+        for position in 0.. {
             let server = Server::start(&[]);
             let flinks = support::emulator().await;
             flinks.rotate_refresh_tokens();
@@ -168,20 +187,20 @@ async fn worker() {
             let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
             let store = store(&proxy.address());
             let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10_000);
-            proxy.inject(number, fault.clone());
+            proxy.inject(position, fault.clone());
             let _ = worker.run_once().await;
-            let is_done = proxy.has_injected();
+            let has_injected = proxy.has_injected();
             clock.advance(Duration::from_secs(61));
             server.remove_leases();
             let summary = worker.run_once().await.unwrap();
-            assert_eq!(summary.failed, 0, "{number}: {summary}");
-            assert_eq!(summary.needing_consent, 0, "{number}: {summary}");
-            assert_eq!(flinks.refreshes() - before, CONSENTS, "{number}");
+            assert_eq!(summary.failed, 0, "command {position}: {summary}");
+            assert_eq!(summary.needing_consent, 0, "command {position}: {summary}");
+            assert_eq!(flinks.refreshes() - before, CONSENTS, "command {position}");
             let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(self::store(&server.address()).due(in_a_week, 9).await.unwrap(), []);
-            if !is_done {
-                // For each consent: one read, and three commands of the refresh.
-                assert!(number >= 12, "{number}");
+            if !has_injected {
+                // A run sends one read and the three commands of a refresh for each consent.
+                assert!(position >= 12, "only {position} commands were sent");
                 break;
             }
         }

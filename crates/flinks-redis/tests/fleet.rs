@@ -1,4 +1,4 @@
-//! Runs the simulation of `examples/fleet` with a small fleet and checks its results.
+//! Runs the simulation in `examples/fleet` with a small fleet, and checks its results.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -19,13 +19,14 @@ use fleet::Plan;
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trial = support::trial_with_server("o5_fleet_survives_outages_and_restarts", outages_and_restarts);
+    let trial =
+        support::trial_with_server("o5_fleet_survives_outages_and_restarts", fleet_survives_outages_and_restarts);
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
 
-/// Each refresh returns a new refresh token, the clocks of the machines differ by up to ten minutes,
-/// and Flinks and Redis are unavailable for an hour each.
-fn outages_and_restarts() {
+/// Runs a fleet in which each refresh returns a new refresh token, and the clocks of the machines
+/// differ by up to ten minutes. Flinks and Redis are each unavailable for an hour.
+fn fleet_survives_outages_and_restarts() {
     let outage = Duration::from_secs(60 * 60);
     let mut phases = Vec::new();
     let plan =
@@ -34,14 +35,14 @@ fn outages_and_restarts() {
     assert_eq!(outcome.lost, 0);
     assert_eq!(outcome.invalid_requests, 0);
     assert_eq!(outcome.overdue, 0);
-    let [usual, without_flinks, .., without_redis, after] = phases.as_slice() else { panic!() };
-    assert!(usual.calls > 800, "{usual:?}");
-    assert_eq!(usual.failed_calls, 0, "{usual:?}");
-    assert!(usual.kept_alive > 0, "{usual:?}");
-    // A call makes up to 3 attempts, and a run of a worker stops after 20 failed refreshes.
-    let most = 3 * (without_flinks.calls + 2 * 5 * 20);
+    let [normal, without_flinks, .., without_redis, after] = phases.as_slice() else { panic!() };
+    assert!(normal.calls > 800, "{normal:?}");
+    assert_eq!(normal.failed_calls, 0, "{normal:?}");
+    assert!(normal.kept_alive > 0, "{normal:?}");
+    // A call makes up to 3 attempts. A run of a worker stops after 20 failed refreshes.
+    let max_requests = 3 * (without_flinks.calls + 2 * 5 * 20);
     assert!(without_flinks.failed_calls > 0, "{without_flinks:?}");
-    assert!(without_flinks.requests.total <= most, "{without_flinks:?}");
+    assert!(without_flinks.requests.total <= max_requests, "{without_flinks:?}");
     assert_eq!(without_redis.requests.total, 0);
     assert_eq!(without_redis.commands.total, 0);
     assert!(after.kept_alive > 0, "{after:?}");

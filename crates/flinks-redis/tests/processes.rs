@@ -1,4 +1,6 @@
-//! Tests several processes, which stand for several machines. This program starts itself.
+//! Tests consents that several processes share. The processes represent several machines.
+//!
+//! This program starts itself again for each of them.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -16,7 +18,7 @@ use flinks_consents::store::{DueWindow, Record, StoreFuture, TokenStore};
 use flinks_consents::{ConsentId, Consents, OwnerId, Page};
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 use libtest_mimic::Arguments;
-use support::{Flinks, AutoAdvancingClock, Server};
+use support::{AutoAdvancingClock, Flinks, Server};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,22 +29,22 @@ fn main() {
     }
     let tests: [(&str, fn()); 3] = [
         ("o4_eight_processes_make_one_refresh_of_a_rotating_token", || run(one_refresh())),
-        ("o4_without_compare_and_swap_they_make_several_refreshes", || run(without_fencing())),
-        ("o4_killed_lease_holder_delays_others_by_one_lease_at_most", || run(killed())),
+        ("o4_processes_without_compare_and_swap_make_several_refreshes", || run(several_refreshes())),
+        ("o4_killed_lease_holder_delays_others_by_one_lease_at_most", || run(killed_lease_holder())),
     ];
     let trials = tests.map(|(name, test)| support::trial_with_server(name, test));
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
+/// Runs the work, which fails if it takes longer than 300 seconds.
 fn run(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    // A test that takes too long fails.
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), work).await.unwrap() });
 }
 
 fn store(redis: &str) -> RedisStore {
     let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
-    // Generous, because the machine of the tests may be slow.
+    // The timeout is long, because the machine that runs the tests may be slow.
     RedisStore::builder(redis, keys).timeout(Duration::from_secs(10)).build().unwrap()
 }
 
@@ -67,7 +69,7 @@ impl Process {
         writeln!(self.input, "{line}").unwrap();
     }
 
-    fn line(&mut self) -> String {
+    fn read_line(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
@@ -81,14 +83,14 @@ impl Drop for Process {
     }
 }
 
-/// Runs a process that was started by this program.
+/// Runs the role for which [`Process::start`] started this process.
 async fn run_role(role: &str, redis: &str, flinks: &str) {
     let client = support::client_of(flinks, &Settings::new());
     match role {
         "fenced" => print_tokens(Consents::builder(client).store(store(redis)).build()).await,
         "unfenced" => print_tokens(Consents::builder(client).store(Unfenced(store(redis))).build()).await,
         step => {
-            let store = Stopping { store: store(redis), step: step.parse().unwrap(), done: AtomicU32::new(0) };
+            let store = Stopping { store: store(redis), step: step.parse().unwrap(), swaps: AtomicU32::new(0) };
             print_tokens(Consents::builder(client).store(store).build()).await;
         }
     }
@@ -120,13 +122,13 @@ async fn print_tokens(consents: Consents) {
             tokens.push(task.await.unwrap());
         }
         tokens.dedup();
-        // The tokens belong to an emulator, so they are not secret.
+        // An emulator issued the tokens, so they are not secret.
         println!("{}", tokens.join(" "));
     }
 }
 
-/// A store that writes every record without comparing generations, as a store with locks but without
-/// fencing would.
+/// A store that writes every record without comparing generations. A store with locks but without
+/// fencing would behave like this.
 struct Unfenced(RedisStore);
 
 impl TokenStore for Unfenced {
@@ -158,49 +160,54 @@ impl TokenStore for Unfenced {
     }
 }
 
-/// Returns the number of rounds in which eight processes together made more than one refresh, or
-/// returned more than one token.
-async fn rounds(role: &str, count: u32) -> u32 {
+/// Returns the number of rounds in which eight processes together did not make exactly one refresh,
+/// or did not all receive the same token.
+async fn count_failed_rounds(role: &str, rounds: u32) -> u32 {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
     flinks.rotate_refresh_tokens();
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let mut processes: Vec<Process> = (0..8).map(|_| Process::start(role, &server, &flinks)).collect();
     for process in &mut processes {
-        assert_eq!(process.line(), "ready");
+        assert_eq!(process.read_line(), "ready");
     }
-    let mut wrong = 0;
-    for round in 0..count {
+    let mut failed = 0;
+    for round in 0..rounds {
         let id: ConsentId = format!("round-{round}").parse().unwrap();
         consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
         let before = flinks.refreshes();
         for process in &mut processes {
             process.write_line(id.as_str());
         }
-        let mut lines: Vec<String> = processes.iter_mut().map(Process::line).collect();
+        let mut lines: Vec<String> = processes.iter_mut().map(Process::read_line).collect();
         lines.sort();
         lines.dedup();
-        let is_right =
-            lines.len() == 1 && !lines[0].contains([' ']) && lines[0] != "failed" && flinks.refreshes() - before == 1;
-        wrong += u32::from(!is_right);
+        let have_one_token = lines.len() == 1 && !lines[0].contains(' ') && lines[0] != "failed";
+        if !have_one_token || flinks.refreshes() - before != 1 {
+            failed += 1;
+        }
     }
-    wrong
+    failed
 }
 
 async fn one_refresh() {
-    assert_eq!(rounds("fenced", 200).await, 0);
+    assert_eq!(count_failed_rounds("fenced", 200).await, 0);
 }
 
-async fn without_fencing() {
-    assert!(rounds("unfenced", 5).await > 0);
+async fn several_refreshes() {
+    assert!(count_failed_rounds("unfenced", 5).await > 0);
 }
 
-/// A store that stops forever at one of four steps: before and after the lease is written, and before
-/// and after the result is written.
+/// A store that stops forever at one of four steps:
+///
+/// - 0: before the lease is written
+/// - 1: after the lease is written
+/// - 2: before the result is written
+/// - 3: after the result is written
 struct Stopping {
     store: RedisStore,
     step: u32,
-    done: AtomicU32,
+    swaps: AtomicU32,
 }
 
 impl Stopping {
@@ -219,7 +226,7 @@ impl TokenStore for Stopping {
 
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            let swap = self.done.fetch_add(1, Ordering::SeqCst);
+            let swap = self.swaps.fetch_add(1, Ordering::SeqCst);
             self.stop_at(2 * swap).await;
             let swapped = TokenStore::compare_and_swap(&self.store, expected, record).await;
             self.stop_at(2 * swap + 1).await;
@@ -240,11 +247,13 @@ impl TokenStore for Stopping {
     }
 }
 
-/// Kills a lease holder at each of its four steps, fifty times each. Refresh tokens rotate in half of
-/// the rounds. The next process waits at most for the duration of the lease, by its own clock, and
-/// receives a token. The exception is a new refresh token that only the killed process had received:
-/// the consent has ended, which one request shows.
-async fn killed() {
+/// Kills a lease holder fifty times at each of its four steps. Refresh tokens rotate in half of the
+/// rounds.
+///
+/// The next process waits by its own clock, for the duration of the lease at most, and then receives
+/// a token. There is one exception: if only the killed process had received a new refresh token, the
+/// consent has ended, and the next process finds that out with one request.
+async fn killed_lease_holder() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
     for round in 0..200_u32 {
@@ -254,35 +263,38 @@ async fn killed() {
             flinks.rotate_refresh_tokens();
         }
         let id: ConsentId = format!("round-{round}").parse().unwrap();
-        let clock = AutoAdvancingClock::new(Duration::from_millis(600)); // the longest pause before a process checks a lease again
+        // 600 ms is more than the longest pause before a process checks a lease again.
+        let clock = AutoAdvancingClock::new(Duration::from_millis(600));
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let consents = Consents::builder(client).store(store(&server.address())).build();
         let token: RefreshToken = flinks.new_refresh_token().await;
         consents.import(&id, token, SystemTime::now()).await.unwrap();
         let mut holder = Process::start(&step.to_string(), &server, &flinks);
-        assert_eq!(holder.line(), "ready");
+        assert_eq!(holder.read_line(), "ready");
         holder.write_line(id.as_str());
-        assert_eq!(holder.line(), "stopped");
+        assert_eq!(holder.read_line(), "stopped");
         drop(holder);
 
-        // The clock stood still while the other process ran.
+        // The clock did not advance while the other process ran.
         clock.set_wall(SystemTime::now());
-        let before = clock.monotonic();
-        let refreshes = flinks.refreshes();
-        let got = consents.consent(&id).access_token().await.map(drop);
-        let is_gone = rotates && step == 2;
+        let start = clock.monotonic();
+        let before = flinks.refreshes();
+        let outcome = consents.consent(&id).access_token().await.map(drop);
+        let has_ended = rotates && step == 2;
         assert_eq!(
-            got.as_ref().is_err_and(flinks_consents::ConsentError::needs_consent),
-            is_gone,
-            "round {round}: {got:?}"
+            outcome.as_ref().is_err_and(flinks_consents::ConsentError::needs_consent),
+            has_ended,
+            "round {round}: {outcome:?}"
         );
-        assert_eq!(got.is_err(), is_gone, "round {round}: {got:?}");
-        let waited = clock.monotonic() - before;
-        // The duration of a lease (the 30 seconds of a call, two store calls of 5 seconds, and 5
-        // seconds more), and one more pause of half a second.
+        assert_eq!(outcome.is_err(), has_ended, "round {round}: {outcome:?}");
+        let waited = clock.monotonic() - start;
+        // A lease lasts 45 seconds: 30 seconds for the call, 5 seconds for each of two store calls,
+        // and a margin of 5 seconds. One more pause of half a second may follow.
         assert!(waited <= Duration::from_secs(46), "round {round}: {waited:?}");
-        // After the result was stored, the next process neither waits nor refreshes.
-        let expected = if step == 3 { (0, true) } else { (1, step == 0) };
-        assert_eq!((flinks.refreshes() - refreshes, waited.is_zero()), expected, "round {round}: {waited:?}");
+        // If the result was stored, the next process does not refresh.
+        let expected_refreshes = if step == 3 { 0 } else { 1 };
+        assert_eq!(flinks.refreshes() - before, expected_refreshes, "round {round}");
+        // It waits only if the lease was stored and the result was not.
+        assert_eq!(waited.is_zero(), matches!(step, 0 | 3), "round {round}: {waited:?}");
     }
 }

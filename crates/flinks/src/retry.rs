@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use crate::error::{Error, Kind, RetryClass};
 use crate::operation::Operation;
 
-/// Decides which failures of an operation are followed by another attempt.
+/// Decides which failures of an operation are retried.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryPolicy {
     /// The operation requests a new token. A lost response costs one unused token.
@@ -59,7 +59,7 @@ pub(crate) struct CallExecutor {
 
 /// The longest `Retry-After` that a call waits for. A longer one is returned to the caller.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// The maximum of the first wait. The maximum doubles with each further wait.
+/// The upper bound of the first wait. It doubles with each retry, up to `LONGEST_WAIT`. The maximum doubles with each further wait.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The maximum of every wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
@@ -197,8 +197,8 @@ mod tests {
     /// Returns the error of a call whose attempts fail with `errors`, one after the other, and take
     /// `each_takes`.
     async fn call(errors: impl IntoIterator<Item = Error>, each_takes: Duration) -> Error {
-        /// A clock on which short sleeps complete at once and advance the time, and deadlines are
-        /// never reached.
+        /// A clock that completes short sleeps immediately,
+        /// advancing the time, and never reaches a deadline.
         struct AutoAdvanceClock(crate::ManualClock);
         impl Clock for AutoAdvanceClock {
             fn monotonic(&self) -> Duration {

@@ -126,7 +126,7 @@ impl Settings {
         self
     }
 
-    /// Sets the cryptography provider of rustls. Default:
+    /// Sets the rustls crypto provider. Default:
     /// [`CryptoProvider::default`](tls::CryptoProvider::default).
     #[cfg(feature = "rustls-no-provider")]
     pub fn crypto_provider(mut self, provider: tls::CryptoProvider) -> Self {

@@ -1,4 +1,4 @@
-//! Counts the allocations of frequent calls. The count does not depend on the speed of the machine.
+//! Checks that frequent calls do not allocate memory.
 //!
 //! This is a separate binary, because the counting allocator applies to the whole process.
 

@@ -1,8 +1,8 @@
-//! Reads configuration from variables and from a map. A snapshot has the message for each invalid
-//! value.
+//! Tests configuration from environment variables and from a map. A snapshot contains the message for
+//! each invalid value.
 //!
-//! The variables of a process cannot be changed safely, so this program starts itself once for each
-//! row, and the child process prints the outcome.
+//! A process cannot change its own environment variables safely, so this program starts itself once
+//! for each row, and the child process prints the outcome.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -14,7 +14,7 @@ use flinks::{ClientBuilder, Error, connect, outbound, pay, pool};
 use libtest_mimic::{Arguments, Trial};
 
 const CHILD: &str = "FLINKS_TEST_PRODUCT";
-/// A text that no message may contain.
+/// A marker in secret and invalid values. No message may contain it.
 const CANARY: &str = "canary";
 
 const PAY: &[(&str, &str)] = &[
@@ -64,6 +64,7 @@ fn from_env(product: &str) -> String {
     outcome.unwrap_or_else(|error| text_of(&error))
 }
 
+/// Returns the message of a configuration error, and checks that it does not contain the canary.
 fn text_of(error: &Error) -> String {
     assert!(error.field().is_some());
     assert!(!error.may_have_been_sent());
@@ -72,11 +73,12 @@ fn text_of(error: &Error) -> String {
     text
 }
 
-/// Runs this program with valid variables, except for one that is changed.
-fn outcome(base: &[(&str, &str)], name: &str, value: Option<&OsStr>) -> String {
+/// Runs this program with the variables in `valid`, after changing or removing one of them. Returns
+/// its output.
+fn outcome(valid: &[(&str, &str)], name: &str, value: Option<&OsStr>) -> String {
     let product = match name {
         "FLINKS_PAY_POOL_SIZE" => "pool".to_owned(),
-        _ => base.first().unwrap().0.split('_').nth(1).unwrap().to_ascii_lowercase(),
+        _ => valid.first().unwrap().0.split('_').nth(1).unwrap().to_ascii_lowercase(),
     };
     let mut command = Command::new(std::env::current_exe().unwrap());
     for (variable, _) in std::env::vars_os() {
@@ -84,7 +86,7 @@ fn outcome(base: &[(&str, &str)], name: &str, value: Option<&OsStr>) -> String {
             command.env_remove(variable);
         }
     }
-    command.env(CHILD, product).envs(base.iter().copied());
+    command.env(CHILD, product).envs(valid.iter().copied());
     match value {
         Some(value) => command.env(name, value),
         None => command.env_remove(name),

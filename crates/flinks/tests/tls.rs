@@ -1,8 +1,8 @@
-//! Tests TLS with generated certificates. An invalid certificate is a TLS error, and no request is
-//! sent, neither encrypted nor in plain text (A1).
+//! Tests TLS with generated certificates. If a certificate is invalid, the call fails with a TLS error
+//! and sends no request, not even in plain text (A1).
 //!
-//! The clients trust the authorities of the platform, and `SSL_CERT_FILE` adds another one. This
-//! program creates an authority and starts itself again with that variable.
+//! The clients trust the authorities of the platform, which include those in the file that
+//! `SSL_CERT_FILE` names. This program creates an authority and starts itself again with that variable.
 //!
 //! `.ci/run` runs these tests with rustls on ring, with rustls on aws-lc-rs, and with native-tls.
 
@@ -40,55 +40,53 @@ fn main() {
         let authority = authority();
         std::fs::write(&pem, authority.pem()).unwrap();
         std::fs::write(key, authority.key().serialize_pem()).unwrap();
-        let mut again = Command::new(std::env::current_exe().unwrap());
-        again.args(std::env::args().skip(1)).env(DIRECTORY, directory.path()).env("SSL_CERT_FILE", &pem);
-        let status = again.env_remove("SSL_CERT_DIR").status().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(std::env::args().skip(1)).env(DIRECTORY, directory.path()).env("SSL_CERT_FILE", &pem);
+        let status = child.env_remove("SSL_CERT_DIR").status().unwrap();
         drop(directory);
         std::process::exit(status.code().unwrap_or(1));
     };
     let directory = std::path::PathBuf::from(directory);
-    let trial = |name: &str, certificate: ServerCertificate, is_trusted: bool| {
+    let trial = |name: &str, certificate: ServerCertificate, expected: Outcome| {
         let directory = directory.clone();
         Trial::test(name, move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
             let key = std::fs::read_to_string(directory.join("authority.key")).unwrap();
             let trusted = Issuer::new(authority_parameters(), KeyPair::from_pem(&key).unwrap());
-            runtime.block_on(check(certificate, &trusted, is_trusted));
+            runtime.block_on(check(certificate, &trusted, expected));
             Ok(())
         })
     };
     let trials = vec![
-        trial("a1_valid_certificate_is_accepted", ServerCertificate::default(), true),
+        trial("a1_valid_certificate_is_accepted", ServerCertificate::default(), Outcome::Accepted),
         trial(
             "a1_expired_certificate_is_rejected",
             ServerCertificate { has_expired: true, ..ServerCertificate::default() },
-            false,
+            Outcome::Rejected,
         ),
         trial(
-            "a1_a_certificate_of_the_future_sends_nothing",
+            "a1_certificate_that_is_not_yet_valid_is_rejected",
             ServerCertificate { is_not_yet_valid: true, ..ServerCertificate::default() },
-            false,
+            Outcome::Rejected,
         ),
         trial(
-            "a1_a_certificate_of_another_name_sends_nothing",
+            "a1_certificate_for_another_name_is_rejected",
             ServerCertificate { name: "other.example", ..ServerCertificate::default() },
-            false,
+            Outcome::Rejected,
         ),
         trial(
             "a1_certificate_of_unknown_authority_is_rejected",
             ServerCertificate { has_unknown_issuer: true, ..ServerCertificate::default() },
-            false,
+            Outcome::Rejected,
         ),
-        run(
-            "a1_a_root_certificate_of_the_application_is_trusted_beside_those_of_the_platform",
-            &directory,
-            |trusted| Box::pin(check_roots(trusted)),
-        ),
-        run("a_client_certificate_is_sent_and_a_wrong_one_is_an_error", &directory, |trusted| {
+        run("a1_roots_of_the_application_and_the_platform_are_both_trusted", &directory, |trusted| {
+            Box::pin(check_roots(trusted))
+        }),
+        run("client_certificate_is_sent_and_a_wrong_one_is_an_error", &directory, |trusted| {
             Box::pin(check_client_certificates(trusted))
         }),
         #[cfg(feature = "rustls-no-provider")]
-        run("each_crypto_provider_of_the_build_can_be_chosen", &directory, |trusted| {
+        run("each_crypto_provider_of_the_build_can_be_selected", &directory, |trusted| {
             Box::pin(check_providers(trusted))
         }),
     ];
@@ -105,6 +103,13 @@ fn run(name: &str, directory: &Path, check: Check) -> Trial {
         runtime.block_on(check(&trusted));
         Ok(())
     })
+}
+
+/// Whether a client accepts the certificate of the server.
+#[derive(Clone, Copy, PartialEq)]
+enum Outcome {
+    Accepted,
+    Rejected,
 }
 
 /// The properties of a server certificate.
@@ -126,8 +131,8 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(authority_parameters(), KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Creates an authority that the clients do not trust. It has another name, because OpenSSL finds an
-/// issuer by its name.
+/// Creates an authority that the platform does not trust. Its name differs from that of the trusted
+/// authority, because OpenSSL finds an issuer by its name.
 fn unknown_authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut parameters = authority_parameters();
     parameters.distinguished_name.push(DnType::OrganizationName, "another");
@@ -139,42 +144,47 @@ fn authority_parameters() -> CertificateParams {
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     parameters.distinguished_name = DistinguishedName::new();
-    parameters.distinguished_name.push(DnType::CommonName, "an authority of a test");
+    parameters.distinguished_name.push(DnType::CommonName, "test authority");
     parameters
 }
 
 /// Starts a server with a certificate. Returns its URL, the first byte of each connection, and the
-/// requests that it could read.
+/// requests that it received.
 async fn serve(
     certificate: ServerCertificate,
     trusted: &Issuer<'static, KeyPair>,
 ) -> (BaseUrl, Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) {
-    let stranger = authority();
-    let issuer = if certificate.has_unknown_issuer { &*stranger } else { trusted };
+    let unknown = authority();
+    let issuer = if certificate.has_unknown_issuer { &*unknown } else { trusted };
     serve_with(certificate, issuer, None).await
 }
 
-/// Starts a server with a certificate of `issuer` that requires a client certificate of the authority
-/// `of_clients`.
+/// Starts a server with a certificate from `issuer`. If `client_authority` is set, the server requires
+/// a client certificate from that authority.
 async fn serve_with(
     certificate: ServerCertificate,
     issuer: &Issuer<'_, KeyPair>,
-    of_clients: Option<CertificateDer<'static>>,
+    client_authority: Option<CertificateDer<'static>>,
 ) -> (BaseUrl, Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) {
     let mut parameters = CertificateParams::new(vec![certificate.name.to_owned()]).unwrap();
     // Some platforms reject a certificate with a long lifetime.
-    let now = time_now();
-    (parameters.not_before, parameters.not_after) = match (certificate.has_expired, certificate.is_not_yet_valid) {
-        (true, _) => (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 6, 1)),
-        (_, true) => (date_time_ymd(now + 2, 1, 1), date_time_ymd(now + 2, 6, 1)),
-        _ => (date_time_ymd(now - 1, 1, 1), date_time_ymd(now + 1, 12, 31)),
-    };
+    let year = current_year();
+    if certificate.has_expired {
+        parameters.not_before = date_time_ymd(2020, 1, 1);
+        parameters.not_after = date_time_ymd(2020, 6, 1);
+    } else if certificate.is_not_yet_valid {
+        parameters.not_before = date_time_ymd(year + 2, 1, 1);
+        parameters.not_after = date_time_ymd(year + 2, 6, 1);
+    } else {
+        parameters.not_before = date_time_ymd(year - 1, 1, 1);
+        parameters.not_after = date_time_ymd(year + 1, 12, 31);
+    }
     let key = KeyPair::generate().unwrap();
     let certificate = parameters.signed_by(&key, issuer).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-    let config = match of_clients {
+    let config = match client_authority {
         None => config.unwrap().with_no_client_auth(),
         Some(authority) => {
             let mut roots = RootCertStore::empty();
@@ -199,10 +209,10 @@ async fn serve_with(
             }
             let mut stream = match acceptor.accept(stream).into_fallible().await {
                 Ok(stream) => stream,
-                Err((_, mut refused)) => {
-                    // Waits until the client has read the alert. Closing a socket with unread bytes would reset the
-                    // connection.
-                    tokio::spawn(async move { while matches!(refused.read(&mut [0; 1024]).await, Ok(1..)) {} });
+                Err((_, mut stream)) => {
+                    // Keeps the socket open until the client has read the alert. Closing a socket
+                    // with unread bytes would reset the connection.
+                    tokio::spawn(async move { while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {} });
                     continue;
                 }
             };
@@ -210,20 +220,22 @@ async fn serve_with(
             let Ok(count @ 1..) = stream.read(&mut bytes).await else { continue };
             seen.lock().unwrap().push(String::from_utf8_lossy(&bytes[..count]).into_owned());
             let body = r#"{"access_token":"emu_a","token_type":"Bearer","expires_in":299,"Token":"emu_b","refresh_token":"emu_c"}"#;
-            let reply = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            let _ = stream.write_all(reply.as_bytes()).await;
+            let response =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(response.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
     });
     (base_url, first_bytes, requests)
 }
 
-fn time_now() -> i32 {
+fn current_year() -> i32 {
     let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     1970 + i32::try_from(seconds / 31_556_952).unwrap()
 }
 
-async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair>, is_trusted: bool) {
+async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair>, expected: Outcome) {
+    let is_trusted = expected == Outcome::Accepted;
     let (base_url, first_bytes, requests) = serve(certificate, trusted).await;
     let settings = Settings::new().max_attempts(1);
     let credentials = Credentials::new("canary-user", "canary-password").unwrap();
@@ -254,7 +266,7 @@ async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair
             }
         }
     }
-    // The token is returned.
+    // The code and the session token are returned unspent.
     if !is_trusted {
         let code = code(&outbound);
         assert!(
@@ -271,7 +283,8 @@ async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair
         assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls));
     }
     let first_bytes = first_bytes.lock().unwrap();
-    // 22 is a handshake record (RFC 8446, section 5.1), so every byte was sent over TLS.
+    // 22 is the type of a handshake record (RFC 8446, section 5.1), so no connection started in plain
+    // text.
     assert!(first_bytes.len() >= 4);
     assert!(first_bytes.iter().all(|byte| *byte == 22));
     assert_eq!(requests.lock().unwrap().len(), if is_trusted { 4 } else { 0 });
@@ -299,57 +312,65 @@ fn pay(base_url: &BaseUrl, settings: &Settings) -> Result<flinks::pay::Client, E
 }
 
 async fn check_roots(trusted: &Issuer<'static, KeyPair>) {
-    let stranger = unknown_authority();
-    let roots = RootCertificates::from_pem(stranger.pem()).unwrap();
+    let unknown = unknown_authority();
+    let roots = RootCertificates::from_pem(unknown.pem()).unwrap();
     let settings = Settings::new().max_attempts(1).root_certificates(roots);
-    let (of_the_stranger, _, _) = serve_with(ServerCertificate::default(), &stranger, None).await;
-    assert!(pay(&of_the_stranger, &settings).unwrap().authorize().await.is_ok());
-    let error = pay(&of_the_stranger, &Settings::new().max_attempts(1)).unwrap().authorize().await.unwrap_err();
+    let (url_of_unknown, _, _) = serve_with(ServerCertificate::default(), &unknown, None).await;
+    assert!(pay(&url_of_unknown, &settings).unwrap().authorize().await.is_ok());
+    let error = pay(&url_of_unknown, &Settings::new().max_attempts(1)).unwrap().authorize().await.unwrap_err();
     assert_eq!(error.cause(), Cause::Tls);
     // The authorities of the platform are still trusted.
-    let (of_the_platform, _, _) = serve(ServerCertificate::default(), trusted).await;
-    assert!(pay(&of_the_platform, &settings).unwrap().authorize().await.is_ok());
-    // With a root certificate, the name and the dates are still checked.
-    for made in [
+    let (url_of_trusted, _, _) = serve(ServerCertificate::default(), trusted).await;
+    assert!(pay(&url_of_trusted, &settings).unwrap().authorize().await.is_ok());
+    // The name and the dates of a certificate from the additional authority are still checked.
+    for certificate in [
         ServerCertificate { name: "other.example", ..ServerCertificate::default() },
         ServerCertificate { has_expired: true, ..ServerCertificate::default() },
     ] {
-        let (base_url, _, _) = serve_with(made, &stranger, None).await;
+        let (base_url, _, _) = serve_with(certificate, &unknown, None).await;
         assert_eq!(pay(&base_url, &settings).unwrap().authorize().await.unwrap_err().cause(), Cause::Tls);
     }
 }
 
-/// Creates a client certificate and its key.
-fn client_certificate(issuer: &Issuer<'_, KeyPair>, has_expired: bool) -> (String, String) {
+/// The validity of a client certificate.
+#[derive(Clone, Copy, PartialEq)]
+enum Validity {
+    Current,
+    Expired,
+}
+
+/// Creates a client certificate. Returns the certificate and its key as PEM.
+fn client_certificate(issuer: &Issuer<'_, KeyPair>, validity: Validity) -> (String, String) {
     let mut parameters = CertificateParams::new(vec!["client".to_owned()]).unwrap();
-    if has_expired {
-        (parameters.not_before, parameters.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 6, 1));
+    if validity == Validity::Expired {
+        parameters.not_before = date_time_ymd(2020, 1, 1);
+        parameters.not_after = date_time_ymd(2020, 6, 1);
     }
     let key = KeyPair::generate().unwrap();
     (parameters.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
 }
 
 async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
-    let of_clients = authority();
-    let stranger = unknown_authority();
+    let client_authority = authority();
+    let unknown = unknown_authority();
     let (base_url, _, requests) =
-        serve_with(ServerCertificate::default(), trusted, Some(of_clients.der().clone())).await;
+        serve_with(ServerCertificate::default(), trusted, Some(client_authority.der().clone())).await;
     let settings = |(certificate, key): (String, String)| {
         Settings::new().max_attempts(1).client_certificate(ClientCertificate::from_pem(certificate, key).unwrap())
     };
-    let client = pay(&base_url, &settings(client_certificate(&of_clients, false))).unwrap();
+    let client = pay(&base_url, &settings(client_certificate(&client_authority, Validity::Current))).unwrap();
     assert!(client.authorize().await.is_ok());
     assert_eq!(requests.lock().unwrap().len(), 1);
 
     for settings in [
         Settings::new().max_attempts(1),
-        settings(client_certificate(&stranger, false)),
-        settings(client_certificate(&of_clients, true)),
+        settings(client_certificate(&unknown, Validity::Current)),
+        settings(client_certificate(&client_authority, Validity::Expired)),
     ] {
         let client = pay(&base_url, &settings).unwrap();
         let mut recognized = 0;
-        // The alert may close the connection before the request is written to it. The error then does
-        // not show the reason, so this makes several attempts.
+        // The alert may close the connection before the client has written its request. The error then
+        // does not show the reason, so this makes several attempts.
         for _ in 0..100 {
             let error = client.authorize().await.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"));
@@ -359,7 +380,7 @@ async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
                     assert!(error.to_string().contains("client certificate"), "{error}");
                     recognized += 1;
                 }
-                // native-tls does not distinguish alerts.
+                // native-tls does not report which alert the server sent.
                 Cause::Tls if cfg!(not(feature = "rustls-no-provider")) => recognized += 1,
                 cause => assert_eq!(cause, Cause::Connection, "{error}"),
             }
@@ -367,12 +388,13 @@ async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
                 break;
             }
         }
-        assert!(recognized > 0 || cfg!(not(feature = "rustls-no-provider")), "no error named the client certificate");
+        assert!(recognized > 0 || cfg!(not(feature = "rustls-no-provider")), "no error names the client certificate");
     }
     assert_eq!(requests.lock().unwrap().len(), 1);
 
     // Building a client with the key of another certificate is an error.
-    let ((certificate, _), (_, key)) = (client_certificate(&of_clients, false), client_certificate(&of_clients, false));
+    let (certificate, _) = client_certificate(&client_authority, Validity::Current);
+    let (_, key) = client_certificate(&client_authority, Validity::Current);
     let error = pay(&base_url, &settings((certificate, key))).unwrap_err();
     assert_eq!(error.cause(), Cause::Configuration);
     assert_eq!(error.field(), Some("client certificate"));
@@ -387,7 +409,7 @@ async fn check_providers(trusted: &Issuer<'static, KeyPair>) {
         let client = pay(&base_url, &Settings::new().max_attempts(1).crypto_provider(provider))?;
         client.authorize().await.map(drop)
     };
-    // This process has no default provider until the program installs one.
+    // This process has no default provider yet.
     let error = call(CryptoProvider::OfProcess).await.unwrap_err();
     assert_eq!(error.cause(), Cause::Configuration);
     assert_eq!(error.field(), Some("crypto provider"));

@@ -306,9 +306,9 @@ mod tests {
     #[test]
     fn an_exemption_needs_a_reason_and_an_effect() {
         for (properties, part) in [
-            (json!({"token_type": {"type": "string", "x-not-secret": " "}}), "gives no reason"),
-            (json!({"token_type": {"type": "string", "x-not-secret": true}}), "gives no reason"),
-            (json!({"name": {"type": "string", "x-not-secret": "why"}}), "excuses nothing"),
+            (json!({"token_type": {"type": "string", "x-not-secret": " "}}), "has no reason"),
+            (json!({"token_type": {"type": "string", "x-not-secret": true}}), "has no reason"),
+            (json!({"name": {"type": "string", "x-not-secret": "why"}}), "has no effect"),
             (
                 json!({"token": {"type": "string", "format": "password", "x-not-secret": "the given reason"}}),
                 "the given reason",

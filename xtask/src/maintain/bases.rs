@@ -103,9 +103,11 @@ impl Base {
             None => None,
             Some(newest) if newest == present.to_string() => Some(released(root, &path, &newest)?),
             Some(newest) => {
-                return Err(Error::new(format!("the newest version is {newest}, but the manifest has version {present}"))
-                    .in_file(&path)
-                    .help("revert the manual change: `cargo xtask release` sets both versions"));
+                return Err(Error::new(format!(
+                    "the newest version is {newest}, but the manifest has version {present}"
+                ))
+                .in_file(&path)
+                .help("revert the manual change: `cargo xtask release` sets both versions"));
             }
         };
         let product = Product::ALL.into_iter().find(|product| product.crate_name() == name);

@@ -97,7 +97,8 @@ struct Sections<'a> {
 
 fn split_sections(text: &str) -> Result<Sections<'_>> {
     let missing = || {
-        Error::new(format!("the changelog has no line `{UNRELEASED}`")).help("add it above the newest version: see Keep a Changelog")
+        Error::new(format!("the changelog has no line `{UNRELEASED}`"))
+            .help("add it above the newest version: see Keep a Changelog")
     };
     // Headings are whole lines: the preamble may mention `## [Unreleased]` in a sentence.
     let mut next_start = 0_usize;

@@ -17,8 +17,9 @@
 //!
 //! Invariants:
 //!
-//! - A command that fails has written nothing. The exception is `update`: if a document cannot be
-//!   generated, the imported documents stay, and the next `update` continues from there.
+//! - A command that fails because of its input has written nothing. The exception is `update`: if a
+//!   document cannot be generated, the imported documents stay, and the next `update` continues from
+//!   there.
 //! - If a public item was changed or removed, the changelog lists it and the next version is a
 //!   breaking one.
 //! - [`generate`](crate::generate) and [`spec`](crate::spec) never import this module, so you can

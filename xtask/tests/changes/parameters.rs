@@ -42,7 +42,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Connect,
         document: &[("        - name: Content-Type\n", "        - name: regions\n          in: query\n          schema: {type: array, items: {type: string}}\n        - name: Content-Type\n")],
         overlay: &[],
-        expected: Refused(&["`regions` is not a plain scalar", "/parameters/2", "overlay action"]),
+        expected: Refused(&["unsupported query parameter `regions`", "/parameters/2", "overlay action"]),
     },
     Case {
         name: "a cookie is added",

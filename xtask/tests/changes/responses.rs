@@ -106,7 +106,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Connect,
         document: &[("        '200':\n          description: Success\n", "        '200':\n          description: Success\n          headers: {X-Left: {schema: {type: integer}}}\n")],
         overlay: &[],
-        expected: Refused(&["responses do not provide this header", "X-Left", "overlay action"]),
+        expected: Refused(&["the client would not expose this response header", "X-Left", "overlay action"]),
     },
     Case {
         name: "the type of a number changes",

@@ -103,7 +103,7 @@ impl KeepAlive {
     ///
     /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and [`FileStore`](crate::FileStore),
     /// do not record which ended consents were [reported](WorkLeases::ended_in). With such a store,
-    /// the worker reports only those consents whose end it has detected itself. [O6](flinks::rules)
+    /// the worker reports only the consents that it found to have ended. [O6](flinks::rules)
     #[must_use]
     pub fn on_needs_consent(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.worker.on_needs_consent = Arc::new(callback);

@@ -111,8 +111,8 @@ pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The number of bits of a generation. JSON, Lua and JavaScript represent integers up to 2^53
 /// exactly.
 const GENERATION_BITS: u32 = 52;
-/// The largest accepted difference between the wall clocks of two machines. A time further in the
-/// future counts as wrong.
+/// The largest accepted difference between the wall clocks of two machines. A later time
+/// is treated as invalid.
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
 
 impl Record {

@@ -1,4 +1,4 @@
-//! Tests that a code is exchanged once, and that its consent is stored. (O9)
+//! Tests that an authorization code is exchanged once, and that the new consent is stored. (O9)
 
 use crate::prelude::*;
 use flinks_consents::flinks::Cause;
@@ -24,7 +24,7 @@ async fn o9_code_creates_or_replaces_a_consent() {
     // A response without a refresh token does not create a consent.
     setup.emulator.fail_next(TOKEN, response_with_lifetime("299"));
     let Err(SpendError::Spent(error)) = consents.exchange_code(&id("x"), setup.code()).await else {
-        panic!("the code is not spent")
+        panic!("expected the code to be spent")
     };
     assert_eq!(error.field(), Some("refresh_token"));
     assert_eq!(error.cause(), Some(Cause::Malformed));

@@ -1,12 +1,12 @@
-//! Tests when a suspicion is confirmed, which ends the consent. (O6)
+//! Tests when a suspicion is confirmed. A confirmed suspicion ends the consent. (O6)
 
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::prelude::*;
-use crate::suspected::{gateway, refused, suspicion};
+use crate::suspected::{error_with_fault, gateway, suspicion};
 
-/// Creates another consent of the same client. Its refresh succeeds while a gateway refuses the
-/// first consent.
+/// Creates a second consent of the same client. Its refreshes succeed while a gateway refuses those
+/// of the first consent.
 async fn witness(setup: &Setup, consents: &Consents) -> Consent {
     consents.exchange_code(&id("witness"), setup.code()).await.unwrap()
 }
@@ -24,15 +24,15 @@ async fn o6_suspicion_is_confirmed_by_the_same_refusal_after_a_witness() {
     let consent = setup.import(&consents).await;
     setup.advance(MINUTE);
     refresh(&witness).await;
-    assert!(suspicion(&refused(&setup, &consent, gateway()).await).is_some());
-    // Ten minutes have passed, but no other consent was refreshed.
+    assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
+    // Ten minutes pass, but no other consent is refreshed.
     setup.advance(10 * MINUTE);
-    let error = refused(&setup, &consent, gateway()).await;
+    let error = error_with_fault(&setup, &consent, gateway()).await;
     assert_eq!(suspicion(&error), Some(Duration::ZERO));
     // Another consent is refreshed before the next refusal.
     refresh(&witness).await;
     setup.advance(MINUTE);
-    let error = refused(&setup, &consent, gateway()).await;
+    let error = error_with_fault(&setup, &consent, gateway()).await;
     assert_eq!(error.refusal(), Some(Refusal::Final));
     assert_eq!(error.advice(), Advice::StartOver);
     setup.emulator.clear_faults();
@@ -57,10 +57,10 @@ async fn o6_suspicion_is_not_confirmed_within_ten_minutes() {
     let consents = setup.consents(MemoryStore::new());
     let witness = witness(&setup, &consents).await;
     let consent = setup.import(&consents).await;
-    assert!(suspicion(&refused(&setup, &consent, gateway()).await).is_some());
+    assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
     setup.advance(9 * MINUTE);
     refresh(&witness).await;
-    assert_eq!(suspicion(&refused(&setup, &consent, gateway()).await), Some(MINUTE));
+    assert_eq!(suspicion(&error_with_fault(&setup, &consent, gateway()).await), Some(MINUTE));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn o6_other_status_or_code_starts_a_new_suspicion() {
     let faults =
         [gateway(), Fault::status(401), Fault::reply(401, r#"{"error":"a"}"#), Fault::reply(401, r#"{"error":"b"}"#)];
     for fault in faults {
-        let error = refused(&setup, &consent, fault).await;
+        let error = error_with_fault(&setup, &consent, fault).await;
         assert_eq!(suspicion(&error), Some(10 * MINUTE));
         setup.advance(20 * MINUTE);
         refresh(&witness).await;
@@ -84,13 +84,13 @@ async fn o6_suspicion_without_a_witness_is_confirmed_after_a_day() {
     let setup = start().await;
     let store = MemoryStore::new();
     let consent = consent_in(&setup, store.clone()).await;
-    assert!(suspicion(&refused(&setup, &consent, gateway()).await).is_some());
+    assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
     setup.advance(24 * HOUR - MINUTE);
-    // The time of the first refusal survives a restart.
+    // The time of the first refusal is stored, so it survives a restart.
     let consent = setup.consents(store).consent(&user());
-    assert!(suspicion(&refused(&setup, &consent, gateway()).await).is_some());
+    assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
     setup.advance(MINUTE);
-    assert_eq!(refused(&setup, &consent, gateway()).await.refusal(), Some(Refusal::Final));
+    assert_eq!(error_with_fault(&setup, &consent, gateway()).await.refusal(), Some(Refusal::Final));
 }
 
 #[tokio::test]
@@ -99,10 +99,10 @@ async fn o6_witness_with_a_future_time_confirms_nothing() {
     let consents = setup.consents(MemoryStore::new());
     let witness = witness(&setup, &consents).await;
     let consent = setup.import(&consents).await;
-    setup.turn_wall_clock_ahead(24 * HOUR);
+    setup.move_wall_clock_forward(24 * HOUR);
     refresh(&witness).await;
-    setup.turn_wall_clock_back(24 * HOUR);
-    assert!(suspicion(&refused(&setup, &consent, gateway()).await).is_some());
+    setup.move_wall_clock_back(24 * HOUR);
+    assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
     setup.advance(11 * MINUTE);
-    assert_eq!(suspicion(&refused(&setup, &consent, gateway()).await), Some(Duration::ZERO));
+    assert_eq!(suspicion(&error_with_fault(&setup, &consent, gateway()).await), Some(Duration::ZERO));
 }

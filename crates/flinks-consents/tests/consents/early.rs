@@ -36,7 +36,7 @@ async fn o4_failed_early_refresh_keeps_the_valid_token() {
     setup.advance(LIFETIME - MINUTE);
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     let Some(Event::RefreshFailed { error, valid_until, .. }) = events.recv().await else {
-        panic!("expected an event about the failed refresh")
+        panic!("expected Event::RefreshFailed")
     };
     assert_eq!(error.status(), Some(500));
     assert_eq!(valid_until, first.expires_at());
@@ -46,8 +46,8 @@ async fn o4_failed_early_refresh_keeps_the_valid_token() {
         assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     }
     assert_eq!(setup.token_requests(), 3);
-    // Shortly before the token expires, a caller waits for the refresh. It fails, and the caller
-    // gets the token, which is still valid.
+    // Shortly before the token expires, a caller waits for the refresh. The refresh fails, and the
+    // caller gets the current token, which is still valid.
     let left = first.expires_at().unwrap().duration_since(setup.now()).unwrap();
     setup.advance(left - Duration::from_secs(5));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
@@ -65,8 +65,8 @@ async fn o4_refresh_backs_off_during_an_outage_and_recovers() {
         assert_eq!(consent.access_token().await.unwrap_err().status(), Some(502));
         setup.advance(SECOND);
     }
-    // The waits are at most 1, 2, 4, 8, 16, 32 and then 60 seconds, and at least half of that. Each
-    // refresh makes two attempts.
+    // The waits are at most 1, 2, 4, 8, 16, 32 and then 60 seconds, and at least half of these.
+    // Each refresh makes two attempts.
     let requests = setup.token_requests();
     assert!((20..=60).contains(&requests), "{requests}");
     setup.emulator.clear_faults();

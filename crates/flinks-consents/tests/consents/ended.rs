@@ -17,7 +17,7 @@ async fn o6_ended_consent_stays_ended_until_the_user_consents_again() {
     assert_eq!(error.status(), Some(400));
     assert!(
         !stored_record(&store).await.contains(first.expose_secret()),
-        "the record of an ended consent has an access token"
+        "the record of the ended consent still contains an access token"
     );
     for _ in 0..10 {
         assert!(consent.access_token().await.unwrap_err().needs_consent());

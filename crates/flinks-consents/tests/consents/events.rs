@@ -61,8 +61,7 @@ async fn consent_works_with_a_stopped_clock() {
     let second = consent.access_token().await.unwrap();
     assert!(first.is_expired());
     assert_ne!(text(&first), text(&second));
-    // There is at least one second between two refreshes, so this call waits until the clock is
-    // advanced.
+    // Refreshes are at least one second apart, so this call waits until the clock is advanced.
     consent.invalidate(&second);
     let call = spawn(&consent);
     tokio::task::yield_now().await;
@@ -76,7 +75,7 @@ async fn consent_works_with_a_stopped_clock() {
 
 #[test]
 fn callback_can_flush() {
-    // The callback blocks its thread until the flush has completed, so the other tasks need more
+    // The callback blocks its thread until the flush has completed, so the other tasks need further
     // threads.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,5 +1,5 @@
-//! Tests that a refresh token idles out 30 days after its last use, and that the deadline is
-//! reported and moved by a refresh. (O5)
+//! Tests that a refresh token idles out 30 days after its last use. The deadline is reported, and a
+//! refresh extends it. (O5)
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -24,30 +24,28 @@ async fn o5_idle_deadline_is_reported_and_survives_a_restart() {
     };
     assert!(near(restart().consent(&user()).idle_deadline().await.unwrap(), consented_at + 30 * DAY));
 
-    // Just under three days are left.
+    // Slightly less than three days are left until the deadline.
     setup.advance(27 * DAY + SECOND);
     assert_eq!(restart().due_within(3 * DAY, 10).await.unwrap(), [user()]);
     assert_eq!(restart().due_within(2 * DAY, 10).await.unwrap(), []);
     let consent = restart().consent(&user());
     let _ = consent.access_token().await.unwrap();
     let Some(Event::IdleDeadlineNear { idle_deadline, .. }) = events.recv().await else {
-        panic!("expected an event about the idle deadline")
+        panic!("expected Event::IdleDeadlineNear")
     };
     assert!(near(idle_deadline, consented_at + 30 * DAY));
     assert!(matches!(events.recv().await, Some(Event::Refreshed { .. })));
     assert!(near(consent.idle_deadline().await.unwrap(), consented_at + 57 * DAY + SECOND));
     assert_eq!(restart().due_within(29 * DAY, 10).await.unwrap(), []);
 
-    // After the deadline, there is one attempt. Later calls fail without a request.
+    // After the deadline, the first call sends one request. Later calls fail without a request.
     setup.advance(30 * DAY + SECOND);
     let consent = restart().consent(&user());
     let error = consent.access_token().await.unwrap_err();
     assert!(error.needs_consent());
     assert!(error.oauth_error().is_some());
     assert!(matches!(events.recv().await, Some(Event::IdleDeadlineNear { .. })));
-    let Some(Event::ConsentEnded { error, .. }) = events.recv().await else {
-        panic!("expected an event about the end of the consent")
-    };
+    let Some(Event::ConsentEnded { error, .. }) = events.recv().await else { panic!("expected Event::ConsentEnded") };
     assert!(error.needs_consent());
     assert_eq!(setup.token_requests(), 2);
     for consent in [consent, restart().consent(&user())] {
@@ -92,7 +90,7 @@ async fn o5_explicit_refresh_keeps_a_consent_alive() {
     setup.emulator.received(TOKEN, 6).await;
     tokio::task::yield_now().await;
     setup.emulator.release();
-    assert_eq!(tokens_of(all).await.len(), 1);
+    assert_eq!(distinct_tokens(all).await.len(), 1);
     assert_eq!(setup.token_requests(), 6);
 }
 
@@ -101,7 +99,8 @@ async fn o5_explicit_refresh_does_not_accept_a_token_from_the_store() {
     let setup = start().await;
     let store = FaultyStore::default();
     let _ = consent_in(&setup, store.inner().clone()).await.access_token().await.unwrap();
-    // A new process loads the record, which has a token. A refresh is requested during the load.
+    // A new process loads the record, which has an access token. `refresh_now` is called during the
+    // load.
     let consent = setup.consents(store.clone()).consent(&user());
     store.fail_next(Load, StoreFault::Hold);
     let call = spawn(&consent);

@@ -8,8 +8,9 @@ use crate::prelude::*;
 
 #[tokio::test]
 async fn o5_two_processes_that_share_a_store_make_one_refresh() {
-    // The waiting processes continue when the test advances the clock, which is after the refresh.
-    let setup = start_at(ManualClock::new()).await;
+    // This clock does not advance by itself, so the waiting processes continue only after the
+    // refresh.
+    let setup = start_with_clock(ManualClock::new()).await;
     setup.rotate_refresh_tokens();
     let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
     let one = consent_in(&setup, Arc::clone(&store)).await;
@@ -21,7 +22,7 @@ async fn o5_two_processes_that_share_a_store_make_one_refresh() {
         let other = setup.consents(store).consent(&user());
         async move { other.refresh_now().await }
     });
-    // Both wait for the process that holds the lease.
+    // Both calls wait for the process that holds the lease.
     let mut waiting = 0;
     while waiting < 2 {
         waiting += waits(&setup.clock).len();
@@ -48,8 +49,8 @@ async fn o5_lease_of_a_crashed_process_expires() {
     drop(runtime.spawn(async move { crashed.access_token().await }));
     setup.emulator.received(TOKEN, 1).await;
     runtime.shutdown_background();
-    // A lease lasts as long as a refresh can take: 1000 seconds for the call, twice the timeout of
-    // the store, and 5 seconds.
+    // A lease lasts as long as a refresh can take: 1000 seconds for the call, twice the store
+    // timeout of 1000 seconds, and 5 seconds more.
     let started = setup.clock.monotonic();
     let consent = setup.consents(store.clone()).consent(&user());
     let _ = consent.access_token().await.unwrap();
@@ -66,8 +67,8 @@ async fn o5_lease_duration_is_set_by_its_holder() {
     let store = MemoryStore::new();
     let slow = consent_in(&setup, store.clone()).await;
     let call = setup.held_call(&slow, When::After).await;
-    // Another process has other settings. Its waits take no real time. It either times out or
-    // adopts the token.
+    // Another process has shorter timeouts, and its waits take no real time. It either times out or
+    // uses the token of the first process.
     let settings = Settings::new().clock(setup.clock.clone()).timeout(Duration::from_secs(40));
     let base_url = setup.emulator.base_url().parse().unwrap();
     let client = Client::builder(base_url, credentials()).settings(&settings).build().unwrap();
@@ -84,8 +85,8 @@ async fn o5_lease_duration_is_set_by_its_holder() {
     assert_eq!(setup.token_requests(), 1);
 }
 
-/// A process that was suspended while its refresh was in flight, and another process that takes
-/// over the consent when the lease expires.
+/// A process that was suspended while its refresh was in flight, and another process that refreshes
+/// the consent after the lease has expired.
 struct Suspended {
     setup: Setup,
     store: MemoryStore,
@@ -95,7 +96,8 @@ struct Suspended {
     clock_of_other: ManualClock,
 }
 
-/// Suspends a process during its refresh. `fault` affects the request of the other process.
+/// Suspends a process during its refresh. `fault` applies to the next request, which the other
+/// process sends.
 async fn suspend(fault: Option<Fault>) -> Suspended {
     let setup = start().await;
     let store = MemoryStore::new();
@@ -109,12 +111,12 @@ async fn suspend(fault: Option<Fault>) -> Suspended {
     // The other process waits until the lease expires.
     let clock_of_other = auto_advancing_clock();
     clock_of_other.advance(LIFETIME);
-    let other = process(&setup, &clock_of_other, &store);
+    let other = consent_in_process(&setup, &clock_of_other, &store);
     Suspended { setup, store, suspended, other, clock_of_other }
 }
 
-/// Returns the consent in a process with its own clock.
-fn process(setup: &Setup, clock: &ManualClock, store: &MemoryStore) -> Consent {
+/// Returns the consent of [`user`] in another process, which has its own clock.
+fn consent_in_process(setup: &Setup, clock: &ManualClock, store: &MemoryStore) -> Consent {
     let client = client_at(&setup.emulator, clock, credentials());
     Consents::builder(client).store_timeout(TIMEOUT).store(store.clone()).build().consent(&user())
 }
@@ -127,7 +129,7 @@ async fn o6_suspended_process_does_not_end_a_consent_that_another_refreshed() {
         assert_eq!(setup.token_requests(), 3);
         let deadline = other.idle_deadline().await.unwrap();
         if is_refused {
-            // The refresh token was valid when the other process used it, and is then revoked.
+            // The refresh token is revoked after the other process has used it.
             setup.client().revoke(&token).await.unwrap();
         }
         setup.clock.set_wall(clock_of_other.wall());
@@ -143,8 +145,8 @@ async fn o6_suspended_process_does_not_end_a_consent_that_another_refreshed() {
 
 #[tokio::test]
 async fn o5_suspended_process_stores_its_result_and_keeps_the_lease_of_another() {
-    let never = Fault::SlowBytes { milliseconds: 3_600_000 };
-    let Suspended { setup, store, suspended, other, clock_of_other } = suspend(Some(never)).await;
+    let slow_response = Fault::SlowBytes { milliseconds: 3_600_000 };
+    let Suspended { setup, store, suspended, other, clock_of_other } = suspend(Some(slow_response)).await;
     let call = spawn(&other);
     setup.emulator.received(TOKEN, 3).await;
     setup.emulator.release();
@@ -172,12 +174,12 @@ async fn o5_suspended_process_stores_its_rotated_token_after_another_failed() {
 #[tokio::test]
 async fn o5_lease_tolerates_clocks_that_differ_by_ten_minutes() {
     let Suspended { setup, store, suspended, .. } = suspend(None).await;
-    // The lease of 3005 seconds has expired by the clock of a third process, but that process has
-    // not seen the lease for 3005 seconds.
+    // By the clock of a third process, the lease of 3005 seconds expired 9 or 11 minutes ago.
+    // Clocks may differ by ten minutes, so the process waits for the lease only in the first case.
     for (minutes, waits_for_lease) in [(9, true), (11, false)] {
         let clock = ManualClock::new();
         clock.advance(LIFETIME + 3005 * SECOND + minutes * MINUTE);
-        let call = spawn(&process(&setup, &clock, &store));
+        let call = spawn(&consent_in_process(&setup, &clock, &store));
         while waits(&clock).is_empty() && !call.is_finished() {
             tokio::task::yield_now().await;
         }
@@ -198,9 +200,9 @@ async fn o5_lease_that_expired_while_it_was_written_is_not_used() {
     store.fail_next(CompareAndSwap, StoreFault::HoldAfter);
     let call = spawn(&consent);
     store.received(CompareAndSwap, before + 1).await;
-    // The machine is suspended for longer than the lease of 3005 seconds, and its monotonic clock
-    // stops.
-    setup.turn_wall_clock_ahead(HOUR);
+    // The machine is suspended for longer than the lease of 3005 seconds. Its monotonic clock does
+    // not advance during that time.
+    setup.move_wall_clock_forward(HOUR);
     store.release();
     let _ = call.await.unwrap().unwrap();
     assert_eq!(store.count(CompareAndSwap) - before, 3, "expected two writes of a lease and one of the result");

@@ -19,10 +19,10 @@ async fn o3_token_of_unknown_lifetime_serves_its_waiters_and_is_not_cached() {
             let token = consent.access_token().await.unwrap();
             assert!(token.expires_at().is_none());
         }
-        // Each call causes one refresh, one second after the previous refresh.
+        // Each call refreshes the token, one second after the previous refresh.
         assert_eq!(setup.token_requests(), 4);
-        let floors = waits(&setup.clock).into_iter().filter(|wait| *wait == SECOND).count();
-        assert_eq!(floors, 3);
+        let one_second_waits = waits(&setup.clock).into_iter().filter(|wait| *wait == SECOND).count();
+        assert_eq!(one_second_waits, 3);
         // The token is not returned if a later refresh fails.
         setup.emulator.clear_faults();
         setup.emulator.fail_always(TOKEN, Fault::status(404));
@@ -48,7 +48,7 @@ async fn o3_expired_application_token_is_not_fetched_in_a_loop() {
     for _ in 0..10 {
         assert_eq!(source.access_token().await.unwrap_err().cause(), Some(Cause::Expired));
     }
-    assert_eq!(setup.emulator.count(TOKEN), 2, "calls during the back-off send no request");
+    assert_eq!(setup.emulator.count(TOKEN), 2, "a call during the back-off sent a request");
 }
 
 #[tokio::test]
@@ -77,16 +77,16 @@ async fn a4_consent_token_expires_on_either_clock() {
     let consent = setup.consent().await;
     setup.emulator.fail_always(TOKEN, response_with_lifetime("299"));
     let first = consent.access_token().await.unwrap();
-    setup.turn_wall_clock_ahead(Duration::from_secs(600));
+    setup.move_wall_clock_forward(Duration::from_secs(600));
     assert!(first.is_expired());
     let second = consent.access_token().await.unwrap();
     assert_eq!(setup.token_requests(), 2);
-    setup.turn_wall_clock_back(HOUR);
+    setup.move_wall_clock_back(HOUR);
     let _ = consent.access_token().await.unwrap();
     assert_eq!(setup.token_requests(), 2);
     // The token expires by the monotonic clock, but not by the wall clock.
     setup.clock.advance(Duration::from_secs(299));
-    setup.turn_wall_clock_back(Duration::from_secs(299));
+    setup.move_wall_clock_back(Duration::from_secs(299));
     assert!(second.is_expired());
     let _ = consent.access_token().await.unwrap();
     assert_eq!(setup.token_requests(), 3);
@@ -122,7 +122,7 @@ async fn a4_setting_the_wall_clock_back_does_not_make_an_expired_token_valid() {
     let consent = setup.consent().await;
     let first = consent.access_token().await.unwrap();
     setup.clock.advance(LIFETIME / 2);
-    setup.turn_wall_clock_back(LIFETIME / 3);
+    setup.move_wall_clock_back(LIFETIME / 3);
     setup.clock.advance(LIFETIME / 2);
     assert!(first.is_expired());
     // The store also has the token, which is still valid by the wall clock.

@@ -4,7 +4,7 @@ use crate::lines::Lines;
 
 use crate::prelude::*;
 
-/// Logs a failed refresh, and returns the log lines and the log name of the consent.
+/// Makes a refresh fail, and returns the log lines and the log name of the consent.
 async fn log_failed_refresh(setup: &Setup, consents: ConsentsBuilder) -> (Lines, String) {
     let lines = Lines::default();
     let consents = consents.build();
@@ -15,7 +15,7 @@ async fn log_failed_refresh(setup: &Setup, consents: ConsentsBuilder) -> (Lines,
         setup.emulator.clear_faults();
         setup.emulator.fail_always(TOKEN, Fault::status(500));
         assert!(consent.access_token().await.is_err());
-        // The event is logged by the task of the refresh.
+        // The background task of the refresh logs the event, so the shutdown waits for that task.
         consents.shutdown(SECOND * 500).await.unwrap();
     }
     (lines, name)

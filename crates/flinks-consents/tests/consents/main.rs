@@ -1,7 +1,7 @@
-//! Tests consents against the emulator, one file for each rule. A test advances the clock itself,
-//! and the emulator counts the requests.
+//! Tests consents against the emulator. Each file covers one subject. The tests advance the clock
+//! themselves, and the emulator counts the requests.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers may panic
 
 mod code;
 mod confirmed;
@@ -36,7 +36,7 @@ mod outbound_client;
 #[path = "../../../flinks/tests/shared/runtimes.rs"]
 mod without_drivers;
 
-/// The imports of all files.
+/// The imports that all files share.
 mod prelude {
     pub(crate) use std::time::{Duration, SystemTime};
 
@@ -57,9 +57,9 @@ mod prelude {
         TIMEOUT, auto_advancing_clock, client_at, code, credentials, parameter, refresh_token, waits,
     };
     pub(crate) use crate::{
-        DAY, HOUR, LIFETIME, MINUTE, REVOKE, SECOND, Setup, TOKEN, advance_until_done, consent_in, events_of, hold, id,
-        invalid_grant, is_pending, response_with_lifetime, spawn, spawn_many, start, start_at, stored_record, text,
-        token, tokens_of, user,
+        DAY, HOUR, LIFETIME, MINUTE, REVOKE, SECOND, Setup, TOKEN, advance_until_done, consent_in, distinct_tokens,
+        hold, id, invalid_grant, is_pending, response_with_lifetime, spawn, spawn_many, start, start_with_clock,
+        stored_record, text, token, user, with_event_channel,
     };
 }
 
@@ -80,17 +80,17 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The lifetime of the access tokens that the emulator issues in these tests.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(1800);
 
-/// An emulator and the clock of its clients.
+/// An emulator, and the clock that its clients use.
 pub(crate) struct Setup {
     pub(crate) emulator: Emulator,
     pub(crate) clock: ManualClock,
 }
 
 pub(crate) async fn start() -> Setup {
-    start_at(auto_advancing_clock()).await
+    start_with_clock(auto_advancing_clock()).await
 }
 
-pub(crate) async fn start_at(clock: ManualClock) -> Setup {
+pub(crate) async fn start_with_clock(clock: ManualClock) -> Setup {
     let emulator = Emulator::start().await.unwrap();
     emulator.configure(|config| config.outbound.access_token_seconds = LIFETIME.as_secs());
     Setup { emulator, clock }
@@ -102,11 +102,11 @@ impl Setup {
     }
 
     pub(crate) fn builder(&self) -> ConsentsBuilder {
-        // The same timeout as that of a call. A store times out only if a test advances the clock.
+        // The timeout is so long that a store times out only if a test advances the clock.
         Consents::builder(self.client()).store_timeout(TIMEOUT)
     }
 
-    /// Creates the consents of one process.
+    /// Creates a `Consents` value. In these tests, each value stands for one process.
     pub(crate) fn consents(&self, store: impl TokenStore) -> Consents {
         self.builder().store(store).build()
     }
@@ -115,23 +115,24 @@ impl Setup {
         self.builder().store(store).outage_policy(policy).build()
     }
 
-    /// Imports the refresh token of the emulator as the consent of the [`user`].
+    /// Imports the emulator's refresh token as the consent of [`user`].
     pub(crate) async fn import(&self, consents: &Consents) -> Consent {
         consents.import(&user(), refresh_token(), self.now()).await.unwrap()
     }
 
-    /// Creates the consent of the [`user`] in a store in memory.
+    /// Creates the consent of [`user`] in a `MemoryStore`.
     pub(crate) async fn consent(&self) -> Consent {
         consent_in(self, MemoryStore::new()).await
     }
 
-    /// Creates the same consent as [`consent`](Self::consent), and returns its events as well.
+    /// Creates the same consent as [`consent`](Self::consent), and also returns a channel of its
+    /// events.
     pub(crate) async fn consent_with_events(&self) -> (Consent, UnboundedReceiver<Event>) {
-        let (builder, events) = events_of(self.builder());
+        let (builder, events) = with_event_channel(self.builder());
         (self.import(&builder.build()).await, events)
     }
 
-    /// Returns an authorization code, as an end user would return with it.
+    /// Returns the authorization code that an end user would bring back after consenting.
     pub(crate) fn code(&self) -> flinks::outbound::AuthorizationCode {
         code(&self.emulator, &self.client())
     }
@@ -174,17 +175,17 @@ impl Setup {
         self.emulator.find(token.expose_secret()).is_some_and(|issued| issued.revoked.is_some())
     }
 
-    /// Advances the clock of the clients and that of the emulator.
+    /// Advances both the clients' clock and the emulator's clock.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.emulator.advance(by);
     }
 
-    pub(crate) fn turn_wall_clock_ahead(&self, by: Duration) {
+    pub(crate) fn move_wall_clock_forward(&self, by: Duration) {
         self.clock.set_wall(self.now() + by);
     }
 
-    pub(crate) fn turn_wall_clock_back(&self, by: Duration) {
+    pub(crate) fn move_wall_clock_back(&self, by: Duration) {
         self.clock.set_wall(self.now() - by);
     }
 }
@@ -201,13 +202,13 @@ pub(crate) fn token(text: &str) -> RefreshToken {
     RefreshToken::new(text).unwrap()
 }
 
-/// Creates the consent of the [`user`] in a store.
+/// Creates the consent of [`user`] in `store`.
 pub(crate) async fn consent_in(setup: &Setup, store: impl TokenStore) -> Consent {
     setup.import(&setup.consents(store)).await
 }
 
-/// Sends the events of consents to a channel.
-pub(crate) fn events_of(builder: ConsentsBuilder) -> (ConsentsBuilder, UnboundedReceiver<Event>) {
+/// Adds a callback that sends all events to a channel.
+pub(crate) fn with_event_channel(builder: ConsentsBuilder) -> (ConsentsBuilder, UnboundedReceiver<Event>) {
     let (sender, events) = unbounded_channel();
     (builder.on_event(move |_, event| sender.send(event.clone()).unwrap()), events)
 }
@@ -221,8 +222,8 @@ pub(crate) fn spawn_many(consent: &Consent, callers: usize) -> Vec<JoinHandle<Re
     (0..callers).map(|_| spawn(consent)).collect()
 }
 
-/// Waits for calls, and returns the different access tokens that they return.
-pub(crate) async fn tokens_of(calls: Vec<JoinHandle<Result<AccessToken, ConsentError>>>) -> Vec<String> {
+/// Waits for `calls` to complete, and returns the distinct access tokens that they returned.
+pub(crate) async fn distinct_tokens(calls: Vec<JoinHandle<Result<AccessToken, ConsentError>>>) -> Vec<String> {
     let mut tokens = Vec::new();
     for call in calls {
         tokens.push(text(&call.await.unwrap().unwrap()));
@@ -231,7 +232,7 @@ pub(crate) async fn tokens_of(calls: Vec<JoinHandle<Result<AccessToken, ConsentE
     tokens
 }
 
-/// Advances the clocks step by step until a task has completed.
+/// Advances the clocks by `step` repeatedly until the task has completed.
 pub(crate) async fn advance_until_done<T>(setup: &Setup, step: Duration, task: JoinHandle<T>) -> T {
     while !task.is_finished() {
         setup.advance(step);
@@ -240,7 +241,7 @@ pub(crate) async fn advance_until_done<T>(setup: &Setup, step: Duration, task: J
     task.await.unwrap()
 }
 
-/// Polls a future once, and returns whether it is pending.
+/// Polls `future` once, and returns whether it is pending.
 pub(crate) async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context).is_pending())).await
 }
@@ -249,7 +250,7 @@ pub(crate) fn text(token: &AccessToken) -> String {
     token.expose_secret().to_owned()
 }
 
-/// Returns the stored record of the [`user`] as text.
+/// Returns the encoded record of [`user`].
 pub(crate) async fn stored_record(store: &impl TokenStore) -> String {
     store.load(&user()).await.unwrap().unwrap().encode().unwrap().expose_secret().to_owned()
 }
@@ -258,12 +259,13 @@ pub(crate) fn hold(when: When) -> Fault {
     Fault::Hold { when }
 }
 
-/// Returns the response that ends a consent.
+/// Returns an `invalid_grant` response, which ends a consent.
 pub(crate) fn invalid_grant() -> Fault {
     Fault::reply(400, r#"{"error":"invalid_grant"}"#)
 }
 
-/// Returns a response with an access token. `expires_in` is its lifetime in seconds, as JSON.
+/// Returns a response with an access token. `expires_in` is the token's lifetime in seconds, as
+/// JSON.
 pub(crate) fn response_with_lifetime(expires_in: &str) -> Fault {
     Fault::reply(200, format!(r#"{{"access_token":"emu_a","token_type":"Bearer","expires_in":{expires_in}}}"#))
 }

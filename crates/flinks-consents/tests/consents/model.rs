@@ -1,23 +1,23 @@
-//! Compares two processes that share a store with a model. In any sequence of steps, no token is
-//! returned after it has expired, no refresh is repeated, and no refresh token is lost.
+//! Runs random steps on two processes that share a store, and checks the results against a model.
+//! No expired token is returned, no refresh is repeated, and no refresh token is lost.
 
 use proptest::prelude::*;
 
 use crate::prelude::*;
 
-/// How long a refresh token stays valid without use.
+/// The time after which an unused refresh token idles out.
 const IDLE_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Several callers of one process request a token concurrently. With a fault, the first
-    /// requests to the server fail.
+    /// Several callers of one process request a token concurrently. If there is a fault, it affects
+    /// the first requests to the server.
     RequestToken {
         index: usize,
         callers: usize,
         fault: Option<(Failure, u32)>,
     },
-    /// An API rejects the access token that a process received last.
+    /// An API rejects the newest access token of a process.
     Invalidate {
         index: usize,
     },
@@ -28,7 +28,7 @@ enum Step {
     RefreshNow {
         index: usize,
     },
-    /// A process ends, and a new process replaces it.
+    /// A process exits, and a new process replaces it.
     Restart {
         index: usize,
     },
@@ -36,7 +36,7 @@ enum Step {
     ConsentAgain {
         index: usize,
     },
-    /// Time passes, in hundredths of the lifetime of an access token.
+    /// Advances the clocks by hundredths of an access token's lifetime.
     Advance {
         hundredths: u32,
     },
@@ -50,8 +50,8 @@ enum Failure {
     Status(u16),
     /// The connection is reset before the server processes the request.
     Reset,
-    /// The response is lost after the server has processed the request. This is not used if refresh
-    /// tokens rotate, because it would lose the new refresh token.
+    /// The response is lost after the server has processed the request. If refresh tokens rotate,
+    /// the test skips this fault, because the new refresh token would be lost.
     LostResponse,
     Malformed,
 }
@@ -93,24 +93,24 @@ proptest! {
     }
 }
 
-/// The two processes, and what the test expects of them.
+/// The two processes, and the state that the test expects.
 struct Model {
     setup: Setup,
     rotates: bool,
     store: MemoryStore,
     processes: [Process; 2],
-    /// When the server last issued or used the refresh token.
+    /// The time at which the refresh token was last issued or used.
     last_refreshed_at: SystemTime,
 }
 
 struct Process {
     consents: Consents,
     consent: Consent,
-    /// The access token that the process received last.
+    /// The newest access token that the process received.
     token: Option<AccessToken>,
-    /// Whether the token was rejected.
+    /// Whether an API has rejected this token.
     is_rejected: bool,
-    /// Until when the process may return the error of an earlier refresh.
+    /// The time until which the process may return the error of an earlier refresh.
     backs_off_until: SystemTime,
 }
 
@@ -126,8 +126,7 @@ async fn run_steps(steps: &[Step], rotates: bool) {
     let setup = start().await;
     setup.emulator.configure(|config| {
         config.outbound.rotate_refresh_tokens = rotates;
-        // The server and the client count the same lifetime, but waits advance only the clock of
-        // the client.
+        // Waits advance the client's clock, but not the emulator's.
         config.outbound.access_token_seconds = LIFETIME.as_secs();
     });
     let store = MemoryStore::new();
@@ -197,7 +196,7 @@ impl Model {
         let _ = call.await;
         self.setup.emulator.release();
         self.setup.emulator.clear_faults();
-        // The refresh continues, and its result is returned to later callers.
+        // The refresh continues, and later callers get its result.
         if self.setup.token_requests() > before && self.is_refreshable() {
             self.last_refreshed_at = self.setup.clock.wall();
         }
@@ -228,7 +227,7 @@ impl Model {
         for call in calls {
             outcomes.push(call.await.unwrap());
         }
-        // An early refresh runs in the background, and the next call would wait for it.
+        // An early refresh may still run in the background, and the next call would wait for it.
         self.wait_for_background_refresh().await;
         self.setup.emulator.clear_faults();
 
@@ -240,7 +239,7 @@ impl Model {
         } else {
             1
         };
-        assert!(requests <= max_requests, "{requests} requests");
+        assert!(requests <= max_requests, "expected at most {max_requests} requests, got {requests}");
         let texts: Vec<_> = outcomes.iter().flatten().map(|token| token.expose_secret().to_owned()).collect();
         assert!(texts.windows(2).all(|pair| pair[0] == pair[1]), "callers received different tokens");
         let is_successful = fault.is_none_or(|(failure, _)| matches!(failure, Failure::LostResponse));
@@ -258,15 +257,15 @@ impl Model {
             }
         }
         if fault.is_some() {
-            // The process may back off, also after a background refresh.
+            // The process may back off, even if only a background refresh failed.
             self.processes[index].backs_off_until = self.setup.clock.wall() + MINUTE;
-            // A later attempt may have succeeded.
-            self.last_refreshed_at = self.record_time().await;
+            // One of the later attempts may have succeeded.
+            self.last_refreshed_at = self.last_used_at().await;
         }
     }
 
-    /// Waits for a refresh that runs in the background. The refresh has leased the consent, and
-    /// returns the lease when it completes.
+    /// Waits for a refresh that runs in the background. The refresh holds the lease on
+    /// the consent and releases it on completion.
     async fn wait_for_background_refresh(&self) {
         let mut polls_without_lease = 0;
         while polls_without_lease < 20 {
@@ -287,7 +286,7 @@ impl Model {
         }
     }
 
-    /// Returns whether the refresh token has not idled out.
+    /// Returns whether the refresh token can still be used, because it has not idled out.
     fn is_refreshable(&self) -> bool {
         let idle = self.setup.clock.wall().duration_since(self.last_refreshed_at).unwrap_or_default();
         idle < IDLE_LIMIT
@@ -297,7 +296,7 @@ impl Model {
         self.setup.clock.wall() < self.processes[index].backs_off_until
     }
 
-    /// Returns whether a process has a token that does not need a refresh yet.
+    /// Returns whether a process has a token that is not due for an early refresh.
     fn has_fresh_token(&self, index: usize) -> bool {
         let Process { token, is_rejected, .. } = &self.processes[index];
         if *is_rejected {
@@ -311,7 +310,8 @@ impl Model {
         assert!(!token.is_expired());
         let issued = self.setup.emulator.find(token.expose_secret()).unwrap();
         let now = self.setup.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        // The clock of the emulator also runs by itself, and waits of the client do not advance it.
+        // The emulator's clock also advances with real time, but the client's waits do not advance
+        // it.
         assert!(issued.expires_at + TIMEOUT > now);
         assert!(issued.revoked.is_none());
     }
@@ -320,16 +320,16 @@ impl Model {
         self.store.load(&user()).await.unwrap().unwrap()
     }
 
-    /// Returns when the stored refresh token was last used.
-    async fn record_time(&self) -> SystemTime {
+    /// Returns the time at which the stored refresh token was last used.
+    async fn last_used_at(&self) -> SystemTime {
         self.record().await.idle_deadline() - IDLE_LIMIT
     }
 
-    /// Checks that the newest refresh token of the server is in the store.
+    /// Checks that the newest refresh token that the server issued is in the store.
     async fn check_that_refresh_token_is_stored(&self) {
         let issued = self.setup.emulator.issued();
         let newest = issued.iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap();
         let record = self.record().await.encode().unwrap();
-        assert!(record.expose_secret().contains(&newest.value), "the refresh token is lost");
+        assert!(record.expose_secret().contains(&newest.value), "the newest refresh token is not in the store");
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::prelude::*;
 
-/// Creates a consent whose access token has expired, and whose store has become unavailable.
-async fn without_store(policy: OutagePolicy) -> (Setup, FaultyStore, Consents, Consent) {
+/// Creates a consent whose access token has expired and whose store has become unavailable.
+async fn consent_without_store(policy: OutagePolicy) -> (Setup, FaultyStore, Consents, Consent) {
     let setup = start().await;
     let store = FaultyStore::default();
     let consents = setup.consents_with(store.clone(), policy);
@@ -18,11 +18,11 @@ async fn without_store(policy: OutagePolicy) -> (Setup, FaultyStore, Consents, C
 
 #[tokio::test]
 async fn o5_outage_policy_decides_whether_a_refresh_needs_the_store() {
-    let (setup, _, _, consent) = without_store(OutagePolicy::FailClosed).await;
+    let (setup, _, _, consent) = consent_without_store(OutagePolicy::FailClosed).await;
     assert!(consent.access_token().await.unwrap_err().is_store());
     assert_eq!(setup.token_requests(), 1);
 
-    let (setup, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    let (setup, store, consents, consent) = consent_without_store(OutagePolicy::RefreshWithoutStore).await;
     // The state of this consent stays in memory, even after 3000 other consents were opened.
     drop(consent);
     for number in 0..3000 {
@@ -30,12 +30,12 @@ async fn o5_outage_policy_decides_whether_a_refresh_needs_the_store() {
     }
     let consent = consents.consent(&user());
     for requests in 2..5 {
-        assert_eq!(tokens_of(spawn_many(&consent, 50)).await.len(), 1);
+        assert_eq!(distinct_tokens(spawn_many(&consent, 50)).await.len(), 1);
         assert_eq!(setup.token_requests(), requests);
         setup.advance(LIFETIME);
     }
     let _ = consent.refresh_now().await.unwrap();
-    // A consent that was never loaded is unknown during an outage, and so is a forgotten consent.
+    // A consent that was never loaded cannot be used during an outage. Neither can a forgotten one.
     assert!(consents.consent(&id("user-8")).access_token().await.unwrap_err().is_store());
     assert_eq!(setup.token_requests(), 5);
     store.clear_faults();
@@ -48,7 +48,7 @@ async fn o5_outage_policy_decides_whether_a_refresh_needs_the_store() {
 
 #[tokio::test]
 async fn o5_rotating_consent_is_refreshed_only_once_during_an_outage() {
-    let (setup, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    let (setup, store, consents, consent) = consent_without_store(OutagePolicy::RefreshWithoutStore).await;
     setup.rotate_refresh_tokens();
     // The first refresh rotates the refresh token. The new token stays in memory, even if no handle
     // of the consent exists, and the new access token is returned.
@@ -68,8 +68,8 @@ async fn o5_rotating_consent_is_refreshed_only_once_during_an_outage() {
     consents.flush().await.unwrap();
     assert!(stored_record(store.inner()).await.contains(&setup.newest_refresh_token().value));
     let _ = consent.access_token().await.unwrap();
-    // During the next outage there is no refresh, because another machine might have rotated the
-    // refresh token again.
+    // The consent is not refreshed during the next outage, because another machine might have
+    // rotated the refresh token again.
     store.fail_always(StoreFault::unavailable());
     setup.advance(LIFETIME);
     assert!(consent.access_token().await.unwrap_err().is_store());
@@ -101,7 +101,7 @@ async fn o5_unconfirmed_write_blocks_refresh_during_an_outage() {
 
 #[tokio::test]
 async fn o5_newest_consent_is_refreshed_during_an_outage() {
-    let (setup, store, consents, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    let (setup, store, consents, consent) = consent_without_store(OutagePolicy::RefreshWithoutStore).await;
     assert!(consents.exchange_code(&user(), setup.code()).await.is_err());
     let newest = setup.newest_refresh_token().value;
     store.clear_faults();
@@ -114,7 +114,7 @@ async fn o5_newest_consent_is_refreshed_during_an_outage() {
 
 #[tokio::test]
 async fn o5_busy_store_is_not_an_outage() {
-    let (setup, store, _, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    let (setup, store, _, consent) = consent_without_store(OutagePolicy::RefreshWithoutStore).await;
     store.fail_always(StoreFault::Conflict);
     let error = advance_until_done(&setup, SECOND, spawn(&consent)).await.unwrap_err();
     assert!(error.is_store(), "{error}");
@@ -124,20 +124,21 @@ async fn o5_busy_store_is_not_an_outage() {
 
 #[tokio::test]
 async fn o6_refusal_during_an_outage_does_not_end_the_consent() {
-    let (setup, store, _, consent) = without_store(OutagePolicy::RefreshWithoutStore).await;
+    let (setup, store, _, consent) = consent_without_store(OutagePolicy::RefreshWithoutStore).await;
     setup.emulator.fail_next(TOKEN, invalid_grant());
     let error = consent.access_token().await.unwrap_err();
     assert!(error.is_store(), "{error}");
     assert!(!error.needs_consent(), "{error}");
     setup.advance(SECOND);
     assert!(consent.access_token().await.unwrap_err().is_store());
-    assert_eq!(setup.token_requests(), 2, "there is no further request");
+    assert_eq!(setup.token_requests(), 2, "the second call sent a request");
     store.clear_faults();
     setup.advance(MINUTE);
     let _ = consent.access_token().await.unwrap();
     assert_eq!(setup.token_requests(), 3);
 
-    // The refusal ends the consent while the store works. The end is remembered during an outage.
+    // While the store is available, a refusal ends the consent. During a later outage, the consent
+    // is still known to have ended.
     setup.emulator.fail_next(TOKEN, invalid_grant());
     setup.advance(LIFETIME);
     assert!(consent.access_token().await.unwrap_err().needs_consent());
@@ -145,7 +146,7 @@ async fn o6_refusal_during_an_outage_does_not_end_the_consent() {
     setup.advance(SECOND);
     assert!(consent.access_token().await.unwrap_err().needs_consent());
     assert_eq!(setup.token_requests(), 4);
-    // The end is also remembered if it could not be stored.
+    // This is also true if the end of the consent could not be stored.
     store.clear_faults();
     let consents = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
     let consent = setup.import(&consents).await;
@@ -195,7 +196,7 @@ async fn o9_new_consent_works_during_an_outage() {
     assert!(matches!(consents.exchange_code(&user(), setup.code()).await, Err(SpendError::Spent(_))));
     let consent = consents.consent(&user());
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(setup.token_requests(), 1, "the code exchange returned the token");
+    assert_eq!(setup.token_requests(), 1, "the token of the code exchange was not used");
     setup.advance(SECOND);
     let _ = consent.refresh_now().await.unwrap();
     assert_eq!(setup.token_requests(), 2);

@@ -13,7 +13,7 @@ fn bank(number: u32) -> ConsentId {
     id(&format!("user-7/bank-{number}"))
 }
 
-/// Creates two consents of one owner in a store.
+/// Creates two consents of one owner and a third consent without an owner.
 async fn two_banks(setup: &Setup, store: impl TokenStore) -> Consents {
     let consents = setup.consents(store);
     for (number, label) in [(1, "First bank"), (2, "Second bank")] {
@@ -36,13 +36,13 @@ async fn check_owners(setup: &Setup, store: impl TokenStore) {
     assert_eq!(consents.list(&owner(), &Page::after(bank(1), 10)).await.unwrap().len(), 1);
     assert!(consents.list(&"user-8".parse().unwrap(), &Page::first(10)).await.unwrap().is_empty());
 
-    // A refresh keeps the labels.
+    // A refresh does not change the labels.
     setup.advance(HOUR);
     let _ = consents.consent(&bank(1)).access_token().await.unwrap();
     assert_eq!(labels(&consents).await, both);
 
-    // The end user consents again at the second bank, as another person. The old connection is
-    // revoked.
+    // The consent for the second bank is replaced by the consent of another person. The old
+    // connection is revoked.
     setup.advance(HOUR);
     let before = consents.consent(&bank(2)).access_token().await.unwrap();
     let new = consents.new_consent(&bank(2)).revoke_replaced();
@@ -53,8 +53,8 @@ async fn check_owners(setup: &Setup, store: impl TokenStore) {
     assert!(!setup.is_revoked(&stored.consent.access_token().await.unwrap()));
     assert_eq!(labels(&consents).await, both);
 
-    // The end user consents again as the same person. Revoking the old token would also revoke the
-    // new connection.
+    // The same person consents again. Revoking the old token would also revoke the new connection,
+    // so the old token is not revoked.
     let old = text(&stored.consent.access_token().await.unwrap());
     let body =
         format!(r#"{{"access_token":"{old}","token_type":"Bearer","expires_in":299,"refresh_token":"emu_again"}}"#);
@@ -66,8 +66,8 @@ async fn check_owners(setup: &Setup, store: impl TokenStore) {
     assert_eq!(labels(&consents).await, [both[0].clone(), (bank(2), "Renamed".to_owned())]);
 
     // Without `revoke_replaced`, the old connection is not revoked.
-    let kept = consents.new_consent(&bank(1)).exchange_code(setup.code()).await.unwrap();
-    assert!(matches!(kept.replaced, Replaced::Kept));
+    let stored = consents.new_consent(&bank(1)).exchange_code(setup.code()).await.unwrap();
+    assert!(matches!(stored.replaced, Replaced::Kept));
     assert_eq!(setup.revocation_requests(), 1);
 
     consents.consent(&bank(1)).forget().await.unwrap();
@@ -139,7 +139,7 @@ async fn o9_replacing_reads_the_old_consent_before_the_code_is_spent() {
     let consents = two_banks(&setup, store.clone()).await;
     store.fail_next(Load, StoreFault::unavailable());
     let outcome = consents.new_consent(&bank(1)).revoke_replaced().exchange_code(setup.code()).await;
-    let Err(SpendError::Unspent(code, error)) = outcome else { panic!("the code was sent") };
+    let Err(SpendError::Unspent(code, error)) = outcome else { panic!("expected the code to be unspent") };
     assert!(error.is_store());
     let _ = consents.new_consent(&bank(1)).revoke_replaced().exchange_code(code).await.unwrap();
 }
@@ -168,7 +168,7 @@ async fn o5_o6_status_reports_the_standing_of_a_consent() {
     let _ = consent.access_token().await.unwrap_err();
     let ConsentStanding::Ended { at: Some(at), reason: EndReason::Refused } = consent.status().await.unwrap().standing
     else {
-        panic!("the consent has not ended")
+        panic!("expected a consent that a refusal has ended")
     };
     assert!(at <= setup.now());
 
@@ -189,7 +189,7 @@ fn response_with_token(token: &str) -> Fault {
 async fn o10_connection_of_another_consent_of_the_owner_is_not_revoked() {
     let setup = start().await;
     let consents = two_banks(&setup, MemoryStore::new()).await;
-    // The end user has connected the second bank again, under the first id.
+    // The end user connects the second bank again, but under the first id.
     let second = text(&consents.consent(&bank(2)).access_token().await.unwrap());
     setup.emulator.fail_next(TOKEN, response_with_token(&second));
     let stored = consents.new_consent(&bank(1)).exchange_code(setup.code()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests pending writes. If a write fails, its record stays in memory and is stored later, but
+//! Tests pending writes. If a write fails, the record stays in memory and is stored later, but it
 //! never replaces a newer record. (O5, O9)
 
 use crate::prelude::*;
@@ -23,7 +23,7 @@ async fn o5_pending_write_is_stored_by_the_next_call_while_the_token_is_valid() 
     let setup = start().await;
     setup.rotate_refresh_tokens();
     let store = FaultyStore::default();
-    let (builder, mut events) = events_of(setup.builder().store(store.clone()));
+    let (builder, mut events) = with_event_channel(setup.builder().store(store.clone()));
     let consents = builder.build();
     let consent = setup.import(&consents).await;
     let first = consent.access_token().await.unwrap();
@@ -114,10 +114,8 @@ async fn o5_old_token_is_not_returned_while_a_new_consent_is_pending() {
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
     assert!(consents.import(&user(), token("newer"), setup.now()).await.is_err());
     setup.advance(SECOND);
-    assert!(
-        consent.access_token().await.unwrap_err().needs_consent(),
-        "the emulator does not know the new refresh token"
-    );
+    // The emulator does not know the new refresh token, so it refuses the refresh.
+    assert!(consent.access_token().await.unwrap_err().needs_consent());
     assert!(stored_record(store.inner()).await.contains("newer"));
 }
 
@@ -128,7 +126,7 @@ async fn o9_consent_that_could_not_be_stored_is_kept_in_memory() {
     let consents = setup.consents(store.clone());
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
     let Err(SpendError::Spent(error)) = consents.exchange_code(&user(), setup.code()).await else {
-        panic!("the code is not spent")
+        panic!("expected the code to be spent")
     };
     assert!(error.is_store());
     let consent = consents.consent(&user());

@@ -1,13 +1,13 @@
-//! Tests that a consent that a refusal has ended keeps its refresh token, and that one refresh
-//! reactivates it. (O6)
+//! Tests that a consent keeps its refresh token after a refusal has ended it, and that one refresh
+//! reactivates the consent. (O6)
 
 use crate::prelude::*;
-use crate::suspected::{gateway, refused};
+use crate::suspected::{error_with_fault, gateway};
 
-/// Creates a consent that a refusal has ended, and whose refresh token Flinks still accepts.
+/// Creates a consent that a refusal has ended, although the server still accepts its refresh token.
 async fn ended(setup: &Setup, consents: &Consents) -> Consent {
     let consent = setup.import(consents).await;
-    let error = refused(setup, &consent, invalid_grant()).await;
+    let error = error_with_fault(setup, &consent, invalid_grant()).await;
     assert_eq!(error.refusal(), Some(Refusal::Final));
     setup.advance(Duration::from_secs(1));
     consent
@@ -62,7 +62,7 @@ async fn o6_failed_reactivation_leaves_the_consent_ended() {
 }
 
 #[tokio::test]
-async fn o6_erased_or_idle_consent_cannot_be_reactivated() {
+async fn o6_forgotten_or_idle_consent_cannot_be_reactivated() {
     let setup = start().await;
     let consents = setup.consents(MemoryStore::new());
     assert!(consents.reactivate(&id("nobody")).await.unwrap_err().is_unknown_consent());
@@ -84,9 +84,9 @@ async fn o6_replaced_consent_leaves_no_refresh_token_to_reactivate() {
     let old = refresh_token();
     let _ = consents.exchange_code(consent.id(), setup.code()).await.unwrap();
     let newest = setup.newest_refresh_token();
-    let kept = stored_record(&store).await;
-    assert!(kept.contains(&newest.value));
-    assert!(!kept.contains(old.expose_secret()));
+    let record = stored_record(&store).await;
+    assert!(record.contains(&newest.value));
+    assert!(!record.contains(old.expose_secret()));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Tests consents in a new process, and after the runtime of a refresh has stopped.
+//! Tests consents after a process restarts, and after the runtime that runs a refresh has stopped.
 
 use crate::prelude::*;
 use flinks_consents::flinks::Cause;
@@ -16,7 +16,7 @@ async fn access_token_survives_a_restart() {
     assert_eq!(again.expires_at(), token.expires_at());
     assert_eq!(setup.token_requests(), 1);
     // The wall clock is set back to a time before the token was issued, so its age is unknown.
-    setup.turn_wall_clock_back(HOUR);
+    setup.move_wall_clock_back(HOUR);
     let consent = setup.consents(store).consent(&user());
     assert_ne!(text(&consent.access_token().await.unwrap()), text(&token));
     assert_eq!(setup.token_requests(), 2);
@@ -48,7 +48,7 @@ async fn consent_works_after_the_runtime_of_its_refresh_has_shut_down() {
 
 #[tokio::test]
 async fn refresh_on_a_stopped_runtime_does_not_hang_other_callers() {
-    let setup = start_at(ManualClock::new()).await;
+    let setup = start_with_clock(ManualClock::new()).await;
     let consent = setup.consent().await;
     let stopped = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     {
@@ -73,7 +73,7 @@ fn calls_time_out_if_a_stopped_runtime_holds_a_lock() {
     let stopped = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = FaultyStore::default();
     let (setup, consents) = runtime.block_on(async {
-        let setup = start_at(ManualClock::new()).await;
+        let setup = start_with_clock(ManualClock::new()).await;
         let consents = setup.consents(store.clone());
         (setup, consents)
     });
@@ -101,7 +101,7 @@ fn calls_time_out_if_a_stopped_runtime_holds_a_lock() {
         });
         assert!(advance_until_done(&setup, 3005 * SECOND, second_import).await.unwrap_err().is_store());
     });
-    // The second import is not lost. It waits for the lock, ahead of later calls.
+    // The second import is not lost. It is ahead of later calls in the queue for the lock.
     drop(stopped);
     let _ = runtime.block_on(consents.consent(&name).access_token()).unwrap();
 }

@@ -1,10 +1,10 @@
 //! Tests `Consent::revoke`: the request to Flinks, and the removal of the record. (O10)
 
 use crate::prelude::*;
-use crate::wall_clock::ahead;
+use crate::wall_clock::consents_with_fast_clock;
 
-/// Creates a consent with an access token in `store`.
-async fn consents_on(store: &FaultyStore, policy: OutagePolicy) -> (Setup, Consents) {
+/// Creates the consent of [`user`] in `store`, and fetches an access token.
+async fn consents_in(store: &FaultyStore, policy: OutagePolicy) -> (Setup, Consents) {
     let setup = start().await;
     let consents = setup.consents_with(store.clone(), policy);
     let consent = setup.import(&consents).await;
@@ -16,7 +16,7 @@ async fn consents_on(store: &FaultyStore, policy: OutagePolicy) -> (Setup, Conse
 async fn o10_revocation_is_confirmed_while_the_store_is_unavailable() {
     for policy in [OutagePolicy::FailClosed, OutagePolicy::RefreshWithoutStore] {
         let store = FaultyStore::default();
-        let (setup, consents) = consents_on(&store, policy).await;
+        let (setup, consents) = consents_in(&store, policy).await;
         let consent = consents.consent(&user());
         store.fail_always(StoreFault::unavailable());
         assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
@@ -38,7 +38,7 @@ async fn o10_revocation_is_confirmed_while_the_store_is_unavailable() {
 #[tokio::test]
 async fn o10_pending_removal_keeps_a_newer_consent() {
     let store = FaultyStore::default();
-    let (setup, consents) = consents_on(&store, OutagePolicy::FailClosed).await;
+    let (setup, consents) = consents_in(&store, OutagePolicy::FailClosed).await;
     store.fail_always(StoreFault::unavailable());
     assert_eq!(consents.consent(&user()).revoke().await.unwrap(), Revoked::Confirmed);
     // The end user consents again in another process, before the removal succeeds.
@@ -68,7 +68,7 @@ async fn o10_unconfirmed_revocation_keeps_the_record() {
     ];
     for fault in responses {
         let store = FaultyStore::default();
-        let (setup, consents) = consents_on(&store, OutagePolicy::FailClosed).await;
+        let (setup, consents) = consents_in(&store, OutagePolicy::FailClosed).await;
         let consent = consents.consent(&user());
         setup.emulator.fail_next(REVOKE, fault.clone());
         assert!(consent.revoke().await.is_err(), "{fault:?}");
@@ -121,7 +121,7 @@ async fn o10_only_invalid_grant_means_already_ended() {
 #[tokio::test]
 async fn o10_revocation_completes_when_its_caller_is_cancelled() {
     let store = FaultyStore::default();
-    let (setup, consents) = consents_on(&store, OutagePolicy::FailClosed).await;
+    let (setup, consents) = consents_in(&store, OutagePolicy::FailClosed).await;
     setup.emulator.fail_next(REVOKE, hold(When::After));
     let caller = tokio::spawn({
         let consent = consents.consent(&user());
@@ -153,7 +153,7 @@ async fn o10_revocation_ends_the_stored_connection() {
 }
 
 #[tokio::test]
-async fn o10_consent_given_during_a_revocation_agrees_with_its_record() {
+async fn o10_new_consent_during_a_revocation_works_only_if_it_is_stored() {
     let setup = start().await;
     let store = MemoryStore::new();
     let consents = setup.consents(store.clone());
@@ -176,15 +176,15 @@ async fn o10_consent_given_during_a_revocation_agrees_with_its_record() {
 async fn o10_pending_removal_keeps_a_newer_consent_despite_clock_skew() {
     for by in [Duration::ZERO, HOUR] {
         let store = FaultyStore::default();
-        let (setup, consents) = consents_on(&store, OutagePolicy::FailClosed).await;
+        let (setup, consents) = consents_in(&store, OutagePolicy::FailClosed).await;
         store.fail_always(StoreFault::unavailable());
         assert_eq!(consents.consent(&user()).revoke().await.unwrap(), Revoked::Confirmed);
-        // The clock of this machine is behind or ahead of the clock of the machine on which the end
-        // user consents again.
+        // The end user consents again on another machine. Its clock is either behind or ahead of
+        // the clock of this machine.
         if by.is_zero() {
-            setup.turn_wall_clock_ahead(SECOND * 120);
+            setup.move_wall_clock_forward(SECOND * 120);
         }
-        let elsewhere = ahead(&setup, by, store.inner().clone());
+        let elsewhere = consents_with_fast_clock(&setup, by, store.inner().clone());
         let _ = elsewhere.exchange_code(&user(), setup.code()).await.unwrap();
         store.clear_faults();
         consents.flush().await.unwrap();
@@ -195,7 +195,7 @@ async fn o10_pending_removal_keeps_a_newer_consent_despite_clock_skew() {
 #[tokio::test]
 async fn o10_revoked_token_is_not_returned_during_the_removal() {
     let store = FaultyStore::default();
-    let (_setup, consents) = consents_on(&store, OutagePolicy::FailClosed).await;
+    let (_setup, consents) = consents_in(&store, OutagePolicy::FailClosed).await;
     let consent = consents.consent(&user());
     store.fail_next(Remove, StoreFault::Hold);
     let revocation = tokio::spawn({
@@ -244,7 +244,7 @@ async fn o10_revocation_refreshes_a_refused_access_token() {
     let setup = start().await;
     let consent = setup.consent().await;
     let _ = consent.access_token().await.unwrap();
-    // The clock of the server is fast, so the server treats the token as expired.
+    // The server's clock is fast, so the server treats the token as expired.
     setup.emulator.advance(LIFETIME);
     assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);
     assert_eq!(setup.token_requests(), 2);

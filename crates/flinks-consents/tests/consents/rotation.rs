@@ -1,5 +1,5 @@
-//! Tests that a new refresh token is stored before the access token is returned, and that the next
-//! refresh uses it. (O5)
+//! Tests that a rotated refresh token is stored before the access token is returned, and that the
+//! next refresh uses the new refresh token. (O5)
 
 use crate::prelude::*;
 
@@ -33,10 +33,10 @@ async fn o5_rotated_refresh_token_is_stored_before_the_access_token_is_returned(
         let setup = start().await;
         setup.rotate_refresh_tokens();
         let store = FaultyStore::default();
-        let (builder, mut events) = events_of(setup.builder().store(store.clone()));
+        let (builder, mut events) = with_event_channel(setup.builder().store(store.clone()));
         let consents = builder.build();
         let consent = setup.import(&consents).await;
-        // The lease can be stored, but the result of the refresh cannot.
+        // The write of the lease succeeds, but the write of the result fails.
         store.fail_nth(CompareAndSwap, 2, fault);
         let error = consent.access_token().await.unwrap_err();
         assert!(error.is_store(), "{error}");
@@ -106,7 +106,8 @@ async fn o5_rotated_token_survives_damage_to_the_record() {
             }
         }
         if is_moved_aside {
-            // Another process loads the record, which moves it aside.
+            // Another process tries to load the record. The store then moves the damaged file
+            // aside.
             assert!(matches!(store.load(&user()).await, Err(StoreError::Damaged(_))));
         }
         setup.emulator.release();

@@ -17,7 +17,7 @@ async fn o4_thousand_callers_share_one_refresh() {
     let apps = (0..1000).map(|_| spawn_app(&source)).collect();
     let consents = spawn_many(&consent, 1000);
     for calls in [apps, consents] {
-        assert_eq!(tokens_of(calls).await.len(), 1);
+        assert_eq!(distinct_tokens(calls).await.len(), 1);
     }
     assert_eq!(setup.token_requests(), 2);
 }
@@ -45,7 +45,7 @@ async fn assert_one_failure(setup: &Setup, status: u16, attempts: u32, call: imp
     // A later caller gets the same error during the back-off.
     assert_eq!(call().await.unwrap().unwrap_err().status(), Some(status));
     assert_eq!(setup.token_requests(), u64::from(attempts));
-    // The back-off lasts at most one second. Then there is another refresh.
+    // The back-off lasts at most one second. The next call then refreshes the token.
     setup.emulator.clear_faults();
     setup.advance(SECOND);
     let _ = call().await.unwrap().unwrap();
@@ -143,7 +143,7 @@ async fn o4_handles_of_one_consent_share_their_state() {
     consents.consent(&user()).invalidate(&first);
     let second = get().await.unwrap();
     assert_ne!(text(&first), text(&second));
-    // Rejecting an older token again has no effect, neither before a refresh nor after it.
+    // Rejecting an older token again has no effect, either before or after a refresh.
     consents.consent(&user()).invalidate(&second);
     consents.consent(&user()).invalidate(&first);
     let third = get().await.unwrap();

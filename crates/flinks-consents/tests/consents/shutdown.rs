@@ -4,8 +4,8 @@ use std::task::{Context, Waker};
 
 use crate::prelude::*;
 
-/// Creates a consent whose refresh token rotates.
-async fn rotating(store: &FaultyStore) -> (Setup, Consents) {
+/// Creates a consent on a server that rotates refresh tokens.
+async fn rotating_consent(store: &FaultyStore) -> (Setup, Consents) {
     let setup = start().await;
     setup.rotate_refresh_tokens();
     let consents = setup.consents(store.clone());
@@ -16,7 +16,7 @@ async fn rotating(store: &FaultyStore) -> (Setup, Consents) {
 #[tokio::test]
 async fn o5_shutdown_waits_for_a_background_refresh() {
     let store = FaultyStore::default();
-    let (setup, consents) = rotating(&store).await;
+    let (setup, consents) = rotating_consent(&store).await;
     let token = consents.consent(&user()).access_token().await.unwrap();
     // An early refresh runs in the background, and callers get the cached token.
     setup.advance(LIFETIME - SECOND * 100);
@@ -38,7 +38,7 @@ async fn o5_shutdown_waits_for_a_background_refresh() {
 #[tokio::test]
 async fn o5_shutdown_stops_at_its_limit_and_counts_unfinished_calls() {
     let store = FaultyStore::default();
-    let (setup, consents) = rotating(&store).await;
+    let (setup, consents) = rotating_consent(&store).await;
     let call = setup.held_call(&consents.consent(&user()), When::After).await;
     let shutdown = tokio::spawn({
         let consents = consents.clone();
@@ -55,7 +55,7 @@ async fn o5_shutdown_stops_at_its_limit_and_counts_unfinished_calls() {
 #[tokio::test]
 async fn o5_shutdown_stores_pending_writes_and_reports_failed_ones() {
     let store = FaultyStore::default();
-    let (setup, consents) = rotating(&store).await;
+    let (setup, consents) = rotating_consent(&store).await;
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
     assert!(consents.consent(&user()).access_token().await.unwrap_err().is_store());
     store.fail_always(StoreFault::unavailable());
@@ -72,7 +72,7 @@ async fn o5_shutdown_stores_pending_writes_and_reports_failed_ones() {
 #[tokio::test]
 async fn call_that_is_not_polled_holds_no_lock() {
     let store = FaultyStore::default();
-    let (setup, consents) = rotating(&store).await;
+    let (setup, consents) = rotating_consent(&store).await;
     let consent = consents.consent(&user());
     let mut context = Context::from_waker(Waker::noop());
     // Each future is polled once and not dropped.
@@ -86,7 +86,7 @@ async fn call_that_is_not_polled_holds_no_lock() {
     assert!(deadline.as_mut().poll(&mut context).is_pending());
     assert!(revoke.as_mut().poll(&mut context).is_pending());
     consents.shutdown(SECOND * 500).await.unwrap();
-    // The import does not wait for any of these futures: the clock has not advanced.
+    // The clock has not advanced, so the import has not waited for any of these futures.
     let before = setup.clock.monotonic();
     let _ = setup.import(&consents).await;
     assert!(setup.clock.monotonic() - before < SECOND);
@@ -110,9 +110,8 @@ async fn o5_busy_record_does_not_stop_a_shutdown_from_storing_the_others() {
     assert_eq!(unfinished.unstored(), [names[0].clone()]);
 }
 
-/// Each round is a process that shuts down while the server takes two seconds for each response. If
-/// a refresh token were lost, the next round would fail, because the server accepts only the newest
-/// one.
+/// Each round is a process that shuts down while refreshes are in flight. If a refresh token were
+/// lost, the next round would fail, because the server accepts only the newest refresh token.
 #[tokio::test]
 async fn o5_no_refresh_token_is_lost_in_200_shutdowns_under_load() {
     const CONSENTS: u64 = 6;

@@ -1,4 +1,5 @@
-//! Tests stores that conform, and stores that fail, hang, panic or report wrong results.
+//! Tests that the stores conform to the contract, and how consents use a store that fails, hangs,
+//! panics or returns wrong results.
 
 use flinks_consents::flinks::Cause;
 use std::panic::panic_any;
@@ -78,7 +79,7 @@ async fn failing_or_hanging_store_is_an_error_and_nothing_is_sent() {
     }
 }
 
-/// A store in memory that panics in one call.
+/// A `MemoryStore` wrapper in which one call panics.
 #[derive(Clone, Default)]
 struct PanickingStore {
     inner: MemoryStore,
@@ -148,8 +149,8 @@ async fn panicking_store_is_an_error_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn incorrect_store_neither_ends_a_consent_nor_blocks_a_call() {
-    // The store reports changes that it does not make. The refresh token is not rotated, so nothing
-    // is lost.
+    // The store reports success for two writes that it ignores. The refresh token is not rotated,
+    // so nothing is lost.
     let setup = start().await;
     let store = FaultyStore::default();
     let consent = consent_in(&setup, store.clone()).await;

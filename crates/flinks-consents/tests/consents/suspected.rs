@@ -1,15 +1,15 @@
 //! Tests that a consent is suspected after a refusal that a gateway may have sent, until the
-//! refusal is confirmed or cleared. (O6)
+//! suspicion is confirmed or cleared. (O6)
 
 use crate::prelude::*;
 
-/// Returns a refusal of a gateway between the client and Flinks.
+/// Returns a response with which a gateway between the client and Flinks refuses a request.
 pub(crate) fn gateway() -> Fault {
     Fault::status(403)
 }
 
-/// Returns the error of a call whose requests all get the fault.
-pub(crate) async fn refused(setup: &Setup, consent: &Consent, fault: Fault) -> ConsentError {
+/// Calls `access_token` while every token request gets `fault`, and returns the error.
+pub(crate) async fn error_with_fault(setup: &Setup, consent: &Consent, fault: Fault) -> ConsentError {
     setup.emulator.clear_faults();
     setup.emulator.fail_always(TOKEN, fault);
     let error = consent.access_token().await.unwrap_err();
@@ -17,8 +17,8 @@ pub(crate) async fn refused(setup: &Setup, consent: &Consent, fault: Fault) -> C
     error
 }
 
-/// Returns how long to wait until a suspicion can be confirmed, or `None` if the error is not a
-/// suspicion.
+/// Returns how long it takes until the suspicion can be confirmed, or `None` if the error does not
+/// report a suspicion.
 pub(crate) fn suspicion(error: &ConsentError) -> Option<Duration> {
     match error.refusal() {
         Some(Refusal::Suspected { confirm_after, .. }) => Some(confirm_after),
@@ -43,14 +43,14 @@ async fn o6_refusal_without_a_known_code_is_suspected() {
             "\u{feff}{}",
         ] {
             let consent = setup.consent().await;
-            let error = refused(&setup, &consent, Fault::reply(status, body)).await;
+            let error = error_with_fault(&setup, &consent, Fault::reply(status, body)).await;
             assert_eq!(suspicion(&error), Some(10 * MINUTE), "{status} {body}");
             assert!(error.needs_consent(), "{status} {body}");
             assert_eq!(error.advice(), Advice::WaitOrStartOver, "{status} {body}");
         }
         for body in [r#"{"error":"invalid_grant"}"#, r#"{"error":"access_denied"}"#] {
             let consent = setup.consent().await;
-            let error = refused(&setup, &consent, Fault::reply(status, body)).await;
+            let error = error_with_fault(&setup, &consent, Fault::reply(status, body)).await;
             assert_eq!(error.refusal(), Some(Refusal::Final), "{status} {body}");
             assert!(error.needs_consent(), "{status} {body}");
         }
@@ -63,7 +63,7 @@ async fn o6_refusal_without_a_known_code_is_suspected() {
             r#"{"error":"TOO_MANY_REQUESTS"}"#,
         ] {
             let consent = setup.consent().await;
-            let error = refused(&setup, &consent, Fault::reply(status, body)).await;
+            let error = error_with_fault(&setup, &consent, Fault::reply(status, body)).await;
             assert_eq!(error.refusal(), None, "{status} {body}");
             assert!(!error.needs_consent(), "{status} {body}");
         }
@@ -75,7 +75,7 @@ async fn o6_other_statuses_are_not_refusals() {
     let setup = start().await;
     for status in [402, 404, 405, 407, 410, 418, 451, 500, 502, 503] {
         let consent = setup.consent().await;
-        let error = refused(&setup, &consent, Fault::reply(status, r#"{"error":"Unauthorized"}"#)).await;
+        let error = error_with_fault(&setup, &consent, Fault::reply(status, r#"{"error":"Unauthorized"}"#)).await;
         assert_eq!(error.refusal(), None, "{status}");
         assert!(!error.needs_consent(), "{status}");
     }
@@ -95,7 +95,7 @@ async fn o6_success_clears_a_suspicion() {
     let _ = consent.access_token().await.unwrap();
     // The success has cleared the suspicion, so the next refusal starts a new one.
     setup.advance(LIFETIME);
-    let error = refused(&setup, &consent, gateway()).await;
+    let error = error_with_fault(&setup, &consent, gateway()).await;
     assert_eq!(suspicion(&error), Some(10 * MINUTE));
 }
 
@@ -134,7 +134,7 @@ async fn o6_pause_of_a_suspected_consent_survives_a_restart() {
     let setup = start().await;
     let store = MemoryStore::new();
     let consent = consent_in(&setup, store.clone()).await;
-    let error = refused(&setup, &consent, gateway()).await;
+    let error = error_with_fault(&setup, &consent, gateway()).await;
     assert_eq!(error.retry_after(), Some(MINUTE));
     assert!(error.may_have_been_sent());
     setup.advance(Duration::from_secs(50));
@@ -155,7 +155,7 @@ async fn o6_suspected_consent_is_refreshed_once_a_minute_during_an_outage() {
     let setup = start().await;
     let store = FaultyStore::default();
     let here = consent_in(&setup, store.clone()).await;
-    assert!(suspicion(&refused(&setup, &here, gateway()).await).is_some());
+    assert!(suspicion(&error_with_fault(&setup, &here, gateway()).await).is_some());
     // Another process has loaded the suspicion from the store, and has sent no request itself.
     let elsewhere = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore).consent(&user());
     let _ = elsewhere.idle_deadline().await.unwrap();
@@ -174,12 +174,12 @@ async fn o6_error_code_with_another_cause_clears_a_suspicion() {
         [(r#"{"error":"invalid_client"}"#, true), (r#"{"error":"temporarily_unavailable"}"#, true), ("<html>", false)]
     {
         let consent = setup.consent().await;
-        assert!(suspicion(&refused(&setup, &consent, gateway()).await).is_some());
+        assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
         setup.advance(5 * MINUTE);
-        assert_eq!(refused(&setup, &consent, Fault::reply(400, body)).await.refusal(), None, "{body}");
+        assert_eq!(error_with_fault(&setup, &consent, Fault::reply(400, body)).await.refusal(), None, "{body}");
         setup.advance(MINUTE);
         let expected = if clears { 10 * MINUTE } else { 4 * MINUTE };
-        assert_eq!(suspicion(&refused(&setup, &consent, gateway()).await), Some(expected), "{body}");
+        assert_eq!(suspicion(&error_with_fault(&setup, &consent, gateway()).await), Some(expected), "{body}");
     }
 }
 
@@ -218,9 +218,9 @@ async fn o6_consent_recovers_if_its_suspicion_could_not_be_stored() {
     let setup = start().await;
     let store = FaultyStore::default();
     let consent = consent_in(&setup, store.clone()).await;
-    // The lease can be stored, but the suspicion cannot.
+    // The write of the lease succeeds, but the write of the suspicion fails.
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
-    assert!(suspicion(&refused(&setup, &consent, gateway()).await).is_some());
+    assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
     setup.advance(HOUR);
     let _ = consent.access_token().await.unwrap();
 }
@@ -232,7 +232,7 @@ async fn o6_new_consent_from_another_process_is_not_suspected() {
     let here = setup.consents(store.clone());
     let elsewhere = setup.consents(store);
     let consent = setup.import(&here).await;
-    assert!(suspicion(&refused(&setup, &consent, gateway()).await).is_some());
+    assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
     assert!(suspicion(&elsewhere.consent(&user()).access_token().await.unwrap_err()).is_some());
     let _ = here.exchange_code(&user(), setup.code()).await.unwrap();
     setup.advance(Duration::from_secs(1));
@@ -244,9 +244,9 @@ async fn o6_pause_applies_even_if_the_refusal_could_not_be_stored() {
     let setup = start().await;
     let store = FaultyStore::default();
     let consent = consent_in(&setup, store.clone()).await;
-    // The lease can be stored, but the refusal cannot.
+    // The write of the lease succeeds, but the write of the refusal fails.
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
-    let error = refused(&setup, &consent, gateway()).await;
+    let error = error_with_fault(&setup, &consent, gateway()).await;
     assert!(suspicion(&error).is_some());
     setup.advance(59 * SECOND);
     assert!(suspicion(&consent.access_token().await.unwrap_err()).is_some());

@@ -1,12 +1,12 @@
-//! Tests records that were written while the wall clock was fast. A consent with such a record must
-//! still be refreshed. (O5, A4)
+//! Tests records that were written while the wall clock was fast. A consent with such a record is
+//! still refreshed. (O5, A4)
 
 use crate::prelude::*;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Creates the consents of a process on a machine whose wall clock is fast.
-pub(crate) fn ahead(setup: &Setup, by: Duration, store: impl TokenStore) -> Consents {
+/// Creates the consents of a process on a machine whose wall clock is fast by `by`.
+pub(crate) fn consents_with_fast_clock(setup: &Setup, by: Duration, store: impl TokenStore) -> Consents {
     let clock = auto_advancing_clock();
     clock.set_wall(setup.now() + by);
     let client = client_at(&setup.emulator, &clock, credentials());
@@ -18,7 +18,7 @@ async fn check_fast_clock(store: impl TokenStore + Clone) {
         let setup = start().await;
         let consents = setup.consents(store.clone());
         let _ = consents.import(&id("other"), refresh_token(), setup.now()).await.unwrap();
-        let fast = ahead(&setup, by, store.clone());
+        let fast = consents_with_fast_clock(&setup, by, store.clone());
         let consent = setup.import(&fast).await;
         let _ = consent.access_token().await.unwrap();
         // The age of the refresh token is unknown, so the consent is due and is listed first.
@@ -47,7 +47,7 @@ async fn o5_refresh_on_a_fast_clock_makes_the_consent_due() {
 async fn o5_clock_that_is_fast_by_seconds_makes_no_consent_due() {
     let setup = start().await;
     let store = MemoryStore::new();
-    let fast = ahead(&setup, Duration::from_secs(30), store.clone());
+    let fast = consents_with_fast_clock(&setup, Duration::from_secs(30), store.clone());
     let _ = setup.import(&fast).await;
     let _ = fast.consent(&user()).access_token().await.unwrap();
     assert!(setup.consents(store).due_within(29 * DAY, 10).await.unwrap().is_empty());
@@ -57,9 +57,9 @@ async fn o5_clock_that_is_fast_by_seconds_makes_no_consent_due() {
 async fn o9_new_consent_replaces_a_record_with_a_future_time() {
     let setup = start().await;
     let store = FaultyStore::default();
-    let fast = ahead(&setup, YEAR, store.clone());
+    let fast = consents_with_fast_clock(&setup, YEAR, store.clone());
     let _ = setup.import(&fast).await;
-    // The end user consents again, and the new consent is stored later.
+    // The end user consents again. The new consent cannot be stored yet, and is flushed later.
     let consents = setup.consents(store.clone());
     store.fail_always(StoreFault::unavailable());
     assert!(consents.exchange_code(&user(), setup.code()).await.is_err());
@@ -74,7 +74,7 @@ async fn o9_new_consent_replaces_a_record_with_a_future_time() {
 async fn o5_import_with_the_correct_time_replaces_a_future_time() {
     let setup = start().await;
     let store = MemoryStore::new();
-    let fast = ahead(&setup, YEAR, store.clone());
+    let fast = consents_with_fast_clock(&setup, YEAR, store.clone());
     let _ = fast.import(&user(), refresh_token(), setup.now() + YEAR).await.unwrap();
     let consents = setup.consents(store);
     let consent = setup.import(&consents).await;

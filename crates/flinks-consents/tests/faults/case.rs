@@ -345,7 +345,7 @@ impl Setup {
         }
     }
 
-    /// Returns the refresh token of a new consent, which is a canary.
+    /// Returns the refresh token of a new consent. The token is a canary.
     async fn refresh_token(&self) -> RefreshToken {
         self.outbound.exchange_code(self.code()).await.unwrap().refresh_token.unwrap()
     }

@@ -76,7 +76,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
         "proxy_that_refuses_its_credentials_is_a_configuration_error",
     ),
     ("Connections: TLS: expired", "a1_expired_certificate_is_rejected"),
-    ("Connections: TLS: wrong name", "a1_a_certificate_of_another_name_sends_nothing"),
+    ("Connections: TLS: wrong name", "a1_certificate_for_another_name_is_rejected"),
     ("Connections: TLS: unknown CA", "a1_certificate_of_unknown_authority_is_rejected"),
     ("Connections: one byte a second; no response after accept", "a5_deadline_ends_a_call_without_a_response"),
     (

@@ -66,7 +66,7 @@ pub(crate) struct BankRedirect {
     pub(crate) state: Option<String>,
     /// The reason why the bank refused the last login, if it did.
     pub(crate) problem: Option<&'static str>,
-    /// The URL to which the end user was redirected at the end. `None` until then. The first
+    /// The URL that the end user was finally redirected to, or `None` before that. The first
     /// outcome is final.
     pub(crate) end: Option<Url>,
 }

@@ -19,7 +19,7 @@ pub(crate) struct Consent {
     /// (O9).
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
-    /// The URL to which the end user was redirected at the end. `None` until then. The first
+    /// The URL that the end user was finally redirected to, or `None` before that. The first
     /// decision is final.
     pub(crate) end: Option<Url>,
 }

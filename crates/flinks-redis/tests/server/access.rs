@@ -7,13 +7,13 @@ use flinks_consents::store::{StoreError, conformance};
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{KeepAlive, Key, RedisStore, RedisStoreBuilder, Warning};
 
-use crate::common::{NO_OTHER_NODES, Tests, ended, keys, record, run, store};
+use crate::common::{NO_OTHER_NODES, Tests, create_ended_consents, keys, record, run, store};
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
     ("rejected_credentials_are_an_error", || run(credentials)),
-    ("permissions_of_the_readme_are_sufficient", || run(rights)),
+    ("permissions_listed_in_the_readme_are_sufficient", || run(permissions)),
     ("a1_tls_trusts_only_the_configured_authorities", || run(tls)),
 ];
 
@@ -21,11 +21,11 @@ pub(crate) const WITH_SERVER: Tests = &[
 pub(crate) const ALWAYS: Tests = &[
     ("unsafe_address_is_refused", || run(addresses)),
     ("configuration_error_names_the_field_and_no_value", || run(configuration)),
-    ("a1_plain_connection_is_allowed_for_one_host_only", || run(clear_text)),
+    ("a1_plain_connection_is_allowed_to_one_host_only", || run(plain_connections)),
 ];
 
 async fn addresses() {
-    let problem = |address: &str| RedisStore::builder(address, keys()).build().unwrap_err().to_string();
+    let error = |address: &str| RedisStore::builder(address, keys()).build().unwrap_err().to_string();
     for address in [
         "redis://redis.internal",
         "redis://10.0.0.1:6379",
@@ -33,16 +33,16 @@ async fn addresses() {
         "redis://127.0.0.1.example.com",
     ] {
         assert_eq!(
-            problem(address),
+            error(address),
             "invalid configuration: Redis address must start with rediss:// and verify certificates, unless it is a loopback address"
         );
     }
     for address in ["", "http://127.0.0.1", "canary", "redis://"] {
-        let problem = problem(address);
-        assert!(problem.contains("Redis address"), "{address}: {problem}");
-        assert!(!problem.contains("canary"), "{address}: {problem}");
+        let error = error(address);
+        assert!(error.contains("Redis address"), "{address}: {error}");
+        assert!(!error.contains("canary"), "{address}: {error}");
     }
-    assert!(problem("rediss://redis.internal/#insecure").contains("must start with rediss://"));
+    assert!(error("rediss://redis.internal/#insecure").contains("must start with rediss://"));
     for address in [
         "redis://127.0.0.1",
         "redis://localhost:7000/3",
@@ -58,30 +58,30 @@ async fn addresses() {
             "{namespace:?}"
         );
     }
-    let key = |text: &str| Key::from_base64(text).map(drop).map_err(|error| error.to_string());
-    assert_eq!(key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
+    let parse_key = |text: &str| Key::from_base64(text).map(drop).map_err(|error| error.to_string());
+    assert_eq!(parse_key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
     for text in ["", "canary", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
-        assert_eq!(key(text), Err("invalid key: expected 32 bytes in base64".to_owned()));
+        assert_eq!(parse_key(text), Err("invalid key: expected 32 bytes in base64".to_owned()));
     }
 }
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 async fn configuration() {
-    let built = |json: serde_json::Value| match serde_json::from_value::<RedisStoreBuilder>(json) {
+    let build = |json: serde_json::Value| match serde_json::from_value::<RedisStoreBuilder>(json) {
         Ok(builder) => builder.build().map(drop).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    let with = |key: &str, value: serde_json::Value| {
+    let build_with = |key: &str, value: serde_json::Value| {
         let mut json = serde_json::json!({
             "url": "redis://127.0.0.1:7", "name_key": KEY, "keys": format!("2:{KEY},1:{KEY}"), "namespace": "app",
         });
         json[key] = value;
-        built(json)
+        build(json)
     };
-    assert_eq!(with("timeout_seconds", 2.into()), Ok(()));
-    assert_eq!(with("cluster_nodes", "redis://127.0.0.1:8, redis://127.0.0.1:9".into()), Ok(()));
-    let outcome = built(serde_json::json!({"url": "redis://127.0.0.1:7", "name_key": KEY}));
+    assert_eq!(build_with("timeout_seconds", 2.into()), Ok(()));
+    assert_eq!(build_with("cluster_nodes", "redis://127.0.0.1:8, redis://127.0.0.1:9".into()), Ok(()));
+    let outcome = build(serde_json::json!({"url": "redis://127.0.0.1:7", "name_key": KEY}));
     assert_eq!(outcome.unwrap_err(), "invalid configuration: keys is not set");
     const NOT_KEYS: &str = "keys must be a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
     for (key, value, expected) in [
@@ -102,13 +102,13 @@ async fn configuration() {
         ("root_certificates", "/canary", "root_certificates names a file that does not exist"),
         ("client_key", "/canary", "client_key names a file that does not exist"),
     ] {
-        assert_eq!(with(key, value.into()), Err(format!("invalid configuration: {expected}")));
+        assert_eq!(build_with(key, value.into()), Err(format!("invalid configuration: {expected}")));
     }
-    let unknown = with("canary 7", "canary".into()).unwrap_err();
+    let unknown = build_with("canary 7", "canary".into()).unwrap_err();
     assert!(unknown.starts_with("unknown field, expected one of `url`, `name_key`"), "{unknown}");
 }
 
-async fn clear_text() {
+async fn plain_connections() {
     let build = |address: &str, host: &str| {
         RedisStore::builder(address, keys()).dangerous_plain_redis_host(host).build().map(drop)
     };
@@ -131,13 +131,14 @@ async fn credentials() {
         assert!(matches!(error, StoreError::Misconfigured(_)), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
     }
-    let good = store(&address(":canary-password"));
-    let no_cluster = RedisStore::builder(address(":canary-password"), keys()).cluster(NO_OTHER_NODES).build().unwrap();
-    for store in [no_cluster, store(&format!("{}/99", address(":canary-password")))] {
+    let accepted = store(&address(":canary-password"));
+    let cluster_store =
+        RedisStore::builder(address(":canary-password"), keys()).cluster(NO_OTHER_NODES).build().unwrap();
+    for store in [cluster_store, store(&format!("{}/99", address(":canary-password")))] {
         let error = store.load(&id).await.unwrap_err();
         assert!(matches!(error, StoreError::Misconfigured(_)), "{error}");
     }
-    assert!(good.load(&id).await.unwrap().is_none());
+    assert!(accepted.load(&id).await.unwrap().is_none());
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "on", ">canary", "~*", "+get", "+info"]);
     let reader = store(&address("reader:canary"));
     assert!(reader.load(&id).await.unwrap().is_none());
@@ -152,11 +153,11 @@ async fn credentials() {
     assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
 }
 
-/// Runs every operation as a user with the permissions that the README lists.
-async fn rights() {
+/// Runs every operation as a Redis user that has only the permissions in the README.
+async fn permissions() {
     let readme = include_str!("../../README.md");
-    let named = readme.split_once("permission for these commands: ").unwrap().1.split_once("on a cluster").unwrap().0;
-    let commands: Vec<String> = named.split('`').skip(1).step_by(2).map(|name| format!("+{name}")).collect();
+    let list = readme.split_once("permission for these commands: ").unwrap().1.split_once("on a cluster").unwrap().0;
+    let commands: Vec<String> = list.split('`').skip(1).step_by(2).map(|name| format!("+{name}")).collect();
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
     let mut words = vec!["ACL", "SETUSER", "app", "on", ">canary", "~{flinks:*"];
@@ -164,13 +165,13 @@ async fn rights() {
     server.command(&words);
     let store = store(&server.address().replace("redis://", "redis://app:canary@"));
     conformance::check(|| store.clone()).await.unwrap();
-    ended(&server, &flinks, 1).await;
+    create_ended_consents(&server, &flinks, 1).await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let worker = KeepAlive::new(consents, store.clone()).rate(10_000);
     assert_eq!(worker.run_once().await.unwrap().needing_consent, 1);
     assert_eq!(store.restore_indexes().await, Ok(0));
     assert_eq!(store.warnings().await, Ok(vec![Warning::DoesNotPersist]));
-    // A missing permission for a command that only a script calls is the same error.
+    // If only a script calls the command, the error is the same.
     server.command(&["ACL", "SETUSER", "app", "-zadd"]);
     let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
     assert_eq!(
@@ -181,7 +182,7 @@ async fn rights() {
     );
 }
 
-/// Uses a private authority, and a server that requires a client certificate.
+/// The server has a certificate of a private authority and requires a client certificate.
 async fn tls() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -196,28 +197,36 @@ async fn tls() {
     let server = Server::start_with_tls(&files);
     let address = server.tls_address();
     let id = "a".parse().unwrap();
-    let to = |address: &str| RedisStore::builder(address, keys());
-    let good = || to(&address).root_certificates(authority.pem()).client_certificate(certificate.clone(), key.clone());
+    let builder_for = |address: &str| RedisStore::builder(address, keys());
+    let trusting = || {
+        builder_for(&address).root_certificates(authority.pem()).client_certificate(certificate.clone(), key.clone())
+    };
     let record = record("a", "r", SystemTime::now()).await;
-    let store = good().build().unwrap();
+    let store = trusting().build().unwrap();
     assert_eq!(store.load(&id).await.unwrap().map(drop), None);
     assert!(store.compare_and_swap(None, &record).await.unwrap());
-    let refused = [
-        ("authorities of the platform", to(&address).client_certificate(certificate.clone(), key.clone())),
-        ("another authority", good().root_certificates(other.pem())),
-        ("nobody", to(&address).root_certificates(authority.pem())),
-        ("another name", to(&address.replace("127.0.0.1", "localhost")).root_certificates(authority.pem())),
+    let rejected = [
+        (
+            "only the authorities of the platform are trusted",
+            builder_for(&address).client_certificate(certificate.clone(), key.clone()),
+        ),
+        ("only another authority is trusted", trusting().root_certificates(other.pem())),
+        ("the client has no certificate", builder_for(&address).root_certificates(authority.pem())),
+        (
+            "the certificate is for another name",
+            builder_for(&address.replace("127.0.0.1", "localhost")).root_certificates(authority.pem()),
+        ),
     ];
-    for (name, builder) in refused {
+    for (name, builder) in rejected {
         let loaded = builder.build().unwrap().load(&id).await;
         assert!(matches!(loaded, Err(StoreError::Misconfigured(_))), "{name}: {loaded:?}");
     }
-    let in_clear_text = to(&address.replace("rediss://", "redis://")).build().unwrap().load(&id).await;
-    assert!(in_clear_text.is_err());
+    let plain = builder_for(&address.replace("rediss://", "redis://")).build().unwrap().load(&id).await;
+    assert!(plain.is_err());
     for builder in [
-        good().root_certificates("canary"),
-        good().client_certificate(certificate.clone(), "canary"),
-        to("redis://127.0.0.1").root_certificates(authority.pem()),
+        trusting().root_certificates("canary"),
+        trusting().client_certificate(certificate.clone(), "canary"),
+        builder_for("redis://127.0.0.1").root_certificates(authority.pem()),
     ] {
         assert!(!format!("{builder:?}").contains("canary"));
         assert_eq!(
@@ -225,7 +234,7 @@ async fn tls() {
             "invalid configuration: certificates must be PEM, and can be set only for rediss:// addresses"
         );
     }
-    // The same holds for a cluster.
+    // TLS works the same way for a cluster.
     drop(server);
     let cluster = Server::start_with_tls(&[&files[..], &["--cluster-enabled", "yes", "--tls-cluster", "yes"]].concat());
     cluster.own_all_slots();
@@ -243,7 +252,7 @@ fn authority() -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
     rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Returns a certificate for 127.0.0.1 and its key, in PEM.
+/// Creates a certificate for 127.0.0.1. Returns the certificate and its key as PEM.
 fn certificate(authority: &rcgen::Issuer<'_, rcgen::KeyPair>) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();

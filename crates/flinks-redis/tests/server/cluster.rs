@@ -13,16 +13,16 @@ use crate::support::{self, Server};
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
     ("o5_store_conforms_on_a_cluster", || run(conforms_on_a_cluster)),
-    ("o5_consents_are_spread_over_all_nodes_of_a_cluster", || run(on_a_cluster_of_three)),
-    ("a1_plain_cluster_redirect_to_another_host_is_not_followed", || run(cluster_elsewhere)),
+    ("o5_consents_are_spread_over_all_nodes_of_a_cluster", || run(spread_over_three_nodes)),
+    ("a1_plain_cluster_redirect_to_another_host_is_not_followed", || run(redirect_to_another_host)),
 ];
 
 async fn conforms_on_a_cluster() {
     let server = Server::start(&["--cluster-enabled", "yes"]);
-    let refused = store(&server.address()).load(&"a".parse().unwrap()).await;
+    let loaded = store(&server.address()).load(&"a".parse().unwrap()).await;
     assert!(
-        matches!(refused, Err(StoreError::Unavailable(_) | StoreError::Misconfigured(_))),
-        "no slots yet: {refused:?}"
+        matches!(loaded, Err(StoreError::Unavailable(_) | StoreError::Misconfigured(_))),
+        "the cluster has no slots yet: {loaded:?}"
     );
     server.own_all_slots();
     let store = RedisStore::builder(server.address(), keys()).cluster(NO_OTHER_NODES).build().unwrap();
@@ -30,8 +30,8 @@ async fn conforms_on_a_cluster() {
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
 
-/// Runs every operation on a cluster, given the address of one of its nodes.
-async fn on_a_cluster_of_three() {
+/// Runs every operation on a cluster of three nodes. The store has the address of only one of them.
+async fn spread_over_three_nodes() {
     let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
     support::join(&servers);
     let store = RedisStore::builder(servers[1].address(), keys()).cluster(NO_OTHER_NODES).build().unwrap();
@@ -46,10 +46,10 @@ async fn on_a_cluster_of_three() {
             .await
             .unwrap();
     }
-    let keys = |server: &Server| server.keys().into_iter().filter(|key| key.ends_with(":due")).collect::<Vec<_>>();
+    let due_keys = |server: &Server| server.keys().into_iter().filter(|key| key.ends_with(":due")).collect::<Vec<_>>();
     for server in &servers {
-        assert!(!keys(server).is_empty(), "a node stores no record");
-        for key in keys(server) {
+        assert!(!due_keys(server).is_empty(), "a node does not store any records");
+        for key in due_keys(server) {
             server.command(&["DEL", &key]);
         }
     }
@@ -61,19 +61,23 @@ async fn on_a_cluster_of_three() {
         let _ = consent.access_token().await.unwrap();
         consent.forget().await.unwrap();
     }
-    let is_empty = |server: &Server| server.keys().iter().all(|key| key.contains(":owner:"));
-    assert!(servers.iter().all(is_empty));
+    let has_no_records = |server: &Server| server.keys().iter().all(|key| key.contains(":owner:"));
+    assert!(servers.iter().all(has_no_records));
 }
 
-/// The server announces another address, as a node does when it joins.
-async fn cluster_elsewhere() {
-    // If this machine has an address in its network, a connection to it would succeed.
-    let outside = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    let own = outside.connect("192.0.2.1:9").and_then(|()| outside.local_addr()).map(|own| own.ip().to_string());
-    let own = own.unwrap_or_else(|_| "127.0.0.1".to_owned());
-    let address = if own == "127.0.0.1" { "192.0.2.1" } else { own.as_str() };
-    let bound = ["--protected-mode", "no", "--bind", "127.0.0.1", &own];
-    let server = Server::start(&[&bound[..], &["--cluster-enabled", "yes", "--cluster-announce-ip", address]].concat());
+/// The only node of a cluster announces the address of another host, and the store does not connect
+/// to that address.
+async fn redirect_to_another_host() {
+    // If this machine has an address other than the loopback address, the server announces it, and a
+    // connection to it would succeed.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own_address =
+        socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()).map(|address| address.ip().to_string());
+    let own_address = own_address.unwrap_or_else(|_| "127.0.0.1".to_owned());
+    let address = if own_address == "127.0.0.1" { "192.0.2.1" } else { own_address.as_str() };
+    let bind_arguments = ["--protected-mode", "no", "--bind", "127.0.0.1", &own_address];
+    let server =
+        Server::start(&[&bind_arguments[..], &["--cluster-enabled", "yes", "--cluster-announce-ip", address]].concat());
     server.own_all_slots();
     let store = RedisStore::builder(server.address(), keys()).cluster(NO_OTHER_NODES).build().unwrap();
     let loaded = store.load(&"a".parse().unwrap()).await;

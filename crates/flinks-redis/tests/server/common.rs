@@ -10,16 +10,16 @@ use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 
 use crate::support::{self, Flinks, Server};
 
-/// Tests with their names.
+/// The names of tests, and the tests.
 pub(crate) type Tests = &'static [(&'static str, fn())];
 
-/// Fails a test that takes too long.
+/// Runs a test, which fails if it takes longer than 300 seconds.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test()).await.unwrap() });
 }
 
-/// No other nodes of a cluster.
+/// An empty list of further cluster nodes.
 pub(crate) const NO_OTHER_NODES: [&str; 0] = [];
 
 pub(crate) fn keys() -> EncryptionKeys {
@@ -30,7 +30,8 @@ pub(crate) fn store(address: &str) -> RedisStore {
     RedisStore::builder(address, keys()).build().unwrap()
 }
 
-/// Creates a record. Only `Consents` can create one, so a memory store captures it.
+/// Creates a record. Only `Consents` can create records, so this imports a consent into a memory store
+/// and loads the record from there.
 pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime) -> Record {
     let store = flinks_consents::store::MemoryStore::new();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
@@ -41,30 +42,30 @@ pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime)
     store.load(&id).await.unwrap().unwrap()
 }
 
-/// Returns the Redis key of a record: the key that changes when the record is written.
+/// Returns the Redis key under which a store saves a record.
 pub(crate) async fn record_key(record: &Record) -> String {
-    let lone = Server::start(&[]);
-    store(&lone.address()).compare_and_swap(None, record).await.unwrap();
-    lone.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap()
+    let separate_server = Server::start(&[]);
+    store(&separate_server.address()).compare_and_swap(None, record).await.unwrap();
+    separate_server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap()
 }
 
-/// Loads a record up to 21 times until the result is as expected, and returns the last result.
+/// Loads a record until the result is as expected, at most 21 times. Returns the last result.
 pub(crate) async fn load_until(
     store: &RedisStore,
     id: &ConsentId,
-    is_it: impl Fn(&Result<Option<Record>, StoreError>) -> bool,
+    is_expected: impl Fn(&Result<Option<Record>, StoreError>) -> bool,
 ) -> Result<Option<Record>, StoreError> {
     for _ in 0..20 {
         let loaded = store.load(id).await;
-        if is_it(&loaded) {
+        if is_expected(&loaded) {
             return loaded;
         }
     }
     store.load(id).await
 }
 
-/// Creates consents in Redis that idle out in two days, and their emulator.
-pub(crate) async fn idle(count: usize) -> (Server, Flinks, Vec<ConsentId>) {
+/// Starts Redis and an emulator, and imports consents that idle out in two days.
+pub(crate) async fn start_with_idle_consents(count: usize) -> (Server, Flinks, Vec<ConsentId>) {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
     let ids: Vec<ConsentId> = (0..count).map(|number| format!("user-{number}").parse().unwrap()).collect();
@@ -72,6 +73,7 @@ pub(crate) async fn idle(count: usize) -> (Server, Flinks, Vec<ConsentId>) {
     (server, flinks, ids)
 }
 
+/// Imports consents that idle out in two days.
 pub(crate) async fn import_idle(server: &Server, flinks: &Flinks, ids: &[ConsentId]) {
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     for id in ids {
@@ -80,29 +82,31 @@ pub(crate) async fn import_idle(server: &Server, flinks: &Flinks, ids: &[Consent
     }
 }
 
+/// Creates a keep-alive worker without a noticeable rate limit.
 pub(crate) fn worker(server: &Server, flinks: &Flinks) -> KeepAlive {
     let store = store(&server.address());
     KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
 }
 
+/// Returns whether no consent idles out within a week.
 pub(crate) async fn nothing_is_due(server: &Server) -> bool {
     let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
 }
 
 /// Creates ended consents in the first shard.
-pub(crate) async fn ended(server: &Server, flinks: &Flinks, count: usize) -> Vec<ConsentId> {
+pub(crate) async fn create_ended_consents(server: &Server, flinks: &Flinks, count: usize) -> Vec<ConsentId> {
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
     let ids: Vec<ConsentId> = names.take(count).map(|name| name.parse().unwrap()).collect();
     for id in &ids {
-        consents.import(id, RefreshToken::new("canary-dead").unwrap(), SystemTime::now()).await.unwrap();
+        consents.import(id, RefreshToken::new("canary-unknown").unwrap(), SystemTime::now()).await.unwrap();
         assert!(consents.consent(id).access_token().await.unwrap_err().needs_consent());
     }
     ids
 }
 
-/// Runs work to completion in a callback, while a run waits.
+/// Runs a future to completion on another thread. A callback of a worker can call this.
 pub(crate) fn run_on_another_thread<F: Future<Output = ()> + Send>(work: F) {
     let work = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
     std::thread::scope(|scope| scope.spawn(work).join().unwrap());

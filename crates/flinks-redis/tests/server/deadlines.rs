@@ -12,11 +12,11 @@ use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_store_conforms", || run(conforms)),
-    ("o5_due_consents_are_listed_in_order_despite_damaged_records", || run(due)),
+    ("o5_store_passes_the_conformance_tests", || run(conforms)),
+    ("o5_due_consents_are_listed_in_order_despite_damaged_records", || run(due_in_order)),
     ("o5_lost_deadlines_are_restored", || run(restored)),
     ("o5_lost_deadlines_are_restored_on_a_cluster", || run(restored_on_a_cluster)),
-    ("record_is_not_written_if_its_deadline_cannot_be", || run(no_deadline)),
+    ("record_is_not_written_if_its_deadline_cannot_be_written", || run(unwritable_deadline)),
 ];
 
 async fn conforms() {
@@ -25,12 +25,12 @@ async fn conforms() {
     conformance::check(|| shared.clone()).await.unwrap();
     // Opens the store as another process would.
     conformance::check(|| store(&server.address())).await.unwrap();
-    // The index entry of a consent that moved to another owner stays for an hour.
-    let left: Vec<String> = server.keys().into_iter().filter(|key| !key.contains(":owner:")).collect();
-    assert_eq!(left, Vec::<String>::new());
+    // If a consent moves to another owner, its old index entry stays for an hour.
+    let remaining: Vec<String> = server.keys().into_iter().filter(|key| !key.contains(":owner:")).collect();
+    assert_eq!(remaining, Vec::<String>::new());
 }
 
-async fn due() {
+async fn due_in_order() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let now = SystemTime::now();
@@ -44,14 +44,14 @@ async fn due() {
     assert_eq!(listed, expected);
     assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 300);
     assert_eq!(store.due(DueWindow::new(now, Duration::ZERO), 1000).await.unwrap(), []);
-    // A deleted record and a damaged record do not hide the others.
+    // Other records are listed even if one record is missing and another one is damaged.
     let keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
     server.command(&["DEL", &keys[0]]);
     server.set(&keys[1], b"garbage");
     assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 298);
-    assert_eq!(server.deadlines(), 299, "only the deadline of the deleted record is removed");
+    assert_eq!(server.deadlines(), 299, "the deadline of the missing record must be removed, and no other");
     assert_eq!(store.due(DueWindow::new(now, days(2)), usize::MAX).await.unwrap().len(), 298);
-    // This also holds for many damaged records.
+    // The next record is listed even after many damaged records.
     for key in &keys[2..] {
         server.set(key, b"garbage");
     }
@@ -79,8 +79,8 @@ async fn restored_in(server: &Server, store: RedisStore) {
         let record = record(&format!("user-{number}"), "r", SystemTime::now() - Duration::from_secs(number)).await;
         assert!(store.compare_and_swap(None, &record).await.unwrap());
     }
-    let over: ConsentId = "user-7".parse().unwrap();
-    assert!(consents.consent(&over).access_token().await.unwrap_err().needs_consent());
+    let ended: ConsentId = "user-7".parse().unwrap();
+    assert!(consents.consent(&ended).access_token().await.unwrap_err().needs_consent());
     let before = store.due(in_two_months, 1000).await.unwrap();
     assert_eq!(before.len(), 299);
     assert_eq!(store.restore_indexes().await, Ok(0));
@@ -89,12 +89,13 @@ async fn restored_in(server: &Server, store: RedisStore) {
         server.command(&["DEL", set]);
     }
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), []);
-    // Foreign and unreadable keys are not changed.
+    // Keys of other applications and unreadable records are not changed.
     server.set("else", b"garbage");
-    let longer = RedisStore::builder(server.address(), keys()).namespace("flinks:eu");
-    let longer = if server.is_cluster() { longer.cluster(NO_OTHER_NODES) } else { longer };
-    let theirs = record("user-7", "r", SystemTime::now()).await;
-    assert!(longer.build().unwrap().compare_and_swap(None, &theirs).await.unwrap());
+    let longer_namespace = RedisStore::builder(server.address(), keys()).namespace("flinks:eu");
+    let longer_namespace =
+        if server.is_cluster() { longer_namespace.cluster(NO_OTHER_NODES) } else { longer_namespace };
+    let foreign_record = record("user-7", "r", SystemTime::now()).await;
+    assert!(longer_namespace.build().unwrap().compare_and_swap(None, &foreign_record).await.unwrap());
     let damaged = server.keys().into_iter().find(|key| !key.contains(":eu") && key.len() > 40).unwrap();
     let value = server.get(&damaged);
     server.set_bytes(b"\xff\xfe", b"garbage");
@@ -104,8 +105,8 @@ async fn restored_in(server: &Server, store: RedisStore) {
     assert_eq!(store.restore_indexes().await, Ok(1));
     assert_eq!(store.restore_indexes().await, Ok(0));
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), before);
-    let other = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
-    let other = RedisStore::builder(server.address(), other);
+    let other_keys = EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
+    let other = RedisStore::builder(server.address(), other_keys);
     let other = if server.is_cluster() { other.cluster(NO_OTHER_NODES) } else { other };
     let other = other.build().unwrap();
     assert!(matches!(other.restore_indexes().await, Err(StoreError::Misconfigured(_))));
@@ -113,7 +114,7 @@ async fn restored_in(server: &Server, store: RedisStore) {
     assert_eq!(other.restore_indexes().await, Ok(0));
 }
 
-async fn no_deadline() {
+async fn unwritable_deadline() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let one = record("one", "r1", SystemTime::now()).await;
@@ -121,9 +122,9 @@ async fn no_deadline() {
     let [key, due] = server.keys().try_into().unwrap();
     let before = server.get(&key);
     server.command(&["DEL", &due]);
-    server.set(&due, b"something else");
+    server.set(&due, b"not a sorted set");
     assert!(matches!(store.compare_and_swap(Some(one.generation()), &one).await, Err(StoreError::Misconfigured(_))));
     assert!(matches!(store.remove(one.id(), one.generation()).await, Err(StoreError::Misconfigured(_))));
     assert_eq!(server.get(&key), before);
-    assert_eq!(server.get(&due), b"something else".to_vec());
+    assert_eq!(server.get(&due), b"not a sorted set".to_vec());
 }

@@ -1,4 +1,4 @@
-//! Tests what is readable in Redis, and values that the store cannot read.
+//! Tests that secrets are not readable in Redis, and how the store handles unreadable values.
 
 use std::time::SystemTime;
 
@@ -6,19 +6,19 @@ use flinks_consents::store::StoreError;
 use flinks_consents::store::TokenStore as _;
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
 
-use crate::common::{Tests, keys, record, run, store, record_key};
+use crate::common::{Tests, keys, record, record_key, run, store};
 use crate::support::Server;
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("a3_ids_and_tokens_are_not_readable_in_redis", || run(sees_nothing)),
-    ("moved_or_changed_value_is_damaged_and_stays", || run(damage)),
-    ("unreadable_values_are_not_overwritten", || run(garbage)),
-    ("encryption_keys_can_be_rotated", || run(rotation)),
-    ("name_key_is_checked_later_if_its_fingerprint_is_unreadable", || run(names_later)),
+    ("a3_ids_and_tokens_are_not_readable_in_redis", || run(nothing_readable)),
+    ("moved_or_changed_value_is_damaged_and_not_overwritten", || run(damaged_values)),
+    ("unreadable_values_are_not_overwritten", || run(unreadable_values)),
+    ("encryption_keys_can_be_rotated", || run(key_rotation)),
+    ("name_key_is_checked_later_if_its_fingerprint_is_unreadable", || run(name_key_checked_later)),
 ];
 
-async fn sees_nothing() {
+async fn nothing_readable() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let record = record("canary-user", "canary-token", SystemTime::now()).await;
@@ -42,7 +42,7 @@ async fn sees_nothing() {
     );
 }
 
-async fn damage() {
+async fn damaged_values() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let one = record("one", "r1", SystemTime::now()).await;
@@ -53,42 +53,43 @@ async fn damage() {
     let value_keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
     let [first, second] = value_keys.as_slice() else { panic!("{value_keys:?}") };
     let value = server.get(first);
-    let moved = server.get(second);
+    let value_of_another_record = server.get(second);
     let generation =
         format!(":{}:", if record_key(&one).await == *first { one.generation() } else { other.generation() });
-    let mut changes: Vec<Vec<u8>> = vec![moved, value[..value.len() - 1].to_vec(), value[..30].to_vec()];
+    let mut changes: Vec<Vec<u8>> =
+        vec![value_of_another_record, value[..value.len() - 1].to_vec(), value[..30].to_vec()];
     let text = generation.clone().into_bytes();
     let at = value.windows(text.len()).position(|window| window == text).unwrap();
-    let mut later = value.clone();
-    later.splice(at..at + text.len(), format!(":{}:", 77).into_bytes());
-    changes.push(later);
+    let mut later_generation = value.clone();
+    later_generation.splice(at..at + text.len(), b":77:".to_vec());
+    changes.push(later_generation);
     for index in [0, value.len() / 2, value.len() - 1] {
         let mut flipped = value.clone();
         flipped[index] ^= 1;
         changes.push(flipped);
     }
-    let victim = if record_key(&one).await == *first { &one } else { &other };
+    let changed_record = if record_key(&one).await == *first { &one } else { &other };
     for changed in changes {
         server.set(first, &changed);
-        let loaded = store.load(victim.id()).await;
+        let loaded = store.load(changed_record.id()).await;
         assert!(matches!(loaded, Err(StoreError::Damaged(_) | StoreError::Misconfigured(_))), "{loaded:?}");
         assert_eq!(server.get(first), changed);
     }
     server.set(first, &value);
-    assert!(store.load(victim.id()).await.unwrap().is_some());
+    assert!(store.load(changed_record.id()).await.unwrap().is_some());
 }
 
-async fn garbage() {
+async fn unreadable_values() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let record = record("one", "r1", SystemTime::now()).await;
     let key = record_key(&record).await;
-    for (bytes, refused) in
+    for (bytes, is_misconfigured) in
         [(&b""[..], false), (b"x", false), (b"flinks1:", false), (b"flinks1:a:b:c", false), (b"flinks2:7:1:x", true)]
     {
         server.set(&key, bytes);
         let loaded = store.load(record.id()).await.unwrap_err();
-        assert_eq!(matches!(loaded, StoreError::Misconfigured(_)), refused, "{loaded}");
+        assert_eq!(matches!(loaded, StoreError::Misconfigured(_)), is_misconfigured, "{loaded}");
         for expected in [None, Some(7), Some(record.generation())] {
             let swapped = store.compare_and_swap(expected, &record).await;
             assert!(!matches!(swapped, Ok(true)), "{swapped:?}");
@@ -104,29 +105,29 @@ async fn garbage() {
     server.command(&["HGET", &key, "a"]);
 }
 
-async fn rotation() {
+async fn key_rotation() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let first = record("one", "r1", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &first).await.unwrap());
     let newer = || EncryptionKeys::new(Key::new([9; 32]), 2, Key::new([2; 32]));
-    // The name key cannot change. Without the older encryption key, records are unreadable but not
-    // lost.
+    // The name key stays the same. Without the older encryption key, records cannot be read, but
+    // they are not lost.
     store.set_keys(newer());
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Misconfigured(_))));
     store.set_keys(newer().with_decryption_key(1, Key::new([1; 32])).unwrap());
     let loaded = store.load(first.id()).await.unwrap().unwrap();
     assert!(store.compare_and_swap(Some(first.generation()), &loaded).await.unwrap());
-    // After a record is written again, only the newer key is needed.
+    // After the record has been written again, only the newer key is needed.
     store.set_keys(newer());
     assert!(store.load(first.id()).await.unwrap().is_some());
-    // A different key with the same id does not decrypt it.
+    // Another key with the same id does not decrypt the record.
     store.set_keys(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
 }
 
-/// A store that connects while the fingerprint cannot be read compares its name key later.
-async fn names_later() {
+/// If the store connects while the fingerprint cannot be read, it checks its name key in a later call.
+async fn name_key_checked_later() {
     let server = Server::start(&[]);
     let one = record("one", "r1", SystemTime::now()).await;
     assert!(store(&server.address()).compare_and_swap(None, &one).await.unwrap());
@@ -136,7 +137,7 @@ async fn names_later() {
     server.command(&["HSET", "{flinks:000}:names", "a", "b"]);
     assert!(wrong.load(one.id()).await.unwrap().is_none());
     server.command(&["RENAME", "{flinks:000}:aside", "{flinks:000}:names"]);
-    let refused = StoreError::misconfigured("was written with a different name key");
-    assert_eq!(wrong.load(one.id()).await.unwrap_err(), refused);
-    assert_eq!(wrong.compare_and_swap(None, &one).await, Err(refused));
+    let expected = StoreError::misconfigured("was written with a different name key");
+    assert_eq!(wrong.load(one.id()).await.unwrap_err(), expected);
+    assert_eq!(wrong.compare_and_swap(None, &one).await, Err(expected));
 }

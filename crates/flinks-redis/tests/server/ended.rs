@@ -8,55 +8,57 @@ use flinks_consents::flinks::outbound::RefreshToken;
 use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentId, Consents};
 
-use crate::common::{Tests, run_on_another_thread, ended, idle, run, store, worker};
+use crate::common::{
+    Tests, create_ended_consents, run, run_on_another_thread, start_with_idle_consents, store, worker,
+};
 use crate::keep_alive;
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o6_ended_consent_is_reported_once", || run(needs_consent)),
-    ("o6_ended_consent_is_reported_even_if_its_reporter_dies", || run(reported_after_crash)),
+    ("o6_ended_consent_is_reported_once", || run(reported_once)),
+    ("o6_ended_consent_is_reported_even_if_redis_stops_during_the_report", || run(reported_after_crash)),
     ("o6_renewed_consent_is_not_reported", || run(renewed)),
 ];
 
-async fn needs_consent() {
-    let (server, flinks, ids) = idle(10).await;
+async fn reported_once() {
+    let (server, flinks, ids) = start_with_idle_consents(10).await;
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     keep_alive::misconfigured(&server, &flinks).await;
-    let dead = RefreshToken::new("canary-dead").unwrap();
-    consents.import(&ids[3], dead, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let unknown_token = RefreshToken::new("canary-unknown").unwrap();
+    consents.import(&ids[3], unknown_token, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
+    let reported = Arc::new(Mutex::new(Vec::new()));
     for expected in [
         "9 refreshed, 0 refreshed elsewhere, 1 ended, 0 failed",
         "0 refreshed, 0 refreshed elsewhere, 0 ended, 0 failed",
     ] {
-        let kept = Arc::clone(&told);
+        let callback_reported = Arc::clone(&reported);
         let worker = worker(&server, &flinks).on_needs_consent(move |id| {
-            kept.lock().unwrap().push(id.clone());
-            // Like a panic, but without a message.
+            callback_reported.lock().unwrap().push(id.clone());
+            // Panics without printing a message.
             std::panic::resume_unwind(Box::new("a callback"));
         });
         assert_eq!(worker.run_once().await.unwrap().to_string(), expected);
-        assert_eq!(*told.lock().unwrap(), [ids[3].clone()]);
+        assert_eq!(*reported.lock().unwrap(), [ids[3].clone()]);
     }
 }
 
-/// An application detects that a consent has ended. A worker is then interrupted between its callback
-/// and its note that the consent was reported.
+/// An application detects that a consent has ended. Redis then stops while the callback of a worker
+/// runs, so the worker cannot record that it has reported the consent.
 async fn reported_after_crash() {
     let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     let id: ConsentId = "user-7".parse().unwrap();
-    let dead = || RefreshToken::new("canary-dead").unwrap();
-    consents.import(&id, dead(), SystemTime::now()).await.unwrap();
+    let unknown_token = || RefreshToken::new("canary-unknown").unwrap();
+    consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
-    let told = Arc::new(AtomicUsize::new(0));
-    let worker = |dies: bool, server: Arc<Mutex<Server>>| {
-        let told = Arc::clone(&told);
+    let reports = Arc::new(AtomicUsize::new(0));
+    let worker = |stops_redis: bool, server: Arc<Mutex<Server>>| {
+        let reports = Arc::clone(&reports);
         self::worker(&server.clone().lock().unwrap(), &flinks).on_needs_consent(move |_| {
-            told.fetch_add(1, Ordering::SeqCst);
-            if dies {
+            reports.fetch_add(1, Ordering::SeqCst);
+            if stops_redis {
                 server.lock().unwrap().kill();
             }
         })
@@ -68,44 +70,44 @@ async fn reported_after_crash() {
     for (number, expected) in [(1, 2), (0, 2)] {
         let summary = worker(false, server.clone()).run_once().await.unwrap();
         assert_eq!(summary.needing_consent, number, "{summary}");
-        assert_eq!(told.load(Ordering::SeqCst), expected, "{summary}");
+        assert_eq!(reports.load(Ordering::SeqCst), expected, "{summary}");
     }
-    // An end user who has consented again is not reported until the new consent has ended as well.
+    // An end user who consents again is reported only after the new consent has also ended.
     let consents = Consents::builder(flinks.client()).store(store(&server.lock().unwrap().address())).build();
-    consents.import(&id, dead(), SystemTime::now()).await.unwrap();
+    consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 0);
-    consents.import(&id, dead(), SystemTime::now()).await.unwrap();
+    consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 1);
-    // A forgotten consent leaves nothing in Redis, whether it was reported or not.
-    consents.import(&id, dead(), SystemTime::now()).await.unwrap();
+    // `forget` removes everything from Redis, even if the consent was not reported.
+    consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.consent(&id).forget().await.unwrap();
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
 }
 
-/// While the first consent is reported, the end user of the other one consents again.
+/// While the worker reports one ended consent, the end user of the other one consents again.
 async fn renewed() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
-    let ids = ended(&server, &flinks, 2).await;
-    let fresh = Mutex::new(Some(flinks.new_refresh_token().await));
-    let told = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&told);
+    let ids = create_ended_consents(&server, &flinks, 2).await;
+    let new_token = Mutex::new(Some(flinks.new_refresh_token().await));
+    let reports = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&reports);
     let address = server.address();
     let client = flinks.client();
     let worker = worker(&server, &flinks).on_needs_consent(move |id| {
         count.fetch_add(1, Ordering::SeqCst);
-        if let Some(fresh) = fresh.lock().unwrap().take() {
+        if let Some(new_token) = new_token.lock().unwrap().take() {
             let other = ids.iter().find(|other| *other != id).unwrap();
             run_on_another_thread(async {
                 let consents = Consents::builder(client.clone()).store(store(&address)).build();
-                consents.import(other, fresh, SystemTime::now()).await.unwrap();
+                consents.import(other, new_token, SystemTime::now()).await.unwrap();
             });
         }
     });
     assert_eq!(worker.run_once().await.unwrap().needing_consent, 1);
-    assert_eq!(told.load(Ordering::SeqCst), 1);
+    assert_eq!(reports.load(Ordering::SeqCst), 1);
 }

@@ -1,4 +1,4 @@
-//! Tests runs of the worker while a gateway refuses requests that Flinks never receives (O6), and
+//! Tests runs of the worker while a gateway refuses its requests before they reach Flinks (O6), and
 //! after a wall clock was ahead (O5).
 
 use std::sync::{Arc, Mutex};
@@ -10,20 +10,21 @@ use flinks_consents::store::{DueWindow, TokenStore as _};
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{KeepAlive, StopReason, Stopped, Summary};
 
-use crate::common::{Tests, idle, import_idle, run, store};
-use crate::support::{self, Flinks, AutoAdvancingClock, Server};
+use crate::common::{Tests, import_idle, run, start_with_idle_consents, store};
+use crate::support::{self, AutoAdvancingClock, Flinks, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
     ("o6_run_behind_a_gateway_stops_and_ends_no_consent", || run(ends_no_consent)),
-    ("o6_suspected_consents_are_refreshed_last", || run(suspected_ones_wait)),
-    ("o5_consent_with_a_future_timestamp_is_refreshed", || run(from_the_future)),
-    ("o6_failed_reactivation_is_not_reported_again", || run(reported_once)),
+    ("o6_suspected_consents_are_refreshed_last", || run(suspected_last)),
+    ("o5_consent_with_a_future_timestamp_is_refreshed", || run(future_timestamp)),
+    ("o6_failed_reactivation_is_not_reported_again", || run(reactivation_not_reported)),
 ];
 
-const MINUTES: Duration = Duration::from_secs(120);
+/// The time between two runs of the worker.
+const BETWEEN_RUNS: Duration = Duration::from_secs(120);
 
-/// A worker that makes one request at a time, its clock, and the end users that it reports.
+/// A worker that sends one request at a time, with its clock and the ended consents that it reports.
 struct Worker {
     keep_alive: KeepAlive,
     consents: Consents,
@@ -48,7 +49,7 @@ impl Worker {
 
     /// Advances the clock and runs the worker.
     async fn run(&self) -> Summary {
-        self.clock.advance(MINUTES);
+        self.clock.advance(BETWEEN_RUNS);
         self.keep_alive.run_once().await.unwrap()
     }
 }
@@ -58,7 +59,7 @@ fn is_stopped_by_a_gateway(summary: &Summary) -> bool {
 }
 
 async fn ends_no_consent() {
-    let (server, flinks, _) = idle(300).await;
+    let (server, flinks, _) = start_with_idle_consents(300).await;
     let worker = Worker::new(&server, &flinks);
     let before = flinks.refreshes();
     flinks.set_gateway_refusing(true);
@@ -79,8 +80,8 @@ async fn ends_no_consent() {
     assert_eq!(*worker.reported.lock().unwrap(), []);
 }
 
-async fn suspected_ones_wait() {
-    let (server, flinks, live) = idle(10).await;
+async fn suspected_last() {
+    let (server, flinks, active) = start_with_idle_consents(10).await;
     let worker = Worker::new(&server, &flinks);
     let suspected: Vec<ConsentId> = (0..10).map(|number| format!("suspected-{number}").parse().unwrap()).collect();
     import_idle(&server, &flinks, &suspected).await;
@@ -89,10 +90,9 @@ async fn suspected_ones_wait() {
         assert!(worker.consents.consent(id).refresh_now().await.unwrap_err().refusal().is_some());
     }
     flinks.set_gateway_refusing(false);
-    worker.clock.advance(MINUTES);
-    let enough = tokio::sync::Notify::new();
-    let enough = Arc::new(enough);
-    let notify = Arc::clone(&enough);
+    worker.clock.advance(BETWEEN_RUNS);
+    let active_are_refreshed = Arc::new(tokio::sync::Notify::new());
+    let notify = Arc::clone(&active_are_refreshed);
     let keep_alive = worker.keep_alive.on_progress(move |progress| {
         if progress.summary.refreshed == 10 {
             notify.notify_one();
@@ -100,19 +100,19 @@ async fn suspected_ones_wait() {
     });
     tokio::select! {
         biased;
-        () = enough.notified() => {}
-        _ = keep_alive.run_once() => panic!("it was to be cancelled"),
+        () = active_are_refreshed.notified() => {}
+        _ = keep_alive.run_once() => panic!("the run was not cancelled"),
     }
-    // A second refresh may have started.
+    // The refresh of one suspected consent may have started.
     worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
     let window = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     let due = store(&server.address()).due(window, 100).await.unwrap();
     assert!(due.len() >= 9, "{due:?}");
-    assert!(due.iter().all(|id| !live.contains(id)), "{due:?}");
+    assert!(due.iter().all(|id| !active.contains(id)), "{due:?}");
 }
 
-async fn from_the_future() {
-    let (server, flinks, _) = idle(0).await;
+async fn future_timestamp() {
+    let (server, flinks, _) = start_with_idle_consents(0).await;
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
     let ahead = SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60);
@@ -123,12 +123,12 @@ async fn from_the_future() {
     assert_eq!(worker.consents.due_within(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
 }
 
-async fn reported_once() {
-    let (server, flinks, _) = idle(0).await;
+async fn reactivation_not_reported() {
+    let (server, flinks, _) = start_with_idle_consents(0).await;
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
-    let dead = RefreshToken::new("canary-dead").unwrap();
-    let _ = worker.consents.import(&id, dead, SystemTime::now()).await.unwrap();
+    let unknown_token = RefreshToken::new("canary-unknown").unwrap();
+    let _ = worker.consents.import(&id, unknown_token, SystemTime::now()).await.unwrap();
     assert!(worker.consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker.run().await.needing_consent, 1);
     assert!(worker.consents.reactivate(&id).await.is_err());

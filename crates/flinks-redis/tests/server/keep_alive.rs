@@ -1,7 +1,7 @@
-//! Runs of the keep-alive worker (O5).
+//! Tests runs of the keep-alive worker (O5).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use flinks_consents::flinks::Settings;
@@ -11,22 +11,23 @@ use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 
 use crate::common::{
-    Tests, run_on_another_thread, idle, is_in_first_shard, nothing_is_due, import_idle, record, run, store, record_key, worker,
+    Tests, import_idle, is_in_first_shard, nothing_is_due, record, record_key, run, run_on_another_thread,
+    start_with_idle_consents, store, worker,
 };
-use crate::support::{self, Fault, Flinks, AutoAdvancingClock, Proxy, Server};
+use crate::support::{self, AutoAdvancingClock, Fault, Flinks, Proxy, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_workers_share_the_consents_and_refresh_each_once", || run(workers)),
+    ("o5_workers_share_the_consents_and_refresh_each_once", || run(three_workers)),
     ("o5_progress_counts_damaged_and_removed_records", || run(progress)),
-    ("o5_damaged_record_does_not_stop_the_worker", || run(unstored)),
+    ("o5_damaged_record_does_not_stop_the_worker", || run(damaged_record)),
     ("o5_consent_refreshed_since_the_listing_is_skipped", || run(refreshed_elsewhere)),
-    ("o5_run_stops_if_flinks_fails_and_loses_nothing", || run(failing)),
-    ("o5_next_worker_continues_after_an_interrupted_run", || run(resumed)),
+    ("o5_run_stops_if_flinks_fails_and_loses_nothing", || run(flinks_fails)),
+    ("o5_next_worker_continues_after_an_interrupted_run", || run(interrupted_run)),
 ];
 
-async fn workers() {
-    let (server, flinks, ids) = idle(100).await;
+async fn three_workers() {
+    let (server, flinks, _) = start_with_idle_consents(100).await;
     let before = flinks.refreshes();
     let runs: Vec<_> = (0..3)
         .map(|_| {
@@ -34,43 +35,47 @@ async fn workers() {
             tokio::spawn(async move { worker.run_once().await.unwrap() })
         })
         .collect();
-    let mut kept = 0;
+    let mut refreshed = 0;
     for run in runs {
         let summary = run.await.unwrap();
         assert_eq!(summary.needing_consent, 0, "{summary}");
         assert_eq!(summary.failed, 0, "{summary}");
-        kept += summary.refreshed;
+        refreshed += summary.refreshed;
     }
-    // Shards that another worker had leased are left for the next run.
-    kept += worker(&server, &flinks).run_once().await.unwrap().refreshed;
-    assert_eq!(kept, 100);
+    // A worker skips the shards that another worker has leased. The next run refreshes the rest.
+    refreshed += worker(&server, &flinks).run_once().await.unwrap().refreshed;
+    assert_eq!(refreshed, 100);
     assert_eq!(flinks.refreshes() - before, 100);
     assert!(nothing_is_due(&server).await);
-    assert!(!server.keys().iter().any(|key| key.ends_with(":worker")), "leases are given back");
+    assert!(!server.keys().iter().any(|key| key.ends_with(":worker")), "a lease was not released");
     let summary = worker(&server, &flinks).run_once().await.unwrap();
     assert_eq!(summary.to_string(), "0 refreshed, 0 refreshed elsewhere, 0 ended, 0 failed");
-    drop(ids);
 }
 
 async fn progress() {
-    let (server, flinks, _) = idle(4).await;
+    let (server, flinks, _) = start_with_idle_consents(4).await;
     let keys: Vec<String> = server.keys().into_iter().filter(|key| key.len() > 40).collect();
     server.set(&keys[0], b"garbage");
     server.command(&["DEL", &keys[1]]);
-    let last = Arc::new(Mutex::new((0, 0)));
-    let shown = Arc::clone(&last);
-    let worker = worker(&server, &flinks)
-        .on_progress(move |progress| *shown.lock().unwrap() = (progress.due, progress.examined));
+    let last_due = Arc::new(AtomicU64::new(0));
+    let last_examined = Arc::new(AtomicU64::new(0));
+    let due = Arc::clone(&last_due);
+    let examined = Arc::clone(&last_examined);
+    let worker = worker(&server, &flinks).on_progress(move |progress| {
+        due.store(progress.due, Ordering::SeqCst);
+        examined.store(progress.examined, Ordering::SeqCst);
+    });
     let summary = worker.run_once().await.unwrap();
     assert_eq!(summary.refreshed, 2, "{summary}");
     assert_eq!(summary.refreshed_elsewhere, 1, "{summary}");
     assert_eq!(summary.unreadable, 1, "{summary}");
-    assert_eq!(*last.lock().unwrap(), (4, 4));
+    assert_eq!(last_due.load(Ordering::SeqCst), 4);
+    assert_eq!(last_examined.load(Ordering::SeqCst), 4);
 }
 
-/// A new refresh token could not be stored, and then its record is damaged.
-async fn unstored() {
-    let (server, flinks, ids) = idle(3).await;
+/// A new refresh token cannot be stored, and then the stored record is damaged.
+async fn damaged_record() {
+    let (server, flinks, ids) = start_with_idle_consents(3).await;
     flinks.rotate_refresh_tokens();
     let proxy = Proxy::to(&server);
     let store = store(&proxy.address());
@@ -86,7 +91,7 @@ async fn unstored() {
     assert!(summary.to_string().contains("only in this process"), "{summary}");
 }
 
-/// A worker counts the records that it cannot read, and does not read them again.
+/// Checks that workers with wrong keys or with another store count the consents and refresh none.
 pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let with = |keys: EncryptionKeys| {
         let store = RedisStore::builder(server.address(), keys).build().unwrap();
@@ -96,25 +101,25 @@ pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     assert_eq!(unreadable.unreadable, 10, "{unreadable}");
     assert_eq!(unreadable.refreshed, 0, "{unreadable}");
     let other = || EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
-    let other_names = StoreError::misconfigured("was written with a different name key");
-    assert_eq!(with(other()).run_once().await.unwrap_err(), other_names);
-    // The same holds if the fingerprint is lost.
+    let wrong_name_key = StoreError::misconfigured("was written with a different name key");
+    assert_eq!(with(other()).run_once().await.unwrap_err(), wrong_name_key);
+    // Without the fingerprint, the wrong name key is not detected, but the records are unreadable.
     server.command(&["DEL", "{flinks:000}:names"]);
     let summary = with(other()).run_once().await.unwrap();
     assert_eq!(summary.unreadable, 10, "{summary}");
     assert_eq!(summary.refreshed, 0, "{summary}");
-    let right = store(&server.address());
-    assert_eq!(right.load(&"user-7".parse().unwrap()).await.unwrap_err(), other_names);
+    let correct = store(&server.address());
+    assert_eq!(correct.load(&"user-7".parse().unwrap()).await.unwrap_err(), wrong_name_key);
     server.command(&["DEL", "{flinks:000}:names"]);
-    assert!(right.load(&"user-7".parse().unwrap()).await.unwrap().is_some());
-    // The records of these consents are in another store.
+    assert!(correct.load(&"user-7".parse().unwrap()).await.unwrap().is_some());
+    // The worker lists the consents of one store and loads their records from another one.
     let elsewhere = Consents::builder(flinks.client()).build();
     let summary = KeepAlive::new(elsewhere, store(&server.address())).run_once().await.unwrap();
     assert_eq!(summary.refreshed, 0, "{summary}");
     assert_eq!(summary.refreshed_elsewhere, 10, "{summary}");
 }
 
-/// After the first refresh, an application refreshes the others that were listed with it.
+/// After the worker's first refresh, an application refreshes the other consents that are due.
 async fn refreshed_elsewhere() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -124,9 +129,9 @@ async fn refreshed_elsewhere() {
     let before = flinks.refreshes();
     let address = server.address();
     let client = flinks.client();
-    let done = AtomicUsize::new(0);
+    let first_refreshes = AtomicUsize::new(0);
     let worker = worker(&server, &flinks).max_concurrency(1).on_progress(move |progress| {
-        if progress.summary.refreshed == 1 && done.fetch_add(1, Ordering::SeqCst) == 0 {
+        if progress.summary.refreshed == 1 && first_refreshes.fetch_add(1, Ordering::SeqCst) == 0 {
             run_on_another_thread(async {
                 let consents = Consents::builder(client.clone()).store(store(&address)).build();
                 for id in consents.due_within(Duration::from_secs(7 * 24 * 60 * 60), 100).await.unwrap() {
@@ -141,23 +146,24 @@ async fn refreshed_elsewhere() {
     assert_eq!(flinks.refreshes() - before, 10);
 }
 
-async fn failing() {
-    let (server, flinks, _) = idle(100).await;
+async fn flinks_fails() {
+    let (server, flinks, _) = start_with_idle_consents(100).await;
     let before = flinks.refreshes();
     flinks.set_failing(true);
-    // Waits between attempts, of up to 30 seconds, take no time. Deadlines are longer.
+    // The clock completes waits between attempts, which last up to 30 seconds. The deadlines are
+    // longer, so they do not expire.
     let long = Duration::from_secs(1000);
     let settings = Settings::new().clock(AutoAdvancingClock::new(Duration::from_secs(31))).timeout(long);
     let store = store(&server.address());
     let consents =
         Consents::builder(support::client_of(flinks.address(), &settings)).store(store.clone()).store_timeout(long);
-    let hurried = KeepAlive::new(consents.build(), store).rate(10_000).max_concurrency(1);
-    let summary = hurried.run_once().await.unwrap();
+    let first_worker = KeepAlive::new(consents.build(), store).rate(10_000).max_concurrency(1);
+    let summary = first_worker.run_once().await.unwrap();
     assert_eq!(summary.refreshed, 0, "{summary}");
     assert_eq!(summary.failed, 20, "{summary}");
     assert!(summary.stopped.is_some(), "{summary}");
     assert!(summary.to_string().contains("20 refreshes in a row failed"), "{summary}");
-    // Each refresh makes three attempts, and the run stops after a few consents.
+    // The run stops after 20 consents, and each refresh makes three attempts.
     assert_eq!(flinks.refreshes() - before, 60);
     flinks.set_failing(false);
     let summary = worker(&server, &flinks).run_once().await.unwrap();
@@ -166,30 +172,31 @@ async fn failing() {
     assert!(nothing_is_due(&server).await);
 }
 
-async fn resumed() {
-    let (server, flinks, _) = idle(60).await;
+async fn interrupted_run() {
+    let (server, flinks, _) = start_with_idle_consents(60).await;
     let before = flinks.refreshes();
-    let begun = Arc::new(tokio::sync::Notify::new());
-    let tell = Arc::new(AtomicUsize::new(0));
+    let has_started = Arc::new(tokio::sync::Notify::new());
+    let notifications = Arc::new(AtomicUsize::new(0));
     let first = {
-        let begun = Arc::clone(&begun);
-        let tell = Arc::clone(&tell);
+        let has_started = Arc::clone(&has_started);
+        let notifications = Arc::clone(&notifications);
         worker(&server, &flinks).on_progress(move |progress| {
-            if progress.summary.refreshed == 10 && tell.fetch_add(1, Ordering::SeqCst) == 0 {
-                begun.notify_one();
+            if progress.summary.refreshed == 10 && notifications.fetch_add(1, Ordering::SeqCst) == 0 {
+                has_started.notify_one();
             }
         })
     };
     tokio::select! {
-        _ = first.run_once() => panic!("it was to be stopped"),
-        () = begun.notified() => {}
+        _ = first.run_once() => panic!("the run was not interrupted"),
+        () = has_started.notified() => {}
     }
-    // The interrupted worker may still hold the lease of one shard. All other shards are done.
+    // The interrupted worker may still hold the lease of one shard. The next worker processes all
+    // other shards.
     let summary = worker(&server, &flinks).run_once().await.unwrap();
     assert!(summary.shards_leased_elsewhere <= 1, "{summary}");
     assert_eq!(summary.failed, 0, "{summary}");
     server.remove_leases();
     worker(&server, &flinks).run_once().await.unwrap();
     assert!(nothing_is_due(&server).await);
-    assert_eq!(flinks.refreshes() - before, 60, "none twice");
+    assert_eq!(flinks.refreshes() - before, 60, "a consent was refreshed twice");
 }

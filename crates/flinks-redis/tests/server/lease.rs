@@ -1,4 +1,4 @@
-//! Tests leases that are lost during a run.
+//! Tests workers that lose a lease during a run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,18 +9,20 @@ use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::KeepAlive;
 
-use crate::common::{Tests, run_on_another_thread, ended, is_in_first_shard, import_idle, run, store, worker};
+use crate::common::{
+    Tests, create_ended_consents, import_idle, is_in_first_shard, run, run_on_another_thread, store, worker,
+};
 use crate::support::{self, AutoAdvancingClock, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_run_stops_if_its_lease_cannot_be_renewed", || run(lease_lost)),
-    ("o6_worker_that_lost_its_lease_stops_reporting", || run(shard_lost)),
+    ("o5_run_stops_if_its_lease_cannot_be_renewed", || run(failed_renewal)),
+    ("o6_worker_that_lost_its_lease_stops_reporting", || run(expired_lease)),
 ];
 
 /// The key of the lease is overwritten and the clock advances, so the renewal fails while refreshes are
-/// in flight. Nothing is lost, although the process exits after its run.
-async fn lease_lost() {
+/// in flight. No refresh token is lost, although the runtime of the worker stops after the run.
+async fn failed_renewal() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
     flinks.rotate_refresh_tokens();
@@ -33,11 +35,11 @@ async fn lease_lost() {
     let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
     let address = server.address();
     let server = Arc::new(server);
-    let is_lost = AtomicUsize::new(0);
-    let spoil = {
+    let times_overwritten = AtomicUsize::new(0);
+    let overwrite_lease = {
         let server = Arc::clone(&server);
         move |progress: &flinks_redis::Progress| {
-            if progress.summary.refreshed > 0 && is_lost.fetch_add(1, Ordering::SeqCst) == 0 {
+            if progress.summary.refreshed > 0 && times_overwritten.fetch_add(1, Ordering::SeqCst) == 0 {
                 server.command(&["DEL", "{flinks:000}:worker"]);
                 server.command(&["HSET", "{flinks:000}:worker", "a", "b"]);
                 clock.advance(Duration::from_secs(21));
@@ -48,46 +50,57 @@ async fn lease_lost() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let store = store(&address);
         let consents = Consents::builder(client).store(store.clone()).build();
-        runtime.block_on(KeepAlive::new(consents, store).rate(10_000).max_concurrency(16).on_progress(spoil).run_once())
+        runtime.block_on(
+            KeepAlive::new(consents, store).rate(10_000).max_concurrency(16).on_progress(overwrite_lease).run_once(),
+        )
     });
-    // Delivers one response, and the others after the renewal has failed.
+    // The emulator sends one response. It sends the others only after the renewal has failed.
     while !server.info().contains("errorstat_WRONGTYPE") {
         tokio::task::yield_now().await;
     }
     flinks.release_held();
-    let failed = tokio::task::spawn_blocking(|| process.join().unwrap()).await.unwrap();
-    assert!(matches!(failed, Err(StoreError::Damaged(_))), "{failed:?}");
-    let done = flinks.refreshes() - before;
-    assert!((1..40).contains(&done), "{done}");
+    let outcome = tokio::task::spawn_blocking(|| process.join().unwrap()).await.unwrap();
+    assert!(matches!(outcome, Err(StoreError::Damaged(_))), "{outcome:?}");
+    let refreshed = flinks.refreshes() - before;
+    assert!((1..40).contains(&refreshed), "{refreshed}");
     server.remove_leases();
     let summary = worker(&server, &flinks).run_once().await.unwrap();
-    assert_eq!(summary.refreshed, 40 - done, "{summary}");
+    assert_eq!(summary.refreshed, 40 - refreshed, "{summary}");
     assert_eq!(summary.failed, 0, "{summary}");
     assert_eq!(summary.needing_consent, 0, "{summary}");
 }
 
-/// The first callback takes longer than the lease, and another worker takes over.
-async fn shard_lost() {
-    shard_lost_to(true).await;
-    shard_lost_to(false).await;
+/// The first callback takes longer than the lease, and another worker acquires the lease.
+async fn expired_lease() {
+    check_expired_lease(OtherWorker::ReportsAll).await;
+    check_expired_lease(OtherWorker::HoldsLease).await;
 }
 
-async fn shard_lost_to(other_worker_reports: bool) {
+/// The actions of the other worker while the first worker is in its callback.
+#[derive(Clone, Copy, PartialEq)]
+enum OtherWorker {
+    /// It reports all ended consents.
+    ReportsAll,
+    /// It acquires the lease and reports nothing yet.
+    HoldsLease,
+}
+
+async fn check_expired_lease(other_worker: OtherWorker) {
     let server = Arc::new(Server::start(&[]));
     let flinks = support::emulator().await;
-    ended(&server, &flinks, 5).await;
-    let told = Arc::new(AtomicUsize::new(0));
-    let tells = |worker: KeepAlive| {
-        let told = Arc::clone(&told);
+    create_ended_consents(&server, &flinks, 5).await;
+    let reports = Arc::new(AtomicUsize::new(0));
+    let count_reports = |worker: KeepAlive| {
+        let reports = Arc::clone(&reports);
         worker.on_needs_consent(move |_| {
-            told.fetch_add(1, Ordering::SeqCst);
+            reports.fetch_add(1, Ordering::SeqCst);
         })
     };
-    let second = Mutex::new(Some(tells(worker(&server, &flinks))));
+    let second = Mutex::new(Some(count_reports(worker(&server, &flinks))));
     let clock = AutoAdvancingClock::new(Duration::from_secs(2));
     let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
     let store = store(&server.address());
-    let count = Arc::clone(&told);
+    let count = Arc::clone(&reports);
     let redis = Arc::clone(&server);
     let consents = Consents::builder(client).store(store.clone()).build();
     let first = KeepAlive::new(consents, store).on_needs_consent(move |_| {
@@ -95,7 +108,7 @@ async fn shard_lost_to(other_worker_reports: bool) {
         if let Some(second) = second.lock().unwrap().take() {
             clock.advance(Duration::from_secs(121));
             redis.remove_leases();
-            if other_worker_reports {
+            if other_worker == OtherWorker::ReportsAll {
                 run_on_another_thread(async { assert_eq!(second.run_once().await.unwrap().needing_consent, 5) });
             } else {
                 redis.set("{flinks:000}:worker", b"second");
@@ -103,6 +116,7 @@ async fn shard_lost_to(other_worker_reports: bool) {
         }
     });
     assert_eq!(first.run_once().await.unwrap().needing_consent, 1);
-    // Only the consent that the first worker was reporting is reported again.
-    assert_eq!(told.load(Ordering::SeqCst), if other_worker_reports { 6 } else { 1 });
+    // Only the consent that the first worker was reporting is reported twice.
+    let expected = if other_worker == OtherWorker::ReportsAll { 6 } else { 1 };
+    assert_eq!(reports.load(Ordering::SeqCst), expected);
 }

@@ -1,7 +1,7 @@
 //! Tests the store against `redis-server`, and against servers that send unexpected responses.
 //!
-//! Each test that needs `redis-server` starts one on a free port. If it is not installed, these tests are
-//! listed as ignored.
+//! Each test that needs `redis-server` starts its own server on a free port. If `redis-server` is not
+//! installed, these tests are ignored.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -52,14 +52,14 @@ fn main() {
     let always = ALWAYS.concat().into_iter().map(|(name, test)| support::trial(name, test));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), with_server.chain(always).collect());
     let text = log.text();
-    // Tokens of the emulator are secrets as well: refresh tokens start with `emu_`, and access
-    // tokens are JWTs.
+    // The tokens of the emulator are secrets as well. Refresh tokens start with `emu_`, and access
+    // tokens are JWTs, which start with `eyJ`.
     let secret = text.lines().find(|line| ["canary", "emu_", "eyJ"].iter().any(|secret| line.contains(secret)));
     assert_eq!(secret, None, "a3_no_secret_is_in_the_logs");
-    // The tests log the warnings, as an application would.
+    // The store returns its warnings and leaves it to the application to log them.
     let warning = text.lines().find(|line| line.contains(&Warning::Evicts.to_string()));
     assert_eq!(warning, None, "warnings_are_returned_and_not_logged");
     let warnings = text.lines().filter(|line| line.contains("to Redis on another machine is not encrypted")).count();
-    assert_eq!(warnings, 1, "a1_one_warning_for_a_store_in_clear_text");
+    assert_eq!(warnings, 1, "a1_plain_connection_to_another_machine_logs_one_warning");
     conclusion.exit();
 }

@@ -13,14 +13,14 @@ use crate::support::{self, Proxy, Server};
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
     ("nothing_is_lost_if_the_server_cannot_write", || run(cannot_write)),
-    ("store_reconnects_after_a_restart", || run(restart)),
+    ("store_reconnects_after_a_restart", || run(reconnect)),
     ("server_configuration_is_checked_with_warnings", || run(warnings)),
-    ("slow_server_times_out_and_recovers", || run(slow)),
-    ("silent_connection_is_replaced", || run(forgotten)),
-    ("rejected_login_is_retried", || run(refused_for_a_while)),
+    ("slow_server_times_out_and_recovers", || run(slow_server)),
+    ("silent_connection_is_replaced", || run(silent_connection)),
+    ("rejected_login_is_retried", || run(rejected_login)),
     ("demoted_primary_is_replaced", || run(demoted)),
     ("o5_evicted_consent_is_unknown_and_sends_no_request", || run(evicted)),
-    ("unpolled_call_does_not_block_the_connection", || run(unpolled)),
+    ("unpolled_call_does_not_block_the_connection", || run(unpolled_call)),
 ];
 
 async fn cannot_write() {
@@ -44,7 +44,7 @@ async fn cannot_write() {
     assert!(store.remove(first.id(), first.generation()).await.unwrap());
 }
 
-async fn restart() {
+async fn reconnect() {
     let mut server = Server::start(&["--appendonly", "yes"]);
     let store = store(&server.address());
     let first = record("one", "r1", SystemTime::now()).await;
@@ -52,7 +52,7 @@ async fn restart() {
     server.kill();
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Unavailable(_))));
     server.start_again();
-    // The first call may fail because its connection was closed.
+    // The first call may fail, because its connection was closed.
     let found = load_until(&store, first.id(), Result::is_ok).await;
     assert_eq!(found.unwrap().unwrap().generation(), first.generation());
 }
@@ -71,7 +71,7 @@ async fn warnings() {
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
 
-async fn slow() {
+async fn slow_server() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(&server);
     let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(500)).build().unwrap();
@@ -82,14 +82,14 @@ async fn slow() {
     assert!(matches!(store.compare_and_swap(None, &other).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
     proxy.hold(false);
-    // The record was stored after all, and the late responses are discarded.
+    // The record was stored although the call timed out. Late responses are discarded.
     let found = load_until(&store, other.id(), Result::is_ok).await;
     assert_eq!(found.unwrap().unwrap().id(), other.id());
     assert_eq!(store.load(one.id()).await.unwrap().unwrap().id(), one.id());
 }
 
-/// The first connection becomes silent. A second one works.
-async fn forgotten() {
+/// The server stops responding on the first connection, but responds on a new one.
+async fn silent_connection() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(&server);
     let store = RedisStore::builder(proxy.address(), keys()).timeout(Duration::from_millis(500)).build().unwrap();
@@ -98,30 +98,30 @@ async fn forgotten() {
     proxy.silence_connections();
     assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
     assert!(store.load(one.id()).await.unwrap().is_some());
-    // Many concurrent calls to a silent server take no longer than one.
+    // Concurrent calls to a silent server time out together.
     proxy.hold(true);
     let start = std::time::Instant::now();
     let calls = (0..50).map(|_| store.compare_and_swap(None, &one));
     assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_err));
-    // In sequence, they would take 25 seconds.
+    // One after the other, they would take 25 seconds.
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
-/// The password of the server is wrong for a moment, during which the connection is closed.
-async fn refused_for_a_while() {
+/// The server changes its password and closes the connection. Later it accepts the old password again.
+async fn rejected_login() {
     let server = Server::start(&["--requirepass", "one"]);
     let store = store(&server.address().replace("redis://", "redis://:one@"));
     let id: ConsentId = "a".parse().unwrap();
     assert!(store.load(&id).await.unwrap().is_none());
     server.command_as("one", &["CONFIG", "SET", "requirepass", "two"]);
     server.command_as("two", &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    let refused = load_until(&store, &id, |loaded| matches!(loaded, Err(StoreError::Misconfigured(_)))).await;
-    assert!(matches!(refused, Err(StoreError::Misconfigured(_))), "{refused:?}");
+    let loaded = load_until(&store, &id, |loaded| matches!(loaded, Err(StoreError::Misconfigured(_)))).await;
+    assert!(matches!(loaded, Err(StoreError::Misconfigured(_))), "{loaded:?}");
     server.command_as("two", &["CONFIG", "SET", "requirepass", "one"]);
     assert!(store.load(&id).await.unwrap().is_none());
 }
 
-/// The primary becomes a replica, and its address then leads to the new primary.
+/// The primary becomes a replica, and its address then belongs to the new primary.
 async fn demoted() {
     let server = Server::start(&[]);
     let other = Server::start(&[]);
@@ -165,14 +165,15 @@ async fn evicted() {
     assert_eq!(summary.failed, 0, "{summary}");
 }
 
-async fn unpolled() {
+async fn unpolled_call() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
-    let mut kept = Box::pin(consents.due_within(Duration::from_secs(60), 10));
-    let is_pending = std::future::poll_fn(|context| std::task::Poll::Ready(kept.as_mut().poll(context).is_pending()));
+    let mut unpolled = Box::pin(consents.due_within(Duration::from_secs(60), 10));
+    let is_pending =
+        std::future::poll_fn(|context| std::task::Poll::Ready(unpolled.as_mut().poll(context).is_pending()));
     assert!(is_pending.await);
     assert!(store.load(&"user-7".parse().unwrap()).await.unwrap().is_none());
-    drop(kept);
+    drop(unpolled);
 }

@@ -8,8 +8,8 @@ use crate::support::{self, Server};
 pub(crate) const WITH_SERVER: Tests = &[
     ("o10_consents_of_an_owner_are_listed", || run(listed)),
     ("o10_replaced_consent_is_revoked_unless_the_subject_is_the_same", || run(replaced)),
-    ("a3_owners_and_labels_are_not_readable", || run(hidden)),
-    ("entry_of_an_owner_without_its_record_is_removed_after_an_hour", || run(stale)),
+    ("a3_owners_and_labels_are_not_readable", || run(not_readable)),
+    ("entry_of_an_owner_without_its_record_is_removed_after_an_hour", || run(stale_entry)),
 ];
 
 fn owner() -> OwnerId {
@@ -20,7 +20,7 @@ fn bank(number: u32) -> ConsentId {
     format!("canary/bank-{number}").parse().unwrap()
 }
 
-async fn banks(server: &Server, count: u32) -> Consents {
+async fn import_banks(server: &Server, count: u32) -> Consents {
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     for number in 0..count {
@@ -31,7 +31,7 @@ async fn banks(server: &Server, count: u32) -> Consents {
     consents
 }
 
-async fn ids(consents: &Consents, page: &Page) -> Vec<ConsentId> {
+async fn list_ids(consents: &Consents, page: &Page) -> Vec<ConsentId> {
     let listed = consents.list(&owner(), page).await.unwrap();
     assert!(listed.iter().all(|status| status.label.as_deref() == Some("canary label")));
     listed.into_iter().map(|status| status.id).collect()
@@ -39,12 +39,12 @@ async fn ids(consents: &Consents, page: &Page) -> Vec<ConsentId> {
 
 async fn listed() {
     let server = Server::start(&[]);
-    let consents = banks(&server, 7).await;
-    let all = ids(&consents, &Page::first(100)).await;
+    let consents = import_banks(&server, 7).await;
+    let all = list_ids(&consents, &Page::first(100)).await;
     assert_eq!(all.len(), 7);
-    let mut paged = ids(&consents, &Page::first(3)).await;
+    let mut paged = list_ids(&consents, &Page::first(3)).await;
     while let Some(last) = paged.last().cloned() {
-        let more = ids(&consents, &Page::after(last, 3)).await;
+        let more = list_ids(&consents, &Page::after(last, 3)).await;
         if more.is_empty() {
             break;
         }
@@ -52,7 +52,7 @@ async fn listed() {
     }
     assert_eq!(paged, all);
     consents.consent(&bank(0)).forget().await.unwrap();
-    assert_eq!(ids(&consents, &Page::first(100)).await.len(), 6);
+    assert_eq!(list_ids(&consents, &Page::first(100)).await.len(), 6);
 }
 
 async fn replaced() {
@@ -74,12 +74,12 @@ async fn replaced() {
     let stored = replace().await;
     assert!(matches!(stored.replaced, Replaced::SameSubject), "{:?}", stored.replaced);
     assert_eq!(flinks.revocations(), 1);
-    assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
+    assert_eq!(list_ids(&consents, &Page::first(100)).await, [bank(1)]);
 }
 
-async fn hidden() {
+async fn not_readable() {
     let server = Server::start(&[]);
-    let _ = banks(&server, 1).await;
+    let _ = import_banks(&server, 1).await;
     for key in server.keys() {
         assert!(!key.contains("canary"), "{key}");
     }
@@ -88,27 +88,27 @@ async fn hidden() {
     assert!(!format!("{entries:?}").contains("canary"));
 }
 
-async fn stale() {
+async fn stale_entry() {
     let server = Server::start(&[]);
-    let consents = banks(&server, 2).await;
+    let consents = import_banks(&server, 2).await;
     let index = server.keys().into_iter().find(|key| key.contains(":owner:")).unwrap();
     let entries = || server.query::<u64>(&["HLEN", &index]);
     // Removing a record removes its index entry.
     consents.consent(&bank(0)).forget().await.unwrap();
     assert_eq!(entries(), 1);
-    // The record of this entry may be about to be written.
+    // An entry without a record stays at first, because its record may be about to be written.
     server.command(&["HSET", &index, &"0".repeat(32), "9223372036854775807"]);
-    assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
+    assert_eq!(list_ids(&consents, &Page::first(100)).await, [bank(1)]);
     assert_eq!(entries(), 2);
-    // After more than an hour, the entry is removed.
+    // Once the entry is more than an hour old, it is removed.
     let script =
         "for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do redis.call('HSET', KEYS[1], name, '1') end return 1";
     server.command(&["EVAL", script, "1", &index]);
-    assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
+    assert_eq!(list_ids(&consents, &Page::first(100)).await, [bank(1)]);
     assert_eq!(entries(), 1);
     // A lost index is restored.
     server.command(&["DEL", &index]);
-    assert!(ids(&consents, &Page::first(100)).await.is_empty());
+    assert!(list_ids(&consents, &Page::first(100)).await.is_empty());
     assert_eq!(store(&server.address()).restore_indexes().await, Ok(0));
-    assert_eq!(ids(&consents, &Page::first(100)).await, [bank(1)]);
+    assert_eq!(list_ids(&consents, &Page::first(100)).await, [bank(1)]);
 }

@@ -1,4 +1,4 @@
-//! Tests servers that send unexpected responses or none.
+//! Tests servers that send unexpected responses, or no response.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,15 +13,15 @@ use crate::support::FakeServer;
 
 /// Tests that need no `redis-server`.
 pub(crate) const ALWAYS: Tests = &[
-    ("unexpected_responses_are_named_errors", || run(answers)),
-    ("silent_server_times_out", || run(silence)),
-    ("late_response_is_not_given_to_another_call", || run(late_reply)),
+    ("unexpected_responses_have_descriptive_errors", || run(unexpected_responses)),
+    ("silent_server_times_out", || run(silent_server)),
+    ("late_response_is_not_returned_to_another_call", || run(late_response)),
 ];
 
-async fn answers() {
+async fn unexpected_responses() {
     let record = record("one", "r1", SystemTime::now()).await;
     let unavailable = StoreError::unavailable;
-    for (answer, expected) in [
+    for (response, expected) in [
         ("-LOADING canary is loading", unavailable("is still loading its data")),
         ("-READONLY canary", unavailable("is a read-only replica, possibly after a failover")),
         ("-OOM canary", unavailable("is out of memory")),
@@ -47,62 +47,66 @@ async fn answers() {
         ("*1\r\n+canary", unavailable("returned an unexpected response")),
         ("!canary", unavailable("returned an unexpected response")),
     ] {
-        let fake = FakeServer::start(move |_| Some(format!("{answer}\r\n").into_bytes()));
+        let fake = FakeServer::start(move |_| Some(format!("{response}\r\n").into_bytes()));
         let store = store(&fake.address());
-        assert_eq!(store.compare_and_swap(None, &record).await, Err(expected), "{answer}");
+        assert_eq!(store.compare_and_swap(None, &record).await, Err(expected), "{response}");
         let loaded = store.load(record.id()).await;
-        assert!(matches!(&loaded, Err(error) if !error.to_string().contains("canary")), "{answer}: {loaded:?}");
+        assert!(matches!(&loaded, Err(error) if !error.to_string().contains("canary")), "{response}: {loaded:?}");
     }
     // The server closes each connection.
     let fake = FakeServer::start_closing_connections();
     assert_eq!(store(&fake.address()).load(record.id()).await.unwrap_err(), unavailable("cannot be reached"));
-    let nobody = store("redis://127.0.0.1:1").load(record.id()).await;
-    assert!(matches!(nobody, Err(StoreError::Unavailable(_))), "{nobody:?}");
+    let unreachable = store("redis://127.0.0.1:1").load(record.id()).await;
+    assert!(matches!(unreachable, Err(StoreError::Unavailable(_))), "{unreachable:?}");
 }
 
-async fn silence() {
+async fn silent_server() {
     let fake = FakeServer::start(|_| None);
     let store = RedisStore::builder(fake.address(), keys()).timeout(Duration::from_millis(50)).build().unwrap();
     let record = record("one", "r1", SystemTime::now()).await;
-    let late = StoreError::unavailable("did not respond in time");
-    assert_eq!(store.load(record.id()).await.unwrap_err(), late);
-    assert_eq!(store.compare_and_swap(None, &record).await, Err(late.clone()));
-    assert_eq!(store.remove(record.id(), 1).await, Err(late.clone()));
-    assert_eq!(store.due(DueWindow::new(SystemTime::now(), Duration::ZERO), 1).await, Err(late.clone()));
-    assert_eq!(store.warnings().await, Err(late.clone()));
+    let timed_out = StoreError::unavailable("did not respond in time");
+    assert_eq!(store.load(record.id()).await.unwrap_err(), timed_out);
+    assert_eq!(store.compare_and_swap(None, &record).await, Err(timed_out.clone()));
+    assert_eq!(store.remove(record.id(), 1).await, Err(timed_out.clone()));
+    assert_eq!(store.due(DueWindow::new(SystemTime::now(), Duration::ZERO), 1).await, Err(timed_out.clone()));
+    assert_eq!(store.warnings().await, Err(timed_out.clone()));
 }
 
-/// The first call is cancelled before its response arrives. The second call receives its own response.
-async fn late_reply() {
+/// The first call is cancelled before its response arrives. The second call receives only its own
+/// response.
+async fn late_response() {
     let first = record("one", "r1", SystemTime::now()).await;
     let second = record("two", "r2", SystemTime::now()).await;
     let value = Arc::new(Mutex::new(Vec::new()));
-    // The value that the second call must receive, as this store writes it.
-    let lone = {
-        let kept = Arc::clone(&value);
+    // Captures the value that a store writes for the record of the second call.
+    let capturing = {
+        let captured = Arc::clone(&value);
         FakeServer::start(move |words| {
             if words[0].eq_ignore_ascii_case(b"EVALSHA") {
-                *kept.lock().unwrap() = words[7].clone();
+                *captured.lock().unwrap() = words[7].clone();
             }
             Some(b":1\r\n".to_vec())
         })
     };
-    store(&lone.address()).compare_and_swap(None, &second).await.unwrap();
-    let wanted = value.lock().unwrap().clone();
+    store(&capturing.address()).compare_and_swap(None, &second).await.unwrap();
+    let expected_value = value.lock().unwrap().clone();
 
     let arrived = Arc::new(tokio::sync::Notify::new());
     let calls = Arc::new(AtomicUsize::new(0));
     let fake = {
         let arrived = Arc::clone(&arrived);
         let calls = Arc::clone(&calls);
-        let wanted = wanted.clone();
+        let expected_value = expected_value.clone();
         FakeServer::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
             0 => {
                 arrived.notify_one();
                 Some(Vec::new())
             }
-            // Sends both responses in the order of the calls. The first one says that there is no record.
-            _ => Some([b"$-1\r\n", format!("${}\r\n", wanted.len()).as_bytes(), &wanted, b"\r\n"].concat()),
+            // Sends both responses in the order of the calls. The first one means that there is no
+            // record.
+            _ => Some(
+                [b"$-1\r\n", format!("${}\r\n", expected_value.len()).as_bytes(), &expected_value, b"\r\n"].concat(),
+            ),
         })
     };
     let store = store(&fake.address());

@@ -11,11 +11,11 @@ use crate::support::{self, Fault, Proxy, Server};
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
     ("o4_two_machines_make_one_refresh", || run(one_refresh)),
-    ("o5_lost_response_of_redis_loses_no_new_refresh_token", || run(lost_reply)),
+    ("o5_lost_response_of_redis_loses_no_new_refresh_token", || run(lost_response)),
     ("o5_failover_that_lost_a_write_needs_consent", || run(lost_write)),
 ];
 
-/// Two machines with 50 tasks each need the token of one consent whose access token has expired.
+/// Two machines with 50 tasks each request the access token of one consent, which has no cached token.
 async fn one_refresh() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -45,9 +45,9 @@ async fn one_refresh() {
     assert_eq!(flinks.refreshes() - before, 1);
 }
 
-/// The response to the write of a new refresh token is lost. The token is stored nevertheless, and the
-/// next refresh uses it.
-async fn lost_reply() {
+/// The response to the write of a new refresh token is lost, but the token is stored. The next refresh
+/// uses it.
+async fn lost_response() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
     flinks.rotate_refresh_tokens();
@@ -56,7 +56,7 @@ async fn lost_reply() {
     let id: ConsentId = "user-7".parse().unwrap();
     consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let before = flinks.refreshes();
-    // The third command, after loading the record and acquiring the lease.
+    // The third command writes the result. It follows the load of the record and the lease.
     proxy.inject(2, Fault::CutAfter);
     let token = consents.consent(&id).access_token().await;
     assert!(proxy.has_injected(), "the fault was not injected");
@@ -72,8 +72,8 @@ async fn lost_reply() {
     assert_eq!(flinks.refreshes() - before, 2);
 }
 
-/// A replica without the last write takes over. The new refresh token in that write is lost, and one
-/// request shows that the consent has ended.
+/// A replica without the last write becomes the primary. The new refresh token in that write is lost.
+/// One request to Flinks then shows that the consent has ended.
 async fn lost_write() {
     let mut server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -81,7 +81,8 @@ async fn lost_write() {
     let replica = Server::start(&["--replicaof", "127.0.0.1", &server.port().to_string()]);
     let proxy = Proxy::to(&server);
     let machine = || Consents::builder(flinks.client()).store(store(&proxy.address())).build();
-    let (first, id): (_, ConsentId) = (machine(), "user-7".parse().unwrap());
+    let first = machine();
+    let id: ConsentId = "user-7".parse().unwrap();
     first.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     while replica.keys() != server.keys() {
         tokio::task::yield_now().await;
@@ -92,7 +93,7 @@ async fn lost_write() {
     proxy.redirect_to(&replica);
     let before = flinks.refreshes();
     let _ = first.consent(&id).access_token().await.unwrap();
-    assert_eq!(flinks.refreshes(), before, "the cached token is returned");
+    assert_eq!(flinks.refreshes(), before, "the cached token was not returned");
     let other = machine();
     for _ in 0..3 {
         let error = other.consent(&id).access_token().await.unwrap_err();

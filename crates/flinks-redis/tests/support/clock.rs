@@ -1,41 +1,53 @@
-//! A clock on which waits take no time.
+//! A clock on which short sleeps take no real time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks_consents::flinks::{Clock, Sleep};
 
-/// A clock on which waits for others take no time, and deadlines of calls are never reached.
+/// A clock on which short sleeps take no real time, and deadlines never expire by themselves.
 #[derive(Clone)]
 pub(crate) struct AutoAdvancingClock {
-    now: Arc<Mutex<(Duration, SystemTime)>>,
+    now: Arc<Mutex<Now>>,
     longest: Duration,
 }
 
+struct Now {
+    monotonic: Duration,
+    wall: SystemTime,
+}
+
+impl Now {
+    fn advance(&mut self, by: Duration) {
+        self.monotonic += by;
+        self.wall += by;
+    }
+}
+
 impl AutoAdvancingClock {
-    /// Creates a clock. A sleep of up to `longest` takes no time, and a longer one is a deadline.
+    /// Creates a clock. A sleep of up to `longest` advances the clock and takes no real time. A
+    /// longer sleep never ends, because it is the deadline of a call.
     pub(crate) fn new(longest: Duration) -> Self {
-        Self { now: Arc::new(Mutex::new((Duration::ZERO, SystemTime::now()))), longest }
+        let now = Now { monotonic: Duration::ZERO, wall: SystemTime::now() };
+        Self { now: Arc::new(Mutex::new(now)), longest }
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        let mut now = self.now.lock().unwrap();
-        now.0 += by;
-        now.1 += by;
+        self.now.lock().unwrap().advance(by);
     }
 
     pub(crate) fn set_wall(&self, wall: SystemTime) {
-        self.now.lock().unwrap().1 = wall;
+        self.now.lock().unwrap().wall = wall;
     }
 }
 
 impl Clock for AutoAdvancingClock {
     fn monotonic(&self) -> Duration {
-        self.now.lock().unwrap().0
+        self.now.lock().unwrap().monotonic
     }
 
     fn wall(&self) -> SystemTime {
-        self.now.lock().unwrap().1
+        self.now.lock().unwrap().wall
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
@@ -45,9 +57,7 @@ impl Clock for AutoAdvancingClock {
         let clock = self.clone();
         Box::pin(async move {
             tokio::task::yield_now().await;
-            let mut now = clock.now.lock().unwrap();
-            now.0 += duration;
-            now.1 += duration;
+            clock.advance(duration);
         })
     }
 }

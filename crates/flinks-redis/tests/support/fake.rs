@@ -1,4 +1,4 @@
-//! A server whose responses a test chooses.
+//! A fake Redis server. Each test chooses its responses.
 
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,22 +6,23 @@ use std::sync::{Arc, Mutex};
 
 use super::resp::command;
 
-/// A server that responds to each command with what a test chooses. It responds to the handshake of a
-/// client like Redis. `None` is no response.
+/// A fake Redis server. It handles the handshake of a client as Redis does.
 pub(crate) struct FakeServer(u16);
 
 impl FakeServer {
-    pub(crate) fn start(answer: impl Fn(&[Vec<u8>]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+    /// Starts a server that responds to each command with the result of `respond`. If the result is
+    /// `None`, it does not respond.
+    pub(crate) fn start(respond: impl Fn(&[Vec<u8>]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let answer = Arc::new(answer);
+        let respond = Arc::new(respond);
         let names = Arc::new(Mutex::new(Vec::new()));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.unwrap();
-                let answer = Arc::clone(&answer);
+                let respond = Arc::clone(&respond);
                 let names = Arc::clone(&names);
-                std::thread::spawn(move || serve(stream, &*answer, &names));
+                std::thread::spawn(move || serve(stream, &*respond, &names));
             }
         });
         Self(port)
@@ -44,7 +45,7 @@ impl FakeServer {
     }
 }
 
-fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>, names: &Mutex<Vec<u8>>) -> Option<()> {
+fn serve(stream: TcpStream, respond: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>, names: &Mutex<Vec<u8>>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;
     loop {
@@ -60,9 +61,9 @@ fn serve(stream: TcpStream, answer: &impl Fn(&[Vec<u8>]) -> Option<Vec<u8>>, nam
                 let names = names.lock().unwrap();
                 Some([format!("${}\r\n", names.len()).as_bytes(), &names, b"\r\n"].concat())
             }
-            _ => answer(&words),
+            _ => respond(&words),
         };
-        // Sends no response and keeps the connection open.
+        // Without a response, the connection stays open.
         if let Some(reply) = reply {
             writer.write_all(&reply).ok()?;
         }

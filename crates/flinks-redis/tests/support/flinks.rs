@@ -1,4 +1,4 @@
-//! An emulated Flinks.
+//! The emulator of Flinks.
 
 use flinks_consents::flinks::outbound::{AuthorizationCode, Client, ClientCredentials, RefreshToken};
 use flinks_consents::flinks::{RedirectUrl, Settings};
@@ -8,6 +8,7 @@ use flinks_emulator::{Emulator, Operation, When};
 /// The emulator of one test.
 pub(crate) struct Flinks(Emulator);
 
+/// Starts an emulator.
 pub(crate) async fn emulator() -> Flinks {
     Flinks(Emulator::start().await.unwrap())
 }
@@ -27,7 +28,7 @@ impl Flinks {
         client_of(self.address(), &Settings::new())
     }
 
-    /// From now on, each refresh returns a new refresh token and invalidates the old one.
+    /// Makes each later refresh return a new refresh token and invalidate the old one.
     pub(crate) fn rotate_refresh_tokens(&self) {
         self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
     }
@@ -39,7 +40,7 @@ impl Flinks {
         client.exchange_code(code).await.unwrap().refresh_token.unwrap()
     }
 
-    /// Returns the authorization code of a new consent, as an end user would return with it.
+    /// Returns the authorization code of a new consent, as an end user would bring it back.
     pub(crate) fn new_code(&self, client: &Client) -> AuthorizationCode {
         let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let flinks_consents::flinks::Started { url, pending, .. } =
@@ -59,7 +60,7 @@ impl Flinks {
         self.0.count(Operation::OutboundRevoke)
     }
 
-    /// Sets whether each request for a token fails.
+    /// Sets whether each request for a token fails with a 503.
     pub(crate) fn set_failing(&self, fails: bool) {
         if fails {
             self.0.fail_always(
@@ -71,7 +72,7 @@ impl Flinks {
         }
     }
 
-    /// Sets whether a gateway refuses each request with an empty 403.
+    /// Sets whether each request for a token receives an empty 403, as from a gateway.
     pub(crate) fn set_gateway_refusing(&self, refuses: bool) {
         self.0.clear_faults();
         if refuses {
@@ -82,11 +83,12 @@ impl Flinks {
         }
     }
 
-    /// Holds the next responses back until [`release_held`](Self::release_held).
-    pub(crate) fn hold_next(&self, replies: u64) {
-        self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, replies);
+    /// Holds back this number of responses until [`release_held`](Self::release_held).
+    pub(crate) fn hold_next(&self, responses: u64) {
+        self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, responses);
     }
 
+    /// Sends the responses that were held back.
     pub(crate) fn release_held(&self) {
         self.0.release();
     }

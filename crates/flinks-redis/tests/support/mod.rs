@@ -1,6 +1,6 @@
-//! Helpers of several test programs and examples: servers, the emulator, and a clock.
+//! Helpers that several test programs and examples use: servers, the emulator, and a clock.
 
-#![allow(dead_code, unused_imports)] // each program uses a part
+#![allow(dead_code, unused_imports)] // each program uses only some of them
 
 mod clock;
 mod fake;
@@ -18,7 +18,7 @@ pub(crate) use self::proxy::{Fault, Proxy};
 pub(crate) use self::resp::length;
 pub(crate) use self::server::{Server, join};
 
-/// Returns a test that passes unless it panics.
+/// Creates a test that passes unless it panics.
 pub(crate) fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {
         test();
@@ -26,7 +26,7 @@ pub(crate) fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'stati
     })
 }
 
-/// Returns a test that is ignored if `redis-server` is not installed.
+/// Creates a test that is ignored if `redis-server` is not installed.
 pub(crate) fn trial_with_server(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     if Server::is_installed() {
         return trial(name, test);

@@ -1,4 +1,4 @@
-//! A proxy between a store and its server, which injects faults.
+//! A proxy between a store and its server that injects faults.
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -11,16 +11,22 @@ use super::server::Server;
 /// A proxy between a store and its server that injects the faults of a test.
 pub(crate) struct Proxy {
     port: u16,
-    shared: Arc<Between>,
+    shared: Arc<ProxyState>,
 }
 
-struct Between {
+struct ProxyState {
     server: AtomicU16,
-    plan: Mutex<Option<(usize, Fault)>>,
-    holds: AtomicBool,
-    /// Connections with a smaller number receive no more responses.
-    forgotten: AtomicUsize,
+    planned_fault: Mutex<Option<PlannedFault>>,
+    holds_responses: AtomicBool,
+    /// The connections with a smaller number receive no more responses.
+    first_live_connection: AtomicUsize,
     connections: AtomicUsize,
+}
+
+/// A fault, and the number of commands that are forwarded before it is injected.
+struct PlannedFault {
+    commands_before: usize,
+    fault: Fault,
 }
 
 /// The fault of a command.
@@ -32,7 +38,7 @@ pub(crate) enum Fault {
     CutAfter,
     /// The response is dropped, and the connection stays open.
     Silence,
-    /// The command does not reach the server, and this is the response.
+    /// The command does not reach the server, and the response is this error.
     ErrorResponse(&'static str),
     /// The function runs, and then the connection is closed.
     Run(Arc<dyn Fn() + Send + Sync>),
@@ -42,18 +48,18 @@ impl Proxy {
     pub(crate) fn to(server: &Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Between {
+        let shared = Arc::new(ProxyState {
             server: AtomicU16::new(server.port()),
-            plan: Mutex::new(None),
-            holds: AtomicBool::new(false),
-            forgotten: AtomicUsize::new(0),
+            planned_fault: Mutex::new(None),
+            holds_responses: AtomicBool::new(false),
+            first_live_connection: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
         });
-        let between = Arc::clone(&shared);
+        let state = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                let between = Arc::clone(&between);
-                std::thread::spawn(move || between.serve(&client.unwrap()));
+                let state = Arc::clone(&state);
+                std::thread::spawn(move || state.serve(&client.unwrap()));
             }
         });
         Self { port, shared }
@@ -63,44 +69,45 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Injects a fault into a command: the one with this number among the reads and scripts that follow,
-    /// not counting those of worker leases.
-    pub(crate) fn inject(&self, number: usize, fault: Fault) {
-        *self.shared.plan.lock().unwrap() = Some((number, fault));
+    /// Injects a fault into one of the commands that follow. `position` counts from 0, and counts only
+    /// reads and scripts that do not belong to the lease of a worker.
+    pub(crate) fn inject(&self, position: usize, fault: Fault) {
+        *self.shared.planned_fault.lock().unwrap() = Some(PlannedFault { commands_before: position, fault });
     }
 
     /// Returns whether the fault was injected.
     pub(crate) fn has_injected(&self) -> bool {
-        self.shared.plan.lock().unwrap().is_none()
+        self.shared.planned_fault.lock().unwrap().is_none()
     }
 
-    /// Sends new connections to another server.
+    /// Redirects new connections to another server.
     pub(crate) fn redirect_to(&self, server: &Server) {
         self.shared.server.store(server.port(), Ordering::SeqCst);
     }
 
     /// Sets whether responses are held back.
     pub(crate) fn hold(&self, holds: bool) {
-        self.shared.holds.store(holds, Ordering::SeqCst);
+        self.shared.holds_responses.store(holds, Ordering::SeqCst);
     }
 
-    /// Keeps the current connections open, but sends no more responses to them.
+    /// Stops sending responses to the current connections, and keeps them open.
     pub(crate) fn silence_connections(&self) {
-        self.shared.forgotten.store(self.shared.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+        let connections = self.shared.connections.load(Ordering::SeqCst);
+        self.shared.first_live_connection.store(connections, Ordering::SeqCst);
     }
 }
 
-impl Between {
+impl ProxyState {
     /// Forwards commands one by one. Returns when the connection is closed.
     fn serve(&self, client: &TcpStream) -> Option<()> {
         let number = self.connections.fetch_add(1, Ordering::SeqCst);
-        // The server may have stopped.
+        // This fails if the server has stopped.
         let server = TcpStream::connect(("127.0.0.1", self.server.load(Ordering::SeqCst))).ok()?;
-        // Without this, several small responses in a row would delay each other.
+        // Otherwise the delay of Nagle's algorithm would slow down small responses in a row.
         client.set_nodelay(true).ok()?;
         server.set_nodelay(true).ok()?;
         let mut commands = BufReader::new(client);
-        let mut replies = Replies { server: &server, rest: Vec::new() };
+        let mut responses = Responses { server: &server, rest: Vec::new() };
         let mut to_client = client;
         let mut to_server = &server;
         loop {
@@ -108,8 +115,8 @@ impl Between {
             let fault = self.fault(&words);
             match &fault {
                 Some(Fault::CutBefore) => return None,
-                Some(Fault::Run(act)) => {
-                    act();
+                Some(Fault::Run(function)) => {
+                    function();
                     return None;
                 }
                 Some(Fault::ErrorResponse(text)) => {
@@ -123,43 +130,46 @@ impl Between {
                 bytes.extend([format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat());
             }
             to_server.write_all(&bytes).ok()?;
-            let reply = replies.next()?;
+            let response = responses.next()?;
             if let Some(Fault::CutAfter) = fault {
                 return None;
             }
-            while self.holds.load(Ordering::SeqCst) {
+            while self.holds_responses.load(Ordering::SeqCst) {
                 std::thread::yield_now();
             }
-            if fault.is_none() && number >= self.forgotten.load(Ordering::SeqCst) {
-                to_client.write_all(&reply).ok()?;
+            if fault.is_none() && number >= self.first_live_connection.load(Ordering::SeqCst) {
+                to_client.write_all(&response).ok()?;
             }
         }
     }
 
+    /// Returns the fault of a command, if it is to be injected now.
     fn fault(&self, words: &[Vec<u8>]) -> Option<Fault> {
-        let mut plan = self.plan.lock().unwrap();
         let is_of_a_consent = match words {
             [name, key, ..] if name == b"GET" => !key.ends_with(b":names"),
             [name, _, _, key, ..] if name == b"EVALSHA" => !key.ends_with(b":worker"),
             _ => false,
         };
-        let (number, _) = plan.as_mut().filter(|_| is_of_a_consent)?;
-        match number.checked_sub(1) {
-            Some(fewer) => {
-                *number = fewer;
-                None
-            }
-            None => plan.take().map(|(_, fault)| fault),
+        if !is_of_a_consent {
+            return None;
         }
+        let mut planned = self.planned_fault.lock().unwrap();
+        let fault = planned.as_mut()?;
+        if fault.commands_before > 0 {
+            fault.commands_before -= 1;
+            return None;
+        }
+        planned.take().map(|planned| planned.fault)
     }
 }
 
-struct Replies<'a> {
+/// Reads the responses of the server one by one.
+struct Responses<'a> {
     server: &'a TcpStream,
     rest: Vec<u8>,
 }
 
-impl Replies<'_> {
+impl Responses<'_> {
     fn next(&mut self) -> Option<Vec<u8>> {
         let mut bytes = [0; 65_536];
         loop {

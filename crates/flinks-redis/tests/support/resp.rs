@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 
-/// Reads the words of a command that a client sends.
+/// Reads one command from a client and returns its words. Returns `None` if the connection was closed.
 pub(crate) fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>> {
     let line = |reader: &mut BufReader<_>| {
         let mut line = String::new();
@@ -20,7 +20,7 @@ pub(crate) fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>>
     Some(words)
 }
 
-/// Returns the length of the first value, if it is complete.
+/// Returns the length of the first value in `bytes`, or `None` if the value is incomplete.
 pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
     let end = bytes.windows(2).position(|two| two == b"\r\n")? + 2;
     let number = || std::str::from_utf8(bytes.get(1..end - 2)?).ok()?.parse::<i64>().ok();

@@ -1,4 +1,4 @@
-//! A real `redis-server`.
+//! A `redis-server` process.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The `redis-server` of one test. It is killed when the value is dropped.
+/// The `redis-server` process of one test. It is killed when this value is dropped.
 pub(crate) struct Server {
     child: Child,
     port: u16,
@@ -25,7 +25,7 @@ impl Server {
 
     /// Starts a server that also accepts TLS.
     pub(crate) fn start_with_tls(arguments: &[&str]) -> Self {
-        // A port that leaves room for the bus port of a cluster.
+        // A node of a cluster also listens on this port plus 10,000.
         let port = (0..).map(|_| free_port()).find(|port| *port < 55_536).unwrap();
         Self::start(&[&["--tls-port", &port.to_string()], arguments].concat())
     }
@@ -41,7 +41,7 @@ impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
-        // Another process may take the port before the server does.
+        // If another process takes the port first, tries another one.
         for _ in 0..10 {
             let port = free_port();
             if let Some(child) = spawn(port, &arguments, &folder) {
@@ -65,7 +65,7 @@ impl Server {
     }
 
     pub(crate) fn start_again(&mut self) {
-        // Another process may use the port for a moment.
+        // Retries, because another process may use the port briefly.
         let started = (0..100).find_map(|_| spawn(self.port, &self.arguments, &self.folder));
         self.child = started.unwrap();
     }
@@ -105,7 +105,7 @@ impl Server {
         command.exec(&mut connection).unwrap();
     }
 
-    /// Returns all keys except the fingerprint of the name key.
+    /// Returns all keys except that of the fingerprint of the name key.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection()).unwrap();
         keys.retain(|key| !key.ends_with(":names"));
@@ -125,7 +125,7 @@ impl Server {
         redis::cmd("SET").arg(key).arg(value).exec(&mut self.connection()).unwrap();
     }
 
-    /// Removes all leases, as if they had expired.
+    /// Removes the leases of all workers, as if they had expired.
     pub(crate) fn remove_leases(&self) {
         for lease in self.keys().into_iter().filter(|key| key.ends_with(":worker")) {
             self.command(&["DEL", &lease]);
@@ -138,7 +138,7 @@ impl Server {
         sets.map(|key| redis::cmd("ZCARD").arg(key).query::<usize>(&mut self.connection()).unwrap()).sum()
     }
 
-    /// Returns each key with its complete value.
+    /// Returns all keys with their complete values.
     pub(crate) fn dump(&self) -> Vec<(String, Vec<u8>)> {
         let dump = |key: String| {
             let mut connection = self.connection();
@@ -152,7 +152,7 @@ impl Server {
         self.keys().into_iter().map(dump).collect()
     }
 
-    /// Makes this server a cluster with a single node.
+    /// Turns this server into a cluster with a single node.
     pub(crate) fn own_all_slots(&self) {
         join(std::slice::from_ref(self));
     }
@@ -160,10 +160,10 @@ impl Server {
 
 /// Forms a cluster of empty servers and waits until each node knows all others.
 pub(crate) fn join(servers: &[Server]) {
-    let each = 16_384 / servers.len() + 1;
+    let slots_per_server = 16_384 / servers.len() + 1;
     for (number, server) in servers.iter().enumerate() {
-        let first = number * each;
-        let last = ((number + 1) * each).min(16_384) - 1;
+        let first = number * slots_per_server;
+        let last = ((number + 1) * slots_per_server).min(16_384) - 1;
         server.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
         server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
     }

@@ -267,7 +267,7 @@ impl Session {
         &self.request_id
     }
 
-    /// Returns the end user's login, with which later calls need no bank credentials.
+    /// Returns the end user's login. Pass it to later calls instead of bank credentials.
     pub fn login_id(&self) -> Option<&LoginId> {
         self.login_id.as_ref()
     }

@@ -60,7 +60,7 @@ impl Error {
             Kind::Callback(reason) => f.write_str(reason),
             Kind::CallbackError => f.write_str("the callback contains an error"),
             Kind::Abandoned => f.write_str("the request was aborted; it may have reached the server"),
-            Kind::NoRuntime => f.write_str("no Tokio runtime with time and I/O drivers is running"),
+            Kind::NoRuntime => f.write_str("not running in a Tokio runtime with time and I/O drivers"),
         }
     }
 

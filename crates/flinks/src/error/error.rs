@@ -77,7 +77,7 @@ impl Error {
         self.0.body.oauth.as_ref()
     }
 
-    /// Returns the description of the error that the server sent, or that the callback contained.
+    /// Returns the error description from the response or the callback.
     /// The text is untrusted, so escape it before you display it.
     pub fn message(&self) -> Option<&str> {
         self.0.body.message.as_deref()
@@ -222,7 +222,7 @@ impl Error {
         })
     }
 
-    /// Corrects the error of a call of which no attempt sent a byte.
+    /// Corrects the error of a call that never sent a byte.
     #[cfg(feature = "outbound")]
     pub(crate) fn before_sending(self) -> Self {
         self.change(|inner| {

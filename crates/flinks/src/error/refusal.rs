@@ -34,8 +34,8 @@ pub enum Refusal {
     Suspected {
         /// How long to wait until another such refusal can confirm this one.
         ///
-        /// Zero means that the time has passed, and that only the successful refresh of another
-        /// consent is missing. Without one, the refusal is confirmed 24 hours after the first.
+        /// Zero means that no wait is left: the same refusal confirms this one once another
+        /// consent has been refreshed. Without such a refresh, it takes 24 hours from the first refusal.
         confirm_after: Duration,
     },
 }

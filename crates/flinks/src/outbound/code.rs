@@ -1,4 +1,4 @@
-//! The authorization code with which an end user returns.
+//! The authorization code that an end user brings back.
 
 use flinks_core::Secret;
 

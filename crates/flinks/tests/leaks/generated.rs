@@ -1,23 +1,24 @@
-//! Looks for secrets in the text of the values and errors of the generated crates.
+//! Prints the values and errors of the generated crates, so that their text can be searched for
+//! secrets.
 
 use flinks_connect::types::{AuthorizeToken, SecretKey};
 use flinks_outbound::Authorization;
 use flinks_pay::{Secret, Transport};
 use {flinks_connect as connect, flinks_outbound as outbound, flinks_pay as pay};
 
-use crate::canaries::{Canaries, SHORT, answers};
+use crate::canaries::{Canaries, SHORT, responses};
 use crate::raw_server::{RawResponse, RawServer};
 
-/// Waits for a call. A server that is silent on purpose gets a shorter limit.
-fn transport(server: &RawServer, answer: &RawResponse) -> Transport {
+/// Creates a transport. Its timeouts are short if the server never completes its response.
+fn transport(server: &RawServer, response: &RawResponse) -> Transport {
     let builder = Transport::builder(server.base_url.parse().unwrap());
-    match answer {
+    match response {
         RawResponse::ThenSilence(_) => builder.timeout(SHORT).long_timeout(SHORT).build().unwrap(),
         _ => builder.build().unwrap(),
     }
 }
 
-/// Checks that each canary is in the request exactly once: in this header, or in the body.
+/// Asserts that the server received one request, and that only `header` or the body contains a canary.
 fn check_request(canaries: &Canaries, server: &RawServer, header: &str) {
     let requests = server.requests();
     assert_eq!(requests.len(), 1);
@@ -33,9 +34,9 @@ pub(crate) async fn pay(canaries: &mut Canaries) {
     let body =
         pay::types::AuthorizeRequest::new(pay::types::GrantType::ClientCredentials, "user", Secret::new(password));
     canaries.print(&body);
-    for answer in answers(&format!(r#"{{"access_token":"{token}","token_type":"{token}","expires_in":299}}"#)) {
-        let server = RawServer::start(answer.clone()).await;
-        let client = pay::Client::with_transport(transport(&server, &answer));
+    for response in responses(&format!(r#"{{"access_token":"{token}","token_type":"{token}","expires_in":299}}"#)) {
+        let server = RawServer::start(response.clone()).await;
+        let client = pay::Client::with_transport(transport(&server, &response));
         canaries.print(&client);
         canaries.print_outcome(client.authorize(&body).send().await);
         check_request(canaries, &server, "none");
@@ -48,9 +49,9 @@ pub(crate) async fn pay_session(canaries: &mut Canaries) {
     canaries.print(&token);
     canaries.print(&body);
     let session_id = canaries.plant("pay SessionResponse.sessionId");
-    for answer in answers(&format!(r#"{{"sessionId":"{session_id}","referenceId":"{session_id}"}}"#)) {
-        let server = RawServer::start(answer.clone()).await;
-        let client = pay::Client::with_transport(transport(&server, &answer));
+    for response in responses(&format!(r#"{{"sessionId":"{session_id}","referenceId":"{session_id}"}}"#)) {
+        let server = RawServer::start(response.clone()).await;
+        let client = pay::Client::with_transport(transport(&server, &response));
         canaries.print_outcome(client.initiate_session(&token, &body).send().await);
         check_request(canaries, &server, "authorization");
     }
@@ -61,14 +62,14 @@ pub(crate) async fn connect_generate(canaries: &mut Canaries) {
     let token = canaries.plant("connect GenerateAuthorizeTokenResponse.Token");
     let customer_id = connect::Uuid::from_u128(1);
     canaries.print(&key);
-    for answer in answers(&format!(r#"{{"HttpStatusCode":200,"Token":"{token}"}}"#)) {
-        let server = RawServer::start(answer.clone()).await;
-        let client = connect::Client::with_transport(transport(&server, &answer));
+    for response in responses(&format!(r#"{{"HttpStatusCode":200,"Token":"{token}"}}"#)) {
+        let server = RawServer::start(response.clone()).await;
+        let client = connect::Client::with_transport(transport(&server, &response));
         canaries.print(&client);
         canaries.print_outcome(client.generate_authorize_token(&customer_id, &key).send().await);
         check_request(canaries, &server, "flinks-auth-key");
     }
-    // Rejected before a request is sent.
+    // A header cannot contain this key, so the call fails before it sends a request.
     let bad = SecretKey::new(format!("{}\n", canaries.plant("connect generateAuthorizeToken header flinks-auth-key")));
     let server = RawServer::start(RawResponse::Echo("200 OK")).await;
     let client = connect::Client::new(server.base_url.parse().unwrap()).unwrap();
@@ -96,9 +97,9 @@ pub(crate) async fn connect_authorize(canaries: &mut Canaries) {
         canaries.plant("connect AuthorizeChallenge.RequestId"),
     );
     let customer_id = connect::Uuid::from_u128(1);
-    for answer in answers(&success) {
-        let server = RawServer::start(answer.clone()).await;
-        let client = connect::Client::with_transport(transport(&server, &answer));
+    for response in responses(&success) {
+        let server = RawServer::start(response.clone()).await;
+        let client = connect::Client::with_transport(transport(&server, &response));
         canaries.print_outcome(client.authorize(&customer_id, &token, &body).send().await);
         check_request(canaries, &server, "flinks-auth-key");
     }
@@ -113,7 +114,7 @@ pub(crate) async fn outbound(canaries: &mut Canaries) {
         .refresh_token(request("refresh_token"));
     let token = Secret::new(canaries.plant("outbound token header Authorization"));
     let basic = Authorization::basic("dc-id", &token);
-    // A reader of a log could decode this value.
+    // Anyone who reads a log could decode this value, so the log must not contain it either.
     let encoded = "ZGMtaWQ6Y2FuYXJ5"; // base64 of `dc-id:canary`
     canaries.planted.insert("outbound token header Authorization, encoded".into(), encoded.into());
     let bearer = Authorization::bearer(&token);
@@ -126,11 +127,11 @@ pub(crate) async fn outbound(canaries: &mut Canaries) {
         canaries.plant("outbound TokenResponse.access_token"),
         canaries.plant("outbound TokenResponse.refresh_token"),
     );
-    for (authorization, answer) in
-        answers(&success).into_iter().flat_map(|answer| [(&basic, answer.clone()), (&bearer, answer)])
+    for (authorization, response) in
+        responses(&success).into_iter().flat_map(|response| [(&basic, response.clone()), (&bearer, response)])
     {
-        let server = RawServer::start(answer.clone()).await;
-        let client = outbound::Client::with_transport(transport(&server, &answer));
+        let server = RawServer::start(response.clone()).await;
+        let client = outbound::Client::with_transport(transport(&server, &response));
         canaries.print_outcome(client.token(&body).authorization(authorization).send().await);
         check_request(canaries, &server, "authorization");
     }
@@ -138,13 +139,13 @@ pub(crate) async fn outbound(canaries: &mut Canaries) {
 
 pub(crate) async fn outbound_revoke(canaries: &mut Canaries) {
     let token = Authorization::bearer(&Secret::new(canaries.plant("outbound revoke header Authorization")));
-    for answer in answers("{}") {
-        let server = RawServer::start(answer.clone()).await;
-        let client = outbound::Client::with_transport(transport(&server, &answer));
+    for response in responses("{}") {
+        let server = RawServer::start(response.clone()).await;
+        let client = outbound::Client::with_transport(transport(&server, &response));
         let outcome = client.revoke(&token).send().await;
-        // A success has no value to print.
+        // A success of this operation has no value, so it is not an outcome to print.
         match outcome {
-            Ok(reply) => canaries.print(&reply),
+            Ok(response) => canaries.print(&response),
             Err(error) => canaries.print_outcome(Err::<(), _>(error)),
         }
         check_request(canaries, &server, "authorization");

@@ -1,5 +1,5 @@
-//! Puts a canary into every secret, and checks that no text contains one, in success and in failure
-//! (A3, T4).
+//! Puts a canary into every secret, and checks that no text contains a canary, whether a call succeeds
+//! or fails (A3, T4).
 //!
 //! This is a separate binary, because it captures the log of the whole process.
 
@@ -34,18 +34,18 @@ async fn a3_t04_no_secret_is_in_any_text() {
         generated::connect_authorize(&mut canaries).await;
         generated::outbound(&mut canaries).await;
         generated::outbound_revoke(&mut canaries).await;
-        // 200 and 203 are successes of each operation, and of `token` with each kind of credentials.
-        // A response that repeats the request fails, because it has an error code.
+        // Each operation succeeds with 200 and 203, and `token` does so with each kind of credentials.
+        // A 200 that repeats the request is an error, because its body contains an error code.
         assert_eq!(canaries.successes, 12);
         facade::facade(&mut canaries).await;
     };
-    // Only a client without a timeout would take that long.
+    // Only a client without a timeout takes longer than this.
     tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
 
     let log = log.text();
-    assert!(log.contains("127.0.0.1:"), "the log of the HTTP client was captured");
-    assert!(log.contains("operation=\"generateAuthorizeToken\""), "the log of the facade was captured");
-    assert!(log.contains("failed attempt=1"), "the log of the facade was captured");
+    assert!(log.contains("127.0.0.1:"), "the log of the HTTP client was not captured");
+    assert!(log.contains("operation=\"generateAuthorizeToken\""), "the log of the facade was not captured");
+    assert!(log.contains("failed attempt=1"), "the log of the facade was not captured");
     canaries.assert_not_in(&log);
 
     // Each marked secret has a canary, and each canary belongs to a marked secret.

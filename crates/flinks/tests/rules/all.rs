@@ -1,4 +1,4 @@
-//! Tests the rules A1 to A6 as far as the facade enforces them. The other tests are in `flinks-core`.
+//! Tests the parts of the rules A1 to A6 that the facade enforces. `flinks-core` tests the other parts.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::{ManualClock, TIMEOUT, local, local_at, local_with, login_id, new_ses
 
 #[tokio::test]
 async fn a4_token_expires_on_either_clock() {
-    // The machine was suspended: the monotonic clock stood still.
+    // The machine was suspended, so the monotonic clock stood still.
     let local = local().await;
     let token = local.pay.authorize().await.unwrap();
     local.turn_wall_clock_ahead(Duration::from_secs(600));
     assert!(token.is_expired());
 
-    // The wall clock was set back, so it never reaches the end of the lifetime.
+    // The wall clock was set back, so it does not reach the end of the lifetime.
     let token = local.pay.authorize().await.unwrap();
     local.turn_wall_clock_back(Duration::from_secs(3600));
     assert!(!token.is_expired());
@@ -55,7 +55,7 @@ async fn a5_token_requests_are_retried_within_one_deadline() {
     assert!(waits[0] <= Duration::from_millis(500), "{waits:?}");
     assert!(waits[1] <= Duration::from_secs(1), "{waits:?}");
 
-    // Full jitter: the waits differ between machines.
+    // The waits are random, so they differ between machines.
     let mut all = Vec::new();
     for _ in 0..20 {
         local.emulator.fail_times(Operation::PayAuthorize, Fault::status(500), 1);
@@ -66,20 +66,20 @@ async fn a5_token_requests_are_retried_within_one_deadline() {
     all.dedup();
     assert_eq!(all.len(), 20);
 
-    // The deadline applies to the whole call. If the next wait would pass it, the call fails
+    // The deadline applies to the whole call. If the next wait would exceed it, the call fails
     // immediately.
-    let reply = |retry_after: &str| {
+    let unavailable = |retry_after: &str| {
         let headers = vec![("retry-after".to_owned(), retry_after.to_owned())];
         Fault::Reply { status: 503, headers, body: String::new() }
     };
     let short = local_with(|settings| settings.timeout(Duration::from_secs(90))).await;
-    short.emulator.fail_always(Operation::PayAuthorize, reply("25"));
+    short.emulator.fail_always(Operation::PayAuthorize, unavailable("25"));
     let error = short.pay.authorize().await.unwrap_err();
     assert_eq!(error.attempts(), 3);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(25)));
     let clock = ManualClock::new();
     let shorter = local_at(clock, |settings| settings.timeout(Duration::from_secs(20))).await;
-    shorter.emulator.fail_always(Operation::PayAuthorize, reply("25"));
+    shorter.emulator.fail_always(Operation::PayAuthorize, unavailable("25"));
     let error = shorter.pay.authorize().await.unwrap_err();
     assert_eq!(error.attempts(), 1);
 }
@@ -97,7 +97,7 @@ async fn a5_deadline_ends_a_call_without_a_response() {
         local.emulator.received(Operation::PayAuthorize, 1).await;
         local.clock.advance(TIMEOUT);
         let error = call.await.unwrap().unwrap_err();
-        assert!(error.cause() == Cause::Timeout);
+        assert_eq!(error.cause(), Cause::Timeout);
         assert!(error.is_transient());
         assert!(error.may_have_been_sent());
         assert_eq!(local.emulator.count(Operation::PayAuthorize), 1);
@@ -128,47 +128,47 @@ async fn a5_max_attempts_limits_the_attempts() {
 
 #[test]
 fn clients_errors_and_calls_can_be_sent_to_another_thread() {
-    fn can_be_shared<T: Send + Sync + 'static>() {}
-    fn can_be_sent<T: Send>(_: T) {}
-    can_be_shared::<flinks::pay::Client>();
-    can_be_shared::<flinks::connect::Client>();
-    can_be_shared::<flinks::Error>();
-    can_be_shared::<flinks::SpendError<flinks::connect::AuthorizeToken>>();
-    can_be_shared::<flinks::connect::Challenge>();
+    fn assert_shareable<T: Send + Sync + 'static>() {}
+    fn assert_sendable<T: Send>(_: T) {}
+    assert_shareable::<flinks::pay::Client>();
+    assert_shareable::<flinks::connect::Client>();
+    assert_shareable::<flinks::Error>();
+    assert_shareable::<flinks::SpendError<flinks::connect::AuthorizeToken>>();
+    assert_shareable::<flinks::connect::Challenge>();
     let _ = |pay: &'static flinks::pay::Client, token, session: &'static flinks::pay::NewSession| {
-        can_be_sent(pay.authorize());
-        can_be_sent(pay.initiate_session(token, session));
+        assert_sendable(pay.authorize());
+        assert_sendable(pay.initiate_session(token, session));
     };
     let _ = |connect: &'static flinks::connect::Client, token, request: &'static flinks::connect::Authorize| {
-        can_be_sent(connect.generate_authorize_token());
-        can_be_sent(connect.authorize(token, request));
+        assert_sendable(connect.generate_authorize_token());
+        assert_sendable(connect.authorize(token, request));
     };
 }
 
 #[tokio::test]
 async fn every_error_has_advice() {
     let local = local().await;
-    let code = |status, code: &str| Fault::reply(status, format!(r#"{{"FlinksCode":"{code}"}}"#));
+    let flinks_error = |status, code: &str| Fault::reply(status, format!(r#"{{"FlinksCode":"{code}"}}"#));
     for (fault, advice) in [
         (Fault::status(500), Advice::RetryLater),
         (Fault::status(404), Advice::FixConfiguration),
         (Fault::Redirect { status: 302, location: "/".to_owned() }, Advice::FixConfiguration),
         (Fault::reply(200, "{}"), Advice::Investigate),
         (Fault::Drop { when: When::Before }, Advice::RetryLater),
-        (code(401, "ACCESS_DENIED"), Advice::NewToken),
-        (code(401, "UNAUTHORIZED"), Advice::AskUser),
-        (code(401, "INVALID_PASSWORD"), Advice::AskUser),
-        (code(401, "INVALID_REQUEST"), Advice::FixConfiguration),
-        (code(401, "SESSION_EXPIRED"), Advice::StartOver),
-        (code(405, "DISABLED_INSTITUTION"), Advice::RetryLater),
-        (code(401, "TOO_MANY_REQUESTS"), Advice::RetryLater),
+        (flinks_error(401, "ACCESS_DENIED"), Advice::NewToken),
+        (flinks_error(401, "UNAUTHORIZED"), Advice::AskUser),
+        (flinks_error(401, "INVALID_PASSWORD"), Advice::AskUser),
+        (flinks_error(401, "INVALID_REQUEST"), Advice::FixConfiguration),
+        (flinks_error(401, "SESSION_EXPIRED"), Advice::StartOver),
+        (flinks_error(405, "DISABLED_INSTITUTION"), Advice::RetryLater),
+        (flinks_error(401, "TOO_MANY_REQUESTS"), Advice::RetryLater),
     ] {
         local.emulator.fail_next(Operation::ConnectAuthorize, fault);
         let token = local.authorize_token().await;
         let error = local.connect.authorize(token, &Authorize::cached(&login_id())).await.unwrap_err();
         assert_eq!(error.error().advice(), advice, "{error}");
     }
-    local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, code(401, "UNAUTHORIZED"));
+    local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, flinks_error(401, "UNAUTHORIZED"));
     assert_eq!(local.connect.generate_authorize_token().await.unwrap_err().advice(), Advice::FixConfiguration);
     assert_eq!("x".parse::<flinks::RedirectUrl>().unwrap_err().advice(), Advice::FixConfiguration);
     let flinks::Started { pending, .. } =

@@ -13,25 +13,25 @@ async fn o10_end_user_consents_and_returns() {
     let local = local().await;
     let client = local.outbound(credentials());
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
-    for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
+    for (end_user, has_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
         local.emulator.configure(|config| config.outbound.end_user = end_user);
         let request = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap();
         let flinks::Started { url, pending, .. } =
             request.scope(&["ACCOUNT_BASIC", "TRANSACTIONS"]).language(flinks::Language::French).start();
         assert_eq!(parameter(&url, "language"), "fr");
         assert_eq!(pending.provider_id(), OUTBOUND_PROVIDER_ID);
-        let (status, back) = get(&local, url.expose_secret()).await;
+        let (status, callback) = get(&local, url.expose_secret()).await;
         assert_eq!(status, 302);
 
-        // The pending authorization was stored in the end user's session.
+        // An application stores the pending authorization in the end user's session.
         let pending = serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
-        match client.verify(pending, &back.unwrap()) {
+        match client.verify(pending, &callback.unwrap()) {
             Ok(code) => {
                 let _ = client.exchange_code(code).await.unwrap();
-                assert!(is_agreed);
+                assert!(has_agreed);
             }
             Err(error) => {
-                assert!(!is_agreed);
+                assert!(!has_agreed);
                 assert!(error.needs_user());
                 assert_eq!(error.advice(), Advice::AskUser);
                 assert_eq!(error.oauth_error(), Some(&OAuthError::ACCESS_DENIED));
@@ -53,21 +53,21 @@ async fn o10_end_user_consents_and_returns() {
         let error = client.verify(pending, &format!("{rest}&state={state}")).unwrap_err();
         assert!(error.cause() == Cause::InvalidCallback, "{rest}");
     }
-    // Every scope includes the minimal one.
-    for (asked, sent) in [
+    // The minimal scope is always sent.
+    for (requested, sent) in [
         (&["TRANSACTIONS"][..], "ACCOUNT_BASIC TRANSACTIONS"),
         (&[], "ACCOUNT_BASIC"),
         (&["ACCOUNT_BASIC"], "ACCOUNT_BASIC"),
     ] {
-        let flinks::Started { url, .. } = client.authorization("1000", &redirect_uri).unwrap().scope(asked).start();
+        let flinks::Started { url, .. } = client.authorization("1000", &redirect_uri).unwrap().scope(requested).start();
         assert_eq!(parameter(&url, "scope"), sent);
     }
-    let nobody = ClientAuthentication::None { client_id: "a b".to_owned() };
+    let invalid_client_id = ClientAuthentication::None { client_id: "a b".to_owned() };
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
-    assert_eq!(Client::builder(base_url, nobody).build().unwrap_err().field(), Some("client id"));
+    assert_eq!(Client::builder(base_url, invalid_client_id).build().unwrap_err().field(), Some("client id"));
     assert_eq!(client.authorization(" ", &redirect_uri).unwrap_err().field(), Some("provider id"));
-    let broken = "https://app.example/?code=1".parse().unwrap();
-    assert_eq!(client.authorization("1000", &broken).unwrap_err().field(), Some("redirect URL"));
+    let reserved_parameter = "https://app.example/?code=1".parse().unwrap();
+    assert_eq!(client.authorization("1000", &reserved_parameter).unwrap_err().field(), Some("redirect URL"));
 }
 
 #[tokio::test]

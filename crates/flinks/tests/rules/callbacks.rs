@@ -1,4 +1,4 @@
-//! Tests URLs and callbacks.
+//! Tests the parameters of the widget URL, and the callback of a custom OAuth authorization.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn c5_parameters_of_the_widget_cannot_be_overridden() {
         assert!(matches!(error.cause(), Cause::Input | Cause::Configuration), "{bad}");
         assert_eq!(error.field(), Some("parameter"), "{bad}");
     }
-    // A parameter that is set twice appears once.
+    // A parameter that is set several times appears once in the URL.
     let widget = widget
         .language(flinks::Language::English)
         .parameter("Language", "fr")
@@ -35,18 +35,18 @@ async fn c7_callback_with_another_state_is_refused() {
     let start = || local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
     let other_url = start().url;
     let url = start().url;
-    let right = parameter(&url, "state");
-    assert!(right.len() >= 32);
-    assert_ne!(right, parameter(&other_url, "state"));
-    let last = if right.ends_with('0') { "1" } else { "0" };
-    let wrong = format!("{}{last}", &right[..right.len() - 1]);
+    let state = parameter(&url, "state");
+    assert!(state.len() >= 32);
+    assert_ne!(state, parameter(&other_url, "state"));
+    let last = if state.ends_with('0') { "1" } else { "0" };
+    let wrong_state = format!("{}{last}", &state[..state.len() - 1]);
     for given in
-        ["", &wrong, &right[..10], &format!("{right}0"), &parameter(&other_url, "state"), &right.to_uppercase()]
+        ["", &wrong_state, &state[..10], &format!("{state}0"), &parameter(&other_url, "state"), &state.to_uppercase()]
     {
-        if *given == right {
+        if *given == state {
             continue;
         }
-        let (_, pending) = with_state(&local, &right);
+        let (_, pending) = with_state(&local, &state);
         // If the state is wrong, an error in the callback is not trusted either.
         for rest in ["loginId=l", "error=access_denied&error_description=canary"] {
             let pending: PendingAuthorization = clone(&pending);
@@ -58,23 +58,23 @@ async fn c7_callback_with_another_state_is_refused() {
             assert!(error.oauth_error().is_none());
             assert!(error.message().is_none());
             assert!(!format!("{error} {error:?}").contains("canary"));
-            assert!(!format!("{error:?}").contains(&right));
+            assert!(!format!("{error:?}").contains(&state));
         }
     }
-    let (_, pending) = with_state(&local, &right);
+    let (_, pending) = with_state(&local, &state);
     let error = local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").unwrap_err();
-    assert!(error.cause() == Cause::InvalidCallback, "the callback has no state");
+    assert!(error.cause() == Cause::InvalidCallback, "a missing state was not reported as such");
     let (_, pending) = with_state(&local, "");
     assert!(
         local.connect.verify_oauth(pending, "https://app.example/back?loginId=l").is_err(),
-        "a second pending authorization without a state in the callback"
+        "a callback without a state was accepted for an empty state"
     );
 }
 
 #[tokio::test]
 async fn c7_callback_without_a_state_has_a_specific_error() {
     let local = local().await;
-    for without in [
+    for callback in [
         "",
         "?",
         "/back",
@@ -86,9 +86,9 @@ async fn c7_callback_without_a_state_has_a_specific_error() {
         "https://app.example/back#state=right",
     ] {
         let (_, pending) = with_state(&local, "right");
-        let error = local.connect.verify_oauth(pending, without).unwrap_err();
-        assert!(error.cause() == Cause::InvalidCallback, "{without}");
-        assert!(error.to_string().contains("`state` is missing"), "{without}: {error}");
+        let error = local.connect.verify_oauth(pending, callback).unwrap_err();
+        assert!(error.cause() == Cause::InvalidCallback, "{callback}");
+        assert!(error.to_string().contains("`state` is missing"), "{callback}: {error}");
     }
     let (_, pending) = with_state(&local, "right");
     let error = local.connect.verify_oauth(pending, "state=&loginId=l").unwrap_err();
@@ -98,7 +98,7 @@ async fn c7_callback_without_a_state_has_a_specific_error() {
     assert!(error.to_string().contains("`state` does not match"), "{error}");
 }
 
-/// Creates a stored pending authorization with this state.
+/// Creates a URL and a pending authorization with this state.
 fn with_state(local: &crate::Local, state: &str) -> (Secret, PendingAuthorization) {
     let flinks::Started { url, pending, .. } =
         local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
@@ -165,10 +165,10 @@ async fn c7_redirect_url_with_reserved_parameters_is_refused() {
 #[tokio::test]
 async fn c7_pending_authorization_expires_after_ten_minutes() {
     let local = local().await;
-    for (age, is_good) in [(0, true), (600, true), (601, false)] {
+    for (age, is_accepted) in [(0, true), (600, true), (601, false)] {
         let (_, pending) = with_state(&local, "right");
         local.clock.advance(Duration::from_secs(age));
-        assert_eq!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok(), is_good, "{age}");
+        assert_eq!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok(), is_accepted, "{age}");
     }
     // The clock of another machine may be slightly behind.
     let (_, pending) = with_state(&local, "right");
@@ -178,6 +178,6 @@ async fn c7_pending_authorization_expires_after_ten_minutes() {
     local.turn_wall_clock_back(Duration::from_secs(61));
     assert!(
         local.connect.verify_oauth(pending, "loginId=a&state=right").is_err(),
-        "the authorization started in the future"
+        "a pending authorization from the future was accepted"
     );
 }

@@ -21,11 +21,11 @@ async fn o8_claims_are_read_without_a_check() {
     assert!(claims.exp.is_some());
     assert!(claims.sub.is_some());
     assert!(!format!("{claims:?}").contains(claims.sub.as_deref().unwrap()));
-    let again = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
-    assert_eq!(again.access_token.unverified_claims().unwrap().sub, claims.sub);
+    let refreshed = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+    assert_eq!(refreshed.access_token.unverified_claims().unwrap().sub, claims.sub);
     assert!(client.client_credentials(None).await.unwrap().unverified_claims().is_none());
 
-    // Claims do not affect the lifetime, and unreadable claims are not an error.
+    // Claims do not affect the lifetime of a token, and unreadable claims are not an error.
     for token in ["a.b.c", "a..c", "eyJ9.e30.x", "a.bnVsbA.c", "a.eyJleHAiOi0xfQ.c"] {
         let body = format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":299}}"#);
         local.emulator.fail_next(TOKEN, Fault::reply(200, body));
@@ -33,8 +33,8 @@ async fn o8_claims_are_read_without_a_check() {
         assert!(!token.is_expired());
         assert!(token.unverified_claims().is_none_or(|claims| claims.exp.is_none()));
     }
-    // An unreadable claim does not affect the others.
-    let claims = |token: String| {
+    // An unreadable claim does not affect the other claims.
+    let claims_of = |token: String| {
         let token = client.restore_access_token(token, local.clock.wall(), Duration::from_secs(1));
         token.unwrap().unverified_claims()
     };
@@ -54,14 +54,14 @@ async fn o8_claims_are_read_without_a_check() {
     ] {
         let encoded = base64_url(payload);
         for token in [format!("a.{encoded}.c"), format!("a.{encoded}==.c")] {
-            let claims = claims(token).unwrap_or_else(|| panic!("{payload}"));
+            let claims = claims_of(token).unwrap_or_else(|| panic!("{payload}"));
             assert_eq!(claims.client_id, client_id, "{payload}");
             assert_eq!(claims.sub, sub, "{payload}");
             assert_eq!(claims.exp, exp, "{payload}");
         }
     }
     for payload in ["", "null", "7", r#"["c","s",1]"#, r#"{"sub":"s""#, r#"{"sub":"s"}x"#] {
-        assert!(claims(format!("a.{}.c", base64_url(payload))).is_none(), "{payload}");
+        assert!(claims_of(format!("a.{}.c", base64_url(payload))).is_none(), "{payload}");
     }
     let body = r#"{"access_token":"a.eyJleHAiOjF9.c","token_type":"Bearer","expires_in":299}"#; // {"exp":1}
     local.emulator.fail_next(TOKEN, Fault::reply(200, body));
@@ -70,7 +70,7 @@ async fn o8_claims_are_read_without_a_check() {
     assert!(!token.is_expired());
 }
 
-/// Base64 for URLs, without padding (RFC 4648 section 5).
+/// Encodes text as Base64 for URLs, without padding (RFC 4648, section 5).
 fn base64_url(text: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut encoded = String::new();

@@ -10,7 +10,7 @@ use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
 use crate::{Local, get, local, login_id};
 
 #[tokio::test]
-async fn c1_no_body_and_each_header_once() {
+async fn c1_request_has_no_body_and_each_header_once() {
     let local = local().await;
     let _ = local.authorize_token().await;
     let request = &local.emulator.requests()[0];
@@ -33,8 +33,8 @@ async fn c2_refused_key_is_reported_with_its_code() {
     assert_eq!(error.flinks_code(), Some(&FlinksCode::UNAUTHORIZED));
     assert_eq!(error.message(), Some("You must provide a valid auth key"));
     assert_eq!(local.emulator.count(Operation::ConnectGenerateAuthorizeToken), 1);
-    let text = "failed to request an authorize token (Flinks Connect): the credentials were refused: UNAUTHORIZED (status 401)";
-    assert_eq!(error.to_string(), text);
+    let expected = "failed to request an authorize token (Flinks Connect): the credentials were refused: UNAUTHORIZED (status 401)";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]
@@ -127,14 +127,15 @@ async fn c5_widget_url_has_the_documented_form() {
     assert!(!attribute.replace("&amp;", "").contains('&'));
     assert_eq!(format!("{url:?}"), "WidgetUrl([redacted])");
 
-    // The page accepts the token once.
+    // The page of the widget accepts the token only once.
     assert_eq!(get(&local, url.expose_url()).await.0, 200);
     assert_eq!(get(&local, url.expose_url()).await.0, 401);
     let spent = local.emulator.find(&pairs[11].1).unwrap().spent.unwrap();
     assert_eq!(spent.by, 2);
 }
 
-async fn challenged(local: &Local) -> Challenge {
+/// Makes a call to which the emulator responds with a security challenge.
+async fn request_challenge(local: &Local) -> Challenge {
     let request = Authorize::with_bank_credentials(BANK, BANK_USER, BANK_PASSWORD);
     match local.connect.authorize(local.authorize_token().await, &request).await.unwrap() {
         Outcome::Challenge(challenge) => challenge,
@@ -145,7 +146,7 @@ async fn challenged(local: &Local) -> Challenge {
 #[tokio::test]
 async fn c6_203_is_a_challenge_that_answers_resolve() {
     let local = local().await;
-    let mut challenge = challenged(&local).await;
+    let mut challenge = request_challenge(&local).await;
     for answer in ["Montreal", "Canada"] {
         let answers = Answers::new().to(&challenge.questions()[0], answer);
         let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
@@ -163,7 +164,7 @@ async fn c6_203_is_a_challenge_that_answers_resolve() {
     let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
     let Outcome::Complete(session) = outcome else { panic!() };
 
-    // The session has a login, which can be used without a password.
+    // The login id of the session can be used without a password.
     let request = Authorize::cached(session.login_id().unwrap());
     let outcome = local.connect.authorize(local.authorize_token().await, &request).await.unwrap();
     assert!(matches!(outcome, Outcome::Complete(_)));
@@ -172,37 +173,36 @@ async fn c6_203_is_a_challenge_that_answers_resolve() {
 #[tokio::test]
 async fn c6_answers_to_other_questions_are_not_sent() {
     let local = local().await;
-    let one = challenged(&local).await;
-    let other = challenged(&local).await;
+    let one = request_challenge(&local).await;
+    let other = request_challenge(&local).await;
     let montreal = Answers::new().to(&one.questions()[0], "Montreal");
     let next = local.connect.answer(local.authorize_token().await, other, &montreal);
     let Outcome::Challenge(other) = next.await.unwrap() else { panic!() };
     let sent = local.emulator.count(Operation::ConnectAuthorize);
     for answers in [Answers::new(), Answers::new().to(&other.questions()[0], "x").to(&one.questions()[0], "y")] {
-        let error =
-            local.connect.answer(local.authorize_token().await, challenged(&local).await, &answers).await.unwrap_err();
+        let error = local
+            .connect
+            .answer(local.authorize_token().await, request_challenge(&local).await, &answers)
+            .await
+            .unwrap_err();
         assert!(matches!(error.error(), SpendError::Unspent(_, error) if error.field() == Some("answers")));
         assert!(error.challenge().is_some());
     }
-    assert_eq!(
-        local.emulator.count(Operation::ConnectAuthorize),
-        sent + 2,
-        "a request other than the challenges was sent"
-    );
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), sent + 2, "invalid answers were sent");
 }
 
 #[tokio::test]
 async fn c6_challenge_survives_a_refused_token_and_a_restart() {
     let local = local().await;
-    let mut challenge = challenged(&local).await;
+    let mut challenge = request_challenge(&local).await;
     for body in [r#"{"FlinksCode":"ACCESS_DENIED"}"#, r#"{"FlinksCode":"TOO_MANY_REQUESTS"}"#] {
         local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(401, body));
         let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
         let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
         challenge = error.into_parts().1.unwrap();
     }
-    // It is unknown whether the answer was received, so the challenge is not returned.
-    let lost = challenged_and_answered(&local).await;
+    // If it is unknown whether Flinks received the answer, the challenge is not returned.
+    let lost = lose_response_to_answer(&local).await;
     assert!(lost.challenge().is_none());
     assert!(matches!(lost.error(), SpendError::Unknown(_)));
 
@@ -213,8 +213,9 @@ async fn c6_challenge_survives_a_refused_token_and_a_restart() {
     assert!(matches!(outcome, Outcome::Challenge(_)));
 }
 
-async fn challenged_and_answered(local: &Local) -> AnswerError {
-    let challenge = challenged(local).await;
+/// Answers a challenge, and loses the response.
+async fn lose_response_to_answer(local: &Local) -> AnswerError {
+    let challenge = request_challenge(local).await;
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::Drop { when: When::After });
     let answers = Answers::new().to(&challenge.questions()[0], "Montreal");
     local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err()
@@ -238,7 +239,7 @@ async fn c6_errors_are_distinguished_by_code() {
         assert_eq!(error.is_transient(), is_transient);
         assert!(!error.is_credentials());
     }
-    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 4, "an answer was sent twice");
+    assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 4, "a request was retried");
 
     local.emulator.reset();
     let token = local.authorize_token().await;
@@ -251,7 +252,7 @@ async fn c6_errors_are_distinguished_by_code() {
 async fn c7_custom_oauth_leads_to_a_login() {
     let local = local().await;
     let redirect_uri: RedirectUrl = "https://app.example/back?a=%7e".parse().unwrap();
-    for (end_user, is_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
+    for (end_user, has_agreed) in [(EndUser::Agrees, true), (EndUser::Refuses, false)] {
         local.emulator.configure(|config| config.connect.end_user = end_user);
         let flinks::Started { url, pending, .. } = local
             .connect
@@ -260,13 +261,13 @@ async fn c7_custom_oauth_leads_to_a_login() {
             .language(flinks::Language::French)
             .tag("a b")
             .start();
-        let (status, back) = get(&local, url.expose_secret()).await;
+        let (status, callback) = get(&local, url.expose_secret()).await;
         assert_eq!(status, 302);
-        let back = back.unwrap();
-        assert!(back.starts_with("https://app.example/back?a=%7e"));
-        match local.connect.verify_oauth(pending, &back) {
+        let callback = callback.unwrap();
+        assert!(callback.starts_with("https://app.example/back?a=%7e"));
+        match local.connect.verify_oauth(pending, &callback) {
             Ok(login_id) => {
-                assert!(is_agreed);
+                assert!(has_agreed);
                 let outcome =
                     local.connect.authorize(local.authorize_token().await, &Authorize::after_oauth(&login_id)).await;
                 assert!(matches!(outcome.unwrap(), Outcome::Complete(_)));
@@ -276,7 +277,7 @@ async fn c7_custom_oauth_leads_to_a_login() {
                 assert_eq!(body["Save"], true);
             }
             Err(error) => {
-                assert!(!is_agreed);
+                assert!(!has_agreed);
                 assert!(error.needs_user());
                 assert!(error.cause() != Cause::InvalidCallback);
                 assert_eq!(error.oauth_error(), Some(&OAuthError::ACCESS_DENIED));
@@ -331,7 +332,7 @@ fn c8_base_url_of_an_instance_sets_both_hosts() {
         let flinks::Started { url, .. } = client.custom_oauth(14, &redirect_url).unwrap().start();
         assert!(url.expose_secret().starts_with("https://toolbox-api.private.fin.ag/v3/"), "{address}");
     }
-    // Any other host is used for both purposes.
+    // Any other host is used for both the API and the widget.
     for address in [
         "https://toolbox-api.private.fin.ag:8443",
         "https://toolbox.private.fin.ag",
@@ -348,10 +349,10 @@ fn c8_base_url_of_an_instance_sets_both_hosts() {
         let origin = client.widget(&redirect_url).message_origin();
         assert!(address.starts_with(&origin), "{address}: {origin}");
     }
-    // A host of Flinks must not have a path in front of the path of an endpoint.
+    // A base URL with a host of Flinks must not have a path.
     let base_url: BaseUrl = "https://toolbox-api.private.fin.ag/flinks".parse().unwrap();
     let error = Client::builder(base_url, customer_id, secret_key()).build().unwrap_err();
     assert_eq!(error.field(), Some("base URL"));
-    // A host name with a trailing dot is a different name for a certificate and for `event.origin`.
+    // Certificates and `event.origin` treat a host name with a trailing dot as a different name.
     assert!("https://toolbox-api.private.fin.ag./".parse::<BaseUrl>().is_err());
 }

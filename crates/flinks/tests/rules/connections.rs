@@ -1,4 +1,5 @@
-//! Tests what happens to a token if a connection fails. The ledger of the emulator shows the truth.
+//! Tests what happens to a token if a connection fails. The ledger of the emulator shows which requests
+//! were received.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 use crate::outbound_client::{code, credentials};
 use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, login_id, new_session};
 
-/// Spends one token of each product at `base_url`. The tokens are valid tokens of the emulator.
+/// Spends a token of Pay and a token of Connect at `base_url`. The emulator issued both tokens.
 async fn spend(local: &Local, base_url: &BaseUrl, settings: &Settings) -> [Outcome; 2] {
     let session_token = local.pay.authorize().await.unwrap();
     let authorize_token = local.authorize_token().await;
@@ -54,9 +55,9 @@ fn settings() -> Settings {
     Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT)
 }
 
-/// Asserts that nothing was sent: tokens are returned, and calls that request a token make this number
-/// of attempts.
-async fn is_not_sent(base_url: &str, settings: Settings, attempts: u32) -> Error {
+/// Asserts that no call sends anything to `base_url`. Calls that spend a token return it. Calls that
+/// request a token make this number of attempts. Returns the last error.
+async fn assert_nothing_is_sent(base_url: &str, settings: Settings, attempts: u32) -> Error {
     let local = local().await;
     let base_url = base_url.parse().unwrap();
     let mut last = None;
@@ -71,7 +72,7 @@ async fn is_not_sent(base_url: &str, settings: Settings, attempts: u32) -> Error
         assert_eq!(error.attempts(), attempts, "{error}");
         last = Some(error);
     }
-    // The ledger agrees: besides the requests for tokens, it has only the request that used the
+    // The ledger confirms this. It contains only requests for tokens, and the request that used the
     // returned token.
     assert_eq!(local.emulator.count(Operation::PayInitiateSession), 0);
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 1);
@@ -83,7 +84,7 @@ async fn refused_connection_sends_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    assert!(is_not_sent(&base_url, settings(), 3).await.is_transient());
+    assert!(assert_nothing_is_sent(&base_url, settings(), 3).await.is_transient());
 }
 
 #[tokio::test]
@@ -95,20 +96,20 @@ async fn unknown_host_sends_nothing() {
         }
     }
     let settings = settings().http(|http| http.dns_resolver(Arc::new(Nowhere)));
-    let error = is_not_sent("https://nowhere.example", settings, 3).await;
+    let error = assert_nothing_is_sent("https://nowhere.example", settings, 3).await;
     assert!(error.to_string().contains("could not be resolved"), "{error}");
 }
 
 /// Starts a proxy that responds to each `CONNECT` with these bytes. Returns the settings of a client
 /// that uses it.
-async fn behind_a_proxy(reply: &'static str) -> Settings {
+async fn settings_with_proxy(response: &'static str) -> Settings {
     let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", proxy.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = proxy.accept().await {
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
-            let _ = stream.write_all(reply.as_bytes()).await;
+            let _ = stream.write_all(response.as_bytes()).await;
         }
     });
     settings().http(move |http| http.proxy(reqwest::Proxy::https(&address).unwrap()))
@@ -116,22 +117,22 @@ async fn behind_a_proxy(reply: &'static str) -> Settings {
 
 #[tokio::test]
 async fn proxy_that_refuses_its_credentials_is_a_configuration_error() {
-    for reply in [
+    for response in [
         "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
         "HTTP/1.0 407 x\r\nproxy-authenticate: Basic realm=\"x\"\r\ncontent-length: 2\r\n\r\n{}",
     ] {
-        let error = is_not_sent("https://flinks.example", behind_a_proxy(reply).await, 1).await;
+        let error = assert_nothing_is_sent("https://flinks.example", settings_with_proxy(response).await, 1).await;
         assert_eq!(error.advice(), Advice::FixConfiguration, "{error}");
         assert!(!error.is_transient(), "{error}");
         assert!(error.to_string().contains("proxy requires valid credentials"), "{error}");
     }
-    // Any other failure of a proxy may be transient.
-    for reply in ["HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 502 x\r\n\r\n", "", "SSH-2.0-x\r\n"] {
-        let error = is_not_sent("https://flinks.example", behind_a_proxy(reply).await, 3).await;
+    // Other failures of a proxy may be transient.
+    for response in ["HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 502 x\r\n\r\n", "", "SSH-2.0-x\r\n"] {
+        let error = assert_nothing_is_sent("https://flinks.example", settings_with_proxy(response).await, 3).await;
         assert_eq!(error.advice(), Advice::RetryLater, "{error}");
     }
 
-    // A proxy or a gateway may also respond instead of the server.
+    // A proxy or a gateway may also send the response in place of the server.
     let local = local().await;
     for fault in [Fault::status(407), Fault::reply(407, "<html>"), Fault::reply(407, r#"{"error":"proxy"}"#)] {
         local.emulator.fail_next(Operation::PayAuthorize, fault.clone());
@@ -148,21 +149,21 @@ async fn proxy_that_refuses_its_credentials_is_a_configuration_error() {
 
 #[tokio::test]
 async fn failed_or_stalled_handshake_sends_nothing() {
-    // One server does not speak TLS, the other sends nothing.
+    // The first server does not support TLS. The second server sends nothing.
     let emulator = flinks_emulator::Emulator::start().await.unwrap();
     let address: SocketAddr = emulator.base_url().strip_prefix("http://").unwrap().parse().unwrap();
-    let error = is_not_sent(&format!("https://{address}"), settings(), 3).await;
+    let error = assert_nothing_is_sent(&format!("https://{address}"), settings(), 3).await;
     assert!(error.cause() == Cause::Tls, "{error}");
     assert!(!error.is_transient(), "{error}");
     assert!(emulator.requests().is_empty());
 
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("https://{}", silent.local_addr().unwrap());
-    let error = is_not_sent(&base_url, settings().connect_timeout(Duration::from_millis(50)), 3).await;
+    let error = assert_nothing_is_sent(&base_url, settings().connect_timeout(Duration::from_millis(50)), 3).await;
     assert!(error.is_transient(), "{error}");
-    // The same holds if the timeout of the call is shorter than the connect timeout.
+    // Nothing is sent either if the timeout of the call is shorter than the connect timeout.
     let settings = Settings::new().timeout(Duration::from_millis(300)).max_attempts(1);
-    assert!(is_not_sent(&base_url, settings, 1).await.is_transient());
+    assert!(assert_nothing_is_sent(&base_url, settings, 1).await.is_transient());
 }
 
 #[tokio::test]
@@ -225,6 +226,7 @@ async fn spend_outcome_matches_server_ledger() {
 
 #[tokio::test]
 async fn closed_pooled_connection_gives_a_response_or_unknown() {
+    /// `received` is the number of requests that the server received.
     fn check<T, U>(outcome: Result<T, SpendError<U>>, received: u64) {
         match outcome {
             Ok(_) | Err(SpendError::Unknown(_)) => assert!(received <= 1, "the request was sent twice"),
@@ -251,9 +253,9 @@ async fn closed_pooled_connection_gives_a_response_or_unknown() {
     }
 }
 
-/// Starts a server that closes its side of each connection immediately and counts the bytes that
-/// arrive nevertheless.
-fn server_that_hangs_up() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
+/// Starts a server that closes its side of each connection immediately. The channel receives the number
+/// of bytes that still arrive on each connection.
+fn start_closing_server() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
     use std::io::Read as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
@@ -276,7 +278,7 @@ fn server_that_hangs_up() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a5_connection_closed_before_the_request_spends_nothing() {
     let local = local().await;
-    let (base_url, counts) = server_that_hangs_up();
+    let (base_url, counts) = start_closing_server();
     let settings = Settings::new().clock(local.clock.clone()).timeout(TIMEOUT);
     let (pay, _) = clients(&base_url, &settings);
     let outbound = flinks::outbound::Client::builder(base_url, credentials()).settings(&settings).build().unwrap();
@@ -298,5 +300,5 @@ async fn a5_connection_closed_before_the_request_spends_nothing() {
             unspent += 1;
         }
     }
-    assert!(unspent > 0, "no connection was closed in time");
+    assert!(unspent > 0, "no connection was closed before the request was sent");
 }

@@ -1,11 +1,11 @@
-//! Checks the programs that users copy from READMEs, examples and documentation.
+//! Checks programs that users may copy from READMEs, examples and documentation.
 
 use std::path::{Path, PathBuf};
 
 /// `VarError` contains the value of a variable that is not UTF-8, and a `main` that returns the error
 /// prints it. The value may be a secret.
 #[test]
-fn a3_no_program_prints_a_variable_that_is_not_text() {
+fn a3_no_program_prints_a_variable_that_is_not_utf8() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = Vec::new();
     let mut reads = 0;
@@ -19,20 +19,20 @@ fn a3_no_program_prints_a_variable_that_is_not_text() {
             let is_safe = after.starts_with(".map_err(|_|")
                 || after.starts_with(".ok()")
                 || after.starts_with('{') && after.contains("NotUnicode(_)");
-            let shown: String = text[at..].chars().take(60).collect();
-            assert!(is_safe, "{}: {shown}", file.display());
+            let excerpt: String = text[at..].chars().take(60).collect();
+            assert!(is_safe, "{}: {excerpt}", file.display());
         }
     }
     assert!(reads >= 4, "only {reads} reads of variables were found");
 }
 
-/// Lists documents, sources and examples, but no tests.
+/// Lists documents, sources and examples, without tests.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let is_left_out = name.starts_with('.') || matches!(name, "target" | "tests");
-        if path.is_dir() && !is_left_out {
+        let is_excluded = name.starts_with('.') || matches!(name, "target" | "tests");
+        if path.is_dir() && !is_excluded {
             list(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "md" || extension == "rs") {
             files.push(path);

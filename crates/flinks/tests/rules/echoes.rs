@@ -1,5 +1,5 @@
-//! Tests that a response is malformed if its token is a secret of the request (C4) or the token of an
-//! earlier response (P5, C3).
+//! Tests that a response is treated as malformed if its token is a secret of the request (C4) or the
+//! token of an earlier response (P5, C3).
 
 use flinks::connect::Authorize;
 use flinks::outbound::ClientAuthentication;
@@ -7,7 +7,7 @@ use flinks::{Cause, Error, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Fault, Operation};
 
-use crate::codes::loads_of_one_return;
+use crate::codes::verify_repeatedly;
 use crate::outbound_client::{credentials, refresh_token};
 use crate::replies::check_text;
 use crate::{local, login_id, new_session};
@@ -15,7 +15,7 @@ use crate::{local, login_id, new_session};
 const GENERATE: Operation = Operation::ConnectGenerateAuthorizeToken;
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// Returns a body that is a success of every operation, with this text as every token.
+/// Returns a response that is a success of every operation, with `token` as each of its tokens.
 fn success_with(token: &str) -> Fault {
     let token = serde_json::to_string(token).unwrap();
     Fault::reply(
@@ -26,6 +26,7 @@ fn success_with(token: &str) -> Fault {
     )
 }
 
+/// Returns whether the error reports an echo in this field.
 fn is_echo(error: &Error, field: &str) -> bool {
     check_text(error);
     error.cause() == Cause::Malformed && error.field() == Some(field) && error.may_have_been_sent()
@@ -68,14 +69,15 @@ async fn c4_response_with_the_bank_password_as_an_id_is_malformed() {
         let error = local.connect.authorize(token, &request).await.unwrap_err();
         assert!(matches!(&error, SpendError::Unknown(error) if is_echo(error, field)), "{error}");
     }
-    // A response normally contains the login id of the request.
+    // A response may contain the login id of the request.
     let local = local().await;
     let body = format!(r#"{{"RequestId":"q","Login":{{"Id":"{CONNECT_LOGIN_ID}"}}}}"#);
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(200, body));
     let token = local.authorize_token().await;
     assert!(local.connect.authorize(token, &Authorize::cached(&login_id())).await.is_ok());
 
-    // It may also contain the token, which is spent, and which one page calls "the RequestId".
+    // It may also contain the authorize token, which is already spent. A page of the Flinks
+    // documentation calls that token "the RequestId".
     let local = crate::local().await;
     local.emulator.fail_next(GENERATE, success_with("emu_token"));
     let token = local.authorize_token().await;
@@ -104,7 +106,7 @@ async fn c4_response_with_a_secret_of_the_request_as_token_is_malformed() {
             assert!(is_echo(&error, field), "{error}");
             assert!(!error.to_string().contains("emu_"), "{error}");
         }
-        // An unchanged refresh token is valid (O5).
+        // A response may repeat the refresh token of the request (O5).
         local.emulator.fail_next(TOKEN, reply("emu_a", OUTBOUND_REFRESH_TOKEN));
         assert!(client.refresh(&refresh_token()).await.unwrap().refresh_token.is_none());
         for (access_token, new, field) in [
@@ -113,7 +115,7 @@ async fn c4_response_with_a_secret_of_the_request_as_token_is_malformed() {
             ("emu_a", "CODE", "refresh_token"),
             ("emu_a", OUTBOUND_CLIENT_SECRET, "refresh_token"),
         ] {
-            let (code, [first]) = loads_of_one_return(&local, &client);
+            let (code, [first]) = verify_repeatedly(&local, &client);
             local.emulator.fail_next(TOKEN, reply(&access_token.replace("CODE", &code), &new.replace("CODE", &code)));
             let error = client.exchange_code(first).await.unwrap_err();
             assert!(matches!(&error, SpendError::Unknown(error) if is_echo(error, field)), "{error}");
@@ -127,7 +129,7 @@ async fn p5_c3_token_of_two_responses_is_returned_once() {
     let pay = local.pay.authorize().await.unwrap();
     let connect = local.authorize_token().await;
     for _ in 0..2 {
-        // A cache between client and server repeats the response.
+        // This is how a cache between client and server would repeat the response.
         local.emulator.fail_next(Operation::PayAuthorize, Fault::DuplicateToken);
         local.emulator.fail_next(GENERATE, Fault::DuplicateToken);
         let error = local.pay.clone().authorize().await.unwrap_err();
@@ -158,16 +160,16 @@ async fn p5_setting_accepts_repeated_tokens() {
 }
 
 #[tokio::test]
-async fn p5_one_of_a_hundred_equal_responses_returns_its_token() {
+async fn p5_token_of_one_hundred_equal_responses_is_returned_once() {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, success_with("emu_token"));
     let calls = (0..100).map(|_| {
         let pay = local.pay.clone();
         tokio::spawn(async move { pay.authorize().await.is_ok() })
     });
-    let mut handed_out = 0;
+    let mut successes = 0;
     for call in Vec::from_iter(calls) {
-        handed_out += u32::from(call.await.unwrap());
+        successes += u32::from(call.await.unwrap());
     }
-    assert_eq!(handed_out, 1);
+    assert_eq!(successes, 1);
 }

@@ -1,16 +1,17 @@
-//! Maintains the column "held by" of `RULES.md`: the tests whose names start with the id of a rule.
+//! Maintains the column "held by" of `RULES.md`. It counts the tests whose names start with the id of a
+//! rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The number of tests of a rule, by folder and file.
+/// The number of tests for a rule, by folder and file.
 type Places = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// A file that mentions the names of tests in other files.
-const ONLY_MENTIONS: &str = "elsewhere";
+/// The name of a file that lists tests of other files and must not be counted.
+const LISTS_OTHER_TESTS: &str = "elsewhere";
 
 #[test]
-fn every_rule_lists_the_tests_that_hold_it() {
+fn rules_document_lists_the_tests_of_every_rule() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workspace = manifest.join("../..");
     if !workspace.join("xtask").is_dir() {
@@ -29,12 +30,12 @@ fn every_rule_lists_the_tests_that_hold_it() {
     } else {
         assert!(
             text == expected,
-            "the tests in RULES.md are not those of the sources: run `UPDATE_RULES=1 cargo test -p flinks --test rules index`"
+            "RULES.md does not list the current tests; run `UPDATE_RULES=1 cargo test -p flinks --test rules index`"
         );
     }
 }
 
-/// Adds the tests in the sources of a folder. Its path is relative to the workspace.
+/// Counts the tests in a folder and its subfolders. `folder` is relative to the workspace.
 fn collect(workspace: &Path, folder: &str, held: &mut BTreeMap<String, Places>) {
     for entry in std::fs::read_dir(workspace.join(folder)).unwrap() {
         let path = entry.unwrap().path();
@@ -44,7 +45,7 @@ fn collect(workspace: &Path, folder: &str, held: &mut BTreeMap<String, Places>) 
                 collect(workspace, &format!("{folder}/{name}"), held);
             }
         } else if let Some(stem) = name.strip_suffix(".rs")
-            && stem != ONLY_MENTIONS
+            && stem != LISTS_OTHER_TESTS
         {
             let source = std::fs::read_to_string(&path).unwrap();
             let folder = folder.strip_prefix("crates/").unwrap_or(folder);
@@ -58,8 +59,8 @@ fn collect(workspace: &Path, folder: &str, held: &mut BTreeMap<String, Places>) 
     }
 }
 
-/// Returns the names in a source that may be names of tests: functions, and texts that a custom
-/// harness receives.
+/// Returns all names in a source file that may be names of tests. These are the names of functions, and
+/// the strings that name the tests of a custom harness.
 fn names(source: &str) -> BTreeSet<&str> {
     let starts = source.split("fn ").skip(1).chain(source.split('"').skip(1));
     let is_outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';
@@ -74,7 +75,7 @@ fn rules_of(test: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns a line of `RULES.md` with the tests of its rule.
+/// Returns a line of `RULES.md` with an updated column of tests.
 fn with_tests(line: &str, held: &BTreeMap<String, Places>) -> String {
     let Some(row) = line.strip_prefix("| ") else { return line.to_owned() };
     let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim_end_matches('|').trim()).collect();
@@ -82,12 +83,12 @@ fn with_tests(line: &str, held: &BTreeMap<String, Places>) -> String {
     let tests = match first {
         "id" => "held by".to_owned(),
         "---" => "---".to_owned(),
-        rule => places(held.get(rule).unwrap_or_else(|| panic!("no test holds {rule}"))),
+        rule => places(held.get(rule).unwrap_or_else(|| panic!("rule {rule} has no test"))),
     };
     format!("| {first} | {second} | {tests} |")
 }
 
-/// Formats the folders and files with their numbers of tests.
+/// Formats the numbers of tests by folder and file.
 fn places(places: &Places) -> String {
     let folders = places.iter().map(|(folder, files)| {
         let files: Vec<String> = files.iter().map(|(file, tests)| format!("{file} {tests}")).collect();

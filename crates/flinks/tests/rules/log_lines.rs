@@ -16,9 +16,9 @@ async fn retry_warning_states_the_reason() {
     let _guard = lines.capture();
     local.emulator.fail_next(Operation::PayAuthorize, Fault::status(503));
     let _ = local.pay.authorize().await.unwrap();
-    let again = lines.with("retrying");
-    assert_eq!(again.len(), 1);
-    assert!(again[0].contains("503"), "{again:?}");
+    let warnings = lines.with("retrying");
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("503"), "{warnings:?}");
 }
 
 #[tokio::test]
@@ -29,7 +29,8 @@ async fn call_duration_is_logged_in_microseconds() {
     let _ = local.pay.authorize().await.unwrap();
     let done = lines.with("took_microseconds=");
     let micros = done[0].split("took_microseconds=").nth(1).unwrap().split(' ').next().unwrap();
-    // On loopback, a call takes less than the tick of a coarse clock but more than zero.
+    // A call to a loopback address takes less time than a tick of a coarse clock, but the duration must
+    // not be logged as zero.
     assert!(micros.parse::<u64>().unwrap() > 0, "{done:?}");
 }
 
@@ -51,7 +52,7 @@ async fn a1_client_for_plain_http_logs_one_warning() {
     assert_eq!(lines.with("in plain HTTP").len(), 1);
 }
 
-/// The host name of this machine resolves without a network.
+/// Uses the host name of this machine, which resolves without a network.
 #[tokio::test]
 async fn a1_plain_http_reaches_a_private_host() {
     let Ok(host) = std::fs::read_to_string("/proc/sys/kernel/hostname") else { return };
@@ -68,12 +69,12 @@ async fn a1_plain_http_reaches_a_private_host() {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.read(&mut [0; 4096]).await.unwrap();
         let body = r#"{"access_token":"emu_a","token_type":"Bearer","expires_in":299}"#;
-        let reply = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(reply.as_bytes()).await.unwrap();
+        let response = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(response.as_bytes()).await.unwrap();
     });
     assert!(client.unwrap().authorize().await.is_ok());
     server.await.unwrap();
-    // `Settings::http` could replace the check of the addresses.
+    // `Settings::http` is refused, because it could replace the check of the host's addresses.
     let settings = settings.http(|http| http);
     let refused = Client::builder(base_url, Credentials::new("u", "p").unwrap()).settings(&settings).build();
     assert_eq!(refused.unwrap_err().field(), Some("base URL"));

@@ -1,4 +1,4 @@
-//! Tests the rules of the three products against the emulator, on a clock that each test advances.
+//! Tests the rules of the three products against the emulator. Each test advances its own clock.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::string_slice, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -41,6 +41,7 @@ use flinks_emulator::credentials::*;
 
 use crate::outbound_client::{TIMEOUT, auto_advancing_clock, client_at, waits};
 
+/// An emulator with its clients and their clock.
 struct Local {
     emulator: Emulator,
     clock: ManualClock,
@@ -92,7 +93,7 @@ impl Local {
         client_at(&self.emulator, &self.clock, authentication)
     }
 
-    /// Returns the waits between attempts since the last call.
+    /// Returns the waits between attempts since this method was last called.
     fn waits(&self) -> Vec<Duration> {
         waits(&self.clock)
     }
@@ -118,8 +119,8 @@ async fn get(local: &Local, url: &str) -> (u16, Option<String>) {
     let path = url.strip_prefix(local.emulator.base_url()).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
-    (answer[9..12].parse().unwrap(), location.map(str::to_owned))
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    let location = response.lines().find_map(|line| line.strip_prefix("location: "));
+    (response[9..12].parse().unwrap(), location.map(str::to_owned))
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use flinks::outbound::{Client, ClientAuthentication, ClientCredentials};
 use flinks::{Advice, Cause, Clock as _, OAuthError, RedirectUrl};
 use flinks_emulator::credentials::*;
-use flinks_emulator::{ClientAuthentication as Switch, Fault, Operation, Request, When};
+use flinks_emulator::{ClientAuthentication as Accepted, Fault, Operation, Request, When};
 
 use crate::local;
 use crate::outbound_client::{code, credentials, refresh_token};
 
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// Returns the fields of a request, sorted.
+/// Returns the sorted names of the fields of a request.
 fn fields(request: &Request) -> Vec<String> {
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     let mut names: Vec<String> = body.as_object().unwrap().keys().cloned().collect();
@@ -21,7 +21,7 @@ fn fields(request: &Request) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn o1_three_grants_with_exactly_their_fields() {
+async fn o1_each_grant_sends_exactly_its_fields() {
     let local = local().await;
     let client = local.outbound(credentials());
     let _ = client.client_credentials(None).await.unwrap();
@@ -39,23 +39,23 @@ async fn o1_three_grants_with_exactly_their_fields() {
 }
 
 #[tokio::test]
-async fn o2_client_authentication_is_a_setting_and_never_guessed() {
+async fn o2_only_the_configured_client_authentication_is_tried() {
     let local = local().await;
     let none = || ClientAuthentication::None { client_id: OUTBOUND_CLIENT_ID.to_owned() };
-    for (switch, right) in [
-        (Switch::Fields, ClientAuthentication::Fields(credentials())),
-        (Switch::Basic, ClientAuthentication::Basic(credentials())),
-        (Switch::None, none()),
+    for (accepted, correct) in [
+        (Accepted::Fields, ClientAuthentication::Fields(credentials())),
+        (Accepted::Basic, ClientAuthentication::Basic(credentials())),
+        (Accepted::None, none()),
     ] {
-        local.emulator.configure(|config| config.outbound.client_authentication = switch);
+        local.emulator.configure(|config| config.outbound.client_authentication = accepted);
         let all = [ClientAuthentication::Fields(credentials()), ClientAuthentication::Basic(credentials()), none()];
         for authentication in all {
-            let is_right = format!("{authentication:?}") == format!("{right:?}");
+            let is_correct = format!("{authentication:?}") == format!("{correct:?}");
             let before = local.emulator.count(TOKEN);
             match local.outbound(authentication).client_credentials(None).await {
-                Ok(_) => assert!(is_right),
+                Ok(_) => assert!(is_correct),
                 Err(error) => {
-                    assert!(!is_right);
+                    assert!(!is_correct);
                     assert!(error.is_credentials());
                     assert_eq!(error.advice(), Advice::FixConfiguration);
                     assert_eq!(error.oauth_error(), Some(&OAuthError::INVALID_CLIENT));
@@ -83,8 +83,8 @@ async fn debug_of_tokens_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn o3_lifetimes() {
-    for (expires_in, life, tries) in
+async fn o3_lifetime_is_read_from_expires_in() {
+    for (expires_in, lifetime, attempts) in
         [("599", Some(599), 1), ("0", None, 1), ("null", None, 1), ("\"299\"", Some(299), 1), ("-1", None, 2)]
     {
         let local = local().await;
@@ -93,19 +93,19 @@ async fn o3_lifetimes() {
         local.emulator.fail_always(TOKEN, Fault::reply(200, body));
         match client.client_credentials(None).await {
             Ok(token) => {
-                assert_eq!(token.expires_at().is_some(), life.is_some());
-                local.clock.advance(Duration::from_secs(life.unwrap_or(1_000_000)));
-                assert_eq!(token.is_expired(), life.is_some(), "{expires_in}");
+                assert_eq!(token.expires_at().is_some(), lifetime.is_some());
+                local.clock.advance(Duration::from_secs(lifetime.unwrap_or(1_000_000)));
+                assert_eq!(token.is_expired(), lifetime.is_some(), "{expires_in}");
             }
             Err(error) => {
                 assert!(error.cause() == Cause::Expired);
                 assert_eq!(expires_in, "-1");
             }
         }
-        assert_eq!(local.emulator.count(TOKEN), tries);
+        assert_eq!(local.emulator.count(TOKEN), attempts);
         let outcome = client.refresh(&refresh_token()).await;
         assert_eq!(outcome.is_ok(), expires_in != "-1");
-        assert_eq!(local.emulator.count(TOKEN), 2 * tries);
+        assert_eq!(local.emulator.count(TOKEN), 2 * attempts);
     }
 }
 
@@ -117,10 +117,13 @@ async fn o3_a4_restored_token_expires_on_either_clock_and_within_a_day() {
     let now = local.clock.wall();
     let restore = |age, lifetime| client.restore_access_token("emu_a", now - age, lifetime);
 
-    assert!(restore(300 * second, 300 * second).is_none(), "it has expired");
-    assert!(client.restore_access_token("emu_a", now + second, 300 * second).is_none(), "its age is unknown");
-    let endless = restore(Duration::ZERO, Duration::MAX).unwrap();
-    assert_eq!(endless.lifetime(), Some(86_400 * second));
+    assert!(restore(300 * second, 300 * second).is_none(), "an expired token was restored");
+    assert!(
+        client.restore_access_token("emu_a", now + second, 300 * second).is_none(),
+        "a token from the future was restored"
+    );
+    let unlimited = restore(Duration::ZERO, Duration::MAX).unwrap();
+    assert_eq!(unlimited.lifetime(), Some(86_400 * second));
 
     let token = restore(100 * second, 300 * second).unwrap();
     assert_eq!(token.issued_at(), Some(now - 100 * second));
@@ -139,7 +142,7 @@ async fn o3_a4_restored_token_expires_on_either_clock_and_within_a_day() {
 }
 
 #[tokio::test]
-async fn o3_token_types() {
+async fn o3_only_bearer_tokens_are_accepted() {
     for (token_type, is_accepted) in [("bearer", true), ("BEARER", true), ("DPoP", false), ("canary", false)] {
         let local = local().await;
         let body = format!(r#"{{"access_token":"emu_a","token_type":"{token_type}","expires_in":299}}"#);
@@ -157,7 +160,7 @@ async fn o3_token_types() {
 
 #[tokio::test]
 async fn o3_client_credentials_ignore_a_refresh_token() {
-    for (body, is_stale) in [
+    for (body, has_expired) in [
         (r#"{"access_token":"emu_a","expires_in":-1,"refresh_token":"emu_new"}"#, true),
         (r#"{"access_token":"emu_a","expires_in":-1}"#, true),
         (r#"{"access_token":"emu_a","expires_in":299,"refresh_token":"emu_new"}"#, false),
@@ -168,17 +171,17 @@ async fn o3_client_credentials_ignore_a_refresh_token() {
         local.emulator.fail_always(TOKEN, Fault::reply(200, body));
         match client.client_credentials(None).await {
             Ok(token) => {
-                assert!(!is_stale, "{body}");
+                assert!(!has_expired, "{body}");
                 assert!(!token.is_expired());
             }
             Err(error) => {
-                assert!(is_stale, "{error}");
+                assert!(has_expired, "{error}");
                 assert!(error.cause() == Cause::Expired, "{error}");
                 assert_eq!(local.emulator.count(TOKEN), 2);
             }
         }
-        // The unchanged token does not count as a rotation, so the refresh after a lost response is
-        // retried.
+        // A refresh token in such a response does not count as a rotation, so a refresh is retried after
+        // a lost response.
         local.emulator.clear_faults();
         local.emulator.fail_next(TOKEN, Fault::Drop { when: When::After });
         let _ = client.refresh(&refresh_token()).await.unwrap();
@@ -186,7 +189,7 @@ async fn o3_client_credentials_ignore_a_refresh_token() {
 }
 
 #[tokio::test]
-async fn o11_host_is_always_given_by_the_caller() {
+async fn o11_host_is_always_set_by_the_caller() {
     let one = local().await;
     let other = local().await;
     let _ = one.outbound(credentials()).client_credentials(None).await.unwrap();
@@ -195,7 +198,8 @@ async fn o11_host_is_always_given_by_the_caller() {
     let _ = other.outbound(credentials()).refresh(&refresh_token()).await.unwrap();
     assert_eq!(one.emulator.count(TOKEN), 1);
     assert_eq!(other.emulator.count(TOKEN), 1);
-    // The path prefix of a gateway is part of the base URL, also for the consent page.
+    // The base URL may contain the path prefix of a gateway. The URL of the consent page contains it
+    // too.
     let client = Client::builder("https://bank.example/flinks/".parse().unwrap(), credentials()).build().unwrap();
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
     let flinks::Started { url, .. } = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();

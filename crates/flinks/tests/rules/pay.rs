@@ -10,7 +10,7 @@ use flinks_emulator::{Fault, Operation};
 use crate::{local, new_session};
 
 #[tokio::test]
-async fn p1_exactly_the_three_fields_as_a_form() {
+async fn p1_request_has_exactly_three_form_fields() {
     let local = local().await;
     let _ = local.pay.authorize().await.unwrap();
     let request = &local.emulator.requests()[0];
@@ -70,7 +70,7 @@ async fn p3_p8_token_starts_one_session() {
     assert_eq!(issued.spent.unwrap().by, 2);
     assert_eq!(sent.header("authorization").collect::<Vec<_>>(), [format!("Bearer {}", issued.value)]);
 
-    // `into_authorization` returns the same token for a custom request.
+    // `into_authorization` returns a token for use in a custom request.
     let token = local.pay.authorize().await.unwrap();
     let value = token.into_authorization().unwrap();
     assert!(local.emulator.find(value.expose_value().strip_prefix("Bearer ").unwrap()).is_some());
@@ -107,8 +107,8 @@ async fn p6_400_without_a_body_is_a_credentials_error() {
     assert_eq!(error.operation(), Some("authorize"));
     assert_eq!(error.attempts(), 1);
     assert_eq!(local.emulator.count(Operation::PayAuthorize), 1);
-    let text = "failed to request a session token (Flinks Pay): the credentials were refused (status 400)";
-    assert_eq!(error.to_string(), text);
+    let expected = "failed to request a session token (Flinks Pay): the credentials were refused (status 400)";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
@@ -126,5 +126,5 @@ async fn p8_refused_token_is_reported() {
     let Err(SpendError::Spent(error)) = local.pay.initiate_session(token, &new_session()).await else { panic!() };
     assert!(error.is_token_refused());
     assert!(error.message().is_some());
-    assert!(!error.to_string().contains(error.message().unwrap()), "the message contains text of the server");
+    assert!(!error.to_string().contains(error.message().unwrap()), "the error text contains a message of the server");
 }

@@ -11,13 +11,14 @@ const AUTHORIZE: Operation = Operation::PayAuthorize;
 const LIFETIME: Duration = Duration::from_secs(299);
 
 /// Waits until the pool has this number of tokens.
-async fn has<C: SingleUse>(pool: &TokenPool<C>, ready: usize) {
+async fn wait_until_ready<C: SingleUse>(pool: &TokenPool<C>, ready: usize) {
     while !format!("{pool:?}").contains(&format!("ready: {ready},")) {
         tokio::task::yield_now().await;
     }
 }
 
-fn asked(local: &Local) -> u64 {
+/// Returns the number of requests for a session token.
+fn requests(local: &Local) -> u64 {
     local.emulator.count(AUTHORIZE)
 }
 
@@ -38,10 +39,10 @@ async fn p5_pool_returns_each_token_once() {
         for caller in callers.collect::<Vec<_>>() {
             caller.await.unwrap().unwrap();
         }
-        has(&pool, 8).await;
+        wait_until_ready(&pool, 8).await;
     }
-    // One token for each caller, and those in the pool.
-    assert_eq!(asked(&local), 208);
+    // The pool requested 200 tokens for the callers and holds 8 more.
+    assert_eq!(requests(&local), 208);
     assert_eq!(local.emulator.count(Operation::PayInitiateSession), 200);
 }
 
@@ -49,20 +50,20 @@ async fn p5_pool_returns_each_token_once() {
 async fn pool_replaces_each_token_that_is_taken() {
     let local = local().await;
     let pool = TokenPool::new(local.connect.clone(), PoolSize::new(4).unwrap());
-    let asked = || local.emulator.count(Operation::ConnectGenerateAuthorizeToken);
-    assert_eq!(asked(), 0, "the pool sent a request before the first call");
+    let requests = || local.emulator.count(Operation::ConnectGenerateAuthorizeToken);
+    assert_eq!(requests(), 0, "the pool sent a request before the first call");
     pool.fill();
     pool.fill();
-    has(&pool, 4).await;
-    assert_eq!(asked(), 4);
+    wait_until_ready(&pool, 4).await;
+    assert_eq!(requests(), 4);
     // The next call does not wait for the server.
     local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, Fault::Hold { when: When::Before });
     let token = pool.token().await.unwrap();
     assert!(!token.is_expired());
     local.emulator.received(Operation::ConnectGenerateAuthorizeToken, 5).await;
     local.emulator.release();
-    has(&pool, 4).await;
-    assert_eq!(asked(), 5);
+    wait_until_ready(&pool, 4).await;
+    assert_eq!(requests(), 5);
 }
 
 #[tokio::test]
@@ -70,17 +71,17 @@ async fn p4_pool_returns_no_old_token() {
     let local = local().await;
     let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     pool.fill();
-    has(&pool, 4).await;
+    wait_until_ready(&pool, 4).await;
     local.clock.advance(LIFETIME / 2 + Duration::from_secs(1));
     let now: SystemTime = flinks::Clock::wall(&local.clock);
     let token = pool.token().await.unwrap();
     assert!(token.expires_at().unwrap() >= now + LIFETIME / 2);
-    // There is one token for the caller and one in advance. Dropped tokens are not replaced while
-    // nobody requests one.
-    has(&pool, 1).await;
-    assert_eq!(asked(&local), 6);
+    // The pool requests one token for the caller and one in advance. It does not replace the tokens that
+    // became too old until there are further calls.
+    wait_until_ready(&pool, 1).await;
+    assert_eq!(requests(&local), 6);
     local.clock.advance(10 * LIFETIME);
-    assert_eq!(asked(&local), 6);
+    assert_eq!(requests(&local), 6);
 }
 
 #[tokio::test]
@@ -93,9 +94,9 @@ async fn p2_pool_does_not_keep_a_token_without_a_lifetime() {
     while !format!("{pool:?}").contains("ready: 0, under_way: 0, is_paused: true") {
         tokio::task::yield_now().await;
     }
-    // Another such token could not be kept either.
+    // The pool is paused, because it could not keep another such token either.
     let _ = pool.token().await.unwrap();
-    assert_eq!(asked(&local), 3);
+    assert_eq!(requests(&local), 3);
 }
 
 #[tokio::test]
@@ -105,34 +106,34 @@ async fn pool_backs_off_while_the_server_fails() {
     local.emulator.fail_always(AUTHORIZE, Fault::status(500));
     pool.fill();
     local.emulator.received(AUTHORIZE, 4).await;
-    let mut own = 0;
-    // The callers send their own requests. Once the pool has seen the failure, it sends no more.
-    while own < 10 || !format!("{pool:?}").contains("is_paused: true") {
+    let mut calls = 0;
+    // Each call sends its own request. Once the pool has seen a failure, it sends no requests in advance.
+    while calls < 10 || !format!("{pool:?}").contains("is_paused: true") {
         assert!(pool.token().await.is_err());
-        own += 1;
+        calls += 1;
     }
-    let before = asked(&local);
-    assert!(before <= 4 + own + 4, "the pool sent too many requests");
+    let before = requests(&local);
+    assert!(before <= 4 + calls + 4, "the pool sent too many requests in advance");
     pool.fill();
     for _ in 0..100 {
         assert!(pool.token().await.is_err());
     }
-    assert_eq!(asked(&local), before + 100);
+    assert_eq!(requests(&local), before + 100);
 
-    // After the back-off, a single worker makes an attempt.
+    // After the back-off, the pool sends a single request.
     local.clock.advance(Duration::from_secs(61));
     pool.fill();
     local.emulator.received(AUTHORIZE, before + 101).await;
     while !format!("{pool:?}").contains("is_paused: true") {
         tokio::task::yield_now().await;
     }
-    assert_eq!(asked(&local), before + 101);
+    assert_eq!(requests(&local), before + 101);
 
     local.emulator.clear_faults();
     local.clock.advance(Duration::from_secs(61));
     pool.fill();
-    has(&pool, 32).await;
-    assert_eq!(asked(&local), before + 133);
+    wait_until_ready(&pool, 32).await;
+    assert_eq!(requests(&local), before + 133);
 }
 
 #[test]
@@ -147,13 +148,13 @@ fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
         pool.clone().fill();
         local.emulator.received(AUTHORIZE, 4).await;
         drop(pool);
-        // Its tasks end, and with them their connections.
-        let ends = async {
+        // The tasks of the pool end, which closes their connections.
+        let tasks_end = async {
             while runtime.metrics().num_alive_tasks() > 0 {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), ends).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), tasks_end).await.unwrap();
     });
 }
 
@@ -161,26 +162,26 @@ fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
 async fn retry_after_delays_a_pool() {
     let local = local_with(|settings| settings.max_attempts(1)).await;
     let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
-    let reply = |seconds: &str| Fault::Reply {
+    let rate_limited = |seconds: &str| Fault::Reply {
         status: 429,
         headers: vec![("retry-after".to_owned(), seconds.to_owned())],
         body: String::new(),
     };
-    local.emulator.fail_next(AUTHORIZE, reply("200"));
-    local.emulator.fail_always(AUTHORIZE, reply("1"));
+    local.emulator.fail_next(AUTHORIZE, rate_limited("200"));
+    local.emulator.fail_always(AUTHORIZE, rate_limited("1"));
     pool.fill();
     while !format!("{pool:?}").contains("under_way: 0, is_paused: true") {
         tokio::task::yield_now().await;
     }
-    let before = asked(&local);
+    let before = requests(&local);
     local.clock.advance(Duration::from_secs(199));
     pool.fill();
     assert!(format!("{pool:?}").contains("under_way: 0,"));
     local.clock.advance(Duration::from_secs(2));
     local.emulator.clear_faults();
     pool.fill();
-    has(&pool, 4).await;
-    assert_eq!(asked(&local), before + 4);
+    wait_until_ready(&pool, 4).await;
+    assert_eq!(requests(&local), before + 4);
 }
 
 #[tokio::test]
@@ -197,12 +198,12 @@ async fn pool_works_after_a_runtime_has_shut_down() {
     other.shutdown_background();
     local.emulator.clear_faults();
     local.emulator.release();
-    // The requests of that runtime ended with it, and this runtime sends them again.
+    // The requests ended with their runtime. The pool sends them again on this runtime.
     while !format!("{pool:?}").contains("under_way: 0") {
         tokio::task::yield_now().await;
     }
     pool.fill();
-    has(&pool, 4).await;
+    wait_until_ready(&pool, 4).await;
 }
 
 #[tokio::test]
@@ -213,22 +214,22 @@ async fn pool_shutdown_waits_for_requests_and_stops_prefetching() {
     local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
     pool.fill();
     local.emulator.received(AUTHORIZE, 2).await;
-    // The responses are held back, so the shutdown reports the requests at its limit.
-    let limited = tokio::spawn({
+    // The responses are held back, so the shutdown times out and reports two open requests.
+    let shutdown = tokio::spawn({
         let pool = pool.clone();
         async move { pool.shutdown(Duration::from_secs(60)).await }
     });
-    while !limited.is_finished() {
+    while !shutdown.is_finished() {
         local.clock.advance(Duration::from_secs(10));
         tokio::task::yield_now().await;
     }
-    assert_eq!(limited.await.unwrap(), 2);
+    assert_eq!(shutdown.await.unwrap(), 2);
     local.emulator.release();
     assert_eq!(pool.shutdown(Duration::from_secs(500)).await, 0);
     pool.fill();
     assert!(!pool.token().await.unwrap().is_expired());
     assert_eq!(pool.shutdown(Duration::from_secs(500)).await, 0);
-    assert_eq!(asked(&local), 3);
+    assert_eq!(requests(&local), 3);
 }
 
 #[tokio::test]
@@ -236,10 +237,10 @@ async fn p5_pool_returns_no_token_of_a_repeated_response() {
     let local = local().await;
     let pool = TokenPool::new(local.pay.clone(), PoolSize::new(4).unwrap());
     pool.fill();
-    has(&pool, 4).await;
+    wait_until_ready(&pool, 4).await;
     for _ in 0..8 {
         local.emulator.fail_next(AUTHORIZE, Fault::DuplicateToken);
-        let before = asked(&local);
+        let before = requests(&local);
         let token = pool.token().await.unwrap();
         // The emulator accepts each token once.
         assert!(local.pay.initiate_session(token, &new_session()).await.is_ok());
@@ -251,7 +252,7 @@ async fn p5_pool_returns_no_token_of_a_repeated_response() {
         local.emulator.clear_faults();
         local.clock.advance(Duration::from_secs(61));
         pool.fill();
-        has(&pool, 4).await;
+        wait_until_ready(&pool, 4).await;
     }
 }
 

@@ -30,23 +30,23 @@ async fn o5_only_a_new_refresh_token_is_returned() {
     let next = client.refresh(&refresh_token()).await.unwrap().refresh_token.unwrap();
     assert!(client.refresh(&refresh_token()).await.unwrap_err().needs_consent());
     let _ = client.refresh(&next).await.unwrap();
-    // An empty refresh token counts as absent, but one that cannot be used does not.
-    let reply = |refresh_token: &str| {
+    // An empty refresh token counts as absent. One with a control character is an error.
+    let respond_next = |refresh_token: &str| {
         let body = format!(r#"{{"access_token":"emu_a","expires_in":299,"refresh_token":"{refresh_token}"}}"#);
         local.emulator.fail_next(TOKEN, Fault::reply(200, body));
     };
     for empty in ["", "  "] {
-        reply(empty);
+        respond_next(empty);
         assert!(client.refresh(&next).await.unwrap().refresh_token.is_none());
     }
-    reply("new token é");
+    respond_next("new token é");
     assert_eq!(client.refresh(&next).await.unwrap().refresh_token.unwrap().expose_secret(), "new token é");
-    reply("canary\\n");
+    respond_next("canary\\n");
     let error = client.refresh(&next).await.unwrap_err();
     assert_eq!(error.field(), Some("refresh_token"));
     assert!(!error.to_string().contains("canary"));
 
-    // Some servers send the same refresh token again.
+    // Some servers repeat the refresh token of the request.
     let local = crate::local().await;
     let client = local.outbound(credentials());
     local.emulator.configure(|config| config.outbound.repeat_refresh_token = true);
@@ -86,38 +86,38 @@ async fn o5_o6_refresh_token_idle_for_30_days_needs_consent() {
     assert_eq!(error.attempts(), 1);
     assert!(error.correlation_id().is_some());
     assert!(error.trace_id().is_some());
-    let text =
+    let expected =
         "failed to refresh an access token (Flinks Outbound): the request was refused: invalid_grant (status 400)";
-    assert_eq!(error.to_string(), text);
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]
 async fn o6_o7_refusals_are_distinguished_by_code() {
-    let html = || {
+    let html_page = || {
         let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
         Fault::Reply { status: 403, headers, body: "<html>canary</html>".to_owned() }
     };
-    let code =
+    let oauth_error =
         |status, code: &str| Fault::reply(status, format!(r#"{{"error":"{code}","error_description":"canary"}}"#));
-    for (fault, needs_consent, is_credentials, tries) in [
-        (code(400, "invalid_grant"), true, false, 1),
-        (code(401, "invalid_grant"), true, false, 1),
-        (code(403, "canary"), true, false, 1),
+    for (fault, needs_consent, is_credentials, attempts) in [
+        (oauth_error(400, "invalid_grant"), true, false, 1),
+        (oauth_error(401, "invalid_grant"), true, false, 1),
+        (oauth_error(403, "canary"), true, false, 1),
         (Fault::status(401), true, false, 1),
-        (html(), false, false, 1),
-        (code(400, "invalid_client"), false, true, 1),
-        (code(401, "invalid_client"), false, true, 1),
-        (code(400, "unauthorized_client"), false, true, 1),
-        (code(400, "unsupported_grant_type"), false, false, 1),
-        (code(400, "invalid_scope"), false, false, 1),
-        (code(400, "invalid_request"), false, false, 1),
-        (code(400, "unsupported_response_type"), false, false, 1),
-        (code(400, "server_error"), false, false, 2),
-        (code(400, "temporarily_unavailable"), false, false, 3),
-        (code(401, "TOO_MANY_REQUESTS"), false, false, 3),
-        (code(200, "invalid_grant"), false, false, 1),
-        (code(500, "server_error"), false, false, 2),
-        (code(503, "temporarily_unavailable"), false, false, 3),
+        (html_page(), false, false, 1),
+        (oauth_error(400, "invalid_client"), false, true, 1),
+        (oauth_error(401, "invalid_client"), false, true, 1),
+        (oauth_error(400, "unauthorized_client"), false, true, 1),
+        (oauth_error(400, "unsupported_grant_type"), false, false, 1),
+        (oauth_error(400, "invalid_scope"), false, false, 1),
+        (oauth_error(400, "invalid_request"), false, false, 1),
+        (oauth_error(400, "unsupported_response_type"), false, false, 1),
+        (oauth_error(400, "server_error"), false, false, 2),
+        (oauth_error(400, "temporarily_unavailable"), false, false, 3),
+        (oauth_error(401, "TOO_MANY_REQUESTS"), false, false, 3),
+        (oauth_error(200, "invalid_grant"), false, false, 1),
+        (oauth_error(500, "server_error"), false, false, 2),
+        (oauth_error(503, "temporarily_unavailable"), false, false, 3),
         (Fault::status(429), false, false, 3),
         (Fault::status(502), false, false, 2),
         (Fault::Reset { when: When::After }, false, false, 2),
@@ -128,8 +128,9 @@ async fn o6_o7_refusals_are_distinguished_by_code() {
         let client = local.outbound(credentials());
         local.emulator.fail_always(TOKEN, fault.clone());
         let error = client.refresh(&refresh_token()).await.unwrap_err();
-        let found = (error.needs_consent(), error.is_credentials(), local.emulator.count(TOKEN));
-        assert_eq!(found, (needs_consent, is_credentials, tries), "{fault:?} {error}");
+        assert_eq!(error.needs_consent(), needs_consent, "{fault:?} {error}");
+        assert_eq!(error.is_credentials(), is_credentials, "{fault:?} {error}");
+        assert_eq!(local.emulator.count(TOKEN), attempts, "{fault:?} {error}");
         assert!(!format!("{error} {error:?}").contains("canary"));
         assert_eq!(error.message(), error.oauth_error().is_some().then_some("canary"));
     }

@@ -19,9 +19,9 @@ fn html(status: u16) -> Fault {
     with_headers(status, &[("content-type", "text/html")], "<html>canary</html>")
 }
 
-/// Injects a fault into every request, and returns the error and the number of requests of both calls
-/// that request a token.
-async fn mints(fault: &Fault) -> [(Option<Error>, u64); 2] {
+/// Injects a fault into both calls that request a token. Returns the error of each call, and the number
+/// of its requests.
+async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
     local.emulator.fail_always(GENERATE, fault.clone());
@@ -39,8 +39,9 @@ async fn mints(fault: &Fault) -> [(Option<Error>, u64); 2] {
     outcome
 }
 
-/// Returns the outcome of both calls that spend a token. Each sends one request.
-async fn spends(fault: &Fault) -> [Result<(), SpendError<()>>; 2] {
+/// Injects a fault into both calls that spend a token. Returns the outcomes. Each call must send exactly
+/// one request.
+async fn spend_tokens(fault: &Fault) -> [Result<(), SpendError<()>>; 2] {
     let local = local().await;
     let (session_token, authorize_token) = tokens(&local).await;
     local.emulator.fail_always(Operation::PayInitiateSession, fault.clone());
@@ -68,6 +69,7 @@ fn without_token<T>(error: SpendError<T>) -> SpendError<()> {
     }
 }
 
+/// Asserts that no text of an error contains a secret, and that its message follows the conventions.
 pub(crate) fn check_text(error: &Error) {
     let text = format!("{error} {error:?} {error:#?}");
     assert!(!text.contains("canary"), "{text}");
@@ -82,14 +84,14 @@ async fn a2_redirects_are_errors_and_their_target_is_not_contacted() {
     let target = local().await;
     for status in [301, 302, 303, 307, 308] {
         let fault = Fault::Redirect { status, location: target.emulator.base_url().to_owned() };
-        for (error, requests) in mints(&fault).await {
+        for (error, requests) in request_tokens(&fault).await {
             let error = error.unwrap();
             assert!(error.cause() == Cause::Redirect);
             assert!(!error.is_transient());
             assert_eq!(error.status(), Some(status));
             assert_eq!(requests, 1);
         }
-        for outcome in spends(&fault).await {
+        for outcome in spend_tokens(&fault).await {
             assert!(matches!(outcome, Err(SpendError::Unknown(error)) if error.cause() == Cause::Redirect));
         }
     }
@@ -121,13 +123,13 @@ async fn a6_unreadable_successes_are_malformed_and_not_retried() {
     ];
     let faults = bodies.iter().map(|body| with_headers(200, &[], body)).chain([Fault::status(204), html(200)]);
     for fault in faults {
-        for (error, requests) in mints(&fault).await {
+        for (error, requests) in request_tokens(&fault).await {
             let error = error.unwrap();
             assert!(error.cause() == Cause::Malformed, "{error}");
             assert!(!error.is_transient(), "{error}");
             assert_eq!(requests, 1, "{error}");
         }
-        for outcome in spends(&fault).await {
+        for outcome in spend_tokens(&fault).await {
             assert!(
                 matches!(&outcome, Err(SpendError::Unknown(error)) if error.cause() == Cause::Malformed),
                 "{outcome:?}"
@@ -139,14 +141,14 @@ async fn a6_unreadable_successes_are_malformed_and_not_retried() {
 #[tokio::test]
 async fn c2_200_whose_body_contains_401_is_an_error() {
     let body = r#"{"HttpStatusCode":401,"Message":"canary","FlinksCode":"UNAUTHORIZED"}"#;
-    let [_, (error, requests)] = mints(&Fault::reply(200, body)).await;
+    let [_, (error, requests)] = request_tokens(&Fault::reply(200, body)).await;
     let error = error.unwrap();
     assert!(error.is_credentials());
     assert_eq!(requests, 1);
     assert_eq!(error.flinks_code(), Some(&FlinksCode::UNAUTHORIZED));
     assert_eq!(error.message(), Some("canary"));
 
-    let [_, (error, requests)] = mints(&Fault::reply(200, r#"{"HttpStatusCode":401,"Token":"canary"}"#)).await;
+    let [_, (error, requests)] = request_tokens(&Fault::reply(200, r#"{"HttpStatusCode":401,"Token":"canary"}"#)).await;
     let error = error.unwrap();
     assert!(error.cause() == Cause::Malformed);
     assert_eq!(error.field(), Some("HttpStatusCode"));
@@ -155,12 +157,15 @@ async fn c2_200_whose_body_contains_401_is_an_error() {
 
 #[tokio::test]
 async fn content_type_and_unknown_members_are_ignored() {
-    let many: String = (0..4000).map(|index| format!("\"x{index}\":{index},")).collect();
-    for (label, extra) in
-        [("text/plain", ""), ("application/json; charset=utf-8", ""), ("", ""), ("application/json", many.as_str())]
-    {
+    let many_members: String = (0..4000).map(|index| format!("\"x{index}\":{index},")).collect();
+    for (label, extra) in [
+        ("text/plain", ""),
+        ("application/json; charset=utf-8", ""),
+        ("", ""),
+        ("application/json", many_members.as_str()),
+    ] {
         let body = format!(r#"{{{extra}"access_token":"emu_a","Token":"emu_a"}}"#);
-        for (error, requests) in mints(&with_headers(200, &[("content-type", label)], &body)).await {
+        for (error, requests) in request_tokens(&with_headers(200, &[("content-type", label)], &body)).await {
             assert_eq!(error.map(|error| error.to_string()), None);
             assert_eq!(requests, 1);
         }
@@ -171,13 +176,13 @@ async fn content_type_and_unknown_members_are_ignored() {
 async fn endless_bodies_are_too_large() {
     let announced = with_headers(200, &[("content-length", "10000000000")], "{");
     for fault in [Fault::EndlessBody, announced] {
-        for (error, requests) in mints(&fault).await {
+        for (error, requests) in request_tokens(&fault).await {
             let error = error.unwrap();
             assert!(!error.is_transient(), "{error}");
             assert!(error.to_string().contains("larger than 64 KiB"), "{error}");
             assert_eq!(requests, 1, "{error}");
         }
-        for outcome in spends(&fault).await {
+        for outcome in spend_tokens(&fault).await {
             assert!(matches!(outcome, Err(SpendError::Unknown(_))));
         }
     }
@@ -186,21 +191,22 @@ async fn endless_bodies_are_too_large() {
 #[tokio::test]
 async fn malformed_http_is_retried_unless_it_spends_a_token() {
     let garbage = |bytes: &str| Fault::Garbage { bytes: bytes.as_bytes().to_vec() };
-    let many: Vec<(String, String)> = (0..200).map(|index| (format!("x-{index}"), "canary".to_owned())).collect();
+    let many_headers: Vec<(String, String)> =
+        (0..200).map(|index| (format!("x-{index}"), "canary".to_owned())).collect();
     for fault in [
-        Fault::Reply { status: 200, headers: many, body: "{}".to_owned() },
+        Fault::Reply { status: 200, headers: many_headers, body: "{}".to_owned() },
         with_headers(200, &[("x", &"canary".repeat(200_000))], "{}"),
         garbage("HTTP/1.1 canary\r\n\r\n"),
         garbage("SSH-2.0-canary\r\n"),
         with_headers(200, &[("content-length", "2"), ("content-length", "3")], "{}"),
     ] {
-        for (error, requests) in mints(&fault).await {
+        for (error, requests) in request_tokens(&fault).await {
             let error = error.unwrap();
             assert!(error.is_transient(), "{error}: {requests}");
             assert!(error.may_have_been_sent(), "{error}: {requests}");
             assert_eq!(requests, 3, "{error}: {requests}");
         }
-        for outcome in spends(&fault).await {
+        for outcome in spend_tokens(&fault).await {
             assert!(matches!(outcome, Err(SpendError::Unknown(_))));
         }
     }
@@ -208,34 +214,36 @@ async fn malformed_http_is_retried_unless_it_spends_a_token() {
 
 #[tokio::test]
 async fn status_without_the_documented_body_is_reported() {
-    for (status, tries) in [(401, 1), (403, 1), (404, 1), (408, 3), (413, 1), (500, 3), (502, 3), (504, 3)] {
+    for (status, attempts) in [(401, 1), (403, 1), (404, 1), (408, 3), (413, 1), (500, 3), (502, 3), (504, 3)] {
         for fault in [html(status), Fault::status(status)] {
-            for (error, requests) in mints(&fault).await {
+            for (error, requests) in request_tokens(&fault).await {
                 let error = error.unwrap();
                 assert_eq!(error.status(), Some(status));
-                assert_eq!(requests, tries);
-                assert_eq!(error.attempts(), u32::try_from(tries).unwrap());
+                assert_eq!(requests, attempts);
+                assert_eq!(error.attempts(), u32::try_from(attempts).unwrap());
                 assert!(error.flinks_code().is_none());
-                assert!((!error.is_credentials() || status == 401));
-                assert_eq!(error.is_transient(), tries == 3);
+                if status != 401 {
+                    assert!(!error.is_credentials(), "{error}");
+                }
+                assert_eq!(error.is_transient(), attempts == 3);
             }
         }
-        for outcome in spends(&html(status)).await {
+        for outcome in spend_tokens(&html(status)).await {
             assert!(matches!(outcome, Err(SpendError::Unknown(_))), "status {status}: {outcome:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn size_of_an_error_body_does_not_matter() {
+async fn error_with_a_large_body_is_reported_by_its_status() {
     let page = "canary".repeat(20_000);
-    for (status, tries) in [(503, 3), (502, 3), (404, 1)] {
+    for (status, attempts) in [(503, 3), (502, 3), (404, 1)] {
         let fault = with_headers(status, &[("content-type", "text/html")], &page);
-        for (error, requests) in mints(&fault).await {
+        for (error, requests) in request_tokens(&fault).await {
             let error = error.unwrap();
             assert_eq!(error.status(), Some(status));
-            assert_eq!(requests, tries);
-            assert_eq!(error.is_transient(), tries == 3);
+            assert_eq!(requests, attempts);
+            assert_eq!(error.is_transient(), attempts == 3);
         }
     }
 }
@@ -248,7 +256,7 @@ async fn rate_limits_are_retried() {
         Fault::reply(401, r#"{"HttpStatusCode":401,"FlinksCode":"TOO_MANY_REQUESTS"}"#),
         Fault::reply(403, r#"{"FlinksCode":"TOO_MANY_REQUESTS"}"#),
     ] {
-        let [_, (error, requests)] = mints(&fault).await;
+        let [_, (error, requests)] = request_tokens(&fault).await;
         let error = error.unwrap();
         assert!(error.is_transient(), "{error}");
         assert!(!error.is_credentials(), "{error}");
@@ -260,7 +268,7 @@ async fn rate_limits_are_retried() {
 #[tokio::test]
 async fn retry_after_is_honoured_up_to_a_cap_and_reported() {
     let second = Duration::from_secs(1);
-    for (text, requests, least_wait, told) in [
+    for (text, requests, least_wait, reported) in [
         ("5", 3, 5 * second, Some(5 * second)),
         ("30", 3, 30 * second, Some(30 * second)),
         ("31", 1, Duration::ZERO, Some(31 * second)),
@@ -275,13 +283,13 @@ async fn retry_after_is_honoured_up_to_a_cap_and_reported() {
         local.emulator.fail_always(GENERATE, with_headers(429, &[("retry-after", text)], ""));
         let error = local.connect.generate_authorize_token().await.unwrap_err();
         assert_eq!(local.emulator.count(GENERATE), requests, "{text}");
-        assert_eq!(error.retry_after(), told, "{text}");
+        assert_eq!(error.retry_after(), reported, "{text}");
         let waits = local.waits();
         assert_eq!(u64::try_from(waits.len()).unwrap(), requests - 1, "{text}: {waits:?}");
         assert!(waits.iter().all(|wait| *wait >= least_wait), "{text}: {waits:?}");
         check_text(&error);
     }
-    // A date is compared with the clock of the call.
+    // A date is compared with the wall clock of the client.
     let local = local().await;
     let date = httpdate::fmt_http_date(local.clock.wall() + Duration::from_secs(20));
     local.emulator.fail_next(GENERATE, with_headers(429, &[("retry-after", &date)], ""));
@@ -293,7 +301,7 @@ async fn retry_after_is_honoured_up_to_a_cap_and_reported() {
 }
 
 #[tokio::test]
-async fn p2_token_types() {
+async fn p2_only_bearer_tokens_are_accepted() {
     for (token_type, is_accepted) in [
         (r#""bearer""#, true),
         (r#""BEARER""#, true),
@@ -319,7 +327,7 @@ async fn p2_token_types() {
 }
 
 #[tokio::test]
-async fn p2_lifetimes() {
+async fn p2_lifetime_is_read_from_expires_in() {
     let day = 24 * 60 * 60;
     for (expires_in, lifetime, requests) in [
         ("299", Some(299), 1),
@@ -358,25 +366,25 @@ async fn readable_refusal_spends_the_token() {
         (400, r#"{"error":"x","message":"canary","HttpStatusCode":400,"FlinksCode":"canary"}"#),
         (401, r#"{"message":"canary","FlinksCode":"INVALID_LOGIN"}"#),
     ] {
-        for outcome in spends(&Fault::reply(status, body)).await {
+        for outcome in spend_tokens(&Fault::reply(status, body)).await {
             let Err(SpendError::Spent(error)) = outcome else { panic!("{outcome:?}") };
             assert_eq!(error.status(), Some(status));
         }
     }
-    // A 5xx with a code of Flinks means that the token is spent. Without a code, a gateway may have
-    // sent it, and the outcome is unknown.
+    // A 5xx with an error code of Flinks means that the token is spent. A gateway may have sent a 5xx
+    // without a code, so the outcome is unknown.
     for (body, is_spent) in [(r#"{"error":"x","FlinksCode":"AGGREGATION_ERROR"}"#, true), (r#"{"message":"x"}"#, false)]
     {
-        let [pay, connect] = spends(&Fault::reply(504, body)).await;
+        let [pay, connect] = spend_tokens(&Fault::reply(504, body)).await;
         assert!(matches!(pay, Err(SpendError::Unknown(_))));
         assert_eq!(matches!(connect, Err(SpendError::Spent(_))), is_spent);
     }
-    // Pay refuses requests without a body.
+    // Pay sends refusals without a body.
     for (status, is_spent) in [(400, true), (401, true), (403, true), (404, false), (500, false)] {
-        let [pay, _] = spends(&Fault::status(status)).await;
+        let [pay, _] = spend_tokens(&Fault::status(status)).await;
         assert_eq!(matches!(&pay, Err(SpendError::Spent(_))), is_spent, "{status}");
         assert_eq!(pay.unwrap_err().error().is_token_refused(), status == 401);
     }
-    let [_, outcome] = spends(&Fault::reply(401, r#"{"FlinksCode":"canary"}"#)).await;
+    let [_, outcome] = spend_tokens(&Fault::reply(401, r#"{"FlinksCode":"canary"}"#)).await;
     assert_eq!(outcome.unwrap_err().error().flinks_code().unwrap().as_str(), "canary");
 }

@@ -1,4 +1,4 @@
-//! Tests calls without a Tokio runtime, and in runtimes that lack a driver. Each returns the same typed
+//! Tests calls without a Tokio runtime, and on runtimes that lack a driver. Each call returns the same
 //! error and does not panic.
 
 use flinks::connect::{Authorize, LoginId};
@@ -15,7 +15,7 @@ fn calls_without_a_suitable_runtime_return_the_same_error() {
     let runtime = full();
     let local = runtime.block_on(local());
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
-    // Uses the system clock, because the test clock needs no timer.
+    // The clients use the system clock, because the clock of the tests does not need a timer.
     let (pay, connect) = clients(&base_url, &Settings::new());
     let outbound_url = base_url.clone();
     let outbound = flinks::outbound::Client::builder(base_url, credentials()).build().unwrap();
@@ -24,7 +24,7 @@ fn calls_without_a_suitable_runtime_return_the_same_error() {
     in_each(async || connect.generate_authorize_token().await, check, "generate authorize token");
     in_each(async || outbound.client_credentials(None).await, check, "client credentials");
     in_each(async || outbound.refresh(&token).await, check, "refresh");
-    // A single-use token or a code is returned.
+    // Single-use tokens and codes are returned.
     let bare = Builder::new_current_thread().build().unwrap();
     let session_token = runtime.block_on(pay.authorize()).unwrap();
     let Err(flinks::SpendError::Unspent(session_token, error)) =
@@ -42,14 +42,16 @@ fn calls_without_a_suitable_runtime_return_the_same_error() {
         panic!()
     };
     check(&error, "authorize");
-    let new = code(&local.emulator, &local.outbound(credentials()));
-    let Err(flinks::SpendError::Unspent(new, error)) = bare.block_on(outbound.exchange_code(new)) else { panic!() };
+    let new_code = code(&local.emulator, &local.outbound(credentials()));
+    let Err(flinks::SpendError::Unspent(new_code, error)) = bare.block_on(outbound.exchange_code(new_code)) else {
+        panic!()
+    };
     check(&error, "exchange code");
-    let tokens = runtime.block_on(outbound.exchange_code(new)).unwrap();
-    // Uses a new client, because the connections of the other one belong to another runtime.
+    let tokens = runtime.block_on(outbound.exchange_code(new_code)).unwrap();
+    // A new client is needed, because the connections of the first client belong to another runtime.
     let outbound = flinks::outbound::Client::builder(outbound_url, credentials()).build().unwrap();
     in_each(async || outbound.revoke(&tokens.access_token).await, check, "revoke");
-    // The shutdown of an idle pool does not wait.
+    // The shutdown of an idle pool needs no runtime, because it does not wait.
     let pool = flinks::pool::TokenPool::new(pay, flinks::pool::PoolSize::new(2).unwrap());
     assert_eq!(bare.block_on(pool.shutdown(std::time::Duration::from_secs(60))), 0);
 }

@@ -10,11 +10,14 @@ use tokio::task::JoinHandle;
 use crate::outbound_client::credentials;
 use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, local_with, login_id};
 
-/// Longer than the waits that the clock of the tests completes by itself, and shorter than other timeouts.
+/// A timeout that is longer than the waits that the clock completes by itself, and shorter than all other
+/// timeouts of the tests.
 const SHORT: Duration = Duration::from_secs(40);
 
-/// Starts a live authorize call. The server does not respond.
-async fn held_live_authorize(local: &Local) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {
+/// Starts a live authorize call to which the server does not respond.
+async fn start_live_authorize_without_response(
+    local: &Local,
+) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {
     local.emulator.fail_always(Operation::ConnectAuthorize, Fault::Hold { when: When::Before });
     let token = local.authorize_token().await;
     let connect = local.connect.clone();
@@ -26,12 +29,12 @@ async fn held_live_authorize(local: &Local) -> JoinHandle<Result<Outcome, SpendE
 #[tokio::test]
 async fn call_timeout_does_not_shorten_a_live_authorize() {
     let local = local_with(|settings| settings.timeout(Duration::from_secs(40))).await;
-    let call = held_live_authorize(&local).await;
+    let call = start_live_authorize_without_response(&local).await;
     local.clock.advance(Duration::from_secs(239));
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert!(!call.is_finished(), "the call was cut off");
+    assert!(!call.is_finished(), "the call timed out too early");
     local.clock.advance(Duration::from_secs(1));
     assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
 }
@@ -39,10 +42,10 @@ async fn call_timeout_does_not_shorten_a_live_authorize() {
 #[tokio::test]
 async fn live_authorize_has_its_own_timeout_setting() {
     let local = local_with(|settings| settings.bank_timeout(Duration::from_secs(60))).await;
-    let call = held_live_authorize(&local).await;
+    let call = start_live_authorize_without_response(&local).await;
     local.clock.advance(Duration::from_secs(60));
     assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
-    // The setting also applies to the transport, which uses the system clock.
+    // The setting also applies to the HTTP transport, which uses the system clock.
     let clock = auto_advancing_clock();
     let settings = Settings::new().clock(clock).timeout(TIMEOUT).bank_timeout(Duration::ZERO);
     let base_url = local.emulator.base_url().parse().unwrap();
@@ -55,16 +58,16 @@ async fn live_authorize_has_its_own_timeout_setting() {
 async fn with_timeout_changes_the_timeout_of_calls() {
     let mut local = local().await;
     local.connect = local.connect.with_timeout(SHORT);
-    let call = held_live_authorize(&local).await;
+    let call = start_live_authorize_without_response(&local).await;
     local.clock.advance(SHORT - Duration::from_secs(1));
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert!(!call.is_finished(), "the call was cut off");
+    assert!(!call.is_finished(), "the call timed out too early");
     local.clock.advance(Duration::from_secs(1));
     assert!(call.await.unwrap().unwrap_err().error().cause() == Cause::Timeout);
 
-    // The same holds for Pay and Outbound. Their original clients keep their timeouts.
+    // `with_timeout` works the same way for Pay and Outbound.
     let hold = || Fault::Hold { when: When::Before };
     local.emulator.fail_next(Operation::PayAuthorize, hold());
     local.emulator.fail_next(Operation::OutboundToken, hold());

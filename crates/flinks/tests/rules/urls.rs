@@ -1,4 +1,4 @@
-//! Tests that invalid base URLs and redirect URLs are rejected by their constructors (A1, P7, O11).
+//! Tests that invalid base URLs and redirect URLs are rejected (A1, P7, O11).
 
 use flinks::{BaseUrl, Cause, Error, RedirectUrl, Settings};
 use flinks_emulator::{Fault, Operation};
@@ -27,7 +27,7 @@ fn a1_p7_unsafe_base_urls_are_refused() {
     }
 }
 
-/// The client appends the path of the endpoint, so requests to such a base URL would contain it twice.
+/// The client appends the path of the endpoint, so requests would contain that path twice.
 #[test]
 fn base_url_with_the_path_of_an_endpoint_is_refused() {
     let id = "43387ca6-0391-4c82-857d-70d95f087ecb";
@@ -74,7 +74,7 @@ fn base_url_with_the_path_of_an_endpoint_is_refused() {
     }
 }
 
-/// Checks each endpoint of the generated clients, including new ones.
+/// Checks the paths of all endpoints in the generated clients, so that new endpoints are included.
 #[test]
 fn every_documented_path_is_refused_in_a_base_url() {
     let mut paths = 0;
@@ -93,7 +93,7 @@ fn every_documented_path_is_refused_in_a_base_url() {
 #[tokio::test]
 async fn status_404_suggests_to_check_the_base_url() {
     let local = local().await;
-    for (fault, is_of_the_url) in [
+    for (fault, suggests_base_url) in [
         (Fault::status(404), true),
         (Fault::reply(404, "<html>Not Found</html>"), true),
         (Fault::reply(404, r#"{"error":"Not Found"}"#), true),
@@ -103,7 +103,7 @@ async fn status_404_suggests_to_check_the_base_url() {
     ] {
         local.emulator.fail_next(Operation::ConnectGenerateAuthorizeToken, fault.clone());
         let error = local.connect.generate_authorize_token().await.unwrap_err();
-        assert_eq!(error.to_string().contains("check the base URL"), is_of_the_url, "{error}");
+        assert_eq!(error.to_string().contains("check the base URL"), suggests_base_url, "{error}");
         assert!(!error.to_string().contains("NO_ROUTE"), "{error}");
     }
     local.emulator.fail_next(Operation::PayAuthorize, Fault::status(404));
@@ -181,7 +181,7 @@ fn invalid_redirect_urls_are_refused() {
         }
     }
     for good in ["https://APP.example:443/%7e/", "http://127.0.0.1:8080/x?y=z", "http://[::1]/", "http://localhost:1"] {
-        assert_eq!(good.parse::<RedirectUrl>().unwrap().as_str(), good, "the text was changed");
+        assert_eq!(good.parse::<RedirectUrl>().unwrap().as_str(), good, "the URL was changed");
     }
     let url: RedirectUrl = "https://APP.example:443/canary?canary=canary".parse().unwrap();
     assert_eq!(url.origin(), "https://app.example");

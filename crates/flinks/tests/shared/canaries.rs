@@ -1,4 +1,4 @@
-//! Canaries for every secret, and the responses of a server to the calls that carry them.
+//! Canaries for every secret, and the responses of servers to the calls that send them.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::raw_server::{RawResponse, http_response};
 
-/// A canary for each secret that is marked in an overlay, and the texts that were printed.
+/// The canaries of the secrets that are marked in the overlays, and the texts that were printed.
 #[derive(Default)]
 pub(crate) struct Canaries {
     pub(crate) planted: BTreeMap<String, String>,
@@ -22,10 +22,12 @@ impl Canaries {
         self.planted.entry(mark.to_owned()).or_insert_with(canary).clone()
     }
 
+    /// Records the `Debug` text of a value.
     pub(crate) fn print(&mut self, value: &dyn Debug) {
         self.printed.push(format!("{value:?}\n{value:#?}"));
     }
 
+    /// Records the `Debug` text of a result, or all texts of an error and its sources.
     pub(crate) fn print_outcome<T: Debug, E: Error>(&mut self, outcome: Result<T, E>) {
         match outcome {
             Ok(value) => {
@@ -59,8 +61,9 @@ impl Canaries {
     }
 }
 
-/// Returns the behaviours of a server, including the successful responses of each operation.
-pub(crate) fn answers(success: &str) -> Vec<RawResponse> {
+/// Returns the responses that a test server sends: `success`, malformed variants of it, and echoes of
+/// the request.
+pub(crate) fn responses(success: &str) -> Vec<RawResponse> {
     let json = "content-type: application/json\r\n";
     let mut cut = http_response("200 OK", json, success);
     cut.truncate(cut.len() - 2);
@@ -82,5 +85,5 @@ pub(crate) fn answers(success: &str) -> Vec<RawResponse> {
     ]
 }
 
-/// The time limit of a call to a server that is silent on purpose.
+/// The timeout of a call to a server that never completes its response.
 pub(crate) const SHORT: Duration = Duration::from_millis(200);

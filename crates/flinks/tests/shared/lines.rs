@@ -9,11 +9,11 @@ thread_local! {
     static CAPTURED: RefCell<Option<Lines>> = const { RefCell::new(None) };
 }
 
-/// Captures the lines that are logged on this thread.
+/// The lines that are logged on one thread during a capture.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
-/// Stops the capture.
+/// Stops the capture when it is dropped.
 pub(crate) struct Captured;
 
 impl Drop for Captured {
@@ -41,9 +41,10 @@ impl io::Write for Writer {
 }
 
 impl Lines {
+    /// Captures the lines of this thread until the returned value is dropped.
     pub(crate) fn capture(&self) -> Captured {
-        // One subscriber serves the whole process. With one subscriber for each thread, `tracing` could
-        // cache that an event has no listener.
+        // All threads share one subscriber. With a subscriber for each thread, `tracing` could cache
+        // that nobody listens for an event.
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);

@@ -1,4 +1,4 @@
-//! Captures the log of a process, for tests in a separate binary.
+//! Captures the log of a whole process. The tests that use it are in separate binaries.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
+    /// Starts the capture. It cannot be started twice in one process.
     pub(crate) fn capture() -> Self {
         let log = Self::default();
         let writer = log.clone();

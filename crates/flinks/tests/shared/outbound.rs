@@ -1,4 +1,4 @@
-//! A client of the emulator's Outbound on a clock that tests advance, and values for its calls.
+//! An Outbound client of the emulator with a clock that tests advance, and arguments for its calls.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use flinks::{ManualClock, RedirectUrl, Secret, Settings};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 
-/// A timeout that is much longer than the waits of any call. A call times out only if a test advances
-/// the clock.
+/// A timeout that is much longer than all waits of a call. A call times out only if a test advances the
+/// clock.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1000);
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// A redirect URI with a non-default port, an escape and a query, all of which must be sent
+/// A redirect URI with an upper-case letter, an explicit port, an escape and a query. It must be sent
 /// unchanged.
 pub(crate) const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
@@ -24,7 +24,7 @@ pub(crate) fn auto_advancing_clock() -> ManualClock {
     ManualClock::auto_advancing(LONGEST_WAIT)
 }
 
-/// Returns the waits since the last call, without the deadlines of calls.
+/// Returns the waits since this function was last called, without the deadlines of calls.
 pub(crate) fn waits(clock: &ManualClock) -> Vec<Duration> {
     let mut waits = clock.take_sleeps();
     waits.retain(|wait| *wait <= LONGEST_WAIT);
@@ -44,18 +44,18 @@ pub(crate) fn credentials() -> ClientCredentials {
     ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap()
 }
 
-/// Returns the refresh token that the emulator has from the start.
+/// Returns the refresh token that every emulator accepts from the start.
 pub(crate) fn refresh_token() -> RefreshToken {
     RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap()
 }
 
-/// Returns an authorization code, as an end user would return with it.
+/// Returns the authorization code that an end user would bring back after consenting.
 pub(crate) fn code(emulator: &Emulator, client: &Client) -> AuthorizationCode {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let flinks::Started { url, pending, .. } =
         client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();
     let redirect_uri = parameter(&url, "redirect_uri");
-    assert_eq!(redirect_uri, REDIRECT_URI, "the text was changed");
+    assert_eq!(redirect_uri, REDIRECT_URI, "the redirect URI was changed");
     let state = parameter(&url, "state");
     let code = emulator.issue_code(&redirect_uri);
     client.verify(pending, &format!("/callback?a=1&code={code}&state={state}")).unwrap()

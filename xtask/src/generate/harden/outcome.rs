@@ -117,8 +117,8 @@ fn exact(bodies: &Bodies) -> Vec<u16> {
     bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
 }
 
-/// Returns the variant of a union for a body. Its name is the name of the schema without the name
-/// of the operation, or the status if that is not a valid name.
+/// Returns the variant of a union for a body. The variant has the name of the schema without the
+/// name of the operation. If that name is not usable, the variant is named after the status.
 pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
     let short = |body: &Body| {
         let union = bodies.union.as_deref().map(pascal).unwrap_or_default();

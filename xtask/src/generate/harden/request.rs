@@ -16,7 +16,7 @@ pub(super) struct Request {
     pub(super) url: TokenStream,
     /// An expression that creates the request, without its header arguments.
     pub(super) request: TokenStream,
-    /// One statement for each header argument.
+    /// The statements that set the header arguments.
     pub(super) headers: Vec<TokenStream>,
 }
 

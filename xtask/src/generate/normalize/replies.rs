@@ -100,8 +100,8 @@ fn json_media_type(holder: &mut Value) {
     }
 }
 
-/// Counts the different bodies. If `with_none` is set, a status without a body counts as one of
-/// them.
+/// Counts the different bodies. If `with_none` is set, a status without a body counts as
+/// another body.
 fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
     let mut distinct: Vec<Option<Value>> = Vec::new();
     for response in responses {

@@ -115,7 +115,10 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
         kind,
         name: AUTHORIZATION.into(),
         schema: reference(AUTHORIZATION),
-        description: format!("{described}{}The credentials of the HTTP scheme `{form}`.", if described.is_empty() { "" } else { " " }),
+        description: format!(
+            "{described}{}The credentials of the HTTP scheme `{form}`.",
+            if described.is_empty() { "" } else { " " }
+        ),
     };
     match (text("type"), http.as_str(), text("in")) {
         ("http", "bearer", _) | ("oauth2" | "openIdConnect", ..) => Ok(authorization("a bearer token", "Bearer")),

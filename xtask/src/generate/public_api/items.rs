@@ -83,7 +83,9 @@ impl PublicApi {
                     let kind = if method.default.is_some() { "provided" } else { "required" };
                     self.function(&format!("{kind} fn {name}::{}", method.sig.ident), &method.sig);
                 }
-                TraitItem::Type(member) => self.add_line(format!("type {name}::{}", member.ident), &text(&member.bounds)),
+                TraitItem::Type(member) => {
+                    self.add_line(format!("type {name}::{}", member.ident), &text(&member.bounds));
+                }
                 TraitItem::Const(member) => self.add_line(format!("const {name}::{}", member.ident), &text(&member.ty)),
                 other => return Err(unknown(other)),
             }

@@ -16,8 +16,8 @@ pub(super) struct Entry {
     pub(super) signature: String,
     /// The line in the list: the declaration with the names of arguments.
     pub(super) text: String,
-    /// The names of the arguments. A new name breaks no build, but swapping two arguments changes
-    /// the meaning of a call.
+    /// The names of the arguments. Renaming an argument is not a breaking change, but swapping two
+    /// arguments changes the meaning of a call.
     pub(super) arguments: Vec<String>,
 }
 

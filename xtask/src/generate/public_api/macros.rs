@@ -86,7 +86,11 @@ fn next_part(tokens: &[TokenTree]) -> Option<Part<'_>> {
 }
 
 /// Matches a pattern with the start of the input and returns the rest of the input.
-fn match_pattern<'a>(pattern: &[TokenTree], input: &'a [TokenTree], bindings: &mut Bindings) -> Option<&'a [TokenTree]> {
+fn match_pattern<'a>(
+    pattern: &[TokenTree],
+    input: &'a [TokenTree],
+    bindings: &mut Bindings,
+) -> Option<&'a [TokenTree]> {
     if pattern.is_empty() {
         return Some(input);
     }

@@ -258,11 +258,9 @@ impl Reach<'_> {
         if depth > LONGEST_CHAIN {
             return None;
         }
-        globs.iter().find_map(|import| {
-            match self.resolve(path, &import.path, next) {
-                Target::Module(module) if module != *path => self.lookup(&module, name, next),
-                _ => None,
-            }
+        globs.iter().find_map(|import| match self.resolve(path, &import.path, next) {
+            Target::Module(module) if module != *path => self.lookup(&module, name, next),
+            _ => None,
         })
     }
 }

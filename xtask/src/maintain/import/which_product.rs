@@ -35,19 +35,20 @@ pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>)
     let list = |products: &[Product]| products.iter().map(|product| product.name()).collect::<Vec<_>>().join(", ");
     match (found.as_slice(), requested) {
         ([product], None) => Ok(*product),
-        ([product], Some(requested)) if *product != requested => {
-            Err(Error::new(format!("the document belongs to the product {}, not to {}", product.name(), requested.name()))
-                .help("omit --product: it is only for input that does not name its product"))
-        }
+        ([product], Some(requested)) if *product != requested => Err(Error::new(format!(
+            "the document belongs to the product {}, not to {}",
+            product.name(),
+            requested.name()
+        ))
+        .help("omit --product: it is only for input that does not name its product")),
         (_, Some(requested)) => Ok(requested),
         ([], None) => Err(Error::new(match &slice.document_name {
             Some(name) => format!("the page is a part of `{name}`, which is not a document of this project"),
             None => "unknown product: the title, servers and operations match no product".into(),
         })
         .help("if it belongs to a product of this project, name the product with --product")),
-        (several, None) => {
-            Err(Error::new(format!("the document matches several products: {}", list(several))).help("name one with --product"))
-        }
+        (several, None) => Err(Error::new(format!("the document matches several products: {}", list(several)))
+            .help("name one with --product")),
     }
 }
 

@@ -177,7 +177,7 @@ struct BankSession {
     username: String,
     /// The authorize token that started it.
     token: String,
-    /// The existing login that it is for, if any.
+    /// The existing login that this session refreshes, if any.
     login_id: Option<String>,
     /// Whether a new login is stored, as `Save` in the request says.
     save: bool,
