@@ -21,7 +21,8 @@ fn tls_without_a_default_crypto_provider_is_an_error_that_names_the_fix() {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.contains("flinks_redis::install_default_crypto_provider()"), "{error}");
     }
-    // A plain connection to a loopback address needs no provider, and the store does not install one.
+    // A plain connection to a loopback address needs no provider, and the store does not install
+    // one.
     assert!(store("redis://127.0.0.1").build().is_ok());
     assert!(CryptoProvider::get_default().is_none());
 

@@ -96,8 +96,8 @@ async fn run_role(role: &str, redis: &str, flinks: &str) {
     }
 }
 
-/// For each consent named on standard input, requests the access token in fifty concurrent tasks and
-/// prints the distinct results.
+/// For each consent named on standard input, requests the access token in fifty concurrent tasks
+/// and prints the distinct results.
 async fn print_tokens(consents: Consents) {
     println!("ready");
     let mut lines = std::io::stdin().lines();
@@ -250,9 +250,9 @@ impl TokenStore for Stopping {
 /// Kills a lease holder fifty times at each of its four steps. Refresh tokens rotate in half of the
 /// rounds.
 ///
-/// The next process waits by its own clock, for the duration of the lease at most, and then receives
-/// a token. There is one exception: if only the killed process had received a new refresh token, the
-/// consent has ended, and the next process finds that out with one request.
+/// The next process waits by its own clock, for the duration of the lease at most, and then
+/// receives a token. There is one exception: if only the killed process had received a new refresh
+/// token, the consent has ended, and the next process finds that out with one request.
 async fn killed_lease_holder() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -1,5 +1,5 @@
-//! Tests configuration from environment variables and from a map. A snapshot contains the message for
-//! each invalid value.
+//! Tests configuration from environment variables and from a map. A snapshot contains the message
+//! for each invalid value.
 //!
 //! A process cannot change its own environment variables safely, so this program starts itself once
 //! for each row, and the child process prints the outcome.
@@ -223,7 +223,8 @@ fn every_field_is_checked() {
     ] {
         let text = format!("url = \"https://payments.flinksapp.com\"\nusername = \"u\"\n{toml}\n");
         let error = toml::from_str::<ClientBuilder<pay::Client>>(&text).unwrap_err();
-        // `Display` of the TOML error quotes the line, as the documentation of `ClientBuilder` says.
+        // `Display` of the TOML error quotes the line, as the documentation of `ClientBuilder`
+        // says.
         assert!(
             !["canary", "9999", "4242", "1.5", "1979"].iter().any(|value| error.message().contains(value)),
             "{error}"

@@ -1,8 +1,9 @@
-//! Tests TLS with generated certificates. If a certificate is invalid, the call fails with a TLS error
-//! and sends no request, not even in plain text (A1).
+//! Tests TLS with generated certificates. If a certificate is invalid, the call fails with a TLS
+//! error and sends no request, not even in plain text (A1).
 //!
 //! The clients trust the authorities of the platform, which include those in the file that
-//! `SSL_CERT_FILE` names. This program creates an authority and starts itself again with that variable.
+//! `SSL_CERT_FILE` names. This program creates an authority and starts itself again with that
+//! variable.
 //!
 //! `.ci/run` runs these tests with rustls on ring, with rustls on aws-lc-rs, and with native-tls.
 
@@ -159,8 +160,8 @@ async fn serve(
     serve_with(certificate, issuer, None).await
 }
 
-/// Starts a server with a certificate from `issuer`. If `client_authority` is set, the server requires
-/// a client certificate from that authority.
+/// Starts a server with a certificate from `issuer`. If `client_authority` is set, the server
+/// requires a client certificate from that authority.
 async fn serve_with(
     certificate: ServerCertificate,
     issuer: &Issuer<'_, KeyPair>,
@@ -283,8 +284,8 @@ async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair
         assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls));
     }
     let first_bytes = first_bytes.lock().unwrap();
-    // 22 is the type of a handshake record (RFC 8446, section 5.1), so no connection started in plain
-    // text.
+    // 22 is the type of a handshake record (RFC 8446, section 5.1), so no connection started in
+    // plain text.
     assert!(first_bytes.len() >= 4);
     assert!(first_bytes.iter().all(|byte| *byte == 22));
     assert_eq!(requests.lock().unwrap().len(), if is_trusted { 4 } else { 0 });
@@ -369,8 +370,8 @@ async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
     ] {
         let client = pay(&base_url, &settings).unwrap();
         let mut recognized = 0;
-        // The alert may close the connection before the client has written its request. The error then
-        // does not show the reason, so this makes several attempts.
+        // The alert may close the connection before the client has written its request. The error
+        // then does not show the reason, so this makes several attempts.
         for _ in 0..100 {
             let error = client.authorize().await.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"));

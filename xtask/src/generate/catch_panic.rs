@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// The advice for a document for which progenitor fails or panics.
 pub(super) const GAP: &str =
-    "the lint does not detect this: simplify the schema with an overlay action, and extend the lint";
+    "the lint does not detect this problem: simplify the schema with an overlay action, and extend the lint";
 
 /// Runs a part of the generator and converts a panic into an error.
 ///

@@ -30,7 +30,8 @@ pub(crate) fn check(document: &Value, file: &syn::File) -> Result<()> {
     Ok(())
 }
 
-const HELP: &str = "the generator lost this: simplify the schema with an overlay action, and correct the stage";
+const HELP: &str =
+    "the generator lost this part: simplify the schema with an overlay action, and fix the stage that lost it";
 
 /// The items of a generated file, by name.
 struct Code<'a> {

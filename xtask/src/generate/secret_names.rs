@@ -148,7 +148,7 @@ impl Search<'_> {
                 json_path(self.document, at)
             )),
             Some(reason) if reason.as_str().is_none_or(|reason| reason.trim().is_empty()) => {
-                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` has no reason")).help("its value must be the reason")
+                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` has no reason")).help("set its value to the reason")
             }
             Some(reason) if !is_open && schema.get(NOT_SECRET_KEY).is_some() => Error::new(format!(
                 "`{NOT_SECRET_KEY}` of `{name}` has no effect: the field does not look like a secret, or is marked as one; the reason is: {}",

@@ -4,7 +4,7 @@
 //! git ls-files ─► text: documents, comments, messages ─► patterns of prose.toml ─► findings
 //! ```
 //!
-//! [`text`] cuts a file into paragraphs, so that a phrase is found across the end of a line.
+//! `text` cuts a file into paragraphs, so that a phrase is found across the end of a line.
 //! `xtask/prose.toml` has the patterns, each with an example and what to write instead, and the
 //! list of texts that are allowed, each with the reason.
 

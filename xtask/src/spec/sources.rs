@@ -53,7 +53,13 @@ impl Sources {
         pages: &[Page<'_>],
         retrieved: &str,
     ) -> Result<Vec<String>> {
-        let invalid = || Error::new(format!("`{}` is not a table", product.crate_name())).in_file(Path::new(SOURCES));
+        let invalid = || {
+            Error::new(format!(
+                "invalid entry [{}]: expected a table with a list of tables `slices`",
+                product.crate_name()
+            ))
+            .in_file(Path::new(SOURCES))
+        };
         let table = self.document.entry(product.crate_name()).or_insert_with(|| Item::Table(Table::new()));
         let table = table.as_table_mut().ok_or_else(invalid)?;
         if let Some(version) = document.value.pointer("/info/version").and_then(serde_json::Value::as_str) {

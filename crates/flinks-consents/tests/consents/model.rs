@@ -259,13 +259,13 @@ impl Model {
         if fault.is_some() {
             // The process may back off, even if only a background refresh failed.
             self.processes[index].backs_off_until = self.setup.clock.wall() + MINUTE;
-            // One of the later attempts may have succeeded.
+            // A later attempt may have succeeded, so the expected time is read from the record.
             self.last_refreshed_at = self.last_used_at().await;
         }
     }
 
-    /// Waits for a refresh that runs in the background. The refresh holds the lease on
-    /// the consent and releases it on completion.
+    /// Waits until no refresh runs in the background. A refresh holds the lease of the consent
+    /// until it completes.
     async fn wait_for_background_refresh(&self) {
         let mut polls_without_lease = 0;
         while polls_without_lease < 20 {

@@ -35,7 +35,7 @@ async fn o5_outage_policy_decides_whether_a_refresh_needs_the_store() {
         setup.advance(LIFETIME);
     }
     let _ = consent.refresh_now().await.unwrap();
-    // A consent that was never loaded cannot be used during an outage. Neither can a forgotten one.
+    // During an outage, a consent that was never loaded or that was forgotten cannot be used.
     assert!(consents.consent(&id("user-8")).access_token().await.unwrap_err().is_store());
     assert_eq!(setup.token_requests(), 5);
     store.clear_faults();

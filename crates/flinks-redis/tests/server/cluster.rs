@@ -68,8 +68,8 @@ async fn spread_over_three_nodes() {
 /// The only node of a cluster announces the address of another host, and the store does not connect
 /// to that address.
 async fn redirect_to_another_host() {
-    // If this machine has an address other than the loopback address, the server announces it, and a
-    // connection to it would succeed.
+    // If this machine has an address other than the loopback address, the server announces it, and
+    // a connection to it would succeed.
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     let own_address =
         socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()).map(|address| address.ip().to_string());

@@ -30,8 +30,8 @@ pub(crate) fn store(address: &str) -> RedisStore {
     RedisStore::builder(address, keys()).build().unwrap()
 }
 
-/// Creates a record. Only `Consents` can create records, so this imports a consent into a memory store
-/// and loads the record from there.
+/// Creates a record. Only `Consents` can create records, so this imports a consent into a memory
+/// store and loads the record from there.
 pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime) -> Record {
     let store = flinks_consents::store::MemoryStore::new();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();

@@ -126,7 +126,8 @@ async fn key_rotation() {
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
 }
 
-/// If the store connects while the fingerprint cannot be read, it checks its name key in a later call.
+/// If the store connects while the fingerprint cannot be read, it checks its name key in a later
+/// call.
 async fn name_key_checked_later() {
     let server = Server::start(&[]);
     let one = record("one", "r1", SystemTime::now()).await;

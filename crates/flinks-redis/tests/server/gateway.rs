@@ -24,7 +24,8 @@ pub(crate) const WITH_SERVER: Tests = &[
 /// The time between two runs of the worker.
 const BETWEEN_RUNS: Duration = Duration::from_secs(120);
 
-/// A worker that sends one request at a time, with its clock and the ended consents that it reports.
+/// A worker that sends one request at a time, with its clock and the ended consents that it
+/// reports.
 struct Worker {
     keep_alive: KeepAlive,
     consents: Consents,

@@ -20,8 +20,8 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o6_worker_that_lost_its_lease_stops_reporting", || run(expired_lease)),
 ];
 
-/// The key of the lease is overwritten and the clock advances, so the renewal fails while refreshes are
-/// in flight. No refresh token is lost, although the runtime of the worker stops after the run.
+/// The key of the lease is overwritten and the clock advances, so the renewal fails while refreshes
+/// are in flight. No refresh token is lost, although the runtime of the worker stops after the run.
 async fn failed_renewal() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -103,11 +103,12 @@ async fn silent_connection() {
     let start = std::time::Instant::now();
     let calls = (0..50).map(|_| store.compare_and_swap(None, &one));
     assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_err));
-    // One after the other, they would take 25 seconds.
+    // Sequential calls would take 25 seconds.
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
-/// The server changes its password and closes the connection. Later it accepts the old password again.
+/// The server changes its password and closes the connection. Later it accepts the old password
+/// again.
 async fn rejected_login() {
     let server = Server::start(&["--requirepass", "one"]);
     let store = store(&server.address().replace("redis://", "redis://:one@"));

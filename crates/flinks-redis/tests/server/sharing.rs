@@ -15,7 +15,8 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o5_failover_that_lost_a_write_needs_consent", || run(lost_write)),
 ];
 
-/// Two machines with 50 tasks each request the access token of one consent, which has no cached token.
+/// Two machines with 50 tasks each request the access token of one consent, which has no cached
+/// token.
 async fn one_refresh() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -45,8 +46,8 @@ async fn one_refresh() {
     assert_eq!(flinks.refreshes() - before, 1);
 }
 
-/// The response to the write of a new refresh token is lost, but the token is stored. The next refresh
-/// uses it.
+/// The response to the write of a new refresh token is lost, but the token is stored. The next
+/// refresh uses it.
 async fn lost_response() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -72,8 +73,8 @@ async fn lost_response() {
     assert_eq!(flinks.refreshes() - before, 2);
 }
 
-/// A replica without the last write becomes the primary. The new refresh token in that write is lost.
-/// One request to Flinks then shows that the consent has ended.
+/// A replica without the last write becomes the primary. The new refresh token in that write is
+/// lost. One request to Flinks then shows that the consent has ended.
 async fn lost_write() {
     let mut server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -69,8 +69,8 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Injects a fault into one of the commands that follow. `position` counts from 0, and counts only
-    /// reads and scripts that do not belong to the lease of a worker.
+    /// Injects a fault into one of the commands that follow. `position` counts from 0, and counts
+    /// only reads and scripts that do not belong to the lease of a worker.
     pub(crate) fn inject(&self, position: usize, fault: Fault) {
         *self.shared.planned_fault.lock().unwrap() = Some(PlannedFault { commands_before: position, fault });
     }

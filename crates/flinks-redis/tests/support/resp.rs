@@ -2,7 +2,8 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 
-/// Reads one command from a client and returns its words. Returns `None` if the connection was closed.
+/// Reads one command from a client and returns its words. Returns `None` if the connection was
+/// closed.
 pub(crate) fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>> {
     let line = |reader: &mut BufReader<_>| {
         let mut line = String::new();

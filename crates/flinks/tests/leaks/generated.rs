@@ -18,7 +18,8 @@ fn transport(server: &RawServer, response: &RawResponse) -> Transport {
     }
 }
 
-/// Asserts that the server received one request, and that only `header` or the body contains a canary.
+/// Asserts that the server received one request, and that only `header` or the body contains a
+/// canary.
 fn check_request(canaries: &Canaries, server: &RawServer, header: &str) {
     let requests = server.requests();
     assert_eq!(requests.len(), 1);

@@ -1,5 +1,5 @@
-//! Tests that an authorization code is sent only once, and that it can be used after an exchange that
-//! was cancelled before it sent anything (O9).
+//! Tests that an authorization code is sent only once, and that it can be used after an exchange
+//! that was cancelled before it sent anything (O9).
 
 use std::time::Duration;
 
@@ -64,8 +64,8 @@ async fn o9_code_received_twice_is_sent_once() {
     assert_eq!(local.emulator.count(TOKEN), 1);
 }
 
-/// Verifies the same callback several times, as if the end user had reloaded the page. Returns the text
-/// of the code and the verified codes.
+/// Verifies the same callback several times, as if the end user had reloaded the page. Returns the
+/// text of the code and the verified codes.
 pub(crate) fn verify_repeatedly<const N: usize>(local: &Local, client: &Client) -> (String, [AuthorizationCode; N]) {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let flinks::Started { url, pending, .. } =
@@ -179,8 +179,8 @@ async fn o9_unsent_code_is_retried_and_returned() {
     let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
     assert_eq!(error.attempts(), 3);
 
-    // If the host does not respond, there is no time for a third attempt. The call must still report
-    // that nothing was sent.
+    // If the host does not respond, there is no time for a third attempt. The call must still
+    // report that nothing was sent.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stalled_url: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
     let settings = Settings::new().timeout(Duration::from_millis(600)).connect_timeout(Duration::from_millis(200));

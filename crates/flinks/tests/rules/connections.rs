@@ -1,5 +1,5 @@
-//! Tests what happens to a token if a connection fails. The ledger of the emulator shows which requests
-//! were received.
+//! Tests what happens to a token if a connection fails. The ledger of the emulator shows which
+//! requests were received.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,8 +55,8 @@ fn settings() -> Settings {
     Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT)
 }
 
-/// Asserts that no call sends anything to `base_url`. Calls that spend a token return it. Calls that
-/// request a token make this number of attempts. Returns the last error.
+/// Asserts that no call sends anything to `base_url`. Calls that spend a token return it. Calls
+/// that request a token make this number of attempts. Returns the last error.
 async fn assert_nothing_is_sent(base_url: &str, settings: Settings, attempts: u32) -> Error {
     let local = local().await;
     let base_url = base_url.parse().unwrap();
@@ -100,8 +100,8 @@ async fn unknown_host_sends_nothing() {
     assert!(error.to_string().contains("could not be resolved"), "{error}");
 }
 
-/// Starts a proxy that responds to each `CONNECT` with these bytes. Returns the settings of a client
-/// that uses it.
+/// Starts a proxy that responds to each `CONNECT` with these bytes. Returns the settings of a
+/// client that uses it.
 async fn settings_with_proxy(response: &'static str) -> Settings {
     let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", proxy.local_addr().unwrap());
@@ -253,8 +253,8 @@ async fn closed_pooled_connection_gives_a_response_or_unknown() {
     }
 }
 
-/// Starts a server that closes its side of each connection immediately. The channel receives the number
-/// of bytes that still arrive on each connection.
+/// Starts a server that closes its side of each connection immediately. The channel receives the
+/// number of bytes that still arrive on each connection.
 fn start_closing_server() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
     use std::io::Read as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

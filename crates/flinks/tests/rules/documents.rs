@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// `VarError` contains the value of a variable that is not UTF-8, and a `main` that returns the error
-/// prints it. The value may be a secret.
+/// `VarError` contains the value of a variable that is not UTF-8, and a `main` that returns the
+/// error prints it. The value may be a secret.
 #[test]
 fn a3_no_program_prints_a_variable_that_is_not_utf8() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,5 +1,5 @@
-//! Tests that a response is treated as malformed if its token is a secret of the request (C4) or the
-//! token of an earlier response (P5, C3).
+//! Tests that a response is treated as malformed if its token is a secret of the request (C4) or
+//! the token of an earlier response (P5, C3).
 
 use flinks::connect::Authorize;
 use flinks::outbound::ClientAuthentication;

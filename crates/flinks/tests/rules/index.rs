@@ -1,5 +1,5 @@
-//! Maintains the column "held by" of `RULES.md`. It counts the tests whose names start with the id of a
-//! rule.
+//! Maintains the column "held by" of `RULES.md`. It counts the tests whose names start with the id
+//! of a rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -59,8 +59,8 @@ fn collect(workspace: &Path, folder: &str, held: &mut BTreeMap<String, Places>) 
     }
 }
 
-/// Returns all names in a source file that may be names of tests. These are the names of functions, and
-/// the strings that name the tests of a custom harness.
+/// Returns all names in a source file that may be names of tests. These are the names of functions,
+/// and the strings that name the tests of a custom harness.
 fn names(source: &str) -> BTreeSet<&str> {
     let starts = source.split("fn ").skip(1).chain(source.split('"').skip(1));
     let is_outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';

@@ -29,8 +29,8 @@ async fn call_duration_is_logged_in_microseconds() {
     let _ = local.pay.authorize().await.unwrap();
     let done = lines.with("took_microseconds=");
     let micros = done[0].split("took_microseconds=").nth(1).unwrap().split(' ').next().unwrap();
-    // A call to a loopback address takes less time than a tick of a coarse clock, but the duration must
-    // not be logged as zero.
+    // A call to a loopback address takes less time than a tick of a coarse clock, but the duration
+    // must not be logged as zero.
     assert!(micros.parse::<u64>().unwrap() > 0, "{done:?}");
 }
 

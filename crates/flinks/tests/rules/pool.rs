@@ -76,8 +76,8 @@ async fn p4_pool_returns_no_old_token() {
     let now: SystemTime = flinks::Clock::wall(&local.clock);
     let token = pool.token().await.unwrap();
     assert!(token.expires_at().unwrap() >= now + LIFETIME / 2);
-    // The pool requests one token for the caller and one in advance. It does not replace the tokens that
-    // became too old until there are further calls.
+    // The pool requests one token for the caller and one in advance. It does not replace the tokens
+    // that became too old until there are further calls.
     wait_until_ready(&pool, 1).await;
     assert_eq!(requests(&local), 6);
     local.clock.advance(10 * LIFETIME);
@@ -107,7 +107,8 @@ async fn pool_backs_off_while_the_server_fails() {
     pool.fill();
     local.emulator.received(AUTHORIZE, 4).await;
     let mut calls = 0;
-    // Each call sends its own request. Once the pool has seen a failure, it sends no requests in advance.
+    // Each call sends its own request. Once the pool has seen a failure, it sends no requests in
+    // advance.
     while calls < 10 || !format!("{pool:?}").contains("is_paused: true") {
         assert!(pool.token().await.is_err());
         calls += 1;

@@ -19,8 +19,8 @@ fn html(status: u16) -> Fault {
     with_headers(status, &[("content-type", "text/html")], "<html>canary</html>")
 }
 
-/// Injects a fault into both calls that request a token. Returns the error of each call, and the number
-/// of its requests.
+/// Injects a fault into both calls that request a token. Returns the error of each call, and the
+/// number of its requests.
 async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
@@ -39,8 +39,8 @@ async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     outcome
 }
 
-/// Injects a fault into both calls that spend a token. Returns the outcomes. Each call must send exactly
-/// one request.
+/// Injects a fault into both calls that spend a token. Returns the outcomes. Each call must send
+/// exactly one request.
 async fn spend_tokens(fault: &Fault) -> [Result<(), SpendError<()>>; 2] {
     let local = local().await;
     let (session_token, authorize_token) = tokens(&local).await;
@@ -69,7 +69,8 @@ fn without_token<T>(error: SpendError<T>) -> SpendError<()> {
     }
 }
 
-/// Asserts that no text of an error contains a secret, and that its message follows the conventions.
+/// Asserts that no text of an error contains a secret, and that its message follows the
+/// conventions.
 pub(crate) fn check_text(error: &Error) {
     let text = format!("{error} {error:?} {error:#?}");
     assert!(!text.contains("canary"), "{text}");
@@ -371,8 +372,8 @@ async fn readable_refusal_spends_the_token() {
             assert_eq!(error.status(), Some(status));
         }
     }
-    // A 5xx with an error code of Flinks means that the token is spent. A gateway may have sent a 5xx
-    // without a code, so the outcome is unknown.
+    // A 5xx with an error code of Flinks means that the token is spent. A gateway may have sent a
+    // 5xx without a code, so the outcome is unknown.
     for (body, is_spent) in [(r#"{"error":"x","FlinksCode":"AGGREGATION_ERROR"}"#, true), (r#"{"message":"x"}"#, false)]
     {
         let [pay, connect] = spend_tokens(&Fault::reply(504, body)).await;

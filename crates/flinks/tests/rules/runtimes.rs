@@ -1,5 +1,5 @@
-//! Tests calls without a Tokio runtime, and on runtimes that lack a driver. Each call returns the same
-//! error and does not panic.
+//! Tests calls without a Tokio runtime, and on runtimes that lack a driver. Each call returns the
+//! same error and does not panic.
 
 use flinks::connect::{Authorize, LoginId};
 use flinks::outbound::RefreshToken;
@@ -48,7 +48,8 @@ fn calls_without_a_suitable_runtime_return_the_same_error() {
     };
     check(&error, "exchange code");
     let tokens = runtime.block_on(outbound.exchange_code(new_code)).unwrap();
-    // A new client is needed, because the connections of the first client belong to another runtime.
+    // A new client is needed, because the connections of the first client belong to another
+    // runtime.
     let outbound = flinks::outbound::Client::builder(outbound_url, credentials()).build().unwrap();
     in_each(async || outbound.revoke(&tokens.access_token).await, check, "revoke");
     // The shutdown of an idle pool needs no runtime, because it does not wait.

@@ -61,8 +61,8 @@ impl Canaries {
     }
 }
 
-/// Returns the responses that a test server sends: `success`, malformed variants of it, and echoes of
-/// the request.
+/// Returns the responses that a test server sends: `success`, malformed variants of it, and echoes
+/// of the request.
 pub(crate) fn responses(success: &str) -> Vec<RawResponse> {
     let json = "content-type: application/json\r\n";
     let mut cut = http_response("200 OK", json, success);

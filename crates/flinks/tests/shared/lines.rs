@@ -43,8 +43,8 @@ impl io::Write for Writer {
 impl Lines {
     /// Captures the lines of this thread until the returned value is dropped.
     pub(crate) fn capture(&self) -> Captured {
-        // All threads share one subscriber. With a subscriber for each thread, `tracing` could cache
-        // that nobody listens for an event.
+        // All threads share one subscriber. With a subscriber for each thread, `tracing` could
+        // cache that nobody listens for an event.
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);

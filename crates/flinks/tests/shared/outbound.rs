@@ -7,15 +7,15 @@ use flinks::{ManualClock, RedirectUrl, Secret, Settings};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 
-/// A timeout that is much longer than all waits of a call. A call times out only if a test advances the
-/// clock.
+/// A timeout that is much longer than all waits of a call. A call times out only if a test advances
+/// the clock.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1000);
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// A redirect URI with an upper-case letter, an explicit port, an escape and a query. It must be sent
-/// unchanged.
+/// A redirect URI with an upper-case letter, an explicit port, an escape and a query. It must be
+/// sent unchanged.
 pub(crate) const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
 /// A clock on which waits between attempts take no real time, and deadlines do not expire by

@@ -3,8 +3,8 @@
 //!
 //! The lint runs twice. [`check_outline`] checks the document before normalization: its shape and
 //! the ids of its operations, on which normalization relies. [`check_normal_form`] checks the
-//! normal form: parameters, bodies, responses and schemas. Each error names the operation and the
-//! JSON pointer, and advises how an overlay action can correct the problem.
+//! normal form: parameters, bodies, responses and schemas. Each error contains the operation, the
+//! JSON pointer, and advice on how an overlay action can correct the problem.
 
 mod operation;
 mod outline;
@@ -25,7 +25,7 @@ pub(crate) use outline::check_shape;
 ///
 /// # Errors
 ///
-/// Returns the first problem with its operation, its JSON pointer and advice.
+/// Returns an error for the first problem, with its operation, its JSON pointer and advice.
 pub fn check_normal_form(normalized: &Normalized) -> Result<OpenAPI> {
     check_all(normalized).map_err(|error| error.or_help(CORRECT))
 }

@@ -1,4 +1,4 @@
-//! Checks an operation: its parameters, its request body and its responses.
+//! Checks of an operation: its parameters, its request body and its responses.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,7 @@ use crate::generate::normalize::form::Normalized;
 use crate::spec::schema::{self, Place, escape, referenced};
 use crate::{Error, Result};
 
+/// Checks one operation of a document in normal form.
 pub(super) struct Linter<'a> {
     pub(super) normalized: &'a Normalized,
     pub(super) place: &'a Place,
@@ -72,7 +73,7 @@ impl Linter<'_> {
         if let Some(missing) = variables.iter().find(|variable| !in_path.contains(*variable)) {
             return Err(self
                 .error("/parameters", format!("`{{{missing}}}` in the path is not declared as a path parameter"))
-                .help("declare it with an overlay action"));
+                .help("declare the parameter with an overlay action"));
         }
         match in_path.iter().find(|name| !variables.contains(*name)) {
             Some(extra) => Err(self.error("/parameters", format!("the path parameter `{extra}` is not in the path"))),
@@ -113,9 +114,9 @@ impl Linter<'_> {
                 .help("describe it as a string with an overlay action; the caller then formats the value")),
             "cookie" => Err(self
                 .error(at, format!("the parameter `{name}` is a cookie, but generated clients do not send cookies"))
-                .help("remove it with an overlay action")),
+                .help("remove the parameter with an overlay action")),
             other => {
-                Err(self.error(at, format!("the parameter `{name}` is in `{other}`, which OpenAPI does not define")))
+                Err(self.error(at, format!("the parameter `{name}` has the unknown location `{other}`")))
             }
         }
     }
@@ -143,13 +144,13 @@ impl Linter<'_> {
                     &format!("{at}/content"),
                     format!("the request has {} media types, but the client can send only one", content.len()),
                 )
-                .help("remove the others with an overlay action"));
+                .help("remove the other media types with an overlay action"));
         };
         let at = format!("{at}/content/{}", escape(media_type));
         if !matches!(media_type.as_str(), "application/json" | "application/x-www-form-urlencoded") {
             return Err(self
                 .error(&at, format!("unsupported request media type `{media_type}`"))
-                .help("application/json and application/x-www-form-urlencoded are supported"));
+                .help("the client supports application/json and application/x-www-form-urlencoded"));
         }
         self.check_media(&at, media)?;
         if media_type != "application/json" {
@@ -158,21 +159,22 @@ impl Linter<'_> {
         Ok(())
     }
 
-    /// Checks that a form contains only scalars. Other values would fail when they are sent.
+    /// Checks that a form contains only scalars. Sending any other value would fail.
     fn check_form(&self, at: &str, media: &Value) -> Result<()> {
         let schema = media.get("schema").map(|schema| self.resolved(schema));
         let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
         let properties = properties.ok_or_else(|| self.error(at, "the form has no fields"))?;
         let more = schema.and_then(|schema| schema.get("additionalProperties")).filter(|more| more.is_object());
         let more = more.map(|more| (String::from("additionalProperties"), more.clone()));
-        for (name, property) in properties.iter().map(|(name, property)| (name.clone(), property.clone())).chain(more) {
-            let property = &property;
-            let kind = self.resolved(property).get("type").and_then(Value::as_str);
+        for (name, property) in
+            properties.iter().map(|(name, property)| (name.clone(), property.clone())).chain(additional)
+        {
+            let kind = self.resolved(&property).get("type").and_then(Value::as_str);
             if matches!(kind, None | Some("object" | "array")) {
                 return Err(self
                     .error(
                         at,
-                        format!("the form's field `{name}` is not a scalar, and a form can contain only scalars"),
+                        format!("the form field `{name}` is not a scalar, but a form can contain only scalars"),
                     )
                     .help(
                         "describe it as a string with an overlay action, so that the caller formats the value, or remove it",
@@ -215,8 +217,8 @@ impl Linter<'_> {
                 }
                 Some(Status::Default) => {
                     return Err(self
-                        .error(&at, "`default` is the only response, so it would mean both success and error")
-                        .help("name the success statuses with an overlay action"));
+                        .error(&at, "the response `default` is ambiguous: it would mean both success and error")
+                        .help("replace it with the success statuses, with an overlay action"));
                 }
                 None => return Err(self.error(&at, format!("`{status}` is not a valid response status"))),
             }
@@ -282,7 +284,7 @@ impl Status {
     }
 }
 
-/// Returns the names in braces, or `None` if a brace is not matched.
+/// Returns the names in braces, or `None` if a brace is unmatched or a name is empty.
 fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
     let mut variables = BTreeSet::new();
     let mut rest = path;
@@ -297,7 +299,7 @@ fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
     (!rest.contains('}')).then_some(variables)
 }
 
-/// Returns whether a name is a token of RFC 9110. `HeaderName::from_static` panics for other names.
+/// Returns whether a name is a token (RFC 9110). `HeaderName::from_static` panics for other names.
 fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -1,5 +1,5 @@
-//! The first part of the lint, before normalization: the shape of the document and the ids of its
-//! operations.
+//! The first part of the lint, which runs before normalization. It checks the shape of the document
+//! and the ids of its operations.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// Returns an error with a JSON pointer and advice if it is not.
+/// Returns an error with a JSON pointer and advice if the document is not valid.
 pub fn check_outline(document: &Value) -> Result<()> {
     check_all(document).map_err(|error| error.or_help(CORRECT))
 }
 
-/// The advice for an error that has no better one.
+/// The advice for an error that has no specific advice.
 pub(super) const CORRECT: &str = "a client cannot be generated from this: correct or remove it with an overlay action";
 
 fn check_all(document: &Value) -> Result<()> {
@@ -39,13 +39,13 @@ fn check_all(document: &Value) -> Result<()> {
     check_ids(document, &places)
 }
 
-/// Checks the shape on which each stage relies.
+/// Checks the shape of the document, on which every stage relies.
 pub(crate) fn check_shape(document: &Value) -> Result<()> {
-    let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(none)");
+    let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(missing)");
     if !version.starts_with("3.0.") {
         return Err(Error::new(format!("not an OpenAPI 3.0 document: the version is {version}"))
             .at("/openapi")
-            .help("convert it to 3.0.3"));
+            .help("convert the document to OpenAPI 3.0.3"));
     }
     let paths = schema::object(document, "/paths").ok_or_else(|| {
         Error::new("the document has no `paths`").at("/paths").help("check that the document is complete")
@@ -55,7 +55,7 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
         if !path.starts_with('/') || path.contains("//") {
             return Err(Error::new("invalid path: it must start with a slash and must not have an empty segment")
                 .at(&pointer)
-                .help("a client would send a different path: correct it with an overlay action"));
+                .help("correct the path with an overlay action; otherwise, the client would send a different path"));
         }
         let item = item.as_object().ok_or_else(|| Error::new("the path item is not an object").at(&pointer))?;
         if item.contains_key("$ref") {
@@ -68,7 +68,7 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
                 return Err(Error::new("the operation is not an object").at(format!("{pointer}/{key}")));
             }
             if ["options", "trace"].contains(&key.as_str()) {
-                return Err(Error::new(format!("generated clients do not send the method {}", key.to_uppercase()))
+                return Err(Error::new(format!("generated clients do not support the method {}", key.to_uppercase()))
                     .at(format!("{pointer}/{key}"))
                     .help("remove the operation with an overlay action"));
             }
@@ -77,7 +77,8 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Rejects a mark without effect, because the field would not become a secret.
+/// Rejects a mark (`format: password`) that has no effect, because the field would not be generated as
+/// a secret.
 fn check_marks(value: &Value, at: &str) -> Result<()> {
     match value {
         Value::Object(object) => {
@@ -89,8 +90,9 @@ fn check_marks(value: &Value, at: &str) -> Result<()> {
                 .at(at)
                 .help("mark a schema of type `string`; for a reference, mark the referenced schema"));
             }
-            let data = ["default", "enum", "example", "examples"];
-            for (key, child) in object.iter().filter(|(key, child)| !data.contains(&key.as_str()) || child.is_object())
+            let data_keys = ["default", "enum", "example", "examples"];
+            for (key, child) in
+                object.iter().filter(|(key, child)| !data_keys.contains(&key.as_str()) || child.is_object())
             {
                 check_marks(child, &format!("{at}/{}", escape(key)))?;
             }
@@ -105,7 +107,7 @@ fn check_marks(value: &Value, at: &str) -> Result<()> {
     Ok(())
 }
 
-/// Rejects servers and credentials that a generated client cannot express.
+/// Rejects servers and security requirements that a generated client does not support.
 fn check_addresses(document: &Value) -> Result<()> {
     for (index, server) in document.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let url = server.get("url").and_then(Value::as_str).unwrap_or_default();
@@ -119,7 +121,7 @@ fn check_addresses(document: &Value) -> Result<()> {
     for place in schema::operations(document) {
         for pointer in [place.path_pointer(), place.pointer()] {
             if document.pointer(&format!("{pointer}/servers")).is_some() {
-                return Err(Error::new("a separate server is described here, which the client would ignore")
+                return Err(Error::new("the operation has its own server, which the client would ignore")
                     .at(format!("{pointer}/servers"))
                     .help("remove it with an overlay action; the caller sets the base URL"));
             }
@@ -148,7 +150,7 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
             return Err(error("the operation has no `operationId`, which becomes its name in Rust".into())
                 .help("add one with an overlay action on the operation"));
         }
-        // Names that every generated client or the code of an operation uses.
+        // The generated code uses these names.
         let taken = [
             "Client",
             "Error",
@@ -162,7 +164,7 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
             "WithTransport",
         ];
         if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
-            return Err(error(format!("the operationId `{id}` is not a valid name in Rust, or is reserved"))
+            return Err(error(format!("the operationId `{id}` is reserved or cannot be converted to a name in Rust"))
                 .help("set another `operationId` with an overlay action on the operation"));
         }
         if let Some(other) = seen.insert(name.clone(), place.pointer()) {

@@ -1,5 +1,5 @@
-//! Checks the schemas: rejects what progenitor or typify cannot convert to a type, and names that
-//! are equal in Rust.
+//! Checks of the schemas. They reject schemas that progenitor or typify cannot convert to a type, and
+//! names that are the same in Rust.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
     let document = &normalized.document;
-    let replies = reply_schemas(normalized);
+    let response_schemas = response_schemas(normalized);
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for (name, schema) in schema::object(document, "/components/schemas").into_iter().flatten() {
         let origin = normalized.origins.get(name);
@@ -30,10 +30,10 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
         if composes_itself(document, name) {
             return Err(located(Error::new(format!("the schema `{name}` contains itself")).at(&at)));
         }
-        if replies.contains(name) && is_alternative(schema) {
+        if response_schemas.contains(name) && has_alternatives(schema) {
             return Err(located(
                 Error::new(
-                    "a response is one of several schemas (`oneOf`, `anyOf`), which a client cannot distinguish",
+                    "the response has alternatives (`oneOf` or `anyOf`) that the client cannot distinguish",
                 )
                 .at(&at)
                 .help(
@@ -56,15 +56,15 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
         Ok(())
     } else {
         Err(Error::new(format!(
-            "`{name}` is reserved for a type of flinks-core, and this schema does not describe that type"
+            "the schema name `{name}` is reserved for a type of flinks-core, which this schema does not describe"
         ))
         .at(at)
         .help("rename the schema or change its title with an overlay action"))
     }
 }
 
-/// Returns whether a schema contains itself through references and compositions, without a property
-/// in between.
+/// Returns whether a schema is composed of itself, through references, `oneOf`, `anyOf` and `allOf`,
+/// without a property in between.
 fn composes_itself(document: &Value, name: &str) -> bool {
     let mut queue = vec![name];
     let mut seen = BTreeSet::new();
@@ -81,20 +81,21 @@ fn composes_itself(document: &Value, name: &str) -> bool {
     false
 }
 
-/// Returns the named schemas that a schema is composed of.
+/// Returns the names of the schemas of which a schema is composed.
 fn parts(schema: &Value) -> Vec<&str> {
     let composed = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
     referenced(schema).into_iter().chain(composed.flat_map(parts)).collect()
 }
 
-fn is_alternative(schema: &Value) -> bool {
+/// Returns whether a schema, or a schema inside it, has alternatives.
+fn has_alternatives(schema: &Value) -> bool {
     schema.get("oneOf").is_some()
         || schema.get("anyOf").is_some()
-        || schema::children(schema).iter().any(|(_, child)| is_alternative(child))
+        || schema::children(schema).iter().any(|(_, child)| has_alternatives(child))
 }
 
-/// Returns the named schemas of responses.
-fn reply_schemas(normalized: &Normalized) -> BTreeSet<String> {
+/// Returns the names of all schemas in responses.
+fn response_schemas(normalized: &Normalized) -> BTreeSet<String> {
     let mut queue: Vec<String> = normalized.reply_schemas().map(str::to_owned).collect();
     let mut reached = BTreeSet::new();
     while let Some(name) = queue.pop() {
@@ -111,7 +112,7 @@ pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Result
     check_part(document, schema, at, false)
 }
 
-/// Checks a schema, or a part that is merged into one.
+/// Checks a schema. `is_merged` is true for a part of an `allOf`, which is merged into a schema.
 fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Result<()> {
     let error = |message: String| Error::new(message).at(at);
     let Some(object) = schema.as_object() else { return Err(error("the schema is not an object".into())) };
@@ -134,7 +135,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         }
         Some(kind) => {
             return Err(error(format!("unknown type {kind}: expected a type of OpenAPI 3.0"))
-                .help("OpenAPI 3.0 writes a nullable type as `nullable: true`"));
+                .help("correct the type with an overlay action; for a nullable type, use `nullable: true`"));
         }
     }
     if object.contains_key("not") {
@@ -151,7 +152,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
             value.as_str().is_some_and(|text| !schema::pascal(text).is_empty() && variants.insert(schema::pascal(text)))
         });
         if !distinct {
-            return Err(error("the values of the enum are not strings with different names in Rust".into())
+            return Err(error("the values of the enum must be strings with distinct names in Rust".into())
                 .help("remove `enum` with an overlay action; the caller then passes a string"));
         }
     }
@@ -159,21 +160,20 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         && (object.contains_key("oneOf") || object.contains_key("anyOf"))
     {
         return Err(error("`nullable` is not supported together with `oneOf` or `anyOf`".into())
-            .help("remove `nullable` with an overlay action, and make the property optional instead"));
+            .help("remove `nullable`, and make the property optional, with overlay actions"));
     }
     let properties = object.get("properties").and_then(Value::as_object);
     let is_open = object.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
     if is_open && properties.is_some_and(|properties| properties.keys().any(|name| schema::field(name) == "extra")) {
-        return Err(error("the property `extra` conflicts with the field for additional properties".into()).help(
-            "remove `additionalProperties` with an overlay action: properties that are not described are then ignored",
-        ));
+        return Err(error("the property `extra` conflicts with the field for additional properties".into())
+            .help("remove `additionalProperties` with an overlay action; the client then ignores other properties"));
     }
     let mut fields: BTreeMap<String, &str> = BTreeMap::new();
     for name in properties.into_iter().flat_map(|properties| properties.keys()) {
         let field = schema::field(name);
         if field == "new" {
             return Err(error(format!("the property `{name}` conflicts with the constructor `new`"))
-                .help("the generator does not support this"));
+                .help("remove the property with an overlay action, or extend the generator"));
         }
         if let Some(other) = fields.insert(field.clone(), name) {
             return Err(error(format!("the properties `{other}` and `{name}` would both become the field `{field}`"))
@@ -187,13 +187,12 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
                 error(format!("{name} is listed twice in `required`")).help("correct it with an overlay action")
             );
         }
-        let known =
+        let is_property =
             name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
-        // If parts are merged, another part may have it.
-        if !known && properties.is_some() && !is_merged && !object.contains_key("allOf") {
-            return Err(
-                error(format!("{name} is required, but is not a property")).help("correct it with an overlay action")
-            );
+        // If parts are merged, another part may have the property.
+        if !is_property && properties.is_some() && !is_merged && !object.contains_key("allOf") {
+            return Err(error(format!("{name} is in `required`, but is not a property"))
+                .help("correct it with an overlay action"));
         }
     }
     for (step, child) in schema::children(schema) {
