@@ -164,11 +164,10 @@ impl Linter<'_> {
         let schema = media.get("schema").map(|schema| self.resolved(schema));
         let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
         let properties = properties.ok_or_else(|| self.error(at, "the form has no fields"))?;
-        let more = schema.and_then(|schema| schema.get("additionalProperties")).filter(|more| more.is_object());
-        let more = more.map(|more| (String::from("additionalProperties"), more.clone()));
-        for (name, property) in
-            properties.iter().map(|(name, property)| (name.clone(), property.clone())).chain(additional)
-        {
+        let additional = schema.and_then(|schema| schema.get("additionalProperties")).filter(|value| value.is_object());
+        let additional = additional.map(|schema| (String::from("additionalProperties"), schema.clone()));
+        let named = properties.iter().map(|(name, property)| (name.clone(), property.clone()));
+        for (name, property) in named.chain(additional) {
             let kind = self.resolved(&property).get("type").and_then(Value::as_str);
             if matches!(kind, None | Some("object" | "array")) {
                 return Err(self
