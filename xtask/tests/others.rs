@@ -87,7 +87,7 @@ fn an_unsupported_document_is_a_located_error_with_help() {
         (
             "payment-status",
             [
-                "one of several schemas",
+                "has alternatives",
                 "operation: get-payment",
                 "/responses/200/",
                 "by one object that has the properties of all schemas",

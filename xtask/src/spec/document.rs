@@ -14,7 +14,7 @@ use crate::product::Product;
 /// An OpenAPI document or a part of it, as text and as a parsed value.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// The text as published.
+    /// The document's text, as published.
     pub(crate) text: String,
     /// The parsed text.
     pub(crate) value: Value,

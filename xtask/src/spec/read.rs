@@ -16,7 +16,7 @@ pub const SOURCES: &str = "openapi/sources.toml";
 /// A document and its hash, as read from a file.
 #[derive(Debug)]
 pub struct Source {
-    /// The text as published.
+    /// The document's text, as published.
     pub text: String,
     /// The parsed text.
     pub value: Value,

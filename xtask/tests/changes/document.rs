@@ -113,7 +113,7 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("openapi: 3.0.3", "openapi: 3.1.0")],
         overlay: &[],
-        expected: Refused(&["the version is 3.1.0", "/openapi", "convert it to 3.0.3"]),
+        expected: Refused(&["the version is 3.1.0", "/openapi", "convert the document to OpenAPI 3.0.3"]),
     },
     Case {
         name: "only a description changes",

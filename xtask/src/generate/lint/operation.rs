@@ -216,8 +216,8 @@ impl Linter<'_> {
                 }
                 Some(Status::Default) => {
                     return Err(self
-                        .error(&at, "the response `default` is ambiguous: it would mean both success and error")
-                        .help("replace it with the success statuses, with an overlay action"));
+                        .error(&at, "`default` is the only response, so it would mean both success and error")
+                        .help("add the success statuses with an overlay action"));
                 }
                 None => return Err(self.error(&at, format!("`{status}` is not a valid response status"))),
             }

@@ -77,8 +77,8 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Rejects a mark (`format: password`) that has no effect, because the field would not be generated as
-/// a secret.
+/// Rejects a mark (`format: password`) that has no effect, because the field would not become a
+/// secret in the generated code.
 fn check_marks(value: &Value, at: &str) -> Result<()> {
     match value {
         Value::Object(object) => {
@@ -121,7 +121,7 @@ fn check_addresses(document: &Value) -> Result<()> {
     for place in schema::operations(document) {
         for pointer in [place.path_pointer(), place.pointer()] {
             if document.pointer(&format!("{pointer}/servers")).is_some() {
-                return Err(Error::new("the operation has its own server, which the client would ignore")
+                return Err(Error::new("the operation or its path has its own server, which the client would ignore")
                     .at(format!("{pointer}/servers"))
                     .help("remove it with an overlay action; the caller sets the base URL"));
             }

@@ -1,5 +1,5 @@
-//! Checks of the schemas. They reject schemas that progenitor or typify cannot convert to a type, and
-//! names that are the same in Rust.
+//! Checks of the schemas. They reject schemas that progenitor or typify cannot convert to a type,
+//! and names that are the same in Rust.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,8 +63,8 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     }
 }
 
-/// Returns whether a schema is composed of itself, through references, `oneOf`, `anyOf` and `allOf`,
-/// without a property in between.
+/// Returns whether a schema is composed of itself, through references, `oneOf`, `anyOf` and
+/// `allOf`, without a property in between.
 fn composes_itself(document: &Value, name: &str) -> bool {
     let mut queue = vec![name];
     let mut seen = BTreeSet::new();
