@@ -297,7 +297,7 @@ impl Consents {
     }
 
     fn unfinished(&self, error: Option<ConsentError>) -> ShutdownError {
-        let unstored = self.tracked_consents().into_iter().filter(|consent| consent.state.has_pending_write());
+        let unstored = self.tracked_consents().into_iter().filter(|consent| consent.state.may_have_pending_write());
         let unstored = unstored.map(|consent| consent.id().clone()).collect();
         ShutdownError::new(self.0.tasks.len(), unstored, error)
     }

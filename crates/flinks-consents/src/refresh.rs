@@ -263,7 +263,7 @@ impl Consent {
             self.save_result(PendingWrite::Ended { record, expected }, epoch).await
         } else {
             // If the store fails, the lease expires.
-            self.return_lease(record, epoch).await
+            self.release_lease(record, epoch).await
         };
         match saved {
             // Another process had already replaced the refused token.
@@ -277,7 +277,7 @@ impl Consent {
 
     /// Returns the lease by storing the record without it, unless another process has changed the
     /// record.
-    async fn return_lease(&self, record: Record, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
+    async fn release_lease(&self, record: Record, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
         let expected = record.generation;
         let record = record.after(expected);
         if !self.shared.swap(Some(expected), &record).await? {

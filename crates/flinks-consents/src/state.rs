@@ -58,7 +58,7 @@ impl ConsentState {
 
     /// Returns whether the state may have a pending write. It also returns `true` while a task
     /// holds the record lock.
-    pub(crate) fn has_pending_write(&self) -> bool {
+    pub(crate) fn may_have_pending_write(&self) -> bool {
         self.record.try_lock().map_or(true, |record| record.pending_write().is_some())
     }
 }

@@ -10,8 +10,9 @@
 
 mod text;
 
-use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use regex::Regex;
 use serde::Deserialize;
@@ -71,10 +72,10 @@ fn optional_regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::res
 }
 
 impl Pattern {
-    /// Returns where the phrase begins and ends.
-    fn find(&self, text: &str) -> Option<std::ops::Range<usize>> {
+    /// Returns the phrases that the pattern finds in a text, each with its place.
+    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
         let is_plain = |found: &str| self.except.as_ref().is_some_and(|except| except.is_match(found));
-        self.regex.find_iter(text).find(|found| !is_plain(found.as_str())).map(|found| found.range())
+        self.regex.find_iter(text).filter(move |found| !is_plain(found.as_str())).map(|found| found.range())
     }
 }
 
@@ -103,13 +104,13 @@ impl Rules {
     /// finds its own rewrite.
     pub fn read(root: &Path) -> Result<Self> {
         let path = Path::new(RULES);
-        let text =
-            std::fs::read_to_string(root.join(path)).map_err(|error| Error::new(error.to_string()).in_file(path))?;
-        let rules: Self = toml::from_str(&text).map_err(|error| Error::new(error.to_string()).in_file(path))?;
+        let text = std::fs::read_to_string(root.join(path)).map_err(|error| read_error(path, &error))?;
+        let rules: Self =
+            toml::from_str(&text).map_err(|error| Error::new(format!("invalid rules: {error}")).in_file(path))?;
         for pattern in &rules.pattern {
-            let problem = if pattern.find(&pattern.example).is_none() {
+            let problem = if pattern.find(&pattern.example).next().is_none() {
                 "does not match its `example`"
-            } else if pattern.find(&pattern.write).is_some() {
+            } else if pattern.find(&pattern.write).next().is_some() {
                 "matches its `write`"
             } else {
                 continue;
@@ -131,8 +132,13 @@ impl Rules {
         let mut findings = Vec::new();
         for path in listed.split('\0').filter(|path| !path.is_empty() && !self.is_skipped(path)) {
             let path = Path::new(path);
-            // A file that was deleted and not committed is still listed.
-            let Ok(bytes) = std::fs::read(root.join(path)) else { continue };
+            let bytes = match std::fs::read(root.join(path)) {
+                Ok(bytes) => bytes,
+                // Git still lists a file that was deleted without a commit.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(read_error(path, &error)),
+            };
+            // A binary file has no text.
             let Ok(source) = String::from_utf8(bytes) else { continue };
             self.search(path, &source, &mut findings);
         }
@@ -152,17 +158,20 @@ impl Rules {
     fn search(&self, path: &Path, source: &str, findings: &mut Vec<Finding>) {
         for paragraph in text::paragraphs(path, source) {
             for pattern in &self.pattern {
-                let Some(range) = pattern.find(&paragraph.text) else { continue };
-                findings.push(Finding {
+                findings.extend(pattern.find(&paragraph.text).map(|range| Finding {
                     path: path.to_owned(),
                     line: paragraph.line_of(range.start),
                     pattern: pattern.name.clone(),
                     text: text::around(&paragraph.text, range),
                     write: pattern.write.clone(),
-                });
+                }));
             }
         }
     }
+}
+
+fn read_error(path: &Path, error: &io::Error) -> Error {
+    Error::new(format!("failed to read the file: {error}")).in_file(path)
 }
 
 impl Allowed {
@@ -196,6 +205,11 @@ mod tests {
         assert_eq!(found("a.rs", "/// A.\n///\n/// This is for who wants it.\nstruct A;\n"), [3]);
         assert_eq!(found("a.rs", "fn a() {\n    panic!(\"this is for who wants it\");\n}\n"), [2]);
         assert_eq!(found("a.toml", "a = 1\nb = 2 # this is for who wants it\n"), [2]);
+    }
+
+    #[test]
+    fn every_phrase_of_a_paragraph_is_found() {
+        assert_eq!(found("a.md", "This is for who wants it.\nThat is for who needs it.\n"), [1, 2]);
     }
 
     #[test]

@@ -16,6 +16,12 @@ pub(super) struct Paragraph {
 }
 
 impl Paragraph {
+    fn line(number: usize, text: &str) -> Self {
+        let mut paragraph = Self::default();
+        paragraph.push(number, text);
+        paragraph
+    }
+
     fn push(&mut self, number: usize, text: &str) {
         self.lines.push((self.text.len(), number));
         self.text.push_str(text);
@@ -30,8 +36,14 @@ impl Paragraph {
 
     /// Returns the number of the line that holds the byte at `at`.
     pub(super) fn line_of(&self, at: usize) -> usize {
-        self.lines.iter().rev().find(|(start, _)| *start <= at).map_or(1, |(_, number)| *number)
+        line_at(&self.lines, at)
     }
+}
+
+/// Returns the number of the line that holds the byte at `at`. Each entry of `lines` is the start of
+/// a line and its number.
+fn line_at(lines: &[(usize, usize)], at: usize) -> usize {
+    lines.iter().rev().find(|(start, _)| *start <= at).map_or(1, |(_, number)| *number)
 }
 
 /// Returns the paragraphs of a file. Its name decides how the file is read; a file of an unknown
@@ -69,15 +81,14 @@ fn markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Paragraph>
         source.push_str(line);
         source.push('\n');
     }
-    let line_of = |at: usize| starts.iter().rev().find(|(start, _)| *start <= at).map_or(1, |(_, number)| *number);
 
     let mut paragraphs = Vec::new();
     let mut current = Paragraph::default();
     let mut is_code_block = false;
     for (event, range) in Parser::new_ext(&source, Options::ENABLE_TABLES).into_offset_iter() {
         match event {
-            Event::Text(text) if !is_code_block => current.push(line_of(range.start), &text),
-            Event::Code(code) => current.push(line_of(range.start), &format!("`{code}`")),
+            Event::Text(text) if !is_code_block => current.push(line_at(&starts, range.start), &text),
+            Event::Code(code) => current.push(line_at(&starts, range.start), &format!("`{code}`")),
             Event::SoftBreak | Event::HardBreak => current.text.push(' '),
             Event::Start(Tag::Emphasis | Tag::Strong | Tag::Link { .. } | Tag::Image { .. }) => {}
             Event::Start(tag) => {
@@ -98,7 +109,8 @@ fn rust(source: &str) -> Vec<Paragraph> {
     let mut paragraphs = comment_blocks(source);
     // A file that is not Rust has comments only.
     if let Ok(tokens) = TokenStream::from_str(source) {
-        messages(tokens, source, &mut paragraphs);
+        let lines: Vec<&str> = source.lines().collect();
+        messages(tokens, &lines, &mut paragraphs);
     }
     paragraphs
 }
@@ -118,31 +130,28 @@ fn comment_blocks(source: &str) -> Vec<Paragraph> {
         if let Some(text) = here.and_then(|marker| line.strip_prefix(marker)) {
             block.push((number, text.strip_prefix(' ').unwrap_or(text)));
         } else if let Some((_, text)) = line.split_once("; // ").or_else(|| line.split_once(", // ")) {
-            let mut comment = Paragraph::default();
-            comment.push(number, text);
-            paragraphs.push(comment);
+            paragraphs.push(Paragraph::line(number, text));
         }
     }
     paragraphs
 }
 
 /// Adds the string literals that hold a space. Doc comments, which are literals too, are left out.
-fn messages(tokens: TokenStream, source: &str, paragraphs: &mut Vec<Paragraph>) {
+fn messages(tokens: TokenStream, lines: &[&str], paragraphs: &mut Vec<Paragraph>) {
     for token in tokens {
         match token {
-            TokenTree::Group(group) => messages(group.stream(), source, paragraphs),
+            TokenTree::Group(group) => messages(group.stream(), lines, paragraphs),
             TokenTree::Literal(literal) => {
                 let number = literal.span().start().line;
-                let line = source.lines().nth(number.saturating_sub(1)).unwrap_or_default();
+                let line = lines.get(number.saturating_sub(1)).copied().unwrap_or_default();
                 if line.trim_start().starts_with("//") {
                     continue;
                 }
                 if let Ok(text) = syn::parse_str::<syn::LitStr>(&literal.to_string())
                     && text.value().contains(' ')
                 {
-                    let mut message = Paragraph::default();
-                    message.push(number, &text.value().split_whitespace().collect::<Vec<_>>().join(" "));
-                    paragraphs.push(message);
+                    let text = text.value().split_whitespace().collect::<Vec<_>>().join(" ");
+                    paragraphs.push(Paragraph::line(number, &text));
                 }
             }
             _ => {}
@@ -169,9 +178,7 @@ fn comments(source: &str) -> Vec<Paragraph> {
 fn yaml(source: &str) -> Vec<Paragraph> {
     let line = |(number, line): (usize, &str)| {
         let text = line.split_once(": ").map_or(line, |(_, value)| value);
-        let mut paragraph = Paragraph::default();
-        paragraph.push(number, text.trim().trim_start_matches('#').trim_start());
-        paragraph
+        Paragraph::line(number, text.trim().trim_start_matches('#').trim_start())
     };
     numbered(source).map(line).filter(|paragraph| !paragraph.text.is_empty()).collect()
 }
