@@ -307,18 +307,22 @@ mod tests {
             assert_eq!(base_url.is_plain_http_exception(), text.starts_with("http:"), "{text}");
         }
         for (host, text, reason) in [
-            ("emulator", "http://other", "must use https"),
-            ("emulator", "http://emulator.evil.com", "must use https"),
-            ("", "http://emulator", "must use https"),
-            ("*", "http://emulator", "must use https"),
-            ("8.8.8.8", "http://8.8.8.8", "must not use plain HTTP to an address"),
-            ("169.254.169.254", "http://169.254.169.254", "must not use plain HTTP to an address"),
+            ("emulator", "http://other", "must use https, because plain HTTP is allowed only for another host"),
+            (
+                "emulator",
+                "http://emulator.evil.com",
+                "must use https, because plain HTTP is allowed only for another host",
+            ),
+            ("", "http://emulator", "must use https, because plain HTTP is allowed only for another host"),
+            ("*", "http://emulator", "must use https, because plain HTTP is allowed only for another host"),
+            ("8.8.8.8", "http://8.8.8.8", "must not use plain HTTP to an address that is not private"),
+            ("169.254.169.254", "http://169.254.169.254", "must not use plain HTTP to an address that is not private"),
             ("flinks.io", "http://flinks.io", "must not use plain HTTP for a host of Flinks"),
             ("API.Flinks.IO.", "http://api.flinks.io", "must not use plain HTTP for a host of Flinks"),
             ("fin.ag", "http://fin.ag", "must not use plain HTTP for a host of Flinks"),
             ("a.private.fin.ag", "http://a.private.fin.ag", "must not use plain HTTP for a host of Flinks"),
             ("ob.flinksapp.com.", "http://ob.flinksapp.com.", "must not use plain HTTP for a host of Flinks"),
-            ("emulator.", "http://emulator.", "must use https"),
+            ("emulator.", "http://emulator.", "must use https, because plain HTTP is allowed only for another host"),
             ("emulator", "http://u@emulator", "must not contain user info"),
             ("emulator", "http://emulator:0", "must not use port 0"),
         ] {

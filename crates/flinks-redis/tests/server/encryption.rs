@@ -31,7 +31,7 @@ async fn nothing_readable() {
     for (key, bytes) in &all {
         let text = format!("{key} {}", String::from_utf8_lossy(bytes));
         assert!(!text.contains("canary"), "{text}");
-        assert!((text.contains("flinks") || text.contains("other")), "{text}");
+        assert!(text.contains("flinks") || text.contains("other"), "{text}");
     }
     // Encrypting the same record again produces different values.
     let values: Vec<&Vec<u8>> = all.iter().filter(|(key, _)| !key.ends_with(":due")).map(|(_, bytes)| bytes).collect();
