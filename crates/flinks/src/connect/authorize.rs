@@ -280,8 +280,8 @@ impl Session {
 
 /// The security questions of a bank.
 ///
-/// A challenge is answered by value, once, with [`Client::answer`]. It can be serialized into the
-/// session of the end user, because another machine may receive the answer. Store it as a secret.
+/// [`Client::answer`] takes a challenge by value, so it can be answered only once. You can serialize
+/// it into the end user's session, because another machine may receive the answer. It is a secret.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("Challenge {{ questions: {}, .. }}", questions.len())]
 #[must_use = "the end user is not authorized until the challenge is answered"]
