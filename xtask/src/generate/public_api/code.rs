@@ -1,4 +1,4 @@
-//! Formats code as one line of text, and reads attributes.
+//! Formats code as one line of text and reads attributes.
 
 use quote::ToTokens;
 use syn::Visibility;
@@ -9,7 +9,7 @@ pub(super) fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Formats code in one line, and shortens absolute paths.
+/// Formats code as one line and shortens absolute paths.
 pub(super) fn text(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (long, short) in [
