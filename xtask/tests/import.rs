@@ -316,7 +316,7 @@ fn input_that_cannot_be_imported_is_one_located_error() {
         (project.pages.path().join("gone.md"), "failed to read the file"),
         (project.pages.path().to_owned(), "failed to read the file"),
         (project.file("bytes.md", b"\xff\xfe"), "invalid UTF-8"),
-        (project.file("broken.md", page("", "openapi: 3.0.3\n  x: [")), "starts in line 12"),
+        (project.file("broken.md", page("", "openapi: 3.0.3\n  x: [")), "starts on line 12"),
         (
             project.file("cut.md", page("/openapi-pay.yaml", &published(Product::Pay)).trim_end_matches('`')),
             "line 12 is not closed",

@@ -66,7 +66,7 @@ impl<'a> LeaseWaiter<'a> {
         const MAX_WAIT: Duration = Duration::from_millis(500);
         let longer = lease.duration.min(MAX_DURATION).saturating_sub(self.duration);
         if self.clock.monotonic() >= self.give_up_at.saturating_add(longer) {
-            return Err(StoreError::busy("is busy: other processes hold the lease of the consent").into());
+            return Err(StoreError::busy("is busy: other processes hold the consent's lease").into());
         }
         let wait = Duration::from_millis(20).saturating_mul(1 << self.waits.min(5)).min(MAX_WAIT);
         self.waits = self.waits.saturating_add(1);

@@ -98,7 +98,7 @@ impl Shared {
     pub(crate) async fn load(&self, id: &ConsentId) -> Result<Option<Record>, ConsentError> {
         let record = self.call_store(|store| store.load(id)).await?;
         if record.as_ref().is_some_and(|record| record.id != *id) {
-            return Err(StoreError::damaged("returned the record of another consent").into());
+            return Err(StoreError::damaged("returned another consent's record").into());
         }
         Ok(record)
     }

@@ -268,7 +268,7 @@ impl TransportBuilder {
         if self.base_url.is_plain_http_exception() {
             tracing::warn!(
                 base_url = self.base_url.as_str(),
-                "credentials and tokens are sent to this host in plain HTTP, because the configuration allows it",
+                "credentials and tokens are sent to this host over plain HTTP, because the configuration allows it",
             );
         }
         Ok(Transport {

@@ -150,7 +150,7 @@ impl RedisStore {
         let Some(value) = self.get(&key).await? else { return Ok(None) };
         let record = keys.open(&value, &key)?;
         if record.id() != id {
-            return Err(StoreError::damaged("returned the record of another consent"));
+            return Err(StoreError::damaged("returned another consent's record"));
         }
         Ok(Some(record))
     }

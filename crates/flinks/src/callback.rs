@@ -65,7 +65,7 @@ impl CsrfState {
             // Other parameters belong to the application.
             let is_reserved = reserved_parameters(result_parameter).contains(&&*name);
             if is_reserved && parameters.insert(name.into_owned(), value.into_owned()).is_some() {
-                return reject("a parameter occurs more than once");
+                return reject("a parameter appears more than once");
             }
         }
         let Some(state) = parameters.remove("state") else {

@@ -47,7 +47,7 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
         }
     }
     let is_changed = is_refused || diffs.iter().any(|diff| diff.step > Step::None);
-    let title = if is_changed { "Flinks changed its documents" } else { "No document of Flinks changed" };
+    let title = if is_changed { "Flinks changed its documents" } else { "No Flinks document changed" };
     let mut markdown = format!("## {title}\n\n");
     for line in &lines {
         markdown += &format!("- {line}\n");

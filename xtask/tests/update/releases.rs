@@ -96,7 +96,7 @@ fn a_reverted_change_removes_its_proposals() {
     assert!(repository.changelog("flinks-outbound").contains("device"));
     fs::write(&page, old).unwrap();
     let (_, text) = repository.xtask(&["update", &page]);
-    assert!(text.starts_with("## No document of Flinks changed"), "{text}");
+    assert!(text.starts_with("## No Flinks document changed"), "{text}");
     assert!(!repository.changelog("flinks").contains("Updated"));
     assert!(!repository.changelog("flinks-outbound").contains("device"));
     assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");

@@ -41,7 +41,7 @@ async fn a1_client_for_plain_http_logs_one_warning() {
     let base_url = BaseUrl::options().dangerous_plain_http_host("emulator").parse("http://emulator:8080").unwrap();
     let credentials = Credentials::new("canary", "canary").unwrap();
     let client = Client::builder(base_url, credentials.clone()).build().unwrap();
-    let warnings = lines.with("in plain HTTP");
+    let warnings = lines.with("over plain HTTP");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("WARN"), "{warnings:?}");
     assert!(warnings[0].contains("http://emulator:8080"), "{warnings:?}");
@@ -49,7 +49,7 @@ async fn a1_client_for_plain_http_logs_one_warning() {
     // Neither a clone nor a second base URL logs another warning.
     let _ = client.with_timeout(Duration::from_secs(1));
     let _ = Client::builder("http://127.0.0.1:9".parse().unwrap(), credentials).build().unwrap();
-    assert_eq!(lines.with("in plain HTTP").len(), 1);
+    assert_eq!(lines.with("over plain HTTP").len(), 1);
 }
 
 /// Uses the host name of this machine, which resolves without a network.

@@ -46,7 +46,7 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
             if is_document {
                 error
             } else {
-                error.help(format!("see the fenced block that starts in line {line} of the page"))
+                error.help(format!("see the fenced block that starts on line {line} of the page"))
             }
         };
         let text = format!("{}\n", text.trim_end_matches('\n'));
@@ -97,7 +97,7 @@ fn fenced_blocks(page: &str) -> Result<Vec<Block>> {
                 let block = page.get(range).unwrap_or_default().trim_end();
                 let last = block.lines().skip(1).last().unwrap_or_default().trim_start_matches(['>', ' ']);
                 if !last.starts_with("```") && !last.starts_with("~~~") {
-                    return Err(Error::new(format!("the fenced block that starts in line {line} is not closed"))
+                    return Err(Error::new(format!("the fenced block that starts on line {line} is not closed"))
                         .help("the page was probably cut off: retrieve it again"));
                 }
                 blocks.push(Block { line, info: info.into_string(), text: String::new() });
