@@ -1,4 +1,4 @@
-//! Measures `cargo xtask regenerate --check` for all three documents, without its build.
+//! Measures `cargo xtask regenerate --check` for all three documents, excluding the build of xtask.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Creates the clients and stores of the service, for the real Flinks or for an emulator in this
+//! Creates the service's clients and stores, for the real Flinks API or for an emulator in this
 //! process.
 
 use std::env;
@@ -12,7 +12,7 @@ use flinks_emulator::{Emulator, credentials};
 
 use crate::sessions::Sessions;
 
-/// The clients, stores and sessions of the service.
+/// The service's clients, stores and sessions.
 pub struct App {
     pub(crate) pay: pay::Client,
     pub(crate) connect: connect::Client,
@@ -26,14 +26,15 @@ pub struct App {
 pub struct Options {
     /// The address to listen on.
     pub address: SocketAddr,
-    /// The URL under which browsers reach the service. Its redirect URLs start with it.
+    /// The URL that browsers use to reach the service. The service's redirect URLs start with this
+    /// URL.
     pub public_url: String,
-    /// The directory of the consents.
+    /// The directory where consents are stored.
     pub store: PathBuf,
 }
 
 impl Options {
-    /// Reads the variables whose names start with `DEMO_`.
+    /// Reads the environment variables whose names start with `DEMO_`.
     ///
     /// # Errors
     ///
@@ -48,16 +49,17 @@ impl Options {
     }
 }
 
-/// The Flinks that the service uses.
+/// The Flinks API that the service uses.
 pub enum Flinks {
-    /// The real Flinks, configured by the variables whose names start with `FLINKS_`.
+    /// The real Flinks API, configured by the environment variables whose names start with
+    /// `FLINKS_`.
     Configured,
     /// An emulator in this process.
     Emulated(Emulator),
 }
 
 impl Flinks {
-    /// Chooses the real Flinks if `FLINKS_OUTBOUND_URL` is set, and otherwise starts an emulator.
+    /// Chooses the real Flinks API if `FLINKS_OUTBOUND_URL` is set. Otherwise, starts an emulator.
     ///
     /// # Errors
     ///
@@ -71,7 +73,7 @@ impl Flinks {
 }
 
 impl App {
-    /// Creates the clients and stores of the service.
+    /// Creates the service's clients and stores.
     ///
     /// # Errors
     ///
@@ -112,8 +114,9 @@ fn emulated(emulator: &Emulator) -> Result<(pay::Client, connect::Client, outbou
     ))
 }
 
-/// Creates the HTTP client for the Open Banking API. Its requests carry access tokens, so it never
-/// follows redirects. It uses no proxy for the emulator, which speaks plain HTTP.
+/// Creates the HTTP client for the Open Banking API. The client's requests contain access tokens,
+/// so the client never follows redirects. It uses no proxy for the emulator, because the emulator
+/// uses plain HTTP.
 fn http_client(flinks: &Flinks) -> reqwest::Result<reqwest::Client> {
     let client =
         reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(30));
@@ -123,7 +126,7 @@ fn http_client(flinks: &Flinks) -> reqwest::Result<reqwest::Client> {
     }
 }
 
-/// Returns a variable of the service, or its default.
+/// Returns the value of an environment variable, or `default` if the variable is not set.
 fn variable(name: &str, default: &str) -> Result<String, String> {
     match env::var(name) {
         Ok(text) => Ok(text),

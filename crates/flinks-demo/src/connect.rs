@@ -1,4 +1,4 @@
-//! Flinks Connect: the widget in an iframe, and its landing page.
+//! Flinks Connect: the widget in an iframe and the widget's landing page.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::configuration::App;
 use crate::error::Reply;
 
-/// Returns the page with the widget. Each view spends a token.
+/// Returns the page with the widget. Each page view spends a token.
 pub(crate) async fn widget(State(app): State<Arc<App>>) -> Reply<Html<String>> {
     let widget = app.connect.widget(&app.redirect_url("/banks/landing")?).demo(true);
     let url = widget.url(app.connect.generate_authorize_token().await?)?;
@@ -25,8 +25,8 @@ pub(crate) struct Landing {
     login_id: String,
 }
 
-/// Handles the landing page of the widget. The browser could have sent any login id: `/Authorize`
-/// shows whether Flinks knows it.
+/// Handles the widget's landing page. The browser could have sent any login id, so a call to
+/// `/Authorize` checks that Flinks knows the id.
 pub(crate) async fn landing(State(app): State<Arc<App>>, Query(landing): Query<Landing>) -> Reply<Json<Value>> {
     let login_id = LoginId::new(landing.login_id)?;
     let token = app.connect.generate_authorize_token().await?;

@@ -1,4 +1,4 @@
-//! Turns errors into responses. The advice of an error decides the status.
+//! Turns errors into responses. An error's advice determines the response status.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -44,7 +44,8 @@ impl From<Error> for Failure {
 
 impl<T> From<SpendError<T>> for Failure {
     fn from(error: SpendError<T>) -> Self {
-        // Not `into_error`: the advice also depends on whether the token was spent.
+        // This does not call `into_error`, because the advice also depends on whether the token was
+        // spent.
         Error::from(error).into()
     }
 }

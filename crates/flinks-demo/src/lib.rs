@@ -16,10 +16,11 @@ use tokio::net::TcpListener;
 
 pub use configuration::{App, Flinks, Options};
 
-/// The time limit of a request: longer than one call to Flinks and two calls of the store.
+/// The time limit for refreshes at shutdown. It is longer than one call to Flinks and two calls to
+/// the store.
 const SHUTDOWN: Duration = Duration::from_secs(45);
 
-/// Returns the routes of the service.
+/// Returns the service's routes.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/health", get(async || "ok"))
@@ -34,8 +35,8 @@ pub fn router(app: App) -> Router {
 }
 
 /// Serves until `stop` completes and every request in flight has its response. Then waits for
-/// refreshes in flight and writes pending records to the store. Without this wait, a refresh that is
-/// cancelled with the runtime could lose a refresh token.
+/// refreshes in flight and writes pending records to the store. Without this wait, the runtime
+/// could cancel a refresh and lose a refresh token.
 ///
 /// # Errors
 ///

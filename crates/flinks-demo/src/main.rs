@@ -1,4 +1,5 @@
-//! The service: `cargo run -p flinks-demo`. README.md lists its variables.
+//! The service, started with `cargo run -p flinks-demo`. README.md lists the service's environment
+//! variables.
 
 #![allow(clippy::print_stderr)] // a terminal program
 
@@ -22,7 +23,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    // For the HTTP client of the service. The clients of the SDK bring their own provider.
+    // The service's HTTP client needs a default provider. The SDK's clients bring their own
+    // provider.
     install_default_crypto_provider();
     // The emulator stops when this value is dropped.
     let flinks = Flinks::from_env().await?;
@@ -34,7 +36,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Waits for Ctrl-C or for SIGTERM, which stops a container.
+/// Waits for Ctrl-C or for SIGTERM, the signal that stops a container.
 async fn stopped() {
     #[cfg(unix)]
     let terminated = async {

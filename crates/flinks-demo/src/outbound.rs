@@ -21,7 +21,7 @@ pub(crate) struct Bank {
     bank: String,
 }
 
-/// Redirects the end user to Flinks, where they consent for one bank.
+/// Redirects the end user to Flinks, where they give consent for one bank.
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -35,7 +35,7 @@ pub(crate) async fn start(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, url.expose_secret().to_owned()), (SET_COOKIE, session.cookie())]))
 }
 
-/// Handles the callback of the end user and stores the consent.
+/// Handles the end user's callback and stores the consent.
 pub(crate) async fn callback(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -46,12 +46,12 @@ pub(crate) async fn callback(
     let code = app.consents.client().verify(authorization, &query.unwrap_or_default())?;
     let new = app.consents.new_consent(&consent_id(&session, &bank)?).owner(owner(&session)?).label(bank.as_str());
     if let Replaced::Failed(error) = new.revoke_replaced().exchange_code(code).await?.replaced {
-        tracing::warn!("the connection of the replaced consent may still exist: {error}");
+        tracing::warn!("the replaced consent's connection may still exist: {error}");
     }
     Ok(Json(json!({"connected": bank})))
 }
 
-/// Lists the banks of the end user.
+/// Lists the end user's banks.
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Reply<Json<Value>> {
     let consents = app.consents.list(&owner(&app.sessions.find(&headers)?)?, &Page::first(100)).await?;
     let banks =
@@ -59,7 +59,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Rep
     Ok(Json(banks.collect()))
 }
 
-/// Returns the accounts at one bank from the Open Banking API.
+/// Returns the end user's accounts at one bank, as listed by the Open Banking API.
 pub(crate) async fn accounts(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -67,7 +67,7 @@ pub(crate) async fn accounts(
 ) -> Reply<Json<Value>> {
     let consent = consent(&app, &headers, &bank)?;
     let url = format!("{}/api/fdx/5/accounts", app.consents.client().base_url());
-    // If the API refuses the token, invalidates it and retries once with a new one.
+    // If the API rejects the token, the service invalidates it and retries once with a new token.
     for _ in 0..2 {
         let token = consent.access_token().await?;
         let response = app.http.get(&url).bearer_auth(token.expose_secret()).send().await.map_err(|_| UNAVAILABLE)?;

@@ -24,7 +24,7 @@ pub(crate) struct Payment {
 pub(crate) async fn start(State(app): State<Arc<App>>, Json(payment): Json<Payment>) -> Reply<Json<Value>> {
     let customer = Customer { name: payment.name, email: payment.email };
     let session = NewSession::new(payment.order, Cents(payment.cents), customer)?;
-    // Runs in a separate task, so that the result is recorded even if the browser disconnects.
+    // The call runs in a separate task, so its result is recorded even if the browser disconnects.
     let started = tokio::spawn(async move {
         let token = app.pay.authorize().await?;
         let session = app.pay.initiate_session(token, &session).await?;

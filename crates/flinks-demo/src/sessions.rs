@@ -1,4 +1,4 @@
-//! Keeps the sessions of end users in memory. A real service has its own sessions.
+//! Keeps end users' sessions in memory. A real service would use its own session management.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::error::{Failure, Reply};
 
 const COOKIE_NAME: &str = "session";
 
-/// All sessions, keyed by their secret name: the cookie value.
+/// All sessions, keyed by their secret name, which is the cookie value.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<String, State>>);
 
@@ -27,15 +27,15 @@ pub(crate) struct Pending {
     pub(crate) authorization: outbound::PendingAuthorization,
 }
 
-/// The session of an end user.
+/// An end user's session.
 pub(crate) struct Session {
     name: String,
-    /// The name of the end user, which is not secret.
+    /// The end user's name, which is not secret.
     pub(crate) user: String,
 }
 
 impl Sessions {
-    /// Returns the session of a request. A cookie that this service did not issue is ignored.
+    /// Returns a request's session. A cookie that this service did not issue is ignored.
     pub(crate) fn find(&self, headers: &HeaderMap) -> Reply<Session> {
         let cookies = headers.get(COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
         let name = cookies.split("; ").find_map(|cookie| cookie.strip_prefix(COOKIE_NAME)?.strip_prefix('='));
@@ -60,7 +60,7 @@ impl Sessions {
         }
     }
 
-    /// Takes the pending consent out of the session, so that it is used once.
+    /// Takes the pending consent out of the session, so it can be used only once.
     pub(crate) fn take(&self, session: &Session) -> Reply<Pending> {
         let pending = self.lock().get_mut(&session.name).and_then(|state| state.pending.take());
         pending.ok_or(Failure::new(StatusCode::CONFLICT, "consent again"))
@@ -72,7 +72,7 @@ impl Sessions {
 }
 
 impl Session {
-    /// Returns the cookie. A service that is reached over `https` adds `Secure`.
+    /// Returns the session cookie. A service that browsers reach over `https` would add `Secure`.
     pub(crate) fn cookie(&self) -> String {
         format!("{COOKIE_NAME}={}; HttpOnly; SameSite=Lax; Path=/", self.name)
     }

@@ -26,7 +26,7 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// Returns an error if the file exists and cannot be read.
+    /// Returns an error if the file exists but cannot be read.
     pub(crate) fn of_product(root: &Path, product: Product) -> Result<Option<Self>> {
         let source = read::any_document(root, product)?;
         Ok(source.map(|read::Source { text, value, .. }| Self { text, value }))

@@ -1,4 +1,4 @@
-//! Reads the documents that Flinks publishes and the overlays that correct them.
+//! Reads the documents that Flinks publishes and our overlays, which correct the documents.
 //!
 //! | module | contents |
 //! | --- | --- |

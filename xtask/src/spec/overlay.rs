@@ -132,7 +132,7 @@ fn target_advice(document: &Value, target: &str) -> String {
     format!("{what_to_do}; the longest part that still matches is `{prefix}`, which contains: {}", names.join(", "))
 }
 
-/// Appends the update to a list, or merges it into an object.
+/// Appends the update to a list or merges it into an object.
 fn update_target(target: &mut Value, update: &Value) -> Result<()> {
     match target {
         Value::Array(target) => target.push(update.clone()),

@@ -34,7 +34,7 @@ struct Entry {
     _slices: Vec<Slice>,
 }
 
-/// The page from which a part of a document was imported.
+/// The page that a part of a document was imported from.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)] // read by people and by `Sources`
@@ -45,7 +45,7 @@ struct Slice {
     sha256: String,
 }
 
-/// Reads a product's document, whose hash must be the one in `sources.toml`.
+/// Reads a product's document and checks that its hash is the one in `sources.toml`.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ pub fn any_document(root: &Path, product: Product) -> Result<Option<Source>> {
     Ok(Some(Source { text: text(bytes), value, sha256 }))
 }
 
-/// Converts bytes to text. The bytes were parsed as YAML before, so they are valid UTF-8.
+/// Converts bytes to text. The bytes were already parsed as YAML, so they are valid UTF-8.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
@@ -128,7 +128,8 @@ pub fn overlay(root: &Path, product: Product) -> Result<Value> {
 /// Returns an error if the text is not valid YAML. The error names the line.
 pub fn yaml(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::new(format!("invalid UTF-8: {error}")))?;
-    // As in YAML 1.2, `y`, `on` and `no` are strings. Two of them can be codes: Ontario and Norway.
+    // As in YAML 1.2, `y`, `on` and `no` are strings. Two of these words can be codes: `on` for
+    // Ontario and `no` for Norway.
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| Error::new(format!("invalid YAML: {error}")))
 }

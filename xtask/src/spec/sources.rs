@@ -1,5 +1,5 @@
-//! The file `openapi/sources.toml`. It lists the accepted documents, and the published pages from
-//! which each document was imported.
+//! The file `openapi/sources.toml`. It lists the accepted documents and the published pages that
+//! each document was imported from.
 
 use std::path::Path;
 
@@ -20,12 +20,12 @@ const HEAD: &str = "\
 
 /// The part of a document that one page contains.
 pub(crate) struct Page<'a> {
-    /// The file in which the page was retrieved.
+    /// The file that contains the retrieved page.
     pub(crate) file: &'a Path,
     pub(crate) document: &'a Document,
 }
 
-/// The parsed file. Writing it preserves everything that was not changed.
+/// The parsed `sources.toml` file. Writing the file preserves everything that was not changed.
 pub(crate) struct Sources {
     head: &'static str,
     document: DocumentMut,
@@ -116,7 +116,7 @@ impl Sources {
     }
 }
 
-/// Parses a day such as `2026-11-21`.
+/// Parses a date such as `2026-11-21`.
 pub(crate) fn day(text: &str) -> Result<toml_edit::Datetime> {
     let day = text.parse::<toml_edit::Datetime>().ok().filter(|day| day.time.is_none() && day.offset.is_none());
     day.ok_or_else(|| Error::new(format!("invalid day `{text}`: expected a day such as 2026-11-21")))

@@ -1,4 +1,5 @@
-//! Tests which proposals and releases `update` and `release` make, and which releases they refuse.
+//! Tests which proposals `update` makes, which releases `release` makes, and what each command
+//! refuses.
 
 use std::fs;
 use std::path::Path;
@@ -57,7 +58,7 @@ fn a_release_contains_only_reviewed_changes() {
         repository.write(path, &proposal.replace(from, to));
         refused(&["release"], "is out of date");
     }
-    // A maintainer requests a version with a line outside of the proposal.
+    // A maintainer requests a version with a line outside the proposal.
     repository.write(
         path,
         &proposal.replace("<!-- end of the proposal -->", "<!-- end of the proposal -->\n\nVersion: 0.1.0"),
@@ -66,7 +67,7 @@ fn a_release_contains_only_reviewed_changes() {
     assert!(repository.read(path).contains("Version: 0.1.0"));
     repository.write(path, &repository.read(path).replace("Version: 0.1.0", "Version: 0.3.0"));
 
-    // The proposal of the facade must contain the requested version.
+    // The facade's proposal must contain the requested version.
     refused(&["release"], "is out of date");
     assert_eq!(repository.xtask(&["update"]).0, 0);
     assert!(repository.changelog("flinks").contains("- Updated `flinks-outbound` to 0.3.0."));

@@ -1,11 +1,11 @@
-//! Prints the values and errors of the facade, so that their text can be searched for secrets.
+//! Prints the facade's values and errors, so that their text can be searched for secrets.
 
 use crate::canaries::{Canaries, SHORT, responses};
 use crate::raw_server::{RawResponse, RawServer, http_response};
 
 pub(crate) async fn facade(canaries: &mut Canaries) {
     let settings = |response: &RawResponse| {
-        // An application may enable the log of the HTTP client.
+        // An application may enable the HTTP client's log.
         let settings = flinks::Settings::new().http(|http| http.connection_verbose(true));
         match response {
             RawResponse::ThenSilence(_) => settings.timeout(SHORT).bank_timeout(SHORT),
