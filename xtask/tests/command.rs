@@ -148,7 +148,7 @@ fn invalid_input_is_one_located_error_and_nothing_is_written() {
         let folder = project();
         let root = folder.path();
         damage(root);
-        // Without the damage, the command would write this product.
+        // Without the damage, the command would write this product's code.
         edit(root, &Product::Pay.generated(), |text| text + "// stale\n");
         let before = generated(root);
         for arguments in [&["--product", "outbound"][..], &[]] {
@@ -156,7 +156,7 @@ fn invalid_input_is_one_located_error_and_nothing_is_written() {
             assert_eq!(code, FAILED, "{message}: {text}");
             assert!(text.contains(message), "{message}: {text}");
             // The last case fails only when files are written, so another product's files may
-            // already be written.
+            // already have been written.
             if !message.starts_with("crates/") {
                 assert_eq!(generated(root), before);
             }

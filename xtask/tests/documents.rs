@@ -319,7 +319,7 @@ fn no_damaged_document_causes_a_panic() {
         all_pointers(&document, String::new(), &mut pointers);
         assert!(pointers.len() > 50);
         for (index, pointer) in pointers.iter().enumerate() {
-            // Each place gets one kind of damage, and the next place gets the next kind.
+            // Damage each place in one way, and use the next kind of damage for the next place.
             let mut damaged = document.clone();
             *damaged.pointer_mut(pointer).unwrap() = damages.get(index % damages.len()).unwrap().clone();
             if let Ok(text) = generate(damaged) {

@@ -98,7 +98,7 @@ fn the_published_pages_reproduce_our_documents() {
     for product in Product::ALL {
         assert!(project.document(product) == published(product), "{product:?}");
     }
-    // The sources match ours, except the addresses, which are not on the pages.
+    // The sources match ours except for the addresses, which the pages do not contain.
     let without_addresses = |text: &str| {
         let lines = text.lines().filter(|line| !line.starts_with("page = "));
         lines.map(str::to_owned).collect::<Vec<_>>()
@@ -293,7 +293,7 @@ fn the_product_is_found_by_name_server_title_operations_or_option() {
     assert!(project.refused(std::slice::from_ref(&unknown)).contains("--product"));
     let both = bare.replace("Flinks API", "Connect and Pay");
     assert!(project.refused(&[project.file("both.yaml", both)]).contains("several products: pay, connect"));
-    // "payments" is not the word "pay".
+    // "Payments" does not match the word "pay".
     assert!(
         project.refused(&[project.file("other.yaml", bare.replace("Flinks API", "Payments"))]).contains("--product")
     );

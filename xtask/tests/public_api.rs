@@ -7,7 +7,7 @@ use std::path::Path;
 
 use xtask::generate::public_api::read_crate;
 
-/// Returns the list for a crate with these files below `src`.
+/// Returns the list of public items for a crate with these files under `src`.
 fn list(files: &[(&str, &str)]) -> xtask::Result<String> {
     let root = tempfile::tempdir().unwrap();
     for (name, text) in files {

@@ -39,7 +39,7 @@ fn operation(id: &str) -> Value {
     })
 }
 
-/// Where a test adds an operation to a document.
+/// The position where a test adds an operation to a document.
 #[derive(Clone, Copy, Debug)]
 enum Position {
     First,

@@ -83,7 +83,7 @@ fn t04_every_secret_has_a_secret_type_and_debug_is_not_derived() {
         let items = items(file);
         let text = file.to_token_stream().to_string();
         for item in &items.structs {
-            // Only the client derives `Debug`. Its output contains a base URL and no secret.
+            // Only the client derives `Debug`. Its output contains a base URL but no secret.
             assert!(item.ident == "Client" || !derives(item).contains("Debug"), "{}", item.ident);
         }
         let (_, secrets) = text.split_once("SECRETS : & [& str] = & [").unwrap();
@@ -104,7 +104,8 @@ fn t04_every_secret_has_a_secret_type_and_debug_is_not_derived() {
     }
 }
 
-/// The expected secrets of the three products. The test fails if an overlay loses a mark.
+/// The expected secrets of the three products. The test fails if an overlay no longer marks a
+/// secret.
 #[test]
 fn t04_the_marked_secrets_are_complete() {
     let expected: [&[&str]; 3] = [

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Bench, Round, server};
 
-/// Makes the given number of calls, one after the other.
+/// A function that makes the given number of calls, one after the other.
 type Calls = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Shares the client through an `Arc`, so the measurement does not include cloning a client.
@@ -85,7 +85,7 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     load(bench, url)
 }
 
-/// Measures the requests per second for several numbers of tasks. On a machine with few cores, the
+/// Measures the requests per second for different numbers of tasks. On a machine with few cores, the
 /// server takes CPU time away from the client.
 fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 5) };
@@ -226,7 +226,8 @@ mod ours {
         })
     }
 
-    /// Accepts repeated tokens, because the benchmark server always sends the same token.
+    /// Returns settings that accept repeated tokens, because the benchmark server always sends the
+    /// same token.
     fn accepting_the_one_token() -> flinks::Settings {
         flinks::Settings::new().accept_repeated_tokens()
     }
@@ -253,7 +254,7 @@ mod ours {
     }
 }
 
-/// Handwritten calls with the same limits, but without Flinks' rules.
+/// Handwritten calls with the same limits as the generated calls, but without Flinks' rules.
 mod hand {
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};
@@ -301,7 +302,7 @@ mod hand {
 
     pub fn connect(_: &Runtime, url: &str) -> Calls {
         #[derive(Deserialize)]
-        #[expect(dead_code)] // as above
+        #[expect(dead_code)] // decoding the fields is part of the cost
         struct Reply {
             #[serde(rename = "Token")]
             token: String,

@@ -1,7 +1,7 @@
 //! Measures the Flinks crates and comparable crates in one run. `cargo xtask bench` runs this
 //! program.
 
-#![allow(clippy::disallowed_methods)] // it does not write consents
+#![allow(clippy::disallowed_methods)] // the benchmarks do not write consent files
 
 mod dependant;
 mod fresh;
@@ -68,7 +68,7 @@ impl Bench {
     }
 }
 
-/// Runs one round of one contender and returns its figure.
+/// A function that runs one round of one contender and returns the figure.
 type Round<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
 type Run = fn(&mut Bench) -> anyhow::Result<()>;
@@ -86,7 +86,7 @@ const BENCHES: &[(&str, Run)] = &[
 fn main() -> anyhow::Result<()> {
     // The handwritten client needs a default TLS provider, because another crate enables rustls.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // This program starts itself with these arguments.
+    // The benchmarks start this program again with the argument `serve` or `once`.
     let inner: Vec<String> = std::env::args().skip(1).collect();
     match inner.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve"] => return server::serve_until_closed(),

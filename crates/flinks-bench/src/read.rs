@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::{Bench, Round, server};
 
-/// Reads the token the given number of times on the calling thread.
+/// A function that reads the token the given number of times on the calling thread.
 type Read = Box<dyn Fn(u32) + Sync>;
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
@@ -93,8 +93,8 @@ fn ours(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static str, 
     ])
 }
 
-/// Returns contenders that are lower bounds: they read a shared pointer and one precise clock, and
-/// they cannot refresh a token. This project's crates read two coarse clocks instead.
+/// Returns the contenders that serve as lower bounds. They read a shared pointer and one precise
+/// clock, and they cannot refresh a token. This project's crates read two coarse clocks instead.
 fn floors() -> Vec<(&'static str, Read)> {
     struct Kept {
         _token: String,

@@ -1,4 +1,4 @@
-//! Collects the figures and prints them with their ratios.
+//! Collects the figures and formats them as tables with ratios.
 
 use std::fmt::Write as _;
 
@@ -94,7 +94,8 @@ impl Report {
     }
 }
 
-/// Formats a number with three significant digits and separated thousands.
+/// Formats a number with spaces between the thousands. A fractional number below 100 keeps one
+/// decimal place, and every other number is rounded to an integer.
 fn number(value: f64) -> String {
     if value.abs() < 100.0 && value.fract() != 0.0 {
         return format!("{value:.1}");

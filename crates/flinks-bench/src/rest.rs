@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 use crate::{Bench, server};
 
 /// A refresh token as long as a JWT. It differs from the server's access token, because the client
-/// rejects a response whose access token is the refresh token (C4).
+/// rejects a response that repeats the refresh token as the access token (C4).
 const SECRET: &str = "refresh-token-of-an-end-user.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRva2Vu";
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {

@@ -240,8 +240,8 @@ impl ConsentError {
         self.call().is_some_and(Error::is_rate_limited)
     }
 
-    /// Returns whether the server may have received a request. Returns `false` only if the server
-    /// certainly received none.
+    /// Returns whether the server may have received a request. Returns `false` only if it is
+    /// certain that the server received none.
     pub fn may_have_been_sent(&self) -> bool {
         match &self.0.kind {
             _ if self.0.follows_request => true,

@@ -96,7 +96,7 @@ fn write_section<M: Display>(table: &mut String, title: &str, rows: impl IntoIte
 fn messages() {
     let kinds = each_kind();
     for kind in KINDS {
-        assert!(kinds.iter().any(|error| name(error) == *kind), "no row for the kind {kind}");
+        assert!(kinds.iter().any(|error| name(error) == *kind), "no row for kind `{kind}`");
     }
     let mut table = String::new();
     write_section(&mut table, "kinds", kinds.iter().map(|error| (name(error), error)));

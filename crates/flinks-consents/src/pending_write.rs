@@ -35,7 +35,7 @@ pub(crate) enum PendingWrite {
     Removal { grant: u64 },
 }
 
-/// What to do if the store no longer has a refreshed consent's record.
+/// What to do if the record of a refreshed consent is no longer in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfMissing {
     /// Store the record. The stored record was damaged, and this write has the only copy of the

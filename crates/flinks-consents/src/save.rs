@@ -282,8 +282,8 @@ impl Consent {
         }));
     }
 
-    /// Sets the local record. If the local record is a pending write, the next caller must start a
-    /// fetch to store it. The local record is not set anywhere else.
+    /// Sets the local record. A fetch stores a pending write first, so if the local record is a
+    /// pending write, the next caller must start a fetch. The local record is not set anywhere else.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
         self.state.cache.set_must_fetch(new.pending_write().is_some());
         *local = new;

@@ -137,7 +137,7 @@ impl BaseUrlOptions {
     /// - A client refuses to connect if the host resolves to an address that is neither a loopback
     ///   address nor a private address (RFC 1918, RFC 4193).
     /// - Requests to the host bypass any proxy.
-    /// - Building a client for the host logs a warning.
+    /// - Each new client for this host logs a warning.
     /// - Flinks' own hosts are rejected.
     pub fn dangerous_plain_http_host(mut self, host: impl Into<String>) -> Self {
         self.plain_http_host = Some(host.into());

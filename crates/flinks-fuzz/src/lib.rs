@@ -31,7 +31,7 @@ use xtask::spec::{overlay, read};
 /// A function that takes an arbitrary input.
 pub type Target = fn(&[u8]);
 
-/// All targets with their names.
+/// All targets and their names.
 pub const TARGETS: [(&str, Target); 8] = [
     ("token_reply", token_reply),
     ("error_reply", error_reply),
@@ -53,7 +53,7 @@ fn reply(status: u16, bytes: &[u8]) -> reqwest::Response {
     builder.body(reqwest::Body::from(bytes.to_vec())).unwrap().into()
 }
 
-/// Decodes the input as a 200 response to each operation. The response may also contain an error.
+/// Decodes the input as each operation's 200 response. The response may also contain an error.
 pub fn token_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -78,7 +78,7 @@ pub fn token_reply(data: &[u8]) {
     });
 }
 
-/// Decodes the input as an error response to each operation.
+/// Decodes the input as each operation's error response.
 pub fn error_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -125,7 +125,7 @@ pub fn callback(data: &[u8]) {
             value.to_string()
         });
         let pending: PendingAuthorization = serde_json::from_str(stored).unwrap();
-        // After 10 minutes, every callback is an error. The last arm accepts that error.
+        // After 10 minutes, the client rejects every callback. The last arm accepts that error.
         match client.verify(pending, text) {
             // The callback contains a code and a state, in any encoding.
             Ok(_) => assert!(text.matches('=').count() >= 2),
@@ -134,7 +134,7 @@ pub fn callback(data: &[u8]) {
     });
 }
 
-/// Parses the header `Retry-After`.
+/// Parses the `Retry-After` header.
 pub fn retry_after(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(wait) = flinks::fuzzing::retry_after(text) {

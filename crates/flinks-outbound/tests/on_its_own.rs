@@ -1,4 +1,4 @@
-//! A program that depends only on this crate and calls every operation of the emulator.
+//! A program that depends only on this crate and calls each of its operations on the emulator.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.
 
@@ -12,8 +12,8 @@ use flinks_outbound::{
     StatusCode, Transport, TransportBuilder, operation,
 };
 
-// A user's program cannot name this crate's dependencies. These modules hide the dependencies here
-// too.
+// A user's program cannot name this crate's dependencies. These modules shadow the dependencies, so
+// this program cannot name them either.
 mod flinks_core {}
 mod serde {}
 

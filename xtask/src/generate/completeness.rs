@@ -346,7 +346,7 @@ mod tests {
                     .filter(|(other, _)| *other != field)
                     .map(|(_, field)| field)
                     .collect();
-                // The field `client` does not come from the document.
+                // The `client` field does not come from the document.
                 assert_eq!(check(&document, &file).is_err(), name != "client", "{name}");
                 count += 1;
             }

@@ -9,7 +9,7 @@
 //! 4. [`normalize`]: converts the document to the form that the later stages expect.
 //! 5. [`lint::check_normal_form`]: rejects everything that would make progenitor panic or that
 //!    progenitor would silently lose.
-//! 6. [`progenitor`]: generates the module `types`. The rest of progenitor's output is not used.
+//! 6. [`progenitor`]: generates the `types` module. The rest of progenitor's output is not used.
 //! 7. [`harden`]: rewrites the types so that they cannot leak secrets, and generates the client and
 //!    its operations.
 //! 8. [`completeness`]: compares the document with the code and reports everything that a stage

@@ -1,7 +1,7 @@
 //! The progenitor stage: generates Rust types for the schemas of a document and for the arguments
 //! of its operations.
 //!
-//! Only the module `types` of progenitor's output is used. progenitor does not receive the
+//! Only the `types` module of progenitor's output is used. progenitor does not receive the
 //! document's paths, so an operation's shape cannot make it fail. An operation's arguments become
 //! the fields of an additional struct. The type that typify gives a field is the argument's type.
 //! [`harden`](super::harden) removes these structs.
@@ -39,7 +39,7 @@ pub(super) fn parameter_key(index: usize) -> String {
 /// The types of a document.
 #[derive(Debug)]
 pub struct Types {
-    /// The module `types` of progenitor's output.
+    /// The `types` module of progenitor's output.
     pub(super) module: syn::ItemMod,
     /// The type of each argument, by operation id and argument key.
     arguments: BTreeMap<(String, String), Type>,

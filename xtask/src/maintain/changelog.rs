@@ -9,7 +9,7 @@ const UNRELEASED: &str = "## [Unreleased]";
 const BEGIN: &str = "<!-- proposed by `cargo xtask update`: ";
 const END: &str = "<!-- end of the proposal -->";
 
-/// A line outside the proposal that starts with this word requests a higher version.
+/// Outside the proposal, a line that starts with this word requests a higher version.
 const VERSION_REQUEST: &str = "Version:";
 
 /// A proposed version of a crate, with its changelog entry.

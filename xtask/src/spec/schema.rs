@@ -3,7 +3,7 @@
 use heck::{ToPascalCase as _, ToSnakeCase as _};
 use serde_json::{Map, Value};
 
-/// The OpenAPI 3.0 methods, as keys of a path item.
+/// The HTTP methods in OpenAPI 3.0, as keys of a path item.
 pub(crate) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// The prefix of references to named schemas.
@@ -89,7 +89,8 @@ pub(crate) fn reference(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("{SCHEMAS}{name}") })
 }
 
-/// Returns whether a schema is marked as a secret: a string with the format `password`.
+/// Returns whether a schema is marked as a secret. The mark is the `string` type with the format
+/// `password`.
 pub(crate) fn is_secret(schema: &Value) -> bool {
     schema.get("type").and_then(Value::as_str) == Some("string")
         && schema.get("format").and_then(Value::as_str) == Some("password")
@@ -103,7 +104,7 @@ pub(crate) fn is_ignored_header(parameter: &Value) -> bool {
         && ["accept", "content-type", "authorization"].iter().any(|name| text("name").eq_ignore_ascii_case(name))
 }
 
-/// Inserts a named schema, or replaces the existing schema with this name.
+/// Inserts a named schema or replaces the existing schema with this name.
 pub(crate) fn insert(document: &mut Value, name: &str, schema: Value) {
     let mut slot = document.as_object_mut();
     for key in ["components", "schemas"] {
@@ -191,7 +192,7 @@ pub(crate) fn for_each_child(schema: &mut Value, function: &mut dyn FnMut(&mut V
     }
 }
 
-/// Adds the names of all schemas that `schema` references to `names`.
+/// Appends to `names` the name of each schema that `schema` references.
 pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
     names.extend(referenced(schema).map(str::to_owned));
     for (_, child) in children(schema) {
@@ -203,7 +204,7 @@ pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
 /// lint reports such references.
 pub(crate) fn resolve(components: &Value, value: &Value) -> Value {
     let mut value = value;
-    // A longer chain of references is treated as a loop.
+    // A chain of more than 16 references is treated as a loop.
     for _ in 0..16 {
         let target = value.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/components"));
         match target.and_then(|pointer| components.pointer(pointer)) {
@@ -222,7 +223,7 @@ pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
     }
 }
 
-/// The media type of JSON.
+/// The JSON media type.
 pub(crate) const JSON: &str = "application/json";
 
 /// Returns the key in `content` whose media type is JSON, or `None` if there is no such key.
@@ -247,6 +248,6 @@ pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
     steps.map(|step| format!("/{step}")).collect()
 }
 
-/// The key of the annotation that exempts a field from the check for secret names. Its value is the
-/// reason why the field is not a secret.
+/// The key of the annotation that exempts a field from the check for secret names. The annotation's
+/// value states why the field is not a secret.
 pub(crate) const NOT_SECRET_KEY: &str = "x-not-secret";

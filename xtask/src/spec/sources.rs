@@ -32,7 +32,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Reads the file. A missing file is treated as a new one.
+    /// Reads the file. A missing file is treated as a new file.
     pub(crate) fn read(root: &Path) -> Result<Self> {
         let path = Path::new(SOURCES);
         let (head, text) = match std::fs::read_to_string(root.join(path)) {
@@ -104,7 +104,7 @@ impl Sources {
             entry.insert("retrieved", value(day));
             set(entry, "sha256", &sha256);
         }
-        // Removes operations that the document no longer describes.
+        // Remove the operations that the document no longer describes.
         let described = document.operations();
         entries.iter_mut().for_each(|entry| remove_operations(entry, &|operation| !described.contains(operation)));
         entries.retain(|entry| !operations_of(entry).is_empty());

@@ -98,7 +98,7 @@ fn the_worked_example_of_the_readme_is_accurate() {
             .collect::<Vec<_>>()
     };
     let repository = Repository::released();
-    // Inserts the added lines before the line that follows them in the example.
+    // Insert the added lines before the line that follows them in the example.
     let mut document = repository.read(&Product::Outbound.document());
     let mut added = String::new();
     for line in blocks("diff")[0].lines() {

@@ -97,7 +97,7 @@ async fn o9_a_send_marker_does_not_change_the_request() {
     let marked = |marker: &SendMarker| transport(&server).with_marker(marker.clone());
     assert_eq!(send_both(&server, marked(&token), marked(&revoke)).await, plain);
     assert!(!token.abandon(), "a request that the server has received cannot be abandoned");
-    assert!(!revoke.abandon(), "the same holds for a request without a body");
+    assert!(!revoke.abandon(), "a received request without a body cannot be abandoned either");
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ fn argument_type(mut ty: Type, types: &Types) -> Type {
     parse_quote!(&'a #ty)
 }
 
-/// Adds the prefix `types::` to the names of types in the module `types`.
+/// Adds the prefix `types::` to the names of types in the `types` module.
 struct LocalTypes<'a>(&'a Types);
 
 impl VisitMut for LocalTypes<'_> {

@@ -1,7 +1,7 @@
 //! The harden stage: rewrites progenitor's types so that they cannot leak secrets, and generates
 //! the client and its operations.
 //!
-//! Only the module `types` comes from progenitor. The client and methods that progenitor generates
+//! Only the `types` module comes from progenitor. The client and methods that progenitor generates
 //! are not used, for two reasons. Their error type prints bodies, headers and URLs (T4) and loses
 //! the status of a response that cannot be decoded (T7). Their hooks cannot return a different
 //! error and cannot be implemented outside the product crates (T14). An operation's URL, headers,

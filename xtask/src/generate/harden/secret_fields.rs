@@ -63,7 +63,7 @@ pub(super) fn check_secrets(secrets: &BTreeSet<String>, normalized: &Normalized)
     match lost {
         None => Ok(()),
         Some(place) => {
-            Err(Error::new(format!("`{place}` is marked as a secret, but is not a secret in the generated code"))
+            Err(Error::new(format!("`{place}` is marked as a secret, but the generated code does not treat it as one"))
                 .at(format!("/components/schemas/{}", place.to_string().replace('.', "/properties/")))
                 .help("the mark may be in a schema where it has no effect: check the schema after normalization"))
         }

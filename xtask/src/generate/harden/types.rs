@@ -19,7 +19,7 @@ use crate::generate::normalize::form::{Bodies, Normalized};
 use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, pascal};
 
-/// Hardens the module `types`. Returns the module and the fields that contain a secret.
+/// Hardens the `types` module. Returns the module and the fields that contain a secret.
 pub(super) fn harden(
     mut module: syn::ItemMod,
     normalized: &Normalized,

@@ -164,7 +164,7 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
             "WithTransport",
         ];
         if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
-            return Err(error(format!("the operationId `{id}` is reserved or cannot be converted to a name in Rust"))
+            return Err(error(format!("the operationId `{id}` is reserved or cannot be converted to a Rust identifier"))
                 .help("set another `operationId` with an overlay action on the operation"));
         }
         if let Some(other) = seen.insert(name.clone(), place.pointer()) {

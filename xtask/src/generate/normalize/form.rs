@@ -57,7 +57,8 @@ pub struct Operation {
     pub method: &'static str,
     /// The path, with parameter names in braces.
     pub path: String,
-    /// The `Content-Type` of a request without a body, if the document requires one (T2).
+    /// The `Content-Type` that a request without a body sends, if the document requires that header
+    /// (T2).
     pub content_type: Option<String>,
     /// The timeout in seconds, if it differs from the default.
     pub timeout_seconds: Option<u64>,

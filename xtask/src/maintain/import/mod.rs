@@ -5,9 +5,10 @@
 //!
 //! - Slices that describe all operations in our document replace the document. If a single slice
 //!   does so, it replaces the document byte for byte.
-//! - Any other slice is merged. Its operations replace operations with the same method and path or
-//!   are appended. Parts that operations share (`info`, `servers`, components, …) are also replaced
-//!   and reported. A merge keeps the bytes of everything else and removes nothing.
+//! - Any other slice is merged. Each of its operations replaces the operation with the same method
+//!   and path. If there is no such operation, the operation is appended. Parts that operations
+//!   share (`info`, `servers`, components, …) are also replaced and reported. A merge keeps the
+//!   bytes of everything else and removes nothing.
 
 mod merge;
 mod parts;
