@@ -85,8 +85,8 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     load(bench, url)
 }
 
-/// Measures the requests per second for different numbers of tasks. On a machine with few cores, the
-/// server takes CPU time away from the client.
+/// Measures the requests per second for different numbers of tasks. On a machine with few cores,
+/// the server takes CPU time away from the client.
 fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 5) };
     let names: &[&str] = &["flinks: facade", "flinks-pay", "reqwest by hand"];
@@ -254,7 +254,8 @@ mod ours {
     }
 }
 
-/// Handwritten calls with the same limits as the generated calls, but without Flinks' rules.
+/// Handwritten calls with the same timeouts as the generated calls, but without Flinks' rules and
+/// without a limit on the response size.
 mod hand {
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};

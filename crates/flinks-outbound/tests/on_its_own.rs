@@ -1,4 +1,5 @@
-//! A program that depends only on this crate and calls each of its operations on the emulator.
+//! A program that depends only on this crate and calls each of the crate's operations on the
+//! emulator.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.
 

@@ -14,7 +14,7 @@ use flinks::{ClientBuilder, Error, connect, outbound, pay, pool};
 use libtest_mimic::{Arguments, Trial};
 
 const CHILD: &str = "FLINKS_TEST_PRODUCT";
-/// A marker in secret values and in invalid values. No message may contain the marker.
+/// A marker in secret values and in invalid values. Messages must not contain this marker.
 const CANARY: &str = "canary";
 
 const PAY: &[(&str, &str)] = &[

@@ -10,12 +10,12 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 
 #[test]
 fn application_can_use_reqwest_after_installing_the_default_provider() {
-    // The clients of these crates neither need nor install a default provider.
+    // These crates' clients neither need nor install a default provider.
     let credentials = Credentials::new("username", "password").unwrap();
     assert!(Client::builder(flinks::pay::SANDBOX.parse().unwrap(), credentials).build().is_ok());
     assert!(CryptoProvider::get_default().is_none());
     // The READMEs warn about this panic. If it no longer happens, remove the warning. With the
-    // feature `native-tls`, reqwest does not use rustls by default and does not panic.
+    // `native-tls` feature, reqwest does not use rustls by default and does not panic.
     let panics = std::panic::catch_unwind(reqwest::Client::new).is_err();
     assert_eq!(panics, cfg!(not(feature = "native-tls")));
 

@@ -168,7 +168,7 @@ async fn serve_with(
     client_authority: Option<CertificateDer<'static>>,
 ) -> (BaseUrl, Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<String>>>) {
     let mut parameters = CertificateParams::new(vec![certificate.name.to_owned()]).unwrap();
-    // Some platforms reject a certificate with a long lifetime.
+    // Some platforms reject certificates with long lifetimes.
     let year = current_year();
     if certificate.has_expired {
         parameters.not_before = date_time_ymd(2020, 1, 1);
@@ -267,7 +267,7 @@ async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair
             }
         }
     }
-    // The code and the session token are returned unspent.
+    // The calls return the code and the session token unspent.
     if !is_trusted {
         let code = code(&outbound);
         assert!(
@@ -284,8 +284,8 @@ async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair
         assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls));
     }
     let first_bytes = first_bytes.lock().unwrap();
-    // Every connection starts with the byte 22, the type of a handshake record (RFC 8446, section
-    // 5.1). No connection starts in plain text.
+    // Every connection starts with byte 22, the type of a handshake record (RFC 8446, section 5.1).
+    // No connection starts in plain text.
     assert!(first_bytes.len() >= 4);
     assert!(first_bytes.iter().all(|byte| *byte == 22));
     assert_eq!(requests.lock().unwrap().len(), if is_trusted { 4 } else { 0 });
@@ -323,8 +323,8 @@ async fn check_roots(trusted: &Issuer<'static, KeyPair>) {
     // The client still trusts the platform's authorities.
     let (url_of_trusted, _, _) = serve(ServerCertificate::default(), trusted).await;
     assert!(pay(&url_of_trusted, &settings).unwrap().authorize().await.is_ok());
-    // The client still checks the name and the dates of a certificate from the additional
-    // authority.
+    // The client still checks the name and the dates of certificates that the additional authority
+    // issued.
     for certificate in [
         ServerCertificate { name: "other.example", ..ServerCertificate::default() },
         ServerCertificate { has_expired: true, ..ServerCertificate::default() },
@@ -371,8 +371,8 @@ async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
     ] {
         let client = pay(&base_url, &settings).unwrap();
         let mut recognized = 0;
-        // The alert may close the connection before the client has written its request. In that
-        // case, the error does not show the reason, so the test makes several attempts.
+        // The alert may close the connection before the client has written its request. The error
+        // then does not show the reason, so the test makes several attempts.
         for _ in 0..100 {
             let error = client.authorize().await.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"));

@@ -42,8 +42,8 @@ fn a_release_contains_only_reviewed_changes() {
     refused(&["update", "--since", "nosuch", &page], "`nosuch`");
     repository.xtask(&["update", &page]);
 
-    // `release` refuses these manual changes after the update: an overlay that does not apply, stale
-    // generated code and an edited proposal.
+    // `release` refuses these manual changes after the update: an overlay that does not apply,
+    // stale generated code and an edited proposal.
     let overlay = repository.read(&Product::Pay.overlay());
     repository.write(&Product::Pay.overlay(), &overlay.replace("expires_in", "gone"));
     refused(&["release"], "matches nothing");

@@ -111,8 +111,8 @@ impl Repository {
         fs::read_to_string(self.path().join(path)).unwrap()
     }
 
-    /// Replaces `from` with `to` in the Outbound document and writes a page with the result. Returns
-    /// the page's path.
+    /// Replaces `from` with `to` in the Outbound document and writes a page with the result.
+    /// Returns the page's path.
     pub(crate) fn page(&self, from: &str, to: &str) -> String {
         let document = self.read(&Product::Outbound.document());
         assert!(document.contains(from));

@@ -34,13 +34,13 @@ async fn a3_t04_no_secret_is_in_any_text() {
         generated::connect_authorize(&mut canaries).await;
         generated::outbound(&mut canaries).await;
         generated::outbound_revoke(&mut canaries).await;
-        // Each operation succeeds with status 200 and with status 203. `token` does so with each
-        // kind of credentials. A 200 response that repeats the request is an error, because its
-        // body contains an error code.
+        // Each operation succeeds with status 200 and with status 203. The `token` operation does
+        // so for each kind of credentials. A 200 response that repeats the request is an error,
+        // because the response body contains an error code.
         assert_eq!(canaries.successes, 12);
         facade::facade(&mut canaries).await;
     };
-    // Only a client without a timeout takes longer than this.
+    // Only a client without a timeout would take longer than this.
     tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
 
     let log = log.text();

@@ -10,13 +10,13 @@ use crate::{ManualClock, TIMEOUT, local, local_at, local_with, login_id, new_ses
 
 #[tokio::test]
 async fn a4_token_expires_on_either_clock() {
-    // The machine was suspended, so the monotonic clock stood still.
+    // On a suspended machine, only the wall clock advances.
     let local = local().await;
     let token = local.pay.authorize().await.unwrap();
     local.turn_wall_clock_ahead(Duration::from_secs(600));
     assert!(token.is_expired());
 
-    // The wall clock was set back, so it does not reach the end of the lifetime.
+    // A wall clock that was set back does not reach the end of the token's lifetime.
     let token = local.pay.authorize().await.unwrap();
     local.turn_wall_clock_back(Duration::from_secs(3600));
     assert!(!token.is_expired());
@@ -66,8 +66,8 @@ async fn a5_token_requests_are_retried_within_one_deadline() {
     all.dedup();
     assert_eq!(all.len(), 20);
 
-    // The deadline applies to the whole call. If the next wait would exceed it, the call fails
-    // immediately.
+    // The deadline applies to the whole call. If the next wait would exceed the deadline, the call
+    // fails immediately.
     let unavailable = |retry_after: &str| {
         let headers = vec![("retry-after".to_owned(), retry_after.to_owned())];
         Fault::Reply { status: 503, headers, body: String::new() }
@@ -86,7 +86,7 @@ async fn a5_token_requests_are_retried_within_one_deadline() {
 
 #[tokio::test]
 async fn a5_deadline_ends_a_call_without_a_response() {
-    // The server sends nothing, or one byte an hour.
+    // The server sends either nothing or one byte an hour.
     for fault in [Fault::Hold { when: When::Before }, Fault::SlowBytes { milliseconds: 3_600_000 }] {
         let local = local().await;
         local.emulator.fail_always(Operation::PayAuthorize, fault);

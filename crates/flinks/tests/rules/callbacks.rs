@@ -19,7 +19,7 @@ async fn c5_parameters_of_the_widget_cannot_be_overridden() {
         assert!(matches!(error.cause(), Cause::Input | Cause::Configuration), "{bad}");
         assert_eq!(error.field(), Some("parameter"), "{bad}");
     }
-    // A parameter that is set several times appears once in the URL.
+    // A parameter that is set several times appears only once in the URL.
     let widget = widget
         .language(flinks::Language::English)
         .parameter("Language", "fr")
@@ -47,7 +47,7 @@ async fn c7_callback_with_another_state_is_refused() {
             continue;
         }
         let (_, pending) = with_state(&local, &state);
-        // If the state is wrong, an error in the callback is not trusted either.
+        // If the state is wrong, the client does not trust an error in the callback either.
         for rest in ["loginId=l", "error=access_denied&error_description=canary"] {
             let pending: PendingAuthorization = clone(&pending);
             let error = local
@@ -98,7 +98,7 @@ async fn c7_callback_without_a_state_has_a_specific_error() {
     assert!(error.to_string().contains("`state` does not match"), "{error}");
 }
 
-/// Returns a URL and a pending authorization with this state.
+/// Returns an authorization URL and a pending authorization that has the given state.
 fn with_state(local: &crate::Local, state: &str) -> (Secret, PendingAuthorization) {
     let flinks::Started { url, pending, .. } =
         local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();
@@ -170,7 +170,7 @@ async fn c7_pending_authorization_expires_after_ten_minutes() {
         local.clock.advance(Duration::from_secs(age));
         assert_eq!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok(), is_accepted, "{age}");
     }
-    // The clock of another machine may be slightly behind.
+    // Another machine's clock may be slightly behind.
     let (_, pending) = with_state(&local, "right");
     local.turn_wall_clock_back(Duration::from_secs(60));
     assert!(local.connect.verify_oauth(pending, "loginId=a&state=right").is_ok());

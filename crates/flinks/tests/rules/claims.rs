@@ -25,7 +25,7 @@ async fn o8_claims_are_read_without_a_check() {
     assert_eq!(refreshed.access_token.unverified_claims().unwrap().sub, claims.sub);
     assert!(client.client_credentials(None).await.unwrap().unverified_claims().is_none());
 
-    // Claims do not affect the lifetime of a token, and unreadable claims are not an error.
+    // Claims do not affect a token's lifetime, and unreadable claims are not an error.
     for token in ["a.b.c", "a..c", "eyJ9.e30.x", "a.bnVsbA.c", "a.eyJleHAiOi0xfQ.c"] {
         let body = format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":299}}"#);
         local.emulator.fail_next(TOKEN, Fault::reply(200, body));
@@ -70,7 +70,7 @@ async fn o8_claims_are_read_without_a_check() {
     assert!(!token.is_expired());
 }
 
-/// Encodes text as Base64 for URLs, without padding (RFC 4648, section 5).
+/// Encodes text as URL-safe Base64 without padding (RFC 4648, section 5).
 fn base64_url(text: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut encoded = String::new();

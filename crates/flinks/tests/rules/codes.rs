@@ -77,7 +77,8 @@ pub(crate) fn verify_repeatedly<const N: usize>(local: &Local, client: &Client) 
     (code, [(); N].map(|()| client.verify(serde_json::from_str(&stored).unwrap(), &callback).unwrap()))
 }
 
-/// Polls a call up to `polls` times, lets other tasks run in between, and then cancels the call.
+/// Polls a call up to `polls` times and lets other tasks run between the polls. Cancels the call if
+/// it has not completed by then.
 async fn poll_and_cancel<T>(call: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut call = std::pin::pin!(call);
     for _ in 0..polls {
@@ -179,8 +180,8 @@ async fn o9_unsent_code_is_retried_and_returned() {
     let Err(SpendError::Unspent(code, error)) = client.exchange_code(code).await else { panic!() };
     assert_eq!(error.attempts(), 3);
 
-    // If the host does not respond, there is no time for a third attempt. The call must still
-    // report that nothing was sent.
+    // The host does not respond, so the timeout leaves no time for a third attempt. The call must
+    // still report that the client sent nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stalled_url: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
     let settings = Settings::new().timeout(Duration::from_millis(600)).connect_timeout(Duration::from_millis(200));
@@ -208,7 +209,7 @@ async fn a5_advice_never_repeats_a_call_with_unknown_outcome() {
         assert_eq!(error.advice(), Advice::Investigate, "{fault:?}");
         assert_eq!(Error::from(error).advice(), Advice::Investigate, "{fault:?}");
     }
-    // If the outcome is known, the advice does not change.
+    // An error with a known outcome keeps its usual advice.
     local.emulator.fail_next(Operation::OutboundToken, Fault::reply(401, r#"{"error":"invalid_client"}"#));
     let error = client.exchange_code(code(&local.emulator, &client)).await.unwrap_err();
     assert_eq!(error.advice(), Advice::FixConfiguration);

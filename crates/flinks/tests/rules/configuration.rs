@@ -20,7 +20,7 @@ pub(crate) fn check<T>(outcome: Result<T, Error>, field: &str, value: &str) {
     assert_eq!(error.attempts(), 0);
     assert_eq!(error.product(), None);
     let text = format!("{error} {error:?} {error:#?}");
-    // In invalid values, `can` marks a secret.
+    // The text `can` marks a secret in the invalid values.
     if value.contains("can") {
         assert!(!text.contains("can"), "{text}");
     }

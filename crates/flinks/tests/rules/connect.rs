@@ -1,4 +1,4 @@
-//! Tests the rules C1 to C8.
+//! Tests rules C1 to C8.
 
 use std::time::Duration;
 
@@ -127,14 +127,14 @@ async fn c5_widget_url_has_the_documented_form() {
     assert!(!attribute.replace("&amp;", "").contains('&'));
     assert_eq!(format!("{url:?}"), "WidgetUrl([redacted])");
 
-    // The widget's page accepts the token only once.
+    // The widget page accepts the token only once.
     assert_eq!(get(&local, url.expose_url()).await.0, 200);
     assert_eq!(get(&local, url.expose_url()).await.0, 401);
     let spent = local.emulator.find(&pairs[11].1).unwrap().spent.unwrap();
     assert_eq!(spent.by, 2);
 }
 
-/// Makes a call that the emulator responds to with a security challenge.
+/// Makes an authorize call and returns the security challenge from the emulator's response.
 async fn request_challenge(local: &Local) -> Challenge {
     let request = Authorize::with_bank_credentials(BANK, BANK_USER, BANK_PASSWORD);
     match local.connect.authorize(local.authorize_token().await, &request).await.unwrap() {
@@ -155,7 +155,7 @@ async fn c6_203_is_a_challenge_that_answers_resolve() {
     }
     assert_eq!(challenge.questions()[0].choices(), ["Circle", "Square", "Triangle"]);
 
-    // After Flinks refuses an answer, the end user can answer again with a new token.
+    // After Flinks refuses an answer, the client can send another answer with a new token.
     let answers = Answers::new().to(&challenge.questions()[0], "Circle");
     let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
     assert!(matches!(error.error(), SpendError::Spent(error) if error.needs_user()));
@@ -201,7 +201,7 @@ async fn c6_challenge_survives_a_refused_token_and_a_restart() {
         let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
         challenge = error.into_parts().1.unwrap();
     }
-    // If it is unknown whether Flinks received the answer, the challenge is not returned.
+    // If it is unknown whether Flinks received the answer, the error contains no challenge.
     let lost = lose_response_to_answer(&local).await;
     assert!(lost.challenge().is_none());
     assert!(matches!(lost.error(), SpendError::Unknown(_)));
@@ -213,7 +213,7 @@ async fn c6_challenge_survives_a_refused_token_and_a_restart() {
     assert!(matches!(outcome, Outcome::Challenge(_)));
 }
 
-/// Answers a challenge and loses the response.
+/// Answers a challenge while the emulator drops the response. Returns the call's error.
 async fn lose_response_to_answer(local: &Local) -> AnswerError {
     let challenge = request_challenge(local).await;
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::Drop { when: When::After });

@@ -14,14 +14,14 @@ use tokio::net::TcpListener;
 use crate::outbound_client::{code, credentials};
 use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, login_id, new_session};
 
-/// Spends a Pay token and a Connect token at `base_url`. The emulator issued both tokens.
+/// Spends a Pay token and a Connect token at `base_url`. The emulator issues both tokens.
 async fn spend(local: &Local, base_url: &BaseUrl, settings: &Settings) -> [Outcome; 2] {
     let session_token = local.pay.authorize().await.unwrap();
     let authorize_token = local.authorize_token().await;
     let (pay, connect) = clients(base_url, settings);
     let pay = match pay.initiate_session(session_token, &new_session()).await {
         Ok(_) => Outcome::Done,
-        // The token is returned and can be used again.
+        // The returned token can still be used.
         Err(SpendError::Unspent(token, error)) => {
             assert!(!token.is_expired());
             assert!(token.into_authorization().is_ok());
@@ -253,8 +253,9 @@ async fn closed_pooled_connection_gives_a_response_or_unknown() {
     }
 }
 
-/// Starts a server that closes its side of each connection immediately. The channel receives the
-/// number of bytes that arrive on each connection after that.
+/// Starts a server that closes its side of each connection immediately. Returns the server's URL
+/// and a channel. For each connection, the channel receives the number of bytes that arrive after
+/// the server has closed its side.
 fn start_closing_server() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
     use std::io::Read as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

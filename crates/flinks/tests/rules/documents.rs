@@ -26,7 +26,7 @@ fn a3_no_program_prints_a_variable_that_is_not_utf8() {
     assert!(reads >= 4, "only {reads} reads of variables were found");
 }
 
-/// Adds all documents, sources and examples to `files`, but no tests.
+/// Adds all documents, sources and examples to `files`. Skips `tests` directories.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

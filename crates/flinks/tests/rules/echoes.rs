@@ -1,5 +1,5 @@
 //! Tests that the client treats a response as malformed if its token is one of the request's
-//! secrets (C4) or an earlier response's token (P5, C3).
+//! secrets (C4) or the token from an earlier response (P5, C3).
 
 use flinks::connect::Authorize;
 use flinks::outbound::ClientAuthentication;
@@ -15,7 +15,8 @@ use crate::{local, login_id, new_session};
 const GENERATE: Operation = Operation::ConnectGenerateAuthorizeToken;
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// Returns a success response for every operation. All tokens in the response are `token`.
+/// Returns a response that indicates success for any operation. Every token in the response is
+/// `token`.
 fn success_with(token: &str) -> Fault {
     let token = serde_json::to_string(token).unwrap();
     Fault::reply(
@@ -39,7 +40,7 @@ async fn c4_response_with_the_secret_key_or_password_as_token_is_malformed() {
     assert!(is_echo(&local.pay.authorize().await.unwrap_err(), "access_token"));
     local.emulator.fail_next(GENERATE, success_with(CONNECT_SECRET_KEY));
     assert!(is_echo(&local.connect.generate_authorize_token().await.unwrap_err(), "Token"));
-    // A part of a secret is not an echo.
+    // Part of a secret is not treated as an echo.
     local.emulator.fail_next(GENERATE, success_with(&CONNECT_SECRET_KEY[1..]));
     assert!(local.connect.generate_authorize_token().await.is_ok());
     assert!(local.pay.authorize().await.is_ok());
@@ -76,7 +77,7 @@ async fn c4_response_with_the_bank_password_as_an_id_is_malformed() {
     let token = local.authorize_token().await;
     assert!(local.connect.authorize(token, &Authorize::cached(&login_id())).await.is_ok());
 
-    // It may also contain the authorize token, which is already spent. A page of the Flinks
+    // A response may also contain the authorize token, which is already spent. A page of the Flinks
     // documentation calls that token "the RequestId".
     let local = crate::local().await;
     local.emulator.fail_next(GENERATE, success_with("emu_token"));
@@ -129,7 +130,7 @@ async fn p5_c3_token_of_two_responses_is_returned_once() {
     let pay = local.pay.authorize().await.unwrap();
     let connect = local.authorize_token().await;
     for _ in 0..2 {
-        // A cache between client and server would repeat the response in this way.
+        // A cache between the client and the server would repeat a response in this way.
         local.emulator.fail_next(Operation::PayAuthorize, Fault::DuplicateToken);
         local.emulator.fail_next(GENERATE, Fault::DuplicateToken);
         let error = local.pay.clone().authorize().await.unwrap_err();

@@ -67,7 +67,7 @@ fn names(source: &str) -> BTreeSet<&str> {
     starts.filter_map(|rest| rest.split(is_outside).next()).collect()
 }
 
-/// Returns the rule ids at the start of a name, such as `p5` and `c3` of `p5_c3_a_token`.
+/// Returns the rule ids at the start of a name, such as `p5` and `c3` in `p5_c3_a_token`.
 fn rules_of(test: &str) -> impl Iterator<Item = &str> {
     test.split('_').take_while(|part| {
         let number = part.strip_prefix(['p', 'c', 'o', 'a', 't']);

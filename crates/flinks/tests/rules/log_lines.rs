@@ -29,8 +29,8 @@ async fn call_duration_is_logged_in_microseconds() {
     let _ = local.pay.authorize().await.unwrap();
     let done = lines.with("took_microseconds=");
     let micros = done[0].split("took_microseconds=").nth(1).unwrap().split(' ').next().unwrap();
-    // A call to a loopback address takes less time than a tick of a coarse clock, but the duration
-    // must not be logged as zero.
+    // A call to a loopback address can take less time than one tick of a coarse clock. Even so, the
+    // logged duration must not be zero.
     assert!(micros.parse::<u64>().unwrap() > 0, "{done:?}");
 }
 
@@ -52,7 +52,7 @@ async fn a1_client_for_plain_http_logs_one_warning() {
     assert_eq!(lines.with("over plain HTTP").len(), 1);
 }
 
-/// Uses this machine's host name, which resolves without a network.
+/// Connects to this machine's host name, which resolves without a network.
 #[tokio::test]
 async fn a1_plain_http_reaches_a_private_host() {
     let Ok(host) = std::fs::read_to_string("/proc/sys/kernel/hostname") else { return };

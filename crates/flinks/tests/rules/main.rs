@@ -41,7 +41,7 @@ use flinks_emulator::credentials::*;
 
 use crate::outbound_client::{TIMEOUT, auto_advancing_clock, client_at, waits};
 
-/// An emulator with its clients and their clock.
+/// An emulator, its clients and the clients' clock.
 struct Local {
     emulator: Emulator,
     clock: ManualClock,
@@ -111,7 +111,7 @@ impl Local {
     }
 }
 
-/// Sends a GET without following redirects. Returns the status and the `Location`.
+/// Sends a GET request and does not follow redirects. Returns the status and the `Location` header.
 async fn get(local: &Local, url: &str) -> (u16, Option<String>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let address = local.emulator.base_url().strip_prefix("http://").unwrap();

@@ -1,4 +1,4 @@
-//! Tests Outbound's grants (O1 to O3, and O11).
+//! Tests Outbound's grants (O1 to O3 and O11).
 
 use std::time::Duration;
 
@@ -180,8 +180,8 @@ async fn o3_client_credentials_ignore_a_refresh_token() {
                 assert_eq!(local.emulator.count(TOKEN), 2);
             }
         }
-        // A refresh token in such a response is not treated as a rotation, so the client retries a
-        // refresh after a lost response.
+        // A refresh token in a response to `client_credentials` is not treated as a rotation, so
+        // the client still retries a refresh after a lost response.
         local.emulator.clear_faults();
         local.emulator.fail_next(TOKEN, Fault::Drop { when: When::After });
         let _ = client.refresh(&refresh_token()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests the rules P1 to P8.
+//! Tests rules P1 to P8.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn p3_p8_token_starts_one_session() {
     assert_eq!(issued.spent.unwrap().by, 2);
     assert_eq!(sent.header("authorization").collect::<Vec<_>>(), [format!("Bearer {}", issued.value)]);
 
-    // `into_authorization` returns a token for use in a custom request.
+    // `into_authorization` returns the token as a header value for a custom request.
     let token = local.pay.authorize().await.unwrap();
     let value = token.into_authorization().unwrap();
     assert!(local.emulator.find(value.expose_value().strip_prefix("Bearer ").unwrap()).is_some());

@@ -10,7 +10,7 @@ use crate::{Local, local, local_with, new_session};
 const AUTHORIZE: Operation = Operation::PayAuthorize;
 const LIFETIME: Duration = Duration::from_secs(299);
 
-/// Waits until the pool has this number of tokens ready.
+/// Waits until the pool has exactly this many tokens ready.
 async fn wait_until_ready<C: SingleUse>(pool: &TokenPool<C>, ready: usize) {
     while !format!("{pool:?}").contains(&format!("ready: {ready},")) {
         tokio::task::yield_now().await;
@@ -76,8 +76,8 @@ async fn p4_pool_returns_no_old_token() {
     let now: SystemTime = flinks::Clock::wall(&local.clock);
     let token = pool.token().await.unwrap();
     assert!(token.expires_at().unwrap() >= now + LIFETIME / 2);
-    // The pool requests one token for the caller and one in advance. It replaces the tokens that
-    // became too old only when there are further calls.
+    // The pool requests one token for the caller and one in advance. Without further calls, the
+    // pool does not replace the tokens that have become too old.
     wait_until_ready(&pool, 1).await;
     assert_eq!(requests(&local), 6);
     local.clock.advance(10 * LIFETIME);
@@ -94,7 +94,7 @@ async fn p2_pool_does_not_keep_a_token_without_a_lifetime() {
     while !format!("{pool:?}").contains("ready: 0, under_way: 0, is_paused: true") {
         tokio::task::yield_now().await;
     }
-    // The pool is paused, because it could not keep another such token either.
+    // The pool is paused, because it could not keep another token without a lifetime either.
     let _ = pool.token().await.unwrap();
     assert_eq!(requests(&local), 3);
 }
@@ -148,7 +148,7 @@ fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
         pool.clone().fill();
         local.emulator.received(AUTHORIZE, 4).await;
         drop(pool);
-        // When the pool's tasks end, their connections close.
+        // Dropping the last clone ends the pool's tasks and closes their connections.
         let tasks_end = async {
             while runtime.metrics().num_alive_tasks() > 0 {
                 tokio::task::yield_now().await;
@@ -198,7 +198,8 @@ async fn pool_works_after_a_runtime_has_shut_down() {
     other.shutdown_background();
     local.emulator.clear_faults();
     local.emulator.release();
-    // The requests were cancelled with their runtime. The pool sends new requests on this runtime.
+    // The requests were cancelled when their runtime shut down. The pool sends new requests on the
+    // test's runtime.
     while !format!("{pool:?}").contains("under_way: 0") {
         tokio::task::yield_now().await;
     }

@@ -20,8 +20,8 @@ fn html(status: u16) -> Fault {
     with_headers(status, &[("content-type", "text/html")], "<html>canary</html>")
 }
 
-/// Injects a fault into both calls that request a token. Returns each call's error and the number
-/// of its requests.
+/// Injects a fault into both calls that request a token. Returns each call's error, if any, and the
+/// number of requests that the call sent.
 async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
@@ -32,7 +32,7 @@ async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     for error in [&pay, &connect].into_iter().flatten() {
         check_text(error);
     }
-    // The client still works.
+    // Without the fault, both calls succeed.
     local.emulator.clear_faults();
     let outcome = [(pay, count(Operation::PayAuthorize)), (connect, count(GENERATE))];
     assert!(local.pay.authorize().await.is_ok());
@@ -40,8 +40,8 @@ async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     outcome
 }
 
-/// Injects a fault into both calls that spend a token. Returns the outcomes. Each call must send
-/// exactly one request.
+/// Injects a fault into both calls that spend a token. Asserts that each call sends exactly one
+/// request. Returns the outcomes.
 async fn spend_tokens(fault: &Fault) -> [Result<(), SpendError<()>>; 2] {
     let local = local().await;
     let (session_token, authorize_token) = tokens(&local).await;
@@ -372,8 +372,8 @@ async fn readable_refusal_spends_the_token() {
             assert_eq!(error.status(), Some(status));
         }
     }
-    // A 5xx response with a Flinks error code means that the token is spent. A gateway may have
-    // sent a 5xx response without a code, so the outcome is unknown.
+    // A 5xx response with a Flinks error code means that the token is spent. A 5xx response without
+    // a code may come from a gateway, so the outcome is unknown.
     for (body, is_spent) in [(r#"{"error":"x","FlinksCode":"AGGREGATION_ERROR"}"#, true), (r#"{"message":"x"}"#, false)]
     {
         let [pay, connect] = spend_tokens(&Fault::reply(504, body)).await;

@@ -48,8 +48,7 @@ fn calls_without_a_suitable_runtime_return_the_same_error() {
     };
     check(&error, "exchange code");
     let tokens = runtime.block_on(outbound.exchange_code(new_code)).unwrap();
-    // A new client is needed, because the connections of the first client belong to another
-    // runtime.
+    // A new client is needed, because the first client's connections belong to another runtime.
     let outbound = flinks::outbound::Client::builder(outbound_url, credentials()).build().unwrap();
     in_each(async || outbound.revoke(&tokens.access_token).await, check, "revoke");
     // Shutting down an idle pool needs no runtime, because the shutdown does not wait.

@@ -27,7 +27,7 @@ impl Canaries {
         self.printed.push(format!("{value:?}\n{value:#?}"));
     }
 
-    /// Records the `Debug` text of a result, or all texts of an error and its sources.
+    /// Records the `Debug` text of a successful outcome, or all texts of an error and its sources.
     pub(crate) fn print_outcome<T: Debug, E: Error>(&mut self, outcome: Result<T, E>) {
         match outcome {
             Ok(value) => {
@@ -54,15 +54,15 @@ impl Canaries {
         }
     }
 
-    /// Returns the marked secrets whose canaries appear in a text.
+    /// Returns the marked secrets whose canaries appear in `text`.
     pub(crate) fn found<'a>(&'a self, text: &str) -> Vec<&'a str> {
         let found = self.planted.iter().filter(|(_, canary)| text.contains(canary.as_str()));
         found.map(|(mark, _)| mark.as_str()).collect()
     }
 }
 
-/// Returns the responses that a test server sends: `success`, malformed variants of it, and echoes
-/// of the request.
+/// Returns the responses that a test server sends: `success`, malformed variants of `success`, and
+/// echoes of the request.
 pub(crate) fn responses(success: &str) -> Vec<RawResponse> {
     let json = "content-type: application/json\r\n";
     let mut cut = http_response("200 OK", json, success);

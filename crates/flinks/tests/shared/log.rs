@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Starts the capture. Only one capture can be started in a process.
+    /// Starts the capture. A process can start only one capture.
     pub(crate) fn capture() -> Self {
         let log = Self::default();
         let writer = log.clone();

@@ -1,5 +1,5 @@
-//! An Outbound client for the emulator with a clock that tests advance, and arguments for the
-//! client's calls.
+//! Helpers for Outbound tests: a client for the emulator, a clock that tests advance, and arguments
+//! for the client's calls.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use flinks::{ManualClock, RedirectUrl, Secret, Settings};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 
-/// A timeout that is much longer than all waits in a call. A call times out only if a test advances
-/// the clock.
+/// A timeout that is much longer than all waits in a call. A call with this timeout times out only
+/// if a test advances the clock.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1000);
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// A redirect URI with an upper-case letter, an explicit port, an escape and a query. It must be
-/// sent unchanged.
+/// A redirect URI with an upper-case letter, an explicit port, an escape and a query. The client
+/// must send this URI unchanged.
 pub(crate) const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
 /// Creates a clock that completes waits between attempts immediately. Deadlines on this clock do
@@ -25,7 +25,7 @@ pub(crate) fn auto_advancing_clock() -> ManualClock {
     ManualClock::auto_advancing(LONGEST_WAIT)
 }
 
-/// Returns the waits since this function was last called, excluding the deadlines of calls.
+/// Returns the waits since this function was last called, excluding call deadlines.
 pub(crate) fn waits(clock: &ManualClock) -> Vec<Duration> {
     let mut waits = clock.take_sleeps();
     waits.retain(|wait| *wait <= LONGEST_WAIT);

@@ -164,8 +164,10 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
             "WithTransport",
         ];
         if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
-            return Err(error(format!("the operationId `{id}` is reserved or cannot be converted to a Rust identifier"))
-                .help("set another `operationId` with an overlay action on the operation"));
+            return Err(error(format!(
+                "the operationId `{id}` is reserved or cannot be converted to a Rust identifier"
+            ))
+            .help("set another `operationId` with an overlay action on the operation"));
         }
         if let Some(other) = seen.insert(name.clone(), place.pointer()) {
             return Err(error(format!(

@@ -48,6 +48,5 @@ pub(super) fn is_hidden(attributes: &[syn::Attribute]) -> bool {
 
 pub(super) fn unknown(item: &impl ToTokens) -> Error {
     let item: String = text(item).chars().take(200).collect();
-    Error::new(format!("cannot list this kind of public item: {item}"))
-        .help("extend xtask/src/generate/public_api")
+    Error::new(format!("cannot list this kind of public item: {item}")).help("extend xtask/src/generate/public_api")
 }
