@@ -121,6 +121,19 @@ impl ConsentError {
         }
     }
 
+    /// Returns the first `ConsentError` among `error` and its sources, for example in the error of
+    /// an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
+    pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+
     #[cfg(test)]
     pub(crate) fn kind(&self) -> &Kind {
         &self.0.kind

@@ -49,7 +49,9 @@ pub use crate::operation::Product;
 pub use crate::redirect::RedirectUrl;
 pub use crate::retry::backoff;
 pub use crate::settings::Settings;
-pub use flinks_core::{BaseUrl, BaseUrlOptions, Clock, InvalidBaseUrl, ManualClock, Secret, Sleep, SystemClock, tls};
+pub use flinks_core::{
+    BaseUrl, BaseUrlOptions, Clock, HeaderValue, InvalidBaseUrl, ManualClock, Secret, Sleep, SystemClock, tls,
+};
 
 /// Entry points for the fuzzer. They are not part of the public API and may change at any time.
 #[cfg(all(feature = "_fuzz", feature = "outbound"))]

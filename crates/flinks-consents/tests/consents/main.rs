@@ -3,6 +3,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers may panic
 
+mod bearer;
 mod code;
 mod confirmed;
 mod early;

@@ -194,7 +194,8 @@ impl Client {
     /// maximum lifetime is one day.
     ///
     /// Returns `None` if the token has expired, or if `issued_at` is in the future. In that case,
-    /// the wall clock was ahead when the token was issued, so its age is unknown.
+    /// the wall clock was ahead when the token was issued, so its age is unknown. Also returns `None`
+    /// if the text cannot be a token, because it is empty or contains an invalid character.
     pub fn restore_access_token(
         &self,
         secret: impl Into<Secret>,
@@ -202,7 +203,7 @@ impl Client {
         lifetime: Duration,
     ) -> Option<AccessToken> {
         let deadline = Deadline::continued(issued_at, lifetime.min(ExpiresIn::MAX), &self.executor.clock)?;
-        Some(AccessToken::new(Bearer::new(secret.into(), deadline)))
+        AccessToken::new(Bearer::new(secret.into(), deadline))
     }
 
     /// Returns the base URL.
@@ -288,7 +289,8 @@ impl Client {
         if is_echo(bearer.secret().expose_secret(), credentials.clone().chain(old_refresh_token)) {
             return Err(malformed("access_token", REPEATS_A_SECRET));
         }
-        let access_token = AccessToken::new(bearer);
+        let access_token =
+            AccessToken::new(bearer).ok_or_else(|| malformed("access_token", "is not valid in a header"))?;
         let refresh_token = match refresh_token {
             // The client credentials grant has no refresh token (RFC 6749, section 4.4.3).
             _ if request.grant_type == types::GrantType::ClientCredentials => None,
