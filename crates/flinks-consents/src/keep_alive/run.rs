@@ -319,8 +319,8 @@ impl<'a> Run<'a> {
     }
 
     fn count_report(&mut self) {
-        let needing_consent = &mut self.tally.progress.summary.needing_consent;
-        *needing_consent = needing_consent.saturating_add(1);
+        let ended = &mut self.tally.progress.summary.ended;
+        *ended = ended.saturating_add(1);
     }
 
     async fn acquire(&mut self, shard: u16) -> Result<Lease, StoreError> {
