@@ -1,4 +1,4 @@
-//! The error type of all stages. An error names the place of the problem.
+//! The error type of all stages. An error names the location of the problem.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The result of a stage.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error message, with the place of the problem in a document and with advice.
+/// An error message with the problem's location in a document and advice on how to fix it.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -37,7 +37,7 @@ impl Error {
         }
     }
 
-    /// Creates an error without a place.
+    /// Creates an error without a location.
     pub fn new(message: impl Into<String>) -> Self {
         Self(Box::new(Inner { message: message.into(), ..Inner::default() }))
     }
@@ -57,14 +57,14 @@ impl Error {
         self
     }
 
-    /// Sets the place in the document as a JSON pointer.
+    /// Sets the location in the document as a JSON pointer.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
         self.0.pointer = Some(pointer.into());
         self
     }
 
-    /// Sets the place in the document, unless it is already set.
+    /// Sets the location in the document, unless it is already set.
     #[must_use]
     pub fn or_at(mut self, pointer: impl Into<String>) -> Self {
         self.0.pointer.get_or_insert_with(|| pointer.into());
@@ -90,7 +90,7 @@ impl Error {
         self.0.operation.as_deref()
     }
 
-    /// Returns the place of the problem as a JSON pointer.
+    /// Returns the location of the problem as a JSON pointer.
     pub fn pointer(&self) -> Option<&str> {
         self.0.pointer.as_deref()
     }

@@ -1,31 +1,33 @@
 #![doc = include_str!("../README.md")]
 //! # Where to start
 //!
-//! Each folder has an overview: [`spec`], [`generate`] (with the list of stages) and [`maintain`].
+//! The module documentation of each folder gives an overview: [`spec`], [`generate`] (with the list
+//! of stages) and [`maintain`].
 //!
 //! # Traps
 //!
-//! Problems that progenitor 0.15.1 and reqwest 0.13.5 would cause with these documents. Each trap
-//! has a test that is named after it, in this crate, in `flinks-core` or in a product crate.
+//! The following table lists problems that progenitor 0.15.1 and reqwest 0.13.5 would cause with
+//! these documents. Each trap has a test named after it in this crate, in `flinks-core` or in a
+//! product crate.
 //!
 //! | id | trap |
 //! | --- | --- |
 //! | T1 | An inline error schema takes the name of the success schema and loses its fields. |
 //! | T2 | `Accept` and `Content-Type` become arguments alongside the secret key. |
-//! | T3 | Every request has an undocumented header `api-version`. |
+//! | T3 | Every request has an undocumented `api-version` header. |
 //! | T4 | Generated `Debug` implementations and the errors of progenitor, serde and reqwest print secrets. |
-//! | T5 | Redirects are followed and receive the secret key. |
+//! | T5 | The client follows redirects and sends the secret key to the new address. |
 //! | T6 | Neither the size nor the duration of a response is limited. |
 //! | T7 | If a response is not JSON, its status is lost. |
 //! | T8 | reqwest can resend a POST request on its own. |
 //! | T9 | A path argument or a base URL can change the target of the request. |
-//! | T10 | If a lifetime is missing, a float, a string or very large, the token is lost or the code panics. |
-//! | T11 | The reqwest features and proxy settings of other crates affect this client. |
+//! | T10 | If the lifetime is missing, a float, a string or very large, the token is lost or the code panics. |
+//! | T11 | reqwest features and proxy settings from other crates affect this client. |
 //! | T12 | Several success bodies cause an assertion failure, and a documented redirect is lost. |
 //! | T13 | Response types are closed: enums, formats and bounds reject new values. |
-//! | T14 | The hooks of progenitor work neither in another crate nor with another error type. |
+//! | T14 | progenitor's hooks work neither in another crate nor with another error type. |
 //! | T15 | Header arguments become strings, and builders implement `Clone` and `Debug`. |
-//! | T16 | The documents contain sandbox credentials and the preamble of another product. |
+//! | T16 | The documents contain sandbox credentials and another product's preamble. |
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

@@ -27,9 +27,9 @@ struct Arguments {
 enum Command {
     /// Regenerate the clients from the documents in openapi/
     ///
-    /// If one of the documents cannot be generated, nothing is written. Exit codes: 0 all files are
-    /// up to date or were written, 1 a document could not be generated, 2 invalid command line, 3 a
-    /// file is stale (with --check).
+    /// If code cannot be generated from one of the documents, nothing is written. Exit codes: 0 all
+    /// files are up to date or were written, 1 code could not be generated from a document, 2
+    /// invalid command line, 3 a file is stale (with --check).
     Regenerate {
         /// Process only this product
         #[arg(long, value_enum)]
@@ -37,7 +37,7 @@ enum Command {
         /// Write nothing and print the differences
         #[arg(long)]
         check: bool,
-        /// The project's root (default: the root of this project)
+        /// The root folder of the project (default: this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
@@ -50,21 +50,21 @@ enum Command {
         /// The retrieved files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// The product of files that do not name their product
+        /// The product for files that do not name one
         #[arg(long, value_enum)]
         product: Option<Product>,
-        /// The day on which the files were retrieved (default: today in UTC)
+        /// The date when the files were retrieved (default: today in UTC)
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         retrieved: Option<String>,
-        /// The project's root (default: the root of this project)
+        /// The root folder of the project (default: this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Report what changed between two versions of the documents, and the effect on each crate
+    /// Report what changed between two versions of the documents and how each crate is affected
     ///
-    /// OLD and NEW are a folder that contains openapi/, or a commit. By default, the last commit is
-    /// compared with the working tree. Exit codes: 0 done, 1 a version could not be read, 2 invalid
-    /// command line.
+    /// OLD and NEW are each a commit or a folder that contains openapi/. By default, the last
+    /// commit is compared with the working tree. Exit codes: 0 done, 1 a version could not be read,
+    /// 2 invalid command line.
     Diff {
         /// The older version (default: the last commit)
         old: Option<String>,
@@ -79,28 +79,28 @@ enum Command {
         /// Print only the changelog entries
         #[arg(long, conflicts_with = "markdown")]
         changelog: bool,
-        /// The project's root (default: the root of this project)
+        /// The root folder of the project (default: this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
     /// Import files, regenerate, and propose versions and changelog entries
     ///
     /// Compares each crate with its last release, or with the last commit if there is no release,
-    /// and prints a summary for a pull request. Exit codes: 0 done, 1 a step failed or a document
-    /// could not be generated (the summary has the reason), 2 invalid command line.
+    /// and prints a summary for a pull request. Exit codes: 0 done, 1 a step failed or code could
+    /// not be generated from a document (see the summary for the reason), 2 invalid command line.
     Update {
         /// The retrieved files (default: continue with the documents in openapi/)
         files: Vec<PathBuf>,
-        /// The product of files that do not name their product
+        /// The product for files that do not name one
         #[arg(long, value_enum)]
         product: Option<Product>,
-        /// The day on which the files were retrieved (default: today in UTC)
+        /// The date when the files were retrieved (default: today in UTC)
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         retrieved: Option<String>,
         /// The commit to compare with
         #[arg(long, value_name = "COMMIT")]
         since: Option<String>,
-        /// The project's root (default: the root of this project)
+        /// The root folder of the project (default: this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
@@ -108,29 +108,29 @@ enum Command {
     ///
     /// Publishes nothing. Exit codes: 0 done, 1 failed, 2 invalid command line.
     Release {
-        /// The day of the release (default: today in UTC)
+        /// The release date (default: today in UTC)
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         day: Option<String>,
-        /// The project's root (default: the root of this project)
+        /// The root folder of the project (default: this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Find phrases in documents, comments and messages that are hard to read
+    /// Find hard-to-read phrases in documents, comments and messages
     ///
     /// `xtask/prose.toml` lists the phrases and their replacements. Exit codes: 0 none found, 1
     /// some found or the check failed, 2 invalid command line.
     Prose {
-        /// The project's root (default: the root of this project)
+        /// The root folder of the project (default: this project)
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Measure the crates and comparable crates
+    /// Benchmark these crates and comparable crates
     ///
     /// Prints tables and writes target/bench/bench.json and load.svg. The first build of the
-    /// comparable crates takes a few minutes. The exit code is that of cargo or of the
-    /// benchmark program.
+    /// comparable crates takes a few minutes. The exit code comes from cargo or from the benchmark
+    /// program.
     Bench {
-        /// Run few rounds, and skip the comparable crates and the build benchmarks
+        /// Run fewer rounds and skip the comparable crates and the build benchmarks
         #[arg(long)]
         quick: bool,
         /// The benchmarks to run: read, fresh, herd, pool, rest, regenerate, dependant (default:
@@ -139,9 +139,9 @@ enum Command {
     },
 }
 
-/// The exit code of a command that failed.
+/// The exit code of a failed command.
 const FAILED: u8 = 1;
-/// The exit code if a generated file is stale. Clap uses 2 for an invalid command line.
+/// The exit code for a stale generated file. Clap uses 2 for an invalid command line.
 const STALE: u8 = 3;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -179,8 +179,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Regenerates one product, or all products and the lists of public items of the hand-written
-/// crates.
+/// Regenerates one product. If `product` is `None`, regenerates all products and the public item
+/// lists of the hand-written crates.
 fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode {
     let mut codes = Vec::new();
     for (product, outcome) in regenerate(root, &products(product), mode) {
@@ -261,17 +261,17 @@ fn products(product: Option<Product>) -> Vec<Product> {
     product.map_or(Product::ALL.to_vec(), |product| vec![product])
 }
 
-/// Parses a day on the command line.
+/// Parses a date from the command line.
 fn day(text: &str) -> Result<String, String> {
     update::check_day(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// Returns the current day in UTC.
+/// Returns the current date in UTC.
 fn today() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
 }
 
-/// Runs the benchmarks. They are a separate workspace, so that other builds do not include the
+/// Runs the benchmarks. They are in a separate workspace so that other builds do not include the
 /// comparable crates.
 fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -280,7 +280,7 @@ fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     if quick {
         cargo.arg("--no-default-features");
     }
-    // The benchmarks enable other features, so they need a separate target folder.
+    // The benchmarks enable different features, so they need a separate target folder.
     cargo.env("CARGO_TARGET_DIR", root.join("target/bench"));
     cargo.arg("--").arg("--output").arg(root.join("target/bench"));
     if quick {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A Flinks product, which has one document and one crate.
+/// A Flinks product. Each product has one document and one crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[allow(missing_docs)]
 pub enum Product {
@@ -12,7 +12,7 @@ pub enum Product {
 }
 
 impl Product {
-    /// All products, in the order in which their code is generated.
+    /// All products, in code generation order.
     pub const ALL: [Self; 3] = [Self::Pay, Self::Connect, Self::Outbound];
 
     /// Returns the name of the product.
@@ -24,8 +24,8 @@ impl Product {
         }
     }
 
-    /// Returns the server URL in the document. It identifies the product of a page that does not
-    /// name its product. `None` if the URL does not identify the product.
+    /// Returns the server URL from the document, or `None` if the URL does not identify the
+    /// product. The URL identifies the product of a page that does not name its product.
     pub fn server(self) -> Option<&'static str> {
         match self {
             Self::Pay => Some("https://www.{baseurl}.com"),
@@ -58,7 +58,7 @@ impl Product {
         self.folder().join("src/generated.rs")
     }
 
-    /// Returns the path of the list of public items, relative to the project's root.
+    /// Returns the path of the public item list, relative to the project's root.
     pub fn public_api(self) -> PathBuf {
         self.folder().join("public-api.txt")
     }

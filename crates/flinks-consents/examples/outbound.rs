@@ -1,5 +1,5 @@
-//! The life of a consent against a local Flinks: an end user authorizes, the application uses and
-//! refreshes access tokens, and the connection is revoked.
+//! The life cycle of a consent on a local Flinks emulator. An end user authorizes the application,
+//! the application uses and refreshes access tokens, and the connection is revoked.
 
 #![allow(clippy::print_stdout)] // this program prints to the terminal
 
@@ -20,17 +20,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let redirect_uri: RedirectUrl = "https://app.example/callback".parse()?;
     let request = client.authorization(credentials::OUTBOUND_PROVIDER_ID, &redirect_uri)?;
     let Started { url, pending, .. } = request.scope(&["TRANSACTIONS"]).start();
-    println!("send the end user to {url:?}, and store {pending:?} in their session");
+    println!("send the end user to {url:?} and store {pending:?} in their session");
 
-    // In place of an end user who agrees on the consent page: the emulator issues a code, and the
-    // callback repeats the `state` of the URL.
+    // These lines replace an end user who agrees on the consent page: the emulator issues a code,
+    // and the callback repeats the URL's `state`.
     let parameters = url.expose_secret().split(['?', '&']);
     let state =
         parameters.into_iter().find_map(|parameter| parameter.strip_prefix("state=")).ok_or("the URL has no state")?;
     let callback =
         format!("{}?code={}&state={state}", redirect_uri.as_str(), emulator.issue_code(redirect_uri.as_str()));
 
-    // The consents are in memory. To store them in files, use
+    // This example keeps the consents in memory. To store them in files, use
     // `Consents::builder(client).store(FileStore::open("consents")?).build()`.
     let consents = Consents::new(client.clone());
     let id: ConsentId = "end-user-7".parse()?;
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let token = consent.access_token().await?;
     println!("received {token:?} with the claims {:?}", token.unverified_claims());
 
-    // All callers share one refresh. Here, none is needed, because the cached token is valid.
+    // All callers share one refresh. Here, no refresh is needed, because the cached token is valid.
     let calls: Vec<_> = (0..100)
         .map(|_| {
             tokio::spawn({
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("requests sent for 101 calls: {}", emulator.count(Operation::OutboundToken));
 
-    // The API responded with 401: invalidate the token, and obtain another one.
+    // If an API responds with 401, invalidate the token and request another one.
     consent.invalidate(&token);
     println!("received another token: {:?}", consent.access_token().await?);
     println!("the refresh token idles out in {}", in_days(consent.idle_deadline().await?)?);
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the time from now until `time`, as a number of days.
+/// Returns the time from now until `time` in days, rounded up.
 fn in_days(time: SystemTime) -> Result<String, SystemTimeError> {
     Ok(format!("{} days", time.duration_since(SystemTime::now())?.as_secs().div_ceil(24 * 60 * 60)))
 }

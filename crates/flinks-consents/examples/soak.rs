@@ -1,10 +1,10 @@
-//! A load test against a local Flinks that fails at random.
+//! A load test against a local Flinks emulator that fails at random.
 //!
 //! ```console
 //! $ cargo run --release --example soak -- 300    # the duration in seconds
 //! ```
 //!
-//! The program fails if the emulator received a single-use token twice, or if a refresh token was
+//! The program fails if the emulator received a single-use token twice or if a refresh token was
 //! lost.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // this program prints to the terminal, and panics if a check fails
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     emulator.configure(|config| {
         config.outbound.rotate_refresh_tokens = true;
         config.outbound.access_token_seconds = 3;
-        // Limits the memory of the emulator, because the memory of this process is measured.
+        // Limits the emulator's memory, because the test measures the memory of the whole process.
         config.limits.requests = 2_000;
         config.limits.tokens = 5_000;
     });
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let connect = flinks::connect::Client::builder(base_url.clone(), id, key).settings(&settings).build()?;
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET)?;
     let outbound = Client::builder(base_url, credentials).settings(&settings).build()?;
-    // Two `Consents` that share a store behave like two processes.
+    // Two `Consents` values that share a store behave like two processes.
     let store = MemoryStore::new();
     let both = [(); 2].map(|()| Consents::builder(outbound.clone()).store(store.clone()).build());
     let [one, _] = &both;
@@ -125,7 +125,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     check_single_use(&emulator, &mut seen, last);
 
-    // Each record must hold a refresh token that the server still accepts.
+    // Each record must contain a refresh token that the server still accepts.
     for consents in &both {
         consents.flush().await?;
     }
@@ -176,8 +176,8 @@ async fn authorize(connect: &flinks::connect::Client) -> bool {
     }
 }
 
-/// Injects a random fault. None of the faults loses the response to a rotation, because the server
-/// would then have replaced a refresh token that nobody received.
+/// Injects a random fault. No fault loses the response to a rotation, because nobody would then
+/// receive the new refresh token.
 fn inject_fault(emulator: &Emulator) {
     let faults = [
         Fault::status(500),
@@ -203,8 +203,8 @@ fn inject_fault(emulator: &Emulator) {
     }
 }
 
-/// Checks that no request after number `last` carries a single-use token that was sent before.
-/// Returns the number of the newest request.
+/// Checks that no request after number `last` contains a single-use token that was sent before.
+/// Returns the number of the latest request.
 fn check_single_use(emulator: &Emulator, seen: &mut HashSet<u64>, last: u64) -> u64 {
     let mut newest = last;
     for request in emulator.requests().into_iter().filter(|request| request.number > last) {
@@ -224,7 +224,7 @@ fn check_single_use(emulator: &Emulator, seen: &mut HashSet<u64>, last: u64) -> 
     newest
 }
 
-/// Returns the resident memory of this process in kB, as Linux reports it.
+/// Returns this process's resident memory in kB, as reported by Linux.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -15,7 +15,7 @@ use flinks_emulator::{Emulator, Fault, Operation};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns a worker, its consents, and the end users that it reports.
+/// Returns a worker, its consents, and the ids of the consents that the worker reports.
 fn worker(flinks: &Emulator) -> (KeepAlive, Consents, Arc<Mutex<Vec<ConsentId>>>) {
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
     let client = Client::builder(flinks.base_url().parse().unwrap(), credentials).build().unwrap();

@@ -1,5 +1,5 @@
-//! Checks that no text of a consent contains a secret: values, errors, events, and the other files
-//! of its store (A3).
+//! Checks that no text about a consent contains a secret. The test searches values, errors, events
+//! and all files of the store except the record (A3).
 //!
 //! This is a separate binary, because it captures the log of the whole process.
 
@@ -63,7 +63,7 @@ async fn consents(canaries: &mut Canaries) {
         canaries.print_outcome(consent.idle_deadline().await);
         canaries.print_outcome(AppTokenSource::new(client, None).access_token().await);
 
-        // A damaged record, and the unfinished file of a killed process.
+        // Creates a damaged record and a killed process's unfinished file.
         for entry in std::fs::read_dir(directory.path()).unwrap() {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();

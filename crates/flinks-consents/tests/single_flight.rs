@@ -1,7 +1,8 @@
-//! Tests `single_flight.rs` under the schedules of a model checker. Includes its source and
-//! replaces its lock with the one of shuttle.
+//! Tests `single_flight.rs` under the schedules of a model checker. Includes the file's source and
+//! replaces its lock with shuttle's lock.
 //!
-//! The channel of Tokio is not modelled. It is used only under or right after a lock that is.
+//! Tokio's channel is not modelled. The code uses the channel only while it holds a modelled lock
+//! or right after it has released one.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -22,13 +23,14 @@ use std::task::{Context, Poll, Waker};
 use shuttle::future::{block_on, spawn, yield_now};
 use single_flight::{Entry, Leader, SingleFlight};
 
-/// A token is the number of the refresh that returned it, or of the refresh that failed.
+/// The outcome of a refresh. The number of the refresh is both its token and its error.
 type Outcome = Result<u32, u32>;
 
-/// A model of the cache: the token is in the state, and each completed refresh changes it.
+/// A model of the cache. The state contains the token, and each completed refresh changes the
+/// token.
 struct Cache {
     flight: SingleFlight<Option<u32>, Outcome>,
-    /// The number of refreshes in flight, and the total number.
+    /// The number of refreshes in flight. `refreshes` is the total number.
     in_flight: AtomicU32,
     refreshes: AtomicU32,
 }
@@ -61,7 +63,7 @@ impl Cache {
         }
     }
 
-    /// Returns `None` if the leader was dropped.
+    /// Returns a refresh's outcome, or `None` if the leader was dropped.
     async fn get(self: Arc<Self>, server: Server) -> Option<Outcome> {
         match self.flight.enter(|token, _| *token) {
             Entry::Ready(token) => Some(Ok(token)),
@@ -84,7 +86,8 @@ impl Cache {
     }
 }
 
-/// Runs random schedules, and schedules with few preemptions, which find other errors.
+/// Runs random schedules as well as schedules with few preemptions, because the two kinds find
+/// different errors.
 fn check(test: impl Fn() + Send + Sync + Clone + 'static) {
     shuttle::check_random(test.clone(), 3000);
     shuttle::check_pct(test, 3000, 3);
@@ -119,7 +122,7 @@ fn o4_waiters_share_a_failure_and_later_callers_try_again() {
 fn o4_cancelled_caller_does_not_cancel_the_refresh() {
     check(|| {
         let cache = Cache::new();
-        // The caller is dropped while it waits, whether it leads or not.
+        // The caller is dropped while it waits, whether or not it is the leader.
         let mut cancelled = Box::pin(Arc::clone(&cache).get(Server::Works));
         let waiter = spawn(Arc::clone(&cache).get(Server::Works));
         let _ = poll_once(&mut cancelled);

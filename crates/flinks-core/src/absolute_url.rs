@@ -1,14 +1,14 @@
-//! Absolute URLs that every URL parser reads in the same way.
+//! Absolute URLs that every URL parser reads the same way.
 
 use url::{Host, Url};
 
 use crate::plain_http;
 
-/// An absolute URL that is `https`, or `http` to a loopback address.
+/// An absolute URL that uses `https`, or `http` to a loopback address.
 ///
-/// Its text means the same to every URL parser. Some parsers drop line breaks, map look-alike
-/// letters to ASCII, replace `\` with `/` and read `0x7f.1` as an IPv4 address, and others do not.
-/// Such a text is rejected.
+/// The URL means the same to every URL parser. Some parsers drop line breaks, map look-alike
+/// letters to ASCII, replace `\` with `/` or read `0x7f.1` as an IPv4 address, while others do not.
+/// Text that parsers interpret differently is rejected.
 #[doc(hidden)]
 pub struct AbsoluteUrl(Url);
 
@@ -22,7 +22,7 @@ impl AbsoluteUrl {
         Self::parse_with(text, None)
     }
 
-    /// Parses `text`, and accepts plain HTTP to the private host `plain_http_host`.
+    /// Parses `text` and also accepts plain HTTP to the private host `plain_http_host`.
     pub(crate) fn parse_with(text: &str, plain_http_host: Option<&str>) -> Result<Self, &'static str> {
         // This check comes before `Url::parse`, which drops or replaces such characters.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
@@ -80,11 +80,11 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Returns the reason for rejecting the authority of a URL, or `None` if it is valid.
+/// Returns the reason why a URL's authority is rejected, or `None` if the authority is valid.
 ///
-/// An authority with user info or port 0 is rejected. So is a host that another URL parser might
-/// read as a different host: the authority must spell the host as the parsed `url` does. Only an
-/// IPv6 address may have several spellings.
+/// Rejects user info and port 0. Also rejects a host that another URL parser might read as a
+/// different host, so the authority must spell the host as the parsed `url` does. Only an IPv6
+/// address may be spelled in several ways.
 fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
     if url.port() == Some(0) {
         return Some("must not use port 0");
@@ -104,8 +104,8 @@ fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
     }
 }
 
-/// Returns whether `label` is a DNS label as in RFC 1123: 1 to 63 letters, digits and hyphens, with
-/// no hyphen at either end.
+/// Returns whether `label` is a DNS label as defined in RFC 1123: 1 to 63 letters, digits and
+/// hyphens, with no hyphen at either end.
 fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::absolute_url::{AbsoluteUrl, is_loopback};
 
-/// The base URL of an API: `https`, or `http` to a loopback address.
+/// The base URL of an API. It uses `https`, or `http` to a loopback address.
 ///
 /// Parsing rejects everything that could select another host or put a credential into the URL:
 ///
@@ -17,10 +17,10 @@ use crate::absolute_url::{AbsoluteUrl, is_loopback};
 /// - a backslash or a character that is not visible ASCII
 /// - the braces of a placeholder such as `https://{host}`
 ///
-/// A path prefix is preserved, and a trailing slash is removed.
+/// Parsing preserves a path prefix and removes a trailing slash.
 ///
-/// The client appends the path of an endpoint. Parsing therefore rejects a URL that already
-/// includes one, such as `https://host/api/v1/token`.
+/// The client appends the path of each endpoint. Parsing therefore rejects a URL that already
+/// includes an endpoint path, such as `https://host/api/v1/token`.
 ///
 /// ```
 /// use flinks_core::BaseUrl;
@@ -42,7 +42,7 @@ struct Parts {
 }
 
 impl BaseUrl {
-    /// Returns the options for parsing, which can allow plain HTTP to one private host.
+    /// Returns parsing options, which can allow plain HTTP to one private host.
     pub fn options() -> BaseUrlOptions {
         BaseUrlOptions::default()
     }
@@ -52,7 +52,7 @@ impl BaseUrl {
         &self.0.text
     }
 
-    /// Returns the host, in lower case.
+    /// Returns the host in lower case.
     #[doc(hidden)]
     pub fn host(&self) -> &str {
         self.0.url.host_str().unwrap_or_default()
@@ -64,7 +64,8 @@ impl BaseUrl {
         self.0.url.path() != "/"
     }
 
-    /// Returns whether the host is a loopback address, so that requests stay on this machine.
+    /// Returns whether the host is a loopback address. Requests to a loopback address stay on this
+    /// machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0.url)
     }
@@ -74,13 +75,13 @@ impl BaseUrl {
         self.0.url.scheme() == "https"
     }
 
-    /// Returns whether requests leave this machine in plain HTTP. Only
+    /// Returns whether requests leave this machine over plain HTTP. Only
     /// [`BaseUrlOptions::dangerous_plain_http_host`] allows such a URL.
     pub(crate) fn is_plain_http_exception(&self) -> bool {
         !self.is_https() && !self.is_loopback()
     }
 
-    /// Appends `path` to the base URL. The host is not parsed again.
+    /// Appends `path` to the base URL without parsing the host again.
     pub(crate) fn join(&self, path: &str) -> Url {
         let mut url = self.0.url.clone();
         match self.0.url.path() {
@@ -111,7 +112,7 @@ impl FromStr for BaseUrl {
     }
 }
 
-/// The options for parsing a [`BaseUrl`].
+/// Options for parsing a [`BaseUrl`].
 ///
 /// ```
 /// use flinks_core::BaseUrl;
@@ -128,16 +129,16 @@ pub struct BaseUrlOptions {
 }
 
 impl BaseUrlOptions {
-    /// Accepts `http://` for exactly this host, such as the emulator in another container.
+    /// Accepts `http://` URLs for exactly this host, such as an emulator in another container.
     ///
-    /// Everyone on the network between this process and the host can read the credentials and
-    /// tokens that are sent to it. Therefore:
+    /// Anyone on the network between this process and the host can read the credentials and tokens
+    /// that are sent to the host. Therefore:
     ///
-    /// - A client does not connect if the host resolves to an address that is neither a loopback
-    ///   nor a private address (RFC 1918, RFC 4193).
-    /// - Requests to the host do not use a proxy.
-    /// - Each client that is built for the host logs a warning.
-    /// - Hosts of Flinks are rejected.
+    /// - A client refuses to connect if the host resolves to an address that is neither a loopback
+    ///   address nor a private address (RFC 1918, RFC 4193).
+    /// - Requests to the host bypass any proxy.
+    /// - Building a client for the host logs a warning.
+    /// - Flinks' own hosts are rejected.
     pub fn dangerous_plain_http_host(mut self, host: impl Into<String>) -> Self {
         self.plain_http_host = Some(host.into());
         self
@@ -179,15 +180,15 @@ impl BaseUrlOptions {
     }
 }
 
-/// Returns whether a path includes the path of an endpoint, or the start of one. This is the case
-/// if the path has one of these forms:
+/// Returns whether a path includes an endpoint path or the start of an endpoint path. Such a path
+/// has one of these forms:
 ///
-/// - It ends with the version of an API (`/api/v1`).
-/// - The version is followed by the id of a resource (`/v3/<GUID>/…`).
-/// - After the version, the path ends with an operation (`/api/v1/token`): an endpoint of RFC 6749
-///   or RFC 7009, or `initiate`.
+/// - It ends with an API version (`/api/v1`).
+/// - An API version is followed by a resource id (`/v3/<GUID>/…`).
+/// - After an API version, it ends with an operation (`/api/v1/token`). The operation is `initiate`
+///   or an endpoint defined by RFC 6749 or RFC 7009.
 ///
-/// The prefix of a gateway, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
+/// A gateway's prefix, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
 fn includes_endpoint(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').collect();
@@ -256,7 +257,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// The error of parsing a [`BaseUrl`]. It never contains the text that was parsed.
+/// The error returned if parsing a [`BaseUrl`] fails. It never contains the parsed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidBaseUrl(&'static str);
 

@@ -1,4 +1,4 @@
-//! Reads the body of a response, up to a size limit and with as few copies as possible.
+//! Reads response bodies up to a size limit and with as few copies as possible.
 
 use std::ops::Deref;
 
@@ -12,12 +12,12 @@ pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// The body of a response.
 ///
-/// Chunks are joined as they arrive, because a chunk may keep a buffer alive that is larger than
+/// Chunks are joined as they arrive, because one chunk may keep alive a buffer that is larger than
 /// the whole body.
 pub(crate) enum Body {
     /// A body that arrived in one chunk.
     Chunk(Bytes),
-    /// A body that was joined from several chunks, in memory that is wiped when it is dropped.
+    /// A body that was joined from several chunks. Its memory is wiped when it is dropped.
     Joined(Zeroizing<Vec<u8>>),
 }
 
@@ -47,8 +47,8 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
         body = match body {
             Body::Chunk(first) if first.is_empty() => Body::Chunk(chunk),
             Body::Chunk(first) => {
-                // The full size is allocated, because a vector that grows leaves copies of a token
-                // in freed memory.
+                // Allocates the maximum size, because a growing vector would leave copies of a
+                // token in freed memory.
                 let mut joined = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE_BYTES));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&chunk);
@@ -63,7 +63,8 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
     Ok(body)
 }
 
-/// Skips the byte order mark that some servers put before JSON, as RFC 8259 section 8.1 allows.
+/// Skips the byte order mark that some servers put before JSON. RFC 8259 section 8.1 allows parsers
+/// to skip it.
 pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }

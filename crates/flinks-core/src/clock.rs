@@ -1,39 +1,39 @@
-//! The clock of a client, which a test can replace.
+//! The client's clock, which a test can replace.
 
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 #[cfg(not(target_os = "linux"))]
 use std::{sync::OnceLock, time::Instant};
 
-/// A clock, which a client uses to read the time and to wait. Tests use a
+/// A clock that a client uses to read the time and to wait. Tests use a
 /// [`ManualClock`](crate::ManualClock).
 ///
-/// A client reads a monotonic clock and a wall clock, and treats a token as valid only if it is
-/// valid by both. The monotonic clock may stop while the machine is suspended, and the wall clock
-/// may be changed.
+/// A client reads a monotonic clock and a wall clock, and treats a token as valid only if the token
+/// is valid according to both clocks. The monotonic clock may stop while the machine is suspended,
+/// and the wall clock may be changed.
 pub trait Clock: Send + Sync + 'static {
-    /// Returns the time since a fixed moment. It never decreases.
+    /// Returns the time elapsed since a fixed moment. It never decreases.
     fn monotonic(&self) -> Duration;
 
-    /// Returns the time of the wall clock.
+    /// Returns the wall-clock time.
     fn wall(&self) -> SystemTime;
 
     /// Returns a future that completes after `duration` on the monotonic clock.
     ///
-    /// The client sleeps for up to 30 seconds between two attempts. It also uses a sleep as the
-    /// deadline of a call or of a token store. A clock for tests must not complete such a sleep by
-    /// itself. Otherwise every call times out before it starts.
+    /// The client sleeps for up to 30 seconds between attempts. It also uses a sleep as the
+    /// deadline for a call or for a token store operation. A test clock must not complete such a
+    /// deadline by itself. Otherwise, every call times out before it starts.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
 /// The future that [`Clock::sleep`] returns.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The clocks of this machine, and the timer of the current Tokio runtime.
+/// This machine's clocks and the current Tokio runtime's timer.
 ///
-/// On Linux, it reads the coarse clocks, which the kernel updates every 1 to 10 milliseconds. That
-/// is precise enough for tokens that are valid for seconds, and every check of a token reads both
-/// clocks.
+/// On Linux, this type reads the coarse clocks, which the kernel updates every 1 to 10
+/// milliseconds. They are precise enough for tokens that are valid for seconds. They are also fast
+/// to read, which matters because every token check reads both clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -65,8 +65,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// Reads a clock of the kernel. A time before the epoch, as on a wall clock that was never set,
-/// counts as zero.
+/// Reads one of the kernel's clocks. Returns zero for a time before the epoch. A wall clock that
+/// was never set may have such a time.
 #[cfg(target_os = "linux")]
 fn read_coarse(clock: rustix::time::ClockId) -> Duration {
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()

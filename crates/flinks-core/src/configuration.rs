@@ -1,5 +1,5 @@
-//! Reads the configuration of a client from environment variables, or from a map such as a section
-//! of a file. No error message contains a value.
+//! Reads a client's configuration from environment variables or from a map, such as a section of a
+//! file. Error messages never contain the value of a setting.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +9,13 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::secret::Secret;
 
-/// A setting: its key in a map, and the name of its environment variable.
+/// A setting: its key in a map and the name of its environment variable.
 pub struct Field {
     pub key: &'static str,
     pub variable: &'static str,
 }
 
-/// The error of an invalid setting. `name` is the environment variable or the key in the map.
+/// The error for an invalid setting. `name` is the environment variable or the key in the map.
 pub struct InvalidSetting {
     pub name: &'static str,
     pub reason: &'static str,
@@ -27,7 +27,7 @@ impl fmt::Display for InvalidSetting {
     }
 }
 
-/// The settings that are set, as text.
+/// The values of the settings that the user has set, as text.
 pub struct Values {
     texts: BTreeMap<&'static str, Secret>,
     fields: &'static [Field],
@@ -61,11 +61,12 @@ impl Values {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, fields: &'static [Field]) -> Result<Self, D::Error> {
-        // With `deserialize_map`, the error of serde_json would quote a value of another type.
+        // With `deserialize_map`, serde_json's error would quote a value of the wrong type.
         deserializer.deserialize_any(MapVisitor(fields))
     }
 
-    /// Returns the value of a setting, or `None` if it is not set. An empty value is an error.
+    /// Returns the value of a setting, or `None` if the setting is absent. An empty value is an
+    /// error.
     pub fn optional(&self, key: &'static str) -> Result<Option<&str>, InvalidSetting> {
         match self.texts.get(key).map(Secret::expose_secret) {
             Some(text) if text.trim().is_empty() => Err(self.error(key, "must not be empty")),
@@ -77,7 +78,7 @@ impl Values {
         self.optional(key)?.ok_or_else(|| self.error(key, "is not set"))
     }
 
-    /// Returns the error of an invalid setting, under the name that the user has set.
+    /// Returns the error for an invalid setting. The error contains the name that the user has set.
     pub fn error(&self, key: &'static str, reason: &'static str) -> InvalidSetting {
         InvalidSetting { name: self.name(key), reason }
     }
@@ -121,7 +122,7 @@ impl<'de> Visitor<'de> for MapVisitor {
         f.write_str("a map of configuration fields")
     }
 
-    // The default messages of serde would show the string or the number.
+    // serde's default messages would show the string or the number.
     fn visit_str<E: de::Error>(self, _: &str) -> Result<Values, E> {
         Err(E::invalid_type(de::Unexpected::Other("string"), &self))
     }
@@ -151,8 +152,8 @@ impl<'de> Visitor<'de> for MapVisitor {
         while let Some(name) = map.next_key::<String>()? {
             let Some(Field { key, .. }) = self.0.iter().find(|field| field.key == name) else {
                 let known: Vec<String> = self.0.iter().map(|field| format!("`{}`", field.key)).collect();
-                // Text that cannot be a field name may be a value in the wrong place. It is not
-                // shown.
+                // Text that cannot be a field name may be a misplaced value, so the message does
+                // not show it.
                 let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
                 let name = if is_name { format!(" `{name}`") } else { String::new() };
                 return Err(de::Error::custom(format!("unknown field{name}, expected one of {}", known.join(", "))));
@@ -165,14 +166,14 @@ impl<'de> Visitor<'de> for MapVisitor {
     }
 }
 
-/// Returns whether the value of a setting is a number. For any other setting, a number is rejected,
-/// because its original text may have been different, such as `007`.
+/// Returns whether a setting's value is a number. For any other setting, a number is rejected,
+/// because the number's original text may have been different, such as `007`.
 fn is_numeric(key: &str) -> bool {
     key.ends_with("_seconds") || key == "max_attempts"
 }
 
-/// Reads a string, or a whole number if the setting is numeric. The default message of serde for
-/// another type would show the value.
+/// Reads a string, or a whole number if the setting is numeric. For any other type, serde's default
+/// message would show the value.
 struct ValueSeed(&'static str);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {

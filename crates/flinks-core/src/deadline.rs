@@ -1,11 +1,11 @@
-//! The expiry of a token, measured with the monotonic clock and the wall clock (A4).
+//! Token expiry, measured with the monotonic clock and the wall clock (A4).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Clock;
 
-/// The times of both clocks at one moment.
+/// The time on both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamps {
     pub(crate) monotonic: Duration,
@@ -27,7 +27,7 @@ impl Timestamps {
 /// The lifetime of a token, and the clock that measures it.
 #[derive(Clone)]
 pub struct Deadline {
-    /// The earliest moment for which the times of both clocks are known.
+    /// The earliest moment when the time on both clocks is known.
     from: Timestamps,
     /// The remaining lifetime of the token at that moment.
     left: Duration,
@@ -42,9 +42,9 @@ impl Deadline {
         Self { from, left: lifetime, age: Duration::ZERO, clock: Arc::clone(clock) }
     }
 
-    /// Creates the deadline of a token that another process obtained. Only the time of issue on the
-    /// wall clock is known. Returns `None` if the token has expired, or if the time of issue is in
-    /// the future.
+    /// Creates the deadline of a token that another process requested. Only the token's wall-clock
+    /// issue time is known. Returns `None` if the token has expired or its issue time is in the
+    /// future.
     pub fn continued(issued_at: SystemTime, lifetime: Duration, clock: &Arc<dyn Clock>) -> Option<Self> {
         let from = Timestamps::now(clock.as_ref());
         let age = from.wall.duration_since(issued_at).ok()?;
@@ -55,7 +55,7 @@ impl Deadline {
         Some(Self { from, left, age, clock: Arc::clone(clock) })
     }
 
-    /// Returns the remaining lifetime, by the clock on which more time has passed.
+    /// Returns the remaining lifetime according to the clock that has advanced further.
     pub fn remaining(&self) -> Duration {
         let on_monotonic = self.clock.monotonic().saturating_sub(self.from.monotonic);
         // A wall clock that was set back to a time before `from` is ignored.
@@ -73,14 +73,14 @@ impl Deadline {
         self.remaining() > self.lifetime().mul_f64(0.5)
     }
 
-    /// Returns the end of the lifetime on the wall clock, or `None` if that clock cannot represent
-    /// it.
+    /// Returns the wall-clock time when the lifetime ends, or `None` if that time cannot be
+    /// represented.
     pub fn wall(&self) -> Option<SystemTime> {
         self.from.wall.checked_add(self.left)
     }
 
-    /// Returns the start of the lifetime on the wall clock, or `None` if that clock cannot
-    /// represent it.
+    /// Returns the wall-clock time when the lifetime started, or `None` if that time cannot be
+    /// represented.
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.from.wall.checked_sub(self.age)
     }

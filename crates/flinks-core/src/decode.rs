@@ -1,7 +1,7 @@
-//! Decodes the body of a response, and finds the field that does not match the schema.
+//! Decodes response bodies and finds the field that does not match the schema.
 //!
-//! The field names in errors are static text from generated code, never text from the body. So no
-//! error quotes the server (A6).
+//! Field names in errors are static text from generated code, never text from the body, so errors
+//! never quote the server (A6).
 
 use std::fmt;
 
@@ -12,12 +12,11 @@ use serde_path_to_error::Segment;
 use crate::body::without_bom;
 use crate::error::InvalidResponse;
 
-/// The type of a response body. Generated code implements it.
+/// The type of a response body. Generated code implements this trait.
 #[doc(hidden)]
 pub trait ReplyBody: DeserializeOwned {
-    /// The fields of the JSON object from which this type is read, in the order of their
-    /// declaration. `None` if the type is not read from a JSON object, or accepts fields of any
-    /// name.
+    /// The fields of this type's JSON object, in declaration order. `None` if the type is not read
+    /// from a JSON object or accepts fields with any name.
     const FIELDS: Fields = None;
 }
 
@@ -34,7 +33,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// Creates a required field. A body without it does not match the schema.
+    /// Creates a required field. A body without this field does not match the schema.
     pub const fn required(name: &'static str) -> Self {
         Self { name, is_required: true }
     }
@@ -53,8 +52,8 @@ pub(crate) fn decode<T: ReplyBody>(body: &[u8]) -> Result<T, InvalidResponse> {
     if T::FIELDS.is_some() && first.is_some_and(|byte| *byte != b'{') {
         return Err(InvalidResponse::of_body("is not a JSON object", body.len()));
     }
-    // Tracking the path of a field costs as much as reading the body, so it is done only after a
-    // failure.
+    // Tracking field paths costs as much as reading the body, so this function tracks them only
+    // after a failure.
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
@@ -72,8 +71,8 @@ pub(crate) fn decode<T: ReplyBody>(body: &[u8]) -> Result<T, InvalidResponse> {
 /// Reads a documented error body.
 ///
 /// All fields of an error body are optional, so any JSON object would match its schema. An object
-/// is therefore accepted only if it has at least one of the fields. Other objects may come from a
-/// firewall, for example. The fields in `success_fields` do not count.
+/// is therefore accepted only if it has at least one of the error body's fields, apart from those
+/// in `success_fields`. Other objects may come from a firewall, for example.
 pub(crate) fn decode_error<E: ReplyBody>(body: &[u8], success_fields: &[Field]) -> Result<E, InvalidResponse> {
     let error = decode(body)?;
     let Some(fields) = E::FIELDS else { return Ok(error) };
@@ -112,7 +111,7 @@ fn invalid_body(
     with_position(error.inner(), InvalidResponse { field, ..InvalidResponse::of_body(reason, body.len()) })
 }
 
-/// Adds the line and the column of `error`.
+/// Adds the line and column of `error` to `invalid`.
 fn with_position(error: &serde_json::Error, invalid: InvalidResponse) -> InvalidResponse {
     InvalidResponse { line: error.line(), column: error.column(), ..invalid }
 }
@@ -124,7 +123,7 @@ fn first_missing_field(body: &[u8], fields: &'static [Field]) -> Option<&'static
 }
 
 /// Returns the names of the `fields` that are present in a JSON object. Returns `None` if the body
-/// is not an object, or if one of the fields occurs twice.
+/// is not an object, or if one of the fields appears twice.
 fn present_fields(body: &[u8], fields: &'static [Field]) -> Option<Vec<&'static str>> {
     serde_json::Deserializer::from_slice(without_bom(body)).deserialize_map(PresentFieldsVisitor(fields)).ok()
 }
@@ -133,7 +132,7 @@ fn find_name(fields: &[Field], name: &str) -> Option<&'static str> {
     fields.iter().find(|field| field.name == name).map(|field| field.name)
 }
 
-/// Collects the known field names of an object, and skips the values.
+/// Collects the known field names of an object and skips the values.
 struct PresentFieldsVisitor(&'static [Field]);
 
 impl<'de> Visitor<'de> for PresentFieldsVisitor {

@@ -1,5 +1,5 @@
-//! The error of every operation, and the errors of an invalid argument and of an invalid response
-//! body.
+//! The error type of all operations, and the errors for invalid arguments and invalid response
+//! bodies.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use reqwest::StatusCode;
 use crate::head::ResponseHead;
 use crate::transport_error::TransportError;
 
-/// The error of an operation. `E` is the type of the operation's documented error body.
+/// The error that an operation returns. `E` is the type of the operation's documented error body.
 ///
-/// It contains the name of the operation, and the status and the request ids of the response. The
-/// output of `Debug` and `Display` never contains a URL, a header, a body or a secret, and the
-/// error has no source. Only [`Error::body`] and [`Error::head`] return text from the server.
+/// It contains the operation's name, and the response's status and request ids. The output of
+/// `Debug` and `Display` never contains a URL, a header, a body or a secret. The error has no
+/// source. Only [`Error::body`] and [`Error::head`] return text from the server.
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {
@@ -29,17 +29,17 @@ pub enum ErrorKind<E> {
     /// No complete response arrived. [`TransportError::may_have_been_sent`] returns whether the
     /// request may have reached the server.
     Transport(TransportError),
-    /// The server responded with the documented error body of the operation. If no error body is
-    /// documented, the server responded with a documented error status.
+    /// The server responded with the operation's documented error body. If the operation has no
+    /// documented error body, the server responded with a documented error status.
     ErrorResponse(E),
     /// The server responded with a 3xx status. Redirects are never followed, because the request
     /// contains a credential.
     Redirect,
-    /// The status is not a documented success, and the body is not the documented error body. The
-    /// value describes why the body does not match. It is `None` if the body is empty or was not
-    /// read.
+    /// The status is not a documented success status, and the body is not the documented error
+    /// body. The value describes why the body does not match. It is `None` if the body is empty or
+    /// was not read.
     Status(Option<InvalidResponse>),
-    /// The status is 2xx, and the body does not match its schema.
+    /// The status is 2xx, but the body does not match its schema.
     InvalidResponse(InvalidResponse),
 }
 
@@ -64,7 +64,7 @@ impl<E> Error<E> {
         self.0.head.as_ref()
     }
 
-    /// Returns the documented error body of the operation, or `None` for errors of another kind.
+    /// Returns the operation's documented error body, or `None` for other kinds of errors.
     pub fn body(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::ErrorResponse(body) => Some(body),
@@ -72,8 +72,8 @@ impl<E> Error<E> {
         }
     }
 
-    /// Returns whether the request may have reached the server. The result is `false` only if the
-    /// request certainly did not.
+    /// Returns whether the request may have reached the server. Returns `false` only if the request
+    /// certainly did not reach the server.
     pub fn may_have_been_sent(&self) -> bool {
         match self.kind() {
             ErrorKind::InvalidRequest(_) => false,
@@ -188,7 +188,7 @@ impl<E> fmt::Debug for ErrorKind<E> {
     }
 }
 
-/// The error has no source, because the errors of other crates print URLs and values.
+/// The error has no source, because errors from other crates print URLs and values.
 impl<E> std::error::Error for Error<E> {}
 
 impl<E> From<InvalidRequest> for Error<E> {
@@ -203,7 +203,7 @@ impl<E> From<TransportError> for Error<E> {
     }
 }
 
-/// The error of an invalid argument. It contains the name of the argument, never its value.
+/// The error for an invalid argument. It contains the argument's name, but never its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidRequest {
     field: &'static str,
@@ -215,8 +215,8 @@ impl InvalidRequest {
         Self { field, reason }
     }
 
-    /// Returns the name of the argument in the OpenAPI document. It is `body`, `path` or `request`
-    /// if the error does not concern a single argument.
+    /// Returns the argument's name in the OpenAPI document, or `body`, `path` or `request` if the
+    /// error is not about a single argument.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -230,8 +230,9 @@ impl fmt::Display for InvalidRequest {
 
 impl std::error::Error for InvalidRequest {}
 
-/// The error of a response body that does not match its schema. It contains the name of the field,
-/// the position and the length, but no text from the body.
+/// The error for a response body that does not match its schema. It contains the name of the
+/// invalid field, the position of the problem and the length of the body, but no text from the
+/// body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidResponse {
     pub(crate) reason: &'static str,
@@ -243,7 +244,7 @@ pub struct InvalidResponse {
 }
 
 impl InvalidResponse {
-    /// Creates an error that concerns the body as a whole.
+    /// Creates an error about the body as a whole.
     pub(crate) fn of_body(reason: &'static str, length: usize) -> Self {
         Self { reason, field: None, line: 0, column: 0, length, is_json: false }
     }
@@ -254,14 +255,14 @@ impl InvalidResponse {
         self.is_json
     }
 
-    /// Returns the name, in the OpenAPI document, of the field that is missing or has the wrong
-    /// type. `None` if the field is not known.
+    /// Returns the OpenAPI name of the field that is missing or has the wrong type, or `None` if
+    /// the field is unknown.
     pub fn field(&self) -> Option<&'static str> {
         self.field
     }
 
-    /// Returns the line and the column of the error, counted from 1. Both are 0 if the error
-    /// concerns the body as a whole.
+    /// Returns the line and column of the error, starting at 1. Both are 0 if the error is about
+    /// the body as a whole.
     pub fn position(&self) -> (usize, usize) {
         (self.line, self.column)
     }

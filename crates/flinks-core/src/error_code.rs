@@ -1,4 +1,4 @@
-//! Finds error codes in the body of a success response.
+//! Finds error codes in success response bodies.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static
     deserializer.deserialize_map(ErrorCodeVisitor(names)).ok()?
 }
 
-/// Reads the fields that may contain an error code, and skips all others. A field may occur twice.
+/// Reads the fields that may contain an error code, and skips all others. A field may appear twice.
 struct ErrorCodeVisitor<'a>(&'a [&'static str]);
 
 impl<'de> Visitor<'de> for ErrorCodeVisitor<'_> {
@@ -50,7 +50,7 @@ fn is_error_code(json: &str) -> bool {
         Ok(Value::Array(values)) => !values.is_empty(),
         Ok(Value::Object(members)) => !members.is_empty(),
         Ok(Value::Number(number)) => number.as_f64() != Some(0.0),
-        // `Err` is a value that serde_json cannot read, such as a number that is out of range.
+        // `Err` means that serde_json cannot read the value, such as an out-of-range number.
         Ok(Value::Bool(true)) | Err(_) => true,
     }
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The value of `expires_in`: the lifetime of a token in seconds, counted from the moment before
-/// its request was sent.
+/// The value of `expires_in`: the lifetime of a token in seconds, counted from just before the
+/// token request was sent.
 ///
-/// It is read leniently, because an unusual lifetime must not make the token unusable. `299`,
-/// `299.0` and `"299"` are 299 seconds. `null`, `0` and everything that is not a finite number mean
-/// that the lifetime is *unknown*. A lifetime is at most [`ExpiresIn::MAX`], so no value makes
-/// arithmetic overflow.
+/// The value is read leniently, because an unusual lifetime must not make the token unusable.
+/// `299`, `299.0` and `"299"` are 299 seconds. `null`, `0` and anything that is not a finite number
+/// mean that the lifetime is *unknown*. A lifetime is at most [`ExpiresIn::MAX`], so arithmetic
+/// with it cannot overflow.
 ///
 /// ```
 /// use flinks_core::ExpiresIn;
@@ -26,11 +26,12 @@ use serde_json::value::RawValue;
 pub struct ExpiresIn(Option<i64>);
 
 impl ExpiresIn {
-    /// The maximum lifetime: 24 hours. A longer lifetime is reduced to this value. The longest
+    /// The maximum lifetime: 24 hours. Longer lifetimes are reduced to this maximum. The longest
     /// lifetime that Flinks documents is 30 minutes.
     pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// Creates a lifetime of `seconds`, limited to [`ExpiresIn::MAX`]. 0 means that it is unknown.
+    /// Creates a lifetime of `seconds`, limited to [`ExpiresIn::MAX`]. 0 means that the lifetime is
+    /// unknown.
     pub fn from_seconds(seconds: i64) -> Self {
         if seconds == 0 {
             return Self(None);
@@ -39,8 +40,8 @@ impl ExpiresIn {
         Self(Some(seconds.min(max)))
     }
 
-    /// Returns the lifetime, or `None` if it is unknown. A negative lifetime counts as
-    /// [`Duration::ZERO`]: the token had already expired when it arrived.
+    /// Returns the lifetime, or `None` if it is unknown. A negative lifetime is returned as
+    /// [`Duration::ZERO`], because the token had already expired when it arrived.
     pub fn lifetime(self) -> Option<Duration> {
         self.0.map(|seconds| u64::try_from(seconds).map_or(Duration::ZERO, Duration::from_secs))
     }
@@ -65,7 +66,7 @@ impl Serialize for ExpiresIn {
 
 impl<'de> Deserialize<'de> for ExpiresIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Reads the raw JSON first, because serde_json fails on a number that is out of range.
+        // Reads the raw JSON first, because serde_json fails on out-of-range numbers.
         let json = Box::<RawValue>::deserialize(deserializer)?;
         let text = match serde_json::from_str::<Cow<'_, str>>(json.get()) {
             Ok(text) => text,

@@ -1,4 +1,4 @@
-//! The parts of a response head that values and errors contain.
+//! The parts of a response head that response values and errors contain.
 
 use std::fmt;
 
@@ -22,19 +22,19 @@ impl ResponseHead {
         self.status
     }
 
-    /// Returns the header `ob-correlation-id`, which Flinks needs for a support request. Treat it
-    /// as untrusted text, because the server chooses it.
+    /// Returns the header `ob-correlation-id`. Flinks needs this id for a support request. Treat
+    /// the id as untrusted text, because the server chooses it.
     pub fn correlation_id(&self) -> Option<&str> {
         header_str(self.correlation_id.as_ref())
     }
 
-    /// Returns the header `ob-trace-id`, which Flinks needs for a support request. Treat it as
-    /// untrusted text, because the server chooses it.
+    /// Returns the header `ob-trace-id`. Flinks needs this id for a support request. Treat the id
+    /// as untrusted text, because the server chooses it.
     pub fn trace_id(&self) -> Option<&str> {
         header_str(self.trace_id.as_ref())
     }
 
-    /// Returns the unparsed header `Retry-After`: a number of seconds, or an HTTP date.
+    /// Returns the unparsed header `Retry-After`: a number of seconds or an HTTP date.
     pub fn retry_after(&self) -> Option<&str> {
         header_str(self.retry_after.as_ref())
     }

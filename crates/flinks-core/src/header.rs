@@ -34,8 +34,8 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// A secret that is sent in a header. The value is marked as sensitive, so that HTTP libraries do
-/// not print it.
+/// A secret that is sent in a header. The header value is marked as sensitive so that HTTP
+/// libraries do not print it.
 #[doc(hidden)]
 pub trait HeaderArgument {
     /// Returns the value of the header `name`.
@@ -58,10 +58,10 @@ impl HeaderArgument for Authorization {
 }
 
 /// Returns the reason why a token, a key or an id cannot be sent in a header, or `None` if it is
-/// valid: visible ASCII, and not empty.
+/// valid. A valid text is visible ASCII and not empty.
 ///
 /// The `http` crate would also accept tabs, leading and trailing spaces, and bytes above 127. A key
-/// with such a character would cause a 401 response whose cause is hard to find.
+/// with such a character would lead to a 401 response that is hard to diagnose.
 #[doc(hidden)]
 pub fn token_problem(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {
@@ -89,7 +89,8 @@ fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<He
     Ok(value)
 }
 
-/// Creates the value of a header argument that is not secret. It may contain spaces between words.
+/// Creates a header value from an argument that is not secret. The text may contain spaces between
+/// words.
 #[doc(hidden)]
 pub fn header_text(name: &'static str, text: impl fmt::Display) -> Result<HeaderValue, InvalidRequest> {
     let text = text.to_string();

@@ -1,7 +1,7 @@
-//! Builds the HTTP client: the settings that apply to every request, and the TLS library.
+//! Builds the HTTP client, with the settings that apply to every request and the TLS library.
 //!
-//! Each setting is explicit, because other crates of the build may enable features of `reqwest`
-//! that change its defaults (T11).
+//! Each setting is explicit, because other crates in the build may enable `reqwest` features that
+//! change the defaults (T11).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,7 +19,7 @@ use crate::tls::CryptoProvider;
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
 use crate::tls::{ClientCertificate, RootCertificates};
 
-/// The error of building a [`Transport`](crate::Transport).
+/// The error returned if building a [`Transport`](crate::Transport) fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BuildError {
     field: &'static str,
@@ -61,9 +61,9 @@ pub(crate) struct Tls {
     pub(crate) provider: CryptoProvider,
 }
 
-/// Applies the settings that every transport has, and builds the client.
+/// Applies the settings that all transports share and builds the client.
 ///
-/// These settings come last, so they override those that `builder` already has.
+/// These settings are applied last, so they override the settings that `builder` already has.
 pub(crate) fn build(
     mut builder: reqwest::ClientBuilder,
     base_url: &BaseUrl,
@@ -98,8 +98,8 @@ pub(crate) fn build(
 const LOOPBACK: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
 
-/// Configures rustls explicitly. If features for both TLS libraries are enabled anywhere in the
-/// build, reqwest uses native-tls by default. Its default configuration of rustls panics if no
+/// Configures rustls explicitly. If the build enables the features for both TLS libraries, reqwest
+/// uses native-tls by default. The default rustls configuration of reqwest panics if no crypto
 /// provider is installed.
 #[cfg(feature = "rustls-no-provider")]
 fn with_tls(
@@ -116,7 +116,7 @@ fn with_tls(
         let verifier = Verifier::new_with_extra_roots(roots, provider).map_err(|_| UNUSABLE_ROOTS)?;
         config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
     } else {
-        // Without TLS, no certificate is needed. An empty store also works on a machine that has no
+        // Without TLS, no certificate is needed. An empty store also works on a machine without
         // trusted certificates.
         config.with_root_certificates(rustls::RootCertStore::empty())
     };
@@ -173,8 +173,8 @@ fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Buil
     builder.build().map_err(|_| BUILD_FAILED)
 }
 
-/// Builds the client without a TLS feature. reqwest then panics if another crate of the build has
-/// enabled rustls in it and no crypto provider is installed (T11).
+/// Builds the client without a TLS feature. In such a build, reqwest panics if another crate has
+/// enabled rustls in reqwest and no crypto provider is installed (T11).
 #[cfg(not(any(feature = "native-tls", feature = "rustls-no-provider")))]
 fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
     let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.build()));

@@ -6,11 +6,11 @@ use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
 
-/// Reads an optional field that is not essential. A value that cannot be read counts as absent, so
-/// that the token or the error code in the same body can still be used. A number may also be a
-/// string, and a whole number may have a fraction of zero.
+/// Reads an optional field that is not essential. An unreadable value is treated as absent, so the
+/// token or the error code in the same body can still be used. A number may also be written as a
+/// string, and a whole number may have a zero fraction, such as `401.0`.
 ///
-/// The JSON text of the value is borrowed and not copied, because it may contain a secret.
+/// The JSON text of the value is borrowed rather than copied, because it may contain a secret.
 #[doc(hidden)]
 pub fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let json = <&RawValue>::deserialize(deserializer)?.get();

@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
-// Arithmetic on times and numbers from outside must not panic on overflow, and files must not be
+// Arithmetic on times and external numbers must not panic on overflow, and files must not be
 // written in place. clippy.toml lists the disallowed methods.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 // The modules are grouped by layer. A file imports only from its own group and the groups above it.
 
-// Values: the configuration of a client and the data of a call.
+// Values: a client's configuration and a call's data.
 mod absolute_url;
 mod base_url;
 #[doc(hidden)]
@@ -17,7 +17,7 @@ pub mod plain_http;
 mod secret;
 pub mod tls;
 
-// Time: the clock of a client, and token lifetimes measured with it.
+// Time: the client's clock, and the token lifetimes that it measures.
 #[cfg(feature = "time")]
 mod clock;
 #[cfg(feature = "time")]
@@ -28,7 +28,7 @@ mod manual_clock;
 #[doc(hidden)]
 pub mod runtime;
 
-// Errors, and the response head that they contain.
+// Errors and the response head that they contain.
 mod error;
 mod head;
 mod transport_error;
@@ -38,11 +38,11 @@ mod header;
 mod marker;
 mod request;
 
-// Sending: the settings of the HTTP client, and the execution of a call.
+// Sending: the HTTP client's settings and the execution of calls.
 mod http_client;
 mod transport;
 
-// Responses: reading the body, decoding it, and the outcome of an operation.
+// Responses: reading and decoding the body, and determining the outcome of an operation.
 mod body;
 mod decode;
 mod error_code;
@@ -77,7 +77,7 @@ pub use deadline::{Deadline, Timestamps};
 #[doc(hidden)]
 pub use header::token_problem;
 
-/// The items that generated code uses. They are not part of the public API.
+/// Items for generated code. They are not part of the public API.
 #[doc(hidden)]
 pub mod generated {
     pub use crate::decode::{Field, Fields, ReplyBody};

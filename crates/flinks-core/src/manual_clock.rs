@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Sleep};
 use crate::deadline::Timestamps;
 
-/// A clock for tests, which the test controls. Clones share the same time.
+/// A clock that a test controls. Clones share the same time.
 ///
 /// The constructors differ in what happens while the test does not advance the clock:
 ///
@@ -19,10 +19,10 @@ use crate::deadline::Timestamps;
 /// - [`running`](Self::running): time passes as usual. A sleep completes after its duration, or
 ///   once the clock has been advanced far enough.
 ///
-/// Use a clock that stands still to test a single call. A whole application would hang on such a
-/// clock, because everything that waits does so until the clock is advanced: a retry, the minimum
-/// interval between two refreshes of a consent, or a refresh by another process. Use a running
-/// clock for an application, and advance that:
+/// Use a clock that stands still to test a single call. A whole application would hang with such a
+/// clock, because every wait lasts until the test advances the clock. Examples are the wait before
+/// a retry, between two refreshes of a consent, or for a refresh by another process. For an
+/// application, use a running clock and advance it:
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,7 +37,7 @@ use crate::deadline::Timestamps;
 /// assert!(clock.monotonic() - before >= Duration::from_secs(1800));
 /// ```
 ///
-/// With an auto-advancing clock, a test of retries does not wait:
+/// With an auto-advancing clock, a test can check retries without waiting:
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -53,12 +53,12 @@ use crate::deadline::Timestamps;
 /// # });
 /// ```
 ///
-/// The clock affects only the client. The emulator has its own clock, with its own `advance`.
+/// The clock affects only the client. The emulator has its own clock with its own `advance` method.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     pace: Pace,
-    /// The time that the test has set, without the time that has passed since a running clock
-    /// started.
+    /// The time that the test has set. It excludes the time that has passed since a running clock
+    /// was created.
     base: watch::Sender<Timestamps>,
     sleeps: Arc<Mutex<Vec<Duration>>>,
 }
@@ -72,8 +72,7 @@ enum Pace {
 }
 
 impl ManualClock {
-    /// Creates a clock that stands still. Its wall clock starts at the current time of this
-    /// machine.
+    /// Creates a clock that stands still. Its wall clock starts at this machine's current time.
     pub fn new() -> Self {
         Self::with_pace(Pace::Still)
     }
@@ -82,9 +81,9 @@ impl ManualClock {
     /// the clock by its duration and completes. Other tasks run first, as they do during a real
     /// wait.
     ///
-    /// The deadline of a call, or of a token store, is a sleep too. Set such deadlines longer than
-    /// `longest`. Otherwise they expire as soon as the call waits for the network. The client waits
-    /// at most 30 seconds between two attempts.
+    /// The deadlines of calls and of token store operations are sleeps too. Make such deadlines
+    /// longer than `longest`. Otherwise, they expire as soon as the call waits for the network. The
+    /// client waits at most 30 seconds between attempts.
     pub fn auto_advancing(longest: Duration) -> Self {
         Self::with_pace(Pace::AutoAdvancing { longest })
     }
@@ -106,16 +105,17 @@ impl ManualClock {
         self.base.send_modify(|base| base.advance(by));
     }
 
-    /// Sets only the wall clock. Use this to test an operator who sets the system time, or a
-    /// machine that was suspended: afterwards, its wall clock is ahead of its monotonic clock.
+    /// Sets only the wall clock. Use this method to simulate an operator who changes the system
+    /// time, or a machine that was suspended. After a suspension, the wall clock is ahead of the
+    /// monotonic clock.
     pub fn set_wall(&self, wall: SystemTime) {
         let elapsed = self.elapsed();
         self.base.send_modify(|base| base.wall = wall.checked_sub(elapsed).unwrap_or(wall));
     }
 
-    /// Returns the requested durations of the sleeps that have started since the last call, oldest
-    /// first. A sleep is included as soon as it starts, so a test can detect that the client is
-    /// waiting.
+    /// Returns the requested durations of the sleeps that have started since the previous call of
+    /// this method, oldest first. A sleep is included as soon as it starts, so a test can detect
+    /// that the client is waiting.
     pub fn take_sleeps(&self) -> Vec<Duration> {
         std::mem::take(&mut self.sleeps())
     }

@@ -1,5 +1,5 @@
-//! Records whether a request has left this machine, for a call that stops before its response
-//! arrives.
+//! Records whether a request has left this machine. This information matters if a call stops before
+//! its response arrives.
 //!
 //! A marker has three states. The first poll of the request body changes it from *unsent* to
 //! *sent*. [`SendMarker::abandon`] changes it from *unsent* to *abandoned*. Only one of the two can
@@ -12,8 +12,8 @@
 //!      └── abandon() ─────────▶ abandoned   a later poll of the body fails, so nothing is sent
 //! ```
 //!
-//! The result is exact for two reasons. hyper polls the body of a request before it flushes the
-//! head. If a pooled connection turns out to be closed, hyper replaces it without polling the body.
+//! The recorded state is exact for two reasons. First, hyper polls the body of a request before it
+//! flushes the head. Second, hyper replaces a closed pooled connection without polling the body.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use crate::error::InvalidRequest;
 
-/// A marker that records whether the body of a request may have left this machine. Clones share one
+/// A marker that records whether a request's body may have left this machine. Clones share one
 /// state.
 ///
 /// Pass a clone to [`Transport::with_marker`](crate::Transport::with_marker). After the call has
-/// returned an error or was cancelled, [`abandon`](Self::abandon) returns whether the secrets in
-/// its request are still unused. Use one marker for all attempts of a call, and a new one for each
-/// call.
+/// returned an error or has been cancelled, [`abandon`](Self::abandon) returns whether the secrets
+/// in its request are still unused. Use a new marker for each call, and the same marker for all
+/// attempts of that call.
 #[derive(Clone, Debug, Default)]
 pub struct SendMarker(Arc<AtomicU8>);
 
@@ -45,15 +45,15 @@ impl SendMarker {
         Self::default()
     }
 
-    /// Abandons the call if nothing has left this machine. Returns whether the call was abandoned,
-    /// in which case it will never send anything.
+    /// Abandons the call if nothing has left this machine. Returns whether the call was abandoned.
+    /// An abandoned call never sends anything.
     #[must_use]
     pub fn abandon(&self) -> bool {
         self.change_from_unsent(ABANDONED) == ABANDONED
     }
 
-    /// Wraps the body of `request`, so that polling it sets this marker. A request without a body
-    /// counts as sent immediately, because nothing shows when its head is sent.
+    /// Wraps the body of `request` so that polling the body sets this marker. A request without a
+    /// body is marked as sent immediately, because nothing indicates when its head is sent.
     pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
         let slot = request.body_mut();
         match slot.take() {

@@ -1,9 +1,9 @@
-//! Plain HTTP to one private host, such as a container of `docker compose`: an exception to rule
+//! Plain HTTP to one private host, such as a Docker Compose container. It is an exception to rule
 //! A1.
 //!
-//! The configuration of the program names the host. Every address that the host resolves to must be
-//! a loopback or a private address. This is checked for each connection, on the addresses that the
-//! connection uses.
+//! The program's configuration names the host. Every address that the host resolves to must be a
+//! loopback address or a private address. For each connection, the client checks exactly the
+//! addresses that the connection uses.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,11 +13,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tower_service::Service as _;
 use url::{Host, Url};
 
-/// The domains of Flinks. Plain HTTP is never allowed to them or to their subdomains.
+/// Flinks' domains. Plain HTTP is never allowed to these domains or their subdomains.
 const FLINKS_DOMAINS: [&str; 4] = ["fin.ag", "flinks.com", "flinks.io", "flinksapp.com"];
 
-/// Returns the reason for rejecting plain HTTP to the host of `url` if the program allows it for
-/// the host `allowed`, or `None` if the URL is accepted.
+/// Returns the reason why plain HTTP to the host of `url` is rejected, or `None` if it is accepted.
+/// The program allows plain HTTP only to the host `allowed`.
 pub(crate) fn problem(url: &Url, allowed: &str) -> Option<&'static str> {
     let allowed = normalized(allowed);
     if is_host_of_flinks(&allowed) {
@@ -37,7 +37,7 @@ fn normalized(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Returns whether a host is a domain of Flinks or one of its subdomains.
+/// Returns whether a host is a Flinks domain or a subdomain of one.
 pub fn is_host_of_flinks(host: &str) -> bool {
     let host = normalized(host);
     let is_within = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
@@ -57,8 +57,8 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// A resolver that returns the addresses of the operating system's resolver, and fails if any of
-/// them is public.
+/// A resolver that returns the addresses from the operating system's resolver and fails if any
+/// address is public.
 pub(crate) struct PrivateAddresses;
 
 impl Resolve for PrivateAddresses {
@@ -73,7 +73,7 @@ impl Resolve for PrivateAddresses {
     }
 }
 
-/// The error of [`PrivateAddresses`] for a host with a public address.
+/// The error that [`PrivateAddresses`] returns for a host with a public address.
 #[derive(Debug)]
 pub(crate) struct PublicAddress;
 
@@ -102,7 +102,7 @@ mod tests {
             ("::ffff:10.0.0.1", true),
             ("172.32.0.1", false),
             ("100.64.0.1", false),
-            // The metadata service of cloud providers.
+            // The address of cloud providers' metadata services.
             ("169.254.169.254", false),
             ("0.0.0.0", false),
             ("255.255.255.255", false),
@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    /// Resolves every name to this address, and checks the address.
+    /// Resolves every name to this address and checks the address.
     struct FixedAddress(&'static str);
 
     impl Resolve for FixedAddress {
@@ -127,10 +127,10 @@ mod tests {
 
     #[tokio::test]
     async fn a1_nothing_is_sent_to_a_host_with_a_public_address() {
-        // The client of this test does not configure TLS, so it needs a default crypto provider.
+        // This test's client does not configure TLS, so it needs a default crypto provider.
         #[cfg(any(feature = "aws-lc-rs", feature = "rustls"))]
         crate::tls::install_default_crypto_provider();
-        // `getaddrinfo` resolves the text of an address to that address.
+        // `getaddrinfo` resolves a textual address to the address itself.
         for address in ["8.8.8.8", "169.254.169.254", "2001:db8::1"] {
             let client = reqwest::Client::builder().no_proxy().dns_resolver(FixedAddress(address)).build().unwrap();
             let error = client.get("http://emulator:9").send().await.unwrap_err();

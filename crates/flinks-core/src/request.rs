@@ -16,7 +16,7 @@ use crate::error::InvalidRequest;
 pub struct Operation {
     /// The `operationId` in the OpenAPI document.
     pub id: &'static str,
-    /// The default timeout of the operation, if it is longer than the general default.
+    /// The operation's default timeout, if it is longer than the general default.
     pub timeout: Option<Duration>,
 }
 
@@ -38,7 +38,7 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
 
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Form-encodes `body`, and sets it as the body of `request`.
+/// Form-encodes `body` and sets the result as the body of `request`.
 #[doc(hidden)]
 pub fn form_body(
     request: reqwest::RequestBuilder,

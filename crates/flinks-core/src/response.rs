@@ -1,4 +1,4 @@
-//! Converts the response of an operation into a value or an error.
+//! Converts an operation's response into a value or an error.
 
 use std::fmt;
 use std::ops::{Deref, RangeInclusive};
@@ -54,8 +54,8 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
     }
 }
 
-/// Reads the body of a documented success response. A body with an error code in one of the fields
-/// `error_codes` is malformed.
+/// Reads the body of a documented success response. A body with an error code in one of the
+/// `error_codes` fields is treated as malformed.
 #[doc(hidden)]
 pub async fn json_response<T: ReplyBody, E>(
     response: reqwest::Response,
@@ -64,12 +64,12 @@ pub async fn json_response<T: ReplyBody, E>(
     json_or_else(response, error_codes, |_| None).await
 }
 
-/// Reads the body of a documented success response, or the error body, which some servers send with
-/// a 2xx status (C2).
+/// Reads the body of a documented success response. Also recognizes an error body, because some
+/// servers send it with a 2xx status (C2).
 ///
-/// The body is read as the error body if it does not match the schema of the success body, or if
-/// one of the fields `error_codes` contains an error code. A token in such a body is not returned.
-/// A field that both schemas have is not enough to recognize an error body.
+/// The body is read as an error body if it does not match the success schema, or if one of the
+/// `error_codes` fields contains an error code. A token in such a body is not returned. A field
+/// that both schemas have is not enough to identify an error body.
 #[doc(hidden)]
 pub async fn json_or_error_response<T: ReplyBody, E: ReplyBody>(
     response: reqwest::Response,
@@ -100,15 +100,15 @@ async fn json_or_else<T: ReplyBody, E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a success response that is documented without a body. A response with a body is malformed,
-/// because a captive portal or a firewall may have sent it.
+/// Reads a success response that is documented without a body. A response with a body is treated as
+/// malformed, because a captive portal or a firewall may have sent it.
 #[doc(hidden)]
 pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
     empty_or_else(response, |_| None).await
 }
 
-/// Reads a success response that is documented without a body, or the error body, which some
-/// servers send with a 2xx status.
+/// Reads a success response that is documented without a body. Also recognizes an error body,
+/// because some servers send it with a 2xx status.
 #[doc(hidden)]
 pub async fn empty_or_error_response<E: ReplyBody>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
     empty_or_else(response, |body| decode_error(body, &[]).ok()).await
@@ -136,8 +136,8 @@ async fn empty_or_else<E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a response whose status is not 2xx. If the body matches the operation's error body, the
-/// error contains it, even if the status is not documented (A6).
+/// Reads a response whose status is not 2xx. If the response contains the operation's error body,
+/// the returned error contains that body too, even if the status is undocumented (A6).
 #[doc(hidden)]
 pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<E> {
     let head = ResponseHead::from_response(&response);
@@ -157,7 +157,7 @@ pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<
     Error::new(Some(head), kind)
 }
 
-/// Returns the error of an operation whose errors are documented without a body.
+/// Returns the error for an operation whose errors are documented without a body.
 #[doc(hidden)]
 pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
     let status = response.status().as_u16();
@@ -167,8 +167,8 @@ pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u
     undocumented_status(response)
 }
 
-/// Returns the error of an operation with several error bodies if none of them is documented for
-/// this status.
+/// Returns the error for an operation that documents several error bodies, but none for this
+/// status.
 #[doc(hidden)]
 pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
     Error::new(Some(ResponseHead::from_response(response)), ErrorKind::Status(None))

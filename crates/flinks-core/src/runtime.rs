@@ -1,4 +1,4 @@
-//! Checks of the Tokio runtime that a call needs.
+//! Checks whether the Tokio runtime meets the needs of a call.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 
-/// Returns whether the current thread is in a Tokio runtime on which `clock` can sleep.
+/// Returns whether the current thread is in a Tokio runtime where `clock` can sleep.
 ///
-/// Tokio panics if the time driver of the runtime is disabled, and offers no other way to check.
+/// Tokio panics if the runtime's time driver is disabled and offers no other way to check.
 pub fn can_sleep(clock: &dyn Clock) -> bool {
     Handle::try_current().is_ok() && catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_ok()
 }
 
-/// Returns whether the current runtime lacks the time driver or the I/O driver, which a request
-/// needs.
+/// Returns whether the current runtime lacks the time driver or the I/O driver. A request needs
+/// both.
 ///
-/// Call this only after a panic: the check opens a socket, and it panics internally if a driver is
+/// Call this only after a panic: the check opens a socket and panics internally if a driver is
 /// missing.
 pub fn lacks_driver() -> bool {
     let has_timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 /// Text that is redacted in `Debug` output and wiped from memory when dropped.
 ///
 /// It does not implement `Display`, `PartialEq` or `Hash`. `Serialize` writes the clear text,
-/// because that is how a secret gets into a request body. Serialize a value that contains a secret
-/// only to send it to Flinks.
+/// because request bodies need it. Serialize a value that contains a secret only to send it to
+/// Flinks.
 ///
 /// Wiping is best effort: the copies that the HTTP client and the TLS library make are not wiped.
 #[derive(Clone)]
@@ -55,15 +55,14 @@ impl Serialize for Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            // With `deserialize_string`, the error of serde_json would quote a value of another
-            // type.
+            // With `deserialize_string`, serde_json's error would quote a value of the wrong type.
             return deserializer.deserialize_any(SecretVisitor);
         }
         deserializer.deserialize_string(SecretVisitor)
     }
 }
 
-/// Rejects every other scalar type itself, because the default message of serde for a wrong type
+/// Rejects every other scalar type explicitly, because serde's default message for a wrong type
 /// quotes the value.
 struct SecretVisitor;
 
@@ -107,12 +106,12 @@ impl Visitor<'_> for SecretVisitor {
     }
 }
 
-/// Defines a separate type for a kind of secret, so that two secrets that are sent in the same
-/// header cannot be confused.
+/// Defines a separate type for one kind of secret, so that secrets sent in the same header cannot
+/// be confused.
 ///
-/// The type has the methods `new` and `expose_secret`. It implements `Debug`, which is redacted,
-/// and `Serialize` and `Deserialize` in the same way as [`Secret`]. Such types do not convert into
-/// each other or into [`Secret`].
+/// The type has the methods `new` and `expose_secret`. Its `Debug` output is redacted, and it
+/// implements `Serialize` and `Deserialize` in the same way as [`Secret`]. Such types do not
+/// convert into each other or into [`Secret`].
 ///
 /// ```
 /// flinks_core::secret_type! {

@@ -1,4 +1,4 @@
-//! Sends requests to one base URL, with one HTTP client and the limits of a call.
+//! Sends requests to one base URL with one HTTP client, and applies limits to each call.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,13 +27,13 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An HTTP client for calls that carry credentials, bound to one [`BaseUrl`].
 ///
 /// - It never follows redirects, never sends a `Referer` header, and never retries.
-/// - It uses HTTP/1.1, over TLS 1.2 or newer unless the base URL is `http`.
-/// - It does not store cookies, and does not accept compressed responses.
+/// - It uses HTTP/1.1. The connection uses TLS 1.2 or newer, unless the base URL uses `http`.
+/// - It neither stores cookies nor accepts compressed responses.
 /// - Every call has a timeout.
 /// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
 /// - Requests to a loopback address never use a proxy.
 ///
-/// The features that other crates of the build enable in `reqwest` do not change this.
+/// `reqwest` features that other crates in the build enable do not change this behaviour.
 ///
 /// Cloning is cheap, and clones share their connections.
 #[derive(Clone)]
@@ -68,15 +68,15 @@ impl Transport {
         }
     }
 
-    /// Returns a clone that records in `marker` whether the body of a request may have left this
-    /// machine. The clone shares the connections of this transport.
+    /// Returns a clone that records in `marker` whether a request's body may have left this
+    /// machine. The clone shares this transport's connections.
     #[must_use]
     pub fn with_marker(&self, marker: SendMarker) -> Self {
         Self { marker: Some(marker), ..self.clone() }
     }
 
-    /// Returns a clone with another timeout for the calls of all operations. The minimum is 1
-    /// millisecond. The clone shares the connections of this transport.
+    /// Returns a clone with a different timeout for all operations. The minimum is 1 millisecond.
+    /// The clone shares this transport's connections.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let timeout = timeout.max(Duration::from_millis(1));
@@ -88,13 +88,13 @@ impl Transport {
         &self.base_url
     }
 
-    /// Returns the URL of a path. The arguments in the path must be percent-encoded.
+    /// Returns the URL for a path. Arguments in the path must already be percent-encoded.
     #[doc(hidden)]
     pub fn url(&self, path: &str) -> Url {
         self.base_url.join(path)
     }
 
-    /// Returns the client with which generated code builds requests.
+    /// Returns the client that generated code uses to build requests.
     #[doc(hidden)]
     pub fn http(&self) -> &reqwest::Client {
         &self.http
@@ -129,8 +129,8 @@ impl Transport {
         sending.attach(&mut request)?;
         let response = self.http.execute(request).await.map_err(|error| {
             let error = TransportError::from_reqwest(&error);
-            // For example, the server may have closed a new connection before hyper started to
-            // send.
+            // For example, the server may have closed a new connection before hyper started
+            // sending.
             if sending.abandon() { error.before_sending() } else { error }
         })?;
         if response.status().is_redirection() {
@@ -147,7 +147,7 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// The builder of a [`Transport`]: its limits and the settings of its HTTP client.
+/// A builder for a [`Transport`], with its limits and HTTP client settings.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TransportBuilder {
@@ -170,21 +170,22 @@ impl fmt::Debug for TransportBuilder {
 }
 
 impl TransportBuilder {
-    /// Sets the timeout of a call, from its start to the last byte of the response. A server that
-    /// sends slowly does not extend it.
+    /// Sets the timeout of a call, measured from its start to the last byte of the response. A
+    /// server that sends slowly does not extend the timeout.
     ///
     /// The default is 30 seconds, and the minimum is 1 millisecond. This timeout does not apply to
-    /// an operation with a longer default timeout: see [`long_timeout`](Self::long_timeout).
+    /// operations with a longer default timeout. For these operations, use
+    /// [`long_timeout`](Self::long_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Sets the timeout of a call whose operation has a default timeout of more than 30 seconds.
-    /// For other operations, use [`timeout`](Self::timeout).
+    /// Sets the timeout for operations whose default timeout is longer than 30 seconds. For other
+    /// operations, use [`timeout`](Self::timeout).
     ///
-    /// The default depends on the operation. It is 240 seconds for Connect's `/Authorize`, for
-    /// example, which may take 210 seconds. The minimum is 1 millisecond.
+    /// The default depends on the operation. For example, it is 240 seconds for Connect's
+    /// `/Authorize`, because such a call may take 210 seconds. The minimum is 1 millisecond.
     pub fn long_timeout(mut self, timeout: Duration) -> Self {
         self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
@@ -197,8 +198,8 @@ impl TransportBuilder {
         self
     }
 
-    /// Adds certificate authorities to those that the platform trusts, such as the authority of a
-    /// company's proxy.
+    /// Adds certificate authorities to those that the platform trusts. For example, a company's
+    /// proxy may use its own authority.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
         self.tls.roots = Some(roots);
@@ -212,7 +213,7 @@ impl TransportBuilder {
         self
     }
 
-    /// Sets the crypto provider of rustls. The default is [`CryptoProvider::default`].
+    /// Sets the crypto provider for rustls. The default is [`CryptoProvider::default`].
     #[cfg(feature = "rustls-no-provider")]
     pub fn crypto_provider(mut self, provider: CryptoProvider) -> Self {
         self.tls.provider = provider;
@@ -228,10 +229,11 @@ impl TransportBuilder {
     /// [`client_certificate`](Self::client_certificate) instead.
     ///
     /// If the base URL uses plain HTTP to a host that is not a loopback address,
-    /// [`build`](Self::build) returns an error, because `adjust` could replace the check of the
+    /// [`build`](Self::build) returns an error, because `adjust` could bypass the check of the
     /// host's addresses.
     ///
-    /// The feature is named after the version of `reqwest`, because this method exposes its types.
+    /// The feature `reqwest-0_13` is named after the version of `reqwest`, because this method
+    /// exposes types from that version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
@@ -247,9 +249,9 @@ impl TransportBuilder {
     ///
     /// Returns an error in these cases:
     ///
-    /// - The base URL is `https`, and no TLS feature is enabled.
+    /// - The base URL uses `https`, but no TLS feature is enabled.
     /// - The platform has no trusted certificates, or an added root certificate is invalid.
-    /// - The client certificate is invalid, or does not match its private key.
+    /// - The client certificate is invalid or does not match its private key.
     /// - No crypto provider is installed.
     /// - The HTTP client is customized, and the base URL uses plain HTTP to another machine.
     pub fn build(self) -> Result<Transport, BuildError> {

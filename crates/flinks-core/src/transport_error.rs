@@ -7,7 +7,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 
 use crate::plain_http::PublicAddress;
 
-/// The error of a call for which no complete response arrived.
+/// The error of a call that received no complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportError {
     kind: TransportErrorKind,
@@ -19,7 +19,7 @@ impl TransportError {
         Self { kind, may_have_been_sent: true }
     }
 
-    /// Returns the same error for a request that never left this machine.
+    /// Returns the same error, marked as the error of a request that never left this machine.
     pub(crate) fn before_sending(self) -> Self {
         Self { may_have_been_sent: false, ..self }
     }
@@ -79,11 +79,12 @@ pub enum TransportErrorKind {
     /// within the connect timeout.
     Connect,
     /// The TLS handshake failed. The server's certificate may be expired, issued for another name
-    /// or issued by an unknown authority, or client and server may have no TLS version in common.
+    /// or issued by an unknown authority. It is also possible that the client and the server have
+    /// no TLS version in common.
     Tls,
-    /// The server requires a client certificate, or rejected the one that it received.
+    /// The server requires a client certificate or rejected the certificate that it received.
     ClientCertificate,
-    /// The host for which plain HTTP is allowed has a public address.
+    /// Plain HTTP is allowed to this host, but the host has a public address.
     PublicAddress,
     /// The call did not complete before its timeout.
     Timeout,
@@ -116,7 +117,7 @@ impl fmt::Display for TransportErrorKind {
     }
 }
 
-/// Returns an error and its sources, the outermost first.
+/// Returns an error and its sources, outermost first.
 fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
@@ -129,7 +130,7 @@ fn chain<'a>(
     })
 }
 
-/// The error of the tunnel through a proxy. hyper-util exports it only as this associated type.
+/// The error of a proxy tunnel. hyper-util exports it only as this associated type.
 type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<hyper::Uri>>::Error;
 
 fn is_proxy_authentication(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -154,7 +155,7 @@ fn is_client_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
     )
 }
 
-/// native-tls does not distinguish alerts.
+/// Returns `false`, because native-tls does not distinguish alerts.
 #[cfg(not(feature = "rustls-no-provider"))]
 fn is_client_certificate(_: &(dyn std::error::Error + 'static)) -> bool {
     false

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::credentials::*;
 
-/// An error of Connect: `{HttpStatusCode, Message, FlinksCode}`.
+/// A Connect error: `{HttpStatusCode, Message, FlinksCode}`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -18,25 +18,25 @@ impl Refusal {
     }
 }
 
-/// The answers to each prompt.
+/// The answers, by prompt.
 pub(crate) type Responses = BTreeMap<String, Vec<String>>;
 
 /// The next step of a login.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     LoggedIn,
-    /// The bank asks the question with this index next.
+    /// The bank asks the security question with this index.
     Questioned(usize),
 }
 
 pub(crate) struct Question {
     pub(crate) prompt: &'static str,
-    /// The possible answers. Empty if the answer is free text.
+    /// The possible answers, or an empty slice if the answer is free text.
     pub(crate) choices: &'static [&'static str],
     answer: &'static str,
 }
 
-/// The security questions, in the order in which the bank asks them.
+/// The security questions, in the order the bank asks them.
 const QUESTIONS: [Question; 3] = [
     Question { prompt: "What city were you born in?", choices: &[], answer: "Montreal" },
     Question { prompt: "What is the best country?", choices: &[], answer: "Canada" },
@@ -57,7 +57,7 @@ pub(crate) fn log_in(username: &str, password: &str) -> Result<Step, Refusal> {
     log_in_again(username)
 }
 
-/// Logs in without a password, as Flinks does for an existing login.
+/// Logs in without a password, as Flinks does with an existing login.
 pub(crate) fn log_in_again(username: &str) -> Result<Step, Refusal> {
     match username {
         BANK_USER_DISABLED => Err(Refusal::new(401, "DISABLED_LOGIN", "The bank has disabled the login")),

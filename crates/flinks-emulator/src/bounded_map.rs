@@ -1,9 +1,9 @@
-//! A map that removes its oldest entries instead of growing without a limit.
+//! A map that removes its oldest entries instead of growing without bound.
 
 use hashlink::LinkedHashMap;
 use uuid::Uuid;
 
-/// A map that orders its entries by age. Replacing an entry makes it the newest.
+/// A map that orders its entries by age. A replaced entry becomes the newest.
 pub(crate) struct BoundedMap<V>(LinkedHashMap<String, V>);
 
 impl<V> Default for BoundedMap<V> {
@@ -13,7 +13,7 @@ impl<V> Default for BoundedMap<V> {
 }
 
 impl<V> BoundedMap<V> {
-    /// Adds an entry, and removes the oldest entries if there are more than `limit`.
+    /// Adds an entry and removes the oldest entries if the map has more than `limit`.
     pub(crate) fn insert(&mut self, key: String, value: V, limit: usize) {
         self.0.insert(key, value);
         while self.0.len() > limit {
@@ -21,7 +21,7 @@ impl<V> BoundedMap<V> {
         }
     }
 
-    /// Adds an entry under a new random id, and returns the id.
+    /// Adds an entry under a new random id and returns the id.
     pub(crate) fn add(&mut self, value: V, limit: usize) -> String {
         let id = Uuid::new_v4().to_string();
         self.insert(id.clone(), value, limit);
@@ -40,7 +40,7 @@ impl<V> BoundedMap<V> {
         self.0.remove(key)
     }
 
-    /// Returns the values from the oldest to the newest.
+    /// Returns the values from oldest to newest.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.0.values()
     }

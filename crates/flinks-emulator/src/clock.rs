@@ -4,8 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock that can be frozen and advanced.
 ///
-/// Unless it is frozen, it runs at the speed of the machine's monotonic clock. It never moves
-/// backwards.
+/// Unless frozen, it runs at the speed of the machine's monotonic clock. It never moves backwards.
 pub(crate) struct Clock {
     /// The time at `running_since`, or the current time if the clock is frozen.
     time: Duration,

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::credentials::*;
 
-/// The configuration of an emulator: its credentials, its limits, and a setting for behaviour that
+/// The configuration of an emulator: its credentials, its limits, and settings for behaviour that
 /// Flinks does not document.
 ///
-/// The program reads it as TOML with `--config`. The control API returns and changes it as JSON at
-/// `/__emulator/config`.
+/// With `--config`, the program reads a configuration from a TOML file. The control API returns and
+/// changes the configuration as JSON at `/__emulator/config`.
 ///
 /// ```
 /// let mut config = flinks_emulator::Config::default();
@@ -40,7 +40,7 @@ impl Config {
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let Self { pay, connect, outbound, .. } = self;
         if !pay.has_token_header() {
-            Some("pay.token_header must be a header name, and not a header that HTTP itself uses")
+            Some("pay.token_header must be a header name other than those that HTTP itself uses")
         } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
             Some("connect.customer_id must be a GUID")
         } else if !connect.redirect_origins.iter().all(|origin| url::Url::parse(origin).is_ok_and(|url| url.has_host()))
@@ -65,8 +65,8 @@ pub struct PayConfig {
     pub username: String,
     /// The `Password`. Default: [`PAY_PASSWORD`].
     pub password: String,
-    /// The lifetime of a session token, in seconds. Default: 299. Some pages of Flinks say 299,
-    /// others 599.
+    /// The lifetime of a session token, in seconds. Default: 299. Some pages of Flinks'
+    /// documentation state 299, others 599.
     pub token_seconds: u64,
     /// The header that carries a session token. Default: `authorization`, whose value is
     /// `Bearer …`.
@@ -76,7 +76,7 @@ pub struct PayConfig {
     pub token_header: String,
 }
 
-/// The headers that HTTP itself uses, which cannot carry a session token.
+/// The headers that HTTP itself uses. They cannot carry a session token.
 const HTTP_HEADERS: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -94,7 +94,7 @@ impl PayConfig {
         HeaderName::from_str(&self.token_header).is_ok_and(|name| !HTTP_HEADERS.contains(&name))
     }
 
-    /// Returns whether a session token is sent in `Authorization`, which requires a scheme.
+    /// Returns whether session tokens are sent in `Authorization`, where a scheme is required.
     pub(crate) fn uses_authorization(&self) -> bool {
         self.token_header.eq_ignore_ascii_case(header::AUTHORIZATION.as_str())
     }
@@ -112,18 +112,19 @@ pub struct ConnectConfig {
     /// The lifetime of an unspent authorize token, in seconds. Default: 1800 (30 minutes), as
     /// documented.
     pub token_seconds: u64,
-    /// Whether a request to `/Authorize` spends its token even if it fails. Default: `true`.
+    /// Whether a request to `/Authorize` spends its token even if the request fails. Default:
+    /// `true`.
     ///
     /// Flinks does not document this. A client that works with `true` also works with `false`.
     pub failed_authorize_spends_token: bool,
-    /// Whether the answer to an MFA question requires, and spends, a new authorize token. Default:
+    /// Whether answering an MFA question requires and spends a new authorize token. Default:
     /// `true`.
     ///
-    /// Flinks does not document this. With `false`, the answer may carry the token that started the
-    /// session, although that token is spent.
+    /// Flinks does not document this. With `false`, the request with the answer may use the token
+    /// that started the session, although that token is spent.
     pub mfa_answer_spends_token: bool,
-    /// The time in which an MFA question must be answered, in seconds. Default: 1800. Flinks does
-    /// not document it.
+    /// The time allowed for answering an MFA question, in seconds. Default: 1800. Flinks does not
+    /// document this time.
     pub challenge_seconds: u64,
     /// The whitelisted origins of `redirectUrl` and `redirect_uri`, such as `https://app.example`.
     /// Default: an empty list, which allows every origin. Flinks redirects only to whitelisted
@@ -142,33 +143,33 @@ pub struct OutboundConfig {
     pub client_id: String,
     /// The `client_secret`. Default: [`OUTBOUND_CLIENT_SECRET`].
     pub client_secret: String,
-    /// The client authentication at the token endpoint. Default:
-    /// [`ClientAuthentication::FieldsOrBasic`]. Flinks does not document it.
+    /// How clients authenticate at the token endpoint. Default:
+    /// [`ClientAuthentication::FieldsOrBasic`]. Flinks does not document the method.
     pub client_authentication: ClientAuthentication,
     /// The lifetime of an access token, in seconds. Default: 299.
     pub access_token_seconds: u64,
-    /// The time after which an unused refresh token idles out, in seconds. Default: 2,592,000 (30
+    /// The time after which an unused refresh token expires, in seconds. Default: 2,592,000 (30
     /// days), as documented.
     pub refresh_token_idle_seconds: u64,
     /// The lifetime of a code, in seconds. Default: 600, the maximum that RFC 6749, section 4.1.2,
-    /// recommends. Flinks does not document it.
+    /// recommends. Flinks does not document the lifetime.
     pub code_seconds: u64,
     /// Whether each use of a refresh token replaces it with a new one. Default: `false`, as
     /// documented.
     pub rotate_refresh_tokens: bool,
-    /// Whether the response to a refresh repeats the refresh token although it has not changed.
-    /// Default: `false`, as documented.
+    /// Whether the response to a refresh repeats an unchanged refresh token. Default: `false`, as
+    /// documented.
     pub repeat_refresh_token: bool,
-    /// The status of the error `invalid_client`, 400 or 401. Default: 400, as documented by Flinks.
-    /// RFC 6749, section 5.2, also allows 401.
+    /// The HTTP status of the error `invalid_client`, either 400 or 401. Default: 400, as
+    /// documented by Flinks. RFC 6749, section 5.2, also allows 401.
     pub invalid_client_status: u16,
-    /// Whether the exchange of a code with a wrong `redirect_uri` spends the code. Default:
-    /// `false`. Flinks does not document it.
+    /// Whether an attempt to exchange a code with the wrong `redirect_uri` spends the code.
+    /// Default: `false`. Flinks does not document this.
     pub failed_exchange_spends_code: bool,
-    /// Whether a refresh may carry `scope`. Default: `false`.
+    /// Whether a refresh request may contain `scope`. Default: `false`.
     ///
     /// RFC 6749, section 6, allows the field, and some OAuth libraries send it, but Flinks does not
-    /// document it. A client that does not send `scope` works either way.
+    /// document it. A client that does not send `scope` works with either setting.
     pub accept_scope_on_refresh: bool,
     /// The whitelisted redirect URIs, which are compared byte for byte. Default: an empty list,
     /// which allows every URI.
@@ -177,27 +178,28 @@ pub struct OutboundConfig {
     pub end_user: EndUser,
 }
 
-/// The limits on what an emulator stores. If a limit is exceeded, the oldest entries are removed,
-/// so that memory stays bounded under load.
+/// The limits on what an emulator stores. When a limit is exceeded, the emulator removes the oldest
+/// entries, so memory use stays bounded under load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The number of requests in the ledger. Default: 10,000.
+    /// The maximum number of requests in the ledger. Default: 10,000.
     pub requests: usize,
-    /// The total size of the requests in the ledger, in bytes. Default: 67,108,864 (64 MiB).
+    /// The maximum total size of the requests in the ledger, in bytes. Default: 67,108,864 (64
+    /// MiB).
     pub request_bytes: usize,
-    /// The number of tokens of each [`Kind`](crate::Kind), and of sessions, payment requests,
-    /// logins and MFA questions. Default: 100,000 each. A token that was removed is refused.
+    /// The maximum number of tokens of each [`Kind`](crate::Kind), and of sessions, payment
+    /// requests, logins and MFA questions. Default: 100,000 each. A removed token is refused.
     pub tokens: usize,
-    /// The number of visits to each kind of page. Default: 1000.
+    /// The maximum number of stored visits to each kind of page. Default: 1000.
     ///
-    /// A visit stays stored after the end user has left, so that Back and Reload can show its
+    /// A visit remains stored after the end user has left, so that Back and Reload can show its
     /// result.
     pub pages: usize,
 }
 
-/// The decision of the end user when Flinks asks for consent or for a login.
+/// The end user's decision on a consent page or a bank's login page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -211,20 +213,20 @@ pub enum EndUser {
     Refuses,
 }
 
-/// The client authentication at the token endpoint of Outbound.
+/// The client authentication method at Outbound's token endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// `client_id` and `client_secret` are fields of the body, or are sent with HTTP Basic, but not
-    /// both.
+    /// `client_id` and `client_secret` are sent either as fields of the body or with HTTP Basic,
+    /// but not both.
     #[default]
     FieldsOrBasic,
     /// `client_id` and `client_secret` are fields of the body.
     Fields,
     /// `client_id` and `client_secret` are sent with HTTP Basic.
     Basic,
-    /// The client sends no credentials. This is what the published OpenAPI document describes.
+    /// The client sends no credentials, as described in the published OpenAPI document.
     None,
 }
 
@@ -280,7 +282,8 @@ impl Default for Limits {
     }
 }
 
-/// Implements `Debug` without any field, because a configuration may contain a real credential.
+/// Implements `Debug` without showing any field, because a configuration may contain a real
+/// credential.
 macro_rules! opaque_debug {
     ($($type:ident)*) => {$(
         impl fmt::Debug for $type {

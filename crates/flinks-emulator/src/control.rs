@@ -1,8 +1,8 @@
-//! The control API under `/__emulator/`, which offers the functions of the library as JSON to tests
-//! in other languages.
+//! The control API under `/__emulator/`. It provides the library's functions as JSON to tests in
+//! other languages.
 //!
-//! Its responses contain secrets. Therefore it accepts requests only from this machine, and none
-//! from a web page of another origin.
+//! Because its responses contain secrets, it accepts requests only from this machine, and none from
+//! web pages with another origin.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -25,13 +25,13 @@ use crate::operation::Operation;
 use crate::shared::Shared;
 use crate::state::EmulatorState;
 
-/// The prefix of its paths.
+/// The prefix of the control API's paths.
 pub(crate) const PREFIX: &str = "/__emulator";
 
 pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Bytes) -> Reply {
     if !is_local(peer, head) {
         let message =
-            "The control API accepts only requests from this machine, sent to localhost or a loopback address.";
+            "The control API accepts only requests from this machine that are sent to localhost or a loopback address.";
         return Reply::problem(StatusCode::FORBIDDEN, message);
     }
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_matches('/');
@@ -101,15 +101,16 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
     }
 }
 
-/// Returns whether a request comes from this machine, and not from a web page of another origin.
+/// Returns whether a request comes from this machine and not from a web page with another origin.
 pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
     peer.ip().to_canonical().is_loopback() && is_own_host(head)
 }
 
-/// Returns whether the host of a request is a loopback name, and its origin, if any, has that host.
+/// Returns whether a request's host is a loopback name and matches the origin, if the request has
+/// one.
 ///
-/// A browser on this machine may show a foreign page whose host name resolves to a loopback address
-/// (DNS rebinding).
+/// This check is needed because a browser on this machine may show a foreign page whose host name
+/// resolves to a loopback address (DNS rebinding).
 fn is_own_host(head: &Parts) -> bool {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let is_own = |authority: &str| {
@@ -164,14 +165,14 @@ impl NewFault {
         let Self { operation, fault: given, times, always } = self;
         let fault: Fault =
             serde_json::from_value(given.clone().into()).map_err(|error| format!("The fault is invalid: {error}."))?;
-        // For a kind without fields, serde accepts unknown fields.
+        // Serde accepts unknown fields for a kind that has no fields.
         if let Some(name) = given.keys().find(|name| json!(fault).get(name).is_none()) {
             return Err(format!("This kind of fault has no field {name:?}."));
         }
         let remaining = match (times, always) {
             (None, true) => None,
             (Some(0), _) => return Err("times must be greater than 0.".to_owned()),
-            (Some(_), true) => return Err("times and always exclude each other.".to_owned()),
+            (Some(_), true) => return Err("times and always cannot be used together.".to_owned()),
             (times, false) => Some(times.unwrap_or(1)),
         };
         Ok(PlannedFault { operation, fault, remaining })
@@ -200,7 +201,7 @@ fn overview(state: &EmulatorState) -> Value {
     })
 }
 
-/// Changes the settings that a patch names, all of them or none.
+/// Changes all settings in a patch, or none of them if one is invalid.
 ///
 /// A patch is a JSON merge patch (RFC 7396), except that `null` does not remove a setting.
 fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result<Value, String> {
@@ -225,7 +226,7 @@ fn planned_fault(planned: &PlannedFault) -> Value {
     json!({"operation": operation, "fault": fault, "times": remaining, "always": remaining.is_none()})
 }
 
-/// Returns the operation that a query names, or `None` if it names none.
+/// Returns the operation named in a query, or `None` if the query does not contain `operation`.
 fn operation(query: &Fields<String>) -> Result<Option<Operation>, String> {
     let Some(name) = query.text("operation") else { return Ok(None) };
     let found = Operation::ALL.into_iter().find(|operation| operation.to_string() == name);

@@ -1,48 +1,48 @@
-//! The default credentials of an emulator. They are public test values, which only the emulator
-//! accepts. A [`Config`](crate::Config) can set other client credentials.
+//! The default credentials of an emulator. They are public test values that only the emulator
+//! accepts. Use a [`Config`](crate::Config) to set other client credentials.
 
 /// The `Username` for Pay.
 pub const PAY_USERNAME: &str = "emulator-user";
-/// The `Password` for Pay. It contains characters that must be encoded in a form.
+/// The `Password` for Pay. It contains characters that must be percent-encoded in a form.
 pub const PAY_PASSWORD: &str = "emulator & = + % é password";
 
 /// The customer id for Connect.
 pub const CONNECT_CUSTOMER_ID: &str = "00000000-0000-4000-8000-000000000001";
 /// The secret key for Connect. Only `GenerateAuthorizeToken` accepts it.
 pub const CONNECT_SECRET_KEY: &str = "emulator-secret-key";
-/// A `LoginId` of Connect that exists when the emulator starts, as if an end user had connected
-/// before.
+/// A Connect `LoginId` that exists when the emulator starts, as if an end user had already
+/// connected.
 pub const CONNECT_LOGIN_ID: &str = "00000000-0000-4000-8000-000000000002";
 
 /// The name of the only bank in the emulator.
 pub const BANK: &str = "FlinksCapital";
-/// The institution id of the only bank, for Connect.
+/// The institution id that Connect uses for the only bank.
 pub const BANK_ID: u32 = 14;
 /// A bank user who must answer three security questions (MFA).
 pub const BANK_USER: &str = "Greatday";
 /// A bank user without security questions.
 pub const BANK_USER_NO_MFA: &str = "greatday_nomfa";
-/// A bank user whose login is disabled. The error code is `DISABLED_LOGIN`.
+/// A bank user whose login is disabled. Logging in fails with the error code `DISABLED_LOGIN`.
 pub const BANK_USER_DISABLED: &str = "test_disabled_account";
-/// A bank user for whom the bank is unavailable. The error code is `RETRY_LATER`.
+/// A bank user whose bank is unavailable. Logging in fails with the error code `RETRY_LATER`.
 pub const BANK_USER_UNAVAILABLE: &str = "test_service_unavailable";
-/// The password of all bank users.
+/// The password that all bank users share.
 pub const BANK_PASSWORD: &str = "Everyday";
 
 /// The `client_id` for Outbound.
 pub const OUTBOUND_CLIENT_ID: &str = "dc-emulator";
 /// The `client_secret` for Outbound.
 pub const OUTBOUND_CLIENT_SECRET: &str = "emulator-client-secret";
-/// The `provider_id` of the only provider in Outbound.
+/// The `provider_id` of Outbound's only provider.
 pub const OUTBOUND_PROVIDER_ID: &str = "1000";
-/// An authorization code of Outbound that is issued when the emulator starts, as if an end user had
+/// An Outbound authorization code that is issued when the emulator starts, as if an end user had
 /// just given consent.
 ///
-/// It can be exchanged once. [`Emulator::issue_code`](crate::Emulator::issue_code) issues more
-/// codes.
+/// The code can be exchanged once. [`Emulator::issue_code`](crate::Emulator::issue_code) issues
+/// more codes.
 pub const OUTBOUND_CODE: &str = "emu_first-code";
-/// The `redirect_uri` that [`OUTBOUND_CODE`] is issued for.
+/// The `redirect_uri` that [`OUTBOUND_CODE`] was issued for.
 pub const OUTBOUND_REDIRECT_URI: &str = "https://app.example/callback";
-/// A refresh token of Outbound that is issued when the emulator starts, as if a code had just been
+/// An Outbound refresh token that is issued when the emulator starts, as if a code had just been
 /// exchanged. It belongs to the same end user as [`OUTBOUND_CODE`].
 pub const OUTBOUND_REFRESH_TOKEN: &str = "emu_first-refresh-token";

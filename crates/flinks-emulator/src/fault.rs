@@ -1,6 +1,6 @@
 //! Faults: failures that a test plans for its requests.
 //!
-//! A fault writes to the socket directly, past hyper. Therefore a client can receive bytes that
+//! A fault bypasses hyper and writes directly to the socket, so a client can receive bytes that
 //! only a broken server or network would send.
 
 use std::fmt;
@@ -19,11 +19,11 @@ use tokio::sync::watch;
 use crate::http::Reply;
 use crate::operation::Operation;
 
-/// A failure that is planned for an operation. See
+/// A failure that a test plans for an operation. See
 /// [`Emulator::fail_next`](crate::Emulator::fail_next).
 ///
-/// In the control API a fault is a JSON object. Its field `kind` is the name of the variant in
-/// snake case: `{"kind": "delay", "when": "before", "milliseconds": 50}`.
+/// In the control API, a fault is a JSON object. Its `kind` field is the variant's name in snake
+/// case: `{"kind": "delay", "when": "before", "milliseconds": 50}`.
 ///
 /// `Debug` shows only the kind.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,12 +33,12 @@ pub enum Fault {
     /// Sends this response without processing the request.
     ///
     /// The headers and the body are sent as they are, even if they are not valid HTTP. The emulator
-    /// adds `Connection: close` and, unless `headers` sets them, `Content-Length` and, if there is
-    /// a body, `Content-Type: application/json`.
+    /// adds `Connection: close`. Unless `headers` already contains them, it also adds
+    /// `Content-Length` and, if there is a body, `Content-Type: application/json`.
     Reply {
         /// The status.
         status: u16,
-        /// The headers, in the order in which they are sent.
+        /// The headers, in the order they are sent.
         #[serde(default)]
         headers: Vec<(String, String)>,
         /// The body.
@@ -54,13 +54,13 @@ pub enum Fault {
     },
     /// Waits in real time. Advancing the emulator's clock does not shorten the wait.
     Delay {
-        /// Whether the wait comes before or after the request is processed.
+        /// Whether the emulator waits before or after it processes the request.
         when: When,
-        /// The duration of the wait.
+        /// The duration of the wait, in milliseconds.
         milliseconds: u64,
     },
-    /// Blocks the request until [`Emulator::release`](crate::Emulator::release). Use it in tests
-    /// that must not depend on timing.
+    /// Blocks the request until [`Emulator::release`](crate::Emulator::release) is called. Use this
+    /// fault in tests that must not depend on timing.
     Hold {
         /// Whether the request is blocked before or after it is processed.
         when: When,
@@ -76,34 +76,36 @@ pub enum Fault {
         when: When,
     },
     /// Processes the request, sends the head and half of the body, and closes the connection. If
-    /// the response has no body, sends half of the head.
+    /// the response has no body, the emulator sends half of the head.
     HalfBody,
     /// Sends these bytes instead of an HTTP response, without processing the request.
     Garbage {
-        /// The bytes. In JSON they are encoded in base64.
+        /// The bytes. In JSON, they are base64-encoded.
         #[serde(rename = "base64", serialize_with = "to_base64", deserialize_with = "from_base64")]
         bytes: Vec<u8>,
     },
     /// Sends a 200 response whose body never ends, without processing the request.
     EndlessBody,
-    /// Processes the request, and sends the response one byte at a time.
+    /// Processes the request and sends the response one byte at a time.
     SlowBytes {
-        /// The wait before each byte, in real time.
+        /// The wait before each byte, in milliseconds of real time.
         milliseconds: u64,
     },
-    /// Processes the request, but returns the token that was issued last for the same kind, instead
-    /// of a new one. If there is none, a new token is issued. A refresh token is never repeated.
+    /// Processes the request, but returns the newest existing token of the same kind instead of a
+    /// new one. If no such token exists, the emulator issues a new one. A refresh token is never
+    /// repeated.
     DuplicateToken,
 }
 
-/// The point at which a fault takes effect.
+/// The moment when a fault takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Before the request is processed. No token has been spent or issued.
+    /// Before the request is processed. At this point, the request has not spent a token, and the
+    /// emulator has not issued one.
     Before,
-    /// After the request is processed, and before the response is sent. Its token has been spent,
-    /// and new tokens have been issued.
+    /// After the request is processed but before the response is sent. At this point, the request's
+    /// token has been spent, and new tokens have been issued.
     After,
 }
 
@@ -115,7 +117,7 @@ impl Fault {
         Self::Reply { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// Creates a [`Fault::Reply`] with this status and body. Its content type is JSON.
+    /// Creates a [`Fault::Reply`] with this status and body. The content type is JSON.
     pub fn reply(status: u16, body: impl Into<String>) -> Self {
         Self::Reply { status, headers: Vec::new(), body: body.into() }
     }
@@ -137,9 +139,9 @@ impl Fault {
         }
     }
 
-    /// Applies the part of the fault that comes before the request is processed.
+    /// Applies the part of the fault that takes effect before the request is processed.
     ///
-    /// `Break` means that the connection must be closed. It contains the status that was sent, if
+    /// `Break` means that the connection must be closed, and contains the status that was sent, if
     /// any.
     pub(crate) async fn before(&self, wire: &TcpStream, release: &mut Release) -> ControlFlow<Option<u16>> {
         match self {
@@ -166,8 +168,8 @@ impl Fault {
         }
     }
 
-    /// Applies the part of the fault that comes after the request is processed, and before the
-    /// response is sent. The result is that of [`before`](Self::before).
+    /// Applies the part of the fault that takes effect after the request is processed but before
+    /// the response is sent. The result has the same meaning as for [`before`](Self::before).
     pub(crate) async fn after(
         &self,
         wire: &TcpStream,
@@ -181,7 +183,7 @@ impl Fault {
             Self::HalfBody => {
                 let head = raw_head(reply);
                 let half = match reply.body.len() {
-                    // Without a body, half of the head.
+                    // If there is no body, send half of the head.
                     0 => head.get(..head.len() / 2).unwrap_or_default().to_vec(),
                     length => [&head, reply.body.get(..length / 2).unwrap_or_default()].concat(),
                 };
@@ -208,7 +210,8 @@ impl Fault {
                 ControlFlow::Continue(())
             }
             Self::Hold { when } if *when == now => {
-                // An error means that the emulator was dropped, which also closes this connection.
+                // An error means that the emulator was dropped. Dropping the emulator also closes
+                // this connection.
                 let _ = release.changed().await;
                 ControlFlow::Continue(())
             }
@@ -238,7 +241,7 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
     STANDARD.decode(text).map_err(|_| serde::de::Error::custom("the field `base64` is not valid base64"))
 }
 
-/// Reports the next [`Emulator::release`](crate::Emulator::release).
+/// Receives a notification when [`Emulator::release`](crate::Emulator::release) is called.
 pub(crate) type Release = watch::Receiver<()>;
 
 fn raw_head(reply: &Reply) -> Vec<u8> {
@@ -281,7 +284,7 @@ fn status_line(status: u16) -> String {
     format!("HTTP/1.1 {status} {reason}\r\n")
 }
 
-/// Writes a body until the client disconnects, or this connection is closed.
+/// Writes a response body until the client disconnects or the emulator closes the connection.
 async fn write_endless_body(wire: &TcpStream) {
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"access_token\": \"";
     let mut outcome = write(wire, head).await;
@@ -305,14 +308,15 @@ async fn write(wire: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The planned faults, in the order in which they were added.
+/// The planned faults, in the order they were added.
 #[derive(Default)]
 pub(crate) struct FaultPlan(Vec<PlannedFault>);
 
 pub(crate) struct PlannedFault {
     pub(crate) operation: Operation,
     pub(crate) fault: Fault,
-    /// The number of requests that it still applies to. `None` if it applies to every request.
+    /// The number of requests that the fault still applies to, or `None` if it applies to every
+    /// request.
     pub(crate) remaining: Option<u64>,
 }
 
@@ -331,7 +335,7 @@ impl FaultPlan {
         self.0.iter()
     }
 
-    /// Takes the next fault of an operation.
+    /// Takes the next fault planned for an operation.
     pub(crate) fn next(&mut self, operation: Operation) -> Option<Fault> {
         let planned = self.0.iter_mut().find(|planned| planned.operation == operation)?;
         planned.remaining = planned.remaining.map(|remaining| remaining.saturating_sub(1));

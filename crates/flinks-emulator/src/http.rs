@@ -1,4 +1,4 @@
-//! Requests and responses as the rules use them, and strict parsers for the fields of a request.
+//! The requests and responses that the rules use, and strict parsers for request fields.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 /// A request to an operation.
 pub(crate) struct Call {
-    /// The number of the request in the ledger.
+    /// The request's number in the ledger.
     pub(crate) number: u64,
     pub(crate) method: Method,
-    /// The parameter in the path, such as the customer id. Empty if the path has none.
+    /// The parameter in the path, such as the customer id, or an empty string if the path has none.
     pub(crate) parameter: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
@@ -25,7 +25,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Returns the value of a header that occurs exactly once and consists of visible ASCII
+    /// Returns the value of a header that appears exactly once and consists of visible ASCII
     /// characters, spaces and tabs.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
@@ -33,8 +33,8 @@ impl Call {
         values.next().is_none().then_some(value)
     }
 
-    /// Returns the media type of the body in lower case, without parameters. Empty if the request
-    /// does not have exactly one `Content-Type`.
+    /// Returns the media type of the body in lower case, without parameters. The result is empty if
+    /// the request does not have exactly one `Content-Type`.
     pub(crate) fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -45,14 +45,15 @@ impl Call {
         strip_scheme(self.header("authorization")?, "bearer")
     }
 
-    /// Parses the body as a JSON object. A field that is `null` counts as absent.
+    /// Parses the body as a JSON object. A `null` field is treated as absent.
     ///
     /// # Errors
     ///
-    /// Returns an error if the media type is not JSON, or a field occurs twice.
+    /// Returns an error if the media type is not `application/json` or the body is not a JSON
+    /// object, or if a field appears twice.
     pub(crate) fn json(&self) -> Result<Fields<Value>, UnreadableFields> {
         if self.media_type() != "application/json" {
-            return Err(UnreadableFields::new("Content-Type must be application/json and must occur once."));
+            return Err(UnreadableFields::new("Content-Type must be application/json and must appear exactly once."));
         }
         let object = serde_json::from_slice::<Object>(&self.body);
         let Object { mut fields, duplicate } =
@@ -68,11 +69,12 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// Returns an error if the media type is not that of a form, or a field occurs twice.
+    /// Returns an error if the media type is not `application/x-www-form-urlencoded` or a field
+    /// appears twice.
     pub(crate) fn form(&self) -> Result<Fields<String>, UnreadableFields> {
         if self.media_type() != "application/x-www-form-urlencoded" {
             return Err(UnreadableFields::new(
-                "Content-Type must be application/x-www-form-urlencoded and must occur once.",
+                "Content-Type must be application/x-www-form-urlencoded and must appear exactly once.",
             ));
         }
         pairs(&self.body)
@@ -82,13 +84,14 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// Returns an error if a parameter occurs twice.
+    /// Returns an error if a parameter appears twice.
     pub(crate) fn query(&self) -> Result<Fields<String>, UnreadableFields> {
         pairs(self.query.as_bytes())
     }
 }
 
-/// The error if the fields of a request cannot be read. The message contains no value of a field.
+/// The error that is returned if a request's fields cannot be read. The message never contains a
+/// field's value.
 pub(crate) struct UnreadableFields {
     pub(crate) message: String,
     /// The field that caused the error, if it is one of [`KNOWN_FIELDS`].
@@ -100,14 +103,14 @@ impl UnreadableFields {
         Self { message: message.to_owned(), field: None }
     }
 
-    /// Creates the error for a field that occurs twice.
+    /// Creates the error for a field that appears twice.
     ///
-    /// The message does not contain an unknown name, because it may be a secret in the wrong place.
+    /// The message never contains an unknown name, because that name may be a misplaced secret.
     fn duplicate(name: &str) -> Self {
         let field = KNOWN_FIELDS.into_iter().find(|known| *known == name);
         match field {
-            Some(name) => Self { message: format!("{name} occurs twice."), field },
-            None => Self::new("An unknown field occurs twice."),
+            Some(name) => Self { message: format!("{name} appears twice."), field },
+            None => Self::new("An unknown field appears twice."),
         }
     }
 }
@@ -155,8 +158,8 @@ const KNOWN_FIELDS: [&str; 39] = [
     "username",
 ];
 
-/// Returns the credentials after the scheme `expected`, or `None` if there is another scheme. The
-/// two are separated by one or more spaces (RFC 9110, section 11.4).
+/// Returns the credentials after the scheme `expected`, or `None` if the scheme is a different one.
+/// One or more spaces separate the scheme from the credentials (RFC 9110, section 11.4).
 pub(crate) fn strip_scheme<'a>(credentials: &'a str, expected: &str) -> Option<&'a str> {
     let (scheme, token) = credentials.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case(expected) {
@@ -177,8 +180,8 @@ pub(crate) fn pairs(encoded: &[u8]) -> Result<Fields<String>, UnreadableFields> 
     Ok(Fields(fields))
 }
 
-/// The fields of a request. Each name occurs once, because Flinks does not document which of two
-/// values counts.
+/// The fields of a request. Each name appears only once, because Flinks does not document which of
+/// two values takes precedence.
 pub(crate) struct Fields<T>(BTreeMap<String, T>);
 
 impl<T> Fields<T> {
@@ -203,10 +206,10 @@ impl Fields<Value> {
     }
 }
 
-/// A JSON object as it was sent.
+/// A JSON object as the client sent it.
 struct Object {
     fields: BTreeMap<String, Value>,
-    /// The first name that occurs twice.
+    /// The first name that appears more than once.
     duplicate: Option<String>,
 }
 
@@ -251,7 +254,7 @@ impl Reply {
         reply.with(CONTENT_TYPE, "application/json").with(header::CACHE_CONTROL, "no-store")
     }
 
-    /// Creates an error response for a case in which Flinks documents none.
+    /// Creates an error response for an error that Flinks does not document.
     pub(crate) fn problem(status: StatusCode, message: &str) -> Self {
         Self::json(status, &json!({"error": status.canonical_reason().unwrap_or_default(), "message": message}))
     }
@@ -261,8 +264,8 @@ impl Reply {
         Self::problem(StatusCode::BAD_REQUEST, message)
     }
 
-    /// Creates a response with a page. The address of the page may contain a token, so the browser
-    /// must not send it as the `Referer` of another request.
+    /// Creates a response with a page. The page's address may contain a token, so the browser must
+    /// not send it in the `Referer` header of another request.
     pub(crate) fn page(status: StatusCode, page: Markup) -> Self {
         let reply = Self { body: page.into_string().into(), ..Self::empty(status) };
         reply
@@ -283,7 +286,7 @@ impl Reply {
         Self { status: StatusCode::SEE_OTHER, ..Self::redirect(location) }
     }
 
-    /// Adds a header. A value that is not valid in a header is ignored.
+    /// Adds a header, unless the value is not a valid header value.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));
@@ -291,7 +294,7 @@ impl Reply {
         self
     }
 
-    /// Adds the request ids that each response of Outbound contains (O10).
+    /// Adds the request ids that every Outbound response contains (O10).
     pub(crate) fn with_ids(self) -> Self {
         let id = || Uuid::new_v4().to_string();
         self.with(HeaderName::from_static("ob-correlation-id"), &id())

@@ -22,27 +22,27 @@ use crate::operation::Operation;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Request {
-    /// The number of the request, which counts from 1 in the order of arrival.
+    /// The number of the request. Requests are numbered from 1, in the order they arrive.
     pub number: u64,
-    /// The time of arrival on the emulator's clock, since the Unix epoch.
+    /// When the request arrived, by the emulator's clock, as a duration since the Unix epoch.
     pub at: Duration,
-    /// The requested operation, or `None` if the method and path belong to no operation.
+    /// The requested operation, or `None` if the method and path do not belong to an operation.
     pub operation: Option<Operation>,
     /// The HTTP method.
     pub method: String,
     /// The path and query.
     pub target: String,
-    /// The headers, with names in lower case. Bytes that are not UTF-8 are replaced by U+FFFD.
+    /// The headers, with names in lower case. Invalid UTF-8 in a value is replaced with U+FFFD.
     pub headers: Vec<(String, String)>,
     /// The part of the body that arrived.
     pub body: Bytes,
-    /// Whether the whole body arrived. `false` if the client disconnected or sent invalid HTTP
-    /// before the end of the body, or if the body is larger than 64 KiB.
+    /// Whether the whole body arrived. This is `false` if the client disconnected or sent invalid
+    /// HTTP before the end of the body, or if the body is larger than 64 KiB.
     pub complete: bool,
-    /// Whether the emulator processed the request. `false` if a fault prevented that.
+    /// Whether the emulator processed the request. For example, this is `false` if a fault ended
+    /// the request first.
     pub processed: bool,
-    /// The status of the response. `None` while the request is in progress, and if no response was
-    /// sent.
+    /// The status of the response, or `None` if the request is in progress or no response was sent.
     pub status: Option<u16>,
     /// The fault that was applied to the request.
     pub fault: Option<Fault>,
@@ -54,10 +54,9 @@ impl Request {
         self.headers.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns whether `text` occurs in the path, the query, a header or the body.
+    /// Returns whether the path, the query, a header or the body contains `text`.
     ///
-    /// It is found as plain text, percent-encoded, in a JSON string, and in the credentials of HTTP
-    /// Basic.
+    /// The search covers plain text, percent-encoded text, JSON strings and HTTP Basic credentials.
     pub fn carries(&self, text: &str) -> bool {
         let Self { target, headers, body, .. } = self;
         let body = String::from_utf8_lossy(body);
@@ -70,7 +69,7 @@ impl Request {
             || self.json_texts().iter().any(|found| found.contains(text))
     }
 
-    /// Returns the strings in a JSON body, including the names of fields.
+    /// Returns the strings in a JSON body, including field names.
     fn json_texts(&self) -> Vec<String> {
         let mut texts = Vec::new();
         let mut pending = Vec::from_iter(serde_json::from_slice::<Value>(&self.body));
@@ -91,7 +90,7 @@ impl Request {
     }
 
     /// Returns the distinct values in this request: header values, path segments, parameters and
-    /// JSON strings. [`Ledger::request_counts`] compares tokens with them.
+    /// JSON strings. [`Ledger::request_counts`] counts the requests that contain each value.
     fn values(&self) -> BTreeSet<String> {
         let mut values = BTreeSet::from_iter(self.json_texts());
         for (_, value) in &self.headers {
@@ -112,12 +111,12 @@ impl Request {
     }
 }
 
-/// Decodes a percent-encoded text, in which `+` is a space.
+/// Decodes a percent-encoded string. A `+` represents a space.
 fn percent_decoded(encoded: &str) -> String {
     percent_decode_str(&encoded.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
-/// Returns the decoded credentials of HTTP Basic, as `user:password`.
+/// Returns decoded HTTP Basic credentials as `user:password`.
 fn basic_credentials(value: &str) -> Option<String> {
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -145,20 +144,20 @@ impl fmt::Debug for Request {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// An access token of Pay, which starts one session.
+    /// A Pay access token, which starts one session.
     SessionToken,
-    /// An authorize token of Connect.
+    /// A Connect authorize token.
     AuthorizeToken,
-    /// An authorization code of Outbound.
+    /// An Outbound authorization code.
     Code,
-    /// An access token of Outbound. It is reusable, so it is never marked as spent.
+    /// An Outbound access token. It is reusable, so it is never marked as spent.
     AccessToken,
-    /// A refresh token of Outbound. It is marked as spent only if refresh tokens rotate; see
+    /// An Outbound refresh token. It is marked as spent only if refresh tokens rotate; see
     /// [`OutboundConfig::rotate_refresh_tokens`](crate::OutboundConfig::rotate_refresh_tokens).
     RefreshToken,
 }
 
-/// The record of an issued code or token. `Debug` does not show its value.
+/// The record of an issued code or token. `Debug` does not show the code or token itself.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Issued {
@@ -166,33 +165,34 @@ pub struct Issued {
     pub kind: Kind,
     /// The code or token itself.
     pub value: String,
-    /// The time of issue on the emulator's clock, since the Unix epoch.
+    /// When the code or token was issued, by the emulator's clock, as a duration since the Unix
+    /// epoch.
     pub issued_at: Duration,
-    /// The [`Request::number`] of the request that issued it. `None` if it was issued when the
-    /// emulator started, by [`Emulator::issue_code`](crate::Emulator::issue_code), or by the
-    /// control API.
+    /// The [`Request::number`] of the request that the code or token was issued for. This is `None`
+    /// if the emulator issued it at startup, through
+    /// [`Emulator::issue_code`](crate::Emulator::issue_code) or through the control API.
     pub issued_by: Option<u64>,
-    /// When the token expires, by the emulator's clock, as a duration since the Unix epoch. Each use of a refresh
-    /// token moves its expiry.
+    /// When the code or token expires, by the emulator's clock, as a duration since the Unix epoch.
+    /// Each use of a refresh token postpones its expiry.
     pub expires_at: Duration,
-    /// The request that spent it, or `None` if it is unspent.
+    /// When and by which request the code or token was spent, or `None` if it is unspent.
     pub spent: Option<Usage>,
-    /// The request that revoked it, or `None` if it is not revoked.
+    /// When and by which request the code or token was revoked, or `None` if it is not revoked.
     pub revoked: Option<Usage>,
-    /// The end user to whom it belongs, which is `sub` in an access token. `None` if it belongs to
-    /// no end user.
+    /// The id of the end user that the code or token belongs to, or `None` if there is no such end
+    /// user. In an access token, this id is the `sub` claim.
     pub subject: Option<String>,
-    /// The redirect URI that a code is bound to (O9). `None` for a token.
+    /// The redirect URI that a code is bound to, or `None` for a token (O9).
     pub(crate) redirect_uri: Option<String>,
 }
 
-/// The time at which a token was spent or revoked, and the request that did it.
+/// When a code or token was spent or revoked, and the request that did so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// The time on the emulator's clock, since the Unix epoch.
+    /// The time by the emulator's clock, as a duration since the Unix epoch.
     pub at: Duration,
-    /// The [`Request::number`] of the request.
+    /// The [`Request::number`] of the request that spent or revoked the code or token.
     pub by: u64,
 }
 
@@ -221,22 +221,22 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// The requests and tokens of an emulator. Both are bounded by [`Limits`].
+/// An emulator's requests and tokens. [`Limits`] bounds how many of each are stored.
 #[derive(Default)]
 pub(crate) struct Ledger {
     requests: VecDeque<Request>,
     newest_number: u64,
     received: u64,
-    /// The total size of `requests`.
+    /// The total size of `requests`, in bytes.
     bytes: usize,
     per_operation: BTreeMap<Operation, u64>,
     issued: BTreeMap<Kind, BoundedMap<Issued>>,
-    /// The newest token of each kind, which the fault `duplicate_token` returns again.
+    /// The newest token of each kind. The fault `duplicate_token` returns this token again.
     newest: BTreeMap<Kind, String>,
 }
 
 impl Ledger {
-    /// Adds a request and returns its number. Removes the oldest requests that exceed the limits.
+    /// Adds a request and returns its number. If a limit is exceeded, removes the oldest requests.
     pub(crate) fn add_request(&mut self, mut request: Request, limits: &Limits) -> u64 {
         self.newest_number = self.newest_number.saturating_add(1);
         self.received = self.received.saturating_add(1);
@@ -254,7 +254,7 @@ impl Ledger {
         self.newest_number
     }
 
-    /// Returns a request by its number, so that its outcome can be recorded.
+    /// Returns the request with this number, so that its outcome can be recorded.
     pub(crate) fn request_mut(&mut self, number: u64) -> Option<&mut Request> {
         let age = usize::try_from(self.newest_number.checked_sub(number)?).ok()?;
         self.requests.iter_mut().rev().nth(age)
@@ -273,7 +273,7 @@ impl Ledger {
         self.newest_number
     }
 
-    /// Gives the next request the number that follows `newest`.
+    /// Continues the numbering of requests after the number `newest`.
     pub(crate) fn continue_numbering(&mut self, newest: u64) {
         self.newest_number = newest;
     }
@@ -298,8 +298,8 @@ impl Ledger {
         counts
     }
 
-    /// Adds a token and returns its value. Removes the oldest tokens of its kind that exceed
-    /// `limit`.
+    /// Adds a token and returns its value. If there are more than `limit` tokens of its kind,
+    /// removes the oldest.
     pub(crate) fn issue(&mut self, issued: Issued, limit: usize) -> String {
         let value = issued.value.clone();
         self.newest.insert(issued.kind, value.clone());
@@ -319,12 +319,12 @@ impl Ledger {
         self.issued.get_mut(&kind)?.get_mut(value)
     }
 
-    /// Returns the stored tokens, by kind and then from the oldest to the newest.
+    /// Returns the stored tokens, ordered by kind and then from oldest to newest.
     pub(crate) fn all_issued(&self) -> impl Iterator<Item = &Issued> {
         self.issued.values().flat_map(BoundedMap::values)
     }
 
-    /// Returns the token with this value, of any kind.
+    /// Returns the code or token with this value, regardless of its kind.
     pub(crate) fn find(&self, value: &str) -> Option<&Issued> {
         self.issued.values().find_map(|tokens| tokens.get(value))
     }

@@ -38,9 +38,9 @@ use crate::fault::PlannedFault;
 use crate::server::Server;
 use crate::shared::Shared;
 
-/// A running emulator. Dropping it stops it and closes every connection.
+/// A running emulator. When it is dropped, it stops and closes every connection.
 ///
-/// An emulator runs on its own thread with its own runtime. Therefore a test can use any client,
+/// An emulator runs on its own thread with its own runtime. A test can therefore use any client,
 /// including a blocking one, and any runtime.
 pub struct Emulator {
     shared: Arc<Shared>,
@@ -50,16 +50,16 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts an emulator on a free port of 127.0.0.1, with the default [`Config`].
+    /// Starts an emulator on a free port on 127.0.0.1 with the default [`Config`].
     ///
     /// # Errors
     ///
-    /// Returns an error if no port is available, or the operating system cannot start a thread.
+    /// Returns an error if no port is available or the operating system cannot start a thread.
     pub async fn start() -> io::Result<Self> {
         Self::start_with(Config::default()).await
     }
 
-    /// Starts an emulator on a free port of 127.0.0.1, with this configuration.
+    /// Starts an emulator on a free port on 127.0.0.1 with this configuration.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl Emulator {
         Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config).await
     }
 
-    /// Starts an emulator at a loopback address. Port 0 selects a free port.
+    /// Starts an emulator on a loopback address. Port 0 selects a free port.
     ///
     /// # Errors
     ///
@@ -77,17 +77,17 @@ impl Emulator {
     /// invalid, or if the operating system cannot start a thread.
     pub async fn listen(address: SocketAddr, config: Config) -> io::Result<Self> {
         if !address.ip().is_loopback() {
-            let message = "not a loopback address; the credentials of the emulator are public";
+            let message = "not a loopback address; the emulator's credentials are public";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         Self::dangerously_listen_anywhere(address, config).await
     }
 
-    /// Starts an emulator at any address of this machine. Port 0 selects a free port.
+    /// Starts an emulator on any address of this machine. Port 0 selects a free port.
     ///
-    /// This is dangerous if other machines can reach the address: the credentials of the emulator
-    /// are public, traffic is not encrypted, and the emulator stores every request. The control API
-    /// still accepts requests from this machine only.
+    /// This is dangerous if other machines can reach the address: the emulator's credentials are
+    /// public, traffic is not encrypted, and the emulator stores every request. The control API
+    /// still accepts only requests from this machine.
     ///
     /// # Errors
     ///
@@ -119,8 +119,8 @@ impl Emulator {
     /// Returns the text that the program prints: the base URL, the credentials, and a `curl`
     /// command for each endpoint.
     ///
-    /// A credential that was changed in the configuration may be real. The text contains a
-    /// placeholder, such as `$PASSWORD`, instead.
+    /// A credential that was changed in the configuration may be real, so the text contains a
+    /// placeholder such as `$PASSWORD` instead.
     pub fn guide(&self) -> String {
         guide::guide(&self.base_url, &self.config())
     }
@@ -130,24 +130,23 @@ impl Emulator {
         self.shared.state().config.clone()
     }
 
-    /// Changes the configuration, starting with the next request. The new settings are not
-    /// validated.
+    /// Changes the configuration. The change takes effect with the next request, and the new
+    /// settings are not validated.
     ///
-    /// Tokens that were issued before keep their lifetime.
+    /// Tokens that were issued before the change keep their lifetime.
     ///
     /// Requests wait while `change` runs. `change` must not call a method of this emulator, because
-    /// that would deadlock.
+    /// the call would deadlock.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
         self.shared.state().configure(change);
     }
 
-    /// Returns the time on the emulator's clock, since the Unix epoch.
+    /// Returns the emulator's current time as a duration since the Unix epoch.
     pub fn now(&self) -> Duration {
         self.shared.state().now()
     }
 
-    /// Advances the emulator's clock. The clock cannot move backwards, except by
-    /// [`reset`](Self::reset).
+    /// Advances the emulator's clock. Only [`reset`](Self::reset) can move the clock backwards.
     pub fn advance(&self, by: Duration) {
         self.shared.state().clock.advance(by);
     }
@@ -164,26 +163,28 @@ impl Emulator {
         self.shared.state().faults.add(PlannedFault { operation, fault, remaining: Some(times) });
     }
 
-    /// Plans a fault for every request of an operation, until [`clear_faults`](Self::clear_faults).
+    /// Plans a fault for every request of an operation until [`clear_faults`](Self::clear_faults)
+    /// is called.
     pub fn fail_always(&self, operation: Operation, fault: Fault) {
         self.shared.state().faults.add(PlannedFault { operation, fault, remaining: None });
     }
 
-    /// Removes all planned faults. Requests that are in progress keep theirs.
+    /// Removes all planned faults. A fault that already applies to a request in progress stays in
+    /// effect.
     pub fn clear_faults(&self) {
         self.shared.state().faults.clear();
     }
 
-    /// Releases every request that has arrived so far from [`Fault::Hold`]. Requests that arrive
-    /// later are blocked until the next call.
+    /// Releases every request that has arrived so far and is blocked by [`Fault::Hold`]. Requests
+    /// that arrive later stay blocked until the next call.
     pub fn release(&self) {
         self.shared.release();
     }
 
     /// Waits until `count` requests of an operation have arrived since the start or the last reset.
     ///
-    /// A request counts as arrived when it was received completely, or when its client has
-    /// disconnected. From then on, [`release`](Self::release) releases it from [`Fault::Hold`].
+    /// A request has arrived once the emulator has received all of it or the client has
+    /// disconnected. From then on, [`release`](Self::release) can release it from [`Fault::Hold`].
     ///
     /// # Cancel safety
     ///
@@ -192,12 +193,12 @@ impl Emulator {
         self.shared.received(operation, count).await;
     }
 
-    /// Returns the requests in the ledger, from the oldest to the newest.
+    /// Returns the requests in the ledger, from oldest to newest.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state().ledger.requests().cloned().collect()
     }
 
-    /// Returns the requests of an operation in the ledger, from the oldest to the newest.
+    /// Returns an operation's requests in the ledger, from oldest to newest.
     pub fn requests_of(&self, operation: Operation) -> Vec<Request> {
         self.shared.state().ledger.requests().filter(|request| request.operation == Some(operation)).cloned().collect()
     }
@@ -214,7 +215,7 @@ impl Emulator {
         self.shared.state().ledger.count_carrying(value)
     }
 
-    /// Returns the codes and tokens in the ledger, by kind and then from the oldest to the newest.
+    /// Returns the codes and tokens in the ledger, ordered by kind and then from oldest to newest.
     pub fn issued(&self) -> Vec<Issued> {
         self.shared.state().ledger.all_issued().cloned().collect()
     }
@@ -224,33 +225,33 @@ impl Emulator {
         self.shared.state().ledger.find(token).cloned()
     }
 
-    /// Issues an authorization code of Outbound, as if a new end user had just given consent and
+    /// Issues an Outbound authorization code, as if a new end user had just given consent and
     /// returned to `redirect_uri`.
     pub fn issue_code(&self, redirect_uri: &str) -> String {
         self.shared.state().issue_code(redirect_uri.to_owned(), None)
     }
 
-    /// Resets the emulator to its initial state, except the configuration and the numbers of
-    /// requests.
+    /// Resets the emulator to its initial state but keeps the configuration and continues the
+    /// numbering of requests.
     ///
-    /// This removes every request, token, login, page visit and planned fault. It closes the
-    /// connections of the requests in progress, and sets the clock to the time of the machine. The
-    /// first code, refresh token and login of [`credentials`] are issued again.
+    /// This method removes every request, token, session, payment request, login, page visit and
+    /// planned fault. It closes the connections of requests in progress and sets the clock to the
+    /// machine's time. It then restores the code, refresh token and login from [`credentials`].
     pub fn reset(&self) {
         self.shared.reset();
     }
 
     /// Closes every connection and starts serving again, like a server that restarts and keeps its
-    /// database. Clients that connect in between wait.
+    /// database. Clients that connect during the restart wait until it is complete.
     ///
     /// # Errors
     ///
-    /// Returns an error if the operating system cannot provide a thread or a socket.
+    /// Returns an error if the operating system cannot provide the required thread or socket.
     ///
     /// # Cancel safety
     ///
-    /// This method is not cancel safe. If its future is dropped, the emulator may stay stopped;
-    /// call `restart` again.
+    /// This method is not cancel safe. If its future is dropped, the emulator may stay stopped. To
+    /// start it, call `restart` again.
     pub async fn restart(&mut self) -> io::Result<()> {
         self.server.stop().await;
         self.server = Server::start(&self.listener, &self.shared)?;

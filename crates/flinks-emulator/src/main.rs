@@ -1,4 +1,4 @@
-//! The program `flinks-emulator`. The first line of its output is the base URL of the emulator.
+//! The program `flinks-emulator`. The first line of its output is the emulator's base URL.
 
 #![allow(clippy::print_stderr)] // This is a command-line program.
 
@@ -13,18 +13,18 @@ use tracing_subscriber::EnvFilter;
 
 /// A local emulator of Flinks Pay, Connect and Outbound for development and tests
 ///
-/// The first line of the output is the base URL. The credentials and a curl command for each
-/// endpoint follow.
+/// The first line of the output is the base URL. After it, the program prints the credentials and a
+/// curl command for each endpoint.
 ///
-/// Each request is logged to standard error: its operation and status, but no value in it. RUST_LOG
-/// sets the log filter, and RUST_LOG=off disables the log.
+/// The program logs each request's operation and status to standard error, but never any values
+/// from the request. RUST_LOG sets the log filter, and RUST_LOG=off disables the log.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// Loopback address and port, such as 127.0.0.1:8080; port 0 selects a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS", value_parser = parse_address)]
     listen: SocketAddr,
-    /// TOML file with settings; settings that are not in the file have their defaults
+    /// TOML file with settings; a setting that is not in the file has its default value
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print the default configuration as TOML and exit
@@ -38,7 +38,8 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("flinks_emulator=info"));
-    // The reader of the log may close the pipe. The emulator must continue, so ignore errors.
+    // The process that reads the log may close the pipe. The emulator must keep running, so ignore
+    // errors.
     tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_env_filter(filter)
@@ -77,8 +78,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         Some(path) => read_config(&path)?,
         None => Config::default(),
     };
-    // Install the signal handlers before the first line is printed, because the reader of that line
-    // may stop the program immediately.
+    // Install the signal handlers before the first line is printed, because the process that reads
+    // the line may stop the program immediately.
     let stop = stop_signal().map_err(|error| format!("failed to install the signal handlers: {error}"))?;
     let emulator = if dangerously_listen_anywhere {
         Emulator::dangerously_listen_anywhere(listen, config).await
@@ -94,13 +95,13 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         format!("failed to start the emulator on {listen}: {error}{hint}")
     })?;
     // The parent process may close the pipe after it has read the first line. The emulator must
-    // continue.
+    // keep running.
     let _ = io::stdout().write_all(emulator.guide().as_bytes());
     stop.await;
     Ok(())
 }
 
-/// Returns a future that completes when the process receives a signal to stop.
+/// Returns a future that completes when the process receives a stop signal.
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -117,8 +118,8 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Reads a configuration file. An error message contains the line and the problem, but no text of
-/// the file, which may be a credential.
+/// Reads a configuration file. An error message contains the line number and the problem, but no
+/// text from the file, because that text may be a credential.
 fn read_config(path: &Path) -> Result<Config, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("failed to read {}: {error}", path.display()))?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {

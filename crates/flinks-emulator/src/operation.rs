@@ -1,21 +1,22 @@
-//! The table of operations: the name, the routes, the handler and the purpose of each.
+//! The table of operations, with the name, routes, handler and purpose of each.
 //!
-//! [`operations!`] contains the rows and passes them to another macro. This file uses it to define
-//! the enum [`Operation`], and `rules/mod.rs` to dispatch requests. Therefore this file does not
-//! import the rules.
+//! [`operations!`] contains the rows and passes them to another macro. This file uses `operations!`
+//! to define the enum [`Operation`], and `rules/mod.rs` uses it to dispatch requests. This file
+//! therefore does not import the rules.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Calls a macro with all rows. A row consists of the purpose, the operation, its name in the
-/// control API, its routes and its handler.
+/// Calls a macro with all rows. A row contains the operation's purpose, variant, name in the
+/// control API, routes and handler.
 ///
-/// Lists show the operations in the order of the rows. The first route is the documented one.
+/// Lists show the operations in the same order as the rows. Each operation's first route is the
+/// documented one.
 macro_rules! operations {
     ($apply:ident) => {
         $apply! {
-            /// Returns a session token for a user name and a password.
+            /// Issues a session token for a user name and a password.
             PayAuthorize = "pay.authorize", ["POST /api/v1/authorize"], pay::authorize;
             /// Starts a session and spends the session token.
             PayInitiateSession = "pay.initiate_session", ["POST /api/v1/sessions/initiate"], pay::initiate_session;
@@ -25,7 +26,7 @@ macro_rules! operations {
             /// Returns the status of a payment request.
             PayGetPaymentRequest = "pay.get_payment_request", ["GET /api/v1/paymentrequests/{id}"],
                 pay::get_payment_request;
-            /// Returns an authorize token for the secret key.
+            /// Issues an authorize token for the secret key.
             ConnectGenerateAuthorizeToken = "connect.generate_authorize_token",
                 ["POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken"], connect::generate_authorize_token;
             /// Logs an end user in to the bank and spends the authorize token.
@@ -33,24 +34,24 @@ macro_rules! operations {
                 connect::authorize;
             /// Opens the iframe page and spends the authorize token.
             ConnectIframe = "connect.iframe", ["GET /v2/", "GET /v2", "GET /"], connect::iframe;
-            /// Shows the current step of the iframe page, or accepts its form.
+            /// Shows the current step of the iframe page or accepts its form.
             ConnectIframeStep = "connect.iframe_step",
                 ["GET /__pages/connect/{id}", "POST /__pages/connect/{id}"], connect::iframe_step;
             /// Redirects to the bank's login page (custom OAuth).
             ConnectOAuthAuthorize = "connect.oauth_authorize", ["GET /v3/oauth/authorize"], connect::oauth_authorize;
-            /// Shows the bank's login page, or accepts its form.
+            /// Shows the bank's login page or accepts its form.
             ConnectOAuthStep = "connect.oauth_step",
                 ["GET /__pages/bank/{id}", "POST /__pages/bank/{id}"], connect::oauth_step;
             /// Opens the consent page.
             OutboundAuthorize = "outbound.authorize", ["GET /api/v1/authorize"], outbound::authorize;
-            /// Shows the consent page again, or accepts its form.
+            /// Shows the consent page again or accepts its form.
             OutboundAuthorizeStep = "outbound.authorize_step",
                 ["GET /__pages/consent/{id}", "POST /__pages/consent/{id}"], outbound::authorize_step;
             /// Issues an access token for client credentials, a code or a refresh token.
             OutboundToken = "outbound.token", ["POST /api/v1/token"], outbound::token;
-            /// Revokes the connection of an end user.
+            /// Revokes an end user's connection.
             OutboundRevoke = "outbound.revoke", ["DELETE /api/v1/revoke"], outbound::revoke;
-            /// Returns the accounts of an end user.
+            /// Returns an end user's accounts.
             OutboundAccounts = "outbound.accounts", ["GET /api/fdx/5/accounts"], outbound::accounts;
         }
     };
@@ -83,12 +84,12 @@ macro_rules! define_operation {
                 match self { $(Self::$operation => $name,)+ }
             }
 
-            /// Returns the purpose of the operation, as a sentence.
+            /// Returns the operation's purpose as a sentence.
             pub(crate) fn purpose(self) -> &'static str {
                 match self { $(Self::$operation => $purpose.trim_start(),)+ }
             }
 
-            /// Returns the routes of the operation. A route is a method and a path, separated by a
+            /// Returns the operation's routes. A route is a method and a path, separated by a
             /// space.
             pub(crate) const fn routes(self) -> &'static [&'static str] {
                 match self { $(Self::$operation => &[$($route),+],)+ }
@@ -98,7 +99,7 @@ macro_rules! define_operation {
 }
 operations!(define_operation);
 
-/// Writes the name of the operation in the control API, such as `pay.authorize`.
+/// Writes the operation's name in the control API, such as `pay.authorize`.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

@@ -1,5 +1,5 @@
-//! The HTML of the pages. They work without JavaScript, except for the events that are sent to a
-//! parent page.
+//! The HTML of the pages. The pages work without JavaScript, except that events for a parent page
+//! require it.
 
 use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
@@ -8,18 +8,18 @@ use url::Url;
 use crate::bank::Question;
 use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA};
 
-/// Allows scripts and styles from the emulator only.
+/// A policy that allows only scripts and styles from the emulator.
 pub(crate) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'";
 
-/// The files that the pages load: the path, the media type and the content of each.
+/// The files that the pages load, each with its path, media type and content.
 pub(crate) const ASSETS: [(&str, &str, &str); 2] = [
     ("/__pages/page.css", "text/css; charset=utf-8", include_str!("pages/page.css")),
     ("/__pages/page.js", "text/javascript; charset=utf-8", include_str!("pages/page.js")),
 ];
 
-/// The events that a page sends to its parent page. The parent receives them only if its origin is
-/// that of `redirectUrl`.
+/// The events that a page sends to its parent page. The parent receives the events only if its
+/// origin is that of `redirectUrl`.
 pub(crate) struct Events {
     origin: String,
     events: Vec<Value>,
@@ -42,13 +42,13 @@ impl Events {
         self.events.push(json!({"step": "REDIRECT", "institution": BANK, "url": url.as_str()}));
     }
 
-    /// Takes the events that have not been sent yet. A page that is shown again sends none.
+    /// Takes the events that have not been sent yet. A page that is shown again sends no events.
     pub(crate) fn take(&mut self) -> Self {
         Self { origin: self.origin.clone(), events: std::mem::take(&mut self.events) }
     }
 }
 
-/// The form of one step. It contains the name of the step, so that an outdated form can be
+/// The form of one step. The form contains the name of the step, so that an outdated form can be
 /// recognized.
 pub(crate) struct Form<'a> {
     pub(crate) action: &'a str,
@@ -69,11 +69,12 @@ impl Form<'_> {
 /// Everything on a page except its content.
 struct Document<'a> {
     title: &'a str,
-    /// The address of the visit, if the page was opened at another address. The browser continues
-    /// there, so that Back and Reload show the visit and do not repeat the request that started it.
+    /// The address of the visit, if the page was opened at another address. The browser switches to
+    /// this address, so that Back and Reload show the visit without repeating the request that
+    /// started it.
     address: Option<&'a str>,
     events: Option<&'a Events>,
-    /// The URL at which the browser continues immediately.
+    /// The URL that the browser navigates to immediately.
     url: Option<&'a Url>,
 }
 
@@ -125,9 +126,9 @@ pub(crate) fn refusal(title: &str, message: &str) -> Markup {
     Document::new(title).render(&alert(Some(message)))
 }
 
-/// The page at the address of a visit that does not exist or was removed.
+/// The page for a visit that does not exist or was removed.
 pub(crate) fn unknown_visit() -> Markup {
-    refusal("Page not found", "The visit to this page does not exist, or it is too old. Start again.")
+    refusal("Page not found", "This visit does not exist or is too old. Start again.")
 }
 
 /// The start page at the base URL.
@@ -135,7 +136,7 @@ pub(crate) fn start(content: &Markup) -> Markup {
     Document::new("Start page").render(content)
 }
 
-/// The first step of the iframe page. Its address differs from that of the later steps.
+/// The first step of the iframe page. Its address differs from the address of the later steps.
 pub(crate) fn choose_bank(form: &Form<'_>, address: Option<&str>, events: &Events) -> Markup {
     let button = html! { button type="submit" name="institution" value=(BANK) autofocus { (BANK) } };
     let document = Document { address, events: Some(events), ..Document::new("Choose your bank") };
@@ -156,7 +157,7 @@ pub(crate) fn log_in(form: &Form<'_>, problem: Option<&str>, events: &Events) ->
     })
 }
 
-/// The login on the bank's own page, which the end user can cancel.
+/// The login form on the bank's own page. The end user can cancel this login.
 pub(crate) fn log_in_or_cancel(form: &Form<'_>, problem: Option<&str>) -> Markup {
     let title = format!("Log in to {BANK}");
     let cancel = html! { button.quiet type="submit" name="cancel" value="true" { "Cancel" } };
@@ -202,18 +203,19 @@ pub(crate) fn question(form: &Form<'_>, question: &Question, problem: Option<&st
     })
 }
 
-/// The last step of the iframe page. The first time it is shown, it sends the event to the parent
-/// page, and the browser continues at the return URL. After that, it only links to the return URL.
+/// The last step of the iframe page. When this step is shown for the first time, it sends the
+/// remaining events to the parent page, and the browser navigates to the return URL. After that, it
+/// only links to the return URL.
 pub(crate) fn connected(return_url: &Url, events: &Events) -> Markup {
     let url = if events.events.is_empty() { None } else { Some(return_url) };
     let document = Document { events: Some(events), url, ..Document::new("Your account is connected") };
     document.render(&continue_to(return_url))
 }
 
-/// The page for a visit that has ended.
+/// The page for a completed visit.
 pub(crate) fn complete(return_url: &Url) -> Markup {
     Document::new("Already completed").render(&html! {
-        p { "You have already completed this page. Continue to return to the application." }
+        p { "You have already completed this step. Use the link to return to the application." }
         (continue_to(return_url))
     })
 }
@@ -222,8 +224,8 @@ fn continue_to(return_url: &Url) -> Markup {
     html! { p { a #continue href=(return_url.as_str()) { "Continue" } } }
 }
 
-/// The consent page of Outbound. The button that gives consent is not focused, so that a stray key
-/// press does not give consent.
+/// Outbound's consent page. The button that grants consent is not focused, so a stray key press
+/// does not grant consent.
 pub(crate) fn consent(
     form: &Form<'_>,
     address: Option<&str>,
@@ -240,7 +242,7 @@ pub(crate) fn consent(
     document.render(&html! {
         p { code { (client_id) } " asks for access to this data at " (BANK) ":" }
         ul { @for scope in scopes { li { code { (scope) } } } }
-        p { "Afterwards you will return to " code { (host) } "." }
+        p { "Afterwards, you will return to " code { (host) } "." }
         (form.render(&buttons))
     })
 }

@@ -1,13 +1,13 @@
-//! Return URLs: the addresses to which a page redirects the end user.
+//! Return URLs: the addresses that a page redirects the end user to.
 
 use std::str::FromStr as _;
 
 use url::Url;
 
-/// Parses an absolute `http` or `https` URL. Its origin must be in `origins`, unless that list is
-/// empty.
+/// Parses an absolute `http` or `https` URL. The URL's origin must be in `origins`, unless that
+/// list is empty.
 ///
-/// The error completes a sentence that starts with the name of the parameter.
+/// The error text completes a sentence that starts with the parameter's name.
 pub(crate) fn parse(text: &str, origins: &[String]) -> Result<Url, &'static str> {
     let url = match Url::from_str(text) {
         // The example in Flinks' documentation has no scheme (C5).
@@ -30,10 +30,11 @@ pub(crate) fn parse(text: &str, origins: &[String]) -> Result<Url, &'static str>
     Ok(url)
 }
 
-/// Adds the parameters that have a value to the query of a URL.
+/// Adds the parameters that have a value to a URL's query.
 ///
-/// Each parameter must occur once (RFC 6749, section 3.1), so it replaces an existing parameter of
-/// the same name. There is one if the application passes the return URL of an earlier visit.
+/// A parameter must not appear more than once (RFC 6749, section 3.1), so a new parameter replaces
+/// an existing one with the same name. The URL already contains such a parameter if the application
+/// reuses the return URL of an earlier visit.
 pub(crate) fn with_parameters(mut url: Url, parameters: &[(&str, Option<&str>)]) -> Url {
     let new: Vec<(&str, &str)> = parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
     let is_replaced = |name: &str| new.iter().any(|(new_name, _)| *new_name == name);

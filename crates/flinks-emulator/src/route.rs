@@ -1,4 +1,4 @@
-//! Finds the operation of a request, by its method and path.
+//! Finds a request's operation by its method and path.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,15 +9,15 @@ use crate::operation::Operation;
 use crate::start;
 
 pub(crate) enum Route {
-    /// An operation, with the parameter in its path if it has one.
+    /// An operation, and the parameter in its path if there is one.
     Operation(Operation, Option<String>),
     /// The start page at the base URL.
     Start,
-    /// The form on the start page that opens the iframe page with a new token.
+    /// The start page's form that opens the iframe page with a new token.
     IframeDemo,
-    /// The path is known, but only with these methods.
+    /// The path exists, but supports only these methods.
     WrongMethod(String),
-    /// The path is unknown.
+    /// The path does not exist.
     NotFound,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn route(method: &Method, uri: &Uri) -> Route {
     }
 }
 
-/// The operations of a path, by method.
+/// The operations at a path, by method.
 type Methods = Vec<(&'static str, Operation)>;
 
 static ROUTER: LazyLock<matchit::Router<Methods>> = LazyLock::new(|| {
@@ -57,7 +57,7 @@ static ROUTER: LazyLock<matchit::Router<Methods>> = LazyLock::new(|| {
     let mut router = matchit::Router::new();
     for (path, methods) in paths {
         // An error means that two paths in the table conflict. The test
-        // `each_route_leads_to_its_operation` finds such a mistake.
+        // `each_route_leads_to_its_operation` detects such a conflict.
         let _ = router.insert(path, methods);
     }
     router

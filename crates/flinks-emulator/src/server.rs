@@ -1,9 +1,9 @@
-//! The sockets: reads a request into a [`Call`], applies its fault, and writes the response. The
-//! rules of Flinks are in `rules`.
+//! The sockets. This module reads a request into a [`Call`], applies the request's fault and writes
+//! the response. Flinks' rules are in `rules`.
 //!
-//! hyper parses requests and writes ordinary responses. A fault writes to the same socket, past
-//! hyper, through [`Wire`]. Afterwards the service returns [`ConnectionClosed`], so that hyper
-//! writes nothing more.
+//! hyper parses requests and writes ordinary responses. A fault bypasses hyper and writes to the
+//! same socket through [`Wire`]. Afterwards, the service returns [`ConnectionClosed`], so that
+//! hyper writes nothing more.
 
 use std::io;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ use crate::state::EmulatorState;
 pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
     stop: Option<oneshot::Sender<()>>,
-    /// Closed when the thread has closed every connection.
+    /// A channel that closes when the thread has closed every connection.
     ended: oneshot::Receiver<()>,
 }
 
@@ -64,11 +64,11 @@ impl Server {
         Ok(Self { thread: Some(thread), stop: Some(stop), ended })
     }
 
-    /// Closes every connection, and returns when all are closed.
+    /// Closes every connection and returns when all of them are closed.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
-        // Nothing is ever sent on this channel. The result is an error when the thread drops its
-        // end.
+        // Nothing is ever sent on this channel. When the thread drops its end, the result is an
+        // error.
         let _ = (&mut self.ended).await;
     }
 }
@@ -95,7 +95,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot:
                 let shared = Arc::clone(&shared);
                 connections.spawn(connection(stream, peer, shared));
             }
-            // The process may be out of file descriptors. Try again when some may have been closed.
+            // The process may be out of file descriptors. Try again later, when some of them may
+            // have been closed.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
         while connections.try_join_next().is_some() {}
@@ -112,8 +113,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     };
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD);
-    // An error means that a client or a fault broke this connection. It affects no other
-    // connection.
+    // An error means that a client or a fault broke this connection. The error does not affect
+    // other connections.
     let _ = http.serve_connection(TokioIo::new(Wire(wire)), service).await;
 }
 
@@ -129,7 +130,7 @@ impl std::fmt::Display for ConnectionClosed {
 
 impl std::error::Error for ConnectionClosed {}
 
-/// The limits on the head and the body of a request, in bytes. Requests to Flinks are much smaller.
+/// The maximum sizes of a request's head and body, in bytes. Requests to Flinks are much smaller.
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 
@@ -158,7 +159,7 @@ async fn respond(
     let mut reset = shared.on_reset();
     tokio::select! {
         outcome = respond_by_rules(&shared, &wire, peer, head, body, body_end) => outcome,
-        // A request that arrived before a reset must not change the state after it.
+        // A request that arrived before a reset must not change the state after the reset.
         _ = reset.changed() => Err(ConnectionClosed),
     }
 }
@@ -197,7 +198,7 @@ async fn respond_by_rules(
         Route::WrongMethod(allowed) => {
             let reply = Reply::problem(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "This path does not support the method. The Allow header lists the methods that it supports.",
+                "This path does not support the request's method. The Allow header lists the supported methods.",
             );
             return Ok(outcome.finish(reply.with(header::ALLOW, &allowed)));
         }
@@ -238,16 +239,16 @@ async fn respond_by_rules(
     Ok(outcome.finish(reply))
 }
 
-/// The way in which reading a body ended.
+/// The outcome of reading a body.
 enum BodyEnd {
     Complete,
-    /// The body is larger than [`MAX_BODY`]. The rest was not read.
+    /// The body is larger than [`MAX_BODY`]. The rest of the body was not read.
     TooLarge,
-    /// The client disconnected, or sent invalid HTTP.
+    /// The client disconnected or sent invalid HTTP.
     Broken,
 }
 
-/// Reads a body of at most [`MAX_BODY`] bytes. Returns the part that arrived.
+/// Reads a body of at most [`MAX_BODY`] bytes. Returns the part that was read.
 async fn read_body(mut body: Incoming) -> (Bytes, BodyEnd) {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -266,21 +267,21 @@ async fn read_body(mut body: Incoming) -> (Bytes, BodyEnd) {
 
 fn body_too_large() -> Reply {
     let reply = Reply::problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB.");
-    // The rest of the body is not read, so the connection cannot be used again.
+    // The rest of the body is not read, so the connection cannot be reused.
     reply.with(header::CONNECTION, "close")
 }
 
-/// A request that is in the ledger and has not been processed yet.
+/// A request that is in the ledger but has not been processed yet.
 struct Arrival {
     number: u64,
-    /// The number of resets before this request.
+    /// The number of resets before this request arrived.
     resets: u64,
     fault: Option<Fault>,
-    /// Reports every release since the arrival.
+    /// Receives every release since the request arrived.
     release: Release,
 }
 
-/// Adds a request to the ledger, and takes the next planned fault of its operation.
+/// Adds a request to the ledger and takes the next fault planned for its operation.
 fn record_arrival(
     shared: &Shared,
     head: &hyper::http::request::Parts,
@@ -320,8 +321,8 @@ fn record_arrival(
     arrival
 }
 
-/// Records the outcome of a request in the ledger, and logs it. The log line contains the
-/// operation, the fault and the status, but no value of the request or the response.
+/// Records a request's outcome in the ledger and logs it. The log line contains the request's
+/// number, operation, fault and status, but no other values from the request or the response.
 struct OutcomeRecorder<'a> {
     shared: &'a Shared,
     number: u64,
@@ -348,7 +349,7 @@ impl OutcomeRecorder<'_> {
     }
 }
 
-/// A socket that hyper shares with a fault. Only one of them uses it at a time.
+/// A socket that hyper shares with a fault. Only one of them uses the socket at a time.
 struct Wire(Arc<TcpStream>);
 
 impl AsyncRead for Wire {
@@ -382,7 +383,7 @@ impl AsyncWrite for Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Does nothing, because the socket is closed when its last owner is dropped.
+    /// Does nothing, because dropping the socket's last owner closes it.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -1,8 +1,8 @@
-//! The state with its lock and three signals, which the connections, the control API and the
-//! library share.
+//! The state, its lock and three signals. The connections, the control API and the library share
+//! them.
 //!
-//! The lock is held for one decision at a time, and never across an `await`. A signal carries no
-//! value: a task that receives it reads the state.
+//! The lock is held for one decision at a time and never across an `await`. A signal does not carry
+//! a value. A task that receives a signal reads the state instead.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,11 +15,11 @@ use crate::state::EmulatorState;
 
 pub(crate) struct Shared {
     state: Mutex<EmulatorState>,
-    /// Sent when the blocked requests may continue.
+    /// A signal that blocked requests may continue.
     release: watch::Sender<()>,
-    /// Sent when a request has arrived.
+    /// A signal that a request has arrived.
     arrival: watch::Sender<()>,
-    /// Sent when the state was reset.
+    /// A signal that the state has been reset.
     reset: watch::Sender<()>,
 }
 
@@ -34,7 +34,7 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, EmulatorState> {
-        // A panic in one request does not stop the emulator for the others.
+        // A panic in one request must not stop the emulator for other requests.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -53,7 +53,8 @@ impl Shared {
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         state.reset();
-        // Sent while the lock is held. A request that subscribes later sees only the new state.
+        // The signal is sent while the lock is held, so a request that subscribes later sees only
+        // the new state.
         self.reset.send_replace(());
     }
 

@@ -1,5 +1,5 @@
-//! The start page at the base URL, which describes the emulator and links to its other pages.
-//! Flinks has no such page.
+//! The start page at the base URL. The page describes the emulator and links to its other pages.
+//! Flinks does not have such a page.
 
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
@@ -15,18 +15,19 @@ use crate::operation::Operation;
 use crate::pages;
 use crate::state::{EmulatorState, fake_id};
 
-/// The address of the form on the start page that opens the iframe page.
+/// The address of the start page's form that opens the iframe page.
 pub(crate) const IFRAME_DEMO: &str = "/__pages/iframe-demo";
 
-/// Returns whether a query of `/` is for the iframe page, which shares this path with the start
-/// page.
+/// Returns whether the query of a request for `/` selects the iframe page, which shares this path
+/// with the start page.
 pub(crate) fn is_iframe_query(query: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| matches!(&*name, "authorizeToken" | "redirectUrl"))
 }
 
-/// The sender of a request for the start page.
+/// The sender of a request for the start page or its form.
 pub(crate) enum Viewer {
-    /// May use the control API: is on this machine, and not a web page of another origin.
+    /// A viewer that may use the control API, because it is on this machine and is not a web page
+    /// with another origin.
     Trusted {
         base_url: String,
     },
@@ -34,7 +35,8 @@ pub(crate) enum Viewer {
 }
 
 impl Viewer {
-    /// `is_local` is the result of [`control::is_local`](crate::control::is_local).
+    /// Creates a viewer from a request. `is_local` is the result of
+    /// [`control::is_local`](crate::control::is_local).
     pub(crate) fn from_request(head: &Parts, is_local: bool) -> Self {
         match head.headers.get(header::HOST).and_then(|host| host.to_str().ok()) {
             Some(host) if is_local => Self::Trusted { base_url: format!("http://{host}") },
@@ -43,7 +45,7 @@ impl Viewer {
     }
 }
 
-/// Returns the start page. Only a trusted viewer sees commands, credentials and the links to the
+/// Returns the start page. Only a trusted viewer sees commands, credentials and links to the
 /// control API.
 pub(crate) fn page(config: &Config, query: &str, viewer: &Viewer) -> Reply {
     let has_returned = pairs(query.as_bytes())
@@ -52,7 +54,7 @@ pub(crate) fn page(config: &Config, query: &str, viewer: &Viewer) -> Reply {
         p { "This emulator serves Flinks Pay, Connect and Outbound at one base URL, with test credentials." }
         @if has_returned {
             p.alert role="status" {
-                "You are back. Your application would now read the parameters in the address of this page."
+                "You are back. Your application would now read the parameters in this page's address."
             }
         }
         @match viewer {
@@ -102,15 +104,16 @@ fn trusted_content(config: &Config, base_url: &str) -> Markup {
     }
 }
 
-/// Returns the first whitelisted return URL, or the start page if there is no whitelist.
+/// Returns the first whitelisted return URL, or the start page's URL if there is no whitelist.
 fn return_url(whitelist: &[String], base_url: &str) -> String {
     whitelist.first().cloned().unwrap_or_else(|| format!("{base_url}/"))
 }
 
-/// Issues an authorize token and redirects to the iframe page with it.
+/// Issues an authorize token and redirects to the iframe page with that token.
 pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, viewer: &Viewer) -> Reply {
     let Viewer::Trusted { base_url } = viewer else {
-        let message = "The demo accepts only requests from this machine, sent to localhost or a loopback address.";
+        let message =
+            "The demo accepts only requests from this machine that are sent to localhost or a loopback address.";
         return Reply::problem(StatusCode::FORBIDDEN, message);
     };
     let return_url = return_url(&state.config.connect.redirect_origins, base_url);
@@ -131,11 +134,11 @@ const CONTROL: [(&str, &str); 5] = [
     ("/__emulator/config", "The configuration"),
 ];
 
-/// The products, each with the prefix of its operation names.
+/// The products, each with the prefix that its operation names share.
 const PRODUCTS: [(&str, &str); 3] = [("Pay", "pay."), ("Connect", "connect."), ("Outbound", "outbound.")];
 
-/// Returns the endpoints of a product and their purposes, without the addresses that only the
-/// emulator has.
+/// Returns a product's endpoints and their purposes, without the addresses that exist only in the
+/// emulator.
 fn endpoints(prefix: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     Operation::ALL
         .into_iter()

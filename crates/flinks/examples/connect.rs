@@ -1,4 +1,4 @@
-//! Uses Flinks Connect with a local Flinks: builds the URL of a widget, and authorizes an end user
+//! Uses Flinks Connect with a local Flinks emulator: builds a widget URL and authorizes an end user
 //! whose bank asks security questions.
 
 #![allow(clippy::print_stdout)] // a terminal program
@@ -18,9 +18,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let widget = client.widget(&"https://app.example/done".parse()?).language(Language::French);
     let url = widget.url(client.generate_authorize_token().await?)?;
-    println!("load {url:?} in an iframe, and trust only messages from {}", widget.message_origin());
+    println!("load {url:?} in an iframe and trust only messages from {}", widget.message_origin());
 
-    // Uses the test user of the bank. Each answer needs a new token.
+    // Uses the bank's test user. Each answer needs a new token.
     let request =
         Authorize::with_bank_credentials(credentials::BANK, credentials::BANK_USER, credentials::BANK_PASSWORD);
     let mut outcome = client.authorize(client.generate_authorize_token().await?, &request).await?;

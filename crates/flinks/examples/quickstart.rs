@@ -1,5 +1,5 @@
-//! Requests one token for each product, from a local Flinks that this program starts, or from the
-//! real Flinks API.
+//! Requests one token for each product, from a local Flinks emulator that this program starts or
+//! from the real Flinks API.
 //!
 //! To use the real Flinks API, set the environment variables of at least one product:
 //!
@@ -25,11 +25,11 @@ async fn main() -> ExitCode {
     let emulator = match Emulator::start().await {
         Ok(emulator) => emulator,
         Err(error) => {
-            println!("{BAD}the local Flinks did not start:{BAD:#} {error}");
+            println!("{BAD}the local Flinks emulator did not start:{BAD:#} {error}");
             return ExitCode::FAILURE;
         }
     };
-    println!("A local Flinks runs at {}, with test credentials.", emulator.base_url());
+    println!("A local Flinks emulator is running at {} with test credentials.", emulator.base_url());
     println!("Set FLINKS_PAY_URL, FLINKS_CONNECT_INSTANCE or FLINKS_OUTBOUND_URL to use the real Flinks API.");
 
     let local = emulator.base_url();
@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
     code
 }
 
-/// The facts about a token that the program prints. The token itself is secret.
+/// The details of a token that the program prints. The token itself is secret and is not printed.
 struct Summary {
     request: String,
     response: String,
@@ -117,7 +117,7 @@ async fn request_outbound_token(local: &str) -> Result<Summary, Box<dyn Error>> 
         request: format!("POST {}/api/v1/token, grant_type=client_credentials", client.base_url()),
         response: format!("{token:?}"),
         expires: expiry(token.expires_at()),
-        next: "Send it as `Authorization: Bearer …` with each call of the Open Banking API, until it expires.".into(),
+        next: "Send it as `Authorization: Bearer …` with each call to the Open Banking API until it expires.".into(),
     })
 }
 

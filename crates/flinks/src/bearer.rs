@@ -33,7 +33,7 @@ impl BearerResponse {
         if let Some(problem) = token_problem(self.access_token.expose_secret()) {
             return Err(Error::malformed(operation, head, "access_token", problem));
         }
-        // A response without a type counts as a bearer token, the only kind in the Flinks
+        // A token without a type is treated as a bearer token, the only kind in the Flinks
         // documentation (P2).
         if self.token_type.is_some_and(|token_type| !token_type.eq_ignore_ascii_case("bearer")) {
             return Err(Error::malformed(operation, head, "token_type", "is not `bearer`"));
@@ -45,7 +45,7 @@ impl BearerResponse {
 }
 
 impl Bearer {
-    /// Creates a token that was issued earlier.
+    /// Restores a token that was issued earlier.
     #[cfg(feature = "outbound")]
     pub(crate) fn new(secret: Secret, deadline: Deadline) -> Self {
         Self { secret, deadline: Some(deadline) }
@@ -55,7 +55,7 @@ impl Bearer {
         &self.secret
     }
 
-    /// Returns the deadline of the token, or `None` if its lifetime is unknown (O3).
+    /// Returns the token's deadline, or `None` if its lifetime is unknown (O3).
     pub(crate) fn deadline(&self) -> Option<&Deadline> {
         self.deadline.as_ref()
     }

@@ -1,4 +1,4 @@
-//! The builder that all clients share.
+//! The builder for all clients.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 /// A builder for a [`pay::Client`](crate::pay::Client), [`connect::Client`](crate::connect::Client)
 /// or [`outbound::Client`](crate::outbound::Client).
 ///
-/// Create one with the client's `builder` function, from environment variables with
+/// Create a builder with the client's `builder` function, from environment variables with
 /// [`from_env`](Self::from_env), or from a configuration file:
 ///
 /// ```
@@ -29,22 +29,24 @@ use crate::settings::Settings;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The errors of this type never contain a value. The library that parses the file may quote a line
-/// of it in its own error, as `toml` does in `Display`; print the error's `message()` instead.
+/// This type's errors never contain a value. However, the library that parses the file may quote a
+/// line of the file in its own error, as `toml` does in `Display`. Print that error's `message()`
+/// instead.
 ///
 /// # Variables and fields
 ///
 /// | variable | field | value |
 /// | --- | --- | --- |
-/// | `FLINKS_PAY_URL` | `url` | The base URL of Pay |
+/// | `FLINKS_PAY_URL` | `url` | Pay's base URL |
 /// | `FLINKS_PAY_USERNAME`, `FLINKS_PAY_PASSWORD` | `username`, `password` | The credentials |
 /// | `FLINKS_CONNECT_INSTANCE`, or `FLINKS_CONNECT_URL` | `instance`, or `url` | An instance, such as `toolbox`, or a base URL |
 /// | `FLINKS_CONNECT_CUSTOMER_ID`, `FLINKS_CONNECT_SECRET_KEY` | `customer_id`, `secret_key` | The customer id and the secret key |
-/// | `FLINKS_OUTBOUND_URL` | `url` | The base URL of Outbound |
+/// | `FLINKS_OUTBOUND_URL` | `url` | Outbound's base URL |
 /// | `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET` | `client_id`, `client_secret` | The client credentials |
 /// | `FLINKS_OUTBOUND_CLIENT_AUTHENTICATION` | `client_authentication` | `fields` (default), `basic` or `none` |
 ///
-/// The following are optional for every product. `{P}` is `PAY`, `CONNECT` or `OUTBOUND`:
+/// The following fields are optional for every product. `{P}` stands for `PAY`, `CONNECT` or
+/// `OUTBOUND`:
 ///
 /// | variable | field | value |
 /// | --- | --- | --- |
@@ -52,9 +54,9 @@ use crate::settings::Settings;
 /// | `FLINKS_{P}_CONNECT_TIMEOUT_SECONDS` | `connect_timeout_seconds` | [`Settings::connect_timeout`] |
 /// | `FLINKS_CONNECT_BANK_TIMEOUT_SECONDS` | `bank_timeout_seconds` | [`Settings::bank_timeout`] |
 /// | `FLINKS_{P}_MAX_ATTEMPTS` | `max_attempts` | [`Settings::max_attempts`] |
-/// | `FLINKS_ROOT_CERTIFICATES` | `root_certificates` | The path of a PEM file: `Settings::root_certificates` |
-/// | `FLINKS_CLIENT_CERTIFICATE`, `FLINKS_CLIENT_KEY` | `client_certificate`, `client_key` | The paths of PEM files: `Settings::client_certificate` |
-/// | `FLINKS_CRYPTO_PROVIDER` | `crypto_provider` | `ring`, `aws-lc-rs` or `process`: `Settings::crypto_provider` |
+/// | `FLINKS_ROOT_CERTIFICATES` | `root_certificates` | The path of a PEM file for `Settings::root_certificates` |
+/// | `FLINKS_CLIENT_CERTIFICATE`, `FLINKS_CLIENT_KEY` | `client_certificate`, `client_key` | The paths of the PEM files for `Settings::client_certificate` |
+/// | `FLINKS_CRYPTO_PROVIDER` | `crypto_provider` | `ring`, `aws-lc-rs` or `process`, for `Settings::crypto_provider` |
 /// | `FLINKS_DANGEROUS_PLAIN_HTTP_HOST` | `dangerous_plain_http_host` | [`BaseUrlOptions::dangerous_plain_http_host`](crate::BaseUrlOptions::dangerous_plain_http_host) |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClientBuilder<C: sealed::Configure> {
@@ -68,7 +70,7 @@ impl<C: sealed::Configure> ClientBuilder<C> {
         Self { parts, settings: Settings::new(), client: PhantomData }
     }
 
-    /// Reads the environment variables of the product.
+    /// Creates a builder from the product's environment variables.
     ///
     /// ```no_run
     /// let client = flinks::ClientBuilder::<flinks::pay::Client>::from_env()?.build()?;
@@ -77,19 +79,20 @@ impl<C: sealed::Configure> ClientBuilder<C> {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the variable if a required variable is not set, or if a value is
-    /// empty, not UTF-8 or invalid.
+    /// Returns an error if a required variable is not set, or if a value is empty, not UTF-8 or
+    /// invalid. The error names the variable.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_values(&Values::from_env(C::FIELDS)?)
     }
 
-    /// Applies the settings that `settings` sets. Other settings of this builder keep their values.
+    /// Applies the values that are set in `settings`. The builder's other settings keep their
+    /// values.
     pub fn settings(mut self, settings: &Settings) -> Self {
         self.settings = settings.clone().or(self.settings);
         self
     }
 
-    /// Builds the client. It opens its first connection when it makes its first call.
+    /// Builds the client. The client opens its first connection when it makes its first call.
     ///
     /// # Errors
     ///
@@ -121,7 +124,7 @@ impl<C: sealed::Configure> fmt::Debug for ClientBuilder<C> {
     }
 }
 
-/// Deserializes a map with the fields of the product. Errors name the field and never show its
+/// Deserializes a map of the product's fields. An error names the field and never contains its
 /// value.
 impl<'de, C: sealed::Configure> Deserialize<'de> for ClientBuilder<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -137,9 +140,9 @@ pub(crate) mod sealed {
 
     /// A client that a [`ClientBuilder`](super::ClientBuilder) can build.
     pub trait Configure: Sized {
-        /// The arguments from which the client is built.
+        /// The arguments that the client is built from.
         type Parts: Clone;
-        /// The fields of its configuration.
+        /// The fields of the client's configuration.
         const FIELDS: &'static [Field];
 
         fn parts(values: &Values) -> Result<Self::Parts, Error>;

@@ -1,4 +1,4 @@
-//! Starts an authorization in a browser, and verifies the callback with which the end user returns.
+//! Starts an authorization in a browser and verifies the end user's callback.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -13,33 +13,33 @@ use crate::error::{Error, Kind};
 use crate::operation::Operation;
 
 /// An authorization that has started. Redirect the end user's browser to `url`, and keep `pending`
-/// in the end user's session until they return.
+/// in the end user's session until the callback arrives.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "redirect the end user to the URL, and keep the pending authorization in their session"]
+#[must_use = "redirect the end user to the URL and keep the pending authorization in their session"]
 pub struct Started<P> {
-    /// The URL to which the end user's browser must be redirected. It contains the `state`, so keep
-    /// it out of logs.
+    /// The URL to redirect the end user's browser to. It contains the `state`, so keep it out of
+    /// logs.
     pub url: Secret,
     /// The pending authorization, which verifies the callback when the end user returns.
     pub pending: P,
 }
 
-/// The random `state` of an authorization, and the time at which the authorization started.
+/// An authorization's random `state` and start time.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CsrfState {
     state: String,
     created_at: SystemTime,
 }
 
-/// The longest time between the start of an authorization and its callback.
+/// The longest accepted time between the start of an authorization and its callback.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 /// The largest accepted difference between the clocks of two machines.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 
 impl CsrfState {
     pub(crate) fn new(clock: &dyn Clock) -> Self {
-        // Two UUIDs with 122 bits each from the random number generator of the operating system.
+        // Two UUIDs, each with 122 bits from the operating system's random number generator.
         let state = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         Self { state, created_at: clock.wall() }
     }
@@ -48,10 +48,10 @@ impl CsrfState {
         &self.state
     }
 
-    /// Verifies a callback, and returns the value of its result parameter, such as `code`.
+    /// Verifies a callback and returns the value of its result parameter, such as `code`.
     ///
-    /// A callback contains either that parameter or `error`. Neither is trusted unless the `state`
-    /// matches.
+    /// A callback contains either that parameter or `error`. Neither parameter is trusted unless
+    /// the `state` matches.
     pub(crate) fn verify(
         self,
         callback: &str,
@@ -90,8 +90,8 @@ impl CsrfState {
         }
     }
 
-    /// Returns whether the authorization started at most [`MAX_AGE`] ago. Its start may be in the
-    /// future if another machine started it.
+    /// Returns whether the authorization started at most [`MAX_AGE`] ago. The start may be slightly
+    /// in the future if another machine started the authorization.
     fn is_recent(&self, clock: &dyn Clock) -> bool {
         match clock.wall().duration_since(self.created_at) {
             Ok(age) => age <= MAX_AGE,
@@ -105,8 +105,8 @@ fn reserved_parameters(result_parameter: &str) -> [&str; 4] {
     ["state", result_parameter, "error", "error_description"]
 }
 
-/// Rejects a redirect URL that contains a reserved parameter. Every callback would then contain it
-/// twice.
+/// Rejects a redirect URL that contains a reserved parameter, because every callback would then
+/// contain that parameter twice.
 pub(crate) fn check_redirect_url(redirect_url: &RedirectUrl, result_parameter: &str) -> Result<(), Error> {
     let reserved = reserved_parameters(result_parameter);
     let (_, query) = redirect_url.as_str().split_once('?').unwrap_or_default();
@@ -116,9 +116,10 @@ pub(crate) fn check_redirect_url(redirect_url: &RedirectUrl, result_parameter: &
     Ok(())
 }
 
-/// Returns the query of a callback: a URL, a path with a query, or a query alone.
+/// Returns the query of `callback`, which is a URL, a path with a query, or a query alone.
 ///
-/// A query alone may contain a `?` in a value, so the text before the first `?` decides.
+/// A query alone may contain a `?` in a value, so the text before the first `?` determines which
+/// form it is.
 fn query(callback: &str) -> &str {
     let query = match callback.split_once('?') {
         Some((before, after)) if is_url_or_path(before) => after,
@@ -127,7 +128,8 @@ fn query(callback: &str) -> &str {
     query.split('#').next().unwrap_or_default()
 }
 
-/// Returns whether the text before a `?` is a URL or a path. Otherwise it is the start of a query.
+/// Returns whether the text before a `?` is a URL or a path. Otherwise, the text is the start of a
+/// query.
 fn is_url_or_path(text: &str) -> bool {
     let starts_like_one = ["/", "http:", "https:"].iter().any(|start| text.starts_with(start));
     let has_parameters = text.contains(['=', '&']);

@@ -1,4 +1,4 @@
-//! Error codes: the `FlinksCode` of Connect, and the OAuth 2.0 errors of Outbound.
+//! Error codes: Connect's `FlinksCode` and Outbound's OAuth 2.0 errors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,7 +29,7 @@ macro_rules! codes {
                 &self.0
             }
 
-            /// Returns whether there is a constant for this code.
+            /// Returns whether this code has a constant.
             pub fn is_documented(&self) -> bool {
                 Self::DOCUMENTED.contains(&self.as_str())
             }
@@ -63,8 +63,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A `FlinksCode`, which distinguishes the errors of Connect. Do not distinguish them by their
-    /// HTTP status. [C6](crate::rules)
+    /// A `FlinksCode`, which distinguishes Connect's errors. Do not distinguish these errors by
+    /// their HTTP status. [C6](crate::rules)
     ///
     /// The codes and their meanings come from several pages of the Flinks documentation.
     FlinksCode {
@@ -94,7 +94,8 @@ codes! {
         INVALID_SECURITY_RESPONSE = "INVALID_SECURITY_RESPONSE",
         /// `INVALID_USERNAME`: the bank refused the user name.
         INVALID_USERNAME = "INVALID_USERNAME",
-        /// `NEW_ACCOUNT`: the end user must act at the bank first, for example accept its terms.
+        /// `NEW_ACCOUNT`: the end user must take action at the bank first, such as accepting its
+        /// terms.
         NEW_ACCOUNT = "NEW_ACCOUNT",
         /// `OPERATION_DISPATCHED`: the operation is still running.
         OPERATION_DISPATCHED = "OPERATION_DISPATCHED",
@@ -112,8 +113,8 @@ codes! {
         SESSION_NONEXISTENT = "SESSION_NONEXISTENT",
         /// `TOO_MANY_REQUESTS`: a rate limit was exceeded.
         TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS",
-        /// `UNAUTHORIZED`: `/GenerateAuthorizeToken` refused the secret key, or, from `/Authorize`,
-        /// the bank refused the login.
+        /// `UNAUTHORIZED`: from `/GenerateAuthorizeToken`, the secret key was refused; from
+        /// `/Authorize`, the bank refused the login.
         UNAUTHORIZED = "UNAUTHORIZED",
         /// `UNKNOWN_CHALLENGE_KEY`: an answer belongs to an unknown prompt.
         UNKNOWN_CHALLENGE_KEY = "UNKNOWN_CHALLENGE_KEY",
@@ -121,11 +122,10 @@ codes! {
 }
 
 codes! {
-    /// An OAuth 2.0 `error` of Outbound. Distinguish errors by this code, never by their
+    /// An OAuth 2.0 `error` code from Outbound. Distinguish errors by this code, never by their
     /// description. [O7](crate::rules)
     ///
-    /// The codes are those of RFC 6749, sections 4.1.2.1 and 5.2, and of RFC 7009, as listed by
-    /// Flinks.
+    /// The codes come from RFC 6749 (sections 4.1.2.1 and 5.2) and RFC 7009, as listed by Flinks.
     OAuthError {
         /// `access_denied`: the end user declined.
         ACCESS_DENIED = "access_denied",

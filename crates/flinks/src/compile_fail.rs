@@ -1,7 +1,7 @@
-//! Programs that must not compile. Each is preceded by a variant that compiles and differs only in
-//! the mistake.
+//! Programs that must not compile. Each program is preceded by a variant that does not have the
+//! mistake and compiles.
 //!
-//! A session token of Pay can be used only once:
+//! A Pay session token can be used only once:
 //!
 //! ```
 //! async fn valid(pay: flinks::pay::Client, token: flinks::pay::SessionToken) {
@@ -26,7 +26,7 @@
 //! }
 //! ```
 //!
-//! An authorize token of Connect can be used only once:
+//! A Connect authorize token can be used only once:
 //!
 //! ```
 //! async fn valid(widget: flinks::connect::Widget, token: flinks::connect::AuthorizeToken) {
@@ -53,7 +53,7 @@
 //! }
 //! ```
 //!
-//! A secret key cannot be used as a token, nor a token as a secret key:
+//! A secret key cannot be used as a token, and a token cannot be used as a secret key:
 //!
 //! ```
 //! fn valid(widget: flinks::connect::Widget, token: flinks::connect::AuthorizeToken) {
@@ -83,7 +83,7 @@
 //! }
 //! ```
 //!
-//! A challenge is answered only once, and a pending authorization is verified only once:
+//! A challenge can be answered only once, and a pending authorization can be verified only once:
 //!
 //! ```
 //! use flinks::connect::{Answers, AuthorizeToken, Challenge, Client};
@@ -112,8 +112,8 @@
 //! }
 //! ```
 //!
-//! An authorization code is exchanged only once, and a refresh token cannot be used as an access
-//! token:
+//! An authorization code can be exchanged only once, and a refresh token cannot be used as an
+//! access token:
 //!
 //! ```
 //! async fn valid(client: flinks::outbound::Client, code: flinks::outbound::AuthorizationCode) {

@@ -1,4 +1,4 @@
-//! Reads the configuration of a product, and converts its values.
+//! Reads a product's configuration and converts its values.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::hosts::check_host;
 use crate::operation::Product;
 
-/// Lists the fields of a product, followed by those of [`Settings`](crate::Settings).
+/// Lists a product's fields, followed by those of [`Settings`](crate::Settings).
 macro_rules! fields {
     ($product:literal, $($key:literal => $variable:literal,)*) => {
         &[
@@ -41,8 +41,8 @@ pub(crate) fn parse<T: FromStr<Err = Error>>(values: &Values, text: &str) -> Res
     text.parse().map_err(|error| with_setting_name(values, error))
 }
 
-/// Replaces the name of the invalid value, such as `secret key`, with the name of its variable or
-/// field.
+/// Replaces the invalid value's name, such as `secret key`, with the name of its variable or
+/// configuration field.
 pub(crate) fn with_setting_name(values: &Values, error: Error) -> Error {
     let key = error.field().map(|name| name.replace(' ', "_"));
     match values.fields().iter().find(|field| key.as_deref() == Some(field.key)) {
@@ -51,7 +51,7 @@ pub(crate) fn with_setting_name(values: &Values, error: Error) -> Error {
     }
 }
 
-/// Parses the base URL of a product.
+/// Parses a product's base URL.
 pub(crate) fn base_url(values: &Values, text: &str, product: Product) -> Result<BaseUrl, Error> {
     let mut options = BaseUrl::options();
     if let Some(host) = values.optional("dangerous_plain_http_host")? {

@@ -5,9 +5,9 @@ use flinks_core::BaseUrl;
 use crate::error::Error;
 use crate::operation::Product;
 
-/// Rejects a base URL if its host belongs to another product according to the Flinks documentation,
-/// or if it belongs to this product and the base URL has a path. Other hosts, such as a gateway's,
-/// are accepted.
+/// Rejects a base URL if, according to the Flinks documentation, its host belongs to another
+/// product. Also rejects a base URL that has a path if its host belongs to this product. Other
+/// hosts, such as a gateway's, are accepted.
 pub(crate) fn check_host(base_url: &BaseUrl, product: Product) -> Result<(), Error> {
     let reason = match product_of(base_url.host()) {
         Some(other) if other == product && base_url.has_path() => "must not have a path, because the client appends it",
@@ -19,7 +19,7 @@ pub(crate) fn check_host(base_url: &BaseUrl, product: Product) -> Result<(), Err
     Err(Error::configuration("base URL", reason))
 }
 
-/// Returns the product to which a host belongs (P7, C8, O11).
+/// Returns the product that a host belongs to (P7, C8, O11).
 fn product_of(host: &str) -> Option<Product> {
     match host {
         "payments.flinksapp.com" | "payments-uat.flinksapp.com" => Some(Product::Pay),

@@ -1,5 +1,5 @@
-// The README uses every product, and its examples are tested, so it is included only if all are
-// enabled.
+// The README uses every product, and its examples are tested, so the README is included only if all
+// products are enabled.
 #![cfg_attr(all(feature = "connect", feature = "outbound", feature = "pay"), doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(all(feature = "connect", feature = "outbound", feature = "pay")),
@@ -10,8 +10,8 @@
     not(all(feature = "connect", feature = "outbound", feature = "pay")),
     allow(dead_code, unused_imports, unused_macros)
 )]
-// Arithmetic on times and numbers from outside must not overflow and panic, and no file may be
-// written in place (see clippy.toml).
+// Arithmetic on external times and numbers must not overflow and panic. No file may be written in
+// place (see clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 #[cfg(any(feature = "outbound", feature = "pay"))]
@@ -70,7 +70,7 @@ pub mod fuzzing {
 #[cfg(all(doctest, feature = "connect", feature = "outbound", feature = "pay"))]
 mod compile_fail;
 
-/// Tests the examples in the README of the workspace.
+/// Tests the examples in the workspace's README.
 #[cfg(all(doctest, feature = "pay"))]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;

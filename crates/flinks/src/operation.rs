@@ -1,6 +1,6 @@
-//! The operations of Flinks, and the local steps that can fail.
+//! Flinks operations, and local steps that can fail.
 
-/// A product of Flinks.
+/// A Flinks product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, derive_more::Display)]
 #[display("Flinks {self:?}")]
 #[non_exhaustive]
@@ -34,7 +34,7 @@ impl Operation {
         self.describe().0
     }
 
-    /// Returns the `operationId`, or a name chosen by this crate for a grant or a local step.
+    /// Returns the `operationId`, or the name that this crate chose for a grant or a local step.
     pub(crate) fn id(self) -> &'static str {
         self.describe().1
     }

@@ -1,4 +1,4 @@
-//! Flinks Pay: exchanges a user name and password for a session token, which starts one payment
+//! Flinks Pay: exchanges a user name and password for a session token that starts one payment
 //! session.
 //!
 //! Based on the Flinks documentation page
@@ -23,9 +23,9 @@ use crate::retry::{CallExecutor, RetryPolicy};
 use crate::settings::Settings;
 use crate::validate::{HANDED_OUT_BEFORE, MUST_NOT_BE_EMPTY, REPEATS_A_SECRET, is_echo, query, token_problem};
 
-/// The base URL of the sandbox, from other pages of the Flinks documentation. [P7](crate::rules)
+/// The sandbox's base URL, taken from other pages of the Flinks documentation. [P7](crate::rules)
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
-/// The base URL of production, from other pages of the Flinks documentation. [P7](crate::rules)
+/// The production base URL, taken from other pages of the Flinks documentation. [P7](crate::rules)
 pub const PRODUCTION: &str = "https://payments.flinksapp.com";
 
 /// A client for Flinks Pay. Cloning is cheap, and clones share their connections.
@@ -36,7 +36,7 @@ pub struct Client {
     transport: Transport,
     base_url: BaseUrl,
     credentials: Arc<Credentials>,
-    /// The tokens that were handed out (P5). `None` if repeated tokens are accepted.
+    /// The tokens that this client has handed out (P5), or `None` if repeated tokens are accepted.
     handed_out: Option<Arc<RecentSecrets>>,
     executor: CallExecutor,
 }
@@ -52,13 +52,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`ClientBuilder::from_env`] and [`ClientBuilder::build`].
+    /// Returns an error if [`ClientBuilder::from_env`] or [`ClientBuilder::build`] fails.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone with another timeout. It shares the connections of this client. The minimum
-    /// is one millisecond.
+    /// Returns a clone with a different timeout. The clone shares this client's connections. The
+    /// minimum timeout is one millisecond.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);
@@ -80,9 +80,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an error if the request fails. [`Error::is_credentials`] is true for a 400, which
-    /// Flinks sends without a body if it refuses the credentials; for other failures, see the
-    /// methods of [`Error`]. [P6](crate::rules)
+    /// Returns an error if the request fails. [`Error::is_credentials`] is true for a 400, because
+    /// Flinks refuses credentials with a 400 that has no body. For other failures, see the methods
+    /// of [`Error`]. [P6](crate::rules)
     ///
     /// # Cancel safety
     ///
@@ -126,13 +126,13 @@ impl Client {
         Ok(SessionToken(token))
     }
 
-    /// Starts a payment session, which spends the token. The request is sent at most once.
+    /// Starts a payment session and spends the token. The request is sent at most once.
     /// [P3, P8, A5](crate::rules)
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that reports the fate of the token. An expired token is rejected
-    /// before anything is sent: the error is [`SpendError::Unspent`], but the token is useless.
+    /// Returns a [`SpendError`] that reports the token's fate. An expired token is rejected before
+    /// anything is sent: the error is [`SpendError::Unspent`], but the token is useless.
     /// [P4](crate::rules)
     ///
     /// # Cancel safety
@@ -175,10 +175,10 @@ impl Client {
         &self.executor.clock
     }
 
-    /// Returns the URL for the browser of the payer: `{base}/app/?sessionId=…`.
+    /// Returns the URL for the payer's browser: `{base}/app/?sessionId=…`.
     ///
-    /// Send the payer there after a payment request was created for the session. Anyone who has the
-    /// URL can pay in the session. [P8](crate::rules)
+    /// Send the payer to this URL after a payment request has been created for the session. Anyone
+    /// who has the URL can pay in the session. [P8](crate::rules)
     pub fn app_url(&self, session: &Session) -> Secret {
         let query = query([("sessionId", session.id.expose_secret())]);
         Secret::new(format!("{}/app/?{query}", self.base_url))
@@ -227,12 +227,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Creates credentials. They are sent unchanged, whatever characters they contain.
+    /// Creates credentials. The credentials are sent unchanged, whatever characters they contain.
     ///
     /// # Errors
     ///
-    /// Returns an error if one of them is empty, or contains a line break or NUL, as a value that
-    /// was read from a file may.
+    /// Returns an error if the user name or the password is empty or contains a line break or NUL.
+    /// A value read from a file may contain such a character.
     pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Result<Self, Error> {
         let (username, password) = (username.into(), password.into());
         for (field, text) in [("username", username.as_str()), ("password", password.expose_secret())] {
@@ -249,27 +249,28 @@ impl Credentials {
 
 /// A token that starts one payment session.
 ///
-/// It is spent by value, and it cannot be copied, compared, printed or stored. For a second
-/// session, call [`authorize`](Client::authorize) again. [P3](crate::rules)
+/// It is spent by value and cannot be copied, compared, printed or stored. For a second session,
+/// call [`authorize`](Client::authorize) again. [P3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("SessionToken {{ is_expired: {:?}, .. }}", self.is_expired())]
-#[must_use = "a session token that is not used expires after 299 seconds"]
+#[must_use = "an unused session token expires after 299 seconds"]
 pub struct SessionToken(pub(crate) Bearer);
 
 impl SessionToken {
-    /// Returns when the token expires on the wall clock, counted from before it was requested, or
+    /// Returns the wall-clock time when the token expires, counted from just before the request, or
     /// `None` if the response did not include a lifetime. [A4](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.expires_at()
     }
 
-    /// Returns whether the token has expired on either clock. [A4](crate::rules)
+    /// Returns whether the token has expired on the monotonic clock or the wall clock.
+    /// [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.0.is_expired()
     }
 
-    /// Spends the token and returns the value of a header for a request that your application
-    /// sends. Use the header that your Flinks environment expects. [P8](crate::rules)
+    /// Spends the token and returns a header value for a request that your application sends
+    /// itself. Use the header that your Flinks environment expects. [P8](crate::rules)
     ///
     /// # Errors
     ///
@@ -335,13 +336,13 @@ impl NewSession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cents(pub u64);
 
-/// The payer of a payment.
+/// The payer in a payment session.
 #[derive(Clone, PartialEq, Eq, derive_more::Debug)]
 #[debug("Customer {{ .. }}")]
 pub struct Customer {
-    /// The name of the payer.
+    /// The payer's name.
     pub name: String,
-    /// The email address of the payer.
+    /// The payer's email address.
     pub email: String,
 }
 
@@ -354,7 +355,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns the session id. Anyone who has it can continue the session.
+    /// Returns the session id. Anyone who has the id can continue the session.
     pub fn expose_id(&self) -> &str {
         self.id.expose_secret()
     }

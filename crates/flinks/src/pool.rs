@@ -36,14 +36,14 @@ use crate::retry::backoff;
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
 ///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no
-///   requests, and a pool that is used less holds fewer tokens.
-/// - Tokens are requested in the runtime of the caller, at most four at a time. When the last clone
+///   requests, and a pool that is used less keeps fewer tokens.
+/// - The pool requests tokens in the caller's runtime, at most four at a time. When the last clone
 ///   of the pool is dropped, requests in flight are cancelled.
 /// - After a failure, the pool requests no tokens in advance for about one second. The pause
-///   doubles with each further failure up to one minute, or lasts as long as the server requests,
-///   up to five minutes.
+///   doubles with each further failure, up to one minute. If the server requests a longer pause,
+///   the pool waits that long, up to five minutes.
 /// - The pool also pauses for one minute if the server returns a token without a lifetime, or a
-///   token with at most half of its lifetime left. token that is already old.
+///   token with at most half of its lifetime left.
 #[derive(Clone)]
 pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
 
@@ -51,7 +51,7 @@ struct Inner<C: SingleUse> {
     client: C,
     size: usize,
     state: Arc<Mutex<PoolState<C::Token>>>,
-    /// Cancelled when the last clone of the pool is dropped.
+    /// The signal that is cancelled when the last clone of the pool is dropped.
     closed: CancellationToken,
     _close_on_drop: DropGuard,
     tasks: TaskTracker,
@@ -60,11 +60,11 @@ struct Inner<C: SingleUse> {
 struct PoolState<T> {
     /// The tokens that can be handed out, oldest first.
     ready: VecDeque<T>,
-    /// The number of tokens that are still to be requested.
+    /// The number of tokens still to be requested.
     backlog: usize,
-    /// The number of workers. Each is requesting one token.
+    /// The number of workers. Each worker requests one token at a time.
     workers: usize,
-    /// No token is requested in advance before this time on the monotonic clock.
+    /// The earliest time, on the monotonic clock, when a token may be requested in advance.
     next_fetch_at: Duration,
     failures: u32,
     is_shut_down: bool,
@@ -73,7 +73,7 @@ struct PoolState<T> {
 /// The maximum number of simultaneous requests, so that filling a pool does not overload the
 /// server.
 const MAX_WORKERS: usize = 4;
-/// The pause after the server returned a token that the pool cannot keep.
+/// The pause after the server returns a token that the pool cannot keep.
 const UNUSABLE_TOKEN_PAUSE: Duration = Duration::from_secs(60);
 
 impl<T> PoolState<T> {
@@ -105,7 +105,7 @@ impl<C: SingleUse> TokenPool<C> {
         }))
     }
 
-    /// Starts to fill the pool, for example at the start of the program or before a peak. Does
+    /// Starts filling the pool, for example at the start of the program or before a peak. Does
     /// nothing if no Tokio runtime is running.
     pub fn fill(&self) {
         let mut state = lock(&self.0.state);
@@ -119,8 +119,10 @@ impl<C: SingleUse> TokenPool<C> {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`pay::Client::authorize`](crate::pay::Client::authorize) or
-    /// [`connect::Client::generate_authorize_token`](crate::connect::Client::generate_authorize_token).
+    /// Returns an error if the pool is empty and
+    /// [`pay::Client::authorize`](crate::pay::Client::authorize) or
+    /// [`connect::Client::generate_authorize_token`](crate::connect::Client::generate_authorize_token)
+    /// fails.
     ///
     /// # Cancel safety
     ///
@@ -132,13 +134,13 @@ impl<C: SingleUse> TokenPool<C> {
         }
     }
 
-    /// Shuts the pool down: drops its tokens, stops requesting tokens in advance, and waits at most
+    /// Shuts down the pool: drops its tokens, stops requesting tokens in advance, and waits at most
     /// `limit` for the requests in flight.
     ///
-    /// Returns the number of requests that have not completed. They are cancelled with the runtime,
-    /// and each costs one unused token.
+    /// Returns the number of requests that have not completed. These requests are cancelled when
+    /// the runtime shuts down, and each costs one unused token.
     ///
-    /// [`token`](Self::token) still works afterwards, and sends a request for each token.
+    /// [`token`](Self::token) still works afterwards and sends a request for each token.
     pub async fn shutdown(&self, limit: Duration) -> usize {
         {
             let mut state = lock(&self.0.state);
@@ -146,7 +148,7 @@ impl<C: SingleUse> TokenPool<C> {
             state.backlog = 0;
             state.ready.clear();
         }
-        // Without a timer there is no way to wait, but then no request can be in flight either.
+        // Without a timer, there is no way to wait, but then no request can be in flight either.
         self.0.tasks.close();
         if !self.0.tasks.is_empty() && can_sleep(self.0.client.clock()) {
             tokio::select! {
@@ -172,7 +174,7 @@ impl<C: SingleUse> TokenPool<C> {
         self.0.size.saturating_sub(ready.len()).saturating_sub(*backlog).saturating_sub(*workers)
     }
 
-    /// Adds `more` to the backlog, and spawns workers for it.
+    /// Adds `more` to the backlog and spawns workers for it.
     fn spawn_workers(&self, mut state: MutexGuard<'_, PoolState<C::Token>>, more: usize) {
         let Inner { client, state: shared, closed, tasks, .. } = &*self.0;
         if more == 0 || state.is_shut_down || client.clock().monotonic() < state.next_fetch_at {
@@ -185,10 +187,10 @@ impl<C: SingleUse> TokenPool<C> {
         let new = state.backlog.min(max_workers.saturating_sub(state.workers));
         state.backlog = state.backlog.saturating_sub(new);
         state.workers = state.workers.saturating_add(new);
-        // Taken under the lock, so that a shutdown waits for these workers.
+        // The tracker tokens are taken under the lock, so that a shutdown waits for these workers.
         let tracked: Vec<_> = (0..new).map(|_| tasks.token()).collect();
-        // A runtime that is shutting down drops the task while it is spawned. Dropping a worker
-        // takes the lock, so release it first.
+        // A runtime that is shutting down drops a task during the spawn. Dropping a worker takes
+        // the lock, so release the lock first.
         drop(state);
         for tracked in tracked {
             let mut worker = Worker { client: client.clone(), state: Arc::clone(shared), has_finished: false };
@@ -232,12 +234,12 @@ impl<C: SingleUse> Worker<C> {
                     state.failures = 0;
                     state.ready.push_back(token);
                 }
-                // A token without a known lifetime can never be dropped as old. The next token will
-                // not have a lifetime either.
+                // The pool could never drop a token without a known lifetime as too old. The next
+                // token will have no lifetime either.
                 Ok(_) => state.back_off(self.client.clock().monotonic(), UNUSABLE_TOKEN_PAUSE),
                 Err(error) => {
                     let now = self.client.clock().monotonic();
-                    // Workers that fail at the same time count as one failure.
+                    // Workers that fail at the same time are counted as one failure.
                     if now >= state.next_fetch_at {
                         state.failures = state.failures.saturating_add(1);
                     }
@@ -246,8 +248,8 @@ impl<C: SingleUse> Worker<C> {
                 }
             }
             if state.backlog == 0 {
-                // Decrement under the same lock as `push_back`, so that no token is counted twice,
-                // as ready and as in flight.
+                // Decrement under the same lock as `push_back`, so that no token is counted as both
+                // ready and in flight.
                 state.workers = state.workers.saturating_sub(1);
                 self.has_finished = true;
                 return;
@@ -257,8 +259,7 @@ impl<C: SingleUse> Worker<C> {
     }
 }
 
-/// Decrements the number of workers if the worker was cancelled, together with the pool or its
-/// runtime.
+/// Decrements the number of workers if this worker was cancelled with its pool or runtime.
 impl<C: SingleUse> Drop for Worker<C> {
     fn drop(&mut self) {
         if !self.has_finished {
@@ -273,22 +274,21 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn drop_old_tokens<C: SingleUse>(state: &mut PoolState<C::Token>) {
-    // Tokens are ordered roughly by the time of their request.
+    // Tokens are ordered roughly by the time when they were requested.
     while state.ready.front().is_some_and(|token| !C::has_half_life_left(token)) {
         state.ready.pop_front();
     }
 }
 
-/// The number of tokens that a [`TokenPool`] holds. Default: 4.
+/// The number of tokens that a [`TokenPool`] keeps ready. Default: 4.
 ///
-/// In a configuration file, it is a number, such as `pay_pool_size = 8`.
+/// In a configuration file, the size is a number, such as `pay_pool_size = 8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(try_from = "usize")]
 pub struct PoolSize(usize);
 
 impl PoolSize {
-    /// The largest size. A pool of this size can be filled within half of the lifetime of its
-    /// tokens.
+    /// The largest size. A pool of this size can be filled within half of its tokens' lifetime.
     pub const MAX: usize = 1000;
 
     /// Creates a size from 1 to [`MAX`](Self::MAX).
@@ -337,7 +337,7 @@ impl TryFrom<usize> for PoolSize {
 /// A client whose tokens can be pooled: [`pay::Client`](crate::pay::Client) or
 /// [`connect::Client`](crate::connect::Client).
 ///
-/// This trait is sealed and cannot be implemented outside of this crate.
+/// This trait is sealed and cannot be implemented outside this crate.
 pub trait SingleUse: sealed::SingleUse {}
 
 mod sealed {
@@ -345,15 +345,15 @@ mod sealed {
 
     pub trait SingleUse: Clone + Send + Sync + 'static {
         type Token: Send + 'static;
-        /// The environment variable that sets the size of the pool.
+        /// The environment variable that sets the pool size.
         const FIELDS: &'static [Field];
 
         fn fetch(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
 
         fn clock(&self) -> &dyn Clock;
 
-        /// Returns whether more than half of the lifetime of the token is left. The token may still
-        /// have to travel to a browser.
+        /// Returns whether more than half of the token's lifetime is left. The token may still have
+        /// to be sent to a browser.
         fn has_half_life_left(token: &Self::Token) -> bool;
     }
 }

@@ -11,19 +11,19 @@ use hashlink::LinkedHashMap;
 /// A set of recent secrets. It stores keyed hashes, never the secrets themselves.
 ///
 /// A secret is forgotten once it is older than the lifetime on the monotonic clock, or once [`MAX`]
-/// later secrets were added.
+/// later secrets have been added.
 pub(crate) struct RecentSecrets {
     lifetime: Duration,
     key: RandomState,
-    /// The time at which each hash was added, oldest first.
+    /// The time when each hash was added, oldest first.
     added: Mutex<LinkedHashMap<SecretHash, Duration>>,
 }
 
-/// The hash of a secret, under the key of its [`RecentSecrets`].
+/// A secret's hash, computed with the key of its [`RecentSecrets`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SecretHash(u64);
 
-/// The maximum number of hashes, which take about a megabyte.
+/// The maximum number of hashes. This many hashes take about a megabyte.
 const MAX: usize = 16 * 1024;
 
 impl RecentSecrets {
@@ -32,7 +32,7 @@ impl RecentSecrets {
         Self { lifetime, key: RandomState::new(), added: Mutex::default() }
     }
 
-    /// Adds a secret. Returns `None` if it is already in the set.
+    /// Adds a secret. Returns `None` if the secret is already in the set.
     pub(crate) fn insert(&self, secret: &str, clock: &dyn Clock) -> Option<SecretHash> {
         let hash = SecretHash(self.key.hash_one(secret));
         let now = clock.monotonic();
@@ -50,7 +50,7 @@ impl RecentSecrets {
         Some(hash)
     }
 
-    /// Removes a secret, so that it can be added again.
+    /// Removes a secret so that it can be added again.
     #[cfg(feature = "outbound")]
     pub(crate) fn remove(&self, hash: SecretHash) {
         self.added().remove(&hash);

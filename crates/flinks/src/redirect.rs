@@ -1,4 +1,4 @@
-//! The URL to which an end user is redirected.
+//! The URL that an end user is redirected to.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// A URL of your application to which an end user is redirected: an absolute `https` URL, or `http`
-/// with a loopback address.
+/// A URL of your application that an end user is redirected to. It is an absolute `https` URL, or
+/// an `http` URL with a loopback address.
 ///
 /// The text is stored unchanged, because some servers compare it byte for byte. Flinks redirects
 /// only to URLs that it has whitelisted; ask your Flinks representative to add yours.

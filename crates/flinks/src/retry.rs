@@ -1,4 +1,4 @@
-//! Executes a call: its deadline, its attempts, the waits between them, and its log messages (A5).
+//! Executes calls: deadlines, attempts, the waits between attempts, and log messages (A5).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use crate::error::{Error, Kind, RetryClass};
 use crate::operation::Operation;
 
-/// Decides which failures of an operation are retried.
+/// The policy that determines which failures of an operation are retried.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryPolicy {
     /// The operation requests a new token. A lost response costs one unused token.
@@ -23,8 +23,8 @@ pub(crate) enum RetryPolicy {
     /// The operation uses a refresh token that every response replaces. A lost response contains
     /// the next refresh token, so another attempt with the old token would be refused.
     RotatingRefresh,
-    /// The operation exchanges an authorization code. It is retried only if the server certainly
-    /// received nothing (O9).
+    /// The operation exchanges an authorization code. The exchange is retried only if the server
+    /// certainly received nothing (O9).
     Code,
     /// The operation spends a token. If the token was not sent, it is returned to the caller.
     Never,
@@ -45,7 +45,7 @@ impl RetryPolicy {
     }
 }
 
-/// Executes calls with retries, within one deadline.
+/// Executes calls and retries them within one deadline.
 #[derive(Clone)]
 pub(crate) struct CallExecutor {
     pub(crate) clock: Arc<dyn Clock>,
@@ -57,11 +57,12 @@ pub(crate) struct CallExecutor {
     pub(crate) max_attempts: u32,
 }
 
-/// The longest `Retry-After` that a call waits for. A longer one is returned to the caller.
+/// The longest `Retry-After` that a call waits for. A longer `Retry-After` is returned to the
+/// caller.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// The upper bound of the first wait. It doubles with each retry, up to `LONGEST_WAIT`. The maximum doubles with each further wait.
+/// The maximum of the first wait. The maximum doubles with each further wait, up to `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The maximum of every wait.
+/// The maximum of any wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 impl CallExecutor {
@@ -117,7 +118,7 @@ impl CallExecutor {
         let mut may_have_been_sent = false;
         loop {
             attempt = attempt.saturating_add(1);
-            // The clock of the call may be coarse, or may not advance in a test.
+            // The call's clock may be coarse, or may not advance in a test.
             let started = Instant::now();
             let outcome = tokio::select! {
                 biased;
@@ -142,7 +143,7 @@ impl CallExecutor {
                 return Err(error);
             }
             // Full jitter: a random part of the wait, so that callers that failed together do not
-            // retry together. The wait is never shorter than the server requested.
+            // retry together. The wait is never shorter than the wait that the server requested.
             let jittered = waits.next().unwrap_or(LONGEST_WAIT).mul_f64(fastrand::f64());
             let wait = jittered.max(requested_wait.unwrap_or_default());
             // Do not start an attempt that has less time left than connecting may take. The
@@ -158,17 +159,17 @@ impl CallExecutor {
     }
 }
 
-/// Returns how long to pause after a number of consecutive failures.
+/// Returns how long to pause after this number of consecutive failures.
 ///
-/// The pause is one second after the first failure, and doubles with each further failure up to one
-/// minute. A random part of it, at most half, is subtracted, so that processes that failed together
-/// do not retry together. If the server requested a longer pause with `retry_after`, that pause is
-/// returned, up to five minutes.
+/// The pause is one second after the first failure and doubles with each further failure, up to one
+/// minute. A random part of the pause, at most half, is subtracted so that processes that failed
+/// together do not retry together. If the server requested a longer pause with `retry_after`, that
+/// pause is returned, up to five minutes.
 pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
     const FIRST: Duration = Duration::from_secs(1);
     const MAX: Duration = Duration::from_secs(60);
-    // Shorter than the lifetime of most tokens, so an excessive `Retry-After` cannot delay a
-    // refresh until the token has expired.
+    // This limit is shorter than the lifetime of most tokens, so an excessive `Retry-After` cannot
+    // delay a refresh until the token has expired.
     const MAX_REQUESTED: Duration = Duration::from_secs(300);
     let doubled = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(MAX);
     let jittered = doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
@@ -180,7 +181,7 @@ pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
 pub(crate) fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that does not fit exceeds every limit.
+        // A number that does not fit in a `u64` exceeds every limit.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(text).ok()?;
@@ -194,8 +195,8 @@ mod tests {
 
     const OPERATION: Operation = Operation::PayAuthorize;
 
-    /// Returns the error of a call whose attempts fail with `errors`, one after the other, and take
-    /// `each_takes`.
+    /// Returns the error of a call whose attempts fail with `errors`, one after the other. Each
+    /// attempt takes `each_takes`.
     async fn call(errors: impl IntoIterator<Item = Error>, each_takes: Duration) -> Error {
         /// A clock that completes short sleeps immediately,
         /// advancing the time, and never reaches a deadline.
@@ -240,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn a5_no_attempt_starts_that_could_not_connect_in_time() {
-        // Of 30 seconds, 8 remain, and connecting may take 10.
+        // Of the 30 seconds, 8 remain, but connecting may take 10.
         let error = call(
             [
                 Error::new(OPERATION, Kind::NotSent(TransportErrorKind::Connect)),
@@ -251,7 +252,7 @@ mod tests {
         .await;
         assert!(!error.may_have_been_sent());
         assert_eq!(error.attempts(), 1);
-        // The limit applies only if no connection could be made. This request was sent, and the
+        // This limit applies only if no connection could be made. This request was sent, and the
         // waits are short.
         let error = call(
             [

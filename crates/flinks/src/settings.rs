@@ -12,9 +12,9 @@ use crate::error::Error;
 use crate::recent::RecentSecrets;
 use crate::retry::CallExecutor;
 
-/// The settings of a client: timeouts, retries, clock, TLS and HTTP client.
+/// A client's settings: timeouts, retries, clock, TLS and HTTP client.
 ///
-/// The defaults are suitable for production. Several clients can share one value.
+/// The defaults are suitable for production. Several clients can share the same settings.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,7 +45,7 @@ pub struct Settings {
     http: Option<HttpHook>,
 }
 
-/// The policy for a single-use token that an earlier response contained too. By default, such a
+/// The policy for a single-use token that an earlier response also contained. By default, such a
 /// token is rejected.
 #[derive(Clone, Copy)]
 enum RepeatedTokens {
@@ -70,22 +70,22 @@ impl Settings {
         self
     }
 
-    /// Sets the timeout of Connect's `/Authorize`, during which a bank responds. Default: 240
+    /// Sets the timeout of Connect's `/Authorize`, which waits for a bank's response. Default: 240
     /// seconds, because a live call may take 210 seconds. The minimum is one millisecond.
     pub fn bank_timeout(mut self, timeout: Duration) -> Self {
         self.bank_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
-    /// Sets the timeout for establishing a connection. Default: 10 seconds. It is at most half of
-    /// the [`timeout`](Self::timeout) and half of the [`bank_timeout`](Self::bank_timeout), if they
-    /// are set.
+    /// Sets the timeout for establishing a connection. Default: 10 seconds. The effective timeout
+    /// is at most half of the [`timeout`](Self::timeout) and at most half of the
+    /// [`bank_timeout`](Self::bank_timeout), if they are set.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
     }
 
-    /// Sets the maximum number of attempts of a call, from 1 to 3. Other numbers are clamped to
+    /// Sets the maximum number of attempts for a call, from 1 to 3. Other numbers are clamped to
     /// this range. Default: 3. A call that spends a token is attempted only once.
     /// [A5](crate::rules)
     pub fn max_attempts(mut self, attempts: u32) -> Self {
@@ -100,16 +100,16 @@ impl Settings {
         self
     }
 
-    /// Trusts these certificate authorities in addition to those of the platform, such as the
-    /// authority of a corporate proxy.
+    /// Trusts these certificate authorities, such as a corporate proxy's, in addition to the
+    /// platform's.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
         self
     }
 
-    /// Sets the certificate with which the client authenticates itself in the TLS handshake (mTLS),
-    /// as newer endpoints of Flinks require.
+    /// Sets the certificate that the client uses to authenticate itself in the TLS handshake
+    /// (mTLS). Newer Flinks endpoints require such a certificate.
     ///
     /// ```no_run
     /// use flinks::Settings;
@@ -141,7 +141,8 @@ impl Settings {
     /// are ignored; use [`root_certificates`](Self::root_certificates) and
     /// [`client_certificate`](Self::client_certificate) instead.
     ///
-    /// This is the only public use of `reqwest`, and the name of the feature contains its version.
+    /// This method is the only public use of `reqwest`, and the feature's name contains the
+    /// `reqwest` version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
@@ -151,11 +152,11 @@ impl Settings {
         self
     }
 
-    /// Accepts a single-use token of Pay or Connect that this client has handed out before.
+    /// Accepts a single-use Pay or Connect token that this client has handed out before.
     ///
-    /// By default, such a token is rejected as malformed: a cache between the client and Flinks has
-    /// repeated a response, so the token may already be spent. A client and its clones remember the
-    /// newest 16,384 tokens as keyed hashes.
+    /// By default, such a token is rejected as malformed, because it means that a cache between the
+    /// client and Flinks has repeated a response. The token may already be spent. A client and its
+    /// clones remember the newest 16,384 tokens as keyed hashes.
     ///
     /// Use this setting if your Flinks environment lets one Pay token serve several calls and
     /// returns it more than once. [P5, C3](crate::rules)
@@ -164,7 +165,7 @@ impl Settings {
         self
     }
 
-    /// Returns these settings. Settings that are not set are taken from `other`.
+    /// Returns these settings, with unset values taken from `other`.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             clock: self.clock.or(other.clock),
@@ -265,14 +266,14 @@ impl Settings {
         }
     }
 
-    /// Returns the executor of the calls during which a bank responds.
+    /// Returns the executor for calls that wait for a bank's response.
     #[cfg(feature = "connect")]
     pub(crate) fn bank_executor(&self) -> CallExecutor {
         CallExecutor { timeout: self.bank_timeout, ..self.executor() }
     }
 
-    /// Returns the timeout for establishing a connection, which is at most half of the timeout of a
-    /// call. If it could be as long as the timeout of the call, it would be unknown whether
+    /// Returns the timeout for establishing a connection, which is at most half of a call's
+    /// timeout. If the two timeouts could be equal, it would be unknown after a timeout whether
     /// anything was sent.
     fn effective_connect_timeout(&self) -> Duration {
         let half = |timeout: Option<Duration>| timeout.map_or(Duration::MAX, |timeout| timeout.mul_f64(0.5));
@@ -282,8 +283,8 @@ impl Settings {
 
     pub(crate) fn transport(&self, base_url: BaseUrl) -> Result<Transport, Error> {
         let mut builder = Transport::builder(base_url);
-        // The executor measures the deadline of a call with the clock of the settings. This timeout
-        // also applies if that clock does not advance, as in a test.
+        // The executor measures a call's deadline with the clock from the settings. The transport's
+        // timeout applies even if that clock does not advance, as in a test.
         if let Some(timeout) = self.timeout {
             builder = builder.timeout(timeout);
         }

@@ -7,16 +7,15 @@ use subtle::{Choice, ConstantTimeEq as _};
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) use flinks_core::token_problem;
 
-/// Returns whether a response repeats a secret that its request sent (C4). Compares in constant
-/// time.
+/// Returns whether a response repeats a secret from its request (C4). Compares in constant time.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) fn is_echo<'a>(received: &str, sent: impl IntoIterator<Item = &'a str>) -> bool {
     let is_equal = |sent: &str| received.as_bytes().ct_eq(sent.as_bytes());
     sent.into_iter().fold(Choice::from(0), |found, sent| found | is_equal(sent)).into()
 }
 
-/// Returns the requirement for tokens, keys and ids that `text` does not meet, or `None` if it
-/// meets all of them.
+/// Returns the requirement for tokens, keys and ids that `text` does not meet, or `None` if `text`
+/// meets every requirement.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) fn unmet_requirement(text: &str) -> Option<&'static str> {
     token_problem(text)?;
@@ -26,17 +25,17 @@ pub(crate) fn unmet_requirement(text: &str) -> Option<&'static str> {
     Some("must contain only visible ASCII characters, so no spaces or line breaks")
 }
 
-/// The reason for rejecting an empty value of a call.
+/// The reason for rejecting an empty argument of a call.
 pub(crate) const MUST_NOT_BE_EMPTY: &str = "must not be empty";
 
-/// The reason for rejecting a token for which [`is_echo`] is true.
+/// The reason for rejecting a token that [`is_echo`] detects.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) const REPEATS_A_SECRET: &str = "repeats a secret of the request";
-/// The reason for rejecting a single-use token that an earlier response contained too.
+/// The reason for rejecting a single-use token that an earlier response also contained.
 #[cfg(any(feature = "connect", feature = "pay"))]
 pub(crate) const HANDED_OUT_BEFORE: &str = "was handed out before";
 
-/// Encodes the query of a URL. Encodes a space as `%20`, because not every URL parser decodes `+`.
+/// Encodes a URL's query. Encodes a space as `%20`, because not every URL parser decodes `+`.
 pub(crate) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().replace('+', "%20")
 }

@@ -4,9 +4,9 @@
 //! git ls-files ─► text: documents, comments, messages ─► patterns of prose.toml ─► findings
 //! ```
 //!
-//! `text` cuts a file into paragraphs, so that a phrase is found across the end of a line.
-//! `xtask/prose.toml` has the patterns, each with an example and what to write instead, and the
-//! list of texts that are allowed, each with the reason.
+//! `text` cuts a file into paragraphs, so a phrase is found even if it spans two lines.
+//! `xtask/prose.toml` lists the patterns, each with an example and a better wording. It also lists
+//! the allowed texts, each with the reason.
 
 mod text;
 
@@ -20,14 +20,14 @@ use serde::Deserialize;
 use crate::git::git;
 use crate::{Error, Result};
 
-/// The patterns and the allowed texts, relative to the project's root.
+/// The file with the patterns and the allowed texts, relative to the project's root.
 const RULES: &str = "xtask/prose.toml";
 
 /// The rules of `xtask/prose.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// Files that nobody wrote by hand, as the start or the end of a path.
+    /// Files that were not written by hand. Each entry is the start or the end of a path.
     skip: Vec<String>,
     pattern: Vec<Pattern>,
     #[serde(default)]
@@ -42,7 +42,7 @@ pub struct Pattern {
     /// Matches the phrase.
     #[serde(deserialize_with = "regex")]
     regex: Regex,
-    /// Matches the phrases that `regex` finds and that are plain English.
+    /// Matches phrases that `regex` finds although they are plain English.
     #[serde(default, deserialize_with = "optional_regex")]
     except: Option<Regex>,
     /// A sentence with the phrase.
@@ -51,13 +51,13 @@ pub struct Pattern {
     write: String,
 }
 
-/// A text that a pattern finds and that stays.
+/// A text that is allowed although a pattern finds it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Allowed {
     path: String,
     text: String,
-    /// Why it stays. Read by people only.
+    /// The reason why the text is allowed. The code does not use it.
     #[serde(rename = "reason")]
     _reason: String,
 }
@@ -72,7 +72,7 @@ fn optional_regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::res
 }
 
 impl Pattern {
-    /// Returns the phrases that the pattern finds in a text, each with its place.
+    /// Returns the positions of the phrases that the pattern finds in a text.
     fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
         let is_plain = |found: &str| self.except.as_ref().is_some_and(|except| except.is_match(found));
         self.regex.find_iter(text).filter(move |found| !is_plain(found.as_str())).map(|found| found.range())
@@ -120,12 +120,12 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Searches the files of the project at `root` that git tracks or would add.
+    /// Searches all files of the project at `root` that git tracks or would add.
     ///
     /// # Errors
     ///
-    /// Returns an error if git fails, if a file cannot be read, or if an allowed text is not found
-    /// any more.
+    /// Returns an error if git fails, if a file cannot be read, or if an allowed text is no longer
+    /// found.
     pub fn check(&self, root: &Path) -> Result<Vec<Finding>> {
         let listed = git(root, &["ls-files", "--cached", "--others", "--exclude-standard", "-z"])?;
         let listed = String::from_utf8_lossy(&listed);
@@ -138,7 +138,7 @@ impl Rules {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(read_error(path, &error)),
             };
-            // A binary file has no text.
+            // A binary file contains no text to search.
             let Ok(source) = String::from_utf8(bytes) else { continue };
             self.search(path, &source, &mut findings);
         }

@@ -11,7 +11,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 #[derive(Default)]
 pub(super) struct Paragraph {
     pub(super) text: String,
-    /// Where each line begins in `text`, and its number in the file.
+    /// The start of each line in `text`, and the line's number in the file.
     lines: Vec<(usize, usize)>,
 }
 
@@ -34,20 +34,20 @@ impl Paragraph {
         self.push(number, text);
     }
 
-    /// Returns the number of the line that holds the byte at `at`.
+    /// Returns the number of the line that contains the byte at `at`.
     pub(super) fn line_of(&self, at: usize) -> usize {
         line_at(&self.lines, at)
     }
 }
 
-/// Returns the number of the line that holds the byte at `at`. Each entry of `lines` is the start of
-/// a line and its number.
+/// Returns the number of the line that contains the byte at `at`. Each entry of `lines` contains
+/// the start of a line and the line's number.
 fn line_at(lines: &[(usize, usize)], at: usize) -> usize {
     lines.iter().rev().find(|(start, _)| *start <= at).map_or(1, |(_, number)| *number)
 }
 
-/// Returns the paragraphs of a file. Its name decides how the file is read; a file of an unknown
-/// kind has none.
+/// Returns the paragraphs of a file. The extension determines how the file is read. A file with an
+/// unknown extension has no paragraphs.
 pub(super) fn paragraphs(path: &Path, source: &str) -> Vec<Paragraph> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("md") => markdown(numbered(source)),
@@ -72,7 +72,7 @@ fn numbered(source: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(source.lines())
 }
 
-/// Returns the blocks of a document in Markdown, except its code blocks.
+/// Returns the blocks of a Markdown document, except its code blocks.
 fn markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Paragraph> {
     let mut source = String::new();
     let mut starts = Vec::new();
@@ -107,7 +107,7 @@ fn markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Paragraph>
 /// Returns the comments and the messages of a Rust file.
 fn rust(source: &str) -> Vec<Paragraph> {
     let mut paragraphs = comment_blocks(source);
-    // A file that is not Rust has comments only.
+    // If the file is not valid Rust, only its comments are returned.
     if let Ok(tokens) = TokenStream::from_str(source) {
         let lines: Vec<&str> = source.lines().collect();
         messages(tokens, &lines, &mut paragraphs);
@@ -136,7 +136,8 @@ fn comment_blocks(source: &str) -> Vec<Paragraph> {
     paragraphs
 }
 
-/// Adds the string literals that hold a space. Doc comments, which are literals too, are left out.
+/// Adds the string literals that contain a space. Doc comments are literals too, but they are
+/// skipped.
 fn messages(tokens: TokenStream, lines: &[&str], paragraphs: &mut Vec<Paragraph>) {
     for token in tokens {
         match token {
@@ -159,7 +160,7 @@ fn messages(tokens: TokenStream, lines: &[&str], paragraphs: &mut Vec<Paragraph>
     }
 }
 
-/// Returns the comments that start with `#`. Lines that follow each other are one comment.
+/// Returns the comments that start with `#`. Consecutive lines form one comment.
 fn comments(source: &str) -> Vec<Paragraph> {
     let mut paragraphs = Vec::new();
     let mut current = Paragraph::default();
@@ -174,7 +175,8 @@ fn comments(source: &str) -> Vec<Paragraph> {
     paragraphs
 }
 
-/// Returns the lines of a YAML file without their keys, which include the descriptions of overlays.
+/// Returns the lines of a YAML file without their keys. These lines include the descriptions in
+/// overlays.
 fn yaml(source: &str) -> Vec<Paragraph> {
     let line = |(number, line): (usize, &str)| {
         let text = line.split_once(": ").map_or(line, |(_, value)| value);

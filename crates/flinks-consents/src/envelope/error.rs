@@ -1,13 +1,13 @@
-//! The error of sealing a record or opening a value.
+//! The error returned when a record cannot be sealed or a value cannot be opened.
 
 use std::fmt;
 
 use crate::store::StoreError;
 
-/// The error of sealing a record or opening a value.
+/// The error returned when a record cannot be sealed or a value cannot be opened.
 ///
 /// It converts into the [`StoreError`] that a [`TokenStore`](crate::store::TokenStore) should
-/// return for it. No variant contains any bytes of the value.
+/// return. No variant contains any bytes of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnvelopeError {
@@ -16,14 +16,14 @@ pub enum EnvelopeError {
     Damaged,
     /// The value was sealed by a newer version of this crate.
     NewerVersion,
-    /// The set of keys does not contain the key with which the value was encrypted.
+    /// The key set does not contain the key that the value was encrypted with.
     UnknownKey {
         /// The id of the missing key.
         id: u32,
     },
     /// The operating system returned no random bytes.
     NoRandomness,
-    /// The cipher failed, which only happens if the record is too long.
+    /// Encryption failed. This happens only if the record is too long.
     NotEncrypted,
     /// The record could not be encoded, or the decrypted value could not be decoded.
     Record(StoreError),

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// A secret key of 32 bytes. The bytes are erased from memory when the key is dropped.
+/// A 32-byte secret key. Its bytes are erased from memory when the key is dropped.
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; 32]>);
 
@@ -17,12 +17,13 @@ impl Key {
         Self(Zeroizing::new(bytes))
     }
 
-    /// Parses a key from 32 bytes in base64, such as the output of `openssl rand -base64 32`.
-    /// White space before and after the text is ignored.
+    /// Parses a 32-byte key from base64, such as the output of `openssl rand -base64 32`. Ignores
+    /// leading and trailing white space.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidKey::Encoding`] if the text is not base64, or does not encode 32 bytes.
+    /// Returns [`InvalidKey::Encoding`] if the text is not valid base64 or does not encode exactly
+    /// 32 bytes.
     pub fn from_base64(text: &str) -> Result<Self, InvalidKey> {
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| InvalidKey::Encoding)?);
         let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| InvalidKey::Encoding)?;
@@ -34,26 +35,27 @@ impl Key {
     }
 }
 
-/// Does not show the bytes.
+/// Writes `Key(..)` instead of the secret bytes.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(..)")
     }
 }
 
-/// The keys of a store: a name key that never changes, and encryption keys that can be rotated.
+/// A store's keys: a name key that never changes and encryption keys that can be rotated.
 ///
-/// Each encryption key has an id, which is stored unencrypted with the value. New values are
-/// encrypted with the newest key. Any key of the set can decrypt values.
+/// Each encryption key has an id. The id is stored unencrypted with each value that the key
+/// encrypts. New values are encrypted with the newest key. Values that were encrypted with any key
+/// in the set can be decrypted.
 ///
 /// To rotate the encryption key without downtime:
 ///
 /// 1. Add the new key to every process with [`with_decryption_key`](Self::with_decryption_key).
-/// 2. Make it the newest key in every process, and keep the old key for decryption.
-/// 3. Remove the old key after 30 days. By then, every consent that has not ended was written
-///    again.
+/// 2. In every process, make the new key the newest one and keep the old key for decryption.
+/// 3. Remove the old key after 30 days. By then, the record of every consent that has not ended has
+///    been rewritten.
 ///
-/// The record of an ended consent is not written again, so it becomes unreadable in step 3.
+/// The record of an ended consent is not rewritten, so step 3 makes that record unreadable.
 #[derive(Clone, Debug)]
 pub struct EncryptionKeys {
     pub(super) name_key: Key,
@@ -63,13 +65,13 @@ pub struct EncryptionKeys {
 }
 
 impl EncryptionKeys {
-    /// Creates a set of keys from the name key and the newest encryption key with its id.
+    /// Creates a key set from a name key and the newest encryption key, whose id is `id`.
     pub fn new(name_key: Key, id: u32, key: Key) -> Self {
         Self { name_key, newest_id: id, newest: key, others: BTreeMap::new() }
     }
 
-    /// Adds a key that is used only for decryption: the key of older values, or a key with which
-    /// other processes will soon encrypt.
+    /// Adds a key that is used only for decryption. This is either the key of older values or a key
+    /// that other processes will soon encrypt with.
     ///
     /// # Errors
     ///
@@ -81,10 +83,10 @@ impl EncryptionKeys {
         Ok(self)
     }
 
-    /// Replaces the name key with the one of `current`.
+    /// Replaces the name key with the name key of `current`.
     ///
-    /// A store calls this when its keys are replaced at run time, because with a different name key
-    /// it would not find any of its records.
+    /// A store calls this method when its keys are replaced at run time. With a different name key,
+    /// the store would not find any of its records.
     #[must_use]
     pub fn with_name_key_of(self, current: &Self) -> Self {
         Self { name_key: current.name_key.clone(), ..self }
@@ -96,7 +98,7 @@ impl EncryptionKeys {
     }
 }
 
-/// An invalid key, or a key with an invalid id.
+/// The error returned for an invalid key or a duplicate key id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidKey {

@@ -1,8 +1,9 @@
-//! Encryption of stored records, with key rotation and hidden names, for any store.
+//! Encryption for the records of any store, with key rotation and hidden names.
 //!
-//! A store encrypts each record with [`EncryptionKeys::seal`], and stores the value under the name
-//! that [`EncryptionKeys::hidden_name`] returns. Neither tokens nor ids are then readable in the
-//! store. The following example uses a database table with the hidden name as its primary key:
+//! A store encrypts each record with [`EncryptionKeys::seal`] and saves the resulting value under
+//! the name that [`EncryptionKeys::hidden_name`] returns. The stored data then reveals neither
+//! tokens nor ids. In the following example, the hidden name is the primary key of a database
+//! table:
 //!
 //! ```
 //! use flinks_consents::store::{Record, StoreError};
@@ -27,10 +28,10 @@
 //!
 //! # Format
 //!
-//! A value consists of an unencrypted header, `flinks1:GENERATION:KEY-ID:`, a nonce of 24 bytes,
-//! and the record encrypted with XChaCha20-Poly1305. The generation is unencrypted so that a store
-//! can compare it without the keys. The header and the location of the value are authenticated:
-//! opening a value fails if its header was changed, or if the value was moved to another location.
+//! A value consists of an unencrypted header (`flinks1:GENERATION:KEY-ID:`), a 24-byte nonce, and
+//! the record encrypted with XChaCha20-Poly1305. The generation is unencrypted so that a store can
+//! compare it without the keys. The header and the value's location are authenticated: opening a
+//! value fails if its header was changed or if the value was moved to another location.
 
 mod error;
 mod keys;
@@ -46,17 +47,17 @@ pub use self::keys::{EncryptionKeys, InvalidKey, Key};
 pub use self::name::HiddenName;
 
 /// The length of an XChaCha20 nonce in bytes. Nonces of this length can be chosen at random,
-/// because a collision is practically impossible.
+/// because collisions are practically impossible.
 const NONCE: usize = 24;
 
-/// The start of each value that this version writes.
+/// The prefix of each value that this version of the crate writes.
 const PREFIX: &str = "flinks1:";
 
 impl EncryptionKeys {
     /// Encrypts a record with the newest key. Each call returns a different value.
     ///
-    /// `location` identifies the place where the value will be stored, such as the primary key of
-    /// its row. Pass the same text to [`open`](Self::open).
+    /// `location` identifies where the value will be stored, for example by the primary key of its
+    /// row. Pass the same location to [`open`](Self::open).
     ///
     /// # Errors
     ///
@@ -73,15 +74,16 @@ impl EncryptionKeys {
         Ok([header.as_bytes(), &nonce, &sealed].concat())
     }
 
-    /// Decrypts the value that is stored at `location`.
+    /// Decrypts the value stored at `location`.
     ///
-    /// The result may be the record of any consent, so compare its [`id`](Record::id) with the
-    /// expected one.
+    /// The value may contain the record of any consent, so compare the record's [`id`](Record::id)
+    /// with the id that you expect.
     ///
     /// # Errors
     ///
-    /// Returns an [`EnvelopeError`] if the value is damaged, was written by a newer version, or was
-    /// moved from another location, or if this set does not contain its key.
+    /// Returns an [`EnvelopeError`] if the value is damaged, was sealed by a newer version of this
+    /// crate or was moved from another location. Also returns an error if this set does not contain
+    /// the value's key.
     pub fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
         const DAMAGED: EnvelopeError = EnvelopeError::Damaged;
         let mut colons = value.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(index, _)| index);
@@ -91,7 +93,7 @@ impl EncryptionKeys {
         let Some(fields) = header.strip_prefix(PREFIX) else {
             return Err(if has_other_version(header) { EnvelopeError::NewerVersion } else { DAMAGED });
         };
-        // The generation is not parsed. Decryption fails if it was changed.
+        // The generation is not parsed, because decryption fails if it was changed.
         let id: u32 = fields.split(':').nth(1).and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
         let key = self.encryption_key(id).ok_or(EnvelopeError::UnknownKey { id })?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(DAMAGED)?;
@@ -105,12 +107,12 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.bytes().into())
 }
 
-/// Returns the data that is authenticated with the encrypted record.
+/// Returns the data that is authenticated together with the encrypted record.
 fn authenticated_data(header: &str, location: &str) -> Vec<u8> {
     [header.as_bytes(), location.as_bytes()].concat()
 }
 
-/// Returns whether a header has a version number that this version does not write.
+/// Returns whether a header that does not start with [`PREFIX`] has a different version number.
 fn has_other_version(header: &str) -> bool {
     let version = header.strip_prefix("flinks").and_then(|rest| rest.split(':').next());
     version.is_some_and(|version| version.parse::<u32>().is_ok())
@@ -127,7 +129,8 @@ mod tests {
 
     use super::*;
 
-    /// Returns a record from a store, because only `Consents` can create one.
+    /// Imports a consent and returns its stored record, because only `Consents` can create a
+    /// record.
     async fn record() -> Record {
         let store = MemoryStore::new();
         let nowhere = "http://127.0.0.1:9".parse().unwrap();
@@ -195,7 +198,7 @@ mod tests {
         assert_eq!(opened(&sealed, &rotated), Ok(record.generation()));
         assert_eq!(opened(&sealed, &keys_with(2, 2)), Err(EnvelopeError::UnknownKey { id: 1 }));
         assert_eq!(opened(&sealed, &keys_with(1, 9)), Err(EnvelopeError::Damaged));
-        // After the value was sealed again, the newest key is enough.
+        // Once the record has been sealed again, only the newest key is needed.
         let sealed_again = rotated.seal(&record, "name").unwrap();
         assert_eq!(opened(&sealed_again, &keys_with(2, 2)), Ok(record.generation()));
     }

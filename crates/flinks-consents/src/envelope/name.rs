@@ -1,4 +1,4 @@
-//! Hidden names: keyed hashes of ids, from which a reader of the store cannot derive the ids.
+//! Hidden names: keyed hashes of ids that do not reveal the ids to a reader of the store.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use super::keys::EncryptionKeys;
 pub struct HiddenName([u8; 16]);
 
 impl HiddenName {
-    /// The number of hexadecimal digits of a hidden name.
+    /// The number of hexadecimal digits in a hidden name.
     pub const DIGITS: usize = 32;
 
     /// Returns the shard that the name belongs to. Names are spread evenly over 256 shards.
@@ -40,17 +40,17 @@ impl EncryptionKeys {
     }
 
     /// Returns the hidden name of an owner. It differs from the hidden name of a consent with the
-    /// same text.
+    /// same id.
     pub fn hidden_owner(&self, owner: &OwnerId) -> HiddenName {
-        // The prefix cannot collide with a consent id, because ids contain no control characters.
+        // The prefixed text cannot be a consent id, because ids contain no control characters.
         self.name_of(&format!("\0owner\0{}", owner.as_str()))
     }
 
-    /// Returns a text that identifies the name key without revealing it.
+    /// Returns a fingerprint that identifies the name key without revealing it.
     ///
-    /// With a different name key, a store would not find its records, and would store every consent
-    /// a second time. To prevent this, a store can save the fingerprint with its records, and
-    /// return an error if it differs.
+    /// With a different name key, a store would not find its records and would store every consent
+    /// a second time. To prevent this, a store can save the fingerprint with its records and return
+    /// an error if the fingerprint differs later.
     pub fn name_key_fingerprint(&self) -> String {
         // This text is not a valid consent id, because ids contain no control characters.
         self.name_of("\0names").to_string()
@@ -58,7 +58,8 @@ impl EncryptionKeys {
 
     fn name_of(&self, text: &str) -> HiddenName {
         // HMAC pads a short key with zeros to the block size of the hash (RFC 2104), so the padded
-        // key gives the same result. Unlike a slice, an array of this length cannot be rejected.
+        // key produces the same hash. Passing an array of this length cannot fail, unlike passing a
+        // slice.
         let mut block = Zeroizing::new([0; 64]);
         for (byte, key_byte) in block.iter_mut().zip(self.name_key.bytes()) {
             *byte = *key_byte;
@@ -109,8 +110,8 @@ mod tests {
         assert_ne!(keys(7).name_key_fingerprint(), keys(8).name_key_fingerprint());
     }
 
-    /// The name must stay the plain HMAC with the 32 bytes as key, because existing records are
-    /// stored under it.
+    /// A hidden name must remain the plain HMAC with the 32-byte key, because existing records are
+    /// stored under such names.
     #[test]
     fn hidden_name_is_the_hmac_of_the_id() {
         let mut mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();

@@ -14,7 +14,7 @@ use super::id::{ConsentId, OwnerId};
 use super::record::{Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
 use super::token_store::{Page, TokenStore};
 
-/// A requirement that a store violates. `Display` and `Debug` write what the store did wrong.
+/// A requirement that a store violates. `Display` and `Debug` describe what the store did wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Violation(&'static str);
 
@@ -40,9 +40,9 @@ impl From<StoreError> for Violation {
 
 /// Checks whether a store meets the requirements of [`TokenStore`].
 ///
-/// `open` is called several times, and must return the same store each time, preferably opened in
-/// the way in which another process would open it. The check uses the system clock. If it succeeds,
-/// it has removed all of its records.
+/// The check calls `open` several times. Each call must return the same store, preferably opened
+/// the way another process would open it. The check uses the system clock. If the check succeeds,
+/// it has removed all records that it created.
 ///
 /// # Errors
 ///
@@ -104,7 +104,7 @@ async fn check_swap<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     let wrong = "`compare_and_swap` replaced a record whose generation does not match";
     ensure(
         !store.compare_and_swap(Some(generation), &first).await?,
-        "`compare_and_swap` with an expected generation succeeded although there is no record",
+        "`compare_and_swap` with an expected generation succeeded although there was no record",
     )?;
     ensure(store.load(&id).await?.is_none(), "`compare_and_swap` returned `false` but stored the record")?;
     ensure(store.compare_and_swap(None, &first).await?, "`compare_and_swap` did not store a new record")?;
@@ -154,18 +154,15 @@ async fn check_similar_ids<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), V
         let record = record(text, SystemTime::now())?;
         ensure(
             store.compare_and_swap(None, &record).await?,
-            "the store rejects a valid id, or treats two different ids as the same",
+            "the store rejects a valid id or treats two different ids as equal",
         )?;
         records.push(record);
     }
     for record in &records {
-        ensure(contains(&store, record).await?, "the store treats two different ids as the same")?;
+        ensure(contains(&store, record).await?, "the store treats two different ids as equal")?;
     }
     for record in &records {
-        ensure(
-            store.remove(record.id(), record.generation()).await?,
-            "the store treats two different ids as the same",
-        )?;
+        ensure(store.remove(record.id(), record.generation()).await?, "the store treats two different ids as equal")?;
     }
     Ok(())
 }
@@ -183,8 +180,8 @@ async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation
     let ended = Record { standing: Standing::Ended(None), ..record("conformance: ended", ago(9999))? };
     let suspicion = Suspicion { status: 403, code: None, first_seen: now, last_seen: now };
     let suspected = Record { standing: Standing::Suspected(suspicion), ..record("conformance: suspected", ago(9990))? };
-    // As if written by a machine whose clock was ahead by twenty years, more than that of any real
-    // machine.
+    // This record looks as if it was written by a machine whose clock was twenty years ahead. No
+    // real clock is that far ahead.
     let ahead = now.checked_add(DAY.saturating_mul(7300)).unwrap_or(now);
     let from_the_future = record("conformance: from the future", ahead)?;
     for record in [&recent, &older, &ended, &suspected, &from_the_future, &oldest] {
@@ -197,7 +194,7 @@ async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation
         "`due` did not list exactly the due consents in the required order: deadlines beyond the window first, then the earliest deadlines, then suspected consents",
     )?;
     let some = in_order.get(..2).unwrap_or_default();
-    ensure(store.due(window, 2).await? == some, "`due` did not return the first consents of its list up to the limit")?;
+    ensure(store.due(window, 2).await? == some, "`due` with a lower limit did not return the same first consents")?;
     ensure(store.due(window, 0).await?.is_empty(), "`due` returned more consents than the limit")?;
     // After a refresh, the consent is no longer due.
     let refreshed = record("conformance: oldest", now)?.after(oldest.generation());
@@ -241,7 +238,7 @@ async fn check_list<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
         let is_same = found.is_some_and(|found| found.label == record.label && found.owner == record.owner);
         ensure(is_same, "`list` did not return a record of the owner, or changed its owner or label")?;
     }
-    // Page by page, the list contains each record once, in the same order.
+    // Read page by page, the list contains each record once and in the same order.
     let mut paged = Vec::new();
     loop {
         let page = match paged.last() {
@@ -312,19 +309,19 @@ async fn check_concurrent_swaps<S: TokenStore>(open: &impl Fn() -> S) -> Result<
         [winner] => {
             ensure(
                 contains(&open(), winner).await?,
-                "of several concurrent swaps, one succeeded but the store contains another record",
+                "one of several concurrent swaps succeeded, but the store contains a different record",
             )?;
             ensure(
                 open().remove(winner.id(), winner.generation()).await?,
                 "`remove` did not remove a record with the expected generation",
             )
         }
-        [] => Err(Violation("of several concurrent swaps, none succeeded")),
-        _ => Err(Violation("of several concurrent swaps, more than one succeeded")),
+        [] => Err(Violation("none of several concurrent swaps succeeded")),
+        _ => Err(Violation("more than one of several concurrent swaps succeeded")),
     }
 }
 
-/// Returns a violation unless a condition holds.
+/// Returns the violation unless the condition is true.
 fn ensure(condition: bool, violation: &'static str) -> Result<(), Violation> {
     if condition { Ok(()) } else { Err(Violation(violation)) }
 }

@@ -5,21 +5,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::id::ConsentId;
 use super::record::{IDLE, MAX_SKEW, Record};
 
-/// The condition for consents that [`TokenStore::due`](super::TokenStore::due) lists.
+/// The condition that a consent must meet for [`TokenStore::due`](super::TokenStore::due) to list
+/// it.
 ///
 /// A consent is due if its refresh token idles out before a certain time. A consent is also due if
-/// the stored time of its last refresh is in the future: the wall clock was ahead when that time
-/// was written, so the age of the refresh token is unknown.
+/// the stored time of its last refresh is in the future. The wall clock was ahead when that time
+/// was written, so the refresh token's age is unknown.
 ///
-/// A store that has loaded a record calls [`rank`](Self::rank). A store with an index of deadlines
-/// compares [`Record::idle_deadline`] with [`before`](Self::before) and [`beyond`](Self::beyond).
+/// A store that loads its records calls [`rank`](Self::rank) for each of them. A store with an
+/// index of deadlines compares [`Record::idle_deadline`] with [`before`](Self::before) and
+/// [`beyond`](Self::beyond).
 #[derive(Clone, Copy, Debug)]
 pub struct DueWindow {
     pub(super) before: SystemTime,
     pub(super) beyond: SystemTime,
 }
 
-/// The position of a consent among the due ones. The consent with the smallest rank comes first.
+/// The position of a consent in the list of due consents. The consent with the smallest rank comes
+/// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DueRank {
     is_suspected: bool,
@@ -27,34 +30,34 @@ pub struct DueRank {
 }
 
 impl DueWindow {
-    /// Creates a window for the refresh tokens that idle out within the duration `within` after
-    /// `now`.
+    /// Creates a window for refresh tokens that idle out before `now + within`.
     pub fn new(now: SystemTime, within: Duration) -> Self {
-        // Limits `within` to a year, so that clocks and stores can represent the result. A longer
-        // window selects nothing more, because every refresh token idles out within 30 days.
+        // Limits `within` to a year so that clocks and stores can represent the result. A longer
+        // window would not select more consents, because every refresh token idles out within 30
+        // days.
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         let before = now.checked_add(within.min(LONGEST)).unwrap_or(now);
-        // A refresh in the past cannot have set a later deadline than this, even on a machine whose
-        // clock was ahead by the accepted skew.
+        // No past refresh can have set a later deadline than this, even on a machine whose clock
+        // was ahead by the accepted skew.
         let beyond = now.checked_add(IDLE.saturating_add(MAX_SKEW)).unwrap_or(now);
         Self { before, beyond }
     }
 
-    /// Returns the end of the window. A consent is due if its idle deadline is earlier.
+    /// Returns the end of the window. A consent is due if its idle deadline is before this time.
     pub fn before(&self) -> SystemTime {
         self.before
     }
 
-    /// Returns the latest plausible idle deadline. A consent with a later one is due too, and comes
-    /// before the others.
+    /// Returns the latest plausible idle deadline. A consent with a later deadline is also due, and
+    /// it comes before the others.
     pub fn beyond(&self) -> SystemTime {
         self.beyond
     }
 
-    /// Returns the position of a record among the due ones, or `None` if the consent is not due.
+    /// Returns the rank of a record, or `None` if the consent is not due.
     ///
-    /// [Suspected](Record::is_suspected) consents come after all others, so that they do not delay
-    /// them.
+    /// [Suspected](Record::is_suspected) consents come last, so they do not delay the other
+    /// consents.
     pub fn rank(&self, record: &Record) -> Option<DueRank> {
         if record.is_ended() {
             return None;
@@ -70,7 +73,7 @@ impl DueWindow {
         None
     }
 
-    /// Returns the ids of at most `limit` due consents, in the order of their ranks.
+    /// Returns the ids of at most `limit` due consents in rank order.
     pub(super) fn select<'a>(&self, records: impl Iterator<Item = &'a Record>, limit: usize) -> Vec<ConsentId> {
         let mut due: Vec<_> = records.filter_map(|record| Some((self.rank(record)?, record.id().clone()))).collect();
         due.sort();

@@ -13,8 +13,8 @@ use super::record::{
 };
 use crate::token_id::TokenId;
 
-/// The newest version of the encoding. Version 2 added `suspicion`; version 3 added `owner`,
-/// `label` and `end`. All earlier versions can be decoded.
+/// The newest version of the encoding. Version 2 added `suspicion`. Version 3 added `owner`,
+/// `label` and `end`. This crate can decode all earlier versions.
 const VERSION: u32 = 3;
 
 #[derive(Deserialize)]
@@ -77,8 +77,8 @@ struct EncodedSuspicion {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EncodedToken {
-    /// An identifier that is derived from the other fields. Earlier versions read it; this version
-    /// only writes it.
+    /// An identifier derived from the other fields. Earlier versions of this crate read it. This
+    /// version only writes it.
     id: u64,
     secret: Secret,
     issued_at_ms: u64,
@@ -112,8 +112,8 @@ impl Record {
             Standing::Ended(end) => end.map(EncodedEnd::from),
             Standing::Active | Standing::Suspected(_) => None,
         };
-        // The lowest version with all needed fields, so that processes of an earlier version can
-        // read the record if possible.
+        // Uses the lowest version that has all needed fields, so that processes with an earlier
+        // version of this crate can read the record if possible.
         let version = match (&self.owner, &self.label, &end, &suspicion) {
             (None, None, None, None) => 1,
             (None, None, None, Some(_)) => 2,
@@ -141,13 +141,12 @@ impl Record {
         Ok(Secret::new(text))
     }
 
-    /// Decodes a record of this consent that [`encode`](Self::encode) has encoded.
+    /// Decodes the record of this consent from the output of [`encode`](Self::encode).
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Damaged`] if the value is not a record, or is the record of another
-    /// consent. Returns [`StoreError::Misconfigured`] if a later version of this crate wrote the
-    /// record.
+    /// Returns [`StoreError::Damaged`] if the value is not a record or belongs to another consent.
+    /// Returns [`StoreError::Misconfigured`] if a later version of this crate wrote the record.
     pub fn decode(id: &ConsentId, bytes: &[u8]) -> Result<Self, StoreError> {
         let record = Self::decode_any(bytes)?;
         if record.id != *id {
@@ -156,8 +155,8 @@ impl Record {
         Ok(record)
     }
 
-    /// Decodes the record of any consent. Use [`id`](Self::id) to find out which consent it belongs
-    /// to.
+    /// Decodes the record of any consent. Call [`id`](Self::id) on the result to find out which
+    /// consent the record belongs to.
     ///
     /// # Errors
     ///
@@ -339,7 +338,7 @@ mod tests {
         let Standing::Ended(Some(found)) = decode(&text).unwrap().standing else { panic!("the end is lost") };
         assert_eq!(found.at, end.at);
         assert_eq!(found.reason, end.reason);
-        // Earlier versions stored no details of the end.
+        // Earlier versions did not store when and why a consent ended.
         let text = text_of(&Record { standing: Standing::Ended(None), ..record() });
         assert!(text.contains("\"version\":1"));
         assert!(decode(&text).unwrap().is_ended());
@@ -353,8 +352,8 @@ mod tests {
             let digits = text.get(start..).unwrap().find(',').unwrap();
             let mut text = text.clone();
             text.replace_range(start..start + digits, &u64::MAX.to_string());
-            // Platforms differ in the range of their clocks, so decoding may succeed here. Nothing
-            // may panic in either case.
+            // Clock ranges differ between platforms, so decoding may succeed here. It must not
+            // panic in either case.
             let _ = decode(&text).map(|record| record.idle_deadline());
             text.replace_range(start..start + 1, "-");
             assert!(decode(&text).is_err());

@@ -1,28 +1,27 @@
-//! The error of a store.
+//! The error that a store returns.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, io};
 
-/// The error of a store.
+/// The error that a store returns.
 ///
-/// Create one with [`unavailable`](Self::unavailable), [`busy`](Self::busy),
+/// Create an error with [`unavailable`](Self::unavailable), [`busy`](Self::busy),
 /// [`misconfigured`](Self::misconfigured) or [`damaged`](Self::damaged). `Display` writes "the
-/// token store", followed by the reason, such as "did not respond in time". The reason is a fixed
-/// text, so that it cannot contain a secret. [`at`](Self::at) adds a path and the error of the
-/// operating system.
+/// token store" followed by a reason such as "did not respond in time". The reason is a fixed text,
+/// so it cannot contain a secret. [`at`](Self::at) adds a path and the operating system's error.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store did not respond, or cannot work at the moment. The same call may succeed later.
+    /// The store did not respond or cannot work at the moment. The same call may succeed later.
     Unavailable(Reason),
     /// The store works, but other tasks or processes are using or changing the record. The same
     /// call may succeed later.
     Busy(Reason),
     /// The store cannot work until somebody corrects a setting, such as a permission or a key.
     Misconfigured(Reason),
-    /// The stored value is not a valid record. A store never overwrites it: move it elsewhere
-    /// first.
+    /// The stored value is not a valid record. A store never overwrites such a value, so move the
+    /// value elsewhere first.
     Damaged(Reason),
 }
 
@@ -47,8 +46,8 @@ impl StoreError {
         Self::Damaged(Reason::new(reason))
     }
 
-    /// Adds the path of a file or directory to the reason and, if there is one, the error of the
-    /// operating system.
+    /// Adds the path of a file or directory to the reason, followed by the operating system's error
+    /// if `error` is set.
     #[must_use]
     pub fn at(mut self, path: &Path, error: Option<&io::Error>) -> Self {
         let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Misconfigured(reason) | Self::Damaged(reason)) =
@@ -66,7 +65,7 @@ impl StoreError {
 pub struct Reason {
     /// A clause whose subject is "the token store".
     clause: &'static str,
-    /// A path, and the error of the operating system if there was one.
+    /// A path, followed by the operating system's error if there was one.
     place: Option<Arc<str>>,
 }
 
@@ -93,7 +92,7 @@ impl fmt::Display for StoreError {
     }
 }
 
-/// Shows the text of `Display`, because `main` prints errors with `Debug`.
+/// Includes the text of `Display`, because Rust uses `Debug` to print an error that `main` returns.
 impl fmt::Debug for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoreError({self})")

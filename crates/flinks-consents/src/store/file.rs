@@ -22,27 +22,27 @@ use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 use super::token_store::{Page, StoreFuture, TokenStore};
 
-/// A store that keeps each record in a separate file of one directory, for any number of processes
-/// on one machine.
+/// A store that keeps each record in a separate file in one directory. Any number of processes on
+/// one machine can use the store.
 ///
 /// - A file is replaced atomically, so it always contains either the old record or the new one.
 /// - Only the owner of a file can read it, unless the store is shared with a group.
-/// - The name of a file is a hash, which does not reveal the consent.
+/// - Each file's name is a hash that does not reveal the consent.
 /// - The records are not encrypted, so use an encrypted disk.
 /// - Use a local disk: the file locks of some network file systems are unreliable.
 ///
 /// # Damaged files
 ///
-/// A file that does not contain a record is renamed, so that its name contains `.damaged`, and the
-/// error is reported once. Its consent is unknown until you restore the file or the end user
-/// consents again. This crate never removes a damaged file, which may contain a secret.
+/// If a file does not contain a record, the store gives the file a name that contains `.damaged`
+/// and reports the error once. The file's consent is unknown until you restore the file or the end
+/// user consents again. A damaged file may contain a secret, and this crate never removes it.
 ///
 /// # A missing directory
 ///
-/// If the directory is missing, or a different one is at its path because a volume is not mounted,
-/// each operation returns [`StoreError::Unavailable`]. The store works again as soon as the
-/// directory is back. The directory is identified by the name of an empty file that ends in `.id`:
-/// copy this file together with the records, and do not remove it.
+/// If the directory is missing, or if a different directory is at its path because a volume is not
+/// mounted, each operation returns [`StoreError::Unavailable`]. The store works again as soon as
+/// the directory is available again. The store recognizes its directory by an empty file whose name
+/// ends in `.id`. Copy this file together with the records, and do not remove it.
 ///
 /// If the path is a symbolic link, it is resolved once, when the store is opened. Symbolic links
 /// inside the directory are never followed.
@@ -51,15 +51,16 @@ pub struct FileStore(Arc<Directory>);
 
 impl FileStore {
     /// Opens the store in a directory. Creates the directory if it is missing, and removes
-    /// unfinished files of processes that were killed.
+    /// unfinished files that killed processes left behind.
     ///
-    /// Use a directory that contains no other files. Preferably, let this function create it.
+    /// Use a directory that contains no other files. If possible, let this function create the
+    /// directory.
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Misconfigured`] if the directory belongs to another user, if other
-    /// users can write to it or to one of its parent directories, or if this process cannot write
-    /// to it.
+    /// Returns [`StoreError::Misconfigured`] if the directory belongs to another user or if this
+    /// process cannot write to it. Also returns this error if other users can write to the
+    /// directory or to one of its parent directories.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
         Self::options().open(directory)
     }
@@ -69,7 +70,7 @@ impl FileStore {
         FileStoreOptions { sharing: Sharing::Owner, creation: Creation::Allowed }
     }
 
-    /// Runs `work` on a thread for blocking operations, because file operations block.
+    /// Runs `work` on a Tokio thread for blocking operations, because file operations block.
     fn blocking<'a, T: Send + 'static>(
         &self,
         work: impl FnOnce(&OpenDirectory<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -104,9 +105,10 @@ pub struct FileStoreOptions {
 impl FileStoreOptions {
     /// Shares the store with the group of its directory.
     ///
-    /// The group may then write to the directory and to its parent directories, and a file may
-    /// belong to any user of the group. Files have mode 0660, and a new directory has mode 2770.
-    /// Every process that uses the directory must set this option. It has no effect on Windows.
+    /// The group may then have write permission for the directory and its parent directories, and a
+    /// file may belong to any user in the group. The mode of files is 0660. The mode of a new
+    /// directory is 2770. Every process that uses the directory must set this option. The option
+    /// has no effect on Windows.
     pub fn shared_with_group(mut self) -> Self {
         self.sharing = Sharing::Group;
         self
@@ -115,18 +117,18 @@ impl FileStoreOptions {
     /// Requires that the directory already contains a store.
     ///
     /// Without this option, a process that starts before a volume is mounted creates an empty store
-    /// at the mount point, in which every consent is unknown.
+    /// at the mount point. Every consent is unknown in that store.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::Refused;
         self
     }
 
-    /// Opens the store in a directory with these options, like [`FileStore::open`].
+    /// Opens the store in a directory, like [`FileStore::open`], but with these options.
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`FileStore::open`]. Also returns [`StoreError::Misconfigured`] if
-    /// this process cannot share files with the group of the directory, and
+    /// Returns the same errors as [`FileStore::open`]. Also returns [`StoreError::Misconfigured`]
+    /// if this process cannot share files with the directory's group, and
     /// [`StoreError::Unavailable`] if the store [must exist](Self::must_exist) but does not.
     pub fn open(self, directory: impl Into<PathBuf>) -> Result<FileStore, StoreError> {
         let directory = Directory::new(&directory.into(), self.sharing, self.creation)?;
@@ -140,8 +142,8 @@ impl TokenStore for FileStore {
         self.blocking(move |directory| {
             let file = RecordFile::new(directory, &id);
             match file.read() {
-                // Another process may be replacing the file. Only a read under the lock proves that
-                // it is damaged.
+                // Only a read under the lock proves that the file is damaged, because another
+                // process may be replacing the file.
                 Err(StoreError::Damaged(_)) => file.lock()?.read(),
                 result => result,
             }
@@ -184,7 +186,7 @@ impl TokenStore for FileStore {
     }
 }
 
-/// Reads all records. Files that cannot be read are skipped and logged.
+/// Reads all records. Skips unreadable files and logs their number.
 fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
     let mut unreadable = 0_u32;
@@ -197,7 +199,7 @@ fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
             Err(_) => unreadable = unreadable.saturating_add(1),
         }
     }
-    // `load` renames such a file and reports it.
+    // A later `load` renames each damaged file and reports it.
     if unreadable > 0 {
         tracing::error!(
             unreadable,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Defines the type of an id.
+/// Defines a type for each kind of id.
 macro_rules! ids {
     ($($(#[$attribute:meta])* $id_type:ident, $field:literal;)*) => {
         $(
@@ -16,14 +16,15 @@ macro_rules! ids {
             pub struct $id_type(Arc<str>);
 
             impl $id_type {
-                /// The maximum length in bytes.
+                /// The maximum length of an id in bytes.
                 pub const MAX_BYTES: usize = MAX_BYTES;
 
-                /// Creates an id from any text of 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes.
+                /// Creates an id from a text that is 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes
+                /// long.
                 ///
                 /// # Errors
                 ///
-                /// Returns an error if the text is blank, too long, or contains a control
+                /// Returns an error if the text is blank, is too long or contains a control
                 /// character.
                 pub fn new(text: impl Into<Arc<str>>) -> Result<Self, InvalidId> {
                     let text = text.into();

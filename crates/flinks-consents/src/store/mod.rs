@@ -1,6 +1,6 @@
-//! Stores for consents: in memory, in files, or a custom store.
+//! Stores that keep consents in memory, in files or in a custom back end.
 //!
-//! A [`TokenStore`] holds one [`Record`] for each consent. Threads, processes and machines
+//! A [`TokenStore`] contains one [`Record`] for each consent. Threads, processes and machines
 //! coordinate only through [`TokenStore::compare_and_swap`], so this method must be atomic.
 //!
 //! | file | content |
@@ -9,12 +9,13 @@
 //! | `record.rs` | the record of a consent: its refresh token, its standing and its lease |
 //! | `encoding.rs` | the encoded form of a record |
 //! | `due.rs` | the selection of consents that are close to their idle deadline |
-//! | `memory.rs`, `file.rs` | the two stores of this crate |
+//! | `memory.rs`, `file.rs` | the two stores in this crate |
 //! | `conformance.rs` | the test that every store must pass |
 //! | `testing.rs` | a store that fails on demand |
 //!
-//! The following example is a custom store with its conformance test. It writes the clear text that
-//! [`Record::encode`] returns, and reads it with [`Record::decode`]:
+//! The following example implements a custom store and runs the conformance test on it. The store
+//! writes the clear text that [`Record::encode`] returns and reads that text with
+//! [`Record::decode`]:
 //!
 //! ```
 //! use std::collections::BTreeMap;

@@ -11,18 +11,17 @@ use super::id::{ConsentId, OwnerId};
 /// The stored data of a consent.
 ///
 /// A store writes the whole record in the form that [`encode`](Self::encode) returns. Apart from
-/// that, it needs only [`id`](Self::id), [`generation`](Self::generation),
+/// this encoded form, a store needs only [`id`](Self::id), [`generation`](Self::generation),
 /// [`idle_deadline`](Self::idle_deadline), [`is_ended`](Self::is_ended) and [`owner`](Self::owner).
 #[derive(Clone)]
 pub struct Record {
     pub(crate) id: ConsentId,
-    /// The version of the record. It changes with each write.
+    /// The record's version, which changes with each write.
     pub(crate) generation: u64,
-    /// Identifies the grant. It stays the same when the refresh token is replaced, and changes only
-    /// when the end user consents again.
+    /// The id of the grant. This id stays the same when the refresh token is replaced and changes
+    /// only when the end user consents again.
     pub(crate) grant: u64,
-    /// When the end user consented, if known; for an imported consent, the time that the caller
-    /// passed.
+    /// The time when the end user consented or, for an imported consent, the time of the import.
     pub(crate) consented_at: SystemTime,
     pub(crate) refresh_token: RefreshToken,
     pub(crate) refreshed_at: SystemTime,
@@ -32,12 +31,13 @@ pub struct Record {
     pub(crate) standing: Standing,
     /// The owner of the consent.
     pub(crate) owner: Option<OwnerId>,
-    /// The label that the application has set.
+    /// The label that the application set.
     pub(crate) label: Option<Box<str>>,
-    /// Whether the store's index of owners may lack this record, because it was not loaded from the
-    /// store.
+    /// Whether the store's index of owners may lack this record, because the record was not loaded
+    /// from the store.
     pub(crate) is_owner_new: bool,
-    /// Boxed, like `lease`, to keep the record small if it has none.
+    /// The stored access token. It is boxed, like `lease`, so that a record without one stays
+    /// small.
     pub(crate) access_token: Option<Box<StoredToken>>,
     pub(crate) lease: Option<Box<Lease>>,
 }
@@ -46,21 +46,21 @@ pub struct Record {
 #[derive(Clone, Copy)]
 pub(crate) enum Standing {
     Active,
-    /// A refresh was refused, possibly by a gateway and not by Flinks.
+    /// A refresh was refused, possibly by a gateway rather than by Flinks.
     Suspected(Suspicion),
-    /// The consent has ended, and the end user must consent again. `None` if an earlier version,
-    /// which stored no details, wrote the record.
+    /// The consent has ended, and the end user must consent again. `None` if the record was written
+    /// by an earlier version, which stored no details.
     Ended(Option<End>),
 }
 
-/// The time and the reason of a consent's end.
+/// When and why a consent ended.
 #[derive(Clone, Copy)]
 pub(crate) struct End {
     pub(crate) at: SystemTime,
     pub(crate) reason: EndReason,
 }
 
-/// The reason why a consent has ended. ([O5, O6](flinks::rules))
+/// The reason why a consent ended. ([O5, O6](flinks::rules))
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
@@ -75,7 +75,7 @@ pub enum EndReason {
     Unknown,
 }
 
-/// The refusals that made a consent suspected.
+/// The refusals that caused the suspicion that a consent has ended.
 #[derive(Clone, Copy)]
 pub(crate) struct Suspicion {
     /// The HTTP status of the refusals.
@@ -87,7 +87,7 @@ pub(crate) struct Suspicion {
     pub(crate) last_seen: SystemTime,
 }
 
-/// An access token in the store, which every process may use.
+/// A stored access token, which every process may use.
 #[derive(Clone)]
 pub(crate) struct StoredToken {
     pub(crate) secret: Secret,
@@ -95,14 +95,14 @@ pub(crate) struct StoredToken {
     pub(crate) lifetime: Duration,
 }
 
-/// The exclusive right of one process to refresh a consent, until it expires.
+/// The exclusive right of one process to refresh a consent until the lease expires.
 #[derive(Clone)]
 pub(crate) struct Lease {
     /// The lease holder.
     pub(crate) owner: String,
     pub(crate) expires_at: SystemTime,
-    /// The whole duration. It follows from the holder's settings, which may differ from those of
-    /// this process.
+    /// The total duration. It depends on the lease holder's settings, which may differ from this
+    /// process's settings.
     pub(crate) duration: Duration,
 }
 
@@ -111,8 +111,8 @@ pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The number of bits of a generation. JSON, Lua and JavaScript represent integers up to 2^53
 /// exactly.
 const GENERATION_BITS: u32 = 52;
-/// The largest accepted difference between the wall clocks of two machines. A later time
-/// is treated as invalid.
+/// The largest accepted difference between the wall clocks of two machines. A time that is further
+/// in the future is treated as invalid.
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
 
 impl Record {
@@ -124,8 +124,8 @@ impl Record {
     ) -> Self {
         Self {
             id,
-            // Random, so that a record that is removed and created again has a different
-            // generation.
+            // The first generation is random, so that a record that is removed and created again
+            // gets a different one.
             generation: random_id() >> (u64::BITS - GENERATION_BITS + 4),
             grant: random_id(),
             consented_at: whole_milliseconds(consented_at),
@@ -162,14 +162,14 @@ impl Record {
         self.refreshed_at.checked_add(IDLE).unwrap_or(self.refreshed_at)
     }
 
-    /// Returns the owner of the consent, or `None` if none was set.
+    /// Returns the owner of the consent, or `None` if no owner was set.
     pub fn owner(&self) -> Option<&OwnerId> {
         self.owner.as_ref()
     }
 
-    /// Returns whether the [`owner`](Self::owner) may be missing in an index of the store. This is
-    /// `false` for a record that was loaded from the store and then changed, so a refresh does not
-    /// have to write the index.
+    /// Returns whether the [`owner`](Self::owner) may be missing from the store's index of owners.
+    /// The result is `false` for a record that was loaded from the store and then changed, so a
+    /// refresh does not have to write the index.
     pub fn is_owner_new(&self) -> bool {
         self.owner.is_some() && self.is_owner_new
     }
@@ -180,14 +180,14 @@ impl Record {
         matches!(self.standing, Standing::Ended(_))
     }
 
-    /// Returns whether the last refresh was refused in a way that may not be final.
+    /// Returns whether the last refresh was refused and the refusal may not be final.
     /// [O6](flinks::rules)
     pub fn is_suspected(&self) -> bool {
         matches!(self.standing, Standing::Suspected(_))
     }
 }
 
-/// Shows neither the id nor a secret.
+/// Writes neither the id nor any secret.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
@@ -197,10 +197,10 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Returns `time`, or the Unix epoch if `time` is in the future by more than [`MAX_SKEW`].
+/// Returns `time`, or the Unix epoch if `time` is more than [`MAX_SKEW`] in the future.
 ///
 /// The wall clock was ahead when such a time was written, so the real time is unknown. The epoch
-/// makes a consent due, and is earlier than every known time.
+/// makes a consent due and is earlier than every known time.
 pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
     if time.duration_since(now).is_ok_and(|ahead| ahead > MAX_SKEW) {
         return UNIX_EPOCH;
@@ -210,8 +210,9 @@ pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
 
 /// Returns 64 random bits from the operating system.
 ///
-/// After a `fork`, a generator in this process would return the same bits in both processes. It is
-/// therefore used only if the operating system returns none.
+/// After a `fork`, a random number generator in the process would return the same bits in both
+/// processes. Such a generator is therefore used only if the operating system returns no random
+/// bits.
 pub(crate) fn random_id() -> u64 {
     let mut bytes = [0; 8];
     match getrandom::fill(&mut bytes) {
@@ -220,8 +221,8 @@ pub(crate) fn random_id() -> u64 {
     }
 }
 
-/// Rounds a time down to whole milliseconds, the precision of a stored record, so that the time
-/// still compares as equal after it was stored.
+/// Rounds a time down to whole milliseconds, the precision of a stored record. The rounded time
+/// then equals the time that is later loaded from the store.
 pub(crate) fn whole_milliseconds(time: SystemTime) -> SystemTime {
     from_milliseconds(to_milliseconds(time)).unwrap_or(time)
 }

@@ -1,5 +1,4 @@
-//! A store that fails on demand, for tests of an application's behaviour when its token store
-//! fails.
+//! A store that fails on demand, for testing how an application behaves when its token store fails.
 //!
 //! [`FaultyStore`] wraps any other store. A test arms it with a [`StoreFault`] for one call, for
 //! one consent or for every call. A test can also hold a call before or after it takes effect, so
@@ -41,8 +40,7 @@ use super::memory::MemoryStore;
 use super::record::Record;
 use super::token_store::{Page, StoreFuture, TokenStore};
 
-/// A [`TokenStore`] that fails on demand and otherwise forwards each call to the store that it
-/// wraps.
+/// A [`TokenStore`] that fails on demand and otherwise forwards each call to the wrapped store.
 ///
 /// Clones share their store and their faults. A fault for one call takes precedence over a fault
 /// for a consent, which takes precedence over a fault for every call. See the [module](self) for an
@@ -58,15 +56,15 @@ pub struct FaultyStore<S = MemoryStore> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreOperation {
-    /// A call of [`TokenStore::load`].
+    /// A call to [`TokenStore::load`].
     Load,
-    /// A call of [`TokenStore::compare_and_swap`].
+    /// A call to [`TokenStore::compare_and_swap`].
     CompareAndSwap,
-    /// A call of [`TokenStore::remove`].
+    /// A call to [`TokenStore::remove`].
     Remove,
-    /// A call of [`TokenStore::list`].
+    /// A call to [`TokenStore::list`].
     List,
-    /// A call of [`TokenStore::due`].
+    /// A call to [`TokenStore::due`].
     Due,
 }
 
@@ -82,7 +80,7 @@ pub enum StoreFault {
     Hold,
     /// Holds the call after it has taken effect, until [`FaultyStore::release`] is called.
     HoldAfter,
-    /// Reports that the record has a different generation, and changes nothing. Affects only
+    /// Reports that the record has a different generation without changing anything. Affects only
     /// `compare_and_swap` and `remove`.
     Conflict,
     /// Reports success but does nothing: a change is lost, `load` returns no record, and a list is
@@ -116,12 +114,12 @@ struct Plan {
 #[derive(Debug)]
 struct PlannedCall {
     operation: StoreOperation,
-    /// The number of the call among all calls of this operation, starting with 1.
+    /// The number of the call among all calls of this operation, starting at 1.
     number: u64,
     fault: StoreFault,
 }
 
-/// The numbers of calls and releases, which waiting tests and held calls watch.
+/// The call and release counts that waiting tests and held calls watch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     loads: u64,
@@ -145,7 +143,7 @@ impl<S> FaultyStore<S> {
         Self { inner, plan: Arc::default(), progress: watch::Sender::default() }
     }
 
-    /// Returns the wrapped store. Calls to it bypass all faults.
+    /// Returns the wrapped store. Calls to the wrapped store bypass all faults.
     pub fn inner(&self) -> &S {
         &self.inner
     }
@@ -155,17 +153,17 @@ impl<S> FaultyStore<S> {
         self.fail_nth(operation, 1, fault);
     }
 
-    /// Arms a fault for the `nth` call of an operation from now on; the next call is number 1.
+    /// Arms a fault for the `nth` call of an operation from now on. The next call is number 1.
     ///
-    /// For example, a refresh calls `compare_and_swap` twice: first to lease the consent, and then
+    /// For example, a refresh calls `compare_and_swap` twice: first to lease the consent and then
     /// to store the result.
     pub fn fail_nth(&self, operation: StoreOperation, nth: u64, fault: StoreFault) {
         let number = self.count(operation).saturating_add(nth);
         self.plan().calls.push(PlannedCall { operation, number, fault });
     }
 
-    /// Arms a fault for every call that concerns one consent, until
-    /// [`clear_faults`](Self::clear_faults) is called.
+    /// Arms a fault for every call for one consent, until [`clear_faults`](Self::clear_faults) is
+    /// called.
     pub fn fail_consent(&self, id: &ConsentId, fault: StoreFault) {
         self.plan().consents.insert(id.clone(), fault);
     }
@@ -185,15 +183,15 @@ impl<S> FaultyStore<S> {
         self.progress.send_modify(|progress| progress.releases = progress.releases.saturating_add(1));
     }
 
-    /// Returns the number of calls of an operation so far. A call counts once its future is first
-    /// polled.
+    /// Returns how often an operation has been called so far. A call is counted when its future is
+    /// first polled.
     pub fn count(&self, operation: StoreOperation) -> u64 {
         self.progress.borrow().arrived(operation)
     }
 
     /// Waits until the operation has been called `count` times, including held calls.
     pub async fn received(&self, operation: StoreOperation, count: u64) {
-        // `wait_for` fails only if there is no sender, and `self` holds one.
+        // `wait_for` fails only if every sender has been dropped, and `self` still has a sender.
         let _ = self.progress.subscribe().wait_for(|progress| progress.arrived(operation) >= count).await;
     }
 
@@ -201,7 +199,7 @@ impl<S> FaultyStore<S> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call. Returns its fault and the number of releases before the call.
+    /// Counts a call. Returns the call's fault and the number of releases before the call.
     fn arrive(&self, operation: StoreOperation, id: Option<&ConsentId>) -> (Option<StoreFault>, u64) {
         let mut progress = Progress::default();
         self.progress.send_modify(|shared| {
@@ -310,7 +308,7 @@ impl<S: TokenStore> TokenStore for FaultyStore<S> {
     }
 }
 
-/// Returns the result of a change if the fault replaces the call.
+/// Returns the result of `compare_and_swap` or `remove` if the fault replaces the call.
 fn instead_of_change(fault: &StoreFault) -> Option<bool> {
     match fault {
         StoreFault::Conflict => Some(false),

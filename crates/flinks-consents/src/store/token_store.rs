@@ -8,43 +8,43 @@ use super::error::StoreError;
 use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 
-/// A store for the records of consents. It must not lose a record, because that may be the only
-/// copy of a refresh token.
+/// A store for consent records. A store must not lose a record, because the record may contain the
+/// only copy of a refresh token.
 ///
 /// Each call has a timeout
 /// ([`ConsentsBuilder::store_timeout`](crate::ConsentsBuilder::store_timeout)), so a future may be
-/// dropped at any point, before or after the operation has taken effect. A panic in a store counts
-/// as [`StoreError::Unavailable`].
+/// dropped at any point, before or after the operation has taken effect. A panic in a store is
+/// treated as [`StoreError::Unavailable`].
 ///
-/// The methods return boxed futures, such as `Box::pin(async move { … })`, so that the trait can be
-/// used as a trait object: `Arc<dyn TokenStore>`.
+/// The methods return boxed futures, such as `Box::pin(async move { … })`, so the trait can be used
+/// as a trait object: `Arc<dyn TokenStore>`.
 pub trait TokenStore: Send + Sync + 'static {
     /// Loads the record of a consent. Returns `None` if the store has no such record.
     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>>;
 
     /// Replaces the stored record if its generation is `expected`. If `expected` is `None`, stores
-    /// the record only if the store has no record of this consent.
+    /// the record only if the store has no record for this consent.
     ///
-    /// Returns `false`, and changes nothing, if the condition does not hold.
+    /// Returns `false` and changes nothing if this condition is not met.
     ///
     /// The operation must be atomic: if several callers swap the same generation at once, exactly
-    /// one succeeds. A store that outlives the process must have persisted the record before it
-    /// returns `true`.
+    /// one succeeds. A store that outlives the process must persist the record before it returns
+    /// `true`.
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool>;
 
-    /// Removes the record of a consent if it has this generation. Returns `false` if it has a
-    /// different generation, or if there is no record.
+    /// Removes a consent's record if the record has this generation. Returns `false` if the record
+    /// has a different generation or does not exist.
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
 
-    /// Lists the records of an owner ([`Record::owner`]) that follow [`Page::after`], at most
-    /// [`Page::limit`] of them.
+    /// Lists up to [`Page::limit`] records of an owner ([`Record::owner`]) that follow
+    /// [`Page::after`].
     ///
-    /// The order is up to the store, but must not change between calls. If the result is shorter
+    /// The store chooses the order, which must not change between calls. If the result is shorter
     /// than the limit, there are no more records.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>>;
 
-    /// Lists at most `limit` consents for which [`DueWindow::rank`] returns a rank, in ascending
-    /// order of their ranks.
+    /// Lists at most `limit` consents that have a [rank](DueWindow::rank), in ascending order of
+    /// rank.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>>;
 }
 
@@ -53,7 +53,7 @@ pub trait TokenStore: Send + Sync + 'static {
 #[non_exhaustive]
 pub struct Page {
     /// The last consent of the previous page, or `None` for the first page. The consent may have
-    /// been removed since.
+    /// been removed since then.
     pub after: Option<ConsentId>,
     /// The maximum number of consents on the page.
     pub limit: usize,
@@ -70,7 +70,7 @@ impl Page {
         Self { after: Some(id), limit }
     }
 
-    /// Selects the records on this page, in the order of their ids. For stores that hold all
+    /// Selects the records on this page, ordered by id. This method is for stores that keep all
     /// records in memory.
     pub fn select<'a>(&self, owner: &OwnerId, records: impl Iterator<Item = &'a Record>) -> Vec<Record> {
         let is_on_page = |record: &&Record| {

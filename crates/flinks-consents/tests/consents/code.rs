@@ -1,4 +1,4 @@
-//! Tests that an authorization code is exchanged once, and that the new consent is stored. (O9)
+//! Tests that an authorization code is exchanged once and that the new consent is stored. (O9)
 
 use crate::prelude::*;
 use flinks_consents::flinks::Cause;

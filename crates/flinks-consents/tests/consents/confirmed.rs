@@ -1,12 +1,12 @@
-//! Tests when a suspicion is confirmed. A confirmed suspicion ends the consent. (O6)
+//! Tests the conditions that confirm a suspicion. A confirmed suspicion ends the consent. (O6)
 
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::prelude::*;
 use crate::suspected::{error_with_fault, gateway, suspicion};
 
-/// Creates a second consent of the same client. Its refreshes succeed while a gateway refuses those
-/// of the first consent.
+/// Creates a second consent for the same client. This consent's refreshes succeed while a gateway
+/// refuses the first consent's refreshes.
 async fn witness(setup: &Setup, consents: &Consents) -> Consent {
     consents.exchange_code(&id("witness"), setup.code()).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! Tests that an access token is refreshed before it expires, and that refreshes back off after a
+//! Tests that an access token is refreshed before it expires and that refreshes back off after a
 //! failure. (O4)
 
 use crate::prelude::*;
@@ -9,8 +9,8 @@ async fn o4_token_is_refreshed_early_while_it_is_returned() {
     let (consent, mut events) = setup.consent_with_events().await;
     let first = consent.access_token().await.unwrap();
     assert!(matches!(events.recv().await, Some(Event::Refreshed { expires_at: Some(_), .. })));
-    // The slack is a tenth to a fifth of the lifetime, at most 300 seconds: here 150 to 300
-    // seconds.
+    // The maximum slack is a fifth of the lifetime, but no more than 300 seconds. The slack is
+    // random and at least half of the maximum. Here, it is 150 to 300 seconds.
     setup.advance(LIFETIME - Duration::from_secs(301));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     assert_eq!(setup.token_requests(), 1);
@@ -41,13 +41,13 @@ async fn o4_failed_early_refresh_keeps_the_valid_token() {
     assert_eq!(error.status(), Some(500));
     assert_eq!(valid_until, first.expires_at());
     assert_eq!(setup.token_requests(), 3);
-    // During the back-off, calls send no request.
+    // During the back-off, calls send no requests.
     for _ in 0..100 {
         assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     }
     assert_eq!(setup.token_requests(), 3);
     // Shortly before the token expires, a caller waits for the refresh. The refresh fails, and the
-    // caller gets the current token, which is still valid.
+    // caller receives the current token, which is still valid.
     let left = first.expires_at().unwrap().duration_since(setup.now()).unwrap();
     setup.advance(left - Duration::from_secs(5));
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
@@ -65,15 +65,15 @@ async fn o4_refresh_backs_off_during_an_outage_and_recovers() {
         assert_eq!(consent.access_token().await.unwrap_err().status(), Some(502));
         setup.advance(SECOND);
     }
-    // The waits are at most 1, 2, 4, 8, 16, 32 and then 60 seconds, and at least half of these.
-    // Each refresh makes two attempts.
+    // The maximum waits are 1, 2, 4, 8, 16, 32 and then 60 seconds. Each wait is at least half of
+    // its maximum. Each refresh makes two attempts.
     let requests = setup.token_requests();
     assert!((20..=60).contains(&requests), "{requests}");
     setup.emulator.clear_faults();
     setup.advance(MINUTE);
     let _ = consent.access_token().await.unwrap();
     assert_eq!(setup.token_requests(), requests + 1);
-    // The back-off starts again, with a wait of at most one second.
+    // The back-off starts again with a wait of at most one second.
     setup.advance(LIFETIME);
     setup.emulator.fail_times(TOKEN, Fault::status(502), 2);
     assert_eq!(consent.access_token().await.unwrap_err().status(), Some(502));

@@ -75,7 +75,7 @@ async fn consent_works_with_a_stopped_clock() {
 
 #[test]
 fn callback_can_flush() {
-    // The callback blocks its thread until the flush has completed, so the other tasks need further
+    // The callback blocks its thread until the flush has completed, so the other tasks need more
     // threads.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {

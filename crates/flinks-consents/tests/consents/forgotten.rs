@@ -1,4 +1,4 @@
-//! Tests that a refresh in flight does not undo the removal or the replacement of a consent.
+//! Tests that a refresh in flight does not undo a consent's removal or replacement.
 
 use crate::prelude::*;
 
@@ -45,7 +45,7 @@ async fn consent_forgotten_while_a_refresh_completes_returns_no_token() {
         });
         store.received(Load, loads + 1).await;
         setup.emulator.release();
-        // The refresh has its result, and waits for the lock that `forget` holds.
+        // The refresh has its result and is waiting for the lock that `forget` holds.
         while setup.emulator.issued().iter().filter(|issued| issued.kind == Kind::AccessToken).count() < 1 {
             tokio::task::yield_now().await;
         }

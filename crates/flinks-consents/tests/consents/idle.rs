@@ -99,8 +99,8 @@ async fn o5_explicit_refresh_does_not_accept_a_token_from_the_store() {
     let setup = start().await;
     let store = FaultyStore::default();
     let _ = consent_in(&setup, store.inner().clone()).await.access_token().await.unwrap();
-    // A new process loads the record, which has an access token. `refresh_now` is called during the
-    // load.
+    // A new process loads the record, which has an access token. The test calls `refresh_now`
+    // during the load.
     let consent = setup.consents(store.clone()).consent(&user());
     store.fail_next(Load, StoreFault::Hold);
     let call = spawn(&consent);

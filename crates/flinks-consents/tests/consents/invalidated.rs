@@ -1,4 +1,4 @@
-//! Tests that an access token that an API has rejected is not returned again. (O4)
+//! Tests that an access token is not returned again after an API has rejected it. (O4)
 
 use crate::prelude::*;
 

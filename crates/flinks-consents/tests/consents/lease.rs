@@ -50,7 +50,7 @@ async fn o5_lease_of_a_crashed_process_expires() {
     setup.emulator.received(TOKEN, 1).await;
     runtime.shutdown_background();
     // A lease lasts as long as a refresh can take: 1000 seconds for the call, twice the store
-    // timeout of 1000 seconds, and 5 seconds more.
+    // timeout of 1000 seconds, and another 5 seconds.
     let started = setup.clock.monotonic();
     let consent = setup.consents(store.clone()).consent(&user());
     let _ = consent.access_token().await.unwrap();
@@ -67,8 +67,8 @@ async fn o5_lease_duration_is_set_by_its_holder() {
     let store = MemoryStore::new();
     let slow = consent_in(&setup, store.clone()).await;
     let call = setup.held_call(&slow, When::After).await;
-    // Another process has shorter timeouts, and its waits take no real time. It either times out or
-    // uses the token of the first process.
+    // Another process has shorter timeouts, and its waits take no real time. That process either
+    // times out or uses the first process's token.
     let settings = Settings::new().clock(setup.clock.clone()).timeout(Duration::from_secs(40));
     let base_url = setup.emulator.base_url().parse().unwrap();
     let client = Client::builder(base_url, credentials()).settings(&settings).build().unwrap();
@@ -90,7 +90,7 @@ async fn o5_lease_duration_is_set_by_its_holder() {
 struct Suspended {
     setup: Setup,
     store: MemoryStore,
-    /// The call of the suspended process. It continues when the emulator releases its request.
+    /// The suspended process's call, which continues when the emulator releases the request.
     suspended: JoinHandle<Result<AccessToken, ConsentError>>,
     other: Consent,
     clock_of_other: ManualClock,
@@ -174,7 +174,7 @@ async fn o5_suspended_process_stores_its_rotated_token_after_another_failed() {
 #[tokio::test]
 async fn o5_lease_tolerates_clocks_that_differ_by_ten_minutes() {
     let Suspended { setup, store, suspended, .. } = suspend(None).await;
-    // By the clock of a third process, the lease of 3005 seconds expired 9 or 11 minutes ago.
+    // According to a third process's clock, the 3005-second lease expired 9 or 11 minutes ago.
     // Clocks may differ by ten minutes, so the process waits for the lease only in the first case.
     for (minutes, waits_for_lease) in [(9, true), (11, false)] {
         let clock = ManualClock::new();
@@ -200,8 +200,8 @@ async fn o5_lease_that_expired_while_it_was_written_is_not_used() {
     store.fail_next(CompareAndSwap, StoreFault::HoldAfter);
     let call = spawn(&consent);
     store.received(CompareAndSwap, before + 1).await;
-    // The machine is suspended for longer than the lease of 3005 seconds. Its monotonic clock does
-    // not advance during that time.
+    // The machine is suspended for longer than the 3005-second lease. The monotonic clock does not
+    // advance during that time.
     setup.move_wall_clock_forward(HOUR);
     store.release();
     let _ = call.await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Tests how long an access token is used, and which clocks decide its expiry. (O3, O4, A4)
+//! Tests how long an access token is used and which clocks determine when it expires. (O3, O4, A4)
 
 use crate::prelude::*;
 use flinks_consents::flinks::Cause;
@@ -84,7 +84,7 @@ async fn a4_consent_token_expires_on_either_clock() {
     setup.move_wall_clock_back(HOUR);
     let _ = consent.access_token().await.unwrap();
     assert_eq!(setup.token_requests(), 2);
-    // The token expires by the monotonic clock, but not by the wall clock.
+    // The token has expired according to the monotonic clock but not according to the wall clock.
     setup.clock.advance(Duration::from_secs(299));
     setup.move_wall_clock_back(Duration::from_secs(299));
     assert!(second.is_expired());
@@ -125,7 +125,7 @@ async fn a4_setting_the_wall_clock_back_does_not_make_an_expired_token_valid() {
     setup.move_wall_clock_back(LIFETIME / 3);
     setup.clock.advance(LIFETIME / 2);
     assert!(first.is_expired());
-    // The store also has the token, which is still valid by the wall clock.
+    // The store also contains the token, which is still valid according to the wall clock.
     assert_ne!(text(&consent.access_token().await.unwrap()), text(&first));
     assert_eq!(setup.token_requests(), 2);
 }

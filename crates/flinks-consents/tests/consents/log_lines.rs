@@ -1,10 +1,10 @@
-//! Tests the log lines of a consent. (A3)
+//! Tests a consent's log lines. (A3)
 
 use crate::lines::Lines;
 
 use crate::prelude::*;
 
-/// Makes a refresh fail, and returns the log lines and the log name of the consent.
+/// Makes a refresh fail and returns the log lines and the consent's log name.
 async fn log_failed_refresh(setup: &Setup, consents: ConsentsBuilder) -> (Lines, String) {
     let lines = Lines::default();
     let consents = consents.build();
@@ -15,7 +15,7 @@ async fn log_failed_refresh(setup: &Setup, consents: ConsentsBuilder) -> (Lines,
         setup.emulator.clear_faults();
         setup.emulator.fail_always(TOKEN, Fault::status(500));
         assert!(consent.access_token().await.is_err());
-        // The background task of the refresh logs the event, so the shutdown waits for that task.
+        // The refresh's background task logs the event. The shutdown waits for that task.
         consents.shutdown(SECOND * 500).await.unwrap();
     }
     (lines, name)

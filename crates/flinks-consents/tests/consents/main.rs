@@ -81,7 +81,7 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The lifetime of the access tokens that the emulator issues in these tests.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(1800);
 
-/// An emulator, and the clock that its clients use.
+/// An emulator and the clock that its clients use.
 pub(crate) struct Setup {
     pub(crate) emulator: Emulator,
     pub(crate) clock: ManualClock,
@@ -107,7 +107,7 @@ impl Setup {
         Consents::builder(self.client()).store_timeout(TIMEOUT)
     }
 
-    /// Creates a `Consents` value. In these tests, each value stands for one process.
+    /// Creates a `Consents` value. In these tests, each value represents one process.
     pub(crate) fn consents(&self, store: impl TokenStore) -> Consents {
         self.builder().store(store).build()
     }
@@ -126,8 +126,8 @@ impl Setup {
         consent_in(self, MemoryStore::new()).await
     }
 
-    /// Creates the same consent as [`consent`](Self::consent), and also returns a channel of its
-    /// events.
+    /// Creates the same consent as [`consent`](Self::consent) and also returns a channel that
+    /// receives the consent's events.
     pub(crate) async fn consent_with_events(&self) -> (Consent, UnboundedReceiver<Event>) {
         let (builder, events) = with_event_channel(self.builder());
         (self.import(&builder.build()).await, events)
@@ -138,7 +138,7 @@ impl Setup {
         code(&self.emulator, &self.client())
     }
 
-    /// Starts a call that refreshes the consent, and waits until the emulator holds its request.
+    /// Starts a call that refreshes the consent and waits until the emulator holds the request.
     pub(crate) async fn held_call(
         &self,
         consent: &Consent,
@@ -223,7 +223,7 @@ pub(crate) fn spawn_many(consent: &Consent, callers: usize) -> Vec<JoinHandle<Re
     (0..callers).map(|_| spawn(consent)).collect()
 }
 
-/// Waits for `calls` to complete, and returns the distinct access tokens that they returned.
+/// Waits for `calls` to complete and returns the distinct access tokens that the calls returned.
 pub(crate) async fn distinct_tokens(calls: Vec<JoinHandle<Result<AccessToken, ConsentError>>>) -> Vec<String> {
     let mut tokens = Vec::new();
     for call in calls {
@@ -233,7 +233,7 @@ pub(crate) async fn distinct_tokens(calls: Vec<JoinHandle<Result<AccessToken, Co
     tokens
 }
 
-/// Advances the clocks by `step` repeatedly until the task has completed.
+/// Repeatedly advances the clocks by `step` until the task has completed.
 pub(crate) async fn advance_until_done<T>(setup: &Setup, step: Duration, task: JoinHandle<T>) -> T {
     while !task.is_finished() {
         setup.advance(step);
@@ -242,7 +242,7 @@ pub(crate) async fn advance_until_done<T>(setup: &Setup, step: Duration, task: J
     task.await.unwrap()
 }
 
-/// Polls `future` once, and returns whether it is pending.
+/// Polls `future` once and returns whether it is pending.
 pub(crate) async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context).is_pending())).await
 }

@@ -1,4 +1,4 @@
-//! Runs random steps on two processes that share a store, and checks the results against a model.
+//! Runs random steps on two processes with a shared store and checks the results against a model.
 //! No expired token is returned, no refresh is repeated, and no refresh token is lost.
 
 use proptest::prelude::*;
@@ -10,8 +10,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Several callers of one process request a token concurrently. If there is a fault, it affects
-    /// the first requests to the server.
+    /// Several callers of one process request a token concurrently. A fault, if any, affects the
+    /// first requests to the server.
     RequestToken {
         index: usize,
         callers: usize,
@@ -93,13 +93,13 @@ proptest! {
     }
 }
 
-/// The two processes, and the state that the test expects.
+/// The two processes and the state that the test expects.
 struct Model {
     setup: Setup,
     rotates: bool,
     store: MemoryStore,
     processes: [Process; 2],
-    /// The time at which the refresh token was last issued or used.
+    /// The time when the refresh token was last issued or used.
     last_refreshed_at: SystemTime,
 }
 
@@ -110,7 +110,7 @@ struct Process {
     token: Option<AccessToken>,
     /// Whether an API has rejected this token.
     is_rejected: bool,
-    /// The time until which the process may return the error of an earlier refresh.
+    /// The process may return the error of an earlier refresh until this time.
     backs_off_until: SystemTime,
 }
 
@@ -126,7 +126,7 @@ async fn run_steps(steps: &[Step], rotates: bool) {
     let setup = start().await;
     setup.emulator.configure(|config| {
         config.outbound.rotate_refresh_tokens = rotates;
-        // Waits advance the client's clock, but not the emulator's.
+        // Waits advance the client's clock but not the emulator's.
         config.outbound.access_token_seconds = LIFETIME.as_secs();
     });
     let store = MemoryStore::new();
@@ -188,7 +188,7 @@ impl Model {
         let before = self.setup.token_requests();
         self.setup.emulator.fail_next(TOKEN, hold(When::After));
         let call = spawn(&self.processes[index].consent);
-        // Either the call reaches the server, or it completes without a refresh.
+        // The call either reaches the server or completes without a refresh.
         while !call.is_finished() && self.setup.token_requests() == before {
             tokio::task::yield_now().await;
         }
@@ -196,7 +196,7 @@ impl Model {
         let _ = call.await;
         self.setup.emulator.release();
         self.setup.emulator.clear_faults();
-        // The refresh continues, and later callers get its result.
+        // The refresh continues, and later callers receive its result.
         if self.setup.token_requests() > before && self.is_refreshable() {
             self.last_refreshed_at = self.setup.clock.wall();
         }
@@ -264,8 +264,8 @@ impl Model {
         }
     }
 
-    /// Waits until no refresh runs in the background. A refresh holds the lease of the consent
-    /// until it completes.
+    /// Waits until no refresh runs in the background. A refresh holds the consent's lease until the
+    /// refresh completes.
     async fn wait_for_background_refresh(&self) {
         let mut polls_without_lease = 0;
         while polls_without_lease < 20 {
@@ -320,7 +320,7 @@ impl Model {
         self.store.load(&user()).await.unwrap().unwrap()
     }
 
-    /// Returns the time at which the stored refresh token was last used.
+    /// Returns the time when the stored refresh token was last used.
     async fn last_used_at(&self) -> SystemTime {
         self.record().await.idle_deadline() - IDLE_LIMIT
     }

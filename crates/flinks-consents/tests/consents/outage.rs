@@ -23,7 +23,7 @@ async fn o5_outage_policy_decides_whether_a_refresh_needs_the_store() {
     assert_eq!(setup.token_requests(), 1);
 
     let (setup, store, consents, consent) = consent_without_store(OutagePolicy::RefreshWithoutStore).await;
-    // The state of this consent stays in memory, even after 3000 other consents were opened.
+    // This consent's state stays in memory even after 3000 other consents have been opened.
     drop(consent);
     for number in 0..3000 {
         drop(consents.consent(&id(&format!("other-{number}"))));
@@ -50,8 +50,8 @@ async fn o5_outage_policy_decides_whether_a_refresh_needs_the_store() {
 async fn o5_rotating_consent_is_refreshed_only_once_during_an_outage() {
     let (setup, store, consents, consent) = consent_without_store(OutagePolicy::RefreshWithoutStore).await;
     setup.rotate_refresh_tokens();
-    // The first refresh rotates the refresh token. The new token stays in memory, even if no handle
-    // of the consent exists, and the new access token is returned.
+    // The first refresh rotates the refresh token. The new refresh token stays in memory even if no
+    // handle to the consent exists, and the new access token is returned.
     let _ = consent.access_token().await.unwrap();
     drop(consent);
     let consent = consents.consent(&user());
@@ -83,7 +83,7 @@ async fn o5_unconfirmed_write_blocks_refresh_during_an_outage() {
     let store = FaultyStore::default();
     let consents = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
     let consent = setup.import(&consents).await;
-    // The result is stored, but the confirmation is lost. Then the store becomes unavailable for
+    // The result is stored, but the confirmation is lost. Then the store becomes unavailable to
     // this machine.
     store.fail_nth(CompareAndSwap, 2, StoreFault::lost_reply());
     let _ = consent.access_token().await.unwrap();
@@ -146,7 +146,7 @@ async fn o6_refusal_during_an_outage_does_not_end_the_consent() {
     setup.advance(SECOND);
     assert!(consent.access_token().await.unwrap_err().needs_consent());
     assert_eq!(setup.token_requests(), 4);
-    // This is also true if the end of the consent could not be stored.
+    // The consent is known to have ended even if its end could not be stored.
     store.clear_faults();
     let consents = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
     let consent = setup.import(&consents).await;
@@ -206,7 +206,7 @@ async fn o9_new_consent_works_during_an_outage() {
         assert_eq!(setup.token_requests(), 3);
         setup.advance(SECOND);
     }
-    // The same applies to an imported consent, which has no access token.
+    // An imported consent also works during an outage, although it has no access token.
     assert!(consents.import(&id("user-9"), refresh_token(), setup.now()).await.is_err());
     for _ in 0..5 {
         let _ = consents.consent(&id("user-9")).access_token().await.unwrap();

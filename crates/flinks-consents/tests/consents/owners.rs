@@ -1,4 +1,4 @@
-//! Tests the consents of one owner: their list, labels and replacement. (O10)
+//! Tests how one owner's consents are listed, labelled and replaced. (O10)
 
 use flinks_consents::store::{EndReason, Page};
 use flinks_consents::{ConsentStanding, OwnerId, Replaced};
@@ -41,8 +41,8 @@ async fn check_owners(setup: &Setup, store: impl TokenStore) {
     let _ = consents.consent(&bank(1)).access_token().await.unwrap();
     assert_eq!(labels(&consents).await, both);
 
-    // The consent for the second bank is replaced by the consent of another person. The old
-    // connection is revoked.
+    // Another person's consent replaces the consent for the second bank. The old connection is
+    // revoked.
     setup.advance(HOUR);
     let before = consents.consent(&bank(2)).access_token().await.unwrap();
     let new = consents.new_consent(&bank(2)).revoke_replaced();

@@ -30,7 +30,7 @@ async fn o5_pending_write_is_stored_by_the_next_call_while_the_token_is_valid() 
     setup.advance(SECOND);
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
     assert!(consent.refresh_now().await.unwrap_err().is_store());
-    // The cached token is returned during the back-off and after it.
+    // The cached token is returned during and after the back-off.
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
     setup.advance(SECOND);
     assert_eq!(text(&consent.access_token().await.unwrap()), text(&first));
@@ -58,7 +58,8 @@ async fn o5_pending_write_does_not_replace_a_newer_consent() {
     one.flush().await.unwrap();
     assert!(stored_record(store.inner()).await.contains("newer"));
 
-    // A pending write replaces an older consent, even if that consent was refreshed in between.
+    // A pending write replaces an older consent, even if that consent was refreshed in the
+    // meantime.
     store.fail_next(CompareAndSwap, StoreFault::unavailable());
     setup.advance(SECOND);
     assert!(one.import(&user(), token("newest"), setup.now()).await.is_err());

@@ -36,7 +36,7 @@ async fn o6_ended_consent_is_reactivated_by_one_refresh() {
     // The reactivated consent is stored, so a new process can use it.
     let fresh = setup.consents(store).consent(&user());
     assert_eq!(text(&fresh.access_token().await.unwrap()), token);
-    // An active consent is not refreshed.
+    // Reactivating an active consent does not refresh it.
     let _ = here.reactivate(&user()).await.unwrap();
     assert_eq!(setup.token_requests() - before, 1);
 }

@@ -1,4 +1,4 @@
-//! Tests consents after a process restarts, and after the runtime that runs a refresh has stopped.
+//! Tests consents after a process has restarted or the runtime of a refresh has stopped.
 
 use crate::prelude::*;
 use flinks_consents::flinks::Cause;
@@ -15,7 +15,8 @@ async fn access_token_survives_a_restart() {
     assert_eq!(text(&again), text(&token));
     assert_eq!(again.expires_at(), token.expires_at());
     assert_eq!(setup.token_requests(), 1);
-    // The wall clock is set back to a time before the token was issued, so its age is unknown.
+    // The wall clock is set back to a time before the token was issued, so the token's age is
+    // unknown.
     setup.move_wall_clock_back(HOUR);
     let consent = setup.consents(store).consent(&user());
     assert_ne!(text(&consent.access_token().await.unwrap()), text(&token));

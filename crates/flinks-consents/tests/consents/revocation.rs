@@ -1,9 +1,9 @@
-//! Tests `Consent::revoke`: the request to Flinks, and the removal of the record. (O10)
+//! Tests `Consent::revoke`: the request to Flinks and the record's removal. (O10)
 
 use crate::prelude::*;
 use crate::wall_clock::consents_with_fast_clock;
 
-/// Creates the consent of [`user`] in `store`, and fetches an access token.
+/// Creates the consent of [`user`] in `store` and fetches an access token.
 async fn consents_in(store: &FaultyStore, policy: OutagePolicy) -> (Setup, Consents) {
     let setup = start().await;
     let consents = setup.consents_with(store.clone(), policy);
@@ -41,7 +41,7 @@ async fn o10_pending_removal_keeps_a_newer_consent() {
     let (setup, consents) = consents_in(&store, OutagePolicy::FailClosed).await;
     store.fail_always(StoreFault::unavailable());
     assert_eq!(consents.consent(&user()).revoke().await.unwrap(), Revoked::Confirmed);
-    // The end user consents again in another process, before the removal succeeds.
+    // The end user consents again in another process before the removal succeeds.
     setup.advance(MINUTE);
     let elsewhere = setup.consents(store.inner().clone());
     let _ = elsewhere.exchange_code(&user(), setup.code()).await.unwrap();
@@ -179,8 +179,8 @@ async fn o10_pending_removal_keeps_a_newer_consent_despite_clock_skew() {
         let (setup, consents) = consents_in(&store, OutagePolicy::FailClosed).await;
         store.fail_always(StoreFault::unavailable());
         assert_eq!(consents.consent(&user()).revoke().await.unwrap(), Revoked::Confirmed);
-        // The end user consents again on another machine. Its clock is either behind or ahead of
-        // the clock of this machine.
+        // The end user consents again on another machine. That machine's clock is either behind or
+        // ahead of this machine's clock.
         if by.is_zero() {
             setup.move_wall_clock_forward(SECOND * 120);
         }

@@ -1,5 +1,5 @@
-//! Tests that a rotated refresh token is stored before the access token is returned, and that the
-//! next refresh uses the new refresh token. (O5)
+//! Tests that a rotated refresh token is stored before the access token is returned. Also tests
+//! that the next refresh uses the new refresh token. (O5)
 
 use crate::prelude::*;
 
@@ -36,7 +36,7 @@ async fn o5_rotated_refresh_token_is_stored_before_the_access_token_is_returned(
         let (builder, mut events) = with_event_channel(setup.builder().store(store.clone()));
         let consents = builder.build();
         let consent = setup.import(&consents).await;
-        // The write of the lease succeeds, but the write of the result fails.
+        // Writing the lease succeeds, but writing the result fails.
         store.fail_nth(CompareAndSwap, 2, fault);
         let error = consent.access_token().await.unwrap_err();
         assert!(error.is_store(), "{error}");
@@ -44,7 +44,7 @@ async fn o5_rotated_refresh_token_is_stored_before_the_access_token_is_returned(
         assert!(!error.needs_consent(), "{error}");
         assert!(matches!(events.recv().await, Some(Event::NotStored { .. })));
         assert!(consent.idle_deadline().await.unwrap() > setup.now() + 29 * DAY);
-        // The refresh token stays in memory until it is stored, even if no handle of the consent
+        // The refresh token stays in memory until it is stored, even if no handle to the consent
         // exists.
         drop(consent);
         setup.advance(SECOND);
@@ -81,7 +81,7 @@ async fn o5_rotation_of_one_consent_applies_to_all_consents() {
     let new_machine = || setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore);
     let first = new_machine().import(&user(), refresh_token(), setup.now()).await.unwrap();
     let _ = first.access_token().await.unwrap();
-    // Another machine loads that record, and imports another consent.
+    // Another machine loads that record and imports another consent.
     let other = new_machine();
     let _ = other.consent(&user()).access_token().await.unwrap();
     let consent = other.import(&id("user-8"), token("emu_other"), setup.now()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests that a call returns an error, and does not panic, if there is no Tokio runtime or if the
+//! Tests that a call returns an error and does not panic if there is no Tokio runtime or if the
 //! runtime lacks a driver.
 
 use std::task::Poll;
@@ -51,7 +51,7 @@ fn no_method_panics_without_a_runtime() {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(leader.as_mut().poll(&mut context).is_pending());
     }
-    // Each of these calls would start a task, or wait for the refresh in flight.
+    // Each of these calls would start a task or wait for the refresh in flight.
     for error in [
         error(consent.access_token()),
         error(consent.refresh_now()),

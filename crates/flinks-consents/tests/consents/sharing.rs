@@ -42,7 +42,7 @@ async fn assert_one_failure(setup: &Setup, status: u16, attempts: u32, call: imp
         assert_eq!(error.status(), Some(status));
         assert_eq!(error.attempts(), attempts);
     }
-    // A later caller gets the same error during the back-off.
+    // A later caller receives the same error during the back-off.
     assert_eq!(call().await.unwrap().unwrap_err().status(), Some(status));
     assert_eq!(setup.token_requests(), u64::from(attempts));
     // The back-off lasts at most one second. The next call then refreshes the token.
@@ -77,7 +77,7 @@ async fn o4_refresh_completes_when_all_callers_are_cancelled() {
         assert!(call.await.unwrap_err().is_cancelled());
     }
     setup.emulator.release();
-    // A new caller waits for the refresh in flight, or finds its result.
+    // A new caller waits for the refresh in flight or finds its result.
     let _ = consent.access_token().await.unwrap();
     assert_eq!(setup.token_requests(), 1);
 }
@@ -143,7 +143,7 @@ async fn o4_handles_of_one_consent_share_their_state() {
     consents.consent(&user()).invalidate(&first);
     let second = get().await.unwrap();
     assert_ne!(text(&first), text(&second));
-    // Rejecting an older token again has no effect, either before or after a refresh.
+    // Rejecting an older token again has no effect, whether before or after a refresh.
     consents.consent(&user()).invalidate(&second);
     consents.consent(&user()).invalidate(&first);
     let third = get().await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests that a shutdown waits for refreshes, and stores pending writes. (O5)
+//! Tests that a shutdown waits for refreshes and stores pending writes. (O5)
 
 use std::task::{Context, Waker};
 
@@ -18,7 +18,7 @@ async fn o5_shutdown_waits_for_a_background_refresh() {
     let store = FaultyStore::default();
     let (setup, consents) = rotating_consent(&store).await;
     let token = consents.consent(&user()).access_token().await.unwrap();
-    // An early refresh runs in the background, and callers get the cached token.
+    // An early refresh runs in the background, and callers receive the cached token.
     setup.advance(LIFETIME - SECOND * 100);
     setup.emulator.fail_next(TOKEN, hold(When::After));
     assert_eq!(text(&consents.consent(&user()).access_token().await.unwrap()), text(&token));
@@ -86,7 +86,7 @@ async fn call_that_is_not_polled_holds_no_lock() {
     assert!(deadline.as_mut().poll(&mut context).is_pending());
     assert!(revoke.as_mut().poll(&mut context).is_pending());
     consents.shutdown(SECOND * 500).await.unwrap();
-    // The clock has not advanced, so the import has not waited for any of these futures.
+    // The clock has not advanced, so the import did not wait for any of these futures.
     let before = setup.clock.monotonic();
     let _ = setup.import(&consents).await;
     assert!(setup.clock.monotonic() - before < SECOND);
@@ -110,8 +110,9 @@ async fn o5_busy_record_does_not_stop_a_shutdown_from_storing_the_others() {
     assert_eq!(unfinished.unstored(), [names[0].clone()]);
 }
 
-/// Each round is a process that shuts down while refreshes are in flight. If a refresh token were
-/// lost, the next round would fail, because the server accepts only the newest refresh token.
+/// Simulates, in each round, a process that shuts down while refreshes are in flight. If a refresh
+/// token were lost, the next round would fail, because the server accepts only the newest refresh
+/// token.
 #[tokio::test]
 async fn o5_no_refresh_token_is_lost_in_200_shutdowns_under_load() {
     const CONSENTS: u64 = 6;

@@ -1,5 +1,5 @@
-//! Tests that the stores conform to the contract, and how consents use a store that fails, hangs,
-//! panics or returns wrong results.
+//! Tests that the stores conform to the contract. Also tests how consents behave if a store fails,
+//! hangs, panics or returns wrong results.
 
 use flinks_consents::flinks::Cause;
 use std::panic::panic_any;
@@ -46,7 +46,7 @@ fn consent_id_is_text_of_up_to_512_bytes() {
     }
 }
 
-/// Checks the error of a call that failed before it sent a request.
+/// Checks the error of a call that failed before sending a request.
 fn assert_nothing_sent(setup: &Setup, error: &ConsentError) {
     assert!(error.is_store(), "{error}");
     assert!(error.is_transient(), "{error}");
@@ -73,13 +73,13 @@ async fn failing_or_hanging_store_is_an_error_and_nothing_is_sent() {
         }
         let _ = consent.access_token().await.unwrap();
         assert_eq!(setup.token_requests(), 1);
-        // A cached token is returned without the store.
+        // A cached token is returned without using the store.
         store.fail_always(fault);
         let _ = consent.access_token().await.unwrap();
     }
 }
 
-/// A `MemoryStore` wrapper in which one call panics.
+/// A `MemoryStore` wrapper that panics in one call.
 #[derive(Clone, Default)]
 struct PanickingStore {
     inner: MemoryStore,
@@ -157,7 +157,7 @@ async fn incorrect_store_neither_ends_a_consent_nor_blocks_a_call() {
     store.fail_nth(CompareAndSwap, 1, StoreFault::Ignore);
     store.fail_nth(CompareAndSwap, 2, StoreFault::Ignore);
     let _ = consent.access_token().await.unwrap();
-    // The store always reports a conflict, or that there is no record.
+    // The store always reports either a conflict or a missing record.
     for (fault, is_store) in [(StoreFault::Conflict, true), (StoreFault::Ignore, false)] {
         let setup = start().await;
         let store = FaultyStore::default();

@@ -3,12 +3,12 @@
 
 use crate::prelude::*;
 
-/// Returns a response with which a gateway between the client and Flinks refuses a request.
+/// Returns a refusal that a gateway between the client and Flinks might send.
 pub(crate) fn gateway() -> Fault {
     Fault::status(403)
 }
 
-/// Calls `access_token` while every token request gets `fault`, and returns the error.
+/// Calls `access_token` while `fault` affects every token request. Returns the call's error.
 pub(crate) async fn error_with_fault(setup: &Setup, consent: &Consent, fault: Fault) -> ConsentError {
     setup.emulator.clear_faults();
     setup.emulator.fail_always(TOKEN, fault);
@@ -17,8 +17,8 @@ pub(crate) async fn error_with_fault(setup: &Setup, consent: &Consent, fault: Fa
     error
 }
 
-/// Returns how long it takes until the suspicion can be confirmed, or `None` if the error does not
-/// report a suspicion.
+/// Returns the time until the suspicion can be confirmed, or `None` if the error does not report a
+/// suspicion.
 pub(crate) fn suspicion(error: &ConsentError) -> Option<Duration> {
     match error.refusal() {
         Some(Refusal::Suspected { confirm_after, .. }) => Some(confirm_after),
@@ -108,7 +108,7 @@ async fn o6_suspected_consent_is_refreshed_once_a_minute() {
     setup.emulator.fail_always(TOKEN, gateway());
     let first = here.access_token().await.unwrap_err();
     assert_eq!(setup.token_requests(), 1);
-    // Other callers in this process, and callers in another process, get the same error.
+    // Other callers in this process and callers in another process receive the same error.
     for consent in [&here, &elsewhere] {
         let calls = spawn_many(consent, 20);
         for call in calls {
@@ -156,7 +156,7 @@ async fn o6_suspected_consent_is_refreshed_once_a_minute_during_an_outage() {
     let store = FaultyStore::default();
     let here = consent_in(&setup, store.clone()).await;
     assert!(suspicion(&error_with_fault(&setup, &here, gateway()).await).is_some());
-    // Another process has loaded the suspicion from the store, and has sent no request itself.
+    // Another process has loaded the suspicion from the store but has not sent a request itself.
     let elsewhere = setup.consents_with(store.clone(), OutagePolicy::RefreshWithoutStore).consent(&user());
     let _ = elsewhere.idle_deadline().await.unwrap();
     store.fail_always(StoreFault::unavailable());
@@ -218,7 +218,7 @@ async fn o6_consent_recovers_if_its_suspicion_could_not_be_stored() {
     let setup = start().await;
     let store = FaultyStore::default();
     let consent = consent_in(&setup, store.clone()).await;
-    // The write of the lease succeeds, but the write of the suspicion fails.
+    // Writing the lease succeeds, but writing the suspicion fails.
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
     assert!(suspicion(&error_with_fault(&setup, &consent, gateway()).await).is_some());
     setup.advance(HOUR);
@@ -244,7 +244,7 @@ async fn o6_pause_applies_even_if_the_refusal_could_not_be_stored() {
     let setup = start().await;
     let store = FaultyStore::default();
     let consent = consent_in(&setup, store.clone()).await;
-    // The write of the lease succeeds, but the write of the refusal fails.
+    // Writing the lease succeeds, but writing the refusal fails.
     store.fail_nth(CompareAndSwap, 2, StoreFault::unavailable());
     let error = error_with_fault(&setup, &consent, gateway()).await;
     assert!(suspicion(&error).is_some());

@@ -5,7 +5,7 @@ use crate::prelude::*;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Creates the consents of a process on a machine whose wall clock is fast by `by`.
+/// Creates a `Consents` value for a machine whose wall clock is fast by `by`.
 pub(crate) fn consents_with_fast_clock(setup: &Setup, by: Duration, store: impl TokenStore) -> Consents {
     let clock = auto_advancing_clock();
     clock.set_wall(setup.now() + by);
@@ -59,7 +59,7 @@ async fn o9_new_consent_replaces_a_record_with_a_future_time() {
     let store = FaultyStore::default();
     let fast = consents_with_fast_clock(&setup, YEAR, store.clone());
     let _ = setup.import(&fast).await;
-    // The end user consents again. The new consent cannot be stored yet, and is flushed later.
+    // The end user consents again. The new consent cannot be stored yet and is flushed later.
     let consents = setup.consents(store.clone());
     store.fail_always(StoreFault::unavailable());
     assert!(consents.exchange_code(&user(), setup.code()).await.is_err());

@@ -1,4 +1,4 @@
-//! A case: an emulator whose credentials are canaries, a client of each product, and the helper
+//! A case: an emulator whose credentials are canaries, a client for each product, and the helper
 //! that all rows use.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use flinks_emulator::{Emulator, Fault, Operation as Endpoint};
 
 use crate::prelude::*;
 
-/// The operations of a caller.
+/// The operations that a caller can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     PayAuthorize,
@@ -31,7 +31,8 @@ pub(crate) enum Operation {
     AppToken,
 }
 
-/// The kinds of operations that differ in their retries: the rows of the table of attempts.
+/// The kinds of operations that differ in their retries. They are the rows of the table of
+/// attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Mint,
@@ -40,16 +41,16 @@ pub(crate) enum Kind {
     Spend,
 }
 
-/// The classes of failures: the columns of the table of attempts.
+/// The classes of failures. They are the columns of the table of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureClass {
     /// A reset, a timeout, invalid HTTP or status 408.
     MayHaveBeenSent,
     /// Status 429 or 503, or the code `TOO_MANY_REQUESTS`.
     Busy,
-    /// Any other 5xx.
+    /// Any other 5xx status.
     Failed,
-    /// A malformed 2xx, or any other 4xx.
+    /// A malformed 2xx response or any other 4xx status.
     Final,
 }
 
@@ -87,7 +88,7 @@ impl Operation {
         }
     }
 
-    /// Returns the type of the operation in the generated crate.
+    /// Returns the product and the name of the operation's type in the generated crate.
     fn generated(self) -> &'static str {
         match self {
             Self::PayAuthorize => "pay Authorize",
@@ -105,7 +106,8 @@ impl Operation {
     }
 }
 
-/// Returns the number of requests that the facade promises for a failure: the table of attempts.
+/// Returns how many requests the facade promises to send if a call fails. This function is the
+/// table of attempts.
 pub(crate) fn expected_requests(kind: Kind, class: FailureClass) -> u64 {
     match (kind, class) {
         (_, FailureClass::Final) | (Kind::Code | Kind::Spend, _) => 1,
@@ -145,14 +147,14 @@ pub(crate) struct Outcome {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenFate {
-    /// The call spends nothing, or it succeeded.
+    /// The call spends no token or has succeeded.
     None,
     Unspent,
     Spent,
     Unknown,
 }
 
-/// The log of the process, and the canaries that it must not contain.
+/// The process's log and the canaries that the log must not contain.
 #[derive(Clone)]
 pub(crate) struct Log {
     lines: crate::log::Log,
@@ -164,8 +166,8 @@ impl Log {
         Self { lines: crate::log::Log::capture(), canaries: Arc::default() }
     }
 
-    /// Returns the canaries of all cases. The log line of one case could contain the canary of
-    /// another.
+    /// Returns the canaries of all cases, because one case's log lines could contain another case's
+    /// canary.
     pub(crate) fn planted(&self) -> Vec<String> {
         self.canaries.lock().unwrap().clone()
     }
@@ -179,7 +181,7 @@ impl Log {
 pub(crate) struct Case {
     log: Log,
     canaries: Vec<String>,
-    /// The number of requests that its calls made.
+    /// The number of requests that the case's calls sent.
     pub(crate) requests: u64,
     /// The number of searched texts of each kind.
     pub(crate) checks: BTreeMap<&'static str, u64>,
@@ -202,7 +204,7 @@ impl Case {
         self.canaries.push(canary);
     }
 
-    /// Searches a text of this kind for canaries.
+    /// Searches `text` for canaries. `surface` is the kind of text.
     pub(crate) fn search(&mut self, surface: &'static str, text: &str) {
         *self.checks.entry(surface).or_default() += 1;
         assert!(!self.canaries.iter().any(|canary| text.contains(canary)), "{surface} contains a secret");
@@ -212,12 +214,13 @@ impl Case {
         self.search("Display", &format!("{error} {error:#}"));
         self.search("Debug", &format!("{error:?}"));
         self.search("{:#?}", &format!("{error:#?}"));
-        // The error has no source, because the text of a source is not checked.
+        // The error must not have a source, because the test does not search a source's text.
         assert!(error.source().is_none());
         assert!(error.to_string().starts_with(|first: char| first.is_lowercase()));
     }
 
-    /// Replaces each `CANARY` in the response, because text of the server must not appear either.
+    /// Replaces each `CANARY` in the response with a new canary, because text from the server must
+    /// not appear anywhere either.
     fn with_canaries(&mut self, fault: &Fault) -> Fault {
         let canary = self.canary();
         match fault.clone() {
@@ -232,8 +235,8 @@ impl Case {
         }
     }
 
-    /// Calls an operation with a fault in each request. Then checks that the client works without
-    /// the fault.
+    /// Calls an operation while a fault affects each request. Then checks that the client works
+    /// without the fault.
     pub(crate) async fn call(&mut self, operation: Operation, fault: &Fault) -> Outcome {
         let fault = &self.with_canaries(fault);
         let setup = Setup::start(self).await;
@@ -251,7 +254,7 @@ impl Case {
             );
         }
         for issued in setup.emulator.issued() {
-            // The default credentials of the emulator are documented, so they are not secret.
+            // The emulator's default credentials are documented, so they are not secret.
             if issued.issued_by.is_some() {
                 self.plant(issued.value);
             }
@@ -271,7 +274,7 @@ impl Case {
     }
 }
 
-/// The emulator and the clients of a case.
+/// A case's emulator and clients.
 struct Setup {
     emulator: Emulator,
     clock: ManualClock,
@@ -281,7 +284,8 @@ struct Setup {
     consents: Consents,
 }
 
-/// An operation with the token that it spends, which was obtained before the fault.
+/// An operation that is ready to run, with the token that it spends. The token was requested before
+/// the fault.
 enum Ready {
     PayAuthorize,
     PayInitiateSession(flinks::pay::SessionToken),

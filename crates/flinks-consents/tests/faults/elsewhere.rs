@@ -1,8 +1,8 @@
-//! Rows with a separate test, because they need more than one call and one response.
+//! Rows that have a separate test because they need more than one call and one response.
 
 use std::path::Path;
 
-/// The rows, and the names of their tests in any crate.
+/// The rows and the names of their tests. A test may be in any crate.
 pub(crate) const ROWS: &[(&str, &str)] = &[
     ("Configuration: base URL with a trailing slash or a path prefix", "a1_base_url_is_normalized_once"),
     ("Configuration: username and password holding & = + % é and 4 KiB", "p1_user_name_and_password_are_sent_exactly"),

@@ -1,14 +1,14 @@
-//! A catalogue of faults in servers, networks and configurations, with the expected error and
-//! number of requests.
+//! A catalogue of faults in servers, networks and configurations. Each fault has an expected error
+//! and number of requests.
 //!
-//! Each row runs with every operation that it concerns, through the facade and against the
-//! emulator. The helper [`Case::call`] compares the number of requests with the table of attempts
-//! and searches for canaries in:
+//! Each row runs with every operation that it applies to. The operations are called through the
+//! facade and against the emulator. The test compares the number of requests with the table of
+//! attempts and searches for canaries in:
 //!
-//! - every text of the error,
+//! - every text representation of the error,
 //! - every request, except the one place that may contain the secret,
-//! - every log line and span field of the process at TRACE,
-//! - the output of the process, including panic messages, and the files that it left.
+//! - every log line and span field of the process at the TRACE level,
+//! - the process's output, including panic messages, and the files that it leaves behind.
 //!
 //! `cargo test -p flinks-consents --test faults -- --show-rows` prints the rows.
 
@@ -38,7 +38,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::case::{Case, Log, Operation};
 
-/// The requests and searches of a row.
+/// The numbers of requests and searches for a row.
 #[derive(Default)]
 struct Tally {
     requests: u64,
@@ -56,7 +56,8 @@ impl Tally {
 
 type Tallies = Arc<Mutex<BTreeMap<String, Tally>>>;
 
-/// The file in which the inner process writes its canaries.
+/// The environment variable that contains the path of the file that the inner process writes its
+/// canaries to.
 const PLANTED: &str = "FAULTS_PLANTED";
 
 fn main() {
@@ -66,8 +67,8 @@ fn main() {
     }
 }
 
-/// Runs this program again with a separate home directory, and searches its output and the files
-/// that it leaves behind.
+/// Runs this program again with a separate home directory. Checks that its output contains no
+/// canary and that it leaves no files behind.
 fn run_and_search_output() {
     let home = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The type of a row, and helpers for the rows about responses and connections.
+//! The type of a row and helpers for the rows about responses and connections.
 
 use flinks_consents::flinks::Cause;
 use flinks_emulator::{Fault, When};
@@ -21,7 +21,7 @@ pub(crate) struct Row {
 #[derive(Clone, Copy)]
 pub(crate) enum Expected {
     Success,
-    /// An error that satisfies the condition, and the state of a spent token or code.
+    /// An error that satisfies the condition and the expected state of a spent token or code.
     Error(fn(&ConsentError) -> bool, TokenFate),
 }
 
@@ -48,7 +48,7 @@ pub(crate) async fn check(case: &mut Case, row: &Row, operation: Operation) {
     }
 }
 
-/// Returns whether a success has a body. A revocation has none.
+/// Returns whether a successful response has a body. A revocation response has none.
 pub(crate) fn has_body(operation: Operation) -> bool {
     operation != Operation::Revoke
 }
@@ -74,14 +74,15 @@ pub(crate) fn garbage(bytes: &str) -> Fault {
     Fault::Garbage { bytes: bytes.as_bytes().to_vec() }
 }
 
-/// Returns a success of every operation, with the members `more`, and with `tokens` as every token.
+/// Returns a successful response body that fits every operation. The body contains the members
+/// `more`, and `tokens` is the value of every token field.
 pub(crate) fn success(tokens: &str, more: &str) -> String {
     format!(
         r#"{{{more}"access_token":{tokens},"refresh_token":"emu_r","Token":{tokens},"sessionId":"s","referenceId":"r","RequestId":"q","Login":{{"Id":"l"}}}}"#
     )
 }
 
-/// A challenge with one question.
+/// A security challenge with one question.
 pub(crate) const CHALLENGE: &str = r#""SecurityChallenges":[{"Prompt":"p"}],"#;
 
 /// The expected error for a token field or a body that does not fit the schema.
@@ -96,7 +97,7 @@ pub(crate) fn ok(body: String) -> Fault {
     reply(200, &[], body)
 }
 
-/// Returns a value with the maximum nesting of a response.
+/// Returns a value with the maximum nesting depth of a response.
 pub(crate) fn deep() -> String {
     format!("{}{}", "[".repeat(2_000), "]".repeat(2_000))
 }

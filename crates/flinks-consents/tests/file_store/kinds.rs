@@ -1,5 +1,5 @@
-//! Tests directory entries that are not regular files, at each name that a store uses. The store
-//! does not follow them, is not blocked by them, and leaves them in place.
+//! Tests directory entries that are not regular files but have a name that a store uses. The store
+//! does not follow such entries, is not blocked by them and leaves them in place.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
@@ -21,7 +21,7 @@ fn create_socket(path: &Path) {
     UnixListener::bind(path).unwrap();
 }
 
-/// Creates a link to a file of the same user outside the directory of the store.
+/// Creates a link to a file of the same user outside the store's directory.
 fn create_link(path: &Path) {
     let target = path.parent().unwrap().parent().unwrap().join("target");
     fs::write(&target, "target").unwrap();
@@ -41,7 +41,7 @@ const KINDS: [(&str, Create); 6] = [
     }),
 ];
 
-/// Fails if a thread is blocked.
+/// Waits for `work`. Fails if a thread is blocked.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), work).await.unwrap()
 }
@@ -99,7 +99,7 @@ pub(crate) async fn o5_lock_that_is_not_a_regular_file_is_refused() {
         assert_holds(&store, &record).await;
         assert_target_is_untouched(&directory);
 
-        // The store also reads the lock when it is opened and finds an unfinished file.
+        // When a store is opened and finds an unfinished file, it also uses the lock file.
         fs::write(record_file(&directory).with_extension("new"), "").unwrap();
         let directory_of_thread = directory.clone();
         let open = tokio::task::spawn_blocking(move || FileStore::open(directory_of_thread).unwrap_err());
@@ -172,7 +172,7 @@ pub(crate) async fn o5_device_is_refused() {
     let store = FileStore::open(&directory).unwrap();
     let path = record_file(&directory);
     fs::remove_file(&path).unwrap();
-    // For example /dev/zero, which could be read endlessly.
+    // This device is /dev/zero, which can be read endlessly.
     assert!(Command::new("mknod").arg(&path).args(["c", "1", "5"]).status().unwrap().success());
     assert_refused(&soon(store.load(&id("user-7"))).await.unwrap_err(), &path, "device");
     assert!(fs::symlink_metadata(&path).unwrap().file_type().is_char_device());
@@ -221,7 +221,7 @@ pub(crate) async fn o5_directory_that_others_can_rename_is_refused() {
                 assert_refused(&error, &parent, "parent");
             }
         }
-        // Opening it through a link in a safe directory makes no difference.
+        // Opening the store through a link in a safe directory makes no difference.
         let link = temporary.path().join("link");
         symlink(&directory, &link).unwrap();
         assert_eq!(FileStore::open(&link).is_ok(), is_accepted, "{mode:o}");

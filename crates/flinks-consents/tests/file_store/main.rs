@@ -1,6 +1,7 @@
 //! Tests the file store: its files, changes by other programs, and concurrent processes (O5).
 //!
-//! If a test needs another process, this program starts itself with one of the roles below.
+//! If a test needs another process, it runs this program again with one of the roles in
+//! `processes.rs`.
 
 #![cfg(unix)]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
@@ -130,14 +131,14 @@ fn client(base_url: &str) -> Client {
     Client::builder(base_url, credentials).build().unwrap()
 }
 
-/// An address without a server.
+/// An address that no server listens on.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 fn consents(directory: &Path, base_url: &str) -> Consents {
     Consents::builder(client(base_url)).store(FileStore::open(directory).unwrap()).build()
 }
 
-/// Creates a directory with a store that holds the consent "user-7".
+/// Creates a directory with a store that contains the consent "user-7".
 async fn stored() -> (TempDir, PathBuf, Consent) {
     let temporary = tempfile::tempdir().unwrap();
     let directory = temporary.path().join("consents");
@@ -247,7 +248,8 @@ async fn damaged_record_is_moved_aside_and_reported() {
 }
 
 async fn foreign_entry_is_not_moved_or_overwritten() {
-    // A record of a newer version, a directory, and a link to another file.
+    // Replaces the record with a record that has a newer version, with a directory, or with a link
+    // to another file.
     type Replace = fn(&Path);
     let replaces: [Replace; 3] = [
         |path| {
@@ -308,7 +310,8 @@ async fn unfinished_file_is_removed() {
     fs::write(&unfinished, "emu_secret").unwrap();
     let _ = FileStore::open(&directory).unwrap();
     assert!(!unfinished.exists());
-    // If the store stays open, the next write replaces the unfinished file, whatever its mode.
+    // If the store stays open, the next write replaces the unfinished file, whatever the file's
+    // mode.
     fs::write(&unfinished, "emu_secret").unwrap();
     fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o644)).unwrap();
     consent.forget().await.unwrap();
@@ -352,12 +355,13 @@ async fn held_lock_does_not_keep_a_runtime_alive() {
     let swap = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(store.compare_and_swap(Some(record.generation()), &record))
-        // The runtime is dropped here, which waits for its threads.
+        // The runtime is dropped here. The drop waits for the runtime's threads.
     };
     let outcome = tokio::task::spawn_blocking(swap).await.unwrap();
     let error = outcome.unwrap_err();
     assert!(error.to_string().contains("the token store is locked by another process"), "{error}");
-    // Without the store, this process could use a refresh token that the other process is using.
+    // If the error were `Unavailable`, this process might refresh without the store and use a
+    // refresh token that the other process is using.
     assert!(matches!(error, StoreError::Busy(_)), "{error:?}");
 }
 

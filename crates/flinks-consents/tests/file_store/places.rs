@@ -1,5 +1,5 @@
-//! Tests a store whose directory is missing or has been replaced. This is an error, and never an
-//! empty store (O5).
+//! Tests a store whose directory is missing or has been replaced. Such a store returns errors and
+//! is never treated as empty (O5).
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ use crate::kinds::create_fifo;
 use crate::prelude::*;
 use crate::{NOWHERE, assert_holds, client, consents, files, id, stored};
 
-/// Returns the errors of all operations of a store, all of which must fail.
+/// Calls the operations of a store, all of which must fail, and returns their errors.
 async fn failures(store: &FileStore, record: &Record) -> Vec<StoreError> {
     let id = id("user-7");
     vec![
@@ -84,7 +84,7 @@ pub(crate) async fn o5_empty_directory_is_unavailable() {
 }
 
 pub(crate) async fn o5_recreated_directory_is_unavailable() {
-    // Many file systems reuse the inode number.
+    // Many file systems reuse the inode number of a removed directory.
     let (_temporary, directory, _) = stored().await;
     let store = FileStore::open(&directory).unwrap();
     let record = store.load(&id("user-7")).await.unwrap().unwrap();

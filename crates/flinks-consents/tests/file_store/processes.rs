@@ -1,4 +1,4 @@
-//! Tests with several processes, or with another user.
+//! Tests that use several processes or another user.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -18,7 +18,7 @@ use crate::{NOWHERE, assert_refused, client, consents, files, id, load, record_f
 
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// Another process of this program.
+/// Another process that runs this program.
 pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
@@ -42,7 +42,7 @@ impl Process {
         writeln!(self.input, "{line}").unwrap();
     }
 
-    /// Returns `None` if the process has exited.
+    /// Reads a line of the process's output. Returns `None` if the process has exited.
     pub(crate) fn read_line(&mut self) -> Option<String> {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
@@ -62,7 +62,7 @@ impl Process {
     }
 }
 
-/// Runs a process that was started by this program.
+/// Performs the role that another process of this program has requested.
 #[tokio::main]
 pub(crate) async fn run_role(role: &str) {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
@@ -83,7 +83,7 @@ pub(crate) fn token(number: u32) -> RefreshToken {
     RefreshToken::new(format!("{}-number-{number}.", "x".repeat(3000))).unwrap()
 }
 
-/// Writes records endlessly, and prints a line before and after each write.
+/// Writes records endlessly and prints a line before and after each write.
 async fn write_endlessly(directory: &Path) {
     let consents = consents(directory, NOWHERE);
     for number in 1.. {
@@ -97,7 +97,7 @@ pub(crate) async fn killed_process_leaves_the_old_or_the_new_record() {
     for round in 0..200 {
         let (_temporary, directory, _) = stored().await;
         let mut process = Process::start_role("write", &[directory.to_str().unwrap()]);
-        // Kills the process during or between writes, after a varying number of them.
+        // Kills the process during or between writes, after a random number of writes.
         let mut last = String::new();
         for _ in 0..fastrand::u32(1..12) {
             last = process.read_line().unwrap();
@@ -126,7 +126,7 @@ pub(crate) async fn reader_never_sees_half_a_record() {
     for _ in 0..300 {
         process.read_line().unwrap();
         for _ in 0..50 {
-            // This reads the file without the lock, so that it can overlap with a write.
+            // Reads the file without the lock so that the read can overlap with a write.
             Record::decode(&id("user-7"), &fs::read(&path).unwrap()).unwrap();
         }
     }
@@ -140,7 +140,8 @@ async fn write_many(directory: &Path) {
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     for number in 0..WRITES {
-        // Each process writes different records, because equal writes could not be lost.
+        // Each process writes different records, because the loss of an equal write would go
+        // unnoticed.
         let refresh_token = RefreshToken::new(format!("{} {number}", std::process::id())).unwrap();
         consents.import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
         let own = id(&format!("process {} number {number}", std::process::id()));
@@ -159,12 +160,12 @@ pub(crate) async fn concurrent_writers_lose_nothing() {
         process.send_line("go");
     }
     both.into_iter().for_each(Process::wait_for_success);
-    // Each write increments the generation, so no write was overwritten unnoticed.
+    // Each write increments the generation, so the difference shows that no write was lost.
     assert_eq!(load(&directory).await.unwrap().unwrap().generation() - before, u64::from(2 * WRITES));
     assert_eq!(files(&directory, ".json").len(), 1 + 2 * WRITES as usize);
 }
 
-/// Requests an access token for each id on standard input.
+/// Requests access tokens for each id that it reads from standard input.
 async fn refresh_on_demand(directory: &Path, base_url: &str) {
     let consents = consents(directory, base_url);
     println!("ready");
@@ -248,7 +249,7 @@ pub(crate) async fn full_disk_leaves_the_old_record() {
     assert!(files(&directory, ".new").is_empty());
 }
 
-/// Changes the working directory after the store was opened.
+/// Opens a store and then changes the working directory.
 async fn use_a_relative_path(directory: &Path) {
     std::env::set_current_dir(directory.parent().unwrap()).unwrap();
     let consents = consents(Path::new(directory.file_name().unwrap()), NOWHERE);
@@ -264,13 +265,14 @@ pub(crate) async fn relative_path_is_resolved_when_the_store_is_opened() {
 
 const NOBODY: u32 = 65534;
 
-/// Runs as a user other than root. The store repairs its own files and refuses the files of others.
+/// Runs as a user other than root. A store repairs the user's own files and refuses other users'
+/// files.
 async fn use_stores_as_another_user(directory: &Path) {
-    // This directory belongs to root, and everybody can read it.
+    // This directory belongs to root, and everyone can read it.
     let of_root = FileStore::open(directory.join("of root"));
     assert!(matches!(of_root, Err(StoreError::Misconfigured(_))), "the directory of another user was accepted");
 
-    // This directory belongs to the same user, but everybody can write to its parent.
+    // This directory belongs to the same user, but everyone can write to its parent.
     let error = FileStore::open(directory.join("open").join("own")).unwrap_err();
     assert_refused(&error, "is below a directory that other users can write to", &directory.join("open"));
 
@@ -279,13 +281,13 @@ async fn use_stores_as_another_user(directory: &Path) {
     consents.import(&id("user-7"), token(1), SystemTime::now()).await.unwrap();
     let path = record_file(&own);
     println!("{}", path.display());
-    // Then root becomes the owner of the directory.
+    // The parent process now makes root the owner of the record file.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let store = FileStore::open(&own).unwrap();
     let error = store.load(&id("user-7")).await.unwrap_err();
     assert_refused(&error, "contains a file that belongs to another user", &path);
     println!("refused");
-    // The record is no longer readable for this user.
+    // The parent process now makes the record file unreadable to this user.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let error = store.load(&id("user-7")).await.unwrap_err();
     assert_refused(&error, "is not accessible", &path);
@@ -301,7 +303,7 @@ async fn use_stores_as_another_user(directory: &Path) {
     assert_eq!(error.advice(), flinks::Advice::FixConfiguration);
     assert!(error.to_string().contains(lock.to_str().unwrap()), "{error}");
 
-    // A directory without write permission is a specific error.
+    // A directory without write permission causes a specific error.
     fs::set_permissions(&own, fs::Permissions::from_mode(0o500)).unwrap();
     let error = FileStore::open(&own).unwrap_err();
     assert_refused(&error, "is not accessible", &own);
@@ -315,7 +317,7 @@ pub(crate) async fn another_user_is_refused() {
     use std::os::unix::fs::chown;
     let temporary = tempfile::tempdir().unwrap();
     fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // Copies the program to a place where that user can run it.
+    // Copies the program to a place where the other user can run it.
     let program = temporary.path().join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let directory = temporary.path().join("of nobody");
@@ -324,8 +326,8 @@ pub(crate) async fn another_user_is_refused() {
     fs::set_permissions(directory.join("open"), fs::Permissions::from_mode(0o777)).unwrap();
     chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
 
-    // Everybody can create a directory in a directory with the sticky bit, and its owner can rename
-    // it.
+    // Everyone can create a directory inside a directory with the sticky bit, and the owner of the
+    // new directory can rename it.
     let sticky = temporary.path().join("sticky");
     fs::create_dir_all(sticky.join("of nobody")).unwrap();
     fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();
@@ -334,7 +336,8 @@ pub(crate) async fn another_user_is_refused() {
     let error = FileStore::open(sticky.join("of nobody").join("consents")).unwrap_err();
     assert_refused(&error, "is below a directory that belongs to another user", &sticky.join("of nobody"));
 
-    // The owner of a directory can change its content, so root refuses it as well.
+    // A directory's owner can change the directory's contents, so root also refuses another user's
+    // directory.
     let error = FileStore::open(&directory).unwrap_err();
     assert_refused(&error, "is in a directory that belongs to another user or group", &directory);
 

@@ -72,7 +72,7 @@ pub(crate) async fn private_store_can_become_a_shared_store() {
     assert_eq!(mode(&path), 0o660);
     assert!(store.compare_and_swap(Some(record.generation()), &record).await.unwrap());
     assert!(files(&directory, ".lock").iter().all(|lock| mode(lock) == 0o660));
-    // The mode of a file that others can read is corrected.
+    // The store corrects the mode of a file that others can read.
     set_mode(&path, 0o664);
     assert_holds(&store, &record).await;
     assert_eq!(mode(&path), 0o660);
@@ -113,7 +113,7 @@ pub(crate) async fn o5_store_that_must_exist_is_not_created() {
     assert!(error.to_string().contains(directory.to_str().unwrap()), "{error}");
     assert!(files(&directory, "").is_empty());
 
-    // The records have no marker, for example after they were restored from a backup.
+    // The store has no marker, for example because its records were restored from a backup.
     for marker in files(&volume, ".id") {
         fs::remove_file(marker).unwrap();
     }
@@ -142,7 +142,8 @@ pub(crate) async fn write_as_a_member(directory: &Path) {
     println!("done");
 }
 
-/// Starts a process of another user with a umask that makes its files unreadable for others.
+/// Starts a process as another user, with a umask that makes the process's files unreadable to
+/// others.
 fn member(program: &Path, user: u32, group: u32, directory: &Path) -> Process {
     use std::os::unix::process::CommandExt as _;
     let mut shell = Command::new("sh");

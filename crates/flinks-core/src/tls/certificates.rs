@@ -1,4 +1,4 @@
-//! PEM certificates: those of trusted authorities, and the client certificate.
+//! PEM certificates: trusted root certificates and the client certificate.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::secret::{Redacted, Secret};
 
-/// The certificates of authorities that a client trusts in addition to those of the platform.
+/// Root certificates that a client trusts in addition to the platform's certificates.
 #[derive(Clone)]
 pub struct RootCertificates(Vec<CertificateDer<'static>>);
 
@@ -16,7 +16,7 @@ impl RootCertificates {
     ///
     /// # Errors
     ///
-    /// Returns an error if the text is not valid PEM, or does not contain a certificate.
+    /// Returns an error if the text is not valid PEM or does not contain a certificate.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, InvalidCertificate> {
         certificates(pem.as_ref(), "root certificates").map(Self)
     }
@@ -52,8 +52,8 @@ impl ClientCertificate {
     ///
     /// # Errors
     ///
-    /// Returns an error if `certificate` does not contain a PEM certificate, or `private_key` does
-    /// not contain a PEM private key.
+    /// Returns an error if `certificate` does not contain a PEM certificate, or if `private_key`
+    /// does not contain a PEM private key.
     pub fn from_pem(certificate: impl AsRef<[u8]>, private_key: impl Into<Secret>) -> Result<Self, InvalidCertificate> {
         let key_pem = private_key.into();
         let chain_pem = certificate.as_ref().to_vec();
@@ -92,8 +92,8 @@ fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'s
     }
 }
 
-/// The error of reading [`RootCertificates`] or a [`ClientCertificate`]. It never contains the text
-/// that was read.
+/// The error returned if reading [`RootCertificates`] or a [`ClientCertificate`] fails. It never
+/// contains the input text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidCertificate {
     field: &'static str,

@@ -1,5 +1,4 @@
-//! The crypto providers of rustls: the provider of a client, and the default provider of the
-//! process.
+//! Crypto providers for rustls: a client's provider and the process's default provider.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +8,9 @@ use rustls::crypto::CryptoProvider as Provider;
 
 /// The crypto provider that a client uses for TLS with rustls.
 ///
-/// The default depends on the features: ring with `rustls`, otherwise aws-lc-rs with `aws-lc-rs`,
-/// otherwise the default provider of the process.
+/// The default depends on the enabled features. It is ring with the feature `rustls`. Without
+/// `rustls`, it is aws-lc-rs with the feature `aws-lc-rs`. Without either, it is the process's
+/// default provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CryptoProvider {
@@ -20,8 +20,8 @@ pub enum CryptoProvider {
     /// [aws-lc-rs](https://docs.rs/aws-lc-rs). Needs the feature `aws-lc-rs`.
     #[cfg(feature = "aws-lc-rs")]
     AwsLcRs,
-    /// The default provider of the process, such as one that is certified for FIPS 140. The program
-    /// must install it before it builds a client.
+    /// The process's default provider, such as a provider that is certified for FIPS 140. The
+    /// program must install this provider before building a client.
     OfProcess,
 }
 
@@ -53,12 +53,13 @@ impl FromStr for CryptoProvider {
     }
 }
 
-/// The error of parsing a [`CryptoProvider`] that is unknown, or whose feature is not enabled.
+/// The error returned when parsing a [`CryptoProvider`] that is unknown or whose feature is not
+/// enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownProvider(());
 
 impl UnknownProvider {
-    /// Returns the reason as a predicate, which lists the valid names.
+    /// Returns the reason as a predicate that lists the valid names.
     pub fn reason(&self) -> &'static str {
         "must be `ring` (with feature `rustls`), `aws-lc-rs` (with feature `aws-lc-rs`) or `process`"
     }
@@ -73,7 +74,8 @@ impl fmt::Display for UnknownProvider {
 impl std::error::Error for UnknownProvider {}
 
 impl CryptoProvider {
-    /// Returns the provider, or `None` if it is that of the process and none is installed.
+    /// Returns the provider. Returns `None` for the process's default provider if no default is
+    /// installed.
     pub(crate) fn get(self) -> Option<Arc<Provider>> {
         match self {
             #[cfg(feature = "rustls")]
@@ -91,20 +93,21 @@ impl CryptoProvider {
 pub enum DefaultCryptoProvider {
     /// The default provider of this build is now the default provider of the process.
     Installed,
-    /// The process already had a default provider, which was not changed.
+    /// The process already had a default provider. The call did not change it.
     AlreadyInstalled,
 }
 
-/// Installs the default [`CryptoProvider`] of this build, such as ring, as the default crypto
-/// provider of rustls in this process, unless a default is already installed.
+/// Installs this build's default [`CryptoProvider`], such as ring, as the process-wide default for
+/// rustls. Does nothing if a default is already installed.
 ///
-/// The clients of these crates set their own provider, so they do not need this function. Other
-/// code in the same program may need it: Cargo builds `reqwest` once for the whole program, and the
-/// feature `rustls` of this crate enables rustls in it without a crypto provider. As a result,
-/// `reqwest::Client::new()` panics in code that did not enable a TLS feature of `reqwest`.
+/// The clients in the Flinks crates set their own provider, so they do not need this function.
+/// Other code in the same program may need it. Cargo builds `reqwest` once for the whole program,
+/// and the `rustls` feature of `flinks-core` enables rustls in `reqwest` without a crypto provider.
+/// As a result, `reqwest::Client::new()` panics in code that did not enable a TLS feature of
+/// `reqwest`.
 ///
 /// Call this function once, at the start of `main`. Do not call it in a library, because only the
-/// program should choose the provider. No crate of this project calls it.
+/// program should choose the provider. No crate in this project calls it.
 ///
 /// ```
 /// use flinks_core::tls::{DefaultCryptoProvider, install_default_crypto_provider};

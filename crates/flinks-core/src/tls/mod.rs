@@ -1,7 +1,7 @@
-//! The TLS configuration of a client: PEM certificates, and the crypto provider of rustls.
+//! A client's TLS configuration: PEM certificates and the crypto provider for rustls.
 //!
-//! The types for certificates need any TLS feature. The types for crypto providers need a TLS
-//! feature of rustls.
+//! The certificate types are available with any TLS feature. The crypto provider types are
+//! available only with a rustls feature.
 
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
 mod certificates;

@@ -1,7 +1,7 @@
-//! A server without an HTTP library. It records the bytes of each request, and can respond with any
-//! bytes.
+//! A test server that does not use an HTTP library. It records the bytes of each request and can
+//! respond with any bytes.
 //!
-//! The tests of other crates include this file by its path.
+//! The tests of other crates include this file by path.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,24 +9,24 @@ use flinks_core::generated::serde_json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The response of the server to every request.
+/// The server's response to every request.
 #[derive(Clone, Debug)]
 pub(crate) enum RawResponse {
-    /// Writes these bytes, and closes the connection.
+    /// Writes these bytes and closes the connection.
     Bytes(Vec<u8>),
-    /// Writes these bytes, and leaves the connection open.
+    /// Writes these bytes and leaves the connection open.
     ThenSilence(Vec<u8>),
-    /// Writes a response with this status that repeats the whole request, in its headers and in the
-    /// strings of its JSON body.
+    /// Writes a response with this status. Its headers and the strings in its JSON body repeat the
+    /// whole request.
     Echo(&'static str),
-    /// Writes the first bytes once, and then the second bytes repeatedly until the client
+    /// Writes the first bytes once and then the second bytes repeatedly until the client
     /// disconnects.
     ThenEndless(Vec<u8>, Vec<u8>),
 }
 
 /// A running server, which stops when it is dropped.
 pub(crate) struct RawServer {
-    /// The base URL of the server.
+    /// The server's base URL.
     pub(crate) base_url: String,
     requests: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
@@ -60,7 +60,8 @@ impl RawServer {
         self.requests.lock().unwrap().iter().map(|request| request.replace(host, "[host]")).collect()
     }
 
-    /// Returns the only received request, with LF line endings. Panics if there is not exactly one.
+    /// Returns the only received request, with LF line endings. Panics unless there is exactly one
+    /// request.
     pub(crate) fn only_request(&self) -> String {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
@@ -74,7 +75,7 @@ impl Drop for RawServer {
     }
 }
 
-/// Creates an HTTP/1.1 response. `headers` consists of lines that each end with CR LF, or is empty.
+/// Creates an HTTP/1.1 response. `headers` is empty or consists of lines that each end with CR LF.
 pub(crate) fn http_response(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len())
         .into_bytes()
@@ -84,7 +85,7 @@ fn echo(status: &str, request: &str) -> Vec<u8> {
     let line: String = request.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
     let text = serde_json::to_string(request).unwrap();
     let headers = format!("location: /{line}\r\nob-correlation-id: {line}\r\nset-cookie: {line}\r\n");
-    // The fields match the error body of each product, and no success body.
+    // The fields match every product's error body but no success body.
     let body = format!(
         r#"{{"error":{text},"error_description":{text},"Message":{text},"FlinksCode":{text},"Token":[{text}],"access_token":[{text}]}}"#
     );

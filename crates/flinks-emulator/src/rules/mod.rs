@@ -1,5 +1,5 @@
-//! The rules of Flinks. Each operation has one function, which takes the state and a [`Call`] and
-//! returns a [`Reply`]. Nothing in this module uses a socket.
+//! Flinks' rules. Each operation has one function, which takes the state and a [`Call`] and returns
+//! a [`Reply`]. Nothing in this module uses a socket.
 
 mod connect;
 mod outbound;
@@ -24,7 +24,7 @@ macro_rules! define_handler {
 }
 operations!(define_handler);
 
-/// Processes a request by the rules of its operation.
+/// Processes a request according to its operation's rules.
 pub(crate) fn process(state: &mut EmulatorState, operation: Operation, call: &Call, fault: Option<&Fault>) -> Reply {
     if let Some(request) = state.ledger.request_mut(call.number) {
         request.processed = true;

@@ -1,4 +1,4 @@
-//! The rules of Pay (P1-P6, P8).
+//! Pay's rules (P1-P6, P8).
 
 use hyper::{StatusCode, header};
 use serde_json::json;
@@ -26,7 +26,7 @@ pub(super) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
     Reply::json(StatusCode::OK, &json!({"access_token": token, "token_type": "bearer", "expires_in": lifetime}))
 }
 
-/// Starts a session and spends the token, which can start only one (P3, P8).
+/// Starts a session and spends the token, which can start only one session (P3, P8).
 pub(super) fn initiate_session(state: &mut EmulatorState, call: &Call) -> Reply {
     let token = match session_token(state, call) {
         Ok(token) => token,
@@ -65,8 +65,8 @@ fn new_session(call: &Call) -> Result<Session, String> {
     Ok(Session { reference_id: reference_id.to_owned(), amount })
 }
 
-/// Creates a payment request. Flinks does not document whether a token is valid after it has
-/// started its session. The emulator accepts a spent token until it expires.
+/// Creates a payment request. Flinks does not document whether a token remains valid after it has
+/// started its session. The emulator accepts a spent token until the token expires.
 pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
     if let Err(reply) = session_token(state, call) {
         return reply;
@@ -77,7 +77,7 @@ pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> 
     };
     let session_id = body.text("sessionId").unwrap_or_default();
     if state.pay.sessions.get(session_id).is_none() {
-        return Reply::bad_request("sessionId must be the id of a session.");
+        return Reply::bad_request("sessionId must be the id of an existing session.");
     }
     let payment_request = PaymentRequest { session_id: session_id.to_owned() };
     let request_id = state.pay.payment_requests.add(payment_request, state.config.limits.tokens);
@@ -103,27 +103,27 @@ pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Rep
     Reply::json(StatusCode::OK, &body)
 }
 
-/// Returns the session token of a call, or an error response if it is missing, unknown or expired.
-/// The token may be spent.
+/// Returns the session token from a call, or an error response if the token is missing, unknown or
+/// expired. The token may be spent.
 fn session_token<'a>(state: &'a EmulatorState, call: &Call) -> Result<&'a Issued, Reply> {
     let refuse = |message: &str| Err(unauthorized(message));
     let config = &state.config.pay;
     let Some(token) = presented_token(config, call) else {
         if config.uses_authorization() {
-            return refuse("Authorization must be a bearer token and must occur once.");
+            return refuse("Authorization must contain a bearer token and must appear exactly once.");
         }
         let name = config.token_header.to_ascii_lowercase();
-        return refuse(&format!("{name} must be a session token of Pay and must occur once."));
+        return refuse(&format!("{name} must contain a Pay session token and must appear exactly once."));
     };
     match state.ledger.issued(Kind::SessionToken, token) {
-        None => refuse("The token is not a session token of Pay."),
+        None => refuse("The token is not a Pay session token."),
         Some(issued) if issued.is_expired(state.now()) => refuse("The token has expired."),
         Some(issued) => Ok(issued),
     }
 }
 
-/// Returns the token in the configured header. `Authorization` requires the scheme. In another
-/// header it is optional, because Flinks does not document the value.
+/// Returns the token in the configured header. In `Authorization`, the scheme is required. In any
+/// other header, the scheme is optional, because Flinks does not document the value.
 fn presented_token<'a>(config: &PayConfig, call: &'a Call) -> Option<&'a str> {
     if config.uses_authorization() {
         return call.bearer();

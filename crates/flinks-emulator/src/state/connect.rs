@@ -1,4 +1,4 @@
-//! The state of Connect, except its authorize tokens, which are in the ledger.
+//! Connect's state, except its authorize tokens, which are in the ledger.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::pages::Events;
 pub(crate) struct ConnectState {
     /// The logins by `LoginId`.
     pub(crate) logins: BoundedMap<Login>,
-    /// The open questions by `RequestId`.
+    /// The unanswered questions by `RequestId`.
     pub(crate) challenges: BoundedMap<Challenge>,
-    /// The visits to the iframe page, by the id in their address.
+    /// The visits to the iframe page, by the id in each visit's address.
     pub(crate) iframes: BoundedMap<Iframe>,
-    /// The visits to the bank's page, by the id in their address.
+    /// The visits to the bank's page, by the id in each visit's address.
     pub(crate) bank_redirects: BoundedMap<BankRedirect>,
 }
 
 /// An end user who has connected.
 pub(crate) struct Login {
     pub(crate) username: String,
-    /// Whether the bank asks questions when the login is used again. `false` after custom OAuth,
-    /// where the bank has asked them on its own page.
+    /// Whether the bank asks questions when the login is used again. This is `false` after custom
+    /// OAuth, because the bank has already asked them on its own page.
     pub(crate) has_mfa: bool,
 }
 
-/// A question of the bank that has not been answered yet.
+/// A security question that has not been answered yet.
 pub(crate) struct Challenge {
     pub(crate) username: String,
     /// The index of the question.
@@ -38,16 +38,16 @@ pub(crate) struct Challenge {
     pub(crate) expires_at: Duration,
     /// The existing login that the session is for, if any.
     pub(crate) login_id: Option<String>,
-    /// Whether a new login is stored, as `Save` in the request says.
+    /// Whether a new login is stored. This is the value of `Save` in the request.
     pub(crate) save: bool,
 }
 
-/// An end user's visit to the iframe page. Each form changes the visit and redirects to the page,
-/// which shows the current stage.
+/// An end user's visit to the iframe page. Each form changes the visit and redirects to the page
+/// for the current stage.
 pub(crate) struct Iframe {
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,
-    /// The reason why the bank refused the last form, if it did.
+    /// The reason the bank refused the last form, if it did.
     pub(crate) problem: Option<&'static str>,
     /// The events that have not been sent to the parent page yet.
     pub(crate) events: Events,
@@ -64,10 +64,10 @@ pub(crate) enum Stage {
 pub(crate) struct BankRedirect {
     pub(crate) return_url: Url,
     pub(crate) state: Option<String>,
-    /// The reason why the bank refused the last login, if it did.
+    /// The reason the bank refused the last login, if it did.
     pub(crate) problem: Option<&'static str>,
-    /// The URL that the end user was finally redirected to, or `None` before that. The first
-    /// outcome is final.
+    /// The URL that the end user was finally redirected to, or `None` if the visit is not complete.
+    /// The first outcome is final.
     pub(crate) end: Option<Url>,
 }
 

@@ -1,5 +1,5 @@
-//! The state of an emulator between requests. The rules read and change it. Nothing in this module
-//! creates a response.
+//! An emulator's state between requests. The rules read and change this state. Nothing in this
+//! module creates a response.
 
 mod connect;
 mod outbound;
@@ -31,7 +31,7 @@ pub(crate) struct EmulatorState {
     /// The number of resets so far.
     pub(crate) resets: u64,
     /// Whether [`issue`](Self::issue) returns the newest existing token of a kind instead of a new
-    /// one. Set while a request with the fault `duplicate_token` is processed.
+    /// one. This is `true` while a request with the fault `duplicate_token` is processed.
     pub(crate) repeats_token: bool,
 }
 
@@ -52,7 +52,7 @@ impl EmulatorState {
         state
     }
 
-    /// Issues the code and the refresh token of [`credentials`](crate::credentials).
+    /// Issues the code and the refresh token from [`credentials`](crate::credentials).
     fn issue_first_tokens(&mut self) {
         let subject = Some(Uuid::new_v4().to_string());
         let code = self.token(Kind::Code, OUTBOUND_CODE.into(), None, self.config.outbound.code_seconds);
@@ -63,9 +63,9 @@ impl EmulatorState {
         self.issue(Issued { subject, ..refresh_token });
     }
 
-    /// Replaces the state by a new one with the same configuration.
+    /// Replaces the state with a new one that has the same configuration.
     ///
-    /// The numbers of requests continue, so that a request that arrived before the reset is not
+    /// The numbering of requests continues, so that a request that arrived before the reset is not
     /// mistaken for a later one.
     pub(crate) fn reset(&mut self) {
         let mut new = Self::new(self.config.clone());
@@ -83,7 +83,7 @@ impl EmulatorState {
         self.clock.now()
     }
 
-    /// Creates a token with a lifetime in seconds. It becomes valid when it is
+    /// Creates a token with a lifetime in seconds. The token becomes valid when it is
     /// [issued](Self::issue).
     pub(crate) fn token(&self, kind: Kind, value: String, call: Option<&Call>, seconds: u64) -> Issued {
         Issued {
@@ -100,7 +100,7 @@ impl EmulatorState {
     }
 
     /// Adds a token to the ledger and returns its value. With the fault `duplicate_token`, returns
-    /// the newest existing token of the kind instead.
+    /// the newest existing token of the same kind instead.
     pub(crate) fn issue(&mut self, token: Issued) -> String {
         if self.repeats_token
             && token.kind != Kind::RefreshToken

@@ -1,4 +1,4 @@
-//! The state of Outbound, except its codes and tokens, which are in the ledger.
+//! Outbound's state, except its codes and tokens, which are in the ledger.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use crate::bounded_map::BoundedMap;
 
 #[derive(Default)]
 pub(crate) struct OutboundState {
-    /// The visits to the consent page, by the id in their address.
+    /// The visits to the consent page, by the id in each visit's address.
     pub(crate) consents: BoundedMap<Consent>,
 }
 
@@ -15,11 +15,11 @@ pub(crate) struct OutboundState {
 pub(crate) struct Consent {
     pub(crate) return_url: Url,
     pub(crate) scopes: Vec<String>,
-    /// The redirect URI as the client sent it. The exchange of the code compares it byte for byte
-    /// (O9).
+    /// The redirect URI as the client sent it. When the code is exchanged, the redirect URI must
+    /// match byte for byte (O9).
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
-    /// The URL that the end user was finally redirected to, or `None` before that. The first
-    /// decision is final.
+    /// The URL that the end user was finally redirected to, or `None` if the end user has not
+    /// decided yet. The first decision is final.
     pub(crate) end: Option<Url>,
 }

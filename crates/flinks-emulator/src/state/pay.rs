@@ -1,4 +1,4 @@
-//! The state of Pay, except its session tokens, which are in the ledger.
+//! Pay's state, except its session tokens, which are in the ledger.
 
 use serde_json::Value;
 

@@ -19,8 +19,7 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     browser.open(&format!("{parent}/?token={token}")).await;
     browser.frame("iframe").await;
 
-    // The first steps, up to a wrong password, use only the keyboard. The later steps use the
-    // mouse.
+    // The steps up to the wrong password use only the keyboard. The later steps use the mouse.
     browser.wait_for("button").await;
     browser.press(&[TAB, ENTER]).await;
     browser.wait_for("#username").await;
@@ -33,7 +32,7 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     for answer in ["Montreal", "Canada"] {
         browser.wait_for("#answer").await;
         browser.type_into("#answer", &format!("{answer}{ENTER}")).await;
-        // The next question is a new page with an empty field, or with choices.
+        // The next question is on a new page with an empty field or with choices.
         browser.wait_until("return !document.querySelector('#answer')?.value").await;
         browser.wait_until("return document.readyState === 'complete'").await;
     }
@@ -41,8 +40,8 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     browser.click("input[value=Triangle]").await;
     browser.click("button").await;
 
-    // The iframe is redirected to `redirectUrl` on the parent's origin. The parent has received an
-    // event for each step.
+    // The iframe is redirected to `redirectUrl` on the parent's origin. The parent page has
+    // received an event for each step.
     browser.wait_until("return location.pathname === '/done'").await;
     let landed = browser.script("return location.href").await;
     let landed = url::Url::parse(landed.as_str().unwrap()).unwrap();
@@ -58,7 +57,7 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     assert_eq!(redirect["data"], json!({"step": "REDIRECT", "institution": BANK, "url": landed.as_str()}));
     assert_eq!(redirect["origin"], emulator.base_url());
 
-    // The request that showed the page has spent the token. The login is valid.
+    // The request that showed the iframe page has spent the token. The new login is valid.
     let shown = emulator.requests_of(Operation::ConnectIframe);
     let spent = emulator.find(&token).unwrap().spent.unwrap();
     assert_eq!(shown.len(), 1);
@@ -69,15 +68,15 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     let response = browser.http.post(url).header("flinks-auth-key", &fresh).json(&by_login).send().await.unwrap();
     assert_eq!(response.status(), 200);
 
-    // A second page load with the same token is refused, and the parent receives no event.
+    // A second page load with the same token is refused, and the parent page receives no event.
     browser.open(&format!("{parent}/?token={token}")).await;
     browser.frame("iframe").await;
     browser.wait_for("[role=alert]").await;
     assert!(browser.text("[role=alert]").await.contains("valid authorize token"));
     browser.assert_parent_received_no_event().await;
 
-    // A parent whose origin is not that of `redirectUrl` receives no event, even if the token is
-    // valid.
+    // A parent page whose origin is not that of `redirectUrl` receives no event, even if the token
+    // is valid.
     let other = parent.replace("127.0.0.1", "localhost");
     let valid = authorize_token(&browser.http, &emulator).await;
     browser.open(&format!("{other}/?token={valid}&returnUrl={parent}/done")).await;
@@ -85,7 +84,7 @@ pub(crate) async fn a_person_connects_an_account(browser: Arc<Browser>) {
     browser.wait_for("button").await;
     browser.assert_parent_received_no_event().await;
 
-    // The page fits the width of a phone.
+    // The page fits the width of a phone screen.
     browser.resize(360, 640).await;
     let phone = authorize_token(&browser.http, &emulator).await;
     browser.open(&format!("{}/v2/?authorizeToken={phone}&redirectUrl={parent}/done", emulator.base_url())).await;
@@ -109,7 +108,7 @@ pub(crate) async fn back_and_reload_in_the_iframe(browser: Arc<Browser>) {
     browser.type_into("#password", "wrong").await;
     browser.click("button").await;
     browser.wait_for("[role=alert]").await;
-    // Reloading the page with the error does not send the password again.
+    // Reloading the page with the error message does not send the password again.
     browser.in_frame("location.reload()").await;
     browser.wait_for("[role=alert]").await;
     browser.type_into("#username", BANK_USER).await;
@@ -128,8 +127,8 @@ pub(crate) async fn back_and_reload_in_the_iframe(browser: Arc<Browser>) {
     browser.wait_until("return location.pathname === '/done'").await;
     let return_url = browser.script("return location.href").await;
 
-    // Going back from the return URL shows that the visit is complete, with a link to the same
-    // return URL.
+    // Going back from the return URL shows a page that says that the visit is complete and links to
+    // the same return URL.
     browser.script("history.back()").await;
     browser.wait_for("#continue").await;
     assert_eq!(browser.text("h1").await, "Your account is connected");

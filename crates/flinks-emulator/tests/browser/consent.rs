@@ -15,7 +15,7 @@ pub(crate) async fn back_and_reload_of_the_consent_page(browser: Arc<Browser>) {
     let before = codes();
     browser.open(&consent_url(emulator.base_url(), &format!("{parent}/done"))).await;
 
-    // No button is focused when the page loads, so a key press does not grant consent.
+    // No button is focused when the page loads, so a stray key press does not grant consent.
     browser.wait_for("button[value=agree]").await;
     assert_eq!(browser.script("return document.activeElement === document.body").await, true);
     browser.press(&[ENTER, " "]).await;
@@ -33,7 +33,7 @@ pub(crate) async fn back_and_reload_of_the_consent_page(browser: Arc<Browser>) {
     browser.assert_back_links_to(&return_url).await;
     assert_eq!(codes(), before + 1);
 
-    // The next visit gets another code.
+    // The next visit creates another code.
     browser.open(&consent_url(emulator.base_url(), &format!("{parent}/done"))).await;
     browser.click("button[value=agree]").await;
     browser.wait_until("return location.pathname === '/done'").await;

@@ -1,4 +1,4 @@
-//! Controls a headless Chromium through ChromeDriver.
+//! A headless Chromium that the tests control through ChromeDriver.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ pub(crate) const ENTER: &str = "\u{e007}";
 /// The Tab key in WebDriver's encoding.
 pub(crate) const TAB: &str = "\u{e004}";
 
-/// A headless Chromium, driven by ChromeDriver's HTTP interface (W3C WebDriver).
+/// A headless Chromium, controlled through ChromeDriver's HTTP interface (W3C WebDriver).
 pub(crate) struct Browser {
     pub(crate) http: Client,
     session: String,
@@ -79,8 +79,8 @@ impl Browser {
         self.call(Method::POST, "/refresh", json!({})).await;
     }
 
-    /// Runs a script that loads another document into the frame, and waits until that document is
-    /// complete.
+    /// Runs a script that loads another document into the frame and waits until that document has
+    /// loaded.
     pub(crate) async fn in_frame(&self, script: &str) {
         self.script(&format!("window.isLeft = true; {script}")).await;
         self.wait_until("return !window.isLeft && document.readyState === 'complete'").await;
@@ -91,7 +91,7 @@ impl Browser {
     }
 
     /// Runs a script repeatedly until it returns `true`. Panics after 30 seconds. A script may fail
-    /// while the browser loads the next page, so errors are retried too.
+    /// while the browser loads the next page, so the function also tries again after an error.
     pub(crate) async fn wait_until(&self, script: &str) {
         let started = Instant::now();
         loop {
@@ -119,7 +119,7 @@ impl Browser {
         self.call(Method::POST, &format!("{element}/click"), json!({})).await;
     }
 
-    /// Presses keys, which go to the focused element.
+    /// Sends key presses to the focused element.
     pub(crate) async fn press(&self, texts: &[&str]) {
         let keys = texts.concat();
         let actions = keys.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})));
@@ -148,14 +148,14 @@ impl Browser {
         self.call(Method::POST, "/frame", json!({"id": null})).await;
     }
 
-    /// Closes Chromium. ChromeDriver stops when this value is dropped.
+    /// Closes Chromium. ChromeDriver keeps running until this value is dropped.
     pub(crate) async fn quit(&self) {
         self.call(Method::DELETE, "", json!({})).await;
     }
 
-    /// Asserts that the parent page has received no event from the page in the frame. This function
-    /// sends a message from the frame after all scripts have run. It must be the first message that
-    /// the parent page receives.
+    /// Asserts that the parent page has received no event from the page in the frame. After all
+    /// scripts have run, this function sends a message from the frame. That message must be the
+    /// first one that the parent page receives.
     pub(crate) async fn assert_parent_received_no_event(&self) {
         self.wait_until("return document.readyState === 'complete'").await;
         self.script("parent.postMessage('end of test', '*')").await;
@@ -164,8 +164,8 @@ impl Browser {
         assert_eq!(self.script("return events.map((event) => event.data)").await, json!(["end of test"]));
     }
 
-    /// Goes back from the return URL, reloads, and asserts that the last page of the visit links to
-    /// the same return URL.
+    /// Goes back from the return URL, reloads the page and asserts that the last page of the visit
+    /// links to the same return URL.
     pub(crate) async fn assert_back_links_to(&self, return_url: &Value) {
         self.back().await;
         self.wait_for("#continue").await;

@@ -1,7 +1,8 @@
 //! Tests of the emulator's pages in a real browser.
 //!
-//! They need Chromium and ChromeDriver (the packages `chromium` and `chromium-driver` on Debian).
-//! If these are not installed, a message is printed, and the tests are reported as ignored.
+//! The tests need Chromium and ChromeDriver (the packages `chromium` and `chromium-driver` on
+//! Debian). If either is not installed, the test program prints a message and reports the tests as
+//! ignored.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 #![allow(clippy::print_stderr)]
@@ -42,12 +43,12 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// Runs a test in a browser that is started for it and closed afterwards.
+/// Starts a browser, runs a test in it and closes the browser.
 fn in_browser<F: Future<Output = ()> + Send + 'static>(test: fn(Arc<Browser>) -> F) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let browser = Arc::new(Browser::start().await);
-        // The test runs in a separate task, so that the browser is closed even if the test panics.
+        // The test runs in a separate task so that the browser is closed even if the test panics.
         let outcome = tokio::spawn(test(Arc::clone(&browser))).await;
         browser.quit().await;
         outcome.map_err(Failed::from)

@@ -1,10 +1,10 @@
-//! The page of an application that embeds the emulator's page in an iframe.
+//! An application's page that embeds the emulator's page in an iframe.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// Starts a server with two pages, and returns its origin. The first page embeds the iframe and
-/// stores the events that it receives. The second is `/done`, the return URL.
+/// Starts a server with two pages and returns the server's origin. The first page embeds the iframe
+/// and stores the events that it receives. The second page, `/done`, is the return URL.
 pub(crate) async fn parent_page(emulator: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -36,8 +36,7 @@ pub(crate) async fn parent_page(emulator: String) -> String {
                 let response = format!(
                     "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
                 );
-                // An error is ignored, because a browser also opens connections that it does not
-                // use.
+                // Ignore errors, because a browser also opens connections that it does not use.
                 let _ = stream.write_all(response.as_bytes()).await;
             });
         }

@@ -1,4 +1,4 @@
-//! Tests of the control API, which offers the functions of the library as JSON.
+//! Tests of the control API, which provides the library's functions as JSON.
 
 use flinks_emulator::credentials::*;
 use reqwest::Method;
@@ -170,8 +170,8 @@ async fn the_control_api_issues_codes_and_resets_the_emulator() {
     }
 }
 
-/// A page of another origin, opened in a browser on this machine, can send requests to the control
-/// API. These requests must be refused.
+/// A page with another origin can send requests to the control API if it is opened in a browser on
+/// this machine. The control API must refuse these requests.
 #[tokio::test]
 async fn the_control_api_refuses_foreign_hosts_and_origins() {
     let local = local().await;

@@ -1,4 +1,4 @@
-//! Tests of each fault, with a client that reads the socket directly.
+//! Tests of each fault with a client that reads directly from the socket.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::{Local, local, send};
 
 const OPERATION: Operation = Operation::PayAuthorize;
 
-/// Sends a valid request to Pay's `/authorize`, and returns the connection.
+/// Sends a valid request to Pay's `/authorize` and returns the connection.
 async fn send_authorize(local: &Local) -> TcpStream {
     let form = "grant_type=client_credentials&Username=emulator-user\
                 &Password=emulator+%26+%3D+%2B+%25+%C3%A9+password";
@@ -28,8 +28,8 @@ async fn send_authorize(local: &Local) -> TcpStream {
     stream
 }
 
-/// Reads until the server closes the connection. Returns the text, and an error if the connection
-/// was not closed normally.
+/// Reads until the server closes the connection. Returns the text that was read, and an error if
+/// the connection was not closed normally.
 async fn read_to_end(mut stream: TcpStream) -> (String, Result<(), ErrorKind>) {
     let mut bytes = Vec::new();
     let outcome = stream.read_to_end(&mut bytes).await;
@@ -41,8 +41,8 @@ async fn read_to_end(mut stream: TcpStream) -> (String, Result<(), ErrorKind>) {
 async fn send_with_fault(local: &Local, fault: Fault) -> (String, Result<(), ErrorKind>, Request) {
     local.emulator.fail_next(OPERATION, fault.clone());
     let (text, end) = read_to_end(send_authorize(local).await).await;
-    // The client may see the end of the connection before the ledger contains the status, so the
-    // status is not checked here.
+    // The connection may close before the ledger contains the status, so the status is not checked
+    // here.
     let request = local.emulator.requests().pop().unwrap();
     assert_eq!(request.fault, Some(fault));
     let (after, end_after) = read_to_end(send_authorize(local).await).await;
@@ -120,7 +120,7 @@ async fn half_body_sends_half_of_the_response() {
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
     assert!(body.starts_with('{'), "{body}");
 
-    // If the response has no body, half of the head is sent.
+    // If the response has no body, the emulator sends half of the head.
     let token = send(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.text("access_token");
     local.emulator.fail_next(Operation::OutboundRevoke, Fault::HalfBody);
     assert!(local.request(Method::DELETE, "/api/v1/revoke").bearer_auth(&token).send().await.is_err());
@@ -202,7 +202,7 @@ async fn hold_waits_until_it_is_released() {
             streams.push(send_authorize(&local).await);
         }
         local.emulator.received(OPERATION, count + 3).await;
-        // The fourth request is not held, and gets a response while the others wait.
+        // The fourth request is not held. It receives a response while the others wait.
         assert_eq!(send(local.pay_authorize()).await.status, 200);
         let waiting = local.emulator.requests().into_iter().filter(|request| request.status.is_none()).count();
         assert_eq!(waiting, 3);
@@ -221,7 +221,7 @@ async fn duplicate_token_repeats_an_earlier_token() {
     assert_eq!(local.session_token().await, first);
     assert_ne!(local.session_token().await, first);
 
-    // A code that the library issues does not use up the fault of a request.
+    // Issuing a code through the library does not use up a request's fault.
     local.emulator.fail_next(Operation::OutboundToken, Fault::DuplicateToken);
     send(local.refresh(OUTBOUND_REFRESH_TOKEN)).await;
     assert_ne!(local.emulator.issue_code("https://other.example/"), OUTBOUND_CODE);

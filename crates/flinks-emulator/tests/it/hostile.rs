@@ -1,5 +1,5 @@
-//! Tests that invalid input gets the documented error if there is one, and otherwise a JSON body
-//! with a message.
+//! Tests that the emulator responds to invalid input with the documented error, if any, or with a
+//! message in a JSON body.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -115,23 +115,23 @@ async fn malformed_http_gets_a_4xx_or_no_response() {
         &many,
     ] {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        // The server may respond before it has received all bytes, or reset the connection with
-        // unread bytes.
+        // The server may respond before it has received all bytes, or reset the connection while
+        // bytes are still unread.
         let _ = stream.write_all(bytes.as_bytes()).await;
         let _ = stream.shutdown().await;
         let mut response = Vec::new();
         let _ = stream.read_to_end(&mut response).await;
         let is_refused = response.starts_with(b"HTTP/1.1 4");
-        // A client that sends nothing, or stops in the middle of a body, gets no response. If the
-        // server refuses a long request before it has read all of it, the connection is reset, and
-        // the client may lose the response.
+        // A client that sends nothing or stops in the middle of a body receives no response. If the
+        // server refuses a long request before it has read the whole request, the connection is
+        // reset, and the client may lose the response.
         let breaks_off = bytes.ends_with("half") || bytes.ends_with("zz\r\n");
         let may_be_silent = response.is_empty() && (bytes.trim().is_empty() || bytes.len() > 60_000 || breaks_off);
         assert!(is_refused || may_be_silent, "{bytes:.40}: {}", String::from_utf8_lossy(&response));
     }
     assert_eq!(send(local.pay_authorize()).await.status, 200);
 
-    // The ledger contains the incomplete request, as far as it was received.
+    // The ledger contains the part of the incomplete request that was received.
     let incomplete = local.emulator.requests().into_iter().find(|request| request.body.as_ref() == b"half").unwrap();
     assert!(!incomplete.complete);
     assert!(!incomplete.processed);

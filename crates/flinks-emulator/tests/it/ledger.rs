@@ -1,4 +1,4 @@
-//! Tests of the library: its ledger of requests and tokens, its clock, its limits and its settings.
+//! Tests of the library: the ledger of requests and tokens, the clock, the limits and the settings.
 
 use std::time::Duration;
 
@@ -89,8 +89,8 @@ async fn count_carrying_counts_the_requests_that_contain_a_value() {
     assert_eq!(local.emulator.requests_of(Operation::OutboundToken).len(), 2);
 }
 
-/// A secret must be found in every encoding. Otherwise, a test for a leaked secret would pass by
-/// mistake.
+/// `count_carrying` must find a secret in every encoding. Otherwise, a test for leaked secrets
+/// could pass even though a secret leaked.
 #[tokio::test]
 async fn count_carrying_finds_a_value_in_every_part_and_encoding() {
     let local = local().await;
@@ -223,7 +223,7 @@ async fn a_restart_keeps_all_state_and_a_reset_clears_it() {
     let base_url = local.emulator.base_url().to_owned();
     local.emulator.restart().await.unwrap();
     assert_eq!(local.emulator.base_url(), base_url);
-    // A new client has no connections from before the restart.
+    // A new client does not reuse connections from before the restart.
     local.http = client();
     assert_eq!(send(local.initiate_session(&token)).await.status, 200);
 
@@ -266,7 +266,7 @@ async fn dropping_the_emulator_closes_its_connections() {
     idle.read_exact(&mut byte).await.unwrap();
     drop(local.emulator);
     let mut rest = Vec::new();
-    // The connection closes, with or without an error.
+    // The connection closes, either with or without an error.
     let _ = idle.read_to_end(&mut rest).await;
     assert!(tokio::net::TcpStream::connect(&address).await.is_err());
 }

@@ -1,4 +1,5 @@
-//! Tests that each endpoint accepts requests as common HTTP libraries send them by default.
+//! Tests that each endpoint accepts requests in the form that common HTTP libraries send by
+//! default.
 
 use flinks_emulator::credentials::*;
 use serde_json::{Value, json};
@@ -7,20 +8,20 @@ use tokio::net::TcpStream;
 
 use crate::{Local, local};
 
-/// The way in which a library frames the body of a request.
+/// How a library frames a request body.
 #[derive(Clone, Copy, PartialEq)]
 enum Framing {
-    /// `Content-Length`, even for an empty body.
+    /// Sends `Content-Length`, even for an empty body.
     Length,
-    /// `Content-Length` if there is a body, and no header otherwise.
+    /// Sends `Content-Length` only if there is a body.
     LengthOfBody,
-    /// `Transfer-Encoding: chunked`, even for an empty body.
+    /// Sends `Transfer-Encoding: chunked`, even for an empty body.
     Chunked,
-    /// `Expect: 100-continue`. The body is sent after the interim response.
+    /// Sends `Expect: 100-continue`. The library sends the body after the interim response.
     Expect,
 }
 
-/// An HTTP library, with the headers that it adds to a request.
+/// An HTTP library and the headers that it adds to a request.
 struct Library {
     name: &'static str,
     headers: &'static str,
@@ -121,7 +122,7 @@ struct Request<'a> {
 }
 
 impl Library {
-    /// Sends a request as the library does, and returns the body of its successful response.
+    /// Sends a request as the library would and returns the body of the successful response.
     async fn send(&self, local: &Local, request: Request<'_>) -> Value {
         let Request { method, path, content_type, credential, body } = request;
         let address = local.emulator.base_url().strip_prefix("http://").unwrap();
@@ -164,7 +165,7 @@ impl Library {
     }
 }
 
-/// Reads one response, and returns its head and its body. The connection stays open.
+/// Reads one response and returns its head and body. The connection stays open.
 async fn read_response(stream: &mut TcpStream) -> (String, String) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -249,7 +250,7 @@ async fn each_outbound_endpoint_accepts_the_default_headers_of_each_library() {
     }
 }
 
-/// RFC 9110, section 11.4, allows more than one space between them.
+/// RFC 9110, section 11.4, allows more than one space between the scheme and the token.
 #[tokio::test]
 async fn spaces_between_a_scheme_and_its_token_are_accepted() {
     let local = local().await;

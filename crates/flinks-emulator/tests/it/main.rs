@@ -24,7 +24,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-/// An emulator with a frozen clock, and an HTTP client that the test controls.
+/// An emulator with a frozen clock, and an HTTP client for it.
 struct Local {
     emulator: Emulator,
     http: Client,
@@ -41,19 +41,20 @@ async fn local_with(change: impl FnOnce(&mut Config)) -> Local {
     Local { emulator: Emulator::start_with(config).await.unwrap(), http: client() }
 }
 
-/// Creates an HTTP client that follows no redirect.
+/// Creates an HTTP client that does not follow redirects.
 ///
 /// The workspace enables features of reqwest that need a crypto provider, although these tests do
 /// not use TLS.
 fn client() -> Client {
-    // Returns an error if another test has installed the provider.
+    // This call returns an error if another test has already installed the provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().redirect(Policy::none()).build().unwrap()
 }
 
-/// The status, the body and the `Location` header of a response.
+/// A response's status, body and `Location` header.
 ///
-/// The body is null if it is empty, and a string if it is not JSON.
+/// `body` is the parsed JSON body. An empty body becomes null, and a body that is not JSON becomes
+/// a string.
 struct ParsedResponse {
     status: u16,
     body: Value,
@@ -92,7 +93,7 @@ impl ParsedResponse {
         let location = url::Url::parse(self.location.as_deref().unwrap()).unwrap();
         let mut found = location.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         let value = found.next();
-        assert_eq!(found.next(), None, "{name} occurs twice in {location}");
+        assert_eq!(found.next(), None, "{name} appears twice in {location}");
         value
     }
 }
@@ -105,8 +106,8 @@ impl Local {
         self.http.request(method, format!("{}{path}", self.emulator.base_url()))
     }
 
-    /// Asserts that the first decision of a visit is final: forms that are sent later redirect to
-    /// the same return URL.
+    /// Asserts that the first decision in a visit is final: forms that are submitted later redirect
+    /// to the same return URL.
     async fn assert_decision_is_final(&self, address: &str, return_url: &str, later: [&[(&str, &str)]; 2]) {
         for fields in later {
             let again = send(self.post(address).form(fields)).await;
@@ -167,7 +168,7 @@ impl Local {
         send(self.authorize(&self.authorize_token().await, body)).await
     }
 
-    /// Creates a `POST /api/v1/token` with the client credentials as fields of the body.
+    /// Creates a `POST /api/v1/token` request with the client credentials as fields of the body.
     fn token(&self, mut body: Value) -> RequestBuilder {
         body["client_id"] = json!(OUTBOUND_CLIENT_ID);
         body["client_secret"] = json!(OUTBOUND_CLIENT_SECRET);

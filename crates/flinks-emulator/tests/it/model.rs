@@ -1,4 +1,4 @@
-//! Compares the emulator with a model of the rules, for random sequences of calls, clock changes,
+//! Compares the emulator with a model of the rules, using random sequences of calls, clock changes,
 //! lost responses and restarts.
 
 use std::time::Duration;
@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::{Local, ParsedResponse, client, parse};
 
-/// A step of a sequence. An index selects one of the tokens of a kind that were issued so far,
-/// whether or not it is still valid.
+/// A step in a sequence. An index selects one of the tokens of a kind that have been issued so far,
+/// whether or not the token is still valid.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Advance(u64),
@@ -26,20 +26,21 @@ enum Step {
     Authorize(Index, Body, Lost),
     ShowPage(Index),
     Consent,
-    /// The flag is whether the redirect URI is the one that belongs to the code.
+    /// The flag is `true` if the redirect URI is the one the code was issued for.
     ExchangeCode(Index, bool, Lost),
     Refresh(Index, Lost),
     Accounts(Index),
     Revoke(Index, Lost),
 }
 
-/// Whether the connection is lost, and whether before or after the emulator processes the request.
+/// When the connection is lost, relative to the processing of the request, or `None` if it is not
+/// lost.
 type Lost = Option<When>;
 
 #[derive(Clone, Copy, Debug)]
 enum Body {
     Valid,
-    /// A body that makes the call fail. Whether that spends the token is configurable.
+    /// A body that makes the call fail. Whether the failed call spends the token is configurable.
     Invalid,
 }
 
@@ -47,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
     let index = any::<Index>;
     let lost = || prop_oneof![6 => Just(None), 1 => Just(Some(When::Before)), 1 => Just(Some(When::After))];
     let body = prop_oneof![Just(Body::Valid), Just(Body::Invalid)];
-    // Just before, at and after the end of each lifetime, and some shorter times.
+    // Times just before, at and just after the end of each lifetime, and some shorter times.
     let times = prop::sample::select(vec![
         0, 1, 60, 298, 299, 300, 599, 600, 1799, 1800, 1801, 2_591_999, 2_592_000, 2_592_001, 1_296_000,
     ]);
@@ -85,7 +86,7 @@ fn switches() -> impl Strategy<Value = Switches> {
     })
 }
 
-/// The state of a token according to the rules.
+/// A token's state according to the rules.
 #[derive(Clone)]
 struct Token {
     value: String,
@@ -109,7 +110,7 @@ struct Model {
     codes: Vec<Token>,
     refresh: Vec<Token>,
     access: Vec<Token>,
-    /// Whether the access of each end user has been revoked.
+    /// Whether each end user's access has been revoked.
     revoked: Vec<bool>,
 }
 
@@ -153,7 +154,8 @@ impl Run {
         Self { local, model: Model::new(), switches }
     }
 
-    /// Sends a request. Returns `None` if `lost` is set, because the connection is then dropped.
+    /// Sends a request. Returns `None` if `lost` is `Some`, because no response arrives on a lost
+    /// connection.
     async fn send(&self, operation: Operation, lost: Lost, request: RequestBuilder) -> Option<ParsedResponse> {
         if let Some(when) = lost {
             self.local.emulator.fail_next(operation, Fault::Drop { when });
@@ -301,7 +303,7 @@ impl Run {
         self.model.access.push(access_token);
     }
 
-    /// Asserts that the ledger reports the same state of each token as the model.
+    /// Asserts that the ledger and the model report the same state for each token.
     fn compare(&self) {
         let Model { sessions, authorize, codes, refresh, access, revoked, .. } = &self.model;
         let emulator = &self.local.emulator;

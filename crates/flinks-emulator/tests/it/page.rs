@@ -10,12 +10,12 @@ pub(crate) fn attribute(page: &Value, name: &str) -> Option<String> {
     Some(after.split_once('"').unwrap().0.replace("&amp;", "&").replace("&quot;", "\""))
 }
 
-/// Returns the address that the form on a page is sent to.
+/// Returns the address that a page's form is submitted to.
 pub(crate) fn action(page: &Value) -> String {
     attribute(page, "action").unwrap_or_else(|| panic!("{page}"))
 }
 
-/// Returns the step in the form on a page.
+/// Returns the step in a page's form.
 pub(crate) fn step(page: &Value) -> String {
     let (_, after) = page.as_str().unwrap().split_once("name=\"step\"").unwrap_or_else(|| panic!("{page}"));
     attribute(&json!(after), "value").unwrap()
@@ -28,7 +28,7 @@ pub(crate) fn events(page: &Value) -> Vec<String> {
     events.iter().map(|event| event["step"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Submits the form on a page with these fields, follows the redirect, and returns the next page.
+/// Submits a page's form with these fields, follows the redirect and returns the next page.
 pub(crate) async fn submit(local: &Local, page: &Value, fields: &[(&str, &str)]) -> Value {
     let form = action(page);
     let step = step(page);

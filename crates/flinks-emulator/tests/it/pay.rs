@@ -112,7 +112,8 @@ async fn p8_the_header_that_carries_the_token_is_configurable() {
     let session = json!({"referenceId": "r-1", "amount": 1, "customerName": "A", "customerEmail": "a@example.com"});
     let start = || local.post("/api/v1/sessions/initiate").json(&session);
 
-    // `SessionToken::into_authorization` in the crate `flinks` creates the first of these values.
+    // In the crate `flinks`, `SessionToken::into_authorization` creates a value with the first of
+    // these schemes.
     for scheme in ["Bearer ", "bearer  ", ""] {
         let token = local.session_token().await;
         let value = format!("{scheme}{token}");
@@ -140,7 +141,10 @@ async fn p8_the_header_that_carries_the_token_is_configurable() {
         assert!(!refused.body.to_string().contains(&token), "{}", refused.body);
     }
     let refused = send(start().bearer_auth(&token)).await;
-    assert_eq!(refused.body["message"], "x-flinks-token must be a session token of Pay and must occur once.");
+    assert_eq!(
+        refused.body["message"],
+        "x-flinks-token must contain a Pay session token and must appear exactly once."
+    );
     assert_eq!(
         send(start().header("x-flinks-token", &token)).await.status,
         200,
@@ -148,7 +152,7 @@ async fn p8_the_header_that_carries_the_token_is_configurable() {
     );
 }
 
-/// According to Flinks' documentation, `Authorization` contains the scheme before the token.
+/// According to Flinks' documentation, the scheme precedes the token in `Authorization`.
 #[tokio::test]
 async fn p8_the_authorization_header_requires_the_bearer_scheme() {
     for name in ["authorization", "Authorization"] {
@@ -226,9 +230,9 @@ async fn p8_a_refusal_names_the_field_but_no_value() {
     let duplicate = r#"{"referenceId": "canary", "referenceId": "canary"}"#;
     let request =
         local.post("/api/v1/sessions/initiate").bearer_auth(&token).header("content-type", "application/json");
-    assert_eq!(send(request.body(duplicate)).await.body["message"], "referenceId occurs twice.");
+    assert_eq!(send(request.body(duplicate)).await.body["message"], "referenceId appears twice.");
     let without =
         send(local.post("/api/v1/paymentrequests").bearer_auth(&token).json(&json!({"sessionId": null}))).await;
     assert_eq!(without.status, 400);
-    assert_eq!(without.body["message"], "sessionId must be the id of a session.");
+    assert_eq!(without.body["message"], "sessionId must be the id of an existing session.");
 }

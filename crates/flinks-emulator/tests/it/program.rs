@@ -1,4 +1,4 @@
-//! Tests of the program, and of the commands in Flinks' documentation against it.
+//! Tests of the program. Some tests run commands from Flinks' documentation against the program.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -11,7 +11,7 @@ use serde_json::Value;
 struct Program {
     child: Child,
     base_url: String,
-    /// Standard output after the base URL.
+    /// The program's standard output after the base URL.
     rest: BufReader<ChildStdout>,
 }
 
@@ -26,7 +26,7 @@ impl Program {
         Self { child, base_url: line.trim_end().to_owned(), rest }
     }
 
-    /// Stops the program with a signal, as a service manager or Ctrl-C does.
+    /// Stops the program with a signal, as a service manager or Ctrl-C would.
     fn stop(mut self, signal: &str) -> Stopped {
         let process = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
@@ -39,7 +39,7 @@ impl Program {
     }
 }
 
-/// The outcome of [`Program::stop`].
+/// The result of [`Program::stop`].
 struct Stopped {
     is_success: bool,
     /// The text on standard output after the base URL.
@@ -50,14 +50,14 @@ struct Stopped {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Returns an error if the program has already exited.
+        // This call returns an error if the program has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a command line, as a reader of the documentation would, without the proxy settings of this
-/// machine.
+/// Runs a command line as a reader of the documentation would, but without this machine's proxy
+/// settings.
 fn run(command: &str) -> Output {
     let mut shell = Command::new("sh");
     shell
@@ -69,14 +69,14 @@ fn run(command: &str) -> Output {
         .unwrap()
 }
 
-/// Runs a command line, and parses its output as JSON.
+/// Runs a command line and parses its output as JSON.
 fn shell(command: &str) -> Value {
     let Output { stdout, stderr, .. } = run(command);
     serde_json::from_slice(&stdout).unwrap_or_else(|_| panic!("{command}\n{}", String::from_utf8_lossy(&stderr)))
 }
 
-/// Runs the two commands of the page "Set Up Authorization". Only the host and the values are
-/// replaced.
+/// Runs the two commands from the page "Set Up Authorization" in Flinks' documentation. The test
+/// replaces only the host and the values.
 #[test]
 fn the_commands_of_the_flinks_documentation_work() {
     let program = Program::start(&[]);
@@ -168,7 +168,7 @@ fn the_log_contains_operations_but_no_values() {
     }
 }
 
-/// The process that started the program may stop reading its output.
+/// The process that started the program may stop reading the program's output.
 #[test]
 fn the_program_keeps_running_if_nobody_reads_its_output() {
     let mut program = Program::start(&[]);

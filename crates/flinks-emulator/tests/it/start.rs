@@ -19,7 +19,7 @@ fn links(page: &str) -> Vec<String> {
     links.filter(|link| !link.starts_with("data:")).collect()
 }
 
-/// Requests the target of a link on a page of the emulator.
+/// Requests the target of a link on one of the emulator's pages.
 async fn follow(local: &Local, link: &str) -> crate::ParsedResponse {
     let base = url::Url::parse(local.emulator.base_url()).unwrap();
     let url = base.join(link).unwrap();

@@ -1,4 +1,4 @@
-//! `/Authorize`, and the security questions of a bank (C6).
+//! The `/Authorize` endpoint and a bank's security questions (C6).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::validate::{REPEATS_A_SECRET, is_echo};
 use crate::{FlinksCode, Language};
 
 impl Client {
-    /// Authorizes an end user, which spends the token. The request is sent at most once, because a
-    /// bank counts wrong passwords. [C6, A5](crate::rules)
+    /// Authorizes an end user and spends the token. The request is sent at most once, because banks
+    /// count wrong passwords. [C6, A5](crate::rules)
     ///
     /// The call may take minutes. Its timeout is 240 seconds by default; see
     /// [`Settings::bank_timeout`](crate::Settings::bank_timeout).
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that reports the fate of the token. Use [`Error::flinks_code`] to
-    /// distinguish the reasons.
+    /// Returns a [`SpendError`] that reports the token's fate. Use [`Error::flinks_code`] to find
+    /// out the reason.
     ///
     /// # Cancel safety
     ///
@@ -39,7 +39,7 @@ impl Client {
         self.spend(token, &request.0).await
     }
 
-    /// Answers a challenge, which spends a new token. The outcome may be another challenge.
+    /// Answers a challenge and spends a new token. The outcome may be another challenge.
     ///
     /// ```no_run
     /// use flinks::connect::{Answers, Challenge, Client, Session};
@@ -67,7 +67,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an [`AnswerError`]. It contains the challenge if that can be answered again.
+    /// Returns an [`AnswerError`], which contains the challenge if the challenge can be answered
+    /// again.
     ///
     /// # Cancel safety
     ///
@@ -111,8 +112,8 @@ impl Client {
             let response =
                 response.map_err(|error| Error::from_call(Operation::ConnectAuthorize, error, error_body))?;
             let head = response.head().clone();
-            // The token does not count as an echo, because it is spent, and one page of the Flinks
-            // documentation calls it "the RequestId".
+            // A request id that equals the token is not rejected as an echo: the token is spent,
+            // and one page of the Flinks documentation calls the token "the RequestId".
             let password = request.password.as_ref().map(Secret::expose_secret);
             Outcome::from_response(response.into_inner(), &head, &|received| is_echo(received, password))
         };
@@ -122,14 +123,14 @@ impl Client {
     }
 }
 
-/// The codes that mean that an answer was wrong and the question can be answered again.
+/// The codes for a wrong answer to a question that can be answered again.
 const WRONG_ANSWER_CODES: [FlinksCode; 4] = [
     FlinksCode::INVALID_SECURITY_RESPONSE,
     FlinksCode::QUESTION_NOT_FOUND,
     FlinksCode::SECURITY_RESPONSES_INCOMPLETE,
     FlinksCode::UNKNOWN_CHALLENGE_KEY,
 ];
-/// The default timeout of a call. A live call may take 210 seconds.
+/// The default timeout of a call to `/Authorize`. A live call may take 210 seconds.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A request to authorize an end user.
@@ -151,14 +152,14 @@ impl Authorize {
         Self(Self::from_login_id(login_id).most_recent_cached(false))
     }
 
-    /// Creates a live request for an end user who returned from custom OAuth. Flinks keeps the
-    /// connection (`Save: true`), for example for nightly refreshes. [C7](crate::rules)
+    /// Creates a live request for an end user who has returned from custom OAuth. Flinks keeps the
+    /// connection (`Save: true`), for example to refresh it nightly. [C7](crate::rules)
     pub fn after_oauth(login_id: &LoginId) -> Self {
         Self::live(login_id).save(true)
     }
 
-    /// Creates a live request with the bank credentials of an end user. Flinks keeps the connection
-    /// (`Save: true`). If possible, let the widget or the page of the bank collect the credentials
+    /// Creates a live request with an end user's bank credentials. Flinks keeps the connection
+    /// (`Save: true`). If possible, let the widget or the bank's own page collect the credentials
     /// instead.
     pub fn with_bank_credentials(
         institution: impl Into<String>,
@@ -186,7 +187,7 @@ impl Authorize {
         }))
     }
 
-    /// Sets `Tag`, a text of your choice that Flinks returns with the data.
+    /// Sets `Tag`, a string of your choice that Flinks returns with the data.
     pub fn tag(self, tag: impl Into<String>) -> Self {
         Self(self.0.tag(tag))
     }
@@ -203,8 +204,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Reads a response. `is_echo` returns whether a text is the bank password that the request
-    /// sent.
+    /// Reads a response. `is_echo` returns whether a string equals the bank password in the
+    /// request.
     fn from_response(
         response: types::AuthorizeResponse,
         head: &ResponseHead,
@@ -267,21 +268,22 @@ impl Session {
         &self.request_id
     }
 
-    /// Returns the end user's login. Pass it to later calls instead of bank credentials.
+    /// Returns the end user's login id. Pass it to later calls instead of bank credentials.
     pub fn login_id(&self) -> Option<&LoginId> {
         self.login_id.as_ref()
     }
 
-    /// Returns the name of the bank, as the server sent it.
+    /// Returns the bank's name as the server sent it.
     pub fn institution(&self) -> Option<&str> {
         self.institution.as_deref()
     }
 }
 
-/// The security questions of a bank.
+/// The security questions from a bank.
 ///
-/// [`Client::answer`] takes a challenge by value, so it can be answered only once. You can serialize
-/// it into the end user's session, because another machine may receive the answer. It is a secret.
+/// [`Client::answer`] takes a challenge by value, so a challenge can be answered only once. You can
+/// serialize a challenge into the end user's session, because a different machine may receive the
+/// answer. A challenge is a secret.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("Challenge {{ questions: {}, .. }}", questions.len())]
 #[must_use = "the end user is not authorized until the challenge is answered"]
@@ -291,14 +293,14 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Returns the questions. There is at least one. Their text comes from the bank and is
+    /// Returns the questions, of which there is at least one. Their text comes from the bank and is
     /// untrusted.
     pub fn questions(&self) -> &[Question] {
         &self.questions
     }
 }
 
-/// A security question of a bank.
+/// A security question from a bank.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, derive_more::Debug)]
 #[debug("Question {{ choices: {}, .. }}", choices.len())]
 pub struct Question {
@@ -312,7 +314,7 @@ impl Question {
         &self.prompt
     }
 
-    /// Returns the answers to choose from. If there are none, the end user may answer freely.
+    /// Returns the answers to choose from. If the list is empty, the end user may enter any answer.
     pub fn choices(&self) -> &[String] {
         &self.choices
     }
@@ -337,7 +339,7 @@ impl Answers {
         self
     }
 
-    /// Checks that each question has an answer, and that each answer belongs to a question.
+    /// Checks that each question has an answer and that each answer belongs to a question.
     fn check(&self, challenge: &Challenge) -> Result<(), Error> {
         let is_asked = |prompt: &String| challenge.questions.iter().any(|question| question.prompt == *prompt);
         if !self.0.keys().all(is_asked) {
@@ -360,20 +362,22 @@ pub struct AnswerError {
 }
 
 impl AnswerError {
-    /// Returns the underlying error, which reports the fate of the token.
+    /// Returns the underlying error, which reports the token's fate.
     pub fn error(&self) -> &SpendError<AuthorizeToken> {
         &self.error
     }
 
-    /// Returns the challenge if it can be answered again. This is the case if nothing was sent, if
-    /// the bank refused the answer, or if the answer was not examined because the token was refused
-    /// or a rate limit was exceeded.
+    /// Returns the challenge if it can be answered again.
+    ///
+    /// It can be answered again if nothing was sent or if the bank refused the answer. It can also
+    /// be answered again if the answer was not examined because the token was refused or a rate
+    /// limit was exceeded.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }
 
-    /// Converts into the underlying error and the challenge, so that the challenge can be answered
-    /// again.
+    /// Splits this error into the underlying error and the challenge, so that the challenge can be
+    /// answered again.
     pub fn into_parts(self) -> (SpendError<AuthorizeToken>, Option<Challenge>) {
         (self.error, self.challenge)
     }

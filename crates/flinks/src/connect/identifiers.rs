@@ -1,4 +1,4 @@
-//! The identifiers and secrets of Connect, each with its own type (C4, C8).
+//! Connect's identifiers and secrets, each with its own type (C4, C8).
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use subtle::ConstantTimeEq as _;
 use crate::error::Error;
 use crate::validate::{token_problem, unmet_requirement};
 
-/// A Flinks environment, such as `toolbox` for the sandbox. It is a single DNS label, from which
-/// the host names are formed. [C8](crate::rules)
+/// A Flinks environment, such as `toolbox` for the sandbox. It is a single DNS label that is part
+/// of the host names. [C8](crate::rules)
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Instance(String);
@@ -27,8 +27,7 @@ impl Instance {
         url.map_err(|_| Error::configuration("instance", "does not form a valid host name"))
     }
 
-    /// Returns the instance if the base URL is one of its two hosts, without a path and without
-    /// another port.
+    /// Returns the instance if the base URL is one of its two hosts, without a path or a port.
     fn of_host(base_url: &BaseUrl) -> Option<Self> {
         let label = base_url.as_str().strip_prefix("https://")?.strip_suffix(".private.fin.ag")?;
         let name = label.strip_suffix("-api").or_else(|| label.strip_suffix("-iframe"))?;
@@ -69,8 +68,8 @@ impl FromStr for Instance {
         let is_label = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
-        // The host names append `-iframe` to the label, which may have at most 63 characters (RFC
-        // 1035, section 2.3.4).
+        // The longest host name appends `-iframe` to the text, and the resulting label may have at
+        // most 63 characters (RFC 1035, section 2.3.4).
         if !is_label || !(1..=56).contains(&text.len()) {
             let reason = "must be a single DNS label of lower-case letters, digits and hyphens, such as toolbox";
             return Err(Error::configuration("instance", reason));
@@ -83,20 +82,20 @@ impl FromStr for Instance {
     }
 }
 
-/// The hosts of Connect: those of an [`Instance`], or one base URL that replaces both of them, such
-/// as that of the emulator.
+/// The Connect hosts: the two hosts of an [`Instance`], or one base URL that replaces them, such as
+/// the emulator's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {
     /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
     Instance(Instance),
-    /// One base URL for both hosts. The base URL of one host of an instance, such as
-    /// `https://toolbox-api.private.fin.ag`, stands for the instance, and so for both of its hosts.
+    /// One base URL for both hosts. If it is the base URL of one of an instance's hosts, such as
+    /// `https://toolbox-api.private.fin.ag`, both of that instance's hosts are used.
     BaseUrl(BaseUrl),
 }
 
 impl Host {
-    /// Returns the base URL of the host `api` or `iframe`.
+    /// Returns the base URL of the `api` or `iframe` host.
     pub(super) fn url(&self, which: &str) -> Result<BaseUrl, Error> {
         match self {
             Self::Instance(instance) => instance.url(which),
@@ -144,13 +143,13 @@ macro_rules! secret_identifier {
         pub struct $name(pub(super) Secret);
 
         impl $name {
-            /// Creates the value from its clear text.
+            /// Creates the value from its plain text.
             ///
             /// # Errors
             ///
-            /// Returns an error if the text is empty, or contains a space, a line break, a control
-            /// character or a non-ASCII character. A value that was read from a file may end with a
-            /// line break.
+            /// Returns an error if the text is empty or contains a space, a line break, a control
+            /// character or a non-ASCII character. A value read from a file may end with a line
+            /// break.
             pub fn new(secret: impl Into<Secret>) -> Result<Self, Error> {
                 let secret = secret.into();
                 match $check(secret.expose_secret()) {
@@ -159,7 +158,7 @@ macro_rules! secret_identifier {
                 }
             }
 
-            /// Returns the clear text. Keep it out of logs, errors and URLs.
+            /// Returns the plain text. Keep it out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }
@@ -174,8 +173,8 @@ secret_identifier! {
 }
 
 secret_identifier! {
-    /// The login of an end user, from the widget, from custom OAuth or from an earlier session. It
-    /// does not expire. Store it as a secret.
+    /// The id of an end user's login, from the widget, custom OAuth or an earlier session. It does
+    /// not expire. Store it as a secret.
     LoginId, "login id", unmet_requirement, input
 }
 
@@ -189,7 +188,6 @@ impl PartialEq for LoginId {
 impl Eq for LoginId {}
 
 secret_identifier! {
-    /// The request id of a [`Session`](super::Session), which the data endpoints of Connect
-    /// require.
+    /// The request id of a [`Session`](super::Session). Connect's data endpoints require it.
     RequestId, "request id", unmet_requirement, input
 }

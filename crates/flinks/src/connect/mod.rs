@@ -1,5 +1,5 @@
-//! Flinks Connect: exchanges a secret key for an authorize token, which connects the bank account
-//! of an end user.
+//! Flinks Connect: exchanges a secret key for an authorize token that connects an end user's bank
+//! account.
 //!
 //! Based on the Flinks documentation pages
 //! [/GenerateAuthorizeToken](https://docs.flinks.com/api/authorize/endpoints/generate-authorize-token.md)
@@ -45,7 +45,7 @@ pub struct Client {
     iframe: BaseUrl,
     customer_id: CustomerId,
     secret_key: Arc<types::SecretKey>,
-    /// The tokens that were handed out (C3). `None` if repeated tokens are accepted.
+    /// The tokens that this client has handed out (C3), or `None` if repeated tokens are accepted.
     handed_out: Option<Arc<RecentSecrets>>,
     executor: CallExecutor,
     /// Executes calls to `/Authorize`, which have a longer timeout.
@@ -53,8 +53,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a builder. The host is an [`Instance`] of Flinks, or a base URL that replaces both
-    /// hosts of an instance, such as that of the emulator.
+    /// Creates a builder. The host is a Flinks [`Instance`], or a base URL that replaces both of an
+    /// instance's hosts, such as the emulator's.
     pub fn builder(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> ClientBuilder<Self> {
         ClientBuilder::new((host.into(), customer_id, secret_key))
     }
@@ -63,13 +63,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`ClientBuilder::from_env`] and [`ClientBuilder::build`].
+    /// Returns an error if [`ClientBuilder::from_env`] or [`ClientBuilder::build`] fails.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone with another timeout, which also applies to `/Authorize`. It shares the
-    /// connections of this client. The minimum is one millisecond.
+    /// Returns a clone with a different timeout, which also applies to `/Authorize`. The clone
+    /// shares this client's connections. The minimum timeout is one millisecond.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);
@@ -190,7 +190,8 @@ impl Configure for Client {
 
 const GENERATE: Operation = Operation::ConnectGenerateAuthorizeToken;
 
-/// The lifetime of a token according to the Flinks documentation (C3). Responses do not include it.
+/// The lifetime of a token according to the Flinks documentation (C3). Responses do not include the
+/// lifetime.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// Extracts the parts of the documented error body.
@@ -201,25 +202,25 @@ fn error_body(error: &types::ErrorResponse) -> ErrorBody {
 
 /// A token that connects one bank account within 30 minutes.
 ///
-/// It is spent by value, and it cannot be copied, compared, printed or stored. For a second
-/// account, call [`generate_authorize_token`](Client::generate_authorize_token) again.
-/// [C3](crate::rules)
+/// It is spent by value and cannot be copied, compared, printed or stored. For a second account,
+/// call [`generate_authorize_token`](Client::generate_authorize_token) again. [C3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizeToken {{ is_expired: {:?}, .. }}", self.is_expired())]
-#[must_use = "an authorize token that is not used expires after 30 minutes"]
+#[must_use = "an unused authorize token expires after 30 minutes"]
 pub struct AuthorizeToken {
     secret: types::AuthorizeToken,
     pub(crate) deadline: Deadline,
 }
 
 impl AuthorizeToken {
-    /// Returns when the token expires on the wall clock, counted from before it was requested, or
+    /// Returns the wall-clock time when the token expires, counted from just before the request, or
     /// `None` if the wall clock cannot represent that time. [A4](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.deadline.wall()
     }
 
-    /// Returns whether the token has expired on either clock. [A4](crate::rules)
+    /// Returns whether the token has expired on the monotonic clock or the wall clock.
+    /// [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.deadline.is_past()
     }

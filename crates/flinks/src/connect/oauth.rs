@@ -1,4 +1,4 @@
-//! Custom OAuth: the end user logs in on the page of the bank (C7).
+//! Custom OAuth: the end user logs in on the bank's own page (C7).
 
 use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,8 @@ use crate::validate::query;
 use crate::{Language, RedirectUrl, Started};
 
 impl Client {
-    /// Creates an authorization at a bank, which is identified by its institution id. The bank
-    /// redirects the end user back to `redirect_uri`. [C7](crate::rules)
+    /// Creates an authorization at the bank with this institution id. The bank redirects the end
+    /// user back to `redirect_uri`. [C7](crate::rules)
     ///
     /// # Errors
     ///
@@ -25,21 +25,21 @@ impl Client {
         Ok(CustomOAuth { client: self, parameters })
     }
 
-    /// Verifies the callback of an end user, and consumes the pending authorization. `callback` is
-    /// the URL or its query. Continue with
+    /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
+    /// callback URL or its query. Continue with
     /// [`Authorize::after_oauth`](super::Authorize::after_oauth). [C7](crate::rules)
     ///
     /// # Errors
     ///
     /// Returns an error with [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) if
     ///
-    /// - the `state` is missing, or does not match the pending authorization,
+    /// - the `state` is missing or does not match the pending authorization,
     /// - the authorization started more than 10 minutes ago,
-    /// - a parameter occurs more than once, or
-    /// - the callback contains neither a login nor an error, or both.
+    /// - a parameter appears more than once, or
+    /// - the callback contains neither a login id nor an error, or contains both.
     ///
-    /// If the `state` matches and the bank reported an error, returns an error with
-    /// [`Error::oauth_error`].
+    /// If the `state` matches and the bank reported an error, [`Error::oauth_error`] returns the
+    /// reported code.
     pub fn verify_oauth(&self, pending: PendingAuthorization, callback: &str) -> Result<LoginId, Error> {
         let login_id =
             pending.0.verify(callback, "loginId", Operation::ConnectOAuthReturn, self.executor.clock.as_ref())?;
@@ -63,7 +63,7 @@ impl CustomOAuth<'_> {
         self.set("lang", language.as_str().to_owned())
     }
 
-    /// Sets `tag`, a text of your choice that Flinks returns with the data.
+    /// Sets `tag`, a string of your choice that Flinks returns with the data.
     pub fn tag(self, tag: impl Into<String>) -> Self {
         self.set("tag", tag.into())
     }
@@ -74,11 +74,11 @@ impl CustomOAuth<'_> {
         self
     }
 
-    /// Starts the authorization: returns the URL for the end user's browser, and the pending
+    /// Starts the authorization and returns both the URL for the end user's browser and the pending
     /// authorization.
     ///
-    /// Keep the pending authorization in the session of the end user, where nobody else can read or
-    /// replace it. It protects against forged callbacks.
+    /// Keep the pending authorization in the end user's session, where nobody else can read or
+    /// replace it. The pending authorization protects against forged callbacks.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, parameters } = self;
         let state = CsrfState::new(client.executor.clock.as_ref());
@@ -91,8 +91,8 @@ impl CustomOAuth<'_> {
 
 /// An authorization that has started.
 ///
-/// It is verified by value, once. It can be serialized into the session of the end user; remove it
-/// from there when the end user returns. [C7](crate::rules)
+/// Verification takes it by value, so it can be verified only once. You can serialize it into the
+/// end user's session. Remove it from the session when the end user returns. [C7](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ .. }}")]
 #[must_use = "the callback cannot be verified without the pending authorization"]

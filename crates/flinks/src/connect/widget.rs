@@ -1,4 +1,4 @@
-//! The widget: a page of Flinks in an iframe of the application (C5).
+//! The widget: a Flinks page in an iframe of the application (C5).
 
 use flinks_core::Secret;
 
@@ -20,7 +20,7 @@ impl Client {
     }
 }
 
-/// The appearance and behaviour of a widget, which does not have a token yet. One `Widget` can be
+/// The appearance and behaviour of a widget that does not have a token yet. One `Widget` can be
 /// used with any number of tokens. [C5](crate::rules)
 ///
 /// ```no_run
@@ -51,12 +51,12 @@ pub enum Theme {
     Light,
     /// Dark colours.
     Dark,
-    /// The colours that the system of the end user prefers.
+    /// The colours that the end user's system prefers.
     System,
 }
 
 impl Widget {
-    /// Sets `demo`: whether the widget shows the banks of the sandbox. Use it only with the
+    /// Sets `demo`: whether the widget shows the sandbox banks. Use this parameter only with the
     /// sandbox.
     pub fn demo(self, is_demo: bool) -> Self {
         self.set("demo", &is_demo.to_string())
@@ -79,7 +79,7 @@ impl Widget {
         )
     }
 
-    /// Sets `consentEnable`: whether the widget shows the consent screen of Flinks.
+    /// Sets `consentEnable`: whether the widget shows Flinks' consent screen.
     pub fn consent(self, is_shown: bool) -> Self {
         self.set("consentEnable", &is_shown.to_string())
     }
@@ -89,7 +89,7 @@ impl Widget {
         self.set("customerName", name)
     }
 
-    /// Sets `tag`, a text of your choice that Flinks returns with the data.
+    /// Sets `tag`, a string of your choice that Flinks returns with the data.
     pub fn tag(self, tag: &str) -> Self {
         self.set("tag", tag)
     }
@@ -99,8 +99,8 @@ impl Widget {
         self.set("termsUrl", url)
     }
 
-    /// Sets `daysOfTransactions`, the period for which Flinks fetches transactions, in the form
-    /// that its documentation uses, such as `Days90`.
+    /// Sets `daysOfTransactions`, the period that Flinks fetches transactions for. Use the form in
+    /// the Flinks documentation, such as `Days90`.
     pub fn days_of_transactions(self, days: &str) -> Self {
         self.set("daysOfTransactions", days)
     }
@@ -115,8 +115,9 @@ impl Widget {
     ///
     /// # Errors
     ///
-    /// Returns an error if the name contains characters other than ASCII letters and digits, or is
-    /// `authorizeToken` or `redirectUrl` in any case.
+    /// Returns an error if the name is empty or contains characters other than ASCII letters and
+    /// digits. Also returns an error if the name is `authorizeToken` or `redirectUrl`, ignoring
+    /// case.
     pub fn parameter(self, name: &str, value: &str) -> Result<Self, Error> {
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(Error::configuration("parameter", "name must contain only ASCII letters and digits"));
@@ -133,13 +134,13 @@ impl Widget {
         self
     }
 
-    /// Returns the origin of the widget. A `message` listener must compare `event.origin` with it
-    /// before it trusts an event.
+    /// Returns the widget's origin. A `message` listener must compare `event.origin` with this
+    /// origin before it trusts an event.
     pub fn message_origin(&self) -> String {
         url::Url::parse(&self.base_url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
     }
 
-    /// Returns the URL for one iframe, which spends the token. Load the URL only once.
+    /// Spends the token and returns the URL for one iframe. Load the URL only once.
     /// [C5](crate::rules)
     ///
     /// # Errors
@@ -169,7 +170,7 @@ impl WidgetUrl {
 
     /// Returns the URL in a form that can be inserted into a quoted HTML attribute.
     pub fn to_html_attribute(&self) -> String {
-        // A percent-encoded URL contains no other character that is special in HTML.
+        // Apart from `&`, a percent-encoded URL contains no character that is special in HTML.
         self.0.expose_secret().replace('&', "&amp;")
     }
 }

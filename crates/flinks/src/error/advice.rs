@@ -18,14 +18,14 @@ pub enum Advice {
     /// Try the same call again later: the network, the server or the bank failed, or a rate limit
     /// was exceeded.
     ///
-    /// This includes a host name that cannot be resolved. If it has never resolved, check the
-    /// configuration.
+    /// This advice also applies to a host name that cannot be resolved. If the name has never
+    /// resolved, check the configuration.
     RetryLater,
     /// Request a new token.
     NewToken,
-    /// Ask the end user to enter something else, to act at the bank, or to agree.
+    /// Ask the end user to enter something else, to take action at the bank, or to consent.
     AskUser,
-    /// Send the end user through the authorization at the bank again, from the start.
+    /// Send the end user through the bank authorization again, from the start.
     StartOver,
     /// The refusal may come from a gateway; see [`Refusal::Suspected`]. A background job should try
     /// again later. An interactive caller may start a new authorization.
@@ -34,17 +34,17 @@ pub enum Advice {
     /// [`Error::field`]. Nothing was sent. If an end user entered the value, respond with 400 or
     /// 422.
     FixInput,
-    /// Correct the configuration. The credentials, the base URL or another setting are wrong, or
-    /// the server refuses what this version sends. The call will keep failing until that changes.
+    /// Correct the configuration. The credentials, the base URL or another setting is wrong, or the
+    /// server refuses what this version sends. The call will keep failing until this is fixed.
     FixConfiguration,
     /// Find out what happened before you call again. This version does not recognise the response,
-    /// or it is unknown whether a call that spends a token took effect, such as the start of a
-    /// payment session.
+    /// or it is unknown whether a call that spends a token, such as the start of a payment session,
+    /// took effect.
     Investigate,
 }
 
 impl Error {
-    /// Returns the recommended next step. The first rule that applies decides.
+    /// Returns the recommended next step. If several rules match the error, the first one decides.
     pub fn advice(&self) -> Advice {
         if self.needs_user() {
             return Advice::AskUser;

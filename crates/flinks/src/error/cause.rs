@@ -5,7 +5,7 @@ use flinks_core::TransportErrorKind;
 use super::error::Error;
 use super::kind::Kind;
 
-/// The cause of an error. [`Error::advice`] says what to do about it.
+/// The cause of an error. [`Error::advice`] returns the recommended next step.
 ///
 /// ```
 /// use flinks::{Cause, Error};
@@ -22,22 +22,22 @@ pub enum Cause {
     /// The configuration is invalid; see [`Error::field`]. This is also the cause if plain HTTP is
     /// allowed to a host that turns out to have a public address. Nothing was sent.
     Configuration,
-    /// The token expired before the call that should have used it, or had already expired when it
+    /// The token expired before the call that was to use it, or had already expired when it
     /// arrived. Request a new token. [P4, C3](crate::rules)
     Expired,
-    /// No connection could be made, or the connection closed before the response was complete. See
-    /// [`Error::may_have_been_sent`].
+    /// No connection could be made, or the connection was closed before the response was complete.
+    /// See [`Error::may_have_been_sent`].
     Connection,
     /// The call, including all of its attempts, did not complete in time.
     Timeout,
     /// TLS failed: for example, a certificate has expired, is for another name, or was issued by an
     /// unknown authority. If the handshake failed, [`Error::may_have_been_sent`] is `false`.
     Tls,
-    /// The server requires a client certificate (mTLS), or rejected the one that it received; see
+    /// The server requires a client certificate (mTLS), or rejected the client's certificate; see
     /// [`Settings`](crate::Settings).
     ///
     /// With native-tls, the cause is [`Tls`](Self::Tls) instead. If the server closes the
-    /// connection before the request is handed to it, the cause is
+    /// connection before the request is handed to the connection, the cause is
     /// [`Connection`](Self::Connection).
     ClientCertificate,
     /// A proxy requires valid credentials (407).
@@ -45,18 +45,19 @@ pub enum Cause {
     /// Flinks refused the request. See [`Error::flinks_code`], [`Error::oauth_error`] and
     /// [`Error::status`].
     Refused,
-    /// The response was a redirect, which is never followed because the request carries a secret.
+    /// The response was a redirect. The client never follows redirects, because its requests carry
+    /// secrets.
     ///
-    /// Check the base URL. With custom OAuth, also check that Flinks has whitelisted the URLs that
-    /// your application calls and its redirect URL. [A2, C7](crate::rules)
+    /// Check the base URL. With custom OAuth, also check that Flinks has whitelisted your
+    /// application's redirect URL and the URLs that your application calls. [A2, C7](crate::rules)
     Redirect,
-    /// The status of the response is not a success, and the body is not the documented error body.
+    /// The response status is not a success, and the body is not the documented error body.
     Status,
     /// The response cannot be used: it is not HTTP, is too large, or is a success with an
-    /// undocumented body. [`Error::field`] may name the field. [A6](crate::rules)
+    /// undocumented body. [`Error::field`] may name the affected field. [A6](crate::rules)
     Malformed,
     /// The callback is invalid: its `state` does not match, a parameter is repeated, or the result
-    /// is missing. It may be an attack. Start a new authorization. [C7](crate::rules)
+    /// is missing. It may be part of an attack. Start a new authorization. [C7](crate::rules)
     InvalidCallback,
     /// The callback contains an error. See [`Error::oauth_error`].
     ReturnedError,

@@ -64,7 +64,7 @@ impl Error {
         }
     }
 
-    /// Writes the error codes that this version knows, and mentions others without their text.
+    /// Writes the error codes that this version knows and mentions other codes without their text.
     fn write_codes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.oauth_error() {
             Some(code) if code.is_documented() => write!(f, ": {code}")?,
@@ -88,8 +88,8 @@ impl Error {
         }
     }
 
-    /// Returns whether a 404 means that the endpoint does not exist. Flinks itself would have sent
-    /// a documented error code.
+    /// Returns whether a 404 means that the endpoint does not exist. For an existing endpoint,
+    /// Flinks itself would have sent a documented error code.
     fn is_unknown_endpoint(&self) -> bool {
         matches!(self.0.kind, Kind::Rejected | Kind::Status)
             && !self.oauth_error().is_some_and(OAuthError::is_documented)

@@ -9,10 +9,10 @@ use super::kind::{Detail, Kind, RetryAfter};
 use crate::operation::{Operation, Product};
 use crate::{FlinksCode, OAuthError};
 
-/// The error of a failed call or an invalid value.
+/// The error for a failed call or an invalid value.
 ///
 /// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
-/// classify it; each documents what Flinks recommends.
+/// classify an error. Each method documents what Flinks recommends.
 ///
 /// An error never contains a secret. `Debug` and `Display` omit text from the server, which is
 /// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub(super) is_outcome_unknown: bool,
 }
 
-/// The parts of a documented error body.
+/// The contents of a documented error body.
 #[derive(Clone, Default)]
 pub(crate) struct ErrorBody {
     pub(crate) code: Option<FlinksCode>,
@@ -71,8 +71,8 @@ impl Error {
         self.0.body.code.as_ref()
     }
 
-    /// Returns the `error` of a response from Outbound, or of the callback with which an end user
-    /// returned. [O7, C7, O10](crate::rules)
+    /// Returns the `error` from an Outbound response or from an end user's callback.
+    /// [O7, C7, O10](crate::rules)
     pub fn oauth_error(&self) -> Option<&OAuthError> {
         self.0.body.oauth.as_ref()
     }
@@ -109,7 +109,7 @@ impl Error {
         self.0.attempts
     }
 
-    /// Returns the name of the invalid field, in the caller's values or in the server's response.
+    /// Returns the name of the invalid field in the caller's values or the server's response.
     pub fn field(&self) -> Option<&'static str> {
         match self.0.kind {
             Kind::Input { field, .. } | Kind::Configuration { field, .. } => Some(field),
@@ -146,7 +146,7 @@ impl Error {
         Self::new(operation, Kind::ExpiredOnArrival).with_head(head)
     }
 
-    /// Creates the error for a response that fits its schema but cannot be used.
+    /// Creates the error for a response that matches its schema but cannot be used.
     pub(crate) fn malformed(
         operation: Operation,
         head: &ResponseHead,
@@ -163,7 +163,7 @@ impl Error {
         })
     }
 
-    /// Converts the error of a product crate. `read` extracts the parts of the documented error
+    /// Converts an error from a product crate. `read` extracts the parts of the documented error
     /// body.
     pub(crate) fn from_call<E>(
         operation: Operation,
@@ -179,11 +179,12 @@ impl Error {
             ErrorKind::InvalidResponse(invalid) => {
                 Kind::Malformed { field: invalid.field(), detail: Detail::Body(*invalid) }
             }
-            // An undocumented success, such as a 204 where a token is expected.
+            // An undocumented success status, such as a 204 where a token is expected.
             _ if error.status().is_some_and(|status| status.is_success()) => {
                 Kind::Malformed { field: None, detail: Detail::Value("the success status is not documented") }
             }
-            // Pay refuses requests without a body (P6), and Outbound may do so (O6).
+            // Pay refuses requests with a response that has no body (P6), and Outbound may do the
+            // same (O6).
             ErrorKind::Status(None) if operation.product() != Product::Connect => {
                 match error.status().map(|status| status.as_u16()) {
                     Some(400 | 401 | 403 | 429) => Kind::Rejected,
@@ -202,7 +203,7 @@ impl Error {
         }
     }
 
-    /// Replaces the name of the invalid value with the name that the caller used.
+    /// Replaces the invalid value's name with the name that the caller used.
     pub(crate) fn with_field(self, name: &'static str) -> Self {
         self.change(|inner| {
             if let Kind::Input { field, .. } | Kind::Configuration { field, .. } = &mut inner.kind {
@@ -222,21 +223,21 @@ impl Error {
         })
     }
 
-    /// Corrects the error of a call that never sent a byte.
+    /// Corrects the error for a call that never sent a byte.
     #[cfg(feature = "outbound")]
     pub(crate) fn before_sending(self) -> Self {
         self.change(|inner| {
             inner.earlier_may_have_been_sent = false;
             inner.kind = match inner.kind {
                 Kind::Interrupted(kind) => Kind::NotSent(kind),
-                // The task panicked: for example, in a resolver that the application provides.
+                // The task panicked, for example in a resolver that the application provides.
                 Kind::Abandoned => Kind::NotSent(TransportErrorKind::Interrupted),
                 _ => return,
             };
         })
     }
 
-    /// Corrects the error of a call that was preceded by a request.
+    /// Records that a request was sent before the call.
     #[cfg(feature = "outbound")]
     pub(crate) fn after_sending(self) -> Self {
         self.change(|inner| inner.earlier_may_have_been_sent = true)

@@ -8,7 +8,7 @@ use flinks_core::{InvalidResponse, TransportErrorKind};
 pub(crate) enum Kind {
     /// An argument of a call is invalid.
     Input { field: &'static str, reason: &'static str },
-    /// A value of the configuration is invalid.
+    /// A configuration value is invalid.
     Configuration { field: &'static str, reason: &'static str },
     /// The token had expired before anything was sent.
     ExpiredLocally,
@@ -16,20 +16,21 @@ pub(crate) enum Kind {
     ExpiredOnArrival,
     /// Nothing was sent, because no connection could be made.
     NotSent(TransportErrorKind),
-    /// The request may have reached the server, and no complete response arrived.
+    /// The request may have reached the server, but no complete response arrived.
     Interrupted(TransportErrorKind),
     /// The documented error body arrived.
     Rejected,
     /// The response was a redirect.
     Redirect,
-    /// The status is not a success, and the body is not the documented error body.
+    /// The response status is not a success, and the body is not the documented error body.
     #[default]
     Status,
-    /// The status is a success, and the body is not the documented one.
+    /// The response status is a success, but the body is not the documented success body.
     Malformed { field: Option<&'static str>, detail: Detail },
-    /// The callback of an end user cannot be trusted or read. The text is a clause that says why.
+    /// An end user's callback cannot be trusted or read. The text is a clause that states the
+    /// reason.
     Callback(&'static str),
-    /// The callback of an end user contains an error.
+    /// An end user's callback contains an error.
     CallbackError,
     /// The task that made the call panicked.
     Abandoned,
@@ -37,20 +38,20 @@ pub(crate) enum Kind {
     NoRuntime,
 }
 
-/// The reason why a response is malformed.
+/// The reason that a response is malformed.
 #[derive(Clone)]
 pub(crate) enum Detail {
-    /// The body does not fit its schema.
+    /// The body does not match its schema.
     Body(InvalidResponse),
-    /// A field cannot be used, and the text completes a sentence about that field. Without a field,
-    /// the text is a noun phrase about the whole response.
+    /// A field cannot be used. The text completes a sentence about that field. Without a field, the
+    /// text is a noun phrase about the whole response.
     Value(&'static str),
 }
 
 /// The delay that a server requested.
 #[derive(Clone)]
 pub(super) enum RetryAfter {
-    /// The header as it arrived. A date is compared with the clock of the call.
+    /// The header as it arrived. A date is compared with the call's clock.
     Header(String),
     Wait(Duration),
 }

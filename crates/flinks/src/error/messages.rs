@@ -1,5 +1,5 @@
-//! Writes every error message to `snapshots/*messages.snap`, so that all of them can be reviewed in
-//! one sitting.
+//! Writes every error message to `snapshots/*messages.snap`, so that they can all be reviewed
+//! together.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use super::kind::{Detail, Kind};
 use crate::operation::Operation;
 use crate::{FlinksCode, ManualClock, OAuthError, Settings, connect, outbound, pay, pool};
 
-/// Defines `KINDS`, and `name`, which does not compile if a kind is not in the list.
+/// Defines `KINDS` and the function `name`, which does not compile if a kind is missing from the
+/// list.
 macro_rules! kinds {
     ($($kind:ident)*) => {
         const KINDS: &[&str] = &[$(stringify!($kind)),*];
@@ -108,7 +109,7 @@ impl Error {
     }
 }
 
-/// Returns the error for each value that a constructor or a builder refuses.
+/// Returns the error for each value that a constructor or a builder rejects.
 fn invalid_values() -> Vec<Error> {
     fn failure<T>(outcome: Result<T, Error>) -> Error {
         outcome.err().expect("the value is invalid")
@@ -171,7 +172,7 @@ fn invalid_values() -> Vec<Error> {
     ]
 }
 
-/// Returns the error for each callback that is refused.
+/// Returns the error for each kind of rejected callback.
 fn callbacks() -> Vec<Error> {
     let clock = ManualClock::new();
     let credentials = outbound::ClientCredentials::new("id", "secret").unwrap();

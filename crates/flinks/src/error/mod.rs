@@ -4,18 +4,18 @@
 //! | --- | --- |
 //! | `error.rs` | the opaque [`Error`], its accessors and its constructors |
 //! | `kind.rs` | the kinds of failures |
-//! | `predicates.rs` | the predicates of an error |
+//! | `predicates.rs` | the predicates of [`Error`] |
 //! | `refusal.rs` | whether a refusal means that the end user must consent again (O6) |
 //! | `cause.rs` | [`Cause`]: the cause of an error |
 //! | `advice.rs` | [`Advice`]: the recommended next step |
-//! | `verdict.rs` | the table that decides retries and the fate of a token (A5) |
+//! | `verdict.rs` | the table that determines retries and token fates (A5) |
 //! | `spend.rs` | the error of a call that spends a token |
 //! | `display.rs` | the error messages; `messages.rs` writes all of them to a snapshot |
 
 mod advice;
 mod cause;
 mod display;
-#[expect(clippy::module_inception, reason = "`mod.rs` is the overview, and `error.rs` holds the type")]
+#[expect(clippy::module_inception, reason = "`mod.rs` is the overview, and `error.rs` contains the type")]
 mod error;
 mod kind;
 #[cfg(test)]

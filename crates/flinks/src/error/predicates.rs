@@ -15,9 +15,9 @@ impl Error {
     /// be the problem. [P6](crate::rules)
     ///
     /// Flinks recommends checking that the secret key is sent only to `/GenerateAuthorizeToken`,
-    /// and the token only to `/Authorize` or the iframe. The types of this crate ensure that, so
-    /// check the key itself, its instance and its customer id. Flinks replaces credentials that may
-    /// have been exposed.
+    /// and the token only to `/Authorize` or the iframe. This crate's types ensure both, so check
+    /// the key itself, its instance and its customer id. Flinks replaces credentials that may have
+    /// been exposed.
     pub fn is_credentials(&self) -> bool {
         let Some(operation) = self.0.operation else { return false };
         match operation.product() {
@@ -30,11 +30,13 @@ impl Error {
         }
     }
 
-    /// Returns whether a token was refused: by Connect with "You must provide a valid authorize
-    /// token", by Pay with a 401 when a session starts, or by Outbound with a 401 to a revocation.
+    /// Returns whether a token was refused.
     ///
-    /// The token was already spent, has expired, or belongs to another customer or environment.
-    /// Flinks recommends requesting a new token for each attempt.
+    /// Connect refuses a token with "You must provide a valid authorize token". Pay refuses a token
+    /// with a 401 when a session starts, and Outbound with a 401 in response to a revocation.
+    ///
+    /// A refused token was already spent, has expired, or belongs to another customer or
+    /// environment. Flinks recommends requesting a new token for each attempt.
     pub fn is_token_refused(&self) -> bool {
         match self.0.operation {
             Some(Operation::ConnectAuthorize) => self.has_flinks_code(&[FlinksCode::ACCESS_DENIED]),
@@ -44,9 +46,9 @@ impl Error {
         }
     }
 
-    /// Returns whether the end user must act: enter another user name, password or answer, or do
-    /// something at the bank. This is also true if the end user declined to consent on the page of
-    /// the bank. [C6, C7](crate::rules)
+    /// Returns whether the end user must enter another user name, password or answer, or must do
+    /// something at the bank. Also returns `true` if the end user declined to consent on the bank's
+    /// page. [C6, C7](crate::rules)
     pub fn needs_user(&self) -> bool {
         self.has_oauth_error(&[OAuthError::ACCESS_DENIED])
             || self.has_flinks_code(&[
@@ -74,7 +76,7 @@ impl Error {
     /// Returns whether the same call may succeed later, because the network, the server or the bank
     /// failed, or because a rate limit was exceeded.
     ///
-    /// This does not cover the fate of a token that the call would have spent; see
+    /// This method does not report the fate of a token that the call would have spent; see
     /// [`SpendError`](crate::SpendError).
     pub fn is_transient(&self) -> bool {
         const BUSY_OR_FAILED: [FlinksCode; 4] = [
@@ -102,8 +104,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the server may have received a request: `false` only if it certainly did
-    /// not.
+    /// Returns whether the server may have received a request. Returns `false` only if the server
+    /// certainly received nothing.
     pub fn may_have_been_sent(&self) -> bool {
         self.0.earlier_may_have_been_sent
             || !matches!(

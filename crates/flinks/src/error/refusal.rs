@@ -1,4 +1,4 @@
-//! Refusals of a refresh, and whether the end user must consent again (O6).
+//! Refused refreshes, and whether the end user must consent again (O6).
 
 use std::time::Duration;
 
@@ -34,15 +34,16 @@ pub enum Refusal {
     Suspected {
         /// How long to wait until another such refusal can confirm this one.
         ///
-        /// Zero means that no wait is left: the same refusal confirms this one once another
-        /// consent has been refreshed. Without such a refresh, it takes 24 hours from the first refusal.
+        /// Zero means that no wait remains: another such refusal confirms this one once another
+        /// consent has been refreshed. Without such a refresh, confirmation takes 24 hours from the
+        /// first refusal.
         confirm_after: Duration,
     },
 }
 
 impl Refusal {
-    /// The time for which a refusal stays suspected before the same refusal can confirm it: 10
-    /// minutes. [O6](crate::rules)
+    /// How long a refusal stays suspected before another such refusal can confirm it: 10 minutes.
+    /// [O6](crate::rules)
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(10 * 60);
 
     /// Creates [`Suspected`](Self::Suspected).
@@ -51,17 +52,17 @@ impl Refusal {
     }
 }
 
-/// The codes that mean that the grant is no longer valid.
+/// The codes for a grant that is no longer valid.
 const ENDS_THE_GRANT: [OAuthError; 2] = [OAuthError::INVALID_GRANT, OAuthError::ACCESS_DENIED];
 
 impl Error {
     /// Returns whether the end user must consent again, because Outbound's authorization code or
     /// refresh token is no longer valid.
     ///
-    /// A 400, 401 or 403 in response to a refresh or a code exchange means this, unless the error
-    /// code names another reason. A response whose body cannot be read, such as the error page of a
-    /// firewall, does not. Use [`refusal`](Self::refusal) to find out whether a refused refresh is
-    /// final. [O6](crate::rules)
+    /// A 400, 401 or 403 in response to a refresh or a code exchange means that the end user must
+    /// consent again, unless the error code names another reason. A response with an unreadable
+    /// body, such as a firewall's error page, does not mean that. Use [`refusal`](Self::refusal) to
+    /// find out whether a refused refresh is final. [O6](crate::rules)
     pub fn needs_consent(&self) -> bool {
         match self.0.operation {
             Some(Operation::OutboundRefresh) => self.refusal().is_some(),
@@ -71,7 +72,7 @@ impl Error {
     }
 
     /// Returns how certain it is that a refused refresh has ended the consent, or `None` if no
-    /// refresh was refused or if the error code names another reason. [O6](crate::rules)
+    /// refresh was refused or the error code names another reason. [O6](crate::rules)
     pub fn refusal(&self) -> Option<Refusal> {
         if self.0.operation != Some(Operation::OutboundRefresh) {
             return None;
@@ -86,12 +87,12 @@ impl Error {
         Some(if self.has_oauth_error(&ENDS_THE_GRANT) { Refusal::Final } else { suspected })
     }
 
-    /// Returns whether the status is one with which Flinks refuses a grant.
+    /// Returns whether the status is one that Flinks uses to refuse a grant.
     fn has_refusal_status(&self) -> bool {
         matches!(self.status(), Some(400 | 401 | 403))
     }
 
-    /// Returns whether the response is a 400, 401 or 403 whose error code, if any, may concern the
+    /// Returns whether the response is a 400, 401 or 403 whose error code, if any, may be about the
     /// grant.
     fn is_refused_grant(&self) -> bool {
         if !matches!(self.0.kind, Kind::Rejected) || !self.has_refusal_status() {

@@ -6,7 +6,7 @@ use super::advice::Advice;
 use super::error::Error;
 use super::verdict::TokenFate;
 
-/// The error of a call that spends a single-use token. It also reports the fate of the token.
+/// The error of a call that spends a single-use token. It also reports the token's fate.
 /// [P3, C3](crate::rules)
 ///
 /// Only [`Unspent`](Self::Unspent) returns the token, so a call can be repeated with the same token
@@ -38,7 +38,8 @@ pub enum SpendError<T, E = Error> {
     #[display("{_0}; the token is spent")]
     Spent(E),
     /// The request may have reached the server, and its outcome is unknown: no readable response
-    /// arrived, a server in between failed, or the code was sent before. Treat the token as spent.
+    /// arrived, an intermediate server failed, or the code was sent before. Treat the token as
+    /// spent.
     #[display("{_0}; it is unknown whether the token is spent")]
     Unknown(E),
 }
@@ -54,8 +55,8 @@ impl<T> SpendError<T> {
 
     /// Returns the recommended next step.
     ///
-    /// If the fate of the token is unknown, this is never [`Advice::RetryLater`]. For an
-    /// authorization code, the end user must consent again; any other call must be investigated
+    /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]. For an
+    /// authorization code, the end user must consent again. Any other call must be investigated
     /// first.
     pub fn advice(&self) -> Advice {
         match self {
@@ -73,7 +74,7 @@ impl<T, E> SpendError<T, E> {
         }
     }
 
-    /// Converts into the underlying error and drops the token.
+    /// Converts this error into the underlying error and drops the token.
     pub fn into_error(self) -> E {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) | Self::Unknown(error) => error,
@@ -90,10 +91,11 @@ impl<T, E> SpendError<T, E> {
     }
 }
 
-/// Converts into the underlying error, for use with `?`. An unspent token is dropped.
+/// Converts a [`SpendError`] into its underlying error, for use with `?`. An unspent token is
+/// dropped.
 ///
-/// If the fate of the token is unknown, the error says so, and its [`advice`](Error::advice) is
-/// that of [`SpendError::advice`].
+/// If the token's fate is unknown, the error's message says so, and its [`advice`](Error::advice)
+/// is the same as [`SpendError::advice`].
 impl<T> From<SpendError<T>> for Error {
     fn from(error: SpendError<T>) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! The table that decides retries and the fate of a token (A5).
+//! The table that determines retries and token fates (A5).
 
 use flinks_core::TransportErrorKind;
 
@@ -6,20 +6,20 @@ use super::error::Error;
 use super::kind::Kind;
 use crate::OAuthError;
 
-/// The class of a failure, which decides whether a call is retried.
+/// The class of a failure, which determines whether a call is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryClass {
     /// Nothing left this machine.
     NotSent,
     /// The request may have been received.
     Interrupted,
-    /// The server limits the rate of requests, or is temporarily unavailable.
+    /// The server is limiting the request rate or is temporarily unavailable.
     Busy,
     /// The server failed in another way.
     Failed,
     /// The token in the response had already expired.
     ExpiredOnArrival,
-    /// The same call would fail again, or must not be retried.
+    /// The same call would fail again or must not be retried.
     Final,
 }
 
@@ -54,9 +54,9 @@ impl Error {
         self.verdict().class
     }
 
-    /// The table behind [`retry_class`](Self::retry_class) and [`token_fate`](Self::token_fate), so
-    /// that the two cannot contradict each other. The fate in the table is that of a token that the
-    /// server may have received.
+    /// Looks up this error in the table. [`retry_class`](Self::retry_class) and
+    /// [`token_fate`](Self::token_fate) share the table, so they cannot contradict each other. The
+    /// fates in the table apply to tokens that the server may have received.
     fn verdict(&self) -> Verdict {
         match self.0.kind {
             // The same credentials would be refused again, and repeated failures might lock an
@@ -78,20 +78,20 @@ impl Error {
         }
     }
 
-    /// The rows of the table for a response that is not a success. `rejected` is the fate of a
-    /// token that Flinks itself has rejected.
+    /// Returns the verdict for a response that is not a success. `rejected` is the fate of a token
+    /// that Flinks itself has rejected.
     fn verdict_on_response(&self, rejected: TokenFate) -> Verdict {
-        // The server failed, or a gateway in front of it. Only a `FlinksCode` proves that Flinks
-        // itself rejected the token, because the error body of a gateway may resemble the
-        // documented one.
+        // The server, or a gateway in front of it, failed. Only a `FlinksCode` proves that Flinks
+        // itself rejected the token, because a gateway's error body may resemble the documented
+        // one.
         let failed = match self.flinks_code() {
             Some(_) => rejected,
             None => TokenFate::Unknown,
         };
         let says = |code: OAuthError| self.oauth_error() == Some(&code);
         match self.status() {
-            // The server timed out while it waited for the request, which may have arrived. The
-            // body cannot disprove that.
+            // The server timed out while waiting for the request. The request may have arrived
+            // anyway, and the body cannot disprove that.
             Some(408) => verdict(RetryClass::Interrupted, TokenFate::Unknown),
             Some(500..) if self.is_rate_limited() => verdict(RetryClass::Busy, failed),
             _ if self.is_rate_limited() => verdict(RetryClass::Busy, rejected),
@@ -115,8 +115,8 @@ mod tests {
 
     const OPERATION: Operation = Operation::OutboundExchangeCode;
 
-    /// Creates the error for a response with this status, and with a `FlinksCode` or an `error` if
-    /// given.
+    /// Creates the error for a response with this status and, if given, a `FlinksCode` or an OAuth
+    /// `error`.
     fn response_error(kind: Kind, status: u16, code: Option<&str>, oauth: Option<&str>) -> Error {
         Error::new(Some(OPERATION), kind).change(|inner| {
             inner.status = Some(status);
@@ -129,7 +129,7 @@ mod tests {
     fn a5_one_table_decides_retries_and_token_fate() {
         use RetryClass::{Busy, Failed, Final, Interrupted};
         use TokenFate::{Spent, Unknown};
-        // Each row has the fate for a documented error body, and for any other body.
+        // Each row ends with the fates for a documented error body and for any other body.
         for (status, code, oauth, class, documented, other) in [
             (200, None, Some("invalid_grant"), Final, Spent, Unknown),
             (200, None, Some("server_error"), Failed, Unknown, Unknown),

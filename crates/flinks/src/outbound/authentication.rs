@@ -1,12 +1,12 @@
-//! How an application authenticates itself (O2).
+//! Client authentication: how an application authenticates itself (O2).
 
 use flinks_core::Secret;
 
 use crate::error::Error;
 use crate::validate::token_problem;
 
-/// How your application authenticates itself. Configure the method that your Flinks environment
-/// expects; the client never tries several. [O2](crate::rules)
+/// The method that your application uses to authenticate itself. Configure the method that your
+/// Flinks environment expects, because the client does not try the others. [O2](crate::rules)
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
@@ -33,7 +33,8 @@ impl ClientAuthentication {
         }
     }
 
-    /// Checks the client id. [`None`](Self::None) has no constructor that could check it.
+    /// Checks the client id. [`None`](Self::None) has no constructor that could check the client
+    /// id.
     pub(super) fn check(&self) -> Result<(), Error> {
         match token_problem(self.client_id()) {
             Some(problem) => Err(Error::configuration("client id", problem)),
@@ -49,7 +50,7 @@ impl ClientAuthentication {
     }
 }
 
-/// Converts into [`ClientAuthentication::Fields`], the usual method.
+/// Converts the credentials into [`ClientAuthentication::Fields`], the usual method.
 impl From<ClientCredentials> for ClientAuthentication {
     fn from(credentials: ClientCredentials) -> Self {
         Self::Fields(credentials)
@@ -69,8 +70,8 @@ impl ClientCredentials {
     ///
     /// # Errors
     ///
-    /// Returns an error if one of them is empty, or contains a space, a line break, a control
-    /// character or a non-ASCII character.
+    /// Returns an error if the client id or the client secret is empty or contains a space, a line
+    /// break, a control character or a non-ASCII character.
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<Secret>) -> Result<Self, Error> {
         let (client_id, client_secret) = (client_id.into(), client_secret.into());
         for (field, text) in [("client id", client_id.as_str()), ("client secret", client_secret.expose_secret())] {

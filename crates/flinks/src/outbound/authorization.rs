@@ -38,23 +38,23 @@ impl Client {
         })
     }
 
-    /// Verifies the callback of an end user, and consumes the pending authorization. `callback` is
-    /// the URL or its query.
+    /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
+    /// callback URL or its query.
     ///
-    /// The returned code is bound to the redirect URI of the authorization, byte for byte.
+    /// The returned code is bound to the authorization's exact redirect URI, byte for byte.
     /// [O9, O10](crate::rules)
     ///
     /// # Errors
     ///
     /// Returns an error with [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) if
     ///
-    /// - the `state` is missing, or does not match the pending authorization,
+    /// - the `state` is missing or does not match the pending authorization,
     /// - the authorization started more than 10 minutes ago,
-    /// - a parameter occurs more than once, or
-    /// - the callback contains neither a code nor an error, or both.
+    /// - a parameter appears more than once, or
+    /// - the callback contains neither a code nor an error, or contains both.
     ///
-    /// If the `state` matches and the callback contains an error, returns an error with
-    /// [`Error::oauth_error`].
+    /// If the `state` matches and the callback contains an error, [`Error::oauth_error`] returns
+    /// that error's code.
     pub fn verify(&self, pending: PendingAuthorization, callback: &str) -> Result<AuthorizationCode, Error> {
         let PendingAuthorization { state, redirect_uri, .. } = pending;
         let code = state.verify(callback, "code", Operation::OutboundAuthorizationReturn, self.clock().as_ref())?;
@@ -93,11 +93,11 @@ impl AuthorizationRequest<'_> {
         Self { language: Some(language), ..self }
     }
 
-    /// Starts the authorization: returns the URL for the end user's browser, and the pending
+    /// Starts the authorization and returns both the URL for the end user's browser and the pending
     /// authorization.
     ///
-    /// Keep the pending authorization in the session of the end user, where nobody else can read or
-    /// replace it. It protects against forged callbacks.
+    /// Keep the pending authorization in the end user's session, where nobody else can read or
+    /// replace it. The pending authorization protects against forged callbacks.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
         let state = CsrfState::new(client.clock().as_ref());
@@ -119,8 +119,8 @@ impl AuthorizationRequest<'_> {
 
 /// An authorization that has started at one provider, for one redirect URI.
 ///
-/// It is verified by value, once. It can be serialized into the session of the end user; remove it
-/// from there when the end user returns. [O10](crate::rules)
+/// Verification takes it by value, so it can be verified only once. You can serialize it into the
+/// end user's session. Remove it from the session when the end user returns. [O10](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ provider_id: {provider_id:?}, .. }}")]
 #[must_use = "the callback cannot be verified without the pending authorization"]
@@ -131,7 +131,7 @@ pub struct PendingAuthorization {
 }
 
 impl PendingAuthorization {
-    /// Returns the id of the provider at which the end user consents.
+    /// Returns the id of the provider where the end user consents.
     pub fn provider_id(&self) -> &str {
         &self.provider_id
     }

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// The claims of an access token. They are unverified, and do not determine the lifetime of the
-/// token, because the clock of the server may be wrong. [O8](crate::rules)
+/// The claims of an access token. The claims are unverified. They do not determine the token's
+/// lifetime, because the server's clock may be wrong. [O8](crate::rules)
 ///
 /// A claim is `None` if it is missing or has an unexpected type. Other claims are not affected.
 #[derive(Clone, PartialEq, Eq, derive_more::Debug)]
@@ -19,10 +19,11 @@ use serde::de::IgnoredAny;
 pub struct Claims {
     /// Your client id.
     pub client_id: Option<String>,
-    /// The identifier of the end user at the data provider. It is the same in each of their tokens.
+    /// The data provider's identifier for the end user. It is the same in all of the end user's
+    /// tokens.
     pub sub: Option<String>,
-    /// When the token expires on the clock of the server, in whole seconds since the Unix epoch. A
-    /// fraction is truncated.
+    /// When the token expires according to the server's clock, in whole seconds since the Unix
+    /// epoch. A fraction is truncated.
     pub exp: Option<u64>,
 }
 
@@ -31,8 +32,8 @@ pub struct Claims {
 pub(crate) fn parse(token: &str) -> Option<Claims> {
     let payload = token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    // The payload must be an object. Each claim is parsed separately, so that an invalid claim does
-    // not affect the others.
+    // The payload must be an object. Each claim is parsed separately, so an invalid claim does not
+    // affect the others.
     serde_json::from_slice::<HashMap<String, IgnoredAny>>(&payload).ok()?;
     let ClientIdClaim { client_id } = serde_json::from_slice(&payload).unwrap_or_default();
     let SubClaim { sub } = serde_json::from_slice(&payload).unwrap_or_default();
@@ -56,7 +57,7 @@ struct ExpClaim {
     exp: Option<u64>,
 }
 
-/// The `exp` claim as a number with a fraction, which RFC 7519, section 2, allows.
+/// The `exp` claim as a fractional number, as RFC 7519, section 2, allows.
 #[derive(Deserialize)]
 struct FractionalExpClaim {
     exp: Option<f64>,

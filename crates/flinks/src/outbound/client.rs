@@ -34,11 +34,11 @@ pub struct Client {
     transport: Transport,
     pub(super) base_url: BaseUrl,
     pub(super) authentication: Arc<ClientAuthentication>,
-    /// Whether the server has ever replaced a refresh token. From then on, a refresh whose response
+    /// Whether the server has ever replaced a refresh token. Once it has, a refresh whose response
     /// was lost is not retried (A5).
     has_rotated: Arc<AtomicBool>,
     /// The authorization codes that were sent. If an end user reloads the callback page, the code
-    /// must not be sent again, because the server may then revoke the tokens that it issued (RFC
+    /// must not be sent again: the server might revoke the tokens that it issued for the code (RFC
     /// 6749, section 4.1.2).
     codes: Arc<RecentSecrets>,
     executor: CallExecutor,
@@ -57,13 +57,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`ClientBuilder::from_env`] and [`ClientBuilder::build`].
+    /// Returns an error if [`ClientBuilder::from_env`] or [`ClientBuilder::build`] fails.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone with another timeout. It shares the connections of this client. The minimum
-    /// is one millisecond.
+    /// Returns a clone with a different timeout. The clone shares this client's connections. The
+    /// minimum timeout is one millisecond.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);
@@ -98,25 +98,25 @@ impl Client {
 
     /// Exchanges an authorization code for tokens.
     ///
-    /// The code is sent once. A failed attempt is repeated only if nothing of it has left this
-    /// machine.
+    /// The code is sent once. A failed attempt is repeated only if no part of the request has left
+    /// this machine.
     ///
     /// A code that this client or a clone has sent in the last ten minutes is rejected, for example
-    /// if the end user reloads the callback page. The first call returns the tokens.
+    /// if the end user reloads the callback page. Only the first call returns the tokens.
     /// [O9](crate::rules)
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that reports the fate of the code. If its fate is unknown, the end
-    /// user must consent again. Exchanging the code a second time could end the connection that the
+    /// Returns a [`SpendError`] that reports the code's fate. If the fate is unknown, the end user
+    /// must consent again. Exchanging the code a second time could end the connection that the
     /// first exchange created.
     ///
     /// # Cancel safety
     ///
-    /// A code counts as sent as soon as a byte of its request may have left this machine. If the
-    /// future is dropped before that, for example while it connects, nothing is sent, and the code
-    /// can still be exchanged when the end user reloads the page. If it is dropped later, the
-    /// response is lost.
+    /// A code is treated as sent as soon as any byte of its request may have left this machine. If
+    /// the future is dropped earlier, for example while it connects, nothing is sent. The code can
+    /// then still be exchanged when the end user reloads the page. If the future is dropped later,
+    /// the response is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.executor.clock.as_ref()) else {
             let error = Error::new(Operation::OutboundExchangeCode, Kind::Callback("the code was sent before"));
@@ -136,11 +136,11 @@ impl Client {
         }
     }
 
-    /// Refreshes an access token with a refresh token. This restarts the 30 days after which the
-    /// refresh token idles out.
+    /// Refreshes an access token with a refresh token. This restarts the refresh token's idle
+    /// period of 30 days.
     ///
-    /// If the response contains another refresh token, it replaces the old one. Store it before you
-    /// use the access token. [O5](crate::rules)
+    /// If the response contains a new refresh token, the new token replaces the old one. Store the
+    /// new refresh token before you use the access token. [O5](crate::rules)
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl Client {
         let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
         let policy = if self.rotates_refresh_tokens() { RetryPolicy::RotatingRefresh } else { RetryPolicy::Refresh };
         let mut tokens = self.token(Operation::OutboundRefresh, policy, &request).await?;
-        // Some servers echo the refresh token unchanged. That is not a rotation.
+        // Some servers return the refresh token unchanged, which is not a rotation.
         tokens.refresh_token.take_if(|new| new.expose_secret() == refresh_token.expose_secret());
         if tokens.refresh_token.is_some() {
             self.assume_rotating_refresh_tokens();
@@ -163,15 +163,15 @@ impl Client {
         Ok(tokens)
     }
 
-    /// Revokes the access tokens and the refresh tokens of an end user, which ends the connection.
+    /// Revokes an end user's access tokens and refresh tokens, which ends the connection.
     ///
-    /// The connection has certainly ended only if this returns `Ok`, which requires a 204, or a 200
-    /// with an empty body. [O10](crate::rules)
+    /// The connection has certainly ended only if this method returns `Ok`. That requires a 204, or
+    /// a 200 with an empty body. [O10](crate::rules)
     ///
     /// # Errors
     ///
-    /// Returns an error if Flinks refuses the token, or if the response does not confirm the
-    /// revocation. For a response such as a 202 or the page of a firewall, the cause is
+    /// Returns an error if Flinks refuses the token or if the response does not confirm the
+    /// revocation. For a response such as a 202 or a firewall's page, the cause is
     /// [`Cause::Malformed`](crate::Cause::Malformed), and the connection may or may not have ended.
     /// Keep the refresh token after an error.
     ///
@@ -188,14 +188,16 @@ impl Client {
         self.executor.call(Operation::OutboundRevoke, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await
     }
 
-    /// Restores an access token that was stored outside of this process, such as in a database.
+    /// Restores an access token that was stored outside this process, such as in a database.
     ///
-    /// `issued_at` and `lifetime` are the values that the methods of [`AccessToken`] returned. The
-    /// maximum lifetime is one day.
+    /// `issued_at` and `lifetime` are the values that the [`AccessToken`] methods of the same names
+    /// returned. The maximum lifetime is one day.
     ///
-    /// Returns `None` if the token has expired, or if `issued_at` is in the future. In that case,
-    /// the wall clock was ahead when the token was issued, so its age is unknown. Also returns `None`
-    /// if the text cannot be a token, because it is empty or contains an invalid character.
+    /// Returns `None` if the token has expired or if `issued_at` is in the future. An `issued_at`
+    /// in the future means that the wall clock was ahead when the token was issued, so the token's
+    /// age is unknown.
+    /// Also returns `None` if the text cannot be a token, because it is empty or contains an invalid
+    /// character.
     pub fn restore_access_token(
         &self,
         secret: impl Into<Secret>,
@@ -223,14 +225,14 @@ impl Client {
 
     /// Returns whether this client or a clone has received a refresh token that replaced another.
     ///
-    /// From then on, a refresh whose response was lost is not retried, because the lost response
-    /// may have contained the next refresh token. [A5](crate::rules)
+    /// Once this is the case, a refresh whose response was lost is not retried, because the lost
+    /// response may have contained the next refresh token. [A5](crate::rules)
     pub fn rotates_refresh_tokens(&self) -> bool {
         self.has_rotated.load(Ordering::Relaxed)
     }
 
     /// Records that the server replaces refresh tokens, for this client and its clones. Call this
-    /// if another process has observed it; see
+    /// method if another process has observed a replacement; see
     /// [`rotates_refresh_tokens`](Self::rotates_refresh_tokens).
     pub fn assume_rotating_refresh_tokens(&self) {
         self.has_rotated.store(true, Ordering::Relaxed);
@@ -295,12 +297,12 @@ impl Client {
             // The client credentials grant has no refresh token (RFC 6749, section 4.4.3).
             _ if request.grant_type == types::GrantType::ClientCredentials => None,
             Some(new) if !new.expose_secret().trim().is_empty() => {
-                // The refresh token of the request does not count as an echo, because a server may
+                // The request's refresh token is not treated as an echo, because a server may
                 // return it unchanged (O5).
                 if is_echo(new.expose_secret(), credentials) {
                     return Err(malformed("refresh_token", REPEATS_A_SECRET));
                 }
-                // An invalid refresh token must not count as absent.
+                // An invalid refresh token must not be treated as absent.
                 let new =
                     RefreshToken::new(new).map_err(|_| malformed("refresh_token", "contains a control character"));
                 Some(new?)
@@ -308,8 +310,7 @@ impl Client {
             // The old refresh token stays valid (O5).
             _ => None,
         };
-        // If the response contained a refresh token, an error would lose it together with the
-        // access token.
+        // If the response contained a refresh token, returning an error would lose both tokens.
         if refresh_token.is_none() && access_token.is_expired() {
             return Err(Error::expired_on_arrival(operation, &head));
         }
@@ -364,8 +365,8 @@ impl Configure for Client {
     }
 }
 
-/// A code that is being sent. If the call returns or is cancelled before anything of the code has
-/// left this machine, the code does not count as sent.
+/// A code that is being sent. If the call returns or is cancelled before any byte of the request
+/// has left this machine, the code is not treated as sent.
 struct SendingCode<'a> {
     hash: SecretHash,
     codes: &'a RecentSecrets,

@@ -2,10 +2,9 @@
 
 use flinks_core::Secret;
 
-/// An authorization code, bound to the redirect URI for which it was issued.
+/// An authorization code, bound to the redirect URI that it was issued for.
 ///
-/// It is exchanged by value, and it cannot be copied, compared, printed or stored.
-/// [O9](crate::rules)
+/// It is exchanged by value and cannot be copied, compared, printed or stored. [O9](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizationCode {{ .. }}")]
 #[must_use = "an authorization code expires unless it is exchanged"]

@@ -1,7 +1,7 @@
 //! Flinks Outbound: the three OAuth 2.0 grants that return tokens for the Open Banking API.
 //!
-//! [`Client`] has one method for each grant, and stores nothing. The crate `flinks-consents` stores
-//! the consents of end users, shares their access tokens, and never loses a refresh token.
+//! [`Client`] has one method for each grant and stores nothing. The crate `flinks-consents` stores
+//! end users' consents, shares their access tokens, and never loses a refresh token.
 //!
 //! Based on the Flinks documentation page
 //! [Token](https://docs.flinks.com/api/outbound/endpoints/authorize/token.md).

@@ -19,13 +19,13 @@ use crate::validate::MUST_NOT_BE_EMPTY;
 #[must_use = "a new refresh token must be stored, because the old one may no longer be valid"]
 pub struct Tokens {
     /// The access token for the Open Banking API. If the response contains a new refresh token, the
-    /// access token may have expired already.
+    /// access token may already have expired.
     pub access_token: AccessToken,
     /// The refresh token for the next access token.
     ///
-    /// After the exchange of an authorization code, it is present according to the Flinks
-    /// documentation. After a refresh, it is present only if the server replaced the old refresh
-    /// token. [O5](crate::rules)
+    /// According to the Flinks documentation, this token is present after an authorization code was
+    /// exchanged. After a refresh, it is present only if the server replaced the old refresh token.
+    /// [O5](crate::rules)
     pub refresh_token: Option<RefreshToken>,
     /// The scope, if the response contains it.
     pub scope: Option<String>,
@@ -65,38 +65,39 @@ impl AccessToken {
         self.0.authorization.clone()
     }
 
-    /// Returns when the token was issued on the wall clock, which is just before it was requested,
-    /// or `None` if its lifetime is unknown. [A4, O3](crate::rules)
+    /// Returns the wall-clock time when the token was issued, or `None` if its lifetime is unknown.
+    /// This is the time just before the token was requested. [A4, O3](crate::rules)
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.0.bearer.deadline().and_then(Deadline::issued_at)
     }
 
-    /// Returns the lifetime of the token, counted from when it was issued, or `None` if the
+    /// Returns the token's lifetime, counted from when the token was issued, or `None` if the
     /// response did not include a lifetime. [O3](crate::rules)
     pub fn lifetime(&self) -> Option<Duration> {
         self.0.bearer.deadline().map(Deadline::lifetime)
     }
 
-    /// Returns the remaining lifetime of the token according to the clock that leaves less of it.
-    /// It is zero if the token has expired, and `None` if the lifetime is unknown.
+    /// Returns the token's remaining lifetime on the monotonic clock or the wall clock, whichever
+    /// is shorter. Returns zero if the token has expired, and `None` if its lifetime is unknown.
     /// [A4, O3](crate::rules)
     pub fn remaining(&self) -> Option<Duration> {
         self.0.bearer.deadline().map(Deadline::remaining)
     }
 
-    /// Returns when the token expires on the wall clock, counted from just before it was requested,
-    /// or `None` if its lifetime is unknown. [A4, O3](crate::rules)
+    /// Returns the wall-clock time when the token expires, counted from just before the request, or
+    /// `None` if the token's lifetime is unknown. [A4, O3](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.bearer.expires_at()
     }
 
-    /// Returns whether the token has expired on either clock. [A4](crate::rules)
+    /// Returns whether the token has expired on the monotonic clock or the wall clock.
+    /// [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.0.bearer.is_expired()
     }
 
     /// Returns the claims in an end user's access token, **without verifying its signature**. Use
-    /// them for your own records, and never to authenticate anyone.
+    /// the claims only for your own records, never to authenticate anyone.
     ///
     /// Returns `None` if the token is not a JWT, as with `client_credentials`. [O8](crate::rules)
     pub fn unverified_claims(&self) -> Option<Claims> {
@@ -110,12 +111,11 @@ impl AccessToken {
 pub struct RefreshToken(Secret);
 
 impl RefreshToken {
-    /// Creates a refresh token from the clear text that was stored.
+    /// Creates a refresh token from its stored plain text.
     ///
     /// # Errors
     ///
-    /// Returns an error if the text is empty, or contains a line break or another control
-    /// character.
+    /// Returns an error if the text is empty or contains a line break or another control character.
     pub fn new(secret: impl Into<Secret>) -> Result<Self, Error> {
         let secret = secret.into();
         if secret.expose_secret().trim().is_empty() {
@@ -127,7 +127,7 @@ impl RefreshToken {
         Ok(Self(secret))
     }
 
-    /// Returns the clear text, for storage.
+    /// Returns the token's plain text, for storage.
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()
     }

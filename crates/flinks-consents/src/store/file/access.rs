@@ -21,22 +21,22 @@ pub(super) enum Creation {
     Refused,
 }
 
-/// The purpose for which a file is opened.
+/// The purpose of opening a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Read,
-    /// To lock the file. It is created if it does not exist.
+    /// To lock the file. The file is created if it does not exist.
     Lock,
-    /// To create the file. It must not exist.
+    /// To create the file. The file must not exist yet.
     Create,
 }
 
-/// Returns a function for `map_err` that converts an error of the operating system.
+/// Returns a function for `map_err` that converts an operating system error.
 pub(super) fn at_path(path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |error| io_error(path, &error)
 }
 
-/// Converts an error of the operating system for a file or directory.
+/// Converts an operating system error about a file or directory.
 pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
     let store_error = match error.kind() {
         io::ErrorKind::PermissionDenied => {

@@ -1,4 +1,4 @@
-//! The directory of a store.
+//! A store's directory.
 //!
 //! ```text
 //! store-<random>.id       the marker: an empty file whose name identifies this directory
@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Each operation opens the directory by its path, checks the marker, and does all its work in the
-//! open directory. If a volume is not mounted, the operation therefore fails, instead of finding a
-//! store without records. The store works again as soon as the volume is back.
+//! open directory. If a volume is not mounted, the operation therefore fails instead of finding an
+//! empty store. The store works again as soon as the volume is mounted again.
 //!
 //! Device and inode numbers cannot identify the directory: remounting changes the device number,
 //! and many file systems reuse the inode number of a removed directory.
@@ -30,30 +30,30 @@ use super::portable::{Access, Handle, create_directory};
 use super::unix::{Access, Handle, create_directory};
 use crate::store::StoreError;
 
-/// The maximum number of bytes that are read from a file. A record is shorter: it contains two
-/// tokens, a few ids and some numbers.
+/// The maximum number of bytes read from a file. A record is shorter: it contains two tokens, a few
+/// ids and some numbers.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// The extension of a record.
+/// The file extension of a record.
 pub(super) const RECORD: &str = "json";
-/// The extension of an unfinished record.
+/// The file extension of an unfinished record.
 pub(super) const UNFINISHED: &str = "new";
-/// The extension of the marker.
+/// The file extension of the marker.
 const MARKER: &str = "id";
 const NOT_A_FILE: StoreError = StoreError::misconfigured("contains an entry that is not a regular file");
 
-/// The directory of a store. It is opened for each operation.
+/// A store's directory, which is opened for each operation.
 #[derive(Debug)]
 pub(super) struct Directory {
-    /// The absolute path, with symbolic links resolved. It stays valid if the working directory or
-    /// the target of a link changes.
+    /// The absolute path, with symbolic links resolved. The path stays valid if the working
+    /// directory or a link's target changes.
     path: PathBuf,
-    /// The name of the marker.
+    /// The marker's file name.
     marker: OsString,
     access: Access,
 }
 
 impl Directory {
-    /// Opens the directory of a store, and creates it if that is allowed and necessary.
+    /// Opens a store's directory. Creates the directory if it is missing and `creation` allows it.
     pub(super) fn new(given: &Path, sharing: Sharing, creation: Creation) -> Result<Self, StoreError> {
         let absolute = std::path::absolute(given).map_err(at_path(given))?;
         let is_new = !absolute.exists();
@@ -90,7 +90,7 @@ impl Directory {
         Ok(this)
     }
 
-    /// Opens the directory for one operation, and checks its permissions and its marker.
+    /// Opens the directory for one operation and checks the directory's permissions and marker.
     pub(super) fn enter(&self) -> Result<OpenDirectory<'_>, StoreError> {
         let handle = open_directory(&self.path)?;
         self.access.check_directory(&handle, &self.path)?;
@@ -110,17 +110,17 @@ fn open_directory(path: &Path) -> Result<Handle, StoreError> {
     })
 }
 
-/// Returns the name of the marker, or `None` if there is none.
+/// Returns the name of the marker, or `None` if the directory has no marker.
 ///
-/// There are several markers if several processes opened a new store at once. Each process keeps
-/// using the one that it has found or created, and no marker is removed.
+/// A directory has several markers if several processes opened a new store at the same time. Each
+/// process keeps using the marker that it found or created, and no marker is removed.
 fn find_marker(handle: &Handle, path: &Path) -> Result<Option<OsString>, StoreError> {
     let names = handle.names().map_err(at_path(path))?;
     Ok(names.into_iter().filter(|name| has_extension(name, MARKER)).min())
 }
 
-/// Returns whether the directory contains records, such as those of a store that was restored
-/// without its marker.
+/// Returns whether the directory contains records, for example because a store was restored without
+/// its marker.
 fn holds_records(handle: &Handle, path: &Path) -> Result<bool, StoreError> {
     let names = handle.names().map_err(at_path(path))?;
     Ok(names.iter().any(|name| has_extension(name, RECORD)))
@@ -134,14 +134,14 @@ fn create_marker(handle: &Handle, path: &Path, access: &Access) -> Result<OsStri
     Ok(marker)
 }
 
-/// Determines which user and group new files belong to, by creating a file. Fails if this process
-/// cannot create files in the directory.
+/// Creates a temporary file to determine which user and group new files belong to. Returns an error
+/// if this process cannot create files in the directory.
 fn try_access(handle: &Handle, path: &Path, sharing: Sharing) -> Result<Access, StoreError> {
     let probe = OsString::from(format!("probe-{}.{UNFINISHED}", uuid::Uuid::new_v4()));
     let mut created = handle.open_file(&probe, Purpose::Create);
     for _ in 0..50 {
         match (&created, sharing) {
-            // Another process has created the directory, and is about to share it with the group.
+            // Another process has created the directory and is about to share it with the group.
             (Err(error), Sharing::Group) if error.kind() == io::ErrorKind::PermissionDenied => {
                 std::thread::sleep(Duration::from_millis(1));
                 created = handle.open_file(&probe, Purpose::Create);
@@ -167,7 +167,7 @@ fn has_extension(name: &OsStr, extension: &str) -> bool {
     Path::new(name).extension().is_some_and(|found| found == extension)
 }
 
-/// The directory, open for one operation.
+/// A store's directory, opened for one operation.
 pub(super) struct OpenDirectory<'a> {
     directory: &'a Directory,
     handle: Handle,
@@ -195,8 +195,8 @@ impl OpenDirectory<'_> {
         Ok(names)
     }
 
-    /// Returns the names of all records. Files of other programs are ignored, even if they have the
-    /// same extension.
+    /// Returns the names of all records. Ignores other programs' files, even those with the same
+    /// extension.
     pub(super) fn records(&self) -> Result<Vec<OsString>, StoreError> {
         let is_hash = |stem: &str| stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
         let mut names = self.files(RECORD)?;
@@ -212,7 +212,7 @@ impl OpenDirectory<'_> {
     pub(super) fn read(&self, name: &OsStr) -> Result<Option<Secret>, StoreError> {
         let file = match self.handle.open_file(name, Purpose::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // If the directory is being removed, its records may already be gone.
+                // If the directory is being removed, its records may already have been removed.
                 self.check_marker()?;
                 return Ok(None);
             }
@@ -226,8 +226,8 @@ impl OpenDirectory<'_> {
         }
     }
 
-    /// Opens the lock file of a record. All records share 256 lock files, so there are few files,
-    /// and threads rarely wait for each other.
+    /// Opens the lock file of a record. All records share 256 lock files. This keeps the number of
+    /// files small, and threads still rarely wait for each other.
     pub(super) fn lock_file(&self, name: &OsStr) -> Result<File, StoreError> {
         const STEP: Duration = Duration::from_millis(1);
         let digits = name.to_str().and_then(|name| name.get(..2));
@@ -235,7 +235,7 @@ impl OpenDirectory<'_> {
         let lock = OsString::from(format!("{digits}.lock"));
         for _ in 0..50 {
             match self.handle.open_file(&lock, Purpose::Lock) {
-                // Another process has created the file, and is about to share it with the group.
+                // Another process has created the file and is about to share it with the group.
                 Err(error) if self.may_become_shared(&error) => std::thread::sleep(STEP),
                 file => return self.check_opened(&lock, file),
             }
@@ -280,7 +280,7 @@ impl OpenDirectory<'_> {
         Ok(())
     }
 
-    /// Checks that an opened file is a regular file with an accepted owner, and returns it.
+    /// Returns an opened file after checking that it is a regular file with an accepted owner.
     fn check_opened(&self, name: &OsStr, opened: io::Result<File>) -> Result<File, StoreError> {
         let file = opened.map_err(|error| self.file_error(name, &error))?;
         let path = self.path(name);
@@ -291,8 +291,9 @@ impl OpenDirectory<'_> {
         Ok(file)
     }
 
-    /// Returns the error for a failed operation on a file. If the name is a directory, a link or a
-    /// socket, the error says so: the operating system reports many different errors for these.
+    /// Returns the error for a failed operation on a file. If the name belongs to a directory, a
+    /// link or a socket, the error states that it is not a regular file. The operating system
+    /// returns many different errors for such entries.
     fn file_error(&self, name: &OsStr, error: &io::Error) -> StoreError {
         match self.handle.is_file(name) {
             Ok(false) => NOT_A_FILE.at(&self.path(name), Some(error)),

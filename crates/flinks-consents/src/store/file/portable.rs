@@ -1,5 +1,5 @@
-//! File access on systems other than Unix. Files are opened by their path, with the default
-//! permissions of the system.
+//! File access on systems other than Unix. Files are opened by path and have the system's default
+//! permissions.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -58,7 +58,7 @@ pub(super) fn create_directory(path: &Path, _: Sharing) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Checks nothing: the system decides who can access the files.
+/// Access checks that do nothing, because the system decides who can access the files.
 #[derive(Debug)]
 pub(super) struct Access;
 

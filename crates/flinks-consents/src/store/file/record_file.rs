@@ -1,4 +1,4 @@
-//! The file of one record, and its lock.
+//! A record's file and its lock.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -12,14 +12,14 @@ use super::access::at_path;
 use super::directory::{OpenDirectory, RECORD, UNFINISHED};
 use crate::store::{ConsentId, Record, StoreError};
 
-/// The file of a consent's record. It may not exist yet.
+/// The file of a consent's record. The file may not exist yet.
 pub(super) struct RecordFile<'a> {
     directory: &'a OpenDirectory<'a>,
     id: &'a ConsentId,
     name: OsString,
 }
 
-/// The locked file of a record. No other thread or process changes it until this value is dropped.
+/// A locked record file. No other thread or process changes the file until this value is dropped.
 pub(super) struct LockedRecordFile<'a> {
     file: RecordFile<'a>,
     /// The lock is released when this file is closed, even if the process is killed.
@@ -36,7 +36,7 @@ impl<'a> RecordFile<'a> {
         self.directory.path(&self.name)
     }
 
-    /// Returns the name of another file of this record, which differs in its extension.
+    /// Returns the name of the record's file with a different extension.
     fn with_extension(&self, extension: &str) -> OsString {
         Path::new(&self.name).with_extension(extension).into_os_string()
     }
@@ -48,9 +48,9 @@ impl<'a> RecordFile<'a> {
     }
 
     pub(super) fn lock(self) -> Result<LockedRecordFile<'a>, StoreError> {
-        // `File::lock` would block this thread, and with it the shutdown of the runtime, for as
-        // long as another process holds the lock. This wait is shorter than the default timeout of
-        // a store, so that the error is `Busy` and not `Unavailable`.
+        // `File::lock` would block this thread and the runtime's shutdown for as long as another
+        // process holds the lock. The maximum wait is shorter than the default store timeout, so
+        // that the error is `Busy` and not `Unavailable`.
         const MAX_WAIT: Duration = Duration::from_secs(3);
         const STEP: Duration = Duration::from_millis(1);
         let lock = self.directory.lock_file(&self.name)?;
@@ -70,8 +70,8 @@ impl<'a> RecordFile<'a> {
 }
 
 impl LockedRecordFile<'_> {
-    /// Reads the record. If the file is damaged, it is renamed, and the error contains its new
-    /// path.
+    /// Reads the record. If the file is damaged, renames it and returns an error that contains the
+    /// new path.
     pub(super) fn read(&self) -> Result<Option<Record>, StoreError> {
         let RecordFile { directory, name, .. } = &self.file;
         let error = match self.file.read() {
@@ -89,8 +89,8 @@ impl LockedRecordFile<'_> {
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), StoreError> {
         let RecordFile { directory, name, .. } = &self.file;
         let unfinished = self.file.with_extension(UNFINISHED);
-        // An existing file was left by a process that was killed, because only the lock holder
-        // writes it.
+        // If the file exists, a killed process left it behind, because only the lock holder writes
+        // this file.
         directory.remove(&unfinished)?;
         let file = directory.create(&unfinished)?;
         let written = write_to_disk(file, bytes).map_err(at_path(&directory.path(&unfinished)));

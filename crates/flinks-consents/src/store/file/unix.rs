@@ -1,9 +1,9 @@
-//! File access on Unix: an open directory, and the permissions of its files.
+//! File access on Unix: an open directory and the permissions of its files.
 //!
-//! Files are opened relative to the open directory and never by their path, so that all steps of an
-//! operation use the same directory. Symbolic links are not followed, and opening a FIFO does not
-//! block. The type of a file is checked after the file is opened, so that it cannot be replaced in
-//! between.
+//! Files are opened relative to the open directory and never by path, so all steps of an operation
+//! use the same directory. Symbolic links are not followed, and opening a FIFO does not block. A
+//! file's type is checked after the file is opened, so the file cannot be replaced between the
+//! check and its use.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
@@ -26,7 +26,7 @@ impl Handle {
         Ok(Self(File::from(rustix::fs::open(path, flags, Mode::empty())?)))
     }
 
-    /// Opens a file. The caller checks that it is a regular file.
+    /// Opens a file. The caller must check that it is a regular file.
     pub(super) fn open_file(&self, name: &OsStr, purpose: Purpose) -> io::Result<File> {
         let access = match purpose {
             Purpose::Read => OFlags::RDONLY,
@@ -60,8 +60,7 @@ impl Handle {
         Ok(names)
     }
 
-    /// Flushes the entries of the directory to the disk, so that a new file survives a power
-    /// failure.
+    /// Flushes the directory's entries to disk so that a new file survives a power failure.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.0.sync_all()
     }
@@ -79,8 +78,8 @@ pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> 
                 builder.create(parent)?;
             }
             match builder.recursive(false).create(path) {
-                // Unlike `DirBuilder::mode`, this ignores the umask. The set-group-ID bit gives new
-                // files the group of the directory.
+                // Unlike `DirBuilder::mode`, this call ignores the umask. The set-group-ID bit
+                // gives new files the directory's group.
                 Ok(()) => fs::set_permissions(path, Permissions::from_mode(0o2770)),
                 // Another process has created the directory in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -90,10 +89,10 @@ pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> 
     }
 }
 
-/// The user and the group that can access the files of a store.
+/// The user and the group that can access a store's files.
 #[derive(Debug)]
 pub(super) struct Access {
-    /// The user that owns the files that this process creates.
+    /// The owner of the files that this process creates.
     owner: u32,
     /// The group that the store is shared with, if any.
     group: Option<u32>,
@@ -152,7 +151,7 @@ impl Access {
 
     /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owners of parent directories are trusted. The exception is a parent that is itself in a
+    /// The owners of parent directories are trusted. The exception is a parent directory inside a
     /// directory with the sticky bit, such as `/tmp`, where every user can create directories.
     pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
@@ -177,8 +176,8 @@ impl Access {
         Ok(())
     }
 
-    /// Returns whether other users can rename the entries of a directory, provided that it does not
-    /// have the sticky bit.
+    /// Returns whether other users could rename a directory's entries if the directory did not have
+    /// the sticky bit.
     fn allows_rename_by_others(&self, directory: &Metadata) -> bool {
         if directory.mode() & 0o002 != 0 {
             return true;
@@ -186,16 +185,16 @@ impl Access {
         self.is_writable_by_others(directory) && !has_private_group(directory)
     }
 
-    /// Returns whether a directory is writable for users with whom the store is not shared.
+    /// Returns whether a directory is writable by users that the store is not shared with.
     fn is_writable_by_others(&self, directory: &Metadata) -> bool {
         let others = if self.group == Some(directory.gid()) { 0o002 } else { 0o022 };
         directory.mode() & others != 0
     }
 
-    /// Checks the owner of a file, and corrects its permissions.
+    /// Checks a file's owner and corrects the file's permissions.
     ///
-    /// A file with several hard links is accepted: another link may be a backup, and it stays
-    /// intact, because a record is replaced and never overwritten.
+    /// A file may have several hard links. Another link may be a backup, and the backup stays
+    /// intact because a record is replaced and never overwritten.
     pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         let metadata = file.metadata().map_err(at_path(path))?;
         let is_own = metadata.uid() == self.owner;
@@ -215,13 +214,13 @@ impl Access {
     }
 }
 
-/// The sticky bit. In a directory with this bit, only the owner of a file can rename or remove it.
+/// The sticky bit. In a directory with this bit, only a file's owner can rename or remove the file.
 const STICKY: u32 = 0o1000;
 
 /// Returns whether the group of a directory is the private group of its owner.
 ///
-/// Most Linux distributions create a private group for each user, which has the same number as the
-/// user and no other members, and give it write permission by default.
+/// Most Linux distributions create a private group for each user and give that group write
+/// permission by default. The group has the same number as the user and no other members.
 fn has_private_group(directory: &Metadata) -> bool {
     directory.gid() == directory.uid()
 }

@@ -24,7 +24,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     let request = AuthorizeRequest::read(call);
     let needs_valid_token = match &request {
         Ok(AuthorizeRequest::Answer { request_id, .. }) if !config.mfa_answer_spends_token => {
-            // The token that started the session is accepted again.
+            // The token that started the session may be used again.
             state.connect.challenges.get(request_id).is_none_or(|challenge| challenge.token != token)
         }
         _ => true,
@@ -46,9 +46,9 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     outcome.unwrap_or_else(Problem::reply)
 }
 
-/// The three forms of a request to `/Authorize`.
+/// The three kinds of request to `/Authorize`.
 enum AuthorizeRequest {
-    /// Answers a question of the bank.
+    /// Answers one of the bank's security questions.
     Answer { request_id: String, responses: Responses },
     /// Uses an existing login.
     LogInAgain { login_id: String, from_cache: bool },
@@ -59,13 +59,13 @@ enum AuthorizeRequest {
 impl AuthorizeRequest {
     fn read(call: &Call) -> Result<Self, Problem> {
         let body = call.json().map_err(|problem| match problem.field {
-            Some(name) => Problem::invalid_fields([(name, "must occur once")]),
+            Some(name) => Problem::invalid_fields([(name, "must appear exactly once")]),
             None => {
                 invalid_request("The body must be a JSON object, and the Content-Type must be application/json").into()
             }
         })?;
         check_types(&body)?;
-        // A GUID may be written in several ways.
+        // A GUID can be written in several ways.
         let guid = |name| body.text(name).and_then(|text| Uuid::parse_str(text).ok()).map(|guid| guid.to_string());
         let flag = |name| body.get(name).and_then(Value::as_bool).unwrap_or_default();
         let missing = |name, message| Err(Problem::invalid_fields([(name, message)]));
@@ -171,20 +171,20 @@ fn check_types(body: &Fields<Value>) -> Result<(), Problem> {
     Err(Problem::invalid_fields(invalid))
 }
 
-/// A login at the bank that is in progress.
+/// A login to the bank that is in progress.
 struct BankSession {
     request_id: String,
     username: String,
-    /// The authorize token that started it.
+    /// The authorize token that started this session.
     token: String,
     /// The existing login that this session refreshes, if any.
     login_id: Option<String>,
-    /// Whether a new login is stored, as `Save` in the request says.
+    /// Whether a new login is stored. This is the value of `Save` in the request.
     save: bool,
 }
 
 impl BankSession {
-    /// Returns the response with the login, or with the bank's next question.
+    /// Returns the response with the login or with the bank's next question.
     fn proceed(self, step: Step, state: &mut EmulatorState, call: &Call) -> Reply {
         let Self { request_id, username, token, login_id, save } = self;
         match step {
@@ -210,12 +210,12 @@ impl BankSession {
     }
 }
 
-/// Returns the 200 response after a login.
+/// Returns the 200 response for a successful login.
 fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str, request_id: &str) -> Reply {
-    // The time is UTC without an offset, which is not RFC 3339.
+    // The time is in UTC but has no offset, so it is not an RFC 3339 timestamp.
     let mut last_refresh = String::new();
     if let Some(now) = UNIX_EPOCH.checked_add(state.now()) {
-        // This fails if the clock was advanced beyond the year 9999.
+        // Formatting fails if the clock was advanced beyond the year 9999.
         let _ = write!(last_refresh, "{}", humantime::format_rfc3339_micros(now));
     }
     let customer_id = &call.parameter;
@@ -241,7 +241,8 @@ fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str,
     Reply::json(StatusCode::OK, &body)
 }
 
-/// Returns the 203 response with a question of the bank. It is not a success.
+/// Returns the 203 response with one of the bank's security questions. This response is not a
+/// success.
 fn challenged(index: usize, request_id: &str) -> Reply {
     let challenge = bank::question(index).map(|question| match question.choices {
         [] => json!({"Type": "QuestionAndAnswer", "Prompt": question.prompt}),

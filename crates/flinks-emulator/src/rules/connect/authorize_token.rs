@@ -15,7 +15,7 @@ pub(in crate::rules) fn generate_authorize_token(state: &mut EmulatorState, call
     if key != Some(&config.secret_key) || !call.parameter.eq_ignore_ascii_case(&config.customer_id) {
         return refuse(&Refusal::new(401, "UNAUTHORIZED", "You must provide a valid auth key"));
     }
-    // The status is 401 here too, because the OpenAPI document lists no other.
+    // The status is also 401 here, because the OpenAPI document does not list another error status.
     if let Some(message) = violated_header_rule(call) {
         return refuse(&Refusal::new(401, "INVALID_REQUEST", message));
     }
@@ -24,10 +24,10 @@ pub(in crate::rules) fn generate_authorize_token(state: &mut EmulatorState, call
     Reply::json(StatusCode::OK, &json!({"HttpStatusCode": 200, "Token": token}))
 }
 
-/// Returns a message if the request violates a rule for its headers and body (C1).
+/// Returns an error message if the request's headers or body violate a rule (C1).
 fn violated_header_rule(call: &Call) -> Option<&'static str> {
     if call.media_type() != "application/json" {
-        Some("Content-Type must be application/json and must occur once")
+        Some("Content-Type must be application/json and must appear exactly once")
     } else if !accepts_json(call) {
         Some("Accept must include application/json")
     } else if !call.body.is_empty() {
@@ -39,8 +39,8 @@ fn violated_header_rule(call: &Call) -> Option<&'static str> {
 
 /// Returns whether the client accepts JSON (RFC 9110, section 12.5.1).
 ///
-/// A missing or empty `Accept` accepts everything. Several `Accept` headers count as one list. The
-/// most specific range that includes JSON decides.
+/// A missing or empty `Accept` header accepts everything. Several `Accept` headers are combined
+/// into one list. The most specific range that includes JSON takes precedence.
 fn accepts_json(call: &Call) -> bool {
     let lines = call.headers.get_all(header::ACCEPT).iter();
     let list = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase()).collect::<Vec<_>>();
@@ -58,7 +58,8 @@ fn accepts_json(call: &Call) -> bool {
     false
 }
 
-/// Returns whether the weight of a media range is greater than 0. Without a `q` parameter, it is 1.
+/// Returns whether the weight of a media range is greater than 0. Without a `q` parameter, the
+/// weight is 1.
 fn has_weight(range: &str) -> bool {
     let mut parameters = range.split(';').skip(1);
     !parameters.any(|parameter| parameter.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))

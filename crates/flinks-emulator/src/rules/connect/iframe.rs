@@ -1,5 +1,5 @@
-//! The iframe page (C5). Opening it spends the token. After that, each form redirects to the page
-//! of the current stage.
+//! The iframe page (C5). Opening the page spends the token. After that, each form redirects to the
+//! page for the current stage.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(in crate::rules) fn iframe(state: &mut EmulatorState, call: &Call) -> Reply 
     if !state.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_valid(state.now())) {
         return refuse(
             StatusCode::UNAUTHORIZED,
-            "You must provide a valid authorize token. A token can be used once, within 30 minutes.",
+            "You must provide a valid authorize token. A token can be used only once and is valid for 30 minutes.",
         );
     }
     let return_url = query.text("redirectUrl").ok_or("is missing");
@@ -63,8 +63,8 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
         }
     };
     let page = Reply::see_other(&address);
-    // Back can show the form of an earlier step. Submitting it changes nothing. A script may omit
-    // the step.
+    // Back can show a form from an earlier step. Submitting that form changes nothing. A script may
+    // omit the `step` field.
     if form.text("step").is_some_and(|step| step != iframe.stage.step()) {
         return page;
     }
@@ -102,7 +102,7 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
 }
 
 impl Iframe {
-    /// Returns the page of the current stage, with the events that have not been sent yet.
+    /// Returns the page for the current stage, with the events that have not been sent yet.
     fn page(&mut self, action: &str, address: Option<&str>) -> Markup {
         let events = self.events.take();
         let step = self.stage.step();
@@ -127,7 +127,7 @@ impl Iframe {
 }
 
 impl Stage {
-    /// Returns the name of the step in the form of this stage.
+    /// Returns the name of the step in this stage's form.
     fn step(&self) -> String {
         match self {
             Self::Choosing => "institution".to_owned(),

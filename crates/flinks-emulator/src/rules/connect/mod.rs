@@ -1,4 +1,4 @@
-//! The rules of Connect (C1-C7).
+//! Connect's rules (C1-C7).
 //!
 //! | file | contents |
 //! | --- | --- |

@@ -18,14 +18,14 @@ pub(in crate::rules) fn oauth_authorize(state: &mut EmulatorState, call: &Call) 
         Err(problem) => return refuse(&problem.message),
     };
     let config = &state.config.connect;
-    // Never redirect to an address that cannot be trusted, not even with an error.
+    // Never redirect to an untrusted address, not even with an error.
     let return_url = query.text("redirect_uri").ok_or("is missing");
     let return_url = match return_url.and_then(|url| return_url::parse(url, &config.redirect_origins)) {
         Ok(url) => url,
         Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
     };
     let visit = BankRedirect { return_url, state: query.text("state").map(str::to_owned), problem: None, end: None };
-    // Flinks' pages disagree on the name of this parameter.
+    // The pages of Flinks' documentation disagree on this parameter's name.
     let institution = query.text("institution_id").or(query.text("institution")).unwrap_or_default();
     if institution != BANK && institution != BANK_ID.to_string() {
         return Reply::redirect(visit.failed("invalid_request", "The institution is unknown.").as_str());
@@ -44,8 +44,8 @@ fn address(id: &str) -> String {
     format!("/__pages/bank/{id}")
 }
 
-/// Adds a login and returns its `LoginId`. The bank has asked its security questions on its own
-/// page, so it does not ask them again.
+/// Adds a login and returns its `LoginId`. The bank has already asked its security questions on its
+/// own page, so it does not ask them again.
 fn log_in(state: &mut EmulatorState, username: &str) -> String {
     let login = Login { username: username.to_owned(), has_mfa: false };
     state.connect.logins.add(login, state.config.limits.tokens)

@@ -1,5 +1,5 @@
-//! The error responses of Connect: `{HttpStatusCode, Message, FlinksCode}`, and `ValidationDetails`
-//! if fields are invalid.
+//! Connect's error responses: `{HttpStatusCode, Message, FlinksCode}`, plus `ValidationDetails` if
+//! fields are invalid.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ impl From<Refusal> for Problem {
 }
 
 impl Problem {
-    /// Creates the error for invalid fields, from the name of each and a message about it.
+    /// Creates an error for invalid fields from each field's name and a message about it.
     pub(super) fn invalid_fields(fields: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
         let details = fields.into_iter().map(|(name, message)| (name.to_owned(), json!([message])));
         Self {

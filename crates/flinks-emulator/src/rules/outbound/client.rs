@@ -1,4 +1,4 @@
-//! The client authentication at the token endpoint (O2).
+//! Client authentication at the token endpoint (O2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use crate::state::EmulatorState;
 
 pub(super) const INVALID_CLIENT: &str = "invalid_client";
 
-/// Checks the client authentication of a request.
+/// Checks a request's client authentication.
 pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Value>) -> Result<(), Refusal> {
     use ClientAuthentication::{Basic, Fields, FieldsOrBasic, None as Nothing};
     let config = &state.config.outbound;
@@ -24,7 +24,7 @@ pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Val
         (None, None) if basic => {
             if !matches!(expected, FieldsOrBasic | Basic) {
                 return refuse(
-                    "Authorization must be absent: the emulator is configured for another client authentication.",
+                    "Authorization must be absent: the emulator is configured for another authentication method.",
                 );
             }
             basic_credentials(call)
@@ -43,7 +43,7 @@ pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Val
         (Some(id), Some(secret)) => {
             if !matches!(expected, FieldsOrBasic | Fields) {
                 return refuse(
-                    "client_id and client_secret must be absent: the emulator is configured for another client authentication.",
+                    "client_id and client_secret must be absent: the emulator is configured for another authentication method.",
                 );
             }
             (id, secret) == (&config.client_id, &config.client_secret)
@@ -52,8 +52,8 @@ pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Val
     if is_correct { Ok(()) } else { refuse("client_id or client_secret is wrong.") }
 }
 
-/// Returns the user name and the password of HTTP Basic, each of which is form-encoded (RFC 6749,
-/// section 2.3.1).
+/// Returns the decoded user name and password from HTTP Basic credentials. Each of them is
+/// form-encoded (RFC 6749, section 2.3.1).
 fn basic_credentials(call: &Call) -> Option<(String, String)> {
     let decoded = STANDARD.decode(strip_scheme(call.header("authorization")?, "basic")?).ok()?;
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;

@@ -1,4 +1,4 @@
-//! The connection of an end user: requests with an access token, and revocation.
+//! An end user's connection: requests with an access token, and revocation.
 
 use hyper::{StatusCode, header};
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(in crate::rules) fn revoke(state: &mut EmulatorState, call: &Call) -> Reply 
     }
 }
 
-/// Returns two accounts in the format of FDX 5.
+/// Returns two accounts in the FDX 5 format.
 pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Reply {
     if let Err(reply) = end_user(state, call) {
         return reply.with_ids();
@@ -40,7 +40,7 @@ pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Repl
     Reply::json(StatusCode::OK, &json!({"page": {"totalElements": accounts.len()}, "accounts": accounts})).with_ids()
 }
 
-/// Returns the end user of the access token, or an error response (O4, O8).
+/// Returns the access token's end user, or an error response (O4, O8).
 fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
     let refuse = |description| {
         let reply = Refusal::new("invalid_token", description).reply(StatusCode::UNAUTHORIZED);
@@ -48,7 +48,7 @@ fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
     };
     let issued = call.bearer().and_then(|token| state.ledger.issued(Kind::AccessToken, token));
     let Some(issued) = issued else {
-        return refuse("Authorization must be a bearer access token of Outbound and must occur once.");
+        return refuse("Authorization must contain an Outbound bearer access token and must appear exactly once.");
     };
     if issued.is_expired(state.now()) {
         return refuse("The access token has expired.");

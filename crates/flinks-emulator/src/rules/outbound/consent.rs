@@ -1,4 +1,4 @@
-//! The consent page: the end user agrees and returns with a code, or refuses (O10).
+//! The consent page: the end user either agrees and returns with a code, or refuses (O10).
 
 use hyper::{Method, StatusCode, header};
 use maud::Markup;
@@ -35,8 +35,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
         Err(problem) => return refuse(&problem.message),
     };
     let config = &state.config.outbound;
-    // Never redirect to an address that cannot be trusted, not even with an error (RFC 6749,
-    // section 4.1.2.1).
+    // Never redirect to an untrusted address, not even with an error (RFC 6749, section 4.1.2.1).
     if query.text("client_id") != Some(&config.client_id) {
         return refuse("client_id is unknown.");
     }
@@ -65,7 +64,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     }
     let is_known = |scope: &String| SCOPES.contains(&scope.as_str());
     if !consent.scopes.iter().any(|scope| scope == "ACCOUNT_BASIC") || !consent.scopes.iter().all(is_known) {
-        let description = "scope must contain ACCOUNT_BASIC, and only known scopes.";
+        let description = "scope must contain ACCOUNT_BASIC and no unknown scopes.";
         return fail(Refusal::new("invalid_scope", description));
     }
     if query.text("provider_id") != Some(OUTBOUND_PROVIDER_ID) {

@@ -1,4 +1,4 @@
-//! The error responses of Outbound: `{error, error_description}` (O7).
+//! Outbound's error responses: `{error, error_description}` (O7).
 
 use std::borrow::Cow;
 

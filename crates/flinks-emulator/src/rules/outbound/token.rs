@@ -14,7 +14,7 @@ use crate::http::{Call, Reply};
 use crate::ledger::{Issued, Kind};
 use crate::state::{EmulatorState, fake_id};
 
-/// The scope of app management, which the grant `client_credentials` uses (O1).
+/// The scope for app management, which the grant `client_credentials` uses (O1).
 const CLIENT_SCOPE: &str = "client:admin";
 
 const INVALID_CODE: Refusal =
@@ -26,8 +26,8 @@ const UNSUPPORTED_GRANT_TYPE: Refusal = Refusal::new(
     "The authorization grant type is not supported by the authorization server.",
 );
 
-/// The fields of the token endpoint. Each has the only grant that it belongs to, or `None` if all
-/// grants use it.
+/// The fields of a token request. Each is paired with the only grant it belongs to, or with `None`
+/// if all grants use it.
 const FIELDS: [(&str, Option<&str>); 7] = [
     ("client_id", None),
     ("client_secret", None),
@@ -62,7 +62,7 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
     if !["authorization_code", "client_credentials", "refresh_token"].contains(&grant_type) {
         return Err(UNSUPPORTED_GRANT_TYPE);
     }
-    // A field is allowed only with the grant that it belongs to (O1).
+    // A field is allowed only with the grant it belongs to (O1).
     for (name, owner) in FIELDS {
         let Some(owner) = owner else { continue };
         let is_accepted_scope =
@@ -72,13 +72,13 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
         }
     }
     let field = |name| {
-        let missing = || Refusal::invalid_request(format!("{name} is missing: the grant {grant_type} needs it."));
+        let missing = || Refusal::invalid_request(format!("{name} is missing: the grant {grant_type} requires it."));
         body.text(name).ok_or_else(missing)
     };
     match grant_type {
         "client_credentials" => {
             if body.text("scope").is_some_and(|scope| scope != CLIENT_SCOPE) {
-                return Err(Refusal::new("invalid_scope", "scope must be client:admin, or absent."));
+                return Err(Refusal::new("invalid_scope", "scope must be client:admin or absent."));
             }
             Ok(issue_access_token(state, call, None, None))
         }
@@ -96,8 +96,8 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
     }
 }
 
-/// Exchanges a code for tokens. A code can be exchanged once, with the redirect URI that it was
-/// issued for (O9).
+/// Exchanges a code for tokens. A code can be exchanged only once, and only with the redirect URI
+/// it was issued for (O9).
 fn exchange_code(state: &mut EmulatorState, call: &Call, code: &str, redirect_uri: &str) -> Result<Value, Refusal> {
     let now = state.now();
     let issued = state.ledger.issued(Kind::Code, code).filter(|code| code.is_valid(now)).ok_or(INVALID_CODE)?;
@@ -113,8 +113,8 @@ fn exchange_code(state: &mut EmulatorState, call: &Call, code: &str, redirect_ur
     Ok(issue_access_token(state, call, subject, Some(refresh_token)))
 }
 
-/// Issues an access token for a refresh token, and restarts the idle time of the refresh token. The
-/// refresh token is replaced only if the configuration says so (O5).
+/// Issues an access token for a refresh token and restarts the refresh token's idle time. The
+/// refresh token is replaced only if rotation is enabled in the configuration (O5).
 fn refresh(state: &mut EmulatorState, call: &Call, refresh_token: &str) -> Result<Value, Refusal> {
     let now = state.now();
     let expires_at = now.saturating_add(Duration::from_secs(idle_seconds(state)));
@@ -167,7 +167,7 @@ fn issue_access_token(
 }
 
 /// Returns a JWT that any library can decode. A JWT cannot start with `emu_`, so its key id and its
-/// signature do. No key verifies the signature.
+/// signature start with it instead. The signature cannot be verified with any key.
 fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({"alg": "HS256", "typ": "JWT", "kid": "emu_nobody"});

@@ -1,4 +1,4 @@
-//! Tests of `/Authorize`, which connects a login without a page (C6).
+//! Tests of `/Authorize`, which logs an end user in to the bank without a page (C6).
 
 use flinks_emulator::credentials::*;
 use serde_json::{Value, json};
@@ -123,7 +123,7 @@ async fn c6_validation_details_name_the_fields_but_no_value() {
     let duplicate = format!(r#"{{"LoginId": "{CONNECT_LOGIN_ID}", "LoginId": "{CONNECT_LOGIN_ID}"}}"#);
     let token = local.authorize_token().await;
     let request = local.connect("Authorize", &token).header("content-type", "application/json").body(duplicate);
-    assert_eq!(send(request).await.body["ValidationDetails"], json!({"LoginId": ["must occur once"]}));
+    assert_eq!(send(request).await.body["ValidationDetails"], json!({"LoginId": ["must appear exactly once"]}));
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn c6_null_counts_as_absent() {
     assert_eq!(local.authorize_with_new_token(&login).await.status, 200);
 }
 
-/// Sends `body` with a token, and returns whether the token is still valid afterwards.
+/// Sends `body` with a token and returns whether the token is still valid afterwards.
 async fn is_valid_after(local: &Local, token: &str, body: &Value) -> bool {
     send(local.authorize(token, body)).await;
     let good = json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true});
@@ -181,8 +181,8 @@ async fn whether_an_mfa_answer_spends_a_token_is_configurable() {
             !is_valid_after(&local, &unrelated, &json!({"LoginId": CONNECT_LOGIN_ID, "MostRecentCached": true})).await
         );
         assert_eq!(send(local.authorize(&unrelated, &next)).await.code(), (401, "ACCESS_DENIED"));
-        // The token that started the login is accepted again, even after another token was used for
-        // an answer.
+        // If answers do not spend a token, the token that started the login is accepted again, even
+        // after an answer was sent with another token.
         let prompt = "What shape do you like?";
         let last = json!({"RequestId": asked["RequestId"], "SecurityResponses": {prompt: ["Triangle"]}});
         assert_eq!(send(local.authorize(&first, &last)).await.status, if spends { 401 } else { 200 });

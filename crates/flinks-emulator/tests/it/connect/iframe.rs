@@ -44,7 +44,7 @@ async fn show_iframe(local: &Local, return_url: &str) -> Value {
     page.body
 }
 
-/// Returns the query parameters of a URL in their order.
+/// Returns a URL's query parameters in order.
 fn parameters(url: &str) -> Vec<(String, String)> {
     url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
 }
@@ -122,7 +122,7 @@ async fn c5_a_form_of_an_earlier_step_shows_the_current_step() {
         assert_eq!(attribute(&shown, "role"), None, "the form was not used as an answer");
     }
     let country = submit(&local, &city, &[("answer", "Montreal")]).await;
-    // The answer to the first question does not answer the second.
+    // If the answer to the first question is sent again, it does not answer the second question.
     let shown = submit(&local, &city, &[("answer", "Montreal")]).await;
     assert_eq!(step(&shown), step(&country));
     assert_eq!(events(&shown), Vec::<String>::new());
@@ -134,7 +134,7 @@ async fn c5_an_ended_visit_keeps_its_return_url_and_creates_no_second_login() {
     let local = local().await;
     let login_page = submit(&local, &show_iframe(&local, "https://app.example/").await, &[("institution", BANK)]).await;
     let credentials = [("username", BANK_USER_NO_MFA), ("password", BANK_PASSWORD)];
-    // After a double click, the browser follows only the redirect of the second request.
+    // After a double click, the browser follows only the redirect from the second request.
     let form = action(&login_page);
     let fields = [("step", &*step(&login_page)), credentials[0], credentials[1]];
     for _ in 0..2 {
@@ -172,7 +172,7 @@ async fn c5_c7_the_error_names_a_duplicate_parameter() {
         let refused = send(local.get(path)).await;
         assert_eq!(refused.status, 400, "{path}");
         let page = refused.body.as_str().unwrap();
-        assert!(page.contains(&format!("{name} occurs twice.")), "{page}");
+        assert!(page.contains(&format!("{name} appears twice.")), "{page}");
         assert!(!page.contains("canary"), "{page}");
     }
     let page = send(local.get("/v2/?canary=1&canary=2")).await.body;

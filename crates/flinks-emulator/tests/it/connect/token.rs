@@ -1,4 +1,5 @@
-//! Tests of authorize tokens and of the credentials for requesting them (C1 to C4, C8).
+//! Tests of authorize tokens and of the credentials that a client needs to request them (C1 to C4,
+//! C8).
 
 use flinks_emulator::credentials::*;
 use serde_json::json;
@@ -24,8 +25,9 @@ async fn c1_the_request_needs_one_key_one_content_type_and_no_body() {
     }
 }
 
-/// Sends a request with exactly these `Accept` headers. reqwest would add `*/*` if there were none.
-/// Returns the status and the whole response.
+/// Sends a request with exactly these `Accept` headers and returns the status and the whole
+/// response. This function does not use reqwest, because reqwest would add `Accept: */*` if the
+/// list were empty.
 async fn generate_with(local: &Local, accept: &[&str]) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let address = local.emulator.base_url().strip_prefix("http://").unwrap();

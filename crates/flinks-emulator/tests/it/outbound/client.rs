@@ -1,4 +1,4 @@
-//! Tests of client authentication (O2), and of the status of a refusal.
+//! Tests of client authentication (O2) and of the status of a refused request.
 
 use flinks_emulator::ClientAuthentication;
 use flinks_emulator::credentials::*;
@@ -36,8 +36,8 @@ async fn o2_the_error_of_a_refused_client_names_the_wrong_field() {
 async fn o2_client_authentication_is_configurable() {
     use ClientAuthentication::{Basic, Fields, FieldsOrBasic, None};
     let (id, secret) = ("dc-é:1", "s & =+%é");
-    // RFC 6749, section 2.3.1: each value is form-encoded before it becomes part of the Basic
-    // credentials.
+    // According to RFC 6749, section 2.3.1, each value is form-encoded before it becomes part of
+    // the Basic credentials.
     let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     for (switch, fields, basic, none) in [
         (FieldsOrBasic, true, true, false),

@@ -42,7 +42,7 @@ async fn o10_the_consent_page_returns_a_code_or_an_error_with_the_state() {
     }
 }
 
-/// Returns the codes that were issued, except the one that the emulator starts with.
+/// Returns the issued codes, except the code that the emulator starts with.
 fn codes(local: &Local) -> Vec<String> {
     let issued = local.emulator.issued().into_iter().filter(|issued| issued.kind == Kind::Code);
     issued.map(|issued| issued.value).filter(|code| code != OUTBOUND_CODE).collect()
@@ -65,8 +65,8 @@ async fn o10_back_and_reload_of_the_consent_page_issue_no_second_code() {
     local.assert_decision_is_final(&address, &return_url, [&agree, &[("step", &*step), ("decision", "refuse")]]).await;
     assert_eq!(codes(&local).len(), 1);
 
-    // A later visit gets another code. Its return URL contains exactly one code, even if its
-    // redirect URI is the earlier return URL.
+    // A later visit creates another code. That visit's return URL contains exactly one code, even
+    // if its redirect URI is the earlier return URL.
     let page = send(authorize(&local, "redirect_uri", &return_url)).await.body;
     let next = send(local.post(&action(&page)).form(&[("decision", "agree")])).await;
     let code = next.parameter("code");

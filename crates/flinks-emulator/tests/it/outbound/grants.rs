@@ -54,7 +54,8 @@ async fn o1_each_of_the_three_grants_accepts_only_its_own_fields() {
     }
 }
 
-/// Sends a request that must be refused with the code `error`, and returns the description.
+/// Sends a request that must be refused with the error code `error`, and returns the error
+/// description.
 async fn refused(local: &Local, body: Value, error: &str) -> String {
     let refused = send(local.token(body.clone())).await;
     assert_eq!(refused.error(), (400, error), "{body}");
@@ -95,25 +96,25 @@ async fn o1_a_refusal_names_the_field_but_no_value() {
         (refresh("refresh_token", json!(7)), "refresh_token must be a string."),
         (refresh("scope", json!(["canary"])), "scope must be a string."),
         (refresh("grant_type", json!(true)), "grant_type must be a string."),
-        (code("code", Value::Null), "code is missing: the grant authorization_code needs it."),
-        (code("redirect_uri", Value::Null), "redirect_uri is missing: the grant authorization_code needs it."),
-        (refresh("refresh_token", Value::Null), "refresh_token is missing: the grant refresh_token needs it."),
+        (code("code", Value::Null), "code is missing: the grant authorization_code requires it."),
+        (code("redirect_uri", Value::Null), "redirect_uri is missing: the grant authorization_code requires it."),
+        (refresh("refresh_token", Value::Null), "refresh_token is missing: the grant refresh_token requires it."),
         (refresh("grant_type", Value::Null), "grant_type is missing."),
         (json!({}), "grant_type is missing."),
     ] {
         assert_eq!(refused(&local, body, "invalid_request").await, description);
     }
     let scope = refused(&local, client("scope"), "invalid_scope").await;
-    assert_eq!(scope, "scope must be client:admin, or absent.");
+    assert_eq!(scope, "scope must be client:admin or absent.");
 }
 
 #[tokio::test]
 async fn o1_the_error_names_a_duplicate_field() {
     let local = local().await;
     for (body, description) in [
-        (r#"{"grant_type": "a", "grant_type": "canary"}"#, "grant_type occurs twice."),
-        (r#"{"code": null, "code": "canary"}"#, "code occurs twice."),
-        (r#"{"canary": 1, "canary": 2}"#, "An unknown field occurs twice."),
+        (r#"{"grant_type": "a", "grant_type": "canary"}"#, "grant_type appears twice."),
+        (r#"{"code": null, "code": "canary"}"#, "code appears twice."),
+        (r#"{"canary": 1, "canary": 2}"#, "An unknown field appears twice."),
     ] {
         let request = local.post("/api/v1/token").header("content-type", "application/json").body(body);
         let refused = send(request).await;
@@ -158,7 +159,7 @@ async fn o1_whether_a_refresh_may_carry_a_scope_is_configurable() {
         let description = refused(&local, with_scope(scope), "invalid_scope").await;
         assert_eq!(description, "scope must contain only scopes that an end user can agree to.");
     }
-    // `scope` is still refused with an authorization code.
+    // `scope` is still refused when an authorization code is exchanged.
     let code = json!({
         "grant_type": "authorization_code", "code": OUTBOUND_CODE, "redirect_uri": OUTBOUND_REDIRECT_URI,
         "scope": "ACCOUNT_BASIC",

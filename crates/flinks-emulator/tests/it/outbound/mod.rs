@@ -7,8 +7,8 @@ mod token;
 
 use serde_json::Value;
 
-/// Returns the field names of an object, sorted. Their original order depends on a feature of
-/// `serde_json` that another crate of the build may enable.
+/// Returns an object's field names in sorted order. Their original order depends on a `serde_json`
+/// feature that another crate in the build may enable.
 fn names(object: &Value) -> Vec<&str> {
     let mut names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();

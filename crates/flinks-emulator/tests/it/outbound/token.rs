@@ -1,5 +1,4 @@
-//! Tests of codes, access tokens and refresh tokens (O3 to O5, O7 to O9), and of their revocation
-//! (O10).
+//! Tests of codes, access tokens and refresh tokens (O3 to O5, O7 to O9), and of revocation (O10).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -39,7 +38,7 @@ async fn o5_a_refresh_token_does_not_change_and_idles_out_after_30_days() {
         assert_eq!(response.status, 200);
         assert_eq!(response.body.get("refresh_token"), None);
     }
-    // A failed request does not restart the 30 days.
+    // A failed request does not restart the idle time of 30 days.
     local.advance(30 * DAY - 1);
     assert_eq!(send(local.post("/api/v1/token").json(&json!({"grant_type": "refresh_token"}))).await.status, 400);
     local.advance(1);
