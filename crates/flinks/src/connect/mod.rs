@@ -8,6 +8,8 @@
 
 mod authorize;
 mod identifiers;
+mod landing;
+mod message;
 mod oauth;
 mod widget;
 
@@ -18,6 +20,8 @@ use flinks_connect::types;
 
 pub use self::authorize::{AnswerError, Answers, Authorize, Challenge, Outcome, Question, Session};
 pub use self::identifiers::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey};
+pub use self::landing::{Landing, PendingLanding, StartedWidget, StatePlacement, UnverifiedLoginId};
+pub use self::message::WidgetMessage;
 pub use self::oauth::{CustomOAuth, PendingAuthorization};
 pub use self::widget::{Theme, Widget, WidgetUrl};
 
