@@ -395,6 +395,14 @@ impl From<Error> for ConsentError {
     }
 }
 
+/// Converts a [`SpendError`] into its underlying error, for use with `?`. If the token's fate is
+/// unknown, [`ConsentError::advice`] takes that into account.
+impl<T> From<SpendError<T>> for ConsentError {
+    fn from(error: SpendError<T>) -> Self {
+        Error::from(error).into()
+    }
+}
+
 impl From<StoreError> for ConsentError {
     fn from(error: StoreError) -> Self {
         Self::new(Kind::Store(error))

@@ -50,7 +50,8 @@ pub use crate::redirect::RedirectUrl;
 pub use crate::retry::backoff;
 pub use crate::settings::Settings;
 pub use flinks_core::{
-    BaseUrl, BaseUrlOptions, Clock, HeaderValue, InvalidBaseUrl, ManualClock, Secret, Sleep, SystemClock, tls,
+    BaseUrl, BaseUrlOptions, Clock, HeaderValue, InvalidBaseUrl, ManualClock, Secret, Sleep, StatusCode, SystemClock,
+    tls,
 };
 
 /// Entry points for the fuzzer. They are not part of the public API and may change at any time.
