@@ -20,6 +20,7 @@ mod lease;
 #[cfg(test)]
 #[cfg(feature = "envelope")]
 mod messages;
+mod metrics;
 mod new_consent;
 mod outage;
 mod pending_write;

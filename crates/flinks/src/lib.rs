@@ -26,6 +26,7 @@ pub mod connect;
 mod error;
 mod hosts;
 mod language;
+mod metrics;
 mod operation;
 #[cfg(feature = "outbound")]
 pub mod outbound;
@@ -36,6 +37,7 @@ pub mod pool;
 mod recent;
 mod redirect;
 mod retry;
+mod running_call;
 mod settings;
 mod validate;
 

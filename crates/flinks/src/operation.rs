@@ -45,6 +45,24 @@ impl Operation {
         self.describe().2
     }
 
+    /// Returns the HTTP method of the request. `None` for a local step.
+    pub(crate) fn http_method(self) -> Option<&'static str> {
+        match self {
+            Self::PayAuthorize
+            | Self::PayInitiateSession
+            | Self::ConnectGenerateAuthorizeToken
+            | Self::ConnectAuthorize
+            | Self::OutboundClientCredentials
+            | Self::OutboundExchangeCode
+            | Self::OutboundRefresh => Some("POST"),
+            Self::OutboundRevoke => Some("DELETE"),
+            Self::ConnectWidget
+            | Self::ConnectLanding
+            | Self::ConnectOAuthReturn
+            | Self::OutboundAuthorizationReturn => None,
+        }
+    }
+
     fn describe(self) -> (Product, &'static str, &'static str) {
         use Product::{Connect, Outbound, Pay};
         match self {

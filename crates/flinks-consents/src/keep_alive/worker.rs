@@ -13,6 +13,9 @@ use super::leases::{Lookup, WorkItem, WorkLeases};
 use super::summary::{Progress, Summary};
 use super::tally::Outcome;
 
+/// The callback for the result of each run.
+pub(super) type OnRun = dyn Fn(&Result<Summary, StoreError>) + Send + Sync;
+
 /// The settings of a worker, and the earliest start of its next refresh.
 #[derive(Clone)]
 pub(super) struct Worker {
@@ -23,7 +26,7 @@ pub(super) struct Worker {
     pub(super) max_concurrency: usize,
     pub(super) on_ended: Arc<dyn Fn(&ConsentId) + Send + Sync>,
     pub(super) on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
-    pub(super) on_run: Arc<dyn Fn(&Result<Summary, StoreError>) + Send + Sync>,
+    pub(super) on_run: Arc<OnRun>,
     /// The earliest start of the next refresh, on the monotonic clock.
     pub(super) next_start: Arc<Mutex<Duration>>,
 }

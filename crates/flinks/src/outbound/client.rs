@@ -23,6 +23,7 @@ use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
 use crate::recent::{RecentSecrets, SecretHash};
 use crate::retry::{CallExecutor, RetryPolicy};
+use crate::running_call::Success;
 use crate::settings::Settings;
 use crate::validate::{REPEATS_A_SECRET, is_echo};
 
@@ -183,7 +184,8 @@ impl Client {
         let authorization = &Authorization::bearer(access_token.secret());
         let attempt = || async move {
             let response = self.http.revoke(authorization).send().await;
-            response.map(drop).map_err(|error| Error::from_call(Operation::OutboundRevoke, error, error_body))
+            let response = response.map_err(|error| Error::from_call(Operation::OutboundRevoke, error, error_body))?;
+            Ok(Success { status: response.status(), value: () })
         };
         self.executor.call(Operation::OutboundRevoke, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await
     }
@@ -267,7 +269,7 @@ impl Client {
                 call = call.authorization(basic);
             }
             let response = call.send().await.map_err(|error| Error::from_call(operation, error, error_body))?;
-            self.tokens(operation, request, response, sent)
+            Ok(Success { status: response.status(), value: self.tokens(operation, request, response, sent)? })
         };
         self.executor.call(operation, policy, DEFAULT_TIMEOUT, attempt).await
     }
@@ -356,11 +358,11 @@ impl Configure for Client {
         Ok(Self {
             http: flinks_outbound::Client::with_transport(transport.clone()),
             transport,
+            executor: settings.executor(&base_url),
             base_url,
             authentication: Arc::new(authentication),
             has_rotated: Arc::default(),
             codes: Arc::new(RecentSecrets::new(CODE_LIFETIME)),
-            executor: settings.executor(),
         })
     }
 }
