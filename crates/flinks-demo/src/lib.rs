@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Form, Router};
 use flinks_consents::{OwnerId, Page};
 use maud::Markup;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{MemoryStore, SessionManagerLayer};
@@ -28,8 +29,8 @@ use crate::service::Failure;
 use crate::visitor::Visitor;
 
 /// Returns all routes: those of the service, and the pages around them. `emulated` adds the pages
-/// that show the emulator's tokens and advance its time.
-pub fn router(app: Arc<App>, emulated: Option<Arc<Emulated>>) -> Router {
+/// that show the emulator's tokens and advance its time. `metrics` renders the metrics.
+pub fn router(app: Arc<App>, emulated: Option<Arc<Emulated>>, metrics: PrometheusHandle) -> Router {
     let sessions = SessionManagerLayer::new(MemoryStore::default())
         .with_name("session")
         .with_same_site(SameSite::Lax)
@@ -43,6 +44,7 @@ pub fn router(app: Arc<App>, emulated: Option<Arc<Emulated>>) -> Router {
         .route("/time", post(advance_time))
         .layer(Extension(emulated))
         .layer(sessions)
+        .route("/metrics", get(async move || render(&metrics)))
         .merge(pages::assets())
         .layer(map_response(secure))
         .with_state(app)
@@ -76,6 +78,23 @@ async fn advance_time(
     const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
     emulated.ok_or(StatusCode::NOT_FOUND)?.advance(Duration::from_secs(step.seconds).min(LONGEST));
     Ok(Redirect::to("/"))
+}
+
+/// Installs the recorder of the metrics. Call this before the first client is built.
+///
+/// # Errors
+///
+/// Returns an error if another recorder is installed.
+pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
+    const SECONDS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0];
+    let durations = Matcher::Suffix("_duration_seconds".to_owned());
+    PrometheusBuilder::new().set_buckets_for_metric(durations, &SECONDS)?.install_recorder()
+}
+
+/// Renders the metrics. A scrape also frees the memory of old samples.
+fn render(metrics: &PrometheusHandle) -> String {
+    metrics.run_upkeep();
+    metrics.render()
 }
 
 /// Adds headers that keep codes and login ids out of `Referer` headers and caches.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use flinks_consents::flinks::tls::install_default_crypto_provider;
 use flinks_consents::flinks::{connect, outbound, pay};
 use flinks_consents::{FileStore, MemoryStore};
-use flinks_demo::{App, Emulated, router, serve};
+use flinks_demo::{App, Emulated, install_metrics, router, serve};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -29,6 +29,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     // For the HTTP client of the application. The clients of the SDK bring their own provider.
     install_default_crypto_provider();
+    let metrics = install_metrics()?;
     let address: SocketAddr = variable("DEMO_ADDRESS", "127.0.0.1:8000")?
         .parse()
         .map_err(|_| "invalid DEMO_ADDRESS: expected an address such as 127.0.0.1:8000")?;
@@ -44,7 +45,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
     let app = Arc::new(app);
     eprintln!("open {public_url}");
-    serve(listener, Arc::clone(&app), router(app, emulated), stopped()).await?;
+    serve(listener, Arc::clone(&app), router(app, emulated, metrics), stopped()).await?;
     Ok(())
 }
 

@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use flinks_consents::MemoryStore;
 use flinks_consents::flinks::tls::install_default_crypto_provider;
-use flinks_demo::{App, Emulated, router, serve};
+use flinks_demo::{App, Emulated, install_metrics, router, serve};
 use flinks_emulator::{Fault, Operation, When};
+use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::net::TcpListener;
@@ -31,7 +32,7 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = Arc::new(App::new(emulated.clients().unwrap(), MemoryStore::new(), url.clone()).unwrap());
-        let routes = router(Arc::clone(&app), Some(Arc::clone(&emulated)));
+        let routes = router(Arc::clone(&app), Some(Arc::clone(&emulated)), metrics());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(serve(listener, app, routes, async {
             let _ = stopped.await;
@@ -66,6 +67,12 @@ impl Service {
         let code = self.emulated.emulator.issue_code(&format!("{}/consents/callback", self.url));
         format!("/consents/callback?code={code}&state={state}")
     }
+}
+
+/// Returns the metrics of all services in this process.
+fn metrics() -> PrometheusHandle {
+    static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| install_metrics().unwrap());
+    METRICS.clone()
 }
 
 /// Returns a parameter of the URL that a response redirects to.
@@ -162,4 +169,17 @@ async fn request_in_flight_gets_its_response_before_shutdown() {
     service.emulated.emulator.release();
     assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::SEE_OTHER);
     service.ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn metrics_show_calls_and_refreshes() {
+    let service = Service::start().await;
+    let cookie = service.cookie().await;
+    let back = service.start_consent(&cookie).await;
+    assert_eq!(status(service.get(&back, &cookie)).await, StatusCode::SEE_OTHER);
+    assert_eq!(status(service.get("/consents/1000/accounts", &cookie)).await, StatusCode::OK);
+    let metrics = text(service.get("/metrics", "")).await;
+    let exchange = r#"flinks_call_duration_seconds_count{product="outbound",operation="exchangeCode",outcome="ok"}"#;
+    assert!(metrics.contains(exchange), "{metrics}");
+    assert!(metrics.contains("flinks_store_call_duration_seconds_bucket"), "{metrics}");
 }

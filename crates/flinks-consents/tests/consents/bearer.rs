@@ -340,3 +340,23 @@ async fn o4_thousand_concurrent_rejections_cause_one_refresh() {
         assert_eq!(setup.token_requests(), 2, "{form}");
     }
 }
+
+#[tokio::test]
+async fn o4_rejected_application_token_is_replaced() {
+    let setup = start().await;
+    let source = AppTokenSource::new(setup.client(), None);
+    let first = source.access_token().await.unwrap().authorization();
+    setup.advance(SECOND);
+    let request = async |authorization: HeaderValue| authorization;
+    let used = source.send(request, |used| *used == first).await.unwrap();
+    assert_ne!(used, first);
+    assert!(used.is_sensitive());
+    assert_eq!(setup.token_requests(), 2);
+
+    // The emulator's data requires an end user's token, so it responds with 403 to this one.
+    let middleware = BearerAuth::new(source, setup.client().base_url());
+    let http = reqwest_middleware::ClientBuilder::new(http_client()).with(middleware).build();
+    let response = http.get(accounts(&setup.emulator)).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert_eq!(setup.emulator.count_carrying(used.to_str().unwrap()), 1);
+}

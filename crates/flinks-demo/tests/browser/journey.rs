@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flinks_consents::MemoryStore;
 use flinks_demo::{App, Emulated, router, serve};
 use flinks_emulator::credentials::{BANK_PASSWORD, BANK_USER_NO_MFA};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 
 use crate::driver::{Browser, ENTER, TAB};
@@ -116,7 +117,8 @@ pub(crate) async fn journey(browser: Arc<Browser>, screen: Screen, input: Input)
     let url = format!("http://{}", listener.local_addr().unwrap());
     let app = App::new(emulated.clients().unwrap(), MemoryStore::new(), url.clone()).unwrap();
     let app = Arc::new(app);
-    let routes = router(Arc::clone(&app), Some(Arc::clone(&emulated)));
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    let routes = router(Arc::clone(&app), Some(Arc::clone(&emulated)), metrics);
     let server = tokio::spawn(serve(listener, app, routes, std::future::pending()));
     let person = Person { browser, input, screen };
     person.browser.emulate(screen.width, screen.is_dark).await;
