@@ -1,4 +1,4 @@
-//! Runs `cargo xtask regenerate` as a command and checks its output, its exit codes and its files.
+//! Runs `cargo xtask regenerate` as a command and checks its output, exit codes and files.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -30,7 +30,7 @@ fn project() -> tempfile::TempDir {
     folder
 }
 
-/// Runs the command. Returns its exit code and everything it printed.
+/// Runs the command. Returns the command's exit code and everything that it printed.
 fn regenerate(root: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     let output = command.arg("regenerate").arg("--root").arg(root).args(arguments).output().unwrap();
@@ -97,7 +97,7 @@ fn the_error_for_a_changed_document_explains_how_to_accept_it() {
         assert!(text.contains("fresh   flinks-connect"), "the other products were not checked: {text}");
         assert_eq!(generated(root), before, "a file was written");
     }
-    // Following the advice is enough.
+    // Following the advice is enough to fix the error.
     let (_, text) = regenerate(root, &["--check"]);
     let hash = text.split("sha256 = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     edit(root, Path::new("openapi/sources.toml"), |text| {
@@ -148,15 +148,15 @@ fn invalid_input_is_one_located_error_and_nothing_is_written() {
         let folder = project();
         let root = folder.path();
         damage(root);
-        // Without the damage, the command would write this product.
+        // Without the damage, the command would write this product's code.
         edit(root, &Product::Pay.generated(), |text| text + "// stale\n");
         let before = generated(root);
         for arguments in [&["--product", "outbound"][..], &[]] {
             let (code, text) = regenerate(root, arguments);
             assert_eq!(code, FAILED, "{message}: {text}");
             assert!(text.contains(message), "{message}: {text}");
-            // The last case fails when files are written, so another product may be written
-            // already.
+            // The last case fails only when files are written, so another product's files may
+            // already have been written.
             if !message.starts_with("crates/") {
                 assert_eq!(generated(root), before);
             }

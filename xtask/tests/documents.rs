@@ -1,4 +1,5 @@
-//! Broken and unusual documents. Each of them gives one located error or code, and never a panic.
+//! Broken and unusual documents. Each document must produce either code or one error with a
+//! location, and must never cause a panic.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -16,7 +17,7 @@ fn generate(document: Value) -> xtask::Result<String> {
     generate_code(document, &header, SecretNames::Checked).map(|generated| generated.text)
 }
 
-/// Creates a document with one operation, `POST /x/{id}`, that has these parts.
+/// Creates a document whose only operation, `POST /x/{id}`, has these parts.
 fn around(parts: &str) -> Value {
     let parts = yaml(parts.as_bytes()).unwrap();
     let mut operation = json!({
@@ -39,8 +40,8 @@ fn around(parts: &str) -> Value {
         "paths": {"/x/{id}": {"post": operation}}, "components": components})
 }
 
-/// Operations at which progenitor panics or loses information, and operations for which no client
-/// can be generated.
+/// Operations that make progenitor panic or lose information, and operations that no client can be
+/// generated for.
 const BROKEN: [(&str, &str); 64] = [
     ("missing id", "operationId: ''"),
     ("id of an existing method", "operationId: new"),
@@ -212,7 +213,8 @@ fn broken_operations_are_located() {
     let mut report = String::new();
     for (name, parts) in BROKEN {
         let Err(error) = generate(around(parts)) else { panic!("{name}: code was generated") };
-        // An early stage does not know the operation, but its pointer leads to it.
+        // An early stage does not know the operation, but the error's pointer leads to the
+        // operation.
         let names_operation =
             error.operation().is_some() || error.pointer().is_some_and(|at| at.starts_with("/paths/~1x~1{id}/post"));
         assert!(error.pointer().is_some(), "{name}: {error}");
@@ -290,7 +292,7 @@ fn broken_documents_are_located() {
     insta::assert_snapshot!("broken_documents", report);
 }
 
-/// `unusual.rs` compiles and runs this code.
+/// `unusual.rs` compiles and runs the generated code.
 #[test]
 fn the_code_for_the_unusual_document_is_fresh() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unusual"));
@@ -303,7 +305,8 @@ fn the_code_for_the_unusual_document_is_fresh() {
     assert!(std::fs::read_to_string(path).unwrap() == code, "the code is stale: run this test with UPDATE=1");
 }
 
-/// Damages every part of the real documents. Each damaged document gives an error or valid code.
+/// Damages every part of the real documents. Each damaged document must produce an error or valid
+/// code.
 #[test]
 fn no_damaged_document_causes_a_panic() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
@@ -316,7 +319,7 @@ fn no_damaged_document_causes_a_panic() {
         all_pointers(&document, String::new(), &mut pointers);
         assert!(pointers.len() > 50);
         for (index, pointer) in pointers.iter().enumerate() {
-            // Each place gets one kind of damage, and the next place gets the next kind.
+            // Damage each place in one way, and use the next kind of damage for the next place.
             let mut damaged = document.clone();
             *damaged.pointer_mut(pointer).unwrap() = damages.get(index % damages.len()).unwrap().clone();
             if let Ok(text) = generate(damaged) {

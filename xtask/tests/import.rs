@@ -1,4 +1,4 @@
-//! Tests `cargo xtask import` with pages in the format of Flinks' pages.
+//! Tests `cargo xtask import` with pages in the format that Flinks publishes.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -43,7 +43,7 @@ impl Project {
         fs::read_to_string(self.root.path().join("openapi/sources.toml")).unwrap()
     }
 
-    /// Imports files and returns the error message. Checks that no file was changed.
+    /// Imports files and returns the error message. Asserts that the import changed no file.
     fn refused(&self, files: &[PathBuf]) -> String {
         let before = self.all();
         let error = self.import(files).unwrap_err().to_string();
@@ -59,7 +59,7 @@ impl Project {
     }
 }
 
-/// Creates a page that contains a slice, in the format of Flinks' site.
+/// Creates a page that contains a slice, in the format that Flinks publishes.
 fn page(info: &str, slice: &str) -> String {
     format!(
         "> ## Documentation Index\n> Fetch it.\n\n# /Title\n\n```json theme={{null}}\n{{\"openapi\": false}}\n```\n\n\
@@ -71,8 +71,8 @@ fn published(product: Product) -> String {
     fs::read_to_string(Path::new(ROOT).join(product.document())).unwrap()
 }
 
-/// Creates a slice of the Outbound document with a `get` operation for each path. Each path comes
-/// with the lines below `get`.
+/// Creates a slice of the Outbound document with a `get` operation for each path. Each path is
+/// paired with the lines below its `get`.
 fn slice(paths: &[(&str, &str)], rest: &str) -> String {
     let paths: String = paths.iter().map(|(path, lines)| format!("  {path}:\n    get:\n{lines}")).collect();
     format!("openapi: 3.0.3\ninfo:\n  title: Flinks Outbound\n  version: 3.0.0\npaths:\n{paths}{rest}")
@@ -98,7 +98,7 @@ fn the_published_pages_reproduce_our_documents() {
     for product in Product::ALL {
         assert!(project.document(product) == published(product), "{product:?}");
     }
-    // The sources match ours, except the addresses, which are not on the pages.
+    // The sources match ours except for the addresses, which the pages do not contain.
     let without_addresses = |text: &str| {
         let lines = text.lines().filter(|line| !line.starts_with("page = "));
         lines.map(str::to_owned).collect::<Vec<_>>()
@@ -106,7 +106,7 @@ fn the_published_pages_reproduce_our_documents() {
     let ours = fs::read_to_string(Path::new(ROOT).join("openapi/sources.toml")).unwrap();
     assert_eq!(without_addresses(&project.sources()), without_addresses(&ours));
 
-    // Importing the same pages again on another day changes nothing.
+    // Importing the same pages again on another date changes nothing.
     let before = project.all();
     let report = project.import_on("2027-01-01", &files).unwrap();
     assert_eq!(report.changed, []);
@@ -134,7 +134,7 @@ fn an_operation_is_replaced_and_every_other_byte_stays() {
         "      responses:\n        '200':\n          description: new\n",
     );
     assert_eq!(project.document(Product::Outbound), expected);
-    // Each page is listed with its operations, and an address that was added by hand is kept.
+    // Each page is listed with its operations, and an address added by hand is kept.
     let sources = project.sources();
     assert!(sources.contains("operations = [\"GET /a\", \"GET /c\"]"), "{sources}");
     assert!(sources.contains("operations = [\"GET /b\"]"), "{sources}");
@@ -293,7 +293,7 @@ fn the_product_is_found_by_name_server_title_operations_or_option() {
     assert!(project.refused(std::slice::from_ref(&unknown)).contains("--product"));
     let both = bare.replace("Flinks API", "Connect and Pay");
     assert!(project.refused(&[project.file("both.yaml", both)]).contains("several products: pay, connect"));
-    // "payments" is not the word "pay".
+    // "Payments" does not match the word "pay".
     assert!(
         project.refused(&[project.file("other.yaml", bare.replace("Flinks API", "Payments"))]).contains("--product")
     );
@@ -316,7 +316,7 @@ fn input_that_cannot_be_imported_is_one_located_error() {
         (project.pages.path().join("gone.md"), "failed to read the file"),
         (project.pages.path().to_owned(), "failed to read the file"),
         (project.file("bytes.md", b"\xff\xfe"), "invalid UTF-8"),
-        (project.file("broken.md", page("", "openapi: 3.0.3\n  x: [")), "starts in line 12"),
+        (project.file("broken.md", page("", "openapi: 3.0.3\n  x: [")), "starts on line 12"),
         (
             project.file("cut.md", page("/openapi-pay.yaml", &published(Product::Pay)).trim_end_matches('`')),
             "line 12 is not closed",

@@ -1,8 +1,8 @@
 //! Writes the fixed parts of all error messages to a snapshot, so that they can be reviewed in one
-//! sitting. The tests `messages` of the crates show whole messages, one for each kind of error.
+//! sitting. The crates' `messages` tests show whole messages, one for each kind of error.
 //!
-//! The parts are read from the sources: every string literal in a call of a function that creates an
-//! error, such as `StoreError::unavailable("…")`.
+//! The parts are read from the sources: every string literal in a call to a function that creates
+//! an error, such as `StoreError::unavailable("…")`.
 
 #![allow(clippy::unwrap_used)] // helpers of a test
 
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
 
-/// The functions whose literals become part of a message, by the last parts of their path.
+/// The functions whose literals become part of a message, named by the last parts of their paths.
 const CONSTRUCTORS: &[&str] = &[
     "Err",
     "Error::configuration",
@@ -71,7 +71,7 @@ fn is_constructor(path: &syn::Path) -> bool {
     CONSTRUCTORS.iter().any(|name| path == *name || path.strip_suffix(name).is_some_and(|rest| rest.ends_with("::")))
 }
 
-/// The string literals of an argument, also in `format!`.
+/// The string literals in an argument, including those in `format!`.
 #[derive(Default)]
 struct Literals(Vec<String>);
 

@@ -1,5 +1,5 @@
-//! Small documents that are modelled on well-known APIs for tokens and payments. Each of them
-//! either produces code that compiles, or an error that names the place and the fix.
+//! Small documents modelled on well-known APIs for tokens and payments. Each document produces
+//! either code that compiles or an error that names the place and the fix.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -90,7 +90,7 @@ fn an_unsupported_document_is_a_located_error_with_help() {
                 "has alternatives",
                 "operation: get-payment",
                 "/responses/200/",
-                "by one object that has the properties of all schemas",
+                "with one object that has the properties of all schemas",
             ],
         ),
         (

@@ -1,4 +1,4 @@
-//! Tests the list of the public items of a hand-written crate.
+//! Tests the list of a handwritten crate's public items.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use xtask::generate::public_api::read_crate;
 
-/// Returns the list for a crate with these files below `src`.
+/// Returns the list of public items for a crate with these files under `src`.
 fn list(files: &[(&str, &str)]) -> xtask::Result<String> {
     let root = tempfile::tempdir().unwrap();
     for (name, text) in files {

@@ -1,5 +1,5 @@
-//! A collection of schema and parameter shapes, each in a separate document. The code that is
-//! generated from each document must compile without a warning.
+//! A collection of schema and parameter shapes, each in a separate document. The code generated
+//! from each document must compile without a warning.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use xtask::generate::output::Header;
 use xtask::generate::{SecretNames, generate as generate_code};
 
-/// The name of each shape, and the parts of its document, which has one operation: `POST /x`, or a
-/// POST with another path.
+/// The name of each shape and the parts of its document. Each document has one operation, which is
+/// `POST /x` or a POST with another path.
 #[rustfmt::skip]
 const SHAPES: &[(&str, &str)] = &[
     ("fields named like keywords", r#"{"response": {"type": "object", "properties": {"type": {"type": "string"}, "self": {"type": "string"}, "crate": {"type": "string"}, "gen": {"type": "string"}, "2fa": {"type": "string"}, "a-b": {"type": "string"}, "$id": {"type": "string"}}}}"#),

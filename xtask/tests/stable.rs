@@ -1,4 +1,5 @@
-//! An addition to a document changes no existing line of the generated code, except the hash.
+//! Tests that an addition to a document changes no existing line of the generated code except the
+//! hash.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -11,7 +12,7 @@ use xtask::generate::output::Header;
 use xtask::generate::{SecretNames, generate as generate_code};
 use xtask::spec::{overlay, read};
 
-/// Frozen copies of the documents, which do not change with the real ones.
+/// Frozen copies of the documents, which do not change when the real documents change.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
 fn generate(document: Value, sha256: &str) -> String {
@@ -19,7 +20,7 @@ fn generate(document: Value, sha256: &str) -> String {
     generate_code(document, &header, SecretNames::Checked).unwrap_or_else(|error| panic!("{error}")).text
 }
 
-/// Creates an operation whose bodies use the same field names as those of the other operations.
+/// Creates an operation whose bodies use the same field names as the other operations' bodies.
 fn operation(id: &str) -> Value {
     let body = |schema: Value| json!({"description": "", "content": {"application/json": {"schema": schema}}});
     let inner = json!({"type": "object", "properties": {"id": {"type": "string"}, "kind": {"type": "string", "enum": ["a", "b"]}}});
@@ -38,7 +39,7 @@ fn operation(id: &str) -> Value {
     })
 }
 
-/// Where a test adds an operation to a document.
+/// The position where a test adds an operation to a document.
 #[derive(Clone, Copy, Debug)]
 enum Position {
     First,

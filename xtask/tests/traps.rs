@@ -1,6 +1,6 @@
-//! Checks the code that is generated from the real documents for the traps T1 to T16, which
-//! `xtask/src/lib.rs` lists. The product crates test the traps that are visible over the wire, and
-//! each stage of the generator tests the traps that it prevents.
+//! Checks the code generated from the real documents for the traps T1 to T16, which
+//! `xtask/src/lib.rs` lists. The product crates test the traps that are visible over the wire. Each
+//! stage of the generator tests the traps that it prevents.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -20,7 +20,7 @@ fn files() -> Vec<syn::File> {
     texts().into_iter().map(|(_, text)| syn::parse_file(&text).unwrap()).collect()
 }
 
-/// All structs, impls and methods of a file, including those in inner modules.
+/// All structs, impls and methods in a file, including those in inner modules.
 #[derive(Default)]
 struct Items<'ast> {
     structs: Vec<&'ast syn::ItemStruct>,
@@ -83,7 +83,7 @@ fn t04_every_secret_has_a_secret_type_and_debug_is_not_derived() {
         let items = items(file);
         let text = file.to_token_stream().to_string();
         for item in &items.structs {
-            // Only the client derives `Debug`. Its output contains a base URL and no secret.
+            // Only the client derives `Debug`. Its output contains a base URL but no secret.
             assert!(item.ident == "Client" || !derives(item).contains("Debug"), "{}", item.ident);
         }
         let (_, secrets) = text.split_once("SECRETS : & [& str] = & [").unwrap();
@@ -104,7 +104,8 @@ fn t04_every_secret_has_a_secret_type_and_debug_is_not_derived() {
     }
 }
 
-/// The expected secrets of the three products. The test fails if an overlay loses a mark.
+/// The expected secrets of the three products. The test fails if an overlay no longer marks a
+/// secret.
 #[test]
 fn t04_the_marked_secrets_are_complete() {
     let expected: [&[&str]; 3] = [
@@ -167,8 +168,8 @@ fn t09_the_customer_id_is_a_uuid_and_path_arguments_are_checked() {
 fn t10_a_lifetime_is_lenient_and_has_no_default() {
     for (product, text) in texts().into_iter().filter(|(product, _)| *product != Product::Connect) {
         assert!(text.contains("expires_in: ::std::option::Option<::flinks_core::ExpiresIn>"), "{product:?}");
-        // `#[serde(default)]` alone, for an absent field, is allowed. A default value of the
-        // document would have the form `default = …`.
+        // `#[serde(default)]` alone is allowed, because it applies to an absent field. A default
+        // value from the document would have the form `default = …`.
         assert!(!text.contains("serde(default ="), "{product:?}");
     }
     for file in &files() {

@@ -1,8 +1,7 @@
-//! Runs the code that is generated from a document with every unusual feature that the generator
-//! supports.
+//! Runs the code generated from a document with every unusual feature that the generator supports.
 //!
 //! The document and the generated code are in `tests/unusual`. `documents.rs` checks that the code
-//! is fresh; `UPDATE=1 cargo test -p xtask --test documents` regenerates it.
+//! is up to date. `UPDATE=1 cargo test -p xtask --test documents` regenerates the code.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -25,7 +24,8 @@ fn debug_output_contains_no_secret() {
     let text = format!("{request:?} {request:#?} {other:?}");
     assert!(!text.contains("canary"), "{text}");
     assert!(text.contains("MakeItRequest"), "{text}");
-    // A field with a default in the document is sent; other fields that were not set are omitted.
+    // The client sends a field that has a default in the document. It omits other fields that were
+    // not set.
     let json = serde_json::to_value(&request).unwrap();
     assert_eq!(json["retries"], 3);
     assert_eq!(json.get("at"), None);
@@ -47,7 +47,7 @@ async fn an_argument_that_would_escape_its_place_is_not_sent() {
     }
 }
 
-/// Accepts one request, sends `response`, and returns the request.
+/// Accepts one request, sends `response` and returns the request.
 async fn serve_once(listener: &tokio::net::TcpListener, response: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let (mut stream, _) = listener.accept().await.unwrap();

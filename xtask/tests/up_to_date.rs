@@ -1,4 +1,4 @@
-//! Checks that the generated files are fresh, as `cargo xtask regenerate --check` does.
+//! Checks that the generated files are up to date, as `cargo xtask regenerate --check` does.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -42,8 +42,9 @@ fn lists_of_public_items_are_fresh() {
     }
 }
 
-/// The public API uses types of other crates only on purpose. The facade uses reqwest twice, in the
-/// hook of its settings. The core uses reqwest's status type, so its uses are not counted.
+/// The public API uses other crates' types only on purpose. The facade uses reqwest twice, in the
+/// HTTP hook of its settings. The core uses reqwest's status type, so the core's uses are not
+/// counted.
 #[test]
 fn no_foreign_type_is_public_by_accident() {
     for (name, reqwest) in

@@ -1,5 +1,5 @@
-//! Measures the cost of a dependency: the number of crates, the time of a clean debug build and the
-//! size of a release build.
+//! Measures the cost of depending on a crate: the number of crates in the dependency tree, the time
+//! of a clean debug build and the size of a release build.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Measures the client's cost of obtaining a token over loopback, without the network and the server.
+//! Measures the client's cost of requesting a token over loopback, excluding the network and the
+//! server.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,10 +13,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Bench, Round, server};
 
-/// Makes the given number of calls, one after the other.
+/// A function that makes the given number of calls, one after the other.
 type Calls = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// Shares the client through an `Arc`, so that cloning a client is not part of the measurement.
+/// Shares the client through an `Arc`, so the measurement does not include cloning a client.
 fn calls<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(client: T, call: fn(Arc<T>) -> F) -> Calls {
     let client = Arc::new(client);
     Arc::new(move |number| {
@@ -29,7 +30,7 @@ fn calls<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(clie
 }
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
-    // The server runs in another process, so that this process spends CPU time on the client only.
+    // The server runs in another process, so this process spends CPU time only on the client.
     let (mut child, url) = server::Child::start()?;
     let outcome = measure(bench, &url);
     child.stop();
@@ -40,7 +41,7 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (number, rounds) = if bench.quick { (20, 3) } else { (300, 11) };
     for operation in ["pay", "connect", "outbound"] {
         let contenders = contenders(operation);
-        let case = format!("{operation}, CPU time of the client, sequential calls");
+        let case = format!("{operation}, client CPU time, sequential calls");
         let runtime = one_thread()?;
         let made: Vec<_> = contenders.iter().map(|(name, make)| (*name, make(&runtime, url))).collect();
         bench.rounds(
@@ -64,18 +65,18 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
         for (name, calls) in &made {
             let work = calls(100);
             let counted = allocation_counter::measure(|| runtime.block_on(work));
-            let case = format!("{operation}, allocations for each call");
+            let case = format!("{operation}, allocations per call");
             bench.report.add("fresh token", &case, name, "allocations", vec![counted.count_total as f64 / 100.0]);
         }
         if bench.quick {
             continue;
         }
-        let case = format!("{operation}, user instructions for each call (callgrind)");
+        let case = format!("{operation}, user instructions per call (callgrind)");
         for (name, _) in &contenders {
             match instructions(operation, name, url) {
                 Ok(instructions) => bench.report.add("fresh token", &case, name, "instructions", vec![instructions]),
                 Err(error) => {
-                    bench.report.note(format!("Instructions could not be counted: {error}."));
+                    bench.report.note(format!("The instructions could not be counted: {error}."));
                     break;
                 }
             }
@@ -84,8 +85,8 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     load(bench, url)
 }
 
-/// Measures requests per second for several numbers of tasks. On a small machine the server uses
-/// part of the CPU.
+/// Measures the requests per second for different numbers of tasks. On a machine with few cores, the
+/// server takes CPU time away from the client.
 fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 5) };
     let names: &[&str] = &["flinks: facade", "flinks-pay", "reqwest by hand"];
@@ -120,7 +121,8 @@ fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes `number` calls with one contender and does nothing else, for callgrind.
+/// Makes `number` calls with one contender and does nothing else. Callgrind measures the process
+/// that runs this function.
 pub fn once(operation: &str, name: &str, url: &str, number: usize) -> anyhow::Result<()> {
     let runtime = one_thread()?;
     let Some((_, make)) = contenders(operation).into_iter().find(|(known, _)| *known == name) else {
@@ -131,8 +133,8 @@ pub fn once(operation: &str, name: &str, url: &str, number: usize) -> anyhow::Re
     Ok(())
 }
 
-/// Counts the instructions for each call. It takes the difference of two runs, so that the start of
-/// the process is not included.
+/// Counts the instructions per call. The result is the difference between two runs, so it does not
+/// include starting the process.
 fn instructions(operation: &str, name: &str, url: &str) -> anyhow::Result<f64> {
     let count = |number: u32| -> anyhow::Result<f64> {
         let output = Command::new("valgrind")
@@ -154,7 +156,7 @@ fn one_thread() -> anyhow::Result<Runtime> {
 
 type Make = fn(&Runtime, &str) -> Calls;
 
-/// Returns the contenders: the crates of this project first, plain hyper last.
+/// Returns the contenders, with this project's crates first and plain hyper last.
 fn contenders(operation: &str) -> Vec<(&'static str, Make)> {
     let mut all: Vec<(&'static str, Make)> = match operation {
         "pay" => vec![("flinks-pay", ours::pay), ("flinks: facade", ours::facade_pay), ("reqwest by hand", hand::pay)],
@@ -224,7 +226,8 @@ mod ours {
         })
     }
 
-    /// Accepts repeated tokens, because the benchmark server always sends the same token.
+    /// Returns settings that accept repeated tokens, because the benchmark server always sends the
+    /// same token.
     fn accepting_the_one_token() -> flinks::Settings {
         flinks::Settings::new().accept_repeated_tokens()
     }
@@ -251,7 +254,7 @@ mod ours {
     }
 }
 
-/// Calls written by hand, with the same limits and without the rules of Flinks.
+/// Handwritten calls with the same limits as the generated calls, but without Flinks' rules.
 mod hand {
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};
@@ -299,7 +302,7 @@ mod hand {
 
     pub fn connect(_: &Runtime, url: &str) -> Calls {
         #[derive(Deserialize)]
-        #[expect(dead_code)] // as above
+        #[expect(dead_code)] // decoding the fields is part of the cost
         struct Reply {
             #[serde(rename = "Token")]
             token: String,
@@ -364,7 +367,7 @@ mod peers {
 
     use super::*;
 
-    /// Code that progenitor generates from the document that Flinks publishes, without corrections.
+    /// The code that progenitor generates from Flinks' published document, without corrections.
     #[allow(clippy::all, dead_code, mismatched_lifetime_syntaxes, unused)]
     mod naive {
         progenitor::generate_api!("../../openapi/flinks-pay.yaml");

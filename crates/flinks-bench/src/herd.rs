@@ -1,5 +1,5 @@
 //! Measures ten thousand callers that need a token at the same time. No token is cached, and the
-//! server takes 50 milliseconds.
+//! server takes 50 milliseconds to respond.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -55,7 +55,7 @@ fn google(bench: &mut Bench, status: u16, what: &str, callers: usize) -> anyhow:
         let tasks = (0..callers).map(|_| {
             let credentials = credentials.clone();
             tokio::spawn(async move {
-                // After a failure it retries for minutes.
+                // After a failure, google-cloud-auth retries for minutes.
                 let _ = tokio::time::timeout(Duration::from_secs(5), credentials.access_token()).await;
                 Instant::now()
             })

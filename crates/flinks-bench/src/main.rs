@@ -1,6 +1,7 @@
-//! Measures the Flinks crates and comparable crates in one run. `cargo xtask bench` starts it.
+//! Measures the Flinks crates and comparable crates in one run. `cargo xtask bench` runs this
+//! program.
 
-#![allow(clippy::disallowed_methods)] // it does not write consents
+#![allow(clippy::disallowed_methods)] // the benchmarks do not write consent files
 
 mod dependant;
 mod fresh;
@@ -24,7 +25,7 @@ use crate::report::Report;
 /// Measures the Flinks crates and comparable crates.
 #[derive(Parser)]
 struct Arguments {
-    /// Run few rounds and skip the builds, to check that the benchmarks work.
+    /// Run only a few rounds and skip the builds, to check that the benchmarks work.
     #[arg(long)]
     quick: bool,
     /// The directory for the figures and the plot.
@@ -40,7 +41,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Runs each contender once in each round, so that a slow period of the machine affects all of them.
+    /// Runs each contender once in each round, so a slow period of the machine affects all
+    /// contenders.
     fn rounds<'a>(
         &mut self,
         bench: &'static str,
@@ -66,7 +68,7 @@ impl Bench {
     }
 }
 
-/// Runs one round of one contender and returns its figure.
+/// A function that runs one round of one contender and returns the figure.
 type Round<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
 type Run = fn(&mut Bench) -> anyhow::Result<()>;
@@ -82,9 +84,9 @@ const BENCHES: &[(&str, Run)] = &[
 ];
 
 fn main() -> anyhow::Result<()> {
-    // The client written by hand needs a default TLS provider, because another crate enables rustls.
+    // The handwritten client needs a default TLS provider, because another crate enables rustls.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Arguments of the processes that this program starts.
+    // The benchmarks start this program again with the argument `serve` or `once`.
     let inner: Vec<String> = std::env::args().skip(1).collect();
     match inner.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve"] => return server::serve_until_closed(),
@@ -109,7 +111,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the processor, the number of cores and the system, as far as Linux reports them.
+/// Returns a description of the processor, the number of cores and the operating system, as far as
+/// Linux reports them.
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo").lines().find_map(|line| line.strip_prefix("model name").map(str::to_owned));

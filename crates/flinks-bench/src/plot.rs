@@ -1,4 +1,4 @@
-//! Plots requests per second over the number of tasks.
+//! Plots the requests per second against the number of tasks.
 
 use std::path::Path;
 

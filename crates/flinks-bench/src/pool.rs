@@ -1,4 +1,5 @@
-//! Measures the wait for a single-use token from a server 50 milliseconds away, with and without a pool.
+//! Measures how long a caller waits for a single-use token, with and without a pool. The server
+//! takes 50 milliseconds to respond.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let pool = TokenPool::new(client.clone(), flinks::pool::PoolSize::new(16).unwrap());
     let runtime = &runtime;
     let rounds = if bench.quick { 2 } else { 15 };
-    // Takes sixteen tokens in a row. The first four calls start a prefetch.
+    // This closure takes sixteen tokens in a row. Each of the first four calls starts a prefetch.
     let ready = || {
         runtime.block_on(async {
             while !format!("{pool:?}").contains("ready: 16") {

@@ -1,4 +1,5 @@
-//! Measures reading a cached access token, which a service does for each of its requests.
+//! Measures how long a read of a cached access token takes. A service reads the token for each of
+//! its requests.
 
 use std::hint::black_box;
 use std::sync::{Arc, RwLock};
@@ -11,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::{Bench, Round, server};
 
-/// Reads the token the given number of times on the calling thread.
+/// A function that reads the token the given number of times on the calling thread.
 type Read = Box<dyn Fn(u32) + Sync>;
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
@@ -24,8 +25,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let (reads, rounds) = if bench.quick { (20_000, 3) } else { (300_000, 15) };
     let threads = std::thread::available_parallelism()?.get();
     for threads in [1, threads] {
-        let case =
-            format!("{threads} thread{}", if threads == 1 { "" } else { "s, time for each read" });
+        let case = format!("{threads} thread{}", if threads == 1 { "" } else { "s, time per read" });
         bench.rounds(
             "cached read",
             &case,
@@ -56,7 +56,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     }
     for (name, read) in &contenders {
         let allocations = allocation_counter::measure(|| read(100)).count_total as f64 / 100.0;
-        bench.report.add("cached read", "allocations for each read", name, "allocations", vec![allocations]);
+        bench.report.add("cached read", "allocations per read", name, "allocations", vec![allocations]);
     }
     Ok(())
 }
@@ -93,8 +93,8 @@ fn ours(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static str, 
     ])
 }
 
-/// Returns lower bounds: a shared pointer and one precise clock. They cannot refresh a token. The
-/// crates of this project read two coarse clocks.
+/// Returns the contenders that serve as lower bounds. They read a shared pointer and one precise
+/// clock, and they cannot refresh a token. This project's crates read two coarse clocks instead.
 fn floors() -> Vec<(&'static str, Read)> {
     struct Kept {
         _token: String,

@@ -1,4 +1,4 @@
-//! Measures `cargo xtask regenerate --check` for all three documents, without its build.
+//! Measures `cargo xtask regenerate --check` for all three documents, excluding the build of xtask.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
             .env_remove("CARGO_TARGET_DIR")
             .output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        // The first run may build the program.
+        // The first run may build xtask, so its time is not recorded.
         if round > 0 {
             values.push(began.elapsed().as_secs_f64());
         }

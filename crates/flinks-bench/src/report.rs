@@ -1,14 +1,14 @@
-//! Collects the figures and prints them with their ratios.
+//! Collects the figures and formats them as tables with ratios.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// The figure of one contender: the median of several rounds. The contenders took turns.
+/// One contender's figure: the median of several rounds. The contenders took turns.
 #[derive(Serialize)]
 pub struct Figure {
     pub bench: &'static str,
-    /// The measured work and its conditions. Only figures of the same case can be compared.
+    /// The measured work and its conditions. Only figures for the same case can be compared.
     pub case: String,
     pub contender: String,
     pub unit: &'static str,
@@ -34,7 +34,8 @@ impl Report {
         self.figures.push(Figure { bench, case, contender, unit, median, low, high, rounds });
     }
 
-    /// Merges the figures of a benchmark that have the same case and contender, and groups them by case.
+    /// Merges a benchmark's figures that have the same case and contender, and groups the results
+    /// by case.
     pub fn merge(&mut self, bench: &str) {
         let (these, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.figures).into_iter().partition(|figure| figure.bench == bench);
@@ -62,7 +63,8 @@ impl Report {
         self.notes.push(note);
     }
 
-    /// Returns a Markdown table for each case. A ratio is relative to the first row, a crate of this project.
+    /// Returns a Markdown table for each case. Each ratio is relative to the first row, which is
+    /// one of this project's crates.
     pub fn markdown(&self) -> String {
         let mut text = format!("{}\n", self.machine);
         let mut last = None;
@@ -92,7 +94,8 @@ impl Report {
     }
 }
 
-/// Formats a number with three significant digits and groups of thousands.
+/// Formats a number with spaces between the thousands. A fractional number below 100 keeps one
+/// decimal place, and every other number is rounded to an integer.
 fn number(value: f64) -> String {
     if value.abs() < 100.0 && value.fract() != 0.0 {
         return format!("{value:.1}");

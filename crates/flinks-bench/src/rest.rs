@@ -10,16 +10,16 @@ use tokio::runtime::Builder;
 
 use crate::{Bench, server};
 
-/// A refresh token with the length of a JWT. It differs from the server's access token, because a
-/// response that repeats the refresh token is refused (C4).
+/// A refresh token as long as a JWT. It differs from the server's access token, because the client
+/// rejects a response that repeats the refresh token as the access token (C4).
 const SECRET: &str = "refresh-token-of-an-end-user.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRva2Vu";
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let (number, busy) = if bench.quick { (10_000, 100) } else { (1_000_000, 1000) };
     let (address, _) = server::start(server::Manner::default())?;
-    // A single thread, because allocations are counted on one thread.
+    // The runtime is single-threaded, because allocations are counted on one thread.
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let case = format!("{number} consents: memory for each, without its refresh token");
+    let case = format!("{number} consents: memory per consent, excluding its refresh token");
     let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
     let client = Client::builder(format!("http://{address}").parse()?, authentication).build()?;
     let consents = Consents::builder(client).build();
@@ -55,7 +55,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
             }
         }
         let per_read = cpu.elapsed().as_secs_f64() * 1e9 / f64::from(reads);
-        let case = format!("reading {busy} of them in turn: CPU time of a read");
+        let case = format!("reading {busy} of them in turn: CPU time per read");
         bench.report.add("at rest", &case, "flinks: Consent", "ns", vec![per_read]);
         anyhow::Ok(())
     })?;
@@ -70,7 +70,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the bytes that are still allocated for each consent, without its refresh token.
+/// Returns the bytes that are still allocated for each consent, excluding its refresh token.
 fn each(counted: &allocation_counter::AllocationInfo, number: i32) -> f64 {
     counted.bytes_current as f64 / f64::from(number) - SECRET.len() as f64
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The requests that the server has received.
+/// The number of requests that the server has received, and the time of its last response.
 #[derive(Default)]
 pub struct Seen {
     pub requests: AtomicU64,

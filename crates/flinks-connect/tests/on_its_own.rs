@@ -1,4 +1,4 @@
-//! A program that depends only on this crate, and calls every operation of a local Flinks.
+//! A program that depends only on this crate and calls each of its operations on the emulator.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.
 
@@ -17,7 +17,8 @@ use flinks_emulator::credentials::{
     BANK, BANK_PASSWORD, BANK_USER, CONNECT_CUSTOMER_ID, CONNECT_LOGIN_ID, CONNECT_SECRET_KEY,
 };
 
-// A user's program cannot name the dependencies of this crate. These modules hide them here too.
+// A user's program cannot name this crate's dependencies. These modules shadow the dependencies, so
+// this program cannot name them either.
 mod flinks_core {}
 mod serde {}
 mod uuid {}
@@ -74,7 +75,7 @@ async fn every_operation_can_be_called_with_this_crate_alone() {
         other => panic!("{other:?}"),
     }
 
-    // The bank asks security questions, and the program answers each of them.
+    // The bank asks security questions, and the program answers each question.
     let live = AuthorizeRequest::new()
         .institution(BANK)
         .username(BANK_USER)

@@ -15,10 +15,11 @@ use crate::metrics::{self, TokenKind};
 use crate::shared_token::{self, Source};
 use crate::token_cache::{FetchedToken, Need, Outcome, TokenCache};
 
-/// A shared source of the application's own access token, from the grant `client_credentials`.
+/// A shared source of the application's own access token, from the `client_credentials` grant.
 /// Cloning is cheap, and clones share the token.
 ///
-/// The token is in memory only, because a lost token costs just one request. ([O4](flinks::rules))
+/// The token is kept only in memory, because replacing a lost token costs just one request.
+/// ([O4](flinks::rules))
 #[derive(Clone)]
 pub struct AppTokenSource(Arc<Inner>);
 
@@ -38,9 +39,9 @@ impl AppTokenSource {
         Self::build(client, scope, None)
     }
 
-    /// Creates a source like [`new`](Self::new), with a callback for each [`Event`]. The callback
-    /// runs in the task of a request, so it should return quickly. If it panics, the panic is
-    /// caught and logged.
+    /// Creates a source in the same way as [`new`](Self::new), with a callback for each [`Event`].
+    /// The callback runs in the task that sends the request, so it should return quickly. If the
+    /// callback panics, the panic is caught and logged.
     pub fn with_events(client: Client, scope: Option<&str>, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self::build(client, scope, Some(Box::new(on_event)))
     }
@@ -56,12 +57,12 @@ impl AppTokenSource {
         }))
     }
 
-    /// Returns a valid access token: the cached token, or a new one.
+    /// Returns a valid access token: either the cached token or a new one.
     ///
-    /// All callers share one request and its outcome. The token is replaced early, while it is
-    /// still valid. After a failure, this backs off before the next request. At least one second
-    /// passes between two requests. See [`Consent::access_token`](crate::Consent::access_token) for
-    /// the details.
+    /// All concurrent callers share one request and its outcome. The token is replaced early, while
+    /// it is still valid. After a failure, the source backs off before the next request. At least
+    /// one second passes between two requests. See
+    /// [`Consent::access_token`](crate::Consent::access_token) for details.
     ///
     /// # Errors
     ///
@@ -76,7 +77,7 @@ impl AppTokenSource {
     }
 
     /// Invalidates an access token that a server has refused, for example if the Open Banking API
-    /// responded with 401. The next call of [`access_token`](Self::access_token) requests another
+    /// responded with 401. The next call to [`access_token`](Self::access_token) requests another
     /// token. If the token has already been replaced, this does nothing.
     pub fn invalidate(&self, token: &AccessToken) {
         self.0.cache.invalidate(token, self.clock().as_ref());

@@ -1,4 +1,4 @@
-//! A cached access token, and when to refresh it. (O4)
+//! A cached access token and the rules for refreshing it. (O4)
 
 use std::time::{Duration, SystemTime};
 
@@ -13,16 +13,16 @@ use crate::token_id::TokenId;
 pub(crate) struct CachedToken {
     pub(crate) token: AccessToken,
     pub(crate) id: TokenId,
-    /// The grant of the consent that the token belongs to: see
-    /// [`Record::grant`](crate::store::Record). `None` for the application's own token.
+    /// The grant of the consent that the token belongs to (see
+    /// [`Record::grant`](crate::store::Record)). `None` for the application's own token.
     pub(crate) grant: Option<u64>,
-    /// The token is refreshed when its remaining lifetime is shorter than this.
+    /// A refresh is due when the token's remaining lifetime is shorter than this.
     slack: Duration,
     /// When the refresh is due, on the monotonic clock and on the wall clock. `None` if the
-    /// lifetime is unknown, in which case a refresh is always due. (O3)
+    /// lifetime is unknown, because a refresh is then always due. (O3)
     stale_from: Option<(Duration, SystemTime)>,
-    /// Whether the next caller must start a fetch although the token is valid. This is set while
-    /// the consent has a pending write, because a fetch stores that first.
+    /// Whether the next caller must start a fetch even if the token is valid. This is set while the
+    /// consent has a pending write, because a fetch stores the pending write first.
     pub(crate) must_fetch: bool,
 }
 
@@ -34,14 +34,14 @@ impl CachedToken {
         let slack = slack(token.lifetime().unwrap_or_default());
         let stale_from = token.remaining().and_then(|remaining| {
             let fresh_for = remaining.saturating_sub(slack);
-            // If the wall clock cannot represent the time, the token never counts as fresh.
+            // If the wall clock cannot represent the time, the token is never fresh.
             Some((clock.monotonic().saturating_add(fresh_for), clock.wall().checked_add(fresh_for)?))
         });
         let id = TokenId::from_token(&token);
         Self { token, id, grant, slack, stale_from, must_fetch: false }
     }
 
-    /// Returns whether no refresh is due yet.
+    /// Returns `true` if no refresh is due yet.
     pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
         match self.stale_from {
             Some((monotonic, wall)) => !self.must_fetch && clock.monotonic() < monotonic && clock.wall() < wall,
@@ -49,15 +49,15 @@ impl CachedToken {
         }
     }
 
-    /// Returns whether the token remains valid for long enough to be used in a call.
+    /// Returns whether the token remains valid long enough to be used in a call.
     pub(crate) fn outlives_a_call(&self) -> bool {
         self.token.remaining().unwrap_or_default() > MARGIN.min(self.slack.mul_f64(0.25))
     }
 }
 
-/// Returns how long before its expiry a token is refreshed: a tenth to a fifth of its lifetime, at
-/// most 5 minutes. The duration is random so that processes that started together do not refresh
-/// together.
+/// Returns how long before its expiry a token is refreshed: between a tenth and a fifth of its
+/// lifetime, but never more than 5 minutes. The duration is random so that processes started
+/// together do not refresh at the same time.
 fn slack(lifetime: Duration) -> Duration {
     const MAX: Duration = Duration::from_secs(300);
     jittered(lifetime.mul_f64(0.2).min(MAX))
@@ -72,7 +72,7 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60;
 
     proptest! {
-        /// 50 processes that started in the same second refresh at different times.
+        /// Fifty processes that start in the same second refresh at different times.
         #[test]
         fn a4_early_refreshes_are_spread_at_random(lifetime in 1..=DAY) {
             let whole = Duration::from_secs(lifetime);
@@ -83,8 +83,8 @@ mod tests {
             prop_assert!(first >= longest / 2);
             prop_assert!(last <= longest);
             prop_assert!(last < whole);
-            // The refreshes spread over at least a quarter of the longest slack. A narrower spread
-            // has a probability of 10^-14.
+            // The refreshes are spread over at least a quarter of the longest slack. The
+            // probability of a narrower spread is 10^-14.
             prop_assert!(last - first >= longest / 4);
         }
     }

@@ -1,8 +1,8 @@
-//! Programs that must not compile. Next to each is a program that compiles and differs only in the
-//! mistake.
+//! Programs that must not compile. Each is paired with a program that compiles and differs only in
+//! the mistake.
 //!
-//! A code can be exchanged once, `invalidate` takes an access token, and `import` takes a refresh
-//! token:
+//! A code can be exchanged only once, `invalidate` takes an access token, and `import` takes a
+//! refresh token:
 //!
 //! ```
 //! async fn twin(consents: flinks_consents::Consents, id: flinks_consents::ConsentId, code: flinks_consents::flinks::outbound::AuthorizationCode, token: flinks_consents::flinks::outbound::AccessToken) {

@@ -1,4 +1,4 @@
-//! The handle of one consent.
+//! A handle to a consent.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::shared_token;
 use crate::state::ConsentState;
 use crate::store::{ConsentId, trusted};
 
-/// A handle of one consent of an end user. Cloning is cheap. All handles that the same
-/// [`Consents`](crate::Consents) returned for an id share one state.
+/// A handle to an end user's consent. Cloning is cheap. All handles that one
+/// [`Consents`](crate::Consents) returns for the same id share their state.
 #[derive(Clone)]
 pub struct Consent {
     pub(crate) shared: Arc<Shared>,
@@ -22,20 +22,20 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Returns the id under which the consent is stored.
+    /// Returns the id that the consent is stored under.
     pub fn id(&self) -> &ConsentId {
         &self.state.id
     }
 
-    /// Returns a valid access token: the cached token, or a new one.
+    /// Returns a valid access token: either the cached token or a new one.
     ///
-    /// - All callers share one refresh and its outcome, even in several processes that share a
-    ///   store.
-    /// - A token that is about to expire is refreshed early. Until the refresh completes, callers
+    /// - All callers share one refresh and its outcome, even across processes that share a store.
+    /// - A token is refreshed shortly before it expires. Until the refresh completes, callers
     ///   receive the current token.
-    /// - After a failed refresh, this backs off for half a second to a minute, or for up to 5
-    ///   minutes if the server requests it. Until then, callers receive the current token while it
-    ///   is valid, and otherwise the same error without another request.
+    /// - After a failed refresh, the client backs off for between half a second and a minute, or
+    ///   for up to 5 minutes if the server requests it. During the back-off, callers receive the
+    ///   current token while it is valid. Once the token has expired, they receive the same error,
+    ///   and no request is sent.
     /// - At least one second passes between two refreshes.
     ///
     /// ([O4](flinks::rules))
@@ -55,26 +55,26 @@ impl Consent {
     }
 
     /// Invalidates an access token that a server has refused, for example if the Open Banking API
-    /// responded with 401. The next call of [`access_token`](Self::access_token) returns another
-    /// token. It waits until one second has passed since the last refresh.
+    /// responded with 401. The next call to [`access_token`](Self::access_token) returns another
+    /// token. That call waits until at least one second has passed since the last refresh.
     ///
     /// If the token has already been replaced, this does nothing. Every caller that used the token
-    /// may therefore call it.
+    /// can therefore call this method safely.
     pub fn invalidate(&self, token: &AccessToken) {
         self.state.cache.invalidate(token, self.shared.clock().as_ref());
     }
 
-    /// Refreshes the consent even if the cached access token is still valid. This restarts the 30
-    /// days after which the refresh token idles out. ([O5](flinks::rules))
+    /// Refreshes the consent even if the cached access token is still valid. A successful refresh
+    /// restarts the 30-day idle period of the refresh token. ([O5](flinks::rules))
     ///
     /// If a refresh is in flight, this waits for that refresh. If the last refresh was less than a
-    /// second ago, this waits until one second has passed.
+    /// second ago, this waits until one second has passed since then.
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`access_token`](Self::access_token). While this client backs off
-    /// after a failure, it returns that failure and sends nothing. It may report that the consent
-    /// has ended although an access token is still valid.
+    /// Returns the same errors as [`access_token`](Self::access_token). While the client backs off
+    /// after a failure, this method returns the same error again and sends nothing. The error may
+    /// report that the consent has ended even though an access token is still valid.
     ///
     /// # Cancel safety
     ///
@@ -83,10 +83,12 @@ impl Consent {
         shared_token::refresh_now(self).await
     }
 
-    /// Returns when the refresh token idles out if it is not used before. ([O5](flinks::rules))
+    /// Returns the time when the refresh token idles out if it is not used before then.
+    /// ([O5](flinks::rules))
     ///
-    /// If the time of the last refresh is in the future, it was written while the wall clock was
-    /// wrong, and the age of the token is unknown. In that case, this returns the current time.
+    /// If the recorded time of the last refresh is in the future, the wall clock was wrong when
+    /// that time was recorded, so the age of the refresh token is unknown. This method then returns
+    /// the current time.
     ///
     /// # Errors
     ///
@@ -109,22 +111,22 @@ impl Consent {
         Ok(record.idle_deadline())
     }
 
-    /// Revokes the connection at Flinks, and removes the consent from the store.
+    /// Revokes the connection at Flinks and removes the consent from the store.
     /// ([O10](flinks::rules))
     ///
-    /// If Flinks refuses the access token, this tries once more with another one. If a refusal has
-    /// ended the consent, this first tries to refresh it, because the refusal may not have come
-    /// from Flinks.
+    /// If Flinks refuses the access token, this method tries once more with another token. If a
+    /// refusal has ended the consent, this method first tries to refresh the consent, because the
+    /// refusal may not have come from Flinks.
     ///
-    /// The result is the response of Flinks. If the store is unavailable afterwards, the removal is
-    /// retried by the next call and by [`Consents::flush`](crate::Consents::flush). Until the
-    /// removal succeeds, this process returns no token of the consent.
+    /// The result reports Flinks' response. If the store is unavailable afterwards, the next call
+    /// and [`Consents::flush`](crate::Consents::flush) retry the removal. Until the removal
+    /// succeeds, this process returns no token for the consent.
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`access_token`](Self::access_token), because revoking requires a
-    /// token, and those of the revocation itself. After an error the connection may still exist, so
-    /// the consent stays stored.
+    /// Returns the same errors as [`access_token`](Self::access_token), because revoking requires a
+    /// token. Also returns an error if the revocation itself fails. After an error, the connection
+    /// may still exist, so the consent remains in the store.
     ///
     /// # Cancel safety
     ///
@@ -139,8 +141,8 @@ impl Consent {
     /// Removes the consent and its refresh token from the store. This does not contact Flinks, so
     /// the connection remains.
     ///
-    /// If another process is refreshing the consent and receives a new refresh token, or holds a
-    /// new refresh token that it could not store, that process stores the consent again.
+    /// If another process receives a new refresh token for the consent at the same time, or already
+    /// has one that it could not store, that process stores the consent again.
     ///
     /// # Errors
     ///
@@ -154,9 +156,10 @@ impl Consent {
         self.shared.run_store_task(async move { consent.erase().await }).await
     }
 
-    /// Returns the name of this consent in the log. It is a short hash whose key is different in
-    /// each process, or the id if [`log_ids`](crate::ConsentsBuilder::log_ids) was called. To find
-    /// the log lines of one consent, log this name together with the id.
+    /// Returns the name that identifies this consent in the log. By default, the name is a short
+    /// hash with a different key in each process. If [`log_ids`](crate::ConsentsBuilder::log_ids)
+    /// was called, the name is the id. To find a consent's log lines later, log this name together
+    /// with the id.
     pub fn log_name(&self) -> String {
         self.shared.log_name(&self.state.id)
     }

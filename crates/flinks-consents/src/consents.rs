@@ -1,4 +1,4 @@
-//! The consents of all end users, and their builder.
+//! The consents of all end users and the builder for [`Consents`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use crate::status::ConsentStatus;
 use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 
 /// The consents of your end users, each stored under an id that you choose. Cloning is cheap, and
-/// clones share everything.
+/// clones share all state.
 ///
-/// The records of the consents are in a [`TokenStore`]. There is no background task: work starts
+/// The consents' records are kept in a [`TokenStore`]. There is no background task: work starts
 /// only when you call a method.
 ///
 /// A refresh runs on the tokio runtime of the caller that started it. If that runtime shuts down,
 /// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If that runtime is no
-/// longer polled, other callers wait until the refresh times out: 3 minutes with the default
-/// timeouts and the default outage policy.
+/// longer polled, other callers wait until the refresh times out. With the default timeouts and the
+/// default outage policy, this takes 3 minutes.
 #[derive(Clone)]
 pub struct Consents(Arc<Shared>);
 
@@ -37,37 +37,38 @@ pub struct Consents(Arc<Shared>);
 pub struct ConsentsBuilder(Shared);
 
 impl ConsentsBuilder {
-    /// Sets the store for the records. Default: [`MemoryStore`](crate::MemoryStore), whose content
-    /// is lost when the process ends.
+    /// Sets the store for the records. Default: [`MemoryStore`](crate::MemoryStore), whose contents
+    /// are lost when the process exits.
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.0.store = Box::new(store);
         self
     }
 
-    /// Sets the timeout of one call to the store. Default: 5 seconds. The minimum is one
+    /// Sets the timeout for each call to the store. Default: 5 seconds. The minimum is one
     /// millisecond.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.0.store_timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Sets what to do while the store is unavailable, which means that it does not respond in time
-    /// or returns [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). Default:
+    /// Sets what to do while the store is unavailable. A store is unavailable if it does not
+    /// respond in time or returns
+    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). Default:
     /// [`OutagePolicy::FailClosed`].
     pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
         self.0.outage_policy = policy;
         self
     }
 
-    /// Sets a callback for each [`Event`]. It runs in the task of a refresh, so it should return
-    /// quickly. If it panics, the panic is caught and logged.
+    /// Sets a callback for each [`Event`]. The callback runs in the task that emits the event, so
+    /// it should return quickly. If the callback panics, the panic is caught and logged.
     pub fn on_event(mut self, callback: impl Fn(&ConsentId, &Event) + Send + Sync + 'static) -> Self {
         self.0.on_event = Some(Box::new(callback));
         self
     }
 
-    /// Logs consents by their ids. By default, the log contains [`Consent::log_name`], which does
-    /// not reveal the id.
+    /// Identifies consents in the log by their ids. By default, the log contains a [short
+    /// hash](Consent::log_name) that does not reveal the id.
     pub fn log_ids(mut self) -> Self {
         self.0.log_names = LogNames::Ids;
         self
@@ -81,45 +82,46 @@ impl ConsentsBuilder {
 }
 
 impl Consents {
-    /// Creates consents with the default settings. Their records are in memory only.
+    /// Creates consents with the default settings. Their records are kept only in memory.
     pub fn new(client: Client) -> Self {
         Self::builder(client).build()
     }
 
-    /// Returns a builder, for example to set a store.
+    /// Returns a builder for [`Consents`] with other settings, such as a store.
     pub fn builder(client: Client) -> ConsentsBuilder {
         ConsentsBuilder(Shared::new(client))
     }
 
-    /// Returns the client, which starts the authorization of an end user.
+    /// Returns the client. Use it to start an end user's authorization.
     pub fn client(&self) -> &Client {
         &self.0.client
     }
 
-    /// Returns the clock of the client. Use it in your own tasks that work with the consents.
+    /// Returns the client's clock. Use it in your own tasks that work with the consents.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         self.0.clock()
     }
 
-    /// Returns a handle for the consent with this id, whether or not such a consent exists.
-    /// Creating a handle is cheap. All handles with the same id share the cached token.
+    /// Returns a handle to the consent with this id, even if no such consent exists. Creating a
+    /// handle is cheap. All handles with the same id share the cached token.
     pub fn consent(&self, id: &ConsentId) -> Consent {
         let state = self.0.registry.get(id, self.0.clock().as_ref());
         Consent { shared: Arc::clone(&self.0), state }
     }
 
-    /// Exchanges an authorization code for tokens, and stores them under `id`. A consent that was
-    /// stored under this id is replaced. The code is sent once. ([O9](flinks::rules))
+    /// Exchanges an authorization code for tokens and stores them under `id`. Any consent that is
+    /// already stored under this id is replaced. The code is sent only once. ([O9](flinks::rules))
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`], which says whether the code was spent:
+    /// Returns a [`SpendError`], which reports whether the code was spent:
     ///
     /// - If the code is spent and [`ConsentError::is_store`] returns `true`, the exchange succeeded
-    ///   but the store failed. The new consent is in memory, and a later call stores it.
-    /// - If it is unknown whether the code was spent, the advice is to start over.
-    /// - If this client has sent the code before, the code is rejected, as in
-    ///   [`Client::exchange_code`]. Check whether the consent exists.
+    ///   but the store failed. The new consent is then kept in memory until a later call stores it.
+    /// - If it is unknown whether the code was spent, the [`advice`](ConsentError::advice) is to
+    ///   start over.
+    /// - If this client has already sent the code, this method rejects it in the same way as
+    ///   [`Client::exchange_code`]. Check whether the consent already exists.
     ///
     /// # Cancel safety
     ///
@@ -132,14 +134,14 @@ impl Consents {
         Ok(self.new_consent(id).exchange_code(code).await?.consent)
     }
 
-    /// Returns a builder for a new consent. It can set an owner and a label, and it can revoke the
-    /// connection of the consent that is replaced.
+    /// Returns a builder for a new consent. The builder can set an owner and a label. It can also
+    /// revoke the replaced consent's connection.
     pub fn new_consent(&self, id: &ConsentId) -> NewConsent {
         NewConsent::new(self.consent(id))
     }
 
-    /// Lists the consents of an owner, in a stable order. If a page is shorter than its limit, it
-    /// is the last page.
+    /// Lists an owner's consents in a stable order. A page that is shorter than its limit is the
+    /// last page.
     ///
     /// ```
     /// # use flinks_consents::{ConsentError, Consents, OwnerId, Page};
@@ -153,8 +155,8 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. A new consent that could not be stored yet is not
-    /// listed.
+    /// Returns an error if the store fails. The list does not include a new consent that could not
+    /// be stored yet.
     pub async fn list(&self, owner: &OwnerId, page: &Page) -> Result<Vec<ConsentStatus>, ConsentError> {
         runtime::current(self.clock().as_ref())?;
         let records = self.0.call_store(StoreCall::List, |store| store.list(owner, page)).await?;
@@ -162,17 +164,17 @@ impl Consents {
         Ok(records.iter().map(|record| ConsentStatus::new(record, now)).collect())
     }
 
-    /// Imports a refresh token that you stored elsewhere. A consent that was stored under `id` is
-    /// replaced.
+    /// Imports a refresh token that you stored elsewhere. Any consent that is already stored under
+    /// `id` is replaced.
     ///
-    /// `last_refreshed_at` is the time at which the refresh token was issued or last used. Its 30
-    /// days start then. If the same refresh token is already stored under `id`, the later of the
-    /// two times is kept. ([O5](flinks::rules))
+    /// `last_refreshed_at` is the time when the refresh token was issued or last used. The token's
+    /// 30-day idle period starts at that time. If the same refresh token is already stored under
+    /// `id`, the later of the two times is kept. ([O5](flinks::rules))
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The consent is then in memory, and a later call stores
-    /// it.
+    /// Returns an error if the store fails. The consent is then kept in memory until a later call
+    /// stores it.
     ///
     /// # Cancel safety
     ///
@@ -186,21 +188,21 @@ impl Consents {
         self.new_consent(id).import(refresh_token, last_refreshed_at).await
     }
 
-    /// Tries to reactivate a consent that a refusal has ended, by refreshing it once. Use this if
-    /// the refusal did not come from Flinks but, for example, from a gateway.
+    /// Tries to reactivate an ended consent by refreshing it once. Use this if the refusal that
+    /// ended the consent did not come from Flinks, but from a gateway, for example.
     ///
-    /// One refresh is sent, even if several callers in several processes call this at the same
-    /// time. If the consent has not ended, or another process has reactivated it, this returns the
-    /// consent and sends nothing.
+    /// Only one refresh is sent, even if callers in several processes call this method at the same
+    /// time. If the consent has not ended, or if another process has already reactivated it, this
+    /// method returns the consent and sends nothing.
     ///
     /// A consent that was revoked, forgotten or replaced cannot be reactivated, because its refresh
-    /// token was erased.
+    /// token has been erased.
     ///
     /// # Errors
     ///
     /// Returns an error if no consent is stored under this id, if its refresh token has idled out,
     /// or if the refresh fails. If Flinks refuses the refresh token again,
-    /// [`ConsentError::needs_consent`] returns `true`, and the consent stays ended.
+    /// [`ConsentError::needs_consent`] returns `true`, and the consent remains ended.
     /// ([O6](flinks::rules))
     ///
     /// # Cancel safety
@@ -223,14 +225,14 @@ impl Consents {
         Ok(consent)
     }
 
-    /// Stores all pending writes, which are changes that could not be stored before. An
-    /// [`Event::NotStored`] reports such a change. Before a process ends, call
-    /// [`shutdown`](Self::shutdown) instead, which also waits for refreshes in flight.
+    /// Stores all pending writes: changes that could not be stored earlier. An [`Event::NotStored`]
+    /// reports such a change. Before the process exits, call [`shutdown`](Self::shutdown) instead,
+    /// because it also waits for refreshes in flight.
     ///
     /// # Errors
     ///
     /// Returns an error if the store fails. If the store is unavailable, the remaining writes are
-    /// not tried.
+    /// not attempted.
     pub async fn flush(&self) -> Result<(), ConsentError> {
         let consents = self.clone();
         self.0.run_store_task(async move { consents.save_all_pending().await }).await
@@ -253,16 +255,17 @@ impl Consents {
         states.into_iter().map(|state| Consent { shared: Arc::clone(&self.0), state }).collect()
     }
 
-    /// Waits for all refreshes in flight, and then stores all pending writes. Call it before the
-    /// process ends, after the last request and before the runtime shuts down. A refresh that is
-    /// cancelled with its runtime can lose a refresh token that Flinks has just issued.
+    /// Waits for all refreshes in flight and then stores all pending writes. Call this method
+    /// before the process exits: after the last request, but before the runtime shuts down. If a
+    /// refresh is cancelled because its runtime shuts down, a refresh token that Flinks has just
+    /// issued can be lost.
     ///
-    /// This waits no longer than `limit`. The limit should be longer than one call to Flinks and
-    /// two calls to the store together: 45 seconds are enough with the default timeouts. New calls
-    /// are still accepted during the shutdown, and this waits for them as well.
+    /// This waits no longer than `limit`. The limit should be longer than one call to Flinks plus
+    /// two calls to the store. With the default timeouts, 45 seconds is enough. New calls are still
+    /// accepted during the shutdown, and this method waits for them as well.
     ///
-    /// Do not await this in a callback for events, because it waits for the task that runs the
-    /// callback.
+    /// Do not await this method in an event callback, because it would wait for the task that runs
+    /// the callback.
     ///
     /// ```
     /// # use flinks_consents::{Consents, ShutdownError};
@@ -278,7 +281,8 @@ impl Consents {
     /// # Errors
     ///
     /// Returns an error if the limit is reached while refreshes are in flight, or if a write could
-    /// not be stored. The error names the consents whose changes are lost when the process ends.
+    /// not be stored. The error lists the consents whose changes will be lost when the process
+    /// exits.
     pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownError> {
         if let Err(error) = runtime::current(self.clock().as_ref()) {
             return Err(self.unfinished(Some(error)));
@@ -304,11 +308,11 @@ impl Consents {
         ShutdownError::new(self.0.tasks.len(), unstored, error)
     }
 
-    /// Lists at most `limit` consents whose refresh token idles out within `within`, ordered by
-    /// their idle deadline.
+    /// Lists at most `limit` consents whose refresh tokens idle out within `within`, ordered by
+    /// idle deadline.
     ///
-    /// - Consents whose last refresh appears to be in the future come first. Their time was written
-    ///   while the wall clock was wrong, so the age of their refresh token is unknown.
+    /// - Consents whose last refresh appears to be in the future come first. The wall clock was
+    ///   wrong when that time was recorded, so the age of the refresh token is unknown.
     /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
     /// - Ended consents are not listed.
     ///

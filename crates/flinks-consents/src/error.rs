@@ -1,4 +1,4 @@
-//! The error of operations on consents.
+//! The error type for operations on consents.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use flinks::{Advice, Cause, Error, FlinksCode, OAuthError, Refusal, SpendError};
 
 use crate::store::{InvalidId, StoreError};
 
-/// The error of an operation on a consent, or on the application's own token.
+/// An error from an operation on a consent or on the application's own token.
 ///
-/// The store failed, no consent is stored under the id, the consent has ended, or a call to Flinks
-/// failed. [`advice`](Self::advice) returns what to do about the error, and the predicates of
-/// [`flinks::Error`] work here too.
+/// An operation fails, for example, if the store fails, if no consent is stored under the id, if
+/// the consent has ended, or if a call to Flinks fails. [`advice`](Self::advice) returns what to do
+/// about the error. The predicates of [`flinks::Error`] are available here, too.
 ///
-/// The error contains no secret, and its text contains nothing that a server wrote. Cloning is
-/// cheap. ([A3, A6](flinks::rules))
+/// The error contains no secrets, and its message contains no text from a server. Cloning is cheap.
+/// ([A3, A6](flinks::rules))
 #[derive(Clone)]
 pub struct ConsentError(Arc<Inner>);
 
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
-    /// The certainty of a refusal, if more is known than the response says.
+    /// How certain a refusal is, if more is known than the response shows.
     refusal: Option<Refusal>,
     retry_after: Option<Duration>,
     /// Whether a request was sent before the failure.
     follows_request: bool,
-    /// Whether it is unknown if an authorization code was spent.
+    /// Set if it is unknown whether an authorization code was spent.
     is_outcome_unknown: bool,
 }
 
@@ -39,18 +39,18 @@ pub(crate) enum Kind {
     NotFound,
     /// The record says that the consent has ended. Nothing was sent.
     Ended,
-    /// The last refresh was refused with this status, and the next one must wait. Nothing was sent.
-    /// (O6)
+    /// The last refresh was refused with this status, and the next refresh must wait. Nothing was
+    /// sent. (O6)
     Suspected {
         status: u16,
     },
-    /// The task of the operation panicked, or its runtime shut down.
+    /// The operation's task panicked, or the task's runtime shut down.
     Abandoned,
     /// The refresh in flight did not complete within the longest time that a refresh can take.
     TimedOut,
     /// There is no tokio runtime with an enabled time driver.
     NoRuntime,
-    /// The access token had expired when it arrived.
+    /// The access token had already expired when it was received.
     Expired,
     /// The response to a code exchange contained no refresh token.
     NoRefreshToken,
@@ -97,7 +97,7 @@ impl ConsentError {
         Self::new(Kind::NoRefreshToken)
     }
 
-    /// Adds what is known about a refusal in addition to the response of the server.
+    /// Adds what is known about a refusal beyond the server's response.
     pub(crate) fn with_refusal(self, refusal: Refusal) -> Self {
         self.change(|inner| inner.refusal = Some(refusal))
     }
@@ -108,12 +108,12 @@ impl ConsentError {
         self.change(|inner| inner.retry_after = Some(wait))
     }
 
-    /// Marks the error of a step that follows a request.
+    /// Marks an error that happened after a request was sent.
     pub(crate) fn after_sending(self) -> Self {
         self.change(|inner| inner.follows_request = true)
     }
 
-    /// Adds that it is unknown whether a code was spent.
+    /// Marks the error to show that it is unknown whether a code was spent.
     pub(crate) fn with_unknown_outcome(self) -> Self {
         match self.call().cloned() {
             Some(call) => Self::from(Error::from(SpendError::<()>::Unknown(call))),
@@ -144,7 +144,7 @@ impl ConsentError {
         self
     }
 
-    /// Returns the error of the call to Flinks. `None` if something else failed.
+    /// Returns the error from the call to Flinks. `None` if something else failed.
     pub fn call(&self) -> Option<&Error> {
         match &self.0.kind {
             Kind::Call(error) => Some(error),
@@ -152,7 +152,7 @@ impl ConsentError {
         }
     }
 
-    /// Returns the error of the store. `None` if something else failed.
+    /// Returns the error from the store. `None` if something else failed.
     pub fn store_error(&self) -> Option<&StoreError> {
         match &self.0.kind {
             Kind::Store(error) => Some(error),
@@ -166,27 +166,27 @@ impl ConsentError {
         self.store_error().is_some()
     }
 
-    /// Returns whether the store is unavailable. A store whose record is in use by others is busy
-    /// instead.
+    /// Returns whether the store is unavailable. If other processes are using the record, the store
+    /// is busy instead.
     pub(crate) fn is_store_unavailable(&self) -> bool {
         matches!(self.0.kind, Kind::Store(StoreError::Unavailable(_)))
     }
 
-    /// Returns whether no consent is stored under the id: it was never stored, it was forgotten, or
-    /// this is the wrong store. [`needs_consent`](Self::needs_consent) returns `true` as well. If
-    /// this happens for many consents at once, check first that the application uses the right
-    /// store.
+    /// Returns `true` if no consent is stored under the id: the consent was never stored, it was
+    /// forgotten, or this is the wrong store. [`needs_consent`](Self::needs_consent) then returns
+    /// `true` as well. If this happens for many consents at once, first check that the application
+    /// uses the right store.
     pub fn is_unknown_consent(&self) -> bool {
         matches!(self.0.kind, Kind::NotFound)
     }
 
-    /// Returns whether the record says that the consent has ended, so that nothing was sent.
+    /// Returns whether nothing was sent because the record shows that the consent has ended.
     pub(crate) fn is_recorded_end(&self) -> bool {
         matches!(self.0.kind, Kind::Ended)
     }
 
-    /// Returns whether the end user must authorize again. [`refusal`](Self::refusal) returns
-    /// whether that is final. ([O6](flinks::rules))
+    /// Returns whether the end user must authorize again. [`refusal`](Self::refusal) returns how
+    /// certain that is. ([O6](flinks::rules))
     pub fn needs_consent(&self) -> bool {
         match &self.0.kind {
             Kind::NotFound | Kind::Ended => true,
@@ -210,8 +210,8 @@ impl ConsentError {
         matches!(self.refusal(), Some(Refusal::Suspected { .. }))
     }
 
-    /// Returns whether the same operation may succeed later, because the network, the server, the
-    /// bank or the store failed, or because a rate limit was reached.
+    /// Returns whether the same operation may succeed later. It may if the network, the server, the
+    /// bank or the store failed temporarily, or if a rate limit was reached.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             Kind::Store(error) => matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_)),
@@ -221,8 +221,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns what went wrong, if an invalid value or a call to Flinks caused the error. `None` if
-    /// the store failed, if no consent is stored under the id, or if the consent has ended.
+    /// Returns the cause of the error. `None` if the store failed, if no consent is stored under
+    /// the id, or if the consent has ended.
     pub fn cause(&self) -> Option<Cause> {
         match &self.0.kind {
             Kind::Store(_) | Kind::NotFound | Kind::Ended => None,
@@ -253,8 +253,8 @@ impl ConsentError {
         self.call().is_some_and(Error::is_rate_limited)
     }
 
-    /// Returns whether the server may have received a request. `false` only if it certainly did
-    /// not.
+    /// Returns whether the server may have received a request. Returns `false` only if it is
+    /// certain that the server received none.
     pub fn may_have_been_sent(&self) -> bool {
         match &self.0.kind {
             _ if self.0.follows_request => true,
@@ -264,7 +264,7 @@ impl ConsentError {
         }
     }
 
-    /// Returns the number of attempts of the failed call. 0 if nothing was sent.
+    /// Returns how many times the failed call was attempted, or 0 if nothing was sent.
     pub fn attempts(&self) -> u32 {
         self.call().map_or(0, Error::attempts)
     }
@@ -275,7 +275,7 @@ impl ConsentError {
         self.0.retry_after.or_else(|| self.call()?.retry_after())
     }
 
-    /// Returns the name of the invalid field, either of a value that you passed or of the response.
+    /// Returns the name of the invalid field, either in a value that you passed or in the response.
     pub fn field(&self) -> Option<&'static str> {
         match &self.0.kind {
             Kind::InvalidId(error) => Some(error.field()),
@@ -328,7 +328,7 @@ impl ConsentError {
     pub fn advice(&self) -> Advice {
         if let Kind::Call(error) = &self.0.kind {
             return match (error.advice(), self.0.refusal) {
-                // The refusal was suspected at first, and is now confirmed.
+                // The refusal was only suspected at first but is now confirmed.
                 (Advice::WaitOrStartOver, Some(Refusal::Final)) => Advice::StartOver,
                 (advice, _) => advice,
             };
@@ -379,7 +379,7 @@ impl fmt::Display for ConsentError {
     }
 }
 
-/// Prints the same text as `Display`, because a `main` that returns an error prints it with
+/// Includes the same text as `Display`, because an error that `main` returns is printed with
 /// `Debug`.
 impl fmt::Debug for ConsentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -415,8 +415,8 @@ impl From<InvalidId> for ConsentError {
     }
 }
 
-/// Converts the error for `?`. A code that is unspent is dropped. If it is unknown whether the code
-/// was spent, the [`advice`](ConsentError::advice) is to start over.
+/// Converts the error so that `?` can return it. An unspent code is dropped. If it is unknown
+/// whether the code was spent, the [`advice`](ConsentError::advice) is to start over.
 impl<T> From<SpendError<T, Self>> for ConsentError {
     fn from(error: SpendError<T, Self>) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! Events of consents and of the application's own token.
+//! Events for consents and for the application's own token.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::error::ConsentError;
 use crate::metrics;
 
-/// An event of a consent, or of the application's own token.
+/// An event for a consent or for the application's own token.
 ///
 /// Each event is also logged with `tracing`. Callers that wait for a refresh may receive its
 /// outcome before the event is emitted.
@@ -23,48 +23,48 @@ pub enum Event {
     /// A refresh failed.
     #[non_exhaustive]
     RefreshFailed {
-        /// The error of the refresh.
+        /// The error that the refresh returned.
         error: ConsentError,
         /// When the cached token expires. Callers receive that token until then. `None` if there is
-        /// no valid token, so that callers receive the error.
+        /// no valid token, so callers receive the error.
         valid_until: Option<SystemTime>,
     },
-    /// A refresh token is about to idle out, or has already idled out. A refresh follows this
-    /// event. [`KeepAlive`](crate::KeepAlive) refreshes consents that are used rarely.
+    /// A refresh token is about to idle out or has already done so. A refresh follows this event.
+    /// [`KeepAlive`](crate::KeepAlive) refreshes consents that are rarely used.
     /// ([O5](flinks::rules))
     #[non_exhaustive]
     IdleDeadlineNear {
         /// When the refresh token idles out.
         idle_deadline: SystemTime,
     },
-    /// A refresh was refused, perhaps by a gateway, so the consent is suspected and has not ended
-    /// yet. From now on, at most one refresh a minute is sent, until a refresh succeeds or the
-    /// refusal is confirmed. Each further refusal emits this event again. ([O6](flinks::rules))
+    /// A refresh was refused, perhaps by a gateway. The consent is now suspected but has not ended
+    /// yet. Until a refresh succeeds or the refusal is confirmed, at most one refresh per minute is
+    /// sent. This event is emitted again for each further refusal. ([O6](flinks::rules))
     #[non_exhaustive]
     ConsentSuspected {
-        /// The error of the refusal.
+        /// The error that reports the refusal.
         error: ConsentError,
     },
     /// The consent has ended: the end user must authorize again. ([O6](flinks::rules))
     #[non_exhaustive]
     ConsentEnded {
-        /// The error of the refusal.
+        /// The error that reports the refusal.
         error: ConsentError,
     },
     /// A write to the store failed after a refresh, a code exchange or a revocation. The change is
-    /// now a pending write in memory. It is stored by the next call after the client has backed
-    /// off, by [`Consents::flush`](crate::Consents::flush), or by
+    /// now a pending write in memory. The next call after the client has backed off stores the
+    /// change, and so do [`Consents::flush`](crate::Consents::flush) and
     /// [`Consents::shutdown`](crate::Consents::shutdown).
     #[non_exhaustive]
     NotStored {
-        /// The error of the store.
+        /// The error from the store.
         error: ConsentError,
     },
 }
 
 impl Event {
-    /// Logs the event, and then calls `callback`. If the callback panics, the panic is caught and
-    /// logged. `consent` is the name of the consent in the log.
+    /// Logs the event and then calls `callback`. If the callback panics, the panic is caught and
+    /// logged. `consent` is the consent's name in the log.
     pub(crate) fn emit(&self, consent: Option<&str>, callback: impl FnOnce(&Self)) {
         match self {
             Self::Refreshed { .. } => tracing::debug!(consent, "received a new access token"),
@@ -83,7 +83,7 @@ impl Event {
                 tracing::warn!(consent, %error, "the consent has ended: the end user must authorize again");
             }
             Self::NotStored { error } => {
-                tracing::error!(consent, %error, "failed to store a change of the consent; the change is in memory only");
+                tracing::error!(consent, %error, "failed to store a change to the consent; the change is only in memory");
             }
         }
         if catch_unwind(AssertUnwindSafe(|| callback(self))).is_err() {

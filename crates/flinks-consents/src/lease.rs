@@ -1,9 +1,8 @@
-//! Waits for the leases and writes of other processes. `Consent::lease` in `refresh.rs` acquires a
-//! lease.
+//! Waits for other processes' leases and writes. `Consent::lease` in `refresh.rs` acquires a lease.
 //!
-//! A process leases the right to refresh a consent with one compare-and-swap that writes a
-//! [`Lease`] into the record. It releases the lease by writing the result of the refresh. If the
-//! lease holder dies, the lease expires.
+//! A process acquires the right to refresh a consent with one compare-and-swap that writes a
+//! [`Lease`] into the record. The process releases the lease by writing the result of the refresh.
+//! If the lease holder crashes, the lease expires.
 
 use std::time::Duration;
 
@@ -13,22 +12,22 @@ use crate::error::ConsentError;
 use crate::jitter::jittered;
 use crate::store::{Lease, MAX_SKEW, Record, StoreError};
 
-/// Waits for the leases and the writes of other processes.
+/// A waiter for other processes' leases and writes.
 pub(crate) struct LeaseWaiter<'a> {
     clock: &'a dyn Clock,
-    /// The duration of a lease that this process acquires.
+    /// The duration of the leases that this process acquires.
     duration: Duration,
     give_up_at: Duration,
-    /// The generation of the record, and when it was first seen, on the monotonic clock.
+    /// The record's generation and the time when this process first saw it, on the monotonic clock.
     first_seen: Option<(u64, Duration)>,
     conflicts: u32,
     waits: u32,
 }
 
-/// The maximum time a lease is considered valid, regardless of its holder's timeout.
+/// The longest time that a lease is treated as valid, regardless of its holder's timeout.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
-/// How many lease durations a process waits at most: for the lease of a holder that died, and for
-/// the leases of processes that acquire the next one first.
+/// The maximum number of lease durations that a process waits. It may have to wait for a crashed
+/// holder's lease and then for processes that acquire the next leases first.
 pub(crate) const MAX_LEASES: u32 = 3;
 
 impl<'a> LeaseWaiter<'a> {
@@ -37,11 +36,11 @@ impl<'a> LeaseWaiter<'a> {
         Self { clock, duration, give_up_at, first_seen: None, conflicts: 0, waits: 0 }
     }
 
-    /// Returns the lease of another process on the record, if it has not expired.
+    /// Returns another process's lease on the record if the lease has not expired.
     ///
-    /// The clock of that process may be wrong. A lease counts as expired if this process has seen
-    /// it unchanged for its whole duration, or if its expiry time is more than [`MAX_SKEW`] in the
-    /// past by the wall clock.
+    /// The other process's clock may be wrong. A lease is therefore treated as expired only if this
+    /// process has seen it unchanged for its whole duration, or if this process's wall clock is
+    /// more than [`MAX_SKEW`] past the expiry time.
     pub(crate) fn lease_of_another<'r>(&mut self, record: &'r Record, owner: &str) -> Option<&'r Lease> {
         let lease = record.lease.as_deref()?;
         if lease.owner == owner {
@@ -62,12 +61,12 @@ impl<'a> LeaseWaiter<'a> {
     }
 
     /// Waits before the record is loaded again. The first wait is as short as a fast refresh, and
-    /// the longest is half a second.
+    /// the longest wait is half a second.
     pub(crate) async fn wait_for(&mut self, lease: &Lease) -> Result<(), ConsentError> {
         const MAX_WAIT: Duration = Duration::from_millis(500);
         let longer = lease.duration.min(MAX_DURATION).saturating_sub(self.duration);
         if self.clock.monotonic() >= self.give_up_at.saturating_add(longer) {
-            return Err(StoreError::busy("is busy: other processes hold the lease of the consent").into());
+            return Err(StoreError::busy("is busy: other processes hold the consent's lease").into());
         }
         let wait = Duration::from_millis(20).saturating_mul(1 << self.waits.min(5)).min(MAX_WAIT);
         self.waits = self.waits.saturating_add(1);
@@ -75,10 +74,10 @@ impl<'a> LeaseWaiter<'a> {
         Ok(())
     }
 
-    /// Waits for a random moment after another process changed the record first.
+    /// Waits for a short random time after another process has changed the record first.
     pub(crate) async fn wait_after_conflict(&mut self) -> Result<(), ConsentError> {
-        // Each conflict means that another process succeeded. So many of them mean that the store
-        // is faulty.
+        // Each conflict means that another process's write succeeded. So many conflicts mean that
+        // the store is faulty.
         const MAX_CONFLICTS: u32 = 100;
         self.conflicts = self.conflicts.saturating_add(1);
         if self.conflicts > MAX_CONFLICTS {

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
-// These lints forbid arithmetic that can panic on values from outside, and functions that write a
-// file in place (see clippy.toml).
+// These lints forbid arithmetic that can panic on external values, and functions that write files
+// in place (see clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 mod app_token;
@@ -40,7 +40,7 @@ mod suspicion;
 mod token_cache;
 mod token_id;
 
-/// The lock of `single_flight`. Its model check replaces this module.
+/// The lock that `single_flight` uses. The model check of `single_flight` replaces this module.
 mod sync {
     pub(super) use std::sync::{Mutex, MutexGuard};
 }

@@ -1,5 +1,5 @@
-//! Writes every error message to `snapshots/*messages.snap`, so that all of them can be reviewed in
-//! one sitting. The reasons of a store are in the snapshot of `xtask/tests/messages.rs`.
+//! Writes every error message to `snapshots/*messages.snap`, so that all messages can be reviewed
+//! in one sitting. The reasons that stores give are in the snapshot of `xtask/tests/messages.rs`.
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::shutdown::ShutdownError;
 use crate::store::conformance::Violation;
 use crate::store::{ConsentId, OwnerId, StoreError};
 
-/// Defines `KINDS`, and `name`, which does not compile if a kind is not in the list.
+/// Defines `KINDS` and `name`. `name` does not compile if a kind is missing from the list.
 macro_rules! kinds {
     ($($kind:ident)*) => {
         const KINDS: &[&str] = &[$(stringify!($kind)),*];
@@ -48,7 +48,7 @@ fn each_kind() -> Vec<ConsentError> {
 
 const STORE_ERROR: StoreError = StoreError::unavailable("did not respond in time");
 
-/// Returns the error of a call that sends nothing.
+/// Returns the error from a call that sends nothing.
 fn call_error() -> flinks::Error {
     let credentials = outbound::ClientCredentials::new("id", "secret").unwrap();
     let builder = outbound::Client::builder("https://ob.flinksapp.com".parse().unwrap(), credentials);
@@ -96,7 +96,7 @@ fn write_section<M: Display>(table: &mut String, title: &str, rows: impl IntoIte
 fn messages() {
     let kinds = each_kind();
     for kind in KINDS {
-        assert!(kinds.iter().any(|error| name(error) == *kind), "no row for the kind {kind}");
+        assert!(kinds.iter().any(|error| name(error) == *kind), "no row for kind `{kind}`");
     }
     let mut table = String::new();
     write_section(&mut table, "kinds", kinds.iter().map(|error| (name(error), error)));

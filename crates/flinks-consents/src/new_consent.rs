@@ -1,5 +1,5 @@
-//! Stores a new consent with its owner and label, and revokes the connection of the consent that it
-//! replaces.
+//! Stores a new consent with its owner and label, and revokes the connection of the consent that
+//! the new consent replaces.
 
 use std::time::SystemTime;
 
@@ -37,7 +37,7 @@ pub struct NewConsent {
     on_replaced: OnReplaced,
 }
 
-/// Whether to revoke the connection of the consent that is replaced.
+/// Whether to revoke the replaced consent's connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnReplaced {
     Keep,
@@ -47,15 +47,15 @@ enum OnReplaced {
 /// The result of storing a new consent.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "`replaced` says whether the old connection may still exist"]
+#[must_use = "`replaced` reports whether the old connection may still exist"]
 pub struct StoredConsent {
     /// The new consent.
     pub consent: Consent,
-    /// The outcome for the connection of the consent that was replaced.
+    /// The outcome for the replaced consent's connection.
     pub replaced: Replaced,
 }
 
-/// The outcome for the connection of a consent that was replaced.
+/// The outcome for a replaced consent's connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Replaced {
@@ -67,9 +67,9 @@ pub enum Replaced {
     Revoked,
     /// The connection had already ended.
     AlreadyEnded,
-    /// The new consent, or another consent of the owner, has the same subject as the old one.
-    /// Revoking the old token would end the connection of that consent, so nothing was revoked.
-    /// ([O10](flinks::rules))
+    /// The new consent, or another of the owner's consents, has the same subject as the old
+    /// consent. Revoking the old token would also end that consent's connection, so nothing was
+    /// revoked. ([O10](flinks::rules))
     SameSubject,
     /// Nothing was revoked, because the tokens do not show whether both consents belong to the same
     /// end user at the same provider.
@@ -83,43 +83,43 @@ impl NewConsent {
         Self { consent, owner: None, label: None, on_replaced: OnReplaced::Keep }
     }
 
-    /// Sets the owner of the consent, for [`Consents::list`](crate::Consents::list). Default: the
-    /// owner of the consent that is replaced.
+    /// Sets the consent's owner. Use [`Consents::list`](crate::Consents::list) to list an owner's
+    /// consents. Default: the replaced consent's owner.
     pub fn owner(mut self, owner: OwnerId) -> Self {
         self.owner = Some(owner);
         self
     }
 
-    /// Sets a label for the consent, such as the name of the bank. A store that encrypts its
-    /// records also encrypts the label. Default: the label of the consent that is replaced.
+    /// Sets a label for the consent, such as the bank's name. A store that encrypts its records
+    /// also encrypts the label. Default: the replaced consent's label.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into().into_boxed_str());
         self
     }
 
-    /// Revokes the connection of the consent that is replaced, once the new consent is stored.
+    /// Revokes the replaced consent's connection once the new consent is stored.
     ///
-    /// Revoking ends the whole connection of an end user at a provider. For that reason, nothing is
-    /// revoked in these cases, which [`StoredConsent::replaced`] reports:
+    /// Revoking ends the end user's whole connection to a provider. Therefore, nothing is revoked
+    /// in the following cases, and [`StoredConsent::replaced`] reports which case applies:
     ///
-    /// - The old access token has the same `sub` as the new one, or as the token of another consent
-    ///   of the owner.
-    /// - The `sub` of one of these tokens is unknown.
+    /// - The old access token has the same `sub` as the new access token, or as the token of
+    ///   another of the owner's consents.
+    /// - The `sub` of the old or the new access token is unknown.
     ///
-    /// If the new consent cannot be stored immediately, nothing is revoked either.
+    /// Nothing is revoked either if the new consent cannot be stored immediately.
     /// ([O10](flinks::rules))
     pub fn revoke_replaced(mut self) -> Self {
         self.on_replaced = OnReplaced::Revoke;
         self
     }
 
-    /// Exchanges an authorization code for tokens, and stores them. A consent that was stored under
-    /// this id is replaced. The code is sent once. ([O9](flinks::rules))
+    /// Exchanges an authorization code for tokens and stores them. Any consent that is already
+    /// stored under this id is replaced. The code is sent only once. ([O9](flinks::rules))
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Consents::exchange_code`](crate::Consents::exchange_code). A failure
-    /// to revoke the old connection is not an error of this call: see [`Replaced::Failed`].
+    /// Returns the same errors as [`Consents::exchange_code`](crate::Consents::exchange_code). A
+    /// failure to revoke the old connection is not returned as an error: see [`Replaced::Failed`].
     ///
     /// # Cancel safety
     ///
@@ -138,13 +138,13 @@ impl NewConsent {
         outcome.unwrap_or_else(|| Err(SpendError::Unknown(ConsentError::abandoned().with_unknown_outcome())))
     }
 
-    /// Imports a refresh token that you stored elsewhere, as
-    /// [`Consents::import`](crate::Consents::import) does. Nothing is revoked.
+    /// Imports a refresh token that you stored elsewhere, in the same way as
+    /// [`Consents::import`](crate::Consents::import). Nothing is revoked.
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The consent is then in memory, and a later call stores
-    /// it.
+    /// Returns an error if the store fails. The consent is then kept in memory until a later call
+    /// stores it.
     ///
     /// # Cancel safety
     ///
@@ -215,8 +215,7 @@ impl NewConsent {
         }
     }
 
-    /// Revokes the connection of the old consent, unless a stored consent may use the same
-    /// connection.
+    /// Revokes the old consent's connection, unless a stored consent may use the same connection.
     async fn revoke(&self, old: &Record, new: &AccessToken, grant: u64) -> Replaced {
         let client = &self.consent.shared.client;
         let Some(old_subject) = self.subject_of_record(old).await else { return Replaced::UnknownSubject };
@@ -230,7 +229,7 @@ impl NewConsent {
             Err(error) => return Replaced::Failed(error),
         }
         match self.token_of(old).await {
-            // The token may belong to a different connection than the token that was stored last.
+            // This token may belong to a different connection than the last stored token.
             Ok(token) if subject(&token).as_ref() != Some(&old_subject) => Replaced::UnknownSubject,
             Ok(token) => match client.revoke(&token).await {
                 Ok(()) => Replaced::Revoked,
@@ -240,7 +239,7 @@ impl NewConsent {
         }
     }
 
-    /// Returns the subject of the stored access token, which may have expired.
+    /// Returns the subject of the stored access token, even if the token has expired.
     async fn subject_of_record(&self, record: &Record) -> Option<String> {
         let StoredToken { secret, lifetime, .. } = record.access_token.as_deref()?;
         let shared = &self.consent.shared;
@@ -250,7 +249,7 @@ impl NewConsent {
     }
 
     /// Returns whether another stored consent has this subject. Checks the consent that is now
-    /// stored under this id, and the other consents of its owner.
+    /// stored under this id and its owner's other consents.
     async fn is_stored_elsewhere(&self, old_subject: &str, grant: u64) -> Result<bool, ConsentError> {
         let shared = &self.consent.shared;
         let Some(current) = self.consent.current_record().await? else { return Ok(false) };
@@ -271,7 +270,8 @@ impl NewConsent {
         Ok(false)
     }
 
-    /// Returns an access token of the old consent: the stored token, or that of one more refresh.
+    /// Returns an access token for the old consent: either the stored token or a token from one
+    /// more refresh.
     async fn token_of(&self, old: &Record) -> Result<AccessToken, Replaced> {
         let shared = &self.consent.shared;
         if let Some(StoredToken { secret, issued_at, lifetime }) = old.access_token.as_deref()
@@ -287,7 +287,7 @@ impl NewConsent {
     }
 }
 
-/// The consents of an owner that are compared before a connection is revoked.
+/// The owner's consents that are compared before a connection is revoked.
 const FIRST_SIBLINGS: Page = Page { after: None, limit: 1000 };
 
 fn subject(token: &AccessToken) -> Option<String> {

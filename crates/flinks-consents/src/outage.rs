@@ -1,8 +1,8 @@
 //! Refreshes a consent while its store is unavailable, if [`OutagePolicy::RefreshWithoutStore`]
 //! allows it.
 //!
-//! Only this module refreshes a stored consent without a lease. `refresh.rs` calls it after the
-//! store has failed.
+//! Only this module refreshes a stored consent without a lease. `refresh.rs` calls this module
+//! after the store has failed.
 
 use flinks::Error;
 
@@ -15,8 +15,8 @@ use crate::store::{Record, StoreError, whole_milliseconds};
 use crate::token_cache::{Epoch, FetchedToken, Need, Outcome};
 
 impl Consent {
-    /// Returns a token without the store and without a lease, from the record in memory. `None` if
-    /// the policy or the state of the consent does not allow that.
+    /// Returns a token from the record in memory, without the store or a lease. `None` if the
+    /// policy or the consent's state does not allow that.
     pub(crate) async fn fetch_without_store(&self, need: Need) -> Option<Outcome> {
         if self.shared.outage_policy == OutagePolicy::FailClosed {
             return None;
@@ -48,9 +48,9 @@ impl Consent {
         if let Some(error) = self.wait_error(&record) {
             return Some(Err(error));
         }
-        // Another process may be refreshing now, or may have stored a result although the write
-        // seemed to fail. If the server replaces refresh tokens, that process then holds a
-        // different refresh token.
+        // Another process may be refreshing the consent now, or may have stored a result even
+        // though the write seemed to fail. If the server replaces refresh tokens, that process then
+        // has a different refresh token.
         if record.has_rotated || self.shared.client.rotates_refresh_tokens() {
             return None;
         }
@@ -68,7 +68,7 @@ impl Consent {
         let token = self.cached_token(tokens.access_token, &record);
         let write = write.after_refresh(record, used, if_missing);
         if has_rotated {
-            // This is the only copy of the new refresh token.
+            // This write has the only copy of the new refresh token.
             let error = StoreError::unavailable("is unavailable").into();
             let event = self.defer(&mut local, write, &error);
             drop(local);

@@ -1,7 +1,7 @@
-//! A change of a record that may not be stored yet, and the decision whether it still applies to
-//! what the store has.
+//! A change to a record that may not be stored yet, and the decision on whether the change still
+//! applies to the stored record.
 //!
-//! Everything here is a pure function. `save.rs` performs the writes.
+//! All functions here are pure. `save.rs` performs the writes.
 
 use std::time::SystemTime;
 
@@ -10,14 +10,14 @@ use subtle::ConstantTimeEq as _;
 
 use crate::store::{Record, trusted};
 
-/// A change to be stored.
+/// A change that must be stored.
 #[derive(Clone)]
 pub(crate) enum PendingWrite {
     /// The end user has authorized a consent, perhaps not for the first time.
     NewConsent {
         record: Record,
-        /// The refresh token that was used last, if the refresh token of the new consent has
-        /// already been replaced before it could be stored.
+        /// The last refresh token that was used, if Flinks already replaced the new consent's
+        /// refresh token before the consent could be stored.
         used: Option<RefreshToken>,
     },
     /// A refresh succeeded.
@@ -35,31 +35,31 @@ pub(crate) enum PendingWrite {
     Removal { grant: u64 },
 }
 
-/// What to do if the store no longer has the record of a refreshed consent.
+/// What to do if the record of a refreshed consent is no longer in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfMissing {
-    /// Store the record. The stored one was damaged, and this write has the only copy of the
+    /// Store the record. The stored record was damaged, and this write has the only copy of the
     /// refresh token.
     Restore,
     /// Drop the write. The consent was forgotten.
     Drop,
 }
 
-/// Whether a write is tried for the first time, or again as a pending write.
+/// Whether a write is attempted for the first time or again as a pending write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
     First,
     Deferred,
 }
 
-/// The decision whether a write still applies to the stored record.
+/// The decision on whether a write still applies to the stored record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The write replaces the stored record.
     Apply,
     /// The store has the result of the write, or an equivalent record.
     AlreadyStored,
-    /// The store has something newer, so the write is dropped.
+    /// The write is out of date, so it is dropped.
     Superseded,
 }
 
@@ -89,7 +89,7 @@ impl PendingWrite {
         !matches!(self, Self::Refreshed { used: None, .. })
     }
 
-    /// Returns the write after another refresh of its consent. The result replaces this write.
+    /// Returns the write that replaces this one after another refresh of the consent.
     pub(crate) fn after_refresh(
         self,
         new_record: Record,
@@ -108,7 +108,7 @@ impl PendingWrite {
         }
     }
 
-    /// Decides whether the write still applies to what the store has.
+    /// Decides whether the write still applies to the stored record.
     pub(crate) fn verdict(&self, found: Option<&Record>, attempt: Attempt, now: SystemTime) -> Verdict {
         let Some(found) = found else { return self.verdict_on_nothing() };
         let (record, used) = match self {
@@ -121,16 +121,17 @@ impl PendingWrite {
         if is_same_token(&found.refresh_token, &record.refresh_token) {
             return self.verdict_on_same_token(record, found, now);
         }
-        // The stored refresh token is the one that was used, so the write is its result.
+        // The stored refresh token is the one that was used, so the write is the result of using
+        // it.
         if used.is_some_and(|used| is_same_token(&found.refresh_token, used)) {
             return Verdict::Apply;
         }
         match (self, attempt) {
-            // The end user has authorized just now.
+            // The end user has just authorized.
             (Self::NewConsent { .. }, Attempt::First) => Verdict::Apply,
             (Self::NewConsent { .. }, Attempt::Deferred) => {
-                // The first write was stored although it seemed to fail, and the stored record
-                // follows from it.
+                // If the grant is the same, the first attempt was stored even though it seemed to
+                // fail, and the stored record follows from it.
                 let is_same_consent = found.grant == record.grant;
                 if is_same_consent || trusted(found.consented_at, now) > record.consented_at {
                     return Verdict::Superseded;
@@ -150,11 +151,12 @@ impl PendingWrite {
     }
 
     fn verdict_on_same_token(&self, record: &Record, found: &Record, now: SystemTime) -> Verdict {
-        // Another process has refreshed the consent since the refusal, so it has not ended.
+        // Another process has refreshed the consent since the refusal, so the consent has not
+        // ended.
         if matches!(self, Self::Ended { .. }) && found.refreshed_at != record.refreshed_at {
             return Verdict::Superseded;
         }
-        // This write was stored although it seemed to fail, or the stored record is equivalent.
+        // This write was stored even though it seemed to fail, or the stored record is equivalent.
         let is_as_new = trusted(found.refreshed_at, now) >= trusted(record.refreshed_at, now);
         if found.is_ended() == record.is_ended() && is_as_new {
             return Verdict::AlreadyStored;
@@ -162,11 +164,11 @@ impl PendingWrite {
         Verdict::Apply
     }
 
-    /// Returns whether this newer write replaces a pending one.
+    /// Returns whether this newer write replaces a pending write.
     pub(crate) fn replaces(&self, pending: &Self) -> bool {
         match (self, pending) {
             (Self::Removal { grant }, other) => other.record().is_some_and(|record| record.grant == *grant),
-            // Any other write is the result of the consent that was revoked.
+            // Any other write belongs to the revoked consent.
             (this, Self::Removal { .. }) => matches!(this, Self::NewConsent { .. }),
             (this, other) => match (this.record(), other.record()) {
                 (Some(this), Some(other)) => this.consented_at > other.consented_at,
@@ -196,7 +198,7 @@ mod tests {
         RefreshToken::new(text).unwrap()
     }
 
-    /// A record of the consent `grant`, which was authorized at `grant` seconds.
+    /// Returns a record of the consent `grant`, which was authorized at second `grant`.
     fn record(grant: u64, refresh_token: &str, refreshed_at: u64) -> Record {
         let id = "user-7".parse().unwrap();
         Record { grant, ..Record::new(id, token(refresh_token), at(grant), at(refreshed_at)) }
@@ -298,7 +300,7 @@ mod tests {
 
     #[test]
     fn o5_time_in_the_future_does_not_count_as_newer() {
-        // Both records were written while a clock was ahead by a year.
+        // Both records were written while a clock was a year ahead.
         let year = 365 * 24 * 60 * 60;
         let write = rotated(record(5, "second", 9), "first", IfMissing::Restore);
         let found = record(5, "second", year);

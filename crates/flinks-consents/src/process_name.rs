@@ -9,8 +9,8 @@ use crate::store::random_id;
 /// The name that this process writes into its leases.
 ///
 /// The name is random and different in every process, even after a `fork`. If two processes had the
-/// same name, each would treat the leases of the other as its own, and both would send the same
-/// refresh token.
+/// same name, each would treat the other's leases as its own, and both would send the same refresh
+/// token.
 ///
 /// This type uses no lock, because a `fork` can copy a lock that another thread holds.
 pub(crate) struct ProcessName(ArcSwap<Named>);
@@ -55,7 +55,7 @@ mod tests {
         let parent = ProcessName::new();
         let name = parent.name();
         assert_eq!(parent.name(), name);
-        // A fork copies the memory. Only the process id of the child is different.
+        // A fork copies the memory. Only the child's process id is different.
         let child = ProcessName(ArcSwap::from_pointee(Named { process: std::process::id(), name: name.clone() }));
         let in_child = child.name_in(std::process::id().wrapping_add(1));
         assert_ne!(in_child, name);

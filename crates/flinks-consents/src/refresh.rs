@@ -1,4 +1,5 @@
-//! Refreshes a consent, with one refresh in all processes that share the store. (O5, O6)
+//! Refreshes a consent, and sends only one refresh across all processes that share the store. (O5,
+//! O6)
 //!
 //! ```text
 //!            ┌─────────────── another process changed the record ◄──────────┐
@@ -37,7 +38,7 @@ use crate::suspicion::{SUSPECTED_INTERVAL, clears_suspicion};
 use crate::token_cache::{Epoch, FetchedToken, Need, Outcome, TokenCache};
 use crate::token_id::TokenId;
 
-/// How long before the idle deadline a warning is logged: a tenth of the 30 days.
+/// How long before the idle deadline a warning is logged: a tenth of the 30-day idle period.
 const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 impl Source for Consent {
@@ -56,8 +57,8 @@ impl Source for Consent {
     }
 
     fn fetch_timeout(&self) -> Duration {
-        // The leases of other processes, and then the turns of this process: one with the store,
-        // and two more if it may continue without the store.
+        // A fetch may have to wait for other processes' leases. This process then needs one turn
+        // with the store, and two more turns if it may continue without the store.
         let turns = match self.shared.outage_policy {
             OutagePolicy::FailClosed => 1,
             OutagePolicy::RefreshWithoutStore => 3,
@@ -97,8 +98,8 @@ impl Consent {
             let lease = waiter.lease_of_another(&record, &owner).cloned();
             let wait_error = self.wait_error(&record);
             if let Some(token) = self.usable_token_in(&record) {
-                // While this process may not send a refresh, it accepts a token that is about to
-                // expire.
+                // While this process is not allowed to send a refresh, it accepts a token that is
+                // about to expire.
                 let must_wait = lease.is_some() || wait_error.is_some();
                 let is_enough = match need {
                     Need::Token | Need::Reactivation => {
@@ -144,7 +145,8 @@ impl Consent {
         Ok(found)
     }
 
-    /// Returns the newest record: that of the pending write, or else the stored one.
+    /// Returns the newest record: the pending write's record, or the stored record if there is no
+    /// pending write.
     pub(crate) async fn current_record(&self) -> Result<Option<Record>, ConsentError> {
         {
             let local = self.lock().await?;
@@ -155,7 +157,7 @@ impl Consent {
         self.load().await
     }
 
-    /// Returns the access token of a record, if it is still valid and was not invalidated.
+    /// Returns a record's access token if the token is still valid and was not invalidated.
     pub(crate) fn usable_token_in(&self, record: &Record) -> Option<Arc<CachedToken>> {
         let StoredToken { secret, issued_at, lifetime } = record.access_token.as_deref()?;
         let cache = &self.state.cache;
@@ -163,7 +165,8 @@ impl Consent {
         if cache.is_invalidated(id) {
             return None;
         }
-        // The cached token knows its age on both clocks, and the record only on the wall clock.
+        // The cached token tracks its age on both clocks, but the record tracks it only on the wall
+        // clock.
         if let Some(current) = cache.current()
             && current.id == id
         {
@@ -278,7 +281,7 @@ impl Consent {
         Err(error)
     }
 
-    /// Returns the lease by storing the record without it, unless another process has changed the
+    /// Releases the lease by storing the record without it, unless another process has changed the
     /// record.
     async fn release_lease(&self, record: Record, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
         let expected = record.generation;
@@ -294,8 +297,8 @@ impl Consent {
     pub(crate) fn record_after_refresh(&self, record: Record, tokens: &Tokens, refreshed_at: SystemTime) -> Record {
         Record {
             refresh_token: tokens.refresh_token.clone().unwrap_or(record.refresh_token),
-            // The end user authorized before this refresh, even if a clock that was ahead says
-            // otherwise.
+            // The end user authorized before this refresh, even if a fast clock recorded a later
+            // time.
             consented_at: record.consented_at.min(refreshed_at),
             refreshed_at,
             has_rotated: self.shared.client.rotates_refresh_tokens(),
@@ -306,8 +309,8 @@ impl Consent {
         }
     }
 
-    /// Returns the record after a refresh that failed, and the error with the refusal that applies
-    /// to the consent. (O6)
+    /// Returns the record after a failed refresh, and the error with the refusal that applies to
+    /// the consent. (O6)
     fn record_after_failure(&self, leased: Record, error: Error, now: SystemTime) -> (Record, ConsentError) {
         let released = Record { lease: None, ..leased };
         let Some(refusal) = error.refusal() else {
@@ -340,7 +343,7 @@ impl Consent {
     }
 }
 
-/// Returns the access token as it is stored. `None` if its lifetime is unknown. (O3)
+/// Returns the access token in its stored form. `None` if its lifetime is unknown. (O3)
 pub(crate) fn stored_token(token: &AccessToken) -> Option<Box<StoredToken>> {
     let issued_at = token.issued_at()?;
     let lifetime = token.lifetime()?;

@@ -1,4 +1,4 @@
-//! Revokes the connection of a consent at Flinks. (O10)
+//! Revokes a consent's connection at Flinks. (O10)
 
 use std::sync::Arc;
 
@@ -17,14 +17,15 @@ impl Consent {
             // While the store is unavailable, the cached token can still be revoked.
             Err(_) => None,
         };
-        // If another process has stored a newer consent, the cached token belongs to the connection
-        // of the old one.
+        // If another process has stored a newer consent, the cached token belongs to the old
+        // consent's connection.
         let cached = self.state.cache.current();
         if stored.is_some() && cached.is_some_and(|cached| cached.grant != stored) {
             self.state.cache.replace(None);
         }
         let (revoked, grant) = match self.revoke_at_flinks().await {
-            // The revoked connection is that of the token, whatever grant the store held before.
+            // The token determines which connection was revoked, no matter which grant the store
+            // had before.
             Ok(token) => (Revoked::Confirmed, token.grant.or(stored)),
             Err(error) if error.is_unknown_consent() => return Ok(Revoked::NotFound),
             Err(error) if is_invalid_grant(&error) && stored.is_some() => (Revoked::AlreadyEnded, stored),
@@ -36,7 +37,7 @@ impl Consent {
         Ok(revoked)
     }
 
-    /// Revokes the connection, and returns the token that was used for it.
+    /// Revokes the connection and returns the token that was used for the revocation.
     async fn revoke_at_flinks(&self) -> Result<Arc<CachedToken>, ConsentError> {
         let client = &self.shared.client;
         let cached = self.token_to_revoke().await?;

@@ -1,4 +1,4 @@
-//! The tokio runtime of the caller.
+//! The caller's tokio runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -8,11 +8,11 @@ use tokio::runtime::Handle;
 
 use crate::error::ConsentError;
 
-/// Returns the runtime of the caller. Returns an error if there is none, or if its time driver is
-/// disabled so that the clock cannot sleep.
+/// Returns the caller's runtime. Returns an error if there is no runtime, or if the clock cannot
+/// sleep because the runtime's time driver is disabled.
 pub(crate) fn current(clock: &dyn Clock) -> Result<Handle, ConsentError> {
     let runtime = Handle::try_current().map_err(|_| ConsentError::no_runtime())?;
-    // tokio panics without its time driver, and offers no other way to detect that.
+    // tokio panics if the time driver is disabled and offers no other way to detect this.
     if catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_err() {
         return Err(ConsentError::no_runtime());
     }

@@ -1,8 +1,8 @@
-//! Writes records to the store, and keeps changes that could not be stored as pending writes.
+//! Writes records to the store. Changes that could not be stored become pending writes.
 //!
-//! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects the pending
-//! write of a consent. A task holds it while it changes the record, except to acquire or
-//! release a lease. A pending write is stored before anything else is done with the consent.
+//! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects a consent's
+//! pending write. A task holds the lock while it changes the record, unless it only acquires or
+//! releases a lease. A pending write is stored before anything else is done with the consent.
 //!
 //! Events are emitted after the lock is released, because a callback may call a method that needs
 //! the lock.
@@ -26,19 +26,19 @@ use crate::token_cache::Epoch;
 pub(crate) enum WriteOutcome {
     /// The store has the record, or an equivalent one.
     Applied,
-    /// The store has something newer, so the write was dropped.
+    /// The write was out of date, so it was dropped.
     Superseded,
 }
 
 impl Consent {
-    /// Takes the record lock. Gives up after the duration of a lease, because the task that holds
-    /// the lock may be on a runtime that is no longer polled.
+    /// Takes the record lock. Gives up after one lease duration, because the task that holds the
+    /// lock may be on a runtime that is no longer polled.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, LocalRecord>, ConsentError> {
         tokio::select! {
             biased;
             local = self.state.record.lock() => Ok(local),
             () = self.shared.clock().sleep(self.shared.lease_duration()) => {
-                Err(StoreError::busy("is busy: another task holds the record of the consent").into())
+                Err(StoreError::busy("is busy: another task holds the consent's record lock").into())
             }
         }
     }
@@ -81,7 +81,7 @@ impl Consent {
         saved
     }
 
-    /// Stores a new consent, and replaces any other one. Returns whether there was another one.
+    /// Stores a new consent and replaces any existing one. Returns whether a consent was replaced.
     pub(crate) async fn store_new_consent(
         &self,
         record: Record,
@@ -127,7 +127,7 @@ impl Consent {
         self.remember_outcome(&mut local, epoch, saved, &write);
         if saved == WriteOutcome::Superseded && matches!(write, PendingWrite::NewConsent { .. }) {
             let consent = self.log_name();
-            tracing::warn!(consent, "dropped a new consent that could not be stored: the store holds a newer one");
+            tracing::warn!(consent, "dropped a new consent that could not be stored: the store has a newer one");
         }
         Ok(())
     }
@@ -147,8 +147,8 @@ impl Consent {
         Ok(())
     }
 
-    /// Removes a consent that was revoked. If the store fails, the removal becomes a pending write,
-    /// which replaces any other pending write of the consent.
+    /// Removes a revoked consent. If the store fails, the removal becomes a pending write and
+    /// replaces any other pending write for the same consent.
     pub(crate) async fn erase_revoked(&self, grant: u64) {
         let removal = PendingWrite::Removal { grant };
         let mut local = match self.lock().await {
@@ -161,8 +161,8 @@ impl Consent {
             // The end user has authorized again, and the new consent is a pending write.
             return;
         }
-        // This happens before the call to the store, which may be slow. From now on no caller
-        // receives the token, and a refresh waits for the lock.
+        // These changes are made before the call to the store, because that call may be slow. From
+        // now on, no caller receives the token, and a refresh waits for the lock.
         self.set_local(&mut local, LocalRecord::Pending(Box::new(removal)));
         self.state.cache.replace(None);
         let Err(error) = self.remove_grant(grant).await else {
@@ -196,13 +196,14 @@ impl Consent {
         self.shared.call_store(StoreCall::Remove, |store| store.remove(&self.state.id, record.generation)).await
     }
 
-    /// Writes a record, and replaces the stored one if the verdict allows it. A removal has no
-    /// record, so this does not handle it.
+    /// Writes a record and replaces the stored record if the verdict allows it. A removal has no
+    /// record, so this method does not handle removals.
     async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<WriteOutcome, ConsentError> {
         self.save_replacing(write, attempt).await.map(|(saved, _)| saved)
     }
 
-    /// Does the same as [`save`](Self::save), and also returns whether another record was replaced.
+    /// Writes a record in the same way as [`save`](Self::save), and also returns whether another
+    /// record was replaced.
     async fn save_replacing(
         &self,
         write: &PendingWrite,
@@ -217,7 +218,7 @@ impl Consent {
             if let Some(generation) = expected {
                 next = next.after(generation);
             }
-            // If the store has no record, its index of owners may have no entry for the owner.
+            // If the store has no record, its owner index may have no entry for the owner.
             next.is_owner_new |= expected.is_none();
             if self.shared.swap(expected, &next).await? {
                 return Ok((WriteOutcome::Applied, expected.is_some()));
@@ -237,31 +238,32 @@ impl Consent {
                 },
                 Verdict::Superseded => return Ok((WriteOutcome::Superseded, true)),
             }
-            // The stored owner and label stay, unless the new consent sets others.
+            // The stored owner and label are kept unless the new consent sets others.
             next.owner = record.owner.clone().or_else(|| found.as_ref()?.owner.clone());
             next.label = record.label.clone().or_else(|| found.as_ref()?.label.clone());
             expected = found.as_ref().map(|found| found.generation);
-            // If another process has acquired the lease since then, it keeps that lease.
+            // If another process has acquired the lease in the meantime, that process keeps the
+            // lease.
             next.lease = found.and_then(|found| found.lease).filter(|lease| lease.owner != owner);
             waiter.wait_after_conflict().await?;
         }
     }
 
-    /// Keeps a change that could not be stored as a pending write. Returns the event to emit after
-    /// the lock is released.
+    /// Turns a change that could not be stored into a pending write. Returns the event to emit
+    /// after the lock is released.
     #[must_use]
     pub(crate) fn defer(&self, local: &mut LocalRecord, write: PendingWrite, error: &ConsentError) -> Option<Event> {
         let is_end = matches!(write, PendingWrite::Ended { .. });
         self.set_local(local, LocalRecord::Pending(Box::new(write)));
-        // If this write is lost, one more refresh is sent and refused again, so there is no event.
+        // If this write is lost, one more refresh is sent and refused again, so no event is needed.
         if is_end {
             return None;
         }
         Some(Event::NotStored { error: error.clone() })
     }
 
-    /// Makes a write the pending write as soon as the record lock is free. The task queues for the
-    /// lock now, before later calls do.
+    /// Makes `write` the pending write as soon as the record lock is free. The spawned task queues
+    /// for the lock now, before later calls do.
     fn defer_when_unlocked(&self, write: PendingWrite, error: ConsentError) {
         // The caller runs in a task, so there is always a runtime.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -281,8 +283,8 @@ impl Consent {
         }));
     }
 
-    /// Sets the local record, and whether the next caller must start a fetch to store a pending
-    /// write. The local record is not set anywhere else.
+    /// Sets the local record. A fetch stores a pending write first, so if the local record is a
+    /// pending write, the next caller must start a fetch. The local record is not set anywhere else.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
         let had_write = local.pending_write().is_some();
         let has_write = new.pending_write().is_some();
@@ -296,8 +298,8 @@ impl Consent {
         }
     }
 
-    /// Remembers the stored record, for refreshes without the store. Does nothing if the policy
-    /// does not need it, if the consent was replaced, revoked or forgotten since `epoch`, or if
+    /// Remembers the stored record for refreshes without the store. Does nothing if the policy does
+    /// not need the record, if the consent was replaced, revoked or forgotten since `epoch`, or if
     /// there is a pending write.
     pub(crate) fn remember(&self, local: &mut LocalRecord, epoch: Epoch, record: Option<&Record>) {
         let is_wanted = self.shared.outage_policy == OutagePolicy::RefreshWithoutStore;
@@ -327,9 +329,9 @@ impl Consent {
         self.remember(local, epoch, record);
     }
 
-    /// Does the same as [`remember`](Self::remember) for a task that does not hold the lock. If
-    /// another task holds the lock, that task is about to remember a newer record, so this does
-    /// nothing.
+    /// Remembers the stored record in the same way as [`remember`](Self::remember), for a task that
+    /// does not hold the lock. If another task holds the lock, that task is about to remember a
+    /// newer record, so this method does nothing.
     pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
         if let Ok(mut local) = self.state.record.try_lock() {
             self.remember(&mut local, epoch, record);
@@ -343,8 +345,8 @@ impl Consent {
     }
 }
 
-/// Returns the stored record with the owner and label of the new one. `None` if that changes
-/// nothing.
+/// Returns the stored record with the new record's owner and label. `None` if they do not change
+/// the stored record.
 fn with_owner_and_label_of(record: &Record, found: &Record) -> Option<Record> {
     let owner = record.owner.clone().or_else(|| found.owner.clone());
     let label = record.label.clone().or_else(|| found.label.clone());

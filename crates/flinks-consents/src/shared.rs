@@ -40,9 +40,9 @@ pub(crate) type Callback = Box<dyn Fn(&ConsentId, &Event) + Send + Sync>;
 
 /// How the log identifies a consent.
 pub(crate) enum LogNames {
-    /// A hash whose key is different in each process.
+    /// A hash of the id, with a different key in each process.
     Hashed(RandomState),
-    /// The id of the consent.
+    /// The consent's id.
     Ids,
 }
 
@@ -55,16 +55,16 @@ pub enum OutagePolicy {
     /// [`ConsentError::is_store`] returns `true`.
     #[default]
     FailClosed,
-    /// Refreshes with the refresh token that this process saw last, and keeps the result in memory.
-    /// Each process does so on its own during the outage. To make this possible, the record of each
-    /// consent in use stays in memory.
+    /// Refreshes with the last refresh token that this process saw and keeps the result in memory.
+    /// During the outage, each process refreshes independently. To make this possible, the records
+    /// of all consents in use stay in memory.
     ///
-    /// This process does not refresh without the store if it has ever seen Flinks replace a refresh
-    /// token, because two processes that use the same refresh token could end the consent. If
-    /// Flinks replaces a refresh token for the first time during the outage, the new one is only in
-    /// the memory of this process until the store works again ([`Event::NotStored`]), and the other
-    /// processes hold an old one. If your server replaces refresh tokens, use
-    /// [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
+    /// A process that has ever seen Flinks replace a refresh token does not refresh without the
+    /// store, because two processes that use the same refresh token could end the consent. If
+    /// Flinks replaces a refresh token for the first time during the outage, only this process has
+    /// the new refresh token until the store is available again (see [`Event::NotStored`]). The
+    /// other processes still have the old refresh token. If your server replaces refresh tokens,
+    /// use [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
     RefreshWithoutStore,
 }
 
@@ -95,21 +95,22 @@ impl Shared {
         }
     }
 
-    /// Loads a record, and checks that the store returned the right one.
+    /// Loads a record and checks that the store returned the right one.
     pub(crate) async fn load(&self, id: &ConsentId) -> Result<Option<Record>, ConsentError> {
         let record = self.call_store(StoreCall::Load, |store| store.load(id)).await?;
         if record.as_ref().is_some_and(|record| record.id != *id) {
-            return Err(StoreError::damaged("returned the record of another consent").into());
+            return Err(StoreError::damaged("returned another consent's record").into());
         }
         Ok(record)
     }
 
-    /// Stores `record` if the stored generation is `expected`. Returns whether it was stored.
+    /// Stores `record` if the stored generation is `expected`. Returns whether the record was
+    /// stored.
     pub(crate) async fn swap(&self, expected: Option<u64>, record: &Record) -> Result<bool, ConsentError> {
         self.call_store(StoreCall::CompareAndSwap, |store| store.compare_and_swap(expected, record)).await
     }
 
-    /// Calls the store with a timeout. A panic of the store counts as an outage.
+    /// Calls the store with a timeout. A panic in the store is treated as an outage.
     pub(crate) async fn call_store<'a, T: StoreValue>(
         &'a self,
         operation: StoreCall,
@@ -132,8 +133,8 @@ impl Shared {
         result.map_err(ConsentError::from)
     }
 
-    /// Returns the duration of a lease. It covers a refresh with one call to the store before it
-    /// and one after it.
+    /// Returns the duration of a lease. The lease covers a refresh plus one call to the store
+    /// before the refresh and one after it.
     pub(crate) fn lease_duration(&self) -> Duration {
         const MARGIN: Duration = Duration::from_secs(5);
         let store = self.store_timeout.saturating_mul(2);
@@ -144,8 +145,8 @@ impl Shared {
         LeaseWaiter::new(self.clock().as_ref(), self.lease_duration())
     }
 
-    /// Runs `work` in its own task. The task completes even if the caller is cancelled, and a
-    /// shutdown waits for it. Returns `None` if the task panics, or if its runtime shuts down.
+    /// Runs `work` in a separate task. The task completes even if the caller is cancelled, and a
+    /// shutdown waits for the task. Returns `None` if the task panics or its runtime shuts down.
     pub(crate) async fn run_in_task<T: Send + 'static>(
         &self,
         runtime: &Handle,
@@ -155,7 +156,7 @@ impl Shared {
         runtime.spawn(self.tasks.track_future(work)).await.ok()?.ok()
     }
 
-    /// Runs `work`, which uses the store and sends nothing to Flinks, in its own task.
+    /// Runs `work` in a separate task. The work uses the store and sends nothing to Flinks.
     pub(crate) async fn run_store_task<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ConsentError>> + Send + 'static,

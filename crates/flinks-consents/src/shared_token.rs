@@ -1,5 +1,5 @@
-//! Runs one fetch for all callers of a shared token, and emits its event. Decides which caller
-//! starts the fetch and which callers wait for it. (O4)
+//! Runs one fetch for all callers of a shared token and emits the fetch's event. Also decides which
+//! caller starts the fetch and which callers wait for it. (O4)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::runtime;
 use crate::single_flight::{Leader, Waiter};
 use crate::token_cache::{Epoch, MIN_REFRESH_INTERVAL, Need, NextStep, Outcome, TokenCache};
 
-/// The source of a shared access token. An implementation is a handle, and its clones are the same
-/// source.
+/// The source of a shared access token. An implementation is a handle, and all its clones refer to
+/// the same source.
 pub(crate) trait Source: Clone + Send + Sync + 'static {
     const KIND: TokenKind;
 
@@ -33,7 +33,7 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     /// Returns the longest time that [`fetch`](Self::fetch) can take.
     fn fetch_timeout(&self) -> Duration;
 
-    /// Fetches a token. Only one fetch runs at a time, unless an earlier one exceeded
+    /// Fetches a token. Only one fetch runs at a time, unless an earlier fetch exceeded
     /// [`fetch_timeout`](Self::fetch_timeout) because its runtime stopped.
     fn fetch(self, need: Need) -> impl Future<Output = Outcome> + Send;
 
@@ -60,9 +60,9 @@ pub(crate) async fn access_token<S: Source>(source: &S) -> Result<AccessToken, C
     Ok(cached_token(source).await?.token.clone())
 }
 
-/// Returns a valid token with its cache entry.
+/// Returns the cache entry of a valid token.
 pub(crate) async fn cached_token<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
-    // Tries a second time if the caller was not polled until the fetched token had expired.
+    // Try a second time if the fetched token expired before the caller was polled.
     let mut is_first = true;
     loop {
         let waiter = match start(source, Need::Token) {
@@ -83,7 +83,7 @@ pub(crate) async fn cached_token<S: Source>(source: &S) -> Result<Arc<CachedToke
     }
 }
 
-/// Refreshes now, or waits for a refresh in flight.
+/// Refreshes now or waits for a refresh in flight.
 pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, ConsentError> {
     loop {
         let waiter = match start(source, Need::Refresh) {
@@ -98,7 +98,7 @@ pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, Co
     }
 }
 
-/// Returns a token of a consent, and reactivates the consent if a refusal has ended it. (O6)
+/// Returns a consent's token and reactivates the consent if a refusal has ended it. (O6)
 pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
     loop {
         let (waiter, role) = match start(source, Need::Reactivation) {
@@ -107,7 +107,7 @@ pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>
         };
         match outcome(source, waiter).await {
             Ok(fetched) => return Ok(fetched.token),
-            // The fetch in flight was started by another caller, and stops if the consent has
+            // Another caller started the fetch in flight, and that fetch stops if the consent has
             // ended. The next fetch is a reactivation.
             Err(error) if role == Role::Follower && error.attempts() == 0 => {}
             Err(error) => return Err(error),
@@ -130,9 +130,9 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
     }
 }
 
-/// Waits for the fetch in flight. It runs on the runtime of the caller that started it. If that
-/// runtime stops, this gives up after the longest time that a fetch can take, and the next caller
-/// starts over.
+/// Waits for the fetch in flight. The fetch runs on the runtime of the caller that started it. If
+/// that runtime stops, this function gives up after the longest time that a fetch can take, and the
+/// next caller starts over.
 async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome {
     let _waiting = WaitingCaller::new();
     tokio::select! {
@@ -162,7 +162,7 @@ async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
         }
         Ok(_) => count(RefreshOutcome::FromStore),
         Err(error) if error.is_suspected() => {
-            // The event is emitted once for each response, and not for callers that receive the
+            // The event is emitted once for each response, but not for callers that receive the
             // same error later.
             if error.attempts() > 0 {
                 count(RefreshOutcome::Suspected);
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
     use crate::token_cache::FetchedToken;
 
-    /// A source whose tokens have this lifetime.
+    /// A source whose tokens all have the same lifetime.
     #[derive(Clone)]
     struct Server(Arc<Inner>);
 
@@ -237,7 +237,7 @@ mod tests {
         fn emit(&self, _: &Event) {}
     }
 
-    /// A caller of that server.
+    /// A caller of the server.
     struct User {
         server: Server,
         clock: ManualClock,
@@ -261,12 +261,12 @@ mod tests {
             Self { server, clock, runtime: Builder::new_current_thread().enable_all().build().unwrap() }
         }
 
-        /// Obtains a valid token, and returns how many refreshes that took.
+        /// Requests a valid token and returns how many refreshes that took.
         fn refreshes_for_a_token(&self) -> u32 {
             let before = self.server.0.refreshes.load(Ordering::SeqCst);
             self.runtime.block_on(async {
                 assert!(!access_token(&self.server).await.unwrap().is_expired());
-                // Callers do not wait for an early refresh, so the test does.
+                // Callers do not wait for an early refresh, so the test waits for it here.
                 self.server.0.tasks.close();
                 self.server.0.tasks.wait().await;
             });
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn o4_token_is_cached_for_four_fifths_of_any_lifetime() {
-        // All lifetimes up to 10 minutes, and some that are longer.
+        // Test all lifetimes up to 10 minutes and some longer ones.
         for lifetime in (1..=600).chain((600..=DAY).step_by(997)) {
             let user = User::new(lifetime);
             assert_eq!(user.refreshes_for_a_token(), 1, "lifetime {lifetime}: nothing is cached");
@@ -298,7 +298,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the calls are spread, there is at most one refresh in four fifths of a lifetime.
+        /// No matter how the calls are spread, there is at most one refresh in four fifths of a
+        /// lifetime.
         #[test]
         fn o4_no_lifetime_causes_a_loop(lifetime in 2..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
             let user = User::new(lifetime);

@@ -1,12 +1,13 @@
-//! The error of an incomplete shutdown.
+//! The error for an incomplete shutdown.
 
 use std::fmt;
 
 use crate::error::ConsentError;
 use crate::store::ConsentId;
 
-/// The error of [`Consents::shutdown`](crate::Consents::shutdown): tasks were still running at the
-/// limit, or changes could not be stored. These changes are lost when the process ends.
+/// The error that [`Consents::shutdown`](crate::Consents::shutdown) returns if tasks were still
+/// running at the limit or if changes could not be stored. Changes that are not stored are lost
+/// when the process exits.
 #[derive(Clone, Debug)]
 pub struct ShutdownError {
     in_flight: usize,
@@ -28,20 +29,20 @@ impl ShutdownError {
         self.in_flight
     }
 
-    /// Returns the consents with a pending write, such as a refresh token that Flinks has just
-    /// issued.
+    /// Returns the ids of the consents with a pending write. Such a write may contain a refresh
+    /// token that Flinks has just issued.
     pub fn unstored(&self) -> &[ConsentId] {
         &self.unstored
     }
 
-    /// Returns the error that stopped the shutdown, such as that of the store. `None` if the limit
-    /// was reached before an error occurred.
+    /// Returns the error that stopped the shutdown, such as a store error. `None` if the limit was
+    /// reached before any operation failed.
     pub fn error(&self) -> Option<&ConsentError> {
         self.error.as_ref()
     }
 }
 
-/// Prints the numbers only. [`unstored`](Self::unstored) returns the ids of the consents.
+/// Prints only the numbers. [`unstored`](Self::unstored) returns the ids of the consents.
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { in_flight, unstored, error } = self;

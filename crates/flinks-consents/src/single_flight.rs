@@ -1,7 +1,7 @@
-//! Runs one task at a time, and passes its outcome to every caller that waits for it.
+//! Runs one task at a time and passes its outcome to all waiting callers.
 //!
-//! This module does not depend on tokens or time. Its lock comes from `super::sync`, so that the
-//! model check in `tests/single_flight.rs` can replace it.
+//! This module does not depend on tokens or time. The module's lock comes from `super::sync`, so
+//! that the model check in `tests/single_flight.rs` can replace the lock.
 
 use std::sync::PoisonError;
 
@@ -9,19 +9,19 @@ use tokio::sync::watch;
 
 use super::sync::{Mutex, MutexGuard};
 
-/// A state `S`, and a task that may be in flight and completes with a `T`.
+/// A state `S` and at most one task in flight, which completes with a `T`.
 pub(crate) struct SingleFlight<S, T>(Mutex<Inner<S, T>>);
 
 struct Inner<S, T> {
     state: S,
     /// Receives the outcome. If the leader is dropped before it has finished, this channel is
-    /// closed and the task no longer counts as in flight. Nothing else has to be cleaned up.
+    /// closed and the task is no longer in flight. No other cleanup is needed.
     in_flight: Option<watch::Receiver<Option<T>>>,
 }
 
 /// The result of [`SingleFlight::enter`].
 pub(crate) enum Entry<R, T> {
-    /// The state already holds a result.
+    /// The state already has a result.
     Ready(R),
     /// A task is in flight, and the caller waits for it.
     Joined(Waiter<T>),
@@ -29,10 +29,11 @@ pub(crate) enum Entry<R, T> {
     Leading(Leader<T>, Waiter<T>),
 }
 
-/// The obligation to run the task. If it is dropped, the waiting callers receive no outcome.
+/// The obligation to run the task. If the leader is dropped, the waiting callers receive no
+/// outcome.
 pub(crate) struct Leader<T>(watch::Sender<Option<T>>);
 
-/// The place of one caller that waits for the task in flight.
+/// One caller's subscription to the outcome of the task in flight.
 pub(crate) struct Waiter<T>(watch::Receiver<Option<T>>);
 
 impl<S, T: Clone> SingleFlight<S, T> {
@@ -40,8 +41,8 @@ impl<S, T: Clone> SingleFlight<S, T> {
         Self(Mutex::new(Inner { state, in_flight: None }))
     }
 
-    /// Returns a result from the state, or joins the task in flight, or makes the caller the
-    /// leader. `from_state` receives the state and whether a task is in flight.
+    /// Returns a result from the state, joins the task in flight, or makes the caller the leader.
+    /// `from_state` receives the state and whether a task is in flight.
     pub(crate) fn enter<R>(&self, from_state: impl FnOnce(&mut S, bool) -> Option<R>) -> Entry<R, T> {
         let mut inner = self.lock();
         let in_flight = inner.in_flight.take().filter(|receiver| receiver.has_changed().is_ok());
@@ -57,7 +58,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
         Entry::Leading(Leader(sender), Waiter(receiver))
     }
 
-    /// Finishes the task: changes the state, and passes the outcome to all waiting callers. If
+    /// Finishes the task by changing the state and passing the outcome to all waiting callers. If
     /// the task was given up, the state does not change.
     pub(crate) fn finish(&self, leader: Leader<T>, outcome: T, change: impl FnOnce(&mut S)) {
         {

@@ -14,22 +14,23 @@ use crate::token_cache::TokenCache;
 pub(crate) struct ConsentState {
     pub(crate) id: ConsentId,
     pub(crate) cache: TokenCache,
-    /// The record lock. A task holds it while it changes the record, except to acquire or
-    /// release a lease. Only spawned tasks wait for this lock and hold it: a future that its caller stops
-    /// polling would block all other tasks.
+    /// The record lock. A task holds the lock while it changes the record, unless it only acquires
+    /// or releases a lease. Only spawned tasks wait for this lock or hold it, because a future that
+    /// is no longer polled would block all other tasks.
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 
-/// The part of the state of a record that only this process has.
+/// The part of a record's state that exists only in this process.
 #[derive(Default)]
 pub(crate) enum LocalRecord {
     /// Nothing. The store has the newest record.
     #[default]
     InStore,
-    /// The newest record that this process has seen in the store, for refreshes without the store.
+    /// The newest record that this process has seen in the store. It is used for refreshes without
+    /// the store.
     Remembered(Box<Record>),
     /// A change that could not be stored yet. There may be no other copy of its refresh token, so
-    /// it is stored before this process does anything else with the consent.
+    /// the change is stored before this process does anything else with the consent.
     Pending(Box<PendingWrite>),
 }
 
@@ -47,8 +48,8 @@ impl ConsentState {
         Self { id, cache: TokenCache::new(), record: tokio::sync::Mutex::default() }
     }
 
-    /// Returns whether the state must stay in memory, because it holds something that is not in the
-    /// store or that delays the next refresh.
+    /// Returns whether the state must stay in memory because it contains something that is not in
+    /// the store or that delays the next refresh.
     fn is_needed(&self, clock: &dyn Clock) -> bool {
         let is_in_store = match self.record.try_lock() {
             Ok(record) => matches!(*record, LocalRecord::InStore),
@@ -57,8 +58,8 @@ impl ConsentState {
         !is_in_store || self.cache.is_needed(clock)
     }
 
-    /// Returns whether the state may have a pending write. It also returns `true` while a task
-    /// holds the record lock.
+    /// Returns whether the state may have a pending write. Also returns `true` while a task holds
+    /// the record lock.
     pub(crate) fn may_have_pending_write(&self) -> bool {
         self.record.try_lock().map_or(true, |record| record.pending_write().is_some())
     }
@@ -73,18 +74,18 @@ impl Drop for ConsentState {
     }
 }
 
-/// The states of the consents in use. All callers of a consent find the same state, so they share
-/// one refresh and its failure.
+/// The states of the consents in use. All callers that use a consent share its state, so they also
+/// share one refresh and its failure.
 pub(crate) struct Registry(Mutex<States>);
 
 struct States {
     by_id: HashMap<ConsentId, Arc<ConsentState>>,
-    /// When the number of states reaches this threshold, those that no handle uses and that need
-    /// not stay in memory are dropped.
+    /// When the number of states reaches this threshold, the registry drops the states that no
+    /// handle uses and that need not stay in memory.
     prune_threshold: usize,
 }
 
-/// The lowest threshold, in states.
+/// The minimum threshold, as a number of states.
 const MIN_TRACKED: usize = 1024;
 
 impl Registry {

@@ -10,17 +10,17 @@ use crate::store::{ConsentId, EndReason, OwnerId, Record, Standing, StoredToken}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConsentStatus {
-    /// The id of the consent.
+    /// The consent's id.
     pub id: ConsentId,
-    /// The owner of the consent.
+    /// The consent's owner.
     pub owner: Option<OwnerId>,
-    /// The label of the consent, such as the name of the bank.
+    /// The consent's label, such as the bank's name.
     pub label: Option<String>,
-    /// When the end user authorized the consent, as far as that is known.
+    /// When the end user authorized the consent, as far as is known.
     pub consented_at: SystemTime,
-    /// When the refresh token idles out if it is not used before. ([O5](flinks::rules))
+    /// When the refresh token idles out if it is not used before then. ([O5](flinks::rules))
     pub idle_deadline: SystemTime,
-    /// When the stored access token expires. `None` if none is stored.
+    /// When the stored access token expires. `None` if no access token is stored.
     pub access_token_expires_at: Option<SystemTime>,
     /// Whether the consent is active, suspected or ended.
     pub standing: ConsentStanding,
@@ -41,15 +41,15 @@ pub enum ConsentStanding {
     },
     /// The end user must authorize again.
     Ended {
-        /// When the consent ended. `None` if that is not known.
+        /// When the consent ended. `None` if the time is not known.
         at: Option<SystemTime>,
-        /// The reason.
+        /// The reason why the consent ended.
         reason: EndReason,
     },
 }
 
 impl Consent {
-    /// Returns the status of the consent, from the store. This sends nothing to Flinks.
+    /// Returns the consent's status from the store. Nothing is sent to Flinks.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! The state of one shared access token in this process: the token, its invalidations, and the
 //! back-off after a failure. (O3, O4)
 //!
-//! Readers take the token without a lock. Everything that changes together with the token is
-//! protected by the lock of the single flight.
+//! Readers load the token without a lock. The single flight's lock protects everything that changes
+//! together with the token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +16,15 @@ use crate::error::ConsentError;
 use crate::single_flight::{Entry, Leader, SingleFlight, Waiter};
 use crate::token_id::TokenId;
 
-/// The requirement of a caller.
+/// A caller's requirement.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// A valid token, from the cache, from the store or from a refresh.
+    /// A valid token from the cache, from the store or from a refresh.
     Token,
     /// A refresh, even if there is a valid token. (O5)
     Refresh,
-    /// A valid token, even if a refresh must reactivate a consent that a refusal has ended. (O6)
+    /// A valid token, even if a refresh must first reactivate a consent that a refusal has ended.
+    /// (O6)
     Reactivation,
 }
 
@@ -31,14 +32,14 @@ pub(crate) enum Need {
 #[derive(Clone)]
 pub(crate) struct FetchedToken {
     pub(crate) token: Arc<CachedToken>,
-    /// Whether the token is the result of a refresh since the fetch started, by this process or by
-    /// another one. `false` if the token was already in the store.
+    /// Whether this process or another one has refreshed the token since the fetch started. `false`
+    /// if the token was already in the store.
     pub(crate) was_refreshed: bool,
 }
 
 pub(crate) type Outcome = Result<FetchedToken, ConsentError>;
 
-/// The cache of one access token. It is a pointer and a lock, and uses no task or timer.
+/// The cache for one access token. It consists of a pointer and a lock and uses no task or timer.
 pub(crate) struct TokenCache {
     current: ArcSwapOption<CachedToken>,
     flight: SingleFlight<Control, Outcome>,
@@ -51,12 +52,12 @@ struct Control {
     epoch: u64,
     /// See [`CachedToken::must_fetch`].
     must_fetch: bool,
-    /// The tokens that were invalidated since the last refresh. They must not be taken from the
-    /// store again.
+    /// The tokens that were invalidated since the last refresh. These tokens must not be loaded
+    /// from the store again.
     invalidated: Vec<TokenId>,
-    /// Until when the store may hold one of the invalidated tokens, on the monotonic clock.
+    /// When the store can no longer contain an invalidated token, on the monotonic clock.
     invalidated_until: Duration,
-    /// The earliest start of the next refresh, on the monotonic clock.
+    /// The earliest start time of the next refresh, on the monotonic clock.
     next_refresh_at: Duration,
     last_failure: Option<Failure>,
     /// The last token that was rejected although the token before it had just been rejected too,
@@ -70,8 +71,8 @@ struct Failure {
     count: u32,
 }
 
-/// The shortest time between two refreshes. It is also the shortest possible lifetime, so no
-/// lifetime causes a loop of refreshes. (O3)
+/// The shortest time between two refreshes. This is also the shortest possible token lifetime, so
+/// no lifetime can cause a refresh loop. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a token is kept after it was rejected right after the token before it. A server that
 /// rejects every token then causes at most one refresh a minute.
@@ -80,9 +81,9 @@ const KEEP_REJECTED: Duration = Duration::from_secs(60);
 /// [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How a caller obtains a token.
+/// The next step for a caller that needs a token.
 pub(crate) enum NextStep {
-    /// The cache holds the result.
+    /// The cache already has the result.
     Return(Result<Arc<CachedToken>, ConsentError>),
     /// A fetch is in flight, and the caller waits for it.
     Join(Waiter<Outcome>),
@@ -90,12 +91,13 @@ pub(crate) enum NextStep {
     Lead(Leader<Outcome>, Waiter<Outcome>, Epoch),
 }
 
-/// A counter that identifies the consent in the cache, within this process.
+/// A counter that identifies the cached consent within this process.
 ///
-/// [`TokenCache::replace`] increments it when this process stores a new consent or imports one,
-/// when a consent is forgotten or revoked, and when a revocation finds that another process has
-/// stored a newer consent. A fetch remembers the epoch in which it started. If the epoch has
-/// changed when the fetch completes, the result belongs to an earlier consent and is not cached.
+/// [`TokenCache::replace`] increments the counter when this process stores or imports a new
+/// consent, and when a consent is forgotten or revoked. The counter is also incremented when a
+/// revocation finds that another process has stored a newer consent. A fetch remembers the epoch
+/// that it started in. If the epoch has changed when the fetch completes, the result belongs to an
+/// earlier consent and is not cached.
 ///
 /// An epoch is never stored. Across processes, [`Record::grant`](crate::store::Record) identifies
 /// the consent.
@@ -117,7 +119,7 @@ impl TokenCache {
         Some(current.token.clone())
     }
 
-    /// Returns the current token, which may have expired.
+    /// Returns the current token, even if it has expired.
     pub(crate) fn current(&self) -> Option<Arc<CachedToken>> {
         self.current.load_full()
     }
@@ -127,7 +129,7 @@ impl TokenCache {
         self.current().filter(|current| !current.token.is_expired())
     }
 
-    /// Sets whether the next caller must start a fetch although the token may be valid.
+    /// Sets whether the next caller must start a fetch even if the token is valid.
     pub(crate) fn set_must_fetch(&self, must_fetch: bool) {
         self.flight.with_state(|control| {
             if control.must_fetch != must_fetch {
@@ -137,9 +139,11 @@ impl TokenCache {
         });
     }
 
-    /// Invalidates a token that a server has refused. A token that has replaced it stays.
+    /// Invalidates a token that a server has refused. If another token has already replaced it,
+    /// that token stays in the cache.
     pub(crate) fn invalidate(&self, token: &AccessToken, clock: &dyn Clock) {
-        // More tokens than this process can have handed out since the last refresh.
+        // This is more than the number of tokens that this process can have returned since the last
+        // refresh.
         const MAX_INVALIDATED: usize = 16;
         let id = TokenId::from_token(token);
         self.flight.with_state(|control| {
@@ -180,8 +184,8 @@ impl TokenCache {
         self.flight.with_state(|control| control.invalidated.contains(&id))
     }
 
-    /// Starts the next epoch with a token, or without one. The result of a fetch in flight will not
-    /// be cached.
+    /// Starts the next epoch, with or without a token. The result of a fetch that is in flight will
+    /// not be cached.
     pub(crate) fn replace(&self, token: Option<Arc<CachedToken>>) {
         self.flight.with_state(|control| {
             *control =
@@ -204,8 +208,8 @@ impl TokenCache {
         Epoch(self.flight.with_state(|control| control.epoch))
     }
 
-    /// Returns whether this state must stay in memory, because the next refresh must wait or must
-    /// not take an invalidated token from the store.
+    /// Returns whether this state must stay in memory because the next refresh must wait or must
+    /// not load an invalidated token from the store.
     pub(crate) fn is_needed(&self, clock: &dyn Clock) -> bool {
         let now = clock.monotonic();
         self.flight.with_state(|control| {
@@ -248,10 +252,10 @@ impl TokenCache {
         self.flight.give_up(waiter);
     }
 
-    /// Caches the outcome of a fetch, and passes it to all waiting callers.
+    /// Caches a fetch's outcome and passes the outcome to all waiting callers.
     pub(crate) fn finish(&self, leader: Leader<Outcome>, outcome: &Outcome, epoch: Epoch, clock: &dyn Clock) {
         self.flight.finish(leader, outcome.clone(), |control| {
-            // The consent was replaced, revoked or forgotten since the fetch started.
+            // The consent has been replaced, revoked or forgotten since the fetch started.
             if Epoch(control.epoch) != epoch {
                 return;
             }
@@ -274,8 +278,8 @@ impl TokenCache {
         self.publish(control, Some(Arc::clone(&fetched.token)));
     }
 
-    /// Sets the current token. A token whose lifetime is unknown is returned to the callers that
-    /// waited for it, and is not cached. (O3)
+    /// Sets the current token. A token with an unknown lifetime is returned to the waiting callers
+    /// but is not cached. (O3)
     fn publish(&self, control: &Control, token: Option<Arc<CachedToken>>) {
         let token = token.filter(|token| token.token.lifetime().is_some());
         self.current.store(token.map(|token| {
@@ -293,14 +297,15 @@ impl Control {
     fn record_failure(&mut self, error: &ConsentError, clock: &dyn Clock) {
         let now = clock.monotonic();
         if error.is_suspected() {
-            // The record says how long to wait, and another process may end the suspicion at any
-            // time. So the cache delays only as long as between any two refreshes.
+            // The record shows how long to wait, and another process may end the suspicion at any
+            // time. Therefore, the cache only enforces the minimum time between two refreshes.
             self.next_refresh_at = self.next_refresh_at.max(now.saturating_add(MIN_REFRESH_INTERVAL));
             self.last_failure = Some(Failure { error: error.clone(), count: 0 });
             return;
         }
         if error.needs_consent() {
-            // The record says that the consent has ended, and another process may reactivate it.
+            // The record shows that the consent has ended, and another process may reactivate the
+            // consent.
             self.last_failure = None;
             return;
         }
@@ -387,7 +392,7 @@ mod tests {
         local.cache.invalidate(&loaded.token.token, &local.clock);
         local.finish(refresh, &Ok(FetchedToken { was_refreshed: false, ..loaded.clone() }));
         assert!(local.cache.current().is_none());
-        // If a server returns the same text again, it has issued another token.
+        // A server that returns the same text again has issued another token.
         local.clock.advance(Duration::from_secs(1));
         let refresh = local.lead();
         local.finish(refresh, &Ok(loaded.clone()));

@@ -1,4 +1,4 @@
-//! The identity of an access token.
+//! The id of an access token.
 
 use std::time::SystemTime;
 
@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::whole_milliseconds;
 
-/// The id of an access token, which is the same in all processes and does not contain the token. It
-/// includes the time of issue, so two tokens with the same text that were issued at different times
-/// have different ids.
+/// An access token's id. It is the same in all processes and does not contain the token. The id
+/// also depends on the time of issue, so two tokens with the same text have different ids if they
+/// were issued at different times.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);
 

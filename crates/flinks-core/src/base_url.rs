@@ -137,7 +137,7 @@ impl BaseUrlOptions {
     /// - A client refuses to connect if the host resolves to an address that is neither a loopback
     ///   address nor a private address (RFC 1918, RFC 4193).
     /// - Requests to the host bypass any proxy.
-    /// - Building a client for the host logs a warning.
+    /// - Each new client for this host logs a warning.
     /// - Flinks' own hosts are rejected.
     pub fn dangerous_plain_http_host(mut self, host: impl Into<String>) -> Self {
         self.plain_http_host = Some(host.into());
@@ -318,11 +318,11 @@ mod tests {
             ("*", "http://emulator", "must use https, because plain HTTP is allowed only for another host"),
             ("8.8.8.8", "http://8.8.8.8", "must not use plain HTTP to an address that is not private"),
             ("169.254.169.254", "http://169.254.169.254", "must not use plain HTTP to an address that is not private"),
-            ("flinks.io", "http://flinks.io", "must not use plain HTTP for a host of Flinks"),
-            ("API.Flinks.IO.", "http://api.flinks.io", "must not use plain HTTP for a host of Flinks"),
-            ("fin.ag", "http://fin.ag", "must not use plain HTTP for a host of Flinks"),
-            ("a.private.fin.ag", "http://a.private.fin.ag", "must not use plain HTTP for a host of Flinks"),
-            ("ob.flinksapp.com.", "http://ob.flinksapp.com.", "must not use plain HTTP for a host of Flinks"),
+            ("flinks.io", "http://flinks.io", "must not use plain HTTP for a Flinks host"),
+            ("API.Flinks.IO.", "http://api.flinks.io", "must not use plain HTTP for a Flinks host"),
+            ("fin.ag", "http://fin.ag", "must not use plain HTTP for a Flinks host"),
+            ("a.private.fin.ag", "http://a.private.fin.ag", "must not use plain HTTP for a Flinks host"),
+            ("ob.flinksapp.com.", "http://ob.flinksapp.com.", "must not use plain HTTP for a Flinks host"),
             ("emulator.", "http://emulator.", "must use https, because plain HTTP is allowed only for another host"),
             ("emulator", "http://u@emulator", "must not contain user info"),
             ("emulator", "http://emulator:0", "must not use port 0"),

@@ -72,8 +72,8 @@ impl<E> Error<E> {
         }
     }
 
-    /// Returns whether the request may have reached the server. Returns `false` only if the request
-    /// certainly did not reach the server.
+    /// Returns whether the request may have reached the server. Returns `false` only if it is
+    /// certain that the request did not reach the server.
     pub fn may_have_been_sent(&self) -> bool {
         match self.kind() {
             ErrorKind::InvalidRequest(_) => false,

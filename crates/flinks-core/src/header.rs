@@ -38,7 +38,7 @@ impl fmt::Debug for Authorization {
 /// libraries do not print it.
 #[doc(hidden)]
 pub trait HeaderArgument {
-    /// Returns the value of the header `name`.
+    /// Returns the value of the `name` header.
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest>;
 }
 

@@ -99,7 +99,7 @@ const LOOPBACK: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
 
 /// Configures rustls explicitly. If the build enables the features for both TLS libraries, reqwest
-/// uses native-tls by default. The default rustls configuration of reqwest panics if no crypto
+/// uses native-tls by default. With its default rustls configuration, reqwest panics if no crypto
 /// provider is installed.
 #[cfg(feature = "rustls-no-provider")]
 fn with_tls(

@@ -21,7 +21,7 @@ const FLINKS_DOMAINS: [&str; 4] = ["fin.ag", "flinks.com", "flinks.io", "flinksa
 pub(crate) fn problem(url: &Url, allowed: &str) -> Option<&'static str> {
     let allowed = normalized(allowed);
     if is_host_of_flinks(&allowed) {
-        return Some("must not use plain HTTP for a host of Flinks");
+        return Some("must not use plain HTTP for a Flinks host");
     }
     match url.host() {
         Some(Host::Domain(domain)) if domain == allowed => None,

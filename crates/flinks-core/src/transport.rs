@@ -232,7 +232,7 @@ impl TransportBuilder {
     /// [`build`](Self::build) returns an error, because `adjust` could bypass the check of the
     /// host's addresses.
     ///
-    /// The feature `reqwest-0_13` is named after the version of `reqwest`, because this method
+    /// The `reqwest-0_13` feature is named after the version of `reqwest`, because this method
     /// exposes types from that version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
@@ -268,7 +268,7 @@ impl TransportBuilder {
         if self.base_url.is_plain_http_exception() {
             tracing::warn!(
                 base_url = self.base_url.as_str(),
-                "credentials and tokens are sent to this host in plain HTTP, because the configuration allows it",
+                "credentials and tokens are sent to this host over plain HTTP, because the configuration allows it",
             );
         }
         Ok(Transport {

@@ -106,7 +106,7 @@ impl fmt::Display for TransportErrorKind {
             Self::Dns => "the host name could not be resolved",
             Self::Connect => "no connection to the server",
             Self::Tls => "the TLS handshake failed",
-            Self::ClientCertificate => "the server requires a client certificate, or rejected the one that it received",
+            Self::ClientCertificate => "the server requires a client certificate or rejected the one that it received",
             Self::PublicAddress => "the host has a public address, but plain HTTP is allowed only to private addresses",
             Self::Timeout => "timed out",
             Self::Interrupted => "the connection was closed before the response was complete",

@@ -1,5 +1,5 @@
-//! Tests the service against the emulator as a browser would use it, and its shutdown with requests in
-//! flight.
+//! Tests the service against the emulator, as a browser would use it. Also tests the service's
+//! shutdown with requests in flight.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
-use crate::fault::{Fault, PlannedFault};
+use crate::fault::{Fault, ScheduledFault};
 use crate::http::{Fields, Reply, pairs};
 use crate::ledger::{Issued, Request, Usage};
 use crate::operation::Operation;
@@ -56,9 +56,9 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
         }),
         (&Method::GET, "config") => Ok(json!(shared.state().config)),
         (&Method::PATCH, "config") => read(body).and_then(|patch| change_config(&mut shared.state(), patch)),
-        (&Method::GET, "faults") => Ok(shared.state().faults.iter().map(planned_fault).collect()),
-        (&Method::POST, "faults") => read(body).and_then(NewFault::plan).map(|new| {
-            let body = planned_fault(&new);
+        (&Method::GET, "faults") => Ok(shared.state().faults.iter().map(scheduled_fault).collect()),
+        (&Method::POST, "faults") => read(body).and_then(NewFault::schedule).map(|new| {
+            let body = scheduled_fault(&new);
             shared.state().faults.add(new);
             body
         }),
@@ -161,7 +161,7 @@ struct NewFault {
 }
 
 impl NewFault {
-    fn plan(self) -> Result<PlannedFault, String> {
+    fn schedule(self) -> Result<ScheduledFault, String> {
         let Self { operation, fault: given, times, always } = self;
         let fault: Fault =
             serde_json::from_value(given.clone().into()).map_err(|error| format!("The fault is invalid: {error}."))?;
@@ -175,7 +175,7 @@ impl NewFault {
             (Some(_), true) => return Err("times and always cannot be used together.".to_owned()),
             (times, false) => Some(times.unwrap_or(1)),
         };
-        Ok(PlannedFault { operation, fault, remaining })
+        Ok(ScheduledFault { operation, fault, remaining })
     }
 }
 
@@ -221,8 +221,8 @@ fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result
     Ok(json!(state.config))
 }
 
-fn planned_fault(planned: &PlannedFault) -> Value {
-    let PlannedFault { operation, fault, remaining } = planned;
+fn scheduled_fault(scheduled: &ScheduledFault) -> Value {
+    let ScheduledFault { operation, fault, remaining } = scheduled;
     json!({"operation": operation, "fault": fault, "times": remaining, "always": remaining.is_none()})
 }
 

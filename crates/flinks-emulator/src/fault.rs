@@ -1,4 +1,4 @@
-//! Faults: failures that a test plans for its requests.
+//! Faults: failures that a test schedules for its requests.
 //!
 //! A fault bypasses hyper and writes directly to the socket, so a client can receive bytes that
 //! only a broken server or network would send.
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::http::Reply;
 use crate::operation::Operation;
 
-/// A failure that a test plans for an operation. See
+/// A failure that a test schedules for an operation. See
 /// [`Emulator::fail_next`](crate::Emulator::fail_next).
 ///
 /// In the control API, a fault is a JSON object. Its `kind` field is the variant's name in snake
@@ -308,11 +308,11 @@ async fn write(wire: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The planned faults, in the order they were added.
+/// The scheduled faults, in the order they were added.
 #[derive(Default)]
-pub(crate) struct FaultPlan(Vec<PlannedFault>);
+pub(crate) struct FaultPlan(Vec<ScheduledFault>);
 
-pub(crate) struct PlannedFault {
+pub(crate) struct ScheduledFault {
     pub(crate) operation: Operation,
     pub(crate) fault: Fault,
     /// The number of requests that the fault still applies to, or `None` if it applies to every
@@ -321,9 +321,9 @@ pub(crate) struct PlannedFault {
 }
 
 impl FaultPlan {
-    pub(crate) fn add(&mut self, planned: PlannedFault) {
-        if planned.remaining != Some(0) {
-            self.0.push(planned);
+    pub(crate) fn add(&mut self, scheduled: ScheduledFault) {
+        if scheduled.remaining != Some(0) {
+            self.0.push(scheduled);
         }
     }
 
@@ -331,16 +331,16 @@ impl FaultPlan {
         self.0.clear();
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &PlannedFault> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &ScheduledFault> {
         self.0.iter()
     }
 
-    /// Takes the next fault planned for an operation.
+    /// Takes the next fault scheduled for an operation.
     pub(crate) fn next(&mut self, operation: Operation) -> Option<Fault> {
-        let planned = self.0.iter_mut().find(|planned| planned.operation == operation)?;
-        planned.remaining = planned.remaining.map(|remaining| remaining.saturating_sub(1));
-        let fault = planned.fault.clone();
-        self.0.retain(|planned| planned.remaining != Some(0));
+        let scheduled = self.0.iter_mut().find(|scheduled| scheduled.operation == operation)?;
+        scheduled.remaining = scheduled.remaining.map(|remaining| remaining.saturating_sub(1));
+        let fault = scheduled.fault.clone();
+        self.0.retain(|scheduled| scheduled.remaining != Some(0));
         Some(fault)
     }
 }

@@ -74,7 +74,7 @@ outbound  client id     {client_id}
   # revokes the connection, including the refresh token
   curl -X DELETE {base_url}/api/v1/revoke -H "Authorization: Bearer $USER_TOKEN"
 
-control   inspects requests and tokens, advances the clock, plans faults
+control   inspects requests and tokens, advances the clock, schedules faults
 
   # lists all endpoints of the control API
   curl {base_url}/__emulator/

@@ -36,7 +36,7 @@ pub use crate::fault::{Fault, When};
 pub use crate::ledger::{Issued, Kind, Request, Usage};
 pub use crate::operation::Operation;
 
-use crate::fault::PlannedFault;
+use crate::fault::ScheduledFault;
 use crate::server::Server;
 use crate::shared::Shared;
 
@@ -153,25 +153,25 @@ impl Emulator {
         self.shared.state().clock.advance(by);
     }
 
-    /// Plans a fault for the next request of an operation.
+    /// Schedules a fault for the next request of an operation.
     ///
-    /// Faults for the same operation are applied in the order they were planned, one per request.
+    /// Faults for the same operation are applied in the order they were scheduled, one per request.
     pub fn fail_next(&self, operation: Operation, fault: Fault) {
         self.fail_times(operation, fault, 1);
     }
 
-    /// Plans a fault for the next `times` requests of an operation.
+    /// Schedules a fault for the next `times` requests of an operation.
     pub fn fail_times(&self, operation: Operation, fault: Fault, times: u64) {
-        self.shared.state().faults.add(PlannedFault { operation, fault, remaining: Some(times) });
+        self.shared.state().faults.add(ScheduledFault { operation, fault, remaining: Some(times) });
     }
 
-    /// Plans a fault for every request of an operation until [`clear_faults`](Self::clear_faults)
+    /// Schedules a fault for every request of an operation until [`clear_faults`](Self::clear_faults)
     /// is called.
     pub fn fail_always(&self, operation: Operation, fault: Fault) {
-        self.shared.state().faults.add(PlannedFault { operation, fault, remaining: None });
+        self.shared.state().faults.add(ScheduledFault { operation, fault, remaining: None });
     }
 
-    /// Removes all planned faults. A fault that already applies to a request in progress stays in
+    /// Removes all scheduled faults. A fault that already applies to a request in progress stays in
     /// effect.
     pub fn clear_faults(&self) {
         self.shared.state().faults.clear();
@@ -237,7 +237,7 @@ impl Emulator {
     /// numbering of requests.
     ///
     /// This method removes every request, token, session, payment request, login, page visit and
-    /// planned fault. It closes the connections of requests in progress and sets the clock to the
+    /// scheduled fault. It closes the connections of requests in progress and sets the clock to the
     /// machine's time. It then restores the code, refresh token and login from [`credentials`].
     pub fn reset(&self) {
         self.shared.reset();

@@ -63,7 +63,7 @@ macro_rules! define_operation {
         #[doc = $purpose:literal]
         $operation:ident = $name:literal, [$($route:literal),+], $product:ident::$handler:ident;
     )+) => {
-        /// An operation of the emulator. You can plan faults and count requests per operation.
+        /// An operation of the emulator. You can schedule faults and count requests per operation.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Operation {

@@ -281,7 +281,7 @@ struct Arrival {
     release: Release,
 }
 
-/// Adds a request to the ledger and takes the next fault planned for its operation.
+/// Adds a request to the ledger and takes the next fault scheduled for its operation.
 fn record_arrival(
     shared: &Shared,
     head: &hyper::http::request::Parts,

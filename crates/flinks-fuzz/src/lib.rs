@@ -1,16 +1,16 @@
 //! Fuzz targets: one function for each parser of untrusted input.
 //!
-//! A target must not panic or hang on any input, and asserts what the parser promises about its
-//! result. `tests/replay.rs` runs all targets in every test run, with the corpus and with inputs from
-//! proptest. `fuzz/` runs one of them with libFuzzer:
+//! A target must not panic or hang on any input. It also asserts the parser's guarantees about the
+//! result. `tests/replay.rs` runs all targets in every test run, with the corpus and with inputs
+//! from proptest. `fuzz/` runs one target with libFuzzer:
 //!
 //! ```console
 //! $ cd crates/flinks-fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none TARGET corpus/TARGET -- -max_total_time=120
 //! ```
 //!
-//! This needs `cargo install cargo-fuzz`. The variable enables the compiler flags of the fuzzer on a
-//! stable toolchain. `TARGET` is a name in [`TARGETS`]. Add an input that fails to `corpus/TARGET/`:
-//! from then on it is a regression test.
+//! This command requires `cargo install cargo-fuzz`. `RUSTC_BOOTSTRAP` enables the fuzzer's
+//! compiler flags on a stable toolchain. `TARGET` is a name in [`TARGETS`]. Add a failing input to
+//! `corpus/TARGET/` to make it a regression test.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // the whole crate is test code
 
@@ -31,7 +31,7 @@ use xtask::spec::{overlay, read};
 /// A function that takes an arbitrary input.
 pub type Target = fn(&[u8]);
 
-/// All targets with their names.
+/// All targets and their names.
 pub const TARGETS: [(&str, Target); 8] = [
     ("token_reply", token_reply),
     ("error_reply", error_reply),
@@ -53,7 +53,7 @@ fn reply(status: u16, bytes: &[u8]) -> reqwest::Response {
     builder.body(reqwest::Body::from(bytes.to_vec())).unwrap().into()
 }
 
-/// Decodes a 200 response of each operation, which may also hold an error.
+/// Decodes the input as each operation's 200 response. The response may also contain an error.
 pub fn token_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -78,7 +78,7 @@ pub fn token_reply(data: &[u8]) {
     });
 }
 
-/// Decodes an error response of each operation.
+/// Decodes the input as each operation's error response.
 pub fn error_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -96,16 +96,16 @@ pub fn error_reply(data: &[u8]) {
     });
 }
 
-/// Asserts that a message contains no long number of the response. Words are not checked, because the
-/// message may contain the same ones.
+/// Asserts that a message contains no long number from the response. Words are not checked, because
+/// the message may contain the same words as the response.
 fn has_no_text_of(data: &[u8], text: &str) {
     let Ok(data) = std::str::from_utf8(data) else { return };
     for word in data.split(|char: char| !char.is_ascii_digit()).filter(|word| word.len() >= 8) {
-        assert!(!text.contains(word), "the error contains text of the response");
+        assert!(!text.contains(word), "the error contains text from the response");
     }
 }
 
-/// Verifies the callback URL of an end user.
+/// Verifies an end user's callback URL.
 pub fn callback(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     thread_local! {
@@ -120,21 +120,21 @@ pub fn callback(data: &[u8]) {
             let redirect_uri = "https://app.example/back".parse().unwrap();
             let flinks::Started { pending, .. } = client.authorization("1000", &redirect_uri).unwrap().start();
             let mut value = serde_json::to_value(&pending).unwrap();
-            // A state that a fuzzer can guess.
+            // Use a state that a fuzzer can guess.
             *value.pointer_mut("/state/state").unwrap() = "s".into();
             value.to_string()
         });
         let pending: PendingAuthorization = serde_json::from_str(stored).unwrap();
-        // After 10 minutes every callback is an error, which the last arm accepts.
+        // After 10 minutes, the client rejects every callback. The last arm accepts that error.
         match client.verify(pending, text) {
-            // A code and a state are there, whatever their encoding.
+            // The callback contains a code and a state, in any encoding.
             Ok(_) => assert!(text.matches('=').count() >= 2),
             Err(error) => assert!(!error.may_have_been_sent()),
         }
     });
 }
 
-/// Parses the header `Retry-After`.
+/// Parses the `Retry-After` header.
 pub fn retry_after(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(wait) = flinks::fuzzing::retry_after(text) {
@@ -151,14 +151,14 @@ pub fn claims(data: &[u8]) {
     }
 }
 
-/// Decodes a record of a store.
+/// Decodes a stored record.
 pub fn store_file(data: &[u8]) {
     let id: ConsentId = "user-7".parse().unwrap();
     match Record::decode(&id, data) {
         Ok(record) => {
             assert_eq!(record.id(), &id);
             let _ = record.idle_deadline().duration_since(SystemTime::UNIX_EPOCH);
-            // Encoding and decoding the record again changes nothing.
+            // Encoding the record and decoding it again changes nothing.
             let written = record.encode().unwrap();
             let again = Record::decode(&id, written.expose_secret().as_bytes()).unwrap();
             assert_eq!(again.encode().unwrap().expose_secret(), written.expose_secret());
@@ -181,7 +181,7 @@ pub fn addresses(data: &[u8]) {
     }
     if let Ok(base_url) = text.parse::<BaseUrl>() {
         check_address(base_url.as_str());
-        // The normalized URL is a base URL and stays the same.
+        // The normalized URL is also a base URL, and normalizing it again does not change it.
         assert_eq!(base_url.as_str().parse::<BaseUrl>().unwrap().as_str(), base_url.as_str());
     }
     if let Ok(redirect_url) = text.parse::<RedirectUrl>() {
@@ -201,11 +201,12 @@ fn check_address(text: &str) {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => panic!("the URL has no host"),
     };
-    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "plain HTTP to another machine");
+    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "accepted plain HTTP to another host");
 }
 
-/// Applies an overlay to a document and generates code. The input is the overlay and, after a line
-/// `---`, optionally the document. Without a document it is the one of Outbound.
+/// Applies an overlay to a document and generates code. The input is an overlay, optionally
+/// followed by a `---` line and a document. If the input contains no document, the target uses the
+/// Outbound document.
 pub fn generator(data: &[u8]) {
     thread_local! {
         static DOCUMENT: serde_json::Value = {

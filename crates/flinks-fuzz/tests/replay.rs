@@ -1,4 +1,4 @@
-//! Runs every target with its corpus and with inputs from proptest.
+//! Runs every target on its corpus and on inputs from proptest.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests
 
@@ -14,7 +14,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     files.collect()
 }
 
-/// Runs a target with its corpus, with mutated corpus files and with random inputs.
+/// Runs a target on its corpus, on mutated corpus files and on random inputs.
 fn run(name: &str, cases: u32) {
     let (_, target): (_, Target) = *TARGETS.iter().find(|(found, _)| *found == name).unwrap();
     let corpus = corpus(name);

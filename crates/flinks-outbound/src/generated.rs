@@ -5,12 +5,13 @@
 // overlay:   openapi/overlays/flinks-outbound.yaml
 // generator: progenitor 0.15.1, hardened by xtask/src/generate/harden
 
-/// The version of the document from which this client was generated.
+/// The version of the OpenAPI document that this client was generated from.
 pub const SPEC_VERSION: &str = "3.0.0";
-/// The SHA-256 of the document from which this client was generated, in hexadecimal.
+/// The SHA-256 hash, in hexadecimal, of the OpenAPI document that this client was generated
+/// from.
 pub const SPEC_SHA256: &str = "7db83e16f7d609fa57dbe8d97fc192c1c9a82b3586de5a5257970349bbdad1b1";
-/// The fields and headers that contain secrets. `Debug` redacts these fields and all other
-/// strings, and the headers are marked as sensitive.
+/// The fields and headers that contain secrets. `Debug` output redacts these fields and all
+/// other strings. The headers are marked as sensitive.
 pub const SECRETS: &[&str] = &[
     "TokenRequest.client_secret",
     "TokenRequest.code",
@@ -426,8 +427,9 @@ impl Client {
 
 /// Request builders, one for each operation.
 ///
-/// The methods of [`Client`] create a builder from the required arguments. A builder has a
-/// method for each optional argument, and `send`.
+/// Each operation method of [`Client`] creates a builder from the required arguments. A
+/// builder has one method for each optional argument and a `send` method that sends the
+/// request.
 pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
@@ -469,7 +471,7 @@ pub mod operation {
         ///
         /// Returns an error if the request cannot be sent, if the server responds with an
         /// error, or if the response cannot be decoded. The [`Error`] names the operation
-        /// and reports whether the request may have been received.
+        /// and reports whether the server may have received the request.
         ///
         /// # Cancel safety
         ///
@@ -530,7 +532,7 @@ pub mod operation {
         ///
         /// Returns an error if the request cannot be sent, if the server responds with an
         /// error, or if the response cannot be decoded. The [`Error`] names the operation
-        /// and reports whether the request may have been received.
+        /// and reports whether the server may have received the request.
         ///
         /// # Cancel safety
         ///

@@ -1,4 +1,4 @@
-//! A program that depends only on this crate, and calls every operation of a local Flinks.
+//! A program that depends only on this crate and calls each of its operations on the emulator.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.
 
@@ -12,7 +12,8 @@ use flinks_outbound::{
     StatusCode, Transport, TransportBuilder, operation,
 };
 
-// A user's program cannot name the dependencies of this crate. These modules hide them here too.
+// A user's program cannot name this crate's dependencies. These modules shadow the dependencies, so
+// this program cannot name them either.
 mod flinks_core {}
 mod serde {}
 
@@ -23,7 +24,7 @@ fn client(emulator: &Emulator) -> Result<Client, BuildError> {
     Client::new(base_url)
 }
 
-/// Creates a request with the client credentials as fields of the body.
+/// Creates a request with the client credentials as body fields.
 fn request(grant: GrantType) -> TokenRequest {
     TokenRequest::new(grant).client_id(OUTBOUND_CLIENT_ID).client_secret(OUTBOUND_CLIENT_SECRET)
 }
@@ -49,7 +50,7 @@ async fn every_operation_can_be_called_with_this_crate_alone() {
     let refresh = request(GrantType::RefreshToken).refresh_token(OUTBOUND_REFRESH_TOKEN);
     let access_token: Secret = token(&client, &refresh).await.unwrap().into_inner().access_token;
 
-    // The code is spent, because it can be exchanged only once.
+    // The code can be exchanged only once, so it is now spent.
     match token(&client, &code).await.unwrap_err().kind() {
         ErrorKind::ErrorResponse(ErrorResponse { error, .. }) => assert_eq!(error.as_deref(), Some("invalid_grant")),
         kind => panic!("{kind:?}"),

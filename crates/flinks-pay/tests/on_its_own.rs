@@ -1,4 +1,4 @@
-//! A program that depends only on this crate, and calls every operation of a local Flinks.
+//! A program that depends only on this crate and calls each of its operations on the emulator.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.
 
@@ -12,7 +12,8 @@ use flinks_pay::{
     ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, operation,
 };
 
-// A user's program cannot name the dependencies of this crate. These modules hide them here too.
+// A user's program cannot name this crate's dependencies. These modules shadow the dependencies, so
+// this program cannot name them either.
 mod flinks_core {}
 mod serde {}
 
@@ -54,7 +55,7 @@ async fn every_operation_can_be_called_with_this_crate_alone() {
 
     let refused = authorize(&client, "wrong").await.unwrap_err();
     assert!(matches!(refused.kind(), ErrorKind::ErrorResponse(())));
-    // The token is spent, because it starts only one session.
+    // A token starts only one session, so it is now spent.
     let spent = initiate_session(&client, &token).await.unwrap_err();
     match spent.kind() {
         ErrorKind::ErrorResponse(SessionError { .. }) => {}

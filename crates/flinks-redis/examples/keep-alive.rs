@@ -1,12 +1,13 @@
 //! Refreshes the consents in Redis that are about to idle out, with a progress bar and a summary.
 //!
-//! Run it once an hour, on any number of machines. It reads the variables `FLINKS_OUTBOUND_URL`,
-//! `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET`, `FLINKS_REDIS_URL`,
-//! `FLINKS_REDIS_NAME_KEY` and `FLINKS_REDIS_KEYS`. The optional variable `FLINKS_KEEP_ALIVE_RATE`
-//! sets the number of refreshes per second. The README of flinks-redis describes these variables.
+//! Run this program once an hour, on any number of machines. It reads the environment variables
+//! `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET`,
+//! `FLINKS_REDIS_URL`, `FLINKS_REDIS_NAME_KEY` and `FLINKS_REDIS_KEYS`. The optional variable
+//! `FLINKS_KEEP_ALIVE_RATE` sets the number of refreshes per second. The flinks-redis README
+//! describes these variables.
 //!
 //! The exit code is 1 if a refresh failed, if a record is unreadable or could not be stored, or if
-//! the program failed.
+//! the program itself failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a terminal program
 
@@ -23,7 +24,7 @@ use indicatif::ProgressBar;
 async fn main() -> ExitCode {
     // Required for `rediss://`.
     flinks_redis::install_default_crypto_provider();
-    // The log contains unreadable records and the reasons for failures.
+    // The log lists unreadable records and the reasons for failures.
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     match run().await {
         Ok(summary) => {

@@ -1,8 +1,8 @@
-//! A benchmark of the store, and of a keep-alive worker.
+//! Benchmarks the store and a keep-alive worker.
 //!
-//! It starts a `redis-server`, and compares calls to the store with plain `GET` and `SET`
-//! commands for values of the same size. It then measures how fast one worker refreshes consents at
-//! the emulator.
+//! The program starts a `redis-server` and compares store calls with plain `GET` and `SET` commands
+//! for values of the same size. It then measures how fast one worker refreshes consents against the
+//! emulator.
 //!
 //! `cargo run --release -p flinks-redis --example throughput -- 20000` refreshes 20 000 consents.
 
@@ -37,7 +37,7 @@ async fn main() -> Outcome<()> {
     measure_keep_alive(&store, count).await
 }
 
-/// Measures the calls of the store and the plain commands, and prints a table.
+/// Measures store calls and plain commands and prints a table.
 async fn measure_calls(server: &Server, store: &RedisStore) -> Outcome<()> {
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
@@ -48,7 +48,7 @@ async fn measure_calls(server: &Server, store: &RedisStore) -> Outcome<()> {
     let key: Vec<String> =
         redis::cmd("KEYS").arg("*:*:????????????????????????????????").query_async(&mut connection.clone()).await?;
     let value: Vec<u8> = redis::cmd("GET").arg(key.first()).query_async(&mut connection.clone()).await?;
-    println!("size of a value: {} bytes\n", value.len());
+    println!("value size: {} bytes\n", value.len());
     println!("{:<10} {:>8} {:>12} {:>10} {:>10} {:>8}", "call", "parallel", "per second", "median", "p99", "ratio");
     for concurrency in [1, 64] {
         let plain_get = measure("GET", concurrency, None, || async {
@@ -67,8 +67,8 @@ async fn measure_calls(server: &Server, store: &RedisStore) -> Outcome<()> {
     Ok(())
 }
 
-/// Measures a call, prints the results, and returns the calls per second. `baseline` is the number
-/// of calls per second of the command with which the call is compared.
+/// Measures a call, prints the results and returns the number of calls per second. `baseline` is
+/// the number of calls per second for the plain command that the call is compared with.
 async fn measure<F: Future<Output = bool>>(
     name: &str,
     concurrency: usize,
@@ -91,7 +91,7 @@ async fn measure<F: Future<Output = bool>>(
     rate
 }
 
-/// Measures a run of a keep-alive worker that refreshes `count` consents.
+/// Measures one run of a keep-alive worker that refreshes `count` consents.
 async fn measure_keep_alive(store: &RedisStore, count: usize) -> Outcome<()> {
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
@@ -109,7 +109,7 @@ async fn measure_keep_alive(store: &RedisStore, count: usize) -> Outcome<()> {
     let summary = worker.rate(1_000_000).max_concurrency(64).run_once().await?;
     let elapsed = start.elapsed();
     let requests = flinks.refreshes().saturating_sub(refreshes_before);
-    println!("\nkeep-alive of {count} consents: {summary}");
+    println!("\nkeep-alive run for {count} consents: {summary}");
     println!(
         "{elapsed:.1?}, {:.0} per second, {requests} requests to Flinks; memory including the emulator: {memory_before} MB before, {} MB after",
         f64::from(u32::try_from(count)?) / elapsed.as_secs_f64(),

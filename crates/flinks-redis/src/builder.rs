@@ -1,4 +1,4 @@
-//! The builder of a store, and its configuration from variables.
+//! The builder for a store and its configuration from environment variables.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use flinks_consents::envelope::{EncryptionKeys, Key};
 use flinks_core::configuration::{Field, Values};
 use serde::{Deserialize, Deserializer};
 
-/// A builder for a [`RedisStore`]. [`RedisStore::builder`] and [`from_env`](Self::from_env) create
-/// one.
+/// A builder for a [`RedisStore`]. Create one with [`RedisStore::builder`] or
+/// [`from_env`](Self::from_env).
 #[derive(Clone)]
 pub struct RedisStoreBuilder {
     addresses: Vec<String>,
@@ -28,8 +28,8 @@ pub struct RedisStoreBuilder {
     keys: EncryptionKeys,
 }
 
-/// The default timeout of a call. Redis responds within milliseconds, and an end user may be
-/// waiting.
+/// The default timeout for a call. Redis usually responds within milliseconds, and an end user may
+/// be waiting.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl RedisStoreBuilder {
@@ -46,27 +46,27 @@ impl RedisStoreBuilder {
         }
     }
 
-    /// Creates a builder from environment variables. `Deserialize` reads the same values from the
-    /// fields of a map, such as a section of a configuration file.
+    /// Creates a builder from environment variables. `Deserialize` reads the same values from a map
+    /// with the fields in this table, such as a section of a configuration file.
     ///
     /// | variable | field | value |
     /// | --- | --- | --- |
     /// | `FLINKS_REDIS_URL` | `url` | the address, such as `rediss://redis.internal:6380/0` |
     /// | `FLINKS_REDIS_NAME_KEY` | `name_key` | the key that hides ids: 32 bytes in base64 |
-    /// | `FLINKS_REDIS_KEYS` | `keys` | the encryption keys with their ids, the newest first: `2:BASE64,1:BASE64` |
-    /// | `FLINKS_REDIS_CLUSTER_NODES` | `cluster_nodes` | the addresses of other nodes, separated by commas; see [`cluster`](Self::cluster) |
+    /// | `FLINKS_REDIS_KEYS` | `keys` | the encryption keys with their ids, newest first: `2:BASE64,1:BASE64` |
+    /// | `FLINKS_REDIS_CLUSTER_NODES` | `cluster_nodes` | the addresses of other nodes, separated by commas (see [`cluster`](Self::cluster)) |
     /// | `FLINKS_REDIS_NAMESPACE` | `namespace` | see [`namespace`](Self::namespace) |
     /// | `FLINKS_REDIS_TIMEOUT_SECONDS` | `timeout_seconds` | see [`timeout`](Self::timeout) |
-    /// | `FLINKS_REDIS_ROOT_CERTIFICATES` | `root_certificates` | the path of a PEM file |
-    /// | `FLINKS_REDIS_CLIENT_CERTIFICATE`, `FLINKS_REDIS_CLIENT_KEY` | `client_certificate`, `client_key` | the paths of PEM files |
+    /// | `FLINKS_REDIS_ROOT_CERTIFICATES` | `root_certificates` | the path to a PEM file |
+    /// | `FLINKS_REDIS_CLIENT_CERTIFICATE`, `FLINKS_REDIS_CLIENT_KEY` | `client_certificate`, `client_key` | the paths to PEM files |
     /// | `FLINKS_DANGEROUS_PLAIN_REDIS_HOST` | `dangerous_plain_redis_host` | see [`dangerous_plain_redis_host`](Self::dangerous_plain_redis_host) |
     ///
-    /// The first three are required. The certificates need the feature `rustls`.
+    /// The first three are required. The certificate settings require the `rustls` feature.
     ///
     /// # Errors
     ///
-    /// Returns an error if a required variable is not set, or if a value is empty, not UTF-8 or
-    /// invalid. The error contains the name of the variable.
+    /// Returns an error if a required variable is not set, or if a value is empty, invalid or not
+    /// valid UTF-8. The error contains the variable's name.
     pub fn from_env() -> Result<Self, InvalidConfiguration> {
         Self::from_values(&Values::from_env(FIELDS)?)
     }
@@ -100,9 +100,9 @@ impl RedisStoreBuilder {
             (Some(_), None) => {
                 Err(values.error("client_key", "must be set, because a client certificate is set").into())
             }
-            (None, Some(_)) => Err(values
-                .error("client_certificate", "must be set, because the key of a client certificate is set")
-                .into()),
+            (None, Some(_)) => {
+                Err(values.error("client_certificate", "must be set, because a client key is set").into())
+            }
             (Some(certificate), Some(key)) => {
                 Ok(self.client_certificate(certificate.expose_secret().as_bytes(), key.expose_secret().as_bytes()))
             }
@@ -119,13 +119,13 @@ impl RedisStoreBuilder {
         Ok(self)
     }
 
-    /// Allows connections without TLS (`redis://`) to exactly this host, such as the Redis
-    /// container of a `docker compose` network.
+    /// Allows connections without TLS (`redis://`) to exactly this host, such as a Redis container
+    /// in a `docker compose` network.
     ///
-    /// Records are encrypted, but everyone on the network between this process and the host can
-    /// read the password for Redis, and can change or remove records. The host must therefore be
-    /// private: the store does not connect if the host resolves to an address that is neither
-    /// loopback nor private (RFC 1918, RFC 4193). Flinks hosts are rejected. [`build`](Self::build)
+    /// Records are encrypted, but anyone on the network between this process and the host can read
+    /// the Redis password and can change or remove records. The host must therefore be private: the
+    /// store does not connect if the host resolves to an address that is neither loopback nor
+    /// private (RFC 1918, RFC 4193). Flinks hosts are rejected. [`build`](Self::build)
     /// logs a warning.
     #[must_use]
     pub fn dangerous_plain_redis_host(mut self, host: impl Into<String>) -> Self {
@@ -133,9 +133,9 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Configures the store for a Redis cluster. `other_nodes` are the addresses of more nodes,
-    /// which are used if the first node cannot be reached. One reachable node is enough to find all
-    /// others.
+    /// Configures the store for a Redis cluster. `other_nodes` are the addresses of additional
+    /// nodes, which the store uses if it cannot reach the first node. One reachable node is enough
+    /// to find all others.
     #[must_use]
     pub fn cluster(mut self, other_nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.is_cluster = true;
@@ -143,8 +143,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the certificate authorities, in PEM, that may have issued the server's certificate.
-    /// Default: the certificate authorities of the platform.
+    /// Sets the trusted certificate authorities for the server's certificate, in PEM format.
+    /// Default: the platform's certificate authorities.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -152,9 +152,9 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the client certificate and its private key, in PEM.
+    /// Sets the client certificate and its private key, in PEM format.
     ///
-    /// A Redis server with TLS requires a client certificate unless its option `tls-auth-clients`
+    /// A Redis server with TLS requires a client certificate unless its `tls-auth-clients` option
     /// is set to `no` or `optional`.
     #[cfg(feature = "rustls")]
     #[must_use]
@@ -177,29 +177,29 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the timeout of a call, including the time to connect. Default: 1 second. The minimum is
-    /// 1 millisecond.
+    /// Sets the timeout for each call, including the time to connect. Default: 1 second. The
+    /// minimum is 1 millisecond.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// Builds the store. The store connects when it is used for the first time.
+    /// Builds the store. The store connects when it is first used.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidConfiguration`] if
+    /// Returns [`InvalidConfiguration`] if:
     ///
     /// - an address is not a valid URL;
-    /// - an address does not start with `rediss://`, and is neither a loopback address nor the host
+    /// - an address does not start with `rediss://` and is neither a loopback address nor the host
     ///   that [`dangerous_plain_redis_host`](Self::dangerous_plain_redis_host) allows;
-    /// - that host is a Flinks host or a public address;
-    /// - the namespace is empty, or contains a brace, white space or a control character;
-    /// - a certificate or a key is not PEM, or certificates are set for an address without
-    ///   `rediss://`;
-    /// - an address starts with `rediss://`, and the process has no default crypto provider for
-    ///   rustls: call [`install_default_crypto_provider`](crate::install_default_crypto_provider)
+    /// - the host that `dangerous_plain_redis_host` allows is a Flinks host or a public address;
+    /// - the namespace is empty or contains a brace, white space or a control character;
+    /// - a certificate or a key is not in PEM format, or certificates are set for an address
+    ///   without `rediss://`;
+    /// - an address starts with `rediss://`, but the process has no default crypto provider for
+    ///   rustls. Call [`install_default_crypto_provider`](crate::install_default_crypto_provider)
     ///   at the start of `main`.
     pub fn build(self) -> Result<RedisStore, InvalidConfiguration> {
         let namespace = Namespace::new(self.namespace)?;
@@ -227,7 +227,7 @@ impl RedisStore {
     }
 }
 
-/// The variables and fields that configure a store.
+/// The environment variables and fields that configure a store.
 const FIELDS: &[Field] = &[
     Field { key: "url", variable: "FLINKS_REDIS_URL" },
     Field { key: "name_key", variable: "FLINKS_REDIS_NAME_KEY" },
@@ -241,7 +241,8 @@ const FIELDS: &[Field] = &[
     Field { key: "dangerous_plain_redis_host", variable: "FLINKS_DANGEROUS_PLAIN_REDIS_HOST" },
 ];
 
-/// Parses the name key, and encryption keys such as `2:BASE64,1:BASE64`, the newest first.
+/// Parses the name key and the encryption keys. The encryption keys have the form
+/// `2:BASE64,1:BASE64`, with the newest key first.
 fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfiguration> {
     const NOT_KEYS: &str = "must be a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
     let invalid = || InvalidConfiguration::from(values.error("keys", NOT_KEYS));
@@ -259,8 +260,8 @@ fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfigurati
     })
 }
 
-/// Deserializes a map with the fields that [`RedisStoreBuilder::from_env`] lists. Errors contain
-/// the name of a field, but never its value.
+/// Deserializes a map with the fields that [`RedisStoreBuilder::from_env`] lists. Errors contain a
+/// field's name but never its value.
 impl<'de> Deserialize<'de> for RedisStoreBuilder {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Values::deserialize(deserializer, FIELDS)?;
@@ -268,7 +269,7 @@ impl<'de> Deserialize<'de> for RedisStoreBuilder {
     }
 }
 
-/// Shows neither the addresses, which may contain a password, nor the keys.
+/// Shows only the namespace, because the addresses may contain a password and the keys are secret.
 impl fmt::Debug for RedisStoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreBuilder").field("namespace", &self.namespace).finish_non_exhaustive()

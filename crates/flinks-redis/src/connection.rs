@@ -1,8 +1,8 @@
-//! The connection that all calls of a store share.
+//! The connection that all of a store's calls share.
 //!
-//! The first call opens the connection. Only one task opens it at a time, and every other call
-//! waits for that task until its own timeout. If Redis does not respond in time, the connection is
-//! dropped, because it may be broken, and the next call opens a new one.
+//! The first call opens the connection. Only one task at a time opens it. Every other call waits
+//! for that task until the call's own timeout. If Redis does not respond in time, the connection
+//! may be broken, so the store drops it and the next call opens a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use tokio::sync::Mutex;
 use crate::error::{TIMED_OUT, store_error};
 use crate::servers::{Connection, Servers};
 
-/// The error of a call, with the state in which it leaves the connection.
+/// The error from a failed call. The variant shows whether the connection can still be used.
 pub(crate) enum CallFailure {
     /// Redis returned an error. The connection can be used again.
     Replied(StoreError),
-    /// Redis did not respond, or a server responded that is no longer the primary. The connection
+    /// Redis did not respond, or the server that responded is no longer the primary. The connection
     /// must not be used again. A new connection reaches the new primary if the host name or a proxy
-    /// points to it.
+    /// points to the new primary.
     NoReply(StoreError),
 }
 
@@ -34,14 +34,14 @@ impl From<RedisError> for CallFailure {
     }
 }
 
-/// The connection of a store, which is opened on demand.
+/// A store's connection, opened on demand.
 pub(crate) struct SharedConnection {
     servers: Arc<Servers>,
     timeout: Duration,
     slot: Arc<Mutex<Slot>>,
 }
 
-/// The open connection, if any, and the number of the last connection that was opened.
+/// The open connection, if any, and the number of the most recently opened connection.
 #[derive(Default)]
 struct Slot {
     number: u64,
@@ -61,7 +61,7 @@ impl SharedConnection {
         self.servers.is_cluster()
     }
 
-    /// Runs a call with the timeout of the store, which includes the time to connect.
+    /// Runs a call with the store's timeout, which includes the time to connect.
     pub(crate) async fn call<T, F>(&self, run: impl FnOnce(Connection) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, CallFailure>>,
@@ -83,7 +83,8 @@ impl SharedConnection {
         }
     }
 
-    /// Drops the connection with the number `used`, unless it was replaced already.
+    /// Drops the connection whose number is `used`, unless a new connection has already replaced
+    /// it.
     fn discard(&self, used: Option<u64>) {
         // If the slot is locked, a task is already opening a new connection.
         if let Ok(mut slot) = self.slot.try_lock()
@@ -93,11 +94,11 @@ impl SharedConnection {
         }
     }
 
-    /// Returns the open connection, or a new one, with its number.
+    /// Returns the open connection and its number. Opens a new connection if none is open.
     async fn connection(&self) -> Result<(u64, Connection), StoreError> {
         let (slot, servers, timeout) = (Arc::clone(&self.slot), Arc::clone(&self.servers), self.timeout);
-        // A spawned task holds the lock. If the call itself held it, a caller that stops polling
-        // the call would block all other calls.
+        // A spawned task holds the lock. If the call itself held the lock, a caller that stopped
+        // polling the call would block all other calls.
         let connecting = tokio::spawn(async move {
             let mut slot = slot.lock().await;
             if let Some(connection) = &slot.connection {

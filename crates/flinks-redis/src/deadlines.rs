@@ -1,4 +1,4 @@
-//! The restoration of lost indexes from the records.
+//! Restores lost indexes from the records.
 
 use flinks_consents::store::StoreError;
 use futures_util::future::try_join_all;
@@ -13,21 +13,21 @@ use flinks_consents::keep_alive::Lookup;
 const PAGE: usize = 1000;
 
 impl RedisStore {
-    /// Restores missing deadlines and missing entries of owners from the records. Returns the
-    /// number of restored deadlines.
+    /// Restores missing deadlines and missing owner entries from the records. Returns the number of
+    /// restored deadlines.
     ///
-    /// Call it if the deadlines or the entries of owners were deleted or evicted:
+    /// Call this method if deadlines or owner entries were deleted or evicted:
     /// [`KeepAlive`](crate::KeepAlive) does not find consents without a deadline, and
-    /// [`Consents::list`](flinks_consents::Consents::list) does not find consents without an entry.
-    /// It reads every record once, and other processes can use the store in the meantime.
+    /// [`Consents::list`](flinks_consents::Consents::list) does not find consents without an owner
+    /// entry. The method reads every record once. Other processes can use the store while it runs.
     ///
-    /// The list of ended consents that were not reported yet cannot be restored, because the
-    /// records do not show whether an end was reported.
+    /// The method cannot restore the list of ended consents that have not been reported yet,
+    /// because a record does not show whether its end was reported.
     ///
     /// # Errors
     ///
     /// Returns a [`StoreError`] if the store fails. Deadlines that were restored before the failure
-    /// are kept. Records that cannot be read are skipped and logged.
+    /// stay restored. The method logs and skips records that it cannot read.
     pub async fn restore_indexes(&self) -> Result<u64, StoreError> {
         let mut restored = 0_u64;
         for node in self.nodes().await? {
@@ -35,7 +35,7 @@ impl RedisStore {
             loop {
                 let mut scan = redis::cmd("SCAN");
                 scan.arg(cursor).arg("COUNT").arg(PAGE);
-                // The keys of other applications may not be UTF-8.
+                // Other applications' keys may not be valid UTF-8.
                 let (next, keys): (u64, Vec<Vec<u8>>) = self.command_at(node, scan).await?;
                 let keys = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
                 for is_restored in try_join_all(keys.map(|key| self.restore_record(key))).await? {
@@ -50,7 +50,8 @@ impl RedisStore {
         Ok(restored)
     }
 
-    /// Restores the indexes of the record with this key. Returns whether its deadline was missing.
+    /// Restores the index entries for the record with this key. Returns whether the record's
+    /// deadline was missing.
     async fn restore_record(&self, key: &str) -> Result<bool, StoreError> {
         if !self.namespace().is_record_key(key) {
             return Ok(false);
@@ -64,7 +65,7 @@ impl RedisStore {
         self.script(&self.scripts().restore_deadline(&consent_keys, &record)).await
     }
 
-    /// Returns one slot of each cluster node that has slots. For a single server, returns one
+    /// Returns one slot for each cluster node that has slots. For a single server, returns a single
     /// `None`.
     async fn nodes(&self) -> Result<Vec<Option<u16>>, StoreError> {
         if !self.is_cluster() {

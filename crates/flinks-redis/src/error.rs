@@ -1,5 +1,5 @@
-//! Conversion of Redis errors into errors with fixed texts. The texts of Redis are not used,
-//! because they may contain a key or a value (A3).
+//! Converts Redis errors to errors with fixed texts. Text from Redis is never used, because it may
+//! contain a key or a value (A3).
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use redis::{ErrorKind, RedisError};
 
 use flinks_consents::envelope::EnvelopeError;
 
-/// An invalid configuration of a [`RedisStore`](crate::RedisStore).
+/// The error for an invalid [`RedisStore`](crate::RedisStore) configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidConfiguration {
     field: &'static str,
@@ -19,8 +19,8 @@ pub struct InvalidConfiguration {
 }
 
 impl InvalidConfiguration {
-    /// Returns the name of the invalid value: a variable, a field, or a description such as
-    /// `Redis address`.
+    /// Returns the name of the invalid value: an environment variable, a field, or a description
+    /// such as `Redis address`.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -35,7 +35,7 @@ impl InvalidConfiguration {
     }
 }
 
-/// The error for certificates that are not PEM, or that are set for a server without TLS.
+/// The error for certificates that are not in PEM format or that are set for a server without TLS.
 pub(crate) const INVALID_CERTIFICATES: InvalidConfiguration =
     InvalidConfiguration::new("certificates", "must be PEM, and can be set only for rediss:// addresses");
 
@@ -53,16 +53,16 @@ impl From<InvalidSetting> for InvalidConfiguration {
     }
 }
 
-/// Converts an error of Redis, or of the connection to it, into a store error.
+/// Converts an error from Redis, or from the connection to Redis, to a store error.
 pub(crate) fn store_error(error: &RedisError) -> StoreError {
     let misconfigured = StoreError::misconfigured;
     let unavailable = StoreError::unavailable;
     if is_permission_denied(error) {
         return misconfigured(
-            "denied a command: the user needs permission for the commands that the documentation of flinks-redis lists",
+            "denied a command: the user needs permission for the commands listed in the flinks-redis documentation",
         );
     }
-    // Before Redis 7, the error of a script contains the error of the failed command in its detail.
+    // Before Redis 7, a script's error contains the failed command's error in its detail.
     let detail = error.detail().unwrap_or_default();
     if error.code() == Some("WRONGTYPE") || detail.contains("WRONGTYPE") {
         return EnvelopeError::Damaged.into();
@@ -74,7 +74,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
         return misconfigured("has no database with the configured number");
     }
     if is_tls_failure(error) {
-        return misconfigured("failed the TLS handshake: the certificate of the server or of this client was rejected");
+        return misconfigured("failed the TLS handshake: the server's or this client's certificate was rejected");
     }
     match error.code() {
         Some("NOAUTH" | "WRONGPASS") => return misconfigured("rejected the credentials"),
@@ -103,7 +103,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
     }
 }
 
-/// Returns whether the user has no permission for the command, or for a command that a script
+/// Returns whether the Redis user has no permission for the command, or for a command that a script
 /// calls.
 pub(crate) fn is_permission_denied(error: &RedisError) -> bool {
     // An error inside a script has no `NOPERM` code.
@@ -111,8 +111,8 @@ pub(crate) fn is_permission_denied(error: &RedisError) -> bool {
         || error.detail().is_some_and(|detail| detail.contains("The user executing the script"))
 }
 
-/// Returns whether the TLS handshake failed, as opposed to the network. The `redis` crate wraps its
-/// source errors in an `Arc`.
+/// Returns whether the cause is a failed TLS handshake and not a network failure. The `redis` crate
+/// wraps source errors in an `Arc`.
 fn is_tls_failure(error: &RedisError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>());
     let source = source.and_then(|source| source.downcast_ref::<io::Error>());

@@ -1,4 +1,4 @@
-//! The sorted sets of each shard: the deadlines of its consents, and its ended consents.
+//! The two sorted sets of each shard: one for idle deadlines and one for ended consents.
 
 use flinks_consents::ConsentId;
 use flinks_consents::store::{DueWindow, StoreError};
@@ -11,13 +11,13 @@ use crate::scripts::milliseconds;
 use crate::store::RedisStore;
 use flinks_consents::keep_alive::{Lookup, WorkItem};
 
-/// The maximum length of a list. For comparison, a shard has about 40 000 entries if the store has
-/// ten million consents.
+/// The maximum number of entries in a list. For comparison, a shard has about 40 000 entries if the
+/// store has ten million consents.
 const MAX_ENTRIES: usize = 1_000_000;
 
 impl RedisStore {
-    /// Lists at most `limit` due consents of a shard. Deadlines beyond the window come first,
-    /// followed by the earliest deadlines.
+    /// Lists at most `limit` due consents in a shard. Consents with a deadline beyond the window
+    /// come first, followed by those with the earliest deadlines.
     pub(crate) async fn list_due(
         &self,
         shard: u16,
@@ -25,9 +25,9 @@ impl RedisStore {
         limit: usize,
     ) -> Result<Vec<WorkItem>, StoreError> {
         let before = milliseconds(window.before());
-        // Ensures that the two ranges do not overlap, even if `before` is later than `beyond`.
+        // The two ranges must not overlap, even if `before` is later than `beyond`.
         let beyond = milliseconds(window.beyond()).max(before.saturating_sub(1));
-        // One round trip for both ranges.
+        // The pipeline needs only one round trip for both ranges.
         let mut commands = redis::pipe();
         commands.add_command(self.range(shard, Index::Due, &format!("({beyond}"), "+inf", limit));
         commands.add_command(self.range(shard, Index::Due, "-inf", &format!("({before}"), limit));
@@ -37,7 +37,7 @@ impl RedisStore {
         Ok(items(shard, beyond.into_iter().chain(before)).take(limit).collect())
     }
 
-    /// Lists at most `limit` consents of a shard that have ended and were not reported yet.
+    /// Lists at most `limit` ended consents in a shard that have not been reported yet.
     pub(crate) async fn list_ended(&self, shard: u16, limit: usize) -> Result<Vec<WorkItem>, StoreError> {
         let command = self.range(shard, Index::Ended, "-inf", "+inf", limit);
         let found: Vec<(String, f64)> = self.command(command).await?;
@@ -53,7 +53,7 @@ impl RedisStore {
         command
     }
 
-    /// Loads the record of an entry. If there is no record, the entry is removed.
+    /// Loads an entry's record. Removes the entry if it has no record.
     pub(crate) async fn look_up_item(&self, item: &WorkItem) -> Result<Lookup, StoreError> {
         let namespace = self.namespace();
         let key = namespace.record_key(item.shard, &item.name);
@@ -66,22 +66,22 @@ impl RedisStore {
         Ok(found)
     }
 
-    /// Returns whether an entry is still in the set of ended consents and was not replaced.
+    /// Returns whether an entry is still in the set of ended consents and has not been replaced.
     pub(crate) async fn is_listed_as_ended(&self, item: &WorkItem) -> Result<bool, StoreError> {
         let mut command = redis::cmd("ZSCORE");
         command.arg(self.namespace().index_key(item.shard, Index::Ended)).arg(&item.name);
         Ok(self.command::<Option<f64>>(command).await? == Some(deadline(item)))
     }
 
-    /// Removes an entry from the set of ended consents, unless it was replaced.
+    /// Removes an entry from the set of ended consents, unless the entry has been replaced.
     pub(crate) async fn remove_reported(&self, item: &WorkItem) -> Result<(), StoreError> {
         let ended = self.namespace().index_key(item.shard, Index::Ended);
         self.script(&self.scripts().mark_reported(&ended, &item.name, deadline(item))).await?;
         Ok(())
     }
 
-    /// Loads the record with this key, which may be the record of any consent. A record that cannot
-    /// be read is logged.
+    /// Loads the record with this key, which may belong to any consent. Logs the key of a record
+    /// that cannot be read.
     pub(crate) async fn record_at(&self, key: &str) -> Result<Lookup, StoreError> {
         let keys = self.keys();
         let value = match self.get(key).await {
@@ -101,8 +101,8 @@ impl RedisStore {
         }
     }
 
-    /// Lists at most `limit` due consents of all shards, the most urgent ones first and suspected
-    /// ones last.
+    /// Lists at most `limit` due consents from all shards, with the most urgent first and suspected
+    /// consents last.
     pub(crate) async fn list_due_of_all(&self, window: DueWindow, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
         let mut limit_per_shard = limit.min(MAX_ENTRIES);
         loop {
@@ -113,7 +113,7 @@ impl RedisStore {
             items.sort_by_key(|item| rank(item, window));
             let mut ids = Vec::new();
             let mut suspected = Vec::new();
-            // Loads a few hundred records at a time, to limit memory use and the load on the
+            // Loads a few hundred records at a time to limit memory use and the load on the
             // connection.
             for chunk in items.chunks(SHARDS.into()) {
                 for found in try_join_all(chunk.iter().map(|item| self.look_up_item(item))).await? {
@@ -129,7 +129,7 @@ impl RedisStore {
                 }
             }
             // Unreadable and suspected consents must not hide others, no matter how many there are.
-            // The loop therefore lists more entries until enough other consents are found.
+            // The loop therefore lists more entries until it finds enough other consents.
             if ids.len() >= limit || is_complete || limit_per_shard >= MAX_ENTRIES {
                 ids.extend(suspected);
                 ids.truncate(limit);
@@ -144,21 +144,22 @@ fn items(shard: u16, found: impl IntoIterator<Item = (String, f64)>) -> impl Ite
     found.into_iter().map(move |(name, deadline)| WorkItem { shard, name, stamp: deadline.to_bits() })
 }
 
-/// Returns the deadline of an item in milliseconds. The stamp contains the bits of this
-/// floating-point number, which represents milliseconds exactly for the next 285 000 years.
+/// Returns an item's deadline in milliseconds. The item's stamp contains the bits of this
+/// floating-point number. The number represents whole milliseconds exactly for the next 285 000
+/// years.
 fn deadline(item: &WorkItem) -> f64 {
     f64::from_bits(item.stamp)
 }
 
-/// Returns the sort key of an item: its deadline, or 0 for a deadline beyond the window.
+/// Returns an item's sort key: its deadline, or 0 if the deadline is beyond the window.
 fn rank(item: &WorkItem, window: DueWindow) -> u64 {
     let deadline = deadline(item) as u64;
     if deadline > milliseconds(window.beyond()) { 0 } else { deadline }
 }
 
-/// Logs a record that cannot be read.
+/// Logs that a record cannot be read.
 fn unreadable(key: &str, error: &StoreError) -> Lookup {
-    // The key contains only the hidden name of the consent, so it can be logged.
+    // The key contains only the consent's hidden name, so it is safe to log.
     tracing::warn!(key, "cannot read a consent: {error}");
     Lookup::Unreadable
 }

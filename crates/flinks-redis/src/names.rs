@@ -1,39 +1,40 @@
-//! The keys in Redis.
+//! The names of the keys in Redis.
 //!
-//! Every key starts with the namespace and the shard in braces. All keys of a shard are therefore
-//! in the same slot of a cluster, so that one script can use them.
+//! Every key starts with the namespace and the shard in braces. In a cluster, all keys of a shard
+//! are therefore in the same slot, so one script can use them together.
 
 use flinks_consents::ConsentId;
 
 use crate::error::InvalidConfiguration;
 use flinks_consents::envelope::{EncryptionKeys, HiddenName};
 
-/// The number of shards. [`HiddenName::shard`] returns a number below this.
+/// The number of shards. [`HiddenName::shard`] returns a number below this limit.
 pub(crate) const SHARDS: u16 = 256;
 
-/// The prefix of all keys of a store. Stores with different namespaces do not share keys.
+/// The prefix of all of a store's keys. Stores with different namespaces do not share keys.
 #[derive(Clone)]
 pub(crate) struct Namespace(String);
 
-/// The keys that belong to one consent.
+/// The Redis keys for one consent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RedisKeys {
-    /// The key of the encrypted record.
+    /// The key for the encrypted record.
     pub(crate) record: String,
-    /// The key of the sorted set of deadlines in the shard.
+    /// The key for the shard's sorted set of deadlines.
     pub(crate) due: String,
-    /// The key of the sorted set of ended consents in the shard.
+    /// The key for the shard's sorted set of ended consents.
     pub(crate) ended: String,
-    /// The hidden name of the consent, which is its member in these sets.
+    /// The consent's hidden name, which identifies the consent in both sets.
     pub(crate) member: String,
 }
 
-/// A sorted set of a shard. Each consent is in one of the two sets, until its end was reported.
+/// One of a shard's two sorted sets. Each consent is in one of them until its end has been
+/// reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Index {
     /// The consents that have not ended, with their idle deadlines as scores.
     Due,
-    /// The consents that have ended and were not reported yet.
+    /// The ended consents that have not been reported yet.
     Ended,
 }
 
@@ -53,7 +54,7 @@ impl Namespace {
         &self.0
     }
 
-    /// Returns the keys of a consent.
+    /// Returns the Redis keys for a consent.
     pub(crate) fn consent_keys(&self, id: &ConsentId, keys: &EncryptionKeys) -> RedisKeys {
         let name = keys.hidden_name(id);
         let shard = u16::from(name.shard());
@@ -66,12 +67,12 @@ impl Namespace {
         }
     }
 
-    /// Returns the key of the record with this hidden name.
+    /// Returns the Redis key for the record with this hidden name.
     pub(crate) fn record_key(&self, shard: u16, name: &str) -> String {
         format!("{}:{name}", self.hash_tag(shard))
     }
 
-    /// Returns the key of a sorted set.
+    /// Returns the Redis key for one of a shard's sorted sets.
     pub(crate) fn index_key(&self, shard: u16, index: Index) -> String {
         let name = match index {
             Index::Due => "due",
@@ -80,39 +81,39 @@ impl Namespace {
         format!("{}:{name}", self.hash_tag(shard))
     }
 
-    /// Returns the key of the record with this hidden name, or `None` if the text is not a hidden
-    /// name.
+    /// Returns the Redis key for the record with this hidden name, or `None` if `name` is not a
+    /// hidden name.
     pub(crate) fn parse_record_key(&self, name: &str) -> Option<String> {
         let shard = u16::from_str_radix(name.get(..2)?, 16).ok()?;
         (name.len() == HiddenName::DIGITS).then(|| self.record_key(shard, name))
     }
 
-    /// Returns the key of the hash with an owner's consents.
+    /// Returns the Redis key for the hash that lists an owner's consents.
     pub(crate) fn owner_key(&self, owner: &HiddenName) -> String {
         format!("{}:owner:{owner}", self.hash_tag(u16::from(owner.shard())))
     }
 
-    /// Returns the key of the lease of a shard.
+    /// Returns the Redis key for a shard's lease.
     pub(crate) fn lease_key(&self, shard: u16) -> String {
         format!("{}:worker", self.hash_tag(shard))
     }
 
-    /// Returns the key of the fingerprint of the name key.
+    /// Returns the Redis key for the name key's fingerprint.
     pub(crate) fn fingerprint_key(&self) -> String {
         format!("{}:names", self.hash_tag(0))
     }
 
-    /// Returns whether `key` has the form of a record's key in this namespace.
+    /// Returns whether `key` has the form of a record key in this namespace.
     pub(crate) fn is_record_key(&self, key: &str) -> bool {
         let rest = key.strip_prefix('{').and_then(|rest| rest.strip_prefix(self.as_str())?.strip_prefix(':'));
         let Some((shard, name)) = rest.and_then(|rest| rest.split_once("}:")) else { return false };
         // The shard must have exactly three digits, because another namespace may start with this
-        // one.
+        // namespace.
         let is_shard = shard.len() == 3 && shard.parse::<u16>().is_ok();
         is_shard && name.len() == HiddenName::DIGITS
     }
 
-    /// Returns the hash tag of a shard. In a cluster, the text in braces determines the slot.
+    /// Returns a shard's hash tag. In a cluster, the text in braces determines a key's slot.
     fn hash_tag(&self, shard: u16) -> String {
         format!("{{{}:{shard:03}}}", self.0)
     }

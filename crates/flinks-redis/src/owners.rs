@@ -1,13 +1,14 @@
-//! The index of owners: a hash for each owner, with one entry for each of the owner's consents.
+//! The owner index: a hash for each owner, with one entry for each of the owner's consents.
 //!
-//! A record and its entry may be in different slots of a cluster, so a script cannot write both
-//! atomically. The order of the writes keeps the index complete:
+//! In a cluster, a record and its entry may be in different slots, so a script cannot write both
+//! atomically. The following rules keep the index complete:
 //!
-//! - An entry is written before its record, and removed after its record.
-//! - When an entry is read, it is compared with its record. An entry is stale if it has no record,
-//!   for example because a process was killed, or if its record belongs to another owner.
-//! - A stale entry is removed when it is read, unless it is less than an hour old: its record may
-//!   be about to be written.
+//! - The store writes an entry before its record and removes an entry after its record.
+//! - When the store reads an entry, it compares the entry with its record. An entry is stale if it
+//!   has no record, for example because a process was killed, or if its record belongs to another
+//!   owner.
+//! - The store removes a stale entry when it reads the entry. It keeps an entry that is less than
+//!   an hour old, because another process may be about to write the record.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,18 +20,18 @@ use futures_util::future::try_join_all;
 use crate::scripts::milliseconds;
 use crate::store::RedisStore;
 
-/// The minimum age at which a stale entry is removed.
+/// The minimum age of a stale entry before it is removed.
 const MIN_STALE_AGE: Duration = Duration::from_secs(60 * 60);
 /// The number of records that are loaded concurrently.
 const CHUNK: usize = 100;
 
-/// An entry in the index of owners.
+/// An entry in the owner index.
 pub(crate) struct OwnerEntry {
-    /// The key of the owner's hash.
+    /// The Redis key for the owner's hash.
     pub(crate) index: String,
-    /// The hidden name of the consent.
+    /// The consent's hidden name.
     pub(crate) name: String,
-    /// The time in milliseconds at which the entry was written, followed by random bits. The random
+    /// The time when the entry was written, in milliseconds, followed by random bits. The random
     /// bits distinguish entries that were written in the same millisecond.
     pub(crate) version: u64,
 }
@@ -48,12 +49,12 @@ impl OwnerEntry {
 }
 
 impl RedisStore {
-    /// Writes the entry of a record if it may be missing.
+    /// Writes a record's owner entry if the entry may be missing.
     pub(crate) async fn index_owner(&self, record: &Record) -> Result<(), StoreError> {
         if record.is_owner_new() { self.restore_owner(record).await } else { Ok(()) }
     }
 
-    /// Writes the entry of a record.
+    /// Writes a record's owner entry. Does nothing if the record has no owner.
     pub(crate) async fn restore_owner(&self, record: &Record) -> Result<(), StoreError> {
         let Some(owner) = record.owner() else { return Ok(()) };
         let keys = self.keys();
@@ -63,7 +64,7 @@ impl RedisStore {
         self.command::<i64>(command).await.map(drop)
     }
 
-    /// Lists the records of an owner, in the order of their hidden names.
+    /// Lists an owner's records in the order of their hidden names.
     pub(crate) async fn list_owner(&self, owner: &OwnerId, page: &Page) -> Result<Vec<Record>, StoreError> {
         let keys = self.keys();
         let index = self.namespace().owner_key(&keys.hidden_owner(owner));
@@ -94,7 +95,7 @@ impl RedisStore {
         Ok(records)
     }
 
-    /// Returns the current entry of a record, or `None` if it has no owner or no entry.
+    /// Returns a record's current owner entry, or `None` if the record has no owner or no entry.
     pub(crate) async fn owner_entry(&self, record: &Record) -> Result<Option<OwnerEntry>, StoreError> {
         let Some(owner) = record.owner() else { return Ok(None) };
         let keys = self.keys();
@@ -106,7 +107,7 @@ impl RedisStore {
         Ok(version.map(|version| OwnerEntry { index, name, version }))
     }
 
-    /// Removes an entry, unless it was written again in the meantime.
+    /// Removes an entry, unless it has been written again in the meantime.
     pub(crate) async fn remove_owner_entry(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
         self.script(&self.scripts().remove_owner_entry(entry)).await.map(drop)
     }
@@ -118,7 +119,7 @@ impl RedisStore {
         }
     }
 
-    /// Removes a stale entry, unless its record may be about to be written.
+    /// Removes a stale entry, unless another process may be about to write its record.
     async fn remove_stale(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
         if entry.age(SystemTime::now()) < MIN_STALE_AGE { Ok(()) } else { self.remove_owner_entry(entry).await }
     }

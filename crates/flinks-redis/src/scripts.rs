@@ -1,14 +1,14 @@
-//! The Lua scripts. Redis runs each of them atomically.
+//! The Lua scripts. Redis runs each script atomically.
 //!
 //! A script returns a number, which [`parse_result`] interprets:
 //!
 //! | number | meaning |
 //! | --- | --- |
-//! | 1 | The script has done its work. |
-//! | 0 | Nothing was changed, because the condition of the script does not hold. |
+//! | 1 | The script succeeded. |
+//! | 0 | Nothing was changed, because the script's condition was not met. |
 //! | -1 | Nothing was changed, because the stored value is not a record. |
-//! | -2 | Nothing was changed, because a newer version wrote the stored value. |
-//! | -3 | Nothing was changed, because the key of a sorted set has a different type. |
+//! | -2 | Nothing was changed, because a newer version of the crate wrote the stored value. |
+//! | -3 | Nothing was changed, because a key that must be a sorted set has a different type. |
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ use flinks_consents::envelope::EnvelopeError;
 /// The first part of each script that changes a record. The script continues only if the stored
 /// record has the expected generation.
 ///
-/// - `KEYS`: the record, and the two sorted sets of its shard.
+/// - `KEYS`: the record and the two sorted sets in its shard.
 /// - `ARGV[1]`: the expected generation, or an empty string if no record is expected.
 const CHECK_GENERATION: &str = r"
 for set = 2, 3 do
@@ -38,12 +38,12 @@ end
 if found ~= ARGV[1] then return 0 end
 ";
 
-/// Replaces the record, after [`CHECK_GENERATION`].
+/// Replaces the record. Runs after [`CHECK_GENERATION`].
 ///
-/// - `KEYS[2]`: the sorted set to which the consent will belong. `KEYS[3]`: the other sorted set.
+/// - `KEYS[2]`: the consent's new sorted set. `KEYS[3]`: the other sorted set.
 /// - `ARGV[2]`: the new value. `ARGV[3]`: the deadline in milliseconds. `ARGV[4]`: the member.
 ///
-/// Redis does not roll back a failed script, so the value is written last.
+/// Redis does not roll back a failed script, so this script writes the value last.
 const SWAP: &str = r"
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
 redis.call('ZREM', KEYS[3], ARGV[4])
@@ -51,10 +51,10 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record with an ended one. Keys and arguments are the same as for [`SWAP`].
+/// Replaces the record with an ended record. The keys and arguments are the same as for [`SWAP`].
 ///
-/// The consent is added to the set of ended consents only if it had a deadline before. A consent
-/// that had already ended has none, so its end is not reported twice.
+/// The script adds the consent to the set of ended consents only if the consent had a deadline. A
+/// consent that had already ended has no deadline, so its end is not reported twice.
 const SWAP_ENDED: &str = r"
 if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
 redis.call('ZREM', KEYS[3], ARGV[4])
@@ -62,7 +62,7 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Removes the record, after [`CHECK_GENERATION`].
+/// Removes the record. Runs after [`CHECK_GENERATION`].
 ///
 /// - `ARGV[2]`: the member.
 const REMOVE: &str = r"
@@ -72,9 +72,9 @@ redis.call('DEL', KEYS[1])
 return 1
 ";
 
-/// Removes a member from the sorted sets if it has no record.
+/// Removes a member from the sorted sets if the member has no record.
 ///
-/// - `KEYS`: the record, and the two sorted sets.
+/// - `KEYS`: the record and the two sorted sets.
 /// - `ARGV[1]`: the member.
 const REMOVE_STALE_MEMBER: &str = r"
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -84,7 +84,7 @@ end
 return 1
 ";
 
-/// Removes a member from a sorted set if its deadline has not changed since it was listed.
+/// Removes a member from a sorted set if the member's deadline has not changed since it was listed.
 ///
 /// - `KEYS[1]`: the sorted set.
 /// - `ARGV[1]`: the member. `ARGV[2]`: the deadline in milliseconds.
@@ -94,9 +94,9 @@ if deadline and tonumber(deadline) == tonumber(ARGV[2]) then redis.call('ZREM', 
 return 1
 ";
 
-/// Adds the deadline of a record to the sorted set of deadlines if it is missing.
+/// Adds a record's deadline to the sorted set of deadlines if the deadline is missing.
 ///
-/// - `KEYS`: the record, and the sorted set of deadlines.
+/// - `KEYS`: the record and the sorted set of deadlines.
 /// - `ARGV[1]`: the expected generation. `ARGV[2]`: the deadline in milliseconds. `ARGV[3]`: the
 ///   member.
 const RESTORE_DEADLINE: &str = r"
@@ -105,16 +105,16 @@ if not old or string.match(old, '^flinks1:(%d+):') ~= ARGV[1] then return 0 end
 return redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[3])
 ";
 
-/// Removes an entry from the index of owners if it was not written again.
+/// Removes an entry from the owner index if the entry has not been written again.
 ///
-/// - `KEYS[1]`: the hash of the owner.
-/// - `ARGV[1]`: the hidden name of the consent. `ARGV[2]`: the expected version of the entry.
+/// - `KEYS[1]`: the owner's hash.
+/// - `ARGV[1]`: the consent's hidden name. `ARGV[2]`: the entry's expected version.
 const REMOVE_OWNER_ENTRY: &str = r"
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1
 ";
 
-/// Acquires or extends a lease. Returns 0 if it belongs to another holder.
+/// Acquires or extends a lease. Returns 0 if the lease belongs to another holder.
 ///
 /// - `KEYS[1]`: the lease.
 /// - `ARGV[1]`: the holder. `ARGV[2]`: the duration in milliseconds.
@@ -125,7 +125,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 
-/// Releases a lease if it belongs to the holder.
+/// Releases a lease if the given holder has it.
 ///
 /// - `KEYS[1]`: the lease.
 /// - `ARGV[1]`: the holder.
@@ -134,7 +134,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
 
-/// The scripts of a store. Each method returns the call of a script with its keys and arguments.
+/// A store's scripts. Each method returns a script call with its keys and arguments.
 pub(crate) struct Scripts {
     swap: Script,
     swap_ended: Script,
@@ -162,8 +162,8 @@ impl Scripts {
         }
     }
 
-    /// Replaces the record that has the generation `expected` with `record`. `value` is its
-    /// encrypted form.
+    /// Replaces the record whose generation is `expected` with `record`. `value` is the encrypted
+    /// form of `record`.
     pub(crate) fn swap(
         &self,
         keys: &RedisKeys,
@@ -233,7 +233,7 @@ impl Scripts {
     }
 }
 
-/// Converts the number that a script has returned. `true` means that the script has done its work.
+/// Converts the number that a script returned. `true` means that the script succeeded.
 pub(crate) fn parse_result(number: i64) -> Result<bool, StoreError> {
     match number {
         1 => Ok(true),
@@ -244,7 +244,7 @@ pub(crate) fn parse_result(number: i64) -> Result<bool, StoreError> {
     }
 }
 
-/// Converts a time into milliseconds since the Unix epoch, the unit of the scores in sorted sets.
+/// Converts a time to milliseconds since the Unix epoch, the unit of scores in the sorted sets.
 pub(crate) fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

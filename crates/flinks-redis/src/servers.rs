@@ -1,4 +1,4 @@
-//! The servers of a store, and the connections to them.
+//! A store's servers and the connections to them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::error::{INVALID_CERTIFICATES, InvalidConfiguration};
 #[cfg(feature = "rustls")]
 use crate::tls::{self, Certificates};
 
-/// A standalone server, or the known nodes of a cluster.
+/// A standalone server or a cluster's known nodes.
 pub(crate) struct Servers {
     addresses: Vec<ConnectionInfo>,
     is_cluster: bool,
@@ -28,8 +28,8 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Parses the addresses, and checks that connections to other machines use TLS unless the
-    /// configuration allows otherwise.
+    /// Parses the addresses and checks that connections to other machines use TLS, unless the
+    /// configuration allows plain connections.
     pub(crate) fn new(
         addresses: &[String],
         is_cluster: bool,
@@ -63,8 +63,8 @@ impl Servers {
         self.is_cluster
     }
 
-    /// Connects to the server or to the cluster. `timeout` applies to connecting and to each
-    /// response.
+    /// Connects to the server or to the cluster. `timeout` limits the connection attempt and the
+    /// wait for each response.
     pub(crate) async fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
         if self.is_cluster { self.connect_to_cluster(timeout).await } else { self.connect_to_server(timeout).await }
     }
@@ -118,8 +118,8 @@ impl Servers {
     }
 }
 
-/// Parses an address. It must use TLS unless it is a Unix socket, a loopback address or the allowed
-/// host.
+/// Parses an address. The address must use TLS unless it is a Unix socket, a loopback address or
+/// the allowed host.
 fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidConfiguration> {
     let invalid = |problem| InvalidConfiguration::new("Redis address", problem);
     let address =
@@ -136,8 +136,8 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
     if is_safe { Ok(address) } else { Err(invalid(NOT_SAFE)) }
 }
 
-/// The requirement for addresses on other machines. An address that disables the verification of
-/// certificates (`#insecure`) does not meet it either.
+/// The message for an address that is not allowed: a plain address on another machine, or an
+/// address that disables certificate verification (`#insecure`).
 const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
 
 fn is_loopback_host(host: &str) -> bool {
@@ -145,13 +145,13 @@ fn is_loopback_host(host: &str) -> bool {
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The host on another machine to which connections without TLS are allowed, if any.
+/// The host on another machine that the store may connect to without TLS, if any.
 #[derive(Clone, Default)]
 pub(crate) struct PlainHost(pub(crate) Option<String>);
 
 impl PlainHost {
-    /// Returns the reason why a connection without TLS to a host is not allowed, or `None` if it
-    /// is.
+    /// Returns the reason why a connection without TLS to `host` is not allowed, or `None` if the
+    /// connection is allowed.
     fn find_problem(&self, host: &str) -> Option<&'static str> {
         match &self.0 {
             None => Some(NOT_SAFE),
@@ -174,10 +174,10 @@ impl PlainHost {
     }
 }
 
-/// Resolves host names for connections without TLS. It returns an error unless all addresses of a
-/// host are loopback addresses or, for the allowed host, private ones.
+/// A resolver for the host names of connections without TLS. It returns an error unless all of a
+/// host's addresses are loopback addresses or, for the allowed host, private addresses.
 ///
-/// It also resolves the hosts of nodes that a cluster announces later.
+/// The resolver also resolves the host names of nodes that a cluster announces later.
 struct PlainResolver(PlainHost);
 
 impl AsyncDNSResolver for PlainResolver {
@@ -199,8 +199,9 @@ impl AsyncDNSResolver for PlainResolver {
     }
 }
 
-/// A connection to a standalone server or to a cluster. Many calls can use it at the same time: it
-/// matches responses to calls by their order, even if the caller of a call was cancelled.
+/// A connection to a standalone server or to a cluster. Many calls can use the connection at the
+/// same time. The connection matches responses to calls by their order, even if a caller was
+/// cancelled.
 #[derive(Clone)]
 pub(crate) enum Connection {
     Single(MultiplexedConnection),
@@ -268,7 +269,8 @@ mod tests {
         ] {
             assert!(parse(address, &allowed(host)).is_err(), "{address}");
         }
-        // The resolver checks again, because the name may resolve to a different address by then.
+        // The resolver checks the addresses again, because the name may resolve to a different
+        // address by then.
         assert!(PlainResolver(allowed("10.0.0.7")).resolve("10.0.0.7", 1).await.is_ok());
         assert!(PlainResolver(allowed("8.8.8.8")).resolve("8.8.8.8", 1).await.is_err());
         assert!(PlainResolver(allowed("10.0.0.7")).resolve("10.0.0.8", 1).await.is_err());

@@ -1,4 +1,4 @@
-//! The implementation of [`TokenStore`] on Redis. Redis makes each change of a record atomically.
+//! The implementation of [`TokenStore`] on Redis. Redis makes each change to a record atomically.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::servers::Connection;
 use crate::warning::Warning;
 use flinks_consents::envelope::EncryptionKeys;
 
-/// A store for consents on Redis or Valkey. Build one with [`RedisStore::builder`] or
+/// A store for consents in Redis or Valkey. Build one with [`RedisStore::builder`] or
 /// [`RedisStoreBuilder::from_env`](crate::RedisStoreBuilder::from_env).
 ///
 /// Cloning is cheap: clones share one connection.
@@ -28,7 +28,7 @@ struct Inner {
     namespace: Namespace,
     connection: SharedConnection,
     keys: ArcSwap<EncryptionKeys>,
-    /// Whether the name key was successfully compared with its fingerprint in Redis.
+    /// Whether the name key has been successfully compared with the fingerprint in Redis.
     is_name_key_checked: AtomicBool,
     scripts: Scripts,
 }
@@ -60,16 +60,17 @@ impl RedisStore {
         self.0.connection.is_cluster()
     }
 
-    /// Replaces the encryption keys, starting with the next call. The name key is not replaced,
-    /// because existing records could not be found with a different one.
+    /// Replaces the encryption keys. The new keys apply from the next call on. The name key stays
+    /// the same, because the store could not find existing records with a different name key.
     pub fn set_keys(&self, keys: EncryptionKeys) {
         self.0.keys.store(Arc::new(keys.with_name_key_of(&self.0.keys.load())));
     }
 
-    /// Checks the settings of the server, or of all nodes of the cluster, and returns a warning for
+    /// Checks the settings of the server, or of every node in the cluster. Returns a warning for
     /// each setting that puts refresh tokens at risk.
     ///
-    /// The warnings are not logged, so log them yourself, for example when your program starts.
+    /// The store does not log the warnings. Log them yourself, for example when your program
+    /// starts.
     ///
     /// # Errors
     ///
@@ -100,12 +101,12 @@ impl RedisStore {
         self.call(|mut connection| async move { Ok(command.query_async(&mut connection).await?) }).await
     }
 
-    /// Runs a script. Returns `false` if its condition does not hold.
+    /// Runs a script. Returns `false` if the script's condition is not met.
     pub(crate) async fn script(&self, call: &ScriptInvocation<'_>) -> Result<bool, StoreError> {
         parse_result(self.call(|mut connection| async move { Ok(call.invoke_async(&mut connection).await?) }).await?)
     }
 
-    /// Checks the name key if necessary, and then makes a call.
+    /// Checks the name key if necessary and then makes a call.
     pub(crate) async fn call<T, F>(&self, run: impl FnOnce(Connection) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, CallFailure>>,
@@ -117,13 +118,13 @@ impl RedisStore {
         self.0.connection.call(call).await
     }
 
-    /// Compares the name key with its fingerprint in Redis, until the comparison has succeeded
-    /// once.
+    /// Compares the name key with the fingerprint in Redis, unless an earlier comparison has
+    /// succeeded.
     ///
-    /// With a different name key, no record would be found and every consent would be stored a
-    /// second time. If the fingerprint cannot be read, the call continues and the next call tries
-    /// again: in a cluster, an unavailable node with the fingerprint must not block calls to other
-    /// nodes.
+    /// With a different name key, the store would find no records and would store every consent a
+    /// second time. If the fingerprint cannot be read, this call continues and the next call checks
+    /// again. In a cluster, the node with the fingerprint must not block calls to other nodes when
+    /// it is unavailable.
     async fn check_name_key(&self, connection: &mut Connection) -> Result<(), StoreError> {
         if self.0.is_name_key_checked.load(Ordering::Relaxed) {
             return Ok(());
@@ -149,7 +150,7 @@ impl RedisStore {
         let Some(value) = self.get(&key).await? else { return Ok(None) };
         let record = keys.open(&value, &key)?;
         if record.id() != id {
-            return Err(StoreError::damaged("returned the record of another consent"));
+            return Err(StoreError::damaged("returned another consent's record"));
         }
         Ok(Some(record))
     }
@@ -162,7 +163,7 @@ impl RedisStore {
         let is_stored = self.script(&self.scripts().swap(&consent_keys, expected, record, &value)).await?;
         if is_stored {
             // In the meantime, another process may have removed an earlier record together with
-            // this entry.
+            // the owner entry.
             self.index_owner(record).await?;
         }
         Ok(is_stored)
@@ -170,8 +171,8 @@ impl RedisStore {
 
     async fn remove(&self, id: &ConsentId, generation: u64) -> Result<bool, StoreError> {
         let consent_keys = self.namespace().consent_keys(id, &self.keys());
-        // An unreadable record is removed as well. Its owner is unknown, so its entry becomes stale
-        // and is removed when it is read.
+        // An unreadable record is removed as well. Its owner is unknown, so its owner entry becomes
+        // stale and is removed the next time it is read.
         let entry = match self.load(id).await {
             Ok(Some(record)) => self.owner_entry(&record).await?,
             _ => None,
@@ -184,7 +185,7 @@ impl RedisStore {
     }
 }
 
-/// Returns the texts in a response. The response of a cluster contains one text for each node.
+/// Returns the texts in a response. A response from a cluster contains one text for each node.
 fn texts(response: Value) -> Vec<String> {
     match response {
         Value::BulkString(bytes) => vec![String::from_utf8_lossy(&bytes).into_owned()],
@@ -217,7 +218,7 @@ impl TokenStore for RedisStore {
     }
 }
 
-/// Shows neither the address, which may contain a password, nor the keys.
+/// Shows only the namespace, because the address may contain a password and the keys are secret.
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").field("namespace", &self.0.namespace.as_str()).finish_non_exhaustive()

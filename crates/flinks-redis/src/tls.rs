@@ -1,4 +1,4 @@
-//! Checks of the certificates and of the crypto provider for rustls.
+//! Checks the certificates and the crypto provider for rustls.
 
 use redis::{ClientTlsConfig, TlsCertificates};
 use rustls::crypto::CryptoProvider;
@@ -9,8 +9,8 @@ use crate::error::{INVALID_CERTIFICATES, InvalidConfiguration};
 
 pub(crate) use redis::TlsCertificates as Certificates;
 
-/// Checks that each certificate and key is PEM. The `redis` crate would silently ignore a text that
-/// contains no certificate.
+/// Checks that each certificate and key is in PEM format. The `redis` crate would silently ignore
+/// text that contains no certificate.
 pub(crate) fn check_certificates(certificates: &Certificates) -> Result<(), InvalidConfiguration> {
     let TlsCertificates { root_cert, client_tls } = certificates;
     let is_certificate = |pem: &[u8]| CertificateDer::from_pem_slice(pem).is_ok();
@@ -23,8 +23,8 @@ pub(crate) fn check_certificates(certificates: &Certificates) -> Result<(), Inva
 
 /// Checks that this process has a default crypto provider for rustls.
 ///
-/// Without a default, rustls would install the provider that is compiled in as the default of the
-/// whole process, or panic if several providers are compiled in.
+/// Without a default provider, rustls would install the compiled-in provider as the default for the
+/// whole process. If several providers were compiled in, rustls would panic.
 pub(crate) fn check_crypto_provider() -> Result<(), InvalidConfiguration> {
     if CryptoProvider::get_default().is_none() {
         return Err(InvalidConfiguration::new(

@@ -1,23 +1,23 @@
-//! Warnings about the configuration of a server.
+//! Warnings about a server's configuration.
 
 use std::fmt;
 
-/// A setting of the Redis server that puts refresh tokens at risk.
+/// A Redis server setting that puts refresh tokens at risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The server evicts keys when its memory is full, and may evict refresh tokens.
+    /// The server evicts keys when its memory is full, so it may evict refresh tokens.
     Evicts,
     /// The server has no append-only file. A restart loses the refresh tokens that were written
     /// after the last snapshot.
     DoesNotPersist,
-    /// The settings for eviction and persistence could not be checked, because the user has no
-    /// permission to run `INFO`, or its output lacks them.
+    /// The eviction and persistence settings could not be checked, because the Redis user has no
+    /// permission to run `INFO` or because the output of `INFO` does not include them.
     Unknown,
 }
 
 impl Warning {
-    /// Returns the warnings for the output of `INFO` of one server.
+    /// Returns the warnings for one server, based on its `INFO` output.
     pub(crate) fn all_of(info: &str) -> Vec<Self> {
         let field =
             |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
@@ -45,7 +45,7 @@ impl fmt::Display for Warning {
                 "Redis has no append-only file, so a restart may lose refresh tokens: set appendonly to yes"
             }
             Self::Unknown => {
-                "could not check the eviction and persistence settings of Redis: the user has no permission to run INFO"
+                "could not check the Redis eviction and persistence settings: the user has no permission to run INFO"
             }
         })
     }

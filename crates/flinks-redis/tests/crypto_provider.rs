@@ -1,5 +1,5 @@
-//! Tests TLS connections to Redis in a process without a default crypto provider of rustls. The
-//! default provider is set for the whole process, so this program has only one test.
+//! Tests TLS connections to Redis in a process without a default crypto provider for rustls. The
+//! default provider applies to the whole process, so this program has only one test.
 
 #![cfg(feature = "rustls")]
 #![allow(clippy::unwrap_used)] // a test
@@ -21,7 +21,7 @@ fn tls_without_a_default_crypto_provider_is_an_error_that_names_the_fix() {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.contains("flinks_redis::install_default_crypto_provider()"), "{error}");
     }
-    // A plain connection to a loopback address needs no provider, and the store does not install
+    // A plain connection to a loopback address needs no provider, so the store does not install
     // one.
     assert!(store("redis://127.0.0.1").build().is_ok());
     assert!(CryptoProvider::get_default().is_none());

@@ -1,7 +1,7 @@
-//! Injects faults of Redis and its network at each step of a refresh.
+//! Injects Redis and network faults at each step of a refresh.
 //!
-//! Each test checks the outcome of the call and the number of requests that Flinks receives. After
-//! each fault, the next call succeeds, and no refresh token is lost.
+//! Each test checks the call's outcome and the number of requests that Flinks receives. It also
+//! checks that the next call after the fault succeeds and that no refresh token is lost.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -42,13 +42,13 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Runs a test, which fails if it takes longer than 300 seconds.
+/// Runs a test. The test fails if it takes longer than 300 seconds.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test).await.unwrap() });
 }
 
-/// A command that a refresh sends to Redis. The discriminant is the position of the command.
+/// A command that a refresh sends to Redis. The discriminant is the command's position.
 #[derive(Clone, Copy)]
 enum Step {
     Load,
@@ -56,8 +56,8 @@ enum Step {
     StoreResult,
 }
 
-/// The faults of a command. For `None`, Redis is killed and started again with the data on its
-/// disk.
+/// The faults that the tests inject into a command. For `None`, the test kills Redis and starts it
+/// again with the data on its disk.
 const FAULTS: [(&str, Option<Fault>); 10] = [
     ("cut_off_before", Some(Fault::CutBefore)),
     ("cut_off_after", Some(Fault::CutAfter)),
@@ -78,7 +78,7 @@ struct Case {
     policy: OutagePolicy,
 }
 
-/// The expected outcome of the call during which the fault occurs.
+/// The expected outcome of the call that the fault affects.
 struct Expected {
     call_succeeds: bool,
     /// The number of requests that Flinks receives.
@@ -89,11 +89,12 @@ impl Case {
     fn expected(&self) -> Expected {
         let (call_succeeds, requests) = match (self.step, self.rotates, self.policy) {
             // Without the store, a process cannot know whether another process has used the refresh
-            // token. If tokens rotate, using one a second time could end the consent.
+            // token. If refresh tokens rotate, using one twice could end the consent.
             (Step::Load | Step::AcquireLease, false, OutagePolicy::RefreshWithoutStore) => (true, 1),
             (Step::Load | Step::AcquireLease, ..) => (false, 0),
-            // A new refresh token is stored before the access token is returned. If it cannot be
-            // stored, it becomes a pending write, and the policy decides the outcome of the call.
+            // A new refresh token is stored before the access token is returned. If the new token
+            // cannot be stored, it becomes a pending write, and the policy decides the call's
+            // outcome.
             (Step::StoreResult, true, OutagePolicy::FailClosed) => (false, 1),
             (Step::StoreResult, ..) => (true, 1),
         };
@@ -109,7 +110,7 @@ impl Case {
         let proxy = Proxy::to(&server);
         let direct_address = server.address();
         let server = Arc::new(Mutex::new(server));
-        // On this clock, the pause of one second between two refreshes takes no time.
+        // On this clock, the one-second pause between two refreshes takes no real time.
         let clock = AutoAdvancingClock::new(Duration::from_secs(2));
         let machine = |address: &str| {
             let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
@@ -143,12 +144,12 @@ impl Case {
         assert_eq!(outcome.is_ok(), expected.call_succeeds, "{outcome:?}");
         assert_eq!(flinks.refreshes() - before, expected.requests, "{outcome:?}");
 
-        // The back-off after the failure has passed.
+        // Advances the clock past the back-off after the failure.
         clock.advance(Duration::from_secs(61));
         assert_ok(&consent.access_token().await);
         assert_eq!(flinks.refreshes() - before, 1, "the token of the first refresh was not reused");
-        // The result may still be a pending write. If it were not stored, the other process would
-        // use the old refresh token.
+        // The result may still be a pending write. Without this flush, the other process could use
+        // the old refresh token.
         consents.flush().await.unwrap();
         let other = machine(&direct_address).consent(&id);
         assert_ok(&other.refresh_now().await);
@@ -166,8 +167,8 @@ fn store(address: &str) -> RedisStore {
     RedisStore::builder(address, keys).timeout(Duration::from_millis(500)).build().unwrap()
 }
 
-/// Injects a fault into each command of a worker in turn. The next run refreshes the remaining
-/// consents, so that each consent is refreshed exactly once.
+/// Injects a fault into each of a worker's commands in turn. The next run refreshes the remaining
+/// consents, so each consent is refreshed exactly once.
 async fn check_worker() {
     const CONSENTS: u64 = 3;
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorResponse("LOADING")] {
@@ -199,7 +200,7 @@ async fn check_worker() {
             let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(self::store(&server.address()).due(in_a_week, 9).await.unwrap(), []);
             if !has_injected {
-                // A run sends one read and the three commands of a refresh for each consent.
+                // For each consent, a run sends one read and the three commands of a refresh.
                 assert!(position >= 12, "only {position} commands were sent");
                 break;
             }

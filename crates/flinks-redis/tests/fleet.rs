@@ -1,4 +1,4 @@
-//! Runs the simulation in `examples/fleet` with a small fleet, and checks its results.
+//! Runs the simulation in `examples/fleet` with a small fleet and checks the results.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -24,8 +24,8 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
 
-/// Runs a fleet in which each refresh returns a new refresh token, and the clocks of the machines
-/// differ by up to ten minutes. Flinks and Redis are each unavailable for an hour.
+/// Simulates a fleet whose machines have clocks that differ by up to ten minutes. Each refresh
+/// returns a new refresh token. Flinks and Redis are each unavailable for an hour.
 fn fleet_survives_outages_and_restarts() {
     let outage = Duration::from_secs(60 * 60);
     let mut phases = Vec::new();
@@ -39,7 +39,7 @@ fn fleet_survives_outages_and_restarts() {
     assert!(normal.calls > 800, "{normal:?}");
     assert_eq!(normal.failed_calls, 0, "{normal:?}");
     assert!(normal.kept_alive > 0, "{normal:?}");
-    // A call makes up to 3 attempts. A run of a worker stops after 20 failed refreshes.
+    // A call makes up to 3 attempts. A worker's run stops after 20 failed refreshes.
     let max_requests = 3 * (without_flinks.calls + 2 * 5 * 20);
     assert!(without_flinks.failed_calls > 0, "{without_flinks:?}");
     assert!(without_flinks.requests.total <= max_requests, "{without_flinks:?}");

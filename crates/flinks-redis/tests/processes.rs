@@ -1,6 +1,6 @@
-//! Tests consents that several processes share. The processes represent several machines.
+//! Tests consents that several processes share. Each process represents a machine.
 //!
-//! This program starts itself again for each of them.
+//! This program starts itself again for each process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -36,7 +36,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Runs the work, which fails if it takes longer than 300 seconds.
+/// Runs a future to completion. Panics if the future takes longer than 300 seconds.
 fn run(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), work).await.unwrap() });
@@ -44,11 +44,11 @@ fn run(work: impl Future<Output = ()>) {
 
 fn store(redis: &str) -> RedisStore {
     let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
-    // The timeout is long, because the machine that runs the tests may be slow.
+    // The timeout is long because the machine that runs the tests may be slow.
     RedisStore::builder(redis, keys).timeout(Duration::from_secs(10)).build().unwrap()
 }
 
-/// Another process of this program. It is killed when the test ends.
+/// Another process that runs this program. Dropping this value kills the process.
 struct Process {
     child: Child,
     input: ChildStdin,
@@ -83,7 +83,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs the role for which [`Process::start`] started this process.
+/// Runs the role that [`Process::start`] passed to this process.
 async fn run_role(role: &str, redis: &str, flinks: &str) {
     let client = support::client_of(flinks, &Settings::new());
     match role {
@@ -96,8 +96,8 @@ async fn run_role(role: &str, redis: &str, flinks: &str) {
     }
 }
 
-/// For each consent named on standard input, requests the access token in fifty concurrent tasks
-/// and prints the distinct results.
+/// Requests the access token in fifty concurrent tasks for each consent named on standard input.
+/// Prints the distinct results.
 async fn print_tokens(consents: Consents) {
     println!("ready");
     let mut lines = std::io::stdin().lines();
@@ -122,12 +122,12 @@ async fn print_tokens(consents: Consents) {
             tokens.push(task.await.unwrap());
         }
         tokens.dedup();
-        // An emulator issued the tokens, so they are not secret.
+        // The tokens are not secret, because an emulator issued them.
         println!("{}", tokens.join(" "));
     }
 }
 
-/// A store that writes every record without comparing generations. A store with locks but without
+/// A store that writes every record without comparing generations. A store that uses locks without
 /// fencing would behave like this.
 struct Unfenced(RedisStore);
 
@@ -160,8 +160,8 @@ impl TokenStore for Unfenced {
     }
 }
 
-/// Returns the number of rounds in which eight processes together did not make exactly one refresh,
-/// or did not all receive the same token.
+/// Runs rounds with eight processes and returns the number of failed rounds. A round fails if the
+/// processes do not make exactly one refresh in total or do not all receive the same token.
 async fn count_failed_rounds(role: &str, rounds: u32) -> u32 {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -198,7 +198,7 @@ async fn several_refreshes() {
     assert!(count_failed_rounds("unfenced", 5).await > 0);
 }
 
-/// A store that stops forever at one of four steps:
+/// A store that blocks indefinitely at one of four steps:
 ///
 /// - 0: before the lease is written
 /// - 1: after the lease is written
@@ -250,9 +250,9 @@ impl TokenStore for Stopping {
 /// Kills a lease holder fifty times at each of its four steps. Refresh tokens rotate in half of the
 /// rounds.
 ///
-/// The next process waits by its own clock, for the duration of the lease at most, and then
-/// receives a token. There is one exception: if only the killed process had received a new refresh
-/// token, the consent has ended, and the next process finds that out with one request.
+/// On its own clock, the next process waits at most for the lease duration and then receives a
+/// token. There is one exception: if only the killed process had the new refresh token, the consent
+/// has ended. The next process learns this from one request.
 async fn killed_lease_holder() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -263,7 +263,7 @@ async fn killed_lease_holder() {
             flinks.rotate_refresh_tokens();
         }
         let id: ConsentId = format!("round-{round}").parse().unwrap();
-        // 600 ms is more than the longest pause before a process checks a lease again.
+        // 600 ms is longer than the longest pause before a process checks a lease again.
         let clock = AutoAdvancingClock::new(Duration::from_millis(600));
         let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
         let consents = Consents::builder(client).store(store(&server.address())).build();
@@ -275,7 +275,7 @@ async fn killed_lease_holder() {
         assert_eq!(holder.read_line(), "stopped");
         drop(holder);
 
-        // The clock did not advance while the other process ran.
+        // The clock did not advance while the other process was running.
         clock.set_wall(SystemTime::now());
         let start = clock.monotonic();
         let before = flinks.refreshes();
@@ -288,13 +288,13 @@ async fn killed_lease_holder() {
         );
         assert_eq!(outcome.is_err(), has_ended, "round {round}: {outcome:?}");
         let waited = clock.monotonic() - start;
-        // A lease lasts 45 seconds: 30 seconds for the call, 5 seconds for each of two store calls,
-        // and a margin of 5 seconds. One more pause of half a second may follow.
+        // A lease lasts 45 seconds: 30 seconds for the call to Flinks, 5 seconds for each of two
+        // store calls and a margin of 5 seconds. One more pause of half a second may follow.
         assert!(waited <= Duration::from_secs(46), "round {round}: {waited:?}");
         // If the result was stored, the next process does not refresh.
         let expected_refreshes = if step == 3 { 0 } else { 1 };
         assert_eq!(flinks.refreshes() - before, expected_refreshes, "round {round}");
-        // It waits only if the lease was stored and the result was not.
+        // The next process waits only if the lease was stored and the result was not.
         assert_eq!(waited.is_zero(), matches!(step, 0 | 3), "round {round}: {waited:?}");
     }
 }

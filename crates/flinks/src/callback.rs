@@ -113,7 +113,7 @@ impl CallbackForm {
         for (name, value) in url::form_urlencoded::parse(query(callback).as_bytes()) {
             // Other parameters belong to the application.
             if self.adds(&name) && parameters.insert(name.into_owned(), value.into_owned()).is_some() {
-                return Err(self.rejection("a parameter occurs more than once"));
+                return Err(self.rejection("a parameter appears more than once"));
             }
         }
         Ok(Parameters(parameters))

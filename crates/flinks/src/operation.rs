@@ -77,7 +77,7 @@ impl Operation {
             Self::OutboundClientCredentials => (Outbound, "clientCredentials", "request an access token"),
             Self::OutboundExchangeCode => (Outbound, "exchangeCode", "exchange an authorization code"),
             Self::OutboundRefresh => (Outbound, "refresh", "refresh an access token"),
-            Self::OutboundRevoke => (Outbound, "revoke", "revoke the tokens of an end user"),
+            Self::OutboundRevoke => (Outbound, "revoke", "revoke an end user's tokens"),
         }
     }
 }

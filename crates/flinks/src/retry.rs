@@ -24,8 +24,8 @@ pub(crate) enum RetryPolicy {
     /// The operation uses a refresh token that every response replaces. A lost response contains
     /// the next refresh token, so another attempt with the old token would be refused.
     RotatingRefresh,
-    /// The operation exchanges an authorization code. The exchange is retried only if the server
-    /// certainly received nothing (O9).
+    /// The operation exchanges an authorization code. The exchange is retried only if it is
+    /// certain that the server received nothing (O9).
     Code,
     /// The operation spends a token. If the token was not sent, it is returned to the caller.
     Never,

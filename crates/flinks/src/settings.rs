@@ -277,8 +277,8 @@ impl Settings {
     }
 
     /// Returns the timeout for establishing a connection, which is at most half of a call's
-    /// timeout. If the two timeouts could be equal, it would be unknown after a timeout whether
-    /// anything was sent.
+    /// timeout. If the two timeouts were equal, a timeout would not show whether anything had been
+    /// sent.
     fn effective_connect_timeout(&self) -> Duration {
         let half = |timeout: Option<Duration>| timeout.map_or(Duration::MAX, |timeout| timeout.mul_f64(0.5));
         let longest = half(self.timeout).min(half(self.bank_timeout));

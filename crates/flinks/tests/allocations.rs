@@ -1,6 +1,6 @@
-//! Checks that frequent calls do not allocate memory.
+//! Checks that frequently called functions do not allocate memory.
 //!
-//! This is a separate binary, because the counting allocator applies to the whole process.
+//! This test is a separate binary, because the counting allocator applies to the whole process.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 

@@ -1,8 +1,8 @@
 //! Tests configuration from environment variables and from a map. A snapshot contains the message
 //! for each invalid value.
 //!
-//! A process cannot change its own environment variables safely, so this program starts itself once
-//! for each row, and the child process prints the outcome.
+//! A process cannot safely change its own environment variables, so this program starts itself once
+//! for each table row. Each child process prints the outcome.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -14,7 +14,7 @@ use flinks::{ClientBuilder, Error, connect, outbound, pay, pool};
 use libtest_mimic::{Arguments, Trial};
 
 const CHILD: &str = "FLINKS_TEST_PRODUCT";
-/// A marker in secret and invalid values. No message may contain it.
+/// A marker in secret values and in invalid values. No message may contain the marker.
 const CANARY: &str = "canary";
 
 const PAY: &[(&str, &str)] = &[
@@ -64,7 +64,8 @@ fn from_env(product: &str) -> String {
     outcome.unwrap_or_else(|error| text_of(&error))
 }
 
-/// Returns the message of a configuration error, and checks that it does not contain the canary.
+/// Returns a configuration error's message after checking that the message does not contain the
+/// canary.
 fn text_of(error: &Error) -> String {
     assert!(error.field().is_some());
     assert!(!error.may_have_been_sent());
@@ -74,7 +75,7 @@ fn text_of(error: &Error) -> String {
 }
 
 /// Runs this program with the variables in `valid`, after changing or removing one of them. Returns
-/// its output.
+/// the program's output.
 fn outcome(valid: &[(&str, &str)], name: &str, value: Option<&OsStr>) -> String {
     let product = match name {
         "FLINKS_PAY_POOL_SIZE" => "pool".to_owned(),
@@ -223,8 +224,7 @@ fn every_field_is_checked() {
     ] {
         let text = format!("url = \"https://payments.flinksapp.com\"\nusername = \"u\"\n{toml}\n");
         let error = toml::from_str::<ClientBuilder<pay::Client>>(&text).unwrap_err();
-        // `Display` of the TOML error quotes the line, as the documentation of `ClientBuilder`
-        // says.
+        // The TOML error's `Display` output quotes the line, as documented for `ClientBuilder`.
         assert!(
             !["canary", "9999", "4242", "1.5", "1979"].iter().any(|value| error.message().contains(value)),
             "{error}"

@@ -1,9 +1,9 @@
 //! Tests TLS with generated certificates. If a certificate is invalid, the call fails with a TLS
 //! error and sends no request, not even in plain text (A1).
 //!
-//! The clients trust the authorities of the platform, which include those in the file that
-//! `SSL_CERT_FILE` names. This program creates an authority and starts itself again with that
-//! variable.
+//! The clients trust the platform's certificate authorities, including those in the file named by
+//! `SSL_CERT_FILE`. This program creates an authority and starts itself again with that variable
+//! set.
 //!
 //! `.ci/run` runs these tests with rustls on ring, with rustls on aws-lc-rs, and with native-tls.
 
@@ -106,7 +106,7 @@ fn run(name: &str, directory: &Path, check: Check) -> Trial {
     })
 }
 
-/// Whether a client accepts the certificate of the server.
+/// Whether a client accepts the server's certificate.
 #[derive(Clone, Copy, PartialEq)]
 enum Outcome {
     Accepted,
@@ -132,8 +132,8 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(authority_parameters(), KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Creates an authority that the platform does not trust. Its name differs from that of the trusted
-/// authority, because OpenSSL finds an issuer by its name.
+/// Creates an authority that the platform does not trust. Its name differs from the trusted
+/// authority's name, because OpenSSL looks up issuers by name.
 fn unknown_authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut parameters = authority_parameters();
     parameters.distinguished_name.push(DnType::OrganizationName, "another");
@@ -149,8 +149,8 @@ fn authority_parameters() -> CertificateParams {
     parameters
 }
 
-/// Starts a server with a certificate. Returns its URL, the first byte of each connection, and the
-/// requests that it received.
+/// Starts a server with a certificate. Returns the server's URL, the first byte of each connection,
+/// and the requests that the server received.
 async fn serve(
     certificate: ServerCertificate,
     trusted: &Issuer<'static, KeyPair>,
@@ -211,8 +211,8 @@ async fn serve_with(
             let mut stream = match acceptor.accept(stream).into_fallible().await {
                 Ok(stream) => stream,
                 Err((_, mut stream)) => {
-                    // Keeps the socket open until the client has read the alert. Closing a socket
-                    // with unread bytes would reset the connection.
+                    // The task keeps the socket open until the client has read the alert. Closing a
+                    // socket with unread bytes would reset the connection.
                     tokio::spawn(async move { while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {} });
                     continue;
                 }
@@ -284,8 +284,8 @@ async fn check(certificate: ServerCertificate, trusted: &Issuer<'static, KeyPair
         assert!(matches!(outcome, Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Tls));
     }
     let first_bytes = first_bytes.lock().unwrap();
-    // 22 is the type of a handshake record (RFC 8446, section 5.1), so no connection started in
-    // plain text.
+    // Every connection starts with the byte 22, the type of a handshake record (RFC 8446, section
+    // 5.1). No connection starts in plain text.
     assert!(first_bytes.len() >= 4);
     assert!(first_bytes.iter().all(|byte| *byte == 22));
     assert_eq!(requests.lock().unwrap().len(), if is_trusted { 4 } else { 0 });
@@ -320,10 +320,11 @@ async fn check_roots(trusted: &Issuer<'static, KeyPair>) {
     assert!(pay(&url_of_unknown, &settings).unwrap().authorize().await.is_ok());
     let error = pay(&url_of_unknown, &Settings::new().max_attempts(1)).unwrap().authorize().await.unwrap_err();
     assert_eq!(error.cause(), Cause::Tls);
-    // The authorities of the platform are still trusted.
+    // The client still trusts the platform's authorities.
     let (url_of_trusted, _, _) = serve(ServerCertificate::default(), trusted).await;
     assert!(pay(&url_of_trusted, &settings).unwrap().authorize().await.is_ok());
-    // The name and the dates of a certificate from the additional authority are still checked.
+    // The client still checks the name and the dates of a certificate from the additional
+    // authority.
     for certificate in [
         ServerCertificate { name: "other.example", ..ServerCertificate::default() },
         ServerCertificate { has_expired: true, ..ServerCertificate::default() },
@@ -370,8 +371,8 @@ async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
     ] {
         let client = pay(&base_url, &settings).unwrap();
         let mut recognized = 0;
-        // The alert may close the connection before the client has written its request. The error
-        // then does not show the reason, so this makes several attempts.
+        // The alert may close the connection before the client has written its request. In that
+        // case, the error does not show the reason, so the test makes several attempts.
         for _ in 0..100 {
             let error = client.authorize().await.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"));
@@ -393,7 +394,7 @@ async fn check_client_certificates(trusted: &Issuer<'static, KeyPair>) {
     }
     assert_eq!(requests.lock().unwrap().len(), 1);
 
-    // Building a client with the key of another certificate is an error.
+    // Building a client fails if the key belongs to another certificate.
     let (certificate, _) = client_certificate(&client_authority, Validity::Current);
     let (_, key) = client_certificate(&client_authority, Validity::Current);
     let error = pay(&base_url, &settings((certificate, key))).unwrap_err();

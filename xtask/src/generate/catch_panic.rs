@@ -1,4 +1,4 @@
-//! Converts a panic of the generator into an error.
+//! Converts a generator panic into an error.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,7 @@ use std::sync::Once;
 
 use crate::{Error, Result};
 
-/// The advice for a document for which progenitor fails or panics.
+/// The advice for a document that makes progenitor fail or panic.
 pub(super) const GAP: &str =
     "the lint does not detect this problem: simplify the schema with an overlay action, and extend the lint";
 
@@ -26,11 +26,11 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 }
 
 thread_local! {
-    /// Whether panics of this thread are not printed.
+    /// Whether panic messages from this thread are suppressed.
     static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Catches a panic and suppresses its message. Panics of other threads are still printed.
+/// Catches a panic and suppresses its message. Panics on other threads are still printed.
 fn catch_quietly<T>(run: impl FnOnce() -> T) -> std::thread::Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

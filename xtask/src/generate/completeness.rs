@@ -1,8 +1,8 @@
-//! The completeness stage: checks that the code contains everything that is in the document.
+//! The completeness stage: checks that the code contains everything in the document.
 //!
-//! Compares each operation of the corrected document, before normalization, with its type in the
-//! code. Each parameter must be an argument, and each property of a body must be a field of the
-//! matching type. The check does not depend on how the other stages work.
+//! Compares each operation in the corrected document, before normalization, with its type in the
+//! code. Each parameter must appear as an argument, and each body property must appear as a field
+//! of the matching type. The check does not depend on how the other stages work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::generate::harden::attributes::{generic_argument, serde_argument, wire
 use crate::spec::schema::{self, escape, is_secret, json_key, operation_name, pascal, resolve, snake};
 use crate::{Error, Result};
 
-/// Compares a corrected document with its generated file.
+/// Compares a corrected document with the file that was generated from it.
 ///
 /// # Errors
 ///
@@ -49,7 +49,7 @@ impl<'a> Code<'a> {
             _ => None,
         });
         for (module, items) in modules {
-            // Operations have a prefix, because an operation and a type can have the same name.
+            // Operation names get a prefix because an operation and a type can have the same name.
             let prefix = if module == "operation" { "operation::" } else { "" };
             for item in items {
                 match item {
@@ -64,8 +64,8 @@ impl<'a> Code<'a> {
     }
 }
 
-/// Returns the name of an operation, and the types `T` and `E` in the result of its method `send`,
-/// which is `Result<ResponseValue<T>, Error<E>>`.
+/// Returns an operation's name and the types `T` and `E` from the return type of its `send` method,
+/// `Result<ResponseValue<T>, Error<E>>`.
 fn outcome(block: &syn::ItemImpl) -> Option<(String, (Type, Type))> {
     let Type::Path(of) = &*block.self_ty else { return None };
     let send = block.items.iter().find_map(|item| match item {
@@ -88,7 +88,8 @@ fn outcome(block: &syn::ItemImpl) -> Option<(String, (Type, Type))> {
 struct Comparison<'a> {
     document: &'a Value,
     code: &'a Code<'a>,
-    /// The pairs of schemas and types that were already compared. A schema can contain itself.
+    /// The pairs of a schema and a type whose comparison has already started. They prevent endless
+    /// recursion, because a schema can contain itself.
     seen: BTreeSet<(String, String)>,
 }
 
@@ -140,7 +141,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Returns the types of the variants of a union, or the type itself.
+    /// Returns a union's variant types, or the type itself if it is not a union.
     fn variants(&self, ty: &Type) -> Vec<Type> {
         match self
             .code
@@ -155,7 +156,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Checks that one of several types has all parts of a schema.
+    /// Checks that at least one of several types has all parts of a schema.
     fn any_of(&mut self, schema: &Value, types: &[Type], at: &str) -> Result<()> {
         let mut first = None;
         for ty in types {
@@ -215,10 +216,11 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Returns the properties of a schema and of its parts.
+    /// Returns the properties of a schema and of its `allOf` parts.
     fn properties(&self, schema: &Value, depth: usize) -> Map<String, Value> {
         let mut properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-        // No composition is deeper than this. The lint rejects a schema that is composed of itself.
+        // No real composition is deeper than this, and the lint rejects a schema that is composed
+        // of itself.
         if depth == 16 {
             return properties;
         }
@@ -253,7 +255,7 @@ fn missing(what: &str, ty: &Type, at: &str) -> Error {
     Error::new(format!("{what} is in the document but not in the generated type `{}`", type_name(ty))).at(at)
 }
 
-/// Returns a type without its references, `Option` and `Box`.
+/// Strips references, `Option` and `Box` from a type.
 fn without_wrappers(ty: &Type) -> Type {
     if let Type::Reference(reference) = ty {
         return without_wrappers(&reference.elem);
@@ -293,10 +295,11 @@ mod tests {
     use crate::spec::{overlay, read};
 
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    /// Copies of the documents, which never change.
+    /// The folder with copies of the documents. These copies never change.
     const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
-    /// Returns the corrected documents and a document with unusual constructs, each with its code.
+    /// Returns the corrected documents and a document with unusual constructs, each with its
+    /// generated code.
     fn documents(root: &str) -> Vec<(Value, syn::File)> {
         let root = Path::new(root);
         let real = Product::ALL.into_iter().map(|product| {
@@ -310,7 +313,7 @@ mod tests {
         real.chain([unusual]).map(|(document, text)| (document, syn::parse_file(&text).unwrap())).collect()
     }
 
-    /// Returns every field of a file that comes from a document.
+    /// Returns the named fields of each struct in the modules of a generated file.
     fn fields(file: &mut syn::File) -> Vec<&mut syn::FieldsNamed> {
         let modules = file.items.iter_mut().filter_map(|item| match item {
             Item::Mod(module) => Some(&mut module.content.as_mut()?.1),
@@ -343,7 +346,7 @@ mod tests {
                     .filter(|(other, _)| *other != field)
                     .map(|(_, field)| field)
                     .collect();
-                // The client does not come from the document.
+                // The `client` field does not come from the document.
                 assert_eq!(check(&document, &file).is_err(), name != "client", "{name}");
                 count += 1;
             }

@@ -1,32 +1,33 @@
-//! The generator: creates the code of a product crate from a published document.
+//! The generator: creates a product crate's code from a published document.
 //!
-//! [`generated`] runs all stages for one product. The stages are in [`generate`], in the order in
-//! which they run:
+//! [`generated`] runs all stages for one product. [`generate`] runs the stages that follow the
+//! overlay. The stages run in this order:
 //!
-//! 1. [`read`]: reads the document, whose hash must be the one in `sources.toml`.
+//! 1. [`read`]: reads the document and checks its hash against `sources.toml`.
 //! 2. [`overlay`]: applies the corrections.
-//! 3. [`lint::check_outline`]: checks the shape of the document, on which the next stage relies.
+//! 3. [`lint::check_outline`]: checks the document shape that the next stage relies on.
 //! 4. [`normalize`]: converts the document to the form that the later stages expect.
-//! 5. [`lint::check_normal_form`]: rejects everything that would make progenitor panic, and
-//!    everything that progenitor would lose silently.
-//! 6. [`progenitor`]: generates the module `types`. The rest of progenitor's output is not used.
+//! 5. [`lint::check_normal_form`]: rejects everything that would make progenitor panic or that
+//!    progenitor would silently lose.
+//! 6. [`progenitor`]: generates the `types` module. The rest of progenitor's output is not used.
 //! 7. [`harden`]: rewrites the types so that they cannot leak secrets, and generates the client and
 //!    its operations.
-//! 8. [`completeness`]: compares the document with the code, and reports everything that a stage
+//! 8. [`completeness`]: compares the document with the code and reports everything that a stage
 //!    lost.
 //! 9. [`output`]: formats the file.
-//! 10. [`secret_names`]: checks that a field whose name looks like a secret is marked or exempted.
-//!     This stage reads the corrected document. It runs late, so that other errors are reported
+//! 10. [`secret_names`]: checks that every field with a secret-looking name is marked or exempted.
+//!     This stage reads the corrected document. It runs late so that other errors are reported
 //!     first.
 //! 11. [`public_api`]: lists the public items in a second file.
 //!
 //! Invariants:
 //!
 //! - No stage uses the network.
-//! - No document can make a stage panic: a stage that fails returns an [`Error`] with its place.
+//! - No document can make a stage panic: a failing stage returns an [`Error`] with the location of
+//!   the problem.
 //! - The same input always produces the same bytes.
-//! - No module here imports [`maintain`](crate::maintain), which compares, imports and releases the
-//!   generated code.
+//! - No module here imports [`maintain`](crate::maintain), the module that imports and compares
+//!   documents and releases crates.
 
 mod catch_panic;
 pub mod completeness;
@@ -54,7 +55,7 @@ pub struct Generated {
     pub text: String,
     /// The public items of that file.
     pub public_api: PublicApi,
-    /// The document in the form from which the code was generated.
+    /// The normalized document that the code was generated from.
     pub normalized: Normalized,
 }
 
@@ -63,21 +64,23 @@ pub struct Generated {
 pub enum SecretNames {
     /// Reports fields that are neither marked nor exempted. Used to generate code.
     Checked,
-    /// Accepts such fields. Used to read older versions of a document.
+    /// Accepts fields that are neither marked nor exempted. Used to read older versions of a
+    /// document.
     Unchecked,
 }
 
-/// Runs all stages for the document of a product. Reads files below `root` and writes none.
+/// Runs all stages for a product's document. Reads files below `root` but writes none.
 ///
 /// # Errors
 ///
-/// Returns the error of the first stage that fails, with its place.
+/// Returns the first failing stage's error, with the location of the problem.
 pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     let source = read::document(root, product)?;
     corrected(root, product, source.value, &source.sha256, SecretNames::Checked)
 }
 
-/// A product's document, with an accepted hash or without, and the result of generating its code.
+/// A product's document, whether or not its hash is accepted, and the result of generating its
+/// code.
 #[derive(Debug)]
 pub struct Inspected {
     /// The document as published, before the overlay.
@@ -88,12 +91,12 @@ pub struct Inspected {
     pub generated: Result<Generated>,
 }
 
-/// Reads a product's document and runs all stages, even if its hash is not the accepted one.
-/// Returns `None` if there is no document.
+/// Reads a product's document and runs all stages, even if the document's hash is not the accepted
+/// one. Returns `None` if there is no document.
 ///
 /// # Errors
 ///
-/// Returns an error if the document exists and cannot be read.
+/// Returns an error if the document exists but cannot be read.
 pub fn inspect(root: &Path, product: Product, secret_names: SecretNames) -> Result<Option<Inspected>> {
     let Some(read::Source { value, sha256, .. }) = read::any_document(root, product)? else { return Ok(None) };
     let generated = corrected(root, product, value.clone(), &sha256, secret_names);
@@ -111,16 +114,16 @@ fn corrected(
     let overlay = read::overlay(root, product)?;
     let header = Header { document: product.document(), overlay: product.overlay(), sha256 };
     let corrected = overlay::apply(document, &overlay).map_err(|error| error.in_file(&product.overlay()))?;
-    // From here on, an error can be caused by the document or by the overlay.
+    // From here on, either the document or the overlay can cause an error.
     let both = format!("{} with {}", product.document().display(), product.overlay().display());
     generate(corrected, &header, secret_names).map_err(|error| error.in_file(Path::new(&both)))
 }
 
-/// Runs the stages after the overlay, from a corrected document to code.
+/// Runs the stages that follow the overlay and turns a corrected document into code.
 ///
 /// # Errors
 ///
-/// Returns the error of the first stage that fails, with its place.
+/// Returns the first failing stage's error, with the location of the problem.
 pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
     lint::check_outline(&document)?;
     let normalized = normalize::normalize(document.clone())?;
@@ -137,29 +140,29 @@ pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: 
     Ok(Generated { public_api: public_api::read_generated(&text)?, text, normalized })
 }
 
-/// How a generated file on disk compares with what would be generated.
+/// How a generated file on disk compares with newly generated text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The file is up to date.
     Fresh,
     /// The file differs and was not written. Contains the difference.
     Stale(String),
-    /// The file was different or missing, and was written.
+    /// The file differed or was missing, and has been written.
     Wrote,
 }
 
-/// Whether files that differ are written.
+/// Whether to write files that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Files that differ are written.
+    /// Writes files that differ.
     Write,
-    /// Files that differ are reported, and nothing is written.
+    /// Reports files that differ and writes nothing.
     Check,
 }
 
-/// Compares the generated files of `products` with what would be generated, and writes those that
-/// differ if `mode` is [`Mode::Write`]. Nothing is written if one of the documents cannot be
-/// generated.
+/// Compares the generated files of `products` with newly generated text and writes the files that
+/// differ if `mode` is [`Mode::Write`]. Nothing is written if code cannot be generated from one of
+/// the documents.
 ///
 /// # Errors
 ///
@@ -181,11 +184,11 @@ pub fn regenerate(root: &Path, products: &[Product], mode: Mode) -> Vec<(Product
     outcomes
 }
 
-/// The hand-written crates whose public items are listed, in the order of their dependencies.
+/// The hand-written crates whose public items are listed, in dependency order.
 pub const LISTED_CRATES: [&str; 5] = ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-emulator"];
 
-/// Compares the lists of public items of [`LISTED_CRATES`] with the crates, and writes those that
-/// differ if `mode` is [`Mode::Write`]. A crate that is not below `root` is left out.
+/// Compares the lists of public items of [`LISTED_CRATES`] with the crates' code and writes the
+/// lists that differ if `mode` is [`Mode::Write`]. A crate that is not below `root` is skipped.
 ///
 /// # Errors
 ///
@@ -216,7 +219,7 @@ const PUBLIC_API_HEAD: &str = "\
 ";
 
 impl Outcome {
-    /// Combines the outcomes of two files of one product.
+    /// Combines the outcomes for two files of one product.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Stale(one), Self::Stale(other)) => Self::Stale(one + &other),
@@ -227,7 +230,7 @@ impl Outcome {
     }
 }
 
-/// Compares a file with `wanted`, and writes it if it differs and `mode` allows it.
+/// Compares a file with `wanted`. If they differ and `mode` allows it, writes `wanted` to the file.
 fn write_or_compare(root: &Path, path: &Path, wanted: &str, mode: Mode) -> Result<Outcome> {
     let found = match std::fs::read_to_string(root.join(path)) {
         Ok(text) => Some(text),

@@ -1,9 +1,9 @@
 //! The progenitor stage: generates Rust types for the schemas of a document and for the arguments
 //! of its operations.
 //!
-//! Only the module `types` of progenitor's output is used. progenitor does not receive the paths,
-//! so the shape of an operation cannot make it fail. The arguments of an operation become the
-//! fields of an additional struct: the type that typify gives a field is the type of the argument.
+//! Only the `types` module of progenitor's output is used. progenitor does not receive the
+//! document's paths, so an operation's shape cannot make it fail. An operation's arguments become
+//! the fields of an additional struct. The type that typify gives a field is the argument's type.
 //! [`harden`](super::harden) removes these structs.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,20 +19,19 @@ use super::normalize::form::{self, Normalized};
 use crate::spec::schema::{self, pascal};
 use crate::{Error, Result};
 
-/// The version of progenitor, which the header of a generated file names. The workspace manifest
+/// The progenitor version that is named in the header of a generated file. The workspace manifest
 /// pins the same version.
 pub const PROGENITOR_VERSION: &str = "0.15.1";
 
-/// The schemas in the overlays that stand for types of `flinks-core`, with the paths of these
-/// types.
+/// The overlay schemas that stand for `flinks-core` types, each with the path of its type.
 pub const CORE_TYPES: [(&str, &str); 2] =
     [("Authorization", "::flinks_core::Authorization"), ("ExpiresIn", "::flinks_core::ExpiresIn")];
 
-/// The key of the body among the arguments of an operation.
+/// The key of the body among an operation's arguments.
 pub(super) const BODY: &str = "body";
 
-/// Returns the key of a parameter among the arguments of an operation. `index` is the position of
-/// the parameter in the document.
+/// Returns the key of a parameter among an operation's arguments. `index` is the position of the
+/// parameter in the document.
 pub(super) fn parameter_key(index: usize) -> String {
     format!("parameter{index}")
 }
@@ -40,9 +39,9 @@ pub(super) fn parameter_key(index: usize) -> String {
 /// The types of a document.
 #[derive(Debug)]
 pub struct Types {
-    /// The module `types` of progenitor's output.
+    /// The `types` module of progenitor's output.
     pub(super) module: syn::ItemMod,
-    /// The type of each argument, by the id of the operation and the key of the argument.
+    /// The type of each argument, by operation id and argument key.
     arguments: BTreeMap<(String, String), Type>,
     /// The names of all types in the module.
     local: BTreeSet<String>,
@@ -55,7 +54,7 @@ impl Types {
     ///
     /// # Errors
     ///
-    /// Returns an error if progenitor generated no type for the schema of the argument.
+    /// Returns an error if progenitor generated no type for the argument's schema.
     pub(super) fn argument(&self, operation: &str, key: &str) -> Result<Type> {
         let ty = self.arguments.get(&(operation.to_owned(), key.to_owned()));
         ty.cloned().ok_or_else(|| Error::new("the argument has no type in progenitor's code").help(GAP))
@@ -76,8 +75,8 @@ impl Types {
 ///
 /// # Errors
 ///
-/// Returns an error if progenitor fails or panics. The error names the operation if one is the
-/// cause.
+/// Returns an error if progenitor fails or panics. If a single operation is the cause, the error
+/// names that operation.
 pub fn types(openapi: &OpenAPI, normalized: &Normalized) -> Result<Types> {
     let holders = ArgumentHolders::new(normalized);
     let operations = &normalized.operations;
@@ -95,7 +94,8 @@ pub fn types(openapi: &OpenAPI, normalized: &Normalized) -> Result<Types> {
     Err(error.at("/components/schemas"))
 }
 
-/// Calls progenitor for some operations, and for all schemas or for those in `schemas`.
+/// Calls progenitor for `operations` and for the schemas in `schemas`, or for all schemas if
+/// `schemas` is `None`.
 fn run(
     openapi: &OpenAPI,
     normalized: &Normalized,
@@ -147,7 +147,8 @@ fn settings(normalized: &Normalized) -> GenerationSettings {
     settings
 }
 
-/// Creates the structs whose fields are the arguments of an operation, and reads their types.
+/// Creates one struct for each operation, with the operation's arguments as fields, and reads the
+/// types of these fields.
 struct ArgumentHolders {
     /// A prefix for the names of the structs. No schema has a name with this prefix.
     prefix: String,
@@ -167,13 +168,13 @@ impl ArgumentHolders {
         format!("{}{}", self.prefix, pascal(&operation.id))
     }
 
-    /// Returns the schema of the struct for one operation.
+    /// Returns the name and schema of the struct for one operation.
     fn schema(&self, normalized: &Normalized, operation: &form::Operation) -> Result<(String, Schema)> {
         let mut properties = serde_json::Map::new();
         for (key, schema) in argument_schemas(normalized, operation) {
             let mut schema = schema.clone();
-            // The server applies the default of a parameter. If the caller does not set the
-            // parameter, nothing is sent.
+            // The server applies a parameter's default. If the caller does not set the parameter,
+            // the client does not send it.
             schema.as_object_mut().map(|schema| schema.shift_remove("default"));
             properties.insert(key, schema);
         }
@@ -184,7 +185,7 @@ impl ArgumentHolders {
         Ok((self.name(operation), schema?))
     }
 
-    /// Reads the types of the arguments from the structs.
+    /// Reads the argument types from the structs.
     fn read(&self, module: syn::ItemMod, operations: &[form::Operation]) -> Types {
         let mut types =
             Types { arguments: BTreeMap::new(), local: BTreeSet::new(), plain_enums: BTreeSet::new(), module };
@@ -214,7 +215,7 @@ impl ArgumentHolders {
     }
 }
 
-/// Returns the schemas of the arguments of an operation, with their keys.
+/// Returns the schemas of an operation's arguments, with their keys.
 fn argument_schemas<'a>(normalized: &'a Normalized, operation: &form::Operation) -> Vec<(String, &'a Value)> {
     let described = normalized.document.pointer(&operation.pointer).unwrap_or(&Value::Null);
     let parameters = described.get("parameters").and_then(Value::as_array);
@@ -257,8 +258,8 @@ mod tests {
         assert!(manifest.contains(&format!("progenitor = {{ version = \"={PROGENITOR_VERSION}\"")));
     }
 
-    /// Skips the lint, which would reject the values of the enum. progenitor panics because they
-    /// have the same name in Rust.
+    /// Skips the lint, because the lint would reject the enum's values. progenitor panics because
+    /// these values have the same name in Rust.
     #[test]
     fn a_panic_of_progenitor_names_the_operation() {
         let body = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});

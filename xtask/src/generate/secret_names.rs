@@ -1,9 +1,9 @@
-//! The secret-names stage: checks that a field whose name looks like a secret is marked as a secret
+//! The secret-names stage: checks that every field with a secret-looking name is marked as a secret
 //! or exempted with a reason.
 //!
 //! An overlay action marks a field (`format: password`) or exempts it (`x-not-secret` with the
-//! reason). A new credential therefore cannot become a plain `String` unnoticed. An exemption
-//! without effect is an error, so that it is removed.
+//! reason). A new credential therefore cannot become a plain `String` unnoticed. An exemption that
+//! has no effect is an error, so that a maintainer removes it.
 
 use heck::ToSnakeCase as _;
 use serde_json::Value;
@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::spec::schema::{self, NOT_SECRET_KEY, escape, is_secret, json_path, operation_name, resolve};
 use crate::{Error, Result};
 
-/// Words that identify a secret, in the singular. A name is a match if it contains one of them as a
-/// separate word or ends with it.
+/// Words that identify a secret, in the singular. A name matches if it contains one of these words
+/// as a separate word or ends with one.
 const WORDS: [&str; 7] = ["token", "secret", "password", "passphrase", "passcode", "passwd", "credential"];
 
 /// Words that identify a secret only as separate words, because names such as `monkey` and
@@ -20,20 +20,20 @@ const WORDS: [&str; 7] = ["token", "secret", "password", "passphrase", "passcode
 const SHORT: [&str; 12] =
     ["passkey", "pwd", "key", "code", "pin", "otp", "jwt", "bearer", "signature", "assertion", "cvv", "cvc"];
 
-/// Compound words that identify a secret, and that may be written without a separator.
+/// Compound words that identify a secret and may be written without a separator.
 const COMPOUNDS: [&str; 9] =
     ["secretkey", "privatekey", "apikey", "accesskey", "authkey", "accesscode", "authcode", "securitycode", "pincode"];
 
-/// Formats that indicate a secret. The format `password` is not in the list, because it is the
-/// mark.
+/// Formats that indicate a secret. The format `password` is not in the list because it marks a
+/// secret.
 const FORMATS: [&str; 6] = ["token", "secret", "key", "jwt", "api-key", "credential"];
 
 /// Checks each parameter and each property of a corrected document.
 ///
 /// # Errors
 ///
-/// Returns an error that lists all fields that look like a secret and are neither marked nor
-/// exempted, and all exemptions without a reason or without effect.
+/// Returns an error that lists all secret-looking fields that are neither marked nor exempted, and
+/// all exemptions that have no reason or no effect.
 pub fn check(document: &Value) -> Result<()> {
     let mut errors = Vec::new();
     let mut search = Search { document, errors: &mut errors, operation: None };
@@ -115,8 +115,8 @@ impl Search<'_> {
         }
     }
 
-    /// Checks the schemas inside a schema. Referenced schemas are checked separately, by their own
-    /// names.
+    /// Checks the schemas inside a schema. Referenced schemas are checked separately, under their
+    /// own names.
     fn check_children(&mut self, schema: &Value, at: &str) {
         for (step, child) in schema::children(schema) {
             let at = format!("{at}{step}");
@@ -127,7 +127,7 @@ impl Search<'_> {
         }
     }
 
-    /// Checks a schema that has the name `name`, such as the schema of a field.
+    /// Checks a schema with the name `name`, such as a field's schema.
     fn check_named(&mut self, name: &str, schema: &Value, at: &str) {
         let components = self.document.get("components").unwrap_or(&Value::Null);
         // The exemption may be in the referenced schema.
@@ -169,7 +169,7 @@ fn looks_secret(name: &str) -> bool {
     let name = name.replace(|c: char| !c.is_alphanumeric(), "_").to_snake_case();
     // Every response has a status code (RFC 9110), which is not a secret.
     let name = name.replace("status_code", "");
-    // `tokens` and `token2` count as `token`.
+    // `tokens` and `token2` are treated as `token`.
     let singular = |word: &str| {
         let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
         word.strip_suffix('s').unwrap_or(word).to_owned()
@@ -179,9 +179,9 @@ fn looks_secret(name: &str) -> bool {
     name.split('_').map(singular).any(is_word) || WORDS.iter().chain(&COMPOUNDS).any(|ending| joined.ends_with(ending))
 }
 
-/// Returns whether a schema can contain a string or a number (such as a PIN) and no part of it is
-/// marked as a secret. For an object, one marked field is enough: it shows that the object was
-/// reviewed.
+/// Returns whether a schema can contain a string or a number (such as a PIN) and has no part that
+/// is marked as a secret. One marked field is enough for an object, because it shows that the
+/// object was reviewed.
 fn is_unmarked(parts: &[Value]) -> bool {
     parts.iter().any(is_open) && !parts.iter().any(is_secret)
 }

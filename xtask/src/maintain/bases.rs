@@ -11,8 +11,8 @@ use crate::git::git;
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// The crate that depends on all product crates. Its interface contains no type of a product crate,
-/// so a change of a product crate is a patch of the facade, unless the facade's own code changes.
+/// The crate that depends on all product crates. Its public API contains no product crate types, so
+/// a change to a product crate is a patch for the facade, unless the facade's own code changes.
 pub(super) const FACADE: &str = "flinks";
 
 /// All published crates in publishing order: each crate comes after its dependencies, including
@@ -37,10 +37,10 @@ pub(super) struct Base {
     pub(super) name: &'static str,
     /// The version in the crate's manifest.
     pub(super) present: Version,
-    /// The commit that released that version; `None` if the crate was never released.
+    /// The commit that released that version, or `None` if the crate was never released.
     pub(super) release: Option<String>,
     pub(super) changelog: (PathBuf, String),
-    /// For a product crate: the older side of the comparison of its document.
+    /// For a product crate, the product and the older side for comparing its document.
     pub(super) side: Option<(Product, Side)>,
 }
 
@@ -97,7 +97,7 @@ impl Base {
         let path = Path::new("crates").join(name).join("CHANGELOG.md");
         let text = std::fs::read_to_string(root.join(&path))
             .map_err(|error| Error::new(format!("failed to read the file: {error}")).in_file(&path))?;
-        // Fail now, before anything is written, if the changelog cannot take a proposal.
+        // Fail now, before anything is written, if the changelog cannot accept a proposal.
         changelog::propose(&text, None).map_err(|error| error.in_file(&path))?;
         let release = match changelog::newest(&text) {
             None => None,
@@ -144,7 +144,7 @@ impl Base {
 }
 
 /// Returns the commit that released a version: the newest commit that added the version's heading
-/// to the changelog. A commit that only edited the heading does not count.
+/// to the changelog. Commits that only edited the heading are ignored.
 fn released(root: &Path, path: &Path, version: &str) -> Result<String> {
     let shallow = git(root, &["rev-parse", "--is-shallow-repository"])?;
     if shallow.starts_with(b"true") {
@@ -156,7 +156,7 @@ fn released(root: &Path, path: &Path, version: &str) -> Result<String> {
     let pattern = format!("-G^## \\[{}\\]", version.replace('.', "\\."));
     let touched = git(root, &["log", "--format=%H", &pattern, "--", &path_text])?;
     for commit in String::from_utf8_lossy(&touched).split_whitespace() {
-        // The first commit has no parent; its changelog was empty before.
+        // The first commit has no parent, so its previous changelog is treated as empty.
         let before = git(root, &["show", &format!("{commit}^:./{path_text}")]).unwrap_or_default();
         if !String::from_utf8_lossy(&before).lines().any(|line| line.starts_with(&heading)) {
             return Ok(commit.to_owned());

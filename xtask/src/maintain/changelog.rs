@@ -1,5 +1,5 @@
-//! Changelogs in the format of Keep a Changelog. The text that `cargo xtask update` proposes stands
-//! between two comments.
+//! Changelogs in the Keep a Changelog format. Two comments enclose the text that `cargo xtask
+//! update` proposes.
 
 use semver::Version;
 
@@ -9,7 +9,7 @@ const UNRELEASED: &str = "## [Unreleased]";
 const BEGIN: &str = "<!-- proposed by `cargo xtask update`: ";
 const END: &str = "<!-- end of the proposal -->";
 
-/// A line that starts with this word, outside of the proposal, requests a higher version.
+/// Outside the proposal, a line that starts with this word requests a higher version.
 const VERSION_REQUEST: &str = "Version:";
 
 /// A proposed version of a crate, with its changelog entry.
@@ -20,13 +20,13 @@ pub(crate) struct Proposal {
     pub(crate) entry: String,
 }
 
-/// Puts a proposal at the start of the unreleased section, in place of an earlier proposal. `None`
+/// Puts a proposal at the start of the unreleased section and replaces any earlier proposal. `None`
 /// removes the earlier proposal.
 ///
 /// # Errors
 ///
-/// Returns an error if the text has no unreleased section, or only one of the two comments that
-/// enclose a proposal.
+/// Returns an error if the text has no unreleased section, or if it has only one of the two
+/// comments that enclose a proposal.
 pub(crate) fn propose(text: &str, proposal: Option<&Proposal>) -> Result<String> {
     let Sections { before, unreleased, after } = split_sections(text)?;
     let (_, rest) = split_proposal(unreleased)?;
@@ -40,8 +40,8 @@ fn block(proposal: &Proposal) -> String {
     format!("{BEGIN}{} -->\n\n{}\n\n{END}", proposal.version, proposal.entry.trim())
 }
 
-/// Returns whether the changelog contains exactly this proposal; with `None`, whether it contains
-/// no proposal.
+/// Returns whether the changelog contains exactly this proposal. If `proposal` is `None`, returns
+/// whether the changelog contains no proposal.
 ///
 /// # Errors
 ///
@@ -51,12 +51,13 @@ pub(crate) fn is_proposed(text: &str, proposal: Option<&Proposal>) -> Result<boo
     Ok(found.map(str::to_owned) == proposal.map(block))
 }
 
-/// Returns the version that a maintainer requested with a separate line outside of the proposal,
-/// such as `Version: 0.2.0`.
+/// Returns the version that a maintainer requested on a separate line outside the proposal, such as
+/// `Version: 0.2.0`.
 ///
 /// # Errors
 ///
-/// Returns an error in the same cases as [`propose`], and if the line does not hold a version.
+/// Returns an error in the same cases as [`propose`], and if the line does not contain a valid
+/// version.
 pub(crate) fn requested_version(text: &str) -> Result<Option<Version>> {
     let (_, rest) = split_proposal(split_sections(text)?.unreleased)?;
     let Some(version) = rest.lines().find_map(|line| line.strip_prefix(VERSION_REQUEST)) else { return Ok(None) };

@@ -1,10 +1,10 @@
-//! Maintenance: the work after Flinks changes a document, from the changed page to a released
-//! crate.
+//! Maintenance: the work that is necessary after Flinks changes a document, from the changed page
+//! to a released crate.
 //!
 //! | module | command | purpose |
 //! | --- | --- | --- |
 //! | [`import`] | `cargo xtask import` | merges published pages into the documents in `openapi/` |
-//! | [`diff`] | `cargo xtask diff` | reports what changed between two versions, and the effect on users |
+//! | [`diff`] | `cargo xtask diff` | reports what changed between two versions and how the changes affect users |
 //! | [`update`] | `cargo xtask update` | imports, regenerates, compares, and proposes versions and changelogs |
 //! | [`release`] | `cargo xtask release` | writes the proposed versions into manifests and changelogs |
 //!
@@ -12,16 +12,16 @@
 //!
 //! - [`versions`] reads the versions in the manifests.
 //! - `changelog` reads and writes changelogs.
-//! - `yaml_patch` replaces a part of a YAML text and keeps the rest byte for byte.
+//! - `yaml_patch` replaces part of a YAML text and keeps the rest byte for byte.
 //! - `bases` reads the current version and the last release of each published crate.
 //!
 //! Invariants:
 //!
-//! - A command that fails because of its input has written nothing. The exception is `update`: if a
-//!   document cannot be generated, the imported documents stay, and the next `update` continues from
-//!   there.
+//! - A command that fails because of its input writes nothing. The exception is `update`: if code
+//!   cannot be generated from a document, the imported documents are kept and the next `update`
+//!   continues from them.
 //! - If a public item was changed or removed, the changelog lists it and the next version is a
-//!   breaking one.
+//!   breaking release.
 //! - [`generate`](crate::generate) and [`spec`](crate::spec) never import this module, so you can
 //!   read the generator without it.
 

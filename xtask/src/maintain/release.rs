@@ -12,9 +12,9 @@ use crate::generate::{Mode, Outcome, output, regenerate};
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// Sets the proposed versions in the manifests, in the dependencies of the workspace, and in the
-/// changelogs. A crate that was never released keeps its version, unless its changelog requests a
-/// higher one. Returns the crates in publishing order.
+/// Sets the proposed versions in the manifests, the workspace dependencies and the changelogs. A
+/// crate that was never released keeps its version, unless its changelog requests a higher one.
+/// Returns the crates in publishing order.
 ///
 /// # Errors
 ///

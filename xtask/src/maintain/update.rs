@@ -1,4 +1,4 @@
-//! `cargo xtask update`: from a changed page to proposed versions and changelogs.
+//! `cargo xtask update`: imports changed pages and proposes versions and changelogs.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use crate::spec::sources;
 /// The result of an update.
 #[derive(Debug)]
 pub struct Summary {
-    /// The text of a pull request, in Markdown.
+    /// The text for a pull request, in Markdown.
     pub markdown: String,
-    /// Whether a document could not be generated. In that case no code was generated and no
-    /// changelog was written.
+    /// Whether code generation failed for a document. If it failed, no code and no changelog was
+    /// written.
     pub is_refused: bool,
 }
 
@@ -26,8 +26,8 @@ pub struct Summary {
 ///
 /// # Errors
 ///
-/// Returns an error if a file cannot be read, imported or written. A document that cannot be
-/// generated is reported in the summary instead.
+/// Returns an error if a file cannot be read, imported or written. If code cannot be generated from
+/// a document, the summary reports that error instead.
 pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Summary> {
     // Read everything that can fail before the first file is written.
     let bases = Bases::read(root, since)?;
@@ -36,8 +36,8 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
         lines = import::import(root, options)?.lines;
     }
     let mut diffs = bases.diffs(root)?;
-    // This also compares each document with its hash in `sources.toml`, so a document that was
-    // changed by hand is refused.
+    // `regenerate` also checks each document's hash against `sources.toml`, so a document that was
+    // changed by hand is rejected.
     let outcomes: Vec<(Product, Result<Outcome>)> = regenerate(root, &Product::ALL, Mode::Write);
     let is_refused = outcomes.iter().any(|(_, outcome)| outcome.is_err());
     for (product, outcome) in outcomes {
@@ -47,7 +47,7 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
         }
     }
     let is_changed = is_refused || diffs.iter().any(|diff| diff.step > Step::None);
-    let title = if is_changed { "Flinks changed its documents" } else { "No document of Flinks changed" };
+    let title = if is_changed { "Flinks changed its documents" } else { "No Flinks document changed" };
     let mut markdown = format!("## {title}\n\n");
     for line in &lines {
         markdown += &format!("- {line}\n");
@@ -81,11 +81,11 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
     Ok(Summary { markdown, is_refused })
 }
 
-/// Checks that a text is a day such as `2026-11-21`.
+/// Checks that a text is a date such as `2026-11-21`.
 ///
 /// # Errors
 ///
-/// Returns an error if the text is not a day.
+/// Returns an error if the text is not a date.
 pub fn check_day(text: &str) -> Result<()> {
     sources::day(text).map(drop)
 }

@@ -7,11 +7,11 @@ use toml_edit::{DocumentMut, Item};
 
 use crate::{Error, Result};
 
-/// Returns the version of a crate, which is in its manifest or inherited from the workspace.
+/// Returns a crate's version, from the crate's manifest or inherited from the workspace.
 ///
 /// # Errors
 ///
-/// Returns an error if a manifest cannot be read, or neither manifest has a version.
+/// Returns an error if a manifest cannot be read or if neither manifest has a version.
 pub fn crate_version(root: &Path, name: &str) -> Result<Version> {
     let (path, own) = manifest(root, name)?;
     let package = own.get("package").and_then(|package| package.get("version"));

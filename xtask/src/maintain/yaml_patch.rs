@@ -1,4 +1,4 @@
-//! Copies an entry of one YAML text into another, line by line, so that all other lines keep their
+//! Copies an entry from one YAML text into another, line by line. All other lines keep their
 //! layout.
 //!
 //! Only block mappings are supported. The caller parses the result, compares it with the expected
@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-/// Copies the entry at `path` of `from` to the same path in `into`. The entry replaces the old one,
-/// or becomes the last of its siblings if there was none. Returns `None` if the layout of one of
-/// the texts is not supported.
+/// Copies the entry at `path` in `from` to the same path in `into`. The entry replaces the old
+/// entry or, if none exists, becomes the last of its siblings. Returns `None` if the layout of
+/// either text is not supported.
 pub(crate) fn replace_entry(into: &str, from: &str, path: &[&str]) -> Option<String> {
     let into: Vec<&str> = into.lines().collect();
     let from: Vec<&str> = from.lines().collect();
@@ -36,7 +36,7 @@ pub(crate) fn replace_entry(into: &str, from: &str, path: &[&str]) -> Option<Str
     Some(lines.map(|line| format!("{line}\n")).collect())
 }
 
-/// Returns the lines of the entry at `path`, including the line of its key.
+/// Returns the lines of the entry at `path`, including the line with its key.
 fn find(lines: &[&str], path: &[&str]) -> Option<Range<usize>> {
     let mut range = 0..lines.len();
     for (depth, step) in path.iter().enumerate() {
@@ -46,14 +46,15 @@ fn find(lines: &[&str], path: &[&str]) -> Option<Range<usize>> {
     Some(range)
 }
 
-/// Returns the lines of an entry without the line of its key. The whole document has no key, so all
-/// its lines are returned.
+/// Returns the lines of an entry without the line that contains its key. The whole document has no
+/// key, so all its lines are returned.
 fn below(entry: &Range<usize>, path: &[&str]) -> Range<usize> {
     let key = usize::from(!path.is_empty());
     entry.start.saturating_add(key)..entry.end
 }
 
-/// Returns the entries of the block mapping in a range: each key with the lines of its entry.
+/// Returns the entries of the block mapping in a range. Each entry is a key with the lines that
+/// belong to it.
 fn entries(lines: &[&str], range: Range<usize>) -> Option<Vec<(String, Range<usize>)>> {
     let mut entries: Vec<(String, Range<usize>)> = Vec::new();
     let mut column = None;
@@ -104,7 +105,8 @@ fn indent(line: &str) -> usize {
     line.len().saturating_sub(line.trim_start_matches(' ').len())
 }
 
-/// Returns a range without the empty lines and comments at its end, which belong to the next entry.
+/// Returns a range without the trailing empty lines and comments. These lines belong to the next
+/// entry.
 fn trimmed(lines: &[&str], range: Range<usize>) -> Range<usize> {
     let own = lines.get(range.clone()).unwrap_or_default();
     let key = own.first().map_or(0, |line| indent(line));

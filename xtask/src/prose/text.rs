@@ -46,8 +46,8 @@ fn line_at(lines: &[(usize, usize)], at: usize) -> usize {
     lines.iter().rev().find(|(start, _)| *start <= at).map_or(1, |(_, number)| *number)
 }
 
-/// Returns the paragraphs of a file. The extension determines how the file is read. A file with an
-/// unknown extension has no paragraphs.
+/// Returns the paragraphs of a file. The extension determines how the file is read. For a file with
+/// an unknown extension, the result is empty.
 pub(super) fn paragraphs(path: &Path, source: &str) -> Vec<Paragraph> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("md") => markdown(numbered(source)),

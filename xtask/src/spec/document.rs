@@ -21,12 +21,12 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a product's document, even if its hash is not the accepted one. Returns `None` if the
-    /// file does not exist.
+    /// Reads a product's document, even if the document's hash is not the accepted hash. Returns
+    /// `None` if the file does not exist.
     ///
     /// # Errors
     ///
-    /// Returns an error if the file exists and cannot be read.
+    /// Returns an error if the file exists but cannot be read.
     pub(crate) fn of_product(root: &Path, product: Product) -> Result<Option<Self>> {
         let source = read::any_document(root, product)?;
         Ok(source.map(|read::Source { text, value, .. }| Self { text, value }))
@@ -37,7 +37,7 @@ impl Document {
         schema::operations(&self.value).iter().map(Place::title).collect()
     }
 
-    /// Returns the SHA-256 of the text, in hexadecimal.
+    /// Returns the text's SHA-256 hash in hexadecimal.
     pub(crate) fn sha256(&self) -> String {
         hex(&Sha256::digest(self.text.as_bytes()))
     }

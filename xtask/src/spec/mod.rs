@@ -1,4 +1,4 @@
-//! Reads the documents that Flinks publishes and the overlays that correct them.
+//! Reads the documents that Flinks publishes and the overlays that correct those documents.
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -10,8 +10,8 @@
 //!
 //! Invariants:
 //!
-//! - A published document is never edited: it is either replaced by an import or corrected by an
-//!   overlay.
+//! - A published document is never edited. An import replaces the document, or an overlay corrects
+//!   it.
 //! - An overlay action that matches nothing or changes nothing is an error. A correction must
 //!   therefore be removed once Flinks has corrected the document.
 //! - No module here imports [`generate`](crate::generate) or [`maintain`](crate::maintain).

@@ -1,8 +1,8 @@
 //! The overlay stage: applies the corrections of an OpenAPI Overlay 1.0 document.
 //!
 //! This stage is stricter than the standard: an action must have a reason (`description`), select
-//! exactly one place, and change it. Once Flinks has corrected the document, the action is reported
-//! as an error until it is removed.
+//! exactly one place, and change that place. Once Flinks has corrected the document, this stage
+//! reports the action as an error until the action is removed.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -112,8 +112,8 @@ fn stale(action: &Action, how: &str) -> Error {
     Error::new(format!("the action on `{}` {how}; its description is: {}", action.target, action.description.trim()))
 }
 
-/// Returns advice for a target that matches nothing. The advice names the longest prefix that still
-/// matches and the members at that place.
+/// Returns help for an overlay target that matches nothing. The help names the longest prefix that
+/// still matches and lists the members at that place.
 fn target_advice(document: &Value, target: &str) -> String {
     let prefixes =
         target.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '[')).filter_map(|(end, _)| target.get(..end));
@@ -132,7 +132,7 @@ fn target_advice(document: &Value, target: &str) -> String {
     format!("{what_to_do}; the longest part that still matches is `{prefix}`, which contains: {}", names.join(", "))
 }
 
-/// Appends the update to a list, or merges it into an object.
+/// Appends the update to a list or merges it into an object.
 fn update_target(target: &mut Value, update: &Value) -> Result<()> {
     match target {
         Value::Array(target) => target.push(update.clone()),

@@ -1,4 +1,4 @@
-//! The read stage: reads a document and compares its hash with the accepted one.
+//! The read stage: reads a document and compares its hash with the accepted hash.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// The file with the accepted hashes, relative to the project's root.
+/// The path of the file with the accepted hashes, relative to the project root.
 pub const SOURCES: &str = "openapi/sources.toml";
 
 /// A document and its hash, as read from a file.
@@ -20,11 +20,11 @@ pub struct Source {
     pub text: String,
     /// The parsed text.
     pub value: Value,
-    /// The SHA-256 of the bytes, in hexadecimal.
+    /// The SHA-256 hash of the bytes, in hexadecimal.
     pub sha256: String,
 }
 
-/// An entry of `sources.toml`.
+/// An entry in `sources.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -34,7 +34,7 @@ struct Entry {
     _slices: Vec<Slice>,
 }
 
-/// The page from which a part of a document was imported.
+/// The page that a part of a document was imported from.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)] // read by people and by `Sources`
@@ -45,11 +45,11 @@ struct Slice {
     sha256: String,
 }
 
-/// Reads a product's document, whose hash must be the one in `sources.toml`.
+/// Reads a product's document and checks its hash and version against `sources.toml`.
 ///
 /// # Errors
 ///
-/// Returns an error if a file is missing or is not valid YAML, or if the hash differs.
+/// Returns an error if a file is missing or invalid, or if the hash or the version differs.
 pub fn document(root: &Path, product: Product) -> Result<Source> {
     let path = product.document();
     let bytes = bytes(root, &path)?;
@@ -84,8 +84,8 @@ pub fn document(root: &Path, product: Product) -> Result<Source> {
     }
 }
 
-/// Reads a product's document, even if its hash is not the accepted one. Returns `None` if the file
-/// does not exist.
+/// Reads a product's document, even if the document's hash is not the accepted hash. Returns `None`
+/// if the file does not exist.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ pub fn any_document(root: &Path, product: Product) -> Result<Option<Source>> {
     Ok(Some(Source { text: text(bytes), value, sha256 }))
 }
 
-/// Converts bytes to text. The bytes were parsed as YAML before, so they are valid UTF-8.
+/// Converts bytes to text. The bytes were already parsed as YAML, so they are valid UTF-8.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
@@ -120,15 +120,15 @@ pub fn overlay(root: &Path, product: Product) -> Result<Value> {
     yaml(&bytes(root, &path)?).map_err(|error| error.in_file(&path))
 }
 
-/// Parses YAML, which includes JSON. A duplicate key is an error, and the expansion of aliases is
-/// limited.
+/// Parses YAML or JSON. A duplicate key is an error, and the expansion of aliases is limited.
 ///
 /// # Errors
 ///
 /// Returns an error if the text is not valid YAML. The error names the line.
 pub fn yaml(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::new(format!("invalid UTF-8: {error}")))?;
-    // As in YAML 1.2, `y`, `on` and `no` are strings. Two of them can be codes: Ontario and Norway.
+    // As in YAML 1.2, `y`, `on` and `no` are strings. Two of these words can be codes: `on` for
+    // Ontario and `no` for Norway.
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| Error::new(format!("invalid YAML: {error}")))
 }

@@ -3,24 +3,25 @@
 use heck::{ToPascalCase as _, ToSnakeCase as _};
 use serde_json::{Map, Value};
 
-/// The methods of OpenAPI 3.0, as keys of a path item.
+/// The HTTP methods in OpenAPI 3.0, as keys of a path item.
 pub(crate) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// The prefix of references to named schemas.
 pub(crate) const SCHEMAS: &str = "#/components/schemas/";
 
-/// Escapes a key as a step of a JSON pointer (RFC 6901).
+/// Escapes a key for use as a step in a JSON pointer (RFC 6901).
 pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// Returns the key of a step of a JSON pointer.
+/// Converts a step in a JSON pointer back to the key.
 pub(crate) fn unescape(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
 }
 
-/// Converts a JSON pointer into the JSONPath for an overlay action. The path selects a list entry
-/// by its `name`, if it has one, because its index changes if another entry is inserted before it.
+/// Converts a JSON pointer into the JSONPath for an overlay action. If a list entry has a `name`,
+/// the path selects the entry by that name. The entry's index would change if another entry were
+/// inserted before it.
 pub(crate) fn json_path(document: &Value, pointer: &str) -> String {
     let mut here = document;
     let mut path = String::from("$");
@@ -36,7 +37,7 @@ pub(crate) fn json_path(document: &Value, pointer: &str) -> String {
     path
 }
 
-/// The place of an operation in a document.
+/// An operation's place in a document.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) path: String,
@@ -44,7 +45,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Returns the JSON pointer of the operation.
+    /// Returns the operation's JSON pointer.
     pub(crate) fn pointer(&self) -> String {
         format!("{}/{}", self.path_pointer(), self.method)
     }
@@ -54,13 +55,13 @@ impl Place {
         format!("{} {}", self.method.to_uppercase(), self.path)
     }
 
-    /// Returns the JSON pointer of the path item.
+    /// Returns the path item's JSON pointer.
     pub(crate) fn path_pointer(&self) -> String {
         format!("/paths/{}", escape(&self.path))
     }
 }
 
-/// Returns all operations in the order of the document.
+/// Returns all operations in document order.
 pub(crate) fn operations(document: &Value) -> Vec<Place> {
     let paths = document.pointer("/paths").and_then(Value::as_object);
     paths
@@ -78,7 +79,7 @@ pub(crate) fn object<'a>(document: &'a Value, pointer: &str) -> Option<&'a Map<S
     document.pointer(pointer)?.as_object()
 }
 
-/// Returns the name in a `$ref` to a named schema.
+/// Returns the schema name in a `$ref` to a named schema.
 pub(crate) fn referenced(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix(SCHEMAS)
 }
@@ -88,21 +89,22 @@ pub(crate) fn reference(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("{SCHEMAS}{name}") })
 }
 
-/// Returns whether a schema is marked as a secret: a string with the format `password`.
+/// Returns whether a schema is marked as a secret. The mark is the `string` type with the format
+/// `password`.
 pub(crate) fn is_secret(schema: &Value) -> bool {
     schema.get("type").and_then(Value::as_str) == Some("string")
         && schema.get("format").and_then(Value::as_str) == Some("password")
 }
 
-/// Returns whether a parameter is a header that OpenAPI 3.0.3 ignores. A header that is marked as a
-/// secret is not ignored.
+/// Returns whether a parameter is a header that OpenAPI 3.0.3 ignores. A header marked as a secret
+/// is not ignored.
 pub(crate) fn is_ignored_header(parameter: &Value) -> bool {
     let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
     text("in") == "header"
         && ["accept", "content-type", "authorization"].iter().any(|name| text("name").eq_ignore_ascii_case(name))
 }
 
-/// Inserts a named schema, or replaces the existing schema with this name.
+/// Inserts a named schema or replaces the existing schema with this name.
 pub(crate) fn insert(document: &mut Value, name: &str, schema: Value) {
     let mut slot = document.as_object_mut();
     for key in ["components", "schemas"] {
@@ -114,13 +116,13 @@ pub(crate) fn insert(document: &mut Value, name: &str, schema: Value) {
     }
 }
 
-/// Converts a name to the style of Rust types.
+/// Converts a name to the naming style of Rust types.
 pub(crate) fn pascal(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric(), "-").to_pascal_case()
 }
 
-/// Returns whether a name can be the name of a Rust type. Names that the generated code uses are
-/// excluded.
+/// Returns whether a name can be used for a Rust type. Names that the generated code already uses
+/// are excluded.
 pub(crate) fn is_type_name(name: &str) -> bool {
     let taken = ["Box", "Default", "Err", "Into", "None", "Ok", "Option", "Result", "Some", "String", "Vec"];
     name.is_ascii() && syn::parse_str::<syn::Ident>(&pascal(name)).is_ok() && !taken.contains(&pascal(name).as_str())
@@ -131,24 +133,24 @@ pub(crate) fn named<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
     document.pointer("/components/schemas")?.get(name)
 }
 
-/// Returns the schema whose name is converted to the same Rust name as `name`.
+/// Returns the schema whose name converts to the same Rust name as `name`.
 pub(crate) fn find<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
     let schemas = object(document, "/components/schemas")?;
     schemas.iter().find(|(other, _)| pascal(other) == pascal(name)).map(|(_, schema)| schema)
 }
 
-/// Converts a name to the name of a method or argument, in the same way as progenitor.
+/// Converts a name to a method or argument name in the same way as progenitor.
 pub(crate) fn snake(name: &str) -> String {
     identifier(name, "_")
 }
 
-/// Converts a name to the name of a field, in the same way as typify.
+/// Converts a name to a field name in the same way as typify.
 pub(crate) fn field(name: &str) -> String {
     identifier(name, "x")
 }
 
-/// Converts a name to an identifier in snake case. Adds `prefix` if the name starts with a
-/// character that cannot start an identifier.
+/// Converts a name to a snake case identifier. Adds `prefix` if the name starts with a character
+/// that cannot start an identifier.
 fn identifier(name: &str, prefix: &str) -> String {
     let name = name.replace('\'', "").replace(|c: char| !c.is_alphanumeric() && c != '_', "-").to_snake_case();
     let name = match name.chars().next() {
@@ -190,7 +192,7 @@ pub(crate) fn for_each_child(schema: &mut Value, function: &mut dyn FnMut(&mut V
     }
 }
 
-/// Adds the names of all schemas that `schema` references.
+/// Appends to `names` the name of each schema that `schema` references.
 pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
     names.extend(referenced(schema).map(str::to_owned));
     for (_, child) in children(schema) {
@@ -198,11 +200,11 @@ pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
     }
 }
 
-/// Resolves a reference to a component. Returns an unresolvable reference unchanged; the lint
-/// reports it.
+/// Resolves a reference to a component. Returns an unresolvable reference unchanged, because the
+/// lint reports such references.
 pub(crate) fn resolve(components: &Value, value: &Value) -> Value {
     let mut value = value;
-    // A chain with more references is treated as a loop.
+    // A chain of more than 16 references is treated as a loop.
     for _ in 0..16 {
         let target = value.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/components"));
         match target.and_then(|pointer| components.pointer(pointer)) {
@@ -213,7 +215,7 @@ pub(crate) fn resolve(components: &Value, value: &Value) -> Value {
     value.clone()
 }
 
-/// Returns the name of an operation for error messages.
+/// Returns an operation's name for error messages.
 pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
     match operation.get("operationId").and_then(Value::as_str).filter(|id| !id.is_empty()) {
         Some(id) => format!("{id} ({})", place.title()),
@@ -221,7 +223,7 @@ pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
     }
 }
 
-/// The media type of JSON.
+/// The JSON media type.
 pub(crate) const JSON: &str = "application/json";
 
 /// Returns the key in `content` whose media type is JSON, or `None` if there is no such key.
@@ -234,7 +236,7 @@ pub(crate) fn json_key(content: &Map<String, Value>) -> Option<&str> {
     if content.contains_key(JSON) { Some(JSON) } else { keys.find(is_json) }
 }
 
-/// Converts the position of a serde error to a JSON pointer.
+/// Converts a serde error's position to a JSON pointer.
 pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let steps = path.iter().map_while(|segment| match segment {
@@ -246,6 +248,6 @@ pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
     steps.map(|step| format!("/{step}")).collect()
 }
 
-/// The key of the annotation that exempts a field from the check for secret names. Its value is the
-/// reason why the field is not a secret.
+/// The key of the annotation that exempts a field from the check for secret names. The annotation's
+/// value states why the field is not a secret.
 pub(crate) const NOT_SECRET_KEY: &str = "x-not-secret";

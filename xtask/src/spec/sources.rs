@@ -1,5 +1,5 @@
-//! The file `openapi/sources.toml`. It lists the accepted documents, and the published pages from
-//! which each document was imported.
+//! The file `openapi/sources.toml`. It lists the accepted documents and the published pages that
+//! each document was imported from.
 
 use std::path::Path;
 
@@ -20,19 +20,19 @@ const HEAD: &str = "\
 
 /// The part of a document that one page contains.
 pub(crate) struct Page<'a> {
-    /// The file in which the page was retrieved.
+    /// The file that contains the retrieved page.
     pub(crate) file: &'a Path,
     pub(crate) document: &'a Document,
 }
 
-/// The parsed file. Writing it preserves everything that was not changed.
+/// The parsed `sources.toml` file. Writing the file preserves everything that was not changed.
 pub(crate) struct Sources {
     head: &'static str,
     document: DocumentMut,
 }
 
 impl Sources {
-    /// Reads the file. A missing file is treated as a new one.
+    /// Reads the file. A missing file is treated as a new file.
     pub(crate) fn read(root: &Path) -> Result<Self> {
         let path = Path::new(SOURCES);
         let (head, text) = match std::fs::read_to_string(root.join(path)) {
@@ -104,7 +104,7 @@ impl Sources {
             entry.insert("retrieved", value(day));
             set(entry, "sha256", &sha256);
         }
-        // Removes operations that the document no longer describes.
+        // Remove the operations that the document no longer describes.
         let described = document.operations();
         entries.iter_mut().for_each(|entry| remove_operations(entry, &|operation| !described.contains(operation)));
         entries.retain(|entry| !operations_of(entry).is_empty());
@@ -116,7 +116,7 @@ impl Sources {
     }
 }
 
-/// Parses a day such as `2026-11-21`.
+/// Parses a date such as `2026-11-21`.
 pub(crate) fn day(text: &str) -> Result<toml_edit::Datetime> {
     let day = text.parse::<toml_edit::Datetime>().ok().filter(|day| day.time.is_none() && day.offset.is_none());
     day.ok_or_else(|| Error::new(format!("invalid day `{text}`: expected a day such as 2026-11-21")))

@@ -1,4 +1,4 @@
-//! Changes of operations, and of the document as a whole.
+//! Changes to operations and to the document as a whole.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;

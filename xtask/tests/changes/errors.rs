@@ -1,4 +1,4 @@
-//! Changes of the errors of an operation.
+//! Changes to an operation's errors.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;

@@ -1,6 +1,6 @@
-//! A catalogue of changes that Flinks might make. Each case is a small edit of one of our
-//! documents, with the expected lines of the diff and the expected version step. The code that is
-//! generated from each changed document must compile.
+//! A catalogue of changes that Flinks might make. Each case is a small edit to one of our
+//! documents, with the expected diff lines and the expected version step. The code generated from
+//! each changed document must compile.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -23,11 +23,11 @@ use xtask::maintain::diff::{ProductDiff, Step, diff};
 
 use Expected::{Refused, Reported};
 
-/// Frozen copies of the documents. The cases replace texts in them, which the real documents may no
-/// longer contain.
+/// Frozen copies of the documents. The cases replace texts that the real documents may no longer
+/// contain.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
-/// A text of the document and its replacement.
+/// A text in the document and its replacement.
 type Edit = (&'static str, &'static str);
 
 struct Case {
@@ -39,9 +39,9 @@ struct Case {
 }
 
 enum Expected {
-    /// The diff has these lines, each with its effect, and requires this step.
+    /// The diff contains these lines, each with its effect, and requires this version step.
     Reported(Step, &'static [&'static str]),
-    /// The document cannot be generated, and the error message contains these parts.
+    /// No code can be generated from the document, and the error message contains these parts.
     Refused(&'static [&'static str]),
 }
 
@@ -50,7 +50,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     [requests::CASES, responses::CASES, errors::CASES, parameters::CASES, document::CASES].into_iter().flatten()
 }
 
-/// Returns the outcome of each case: the project with the changed document, and its diff.
+/// Returns the outcome of each case: a project with the changed document, and the product's diff.
 fn outcomes() -> &'static [(tempfile::TempDir, ProductDiff)] {
     static OUTCOMES: OnceLock<Vec<(tempfile::TempDir, ProductDiff)>> = OnceLock::new();
     OUTCOMES.get_or_init(|| cases().map(outcome).collect())
@@ -105,15 +105,16 @@ fn a_change_is_reported_as_breaking_only_if_the_public_api_breaks() {
         if there.refused.is_some() {
             continue;
         }
-        // The older side of a comparison needs a manifest; its version does not matter.
+        // The older side of a comparison needs a manifest, but the manifest's version does not
+        // matter.
         let manifest = folder.path().join(case.product.folder());
         fs::create_dir_all(&manifest).unwrap();
         fs::write(manifest.join("Cargo.toml"), "[package]\nversion = \"1.2.3\"\n").unwrap();
         let back = diff(folder.path(), Path::new(ROOT), &[case.product]).unwrap().remove(0);
         for diff in [there, &back] {
             let breaks = diff.interface.iter().any(Difference::is_breaking);
-            // Changed credentials break every call, but no build: the header and its type stay the
-            // same.
+            // Changed credentials break every call but not the build, because the header and its
+            // type stay the same.
             let is_visible = |line: &&xtask::maintain::diff::Change| !line.text().starts_with("the credentials");
             let reported = diff.changes.iter().filter(is_visible).any(|change| change.effect.is_breaking());
             assert_eq!(breaks, reported, "{}: {:?}\n{:#?}", case.name, lines(diff), diff.interface);

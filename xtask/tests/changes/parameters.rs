@@ -1,4 +1,4 @@
-//! Changes of parameters and headers.
+//! Changes to parameters and headers.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;

@@ -1,4 +1,4 @@
-//! Changes of request bodies.
+//! Changes to request bodies.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;

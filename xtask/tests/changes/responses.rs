@@ -1,4 +1,4 @@
-//! Changes of successful responses.
+//! Changes to successful responses.
 
 use xtask::Product;
 use xtask::maintain::diff::Step;

@@ -5,21 +5,22 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Checks that each text compiles without a warning, as a module of a crate named `name`.
+/// Checks that each text compiles without warnings as a module of a crate named `name`.
 pub(crate) fn compile(name: &str, modules: &[(String, String)]) {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(folder.join("src")).unwrap();
     let core = root.join("crates/flinks-core").canonicalize().unwrap();
-    // Without TLS: generated code does not depend on it, and it takes the longest to build.
+    // The build leaves out TLS. Generated code does not depend on TLS, and TLS takes the longest to
+    // build.
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
          flinks-core = {{ path = {core:?}, default-features = false }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\
          uuid = {{ version = \"1\", default-features = false, features = [\"serde\", \"std\"] }}\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-    // Use the dependency versions of the workspace, so that cargo needs no registry.
+    // Use the workspace's dependency versions, so that cargo needs no registry.
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let mut lib = String::from("//! Generated code.\n#![deny(warnings, missing_docs)]\n#![forbid(unsafe_code)]\n");
     for (module, text) in modules {

@@ -43,7 +43,7 @@ fn from_a_changed_page_to_a_released_crate() {
     assert!(repository.changelog("flinks").contains("- Updated `flinks-outbound` to 0.1.1."));
     assert!(!repository.changelog("flinks-pay").contains("proposed"));
 
-    // A second update gives the same result, also after a commit.
+    // A second update gives the same result, even after a commit.
     let (_, again) = repository.xtask(&["update"]);
     assert!(again.contains("device"), "{again}");
     repository.commit("add a field");
@@ -82,7 +82,8 @@ fn from_a_changed_page_to_a_released_crate() {
     assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");
 }
 
-/// Runs the worked example of xtask/README.md and compares every line of output that it shows.
+/// Runs the worked example in xtask/README.md and compares every line of output that the example
+/// shows.
 #[test]
 fn the_worked_example_of_the_readme_is_accurate() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();

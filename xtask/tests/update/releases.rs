@@ -1,4 +1,5 @@
-//! Tests which proposals and releases `update` and `release` make, and which releases they refuse.
+//! Tests which proposals `update` makes, which releases `release` makes, and what each command
+//! refuses.
 
 use std::fs;
 use std::path::Path;
@@ -41,8 +42,8 @@ fn a_release_contains_only_reviewed_changes() {
     refused(&["update", "--since", "nosuch", &page], "`nosuch`");
     repository.xtask(&["update", &page]);
 
-    // Manual changes after the update: an overlay that does not apply, stale code, an edited
-    // proposal.
+    // `release` refuses these manual changes after the update: an overlay that does not apply, stale
+    // generated code and an edited proposal.
     let overlay = repository.read(&Product::Pay.overlay());
     repository.write(&Product::Pay.overlay(), &overlay.replace("expires_in", "gone"));
     refused(&["release"], "matches nothing");
@@ -57,7 +58,7 @@ fn a_release_contains_only_reviewed_changes() {
         repository.write(path, &proposal.replace(from, to));
         refused(&["release"], "is out of date");
     }
-    // A maintainer requests a version with a line outside of the proposal.
+    // A maintainer requests a version with a line outside the proposal.
     repository.write(
         path,
         &proposal.replace("<!-- end of the proposal -->", "<!-- end of the proposal -->\n\nVersion: 0.1.0"),
@@ -66,7 +67,7 @@ fn a_release_contains_only_reviewed_changes() {
     assert!(repository.read(path).contains("Version: 0.1.0"));
     repository.write(path, &repository.read(path).replace("Version: 0.1.0", "Version: 0.3.0"));
 
-    // The proposal of the facade must contain the requested version.
+    // The facade's proposal must contain the requested version.
     refused(&["release"], "is out of date");
     assert_eq!(repository.xtask(&["update"]).0, 0);
     assert!(repository.changelog("flinks").contains("- Updated `flinks-outbound` to 0.3.0."));
@@ -96,7 +97,7 @@ fn a_reverted_change_removes_its_proposals() {
     assert!(repository.changelog("flinks-outbound").contains("device"));
     fs::write(&page, old).unwrap();
     let (_, text) = repository.xtask(&["update", &page]);
-    assert!(text.starts_with("## No document of Flinks changed"), "{text}");
+    assert!(text.starts_with("## No Flinks document changed"), "{text}");
     assert!(!repository.changelog("flinks").contains("Updated"));
     assert!(!repository.changelog("flinks-outbound").contains("device"));
     assert_eq!(repository.xtask(&["release"]).1, "no changelog proposes a version\n");

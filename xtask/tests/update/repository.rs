@@ -7,7 +7,7 @@ use std::process::Command;
 use xtask::Product;
 use xtask::maintain::versions;
 
-/// Frozen copies of the documents, which do not change with the real ones.
+/// Frozen copies of the documents, which do not change when the real documents change.
 const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 pub(crate) const CRATES: [&str; 8] = [
     "flinks-core",
@@ -25,7 +25,7 @@ pub(crate) const SCOPE: &str = "                scope:\n                  type: 
 pub(crate) struct Repository(pub(crate) tempfile::TempDir);
 
 impl Repository {
-    /// Creates a repository with one commit, in which no crate was ever released.
+    /// Creates a repository with one commit and no released crates.
     pub(crate) fn new() -> Self {
         let repository = Self(tempfile::tempdir().unwrap());
         for product in Product::ALL {
@@ -51,7 +51,7 @@ impl Repository {
         repository
     }
 
-    /// Creates a repository in which every crate was released as version 0.1.0.
+    /// Creates a repository where every crate was released as version 0.1.0.
     pub(crate) fn released() -> Self {
         let repository = Self::new();
         let (code, text) = repository.xtask(&["release", "--day", "2026-11-21"]);
@@ -85,7 +85,7 @@ impl Repository {
         self.git(&["commit", "--quiet", "--message", message]);
     }
 
-    /// Runs the command. Returns its exit code and everything it printed.
+    /// Runs the command. Returns the command's exit code and everything that it printed.
     pub(crate) fn xtask(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let output = command.args(arguments).arg("--root").arg(self.path()).output().unwrap();
@@ -111,8 +111,8 @@ impl Repository {
         fs::read_to_string(self.path().join(path)).unwrap()
     }
 
-    /// Writes a page with the Outbound document, in which `from` is replaced with `to`. Returns the
-    /// path of the page.
+    /// Replaces `from` with `to` in the Outbound document and writes a page with the result. Returns
+    /// the page's path.
     pub(crate) fn page(&self, from: &str, to: &str) -> String {
         let document = self.read(&Product::Outbound.document());
         assert!(document.contains(from));

@@ -1,5 +1,5 @@
-//! Tests of error responses: a documented response becomes a typed error, and an undocumented one
-//! becomes an error with its status. No error contains text from the response.
+//! Tests error responses. A documented response becomes a typed error, and an undocumented response
+//! becomes an error that contains the status. No error contains text from the response.
 
 use flinks_connect::ErrorKind;
 
@@ -15,8 +15,8 @@ async fn t01_c2_a_401_is_the_documented_error() {
         assert_eq!(body.http_status_code, Some(401));
         assert_eq!(body.message.as_deref(), Some("You must provide a valid auth key"));
         assert_eq!(body.flinks_code.as_deref(), Some("UNAUTHORIZED"));
-        // The program can read text from the server, but `Display` and `Debug` do not contain it
-        // (A6).
+        // The program can read the server's text, but the `Display` and `Debug` output does not
+        // contain it (A6).
         let text = format!("{error} {error:?} {body:?}");
         assert!(!text.contains("UNAUTHORIZED"), "{text}");
         assert!(!text.contains("valid auth key"), "{text}");

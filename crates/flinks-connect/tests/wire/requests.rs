@@ -1,4 +1,4 @@
-//! Tests of the request of each operation: method, path, headers and body.
+//! Tests each operation's request: its method, path, headers and body.
 
 use flinks_connect::types::{AuthorizeRequest, AuthorizeToken, Language, SecretKey};
 use flinks_connect::{Client, ErrorKind, Secret, Uuid};

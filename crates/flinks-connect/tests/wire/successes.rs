@@ -1,4 +1,4 @@
-//! Tests of success responses, including those that differ from the document.
+//! Tests success responses, including responses that differ from the document.
 
 use flinks_connect::ErrorKind;
 use flinks_connect::types::AuthorizeResponse;
@@ -40,7 +40,7 @@ async fn an_undocumented_2xx_status_does_not_lose_the_token() {
     for status in ["201 Created", "202 Accepted"] {
         let server = RawServer::responding(status, "application/json", r#"{"Token":"t"}"#).await;
         assert_eq!(generate(&server).await.unwrap().token.expose_secret(), "t");
-        // The type of an `/Authorize` response depends on its status, so an undocumented status is
+        // The type of an `/Authorize` response depends on the status, so an undocumented status is
         // an error.
         let error = authorize(&server).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Status(None)), "{error:?}");

@@ -1,5 +1,5 @@
-//! Tests of the rules for every call: redirects are not followed, response size and time are
-//! limited, and failed requests are not retried.
+//! Tests the rules that apply to every call: the client does not follow redirects, limits the
+//! response size and time, and does not retry failed requests.
 
 use std::time::Duration;
 

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use flinks::BaseUrl;
-use http::{Method, StatusCode, Uri};
+#[cfg(feature = "tower")]
+use http::Uri;
+use http::{Method, StatusCode};
 use url::Origin;
 
 use super::TokenSource;
@@ -70,7 +72,8 @@ impl<S: TokenSource> BearerAuth<S> {
         self.origin == *origin
     }
 
-    /// Returns whether a request has the origin of the API. `false` for a URI without a host.
+    /// Returns whether a request has the origin of the API. Returns `false` for a URI without a host.
+    #[cfg(feature = "tower")]
     pub(super) fn is_same_origin(&self, uri: &Uri) -> bool {
         url::Url::parse(&uri.to_string()).is_ok_and(|url| self.has_origin(&url.origin()))
     }

@@ -1,4 +1,4 @@
-//! The trait for stores whose consents several workers can refresh.
+//! The trait for stores that several keep-alive workers can share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::store::testing::FaultyStore;
 use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreError, StoreFuture, TokenStore};
 
-/// A store whose consents a [`KeepAlive`](super::KeepAlive) can refresh.
+/// A store with consents that [`KeepAlive`](super::KeepAlive) workers can refresh.
 ///
 /// The consents are divided into shards. A worker leases one shard at a time, so that workers in
-/// several processes do not refresh the same consents.
+/// different processes do not refresh the same consents.
 ///
-/// A store for a single process or a single machine needs no leases. An empty `impl` is enough for
-/// it: the default methods provide one shard, whose lease every worker can acquire.
+/// A store for a single process or a single machine needs no leases. For such a store, an empty
+/// `impl` is enough: the default methods provide a single shard with a lease that every worker can
+/// acquire.
 ///
 /// ```
 /// # use flinks_consents::store::*;
@@ -28,33 +29,33 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// impl WorkLeases for MyStore {}
 /// ```
 ///
-/// A lost lease only wastes some work, because the lease in each record prevents concurrent
-/// refreshes of the same consent. The leases of shards therefore do not have to survive a failover
-/// of the store.
+/// Losing the lease of a shard only wastes some work, because the lease in each record prevents
+/// concurrent refreshes of the same consent. Shard leases therefore do not have to survive a store
+/// failover.
 pub trait WorkLeases: TokenStore {
     /// Returns the number of shards, which must be the same in all processes.
     fn shards(&self) -> u16 {
         1
     }
 
-    /// Acquires the lease of a shard for `duration`, or extends it if `holder` already holds it.
+    /// Acquires a shard's lease for `duration`, or extends the lease if `holder` already holds it.
     /// Returns `false` if the lease belongs to another holder.
     fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
         let _ = (shard, holder, duration);
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Releases the lease of a shard if `holder` holds it.
+    /// Releases a shard's lease if `holder` holds it.
     fn release<'a>(&'a self, shard: u16, holder: &'a str) -> StoreFuture<'a, ()> {
         let _ = (shard, holder);
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Lists at most `limit` consents of a shard for which [`DueWindow::rank`] returns a rank, in
-    /// ascending order of their ranks.
+    /// Lists at most `limit` due consents of a shard, in ascending order of their ranks. A consent
+    /// is due if [`DueWindow::rank`] returns a rank for its record.
     ///
-    /// Suspected consents may be anywhere in the list, because the worker skips them and lists the
-    /// shard again for them.
+    /// Suspected consents may be anywhere in the list, because the worker skips them at first and
+    /// lists the shard again to refresh them.
     fn due_in(&self, shard: u16, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<WorkItem>> {
         let _ = shard;
         Box::pin(async move {
@@ -65,9 +66,9 @@ pub trait WorkLeases: TokenStore {
 
     /// Loads the record of a listed consent.
     ///
-    /// For a record that is damaged or encrypted with an unknown key, the store must log which one
-    /// it is, and return [`Lookup::Unreadable`]. An error would stop the worker before it refreshes
-    /// other consents.
+    /// If a record is damaged or encrypted with an unknown key, the store must log which record it
+    /// is and return [`Lookup::Unreadable`]. Returning an error would stop the worker before it
+    /// refreshes other consents.
     fn look_up<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, Lookup> {
         Box::pin(async move {
             let Ok(id) = item.name.parse::<ConsentId>() else { return Ok(Lookup::Missing) };
@@ -83,24 +84,25 @@ pub trait WorkLeases: TokenStore {
         })
     }
 
-    /// Lists at most `limit` consents of a shard that have ended and were not reported yet.
+    /// Lists at most `limit` ended consents of a shard that have not been reported yet.
     ///
-    /// Returns `None` if the store does not record which ended consents were reported. The worker
-    /// then reports only those consents whose end it has detected itself, and its list of them is
-    /// lost when the process exits.
+    /// Returns `None` if the store does not record which ended consents were reported. Each worker
+    /// then reports only the consents that it has itself found to have ended. The worker's list of
+    /// these consents is lost when the process exits.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Returns whether an item of [`ended_in`](Self::ended_in) is still in that list.
+    /// Returns whether an item that [`ended_in`](Self::ended_in) listed is still unreported.
     fn is_unreported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, bool> {
         let _ = item;
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Removes an item from the list of [`ended_in`](Self::ended_in), unless it was replaced: since
-    /// the listing, the end user may have consented again, and that consent may have ended, too.
+    /// Removes an item from the list of [`ended_in`](Self::ended_in), unless the item was replaced.
+    /// Since the listing, the end user may have consented again, and the new consent may have
+    /// ended, too.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
         Box::pin(std::future::ready(Ok(())))
@@ -110,21 +112,21 @@ pub trait WorkLeases: TokenStore {
 /// A listed consent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkItem {
-    /// The shard of the consent.
+    /// The consent's shard.
     pub shard: u16,
-    /// The name of the consent in the store: its id, or a hidden name.
+    /// The consent's name in the store: either its id or a hidden name.
     pub name: String,
-    /// A number with which the store can recognize the item later, such as the deadline at the time
-    /// of listing. The worker does not interpret it.
+    /// A number that lets the store recognize the item later, such as the deadline at the time of
+    /// listing. The worker does not interpret the number.
     pub stamp: u64,
 }
 
 /// The result of [`WorkLeases::look_up`].
 #[derive(Clone, Debug)]
 pub enum Lookup {
-    /// The record of the consent.
+    /// The consent's record.
     Record(Box<Record>),
-    /// The record is damaged, or was encrypted with a key that is not configured.
+    /// The record is damaged or was encrypted with a key that is not configured.
     Unreadable,
     /// The store has no record of the consent.
     Missing,
@@ -137,7 +139,7 @@ impl WorkLeases for MemoryStore {}
 /// worker has already refreshed.
 impl WorkLeases for FileStore {}
 
-/// The store has one shard. Faults apply to listing it and to loading its records.
+/// This store has a single shard. Faults apply to listing the shard and to loading its records.
 impl<S: TokenStore> WorkLeases for FaultyStore<S> {}
 
 impl<S: WorkLeases + ?Sized> WorkLeases for Arc<S> {

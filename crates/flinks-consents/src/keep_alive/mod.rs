@@ -1,7 +1,7 @@
 //! A worker that keeps consents alive.
 //!
 //! A refresh token that is not used for 30 days idles out. [`KeepAlive`] refreshes consents before
-//! that happens. It works on any store that implements [`WorkLeases`]. [O5](flinks::rules)
+//! that happens. It works with any store that implements [`WorkLeases`]. [O5](flinks::rules)
 
 mod leases;
 mod run;
@@ -29,7 +29,7 @@ use self::worker::Worker;
 ///
 /// You can run any number of workers. Each worker leases one shard of the store at a time, so that
 /// no consent is refreshed twice. If a lease expires while its holder is still working, the next
-/// worker finds the refreshed consents in the store and skips them.
+/// worker sees in the store which consents have been refreshed and skips them.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -55,17 +55,18 @@ pub struct KeepAlive {
     plan: Arc<Mutex<Plan>>,
 }
 
-/// The default of [`KeepAlive::within`]. It leaves time to survive an outage of almost a week.
+/// The default of [`KeepAlive::within`]. The default leaves enough time to survive an outage of
+/// almost a week.
 const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The maximum of [`KeepAlive::within`]. With 30 days, a consent would be due again right after its
-/// refresh.
+/// The maximum of [`KeepAlive::within`]. With 30 days, a consent would be due again immediately
+/// after its refresh.
 const LONGEST_WITHIN: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 
 impl KeepAlive {
-    /// Creates a worker for the consents of a store.
+    /// Creates a worker for the consents in a store.
     ///
-    /// `consents` must use the same store. With a different store, a run refreshes nothing and
-    /// still reports success.
+    /// `consents` must use the same store. If it uses a different store, a run refreshes nothing
+    /// but still reports success.
     pub fn new(consents: Consents, store: impl WorkLeases) -> Self {
         let worker = Worker {
             consents,
@@ -82,7 +83,7 @@ impl KeepAlive {
     }
 
     /// Sets how long before its idle deadline a consent is refreshed. Default: 7 days. The maximum
-    /// is 29 days, so that a consent is not due right after a refresh.
+    /// is 29 days, so that a consent is not due again immediately after a refresh.
     #[must_use]
     pub fn within(mut self, within: Duration) -> Self {
         self.worker.within = within.min(LONGEST_WITHIN);
@@ -105,23 +106,24 @@ impl KeepAlive {
         self
     }
 
-    /// Sets a callback for each consent that has ended, so that the end user must consent again.
+    /// Sets a callback that is called for each ended consent. The end user must then consent again.
     ///
-    /// One of the workers calls it for each ended consent, in its next run at the latest, no matter
-    /// which process detected the end. If a worker crashes during the callback, the next worker
-    /// reports the same consent again. A panic in the callback is caught and logged, and the
-    /// consent counts as reported.
+    /// One of the workers calls the callback for each ended consent in its next run at the latest,
+    /// no matter which process detected the end. If a worker crashes during the callback, the next
+    /// worker reports the same consent again. A panic in the callback is caught and logged, and the
+    /// consent is treated as reported.
     ///
-    /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and [`FileStore`](crate::FileStore),
-    /// do not record which ended consents were [reported](WorkLeases::ended_in). With such a store,
-    /// the worker reports only the consents that it found to have ended. [O6](flinks::rules)
+    /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and
+    /// [`FileStore`](crate::FileStore), do not record which ended consents were
+    /// [reported](WorkLeases::ended_in). With such a store, each worker reports only the consents
+    /// that it has itself found to have ended. [O6](flinks::rules)
     #[must_use]
     pub fn on_ended(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.worker.on_ended = Arc::new(callback);
         self
     }
 
-    /// Sets a callback that is called with the progress after each consent and after each shard.
+    /// Sets a callback that receives the progress after each consent and after each shard.
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.worker.on_progress = Arc::new(callback);
@@ -166,11 +168,11 @@ impl KeepAlive {
         }
     }
 
-    /// Refreshes the due consents in all shards that no other worker has leased. Running it once an
-    /// hour is sufficient.
+    /// Refreshes the due consents in all shards that no other worker has leased. Calling this
+    /// method once an hour is enough.
     ///
-    /// Before and after the refreshes, it stores pending writes. A pending write that still cannot
-    /// be stored exists only in this process; see [`Summary::unstored`].
+    /// The run stores pending writes before and after the refreshes. A pending write that still
+    /// cannot be stored exists only in this process: see [`Summary::unstored`].
     ///
     /// Suspected consents are refreshed after all others. The run [stops](Summary::stopped) early
     /// if the server fails, or if a gateway seems to refuse the refreshes. A run that stops early
@@ -178,19 +180,19 @@ impl KeepAlive {
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if the store fails. The results of completed refreshes are kept:
-    /// use [`Consents::flush`] to store those that are still pending.
+    /// Returns a [`StoreError`] if the store fails. The results of completed refreshes are not
+    /// lost. Use [`Consents::flush`] to store any results that are still pending.
     ///
     /// # Cancel safety
     ///
-    /// Refreshes in flight complete, and their results are stored, as long as their runtime runs.
-    /// The next run refreshes the remaining consents.
+    /// If the run is cancelled, refreshes in flight still complete and their results are stored, as
+    /// long as their runtime keeps running. The next run refreshes the remaining consents.
     ///
     /// [O6]: flinks::rules
     pub async fn run_once(&self) -> Result<Summary, StoreError> {
-        // A failure is ignored: one pending write that cannot be stored must not prevent the
-        // refresh of other consents. If the whole store is unavailable, the first call of the run
-        // fails.
+        // A failure is ignored, because a pending write that cannot be stored must not prevent the
+        // run from refreshing other consents. If the whole store is unavailable, the run's first
+        // call to the store fails.
         let _ = self.worker.consents.flush().await;
         let summary = Run::new(&self.worker, &self.plan).run().await?;
         let unstored = self.worker.consents.flush().await.err();

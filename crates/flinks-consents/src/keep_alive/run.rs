@@ -1,13 +1,13 @@
-//! One run of a worker: the order of its shards and consents, and the leases of the shards.
+//! A worker's run: the order of its shards and consents, and its leases on the shards.
 //!
 //! A run has three phases, each of which goes through the shards:
 //!
-//! 1. refresh the due consents that are not suspected;
-//! 2. refresh the suspected ones (O6);
-//! 3. report the consents that have ended, unless the run has stopped early.
+//! 1. Refresh the due consents that are not suspected.
+//! 2. Refresh the suspected consents. (O6)
+//! 3. Report the consents that have ended, unless the run has stopped early.
 //!
-//! A run that stops early or is dropped leaves a [`Plan`]. The next run of the same worker starts
-//! with the unfinished shards. If the last run has stopped early, it first refreshes a single
+//! A run that stops early or is dropped leaves a [`Plan`] behind. The same worker's next run starts
+//! with the unfinished shards. If the last run stopped early, the next run first refreshes a single
 //! consent as a probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,16 +23,16 @@ use super::summary::{StopReason, Summary};
 use super::tally::{Outcome, Tally};
 use super::worker::{Selection, Worker};
 
-/// The state that a run leaves for the next run of the same worker.
+/// The state that a run leaves behind for the same worker's next run.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The shards that the last run has not finished, in the order of that run.
+    /// The shards that the last run did not finish, in that run's order.
     unfinished: Vec<u16>,
-    /// Whether the next run must refresh a single consent before others, because the last run has
-    /// stopped early.
+    /// Whether the next run must first refresh a single consent, because the last run stopped
+    /// early.
     must_probe: bool,
-    /// The consents whose end this worker has detected but not reported. This list is used only if
-    /// the store does not keep such a list.
+    /// The ended consents that this worker has detected but not yet reported. This list is used
+    /// only if the store does not keep such a list.
     unreported: Vec<ConsentId>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Run<'a> {
     worker: &'a Worker,
     plan: &'a Mutex<Plan>,
     window: DueWindow,
-    /// The name of this run as a lease holder. Each run has a different one.
+    /// This run's name as a lease holder. Each run has a different name.
     holder: String,
     /// When the current lease was acquired or extended, on the monotonic clock.
     leased_at: Duration,
@@ -74,11 +74,12 @@ enum Lease {
     Lost,
 }
 
-/// The duration of a lease. If its holder crashes, other workers skip the shard for at most this
-/// long.
+/// The duration of a lease. If the lease holder crashes, other workers skip the shard for at most
+/// this long.
 const LEASE_DURATION: Duration = Duration::from_secs(120);
-/// The age at which a lease is extended. The lease then remains valid for the longest possible
-/// refresh: half a minute for the first attempt, and another minute for its retries.
+/// The age after which a lease is extended. Until then, the lease remains valid long enough for the
+/// longest possible refresh, which takes half a minute for the first attempt and another minute for
+/// the retries.
 const RENEW_AFTER: Duration = Duration::from_secs(20);
 
 impl<'a> Run<'a> {
@@ -120,7 +121,7 @@ impl<'a> Run<'a> {
             }
             self.tally.progress.shards = self.tally.progress.shards.saturating_add(1);
             self.worker.report_progress(&self.tally.progress);
-            // The shard in which the run has stopped is not finished.
+            // If the run has stopped, the current shard is not finished.
             let finished = if self.tally.is_stopped() { index } else { index.saturating_add(1) };
             self.save_plan(shards.get(finished..).unwrap_or_default());
             if self.tally.is_stopped() {
@@ -140,8 +141,9 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Returns all shards in the order of this run. The unfinished shards of the last run come
-    /// first. The others follow in random order, so that two workers rarely need the same shard.
+    /// Returns all shards in this run's order. The last run's unfinished shards come first. The
+    /// others follow in random order, so that two workers rarely need the same shard at the same
+    /// time.
     fn order_shards(&mut self) -> Vec<u16> {
         let plan = self.plan();
         let must_probe = plan.must_probe;
@@ -154,7 +156,7 @@ impl<'a> Run<'a> {
         shards
     }
 
-    /// Saves where the next run starts.
+    /// Saves the plan for the next run.
     fn save_plan(&self, unfinished: &[u16]) {
         let mut plan = self.plan();
         plan.unfinished = unfinished.to_vec();
@@ -165,9 +167,9 @@ impl<'a> Run<'a> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the work of one phase in one shard, while it holds the lease of the shard.
+    /// Runs one phase in one shard while holding the shard's lease.
     async fn process_shard(&mut self, shard: u16, phase: Phase) -> Result<ShardOutcome, StoreError> {
-        // Most shards have no work, so they need no lease.
+        // Most shards have no work in this phase, so they need no lease.
         if self.is_empty(shard, phase).await? {
             return Ok(ShardOutcome::Empty);
         }
@@ -196,10 +198,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Refreshes the due consents of a shard.
+    /// Refreshes a shard's due consents.
     async fn refresh_shard(&mut self, shard: u16, selection: Selection) -> Result<(), StoreError> {
-        // The shard is listed only once, so that consents that become due during the run do not
-        // prolong it.
+        // The shard is listed only once, so that consents that become due in the meantime do not
+        // prolong the run.
         let items = self.worker.store.due_in(shard, self.window, usize::MAX).await?;
         if selection == Selection::NotSuspected {
             let due = &mut self.tally.progress.due;
@@ -216,8 +218,8 @@ impl<'a> Run<'a> {
         self.refresh_all(shard, items, selection).await
     }
 
-    /// Refreshes a single consent after a run that has stopped early. A successful refresh or a
-    /// final refusal shows that Flinks responds again. Any other failure stops this run, too.
+    /// Refreshes a single consent after a run that stopped early. A successful refresh or a final
+    /// refusal shows that Flinks responds again. Any other failure stops this run, too.
     async fn probe(&mut self, item: &WorkItem, selection: Selection) -> Result<(), StoreError> {
         let outcome = self.worker.refresh(item, self.window, selection, &AtomicBool::new(false)).await?;
         match &outcome {
@@ -235,7 +237,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Refreshes the listed consents, several of them concurrently.
+    /// Refreshes the listed consents, several at a time.
     async fn refresh_all(
         &mut self,
         shard: u16,
@@ -278,8 +280,8 @@ impl<'a> Run<'a> {
         self.worker.report_progress(&self.tally.progress);
     }
 
-    /// Reports the ended consents of a shard. Each one is removed from the list only after its
-    /// report, so that none is lost if the worker crashes.
+    /// Reports a shard's ended consents. Each consent is removed from the list only after it has
+    /// been reported, so that no report is lost if the worker crashes.
     async fn report_shard(&mut self, shard: u16) -> Result<(), StoreError> {
         let Some(items) = self.list_ended(shard, usize::MAX).await? else {
             return self.report_detected().await;
@@ -297,7 +299,7 @@ impl<'a> Run<'a> {
     async fn list_ended(&self, shard: u16, limit: usize) -> Result<Option<Vec<WorkItem>>, StoreError> {
         let ended = self.worker.store.ended_in(shard, limit).await?;
         if ended.is_some() {
-            // The store keeps the list, so the list of this process is not needed.
+            // The store keeps the list, so this process does not need to keep one.
             self.plan().unreported.clear();
         }
         Ok(ended)
@@ -317,7 +319,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reports the consents whose end this worker has detected, if the store keeps no list of them.
+    /// Reports the ended consents that this worker has detected. This is only needed if the store
+    /// keeps no list of ended consents.
     async fn report_detected(&mut self) -> Result<(), StoreError> {
         let unreported = self.plan().unreported.clone();
         for id in unreported {
@@ -352,8 +355,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Returns a random name for a lease holder. The operating system provides the randomness, so that
-/// the name differs even between two processes after a `fork`.
+/// Returns a random name for a lease holder. The randomness comes from the operating system, so
+/// that two processes have different names even after a `fork`.
 fn new_holder() -> String {
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {

@@ -8,14 +8,14 @@ use crate::error::ConsentError;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The number of consents that were due when the worker started with their shards.
+    /// The number of consents that were due when the worker started on their shards.
     pub due: u64,
     /// The number of due consents that the worker has examined so far.
     pub examined: u64,
     /// The outcomes of the examined consents.
     pub summary: Summary,
-    /// The number of shards whose first pass is complete. Suspected consents are refreshed after
-    /// that.
+    /// The number of shards that have completed the first pass. Suspected consents are refreshed in
+    /// a later pass.
     pub shards: u16,
 }
 
@@ -25,36 +25,36 @@ pub struct Progress {
 pub struct Summary {
     /// The number of consents that were refreshed. Their refresh tokens idle out in 30 days.
     pub refreshed: u64,
-    /// The number of consents that another task or process has refreshed, ended or removed since
-    /// this run listed them.
+    /// The number of consents that another task or process refreshed, ended or removed since this
+    /// run listed them.
     pub refreshed_elsewhere: u64,
-    /// The number of ended consents that this run has reported to
-    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). Any process may have
-    /// detected their end. [O6](flinks::rules)
+    /// The number of ended consents that this run reported to
+    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). Any process may have detected that these
+    /// consents ended. [O6](flinks::rules)
     pub ended: u64,
     /// The number of refreshes that were refused, possibly by a gateway
-    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). These consents are not reported,
-    /// because only a later run can detect whether they have ended.
+    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). The affected consents are not
+    /// reported, because only a later run can detect whether they have ended.
     pub suspected: u64,
-    /// The number of consents whose refresh failed. They are due again in the next run.
+    /// The number of consents whose refresh failed. These consents are due again in the next run.
     pub failed: u64,
-    /// The number of due consents whose records are unreadable: damaged, or encrypted with a key
-    /// that this worker does not have. Each one is logged.
+    /// The number of due consents with unreadable records. Such a record is damaged or was
+    /// encrypted with a key that this worker does not have. Each one is logged.
     pub unreadable: u64,
     /// The reason why a pending write could not be stored. The write exists only in this process
     /// until [`Consents::flush`](crate::Consents::flush) or a later call stores it.
     pub unstored: Option<ConsentError>,
     /// The number of shards that were skipped because another worker had leased them.
     pub shards_leased_elsewhere: u16,
-    /// The reason why the run stopped early. `None` if the run has gone through all due consents.
+    /// The reason why the run stopped early. `None` if the run went through all due consents.
     pub stopped: Option<Stopped>,
 }
 
-/// The details of a run that stopped early, because its refreshes failed for a reason that does not
-/// lie in the consents.
+/// The details of a run that stopped early because its refreshes failed for a reason unrelated to
+/// the individual consents.
 ///
-/// Such a run reports no ended consents. The next run of the same worker refreshes a single consent
-/// first. If that succeeds, it continues where this run has stopped.
+/// Such a run reports no ended consents. The same worker's next run first refreshes a single
+/// consent. If that refresh succeeds, the next run continues where this run stopped.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {
@@ -68,13 +68,13 @@ pub struct Stopped {
 pub enum StopReason {
     /// Twenty refreshes failed in a row.
     Failed(ConsentError),
-    /// Many refreshes were refused, possibly by a gateway: twenty in a row, or at least twenty that
-    /// are more than a tenth of the examined consents. [O6](flinks::rules)
+    /// Many refreshes were refused, possibly by a gateway: twenty in a row, or at least twenty in
+    /// total if that is more than a tenth of the examined consents. [O6](flinks::rules)
     Suspected(ConsentError),
 }
 
-/// The number of failures or suspected refusals in a row after which a run stops. So many are
-/// unlikely to be caused by the consents themselves.
+/// The number of consecutive failures or suspected refusals that stops a run. The consents
+/// themselves are unlikely to cause so many.
 pub(super) const GIVE_UP: u64 = 20;
 
 impl fmt::Display for StopReason {

@@ -1,4 +1,4 @@
-//! The counts of a run, and the decision to stop it early.
+//! A run's counts and the decision to stop the run early.
 
 use crate::error::ConsentError;
 use crate::store::ConsentId;
@@ -9,7 +9,7 @@ use super::summary::{GIVE_UP, Progress, StopReason, Stopped};
 pub(super) enum Outcome {
     /// The run is stopping, so the consent was not refreshed.
     NotTried,
-    /// The consent is not in the selection of the current phase.
+    /// The current phase does not select the consent.
     Skipped,
     /// The consent is suspected, so a later phase refreshes it.
     Deferred,
@@ -21,7 +21,7 @@ pub(super) enum Outcome {
     Failed(ConsentError),
 }
 
-/// The counts of a run.
+/// A run's counts.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) progress: Progress,
@@ -42,7 +42,8 @@ impl Tally {
         }
         match outcome {
             Outcome::NotTried | Outcome::Skipped | Outcome::Deferred => {}
-            // These outcomes involve no request, so they do not end or extend a series of failures.
+            // These outcomes involve no request, so they neither end nor extend a series of
+            // failures.
             Outcome::Unreadable => increment(&mut summary.unreadable),
             Outcome::RefreshedElsewhere => increment(&mut summary.refreshed_elsewhere),
             Outcome::Refreshed => {

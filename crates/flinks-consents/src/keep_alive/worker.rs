@@ -1,4 +1,4 @@
-//! The refresh of a single consent, at the rate of the worker.
+//! The refresh of a single consent at the worker's rate.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use super::tally::Outcome;
 /// The callback for the result of each run.
 pub(super) type OnRun = dyn Fn(&Result<Summary, StoreError>) + Send + Sync;
 
-/// The settings of a worker, and the earliest start of its next refresh.
+/// A worker's settings and the earliest start time of its next refresh.
 #[derive(Clone)]
 pub(super) struct Worker {
     pub(super) consents: Consents,
@@ -27,11 +27,11 @@ pub(super) struct Worker {
     pub(super) on_ended: Arc<dyn Fn(&ConsentId) + Send + Sync>,
     pub(super) on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
     pub(super) on_run: Arc<OnRun>,
-    /// The earliest start of the next refresh, on the monotonic clock.
+    /// The earliest start time of the next refresh, on the monotonic clock.
     pub(super) next_start: Arc<Mutex<Duration>>,
 }
 
-/// The consents of a shard that a phase of a run refreshes.
+/// The kind of consents that one phase of a run refreshes in a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
     NotSuspected,
@@ -57,7 +57,7 @@ impl Worker {
             (Lookup::Record(record), _) => record,
             (Lookup::Unreadable, Selection::NotSuspected) => return Ok(Outcome::Unreadable),
             (Lookup::Missing, Selection::NotSuspected) => return Ok(Outcome::RefreshedElsewhere),
-            // The phase for consents that are not suspected has counted these.
+            // The phase for consents that are not suspected has already counted these outcomes.
             (Lookup::Unreadable | Lookup::Missing, Selection::Suspected) => return Ok(Outcome::Skipped),
         };
         match selection {
@@ -83,7 +83,7 @@ impl Worker {
         if !error.needs_consent() {
             return Outcome::Failed(error);
         }
-        // The consent was removed since it was listed.
+        // The consent has been removed since it was listed.
         if error.is_unknown_consent() {
             return Outcome::RefreshedElsewhere;
         }
@@ -91,8 +91,8 @@ impl Worker {
     }
 
     /// Waits until the rate allows the next refresh. The interval between two refreshes is random,
-    /// so that workers that were started together do not send their requests at the same time. On
-    /// average it is one second divided by the rate.
+    /// so that workers that start together do not send their requests at the same time. The average
+    /// interval is one second divided by the rate.
     pub(super) async fn pace(&self) {
         let clock = self.consents.clock();
         let step = Duration::from_secs(1).div_f64(self.rate.into()).mul_f64(0.5 + fastrand::f64());
@@ -121,10 +121,10 @@ impl Worker {
     }
 }
 
-/// Calls a callback of the application. A panic in the callback is logged and does not stop the
-/// run.
+/// Calls one of the application's callbacks. A panic in the callback is logged and does not stop
+/// the run.
 fn call_and_catch_panic(callback: impl FnOnce()) {
     if std::panic::catch_unwind(AssertUnwindSafe(callback)).is_err() {
-        tracing::error!("a callback of the keep-alive worker panicked");
+        tracing::error!("a keep-alive callback panicked");
     }
 }

@@ -150,7 +150,7 @@ impl Record {
     pub fn decode(id: &ConsentId, bytes: &[u8]) -> Result<Self, StoreError> {
         let record = Self::decode_any(bytes)?;
         if record.id != *id {
-            return Err(StoreError::damaged("returned the record of another consent"));
+            return Err(StoreError::damaged("returned another consent's record"));
         }
         Ok(record)
     }

@@ -8,16 +8,16 @@ use rustls::crypto::CryptoProvider as Provider;
 
 /// The crypto provider that a client uses for TLS with rustls.
 ///
-/// The default depends on the enabled features. It is ring with the feature `rustls`. Without
-/// `rustls`, it is aws-lc-rs with the feature `aws-lc-rs`. Without either, it is the process's
+/// The default depends on the enabled features. It is ring with the `rustls` feature. Without
+/// `rustls`, it is aws-lc-rs with the `aws-lc-rs` feature. Without either, it is the process's
 /// default provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CryptoProvider {
-    /// [ring](https://docs.rs/ring). Needs the feature `rustls`.
+    /// [ring](https://docs.rs/ring). Needs the `rustls` feature.
     #[cfg(feature = "rustls")]
     Ring,
-    /// [aws-lc-rs](https://docs.rs/aws-lc-rs). Needs the feature `aws-lc-rs`.
+    /// [aws-lc-rs](https://docs.rs/aws-lc-rs). Needs the `aws-lc-rs` feature.
     #[cfg(feature = "aws-lc-rs")]
     AwsLcRs,
     /// The process's default provider, such as a provider that is certified for FIPS 140. The

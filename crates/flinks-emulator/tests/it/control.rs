@@ -52,11 +52,11 @@ async fn faults_are_planned_listed_and_cleared() {
         json!({"kind": "slow_bytes", "milliseconds": 1}),
         json!({"kind": "duplicate_token"}),
     ] {
-        let plan = json!({"operation": "pay.authorize", "fault": fault, "times": 2});
-        let planned = json!({"operation": "pay.authorize", "fault": fault, "times": 2, "always": false});
-        assert_eq!(local.control(Method::POST, "faults", plan).await, (200, planned.clone()));
+        let schedule = json!({"operation": "pay.authorize", "fault": fault, "times": 2});
+        let scheduled = json!({"operation": "pay.authorize", "fault": fault, "times": 2, "always": false});
+        assert_eq!(local.control(Method::POST, "faults", schedule).await, (200, scheduled.clone()));
         let (_, listed) = local.control(Method::GET, "faults", Value::Null).await;
-        assert_eq!(listed, json!([planned]));
+        assert_eq!(listed, json!([scheduled]));
         assert_eq!(local.control(Method::DELETE, "faults", Value::Null).await.0, 200);
     }
     for wrong in [

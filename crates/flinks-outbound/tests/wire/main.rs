@@ -1,5 +1,5 @@
-//! Tests of `flinks-outbound` against a raw TCP listener: the bytes it sends, and the result for
-//! each response.
+//! Tests `flinks-outbound` against a raw TCP listener: the bytes that the client sends and the
+//! result for each response.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // Helper functions of tests may panic too.
 

@@ -1,5 +1,5 @@
-//! Tests of the request of each operation: method, path, headers and body. An abandoned call sends
-//! no request.
+//! Tests each operation's request: its method, path, headers and body. A call sends no request if
+//! its send marker was abandoned.
 
 use flinks_core::{Authorization, SendMarker};
 use flinks_outbound::types::{GrantType, TokenRequest};
@@ -76,7 +76,7 @@ host: [host]
     );
 }
 
-/// Sends a code exchange and a revocation, and returns both requests as the server received them.
+/// Sends a code exchange and a revocation. Returns both requests as the server received them.
 async fn send_both(server: &RawServer, token: Transport, revoke: Transport) -> Vec<String> {
     let body = TokenRequest::new(GrantType::AuthorizationCode).code("the-code");
     Client::with_transport(token).token(&body).send().await.unwrap();
@@ -97,7 +97,7 @@ async fn o9_a_send_marker_does_not_change_the_request() {
     let marked = |marker: &SendMarker| transport(&server).with_marker(marker.clone());
     assert_eq!(send_both(&server, marked(&token), marked(&revoke)).await, plain);
     assert!(!token.abandon(), "a request that the server has received cannot be abandoned");
-    assert!(!revoke.abandon(), "the same holds for a request without a body");
+    assert!(!revoke.abandon(), "a received request without a body cannot be abandoned either");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Tests of success responses, including those that differ from the document.
+//! Tests success responses, including responses that differ from the document.
 
 use std::time::Duration;
 

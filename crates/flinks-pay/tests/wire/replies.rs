@@ -1,5 +1,5 @@
-//! Tests of responses: a documented response becomes a typed result, and an undocumented one
-//! becomes an error with its status. No error contains text from the response.
+//! Tests responses. A documented response becomes a typed result, and an undocumented response
+//! becomes an error that contains the status. No error contains text from the response.
 
 use std::time::Duration;
 

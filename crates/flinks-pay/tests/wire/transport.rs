@@ -1,5 +1,5 @@
-//! Tests of the rules for every call: redirects are not followed, calls time out, and nothing is
-//! sent without a connection.
+//! Tests the rules that apply to every call: the client does not follow redirects, calls time out,
+//! and nothing is sent without a connection.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn t06_a_call_times_out_if_the_server_stops_sending() {
         let transport = Transport::builder(server.base_url.parse().unwrap()).timeout(Duration::from_millis(50));
         let client = Client::with_transport(transport.build().unwrap());
         let body = AuthorizeRequest::new(GrantType::ClientCredentials, "u", Secret::new("p"));
-        // If the call did not time out by itself, this outer timeout would fail the test.
+        // If the call does not time out by itself, this outer timeout fails the test.
         let outcome = tokio::time::timeout(Duration::from_secs(10), client.authorize(&body).send()).await;
         let error = transport_error(&outcome.unwrap().unwrap_err());
         assert_eq!(error.kind(), TransportErrorKind::Timeout);
@@ -51,8 +51,7 @@ async fn t06_a_call_times_out_if_the_server_stops_sending() {
 async fn nothing_is_sent_if_the_connection_is_refused() {
     let server = RawServer::responding("200 OK", "application/json", "{}").await;
     let client = client(&server);
-    // The listener may be closed only some time after the drop. From then on, connections are
-    // refused.
+    // The listener may close some time after the drop. Once it is closed, connections are refused.
     drop(server);
     let body = AuthorizeRequest::new(GrantType::ClientCredentials, "u", Secret::new("p"));
     loop {

@@ -1,7 +1,7 @@
-//! A fleet of machines that share consents, for half a day of virtual time.
+//! A simulation of a fleet of machines that share consents for half a day of virtual time.
 //!
-//! The machines use the real `Consents`, the real store and a real `redis-server`, over sockets.
-//! Only the time and Flinks are simulated.
+//! The machines use the real `Consents`, the real store and a real `redis-server`, connected over
+//! sockets. Only the time and Flinks are simulated.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,11 +25,11 @@ use crate::support;
 pub(crate) struct Plan {
     pub(crate) consents: u32,
     pub(crate) machines: u32,
-    /// The interval between the calls for end users.
+    /// The interval between two calls for end users.
     pub(crate) call_interval: Duration,
     /// The duration of each outage.
     pub(crate) outage: Duration,
-    /// The maximum number of seconds by which the wall clock of a machine is wrong.
+    /// The maximum error of a machine's wall clock, in seconds.
     pub(crate) skew_seconds: u64,
 }
 
@@ -46,35 +46,35 @@ pub(crate) struct Phase {
     pub(crate) requests: Count,
     /// The commands to Redis.
     pub(crate) commands: Count,
-    /// The number of consents that the workers have refreshed.
+    /// The number of consents that the workers refreshed.
     pub(crate) kept_alive: u64,
-    /// The number of refreshes of the workers that failed.
+    /// The number of the workers' refreshes that failed.
     pub(crate) failed_refreshes: u64,
 }
 
-/// The results of a whole simulation.
+/// The results of an entire simulation.
 pub(crate) struct Outcome {
-    /// The number of consents that have ended, or whose stored refresh token is not the valid one.
+    /// The number of consents that have ended or whose stored refresh token is not the valid one.
     pub(crate) lost: u64,
     /// The number of requests with an invalid refresh token.
     pub(crate) invalid_requests: u32,
-    /// The number of consents that had been due for two hours and were not refreshed.
+    /// The number of consents that had been due for two hours but were not refreshed.
     pub(crate) overdue: usize,
-    /// The memory that Redis uses.
+    /// The memory that Redis used.
     pub(crate) redis_memory: Memory,
-    /// The resident memory of this process, which contains all machines and the simulated Flinks.
+    /// The resident memory of this process, which runs all machines and the simulated Flinks.
     pub(crate) resident_memory: Memory,
 }
 
-/// A number of bytes at two points of a simulation.
+/// Memory use, in bytes, at two points in a simulation.
 pub(crate) struct Memory {
-    /// After all consents were stored in Redis.
+    /// The memory in use after all consents were stored in Redis.
     pub(crate) start: u64,
-    /// At the end of the last phase.
+    /// The memory in use at the end of the last phase.
     pub(crate) end: u64,
 }
 
-/// A clock that follows the time of the runtime. Its wall clock may be wrong.
+/// A clock that follows the runtime's time. Its wall clock may be wrong.
 #[derive(Clone, Copy)]
 struct VirtualClock {
     start: Instant,
@@ -99,7 +99,7 @@ impl Clock for VirtualClock {
 struct World {
     plan: Plan,
     clock: VirtualClock,
-    /// The URL of the simulated Flinks.
+    /// The simulated Flinks server's URL.
     flinks: String,
     gate: Gate,
     kept_alive: AtomicU64,
@@ -108,7 +108,7 @@ struct World {
     failed_calls: AtomicU64,
 }
 
-/// A machine with its own `Consents` and a keep-alive worker.
+/// A machine with its own `Consents` and its own keep-alive worker.
 struct Machine {
     consents: Consents,
     worker: JoinHandle<()>,
@@ -142,7 +142,7 @@ fn id(consent: u32) -> ConsentId {
     format!("user-{consent:08}").parse().unwrap()
 }
 
-/// Runs a simulation. `report` is called with the results of each phase.
+/// Runs a simulation and calls `report` with the results of each phase.
 pub(crate) fn run(plan: Plan, report: impl FnMut(Phase)) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(simulate(plan, report))
@@ -152,7 +152,7 @@ async fn simulate(plan: Plan, mut report: impl FnMut(Phase)) -> Outcome {
     let redis = support::Server::start(&[]);
     let wall = SystemTime::now();
     // As in a fleet that has run for a long time, each consent was refreshed within the last 23
-    // days. After 23 days, a worker refreshes it.
+    // days. A worker refreshes a consent 23 days after its last refresh.
     let last_refreshed_at: Vec<SystemTime> =
         (0..plan.consents).map(|_| wall - (DAY * 23).mul_f64(fastrand::f64())).collect();
     let clock = VirtualClock { start: Instant::now(), wall };
@@ -222,7 +222,7 @@ async fn simulate(plan: Plan, mut report: impl FnMut(Phase)) -> Outcome {
     end_phase("next two hours", HOUR * 2);
 
     users.abort();
-    // Lets the calls and refreshes in flight complete.
+    // Lets calls and refreshes in flight complete.
     tokio::time::sleep(HOUR / 12).await;
     let machines = std::mem::take(&mut *fleet.lock().unwrap());
     for machine in &machines {
@@ -254,7 +254,7 @@ async fn fill(redis: &str, clock: VirtualClock, last_refreshed_at: &[SystemTime]
 
 impl Machine {
     fn start(world: &Arc<World>) -> Self {
-        // The wall clock is wrong by up to `skew_seconds` in either direction.
+        // The wall clock is up to `skew_seconds` ahead or behind.
         let skew = Duration::from_secs(fastrand::u64(0..=2 * world.plan.skew_seconds));
         let wall = world.clock.wall + skew - Duration::from_secs(world.plan.skew_seconds);
         let store = store(&world.gate.address, Duration::from_secs(1));
@@ -277,7 +277,7 @@ impl Machine {
 }
 
 /// Simulates calls for end users. Each call requests an access token on a random machine. One in
-/// ten calls is for one of the few consents that are used frequently.
+/// ten calls is for one of a few frequently used consents.
 async fn simulate_users(world: Arc<World>, fleet: Arc<Mutex<Vec<Machine>>>) {
     let frequent = (world.plan.consents / 10_000).max(1);
     loop {
@@ -295,8 +295,8 @@ async fn simulate_users(world: Arc<World>, fleet: Arc<Mutex<Vec<Machine>>>) {
     }
 }
 
-/// Returns the number of consents that have ended, or whose refresh token in Redis is not valid at
-/// Flinks.
+/// Returns the number of consents that have ended or whose refresh token in Redis is not the one
+/// that the simulated Flinks accepts.
 async fn count_lost(redis: &str, flinks: &Server, consents: u32) -> u64 {
     let store = store(redis, HOUR);
     let is_lost = async |consent: u32| {

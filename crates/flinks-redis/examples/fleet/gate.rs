@@ -1,6 +1,6 @@
 //! A proxy between the simulated machines and their Redis server.
 //!
-//! It counts the commands. It also prevents virtual time from advancing while a response is
+//! The proxy counts the commands. It also prevents virtual time from advancing while a response is
 //! outstanding, because the Redis server runs in real time.
 
 use std::io;
@@ -17,7 +17,7 @@ use crate::support::length;
 /// A proxy to a Redis server.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    /// The URL of the proxy.
+    /// The proxy's URL.
     pub(crate) address: String,
     shared: Arc<Shared>,
 }
@@ -57,14 +57,15 @@ impl Gate {
         Ok(gate)
     }
 
-    /// Blocks or unblocks the proxy. A blocked proxy closes each connection at its next command.
+    /// Blocks or unblocks the proxy. A blocked proxy closes a connection when
+    /// the next command arrives on it.
     pub(crate) fn set_blocked(&self, is_blocked: bool) {
         self.shared.is_blocked.store(is_blocked, Ordering::Relaxed);
     }
 }
 
-/// Keeps the runtime busy while responses are outstanding. A runtime with paused time advances to
-/// the next timer whenever it is idle.
+/// Keeps the runtime busy while responses are outstanding, because a runtime with paused time
+/// advances to the next timer whenever it is idle.
 async fn hold_time(shared: Arc<Shared>) {
     loop {
         shared.wakes.notified().await;
@@ -78,7 +79,7 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     if shared.is_blocked.load(Ordering::Relaxed) {
         return Ok(());
     }
-    // The time is held while the connection to the server is opened.
+    // Virtual time does not advance while the proxy connects to the server.
     shared.in_flight.fetch_add(1, Ordering::Relaxed);
     shared.wakes.notify_one();
     let server = TcpStream::connect(&shared.server).await;
@@ -112,8 +113,9 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-/// Forwards bytes. Passes the number of RESP values that are complete to `before`, and to `after`
-/// once the bytes were sent. Stops if `before` returns `false`.
+/// Forwards bytes. Calls `before` with the number of RESP values that the received bytes complete,
+/// and calls `after` with the same number once the bytes have been sent. Stops if `before` returns
+/// `false`.
 async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,

@@ -1,8 +1,8 @@
-//! A simulation of machines that share consents, in virtual time, with outages and a restart.
+//! Simulates machines that share consents, in virtual time, through outages and a restart.
 //!
 //! `cargo run --release -p flinks-redis --example fleet -- 10000000 200` simulates ten million
 //! consents on two hundred machines. Each consent needs about one kilobyte of memory and 30
-//! microseconds of setup time. The program `redis-server` must be installed.
+//! microseconds of setup time. `redis-server` must be installed.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // a terminal program
 
@@ -22,8 +22,8 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u32>().unwrap());
     let consents = arguments.next().unwrap_or(100_000);
     let machines = arguments.next().unwrap_or(200);
-    // Each day, about one in six consents is used. One in ten thousand is used a thousand times as
-    // often.
+    // With 500,000 consents or more, each day has one call for about every six consents. One in ten
+    // thousand consents is used a thousand times as often as the others.
     let call_interval = Duration::from_secs(500_000) / consents.max(500_000);
     let outage = Duration::from_secs(6 * 60 * 60);
     println!("{consents} consents, {machines} machines, a call for an end user every {call_interval:?}\n");
@@ -50,15 +50,15 @@ fn main() {
     let per_consent = |bytes: u64| bytes / u64::from(consents.max(1));
     println!("\nlost consents: {}", outcome.lost);
     println!("requests with an invalid refresh token: {}", outcome.invalid_requests);
-    println!("consents that were due for two hours and not refreshed: {}", outcome.overdue);
+    println!("consents that were due for two hours but not refreshed: {}", outcome.overdue);
     println!(
-        "memory of Redis per consent: {} bytes at the start, {} bytes at the end",
+        "Redis memory per consent: {} bytes at the start, {} bytes at the end",
         per_consent(outcome.redis_memory.start),
         per_consent(outcome.redis_memory.end)
     );
     let megabytes = |bytes: u64| bytes / 1_000_000;
     println!(
-        "memory of this process, with all machines and Flinks: {} MB at the start, {} MB at the end",
+        "memory of this process, including all machines and the simulated Flinks: {} MB at the start, {} MB at the end",
         megabytes(outcome.resident_memory.start),
         megabytes(outcome.resident_memory.end)
     );

@@ -1,4 +1,4 @@
-//! A counter for requests and commands.
+//! A counter of requests and commands.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,9 +12,9 @@ pub(crate) struct Meter {
 
 #[derive(Default)]
 struct Counts {
-    /// The current second since the first event.
+    /// The number of whole seconds from the first event to the latest one.
     second: u64,
-    /// The number of events in the current second.
+    /// The number of events in that second.
     in_second: u64,
     result: Count,
 }
@@ -43,7 +43,7 @@ impl Meter {
         counts.result.peak_per_second = counts.result.peak_per_second.max(counts.in_second);
     }
 
-    /// Returns the counts, and resets them.
+    /// Returns the counts and resets them.
     pub(crate) fn take(&self) -> Count {
         std::mem::take(&mut *self.counts.lock().unwrap()).result
     }

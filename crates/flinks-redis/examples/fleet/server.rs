@@ -1,7 +1,7 @@
-//! A simulated Flinks that can hold ten million consents.
+//! A simulated Flinks server that can store ten million consents.
 //!
-//! For each consent, it stores only the version of the valid refresh token and the time of its last
-//! use. Each refresh replaces the refresh token, and invalidates the previous one.
+//! For each consent, the server stores only the version of the valid refresh token and the time of
+//! the last refresh. Each refresh replaces the refresh token and invalidates the previous one.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,21 +28,21 @@ pub(crate) struct Server {
     invalid_requests: AtomicU32,
 }
 
-/// The state of a consent at Flinks.
+/// A consent's state on the simulated Flinks server.
 #[derive(Clone, Copy)]
 struct ServerConsent {
     /// The version of the valid refresh token.
     version: u32,
-    /// The time of the last refresh, in seconds since the Unix epoch.
+    /// The last refresh time, in seconds since the Unix epoch.
     last_refreshed_at: u32,
 }
 
-/// The lifetime of an access token in seconds (O4).
+/// The lifetime of an access token, in seconds (O4).
 const LIFETIME: u32 = 1800;
-/// The number of seconds after which an unused refresh token idles out: 30 days (O5).
+/// The time after which an unused refresh token idles out, in seconds: 30 days (O5).
 const IDLE: u32 = 30 * 24 * 60 * 60;
 
-/// Converts a time into seconds since the Unix epoch.
+/// Converts a time to seconds since the Unix epoch.
 pub(crate) fn seconds(time: SystemTime) -> u32 {
     u32::try_from(time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()).unwrap_or(u32::MAX)
 }
@@ -68,7 +68,7 @@ impl Server {
         })
     }
 
-    /// Starts to listen on a loopback address, and returns its URL.
+    /// Starts listening on a loopback address and returns the server's URL.
     pub(crate) async fn listen(self: &Arc<Self>) -> io::Result<String> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("http://{}", listener.local_addr()?);
@@ -87,7 +87,7 @@ impl Server {
         Ok(address)
     }
 
-    /// Makes the server unavailable or available. An unavailable server responds with 503.
+    /// Sets whether the server is unavailable. An unavailable server responds with status 503.
     pub(crate) fn set_unavailable(&self, is_unavailable: bool) {
         self.is_unavailable.store(is_unavailable, Ordering::Relaxed);
     }
@@ -126,8 +126,8 @@ impl Server {
         }
     }
 
-    /// Replaces a refresh token. Returns the consent and the version of the new token, or `None` if
-    /// the old token is invalid.
+    /// Replaces a refresh token. Returns the consent and the new token's version, or `None` if the
+    /// old token is invalid.
     fn refresh(&self, token: &str) -> Option<(usize, u32)> {
         let now = seconds((self.now)());
         let (index, version) = parse(token)?;
@@ -141,7 +141,7 @@ impl Server {
     }
 }
 
-/// Returns the consent and the version of a refresh token.
+/// Returns a refresh token's consent and version.
 fn parse(token: &str) -> Option<(usize, u32)> {
     let (consent, version) = token.strip_prefix("refresh-token-")?.split_once('-')?;
     Some((consent.parse().ok()?, version.parse().ok()?))

@@ -1,4 +1,4 @@
-//! Tests addresses, credentials, permissions and certificates.
+//! Tests the checks of addresses, credentials, permissions and certificates.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("a1_tls_trusts_only_the_configured_authorities", || run(tls)),
 ];
 
-/// Tests that need no `redis-server`.
+/// Tests that do not need `redis-server`.
 pub(crate) const ALWAYS: Tests = &[
     ("unsafe_address_is_refused", || run(addresses)),
     ("configuration_error_names_the_field_and_no_value", || run(configuration)),
@@ -146,14 +146,14 @@ async fn credentials() {
     assert_eq!(
         reader.compare_and_swap(None, &record).await,
         Err(StoreError::misconfigured(
-            "denied a command: the user needs permission for the commands that the documentation of flinks-redis lists"
+            "denied a command: the user needs permission for the commands listed in the flinks-redis documentation"
         ))
     );
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
     assert_eq!(reader.warnings().await.unwrap(), [Warning::Unknown]);
 }
 
-/// Runs every operation as a Redis user that has only the permissions in the README.
+/// Runs every operation as a Redis user that has only the permissions listed in the README.
 async fn permissions() {
     let readme = include_str!("../../README.md");
     let list = readme.split_once("permission for these commands: ").unwrap().1.split_once("on a cluster").unwrap().0;
@@ -171,18 +171,19 @@ async fn permissions() {
     assert_eq!(worker.run_once().await.unwrap().ended, 1);
     assert_eq!(store.restore_indexes().await, Ok(0));
     assert_eq!(store.warnings().await, Ok(vec![Warning::DoesNotPersist]));
-    // If only a script calls the command, the error is the same.
+    // The error is the same if only a script calls the command.
     server.command(&["ACL", "SETUSER", "app", "-zadd"]);
     let swapped = store.compare_and_swap(None, &record("b", "r", SystemTime::now()).await).await;
     assert_eq!(
         swapped,
         Err(StoreError::misconfigured(
-            "denied a command: the user needs permission for the commands that the documentation of flinks-redis lists"
+            "denied a command: the user needs permission for the commands listed in the flinks-redis documentation"
         ))
     );
 }
 
-/// The server has a certificate of a private authority and requires a client certificate.
+/// Tests TLS with a server whose certificate is from a private authority. The server requires a
+/// client certificate.
 async fn tls() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -234,7 +235,7 @@ async fn tls() {
             "invalid configuration: certificates must be PEM, and can be set only for rediss:// addresses"
         );
     }
-    // TLS works the same way for a cluster.
+    // TLS works the same way with a cluster.
     drop(server);
     let cluster = Server::start_with_tls(&[&files[..], &["--cluster-enabled", "yes", "--tls-cluster", "yes"]].concat());
     cluster.own_all_slots();
@@ -252,7 +253,7 @@ fn authority() -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
     rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Creates a certificate for 127.0.0.1. Returns the certificate and its key as PEM.
+/// Creates a certificate for 127.0.0.1. Returns the certificate and its key in PEM format.
 fn certificate(authority: &rcgen::Issuer<'_, rcgen::KeyPair>) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();

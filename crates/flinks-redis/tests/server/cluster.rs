@@ -30,7 +30,7 @@ async fn conforms_on_a_cluster() {
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
 
-/// Runs every operation on a cluster of three nodes. The store has the address of only one of them.
+/// Runs every operation on a cluster of three nodes. The store has the address of only one node.
 async fn spread_over_three_nodes() {
     let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
     support::join(&servers);
@@ -65,11 +65,11 @@ async fn spread_over_three_nodes() {
     assert!(servers.iter().all(has_no_records));
 }
 
-/// The only node of a cluster announces the address of another host, and the store does not connect
+/// A cluster's only node announces another host's address. Checks that the store does not connect
 /// to that address.
 async fn redirect_to_another_host() {
-    // If this machine has an address other than the loopback address, the server announces it, and
-    // a connection to it would succeed.
+    // If this machine has an address other than the loopback address, the server announces that
+    // address. A connection to the announced address would then succeed.
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     let own_address =
         socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()).map(|address| address.ip().to_string());

@@ -1,4 +1,4 @@
-//! Creates stores, records and workers for the tests.
+//! Helpers that create stores, records and workers for the tests.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,16 +10,16 @@ use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 
 use crate::support::{self, Flinks, Server};
 
-/// The names of tests, and the tests.
+/// A list of tests with their names.
 pub(crate) type Tests = &'static [(&'static str, fn())];
 
-/// Runs a test, which fails if it takes longer than 300 seconds.
+/// Runs a test. The test fails if it takes longer than 300 seconds.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test()).await.unwrap() });
 }
 
-/// An empty list of further cluster nodes.
+/// An empty list of additional cluster nodes.
 pub(crate) const NO_OTHER_NODES: [&str; 0] = [];
 
 pub(crate) fn keys() -> EncryptionKeys {
@@ -30,8 +30,8 @@ pub(crate) fn store(address: &str) -> RedisStore {
     RedisStore::builder(address, keys()).build().unwrap()
 }
 
-/// Creates a record. Only `Consents` can create records, so this imports a consent into a memory
-/// store and loads the record from there.
+/// Creates a record. Only `Consents` can create records, so this function imports a consent into a
+/// memory store and loads its record.
 pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime) -> Record {
     let store = flinks_consents::store::MemoryStore::new();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
@@ -42,14 +42,14 @@ pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime)
     store.load(&id).await.unwrap().unwrap()
 }
 
-/// Returns the Redis key under which a store saves a record.
+/// Returns the Redis key that a store uses for a record.
 pub(crate) async fn record_key(record: &Record) -> String {
     let separate_server = Server::start(&[]);
     store(&separate_server.address()).compare_and_swap(None, record).await.unwrap();
     separate_server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap()
 }
 
-/// Loads a record until the result is as expected, at most 21 times. Returns the last result.
+/// Loads a record up to 21 times until the result is as expected. Returns the last result.
 pub(crate) async fn load_until(
     store: &RedisStore,
     id: &ConsentId,
@@ -64,7 +64,7 @@ pub(crate) async fn load_until(
     store.load(id).await
 }
 
-/// Starts Redis and an emulator, and imports consents that idle out in two days.
+/// Starts Redis and an emulator and imports consents that will idle out in two days.
 pub(crate) async fn start_with_idle_consents(count: usize) -> (Server, Flinks, Vec<ConsentId>) {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -73,7 +73,7 @@ pub(crate) async fn start_with_idle_consents(count: usize) -> (Server, Flinks, V
     (server, flinks, ids)
 }
 
-/// Imports consents that idle out in two days.
+/// Imports consents that will idle out in two days.
 pub(crate) async fn import_idle(server: &Server, flinks: &Flinks, ids: &[ConsentId]) {
     let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
     for id in ids {
@@ -82,13 +82,13 @@ pub(crate) async fn import_idle(server: &Server, flinks: &Flinks, ids: &[Consent
     }
 }
 
-/// Creates a keep-alive worker without a noticeable rate limit.
+/// Creates a keep-alive worker with a rate limit too high to matter.
 pub(crate) fn worker(server: &Server, flinks: &Flinks) -> KeepAlive {
     let store = store(&server.address());
     KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
 }
 
-/// Returns whether no consent idles out within a week.
+/// Returns whether no consent will idle out within a week.
 pub(crate) async fn nothing_is_due(server: &Server) -> bool {
     let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()
@@ -106,7 +106,7 @@ pub(crate) async fn create_ended_consents(server: &Server, flinks: &Flinks, coun
     ids
 }
 
-/// Runs a future to completion on another thread. A callback of a worker can call this.
+/// Runs a future to completion on another thread. A worker's callback can call this function.
 pub(crate) fn run_on_another_thread<F: Future<Output = ()> + Send>(work: F) {
     let work = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
     std::thread::scope(|scope| scope.spawn(work).join().unwrap());

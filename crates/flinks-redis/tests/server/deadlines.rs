@@ -23,9 +23,9 @@ async fn conforms() {
     let server = Server::start(&[]);
     let shared = store(&server.address());
     conformance::check(|| shared.clone()).await.unwrap();
-    // Opens the store as another process would.
+    // Opens a new store for each check, as separate processes would.
     conformance::check(|| store(&server.address())).await.unwrap();
-    // If a consent moves to another owner, its old index entry stays for an hour.
+    // If a consent moves to another owner, its old entry in the owner index stays for an hour.
     let remaining: Vec<String> = server.keys().into_iter().filter(|key| !key.contains(":owner:")).collect();
     assert_eq!(remaining, Vec::<String>::new());
 }
@@ -44,14 +44,14 @@ async fn due_in_order() {
     assert_eq!(listed, expected);
     assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 300);
     assert_eq!(store.due(DueWindow::new(now, Duration::ZERO), 1000).await.unwrap(), []);
-    // Other records are listed even if one record is missing and another one is damaged.
+    // The store lists the other records even if one record is missing and another is damaged.
     let keys: Vec<String> = server.keys().into_iter().filter(|key| !key.ends_with(":due")).collect();
     server.command(&["DEL", &keys[0]]);
     server.set(&keys[1], b"garbage");
     assert_eq!(store.due(DueWindow::new(now, days(2)), 1000).await.unwrap().len(), 298);
     assert_eq!(server.deadlines(), 299, "the deadline of the missing record must be removed, and no other");
     assert_eq!(store.due(DueWindow::new(now, days(2)), usize::MAX).await.unwrap().len(), 298);
-    // The next record is listed even after many damaged records.
+    // The store lists the next readable record even after many damaged records.
     for key in &keys[2..] {
         server.set(key, b"garbage");
     }
@@ -89,7 +89,7 @@ async fn restored_in(server: &Server, store: RedisStore) {
         server.command(&["DEL", set]);
     }
     assert_eq!(store.due(in_two_months, 1000).await.unwrap(), []);
-    // Keys of other applications and unreadable records are not changed.
+    // Restoring indexes does not change other applications' keys or unreadable records.
     server.set("else", b"garbage");
     let longer_namespace = RedisStore::builder(server.address(), keys()).namespace("flinks:eu");
     let longer_namespace =

@@ -1,4 +1,4 @@
-//! Tests that secrets are not readable in Redis, and how the store handles unreadable values.
+//! Tests that secrets are not readable in Redis and that the store handles unreadable values.
 
 use std::time::SystemTime;
 
@@ -111,23 +111,23 @@ async fn key_rotation() {
     let first = record("one", "r1", SystemTime::now()).await;
     assert!(store.compare_and_swap(None, &first).await.unwrap());
     let newer = || EncryptionKeys::new(Key::new([9; 32]), 2, Key::new([2; 32]));
-    // The name key stays the same. Without the older encryption key, records cannot be read, but
-    // they are not lost.
+    // The name key stays the same. Without the older encryption key, the store cannot read the
+    // record, but the record is not lost.
     store.set_keys(newer());
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Misconfigured(_))));
     store.set_keys(newer().with_decryption_key(1, Key::new([1; 32])).unwrap());
     let loaded = store.load(first.id()).await.unwrap().unwrap();
     assert!(store.compare_and_swap(Some(first.generation()), &loaded).await.unwrap());
-    // After the record has been written again, only the newer key is needed.
+    // Once the record has been written again, only the newer key is needed.
     store.set_keys(newer());
     assert!(store.load(first.id()).await.unwrap().is_some());
-    // Another key with the same id does not decrypt the record.
+    // A different key with the same id does not decrypt the record.
     store.set_keys(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
 }
 
-/// If the store connects while the fingerprint cannot be read, it checks its name key in a later
-/// call.
+/// A store connects while the fingerprint cannot be read. Checks that the store compares its name
+/// key in a later call.
 async fn name_key_checked_later() {
     let server = Server::start(&[]);
     let one = record("one", "r1", SystemTime::now()).await;

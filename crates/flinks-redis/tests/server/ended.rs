@@ -1,4 +1,4 @@
-//! Tests the reports of ended consents (O6).
+//! Tests how workers report ended consents (O6).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -43,8 +43,8 @@ async fn reported_once() {
     }
 }
 
-/// An application detects that a consent has ended. Redis then stops while the callback of a worker
-/// runs, so the worker cannot record that it has reported the consent.
+/// An application detects that a consent has ended. Redis then stops while a worker's callback is
+/// running, so the worker cannot record that it has reported the consent.
 async fn reported_after_crash() {
     let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let flinks = support::emulator().await;
@@ -72,7 +72,8 @@ async fn reported_after_crash() {
         assert_eq!(summary.ended, number, "{summary}");
         assert_eq!(reports.load(Ordering::SeqCst), expected, "{summary}");
     }
-    // An end user who consents again is reported only after the new consent has also ended.
+    // If the end user consents again, a worker reports the consent only after the new consent has
+    // ended, too.
     let consents = Consents::builder(flinks.client()).store(store(&server.lock().unwrap().address())).build();
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
@@ -81,14 +82,15 @@ async fn reported_after_crash() {
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker(false, server.clone()).run_once().await.unwrap().ended, 1);
-    // `forget` removes everything from Redis, even if the consent was not reported.
+    // `forget` removes everything from Redis, even if the ended consent was not reported.
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.consent(&id).forget().await.unwrap();
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
 }
 
-/// While the worker reports one ended consent, the end user of the other one consents again.
+/// While the worker reports one ended consent, the end user of the other ended consent consents
+/// again.
 async fn renewed() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -1,5 +1,5 @@
-//! Tests runs of the worker while a gateway refuses its requests before they reach Flinks (O6), and
-//! after a wall clock was ahead (O5).
+//! Tests the worker's runs while a gateway refuses its requests before they reach Flinks (O6). Also
+//! tests a run after a machine's wall clock was ahead (O5).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -21,10 +21,10 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o6_failed_reactivation_is_not_reported_again", || run(reactivation_not_reported)),
 ];
 
-/// The time between two runs of the worker.
+/// The time between two of the worker's runs.
 const BETWEEN_RUNS: Duration = Duration::from_secs(120);
 
-/// A worker that sends one request at a time, with its clock and the ended consents that it
+/// A worker that sends one request at a time, along with its clock and the ended consents that it
 /// reports.
 struct Worker {
     keep_alive: KeepAlive,
@@ -104,7 +104,7 @@ async fn suspected_last() {
         () = active_are_refreshed.notified() => {}
         _ = keep_alive.run_once() => panic!("the run was not cancelled"),
     }
-    // The refresh of one suspected consent may have started.
+    // One suspected consent's refresh may have started.
     worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
     let window = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     let due = store(&server.address()).due(window, 100).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests runs of the keep-alive worker (O5).
+//! Tests the keep-alive worker's runs (O5).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -42,7 +42,8 @@ async fn three_workers() {
         assert_eq!(summary.failed, 0, "{summary}");
         refreshed += summary.refreshed;
     }
-    // A worker skips the shards that another worker has leased. The next run refreshes the rest.
+    // A worker skips the shards that another worker has leased. The next run refreshes the
+    // remaining consents.
     refreshed += worker(&server, &flinks).run_once().await.unwrap().refreshed;
     assert_eq!(refreshed, 100);
     assert_eq!(flinks.refreshes() - before, 100);
@@ -73,7 +74,7 @@ async fn progress() {
     assert_eq!(last_examined.load(Ordering::SeqCst), 4);
 }
 
-/// A new refresh token cannot be stored, and then the stored record is damaged.
+/// A new refresh token cannot be stored. The stored record is then damaged.
 async fn damaged_record() {
     let (server, flinks, ids) = start_with_idle_consents(3).await;
     flinks.rotate_refresh_tokens();
@@ -91,7 +92,8 @@ async fn damaged_record() {
     assert!(summary.to_string().contains("only in this process"), "{summary}");
 }
 
-/// Checks that workers with wrong keys or with another store count the consents and refresh none.
+/// Checks that workers with wrong keys or another store count the consents but refresh none of
+/// them.
 pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let with = |keys: EncryptionKeys| {
         let store = RedisStore::builder(server.address(), keys).build().unwrap();
@@ -103,7 +105,8 @@ pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let other = || EncryptionKeys::new(Key::new([8; 32]), 1, Key::new([1; 32]));
     let wrong_name_key = StoreError::misconfigured("was written with a different name key");
     assert_eq!(with(other()).run_once().await.unwrap_err(), wrong_name_key);
-    // Without the fingerprint, the wrong name key is not detected, but the records are unreadable.
+    // Without the fingerprint, the store does not detect the wrong name key, but the records are
+    // unreadable.
     server.command(&["DEL", "{flinks:000}:names"]);
     let summary = with(other()).run_once().await.unwrap();
     assert_eq!(summary.unreadable, 10, "{summary}");
@@ -112,14 +115,14 @@ pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     assert_eq!(correct.load(&"user-7".parse().unwrap()).await.unwrap_err(), wrong_name_key);
     server.command(&["DEL", "{flinks:000}:names"]);
     assert!(correct.load(&"user-7".parse().unwrap()).await.unwrap().is_some());
-    // The worker lists the consents of one store and loads their records from another one.
+    // The worker lists the consents in one store and loads their records from another store.
     let elsewhere = Consents::builder(flinks.client()).build();
     let summary = KeepAlive::new(elsewhere, store(&server.address())).run_once().await.unwrap();
     assert_eq!(summary.refreshed, 0, "{summary}");
     assert_eq!(summary.refreshed_elsewhere, 10, "{summary}");
 }
 
-/// After the worker's first refresh, an application refreshes the other consents that are due.
+/// After the worker's first refresh, an application refreshes the other due consents.
 async fn refreshed_elsewhere() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -150,7 +153,7 @@ async fn flinks_fails() {
     let (server, flinks, _) = start_with_idle_consents(100).await;
     let before = flinks.refreshes();
     flinks.set_failing(true);
-    // The clock completes waits between attempts, which last up to 30 seconds. The deadlines are
+    // The clock completes the waits between attempts, which last up to 30 seconds. Deadlines are
     // longer, so they do not expire.
     let long = Duration::from_secs(1000);
     let settings = Settings::new().clock(AutoAdvancingClock::new(Duration::from_secs(31))).timeout(long);
@@ -163,7 +166,7 @@ async fn flinks_fails() {
     assert_eq!(summary.failed, 20, "{summary}");
     assert!(summary.stopped.is_some(), "{summary}");
     assert!(summary.to_string().contains("20 refreshes in a row failed"), "{summary}");
-    // The run stops after 20 consents, and each refresh makes three attempts.
+    // The run stops after 20 failed refreshes, and each refresh makes three attempts.
     assert_eq!(flinks.refreshes() - before, 60);
     flinks.set_failing(false);
     let summary = worker(&server, &flinks).run_once().await.unwrap();
@@ -190,8 +193,8 @@ async fn interrupted_run() {
         _ = first.run_once() => panic!("the run was not interrupted"),
         () = has_started.notified() => {}
     }
-    // The interrupted worker may still hold the lease of one shard. The next worker processes all
-    // other shards.
+    // The interrupted worker may still hold one shard's lease. The next worker processes all other
+    // shards.
     let summary = worker(&server, &flinks).run_once().await.unwrap();
     assert!(summary.shards_leased_elsewhere <= 1, "{summary}");
     assert_eq!(summary.failed, 0, "{summary}");

@@ -20,8 +20,9 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o6_worker_that_lost_its_lease_stops_reporting", || run(expired_lease)),
 ];
 
-/// The key of the lease is overwritten and the clock advances, so the renewal fails while refreshes
-/// are in flight. No refresh token is lost, although the runtime of the worker stops after the run.
+/// The test overwrites the lease's Redis key and advances the clock, so the renewal fails while
+/// refreshes are in flight. No refresh token is lost, although the worker's runtime stops after the
+/// run.
 async fn failed_renewal() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -54,7 +55,8 @@ async fn failed_renewal() {
             KeepAlive::new(consents, store).rate(10_000).max_concurrency(16).on_progress(overwrite_lease).run_once(),
         )
     });
-    // The emulator sends one response. It sends the others only after the renewal has failed.
+    // The emulator sends the first response. It sends the others only after the renewal has
+    // failed.
     while !server.info().contains("errorstat_WRONGTYPE") {
         tokio::task::yield_now().await;
     }
@@ -70,18 +72,18 @@ async fn failed_renewal() {
     assert_eq!(summary.ended, 0, "{summary}");
 }
 
-/// The first callback takes longer than the lease, and another worker acquires the lease.
+/// The first callback takes longer than the lease lasts, and another worker acquires the lease.
 async fn expired_lease() {
     check_expired_lease(OtherWorker::ReportsAll).await;
     check_expired_lease(OtherWorker::HoldsLease).await;
 }
 
-/// The actions of the other worker while the first worker is in its callback.
+/// The other worker's actions while the first worker is in its callback.
 #[derive(Clone, Copy, PartialEq)]
 enum OtherWorker {
-    /// It reports all ended consents.
+    /// The other worker reports all ended consents.
     ReportsAll,
-    /// It acquires the lease and reports nothing yet.
+    /// The other worker acquires the lease but reports nothing yet.
     HoldsLease,
 }
 
@@ -116,7 +118,7 @@ async fn check_expired_lease(other_worker: OtherWorker) {
         }
     });
     assert_eq!(first.run_once().await.unwrap().ended, 1);
-    // Only the consent that the first worker was reporting is reported twice.
+    // The workers report only one consent twice: the consent in the first worker's callback.
     let expected = if other_worker == OtherWorker::ReportsAll { 6 } else { 1 };
     assert_eq!(reports.load(Ordering::SeqCst), expected);
 }

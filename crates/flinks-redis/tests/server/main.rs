@@ -1,4 +1,4 @@
-//! Tests the store against `redis-server`, and against servers that send unexpected responses.
+//! Tests the store against `redis-server` and against servers that send unexpected responses.
 //!
 //! Each test that needs `redis-server` starts its own server on a free port. If `redis-server` is
 //! not installed, these tests are ignored.
@@ -45,18 +45,18 @@ const WITH_SERVER: [Tests; 11] = [
 const ALWAYS: [Tests; 2] = [access::ALWAYS, replies::ALWAYS];
 
 fn main() {
-    // Captures the log of all tests. Their secrets start with `canary`.
+    // Captures the log output from all tests. The tests' secrets start with `canary`.
     let log = log::Log::capture();
     let _ = flinks_redis::install_default_crypto_provider();
     let with_server = WITH_SERVER.concat().into_iter().map(|(name, test)| support::trial_with_server(name, test));
     let always = ALWAYS.concat().into_iter().map(|(name, test)| support::trial(name, test));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), with_server.chain(always).collect());
     let text = log.text();
-    // The tokens of the emulator are secrets as well. Refresh tokens start with `emu_`, and access
-    // tokens are JWTs, which start with `eyJ`.
+    // The emulator's tokens are secrets as well. Refresh tokens start with `emu_`. Access tokens
+    // are JWTs, which start with `eyJ`.
     let secret = text.lines().find(|line| ["canary", "emu_", "eyJ"].iter().any(|secret| line.contains(secret)));
     assert_eq!(secret, None, "a3_no_secret_is_in_the_logs");
-    // The store returns its warnings and leaves it to the application to log them.
+    // The store returns its warnings. The application is responsible for logging them.
     let warning = text.lines().find(|line| line.contains(&Warning::Evicts.to_string()));
     assert_eq!(warning, None, "warnings_are_returned_and_not_logged");
     let warnings = text.lines().filter(|line| line.contains("to Redis on another machine is not encrypted")).count();

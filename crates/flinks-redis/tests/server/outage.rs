@@ -1,4 +1,4 @@
-//! Tests servers that restart, refuse commands, are slow or lose data.
+//! Tests the store with servers that restart, refuse commands, are slow or lose data.
 
 use std::time::{Duration, SystemTime};
 
@@ -52,7 +52,7 @@ async fn reconnect() {
     server.kill();
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Unavailable(_))));
     server.start_again();
-    // The first call may fail, because its connection was closed.
+    // The first call may fail because the old connection was closed.
     let found = load_until(&store, first.id(), Result::is_ok).await;
     assert_eq!(found.unwrap().unwrap().generation(), first.generation());
 }
@@ -82,13 +82,13 @@ async fn slow_server() {
     assert!(matches!(store.compare_and_swap(None, &other).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.load(one.id()).await, Err(StoreError::Unavailable(_))));
     proxy.hold(false);
-    // The record was stored although the call timed out. Late responses are discarded.
+    // The record was stored even though the call timed out. Late responses are discarded.
     let found = load_until(&store, other.id(), Result::is_ok).await;
     assert_eq!(found.unwrap().unwrap().id(), other.id());
     assert_eq!(store.load(one.id()).await.unwrap().unwrap().id(), one.id());
 }
 
-/// The server stops responding on the first connection, but responds on a new one.
+/// The server stops responding on the first connection but responds on a new connection.
 async fn silent_connection() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(&server);
@@ -107,8 +107,8 @@ async fn silent_connection() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
-/// The server changes its password and closes the connection. Later it accepts the old password
-/// again.
+/// The server changes its password and closes the connection. Later, the server accepts the old
+/// password again.
 async fn rejected_login() {
     let server = Server::start(&["--requirepass", "one"]);
     let store = store(&server.address().replace("redis://", "redis://:one@"));
@@ -122,7 +122,7 @@ async fn rejected_login() {
     assert!(store.load(&id).await.unwrap().is_none());
 }
 
-/// The primary becomes a replica, and its address then belongs to the new primary.
+/// The primary becomes a replica. Its old address then points to the new primary.
 async fn demoted() {
     let server = Server::start(&[]);
     let other = Server::start(&[]);

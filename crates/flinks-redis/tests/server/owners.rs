@@ -1,4 +1,4 @@
-//! Tests the consents of one owner (O10).
+//! Tests an owner's consents (O10).
 
 use flinks_consents::{ConsentId, Consents, OwnerId, Page, Replaced};
 
@@ -93,20 +93,21 @@ async fn stale_entry() {
     let consents = import_banks(&server, 2).await;
     let index = server.keys().into_iter().find(|key| key.contains(":owner:")).unwrap();
     let entries = || server.query::<u64>(&["HLEN", &index]);
-    // Removing a record removes its index entry.
+    // Removing a record also removes its index entry.
     consents.consent(&bank(0)).forget().await.unwrap();
     assert_eq!(entries(), 1);
-    // An entry without a record stays at first, because its record may be about to be written.
+    // The store keeps an entry without a record at first, because another process may be about to
+    // write the record.
     server.command(&["HSET", &index, &"0".repeat(32), "9223372036854775807"]);
     assert_eq!(list_ids(&consents, &Page::first(100)).await, [bank(1)]);
     assert_eq!(entries(), 2);
-    // Once the entry is more than an hour old, it is removed.
+    // Once the entry is more than an hour old, the store removes it.
     let script =
         "for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do redis.call('HSET', KEYS[1], name, '1') end return 1";
     server.command(&["EVAL", script, "1", &index]);
     assert_eq!(list_ids(&consents, &Page::first(100)).await, [bank(1)]);
     assert_eq!(entries(), 1);
-    // A lost index is restored.
+    // `restore_indexes` restores a lost index.
     server.command(&["DEL", &index]);
     assert!(list_ids(&consents, &Page::first(100)).await.is_empty());
     assert_eq!(store(&server.address()).restore_indexes().await, Ok(0));

@@ -1,4 +1,4 @@
-//! Tests servers that send unexpected responses, or no response.
+//! Tests the store with servers that send unexpected responses or no response.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use flinks_redis::RedisStore;
 use crate::common::{Tests, keys, record, run, store};
 use crate::support::FakeServer;
 
-/// Tests that need no `redis-server`.
+/// Tests that do not need `redis-server`.
 pub(crate) const ALWAYS: Tests = &[
     ("unexpected_responses_have_descriptive_errors", || run(unexpected_responses)),
     ("silent_server_times_out", || run(silent_server)),
@@ -39,7 +39,7 @@ async fn unexpected_responses() {
         (
             "-NOPERM canary",
             StoreError::misconfigured(
-                "denied a command: the user needs permission for the commands that the documentation of flinks-redis lists",
+                "denied a command: the user needs permission for the commands listed in the flinks-redis documentation",
             ),
         ),
         ("-MOVED 7 127.0.0.1:7", StoreError::misconfigured("is a cluster, but was configured as a standalone server")),
@@ -53,7 +53,7 @@ async fn unexpected_responses() {
         let loaded = store.load(record.id()).await;
         assert!(matches!(&loaded, Err(error) if !error.to_string().contains("canary")), "{response}: {loaded:?}");
     }
-    // The server closes each connection.
+    // This server closes each connection.
     let fake = FakeServer::start_closing_connections();
     assert_eq!(store(&fake.address()).load(record.id()).await.unwrap_err(), unavailable("cannot be reached"));
     let unreachable = store("redis://127.0.0.1:1").load(record.id()).await;
@@ -72,13 +72,13 @@ async fn silent_server() {
     assert_eq!(store.warnings().await, Err(timed_out.clone()));
 }
 
-/// The first call is cancelled before its response arrives. The second call receives only its own
-/// response.
+/// The test cancels the first call before its response arrives. The second call receives only its
+/// own response.
 async fn late_response() {
     let first = record("one", "r1", SystemTime::now()).await;
     let second = record("two", "r2", SystemTime::now()).await;
     let value = Arc::new(Mutex::new(Vec::new()));
-    // Captures the value that a store writes for the record of the second call.
+    // Captures the value that a store writes for the second call's record.
     let capturing = {
         let captured = Arc::clone(&value);
         FakeServer::start(move |words| {
@@ -102,8 +102,8 @@ async fn late_response() {
                 arrived.notify_one();
                 Some(Vec::new())
             }
-            // Sends both responses in the order of the calls. The first one means that there is no
-            // record.
+            // Sends both responses in the order of the calls. The first response means that there
+            // is no record.
             _ => Some(
                 [b"$-1\r\n", format!("${}\r\n", expected_value.len()).as_bytes(), &expected_value, b"\r\n"].concat(),
             ),

@@ -15,8 +15,8 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o5_failover_that_lost_a_write_needs_consent", || run(lost_write)),
 ];
 
-/// Two machines with 50 tasks each request the access token of one consent, which has no cached
-/// token.
+/// Two machines, each with 50 tasks, request the same consent's access token. Neither machine has a
+/// cached token.
 async fn one_refresh() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -46,8 +46,8 @@ async fn one_refresh() {
     assert_eq!(flinks.refreshes() - before, 1);
 }
 
-/// The response to the write of a new refresh token is lost, but the token is stored. The next
-/// refresh uses it.
+/// Redis stores a new refresh token, but its response to that write is lost. The next refresh uses
+/// the new token.
 async fn lost_response() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -57,7 +57,8 @@ async fn lost_response() {
     let id: ConsentId = "user-7".parse().unwrap();
     consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
     let before = flinks.refreshes();
-    // The third command writes the result. It follows the load of the record and the lease.
+    // The first two commands load the record and acquire the lease. The third command writes the
+    // result.
     proxy.inject(2, Fault::CutAfter);
     let token = consents.consent(&id).access_token().await;
     assert!(proxy.has_injected(), "the fault was not injected");
@@ -73,8 +74,8 @@ async fn lost_response() {
     assert_eq!(flinks.refreshes() - before, 2);
 }
 
-/// A replica without the last write becomes the primary. The new refresh token in that write is
-/// lost. One request to Flinks then shows that the consent has ended.
+/// A replica that missed the last write becomes the primary, so the new refresh token from that
+/// write is lost. One request to Flinks then shows that the consent has ended.
 async fn lost_write() {
     let mut server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -1,11 +1,11 @@
-//! A clock on which short sleeps take no real time.
+//! A clock whose short sleeps take no real time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks_consents::flinks::{Clock, Sleep};
 
-/// A clock on which short sleeps take no real time, and deadlines never expire by themselves.
+/// A clock whose short sleeps take no real time and whose deadlines never expire on their own.
 #[derive(Clone)]
 pub(crate) struct AutoAdvancingClock {
     now: Arc<Mutex<Now>>,
@@ -26,7 +26,7 @@ impl Now {
 
 impl AutoAdvancingClock {
     /// Creates a clock. A sleep of up to `longest` advances the clock and takes no real time. A
-    /// longer sleep never ends, because it is the deadline of a call.
+    /// longer sleep never completes, because it is a call's deadline.
     pub(crate) fn new(longest: Duration) -> Self {
         let now = Now { monotonic: Duration::ZERO, wall: SystemTime::now() };
         Self { now: Arc::new(Mutex::new(now)), longest }

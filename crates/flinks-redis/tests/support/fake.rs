@@ -1,4 +1,4 @@
-//! A fake Redis server. Each test chooses its responses.
+//! A fake Redis server. Each test chooses the server's responses.
 
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use super::resp::command;
 
-/// A fake Redis server. It handles the handshake of a client as Redis does.
+/// A fake Redis server. It handles a client's handshake as Redis does.
 pub(crate) struct FakeServer(u16);
 
 impl FakeServer {
     /// Starts a server that responds to each command with the result of `respond`. If the result is
-    /// `None`, it does not respond.
+    /// `None`, the server does not respond.
     pub(crate) fn start(respond: impl Fn(&[Vec<u8>]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -28,7 +28,7 @@ impl FakeServer {
         Self(port)
     }
 
-    /// Starts a server that closes each connection.
+    /// Starts a server that closes each connection immediately.
     pub(crate) fn start_closing_connections() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,11 +1,11 @@
-//! The emulator of Flinks.
+//! Starts and controls the Flinks emulator.
 
 use flinks_consents::flinks::outbound::{AuthorizationCode, Client, ClientCredentials, RefreshToken};
 use flinks_consents::flinks::{RedirectUrl, Settings};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_PROVIDER_ID};
 use flinks_emulator::{Emulator, Operation, When};
 
-/// The emulator of one test.
+/// An emulator for one test.
 pub(crate) struct Flinks(Emulator);
 
 /// Starts an emulator.
@@ -13,7 +13,7 @@ pub(crate) async fn emulator() -> Flinks {
     Flinks(Emulator::start().await.unwrap())
 }
 
-/// Creates a client for the emulator at this address.
+/// Creates a client for the emulator at `address`.
 pub(crate) fn client_of(address: &str, settings: &Settings) -> Client {
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
     Client::builder(address.parse().unwrap(), credentials).settings(settings).build().unwrap()
@@ -28,19 +28,19 @@ impl Flinks {
         client_of(self.address(), &Settings::new())
     }
 
-    /// Makes each later refresh return a new refresh token and invalidate the old one.
+    /// Makes each later refresh return a new refresh token and invalidate the old token.
     pub(crate) fn rotate_refresh_tokens(&self) {
         self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
     }
 
-    /// Returns the refresh token of a new consent.
+    /// Creates a consent and returns its refresh token.
     pub(crate) async fn new_refresh_token(&self) -> RefreshToken {
         let client = self.client();
         let code = self.new_code(&client);
         client.exchange_code(code).await.unwrap().refresh_token.unwrap()
     }
 
-    /// Returns the authorization code of a new consent, as an end user would bring it back.
+    /// Creates a consent and returns the authorization code that the end user would bring back.
     pub(crate) fn new_code(&self, client: &Client) -> AuthorizationCode {
         let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let flinks_consents::flinks::Started { url, pending, .. } =
@@ -55,12 +55,12 @@ impl Flinks {
         self.0.fail_next(Operation::OutboundToken, flinks_emulator::Fault::reply(200, body));
     }
 
-    /// Returns the number of revocations.
+    /// Returns the number of revocation requests.
     pub(crate) fn revocations(&self) -> u64 {
         self.0.count(Operation::OutboundRevoke)
     }
 
-    /// Sets whether each request for a token fails with a 503.
+    /// Sets whether each token request fails with status 503.
     pub(crate) fn set_failing(&self, fails: bool) {
         if fails {
             self.0.fail_always(
@@ -72,7 +72,7 @@ impl Flinks {
         }
     }
 
-    /// Sets whether each request for a token receives an empty 403, as from a gateway.
+    /// Sets whether each token request receives an empty 403 response, as from a gateway.
     pub(crate) fn set_gateway_refusing(&self, refuses: bool) {
         self.0.clear_faults();
         if refuses {
@@ -83,17 +83,17 @@ impl Flinks {
         }
     }
 
-    /// Holds back this number of responses until [`release_held`](Self::release_held).
+    /// Holds back this number of responses until [`release_held`](Self::release_held) is called.
     pub(crate) fn hold_next(&self, responses: u64) {
         self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, responses);
     }
 
-    /// Sends the responses that were held back.
+    /// Releases the held responses.
     pub(crate) fn release_held(&self) {
         self.0.release();
     }
 
-    /// Returns the number of requests for a token.
+    /// Returns the number of token requests.
     pub(crate) fn refreshes(&self) -> u64 {
         self.0.count(Operation::OutboundToken)
     }

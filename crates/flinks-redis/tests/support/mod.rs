@@ -1,4 +1,4 @@
-//! Helpers that several test programs and examples use: servers, the emulator, and a clock.
+//! Helpers for several test programs and examples: servers, the emulator and a clock.
 
 #![allow(dead_code, unused_imports)] // each program uses only some of them
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::resp::{command, length};
 use super::server::Server;
 
-/// A proxy between a store and its server that injects the faults of a test.
+/// A proxy between a store and its server that injects a test's faults.
 pub(crate) struct Proxy {
     port: u16,
     shared: Arc<ProxyState>,
@@ -18,29 +18,29 @@ struct ProxyState {
     server: AtomicU16,
     planned_fault: Mutex<Option<PlannedFault>>,
     holds_responses: AtomicBool,
-    /// The connections with a smaller number receive no more responses.
+    /// The number of the first connection that still receives responses.
     first_live_connection: AtomicUsize,
     connections: AtomicUsize,
 }
 
-/// A fault, and the number of commands that are forwarded before it is injected.
+/// A fault and the number of commands that the proxy forwards before it injects the fault.
 struct PlannedFault {
     commands_before: usize,
     fault: Fault,
 }
 
-/// The fault of a command.
+/// A fault that affects a single command.
 #[derive(Clone)]
 pub(crate) enum Fault {
-    /// The connection is closed before the command reaches the server.
+    /// The proxy closes the connection before the command reaches the server.
     CutBefore,
-    /// The connection is closed after the server has run the command.
+    /// The proxy closes the connection after the server has run the command.
     CutAfter,
-    /// The response is dropped, and the connection stays open.
+    /// The proxy drops the response but keeps the connection open.
     Silence,
-    /// The command does not reach the server, and the response is this error.
+    /// The command does not reach the server. The proxy responds with this error.
     ErrorResponse(&'static str),
-    /// The function runs, and then the connection is closed.
+    /// The proxy runs this function and then closes the connection.
     Run(Arc<dyn Fn() + Send + Sync>),
 }
 
@@ -69,13 +69,13 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Injects a fault into one of the commands that follow. `position` counts from 0, and counts
-    /// only reads and scripts that do not belong to the lease of a worker.
+    /// Injects a fault into one of the following commands. `position` counts from 0. It counts only
+    /// reads and scripts, without the scripts for a worker's lease.
     pub(crate) fn inject(&self, position: usize, fault: Fault) {
         *self.shared.planned_fault.lock().unwrap() = Some(PlannedFault { commands_before: position, fault });
     }
 
-    /// Returns whether the fault was injected.
+    /// Returns whether the proxy has injected the fault.
     pub(crate) fn has_injected(&self) -> bool {
         self.shared.planned_fault.lock().unwrap().is_none()
     }
@@ -85,12 +85,12 @@ impl Proxy {
         self.shared.server.store(server.port(), Ordering::SeqCst);
     }
 
-    /// Sets whether responses are held back.
+    /// Sets whether the proxy holds back responses.
     pub(crate) fn hold(&self, holds: bool) {
         self.shared.holds_responses.store(holds, Ordering::SeqCst);
     }
 
-    /// Stops sending responses to the current connections, and keeps them open.
+    /// Stops sending responses on the current connections but keeps the connections open.
     pub(crate) fn silence_connections(&self) {
         let connections = self.shared.connections.load(Ordering::SeqCst);
         self.shared.first_live_connection.store(connections, Ordering::SeqCst);
@@ -101,9 +101,9 @@ impl ProxyState {
     /// Forwards commands one by one. Returns when the connection is closed.
     fn serve(&self, client: &TcpStream) -> Option<()> {
         let number = self.connections.fetch_add(1, Ordering::SeqCst);
-        // This fails if the server has stopped.
+        // Connecting fails if the server has stopped.
         let server = TcpStream::connect(("127.0.0.1", self.server.load(Ordering::SeqCst))).ok()?;
-        // Otherwise the delay of Nagle's algorithm would slow down small responses in a row.
+        // Without this, Nagle's algorithm would delay consecutive small responses.
         client.set_nodelay(true).ok()?;
         server.set_nodelay(true).ok()?;
         let mut commands = BufReader::new(client);
@@ -143,7 +143,7 @@ impl ProxyState {
         }
     }
 
-    /// Returns the fault of a command, if it is to be injected now.
+    /// Returns the planned fault if this command is the one to inject it into.
     fn fault(&self, words: &[Vec<u8>]) -> Option<Fault> {
         let is_of_a_consent = match words {
             [name, key, ..] if name == b"GET" => !key.ends_with(b":names"),
@@ -163,7 +163,7 @@ impl ProxyState {
     }
 }
 
-/// Reads the responses of the server one by one.
+/// Reads the server's responses one by one.
 struct Responses<'a> {
     server: &'a TcpStream,
     rest: Vec<u8>,

@@ -1,9 +1,9 @@
-//! Reads RESP 2, the protocol of Redis.
+//! Reads RESP 2, the Redis protocol.
 
 use std::io::{BufRead as _, BufReader, Read};
 
-/// Reads one command from a client and returns its words. Returns `None` if the connection was
-/// closed.
+/// Reads one command from a client and returns the command's words. Returns `None` if the
+/// connection was closed.
 pub(crate) fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>> {
     let line = |reader: &mut BufReader<_>| {
         let mut line = String::new();

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The `redis-server` process of one test. It is killed when this value is dropped.
+/// A `redis-server` process for one test. Dropping this value kills the process.
 pub(crate) struct Server {
     child: Child,
     port: u16,
@@ -25,7 +25,7 @@ impl Server {
 
     /// Starts a server that also accepts TLS.
     pub(crate) fn start_with_tls(arguments: &[&str]) -> Self {
-        // A node of a cluster also listens on this port plus 10,000.
+        // A cluster node also listens on this port plus 10,000.
         let port = (0..).map(|_| free_port()).find(|port| *port < 55_536).unwrap();
         Self::start(&[&["--tls-port", &port.to_string()], arguments].concat())
     }
@@ -41,7 +41,7 @@ impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
-        // If another process takes the port first, tries another one.
+        // If another process takes the port first, the next attempt uses another port.
         for _ in 0..10 {
             let port = free_port();
             if let Some(child) = spawn(port, &arguments, &folder) {
@@ -65,7 +65,7 @@ impl Server {
     }
 
     pub(crate) fn start_again(&mut self) {
-        // Retries, because another process may use the port briefly.
+        // Retries because another process may be using the port briefly.
         let started = (0..100).find_map(|_| spawn(self.port, &self.arguments, &self.folder));
         self.child = started.unwrap();
     }
@@ -91,7 +91,7 @@ impl Server {
         redis::cmd("INFO").arg("errorstats").query(&mut self.connection()).unwrap()
     }
 
-    /// Returns the memory in use, in bytes.
+    /// Returns the server's memory use in bytes.
     pub(crate) fn used_memory(&self) -> u64 {
         let info: String = redis::cmd("INFO").arg("memory").query(&mut self.connection()).unwrap();
         info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok()).unwrap()
@@ -105,7 +105,7 @@ impl Server {
         command.exec(&mut connection).unwrap();
     }
 
-    /// Returns all keys except that of the fingerprint of the name key.
+    /// Returns all keys except the key for the name key's fingerprint.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection()).unwrap();
         keys.retain(|key| !key.ends_with(":names"));
@@ -125,7 +125,7 @@ impl Server {
         redis::cmd("SET").arg(key).arg(value).exec(&mut self.connection()).unwrap();
     }
 
-    /// Removes the leases of all workers, as if they had expired.
+    /// Removes all workers' leases, as if the leases had expired.
     pub(crate) fn remove_leases(&self) {
         for lease in self.keys().into_iter().filter(|key| key.ends_with(":worker")) {
             self.command(&["DEL", &lease]);
@@ -138,7 +138,7 @@ impl Server {
         sets.map(|key| redis::cmd("ZCARD").arg(key).query::<usize>(&mut self.connection()).unwrap()).sum()
     }
 
-    /// Returns all keys with their complete values.
+    /// Returns all keys and their complete values.
     pub(crate) fn dump(&self) -> Vec<(String, Vec<u8>)> {
         let dump = |key: String| {
             let mut connection = self.connection();
@@ -152,13 +152,13 @@ impl Server {
         self.keys().into_iter().map(dump).collect()
     }
 
-    /// Turns this server into a cluster with a single node.
+    /// Turns this server into a single-node cluster.
     pub(crate) fn own_all_slots(&self) {
         join(std::slice::from_ref(self));
     }
 }
 
-/// Forms a cluster of empty servers and waits until each node knows all others.
+/// Forms a cluster from empty servers and waits until each node knows all other nodes.
 pub(crate) fn join(servers: &[Server]) {
     let slots_per_server = 16_384 / servers.len() + 1;
     for (number, server) in servers.iter().enumerate() {
@@ -195,7 +195,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Returns `None` if the server exited before it was ready.
+/// Starts `redis-server` and waits until it is ready. Returns `None` if the server exits first.
 fn spawn(port: u16, arguments: &[String], folder: &tempfile::TempDir) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(folder.path());

@@ -247,7 +247,7 @@ impl Error {
         self.change(|inner| inner.retry_after = wait.map(RetryAfter::Wait))
     }
 
-    /// Returns the header `Retry-After` as the server sent it.
+    /// Returns the `Retry-After` header as the server sent it.
     pub(crate) fn retry_after_header(&self) -> Option<&str> {
         match &self.0.retry_after {
             Some(RetryAfter::Header(text)) => Some(text),

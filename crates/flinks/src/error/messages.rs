@@ -12,7 +12,7 @@ use super::kind::{Detail, Kind};
 use crate::operation::Operation;
 use crate::{FlinksCode, ManualClock, OAuthError, Settings, connect, outbound, pay, pool};
 
-/// Defines `KINDS` and the function `name`, which does not compile if a kind is missing from the
+/// Defines `KINDS` and the `name` function, which does not compile if a kind is missing from the
 /// list.
 macro_rules! kinds {
     ($($kind:ident)*) => {
@@ -223,7 +223,7 @@ fn write_section<N: AsRef<str>>(table: &mut String, title: &str, rows: impl Into
 fn messages() {
     let kinds = each_kind();
     for kind in KINDS {
-        assert!(kinds.iter().any(|error| name(&error.0.kind) == *kind), "no row for the kind {kind}");
+        assert!(kinds.iter().any(|error| name(&error.0.kind) == *kind), "no row for kind `{kind}`");
     }
     let of_operation = |operation| Error::new(operation, Kind::NoRuntime).to_string();
     let field = |error: &Error| (error.field().unwrap_or_default(), error.to_string());

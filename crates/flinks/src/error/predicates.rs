@@ -104,8 +104,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the server may have received a request. Returns `false` only if the server
-    /// certainly received nothing.
+    /// Returns whether the server may have received a request. Returns `false` only if it is
+    /// certain that the server received none.
     pub fn may_have_been_sent(&self) -> bool {
         self.0.earlier_may_have_been_sent
             || !matches!(

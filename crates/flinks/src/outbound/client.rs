@@ -166,8 +166,8 @@ impl Client {
 
     /// Revokes an end user's access tokens and refresh tokens, which ends the connection.
     ///
-    /// The connection has certainly ended only if this method returns `Ok`. That requires a 204, or
-    /// a 200 with an empty body. [O10](crate::rules)
+    /// Only `Ok` proves that the connection has ended. `Ok` requires a 204, or a 200 with an empty
+    /// body. [O10](crate::rules)
     ///
     /// # Errors
     ///

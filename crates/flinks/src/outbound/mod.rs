@@ -1,6 +1,6 @@
 //! Flinks Outbound: the three OAuth 2.0 grants that return tokens for the Open Banking API.
 //!
-//! [`Client`] has one method for each grant and stores nothing. The crate `flinks-consents` stores
+//! [`Client`] has one method for each grant and stores nothing. The `flinks-consents` crate stores
 //! end users' consents, shares their access tokens, and never loses a refresh token.
 //!
 //! Based on the Flinks documentation page

@@ -53,7 +53,7 @@ impl AccessToken {
         self.0.bearer.secret()
     }
 
-    /// Returns the token for the header `Authorization: Bearer …`. Keep it out of logs, and mark
+    /// Returns the token for the `Authorization: Bearer …` header. Keep it out of logs, and mark
     /// the header as sensitive.
     pub fn expose_secret(&self) -> &str {
         self.secret().expose_secret()

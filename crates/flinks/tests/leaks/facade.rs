@@ -1,4 +1,4 @@
-//! Prints the values and errors of the facade, so that their text can be searched for secrets.
+//! Prints the facade's values and errors, so that their text can be searched for secrets.
 
 use flinks::connect::StatePlacement;
 
@@ -7,7 +7,7 @@ use crate::raw_server::{RawResponse, RawServer, http_response};
 
 pub(crate) async fn facade(canaries: &mut Canaries) {
     let settings = |response: &RawResponse| {
-        // An application may enable the log of the HTTP client.
+        // An application may enable the HTTP client's log.
         let settings = flinks::Settings::new().http(|http| http.connection_verbose(true));
         match response {
             RawResponse::ThenSilence(_) => settings.timeout(SHORT).bank_timeout(SHORT),

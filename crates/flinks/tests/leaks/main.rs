@@ -1,7 +1,7 @@
-//! Puts a canary into every secret, and checks that no text contains a canary, whether a call
+//! Puts a canary into every secret and checks that no text contains a canary, whether a call
 //! succeeds or fails (A3, T4).
 //!
-//! This is a separate binary, because it captures the log of the whole process.
+//! This test is a separate binary, because it captures the log of the whole process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -34,9 +34,9 @@ async fn a3_t04_no_secret_is_in_any_text() {
         generated::connect_authorize(&mut canaries).await;
         generated::outbound(&mut canaries).await;
         generated::outbound_revoke(&mut canaries).await;
-        // Each operation succeeds with 200 and 203, and `token` does so with each kind of
-        // credentials. A 200 that repeats the request is an error, because its body contains an
-        // error code.
+        // Each operation succeeds with status 200 and with status 203. `token` does so with each
+        // kind of credentials. A 200 response that repeats the request is an error, because its
+        // body contains an error code.
         assert_eq!(canaries.successes, 12);
         facade::facade(&mut canaries).await;
     };

@@ -1,5 +1,4 @@
-//! Tests the parts of the rules A1 to A6 that the facade enforces. `flinks-core` tests the other
-//! parts.
+//! Tests the parts of rules A1 to A6 that the facade enforces. `flinks-core` tests the other parts.
 
 use std::time::Duration;
 

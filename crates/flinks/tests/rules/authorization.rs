@@ -1,4 +1,4 @@
-//! Tests the authorization of an end user and the revocation of a connection (O10).
+//! Tests how a client authorizes an end user and revokes a connection (O10).
 
 use flinks::outbound::{Client, ClientAuthentication};
 use flinks::{Advice, BaseUrl, Cause, Error, OAuthError, RedirectUrl};
@@ -53,7 +53,7 @@ async fn o10_end_user_consents_and_returns() {
         let error = client.verify(pending, &format!("{rest}&state={state}")).unwrap_err();
         assert!(error.cause() == Cause::InvalidCallback, "{rest}");
     }
-    // The minimal scope is always sent.
+    // The client always sends the minimal scope.
     for (requested, sent) in [
         (&["TRANSACTIONS"][..], "ACCOUNT_BASIC TRANSACTIONS"),
         (&[], "ACCOUNT_BASIC"),

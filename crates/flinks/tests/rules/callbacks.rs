@@ -1,4 +1,4 @@
-//! Tests the parameters of the widget URL, and the callback of a custom OAuth authorization.
+//! Tests the widget URL's parameters and the callback of a custom OAuth authorization.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ async fn c7_callback_without_a_state_has_a_specific_error() {
     assert!(error.to_string().contains("`state` does not match"), "{error}");
 }
 
-/// Creates a URL and a pending authorization with this state.
+/// Returns a URL and a pending authorization with this state.
 fn with_state(local: &crate::Local, state: &str) -> (Secret, PendingAuthorization) {
     let flinks::Started { url, pending, .. } =
         local.connect.custom_oauth(14, &"https://app.example/back".parse().unwrap()).unwrap().start();

@@ -1,5 +1,5 @@
-//! Tests that an authorization code is sent only once, and that it can be used after an exchange
-//! that was cancelled before it sent anything (O9).
+//! Tests that an authorization code is sent only once. If an exchange is cancelled before it sends
+//! anything, the code can still be used (O9).
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn o9_code_received_twice_is_sent_once() {
 }
 
 /// Verifies the same callback several times, as if the end user had reloaded the page. Returns the
-/// text of the code and the verified codes.
+/// code as text and the verified codes.
 pub(crate) fn verify_repeatedly<const N: usize>(local: &Local, client: &Client) -> (String, [AuthorizationCode; N]) {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let flinks::Started { url, pending, .. } =
@@ -77,7 +77,7 @@ pub(crate) fn verify_repeatedly<const N: usize>(local: &Local, client: &Client) 
     (code, [(); N].map(|()| client.verify(serde_json::from_str(&stored).unwrap(), &callback).unwrap()))
 }
 
-/// Polls a call up to `polls` times, lets other tasks run in between, and then cancels it.
+/// Polls a call up to `polls` times, lets other tasks run in between, and then cancels the call.
 async fn poll_and_cancel<T>(call: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut call = std::pin::pin!(call);
     for _ in 0..polls {

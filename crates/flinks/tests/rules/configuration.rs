@@ -1,5 +1,5 @@
-//! Tests that constructors reject invalid configuration, with an error that names the field and
-//! does not contain the value.
+//! Tests that constructors reject invalid configuration. The error must name the field and must not
+//! contain the value.
 
 use std::time::Duration;
 
@@ -146,8 +146,8 @@ fn invalid_sessions_are_refused() {
     }
 }
 
-/// An application would respond with 400 or 422 if an argument of a call is invalid, and with 500
-/// if its configuration is invalid.
+/// An application would respond with 400 or 422 if a call's argument is invalid, and with 500 if
+/// the application's configuration is invalid.
 #[tokio::test]
 async fn advice_distinguishes_arguments_from_configuration() {
     use flinks::Advice;
@@ -298,7 +298,7 @@ async fn settings_reach_the_client() {
     });
     let local = local.await;
     assert!(was_called.load(std::sync::atomic::Ordering::Relaxed));
-    // The clock, which was set earlier, is not lost.
+    // `Settings::http` does not reset the clock that was set earlier.
     let token = local.pay.authorize().await.unwrap();
     local.clock.advance(Duration::from_secs(299));
     assert!(token.is_expired());
@@ -308,7 +308,7 @@ async fn settings_reach_the_client() {
 async fn zero_settings_are_clamped() {
     let local = local_with(|settings| settings.connect_timeout(Duration::ZERO).max_attempts(0)).await;
     // Connecting to a loopback address may take more than a millisecond, so the call may fail.
-    // Either way, it makes one attempt.
+    // Either way, the call makes one attempt.
     let attempts = local.pay.authorize().await.map_or_else(|error| error.attempts(), |_| 1);
     assert_eq!(attempts, 1);
     // A timeout of zero does not disable the timeout.

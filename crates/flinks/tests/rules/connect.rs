@@ -127,14 +127,14 @@ async fn c5_widget_url_has_the_documented_form() {
     assert!(!attribute.replace("&amp;", "").contains('&'));
     assert_eq!(format!("{url:?}"), "WidgetUrl([redacted])");
 
-    // The page of the widget accepts the token only once.
+    // The widget's page accepts the token only once.
     assert_eq!(get(&local, url.expose_url()).await.0, 200);
     assert_eq!(get(&local, url.expose_url()).await.0, 401);
     let spent = local.emulator.find(&pairs[11].1).unwrap().spent.unwrap();
     assert_eq!(spent.by, 2);
 }
 
-/// Makes a call to which the emulator responds with a security challenge.
+/// Makes a call that the emulator responds to with a security challenge.
 async fn request_challenge(local: &Local) -> Challenge {
     let request = Authorize::with_bank_credentials(BANK, BANK_USER, BANK_PASSWORD);
     match local.connect.authorize(local.authorize_token().await, &request).await.unwrap() {
@@ -155,7 +155,7 @@ async fn c6_203_is_a_challenge_that_answers_resolve() {
     }
     assert_eq!(challenge.questions()[0].choices(), ["Circle", "Square", "Triangle"]);
 
-    // After a refused answer, the end user can answer again with a new token.
+    // After Flinks refuses an answer, the end user can answer again with a new token.
     let answers = Answers::new().to(&challenge.questions()[0], "Circle");
     let error = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap_err();
     assert!(matches!(error.error(), SpendError::Spent(error) if error.needs_user()));
@@ -164,7 +164,7 @@ async fn c6_203_is_a_challenge_that_answers_resolve() {
     let outcome = local.connect.answer(local.authorize_token().await, challenge, &answers).await.unwrap();
     let Outcome::Complete(session) = outcome else { panic!() };
 
-    // The login id of the session can be used without a password.
+    // The session's login id can be used without a password.
     let request = Authorize::cached(session.login_id().unwrap());
     let outcome = local.connect.authorize(local.authorize_token().await, &request).await.unwrap();
     assert!(matches!(outcome, Outcome::Complete(_)));
@@ -213,7 +213,7 @@ async fn c6_challenge_survives_a_refused_token_and_a_restart() {
     assert!(matches!(outcome, Outcome::Challenge(_)));
 }
 
-/// Answers a challenge, and loses the response.
+/// Answers a challenge and loses the response.
 async fn lose_response_to_answer(local: &Local) -> AnswerError {
     let challenge = request_challenge(local).await;
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::Drop { when: When::After });
@@ -349,7 +349,7 @@ fn c8_base_url_of_an_instance_sets_both_hosts() {
         let origin = client.widget(&redirect_url).message_origin();
         assert!(address.starts_with(&origin), "{address}: {origin}");
     }
-    // A base URL with a host of Flinks must not have a path.
+    // A base URL with a Flinks host must not have a path.
     let base_url: BaseUrl = "https://toolbox-api.private.fin.ag/flinks".parse().unwrap();
     let error = Client::builder(base_url, customer_id, secret_key()).build().unwrap_err();
     assert_eq!(error.field(), Some("base URL"));

@@ -1,5 +1,5 @@
-//! Tests what happens to a token if a connection fails. The ledger of the emulator shows which
-//! requests were received.
+//! Tests what happens to a token if a connection fails. The emulator's ledger shows which requests
+//! the emulator received.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use crate::outbound_client::{code, credentials};
 use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, login_id, new_session};
 
-/// Spends a token of Pay and a token of Connect at `base_url`. The emulator issued both tokens.
+/// Spends a Pay token and a Connect token at `base_url`. The emulator issued both tokens.
 async fn spend(local: &Local, base_url: &BaseUrl, settings: &Settings) -> [Outcome; 2] {
     let session_token = local.pay.authorize().await.unwrap();
     let authorize_token = local.authorize_token().await;
@@ -55,8 +55,8 @@ fn settings() -> Settings {
     Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT)
 }
 
-/// Asserts that no call sends anything to `base_url`. Calls that spend a token return it. Calls
-/// that request a token make this number of attempts. Returns the last error.
+/// Asserts that no call sends anything to `base_url`. Calls that spend a token return the token
+/// unspent. Calls that request a token make the given number of attempts. Returns the last error.
 async fn assert_nothing_is_sent(base_url: &str, settings: Settings, attempts: u32) -> Error {
     let local = local().await;
     let base_url = base_url.parse().unwrap();
@@ -72,8 +72,8 @@ async fn assert_nothing_is_sent(base_url: &str, settings: Settings, attempts: u3
         assert_eq!(error.attempts(), attempts, "{error}");
         last = Some(error);
     }
-    // The ledger confirms this. It contains only requests for tokens, and the request that used the
-    // returned token.
+    // The ledger confirms that nothing was sent. It contains only requests for tokens and the
+    // request that used the returned token.
     assert_eq!(local.emulator.count(Operation::PayInitiateSession), 0);
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 1);
     last.unwrap()
@@ -100,8 +100,8 @@ async fn unknown_host_sends_nothing() {
     assert!(error.to_string().contains("could not be resolved"), "{error}");
 }
 
-/// Starts a proxy that responds to each `CONNECT` with these bytes. Returns the settings of a
-/// client that uses it.
+/// Starts a proxy that responds to each `CONNECT` with `response`. Returns client settings that use
+/// the proxy.
 async fn settings_with_proxy(response: &'static str) -> Settings {
     let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", proxy.local_addr().unwrap());
@@ -126,13 +126,13 @@ async fn proxy_that_refuses_its_credentials_is_a_configuration_error() {
         assert!(!error.is_transient(), "{error}");
         assert!(error.to_string().contains("proxy requires valid credentials"), "{error}");
     }
-    // Other failures of a proxy may be transient.
+    // Other proxy failures may be transient.
     for response in ["HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 502 x\r\n\r\n", "", "SSH-2.0-x\r\n"] {
         let error = assert_nothing_is_sent("https://flinks.example", settings_with_proxy(response).await, 3).await;
         assert_eq!(error.advice(), Advice::RetryLater, "{error}");
     }
 
-    // A proxy or a gateway may also send the response in place of the server.
+    // A proxy or a gateway may also respond in place of the server.
     let local = local().await;
     for fault in [Fault::status(407), Fault::reply(407, "<html>"), Fault::reply(407, r#"{"error":"proxy"}"#)] {
         local.emulator.fail_next(Operation::PayAuthorize, fault.clone());
@@ -161,7 +161,7 @@ async fn failed_or_stalled_handshake_sends_nothing() {
     let base_url = format!("https://{}", silent.local_addr().unwrap());
     let error = assert_nothing_is_sent(&base_url, settings().connect_timeout(Duration::from_millis(50)), 3).await;
     assert!(error.is_transient(), "{error}");
-    // Nothing is sent either if the timeout of the call is shorter than the connect timeout.
+    // The client also sends nothing if the call's timeout is shorter than the connect timeout.
     let settings = Settings::new().timeout(Duration::from_millis(300)).max_attempts(1);
     assert!(assert_nothing_is_sent(&base_url, settings, 1).await.is_transient());
 }
@@ -254,7 +254,7 @@ async fn closed_pooled_connection_gives_a_response_or_unknown() {
 }
 
 /// Starts a server that closes its side of each connection immediately. The channel receives the
-/// number of bytes that still arrive on each connection.
+/// number of bytes that arrive on each connection after that.
 fn start_closing_server() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
     use std::io::Read as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

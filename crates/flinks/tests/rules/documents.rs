@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// `VarError` contains the value of a variable that is not UTF-8, and a `main` that returns the
-/// error prints it. The value may be a secret.
+/// If a variable is not UTF-8, `VarError` contains the variable's value. A `main` function that
+/// returns this error prints the value, which may be a secret.
 #[test]
 fn a3_no_program_prints_a_variable_that_is_not_utf8() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -26,7 +26,7 @@ fn a3_no_program_prints_a_variable_that_is_not_utf8() {
     assert!(reads >= 4, "only {reads} reads of variables were found");
 }
 
-/// Lists documents, sources and examples, without tests.
+/// Adds all documents, sources and examples to `files`, but no tests.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,5 +1,5 @@
-//! Tests that a response is treated as malformed if its token is a secret of the request (C4) or
-//! the token of an earlier response (P5, C3).
+//! Tests that the client treats a response as malformed if its token is one of the request's
+//! secrets (C4) or an earlier response's token (P5, C3).
 
 use flinks::connect::Authorize;
 use flinks::outbound::ClientAuthentication;
@@ -15,7 +15,7 @@ use crate::{local, login_id, new_session};
 const GENERATE: Operation = Operation::ConnectGenerateAuthorizeToken;
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// Returns a response that is a success of every operation, with `token` as each of its tokens.
+/// Returns a success response for every operation. All tokens in the response are `token`.
 fn success_with(token: &str) -> Fault {
     let token = serde_json::to_string(token).unwrap();
     Fault::reply(
@@ -69,7 +69,7 @@ async fn c4_response_with_the_bank_password_as_an_id_is_malformed() {
         let error = local.connect.authorize(token, &request).await.unwrap_err();
         assert!(matches!(&error, SpendError::Unknown(error) if is_echo(error, field)), "{error}");
     }
-    // A response may contain the login id of the request.
+    // A response may contain the request's login id.
     let local = local().await;
     let body = format!(r#"{{"RequestId":"q","Login":{{"Id":"{CONNECT_LOGIN_ID}"}}}}"#);
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::reply(200, body));
@@ -106,7 +106,7 @@ async fn c4_response_with_a_secret_of_the_request_as_token_is_malformed() {
             assert!(is_echo(&error, field), "{error}");
             assert!(!error.to_string().contains("emu_"), "{error}");
         }
-        // A response may repeat the refresh token of the request (O5).
+        // A response may repeat the request's refresh token (O5).
         local.emulator.fail_next(TOKEN, reply("emu_a", OUTBOUND_REFRESH_TOKEN));
         assert!(client.refresh(&refresh_token()).await.unwrap().refresh_token.is_none());
         for (access_token, new, field) in [
@@ -129,7 +129,7 @@ async fn p5_c3_token_of_two_responses_is_returned_once() {
     let pay = local.pay.authorize().await.unwrap();
     let connect = local.authorize_token().await;
     for _ in 0..2 {
-        // This is how a cache between client and server would repeat the response.
+        // A cache between client and server would repeat the response in this way.
         local.emulator.fail_next(Operation::PayAuthorize, Fault::DuplicateToken);
         local.emulator.fail_next(GENERATE, Fault::DuplicateToken);
         let error = local.pay.clone().authorize().await.unwrap_err();

@@ -1,5 +1,5 @@
-//! Maintains the column "held by" of `RULES.md`. It counts the tests whose names start with the id
-//! of a rule.
+//! Maintains the "held by" column of `RULES.md`. The column counts the tests whose names start with
+//! a rule's id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -59,8 +59,8 @@ fn collect(workspace: &Path, folder: &str, held: &mut BTreeMap<String, Places>) 
     }
 }
 
-/// Returns all names in a source file that may be names of tests. These are the names of functions,
-/// and the strings that name the tests of a custom harness.
+/// Returns all names in a source file that may be test names: the names of functions, and the
+/// strings that name the tests of a custom harness.
 fn names(source: &str) -> BTreeSet<&str> {
     let starts = source.split("fn ").skip(1).chain(source.split('"').skip(1));
     let is_outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';
@@ -75,7 +75,7 @@ fn rules_of(test: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns a line of `RULES.md` with an updated column of tests.
+/// Returns a line of `RULES.md` with an updated test column.
 fn with_tests(line: &str, held: &BTreeMap<String, Places>) -> String {
     let Some(row) = line.strip_prefix("| ") else { return line.to_owned() };
     let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim_end_matches('|').trim()).collect();
@@ -88,7 +88,7 @@ fn with_tests(line: &str, held: &BTreeMap<String, Places>) -> String {
     format!("| {first} | {second} | {tests} |")
 }
 
-/// Formats the numbers of tests by folder and file.
+/// Formats the test counts by folder and file.
 fn places(places: &Places) -> String {
     let folders = places.iter().map(|(folder, files)| {
         let files: Vec<String> = files.iter().map(|(file, tests)| format!("{file} {tests}")).collect();

@@ -1,4 +1,4 @@
-//! Tests the log lines of a call (A3).
+//! Tests a call's log lines (A3).
 
 use std::time::Duration;
 
@@ -41,18 +41,18 @@ async fn a1_client_for_plain_http_logs_one_warning() {
     let base_url = BaseUrl::options().dangerous_plain_http_host("emulator").parse("http://emulator:8080").unwrap();
     let credentials = Credentials::new("canary", "canary").unwrap();
     let client = Client::builder(base_url, credentials.clone()).build().unwrap();
-    let warnings = lines.with("in plain HTTP");
+    let warnings = lines.with("over plain HTTP");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("WARN"), "{warnings:?}");
     assert!(warnings[0].contains("http://emulator:8080"), "{warnings:?}");
     assert!(!warnings[0].contains("canary"), "{warnings:?}");
-    // Neither a clone nor a second base URL logs another warning.
+    // Neither a clone nor a client with another base URL logs a second warning.
     let _ = client.with_timeout(Duration::from_secs(1));
     let _ = Client::builder("http://127.0.0.1:9".parse().unwrap(), credentials).build().unwrap();
-    assert_eq!(lines.with("in plain HTTP").len(), 1);
+    assert_eq!(lines.with("over plain HTTP").len(), 1);
 }
 
-/// Uses the host name of this machine, which resolves without a network.
+/// Uses this machine's host name, which resolves without a network.
 #[tokio::test]
 async fn a1_plain_http_reaches_a_private_host() {
     let Ok(host) = std::fs::read_to_string("/proc/sys/kernel/hostname") else { return };
@@ -74,7 +74,8 @@ async fn a1_plain_http_reaches_a_private_host() {
     });
     assert!(client.unwrap().authorize().await.is_ok());
     server.await.unwrap();
-    // `Settings::http` is refused, because it could replace the check of the host's addresses.
+    // `build` rejects `Settings::http`, because the hook could replace the check of the host's
+    // addresses.
     let settings = settings.http(|http| http);
     let refused = Client::builder(base_url, Credentials::new("u", "p").unwrap()).settings(&settings).build();
     assert_eq!(refused.unwrap_err().field(), Some("base URL"));

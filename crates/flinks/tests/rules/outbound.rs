@@ -1,4 +1,4 @@
-//! Tests the grants of Outbound (O1 to O3, and O11).
+//! Tests Outbound's grants (O1 to O3, and O11).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::outbound_client::{code, credentials, refresh_token};
 
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// Returns the sorted names of the fields of a request.
+/// Returns a request's field names in sorted order.
 fn fields(request: &Request) -> Vec<String> {
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     let mut names: Vec<String> = body.as_object().unwrap().keys().cloned().collect();
@@ -180,8 +180,8 @@ async fn o3_client_credentials_ignore_a_refresh_token() {
                 assert_eq!(local.emulator.count(TOKEN), 2);
             }
         }
-        // A refresh token in such a response does not count as a rotation, so a refresh is retried
-        // after a lost response.
+        // A refresh token in such a response is not treated as a rotation, so the client retries a
+        // refresh after a lost response.
         local.emulator.clear_faults();
         local.emulator.fail_next(TOKEN, Fault::Drop { when: When::After });
         let _ = client.refresh(&refresh_token()).await.unwrap();
@@ -198,8 +198,8 @@ async fn o11_host_is_always_set_by_the_caller() {
     let _ = other.outbound(credentials()).refresh(&refresh_token()).await.unwrap();
     assert_eq!(one.emulator.count(TOKEN), 1);
     assert_eq!(other.emulator.count(TOKEN), 1);
-    // The base URL may contain the path prefix of a gateway. The URL of the consent page contains
-    // it too.
+    // The base URL may contain a gateway's path prefix. The consent page's URL also contains this
+    // prefix.
     let client = Client::builder("https://bank.example/flinks/".parse().unwrap(), credentials()).build().unwrap();
     let redirect_uri: RedirectUrl = "https://app.example/back".parse().unwrap();
     let flinks::Started { url, .. } = client.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri).unwrap().start();

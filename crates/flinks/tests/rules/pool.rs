@@ -1,4 +1,4 @@
-//! Tests the pool of single-use tokens against the ledger of the emulator.
+//! Tests the pool of single-use tokens against the emulator's ledger.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::{Local, local, local_with, new_session};
 const AUTHORIZE: Operation = Operation::PayAuthorize;
 const LIFETIME: Duration = Duration::from_secs(299);
 
-/// Waits until the pool has this number of tokens.
+/// Waits until the pool has this number of tokens ready.
 async fn wait_until_ready<C: SingleUse>(pool: &TokenPool<C>, ready: usize) {
     while !format!("{pool:?}").contains(&format!("ready: {ready},")) {
         tokio::task::yield_now().await;
@@ -32,7 +32,7 @@ async fn p5_pool_returns_each_token_once() {
             let pay = local.pay.clone();
             tokio::spawn(async move {
                 let token = pool.token().await.unwrap();
-                // The emulator accepts each token once.
+                // The emulator accepts each token only once.
                 pay.initiate_session(token, &new_session()).await.map(drop)
             })
         });
@@ -41,7 +41,7 @@ async fn p5_pool_returns_each_token_once() {
         }
         wait_until_ready(&pool, 8).await;
     }
-    // The pool requested 200 tokens for the callers and holds 8 more.
+    // The pool requested 200 tokens for the callers and keeps 8 more ready.
     assert_eq!(requests(&local), 208);
     assert_eq!(local.emulator.count(Operation::PayInitiateSession), 200);
 }
@@ -76,8 +76,8 @@ async fn p4_pool_returns_no_old_token() {
     let now: SystemTime = flinks::Clock::wall(&local.clock);
     let token = pool.token().await.unwrap();
     assert!(token.expires_at().unwrap() >= now + LIFETIME / 2);
-    // The pool requests one token for the caller and one in advance. It does not replace the tokens
-    // that became too old until there are further calls.
+    // The pool requests one token for the caller and one in advance. It replaces the tokens that
+    // became too old only when there are further calls.
     wait_until_ready(&pool, 1).await;
     assert_eq!(requests(&local), 6);
     local.clock.advance(10 * LIFETIME);
@@ -107,8 +107,7 @@ async fn pool_backs_off_while_the_server_fails() {
     pool.fill();
     local.emulator.received(AUTHORIZE, 4).await;
     let mut calls = 0;
-    // Each call sends its own request. Once the pool has seen a failure, it sends no requests in
-    // advance.
+    // Each call sends its own request. After a failure, the pool sends no requests in advance.
     while calls < 10 || !format!("{pool:?}").contains("is_paused: true") {
         assert!(pool.token().await.is_err());
         calls += 1;
@@ -149,7 +148,7 @@ fn dropping_the_last_clone_of_a_pool_needs_no_runtime() {
         pool.clone().fill();
         local.emulator.received(AUTHORIZE, 4).await;
         drop(pool);
-        // The tasks of the pool end, which closes their connections.
+        // When the pool's tasks end, their connections close.
         let tasks_end = async {
             while runtime.metrics().num_alive_tasks() > 0 {
                 tokio::task::yield_now().await;
@@ -199,7 +198,7 @@ async fn pool_works_after_a_runtime_has_shut_down() {
     other.shutdown_background();
     local.emulator.clear_faults();
     local.emulator.release();
-    // The requests ended with their runtime. The pool sends them again on this runtime.
+    // The requests were cancelled with their runtime. The pool sends new requests on this runtime.
     while !format!("{pool:?}").contains("under_way: 0") {
         tokio::task::yield_now().await;
     }
@@ -215,7 +214,8 @@ async fn pool_shutdown_waits_for_requests_and_stops_prefetching() {
     local.emulator.fail_next(AUTHORIZE, Fault::Hold { when: When::After });
     pool.fill();
     local.emulator.received(AUTHORIZE, 2).await;
-    // The responses are held back, so the shutdown times out and reports two open requests.
+    // The emulator holds back the responses, so the shutdown times out and reports two open
+    // requests.
     let shutdown = tokio::spawn({
         let pool = pool.clone();
         async move { pool.shutdown(Duration::from_secs(60)).await }
@@ -243,7 +243,7 @@ async fn p5_pool_returns_no_token_of_a_repeated_response() {
         local.emulator.fail_next(AUTHORIZE, Fault::DuplicateToken);
         let before = requests(&local);
         let token = pool.token().await.unwrap();
-        // The emulator accepts each token once.
+        // The emulator accepts each token only once.
         assert!(local.pay.initiate_session(token, &new_session()).await.is_ok());
         local.emulator.received(AUTHORIZE, before + 1).await;
         while !format!("{pool:?}").contains("under_way: 0, is_paused: true") {

@@ -1,4 +1,4 @@
-//! Tests the refresh of an access token (O5 to O7).
+//! Tests refreshing an access token (O5 to O7).
 
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ async fn o5_only_a_new_refresh_token_is_returned() {
     let next = client.refresh(&refresh_token()).await.unwrap().refresh_token.unwrap();
     assert!(client.refresh(&refresh_token()).await.unwrap_err().needs_consent());
     let _ = client.refresh(&next).await.unwrap();
-    // An empty refresh token counts as absent. One with a control character is an error.
+    // An empty refresh token is treated as absent. A refresh token with a control character is an
+    // error.
     let respond_next = |refresh_token: &str| {
         let body = format!(r#"{{"access_token":"emu_a","expires_in":299,"refresh_token":"{refresh_token}"}}"#);
         local.emulator.fail_next(TOKEN, Fault::reply(200, body));
@@ -46,7 +47,7 @@ async fn o5_only_a_new_refresh_token_is_returned() {
     assert_eq!(error.field(), Some("refresh_token"));
     assert!(!error.to_string().contains("canary"));
 
-    // Some servers repeat the refresh token of the request.
+    // Some servers repeat the request's refresh token.
     let local = crate::local().await;
     let client = local.outbound(credentials());
     local.emulator.configure(|config| config.outbound.repeat_refresh_token = true);

@@ -1,4 +1,5 @@
-//! Tests unexpected responses to calls of Pay and Connect: the error, and the number of requests.
+//! Tests how Pay and Connect calls handle unexpected responses: which error they return and how
+//! many requests they send.
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ fn html(status: u16) -> Fault {
     with_headers(status, &[("content-type", "text/html")], "<html>canary</html>")
 }
 
-/// Injects a fault into both calls that request a token. Returns the error of each call, and the
-/// number of its requests.
+/// Injects a fault into both calls that request a token. Returns each call's error and the number
+/// of its requests.
 async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
@@ -69,8 +70,7 @@ fn without_token<T>(error: SpendError<T>) -> SpendError<()> {
     }
 }
 
-/// Asserts that no text of an error contains a secret, and that its message follows the
-/// conventions.
+/// Asserts that an error's text contains no secret and that its message follows the conventions.
 pub(crate) fn check_text(error: &Error) {
     let text = format!("{error} {error:?} {error:#?}");
     assert!(!text.contains("canary"), "{text}");
@@ -290,7 +290,7 @@ async fn retry_after_is_honoured_up_to_a_cap_and_reported() {
         assert!(waits.iter().all(|wait| *wait >= least_wait), "{text}: {waits:?}");
         check_text(&error);
     }
-    // A date is compared with the wall clock of the client.
+    // The client compares a date with its wall clock.
     let local = local().await;
     let date = httpdate::fmt_http_date(local.clock.wall() + Duration::from_secs(20));
     local.emulator.fail_next(GENERATE, with_headers(429, &[("retry-after", &date)], ""));
@@ -372,15 +372,15 @@ async fn readable_refusal_spends_the_token() {
             assert_eq!(error.status(), Some(status));
         }
     }
-    // A 5xx with an error code of Flinks means that the token is spent. A gateway may have sent a
-    // 5xx without a code, so the outcome is unknown.
+    // A 5xx response with a Flinks error code means that the token is spent. A gateway may have
+    // sent a 5xx response without a code, so the outcome is unknown.
     for (body, is_spent) in [(r#"{"error":"x","FlinksCode":"AGGREGATION_ERROR"}"#, true), (r#"{"message":"x"}"#, false)]
     {
         let [pay, connect] = spend_tokens(&Fault::reply(504, body)).await;
         assert!(matches!(pay, Err(SpendError::Unknown(_))));
         assert_eq!(matches!(connect, Err(SpendError::Spent(_))), is_spent);
     }
-    // Pay sends refusals without a body.
+    // Pay's refusals have no body.
     for (status, is_spent) in [(400, true), (401, true), (403, true), (404, false), (500, false)] {
         let [pay, _] = spend_tokens(&Fault::status(status)).await;
         assert_eq!(matches!(&pay, Err(SpendError::Spent(_))), is_spent, "{status}");

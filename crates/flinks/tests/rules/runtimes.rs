@@ -1,5 +1,5 @@
-//! Tests calls without a Tokio runtime, and on runtimes that lack a driver. Each call returns the
-//! same error and does not panic.
+//! Tests calls without a Tokio runtime and on runtimes that lack a driver. Each call must return
+//! the same error and must not panic.
 
 use flinks::connect::{Authorize, LoginId};
 use flinks::outbound::RefreshToken;
@@ -15,7 +15,7 @@ fn calls_without_a_suitable_runtime_return_the_same_error() {
     let runtime = full();
     let local = runtime.block_on(local());
     let base_url: BaseUrl = local.emulator.base_url().parse().unwrap();
-    // The clients use the system clock, because the clock of the tests does not need a timer.
+    // The clients use the system clock, because the tests' manual clock does not need a timer.
     let (pay, connect) = clients(&base_url, &Settings::new());
     let outbound_url = base_url.clone();
     let outbound = flinks::outbound::Client::builder(base_url, credentials()).build().unwrap();
@@ -24,7 +24,7 @@ fn calls_without_a_suitable_runtime_return_the_same_error() {
     in_each(async || connect.generate_authorize_token().await, check, "generate authorize token");
     in_each(async || outbound.client_credentials(None).await, check, "client credentials");
     in_each(async || outbound.refresh(&token).await, check, "refresh");
-    // Single-use tokens and codes are returned.
+    // The failed calls return single-use tokens and codes to the caller.
     let bare = Builder::new_current_thread().build().unwrap();
     let session_token = runtime.block_on(pay.authorize()).unwrap();
     let Err(flinks::SpendError::Unspent(session_token, error)) =
@@ -52,7 +52,7 @@ fn calls_without_a_suitable_runtime_return_the_same_error() {
     // runtime.
     let outbound = flinks::outbound::Client::builder(outbound_url, credentials()).build().unwrap();
     in_each(async || outbound.revoke(&tokens.access_token).await, check, "revoke");
-    // The shutdown of an idle pool needs no runtime, because it does not wait.
+    // Shutting down an idle pool needs no runtime, because the shutdown does not wait.
     let pool = flinks::pool::TokenPool::new(pay, flinks::pool::PoolSize::new(2).unwrap());
     assert_eq!(bare.block_on(pool.shutdown(std::time::Duration::from_secs(60))), 0);
 }

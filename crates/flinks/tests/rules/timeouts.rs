@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 use crate::outbound_client::credentials;
 use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, local_with, login_id};
 
-/// A timeout that is longer than the waits that the clock completes by itself, and shorter than all
-/// other timeouts of the tests.
+/// A timeout that is longer than the waits that the clock completes by itself, but shorter than all
+/// other timeouts in the tests.
 const SHORT: Duration = Duration::from_secs(40);
 
-/// Starts a live authorize call to which the server does not respond.
+/// Starts a live authorize call that the server does not respond to.
 async fn start_live_authorize_without_response(
     local: &Local,
 ) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {

@@ -27,7 +27,8 @@ fn a1_p7_unsafe_base_urls_are_refused() {
     }
 }
 
-/// The client appends the path of the endpoint, so requests would contain that path twice.
+/// The client appends the endpoint's path to the base URL, so requests would contain that path
+/// twice.
 #[test]
 fn base_url_with_the_path_of_an_endpoint_is_refused() {
     let id = "43387ca6-0391-4c82-857d-70d95f087ecb";
@@ -74,7 +75,7 @@ fn base_url_with_the_path_of_an_endpoint_is_refused() {
     }
 }
 
-/// Checks the paths of all endpoints in the generated clients, so that new endpoints are included.
+/// Reads the paths of all endpoints from the generated clients, so that new endpoints are included.
 #[test]
 fn every_documented_path_is_refused_in_a_base_url() {
     let mut paths = 0;

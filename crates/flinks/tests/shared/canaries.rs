@@ -1,4 +1,4 @@
-//! Canaries for every secret, and the responses of servers to the calls that send them.
+//! Canaries for every secret, and server responses for the calls that send these canaries.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::raw_server::{RawResponse, http_response};
 
-/// The canaries of the secrets that are marked in the overlays, and the texts that were printed.
+/// The canaries for the secrets that the overlays mark, and all printed texts.
 #[derive(Default)]
 pub(crate) struct Canaries {
     pub(crate) planted: BTreeMap<String, String>,
@@ -16,7 +16,7 @@ pub(crate) struct Canaries {
 }
 
 impl Canaries {
-    /// Returns the canary of a marked secret, such as `pay AuthorizeRequest.Password`.
+    /// Returns the canary for a marked secret, such as `pay AuthorizeRequest.Password`.
     pub(crate) fn plant(&mut self, mark: &str) -> String {
         let canary = || format!("canary-{}", uuid::Uuid::new_v4());
         self.planted.entry(mark.to_owned()).or_insert_with(canary).clone()
@@ -54,7 +54,7 @@ impl Canaries {
         }
     }
 
-    /// Returns the marked secrets whose canaries are in a text.
+    /// Returns the marked secrets whose canaries appear in a text.
     pub(crate) fn found<'a>(&'a self, text: &str) -> Vec<&'a str> {
         let found = self.planted.iter().filter(|(_, canary)| text.contains(canary.as_str()));
         found.map(|(mark, _)| mark.as_str()).collect()

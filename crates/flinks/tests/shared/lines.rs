@@ -5,15 +5,15 @@ use std::io;
 use std::sync::{Arc, Mutex, Once};
 
 thread_local! {
-    /// The captured lines of this thread. The tasks of a test run on its thread.
+    /// The lines captured on this thread. A test's tasks run on the test's own thread.
     static CAPTURED: RefCell<Option<Lines>> = const { RefCell::new(None) };
 }
 
-/// The lines that are logged on one thread during a capture.
+/// The lines logged on one thread during a capture.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
-/// Stops the capture when it is dropped.
+/// A guard that stops the capture when dropped.
 pub(crate) struct Captured;
 
 impl Drop for Captured {
@@ -22,7 +22,7 @@ impl Drop for Captured {
     }
 }
 
-/// Writes to the lines of the current thread, if it captures them.
+/// A writer that appends to the current thread's lines if a capture is active.
 struct Writer;
 
 impl io::Write for Writer {
@@ -41,10 +41,10 @@ impl io::Write for Writer {
 }
 
 impl Lines {
-    /// Captures the lines of this thread until the returned value is dropped.
+    /// Captures the lines logged on this thread until the returned guard is dropped.
     pub(crate) fn capture(&self) -> Captured {
-        // All threads share one subscriber. With a subscriber for each thread, `tracing` could
-        // cache that nobody listens for an event.
+        // All threads share one subscriber. With one subscriber per thread, `tracing` could cache
+        // that no subscriber is interested in an event.
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);

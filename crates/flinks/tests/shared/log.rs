@@ -1,14 +1,14 @@
-//! Captures the log of a whole process. The tests that use it are in separate binaries.
+//! Captures the log of a whole process. The tests that use this capture are separate binaries.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
-/// Every log line and span field of the process, at TRACE.
+/// Every log line and span field of the process, down to the TRACE level.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Starts the capture. It cannot be started twice in one process.
+    /// Starts the capture. Only one capture can be started in a process.
     pub(crate) fn capture() -> Self {
         let log = Self::default();
         let writer = log.clone();

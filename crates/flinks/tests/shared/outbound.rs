@@ -1,4 +1,5 @@
-//! An Outbound client of the emulator with a clock that tests advance, and arguments for its calls.
+//! An Outbound client for the emulator with a clock that tests advance, and arguments for the
+//! client's calls.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use flinks::{ManualClock, RedirectUrl, Secret, Settings};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 
-/// A timeout that is much longer than all waits of a call. A call times out only if a test advances
+/// A timeout that is much longer than all waits in a call. A call times out only if a test advances
 /// the clock.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1000);
 
@@ -18,13 +19,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// sent unchanged.
 pub(crate) const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
-/// A clock on which waits between attempts take no real time, and deadlines do not expire by
-/// themselves.
+/// Creates a clock that completes waits between attempts immediately. Deadlines on this clock do
+/// not expire by themselves.
 pub(crate) fn auto_advancing_clock() -> ManualClock {
     ManualClock::auto_advancing(LONGEST_WAIT)
 }
 
-/// Returns the waits since this function was last called, without the deadlines of calls.
+/// Returns the waits since this function was last called, excluding the deadlines of calls.
 pub(crate) fn waits(clock: &ManualClock) -> Vec<Duration> {
     let mut waits = clock.take_sleeps();
     waits.retain(|wait| *wait <= LONGEST_WAIT);
@@ -61,7 +62,7 @@ pub(crate) fn code(emulator: &Emulator, client: &Client) -> AuthorizationCode {
     client.verify(pending, &format!("/callback?a=1&code={code}&state={state}")).unwrap()
 }
 
-/// Returns a parameter of a URL.
+/// Returns a query parameter of a URL.
 pub(crate) fn parameter(url: &Secret, wanted: &str) -> String {
     let url = url::Url::parse(url.expose_secret()).unwrap();
     url.query_pairs().find(|(name, _)| name == wanted).unwrap().1.into_owned()

@@ -1,4 +1,4 @@
-//! Runtimes that lack a driver, and the error of a call on such a runtime.
+//! Runtimes that lack a driver, and the error that a call on such a runtime returns.
 
 use flinks::Error;
 use tokio::runtime::{Builder, Runtime};
@@ -19,7 +19,7 @@ pub(crate) fn check(error: &Error, call_name: &str) {
     assert_eq!(error.advice(), flinks::Advice::FixConfiguration, "{call_name}");
 }
 
-/// Makes a call without a runtime, and on each kind of runtime that lacks a driver.
+/// Makes a call without a runtime and on each kind of runtime that lacks a driver.
 pub(crate) fn in_each<T, E>(call: impl AsyncFn() -> Result<T, E>, check: impl Fn(&E, &str), call_name: &str) {
     let without_timer = Builder::new_current_thread().enable_io().build().unwrap();
     let without_io = Builder::new_current_thread().enable_time().build().unwrap();

@@ -1,4 +1,4 @@
-//! Reads the arguments of an operation: its parameters and its body, in the order of the signature.
+//! Reads an operation's arguments: its parameters and its body, in signature order.
 
 use quote::{ToTokens as _, format_ident, quote};
 use serde_json::Value;
@@ -11,8 +11,8 @@ use crate::generate::progenitor::{BODY, Types, parameter_key};
 use crate::spec::schema::snake;
 use crate::{Error, Result};
 
-/// The arguments in the order of the signature: path arguments in the order of the path, then query
-/// arguments and headers, each sorted by name, then the body.
+/// The arguments in signature order. Path arguments come first, in path order. Query arguments and
+/// headers follow, each group sorted by name, and the body comes last.
 pub(super) struct Arguments(Vec<Argument>);
 
 /// An argument of an operation.
@@ -21,16 +21,16 @@ pub(super) struct Argument {
     /// The name on the wire.
     pub(super) wire: String,
     pub(super) place: ArgumentPlace,
-    /// The type in the signature, without the `Option` of an optional argument.
+    /// The type in the signature, without the `Option` around an optional argument.
     pub(super) ty: Type,
     pub(super) is_optional: bool,
     pub(super) docs: Option<String>,
 }
 
-/// The place of an argument in the request. The variants are in the order of the signature.
+/// The part of the request that contains an argument. The variants are declared in signature order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ArgumentPlace {
-    /// The path, with the position of the argument in it.
+    /// The path, with the argument's position in the path.
     Path(usize),
     Query,
     Header,
@@ -38,7 +38,7 @@ pub(super) enum ArgumentPlace {
 }
 
 impl Arguments {
-    /// Reads the arguments of an operation from the normalized document.
+    /// Reads an operation's arguments from the normalized document.
     pub(super) fn read(facts: &form::Operation, described: &Value, types: &Types) -> Result<Self> {
         let mut arguments = Vec::new();
         let parameters = described.get("parameters").and_then(Value::as_array);
@@ -60,7 +60,7 @@ impl Arguments {
         self.0.iter()
     }
 
-    /// Returns the arguments in one place.
+    /// Returns the arguments in one part of the request.
     pub(super) fn in_place(&self, place: ArgumentPlace) -> impl Iterator<Item = &Argument> {
         self.0.iter().filter(move |argument| argument.place == place)
     }
@@ -152,7 +152,7 @@ fn argument_type(mut ty: Type, types: &Types) -> Type {
     parse_quote!(&'a #ty)
 }
 
-/// Adds the prefix `types::` to the names of types in that module.
+/// Adds the prefix `types::` to the names of types in the `types` module.
 struct LocalTypes<'a>(&'a Types);
 
 impl VisitMut for LocalTypes<'_> {

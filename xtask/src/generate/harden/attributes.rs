@@ -11,12 +11,12 @@ pub(super) fn unknown_shape(what: &str) -> Error {
         .help("compare xtask/src/generate/harden with the code that the linked progenitor generates")
 }
 
-/// Creates the attribute of a doc comment.
+/// Creates a doc comment attribute.
 pub(super) fn doc(text: &str) -> Attribute {
     parse_quote!(#[doc = #text])
 }
 
-/// Returns the text of the doc comments among `attributes`.
+/// Returns the text of the doc comments in `attributes`.
 pub(super) fn docs(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
         syn::Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
@@ -29,7 +29,7 @@ pub(super) fn docs(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// Returns `T` of `outer<T>`.
+/// Returns `T` from `outer<T>`.
 pub(crate) fn generic_argument(ty: &Type, outer: &str) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|segment| segment.ident == outer)?;
@@ -46,7 +46,7 @@ pub(crate) fn wire_name(field: &syn::Field, name: &Ident) -> Result<String> {
     Ok(serde_argument(&field.attrs, "rename")?.unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned()))
 }
 
-/// Returns the value of an argument of `#[serde(…)]`, or an empty text if the argument has no
+/// Returns the value of an argument in `#[serde(…)]`, or an empty string if the argument has no
 /// value.
 pub(crate) fn serde_argument(attributes: &[syn::Attribute], wanted: &str) -> Result<Option<String>> {
     let mut found = None;

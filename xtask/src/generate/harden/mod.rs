@@ -1,22 +1,22 @@
 //! The harden stage: rewrites progenitor's types so that they cannot leak secrets, and generates
 //! the client and its operations.
 //!
-//! Only the module `types` comes from progenitor. Its client and methods are not used: its error
-//! prints bodies, headers and URLs (T4) and loses the status of a response that it cannot decode
-//! (T7), and its hooks can neither return another error nor be implemented outside of the product
-//! crates (T14). The URL, headers, body and arguments of an operation come from the normalized
-//! document. The generated code calls `flinks_core`, and its public API contains no type of
-//! progenitor.
+//! Only the `types` module comes from progenitor. The client and methods that progenitor generates
+//! are not used, for two reasons. Their error type prints bodies, headers and URLs (T4) and loses
+//! the status of a response that cannot be decoded (T7). Their hooks cannot return a different
+//! error and cannot be implemented outside the product crates (T14). An operation's URL, headers,
+//! body and arguments come from the normalized document. The generated code calls `flinks_core`,
+//! and its public API contains no progenitor types.
 //!
 //! | module | contents |
 //! | --- | --- |
-//! | `operation` | the method and the type of one operation |
-//! | `arguments` | the arguments of an operation: order, names and types |
+//! | `operation` | the client method and the builder for one operation |
+//! | `arguments` | an operation's arguments: order, names and types |
 //! | `request` | the code that builds a request |
 //! | `outcome` | the code that decodes a response |
 //! | `types` | the hardened types |
-//! | `reply_body` | the fields of a response body as constants |
-//! | `uses` | the types that are sent and those that are received |
+//! | `reply_body` | constants for the fields of a response body |
+//! | `uses` | the types that are sent and the types that are received |
 //! | `secret_fields` | the fields that contain a secret |
 //! | `attributes` | helpers for Rust syntax |
 
@@ -40,7 +40,7 @@ use crate::generate::normalize::form::{Normalized, SecretPlace};
 use crate::generate::progenitor::Types;
 use crate::{Error, Result};
 
-/// The metadata of a document.
+/// A document's metadata.
 pub struct Constants {
     /// The title.
     pub title: String,
@@ -48,7 +48,7 @@ pub struct Constants {
     pub description: String,
     /// The version.
     pub version: String,
-    /// The SHA-256 of the bytes.
+    /// The SHA-256 hash of the document's bytes.
     pub sha256: String,
 }
 
@@ -57,7 +57,7 @@ pub struct Constants {
 /// # Errors
 ///
 /// Returns an error if progenitor's types have an unexpected shape, if a client cannot send an
-/// operation, or if the mark of a secret has no effect.
+/// operation, or if a secret's mark has no effect.
 pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
     let operations = operations(types, normalized)?;
     let (types, secrets) = types::harden(types.module.clone(), normalized, &operations)?;
@@ -77,12 +77,13 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
     let methods = operations.iter().map(Operation::method);
     let builders = operations.iter().map(Operation::builder);
     quote! {
-        /// The version of the document from which this client was generated.
+        /// The version of the OpenAPI document that this client was generated from.
         pub const SPEC_VERSION: &str = #version;
-        /// The SHA-256 of the document from which this client was generated, in hexadecimal.
+        /// The SHA-256 hash, in hexadecimal, of the OpenAPI document that this client was generated
+        /// from.
         pub const SPEC_SHA256: &str = #sha256;
-        /// The fields and headers that contain secrets. `Debug` redacts these fields and all other
-        /// strings, and the headers are marked as sensitive.
+        /// The fields and headers that contain secrets. `Debug` output redacts these fields and all
+        /// other strings. The headers are marked as sensitive.
         pub const SECRETS: &[&str] = &[#(#secrets),*];
 
         #types
@@ -113,8 +114,9 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
 
         /// Request builders, one for each operation.
         ///
-        /// The methods of [`Client`] create a builder from the required arguments. A builder has a
-        /// method for each optional argument, and `send`.
+        /// Each operation method of [`Client`] creates a builder from the required arguments. A
+        /// builder has one method for each optional argument and a `send` method that sends the
+        /// request.
         pub mod operation {
             #[allow(unused_imports)]
             use super::{Client, types};
@@ -130,7 +132,7 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
     }
 }
 
-/// Rewrites `crate::types::X` to `types::X`, so that the file can be any module.
+/// Rewrites `crate::types::X` to `types::X` so that the file works as any module of a crate.
 struct RelativePaths;
 
 impl syn::visit_mut::VisitMut for RelativePaths {
@@ -143,7 +145,7 @@ impl syn::visit_mut::VisitMut for RelativePaths {
     }
 }
 
-/// Splits doc comments into lines, so that they are printed as `///`.
+/// Splits doc comments into lines so that they are printed as `///`.
 struct DocLines;
 
 impl syn::visit_mut::VisitMut for DocLines {

@@ -1,5 +1,5 @@
-//! Generates an operation: a method with the required arguments, and a builder for the optional
-//! ones that sends the request.
+//! Generates an operation: a client method that takes the required arguments, and a builder that
+//! takes the optional arguments and sends the request.
 
 use heck::ToPascalCase as _;
 use proc_macro2::TokenStream;
@@ -28,7 +28,7 @@ pub(super) struct Operation {
     error: Outcome,
 }
 
-/// Reads all operations of a document.
+/// Reads all operations in a document.
 pub(super) fn operations(types: &Types, normalized: &Normalized) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     for facts in &normalized.operations {
@@ -59,12 +59,12 @@ impl Operation {
         format_ident!("{}", self.name.to_string().to_pascal_case())
     }
 
-    /// Returns the types in the signature. The types that they contain are sent as well.
+    /// Returns the types in the signature. The types nested in these types are also sent.
     pub(super) fn argument_types(&self) -> impl Iterator<Item = &Type> {
         self.arguments.iter().map(|argument| &argument.ty)
     }
 
-    /// Generates the method of the client.
+    /// Generates the operation's client method.
     pub(super) fn method(&self) -> TokenStream {
         let (name, ty, docs) = (&self.name, self.type_name(), &self.docs);
         let required = self.arguments.required();
@@ -83,7 +83,7 @@ impl Operation {
         }
     }
 
-    /// Generates the builder of the operation.
+    /// Generates the operation's builder.
     pub(super) fn builder(&self) -> TokenStream {
         let Self { id, request: Request { url, request, headers }, success, error, .. } = self;
         let ty = self.type_name();
@@ -131,7 +131,7 @@ impl Operation {
                 ///
                 /// Returns an error if the request cannot be sent, if the server responds with an
                 /// error, or if the response cannot be decoded. The [`Error`] names the operation
-                /// and reports whether the request may have been received.
+                /// and reports whether the server may have received the request.
                 ///
                 /// # Cancel safety
                 ///
@@ -156,7 +156,7 @@ impl Operation {
     }
 }
 
-/// Returns the documentation of the method: the description, the request line and the required
+/// Returns the method's documentation: the description, the request line and the required
 /// arguments.
 fn summary(facts: &form::Operation, described: &Value, arguments: &Arguments) -> String {
     let text = |key: &str| described.get(key).and_then(Value::as_str);

@@ -1,5 +1,5 @@
-//! Generates the decoding of a response: the success and error types, and the arms of the `match`
-//! on the status.
+//! Generates the code that decodes a response: the success and error types, and the arms of the
+//! `match` on the status.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +11,21 @@ use crate::generate::normalize::form::{Bodies, Body};
 use crate::spec::schema::{is_type_name, pascal};
 use crate::{Error, Result};
 
-/// The type of a success or an error, and the arms that decode it.
+/// The type of a success or an error, with the `match` arms that decode it.
 pub(super) struct Outcome {
     pub(super) ty: TokenStream,
     pub(super) arms: Vec<TokenStream>,
 }
 
-/// Generates the arms for successes:
+/// Generates the `match` arms for successes:
 ///
 /// - If one body is documented, every 2xx is decoded as that body.
-/// - If no body is documented, 200, 204 and the documented statuses are empty responses, and any
-///   other 2xx is an error.
+/// - If no body is documented, 200, 204 and the documented statuses are treated as empty responses,
+///   and any other 2xx is an error.
 /// - If several bodies are documented, the status selects the body, and an undocumented 2xx is an
 ///   error.
 ///
-/// If one error body is documented, a 2xx may contain that body instead (C2).
+/// If a single error body is documented, a 2xx response may contain that body instead (C2).
 pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) -> Result<Outcome> {
     let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
     let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
@@ -55,7 +55,7 @@ pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) 
     Ok(outcome)
 }
 
-/// Returns the success statuses of an operation without a documented body.
+/// Returns the pattern for the success statuses of an operation without a documented success body.
 fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
     if bodies.bodies.iter().any(|body| body.status == "2XX") {
         return pattern("2XX", &[]);
@@ -65,8 +65,8 @@ fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
     Ok(quote!(#(#statuses)|*))
 }
 
-/// Generates the arms for errors. An undocumented status is decoded as the documented error, if
-/// possible (A6).
+/// Generates the `match` arms for errors. An undocumented status is decoded as the documented
+/// error, if possible (A6).
 pub(super) fn error(bodies: &Bodies) -> Result<Outcome> {
     if let Bodies { bodies, union: None } = bodies {
         return Ok(match bodies.iter().find_map(|body| body.schema.as_deref()) {
@@ -112,13 +112,13 @@ fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) 
     Ok(Outcome { ty, arms })
 }
 
-/// Returns the statuses that have a separate arm.
+/// Returns the statuses that have their own `match` arm.
 fn exact(bodies: &Bodies) -> Vec<u16> {
     bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
 }
 
-/// Returns the variant of a union for a body. The variant has the name of the schema without the
-/// name of the operation. If that name is not usable, the variant is named after the status.
+/// Returns the union variant for a body. The variant's name is the schema's name without the
+/// operation's name. If that name is not usable, the variant is named after the status.
 pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
     let short = |body: &Body| {
         let union = bodies.union.as_deref().map(pascal).unwrap_or_default();
@@ -146,7 +146,7 @@ fn bounds(status: &str) -> Result<(u16, u16)> {
     }
 }
 
-/// Returns the pattern of a status or a range, without the statuses that have a separate arm.
+/// Returns the pattern for a status or a range, excluding the statuses that have their own arm.
 fn pattern(status: &str, exact: &[u16]) -> Result<TokenStream> {
     let (mut low, high) = bounds(status)?;
     if low == high {

@@ -1,5 +1,5 @@
-//! Generates the fields of a response body as constants, so that an error of `flinks_core` can name
-//! them.
+//! Generates constants for the fields of a response body so that `flinks_core` errors can name the
+//! fields.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,9 +9,8 @@ use super::attributes::{generic_argument, serde_argument, wire_name};
 use super::uses::Uses;
 use crate::Result;
 
-/// Generates the names of the fields of a response body, so that an error of `flinks_core` can name
-/// the field that is missing or invalid. Returns `None` for a type that is not the body of a
-/// response.
+/// Generates the field names of a response body so that a `flinks_core` error can name the field
+/// that is missing or invalid. Returns `None` if the type is not a response body.
 pub(super) fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<Option<Item>> {
     if !uses.replies.contains(&ident.to_string()) {
         return Ok(None);
@@ -30,7 +29,7 @@ pub(super) fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<
     Ok(Some(parse_quote!(impl ::flinks_core::generated::ReplyBody for #ident { #fields })))
 }
 
-/// Returns the constant of a field, or `None` if the field has no name or is flattened.
+/// Returns the constant for a field, or `None` if the field has no name or is flattened.
 fn reply_field(field: &syn::Field) -> Result<Option<TokenStream>> {
     let Some(name) = &field.ident else { return Ok(None) };
     if serde_argument(&field.attrs, "flatten")?.is_some() {

@@ -33,7 +33,7 @@ impl Request {
     }
 }
 
-/// Generates the URL of the operation from its path and its arguments. The generated `encode_path`
+/// Generates the operation's URL from its path and arguments. The generated call to `encode_path`
 /// fails if an argument would change another part of the path (T9).
 fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
     let mut format = String::new();
@@ -61,7 +61,7 @@ fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
 fn request(facts: &form::Operation, arguments: &Arguments, normalized: &Normalized) -> Result<TokenStream> {
     let method = format_ident!("{}", facts.method);
     let mut request = quote!(client.transport.http().#method(url));
-    // Accepts JSON if any response has a body.
+    // The request accepts JSON if any response has a body.
     if [&facts.success, &facts.error].iter().any(|outcome| outcome.bodies.iter().any(|body| body.schema.is_some())) {
         request = quote!(#request.header(ACCEPT, HeaderValue::from_static(#JSON)));
     }
@@ -96,8 +96,8 @@ fn with_body(
     }
 }
 
-/// Adds a header to the request. A secret value is marked as sensitive, and is exposed only when it
-/// is sent (T15).
+/// Adds a header to the request. A secret value is marked as sensitive and exposed only when it is
+/// sent (T15).
 fn set_header(facts: &form::Operation, header: &Argument, normalized: &Normalized) -> TokenStream {
     let Argument { name, wire, is_optional, .. } = header;
     // `HeaderName::from_static` requires lower case.

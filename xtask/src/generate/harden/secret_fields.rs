@@ -1,4 +1,4 @@
-//! Lists the fields that contain a secret, and checks that every mark has an effect.
+//! Lists the fields that contain a secret and checks that every secret mark has an effect.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +11,16 @@ use crate::generate::normalize::form::{Normalized, SecretPlace};
 use crate::spec::schema::pascal;
 use crate::{Error, Result};
 
-/// Returns every field that contains a secret, as `Type.field` with its name on the wire, or as
-/// `Type` if the type has no named fields.
+/// Returns every field that contains a secret, as `Type.field` with the field's name on the wire. A
+/// type without named fields is listed as `Type`.
 pub(super) fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet<String> {
     let mut holders: BTreeSet<String> = normalized.secret_types.iter().map(|name| pascal(name)).collect();
     holders.extend(["Secret".to_owned(), "Authorization".to_owned()]);
     let contains_secret = |holders: &BTreeSet<String>, visit: &dyn Fn(&mut TypeNames)| {
         names(|names| visit(names)).iter().any(|name| holders.contains(name))
     };
-    // A type without named fields is a secret if its content is a secret. The content may be
-    // defined after the type, so the search is repeated.
+    // A type without named fields is a secret if its content is a secret. The type of the content
+    // may be defined later, so the search is repeated.
     let mut secrets = BTreeSet::new();
     for _ in items {
         for item in items {
@@ -63,7 +63,7 @@ pub(super) fn check_secrets(secrets: &BTreeSet<String>, normalized: &Normalized)
     match lost {
         None => Ok(()),
         Some(place) => {
-            Err(Error::new(format!("`{place}` is marked as a secret, but is not a secret in the generated code"))
+            Err(Error::new(format!("`{place}` is marked as a secret, but the generated code does not treat it as one"))
                 .at(format!("/components/schemas/{}", place.to_string().replace('.', "/properties/")))
                 .help("the mark may be in a schema where it has no effect: check the schema after normalization"))
         }

@@ -1,5 +1,5 @@
-//! Rewrites the types: replaces the derived `Debug`, removes `Serialize` from responses, adds the
-//! fields of a response as constants, and adds constructors and setters to requests.
+//! Rewrites the types: replaces the derived `Debug`, removes `Serialize` from responses, adds
+//! constants for the fields of responses, and adds constructors and setters to requests.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::generate::normalize::form::{Bodies, Normalized};
 use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, pascal};
 
-/// Hardens the module `types`. Returns it with the fields that contain a secret.
+/// Hardens the `types` module. Returns the module and the fields that contain a secret.
 pub(super) fn harden(
     mut module: syn::ItemMod,
     normalized: &Normalized,
@@ -59,8 +59,8 @@ pub(super) fn harden(
     module.content = Some((syn::token::Brace::default(), hardened));
     // A general `allow` could hide relevant warnings.
     module.attrs.retain(|attribute| !attribute.path().is_ident("allow"));
-    // progenitor writes paths from the root of the crate, because it uses types inside and outside
-    // of this module.
+    // progenitor writes paths from the crate root because it uses the types both inside and outside
+    // this module.
     LocalPaths.visit_item_mod_mut(&mut module);
     Ok((module, secrets))
 }
@@ -94,7 +94,8 @@ fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) ->
             if uses.sent.contains(&text) {
                 items.push(constructor(&ident, fields, normalized)?);
             }
-            // A new field in the document does not break code that constructs or matches the type.
+            // With this attribute, a new field in the document does not break code that constructs
+            // or matches the type.
             item.attrs.push(parse_quote!(#[non_exhaustive]));
             quote!(f.debug_struct(#text) #(#entries)* .finish())
         }
@@ -120,7 +121,7 @@ fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) ->
 
 fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
     let is_plain = item.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
-    // The names of a plain enum are in the document, so they are not secret.
+    // The variant names of a plain enum are in the document, so they are not secret.
     harden_attributes(&mut item.attrs, &item.ident, uses, !is_plain)?;
     item.attrs.push(parse_quote!(#[non_exhaustive]));
     for variant in &mut item.variants {
@@ -169,7 +170,7 @@ fn is_printable(ty: &Type, uses: &Uses) -> bool {
         "bool" | "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => true,
         "NonZeroU8" | "NonZeroU16" | "NonZeroU32" | "NonZeroU64" | "NonZeroI64" | "ExpiresIn" => true,
         "Option" | "Vec" | "Box" => generic_argument(ty, &name).is_some_and(|inner| is_printable(&inner, uses)),
-        // A path with several segments refers to a type of another module, even if its last segment
+        // A path with several segments refers to a type in another module, even if its last segment
         // is the name of a local type.
         _ => path.path.segments.len() == 1 && uses.local.contains(&name),
     }
@@ -185,8 +186,8 @@ fn debug_impl(ident: &Ident, body: TokenStream) -> Item {
     }
 }
 
-/// Generates `new` with the required fields, and a setter for each optional field. Omitting a
-/// required field is a compile error, and a new optional field is not a breaking change.
+/// Generates `new`, which takes the required fields, and a setter for each optional field. Omitting
+/// a required field is a compile error, and a new optional field is not a breaking change.
 fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized) -> Result<Item> {
     let mut required = Vec::new();
     let mut values = Vec::new();
@@ -224,7 +225,7 @@ fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized
             }
         });
     }
-    // Uses the order of the document, because typify sorts the fields.
+    // Restores the document order, because typify sorts the fields.
     required.sort_by_key(|(position, ..)| *position);
     let parameters = required
         .iter()
@@ -278,7 +279,8 @@ fn secret_type(name: &str, normalized: &Normalized) -> Item {
     }
 }
 
-/// Generates the union of the responses of an operation. Only the status distinguishes them (T12).
+/// Generates the union of an operation's responses. Only the status distinguishes the variants
+/// (T12).
 fn union(bodies: &Bodies) -> Item {
     let ident = format_ident!("{}", bodies.union.as_deref().map(pascal).unwrap_or_default());
     let mut seen = BTreeSet::new();
@@ -295,7 +297,7 @@ fn union(bodies: &Bodies) -> Item {
         Some(quote!(#[doc = #doc] #name #content))
     });
     parse_quote! {
-        /// A response. Its status determines the variant.
+        /// A response whose status determines the variant.
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         #[allow(clippy::large_enum_variant)] // is matched as soon as it is decoded
@@ -330,7 +332,7 @@ fn without_schema(docs: &str) -> String {
     docs.to_owned()
 }
 
-/// Removes the arguments of `#[serde(…)]` that only concern serialization. The type is never
+/// Removes the `#[serde(…)]` arguments that only affect serialization, because the type is never
 /// serialized.
 fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
     let rename = serde_argument(&field.attrs, "rename")?;
@@ -361,8 +363,8 @@ impl VisitMut for LocalPaths {
         if is_local {
             path.segments = path.segments.iter().skip(2).cloned().collect();
         }
-        // A product crate does not depend on serde_json, which defines the type of an arbitrary
-        // value.
+        // The type of an arbitrary value comes from serde_json, and product crates do not depend on
+        // serde_json.
         if path.leading_colon.is_some() && path.segments.first().is_some_and(|first| first.ident == "serde_json") {
             let rest = path.segments.clone();
             *path = parse_quote!(::flinks_core::generated::#rest);

@@ -1,4 +1,4 @@
-//! Finds the types that are sent and those that are received, and selects their derives.
+//! Determines which types are sent and which are received, and selects their derives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::operation::Operation;
 use crate::generate::normalize::form::Normalized;
 use crate::spec::schema::pascal;
 
-/// The types that are sent and those that are received.
+/// The types that are sent and the types that are received.
 pub(super) struct Uses {
     pub(super) sent: BTreeSet<String>,
     received: BTreeSet<String>,
@@ -37,7 +37,7 @@ impl Uses {
         Self { sent: reachable(&graph, sent), received: reachable(&graph, replies.clone()), replies, local }
     }
 
-    /// Returns whether an item defines or implements a type that no operation uses.
+    /// Returns whether an item is the definition or an `impl` of a type that no operation uses.
     pub(super) fn is_unused(&self, item: &Item) -> bool {
         let about = match item {
             Item::Struct(item) => [item.ident.to_string()].into(),
@@ -60,9 +60,9 @@ impl Uses {
         is_default && !names(|visit| visit.visit_type(&item.self_ty)).iter().any(|name| self.sent.contains(name))
     }
 
-    /// Returns whether a type keeps a derive. Only requests keep `Serialize`, so that a response
-    /// cannot be serialized by accident. Only requests keep `Default`: a response would lose it
-    /// with its first required field, which would be a breaking change.
+    /// Returns whether a type keeps a derive. Only requests keep `Serialize`, so a response cannot
+    /// be serialized by accident. Only requests keep `Default`. A response would lose `Default` as
+    /// soon as it got a required field, and that would be a breaking change.
     pub(super) fn keeps(&self, ident: &Ident, derive: &str) -> bool {
         let name = ident.to_string();
         match derive {
@@ -86,7 +86,7 @@ fn reachable(graph: &BTreeMap<String, BTreeSet<String>>, roots: BTreeSet<String>
     reached
 }
 
-/// Returns the identifiers of all types in a part of the syntax.
+/// Returns the identifiers of all types in a part of the syntax tree.
 pub(super) fn names(visit: impl FnOnce(&mut TypeNames)) -> BTreeSet<String> {
     let mut names = TypeNames(BTreeSet::new());
     visit(&mut names);

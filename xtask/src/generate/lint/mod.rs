@@ -1,10 +1,10 @@
-//! The lint stage: rejects everything that would make progenitor panic, and everything that
-//! progenitor would lose silently.
+//! The lint stage: rejects everything that would make progenitor panic or that progenitor would
+//! silently lose.
 //!
-//! The lint runs twice. [`check_outline`] checks the document before normalization: its shape and
-//! the ids of its operations, on which normalization relies. [`check_normal_form`] checks the
-//! normal form: parameters, bodies, responses and schemas. Each error contains the operation, the
-//! JSON pointer, and advice on how an overlay action can correct the problem.
+//! The lint runs twice. [`check_outline`] runs before normalization and checks what normalization
+//! relies on: the document's shape and its operation ids. [`check_normal_form`] checks the normal
+//! form: parameters, bodies, responses and schemas. Each error contains the operation, the JSON
+//! pointer, and advice on how to correct the problem with an overlay action.
 
 mod operation;
 mod outline;

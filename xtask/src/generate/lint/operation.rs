@@ -1,4 +1,4 @@
-//! Checks of an operation: its parameters, its request body and its responses.
+//! Checks an operation: its parameters, its request body and its responses.
 
 use std::collections::BTreeSet;
 
@@ -221,7 +221,8 @@ impl Linter<'_> {
                 }
                 None => return Err(self.error(&at, format!("`{status}` is not a valid response status"))),
             }
-            // The headers that `ResponseHead` provides, and those that every server sends.
+            // These are the headers that `ResponseHead` provides and the headers that every server
+            // sends.
             let known = ["content-length", "content-type", "date", "ob-correlation-id", "ob-trace-id", "retry-after"];
             for header in response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name)
             {
@@ -298,7 +299,8 @@ fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
     (!rest.contains('}')).then_some(variables)
 }
 
-/// Returns whether a name is a token (RFC 9110). `HeaderName::from_static` panics for other names.
+/// Returns whether a name is a token (RFC 9110). `HeaderName::from_static` panics on any other
+/// name.
 fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -1,5 +1,5 @@
-//! The first part of the lint, which runs before normalization. It checks the shape of the document
-//! and the ids of its operations.
+//! The first part of the lint, which runs before normalization. It checks the document's shape and
+//! its operation ids.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub fn check_outline(document: &Value) -> Result<()> {
     check_all(document).map_err(|error| error.or_help(CORRECT))
 }
 
-/// The advice for an error that has no specific advice.
+/// The default advice for errors that have no specific advice.
 pub(super) const CORRECT: &str = "a client cannot be generated from this: correct or remove it with an overlay action";
 
 fn check_all(document: &Value) -> Result<()> {
@@ -39,7 +39,7 @@ fn check_all(document: &Value) -> Result<()> {
     check_ids(document, &places)
 }
 
-/// Checks the shape of the document, on which every stage relies.
+/// Checks the document's shape. Every stage relies on this shape.
 pub(crate) fn check_shape(document: &Value) -> Result<()> {
     let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(missing)");
     if !version.starts_with("3.0.") {
@@ -77,8 +77,8 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Rejects a mark (`format: password`) that has no effect, because the field would not become a
-/// secret in the generated code.
+/// Rejects a secret mark (`format: password`) that has no effect. The marked field would not become
+/// a secret in the generated code.
 fn check_marks(value: &Value, at: &str) -> Result<()> {
     match value {
         Value::Object(object) => {
@@ -134,7 +134,7 @@ fn check_addresses(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Checks that each operation has an id, and that no two ids become the same method name.
+/// Checks that each operation has an id and that no two ids become the same method name.
 fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for place in places {
@@ -164,8 +164,10 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
             "WithTransport",
         ];
         if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
-            return Err(error(format!("the operationId `{id}` is reserved or cannot be converted to a name in Rust"))
-                .help("set another `operationId` with an overlay action on the operation"));
+            return Err(error(format!(
+                "the operationId `{id}` is reserved or cannot be converted to a Rust identifier"
+            ))
+            .help("set another `operationId` with an overlay action on the operation"));
         }
         if let Some(other) = seen.insert(name.clone(), place.pointer()) {
             return Err(error(format!(

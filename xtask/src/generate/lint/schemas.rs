@@ -1,5 +1,5 @@
-//! Checks of the schemas. They reject schemas that progenitor or typify cannot convert to a type,
-//! and names that are the same in Rust.
+//! Checks the schemas. Rejects schemas that progenitor or typify cannot convert to a type, and
+//! schema names that become the same Rust name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
                 )
                 .at(&at)
                 .help(
-                    "replace it with an overlay action by one object that has the properties of all schemas, none of them required",
+                    "with an overlay action, replace it with one object that has the properties of all schemas, none of them required",
                 ),
             ));
         }
@@ -45,7 +45,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a schema with the name of a type of `flinks-core` describes that type.
+/// Checks that a schema named after a `flinks-core` type describes that type.
 fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     let fits = match schema::pascal(name).as_str() {
         "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
@@ -63,8 +63,8 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     }
 }
 
-/// Returns whether a schema is composed of itself, through references, `oneOf`, `anyOf` and
-/// `allOf`, without a property in between.
+/// Returns whether a schema is composed of itself through references, `oneOf`, `anyOf` and `allOf`,
+/// without a property in between.
 fn composes_itself(document: &Value, name: &str) -> bool {
     let mut queue = vec![name];
     let mut seen = BTreeSet::new();
@@ -81,20 +81,20 @@ fn composes_itself(document: &Value, name: &str) -> bool {
     false
 }
 
-/// Returns the names of the schemas of which a schema is composed.
+/// Returns the names of the schemas that a schema is composed of.
 fn parts(schema: &Value) -> Vec<&str> {
     let composed = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
     referenced(schema).into_iter().chain(composed.flat_map(parts)).collect()
 }
 
-/// Returns whether a schema, or a schema inside it, has alternatives.
+/// Returns whether a schema or any schema inside it has alternatives.
 fn has_alternatives(schema: &Value) -> bool {
     schema.get("oneOf").is_some()
         || schema.get("anyOf").is_some()
         || schema::children(schema).iter().any(|(_, child)| has_alternatives(child))
 }
 
-/// Returns the names of all schemas in responses.
+/// Returns the names of all schemas that appear in responses.
 fn response_schemas(normalized: &Normalized) -> BTreeSet<String> {
     let mut queue: Vec<String> = normalized.reply_schemas().map(str::to_owned).collect();
     let mut reached = BTreeSet::new();
@@ -112,7 +112,8 @@ pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Result
     check_part(document, schema, at, false)
 }
 
-/// Checks a schema. `is_merged` is true for a part of an `allOf`, which is merged into a schema.
+/// Checks a schema. `is_merged` is true for a part of an `allOf`, because such parts are merged
+/// into one schema.
 fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Result<()> {
     let error = |message: String| Error::new(message).at(at);
     let Some(object) = schema.as_object() else { return Err(error("the schema is not an object".into())) };
@@ -134,7 +135,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
                 .help("add `items` with an overlay action; `{}` allows any value"));
         }
         Some(kind) => {
-            return Err(error(format!("unknown type {kind}: expected a type of OpenAPI 3.0"))
+            return Err(error(format!("unknown type {kind}: expected an OpenAPI 3.0 type"))
                 .help("correct the type with an overlay action; for a nullable type, use `nullable: true`"));
         }
     }
@@ -160,7 +161,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         && (object.contains_key("oneOf") || object.contains_key("anyOf"))
     {
         return Err(error("`nullable` is not supported together with `oneOf` or `anyOf`".into())
-            .help("remove `nullable`, and make the property optional, with overlay actions"));
+            .help("with overlay actions, remove `nullable` and make the property optional"));
     }
     let properties = object.get("properties").and_then(Value::as_object);
     let is_open = object.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::spec::schema::{Place, resolve};
 
-/// Replaces references to parameters, bodies and responses with their targets, so that the later
+/// Replaces references to parameters, bodies and responses with their targets so that the later
 /// passes handle only one form.
 pub(super) fn inline_components(document: &mut Value, place: &Place) {
     let components = document.get("components").cloned().unwrap_or_default();
@@ -36,6 +36,6 @@ pub(super) fn inline_components(document: &mut Value, place: &Place) {
     for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
         *response = resolve(&components, response);
     }
-    // Removes the extensions of the server framework dropshot.
+    // Removes the extensions that the server framework dropshot adds.
     operation.retain(|key, _| !key.starts_with("x-dropshot"));
 }

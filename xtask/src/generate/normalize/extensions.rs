@@ -1,4 +1,4 @@
-//! Reads the annotations of this project: `x-lenient` and `x-error-codes`.
+//! Reads this project's annotations: `x-lenient` and `x-error-codes`.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use super::names::Names;
 use crate::spec::schema::{self, pascal};
 use crate::{Error, Result};
 
-/// The optional properties of an object that count as absent if they cannot be decoded.
+/// The key that lists optional properties of an object. Such a property is treated as absent if it
+/// cannot be decoded.
 const LENIENT: &str = "x-lenient";
 
 /// Removes the lists under `x-lenient` from the named schemas and returns them.

@@ -1,48 +1,48 @@
-//! Defines the normal form of a document, which the later stages read.
+//! Defines the normal form that the later stages read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// A document in normal form, with the information that the form cannot express.
+/// A document in normal form, with the information that this form cannot express.
 #[derive(Debug)]
 pub struct Normalized {
     /// The document.
     pub document: Value,
-    /// The operations in the order of the document. The lint reports an operation without an
-    /// `operationId`.
+    /// The operations in document order. Operations without an `operationId` are omitted, because
+    /// the lint reports them.
     pub operations: Vec<Operation>,
     /// The named schemas that are secrets. Each becomes a separate type.
     pub secret_types: BTreeSet<String>,
     /// Everything that is marked as a secret.
     pub secrets: Vec<SecretPlace>,
-    /// The properties of responses that count as absent if they cannot be decoded: the named schema
-    /// and the property.
+    /// The response properties that are treated as absent if they cannot be decoded, as pairs of a
+    /// named schema and a property.
     pub lenient: BTreeSet<(String, String)>,
-    /// The original places of named schemas that had no name in the document.
+    /// The original locations of schemas that had no name in the document.
     pub origins: BTreeMap<String, Origin>,
 }
 
 impl Normalized {
-    /// Returns the successes and errors of all operations.
+    /// Returns the success and error bodies of all operations.
     pub fn outcomes(&self) -> impl Iterator<Item = &Bodies> {
         self.operations.iter().flat_map(|operation| [&operation.success, &operation.error])
     }
 
-    /// Returns the names of the schemas of response bodies.
+    /// Returns the names of all response body schemas.
     pub fn reply_schemas(&self) -> impl Iterator<Item = &str> {
         self.outcomes().flat_map(|bodies| &bodies.bodies).filter_map(|body| body.schema.as_deref())
     }
 }
 
-/// The original place of a schema.
+/// The original location of a schema.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The operation of the schema, as named in messages.
+    /// The operation that the schema belongs to, as named in messages.
     pub operation: Option<String>,
     /// The JSON pointer.
     pub pointer: String,
-    /// The original schema, before its parts got names.
+    /// The original schema, before its parts were named.
     pub(super) raw: Value,
 }
 
@@ -53,24 +53,25 @@ pub struct Operation {
     pub id: String,
     /// The JSON pointer.
     pub pointer: String,
-    /// The method in lower case.
+    /// The HTTP method in lower case.
     pub method: &'static str,
-    /// The path with the names of its parameters in braces.
+    /// The path, with parameter names in braces.
     pub path: String,
-    /// The `Content-Type` of a request without a body, if the document requires one (T2).
+    /// The `Content-Type` that a request without a body sends, if the document requires that header
+    /// (T2).
     pub content_type: Option<String>,
     /// The timeout in seconds, if it differs from the default.
     pub timeout_seconds: Option<u64>,
     /// The response fields that can contain an error code. A response with an error code is an
-    /// error, whatever its status.
+    /// error, regardless of its status.
     pub error_codes: Vec<String>,
     /// The description of the required credentials.
     pub credentials: String,
     /// Whether the operation is deprecated.
     pub deprecated: bool,
-    /// The bodies of a success.
+    /// The bodies of successful responses.
     pub success: Bodies,
-    /// The bodies of an error.
+    /// The bodies of error responses.
     pub error: Bodies,
 }
 
@@ -88,18 +89,18 @@ pub struct Bodies {
 pub struct Body {
     /// A status such as `200`, or a range such as `4XX`.
     pub status: String,
-    /// The name of the schema. `None` if the status is documented without a body.
+    /// The name of the schema, or `None` if the status is documented without a body.
     pub schema: Option<String>,
 }
 
-/// The place of a secret.
+/// The location of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretPlace {
-    /// A property, or a value below it, of a named schema.
+    /// A property of a named schema, or a value nested in such a property.
     Property {
         /// The schema.
         schema: String,
-        /// The name of the property on the wire.
+        /// The property's name on the wire.
         property: String,
     },
     /// A header parameter.

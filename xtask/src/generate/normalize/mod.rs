@@ -1,19 +1,19 @@
 //! The normalize stage: rewrites a document into the form that the later stages expect.
 //!
-//! The result has the same meaning as the input. Every body is a named schema, an operation has one
-//! type for successes and one for errors, a secret is exactly `{type: string, format: password}`,
-//! and prose is valid rustdoc. [`form`] defines the result. [`normalize()`] runs these passes in
-//! this order:
+//! The result has the same meaning as the input. Every body is a named schema, each operation has
+//! one type for successes and one for errors, a secret is exactly `{type: string, format:
+//! password}`, and prose is valid rustdoc. [`form`] defines the result. [`normalize()`] runs these
+//! passes in this order:
 //!
 //! 1. `prose`: descriptions become valid rustdoc.
-//! 2. `secrets`: each marked schema is rewritten to the exact form, and exemptions (`x-not-secret`)
-//!    are dropped.
+//! 2. `secrets`: each marked schema is rewritten to the exact form of a secret, and exemptions
+//!    (`x-not-secret`) are dropped.
 //! 3. `relax`: optional collections become nullable, and an `allOf` with one part becomes that
 //!    part.
 //! 4. `components`: references to parameters, bodies and responses are replaced with their targets.
 //! 5. `security`: security requirements become header parameters.
 //! 6. `relax`: enums, bounds and formats are removed from responses.
-//! 7. `parameters`, `replies`, `extensions`: each operation is brought into normal form.
+//! 7. `parameters`, `replies`, `extensions`: each operation is converted to normal form.
 //! 8. `names`: nested schemas get names.
 //! 9. `secrets`, `extensions`: secrets and lenient properties are listed.
 
@@ -39,12 +39,12 @@ use names::Names;
 
 pub(crate) use prose::rustdoc;
 
-/// Brings a document into normal form.
+/// Converts a document to normal form.
 ///
 /// # Errors
 ///
 /// Returns an error if two different schemas would have the same name, or if a security requirement
-/// cannot become an argument.
+/// cannot be converted to an argument.
 pub fn normalize(mut document: Value) -> Result<Normalized> {
     prose::sanitize_prose(&mut document);
     secrets::drop_exemptions(&mut document);
@@ -91,7 +91,7 @@ fn normalize_operation(
     let content_type = parameters::drop_header_parameters(&names, &mut operation)?;
     parameters::name_parameters(&mut names, &mut operation, &id)?;
     if let Some(body) = operation.get_mut("requestBody") {
-        // The lint reports bodies with several media types.
+        // The lint reports bodies that have several media types.
         let content = body.get_mut("content").and_then(Value::as_object_mut).filter(|content| content.len() == 1);
         for (media_type, content) in content.into_iter().flatten() {
             if let Some(schema) = content.get_mut("schema") {

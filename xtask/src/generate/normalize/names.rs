@@ -11,14 +11,14 @@ use crate::{Error, Result};
 /// Assigns names to schemas.
 pub(super) struct Names<'a> {
     pub(super) document: &'a mut Value,
-    /// The place to which pointers are relative.
+    /// The place that pointers are relative to.
     pub(super) origin: &'a Origin,
     pub(super) origins: &'a mut BTreeMap<String, Origin>,
 }
 
 impl Names<'_> {
-    /// Moves an inline schema to the components and replaces it with a reference. Returns its name:
-    /// the `title` of the schema, or `wanted` if it has no title.
+    /// Moves an inline schema to the components and replaces it with a reference. Returns the
+    /// schema's name: its `title`, or `wanted` if it has no title.
     pub(super) fn name(&mut self, schema: &mut Value, wanted: &str, at: &str) -> Result<String> {
         if let Some(name) = referenced(schema) {
             return Ok(name.to_owned());
@@ -52,7 +52,8 @@ impl Names<'_> {
         Ok(name)
     }
 
-    /// Reserves the name of a union, which is not in the document.
+    /// Reserves the name of a union with a placeholder schema, because the document does not define
+    /// the union.
     pub(super) fn reserve(&mut self, name: &str, at: &str) -> Result<()> {
         match schema::find(self.document, name) {
             Some(_) => Err(self.taken(name, at)),
@@ -86,7 +87,7 @@ impl Names<'_> {
 }
 
 /// Gives every object and enum inside a named schema a distinct name, derived from its position.
-/// typify would use the same names, but would merge two schemas with the same name (T1).
+/// typify would choose the same names, but it would merge two schemas that have the same name (T1).
 pub(super) fn name_nested_schemas(document: &mut Value, origins: &mut BTreeMap<String, Origin>) -> Result<()> {
     let mut queue: Vec<String> =
         schema::object(document, "/components/schemas").into_iter().flatten().map(|(name, _)| name.clone()).collect();

@@ -1,4 +1,4 @@
-//! Drops ignored headers, and gives parameters that are enums a named type.
+//! Drops ignored headers and gives enum parameters a named type.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use super::relax::drop_bounds;
 use crate::Result;
 use crate::spec::schema::{self, pascal};
 
-/// Drops header parameters named Accept, Content-Type and Authorization, which OpenAPI 3.0.3
-/// ignores (T2), unless they are marked as a secret. Returns the `Content-Type` in the document.
+/// Drops the header parameters `Accept`, `Content-Type` and `Authorization`, unless they are marked
+/// as secrets. OpenAPI 3.0.3 ignores these parameters (T2). Returns the documented `Content-Type`.
 pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -> Result<Option<String>> {
     let body = operation.pointer("/requestBody/content").and_then(Value::as_object);
     let body = body.and_then(|content| content.keys().next().cloned());
@@ -29,7 +29,7 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
         };
         if name != "authorization" && documented.is_some_and(|documented| documented != sent && documented != "*/*") {
             let message =
-                format!("the header `{name}` requires another media type than {sent}, which the client sends");
+                format!("the header `{name}` requires a media type other than {sent}, which the client sends");
             return Err(names
                 .error(&format!("/parameters/{index}/schema"), message)
                 .help("correct it with an overlay action"));
@@ -42,9 +42,9 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
     Ok(content_type)
 }
 
-/// Gives each parameter that is an enum a type with a unique name. Removes `nullable`, because null
-/// is not sent, and the formats of strings, because the caller formats the value. A UUID keeps its
-/// format, because it has a Rust type.
+/// Gives each enum parameter a type with a unique name. Removes `nullable`, because null is never
+/// sent. Removes string formats, because the caller formats the value. A UUID keeps its format
+/// because UUIDs have their own Rust type.
 pub(super) fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: &str) -> Result<()> {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for (index, parameter) in parameters.into_iter().flatten().enumerate() {

@@ -1,11 +1,11 @@
-//! Converts the prose of a document to rustdoc.
+//! Converts a document's prose to rustdoc.
 
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Parser, Tag, TagEnd, TextMergeStream};
 use pulldown_cmark_to_cmark::{Options, cmark_with_options};
 use serde_json::Value;
 
-/// Converts the texts of `description` and `summary` to rustdoc, unless these keys are names or
-/// belong to example data.
+/// Converts each `description` and `summary` to rustdoc, unless the key is a name or belongs to
+/// example data.
 pub(super) fn sanitize_prose(value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -13,8 +13,8 @@ pub(super) fn sanitize_prose(value: &mut Value) {
                 match (key.as_str(), value) {
                     ("description" | "summary", Value::String(text)) => *text = rustdoc(text),
                     ("example" | "examples" | "default" | "enum", _) => {}
-                    // The keys of these objects are names, so a `default` among them is a name as
-                    // well.
+                    // The keys of these objects are names, so a `default` among them is also a
+                    // name.
                     (
                         "properties" | "schemas" | "responses" | "parameters" | "requestBodies" | "headers" | "paths",
                         Value::Object(named),
@@ -29,7 +29,8 @@ pub(super) fn sanitize_prose(value: &mut Value) {
 }
 
 /// Makes arbitrary Markdown safe for rustdoc: bare URLs become links, HTML and square brackets
-/// become text, relative links become their text, and code never becomes a doctest.
+/// become plain text, relative links are replaced with their text, and code never becomes a
+/// doctest.
 pub(crate) fn rustdoc(text: &str) -> String {
     let mut rewriter = Rewriter::default();
     for event in TextMergeStream::new(Parser::new(text)) {
@@ -45,12 +46,12 @@ pub(crate) fn rustdoc(text: &str) -> String {
     }
 }
 
-/// Rewrites the events of a text.
+/// Rewrites the Markdown events of a text.
 #[derive(Default)]
 struct Rewriter<'a> {
     events: Vec<Event<'a>>,
     is_code: bool,
-    /// Whether each open link is kept.
+    /// For each open link, whether the link is kept.
     links: Vec<bool>,
 }
 
@@ -76,8 +77,8 @@ impl<'a> Rewriter<'a> {
             Event::Start(Tag::Link { link_type, dest_url, title, .. }) => {
                 let is_kept = is_address(&dest_url);
                 self.links.push(is_kept);
-                // The definition of a reference link could be lost if the text becomes part of
-                // another text.
+                // Reference links are written inline, because their definitions could be lost if
+                // the text becomes part of another text.
                 let link_type = if link_type == LinkType::Autolink { link_type } else { LinkType::Inline };
                 let link = Event::Start(Tag::Link { link_type, dest_url, title, id: CowStr::Borrowed("") });
                 self.events.extend(is_kept.then_some(link));

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::spec::schema::{self, Place, is_secret, referenced};
 
-/// Replaces an `allOf` that has a single part with that part, if its other members are only prose.
-/// OpenAPI 3.0 uses this form to describe a reference.
+/// Replaces an `allOf` that has a single part with that part if the schema's other members are only
+/// prose. In OpenAPI 3.0, this form adds a description to a reference.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
     for_each_part(value, unwrap_single_parts);
     let Some(object) = value.as_object() else { return };
@@ -26,9 +26,9 @@ pub(super) fn unwrap_single_parts(value: &mut Value) {
     }
 }
 
-/// Makes optional lists and maps nullable, like all other optional properties. Otherwise typify
-/// generates a collection that does not accept null, and a response with null would be an error
-/// (T13).
+/// Makes optional lists and maps nullable, like all other optional properties. Otherwise, typify
+/// would generate a collection that does not accept null, and a response with null would be an
+/// error (T13).
 pub(super) fn optional_may_be_null(value: &mut Value) {
     let required = value.get("required").cloned().unwrap_or_default();
     let is_required =
@@ -54,9 +54,9 @@ pub(super) fn optional_may_be_null(value: &mut Value) {
     for_each_part(value, optional_may_be_null);
 }
 
-/// Removes constraints from responses that a later version of the server may not satisfy (T13):
-/// enums, bounds, lengths, patterns, formats, and the exclusion of additional properties. Formats
-/// of strings are also removed from requests.
+/// Removes response constraints that a later version of the server may not satisfy (T13): enums,
+/// bounds, lengths, patterns, formats, and the exclusion of additional properties. String formats
+/// are also removed from requests.
 pub(super) fn relax_replies(document: &mut Value, places: &[Place]) {
     let mut queue = Vec::new();
     for place in places {
@@ -111,9 +111,9 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     schema::for_each_child(schema, &mut |child| relax(child, queue));
 }
 
-/// Removes the formats, patterns and lengths of strings and the lengths of lists, which the server
-/// checks. typify would generate a type for each string with a length, depend on a regex engine for
-/// a pattern, and use a fixed length for a list.
+/// Removes string formats, patterns and lengths, list lengths and `uniqueItems`, because the server
+/// checks them. Otherwise, typify would generate a type for each string with a length, depend on a
+/// regex engine for a pattern, and give a list a fixed length.
 pub(super) fn drop_bounds(schema: &mut Value) {
     let kind = schema.get("type").and_then(Value::as_str).filter(|_| !is_secret(schema));
     let bounds: &[&str] = match kind {
@@ -127,8 +127,8 @@ pub(super) fn drop_bounds(schema: &mut Value) {
     schema::for_each_child(schema, &mut drop_bounds);
 }
 
-/// Calls `act` for every value directly inside a value. This includes the key `example`: it can be
-/// the name of a property, and no later stage reads real examples.
+/// Calls `act` for every direct child of a value. The key `example` is included because it can be
+/// the name of a property. No later stage reads real examples.
 pub(super) fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
     match value {
         Value::Object(object) => object.values_mut().for_each(act),

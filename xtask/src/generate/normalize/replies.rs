@@ -40,7 +40,7 @@ pub(super) fn normalize_responses(
         };
         let plain = without_prose(schema);
         let schema_name = match known.iter().find(|(other, _)| *other == plain) {
-            // Equal bodies of an operation have the same type.
+            // Equal bodies within an operation have the same type.
             Some((_, name)) => {
                 *schema = reference(name);
                 name.clone()
@@ -56,7 +56,7 @@ pub(super) fn normalize_responses(
         bodies.push(Body { status: status.clone(), schema: Some(schema_name) });
     }
     if is_error && bodies.iter().any(|body| body.schema.is_some()) {
-        // A status that is documented without a body is decoded as the error of the operation, if
+        // A status that is documented without a body is decoded as the operation's error, if
         // possible (A6).
         bodies.retain(|body| body.schema.is_some());
         responses.retain(|status, response| !of_class(status) || response.get("content").is_some());
@@ -76,8 +76,8 @@ pub(super) fn normalize_responses(
     Ok(Bodies { bodies, union: Some(name) })
 }
 
-/// Replaces `default` with the ranges of errors if a success is documented. Otherwise `default`
-/// could mean a success or an error, and the lint rejects it.
+/// Replaces `default` with the error ranges if a success is documented. Otherwise, `default` could
+/// mean a success or an error, and the lint rejects it.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if !responses.keys().any(|status| status.starts_with('2')) {
@@ -100,8 +100,7 @@ fn json_media_type(holder: &mut Value) {
     }
 }
 
-/// Counts the different bodies. If `with_none` is set, a status without a body counts as
-/// another body.
+/// Counts the distinct bodies. If `with_none` is set, statuses without a body add one to the count.
 fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
     let mut distinct: Vec<Option<Value>> = Vec::new();
     for response in responses {

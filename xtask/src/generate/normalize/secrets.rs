@@ -1,4 +1,4 @@
-//! Gives each mark of a secret the same form, and lists everything that is marked.
+//! Gives all secret marks the same form and lists everything that is marked.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use super::form::SecretPlace;
 use super::relax::for_each_part;
 use crate::spec::schema::{self, NOT_SECRET_KEY, is_secret, pascal, referenced};
 
-/// Removes the exemptions (`x-not-secret`), because schemas that differ only in a reason are equal.
+/// Removes the exemptions (`x-not-secret`) so that schemas that differ only in the reason for an
+/// exemption are equal.
 pub(super) fn drop_exemptions(value: &mut Value) {
     value.as_object_mut().map(|object| object.shift_remove(NOT_SECRET_KEY));
     for_each_part(value, drop_exemptions);
@@ -46,7 +47,7 @@ pub(super) fn secret_types(document: &Value) -> BTreeSet<String> {
     schemas.filter(|(_, schema)| is_secret(schema)).map(|(name, _)| name.clone()).collect()
 }
 
-/// Returns the places of all secrets: the properties of named schemas and the header parameters.
+/// Returns the locations of all secrets: the properties of named schemas and the header parameters.
 pub(super) fn secrets(document: &Value, secret_types: &BTreeSet<String>) -> Vec<SecretPlace> {
     let is_marked =
         |schema: &Value| is_secret(schema) || referenced(schema).is_some_and(|name| secret_types.contains(name));

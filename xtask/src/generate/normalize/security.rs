@@ -1,7 +1,7 @@
 //! Converts security requirements to arguments.
 //!
-//! OpenAPI describes authentication separately from parameters, and progenitor ignores it. This
-//! pass adds a secret header parameter for each scheme.
+//! OpenAPI describes authentication separately from parameters, and progenitor ignores
+//! authentication. This pass adds a secret header parameter for each scheme.
 
 use serde_json::{Value, json};
 
@@ -10,29 +10,29 @@ use crate::{Error, Result};
 
 /// A header that a security requirement needs.
 struct Credential {
-    /// The kind, such as `a bearer token`. Two credentials with the same kind and header are sent
-    /// in the same way.
+    /// The kind of credential, such as `a bearer token`. Two credentials with the same kind and
+    /// header are sent in the same way.
     kind: &'static str,
     name: String,
     schema: Value,
     description: String,
 }
 
-/// Checks the security requirement of an operation.
+/// Checks an operation's security requirement.
 ///
 /// # Errors
 ///
-/// Returns an error if the requirement cannot become arguments.
+/// Returns an error if the requirement cannot be converted to arguments.
 pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
     credentials(document, place).map(drop)
 }
 
-/// Adds the headers of a security requirement to the parameters of an operation, except those that
-/// the operation already describes. Returns their descriptions.
+/// Adds the headers that a security requirement needs to the operation's parameters, except headers
+/// that the operation already describes. Returns a description of the credentials.
 ///
 /// # Errors
 ///
-/// Returns an error if the requirement cannot become arguments.
+/// Returns an error if the requirement cannot be converted to arguments.
 pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
     let (credentials, is_required) = credentials(document, place)?;
     let words = credentials.iter().map(|credential| format!("{} in `{}`", credential.kind, credential.name));
@@ -55,7 +55,7 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
             text("in") == "header" && text("name").eq_ignore_ascii_case(&name)
         };
-        // A header parameter `Authorization` is ignored unless it is marked as a secret.
+        // An `Authorization` header parameter is ignored unless it is marked as a secret.
         parameters.retain(|parameter| !is_header(parameter) || is_marked(&components, parameter));
         if !parameters.iter().any(is_header) {
             parameters.push(json!({"name": name, "in": "header", "required": is_required, "description": description, "schema": schema}));
@@ -71,7 +71,8 @@ fn is_marked(components: &Value, parameter: &Value) -> bool {
     parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
 }
 
-/// Returns the headers of an operation, and whether they are required.
+/// Returns the headers that an operation's security requirement needs, and whether they are
+/// required.
 fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool)> {
     let own = format!("{}/security", place.pointer());
     let at = if document.pointer(&own).is_some() { own } else { "/security".into() };
@@ -116,7 +117,7 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
         name: AUTHORIZATION.into(),
         schema: reference(AUTHORIZATION),
         description: format!(
-            "{described}{}The credentials of the HTTP scheme `{form}`.",
+            "{described}{}The credentials for the HTTP scheme `{form}`.",
             if described.is_empty() { "" } else { " " }
         ),
     };
@@ -185,7 +186,8 @@ mod tests {
         let mut free = document(json!([{"s": []}]), schemes.clone());
         free["paths"]["/x"]["get"]["security"] = json!([]);
         assert_eq!(headers(free), []);
-        // A parameter in the document is kept. A plain string with that name is ignored.
+        // A parameter that the document marks as a secret is kept. A plain string parameter with
+        // that name is ignored.
         let mut described = document(json!([{"s": []}]), schemes);
         described["paths"]["/x"]["get"]["parameters"] =
             json!([{"name": "authorization", "in": "header", "schema": {"type": "string", "format": "password"}}]);

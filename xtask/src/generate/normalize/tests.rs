@@ -159,7 +159,7 @@ fn t13_constraints_are_removed_from_responses() {
         json!({"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "string", "format": "password"}, "d": {"type": "string"}})
     );
     assert_eq!(document["components"]["schemas"]["Reply"].get("additionalProperties"), None);
-    // Requests keep their enums, but not their formats.
+    // Requests keep their enums but not their formats.
     assert_eq!(document["components"]["schemas"]["XRequestA"]["enum"], json!(["x"]));
     assert_eq!(document["components"]["schemas"]["XRequestA"].get("format"), None);
 }

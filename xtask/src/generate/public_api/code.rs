@@ -1,4 +1,4 @@
-//! Formats code as one line of text, and reads attributes.
+//! Formats code as one line of text and reads attributes.
 
 use quote::ToTokens;
 use syn::Visibility;
@@ -9,7 +9,7 @@ pub(super) fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Formats code in one line, and shortens absolute paths.
+/// Formats code as one line and shortens absolute paths.
 pub(super) fn text(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (long, short) in [
@@ -48,6 +48,5 @@ pub(super) fn is_hidden(attributes: &[syn::Attribute]) -> bool {
 
 pub(super) fn unknown(item: &impl ToTokens) -> Error {
     let item: String = text(item).chars().take(200).collect();
-    Error::new(format!("unsupported item for the list of public items: {item}"))
-        .help("extend xtask/src/generate/public_api")
+    Error::new(format!("cannot list this kind of public item: {item}")).help("extend xtask/src/generate/public_api")
 }

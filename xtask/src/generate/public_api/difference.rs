@@ -1,9 +1,9 @@
-//! The difference of a public item between two versions.
+//! A difference in a public item between two versions.
 
-/// The difference of a public item.
+/// A difference in a public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The kind and name, such as `field types::TokenRequest.code`.
+    /// The item's kind and name, such as `field types::TokenRequest.code`.
     pub key: String,
     /// The old text. `None` if the item is new.
     pub old: Option<String>,
@@ -12,13 +12,13 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Returns whether the change may break the build of a dependant, or change its meaning. Every
+    /// Returns whether the change may break a dependant's build or change its behaviour. Every
     /// public type is `#[non_exhaustive]`, so a new item is not a breaking change.
     pub fn is_breaking(&self) -> bool {
         self.old.is_some()
     }
 
-    /// Returns the difference in one line.
+    /// Returns the difference as one line.
     pub fn text(&self) -> String {
         match (&self.old, &self.new) {
             (Some(old), Some(new)) => format!("`{old}` changed to `{new}`"),

@@ -8,7 +8,7 @@ use super::list::{Entry, PublicApi};
 use crate::Result;
 
 impl PublicApi {
-    /// Lists the items of a module in a single file.
+    /// Lists the items of a module that is contained in a single file.
     pub(super) fn items(&mut self, module: &str, items: &[Item]) -> Result<()> {
         for item in items {
             match item {
@@ -21,7 +21,7 @@ impl PublicApi {
                 Item::Impl(item) => {
                     self.implementation(&format!("{module}{}", text(&item.self_ty)), item)?;
                 }
-                // A call of the macro that defines a secret type.
+                // A call to the macro that defines a secret type.
                 Item::Macro(item) => self.add_line(format!("macro {module}{}", text(&item.mac.tokens)), ""),
                 item => self.item(module, None, item)?,
             }
@@ -93,7 +93,7 @@ impl PublicApi {
         Ok(())
     }
 
-    /// Lists a type: whether it is non-exhaustive, and its derives.
+    /// Lists a type, with its derives and whether it is non-exhaustive.
     fn attributes(&mut self, key: String, of: &str, attributes: &[syn::Attribute]) -> Result<()> {
         let may_grow = attributes.iter().any(|attribute| attribute.path().is_ident("non_exhaustive"));
         self.add_line(key, if may_grow { "non_exhaustive" } else { "" });
@@ -113,7 +113,7 @@ impl PublicApi {
         }
     }
 
-    /// Lists an implementation for a type with this public name.
+    /// Lists an implementation for the type with the public name `of`.
     pub(super) fn implementation(&mut self, of: &str, item: &syn::ItemImpl) -> Result<()> {
         if let Some((_, path, _)) = &item.trait_ {
             // Only generated code uses these implementations.

@@ -1,20 +1,21 @@
-//! The list of public items, and its comparison with a newer list.
+//! The list of public items and its comparison with a newer list.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::difference::Difference;
 
-/// The public items of a file or of a crate.
+/// The public items of a file or crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublicApi(pub(super) BTreeMap<String, Entry>);
 
 /// A public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The declaration without the names of arguments. If it changes, dependants may not compile.
+    /// The declaration without argument names. If the declaration changes, dependants may fail to
+    /// compile.
     pub(super) signature: String,
-    /// The line in the list: the declaration with the names of arguments.
+    /// The line in the list: the declaration with argument names.
     pub(super) text: String,
     /// The names of the arguments. Renaming an argument is not a breaking change, but swapping two
     /// arguments changes the meaning of a call.
@@ -22,7 +23,7 @@ pub(super) struct Entry {
 }
 
 impl PublicApi {
-    /// Compares this list with a newer one. Returns the differences in the order of the names.
+    /// Compares this list with a newer one. Returns the differences, sorted by name.
     pub fn differences(&self, newer: &Self) -> Vec<Difference> {
         let mut keys: Vec<&String> = self.0.keys().chain(newer.0.keys()).collect();
         keys.sort();
@@ -54,7 +55,7 @@ impl fmt::Display for PublicApi {
     }
 }
 
-/// Returns whether the same arguments are in a different order.
+/// Returns whether both lists contain the same arguments in a different order.
 fn is_shuffled(old: &[String], new: &[String]) -> bool {
     let sorted = |names: &[String]| {
         let mut names = names.to_vec();

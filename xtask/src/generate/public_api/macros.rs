@@ -1,16 +1,16 @@
-//! Expands `macro_rules!` with a single rule, which is sufficient for macros that define types and
-//! implementations.
+//! Expands `macro_rules!` macros that have a single rule. A single rule is enough for macros that
+//! define types and implementations.
 
 use std::collections::BTreeMap;
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTree};
 
-/// The rule of a macro. If a part is `None`, the macro has an unsupported form, and calling it is
-/// an error.
+/// The rule of a macro, or `None` if the macro has an unsupported form. Calling such a macro is an
+/// error.
 #[derive(Debug)]
 pub(super) struct Rule(Option<(Vec<TokenTree>, Vec<TokenTree>)>);
 
-/// The tokens that a variable of the pattern matched.
+/// The tokens that a pattern variable matched.
 #[derive(Clone, Debug)]
 enum Binding {
     One(Vec<TokenTree>),
@@ -19,7 +19,7 @@ enum Binding {
 
 type Bindings = BTreeMap<String, Binding>;
 
-/// A part of a pattern or of a body.
+/// A part of a pattern or body.
 enum Part<'a> {
     /// `$name`.
     Variable(&'a Ident, &'a [TokenTree]),
@@ -49,7 +49,8 @@ impl Rule {
         })
     }
 
-    /// Returns the body for a call, or `None` if the call or the macro has an unsupported form.
+    /// Returns the expanded body for a call, or `None` if the call or the macro has an unsupported
+    /// form.
     pub(super) fn expand(&self, input: &TokenStream) -> Option<TokenStream> {
         let (pattern, body) = self.0.as_ref()?;
         let input: Vec<TokenTree> = input.clone().into_iter().collect();
@@ -85,7 +86,7 @@ fn next_part(tokens: &[TokenTree]) -> Option<Part<'_>> {
     }
 }
 
-/// Matches a pattern with the start of the input and returns the rest of the input.
+/// Matches a pattern against the start of the input and returns the rest of the input.
 fn match_pattern<'a>(
     pattern: &[TokenTree],
     input: &'a [TokenTree],

@@ -1,23 +1,23 @@
-//! The public-API stage: lists the public items of a crate, one on each line. A changed line
-//! affects dependants.
+//! The public-API stage: lists the public items of a crate, one per line. A changed line affects
+//! dependants.
 //!
-//! [`read_generated`] lists a generated file. [`read_crate`] lists a hand-written crate for a Linux
-//! build with all features: the items that are reachable from `lib.rs` through public modules and
-//! re-exports, and the implementations of public types. It does not list items marked
+//! [`read_generated`] reads a generated file. [`read_crate`] reads a hand-written crate as built on
+//! Linux with all features. It lists the items that are reachable from `lib.rs` through public
+//! modules and re-exports, and the implementations of public types. It does not list items marked
 //! `#[doc(hidden)]`, implementations of private traits, auto traits or `#[must_use]`.
 //!
 //! | module | contents |
 //! | --- | --- |
-//! | `list` | the list of items, and its comparison with a newer list |
-//! | [`difference`] | the difference of an item |
-//! | `items` | the lines of one item |
-//! | `modules` | the files of a crate as a tree of modules |
-//! | `reach` | the public items of the tree, with their names |
+//! | `list` | the list of items and its comparison with a newer list |
+//! | [`difference`] | a difference in an item |
+//! | `items` | the lines in the list for one item |
+//! | `modules` | a crate's files as a module tree |
+//! | `reach` | the public items in the module tree, with their public names |
 //! | `conditions` | evaluates `#[cfg]` |
-//! | `macros` | expands `macro_rules!` with a single rule |
-//! | `code` | code as one line of text |
+//! | `macros` | expands `macro_rules!` macros that have a single rule |
+//! | `code` | formats code as one line of text |
 //!
-//! Unsupported syntax is an error that names it, so no item is omitted silently.
+//! Unsupported syntax causes an error that quotes it, so no item is omitted silently.
 
 mod code;
 mod conditions;
@@ -39,7 +39,7 @@ pub use list::PublicApi;
 ///
 /// # Errors
 ///
-/// Returns an error if the text is not Rust, or a public item has an unsupported form.
+/// Returns an error if the text is not valid Rust or if a public item has an unsupported form.
 pub fn read_generated(text: &str) -> Result<PublicApi> {
     let file = syn::parse_file(text).map_err(|error| Error::new(format!("invalid Rust: {error}")))?;
     let mut api = PublicApi::default();
@@ -51,7 +51,8 @@ pub fn read_generated(text: &str) -> Result<PublicApi> {
 ///
 /// # Errors
 ///
-/// Returns an error if a file cannot be read or is not Rust, or an item has an unsupported form.
+/// Returns an error if a file cannot be read or is not valid Rust, or if an item has an unsupported
+/// form.
 pub fn read_crate(root: &Path, folder: &Path) -> Result<PublicApi> {
     let modules = modules::Modules::load(root, &folder.join("src/lib.rs"))?;
     reach::list(&modules)

@@ -1,4 +1,4 @@
-//! Reads the files of a crate as a tree of modules, evaluates conditions and expands macros.
+//! Reads a crate's files as a module tree, evaluates conditions and expands macros.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::conditions::is_active;
 use super::macros;
 use crate::{Error, Result};
 
-/// The path of a module from the root of its crate.
+/// A module's path from its crate root.
 pub(super) type ModulePath = Vec<String>;
 
 /// All modules of a crate.
@@ -26,7 +26,7 @@ pub(super) struct Module {
 }
 
 impl Modules {
-    /// Reads the crate with the root `file`, relative to the project's root.
+    /// Reads the crate whose root file is `file`, a path relative to the project's root.
     pub(super) fn load(root: &Path, file: &Path) -> Result<Self> {
         let mut modules = Self::default();
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
@@ -36,7 +36,7 @@ impl Modules {
         Ok(modules)
     }
 
-    /// Adds a module and its content. `folder` contains the files of its child modules.
+    /// Adds a module and its contents. `folder` contains the files of the module's children.
     fn add(
         &mut self,
         root: &Path,
@@ -47,7 +47,7 @@ impl Modules {
         macros: &mut BTreeMap<String, macros::Rule>,
     ) -> Result<()> {
         let mut kept = Vec::new();
-        // Expanded items replace the call of their macro.
+        // Expanded items replace the macro call.
         let mut queue: std::collections::VecDeque<Item> = items.into();
         while let Some(item) = queue.pop_front() {
             let located = |error: Error| error.in_file(file);
@@ -63,7 +63,7 @@ impl Modules {
                 }
                 Item::Macro(call) => {
                     let name = call.mac.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
-                    // The statics of this macro are private to the module.
+                    // The statics that these macros define are private to the module.
                     if ["thread_local", "task_local"].contains(&name.as_str()) {
                         continue;
                     }

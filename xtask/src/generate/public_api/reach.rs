@@ -22,10 +22,9 @@ pub(super) fn list(modules: &Modules) -> Result<PublicApi> {
 struct Reach<'a> {
     modules: &'a Modules,
     api: PublicApi,
-    /// The first public name of each public type and trait, by the module and name of its
-    /// definition.
+    /// The first public name of each public type and trait, by the module and name that define it.
     names: BTreeMap<(ModulePath, String), String>,
-    /// The modules that were listed, with the names under which they were listed.
+    /// The modules that were listed, each with the name that it was listed under.
     listed: BTreeSet<(ModulePath, String)>,
 }
 
@@ -39,12 +38,12 @@ enum Target {
 
 /// A name that a `use` imports.
 struct Import {
-    /// The name. `None` for all names of a module.
+    /// The imported name, or `None` if all names of a module are imported.
     name: Option<String>,
     path: Vec<String>,
 }
 
-/// The maximum length of a chain of re-exports. A longer chain is a loop.
+/// The maximum length of a chain of re-exports. A longer chain is treated as a loop.
 const LONGEST_CHAIN: usize = 16;
 
 impl Reach<'_> {
@@ -121,7 +120,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Lists the implementations of all modules that are visible to a dependant.
+    /// Lists the implementations, in all modules, that are visible to a dependant.
     fn implementations(&mut self) -> Result<()> {
         let modules = self.modules;
         for (path, module) in &modules.0 {
@@ -138,7 +137,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Lists the exported macros, which are at the root of the crate.
+    /// Lists the exported macros. They are at the crate root.
     fn macros(&mut self) {
         for item in self.modules.0.values().flat_map(|module| &module.items) {
             let Item::Macro(item) = item else { continue };
@@ -152,7 +151,7 @@ impl Reach<'_> {
         }
     }
 
-    /// Returns whether all types and traits of this crate in the header of an implementation are
+    /// Returns whether all of this crate's types and traits in an implementation's header are
     /// public.
     fn is_visible(&self, path: &ModulePath, item: &syn::ItemImpl) -> bool {
         let mut paths = Paths(Vec::new());
@@ -183,7 +182,7 @@ impl Reach<'_> {
         })
     }
 
-    /// Returns a type with its public name. A type of another crate is not changed.
+    /// Returns a type with its public name. A type from another crate is returned unchanged.
     fn public_type(&self, path: &ModulePath, ty: &syn::Type) -> Option<String> {
         let syn::Type::Path(named) = ty else { return Some(text(ty)) };
         match self.resolve(path, &segments(&named.path), 0) {
@@ -247,7 +246,7 @@ impl Reach<'_> {
         let (named, globs): (Vec<Import>, Vec<Import>) = uses.flatten().partition(|import| import.name.is_some());
         let next = depth.saturating_add(1);
         if let Some(import) = named.iter().find(|import| import.name.as_deref() == Some(name)) {
-            // Looking up `use name::…` again would be a loop.
+            // Looking up `use name::…` again would never end.
             let is_itself = import.path.first().is_some_and(|first| first == name);
             return Some(if is_itself {
                 Target::Elsewhere(import.path.join("::"))
@@ -307,7 +306,7 @@ fn segments(path: &syn::Path) -> Vec<String> {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// All paths in a part of the syntax.
+/// All paths in a part of the syntax tree.
 struct Paths(Vec<Vec<String>>);
 
 impl<'ast> Visit<'ast> for Paths {

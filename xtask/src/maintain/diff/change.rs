@@ -1,23 +1,24 @@
-//! A change of a document: its place, its wording and its effect.
+//! A change to a document: its place, wording and effect.
 
 use super::place::Place;
 
-/// A change of a document.
+/// A change to a document.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The operation, such as `POST /api/v1/token`; `None` if it concerns the whole document.
+    /// The operation, such as `POST /api/v1/token`, or `None` if the change affects the whole
+    /// document.
     pub operation: Option<String>,
     pub(super) place: Option<Place>,
-    /// The aspect of the place that changed, such as `required`. Two changes of one aspect at one
-    /// place are the same change.
+    /// The aspect of the place that changed, such as `required`. Two changes to the same aspect of
+    /// the same place are the same change.
     pub(super) aspect: String,
     /// The subject of the sentence that describes the change, such as `request body`.
     pub(super) subject: String,
-    /// The rest of that sentence.
+    /// The rest of the sentence that describes the change.
     pub(super) detail: String,
     /// The effect on the generated code and its users.
     pub effect: Effect,
-    /// The section of a changelog that lists it.
+    /// The changelog section that lists the change.
     pub section: Section,
 }
 
@@ -37,7 +38,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Returns the words for this effect in a report.
+    /// Returns the words that a report uses for this effect.
     pub fn words(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -48,13 +49,13 @@ impl Effect {
         }
     }
 
-    /// Returns whether code of a dependant may have to change.
+    /// Returns whether a dependant's code may have to change.
     pub fn is_breaking(self) -> bool {
         self >= Self::BreaksReaders
     }
 }
 
-/// The sections of Keep a Changelog for changes of a document.
+/// The Keep a Changelog sections for changes to a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Section {
@@ -70,7 +71,7 @@ impl Change {
         format!("{} {}", self.subject, self.detail)
     }
 
-    /// Returns whether this change already reports a change of the published document.
+    /// Returns whether this change already covers a change to the published document.
     pub(super) fn covers(&self, published: &Self) -> bool {
         let (is_place, is_default) = match (&self.place, &published.place) {
             (Some(Place::Response { statuses, path }), Some(Place::Response { statuses: others, path: other })) => {

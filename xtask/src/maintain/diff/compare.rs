@@ -1,4 +1,4 @@
-//! Compares two models and describes each change, with its effect on users of the generated code.
+//! Compares two models and describes each change and its effect on users of the generated code.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,17 @@ use super::words::{bare_path, differing, from_to, list, subject};
 use crate::generate::public_api::Difference;
 use crate::spec::schema::{pascal, snake};
 
-/// Compares the normal forms, from which code is generated. The effect of some changes depends on
-/// how the generator treats a keyword; for these, the changes of the public items in `interface`
-/// decide.
+/// Compares the normal forms that code is generated from. The effect of some changes depends on how
+/// the generator treats a keyword. The public item changes in `interface` determine the effect of
+/// such a change.
 pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
     let mut comparison = Comparison { interface, is_published: false, changes: Vec::new() };
     comparison.models(old, new);
     combine_statuses(comparison.changes)
 }
 
-/// Compares the documents as Flinks publishes them. These changes alone have no effect on the code.
+/// Compares the documents as Flinks publishes them. Changes that only this comparison finds have no
+/// effect on the code.
 pub(super) fn published(old: &Model, new: &Model) -> Vec<Change> {
     let mut comparison = Comparison { interface: &[], is_published: true, changes: Vec::new() };
     comparison.models(old, new);
@@ -101,8 +102,8 @@ impl Comparison<'_> {
                 _ => {
                     let effect = match key {
                         "success type" | "error type" => Effect::BreaksReaders,
-                        // Every call fails, although the code compiles if the header stays the
-                        // same.
+                        // Every call fails, even though the code still compiles if the header stays
+                        // the same.
                         "credentials" => Effect::BreaksCallers,
                         "security" => Effect::Documented,
                         _ => Effect::Compatible,
@@ -114,8 +115,8 @@ impl Comparison<'_> {
         }
         let places: BTreeSet<&Place> = old.places.keys().chain(new.places.keys()).collect();
         for place in places {
-            // If a parent was added, removed or changed its kind, that change covers all places in
-            // it.
+            // If a parent was added or removed, or if its kind changed, that change covers all
+            // places inside the parent.
             let is_covered = place.parents().iter().any(|parent| {
                 old.places.get(parent).map(|fact| &fact.kind) != new.places.get(parent).map(|fact| &fact.kind)
             });
@@ -143,8 +144,8 @@ impl Comparison<'_> {
         if let Some(values) = &fact.values {
             detail += &format!(" ({})", list(values));
         }
-        // Only parameters and fields are required or optional. Bodies, alternatives and the content
-        // of lists and maps are not.
+        // Only parameters and fields can be required or optional. Bodies, alternatives and the
+        // contents of lists and maps cannot.
         let is_field = place.path().is_none_or(|path| matches!(path.last(), Some(Step::Field(_))));
         if is_field {
             detail += if fact.required { ", required" } else { ", optional" };
@@ -244,8 +245,9 @@ impl Comparison<'_> {
         }
     }
 
-    /// Returns the effect of a change that depends on the generator: breaking if a public item for
-    /// exactly this place was changed or removed, compatible otherwise.
+    /// Returns the effect of a change that depends on the generator. The change is breaking if a
+    /// public item for exactly this place was changed or removed. Otherwise, the change is
+    /// compatible.
     fn effect_on_interface(&self, at: &At<'_>, place: &Place) -> Effect {
         let Some((old, new)) = at.sides else { return Effect::Compatible };
         let id = snake(&old.id);
@@ -283,8 +285,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Pairs each old operation with its new version, if it still exists. Operations match by method
-/// and path first, because an overlay can change an `operationId`.
+/// Pairs each old operation with its new version if the operation still exists. Operations are
+/// matched by method and path first, because an overlay can change an `operationId`.
 fn pairs<'a>(old: &'a Model, new: &'a Model) -> Vec<(&'a Operation, Option<&'a Operation>)> {
     let by_title = |operation: &Operation| new.operations.iter().find(|other| other.title == operation.title);
     let is_free = |other: &&Operation| !old.operations.iter().any(|operation| operation.title == other.title);
@@ -317,7 +319,7 @@ fn is_path_parameter(at: &At<'_>, name: &str) -> bool {
     })
 }
 
-/// Combines changes that are the same for several statuses into one.
+/// Combines identical changes to several statuses into one change.
 fn combine_statuses(changes: Vec<Change>) -> Vec<Change> {
     let mut combined: Vec<Change> = Vec::new();
     for change in changes {

@@ -12,7 +12,7 @@ pub(super) struct Facts<'a> {
     /// Whether the document is in the form that Flinks publishes, as opposed to the normal form.
     pub(super) is_published: bool,
     pub(super) places: BTreeMap<Place, Fact>,
-    /// The named schemas on the path to the current one. A recursive reference to one of them is
+    /// The named schemas on the path to the current schema. A recursive reference to one of them is
     /// not followed.
     pub(super) stack: Vec<String>,
 }
@@ -61,7 +61,7 @@ impl Facts<'_> {
         }
     }
 
-    /// Records the fact about a schema, and about all places within it.
+    /// Records the facts about a schema and about all places within it.
     fn walk(&mut self, schema: &Value, required: bool, path: Vec<Step>, place: &dyn Fn(Vec<Step>) -> Place) {
         let fact = self.fact(schema, required);
         self.places.entry(place(path.clone())).or_insert(fact);
@@ -119,7 +119,7 @@ impl Facts<'_> {
         names
     }
 
-    /// Returns the required properties in the order in which the document describes them.
+    /// Returns the required properties in the order that the document describes them.
     fn required_in_order(&self, schema: &Value, required: &[String], depth: usize) -> Vec<String> {
         let schema = self.resolved(schema);
         let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
@@ -190,7 +190,7 @@ impl Facts<'_> {
     }
 }
 
-/// The maximum depth to which nested `allOf` lists are followed.
+/// The maximum depth for following nested `allOf` lists.
 const MAX_DEPTH: usize = 16;
 
 /// Keywords that restrict or describe a value.

@@ -1,13 +1,14 @@
-//! `cargo xtask diff`: reports what changed between two versions of the documents, and the effect
-//! on users of the generated crates.
+//! `cargo xtask diff`: reports what changed between two versions of the documents and how the
+//! changes affect users of the generated crates.
 //!
-//! The documents are compared twice. The normal form, from which code is generated, shows the
-//! effect of a change. The published form shows changes that do not reach the code, such as another
-//! server or another list of values in a response. Changed descriptions are only counted.
+//! The documents are compared twice. Code is generated from the normal form, so the normal form
+//! shows the effect of a change. The published form shows changes that do not reach the code, such
+//! as a different server or a different list of values in a response. Changed descriptions are only
+//! counted.
 //!
 //! The public items of the generated code are compared as well, and each report lists the items
-//! that changed. If an item was changed or removed, the next version is a breaking one, even if all
-//! changes of the document are reported as compatible.
+//! that changed. If an item was changed or removed, the next version is a breaking release, even if
+//! all changes to the document are reported as compatible.
 
 mod change;
 mod compare;
@@ -42,13 +43,13 @@ pub use step::Step;
 pub struct ProductDiff {
     /// The product.
     pub product: Product,
-    /// The sha256 of the document before and after, if there is a document.
+    /// The SHA-256 of the document before and after the changes, if there is a document.
     pub sha256: [Option<String>; 2],
     /// The version of the crate before the changes.
     pub version: Version,
     /// Whether that version was released. A version that was not released does not need to change.
     pub is_released: bool,
-    /// The changes, starting with those of the whole document.
+    /// The changes, starting with those that affect the whole document.
     pub changes: Vec<Change>,
     /// The number of changed descriptions.
     pub reworded: usize,
@@ -56,8 +57,8 @@ pub struct ProductDiff {
     pub interface: Vec<Difference>,
     /// The version step that the changes require.
     pub step: Step,
-    /// Why no code can be generated from one of the documents. The effect of the changes is unknown
-    /// in that case.
+    /// The error if code cannot be generated from one of the documents. The effect of the changes
+    /// is then unknown.
     pub refused: Option<Error>,
 }
 
@@ -65,8 +66,8 @@ pub struct ProductDiff {
 ///
 /// # Errors
 ///
-/// Returns an error if a document or a manifest cannot be read. A document that cannot be generated
-/// is reported in the result instead.
+/// Returns an error if a document or a manifest cannot be read. If code cannot be generated from a
+/// document, the result contains that error instead.
 pub fn diff(old: &Path, new: &Path, products: &[Product]) -> Result<Vec<ProductDiff>> {
     products.iter().map(|product| product_diff(old, new, *product)).collect()
 }
@@ -88,7 +89,7 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     let (old, new, refused) = match (generated(old), generated(new)) {
         (Ok(old), Ok(new)) => (old, new, None),
         (Err(error), _) => {
-            (None, None, Some(Error::new(format!("the older version of the document cannot be generated: {error}"))))
+            (None, None, Some(Error::new(format!("no code can be generated from the older document version: {error}"))))
         }
         (_, Err(error)) => (None, None, Some(error)),
     };
@@ -110,7 +111,7 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
 }
 
-/// Returns the version step that the changes of a document and of the generated public items
+/// Returns the version step that the changes to a document and to the generated public items
 /// require.
 fn required_step(changes: &[Change], interface: &[Difference], is_same_text: bool) -> Step {
     if interface.iter().any(Difference::is_breaking) {
@@ -124,7 +125,7 @@ fn required_step(changes: &[Change], interface: &[Difference], is_same_text: boo
     }
 }
 
-/// Returns the changes that reach the generated code, and the changes of its public items.
+/// Returns the changes that reach the generated code, and the differences in its public items.
 fn effective(old: Option<&Generated>, new: Option<&Generated>) -> (Vec<Change>, Vec<Difference>) {
     let public_api = |side: Option<&Generated>| side.map(|side| side.public_api.clone()).unwrap_or_default();
     let model = |side: Option<&Generated>| side.map(|side| Model::effective(&side.normalized)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The model of a document: a flat list of facts, so that two documents can be compared place by
+//! The model of a document: a flat list of facts. Two documents can therefore be compared place by
 //! place.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use super::place::{Fact, Place, Step};
 use crate::generate::normalize::form::{Bodies, Normalized};
 use crate::spec::schema::{self, field, json_key, pascal};
 
-/// The facts of a document.
+/// The facts about a document.
 #[derive(Debug, Default)]
 pub(super) struct Model {
     /// Facts about the whole document, by name.
@@ -20,10 +20,10 @@ pub(super) struct Model {
     pub(super) operations: Vec<Operation>,
 }
 
-/// The facts of an operation.
+/// The facts about an operation.
 #[derive(Debug)]
 pub(super) struct Operation {
-    /// The `operationId`, from which the name in Rust is derived.
+    /// The `operationId` that the Rust name is derived from.
     pub(super) id: String,
     /// The method and the path, such as `POST /api/v1/token`.
     pub(super) title: String,
@@ -55,7 +55,7 @@ impl Model {
         model
     }
 
-    /// Creates the model of a normalized document, from which code is generated.
+    /// Creates the model of a normalized document, the form that code is generated from.
     pub(super) fn effective(normalized: &Normalized) -> Self {
         let document = &normalized.document;
         let mut model = Self::new(document);
@@ -109,7 +109,7 @@ impl Model {
 }
 
 /// Returns the type of an outcome in words. If the outcome has several bodies, the type is an enum
-/// by status.
+/// with a variant for each status.
 fn type_of(bodies: &Bodies) -> String {
     match (&bodies.union, bodies.bodies.iter().find_map(|body| body.schema.as_deref())) {
         (Some(union), _) => format!("`{}`, by status", pascal(union)),
@@ -134,8 +134,8 @@ impl Operation {
 }
 
 impl Operation {
-    /// Returns the type that has a place as its field, and the name of the field in Rust. The
-    /// content of a list or map belongs to the field that holds the list or map.
+    /// Returns the type that has a place as a field, and the field's name in Rust. The contents of
+    /// a list or map belong to the field that contains the list or map.
     pub(super) fn holder(&self, place: &Place) -> Option<(String, String)> {
         let path = place.path()?;
         let depth = path.iter().rposition(|step| matches!(step, Step::Field(_)))?;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A place in a request or response.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// The position of the parameter in the path. Its name is not transmitted.
+    /// A path parameter, identified by its position in the path. The parameter's name is not
+    /// transmitted.
     PathParameter(usize),
     Parameter {
         place: String,
@@ -18,14 +19,14 @@ pub(super) enum Place {
     },
 }
 
-/// A step into a body.
+/// One step on the path into a body.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     Field(String),
     Items,
     Values,
-    /// An alternative of `oneOf` or `anyOf`, by the name of its type. A number is appended if the
-    /// name is not unique.
+    /// An alternative of `oneOf` or `anyOf`, identified by its type name. A number is appended if
+    /// the name is not unique.
     Option(String),
 }
 
@@ -45,12 +46,12 @@ pub(super) fn path_text(path: &[Step]) -> String {
 }
 
 impl Place {
-    /// Returns whether the client receives this place. It sends all others.
+    /// Returns whether the client receives this place. The client sends all other places.
     pub(super) fn is_received(&self) -> bool {
         matches!(self, Self::Response { .. })
     }
 
-    /// Returns the path into the body; `None` for a parameter.
+    /// Returns the path into the body, or `None` for a parameter.
     pub(super) fn path(&self) -> Option<&[Step]> {
         match self {
             Self::Request(path) | Self::Response { path, .. } => Some(path),
@@ -58,7 +59,7 @@ impl Place {
         }
     }
 
-    /// Returns the name of the fact that holds the type of this response.
+    /// Returns the name of the fact that contains the type of this response.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Response { statuses, .. } if !statuses.iter().all(|status| status.starts_with('2')) => "error type",
@@ -81,18 +82,17 @@ impl Place {
     }
 }
 
-/// The fact at a place.
+/// The facts about a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     pub(super) required: bool,
     /// The kind of the value in words, such as `list of text`.
     pub(super) kind: String,
-    /// The values of a closed list.
+    /// The allowed values, if the document lists them.
     pub(super) values: Option<BTreeSet<String>>,
-    /// All other facts, by the keyword of the document.
+    /// All other facts, keyed by the keyword in the document.
     pub(super) facets: BTreeMap<&'static str, String>,
-    /// The required fields in the order of the document, which is the order of the constructor's
-    /// arguments.
+    /// The required fields in document order. The constructor's arguments have the same order.
     pub(super) order: Vec<String>,
     /// The name of the type in Rust, if the schema has one.
     pub(super) type_name: Option<String>,

@@ -1,8 +1,8 @@
-//! Counts the descriptions of a document that changed.
+//! Counts the changed descriptions in a document.
 
 use serde_json::Value;
 
-/// Returns all descriptions and summaries of a document, each with its JSON pointer.
+/// Returns all descriptions and summaries in a document, each with its JSON pointer.
 pub(super) fn prose(document: &Value) -> Vec<(String, String)> {
     fn collect(value: &Value, at: &str, texts: &mut Vec<(String, String)>) {
         match value {
@@ -28,7 +28,7 @@ pub(super) fn prose(document: &Value) -> Vec<(String, String)> {
     texts
 }
 
-/// Returns the number of descriptions that both documents have and that differ.
+/// Returns the number of descriptions that exist in both documents but differ.
 pub(super) fn reworded(old: &[(String, String)], new: &[(String, String)]) -> usize {
     let differs = |(at, text): &&(String, String)| new.iter().any(|(other_at, other)| at == other_at && text != other);
     old.iter().filter(differs).count()

@@ -51,8 +51,8 @@ pub fn terminal(diffs: &[ProductDiff]) -> String {
     text
 }
 
-/// Formats differences as Markdown for a pull request: the version that follows for each crate, and
-/// the changes with their effects.
+/// Formats differences as Markdown for a pull request: each crate's next version, and the changes
+/// with their effects.
 pub fn markdown(diffs: &[ProductDiff]) -> String {
     let mut text = String::from("| crate | step | version |\n| --- | --- | --- |\n");
     for diff in diffs {
@@ -105,7 +105,7 @@ pub fn markdown(diffs: &[ProductDiff]) -> String {
     text
 }
 
-/// Returns the changelog entry in the format of Keep a Changelog. The entry is empty if nothing
+/// Returns the changelog entry in the Keep a Changelog format. The entry is empty if nothing
 /// changed.
 pub fn changelog(diff: &ProductDiff) -> String {
     let mut text = String::new();
@@ -150,12 +150,12 @@ pub fn changelog(diff: &ProductDiff) -> String {
 }
 
 impl ProductDiff {
-    /// Returns the version that follows.
+    /// Returns the next version.
     pub fn next(&self) -> semver::Version {
         if self.is_released { self.step.next(&self.version) } else { self.version.clone() }
     }
 
-    /// Returns the changes by operation, in the order in which they were found. Changes of the
+    /// Returns the changes grouped by operation, in the order that they were found. Changes to the
     /// whole document come first.
     fn by_operation(&self) -> Vec<(Option<&str>, Vec<&Change>)> {
         let mut groups: Vec<(Option<&str>, Vec<&Change>)> = Vec::new();

@@ -1,4 +1,4 @@
-//! A side of a comparison: a folder, or the files of a commit.
+//! One side of a comparison: a folder, or the files of a commit.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::generate::output;
 use crate::git::git;
 use crate::{Error, Result};
 
-/// A side of a comparison.
+/// One side of a comparison.
 pub enum Side {
     /// A folder that contains `openapi/`.
     Folder(PathBuf),
@@ -15,12 +15,13 @@ pub enum Side {
 }
 
 impl Side {
-    /// Resolves a name on the command line. A folder that contains `openapi/` takes precedence; any
-    /// other name is a commit of the repository at `root`.
+    /// Resolves a name from the command line. A folder that contains `openapi/` takes precedence.
+    /// Any other name is a commit in the repository at `root`.
     ///
     /// # Errors
     ///
-    /// Returns an error if the name is neither, or if git is not installed.
+    /// Returns an error if the name is neither such a folder nor a commit, or if Git is not
+    /// installed.
     pub fn named(root: &Path, name: &str) -> Result<Self> {
         let folder = Path::new(name);
         if folder.join("openapi").is_dir() {
@@ -33,8 +34,8 @@ impl Side {
         let commit = format!("{name}^{{commit}}");
         git(root, &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
             .map_err(|_| Error::new(format!("`{name}` is neither a folder that contains openapi/ nor a commit")))?;
-        // The paths are relative to the folder in which git runs, which can be below the top of its
-        // repository.
+        // The paths are relative to the folder that Git runs in. This folder can be below the top
+        // level of its repository.
         let listing =
             git(root, &["ls-tree", "-r", "--name-only", "-z", name, "--", "openapi", "Cargo.toml", "crates"])?;
         let listing = String::from_utf8_lossy(&listing).into_owned();

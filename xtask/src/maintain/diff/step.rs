@@ -2,12 +2,12 @@
 
 use semver::Version;
 
-/// The step from one version to the next, in Cargo's interpretation of semantic versioning.
+/// The step from one version to the next, as Cargo interprets semantic versioning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Nothing changed.
     None,
-    /// A change that no dependant can call.
+    /// A change that does not affect the public API.
     Patch,
     /// A compatible addition.
     Minor,
@@ -16,7 +16,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Returns the word for this step in a report.
+    /// Returns the word that a report uses for this step.
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "unchanged",

@@ -44,7 +44,8 @@ fn object(fields: &[&str]) -> Value {
 
 #[test]
 fn a_removed_public_item_breaks_even_if_the_document_change_is_compatible() {
-    // The document only changes a status, but a type and a field of the generated code are removed.
+    // In the document, only a status changes, but a type and a field disappear from the generated
+    // code.
     let nested = json!({"type": "object", "properties": {"a": {"type": "string"}, "n": object(&["k"])}});
     let (old, new) = (json!({"responses": {"200": nested}}), json!({"responses": {"201": object(&["a"])}}));
     let (changes, interface) = effective(Some(&generated(&old)), Some(&generated(&new)));

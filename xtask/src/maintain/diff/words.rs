@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{Place, path_text};
 
-/// Returns the name of a place in a report.
+/// Returns the name that a report uses for a place.
 pub(super) fn subject(place: &Place, name: Option<&str>) -> String {
     match place {
         Place::PathParameter(_) => format!("path parameter `{}`", name.unwrap_or_default()),

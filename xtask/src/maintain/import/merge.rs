@@ -12,8 +12,8 @@ use crate::spec::document::Document;
 use crate::spec::{read, schema};
 use crate::{Error, Result};
 
-/// Merges slices into the document of a product and reports each change as a line. If the slices
-/// contain all operations of the old document, they replace it.
+/// Merges slices into a product's document and reports each change as one line. If the slices
+/// contain all operations in the old document, the slices replace that document.
 pub(super) fn merge_slices(
     old: Option<Document>,
     slices: &[&Slice],
@@ -21,7 +21,7 @@ pub(super) fn merge_slices(
     lines: &mut Vec<String>,
 ) -> Result<Document> {
     let arrived: BTreeSet<String> = slices.iter().flat_map(|slice| slice.document.operations()).collect();
-    // Merge in the order of the document, so that the order of the files does not matter.
+    // Merge in document order so that the order of the files does not matter.
     let known: Vec<String> =
         old.iter().flat_map(|old| schema::operations(&old.value)).map(|place| place.title()).collect();
     let mut slices = slices.to_vec();
@@ -30,7 +30,8 @@ pub(super) fn merge_slices(
         let first = known.iter().position(|title| operations.contains(title)).unwrap_or(usize::MAX);
         (first, operations.first().cloned())
     });
-    // If all our operations arrive again, Flinks has removed every part that is missing.
+    // If the slices contain all operations that the old document has, Flinks has removed every
+    // missing part.
     let is_whole = old.as_ref().is_some_and(|old| old.operations().is_subset(&arrived));
     let mut document = if is_whole { None } else { old.clone() };
     for slice in slices {
@@ -84,7 +85,7 @@ fn merge(
     let mut value = old.value.clone();
     let mut text = Some(old.text.clone());
     for path in changes {
-        // If the document lacks a parent of the part, copy that parent as a whole from the slice.
+        // If the document lacks a parent of the part, copy the whole parent from the slice.
         let missing = (1..path.len()).find_map(|depth| {
             let branch = path.get(..depth)?;
             value.pointer(&pointer(branch)).is_none().then_some(branch)

@@ -1,13 +1,14 @@
-//! `cargo xtask import`: from the pages that Flinks publishes to `openapi/*.yaml`.
+//! `cargo xtask import`: merges the pages that Flinks publishes into `openapi/*.yaml`.
 //!
-//! Flinks publishes its documents in slices: a reference page contains, in a fenced block, the part
-//! of a document that describes its operation.
+//! Flinks publishes its documents in slices. Each reference page describes one operation and
+//! contains, in a fenced block, the part of the document for that operation.
 //!
-//! - Slices that describe all operations of our document replace it. A single slice replaces it
-//!   byte for byte.
-//! - Any other slice is merged. Its operations replace those with the same method and path, or are
-//!   appended. Parts that operations share (`info`, `servers`, components, …) are replaced too, and
-//!   reported. A merge keeps the bytes of everything else and removes nothing.
+//! - Slices that describe all operations in our document replace the document. If a single slice
+//!   does so, it replaces the document byte for byte.
+//! - Any other slice is merged. Each of its operations replaces the operation with the same method
+//!   and path. If there is no such operation, the operation is appended. Parts that operations
+//!   share (`info`, `servers`, components, …) are also replaced and reported. A merge keeps the
+//!   bytes of everything else and removes nothing.
 
 mod merge;
 mod parts;
@@ -31,9 +32,9 @@ use which_product::product_of;
 pub struct Options {
     /// Pages in Markdown, or documents in YAML or JSON.
     pub files: Vec<PathBuf>,
-    /// The product of all files, for files that do not name it.
+    /// The product for files that do not name their product.
     pub product: Option<Product>,
-    /// The day on which the files were retrieved, such as `2026-11-21`.
+    /// The date when the files were retrieved, such as `2026-11-21`.
     pub retrieved: String,
 }
 
@@ -42,7 +43,7 @@ pub struct Options {
 pub struct Report {
     /// The changes, one per line.
     pub lines: Vec<String>,
-    /// The products whose document changed.
+    /// The products whose documents changed.
     pub changed: Vec<Product>,
 }
 
@@ -51,8 +52,8 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// Returns one located error, and writes nothing, if a file cannot be read, if a slice is not
-/// OpenAPI 3.0, if the product of a slice is unknown, or if two slices disagree. Also returns an
+/// Returns one error with its location, and writes nothing, if a file cannot be read, if a slice is
+/// not OpenAPI 3.0, if a slice's product is unknown, or if two slices disagree. Also returns an
 /// error if a file cannot be written.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {
     let mut report = Report::default();
@@ -99,7 +100,8 @@ pub fn import(root: &Path, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-/// Checks that slices of one product agree. Slices of one import have no order, so none could win.
+/// Checks that the slices for one product agree. The slices in one import have no order, so none of
+/// them takes precedence.
 fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
     for (index, (product, slice)) in slices.iter().enumerate() {
         for (_, earlier) in slices.iter().take(index).filter(|(other, _)| other == product) {

@@ -1,10 +1,12 @@
-//! The parts of a document that are merged as wholes: operations, components and top-level keys.
+//! The parts of a document that are each merged as a whole: operations, components and top-level
+//! keys.
 
 use serde_json::Value;
 
 use crate::spec::schema::{METHODS, escape};
 
-/// Returns the parts of a document that are merged as wholes, each as the keys that lead to it.
+/// Returns the parts of a document that are each merged as a whole. Each part is given as the keys
+/// that lead to it.
 pub(super) fn mergeable_parts(document: &Value) -> Vec<Vec<String>> {
     let mut parts = Vec::new();
     for (key, value) in document.as_object().into_iter().flatten() {
@@ -27,13 +29,13 @@ pub(super) fn mergeable_parts(document: &Value) -> Vec<Vec<String>> {
     parts
 }
 
-/// Returns the parts of a slice that the document lacks or that differ from it.
+/// Returns the parts of a slice that are missing from the document or differ from it.
 pub(super) fn changes(old: &Value, new: &Value) -> Vec<Vec<String>> {
     let differs = |path: &Vec<String>| {
         let pointer = pointer(path);
         let (old, new) = (old.pointer(&pointer), new.pointer(&pointer));
         match path.as_slice() {
-            // A slice can list only the tags of its operation, so a missing tag is not a change.
+            // A slice may list only its own operation's tags, so a missing tag is not a change.
             [key] if key == "tags" => old.is_none_or(|old| new.is_some_and(|new| merge_tags(old, new) != *old)),
             _ => old.map(Value::to_string) != new.map(Value::to_string),
         }

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Slice {
     pub(super) file: PathBuf,
-    /// The line of the file in which the slice begins.
+    /// The line of the file where the slice starts.
     pub(super) line: usize,
     /// The name of the document on the page, if it has one.
     pub(super) document_name: Option<String>,
@@ -30,8 +30,8 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
     let blocks = if is_document { vec![Block { line: 1, info: String::new(), text }] } else { fenced_blocks(&text)? };
     let mut slices = Vec::new();
     for Block { line, info, text } in blocks {
-        // Other blocks of a page can mention `openapi` too, such as a shell command. Only blocks in
-        // YAML, in JSON, without a language, or with the name of a document count.
+        // Other blocks on a page, such as a shell command, can also mention `openapi`. Only blocks
+        // that are in YAML or JSON, have no language, or have a document name are considered.
         let language = info.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
         let is_candidate =
             is_document || ["", "yaml", "yml", "json"].contains(&language.as_str()) || language.starts_with('/');
@@ -46,7 +46,7 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
             if is_document {
                 error
             } else {
-                error.help(format!("see the fenced block that starts in line {line} of the page"))
+                error.help(format!("see the fenced block that starts on line {line} of the page"))
             }
         };
         let text = format!("{}\n", text.trim_end_matches('\n'));
@@ -75,16 +75,16 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
     Ok(slices)
 }
 
-/// A fenced block of a page, or a whole file.
+/// A fenced block on a page, or a whole file.
 struct Block {
-    /// The line in which the block begins.
+    /// The line where the block starts.
     line: usize,
     /// The info string of the fence.
     info: String,
     text: String,
 }
 
-/// Returns the fenced blocks of a page.
+/// Returns the fenced blocks on a page.
 fn fenced_blocks(page: &str) -> Result<Vec<Block>> {
     let mut blocks = Vec::new();
     let mut is_open = false;
@@ -92,12 +92,12 @@ fn fenced_blocks(page: &str) -> Result<Vec<Block>> {
         match event {
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
                 let line = page.get(..range.start).unwrap_or_default().lines().count().saturating_add(1);
-                // In Markdown, the end of the page ends an open block, so a page that was cut off
-                // would parse without an error.
+                // In Markdown, the end of the page closes an open block, so a truncated page would
+                // parse without an error.
                 let block = page.get(range).unwrap_or_default().trim_end();
                 let last = block.lines().skip(1).last().unwrap_or_default().trim_start_matches(['>', ' ']);
                 if !last.starts_with("```") && !last.starts_with("~~~") {
-                    return Err(Error::new(format!("the fenced block that starts in line {line} is not closed"))
+                    return Err(Error::new(format!("the fenced block that starts on line {line} is not closed"))
                         .help("the page was probably cut off: retrieve it again"));
                 }
                 blocks.push(Block { line, info: info.into_string(), text: String::new() });

@@ -9,10 +9,9 @@ use crate::product::Product;
 use crate::spec::document::Document;
 use crate::{Error, Result};
 
-/// Returns the product that a slice belongs to. The name of the document on the page decides. A
-/// slice without a name is matched by its title and servers, and then by its operations.
-/// `requested` is the choice of the caller and applies only if none of these identifies the
-/// product.
+/// Returns the product that a slice belongs to. The document name on the page determines the
+/// product. A slice without a name is matched by its title and servers, and then by its operations.
+/// `requested` is the caller's choice and applies only if none of these identifies the product.
 pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>) -> Result<Product> {
     let value = &slice.document.value;
     let names = |text: &str, product: Product| {
@@ -52,7 +51,7 @@ pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>)
     }
 }
 
-/// Returns the products whose document has one of the operations of a slice.
+/// Returns the products whose documents have at least one of a slice's operations.
 fn by_operations(root: &Path, slice: &Slice) -> Result<Vec<Product>> {
     let mut found = Vec::new();
     for product in Product::ALL {
