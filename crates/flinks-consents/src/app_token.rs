@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::cached_token::CachedToken;
 use crate::error::ConsentError;
 use crate::event::Event;
+use crate::metrics::{self, TokenKind};
 use crate::shared_token::{self, Source};
 use crate::token_cache::{FetchedToken, Need, Outcome, TokenCache};
 
@@ -46,6 +47,7 @@ impl AppTokenSource {
     }
 
     fn build(client: Client, scope: Option<&str>, on_event: Option<Callback>) -> Self {
+        metrics::describe();
         Self(Arc::new(Inner {
             client,
             scope: scope.map(str::to_owned),
@@ -89,6 +91,8 @@ impl fmt::Debug for AppTokenSource {
 }
 
 impl Source for AppTokenSource {
+    const KIND: TokenKind = TokenKind::Application;
+
     fn cache(&self) -> &TokenCache {
         &self.0.cache
     }

@@ -10,6 +10,7 @@ use flinks::{Clock, SpendError};
 use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::event::Event;
+use crate::metrics::{self, StoreCall};
 use crate::new_consent::NewConsent;
 use crate::runtime;
 use crate::shared::{LogNames, OutagePolicy, Shared};
@@ -75,6 +76,7 @@ impl ConsentsBuilder {
 
     /// Creates the consents.
     pub fn build(self) -> Consents {
+        metrics::describe();
         Consents(Arc::new(self.0))
     }
 }
@@ -157,7 +159,7 @@ impl Consents {
     /// be stored yet.
     pub async fn list(&self, owner: &OwnerId, page: &Page) -> Result<Vec<ConsentStatus>, ConsentError> {
         runtime::current(self.clock().as_ref())?;
-        let records = self.0.call_store(|store| store.list(owner, page)).await?;
+        let records = self.0.call_store(StoreCall::List, |store| store.list(owner, page)).await?;
         let now = self.clock().wall();
         Ok(records.iter().map(|record| ConsentStatus::new(record, now)).collect())
     }
@@ -343,7 +345,7 @@ impl Consents {
     pub async fn due_within(&self, within: Duration, limit: usize) -> Result<Vec<ConsentId>, ConsentError> {
         runtime::current(self.clock().as_ref())?;
         let window = DueWindow::new(self.clock().wall(), within);
-        self.0.call_store(|store| store.due(window, limit)).await
+        self.0.call_store(StoreCall::Due, |store| store.due(window, limit)).await
     }
 }
 

@@ -121,6 +121,19 @@ impl ConsentError {
         }
     }
 
+    /// Returns the first `ConsentError` among `error` and its sources, for example in the error of
+    /// an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
+    pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+
     #[cfg(test)]
     pub(crate) fn kind(&self) -> &Kind {
         &self.0.kind
@@ -379,6 +392,14 @@ impl std::error::Error for ConsentError {}
 impl From<Error> for ConsentError {
     fn from(error: Error) -> Self {
         Self::new(Kind::Call(error))
+    }
+}
+
+/// Converts a [`SpendError`] into its underlying error, for use with `?`. If the token's fate is
+/// unknown, [`ConsentError::advice`] takes that into account.
+impl<T> From<SpendError<T>> for ConsentError {
+    fn from(error: SpendError<T>) -> Self {
+        Error::from(error).into()
     }
 }
 

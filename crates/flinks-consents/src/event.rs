@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
 use crate::error::ConsentError;
+use crate::metrics;
 
 /// An event for a consent or for the application's own token.
 ///
@@ -71,7 +72,10 @@ impl Event {
                 let is_still_valid = valid_until.is_some();
                 tracing::warn!(consent, %error, is_still_valid, "could not refresh the access token");
             }
-            Self::IdleDeadlineNear { .. } => tracing::warn!(consent, "the refresh token is about to idle out"),
+            Self::IdleDeadlineNear { .. } => {
+                metrics::count_idle_deadline_near();
+                tracing::warn!(consent, "the refresh token is about to idle out");
+            }
             Self::ConsentSuspected { error } => {
                 tracing::warn!(consent, %error, "the refresh was refused, perhaps by a gateway; the consent is suspected");
             }

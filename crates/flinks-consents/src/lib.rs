@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
 mod app_token;
+mod bearer;
 mod cached_token;
 #[cfg(doctest)]
 mod compile_fail;
@@ -19,6 +20,7 @@ mod lease;
 #[cfg(test)]
 #[cfg(feature = "envelope")]
 mod messages;
+mod metrics;
 mod new_consent;
 mod outage;
 mod pending_write;
@@ -46,6 +48,11 @@ mod sync {
 pub use flinks;
 
 pub use crate::app_token::AppTokenSource;
+#[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
+pub use crate::bearer::BearerAuth;
+pub use crate::bearer::TokenSource;
+#[cfg(feature = "tower")]
+pub use crate::bearer::{BearerLayer, BearerService};
 pub use crate::consent::{Consent, Revoked};
 pub use crate::consents::{Consents, ConsentsBuilder};
 pub use crate::error::ConsentError;

@@ -10,6 +10,7 @@ use crate::cached_token::CachedToken;
 use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::event::Event;
+use crate::metrics::StoreCall;
 use crate::refresh::stored_token;
 use crate::runtime;
 use crate::shared_token::Source as _;
@@ -254,7 +255,7 @@ impl NewConsent {
         let Some(current) = self.consent.current_record().await? else { return Ok(false) };
         let mut others = Vec::new();
         if let Some(owner) = &current.owner {
-            others = shared.call_store(|store| store.list(owner, &FIRST_SIBLINGS)).await?;
+            others = shared.call_store(StoreCall::List, |store| store.list(owner, &FIRST_SIBLINGS)).await?;
             others.retain(|other| other.id != current.id);
         }
         // The end user has authorized again since then.

@@ -28,6 +28,7 @@ use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::event::Event;
 use crate::lease::MAX_LEASES;
+use crate::metrics::TokenKind;
 use crate::pending_write::{IfMissing, PendingWrite};
 use crate::save::WriteOutcome;
 use crate::shared::OutagePolicy;
@@ -41,6 +42,8 @@ use crate::token_id::TokenId;
 const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 impl Source for Consent {
+    const KIND: TokenKind = TokenKind::Consent;
+
     fn cache(&self) -> &TokenCache {
         &self.state.cache
     }

@@ -13,6 +13,7 @@ use crate::cached_token::CachedToken;
 use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::event::Event;
+use crate::metrics::{self, StoreCall};
 use crate::pending_write::{Attempt, IfMissing, PendingWrite, Verdict};
 use crate::shared::OutagePolicy;
 use crate::shared_token::Source as _;
@@ -192,7 +193,7 @@ impl Consent {
     }
 
     async fn remove(&self, record: &Record) -> Result<bool, ConsentError> {
-        self.shared.call_store(|store| store.remove(&self.state.id, record.generation)).await
+        self.shared.call_store(StoreCall::Remove, |store| store.remove(&self.state.id, record.generation)).await
     }
 
     /// Writes a record and replaces the stored record if the verdict allows it. A removal has no
@@ -285,8 +286,16 @@ impl Consent {
     /// Sets the local record. A fetch stores a pending write first, so if the local record is a
     /// pending write, the next caller must start a fetch. The local record is not set anywhere else.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
-        self.state.cache.set_must_fetch(new.pending_write().is_some());
+        let had_write = local.pending_write().is_some();
+        let has_write = new.pending_write().is_some();
+        self.state.cache.set_must_fetch(has_write);
         *local = new;
+        if has_write && !had_write {
+            metrics::add_pending_write();
+        }
+        if had_write && !has_write {
+            metrics::remove_pending_write();
+        }
     }
 
     /// Remembers the stored record for refreshes without the store. Does nothing if the policy does

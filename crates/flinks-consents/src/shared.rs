@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use crate::error::ConsentError;
 use crate::event::Event;
 use crate::lease::{LeaseWaiter, MAX_DURATION};
+use crate::metrics::{StoreCall, StoreOutcome, StoreValue, Timer};
 use crate::process_name::ProcessName;
 use crate::runtime;
 use crate::state::Registry;
@@ -96,7 +97,7 @@ impl Shared {
 
     /// Loads a record and checks that the store returned the right one.
     pub(crate) async fn load(&self, id: &ConsentId) -> Result<Option<Record>, ConsentError> {
-        let record = self.call_store(|store| store.load(id)).await?;
+        let record = self.call_store(StoreCall::Load, |store| store.load(id)).await?;
         if record.as_ref().is_some_and(|record| record.id != *id) {
             return Err(StoreError::damaged("returned another consent's record").into());
         }
@@ -106,23 +107,30 @@ impl Shared {
     /// Stores `record` if the stored generation is `expected`. Returns whether the record was
     /// stored.
     pub(crate) async fn swap(&self, expected: Option<u64>, record: &Record) -> Result<bool, ConsentError> {
-        self.call_store(|store| store.compare_and_swap(expected, record)).await
+        self.call_store(StoreCall::CompareAndSwap, |store| store.compare_and_swap(expected, record)).await
     }
 
     /// Calls the store with a timeout. A panic in the store is treated as an outage.
-    pub(crate) async fn call_store<'a, T>(
+    pub(crate) async fn call_store<'a, T: StoreValue>(
         &'a self,
+        operation: StoreCall,
         call: impl FnOnce(&'a dyn TokenStore) -> StoreFuture<'a, T>,
     ) -> Result<T, ConsentError> {
         let work = AssertUnwindSafe(async { call(self.store.as_ref()).await }).catch_unwind();
-        tokio::select! {
+        let timer = Timer::start();
+        let response = tokio::select! {
             biased;
-            outcome = work => match outcome {
-                Ok(outcome) => outcome.map_err(ConsentError::from),
-                Err(_) => Err(StoreError::unavailable("panicked").into()),
-            },
-            () = self.clock().sleep(self.store_timeout) => Err(StoreError::unavailable("did not respond in time").into()),
-        }
+            result = work => Some(result.unwrap_or_else(|_| Err(StoreError::unavailable("panicked")))),
+            () = self.clock().sleep(self.store_timeout) => None,
+        };
+        let outcome = match &response {
+            Some(Ok(value)) => value.outcome(),
+            Some(Err(_)) => StoreOutcome::Error,
+            None => StoreOutcome::Timeout,
+        };
+        timer.record_store_call(operation, outcome);
+        let result = response.unwrap_or_else(|| Err(StoreError::unavailable("did not respond in time")));
+        result.map_err(ConsentError::from)
     }
 
     /// Returns the duration of a lease. The lease covers a refresh plus one call to the store

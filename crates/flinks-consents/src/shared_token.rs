@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::cached_token::CachedToken;
 use crate::error::ConsentError;
 use crate::event::Event;
+use crate::metrics::{self, RefreshOutcome, TokenKind, WaitingCaller};
 use crate::runtime;
 use crate::single_flight::{Leader, Waiter};
 use crate::token_cache::{Epoch, MIN_REFRESH_INTERVAL, Need, NextStep, Outcome, TokenCache};
@@ -20,6 +21,8 @@ use crate::token_cache::{Epoch, MIN_REFRESH_INTERVAL, Need, NextStep, Outcome, T
 /// The source of a shared access token. An implementation is a handle, and all its clones refer to
 /// the same source.
 pub(crate) trait Source: Clone + Send + Sync + 'static {
+    const KIND: TokenKind;
+
     fn cache(&self) -> &TokenCache;
 
     fn clock(&self) -> &Arc<dyn Clock>;
@@ -131,6 +134,7 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
 /// that runtime stops, this function gives up after the longest time that a fetch can take, and the
 /// next caller starts over.
 async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome {
+    let _waiting = WaitingCaller::new();
     tokio::select! {
         biased;
         outcome = waiter.outcome() => return outcome.unwrap_or_else(|| Err(ConsentError::abandoned())),
@@ -150,24 +154,29 @@ async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
     let fetch = std::panic::AssertUnwindSafe(source.clone().fetch(need)).catch_unwind();
     let outcome = fetch.await.unwrap_or_else(|_| Err(ConsentError::abandoned()));
     cache.finish(leader, &outcome, epoch, clock.as_ref());
+    let count = |outcome| metrics::count_refresh(S::KIND, outcome);
     match outcome {
         Ok(fetched) if fetched.was_refreshed => {
+            count(RefreshOutcome::Refreshed);
             source.emit(&Event::Refreshed { expires_at: fetched.token.token.expires_at() });
         }
-        Ok(_) => {}
+        Ok(_) => count(RefreshOutcome::FromStore),
         Err(error) if error.is_suspected() => {
             // The event is emitted once for each response, but not for callers that receive the
             // same error later.
             if error.attempts() > 0 {
+                count(RefreshOutcome::Suspected);
                 source.emit(&Event::ConsentSuspected { error });
             }
         }
         Err(error) if error.needs_consent() => {
             if error.attempts() > 0 {
+                count(RefreshOutcome::Ended);
                 source.emit(&Event::ConsentEnded { error });
             }
         }
         Err(error) => {
+            count(RefreshOutcome::Failed);
             let valid_until = cache.usable().and_then(|current| current.token.expires_at());
             source.emit(&Event::RefreshFailed { error, valid_until });
         }
@@ -199,6 +208,8 @@ mod tests {
     }
 
     impl Source for Server {
+        const KIND: TokenKind = TokenKind::Consent;
+
         fn cache(&self) -> &TokenCache {
             &self.0.cache
         }

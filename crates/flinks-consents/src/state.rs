@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flinks::Clock;
 
+use crate::metrics;
 use crate::pending_write::PendingWrite;
 use crate::store::{ConsentId, Record};
 use crate::token_cache::TokenCache;
@@ -61,6 +62,15 @@ impl ConsentState {
     /// the record lock.
     pub(crate) fn may_have_pending_write(&self) -> bool {
         self.record.try_lock().map_or(true, |record| record.pending_write().is_some())
+    }
+}
+
+/// A pending write that is still in memory is lost.
+impl Drop for ConsentState {
+    fn drop(&mut self) {
+        if self.record.get_mut().pending_write().is_some() {
+            metrics::remove_pending_write();
+        }
     }
 }
 

@@ -60,6 +60,9 @@ struct Control {
     /// The earliest start time of the next refresh, on the monotonic clock.
     next_refresh_at: Duration,
     last_failure: Option<Failure>,
+    /// The last token that was rejected although the token before it had just been rejected too,
+    /// and until when it is kept nevertheless, on the monotonic clock.
+    rejected_replay: Option<(TokenId, Duration)>,
 }
 
 struct Failure {
@@ -71,6 +74,9 @@ struct Failure {
 /// The shortest time between two refreshes. This is also the shortest possible token lifetime, so
 /// no lifetime can cause a refresh loop. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a token is kept after it was rejected right after the token before it. A server that
+/// rejects every token then causes at most one refresh a minute.
+const KEEP_REJECTED: Duration = Duration::from_secs(60);
 /// The longest lifetime of an access token: see
 /// [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -151,6 +157,27 @@ impl TokenCache {
                 control.invalidated.insert(0, id);
             }
         });
+    }
+
+    /// Invalidates a token that a server has rejected, unless other tokens would be rejected as well.
+    /// Returns whether another token may be accepted.
+    pub(crate) fn reject(&self, token: &AccessToken, clock: &dyn Clock) -> bool {
+        let id = TokenId::from_token(token);
+        let now = clock.monotonic();
+        let is_kept = self.flight.with_state(|control| {
+            control.rejected_replay.is_some_and(|(rejected, until)| rejected == id && now < until)
+        });
+        if !is_kept {
+            self.invalidate(token, clock);
+        }
+        !is_kept
+    }
+
+    /// Records that a server has rejected a token right after it had rejected the one before, so the
+    /// rejection does not depend on the token.
+    pub(crate) fn reject_replay(&self, token: &AccessToken, clock: &dyn Clock) {
+        let until = clock.monotonic().saturating_add(KEEP_REJECTED);
+        self.flight.with_state(|control| control.rejected_replay = Some((TokenId::from_token(token), until)));
     }
 
     pub(crate) fn is_invalidated(&self, id: TokenId) -> bool {

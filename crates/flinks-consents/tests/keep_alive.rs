@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
+use flinks::{Clock as _, ManualClock, Settings};
 use flinks_consents::KeepAlive;
+use flinks_consents::store::testing::{FaultyStore, StoreFault};
 use flinks_consents::{ConsentId, Consents, MemoryStore};
-use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET};
+use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_REFRESH_TOKEN};
 use flinks_emulator::{Emulator, Fault, Operation};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -23,7 +25,7 @@ fn worker(flinks: &Emulator) -> (KeepAlive, Consents, Arc<Mutex<Vec<ConsentId>>>
     let report = Arc::clone(&reported);
     let worker = KeepAlive::new(consents.clone(), store)
         .rate(10_000)
-        .on_needs_consent(move |id| report.lock().unwrap().push(id.clone()));
+        .on_ended(move |id| report.lock().unwrap().push(id.clone()));
     (worker, consents, reported)
 }
 
@@ -40,10 +42,10 @@ async fn o6_worker_without_an_index_reports_each_ended_consent_once() {
     let (worker, consents, reported) = worker(&flinks);
     let id = insert_ended(&consents, "user-7").await;
     let summary = worker.run_once().await.unwrap();
-    assert_eq!(summary.needing_consent, 1, "{summary}");
+    assert_eq!(summary.ended, 1, "{summary}");
     assert_eq!(*reported.lock().unwrap(), [id]);
     let summary = worker.run_once().await.unwrap();
-    assert_eq!(summary.needing_consent, 0, "{summary}");
+    assert_eq!(summary.ended, 0, "{summary}");
     assert_eq!(summary.shards_leased_elsewhere, 0, "{summary}");
 }
 
@@ -70,13 +72,65 @@ async fn o6_next_run_reports_what_a_stopped_run_did_not() {
     });
     let summary = worker.run_once().await.unwrap();
     assert!(summary.stopped.is_some(), "{summary}");
-    assert_eq!(summary.needing_consent, 0, "{summary}");
+    assert_eq!(summary.ended, 0, "{summary}");
     flinks.clear_faults();
     assert_eq!(*reported.lock().unwrap(), []);
     for number in 1..=20 {
         consents.consent(&format!("user-{number}").parse().unwrap()).forget().await.unwrap();
     }
     let summary = worker.run_once().await.unwrap();
-    assert_eq!(summary.needing_consent, 1, "{summary}");
+    assert_eq!(summary.ended, 1, "{summary}");
     assert_eq!(*reported.lock().unwrap(), [ended]);
+}
+
+#[tokio::test]
+async fn o5_repeated_runs_wait_for_the_interval_or_back_off_after_a_failure() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let flinks = Emulator::start().await.unwrap();
+    let clock = ManualClock::new();
+    let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
+    let settings = Settings::new().clock(clock.clone());
+    let client = Client::builder(flinks.base_url().parse().unwrap(), credentials).settings(&settings).build().unwrap();
+    let store = FaultyStore::new(MemoryStore::new());
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    let refreshed_at = clock.wall() - DAY * 25;
+    consents.import(&id, RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap(), refreshed_at).await.unwrap();
+
+    let (sender, mut runs) = tokio::sync::mpsc::unbounded_channel();
+    let worker = KeepAlive::new(consents, store.clone()).on_run({
+        let clock = clock.clone();
+        move |result| {
+            clock.take_sleeps();
+            sender.send(result.as_ref().map(|summary| summary.refreshed).map_err(ToString::to_string)).unwrap();
+            panic!("a panic in the callback is caught");
+        }
+    });
+    let worker = tokio::spawn(async move { worker.run_every(HOUR).await });
+    let mut results = Vec::new();
+    let mut waits = Vec::new();
+    for number in 0..6 {
+        results.push(runs.recv().await.unwrap());
+        match number {
+            0 => store.fail_always(StoreFault::unavailable()),
+            3 => store.clear_faults(),
+            _ => {}
+        }
+        let wait = loop {
+            match clock.take_sleeps().first() {
+                Some(wait) => break *wait,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        waits.push(wait);
+        clock.advance(wait);
+    }
+    worker.abort();
+    assert_eq!(results[0], Ok(1));
+    assert!(results[1..4].iter().all(Result::is_err), "{results:?}");
+    assert_eq!(results[4..], [Ok(0), Ok(0)]);
+    assert_eq!([waits[0], waits[4], waits[5]], [HOUR; 3]);
+    assert!(waits[1] <= Duration::from_secs(1), "{waits:?}");
+    assert!(waits[3] >= Duration::from_secs(2), "{waits:?}");
+    assert!(waits[3] <= Duration::from_secs(4), "{waits:?}");
 }

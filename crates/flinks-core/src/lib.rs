@@ -63,6 +63,7 @@ pub use header::Authorization;
 pub use http_client::BuildError;
 pub use marker::SendMarker;
 pub use reqwest::StatusCode;
+pub use reqwest::header::HeaderValue;
 pub use response::ResponseValue;
 pub use secret::Secret;
 pub use transport::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Transport, TransportBuilder};

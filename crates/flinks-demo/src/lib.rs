@@ -1,55 +1,113 @@
 #![doc = include_str!("../README.md")]
 
-mod configuration;
-mod connect;
-mod error;
-mod outbound;
-mod pay;
-mod sessions;
+mod emulated;
+mod pages;
+mod service;
+mod visitor;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
+use axum::{Extension, Form, Router};
+use flinks_consents::{OwnerId, Page};
+use maud::Markup;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use serde::Deserialize;
+use tower_sessions::cookie::SameSite;
+use tower_sessions::{MemoryStore, SessionManagerLayer};
+use uuid::Uuid;
 
-pub use configuration::{App, Flinks, Options};
+pub use crate::emulated::Emulated;
+pub use crate::service::{App, Clients, serve};
 
-/// The time limit for refreshes at shutdown. It is longer than one call to Flinks and two calls to
-/// the store.
-const SHUTDOWN: Duration = Duration::from_secs(45);
+use crate::service::Failure;
+use crate::visitor::Visitor;
 
-/// Returns the service's routes.
-pub fn router(app: App) -> Router {
+/// Returns all routes: those of the service, and the pages around them. `emulated` adds the pages
+/// that show the emulator's tokens and advance its time. `metrics` renders the metrics.
+pub fn router(app: Arc<App>, emulated: Option<Arc<Emulated>>, metrics: PrometheusHandle) -> Router {
+    let sessions = SessionManagerLayer::new(MemoryStore::default())
+        .with_name("session")
+        .with_same_site(SameSite::Lax)
+        .with_secure(app.public_url.starts_with("https:"));
     Router::new()
-        .route("/health", get(async || "ok"))
-        .route("/payments", post(pay::start))
-        .route("/banks/connect", get(connect::widget))
-        .route("/banks/landing", get(connect::landing))
-        .route("/consents", get(outbound::list).post(outbound::start))
-        .route("/consents/callback", get(outbound::callback))
-        .route("/consents/{bank}/accounts", get(outbound::accounts))
-        .route("/consents/{bank}", axum::routing::delete(outbound::revoke))
-        .with_state(Arc::new(app))
+        .merge(service::routes())
+        .route("/", get(overview))
+        .route("/payments", get(async || pages::new_payment(&Uuid::new_v4().to_string())))
+        .route("/banks/landing", get(async || pages::landing()))
+        .route("/tokens", get(tokens))
+        .route("/time", post(advance_time))
+        .layer(Extension(emulated))
+        .layer(sessions)
+        .route("/metrics", get(async move || render(&metrics)))
+        .merge(pages::assets())
+        .layer(map_response(secure))
+        .with_state(app)
 }
 
-/// Serves until `stop` completes and every request in flight has its response. Then waits for
-/// refreshes in flight and writes pending records to the store. Without this wait, the runtime
-/// could cancel a refresh and lose a refresh token.
+async fn overview(
+    State(app): State<Arc<App>>,
+    Extension(emulated): Extension<Option<Arc<Emulated>>>,
+    visitor: Visitor,
+) -> Result<Markup, Failure> {
+    let consents = app.consents.list(&visitor.user.parse::<OwnerId>()?, &Page::first(100)).await?;
+    let logins = app.logins.lock().unwrap_or_else(PoisonError::into_inner);
+    let logins = logins.iter().filter(|(user, _)| *user == visitor.user).count();
+    Ok(pages::overview(logins, &consents, emulated.as_deref()))
+}
+
+async fn tokens(Extension(emulated): Extension<Option<Arc<Emulated>>>) -> Result<Markup, StatusCode> {
+    let emulated = emulated.ok_or(StatusCode::NOT_FOUND)?;
+    Ok(pages::tokens(&emulated))
+}
+
+#[derive(Deserialize)]
+struct Step {
+    seconds: u64,
+}
+
+async fn advance_time(
+    Extension(emulated): Extension<Option<Arc<Emulated>>>,
+    Form(step): Form<Step>,
+) -> Result<Redirect, StatusCode> {
+    const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+    emulated.ok_or(StatusCode::NOT_FOUND)?.advance(Duration::from_secs(step.seconds).min(LONGEST));
+    Ok(Redirect::to("/"))
+}
+
+/// Installs the recorder of the metrics. Call this before the first client is built.
 ///
 /// # Errors
 ///
-/// Returns an error if the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    app: App,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let consents = app.consents.clone();
-    axum::serve(listener, router(app)).with_graceful_shutdown(stop).await?;
-    if let Err(unfinished) = consents.shutdown(SHUTDOWN).await {
-        tracing::error!("{unfinished}");
-    }
-    Ok(())
+/// Returns an error if another recorder is installed.
+pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
+    const SECONDS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0];
+    let durations = Matcher::Suffix("_duration_seconds".to_owned());
+    PrometheusBuilder::new().set_buckets_for_metric(durations, &SECONDS)?.install_recorder()
+}
+
+/// Renders the metrics. A scrape also frees the memory of old samples.
+fn render(metrics: &PrometheusHandle) -> String {
+    metrics.run_upkeep();
+    metrics.render()
+}
+
+/// Adds headers that keep codes and login ids out of `Referer` headers and caches.
+async fn secure(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.entry("cache-control").or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        "content-security-policy",
+        HeaderValue::from_static(
+            "script-src 'self'; style-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'self'",
+        ),
+    );
+    response
 }

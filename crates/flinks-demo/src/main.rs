@@ -1,13 +1,17 @@
-//! The service, started with `cargo run -p flinks-demo`. README.md lists the service's environment
-//! variables.
+//! The application: `cargo run -p flinks-demo`. README.md lists its variables.
 
 #![allow(clippy::print_stderr)] // a terminal program
 
+use std::env;
 use std::error::Error;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use flinks_consents::flinks::tls::install_default_crypto_provider;
-use flinks_demo::{App, Flinks, Options, serve};
+use flinks_consents::flinks::{connect, outbound, pay};
+use flinks_consents::{FileStore, MemoryStore};
+use flinks_demo::{App, Emulated, install_metrics, router, serve};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -23,20 +27,38 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    // The service's HTTP client needs a default provider. The SDK's clients bring their own
-    // provider.
+    // For the HTTP client of the application. The clients of the SDK bring their own provider.
     install_default_crypto_provider();
-    // The emulator stops when this value is dropped.
-    let flinks = Flinks::from_env().await?;
-    let options = Options::from_env()?;
-    let listener = TcpListener::bind(options.address).await?;
-    let app = App::new(&flinks, options)?;
-    tracing::info!("listening on http://{}", listener.local_addr()?);
-    serve(listener, app, stopped()).await?;
+    let metrics = install_metrics()?;
+    let address: SocketAddr = variable("DEMO_ADDRESS", "127.0.0.1:8000")?
+        .parse()
+        .map_err(|_| "invalid DEMO_ADDRESS: expected an address such as 127.0.0.1:8000")?;
+    let listener = TcpListener::bind(address).await?;
+    let public_url = variable("DEMO_PUBLIC_URL", &format!("http://{}", listener.local_addr()?))?;
+    let (app, emulated) = if env::var_os("FLINKS_OUTBOUND_URL").is_some() {
+        let clients = (pay::Client::from_env()?, connect::Client::from_env()?, outbound::Client::from_env()?);
+        let store = FileStore::open(variable("DEMO_STORE", "demo-consents")?)?;
+        (App::new(clients, store, public_url.clone())?, None)
+    } else {
+        let emulated = Emulated::start().await?;
+        (App::new(emulated.clients()?, MemoryStore::new(), public_url.clone())?, Some(Arc::new(emulated)))
+    };
+    let app = Arc::new(app);
+    eprintln!("open {public_url}");
+    serve(listener, Arc::clone(&app), router(app, emulated, metrics), stopped()).await?;
     Ok(())
 }
 
-/// Waits for Ctrl-C or for SIGTERM, the signal that stops a container.
+/// Returns a variable, or its default.
+fn variable(name: &str, default: &str) -> Result<String, String> {
+    match env::var(name) {
+        Ok(text) => Ok(text),
+        Err(env::VarError::NotPresent) => Ok(default.to_owned()),
+        Err(env::VarError::NotUnicode(_)) => Err(format!("invalid {name}: must be UTF-8")),
+    }
+}
+
+/// Waits for Ctrl-C or for SIGTERM, which stops a container.
 async fn stopped() {
     #[cfg(unix)]
     let terminated = async {

@@ -3,141 +3,183 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use flinks_consents::MemoryStore;
 use flinks_consents::flinks::tls::install_default_crypto_provider;
-use flinks_demo::{App, Flinks, Options, serve};
-use flinks_emulator::{Emulator, Fault, Operation, When};
-use reqwest::StatusCode;
+use flinks_demo::{App, Emulated, install_metrics, router, serve};
+use flinks_emulator::{Fault, Operation, When};
+use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
-use serde_json::{Value, json};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 struct Service {
-    flinks: Flinks,
+    emulated: Arc<Emulated>,
     url: String,
     http: reqwest::Client,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<std::io::Result<()>>,
-    _store: tempfile::TempDir,
 }
 
 impl Service {
     async fn start() -> Self {
         install_default_crypto_provider();
-        let flinks = Flinks::Emulated(Emulator::start().await.unwrap());
+        let emulated = Arc::new(Emulated::start().await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let url = format!("http://{address}");
-        let folder = tempfile::tempdir().unwrap();
-        let options = Options { address, public_url: url.clone(), store: folder.path().join("consents") };
-        let app = App::new(&flinks, options).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Arc::new(App::new(emulated.clients().unwrap(), MemoryStore::new(), url.clone()).unwrap());
+        let routes = router(Arc::clone(&app), Some(Arc::clone(&emulated)), metrics());
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(serve(listener, app, async {
+        let ended = tokio::spawn(serve(listener, app, routes, async {
             let _ = stopped.await;
         }));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { flinks, url, http, stop, ended, _store: folder }
+        Self { emulated, url, http, stop, ended }
     }
 
-    fn emulator(&self) -> &Emulator {
-        let Flinks::Emulated(emulator) = &self.flinks else { unreachable!() };
-        emulator
+    /// Starts a session and returns its cookie.
+    async fn cookie(&self) -> String {
+        let response = self.http.get(&self.url).send().await.unwrap();
+        let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+        assert!(cookie.contains("HttpOnly"), "{cookie}");
+        assert!(cookie.contains("SameSite=Lax"), "{cookie}");
+        cookie.split(';').next().unwrap().to_owned()
     }
 
-    fn get(&self, path: &str, cookie: &str) -> reqwest::RequestBuilder {
+    fn get(&self, path: &str, cookie: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.url)).header(COOKIE, cookie)
     }
 
-    /// Starts a consent and returns the cookie and the callback URL.
-    async fn start_consent(&self, cookie: &str) -> (String, String) {
-        let request = self.http.post(format!("{}/consents", self.url)).json(&json!({"bank": "1000"}));
-        let reply = request.header(COOKIE, cookie).send().await.unwrap();
-        assert_eq!(reply.status(), StatusCode::SEE_OTHER);
-        let set_cookie = reply.headers()[SET_COOKIE].to_str().unwrap();
-        let cookie = set_cookie.split(';').next().unwrap().to_owned();
-        let location = reply.headers()[LOCATION].to_str().unwrap();
-        let state = location.split("state=").nth(1).unwrap().split('&').next().unwrap();
-        let code = self.emulator().issue_code(&format!("{}/consents/callback", self.url));
-        (cookie, format!("/consents/callback?code={code}&state={state}"))
+    fn post(&self, path: &str, cookie: &str, form: &'static str) -> RequestBuilder {
+        let request = self.http.post(format!("{}{path}", self.url)).header(COOKIE, cookie);
+        request.header("content-type", "application/x-www-form-urlencoded").body(form)
+    }
+
+    /// Starts a consent and returns the path of the callback.
+    async fn start_consent(&self, cookie: &str) -> String {
+        let response = self.post("/consents/1000", cookie, "").send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        let state = parameter(&response, "state");
+        let code = self.emulated.emulator.issue_code(&format!("{}/consents/callback", self.url));
+        format!("/consents/callback?code={code}&state={state}")
     }
 }
 
-async fn json_of(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
-    let reply = request.send().await.unwrap();
-    (reply.status(), reply.json().await.unwrap_or_default())
+/// Returns the metrics of all services in this process.
+fn metrics() -> PrometheusHandle {
+    static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| install_metrics().unwrap());
+    METRICS.clone()
+}
+
+/// Returns a parameter of the URL that a response redirects to.
+fn parameter(response: &Response, name: &str) -> String {
+    let location = response.headers()[LOCATION].to_str().unwrap();
+    location.split(&format!("{name}=")).nth(1).unwrap().split('&').next().unwrap().to_owned()
+}
+
+async fn status(request: RequestBuilder) -> StatusCode {
+    request.send().await.unwrap().status()
+}
+
+async fn text(request: RequestBuilder) -> String {
+    request.send().await.unwrap().text().await.unwrap()
 }
 
 #[tokio::test]
 async fn bank_is_connected_used_replaced_and_disconnected() {
     let service = Service::start().await;
-    let (cookie, back) = service.start_consent("").await;
-    assert_eq!(json_of(service.get(&back, "session=another")).await.0, StatusCode::UNAUTHORIZED);
-    let (status, body) = json_of(service.get(&back, &cookie)).await;
-    assert_eq!(status, StatusCode::OK);
-    assert_eq!(body, json!({"connected": "1000"}));
+    let cookie = service.cookie().await;
+    let back = service.start_consent(&cookie).await;
+    let other = service.cookie().await;
+    assert_eq!(status(service.get(&back, &other)).await, StatusCode::CONFLICT);
+    let response = service.get(&back, &cookie).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(response.headers()[LOCATION], "/");
+    assert_eq!(response.headers()["referrer-policy"], "no-referrer");
     // The browser loads the callback URL twice.
-    assert_eq!(json_of(service.get(&back, &cookie)).await.0, StatusCode::CONFLICT);
+    assert_eq!(status(service.get(&back, &cookie)).await, StatusCode::CONFLICT);
 
-    let (_, banks) = json_of(service.get("/consents", &cookie)).await;
-    assert_eq!(banks, json!([{"bank": "1000", "standing": "Active"}]));
-    assert_eq!(json_of(service.get("/consents/1000/accounts", &cookie)).await.0, StatusCode::OK);
+    assert!(text(service.get("/", &cookie)).await.contains("active"));
+    let accounts = text(service.get("/consents/1000/accounts", &cookie)).await;
+    assert!(accounts.contains("1234.56 CAD"), "{accounts}");
     // Only the server's clock advances, so only the server considers the access token expired.
-    service.emulator().advance(std::time::Duration::from_secs(3600));
-    assert_eq!(json_of(service.get("/consents/1000/accounts", &cookie)).await.0, StatusCode::OK);
-    assert_eq!(json_of(service.get("/consents/1000/accounts", "")).await.0, StatusCode::UNAUTHORIZED);
+    service.emulated.emulator.advance(Duration::from_secs(3600));
+    assert_eq!(status(service.get("/consents/1000/accounts", &cookie)).await, StatusCode::OK);
+    assert_eq!(status(service.get("/consents/1000/accounts", &other)).await, StatusCode::CONFLICT);
 
     // A second consent for the same bank revokes the first connection.
-    let (cookie, back) = service.start_consent(&cookie).await;
-    assert_eq!(json_of(service.get(&back, &cookie)).await.0, StatusCode::OK);
-    assert_eq!(service.emulator().count(Operation::OutboundRevoke), 1);
+    let back = service.start_consent(&cookie).await;
+    assert_eq!(status(service.get(&back, &cookie)).await, StatusCode::SEE_OTHER);
+    assert_eq!(service.emulated.emulator.count(Operation::OutboundRevoke), 1);
 
-    let delete = service.http.delete(format!("{}/consents/1000", service.url)).header(COOKIE, &cookie);
-    assert_eq!(delete.send().await.unwrap().status(), StatusCode::NO_CONTENT);
-    assert_eq!(json_of(service.get("/consents", &cookie)).await.1, json!([]));
-    assert_eq!(json_of(service.get("/consents/1000/accounts", &cookie)).await.0, StatusCode::CONFLICT);
+    assert_eq!(status(service.post("/consents/1000/revoke", &cookie, "")).await, StatusCode::SEE_OTHER);
+    assert!(!text(service.get("/", &cookie)).await.contains("Your consents"));
+    assert_eq!(status(service.get("/consents/1000/accounts", &cookie)).await, StatusCode::CONFLICT);
 }
 
 #[tokio::test]
 async fn payment_starts_and_invalid_amount_is_a_client_error() {
     let service = Service::start().await;
-    let pay = |cents: u64| {
-        let payment = json!({"order": "7", "cents": cents, "name": "Ada", "email": "ada@example.com"});
-        json_of(service.http.post(format!("{}/payments", service.url)).json(&payment))
-    };
-    let (status, body) = pay(1050).await;
-    assert_eq!(status, StatusCode::OK);
-    assert!(body["url"].as_str().unwrap().contains("/app/?sessionId="));
-    assert_eq!(pay(0).await.0, StatusCode::UNPROCESSABLE_ENTITY);
-    service.emulator().fail_always(Operation::PayAuthorize, Fault::status(429));
-    let reply = service.http.post(format!("{}/payments", service.url));
-    let reply = reply.json(&json!({"order": "7", "cents": 1, "name": "A", "email": "a@example.com"})).send().await;
-    assert_eq!(reply.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    let page = text(service.post("/payments", "", "reference=7&cents=1050&name=Ada&email=ada@example.com")).await;
+    assert!(page.contains("/app/?sessionId="), "{page}");
+    let zero = service.post("/payments", "", "reference=7&cents=0&name=Ada&email=ada@example.com");
+    assert_eq!(status(zero).await, StatusCode::UNPROCESSABLE_ENTITY);
+    let slow_down =
+        Fault::Reply { status: 429, headers: vec![("Retry-After".into(), "7000".into())], body: String::new() };
+    service.emulated.emulator.fail_always(Operation::PayAuthorize, slow_down);
+    let request = service.post("/payments", "", "reference=7&cents=1&name=A&email=a@example.com");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "7000");
 }
 
 #[tokio::test]
-async fn widget_is_shown_and_unknown_login_is_refused() {
+async fn forged_landing_is_refused() {
     let service = Service::start().await;
-    let page = service.get("/banks/connect", "").send().await.unwrap().text().await.unwrap();
-    assert!(page.contains("<iframe src=\""));
-    assert!(page.contains("authorizeToken="));
-    let (status, _) = json_of(service.get("/banks/landing?loginId=00000000-0000-4000-8000-00000000f0f0", "")).await;
-    assert_eq!(status, StatusCode::CONFLICT);
+    let cookie = service.cookie().await;
+    // Nothing was started in this session.
+    let forged = "/banks/finish?loginId=00000000-0000-4000-8000-00000000f0f0&institution=Bank&state=a";
+    assert_eq!(status(service.get(forged, &cookie)).await, StatusCode::CONFLICT);
+    // The session has started a visit, and the landing has the state of another one.
+    let page = text(service.get("/banks/connect", &cookie)).await;
+    assert!(page.contains("authorizeToken="), "{page}");
+    assert!(status(service.get(forged, &cookie)).await.is_client_error());
+    assert_eq!(service.emulated.emulator.count(Operation::ConnectAuthorize), 0, "no login id is tried");
+    // The state is right, and the login id is unknown.
+    let page = text(service.get("/banks/connect", &cookie)).await;
+    let state = page.split("state%3D").nth(1).unwrap().split("&amp;").next().unwrap();
+    let forged = format!("/banks/finish?loginId=00000000-0000-4000-8000-00000000f0f0&institution=Bank&state={state}");
+    assert!(status(service.get(&forged, &cookie)).await.is_client_error());
+    assert_eq!(service.emulated.emulator.count(Operation::ConnectAuthorize), 1);
 }
 
 #[tokio::test]
 async fn request_in_flight_gets_its_response_before_shutdown() {
     let service = Service::start().await;
-    let (cookie, back) = service.start_consent("").await;
-    service.emulator().fail_next(Operation::OutboundToken, Fault::Hold { when: When::After });
+    let cookie = service.cookie().await;
+    let back = service.start_consent(&cookie).await;
+    service.emulated.emulator.fail_next(Operation::OutboundToken, Fault::Hold { when: When::After });
     let request = tokio::spawn(service.get(&back, &cookie).send());
-    while service.emulator().count(Operation::OutboundToken) == 0 {
-        tokio::task::yield_now().await;
-    }
-    let Service { flinks, stop, ended, _store, .. } = service;
-    stop.send(()).unwrap();
-    let Flinks::Emulated(emulator) = &flinks else { unreachable!() };
-    emulator.release();
-    assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::OK);
-    ended.await.unwrap().unwrap();
+    service.emulated.emulator.received(Operation::OutboundToken, 1).await;
+    service.stop.send(()).unwrap();
+    service.emulated.emulator.release();
+    assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::SEE_OTHER);
+    service.ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn metrics_show_calls_and_refreshes() {
+    let service = Service::start().await;
+    let cookie = service.cookie().await;
+    let back = service.start_consent(&cookie).await;
+    assert_eq!(status(service.get(&back, &cookie)).await, StatusCode::SEE_OTHER);
+    assert_eq!(status(service.get("/consents/1000/accounts", &cookie)).await, StatusCode::OK);
+    let metrics = text(service.get("/metrics", "")).await;
+    let exchange = r#"flinks_call_duration_seconds_count{product="outbound",operation="exchangeCode",outcome="ok"}"#;
+    assert!(metrics.contains(exchange), "{metrics}");
+    assert!(metrics.contains("flinks_store_call_duration_seconds_bucket"), "{metrics}");
 }

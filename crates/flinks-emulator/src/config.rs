@@ -130,6 +130,11 @@ pub struct ConnectConfig {
     /// Default: an empty list, which allows every origin. Flinks redirects only to whitelisted
     /// addresses.
     pub redirect_origins: Vec<String>,
+    /// The part of `redirectUrl` that the iframe page keeps when it redirects the end user.
+    /// Default: [`RedirectUrlPart::Whole`].
+    ///
+    /// Flinks does not document whether the path and the query are kept.
+    pub redirect_url_part: RedirectUrlPart,
     /// The end user's decision at `/v3/oauth/authorize`. Default: [`EndUser::Asked`].
     pub end_user: EndUser,
 }
@@ -213,6 +218,21 @@ pub enum EndUser {
     Refuses,
 }
 
+/// The part of a `redirectUrl` that the iframe page keeps. The page adds its parameters to this
+/// part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RedirectUrlPart {
+    /// The whole URL, with its path and its query.
+    #[default]
+    Whole,
+    /// The origin and the path. The query is removed.
+    WithoutQuery,
+    /// The origin. The path and the query are removed.
+    OriginOnly,
+}
+
 /// The client authentication method at Outbound's token endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -251,6 +271,7 @@ impl Default for ConnectConfig {
             mfa_answer_spends_token: true,
             challenge_seconds: 30 * 60,
             redirect_origins: Vec::new(),
+            redirect_url_part: RedirectUrlPart::Whole,
             end_user: EndUser::Asked,
         }
     }

@@ -29,7 +29,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::config::{ClientAuthentication, Config, ConnectConfig, EndUser, Limits, OutboundConfig, PayConfig};
+pub use crate::config::{
+    ClientAuthentication, Config, ConnectConfig, EndUser, Limits, OutboundConfig, PayConfig, RedirectUrlPart,
+};
 pub use crate::fault::{Fault, When};
 pub use crate::ledger::{Issued, Kind, Request, Usage};
 pub use crate::operation::Operation;

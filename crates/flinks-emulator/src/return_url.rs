@@ -4,6 +4,8 @@ use std::str::FromStr as _;
 
 use url::Url;
 
+use crate::config::RedirectUrlPart;
+
 /// Parses an absolute `http` or `https` URL. The URL's origin must be in `origins`, unless that
 /// list is empty.
 ///
@@ -28,6 +30,19 @@ pub(crate) fn parse(text: &str, origins: &[String]) -> Result<Url, &'static str>
         return Err("has an origin that is not whitelisted");
     }
     Ok(url)
+}
+
+/// Removes everything from a URL except this part.
+pub(crate) fn keep(mut url: Url, part: RedirectUrlPart) -> Url {
+    match part {
+        RedirectUrlPart::Whole => {}
+        RedirectUrlPart::WithoutQuery => url.set_query(None),
+        RedirectUrlPart::OriginOnly => {
+            url.set_query(None);
+            url.set_path("/");
+        }
+    }
+    url
 }
 
 /// Adds the parameters that have a value to a URL's query.

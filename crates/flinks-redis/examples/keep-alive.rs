@@ -50,7 +50,7 @@ async fn run() -> Result<Summary, Box<dyn Error>> {
     let progress_bar = bar.clone();
     let consents = Consents::builder(client).store(store.clone()).build();
     let mut worker = KeepAlive::new(consents.clone(), store)
-        .on_needs_consent(move |id| println!("the end user must consent again: {}", id.as_str()))
+        .on_ended(move |id| println!("the end user must consent again: {}", id.as_str()))
         .on_progress(move |progress| {
             progress_bar.set_length(progress.due);
             progress_bar.set_position(progress.examined);

@@ -58,7 +58,7 @@ impl RedisStore {
         let namespace = self.namespace();
         let key = namespace.record_key(item.shard, &item.name);
         let found = self.record_at(&key).await?;
-        if let Lookup::Gone = found {
+        if let Lookup::Missing = found {
             let due = namespace.index_key(item.shard, Index::Due);
             let ended = namespace.index_key(item.shard, Index::Ended);
             self.script(&self.scripts().remove_stale_member(&key, &due, &ended, &item.name)).await?;
@@ -86,7 +86,7 @@ impl RedisStore {
         let keys = self.keys();
         let value = match self.get(key).await {
             Ok(Some(value)) => value,
-            Ok(None) => return Ok(Lookup::Gone),
+            Ok(None) => return Ok(Lookup::Missing),
             Err(error @ StoreError::Damaged(_)) => return Ok(unreadable(key, &error)),
             Err(error) => return Err(error),
         };

@@ -83,7 +83,7 @@ impl RedisStore {
             for ((name, version), found) in chunk.iter().zip(found) {
                 match found {
                     Lookup::Record(record) if record.owner() == Some(owner) => records.push(*record),
-                    Lookup::Record(_) | Lookup::Gone => {
+                    Lookup::Record(_) | Lookup::Missing => {
                         let entry = OwnerEntry { index: index.clone(), name: name.clone(), version: *version };
                         self.remove_stale(&entry).await?;
                     }
@@ -115,7 +115,7 @@ impl RedisStore {
     async fn record_named(&self, name: &str) -> Result<Lookup, StoreError> {
         match self.namespace().parse_record_key(name) {
             Some(key) => self.record_at(&key).await,
-            None => Ok(Lookup::Gone),
+            None => Ok(Lookup::Missing),
         }
     }
 

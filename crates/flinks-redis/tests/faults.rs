@@ -195,7 +195,7 @@ async fn check_worker() {
             server.remove_leases();
             let summary = worker.run_once().await.unwrap();
             assert_eq!(summary.failed, 0, "command {position}: {summary}");
-            assert_eq!(summary.needing_consent, 0, "command {position}: {summary}");
+            assert_eq!(summary.ended, 0, "command {position}: {summary}");
             assert_eq!(flinks.refreshes() - before, CONSENTS, "command {position}");
             let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(self::store(&server.address()).due(in_a_week, 9).await.unwrap(), []);

@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use flinks::Language;
-use flinks::connect::{Answers, Authorize, Client, Outcome, SecretKey};
+use flinks::connect::{Answers, Authorize, Client, Outcome, SecretKey, StatePlacement};
 use flinks_emulator::{Emulator, credentials};
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,8 +17,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder(base_url, credentials::CONNECT_CUSTOMER_ID.parse()?, secret_key).build()?;
 
     let widget = client.widget(&"https://app.example/done".parse()?).language(Language::French);
-    let url = widget.url(client.generate_authorize_token().await?)?;
-    println!("load {url:?} in an iframe and trust only messages from {}", widget.message_origin());
+    let started = widget.start(client.generate_authorize_token().await?, StatePlacement::Query)?;
+    println!("load {:?} in an iframe and trust only messages from {}", started.url, widget.message_origin());
+    println!("keep {:?} in the end user's session for `verify_landing`", started.pending);
 
     // Uses the bank's test user. Each answer needs a new token.
     let request =

@@ -32,8 +32,6 @@ pub(crate) struct CsrfState {
     created_at: SystemTime,
 }
 
-/// The longest accepted time between the start of an authorization and its callback.
-const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 /// The largest accepted difference between the clocks of two machines.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 
@@ -48,72 +46,107 @@ impl CsrfState {
         &self.state
     }
 
-    /// Verifies a callback and returns the value of its result parameter, such as `code`.
-    ///
-    /// A callback contains either that parameter or `error`. Neither parameter is trusted unless
-    /// the `state` matches.
-    pub(crate) fn verify(
-        self,
-        callback: &str,
-        result_parameter: &str,
-        operation: Operation,
-        clock: &dyn Clock,
-    ) -> Result<String, Error> {
-        let reject = |reason| Err(Error::new(operation, Kind::Callback(reason)));
+    /// Verifies a callback whose query contains the `state`, and returns the value of its result
+    /// parameter.
+    pub(crate) fn verify(self, callback: &str, form: &CallbackForm, clock: &dyn Clock) -> Result<String, Error> {
+        let mut parameters = form.parse(callback)?;
+        self.check(parameters.take("state").as_deref(), form)?;
+        self.check_age(form, clock)?;
+        parameters.into_result(form)
+    }
+
+    /// Compares the `state` of a callback with this one, in constant time.
+    pub(crate) fn check(&self, received: Option<&str>, form: &CallbackForm) -> Result<(), Error> {
+        let Some(received) = received else {
+            return Err(form.rejection("`state` is missing"));
+        };
+        if received.is_empty() {
+            return Err(form.rejection("`state` is empty"));
+        }
+        if !bool::from(received.as_bytes().ct_eq(self.state.as_bytes())) {
+            return Err(form.rejection(form.mismatch));
+        }
+        Ok(())
+    }
+
+    /// Rejects a callback that arrives too late. The start may be slightly in the future if another
+    /// machine started the authorization.
+    pub(crate) fn check_age(&self, form: &CallbackForm, clock: &dyn Clock) -> Result<(), Error> {
+        let is_recent = match clock.wall().duration_since(self.created_at) {
+            Ok(age) => age <= form.max_age,
+            Err(from_the_future) => from_the_future.duration() <= MAX_SKEW,
+        };
+        if is_recent { Ok(()) } else { Err(form.rejection(form.too_late)) }
+    }
+}
+
+/// The form of a kind of callback, and the messages for rejecting one.
+pub(crate) struct CallbackForm {
+    pub(crate) operation: Operation,
+    /// The parameter with the result, such as `code`. A callback contains either this parameter or
+    /// `error`.
+    pub(crate) result: &'static str,
+    /// The parameters that can accompany the result.
+    pub(crate) details: &'static [&'static str],
+    /// The longest accepted time between the start of an authorization and its callback.
+    pub(crate) max_age: Duration,
+    /// The message for a callback that arrives after `max_age`.
+    pub(crate) too_late: &'static str,
+    /// The message for a callback with another `state`.
+    pub(crate) mismatch: &'static str,
+}
+
+impl CallbackForm {
+    /// Rejects a redirect URL that contains a parameter that the callback adds, because every
+    /// callback would then contain that parameter twice.
+    pub(crate) fn check_redirect_url(&self, redirect_url: &RedirectUrl) -> Result<(), Error> {
+        let (_, query) = redirect_url.as_str().split_once('?').unwrap_or_default();
+        if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| self.adds(&name)) {
+            return Err(Error::configuration("redirect URL", "must not contain a parameter that the callback adds"));
+        }
+        Ok(())
+    }
+
+    /// Parses the query of a callback. Rejects a callback that contains a parameter twice.
+    pub(crate) fn parse(&self, callback: &str) -> Result<Parameters, Error> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query(callback).as_bytes()) {
             // Other parameters belong to the application.
-            let is_reserved = reserved_parameters(result_parameter).contains(&&*name);
-            if is_reserved && parameters.insert(name.into_owned(), value.into_owned()).is_some() {
-                return reject("a parameter appears more than once");
+            if self.adds(&name) && parameters.insert(name.into_owned(), value.into_owned()).is_some() {
+                return Err(self.rejection("a parameter appears more than once"));
             }
         }
-        let Some(state) = parameters.remove("state") else {
-            return reject("`state` is missing");
-        };
-        if state.is_empty() {
-            return reject("`state` is empty");
-        }
-        if !bool::from(state.as_bytes().ct_eq(self.state.as_bytes())) {
-            return reject("`state` does not match the pending authorization");
-        }
-        if !self.is_recent(clock) {
-            return reject("the authorization was not completed within 10 minutes");
-        }
-        match (parameters.remove(result_parameter), parameters.remove("error")) {
+        Ok(Parameters(parameters))
+    }
+
+    /// Returns whether the callback can add a parameter with this name to the redirect URL.
+    fn adds(&self, name: &str) -> bool {
+        name == self.result || self.details.contains(&name) || ["state", "error", "error_description"].contains(&name)
+    }
+
+    pub(crate) fn rejection(&self, reason: &'static str) -> Error {
+        Error::new(self.operation, Kind::Callback(reason))
+    }
+}
+
+/// The parameters that a callback has added to the redirect URL. Trust none of them unless the
+/// `state` matches.
+pub(crate) struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+
+    /// Returns the value of the result parameter, or the error that the callback contains.
+    pub(crate) fn into_result(mut self, form: &CallbackForm) -> Result<String, Error> {
+        match (self.take(form.result), self.take("error")) {
             (Some(value), None) => Ok(value),
-            (None, Some(error)) => {
-                Err(Error::callback_failed(operation, error, parameters.remove("error_description")))
-            }
-            (Some(_), Some(_)) => reject("the callback contains both a result and an error"),
-            (None, None) => reject("the callback contains neither a result nor an error"),
+            (None, Some(error)) => Err(Error::callback_failed(form.operation, error, self.take("error_description"))),
+            (Some(_), Some(_)) => Err(form.rejection("the callback contains both a result and an error")),
+            (None, None) => Err(form.rejection("the callback contains neither a result nor an error")),
         }
     }
-
-    /// Returns whether the authorization started at most [`MAX_AGE`] ago. The start may be slightly
-    /// in the future if another machine started the authorization.
-    fn is_recent(&self, clock: &dyn Clock) -> bool {
-        match clock.wall().duration_since(self.created_at) {
-            Ok(age) => age <= MAX_AGE,
-            Err(from_the_future) => from_the_future.duration() <= MAX_SKEW,
-        }
-    }
-}
-
-/// Returns the parameters that a callback adds to the redirect URL.
-fn reserved_parameters(result_parameter: &str) -> [&str; 4] {
-    ["state", result_parameter, "error", "error_description"]
-}
-
-/// Rejects a redirect URL that contains a reserved parameter, because every callback would then
-/// contain that parameter twice.
-pub(crate) fn check_redirect_url(redirect_url: &RedirectUrl, result_parameter: &str) -> Result<(), Error> {
-    let reserved = reserved_parameters(result_parameter);
-    let (_, query) = redirect_url.as_str().split_once('?').unwrap_or_default();
-    if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| reserved.contains(&&*name)) {
-        return Err(Error::configuration("redirect URL", "must not contain a parameter that the callback adds"));
-    }
-    Ok(())
 }
 
 /// Returns the query of `callback`, which is a URL, a path with a query, or a query alone.
@@ -126,6 +159,14 @@ fn query(callback: &str) -> &str {
         _ => callback,
     };
     query.split('#').next().unwrap_or_default()
+}
+
+/// Returns the last path segment of `callback`, which is a URL or a path, or `None` if the path is
+/// empty or ends with a slash.
+pub(crate) fn last_path_segment(callback: &str) -> Option<&str> {
+    let path = callback.split(['?', '#']).next()?;
+    let (_, segment) = path.rsplit_once('/')?;
+    if segment.is_empty() { None } else { Some(segment) }
 }
 
 /// Returns whether the text before a `?` is a URL or a path. Otherwise, the text is the start of a

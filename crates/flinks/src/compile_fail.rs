@@ -83,7 +83,8 @@
 //! }
 //! ```
 //!
-//! A challenge can be answered only once, and a pending authorization can be verified only once:
+//! A challenge can be answered only once, and a pending authorization and a pending landing can be
+//! verified only once:
 //!
 //! ```
 //! use flinks::connect::{Answers, AuthorizeToken, Challenge, Client};
@@ -109,6 +110,37 @@
 //! fn twice(client: flinks::connect::Client, pending: flinks::connect::PendingAuthorization) {
 //!     let _ = client.verify_oauth(pending, "state=1");
 //!     let _ = client.verify_oauth(pending, "state=1");
+//! }
+//! ```
+//! ```
+//! fn valid(client: flinks::connect::Client, pending: flinks::connect::PendingLanding) {
+//!     let _ = client.verify_landing(pending, "state=1");
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! fn twice(client: flinks::connect::Client, pending: flinks::connect::PendingLanding) {
+//!     let _ = client.verify_landing(pending, "state=1");
+//!     let _ = client.verify_landing(pending, "state=1");
+//! }
+//! ```
+//!
+//! A login id from a landing cannot be used before it is confirmed:
+//!
+//! ```
+//! use flinks::connect::{Authorize, Session, UnverifiedLoginId};
+//! fn valid(login_id: UnverifiedLoginId, session: &Session) -> Result<Authorize, flinks::Error> {
+//!     Ok(Authorize::live(&login_id.confirm(session)?))
+//! }
+//! ```
+//! ```compile_fail,E0308
+//! use flinks::connect::{Authorize, UnverifiedLoginId};
+//! fn unconfirmed(login_id: UnverifiedLoginId) -> Authorize {
+//!     Authorize::live(&login_id)
+//! }
+//! ```
+//! ```compile_fail,E0599
+//! fn text(login_id: flinks::connect::UnverifiedLoginId) -> String {
+//!     login_id.expose_secret().to_owned()
 //! }
 //! ```
 //!
@@ -168,6 +200,10 @@
 //! ```compile_fail,E0277
 //! fn is<T: Clone>() {}
 //! is::<flinks::connect::PendingAuthorization>();
+//! ```
+//! ```compile_fail,E0277
+//! fn is<T: Clone>() {}
+//! is::<flinks::connect::PendingLanding>();
 //! ```
 //! ```compile_fail,E0277
 //! fn is<T: Clone>() {}

@@ -26,6 +26,7 @@ pub mod connect;
 mod error;
 mod hosts;
 mod language;
+mod metrics;
 mod operation;
 #[cfg(feature = "outbound")]
 pub mod outbound;
@@ -36,6 +37,7 @@ pub mod pool;
 mod recent;
 mod redirect;
 mod retry;
+mod running_call;
 mod settings;
 mod validate;
 
@@ -49,7 +51,10 @@ pub use crate::operation::Product;
 pub use crate::redirect::RedirectUrl;
 pub use crate::retry::backoff;
 pub use crate::settings::Settings;
-pub use flinks_core::{BaseUrl, BaseUrlOptions, Clock, InvalidBaseUrl, ManualClock, Secret, Sleep, SystemClock, tls};
+pub use flinks_core::{
+    BaseUrl, BaseUrlOptions, Clock, HeaderValue, InvalidBaseUrl, ManualClock, Secret, Sleep, StatusCode, SystemClock,
+    tls,
+};
 
 /// Entry points for the fuzzer. They are not part of the public API and may change at any time.
 #[cfg(all(feature = "_fuzz", feature = "outbound"))]

@@ -21,6 +21,7 @@ pub(crate) enum Operation {
     ConnectGenerateAuthorizeToken,
     ConnectAuthorize,
     ConnectWidget,
+    ConnectLanding,
     ConnectOAuthReturn,
     OutboundAuthorizationReturn,
     OutboundClientCredentials,
@@ -44,6 +45,24 @@ impl Operation {
         self.describe().2
     }
 
+    /// Returns the HTTP method of the request. `None` for a local step.
+    pub(crate) fn http_method(self) -> Option<&'static str> {
+        match self {
+            Self::PayAuthorize
+            | Self::PayInitiateSession
+            | Self::ConnectGenerateAuthorizeToken
+            | Self::ConnectAuthorize
+            | Self::OutboundClientCredentials
+            | Self::OutboundExchangeCode
+            | Self::OutboundRefresh => Some("POST"),
+            Self::OutboundRevoke => Some("DELETE"),
+            Self::ConnectWidget
+            | Self::ConnectLanding
+            | Self::ConnectOAuthReturn
+            | Self::OutboundAuthorizationReturn => None,
+        }
+    }
+
     fn describe(self) -> (Product, &'static str, &'static str) {
         use Product::{Connect, Outbound, Pay};
         match self {
@@ -52,6 +71,7 @@ impl Operation {
             Self::ConnectGenerateAuthorizeToken => (Connect, "generateAuthorizeToken", "request an authorize token"),
             Self::ConnectAuthorize => (Connect, "authorize", "authorize an end user"),
             Self::ConnectWidget => (Connect, "widget", "build a widget URL"),
+            Self::ConnectLanding => (Connect, "landing", "verify a landing"),
             Self::ConnectOAuthReturn => (Connect, "oauth", "verify a callback"),
             Self::OutboundAuthorizationReturn => (Outbound, "authorize", "verify a callback"),
             Self::OutboundClientCredentials => (Outbound, "clientCredentials", "request an access token"),

@@ -20,6 +20,7 @@ use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
 use crate::retry::{CallExecutor, RetryPolicy};
+use crate::running_call::Success;
 use crate::settings::Settings;
 use crate::validate::{HANDED_OUT_BEFORE, MUST_NOT_BE_EMPTY, REPEATS_A_SECRET, is_echo, query, token_problem};
 
@@ -95,10 +96,8 @@ impl Client {
         let attempt = || async move {
             let sent = Timestamps::now(clock.as_ref());
             let response = self.http.authorize(request).send().await;
-            self.session_token(
-                response.map_err(|error| Error::from_call(AUTHORIZE, error, |()| ErrorBody::default()))?,
-                sent,
-            )
+            let response = response.map_err(|error| Error::from_call(AUTHORIZE, error, |()| ErrorBody::default()))?;
+            Ok(Success { status: response.status(), value: self.session_token(response, sent)? })
         };
         self.executor.call(AUTHORIZE, RetryPolicy::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
@@ -158,8 +157,9 @@ impl Client {
             if is_echo(response.session_id.expose_secret(), [secret.expose_secret()]) {
                 return Err(Error::malformed(INITIATE, response.head(), "sessionId", REPEATS_A_SECRET));
             }
+            let status = response.status();
             let types::SessionResponse { session_id, reference_id, .. } = response.into_inner();
-            Ok(Session { id: session_id, reference_id })
+            Ok(Success { status, value: Session { id: session_id, reference_id } })
         };
         let outcome = self.executor.call(INITIATE, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await;
         outcome.map_err(|error| SpendError::new(token, error))
@@ -203,10 +203,10 @@ impl Configure for Client {
         Ok(Self {
             http: flinks_pay::Client::with_transport(transport.clone()),
             transport,
+            executor: settings.executor(&base_url),
             base_url,
             credentials: Arc::new(credentials),
             handed_out: settings.handed_out(),
-            executor: settings.executor(),
         })
     }
 }

@@ -29,6 +29,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Field, Values};
 use crate::error::Error;
+use crate::metrics::{self, PoolSource};
+use crate::operation::Product;
 use crate::retry::backoff;
 
 /// A pool of single-use tokens. Each token comes from its own response and is handed out once.
@@ -129,8 +131,15 @@ impl<C: SingleUse> TokenPool<C> {
     /// Dropping the future loses at most one unused token.
     pub async fn token(&self) -> Result<C::Token, Error> {
         match self.take() {
-            Some(token) => Ok(token),
-            None => self.0.client.fetch().await,
+            Some(token) => {
+                metrics::count_pool_token(C::PRODUCT, PoolSource::Pool);
+                Ok(token)
+            }
+            None => {
+                let token = self.0.client.fetch().await?;
+                metrics::count_pool_token(C::PRODUCT, PoolSource::Request);
+                Ok(token)
+            }
         }
     }
 
@@ -347,6 +356,8 @@ mod sealed {
         type Token: Send + 'static;
         /// The environment variable that sets the pool size.
         const FIELDS: &'static [Field];
+        /// The product that the tokens belong to.
+        const PRODUCT: Product;
 
         fn fetch(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
 
@@ -365,6 +376,7 @@ impl SingleUse for crate::pay::Client {}
 impl sealed::SingleUse for crate::pay::Client {
     type Token = crate::pay::SessionToken;
     const FIELDS: &'static [Field] = &[Field { key: "pool_size", variable: "FLINKS_PAY_POOL_SIZE" }];
+    const PRODUCT: Product = Product::Pay;
 
     async fn fetch(&self) -> Result<Self::Token, Error> {
         self.authorize().await
@@ -386,6 +398,7 @@ impl SingleUse for crate::connect::Client {}
 impl sealed::SingleUse for crate::connect::Client {
     type Token = crate::connect::AuthorizeToken;
     const FIELDS: &'static [Field] = &[Field { key: "pool_size", variable: "FLINKS_CONNECT_POOL_SIZE" }];
+    const PRODUCT: Product = Product::Connect;
 
     async fn fetch(&self) -> Result<Self::Token, Error> {
         self.generate_authorize_token().await

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use crate::error::{Error, Kind, RetryClass};
 use crate::operation::Operation;
+use crate::running_call::{RunningCall, Server, Success};
 
 /// The policy that determines which failures of an operation are retried.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ impl RetryPolicy {
 /// Executes calls and retries them within one deadline.
 #[derive(Clone)]
 pub(crate) struct CallExecutor {
+    pub(crate) server: Server,
     pub(crate) clock: Arc<dyn Clock>,
     /// The timeout of a whole call, including waits. If it is not set, each operation has its own
     /// default.
@@ -82,18 +84,20 @@ impl CallExecutor {
         attempt: impl FnMut() -> F,
     ) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, Error>>,
+        F: Future<Output = Result<Success<T>, Error>>,
     {
+        let call = RunningCall::start(operation, &self.server);
         if !can_sleep(self.clock.as_ref()) {
-            return Err(Error::new(operation, Kind::NoRuntime));
+            return call.finish(Err(Error::new(operation, Kind::NoRuntime)));
         }
-        let span = tracing::info_span!("flinks", product = ?operation.product(), operation = operation.id());
-        let attempts = self.attempts(operation, policy, self.timeout.unwrap_or(default_timeout), attempt);
-        match AssertUnwindSafe(attempts.instrument(span)).catch_unwind().await {
+        let timeout = self.timeout.unwrap_or(default_timeout);
+        let attempts = self.attempts(operation, policy, timeout, &call, attempt).instrument(call.span().clone());
+        let outcome = match AssertUnwindSafe(attempts).catch_unwind().await {
             Ok(outcome) => outcome,
             Err(_) if lacks_driver() => Err(Error::new(operation, Kind::NoRuntime)),
             Err(_) => Err(Error::new(operation, Kind::Abandoned)),
-        }
+        };
+        call.finish(outcome)
     }
 
     async fn attempts<T, F>(
@@ -101,10 +105,11 @@ impl CallExecutor {
         operation: Operation,
         policy: RetryPolicy,
         timeout: Duration,
+        call: &RunningCall,
         mut run_attempt: impl FnMut() -> F,
-    ) -> Result<T, Error>
+    ) -> Result<Success<T>, Error>
     where
-        F: Future<Output = Result<T, Error>>,
+        F: Future<Output = Result<Success<T>, Error>>,
     {
         let clock = &self.clock;
         let deadline = clock.monotonic().saturating_add(timeout);
@@ -155,6 +160,7 @@ impl CallExecutor {
             }
             tracing::warn!(attempt, wait_milliseconds = wait.as_millis(), %error, "retrying");
             clock.sleep(wait).await;
+            call.count_retry();
         }
     }
 }
@@ -219,11 +225,12 @@ mod tests {
             }
         }
         let clock = crate::ManualClock::new();
-        let executor = Settings::new().clock(AutoAdvanceClock(clock.clone())).executor();
+        let base_url = "http://127.0.0.1:9".parse().unwrap();
+        let executor = Settings::new().clock(AutoAdvanceClock(clock.clone())).executor(&base_url);
         let mut errors = errors.into_iter();
         let attempt = || {
             clock.advance(each_takes);
-            std::future::ready(Err::<(), _>(errors.next().unwrap()))
+            std::future::ready(Err::<Success<()>, _>(errors.next().unwrap()))
         };
         executor.call(OPERATION, RetryPolicy::AsNeeded, Duration::from_secs(30), attempt).await.unwrap_err()
     }

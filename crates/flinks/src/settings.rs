@@ -9,8 +9,10 @@ use flinks_core::{BaseUrl, Clock, DEFAULT_CONNECT_TIMEOUT, SystemClock, Transpor
 
 use crate::config::Values;
 use crate::error::Error;
+use crate::metrics;
 use crate::recent::RecentSecrets;
 use crate::retry::CallExecutor;
+use crate::running_call::Server;
 
 /// A client's settings: timeouts, retries, clock, TLS and HTTP client.
 ///
@@ -257,8 +259,10 @@ impl Settings {
         }
     }
 
-    pub(crate) fn executor(&self) -> CallExecutor {
+    pub(crate) fn executor(&self, base_url: &BaseUrl) -> CallExecutor {
+        metrics::describe();
         CallExecutor {
+            server: Server::new(base_url),
             clock: self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout,
             connect_timeout: self.effective_connect_timeout(),
@@ -268,8 +272,8 @@ impl Settings {
 
     /// Returns the executor for calls that wait for a bank's response.
     #[cfg(feature = "connect")]
-    pub(crate) fn bank_executor(&self) -> CallExecutor {
-        CallExecutor { timeout: self.bank_timeout, ..self.executor() }
+    pub(crate) fn bank_executor(&self, base_url: &BaseUrl) -> CallExecutor {
+        CallExecutor { timeout: self.bank_timeout, ..self.executor(base_url) }
     }
 
     /// Returns the timeout for establishing a connection, which is at most half of a call's
@@ -319,7 +323,8 @@ mod tests {
 
     #[test]
     fn connect_timeout_is_at_most_half_of_the_timeouts() {
-        let seconds = |settings: Settings| settings.executor().connect_timeout.as_secs();
+        let base_url = "http://127.0.0.1:9".parse().unwrap();
+        let seconds = |settings: Settings| settings.executor(&base_url).connect_timeout.as_secs();
         assert_eq!(seconds(Settings::new()), 10);
         assert_eq!(seconds(Settings::new().connect_timeout(Duration::from_secs(3))), 3);
         assert_eq!(seconds(Settings::new().timeout(Duration::from_secs(8))), 4);

@@ -71,10 +71,10 @@ pub trait WorkLeases: TokenStore {
     /// refreshes other consents.
     fn look_up<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, Lookup> {
         Box::pin(async move {
-            let Ok(id) = item.name.parse::<ConsentId>() else { return Ok(Lookup::Gone) };
+            let Ok(id) = item.name.parse::<ConsentId>() else { return Ok(Lookup::Missing) };
             match self.load(&id).await {
                 Ok(Some(record)) => Ok(Lookup::Record(Box::new(record))),
-                Ok(None) => Ok(Lookup::Gone),
+                Ok(None) => Ok(Lookup::Missing),
                 Err(error @ (StoreError::Damaged(_) | StoreError::Misconfigured(_))) => {
                     tracing::warn!("cannot read a due consent: {error}");
                     Ok(Lookup::Unreadable)
@@ -129,7 +129,7 @@ pub enum Lookup {
     /// The record is damaged or was encrypted with a key that is not configured.
     Unreadable,
     /// The store has no record of the consent.
-    Gone,
+    Missing,
 }
 
 /// Only one process can access the records, so no leases are needed.

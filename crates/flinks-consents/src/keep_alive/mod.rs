@@ -9,9 +9,12 @@ mod summary;
 mod tally;
 mod worker;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use flinks::backoff;
 
 use crate::consents::Consents;
 use crate::store::{ConsentId, StoreError};
@@ -29,13 +32,20 @@ use self::worker::Worker;
 /// worker sees in the store which consents have been refreshed and skips them.
 ///
 /// ```no_run
-/// # use flinks_consents::Consents;
-/// # use flinks_consents::{FileStore, KeepAlive};
+/// # use std::time::Duration;
+/// # use flinks_consents::{Consents, FileStore, KeepAlive};
 /// # async fn run(consents: Consents, store: FileStore) -> Result<(), Box<dyn std::error::Error>> {
 /// let worker = KeepAlive::new(consents, store)
 ///     .rate(20)
-///     .on_needs_consent(|id| println!("{} has ended: the end user must consent again", id.as_str()));
+///     .on_ended(|id| println!("{} has ended: the end user must consent again", id.as_str()));
+/// // As a task of the application. To stop it, abort the task.
+/// let task = tokio::spawn({
+///     let worker = worker.clone();
+///     async move { worker.run_every(Duration::from_secs(60 * 60)).await }
+/// });
+/// // Or as a job that runs once an hour.
 /// println!("{}", worker.run_once().await?);
+/// # task.abort();
 /// # Ok(())
 /// # }
 /// ```
@@ -64,8 +74,9 @@ impl KeepAlive {
             within: WITHIN,
             rate: 10,
             max_concurrency: 8,
-            on_needs_consent: Arc::new(|_| {}),
+            on_ended: Arc::new(|_| {}),
             on_progress: Arc::new(|_| {}),
+            on_run: Arc::new(|_| {}),
             next_start: Arc::default(),
         };
         Self { worker, plan: Arc::default() }
@@ -107,8 +118,8 @@ impl KeepAlive {
     /// [reported](WorkLeases::ended_in). With such a store, each worker reports only the consents
     /// that it has itself found to have ended. [O6](flinks::rules)
     #[must_use]
-    pub fn on_needs_consent(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
-        self.worker.on_needs_consent = Arc::new(callback);
+    pub fn on_ended(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
+        self.worker.on_ended = Arc::new(callback);
         self
     }
 
@@ -119,6 +130,44 @@ impl KeepAlive {
         self
     }
 
+    /// Sets a callback that [`run_every`](Self::run_every) calls with the result of each run, for
+    /// example to record a metric. A panic in the callback is caught and logged.
+    #[must_use]
+    pub fn on_run(mut self, callback: impl Fn(&Result<Summary, StoreError>) + Send + Sync + 'static) -> Self {
+        self.worker.on_run = Arc::new(callback);
+        self
+    }
+
+    /// Calls [`run_once`](Self::run_once) now, and then again whenever `interval` has passed since
+    /// the last run ended. An hour is a good interval, and the minimum is one second.
+    ///
+    /// After a run that failed or stopped early, the next run starts after one second to a minute,
+    /// or after `interval` if that is shorter. The result of each run is logged and passed to the
+    /// callback [`on_run`](Self::on_run).
+    ///
+    /// This never returns. Spawn it as a task, and abort the task to stop it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the current run, as described at [`run_once`](Self::run_once).
+    pub async fn run_every(&self, interval: Duration) -> Infallible {
+        let interval = interval.max(Duration::from_secs(1));
+        let mut failures = 0_u32;
+        loop {
+            let result = self.run_once().await;
+            let is_complete = result.as_ref().is_ok_and(|summary| summary.stopped.is_none());
+            match &result {
+                Ok(summary) if is_complete => tracing::info!("keep-alive run: {summary}"),
+                Ok(summary) => tracing::warn!("keep-alive run: {summary}"),
+                Err(error) => tracing::warn!("keep-alive run failed: {error}"),
+            }
+            self.worker.report_run(&result);
+            failures = if is_complete { 0 } else { failures.saturating_add(1) };
+            let wait = if is_complete { interval } else { backoff(failures, None).min(interval) };
+            self.worker.consents.clock().sleep(wait).await;
+        }
+    }
+
     /// Refreshes the due consents in all shards that no other worker has leased. Calling this
     /// method once an hour is enough.
     ///
@@ -127,7 +176,7 @@ impl KeepAlive {
     ///
     /// Suspected consents are refreshed after all others. The run [stops](Summary::stopped) early
     /// if the server fails, or if a gateway seems to refuse the refreshes. A run that stops early
-    /// does not call [`on_needs_consent`](Self::on_needs_consent). [O6]
+    /// does not call [`on_ended`](Self::on_ended). [O6]
     ///
     /// # Errors
     ///

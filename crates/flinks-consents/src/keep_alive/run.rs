@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::metrics;
 use crate::store::{ConsentId, DueWindow, StoreError};
 use futures_util::StreamExt as _;
 
@@ -95,6 +96,18 @@ impl<'a> Run<'a> {
     }
 
     pub(super) async fn run(mut self) -> Result<Summary, StoreError> {
+        let result = self.process_shards().await;
+        let progress = self.tally.progress;
+        metrics::count_run(&progress);
+        result?;
+        if progress.summary.stopped.is_none() {
+            metrics::record_complete_run(progress.due, self.worker.consents.clock().wall());
+        }
+        Ok(progress.summary)
+    }
+
+    /// Goes through the three phases, or through as many of them as the run reaches.
+    async fn process_shards(&mut self) -> Result<(), StoreError> {
         let shards = self.order_shards();
         let mut with_suspected = Vec::new();
         for (index, shard) in shards.iter().enumerate() {
@@ -112,20 +125,20 @@ impl<'a> Run<'a> {
             let finished = if self.tally.is_stopped() { index } else { index.saturating_add(1) };
             self.save_plan(shards.get(finished..).unwrap_or_default());
             if self.tally.is_stopped() {
-                return Ok(self.tally.progress.summary);
+                return Ok(());
             }
         }
         for shard in with_suspected {
             self.process_shard(shard, Phase::Refresh(Selection::Suspected)).await?;
             self.save_plan(&[]);
             if self.tally.is_stopped() {
-                return Ok(self.tally.progress.summary);
+                return Ok(());
             }
         }
         for shard in shards {
             self.process_shard(shard, Phase::Report).await?;
         }
-        Ok(self.tally.progress.summary)
+        Ok(())
     }
 
     /// Returns all shards in this run's order. The last run's unfinished shards come first. The
@@ -322,8 +335,8 @@ impl<'a> Run<'a> {
     }
 
     fn count_report(&mut self) {
-        let needing_consent = &mut self.tally.progress.summary.needing_consent;
-        *needing_consent = needing_consent.saturating_add(1);
+        let ended = &mut self.tally.progress.summary.ended;
+        *ended = ended.saturating_add(1);
     }
 
     async fn acquire(&mut self, shard: u16) -> Result<Lease, StoreError> {

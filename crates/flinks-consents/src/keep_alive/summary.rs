@@ -29,9 +29,9 @@ pub struct Summary {
     /// run listed them.
     pub refreshed_elsewhere: u64,
     /// The number of ended consents that this run reported to
-    /// [`KeepAlive::on_needs_consent`](super::KeepAlive::on_needs_consent). Any process may have
-    /// detected that these consents ended. [O6](flinks::rules)
-    pub needing_consent: u64,
+    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). Any process may have detected that these
+    /// consents ended. [O6](flinks::rules)
+    pub ended: u64,
     /// The number of refreshes that were refused, possibly by a gateway
     /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). The affected consents are not
     /// reported, because only a later run can detect whether they have ended.
@@ -92,11 +92,8 @@ impl fmt::Display for StopReason {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { refreshed, refreshed_elsewhere, needing_consent, failed, .. } = self;
-        write!(
-            f,
-            "{refreshed} refreshed, {refreshed_elsewhere} refreshed elsewhere, {needing_consent} ended, {failed} failed"
-        )?;
+        let Self { refreshed, refreshed_elsewhere, ended, failed, .. } = self;
+        write!(f, "{refreshed} refreshed, {refreshed_elsewhere} refreshed elsewhere, {ended} ended, {failed} failed")?;
         if self.suspected > 0 {
             write!(f, "; {} refused, possibly by a gateway", self.suspected)?;
         }

@@ -50,7 +50,7 @@ impl Tally {
                 increment(&mut summary.refreshed);
                 self.in_a_row = 0;
             }
-            // `Summary::needing_consent` counts the consent when it is reported.
+            // `Summary::ended` counts the consent when it is reported.
             Outcome::Ended(_) => self.in_a_row = 0,
             Outcome::Failed(error) => {
                 increment(&mut summary.failed);

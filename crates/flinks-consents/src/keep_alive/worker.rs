@@ -10,8 +10,11 @@ use crate::store::{ConsentId, DueWindow, StoreError};
 use flinks::Refusal;
 
 use super::leases::{Lookup, WorkItem, WorkLeases};
-use super::summary::Progress;
+use super::summary::{Progress, Summary};
 use super::tally::Outcome;
+
+/// The callback for the result of each run.
+pub(super) type OnRun = dyn Fn(&Result<Summary, StoreError>) + Send + Sync;
 
 /// A worker's settings and the earliest start time of its next refresh.
 #[derive(Clone)]
@@ -21,8 +24,9 @@ pub(super) struct Worker {
     pub(super) within: Duration,
     pub(super) rate: u32,
     pub(super) max_concurrency: usize,
-    pub(super) on_needs_consent: Arc<dyn Fn(&ConsentId) + Send + Sync>,
+    pub(super) on_ended: Arc<dyn Fn(&ConsentId) + Send + Sync>,
     pub(super) on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
+    pub(super) on_run: Arc<OnRun>,
     /// The earliest start time of the next refresh, on the monotonic clock.
     pub(super) next_start: Arc<Mutex<Duration>>,
 }
@@ -52,9 +56,9 @@ impl Worker {
         let record = match (self.store.look_up(item).await?, selection) {
             (Lookup::Record(record), _) => record,
             (Lookup::Unreadable, Selection::NotSuspected) => return Ok(Outcome::Unreadable),
-            (Lookup::Gone, Selection::NotSuspected) => return Ok(Outcome::RefreshedElsewhere),
+            (Lookup::Missing, Selection::NotSuspected) => return Ok(Outcome::RefreshedElsewhere),
             // The phase for consents that are not suspected has already counted these outcomes.
-            (Lookup::Unreadable | Lookup::Gone, Selection::Suspected) => return Ok(Outcome::Skipped),
+            (Lookup::Unreadable | Lookup::Missing, Selection::Suspected) => return Ok(Outcome::Skipped),
         };
         match selection {
             Selection::NotSuspected if record.is_suspected() => return Ok(Outcome::Deferred),
@@ -108,8 +112,12 @@ impl Worker {
         call_and_catch_panic(|| (self.on_progress)(progress));
     }
 
+    pub(super) fn report_run(&self, result: &Result<Summary, StoreError>) {
+        call_and_catch_panic(|| (self.on_run)(result));
+    }
+
     pub(super) fn report_ended(&self, id: &ConsentId) {
-        call_and_catch_panic(|| (self.on_needs_consent)(id));
+        call_and_catch_panic(|| (self.on_ended)(id));
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers may panic
 
+mod bearer;
 mod code;
 mod confirmed;
 mod early;
@@ -14,7 +15,9 @@ mod invalidated;
 mod lease;
 mod lifetime;
 mod log_lines;
+mod metrics;
 mod model;
+mod observability;
 mod outage;
 mod owners;
 mod pending;
@@ -33,6 +36,8 @@ mod wall_clock;
 mod lines;
 #[path = "../../../flinks/tests/shared/outbound.rs"]
 mod outbound_client;
+#[path = "../../../flinks/tests/shared/recorder.rs"]
+mod recorder;
 #[path = "../../../flinks/tests/shared/runtimes.rs"]
 mod without_drivers;
 

@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -173,6 +175,24 @@ impl Browser {
         self.click("#continue").await;
         self.wait_until("return location.pathname === '/done'").await;
         assert_eq!(self.script("return location.href").await, *return_url);
+    }
+
+    /// Shows pages as on a screen with this width, and in light or dark colours.
+    pub(crate) async fn emulate(&self, width: u32, is_dark: bool) {
+        let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        let scheme = json!({"name": "prefers-color-scheme", "value": if is_dark { "dark" } else { "light" }});
+        for (command, parameters) in [
+            ("Emulation.setDeviceMetricsOverride", metrics),
+            ("Emulation.setEmulatedMedia", json!({"features": [scheme]})),
+        ] {
+            self.call(Method::POST, "/goog/cdp/execute", json!({"cmd": command, "params": parameters})).await;
+        }
+    }
+
+    /// Returns a PNG of the visible part of the page.
+    pub(crate) async fn screenshot(&self) -> Vec<u8> {
+        let image = self.call(Method::GET, "/screenshot", json!({})).await;
+        STANDARD.decode(image.as_str().unwrap()).unwrap()
     }
 
     pub(crate) async fn resize(&self, width: u32, height: u32) {

@@ -9,6 +9,7 @@
 
 mod connect;
 mod consent;
+#[allow(dead_code)] // The tests of `flinks-demo` use the same driver.
 mod driver;
 mod parent;
 

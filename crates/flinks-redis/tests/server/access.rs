@@ -168,7 +168,7 @@ async fn permissions() {
     create_ended_consents(&server, &flinks, 1).await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
     let worker = KeepAlive::new(consents, store.clone()).rate(10_000);
-    assert_eq!(worker.run_once().await.unwrap().needing_consent, 1);
+    assert_eq!(worker.run_once().await.unwrap().ended, 1);
     assert_eq!(store.restore_indexes().await, Ok(0));
     assert_eq!(store.warnings().await, Ok(vec![Warning::DoesNotPersist]));
     // The error is the same if only a script calls the command.

@@ -33,7 +33,7 @@ async fn reported_once() {
         "0 refreshed, 0 refreshed elsewhere, 0 ended, 0 failed",
     ] {
         let callback_reported = Arc::clone(&reported);
-        let worker = worker(&server, &flinks).on_needs_consent(move |id| {
+        let worker = worker(&server, &flinks).on_ended(move |id| {
             callback_reported.lock().unwrap().push(id.clone());
             // Panics without printing a message.
             std::panic::resume_unwind(Box::new("a callback"));
@@ -56,7 +56,7 @@ async fn reported_after_crash() {
     let reports = Arc::new(AtomicUsize::new(0));
     let worker = |stops_redis: bool, server: Arc<Mutex<Server>>| {
         let reports = Arc::clone(&reports);
-        self::worker(&server.clone().lock().unwrap(), &flinks).on_needs_consent(move |_| {
+        self::worker(&server.clone().lock().unwrap(), &flinks).on_ended(move |_| {
             reports.fetch_add(1, Ordering::SeqCst);
             if stops_redis {
                 server.lock().unwrap().kill();
@@ -69,7 +69,7 @@ async fn reported_after_crash() {
     server.lock().unwrap().remove_leases();
     for (number, expected) in [(1, 2), (0, 2)] {
         let summary = worker(false, server.clone()).run_once().await.unwrap();
-        assert_eq!(summary.needing_consent, number, "{summary}");
+        assert_eq!(summary.ended, number, "{summary}");
         assert_eq!(reports.load(Ordering::SeqCst), expected, "{summary}");
     }
     // If the end user consents again, a worker reports the consent only after the new consent has
@@ -78,10 +78,10 @@ async fn reported_after_crash() {
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
-    assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 0);
+    assert_eq!(worker(false, server.clone()).run_once().await.unwrap().ended, 0);
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
-    assert_eq!(worker(false, server.clone()).run_once().await.unwrap().needing_consent, 1);
+    assert_eq!(worker(false, server.clone()).run_once().await.unwrap().ended, 1);
     // `forget` removes everything from Redis, even if the ended consent was not reported.
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
@@ -100,7 +100,7 @@ async fn renewed() {
     let count = Arc::clone(&reports);
     let address = server.address();
     let client = flinks.client();
-    let worker = worker(&server, &flinks).on_needs_consent(move |id| {
+    let worker = worker(&server, &flinks).on_ended(move |id| {
         count.fetch_add(1, Ordering::SeqCst);
         if let Some(new_token) = new_token.lock().unwrap().take() {
             let other = ids.iter().find(|other| *other != id).unwrap();
@@ -110,6 +110,6 @@ async fn renewed() {
             });
         }
     });
-    assert_eq!(worker.run_once().await.unwrap().needing_consent, 1);
+    assert_eq!(worker.run_once().await.unwrap().ended, 1);
     assert_eq!(reports.load(Ordering::SeqCst), 1);
 }

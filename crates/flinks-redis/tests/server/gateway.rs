@@ -44,7 +44,7 @@ impl Worker {
         let keep_alive = KeepAlive::new(consents.clone(), store)
             .rate(10_000)
             .max_concurrency(1)
-            .on_needs_consent(move |id| report.lock().unwrap().push(id.clone()));
+            .on_ended(move |id| report.lock().unwrap().push(id.clone()));
         Self { keep_alive, consents, clock, reported }
     }
 
@@ -131,7 +131,7 @@ async fn reactivation_not_reported() {
     let unknown_token = RefreshToken::new("canary-unknown").unwrap();
     let _ = worker.consents.import(&id, unknown_token, SystemTime::now()).await.unwrap();
     assert!(worker.consents.consent(&id).access_token().await.unwrap_err().needs_consent());
-    assert_eq!(worker.run().await.needing_consent, 1);
+    assert_eq!(worker.run().await.ended, 1);
     assert!(worker.consents.reactivate(&id).await.is_err());
-    assert_eq!(worker.run().await.needing_consent, 0);
+    assert_eq!(worker.run().await.ended, 0);
 }

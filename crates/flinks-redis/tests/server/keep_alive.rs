@@ -38,7 +38,7 @@ async fn three_workers() {
     let mut refreshed = 0;
     for run in runs {
         let summary = run.await.unwrap();
-        assert_eq!(summary.needing_consent, 0, "{summary}");
+        assert_eq!(summary.ended, 0, "{summary}");
         assert_eq!(summary.failed, 0, "{summary}");
         refreshed += summary.refreshed;
     }

@@ -69,7 +69,7 @@ async fn failed_renewal() {
     let summary = worker(&server, &flinks).run_once().await.unwrap();
     assert_eq!(summary.refreshed, 40 - refreshed, "{summary}");
     assert_eq!(summary.failed, 0, "{summary}");
-    assert_eq!(summary.needing_consent, 0, "{summary}");
+    assert_eq!(summary.ended, 0, "{summary}");
 }
 
 /// The first callback takes longer than the lease lasts, and another worker acquires the lease.
@@ -94,7 +94,7 @@ async fn check_expired_lease(other_worker: OtherWorker) {
     let reports = Arc::new(AtomicUsize::new(0));
     let count_reports = |worker: KeepAlive| {
         let reports = Arc::clone(&reports);
-        worker.on_needs_consent(move |_| {
+        worker.on_ended(move |_| {
             reports.fetch_add(1, Ordering::SeqCst);
         })
     };
@@ -105,19 +105,19 @@ async fn check_expired_lease(other_worker: OtherWorker) {
     let count = Arc::clone(&reports);
     let redis = Arc::clone(&server);
     let consents = Consents::builder(client).store(store.clone()).build();
-    let first = KeepAlive::new(consents, store).on_needs_consent(move |_| {
+    let first = KeepAlive::new(consents, store).on_ended(move |_| {
         count.fetch_add(1, Ordering::SeqCst);
         if let Some(second) = second.lock().unwrap().take() {
             clock.advance(Duration::from_secs(121));
             redis.remove_leases();
             if other_worker == OtherWorker::ReportsAll {
-                run_on_another_thread(async { assert_eq!(second.run_once().await.unwrap().needing_consent, 5) });
+                run_on_another_thread(async { assert_eq!(second.run_once().await.unwrap().ended, 5) });
             } else {
                 redis.set("{flinks:000}:worker", b"second");
             }
         }
     });
-    assert_eq!(first.run_once().await.unwrap().needing_consent, 1);
+    assert_eq!(first.run_once().await.unwrap().ended, 1);
     // The workers report only one consent twice: the consent in the first worker's callback.
     let expected = if other_worker == OtherWorker::ReportsAll { 6 } else { 1 };
     assert_eq!(reports.load(Ordering::SeqCst), expected);

@@ -11,6 +11,7 @@ use super::{AuthorizeToken, Client, LoginId, RequestId, error_body};
 use crate::error::{Error, Kind, SpendError};
 use crate::operation::Operation;
 use crate::retry::RetryPolicy;
+use crate::running_call::Success;
 use crate::validate::{REPEATS_A_SECRET, is_echo};
 use crate::{FlinksCode, Language};
 
@@ -115,7 +116,9 @@ impl Client {
             // A request id that equals the token is not rejected as an echo: the token is spent,
             // and one page of the Flinks documentation calls the token "the RequestId".
             let password = request.password.as_ref().map(Secret::expose_secret);
-            Outcome::from_response(response.into_inner(), &head, &|received| is_echo(received, password))
+            let is_echo = |received: &str| is_echo(received, password);
+            let value = Outcome::from_response(response.into_inner(), &head, &is_echo)?;
+            Ok(Success { status: head.status(), value })
         };
         let outcome =
             self.bank_executor.call(Operation::ConnectAuthorize, RetryPolicy::Never, LIVE_TIMEOUT, attempt).await;

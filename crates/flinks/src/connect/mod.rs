@@ -8,6 +8,8 @@
 
 mod authorize;
 mod identifiers;
+mod landing;
+mod message;
 mod oauth;
 mod widget;
 
@@ -18,6 +20,8 @@ use flinks_connect::types;
 
 pub use self::authorize::{AnswerError, Answers, Authorize, Challenge, Outcome, Question, Session};
 pub use self::identifiers::{CustomerId, Host, Instance, LoginId, RequestId, SecretKey};
+pub use self::landing::{Landing, PendingLanding, StartedWidget, StatePlacement, UnverifiedLoginId};
+pub use self::message::WidgetMessage;
 pub use self::oauth::{CustomOAuth, PendingAuthorization};
 pub use self::widget::{Theme, Widget, WidgetUrl};
 
@@ -32,6 +36,7 @@ use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
 use crate::retry::{CallExecutor, RetryPolicy};
+use crate::running_call::Success;
 use crate::settings::Settings;
 use crate::validate::{HANDED_OUT_BEFORE, REPEATS_A_SECRET, is_echo, token_problem};
 
@@ -103,7 +108,8 @@ impl Client {
         let attempt = || async move {
             let sent = Timestamps::now(clock.as_ref());
             let response = self.http.generate_authorize_token(&self.customer_id.0, &self.secret_key).send().await;
-            self.authorize_token(response.map_err(|error| Error::from_call(GENERATE, error, error_body))?, sent)
+            let response = response.map_err(|error| Error::from_call(GENERATE, error, error_body))?;
+            Ok(Success { status: response.status(), value: self.authorize_token(response, sent)? })
         };
         self.executor.call(GENERATE, RetryPolicy::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
@@ -177,13 +183,13 @@ impl Configure for Client {
         Ok(Self {
             http: flinks_connect::Client::with_transport(transport.clone()),
             transport,
+            executor: settings.executor(&api),
+            bank_executor: settings.bank_executor(&api),
             api,
             iframe,
             customer_id,
             secret_key: Arc::new(types::SecretKey::new(secret_key.expose_secret())),
             handed_out: settings.handed_out(),
-            executor: settings.executor(),
-            bank_executor: settings.bank_executor(),
         })
     }
 }

@@ -1,11 +1,13 @@
 //! Custom OAuth: the end user logs in on the bank's own page (C7).
 
+use std::time::Duration;
+
 use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::{Client, LoginId};
-use crate::callback::{self, CsrfState};
-use crate::error::{Error, Kind};
+use crate::callback::{CallbackForm, CsrfState};
+use crate::error::Error;
 use crate::operation::Operation;
 use crate::validate::query;
 use crate::{Language, RedirectUrl, Started};
@@ -19,14 +21,15 @@ impl Client {
     /// Returns an error if `redirect_uri` contains a parameter that the callback adds: `state`,
     /// `loginId`, `error` or `error_description`.
     pub fn custom_oauth(&self, institution_id: u32, redirect_uri: &RedirectUrl) -> Result<CustomOAuth<'_>, Error> {
-        callback::check_redirect_url(redirect_uri, "loginId")?;
+        CALLBACK.check_redirect_url(redirect_uri)?;
         let parameters =
             vec![("institution_id", institution_id.to_string()), ("redirect_uri", redirect_uri.as_str().to_owned())];
         Ok(CustomOAuth { client: self, parameters })
     }
 
     /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Continue with
+    /// callback URL or its query. Keep it out of logs; see
+    /// [Callbacks and landings](crate#callbacks-and-landings). Continue with
     /// [`Authorize::after_oauth`](super::Authorize::after_oauth). [C7](crate::rules)
     ///
     /// # Errors
@@ -41,12 +44,22 @@ impl Client {
     /// If the `state` matches and the bank reported an error, [`Error::oauth_error`] returns the
     /// reported code.
     pub fn verify_oauth(&self, pending: PendingAuthorization, callback: &str) -> Result<LoginId, Error> {
-        let login_id =
-            pending.0.verify(callback, "loginId", Operation::ConnectOAuthReturn, self.executor.clock.as_ref())?;
-        let invalid = Kind::Callback("`loginId` is empty or contains an invalid character");
-        LoginId::new(login_id).map_err(|_| Error::new(Operation::ConnectOAuthReturn, invalid))
+        let login_id = pending.0.verify(callback, &CALLBACK, self.executor.clock.as_ref())?;
+        LoginId::new(login_id).map_err(|_| CALLBACK.rejection(INVALID_LOGIN_ID))
     }
 }
+
+const CALLBACK: CallbackForm = CallbackForm {
+    operation: Operation::ConnectOAuthReturn,
+    result: "loginId",
+    details: &[],
+    max_age: Duration::from_secs(10 * 60),
+    too_late: "the authorization was not completed within 10 minutes",
+    mismatch: "`state` does not match the pending authorization",
+};
+
+/// The message for a callback or a landing whose login id cannot be sent.
+pub(super) const INVALID_LOGIN_ID: &str = "`loginId` is empty or contains an invalid character";
 
 /// An authorization at a bank that has not started yet.
 #[derive(derive_more::Debug)]

@@ -1,6 +1,8 @@
 //! The widget: a Flinks page in an iframe of the application (C5).
 
-use flinks_core::Secret;
+use std::sync::Arc;
+
+use flinks_core::{Clock, Secret};
 
 use super::{AuthorizeToken, Client};
 use crate::error::{Error, Kind, SpendError};
@@ -10,12 +12,13 @@ use crate::{Language, RedirectUrl};
 
 impl Client {
     /// Creates a widget that redirects the end user to `redirect_url`, with the parameters
-    /// `loginId` and `institution`.
+    /// `loginId` and `institution`. [`verify_landing`](Self::verify_landing) verifies that landing.
     pub fn widget(&self, redirect_url: &RedirectUrl) -> Widget {
         Widget {
             base_url: self.iframe.as_str().to_owned(),
-            redirect_url: redirect_url.as_str().to_owned(),
+            redirect_url: redirect_url.clone(),
             parameters: Vec::new(),
+            clock: Arc::clone(&self.executor.clock),
         }
     }
 }
@@ -27,20 +30,23 @@ impl Client {
 /// # async fn page(client: &flinks::connect::Client) -> Result<String, flinks::Error> {
 /// let redirect_url = "https://app.example/done".parse()?;
 /// let widget = client.widget(&redirect_url).language(flinks::Language::French).customer_name("My App");
-/// let url = widget.url(client.generate_authorize_token().await?)?;
-/// // This form can be inserted between double quotes.
-/// let page = format!("<iframe src=\"{}\" title=\"Flinks\"></iframe>", url.to_html_attribute());
+/// let token = client.generate_authorize_token().await?;
+/// let started = widget.start(token, flinks::connect::StatePlacement::Query)?;
+/// // Keep `started.pending` in the end user's session until the landing.
+/// // This form of the URL can be inserted between double quotes.
+/// let page = format!("<iframe src=\"{}\" title=\"Flinks\"></iframe>", started.url.to_html_attribute());
 /// // The `message` listener of the page must compare `event.origin` with this origin.
 /// let origin = widget.message_origin();
 /// # Ok(page + &origin) }
 /// ```
 #[derive(Clone, derive_more::Debug)]
 #[debug("Widget {{ base_url: {base_url:?}, .. }}")]
-#[must_use = "a widget does nothing until `url` gives it a token"]
+#[must_use = "a widget does nothing until `start` or `url` gives it a token"]
 pub struct Widget {
     base_url: String,
-    redirect_url: String,
+    pub(super) redirect_url: RedirectUrl,
     parameters: Vec<(String, String)>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// The colours of a widget.
@@ -143,15 +149,26 @@ impl Widget {
     /// Spends the token and returns the URL for one iframe. Load the URL only once.
     /// [C5](crate::rules)
     ///
+    /// The landing of this widget cannot be verified. Use [`start`](Self::start) unless your
+    /// application protects its landing in another way.
+    ///
     /// # Errors
     ///
     /// Returns a [`SpendError`] if the token has expired. [C3](crate::rules)
     pub fn url(&self, token: AuthorizeToken) -> Result<WidgetUrl, SpendError<AuthorizeToken>> {
+        self.url_with_redirect(token, self.redirect_url.as_str())
+    }
+
+    pub(super) fn url_with_redirect(
+        &self,
+        token: AuthorizeToken,
+        redirect_url: &str,
+    ) -> Result<WidgetUrl, SpendError<AuthorizeToken>> {
         if token.is_expired() {
             return Err(SpendError::new(token, Error::new(Operation::ConnectWidget, Kind::ExpiredLocally)));
         }
         let parameters = self.parameters.iter().map(|(name, value)| (&**name, &**value));
-        let first = [("redirectUrl", &*self.redirect_url)].into_iter();
+        let first = [("redirectUrl", redirect_url)].into_iter();
         let query = query(first.chain(parameters).chain([("authorizeToken", token.secret.expose_secret())]));
         Ok(WidgetUrl(Secret::new(format!("{}/v2/?{query}", self.base_url))))
     }

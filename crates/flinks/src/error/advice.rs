@@ -1,6 +1,6 @@
 //! The recommended next step after an error.
 
-use flinks_core::TransportErrorKind;
+use flinks_core::{StatusCode, TransportErrorKind};
 
 use super::error::Error;
 use super::kind::Kind;
@@ -41,6 +41,25 @@ pub enum Advice {
     /// or it is unknown whether a call that spends a token, such as the start of a payment session,
     /// took effect.
     Investigate,
+}
+
+impl Advice {
+    /// Returns the HTTP status that a web application can respond with to its own user.
+    ///
+    /// | advice | status |
+    /// | --- | --- |
+    /// | `FixInput` | 422 Unprocessable Content |
+    /// | `AskUser`, `StartOver`, `WaitOrStartOver` | 409 Conflict |
+    /// | `RetryLater`, `NewToken` | 503 Service Unavailable |
+    /// | `FixConfiguration`, `Investigate` | 502 Bad Gateway |
+    pub fn http_status(self) -> StatusCode {
+        match self {
+            Self::FixInput => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::AskUser | Self::StartOver | Self::WaitOrStartOver => StatusCode::CONFLICT,
+            Self::RetryLater | Self::NewToken => StatusCode::SERVICE_UNAVAILABLE,
+            Self::FixConfiguration | Self::Investigate => StatusCode::BAD_GATEWAY,
+        }
+    }
 }
 
 impl Error {

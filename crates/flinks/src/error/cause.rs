@@ -67,6 +67,30 @@ pub enum Cause {
     NoRuntime,
 }
 
+impl Cause {
+    /// Returns the name of the variant in snake case, for metrics and spans.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Configuration => "configuration",
+            Self::Expired => "expired",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+            Self::ClientCertificate => "client_certificate",
+            Self::ProxyCredentials => "proxy_credentials",
+            Self::Refused => "refused",
+            Self::Redirect => "redirect",
+            Self::Status => "status",
+            Self::Malformed => "malformed",
+            Self::InvalidCallback => "invalid_callback",
+            Self::ReturnedError => "returned_error",
+            Self::Abandoned => "abandoned",
+            Self::NoRuntime => "no_runtime",
+        }
+    }
+}
+
 impl Error {
     /// Returns the cause of the error.
     pub fn cause(&self) -> Cause {
@@ -93,5 +117,38 @@ impl Error {
             Kind::Abandoned => Cause::Abandoned,
             Kind::NoRuntime => Cause::NoRuntime,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Returns the names in [`Cause::name`], which has a match arm for each cause.
+    fn names() -> BTreeSet<&'static str> {
+        let arms = include_str!("cause.rs").split(" => \"").skip(1).filter_map(|rest| rest.split_once("\",\n"));
+        arms.map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn name_is_the_variant_in_snake_case() {
+        assert_eq!(names().len(), 16);
+        assert_eq!(Cause::InvalidCallback.name(), "invalid_callback");
+        assert_eq!(Cause::NoRuntime.name(), "no_runtime");
+    }
+
+    #[test]
+    fn documentation_of_the_metrics_lists_every_cause() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../flinks-consents/OBSERVABILITY.md");
+        // A packaged crate does not include the page.
+        let Ok(page) = std::fs::read_to_string(page) else { return };
+        let row = page.lines().find(|line| line.contains("`flinks_call_duration_seconds`")).unwrap();
+        let outcomes = row.split("`outcome`:").nth(1).unwrap().split('|').next().unwrap();
+        let documented: BTreeSet<&str> = outcomes.split_whitespace().map(|name| name.trim_matches('`')).collect();
+        let expected: BTreeSet<&str> = names().into_iter().chain(["ok", "cancelled"]).collect();
+        assert_eq!(documented, expected);
     }
 }

@@ -31,12 +31,13 @@ kinds! {
     CallbackError Abandoned NoRuntime
 }
 
-const ALL_OPERATIONS: [Operation; 11] = [
+const ALL_OPERATIONS: [Operation; 12] = [
     Operation::PayAuthorize,
     Operation::PayInitiateSession,
     Operation::ConnectGenerateAuthorizeToken,
     Operation::ConnectAuthorize,
     Operation::ConnectWidget,
+    Operation::ConnectLanding,
     Operation::ConnectOAuthReturn,
     Operation::OutboundAuthorizationReturn,
     Operation::OutboundClientCredentials,

@@ -30,7 +30,7 @@ pub use self::advice::Advice;
 pub use self::cause::Cause;
 pub use self::error::Error;
 pub(crate) use self::error::ErrorBody;
-pub(crate) use self::kind::Kind;
+pub(crate) use self::kind::{Detail, Kind};
 pub use self::refusal::Refusal;
 pub use self::spend::SpendError;
 pub(crate) use self::verdict::RetryClass;

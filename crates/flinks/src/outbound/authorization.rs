@@ -1,12 +1,14 @@
 //! Authorizations: an end user consents and returns with an authorization code (O10).
 
+use std::time::Duration;
+
 use flinks_core::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::code::AuthorizationCode;
-use crate::callback::{self, CsrfState};
-use crate::error::{Error, Kind};
+use crate::callback::{CallbackForm, CsrfState};
+use crate::error::Error;
 use crate::operation::Operation;
 use crate::validate::{MUST_NOT_BE_EMPTY, query, token_problem};
 use crate::{Language, RedirectUrl, Started};
@@ -28,7 +30,7 @@ impl Client {
         if provider_id.trim().is_empty() {
             return Err(Error::input("provider id", MUST_NOT_BE_EMPTY));
         }
-        callback::check_redirect_url(redirect_uri, "code")?;
+        CALLBACK.check_redirect_url(redirect_uri)?;
         Ok(AuthorizationRequest {
             client: self,
             provider_id,
@@ -39,7 +41,8 @@ impl Client {
     }
 
     /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query.
+    /// callback URL or its query. Keep it out of logs; see
+    /// [Callbacks and landings](crate#callbacks-and-landings).
     ///
     /// The returned code is bound to the authorization's exact redirect URI, byte for byte.
     /// [O9, O10](crate::rules)
@@ -57,14 +60,22 @@ impl Client {
     /// that error's code.
     pub fn verify(&self, pending: PendingAuthorization, callback: &str) -> Result<AuthorizationCode, Error> {
         let PendingAuthorization { state, redirect_uri, .. } = pending;
-        let code = state.verify(callback, "code", Operation::OutboundAuthorizationReturn, self.clock().as_ref())?;
+        let code = state.verify(callback, &CALLBACK, self.clock().as_ref())?;
         if token_problem(&code).is_some() {
-            let invalid = Kind::Callback("`code` is empty or contains an invalid character");
-            return Err(Error::new(Operation::OutboundAuthorizationReturn, invalid));
+            return Err(CALLBACK.rejection("`code` is empty or contains an invalid character"));
         }
         Ok(AuthorizationCode { code: Secret::new(code), redirect_uri })
     }
 }
+
+const CALLBACK: CallbackForm = CallbackForm {
+    operation: Operation::OutboundAuthorizationReturn,
+    result: "code",
+    details: &[],
+    max_age: Duration::from_secs(10 * 60),
+    too_late: "the authorization was not completed within 10 minutes",
+    mismatch: "`state` does not match the pending authorization",
+};
 
 /// The value that every scope must contain.
 const REQUIRED_SCOPE: &str = "ACCOUNT_BASIC";

@@ -23,6 +23,7 @@ use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
 use crate::recent::{RecentSecrets, SecretHash};
 use crate::retry::{CallExecutor, RetryPolicy};
+use crate::running_call::Success;
 use crate::settings::Settings;
 use crate::validate::{REPEATS_A_SECRET, is_echo};
 
@@ -183,7 +184,8 @@ impl Client {
         let authorization = &Authorization::bearer(access_token.secret());
         let attempt = || async move {
             let response = self.http.revoke(authorization).send().await;
-            response.map(drop).map_err(|error| Error::from_call(Operation::OutboundRevoke, error, error_body))
+            let response = response.map_err(|error| Error::from_call(Operation::OutboundRevoke, error, error_body))?;
+            Ok(Success { status: response.status(), value: () })
         };
         self.executor.call(Operation::OutboundRevoke, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await
     }
@@ -196,6 +198,8 @@ impl Client {
     /// Returns `None` if the token has expired or if `issued_at` is in the future. An `issued_at`
     /// in the future means that the wall clock was ahead when the token was issued, so the token's
     /// age is unknown.
+    /// Also returns `None` if the text cannot be a token, because it is empty or contains an invalid
+    /// character.
     pub fn restore_access_token(
         &self,
         secret: impl Into<Secret>,
@@ -203,7 +207,7 @@ impl Client {
         lifetime: Duration,
     ) -> Option<AccessToken> {
         let deadline = Deadline::continued(issued_at, lifetime.min(ExpiresIn::MAX), &self.executor.clock)?;
-        Some(AccessToken::new(Bearer::new(secret.into(), deadline)))
+        AccessToken::new(Bearer::new(secret.into(), deadline))
     }
 
     /// Returns the base URL.
@@ -265,7 +269,7 @@ impl Client {
                 call = call.authorization(basic);
             }
             let response = call.send().await.map_err(|error| Error::from_call(operation, error, error_body))?;
-            self.tokens(operation, request, response, sent)
+            Ok(Success { status: response.status(), value: self.tokens(operation, request, response, sent)? })
         };
         self.executor.call(operation, policy, DEFAULT_TIMEOUT, attempt).await
     }
@@ -289,7 +293,8 @@ impl Client {
         if is_echo(bearer.secret().expose_secret(), credentials.clone().chain(old_refresh_token)) {
             return Err(malformed("access_token", REPEATS_A_SECRET));
         }
-        let access_token = AccessToken::new(bearer);
+        let access_token =
+            AccessToken::new(bearer).ok_or_else(|| malformed("access_token", "is not valid in a header"))?;
         let refresh_token = match refresh_token {
             // The client credentials grant has no refresh token (RFC 6749, section 4.4.3).
             _ if request.grant_type == types::GrantType::ClientCredentials => None,
@@ -353,11 +358,11 @@ impl Configure for Client {
         Ok(Self {
             http: flinks_outbound::Client::with_transport(transport.clone()),
             transport,
+            executor: settings.executor(&base_url),
             base_url,
             authentication: Arc::new(authentication),
             has_rotated: Arc::default(),
             codes: Arc::new(RecentSecrets::new(CODE_LIFETIME)),
-            executor: settings.executor(),
         })
     }
 }

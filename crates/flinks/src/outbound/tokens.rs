@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flinks_core::{Deadline, Secret};
+use flinks_core::generated::HeaderArgument as _;
+use flinks_core::{Authorization, Deadline, HeaderValue, Secret};
 
 use super::claims::{self, Claims};
 use crate::bearer::Bearer;
@@ -34,15 +35,22 @@ pub struct Tokens {
 /// [O4](crate::rules)
 #[derive(Clone, derive_more::Debug)]
 #[debug("AccessToken {{ is_expired: {:?}, .. }}", self.is_expired())]
-pub struct AccessToken(Arc<Bearer>);
+pub struct AccessToken(Arc<Inner>);
+
+struct Inner {
+    bearer: Bearer,
+    authorization: HeaderValue,
+}
 
 impl AccessToken {
-    pub(super) fn new(bearer: Bearer) -> Self {
-        Self(Arc::new(bearer))
+    /// Creates a token. Returns `None` if its text is not valid in a header.
+    pub(super) fn new(bearer: Bearer) -> Option<Self> {
+        let authorization = Authorization::bearer(bearer.secret()).header_value("Authorization").ok()?;
+        Some(Self(Arc::new(Inner { bearer, authorization })))
     }
 
     pub(super) fn secret(&self) -> &Secret {
-        self.0.secret()
+        self.0.bearer.secret()
     }
 
     /// Returns the token for the `Authorization: Bearer …` header. Keep it out of logs, and mark
@@ -51,35 +59,41 @@ impl AccessToken {
         self.secret().expose_secret()
     }
 
+    /// Returns the value of the header `Authorization`: `Bearer …`, marked as sensitive. This does
+    /// not allocate, because the value is created once for each token.
+    pub fn authorization(&self) -> HeaderValue {
+        self.0.authorization.clone()
+    }
+
     /// Returns the wall-clock time when the token was issued, or `None` if its lifetime is unknown.
     /// This is the time just before the token was requested. [A4, O3](crate::rules)
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.0.deadline().and_then(Deadline::issued_at)
+        self.0.bearer.deadline().and_then(Deadline::issued_at)
     }
 
     /// Returns the token's lifetime, counted from when the token was issued, or `None` if the
     /// response did not include a lifetime. [O3](crate::rules)
     pub fn lifetime(&self) -> Option<Duration> {
-        self.0.deadline().map(Deadline::lifetime)
+        self.0.bearer.deadline().map(Deadline::lifetime)
     }
 
     /// Returns the token's remaining lifetime on the monotonic clock or the wall clock, whichever
     /// is shorter. Returns zero if the token has expired, and `None` if its lifetime is unknown.
     /// [A4, O3](crate::rules)
     pub fn remaining(&self) -> Option<Duration> {
-        self.0.deadline().map(Deadline::remaining)
+        self.0.bearer.deadline().map(Deadline::remaining)
     }
 
     /// Returns the wall-clock time when the token expires, counted from just before the request, or
     /// `None` if the token's lifetime is unknown. [A4, O3](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.0.expires_at()
+        self.0.bearer.expires_at()
     }
 
     /// Returns whether the token has expired on the monotonic clock or the wall clock.
     /// [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
-        self.0.is_expired()
+        self.0.bearer.is_expired()
     }
 
     /// Returns the claims in an end user's access token, **without verifying its signature**. Use

@@ -1,5 +1,7 @@
 //! Prints the facade's values and errors, so that their text can be searched for secrets.
 
+use flinks::connect::StatePlacement;
+
 use crate::canaries::{Canaries, SHORT, responses};
 use crate::raw_server::{RawResponse, RawServer, http_response};
 
@@ -88,6 +90,17 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
         canaries.print_outcome(client(&responding).answer(fresh().await, challenge, &answers).await);
         let widget = client(&issuing).widget(&redirect_url);
         canaries.print_outcome(widget.url(fresh().await));
+        for placement in [StatePlacement::Query, StatePlacement::Path, StatePlacement::Session] {
+            let started = widget.start(fresh().await, placement).unwrap();
+            canaries.print(&started);
+            let landing = format!("/?institution={0}&loginId={0}", login_id.expose_secret());
+            canaries.print_outcome(client(&issuing).verify_landing(started.pending, &landing));
+        }
+        for step in ["REDIRECT", login_id.expose_secret()] {
+            let data = format!(r#"{{"step":"{step}","institution":"{0}","url":"{0}"}}"#, login_id.expose_secret());
+            canaries.print_outcome(widget.message(&widget.message_origin(), &data));
+            canaries.print_outcome(widget.message(&data, &data));
+        }
         canaries.print(&client(&issuing).custom_oauth(14, &redirect_url).unwrap().start());
     }
 

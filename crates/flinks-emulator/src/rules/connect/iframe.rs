@@ -30,7 +30,7 @@ pub(in crate::rules) fn iframe(state: &mut EmulatorState, call: &Call) -> Reply 
     }
     let return_url = query.text("redirectUrl").ok_or("is missing");
     let return_url = match return_url.and_then(|url| return_url::parse(url, &state.config.connect.redirect_origins)) {
-        Ok(url) => url,
+        Ok(url) => return_url::keep(url, state.config.connect.redirect_url_part),
         Err(problem) => return refuse(StatusCode::BAD_REQUEST, &format!("redirectUrl {problem}.")),
     };
     state.spend(Kind::AuthorizeToken, token, call);

@@ -1,5 +1,6 @@
 //! Tests of the page that is shown in an iframe (C5).
 
+use flinks_emulator::RedirectUrlPart;
 use flinks_emulator::credentials::*;
 use serde_json::{Value, json};
 
@@ -158,6 +159,23 @@ async fn c5_an_ended_visit_keeps_its_return_url_and_creates_no_second_login() {
     };
     assert_eq!(login_ids(&next).len(), 1, "{next}");
     assert_ne!(login_ids(&next), login_ids(&return_url));
+}
+
+#[tokio::test]
+async fn c5_the_page_keeps_the_configured_part_of_the_return_url() {
+    let local = local().await;
+    for (part, start) in [
+        (RedirectUrlPart::Whole, "https://app.example/a/b?c=1&loginId="),
+        (RedirectUrlPart::WithoutQuery, "https://app.example/a/b?loginId="),
+        (RedirectUrlPart::OriginOnly, "https://app.example/?loginId="),
+    ] {
+        local.emulator.configure(|config| config.connect.redirect_url_part = part);
+        let page = show_iframe(&local, "https://app.example/a/b?c=1").await;
+        let page = submit(&local, &page, &[("institution", BANK)]).await;
+        let page = submit(&local, &page, &[("username", BANK_USER_NO_MFA), ("password", BANK_PASSWORD)]).await;
+        let url = attribute(&page, "data-url").unwrap();
+        assert!(url.starts_with(start), "{url}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,89 @@
+//! The settings that the middleware of all HTTP clients share.
+
+use std::fmt;
+
+use flinks::BaseUrl;
+#[cfg(feature = "tower")]
+use http::Uri;
+use http::{Method, StatusCode};
+use url::Origin;
+
+use super::TokenSource;
+
+/// Middleware that authenticates requests to one API with an access token.
+///
+/// - It adds the header `Authorization: Bearer …`, which is marked as sensitive. A request that
+///   already has an `Authorization` header is sent unchanged.
+/// - If the API responds with 401, it invalidates the token, gets another one and sends the request
+///   once more. The second response is returned, whatever its status is.
+/// - It sends the token only to the origin of the base URL: the same scheme, host and port. A
+///   request to another origin is sent without a token.
+/// - A request with a non-idempotent method, such as POST, is not sent again, unless
+///   [`replay_non_idempotent`](Self::replay_non_idempotent) allows it. Neither is a request whose
+///   body cannot be cloned, such as a stream. Its token is invalidated all the same, so the next
+///   request gets another one.
+///
+/// With the feature `reqwest-middleware-0_5`, this type is a `reqwest_middleware::Middleware`. With
+/// the feature `tower`, [`layer`](Self::layer) returns a `tower_layer::Layer`.
+#[derive(Clone)]
+#[must_use = "the settings do nothing until they are added to an HTTP client"]
+pub struct BearerAuth<S> {
+    pub(super) source: S,
+    origin: Origin,
+    rejects_with_403: bool,
+    replays_non_idempotent: bool,
+}
+
+impl<S: TokenSource> BearerAuth<S> {
+    /// Creates the middleware for the API at `base_url`, with the tokens of a
+    /// [`Consent`](crate::Consent) or an [`AppTokenSource`](crate::AppTokenSource).
+    ///
+    /// Like every [`BaseUrl`], it uses `https`, or `http` to a loopback address.
+    pub fn new(source: S, base_url: &BaseUrl) -> Self {
+        let origin = url::Url::parse(base_url.as_str()).map_or_else(|_| Origin::new_opaque(), |url| url.origin());
+        Self { source, origin, rejects_with_403: false, replays_non_idempotent: false }
+    }
+
+    /// Sets whether a 403 is treated like a 401. The default is `false`, because a 403 usually
+    /// means that the token is valid and lacks a permission.
+    pub fn replay_on_forbidden(mut self, is_enabled: bool) -> Self {
+        self.rejects_with_403 = is_enabled;
+        self
+    }
+
+    /// Sets whether requests with a non-idempotent method, such as POST, are sent again after a
+    /// rejection. The default is `false`. Enable this only if the API never processes a request
+    /// that it rejects with 401.
+    pub fn replay_non_idempotent(mut self, is_enabled: bool) -> Self {
+        self.replays_non_idempotent = is_enabled;
+        self
+    }
+
+    pub(super) fn is_rejection(&self, status: StatusCode) -> bool {
+        status == StatusCode::UNAUTHORIZED || (self.rejects_with_403 && status == StatusCode::FORBIDDEN)
+    }
+
+    pub(super) fn may_replay(&self, method: &Method) -> bool {
+        method.is_idempotent() || self.replays_non_idempotent
+    }
+
+    pub(super) fn has_origin(&self, origin: &Origin) -> bool {
+        // Two opaque origins are never equal.
+        self.origin == *origin
+    }
+
+    /// Returns whether a request has the origin of the API. Returns `false` for a URI without a host.
+    #[cfg(feature = "tower")]
+    pub(super) fn is_same_origin(&self, uri: &Uri) -> bool {
+        url::Url::parse(&uri.to_string()).is_ok_and(|url| self.has_origin(&url.origin()))
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for BearerAuth<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerAuth")
+            .field("source", &self.source)
+            .field("origin", &self.origin.ascii_serialization())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! Requests with the access token of a consent or of the application.
+//!
+//! Every form follows the same steps:
+//!
+//! ```text
+//! get a token ─► send ─► rejected? ──no──► return the response
+//!                           │ yes: invalidate the token
+//!                           ▼
+//!              may the request be sent again? ──no──► return the rejection
+//!                           │ yes
+//!                           ▼
+//!              get another token ─► send ─► return the response, also if it is a rejection
+//! ```
+//!
+//! If the second token is rejected as well, the rejection does not depend on the token. That token
+//! therefore stays valid for a minute, so that a permanent rejection does not cause a refresh for
+//! each request.
+
+#[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
+mod auth;
+#[cfg(feature = "reqwest-middleware-0_5")]
+mod reqwest_middleware;
+#[cfg(feature = "tower")]
+mod tower;
+
+use flinks::HeaderValue;
+use flinks::outbound::AccessToken;
+
+use crate::app_token::AppTokenSource;
+use crate::consent::Consent;
+use crate::error::ConsentError;
+use crate::shared_token::{self, Source};
+
+#[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
+pub use self::auth::BearerAuth;
+#[cfg(feature = "tower")]
+pub use self::tower::{BearerLayer, BearerService};
+
+/// A source of access tokens: a [`Consent`] or an [`AppTokenSource`].
+///
+/// Other types cannot implement this trait.
+pub trait TokenSource: sealed::Tokens {}
+
+impl TokenSource for Consent {}
+impl TokenSource for AppTokenSource {}
+
+mod sealed {
+    use super::*;
+
+    pub trait Tokens: Clone + std::fmt::Debug + Send + Sync + 'static {
+        fn token(&self) -> impl Future<Output = Result<AccessToken, ConsentError>> + Send;
+
+        /// Invalidates a rejected token. Returns whether another token may be accepted.
+        fn reject(&self, token: &AccessToken) -> bool;
+
+        /// Records that a token was rejected in a request whose first token had been rejected too.
+        fn reject_replay(&self, token: &AccessToken);
+    }
+
+    impl<S: Source + std::fmt::Debug> Tokens for S {
+        async fn token(&self) -> Result<AccessToken, ConsentError> {
+            shared_token::access_token(self).await
+        }
+
+        fn reject(&self, token: &AccessToken) -> bool {
+            self.cache().reject(token, self.clock().as_ref())
+        }
+
+        fn reject_replay(&self, token: &AccessToken) {
+            self.cache().reject_replay(token, self.clock().as_ref());
+        }
+    }
+}
+
+/// Sends the requests of one HTTP client.
+pub(crate) trait Exchange {
+    type Request;
+    type Response;
+
+    fn send(&mut self, request: Self::Request, authorization: HeaderValue) -> impl Future<Output = Self::Response>;
+
+    /// Returns whether the server rejected the token.
+    fn is_rejected(&self, response: &Self::Response) -> bool;
+}
+
+/// Sends `request`. If its token is rejected, invalidates that token and sends `replay` with another
+/// one. `None` if the request must not be sent again.
+pub(crate) async fn send<E: Exchange>(
+    source: &impl TokenSource,
+    exchange: &mut E,
+    request: E::Request,
+    replay: Option<E::Request>,
+) -> Result<E::Response, ConsentError> {
+    let token = source.token().await?;
+    let response = exchange.send(request, token.authorization()).await;
+    if !exchange.is_rejected(&response) || !source.reject(&token) {
+        return Ok(response);
+    }
+    let Some(replay) = replay else { return Ok(response) };
+    // Frees the connection for the second request.
+    drop(response);
+    let token = source.token().await?;
+    let response = exchange.send(replay, token.authorization()).await;
+    if exchange.is_rejected(&response) {
+        source.reject_replay(&token);
+    }
+    Ok(response)
+}
+
+/// The closures of [`Consent::send`].
+struct Closures<R, P> {
+    request: R,
+    is_rejected: P,
+}
+
+impl<T, F, R, P> Exchange for Closures<R, P>
+where
+    F: Future<Output = T>,
+    R: FnMut(HeaderValue) -> F,
+    P: Fn(&T) -> bool,
+{
+    type Request = ();
+    type Response = T;
+
+    fn send(&mut self, (): (), authorization: HeaderValue) -> impl Future<Output = T> {
+        (self.request)(authorization)
+    }
+
+    fn is_rejected(&self, response: &T) -> bool {
+        (self.is_rejected)(response)
+    }
+}
+
+impl Consent {
+    /// Sends a request with the access token, and sends it once more with another token if
+    /// `is_rejected` returns `true` for its result, for example because the API responded with 401.
+    ///
+    /// `request` receives the value of the `Authorization` header, which is marked as sensitive. It
+    /// runs at most twice. A rejected token is [invalidated](Self::invalidate). If the second token
+    /// is rejected as well, its result is returned, and requests are not repeated for a minute.
+    ///
+    /// This works with any HTTP client. [`BearerAuth`](crate::BearerAuth) is the middleware for
+    /// `reqwest-middleware` and `tower`.
+    ///
+    /// ```no_run
+    /// # use flinks_consents::{Consent, ConsentError};
+    /// # async fn example(consent: Consent, http: reqwest::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let response = consent
+    ///     .send(
+    ///         |authorization| http.get("https://api.example/accounts").header("Authorization", authorization).send(),
+    ///         |response| response.as_ref().is_ok_and(|response| response.status() == 401),
+    ///     )
+    ///     .await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`access_token`](Self::access_token), also if the first token was
+    /// rejected and no other one is available. The result of the request is returned as it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the caller is cancelled, the request is cancelled with it. A refresh still completes and
+    /// its result is stored.
+    pub async fn send<T, F>(
+        &self,
+        request: impl FnMut(HeaderValue) -> F,
+        is_rejected: impl Fn(&T) -> bool,
+    ) -> Result<T, ConsentError>
+    where
+        F: Future<Output = T>,
+    {
+        send(self, &mut Closures { request, is_rejected }, (), Some(())).await
+    }
+}
+
+impl AppTokenSource {
+    /// Sends a request with the application's access token, and sends it once more with another
+    /// token if `is_rejected` returns `true` for its result. See
+    /// [`Consent::send`](crate::Consent::send), which has an example.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`access_token`](Self::access_token).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the caller is cancelled, the request is cancelled with it. A request for a token still
+    /// completes and its result is cached.
+    pub async fn send<T, F>(
+        &self,
+        request: impl FnMut(HeaderValue) -> F,
+        is_rejected: impl Fn(&T) -> bool,
+    ) -> Result<T, ConsentError>
+    where
+        F: Future<Output = T>,
+    {
+        send(self, &mut Closures { request, is_rejected }, (), Some(())).await
+    }
+}
+
+/// The source of an error that is hidden in an error of `reqwest-middleware`.
+#[cfg(feature = "reqwest-middleware-0_5")]
+#[derive(Debug)]
+struct TokenError(ConsentError);
+
+#[cfg(feature = "reqwest-middleware-0_5")]
+impl std::fmt::Display for TokenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no access token is available")
+    }
+}
+
+#[cfg(feature = "reqwest-middleware-0_5")]
+impl std::error::Error for TokenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}

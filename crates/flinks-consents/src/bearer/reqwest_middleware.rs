@@ -1,0 +1,53 @@
+//! The middleware for `reqwest-middleware` 0.5, which uses reqwest 0.13.
+
+use async_trait::async_trait;
+use flinks::HeaderValue;
+use http::Extensions;
+use http::header::AUTHORIZATION;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error, Middleware, Next, Result};
+
+use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
+
+/// If no token is available, the error is a `reqwest_middleware::Error::Middleware`, and
+/// [`ConsentError::find_in`](crate::ConsentError::find_in) returns the cause.
+///
+/// reqwest follows redirects below this middleware, and removes the token from a redirect to another
+/// host or port. Disable redirects nevertheless (`reqwest::redirect::Policy::none()`), because a data
+/// API does not need them.
+#[async_trait]
+impl<S: TokenSource> Middleware for BearerAuth<S> {
+    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+        if !self.has_origin(&request.url().origin()) || request.headers().contains_key(AUTHORIZATION) {
+            return next.run(request, extensions).await;
+        }
+        let replay = if self.may_replay(request.method()) { request.try_clone() } else { None };
+        let mut exchange = ReqwestExchange { auth: self, next, extensions };
+        match send(&self.source, &mut exchange, request, replay).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(Error::middleware(TokenError(error))),
+        }
+    }
+}
+
+struct ReqwestExchange<'a, S> {
+    auth: &'a BearerAuth<S>,
+    next: Next<'a>,
+    extensions: &'a mut Extensions,
+}
+
+impl<S: TokenSource> Exchange for ReqwestExchange<'_, S> {
+    type Request = Request;
+    type Response = Result<Response>;
+
+    async fn send(&mut self, mut request: Request, authorization: HeaderValue) -> Result<Response> {
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        self.next.clone().run(request, self.extensions).await
+    }
+
+    fn is_rejected(&self, response: &Result<Response>) -> bool {
+        let Ok(response) = response else { return false };
+        // After a redirect, another server may have responded.
+        self.auth.is_rejection(response.status()) && self.auth.has_origin(&response.url().origin())
+    }
+}

@@ -1,0 +1,203 @@
+//! The part that every application writes around the SDK: clients, routes, errors and shutdown. The
+//! pages that it shows are in `pages`, and its users are in `visitor`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use flinks_consents::flinks::connect::{self, LoginId, Outcome, StatePlacement};
+use flinks_consents::flinks::pay::{self, Cents, Customer, NewSession};
+use flinks_consents::flinks::{Started, outbound};
+use flinks_consents::keep_alive::WorkLeases;
+use flinks_consents::{Consent, ConsentError, ConsentId, Consents, KeepAlive, OwnerId, Replaced};
+use maud::Markup;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+
+use crate::pages;
+use crate::visitor::{UNAVAILABLE, Visitor};
+
+/// The clients of Pay, Connect and Outbound.
+pub type Clients = (pay::Client, connect::Client, outbound::Client);
+
+/// The state that all requests share.
+pub struct App {
+    pub(crate) pay: pay::Client,
+    pub(crate) connect: connect::Client,
+    pub(crate) consents: Consents,
+    keep_alive: KeepAlive,
+    http: reqwest::Client,
+    pub(crate) public_url: String,
+    /// The confirmed bank logins. An application stores them, encrypted, in its database.
+    pub(crate) logins: Mutex<Vec<(String, LoginId)>>,
+}
+
+type Shared = State<Arc<App>>;
+type Reply<T> = Result<T, Failure>;
+
+impl App {
+    /// Creates the state. `public_url` is the URL that browsers reach the application at.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the HTTP client for the Open Banking API cannot be built.
+    pub fn new(clients: Clients, store: impl WorkLeases + Clone, public_url: String) -> reqwest::Result<Self> {
+        let (pay, connect, outbound) = clients;
+        let consents = Consents::builder(outbound).store(store.clone()).build();
+        let keep_alive = KeepAlive::new(consents.clone(), store)
+            .on_ended(|id| tracing::warn!("the end user of {} must consent again", id.as_str()));
+        // Requests carry access tokens, so redirects are not followed.
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let http = http.timeout(Duration::from_secs(30)).build()?;
+        Ok(Self { pay, connect, consents, keep_alive, http, public_url, logins: Mutex::default() })
+    }
+
+    fn consent(&self, visitor: &Visitor, bank: &str) -> Reply<Consent> {
+        Ok(self.consents.consent(&format!("{}/{bank}", visitor.user).parse::<ConsentId>()?))
+    }
+}
+
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/payments", post(start_payment))
+        .route("/banks/connect", get(show_widget))
+        .route("/banks/finish", get(finish_widget))
+        .route("/consents/{bank}", post(start_consent))
+        .route("/consents/callback", get(finish_consent))
+        .route("/consents/{bank}/accounts", get(show_accounts))
+        .route("/consents/{bank}/revoke", post(revoke_consent))
+}
+
+#[derive(Deserialize)]
+struct Payment {
+    reference: String,
+    cents: u64,
+    name: String,
+    email: String,
+}
+
+async fn start_payment(State(app): Shared, Form(payment): Form<Payment>) -> Reply<Markup> {
+    let customer = Customer { name: payment.name, email: payment.email };
+    let session = NewSession::new(&payment.reference, Cents(payment.cents), customer)?;
+    let session = app.pay.initiate_session(app.pay.authorize().await?, &session).await?;
+    Ok(pages::payment_started(&payment.reference, app.pay.app_url(&session).expose_secret()))
+}
+
+async fn show_widget(State(app): Shared, visitor: Visitor) -> Reply<Markup> {
+    let widget = app.connect.widget(&format!("{}/banks/landing", app.public_url).parse()?).demo(true);
+    let started = widget.start(app.connect.generate_authorize_token().await?, StatePlacement::Query)?;
+    visitor.keep("landing", &started.pending).await?;
+    Ok(pages::widget(&started.url))
+}
+
+/// Connects the login with which the user returns. The session's pending landing rejects a landing
+/// that this session did not start, and `/Authorize` confirms the login id.
+async fn finish_widget(State(app): Shared, visitor: Visitor, RawQuery(query): RawQuery) -> Reply<Redirect> {
+    let pending = visitor.take("landing").await?;
+    let landing = app.connect.verify_landing(pending, &query.unwrap_or_default())?;
+    let token = app.connect.generate_authorize_token().await?;
+    let Outcome::Complete(bank) = app.connect.authorize(token, &landing.login_id.authorize()).await? else {
+        return Err(Failure::new(StatusCode::CONFLICT, "Please log in to your bank again."));
+    };
+    let login_id = landing.login_id.confirm(&bank)?;
+    let mut logins = app.logins.lock().unwrap_or_else(PoisonError::into_inner);
+    if logins.iter().any(|(user, known)| *known == login_id && *user != visitor.user) {
+        return Err(Failure::new(StatusCode::FORBIDDEN, "This bank login belongs to another user."));
+    }
+    logins.push((visitor.user, login_id));
+    Ok(Redirect::to("/"))
+}
+
+async fn start_consent(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Redirect> {
+    let request =
+        app.consents.client().authorization(&bank, &format!("{}/consents/callback", app.public_url).parse()?)?;
+    let Started { url, pending, .. } = request.scope(&["TRANSACTIONS"]).start();
+    visitor.keep("consent", &(bank, pending)).await?;
+    Ok(Redirect::to(url.expose_secret()))
+}
+
+async fn finish_consent(State(app): Shared, visitor: Visitor, RawQuery(query): RawQuery) -> Reply<Redirect> {
+    let (bank, pending): (String, outbound::PendingAuthorization) = visitor.take("consent").await?;
+    let code = app.consents.client().verify(pending, &query.unwrap_or_default())?;
+    let consent = app.consent(&visitor, &bank)?;
+    let new = app.consents.new_consent(consent.id()).owner(visitor.user.parse::<OwnerId>()?).label(&*bank);
+    if let Replaced::Failed(error) = new.revoke_replaced().exchange_code(code).await?.replaced {
+        tracing::warn!("the connection of the replaced consent may still exist: {error}");
+    }
+    Ok(Redirect::to("/"))
+}
+
+async fn show_accounts(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Markup> {
+    let url = format!("{}/api/fdx/5/accounts", app.consents.client().base_url());
+    let request = |authorization| app.http.get(&url).header("Authorization", authorization).send();
+    let is_rejected = |response: &reqwest::Result<reqwest::Response>| {
+        response.as_ref().is_ok_and(|response| response.status() == 401)
+    };
+    let response = app.consent(&visitor, &bank)?.send(request, is_rejected).await?;
+    let response = response.and_then(reqwest::Response::error_for_status).map_err(|_| UNAVAILABLE)?;
+    Ok(pages::accounts(&bank, &response.json().await.map_err(|_| UNAVAILABLE)?))
+}
+
+async fn revoke_consent(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Redirect> {
+    let _ = app.consent(&visitor, &bank)?.revoke().await?;
+    Ok(Redirect::to("/"))
+}
+
+/// A page with an error and what the user can do about it.
+pub(crate) struct Failure {
+    status: StatusCode,
+    text: &'static str,
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(crate) const fn new(status: StatusCode, text: &'static str) -> Self {
+        Self { status, text, retry_after: None }
+    }
+}
+
+/// The advice of an error decides the response.
+impl<E: Into<ConsentError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        // The message contains no secret. Flinks support needs the correlation id.
+        tracing::warn!(correlation_id = error.correlation_id(), "{error}");
+        let advice = error.advice();
+        Self { status: advice.http_status(), text: pages::text(advice), retry_after: error.retry_after() }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let retry_after = self.retry_after.map(|wait| [(RETRY_AFTER, wait.as_secs().max(1).to_string())]);
+        (self.status, retry_after, pages::failure(self.text)).into_response()
+    }
+}
+
+/// Serves until `stop` completes and every request in flight has its response. Then waits for
+/// refreshes in flight and stores pending writes.
+///
+/// # Errors
+///
+/// Returns an error if the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let keep_alive = app.keep_alive.clone();
+    let keep_alive = tokio::spawn(async move { keep_alive.run_every(Duration::from_secs(60 * 60)).await });
+    axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+    keep_alive.abort();
+    // Longer than one call to Flinks and two calls to the store.
+    if let Err(unfinished) = app.consents.shutdown(Duration::from_secs(45)).await {
+        tracing::error!("{unfinished}");
+    }
+    Ok(())
+}

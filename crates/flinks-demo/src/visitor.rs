@@ -1,0 +1,45 @@
+//! The user of a request, and what their browser session keeps.
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower_sessions::Session;
+use uuid::Uuid;
+
+use crate::service::Failure;
+
+/// The user of a request. An application has accounts and a login; here, each new browser session
+/// is a new user.
+pub(crate) struct Visitor {
+    pub(crate) user: String,
+    session: Session,
+}
+
+pub(crate) const UNAVAILABLE: Failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Please try again later.");
+
+impl Visitor {
+    /// Keeps a pending authorization until the user returns.
+    pub(crate) async fn keep(&self, name: &str, pending: &impl Serialize) -> Result<(), Failure> {
+        self.session.insert(name, pending).await.map_err(|_| UNAVAILABLE)
+    }
+
+    /// Takes a pending authorization out of the session, so that it is used once.
+    pub(crate) async fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
+        let pending = self.session.remove(name).await.map_err(|_| UNAVAILABLE)?;
+        pending.ok_or(Failure::new(StatusCode::CONFLICT, "Please start again."))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let session = Session::from_request_parts(parts, state).await.map_err(|_| UNAVAILABLE)?;
+        let known: Option<String> = session.get("user").await.map_err(|_| UNAVAILABLE)?;
+        let user = known.unwrap_or_else(|| Uuid::new_v4().to_string());
+        session.insert("user", &user).await.map_err(|_| UNAVAILABLE)?;
+        Ok(Self { user, session })
+    }
+}

@@ -1,0 +1,249 @@
+//! The landing: the end user's return from the widget (C5).
+//!
+//! ```text
+//! Widget::start ──┬─▶ url ──────▶ an iframe ──▶ redirectUrl?loginId=…&institution=…
+//!                 │                                        │ callback
+//!                 └─▶ pending ──▶ the session ──▶ verify_landing ──▶ Landing { login_id, .. }
+//!                                                                              │
+//!                                     UnverifiedLoginId::authorize ◀───────────┤
+//!                                         │ /Authorize                         │
+//!                                         └──▶ Session ──▶ UnverifiedLoginId::confirm ──▶ LoginId
+//! ```
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::oauth::INVALID_LOGIN_ID;
+use super::{Authorize, AuthorizeToken, Client, LoginId, Session, Widget, WidgetUrl};
+use crate::callback::{CallbackForm, CsrfState, last_path_segment};
+use crate::error::{Detail, Error, Kind, SpendError};
+use crate::operation::Operation;
+
+/// The place where a landing carries its `state`, a random value that ties the landing to the
+/// session that started the widget.
+///
+/// Flinks does not document which parts of the redirect URL the widget keeps, or whether a
+/// whitelisted URL may have an added parameter or path segment. Test your placement with your
+/// instance: if the widget removes the `state`, every landing is rejected. Prefer the placements in
+/// the order of this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StatePlacement {
+    /// The parameter `state` in the query of the redirect URL.
+    Query,
+    /// The last path segment of the redirect URL, after the path that you gave. Your application
+    /// must route every such path to its landing.
+    Path,
+    /// Not in the URL. Only the session that holds the [`PendingLanding`] ties the landing to the
+    /// end user.
+    ///
+    /// This placement is weaker. A verified landing proves that this session has started *a* visit
+    /// to the widget within the last 30 minutes. It does not prove that the landing belongs to that
+    /// visit: another site can send the end user's browser to your landing with a login id of its
+    /// choice while the visit is pending.
+    Session,
+}
+
+impl StatePlacement {
+    /// Returns the redirect URL with the `state` in this place.
+    fn add_state(self, redirect_url: &str, state: &str) -> String {
+        let (path, query) = match redirect_url.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (redirect_url, None),
+        };
+        match (self, query) {
+            (Self::Query, None | Some("")) => format!("{path}?state={state}"),
+            (Self::Query, Some(query)) => format!("{path}?{query}&state={state}"),
+            (Self::Path, query) => {
+                let path = path.strip_suffix('/').unwrap_or(path);
+                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+                format!("{path}/{state}{query}")
+            }
+            (Self::Session, _) => redirect_url.to_owned(),
+        }
+    }
+}
+
+/// A widget that has started. Load `url` in one iframe, and keep `pending` in the end user's
+/// session until the landing.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "load the URL in an iframe and keep the pending landing in the end user's session"]
+pub struct StartedWidget {
+    /// The URL for one iframe. It contains the token and the `state`, so keep it out of logs.
+    pub url: WidgetUrl,
+    /// The pending landing, which verifies the end user's return.
+    pub pending: PendingLanding,
+}
+
+impl Widget {
+    /// Spends the token and returns the URL for one iframe, together with the pending landing.
+    /// [C5](crate::rules)
+    ///
+    /// Keep the pending landing in the end user's session, where nobody else can read or replace
+    /// it. The pending landing protects against forged landings.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SpendError`] with the unspent token if
+    ///
+    /// - the token has expired, or
+    /// - the redirect URL contains a parameter that the landing adds: `state`, `loginId`,
+    ///   `institution`, `error` or `error_description`.
+    pub fn start(
+        &self,
+        token: AuthorizeToken,
+        placement: StatePlacement,
+    ) -> Result<StartedWidget, SpendError<AuthorizeToken>> {
+        if let Err(error) = LANDING.check_redirect_url(&self.redirect_url) {
+            return Err(SpendError::Unspent(token, error.in_operation(Operation::ConnectWidget)));
+        }
+        let state = CsrfState::new(self.clock.as_ref());
+        let redirect_url = placement.add_state(self.redirect_url.as_str(), state.expose());
+        let url = self.url_with_redirect(token, &redirect_url)?;
+        Ok(StartedWidget { url, pending: PendingLanding { placement, state } })
+    }
+}
+
+/// A visit to the widget that has started.
+///
+/// Verification takes it by value, so it can be verified only once. You can serialize it into the
+/// end user's session. Remove it from the session when the end user returns. [C5](crate::rules)
+#[derive(Serialize, Deserialize, derive_more::Debug)]
+#[debug("PendingLanding {{ .. }}")]
+#[must_use = "the landing cannot be verified without the pending landing"]
+pub struct PendingLanding {
+    placement: StatePlacement,
+    state: CsrfState,
+}
+
+impl Client {
+    /// Verifies an end user's return from the widget and consumes the pending landing. Sends
+    /// nothing. [C5](crate::rules)
+    ///
+    /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
+    /// the path, `callback` can also be the query alone. Keep `callback` out of logs; see
+    /// [Callbacks and landings](crate#callbacks-and-landings).
+    ///
+    /// The `state` does not authenticate the login id, because the end user can edit the URL.
+    /// Continue with [`UnverifiedLoginId::authorize`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) if
+    ///
+    /// - the `state` is missing or does not match the pending landing,
+    /// - the widget started more than 30 minutes ago,
+    /// - a parameter that the landing adds appears more than once,
+    /// - the landing contains neither a login id nor an error, or contains both, or
+    /// - the login id is empty or contains an invalid character.
+    ///
+    /// If the `state` matches and the landing contains an error, [`Error::oauth_error`] returns
+    /// that error's code.
+    pub fn verify_landing(&self, pending: PendingLanding, callback: &str) -> Result<Landing, Error> {
+        let PendingLanding { placement, state } = pending;
+        let mut parameters = LANDING.parse(callback)?;
+        match placement {
+            StatePlacement::Query => state.check(parameters.take("state").as_deref(), &LANDING)?,
+            StatePlacement::Path => state.check(last_path_segment(callback), &LANDING)?,
+            StatePlacement::Session => {}
+        }
+        state.check_age(&LANDING, self.executor.clock.as_ref())?;
+        let institution = parameters.take("institution");
+        let login_id = LoginId::new(parameters.into_result(&LANDING)?);
+        let login_id = login_id.map_err(|_| LANDING.rejection(INVALID_LOGIN_ID))?;
+        Ok(Landing { login_id: UnverifiedLoginId(login_id), institution })
+    }
+}
+
+const LANDING: CallbackForm = CallbackForm {
+    operation: Operation::ConnectLanding,
+    result: "loginId",
+    details: &["institution"],
+    // A visit takes longer than a login on a bank's page. The token that starts it is valid for the
+    // same time.
+    max_age: Duration::from_secs(30 * 60),
+    too_late: "the widget was not completed within 30 minutes",
+    mismatch: "`state` does not match the pending landing",
+};
+
+/// A verified landing.
+#[derive(derive_more::Debug)]
+#[debug("Landing {{ .. }}")]
+#[non_exhaustive]
+#[must_use = "the login id is not verified yet"]
+pub struct Landing {
+    /// The login id in the URL, which only the browser vouches for.
+    pub login_id: UnverifiedLoginId,
+    /// The bank's name in the URL. The text is untrusted.
+    pub institution: Option<String>,
+}
+
+/// A login id that a browser sent.
+///
+/// Flinks does not sign the landing, so the end user can replace the login id in it with another
+/// one. Before your application uses the login id, it must do two things:
+///
+/// 1. Call `/Authorize` with it, and [`confirm`](Self::confirm) it with the resulting session. This
+///    proves that the login belongs to your Flinks customer id.
+/// 2. Refuse it if it is already stored for another user of your application. Flinks does not know
+///    your users, so only your records can show this. [`LoginId`] compares in constant time.
+///
+/// ```no_run
+/// use flinks::connect::{Client, LoginId, Outcome, PendingLanding};
+///
+/// /// Handles a landing. `logins_of_others` are the stored login ids of all other users.
+/// async fn land(
+///     client: &Client,
+///     pending: PendingLanding,
+///     callback: &str,
+///     logins_of_others: &[LoginId],
+/// ) -> Result<LoginId, Box<dyn std::error::Error>> {
+///     let login_id = client.verify_landing(pending, callback)?.login_id;
+///     let token = client.generate_authorize_token().await?;
+///     let Outcome::Complete(session) = client.authorize(token, &login_id.authorize()).await? else {
+///         return Err("the bank asks a security question".into());
+///     };
+///     let login_id = login_id.confirm(&session)?;
+///     if logins_of_others.contains(&login_id) {
+///         return Err("the login belongs to another user".into());
+///     }
+///     Ok(login_id) // Store it for this user.
+/// }
+/// ```
+#[derive(derive_more::Debug)]
+#[debug("UnverifiedLoginId {{ .. }}")]
+#[must_use = "the login id can be used once `confirm` has verified it"]
+pub struct UnverifiedLoginId(LoginId);
+
+impl UnverifiedLoginId {
+    /// Creates a request with this login id, as [`Authorize::cached`] does.
+    pub fn authorize(&self) -> Authorize {
+        Authorize::cached(&self.0)
+    }
+
+    /// Returns the login id if it is the one that `/Authorize` reported for the session. Sends
+    /// nothing.
+    ///
+    /// This does not show whether the login belongs to the end user; see [`UnverifiedLoginId`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with
+    ///
+    /// - [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) if the session has another login
+    ///   id, or
+    /// - [`Cause::Malformed`](crate::Cause::Malformed) if the session has no login id.
+    pub fn confirm(self, session: &Session) -> Result<LoginId, Error> {
+        match session.login_id() {
+            Some(login_id) if *login_id == self.0 => Ok(self.0),
+            Some(_) => Err(LANDING.rejection("`loginId` is not the login id of the session")),
+            None => {
+                let kind = Kind::Malformed { field: Some("Login.Id"), detail: Detail::Value("is missing") };
+                Err(Error::new(Operation::ConnectLanding, kind))
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The events that the widget posts to the page that contains it (C5).
+
+use flinks_core::Secret;
+use serde_json::Value;
+
+use super::Widget;
+use crate::error::Error;
+
+/// An event that the widget posted to its parent page with `window.postMessage`.
+///
+/// `Debug` omits the text of the event, because it is untrusted.
+#[derive(Clone, derive_more::Debug)]
+#[non_exhaustive]
+pub enum WidgetMessage {
+    /// The end user has connected an account, and the widget redirects the browser (`REDIRECT`).
+    #[debug("Redirect {{ .. }}")]
+    #[non_exhaustive]
+    Redirect {
+        /// The bank's name.
+        institution: Option<String>,
+        /// The URL of the landing, for [`Client::verify_landing`](super::Client::verify_landing).
+        url: Secret,
+    },
+    /// Another step, such as `APP_MOUNTED`, or an error code.
+    #[debug("Step {{ .. }}")]
+    #[non_exhaustive]
+    Step {
+        /// The name of the step.
+        step: String,
+        /// The bank's name.
+        institution: Option<String>,
+    },
+}
+
+impl Widget {
+    /// Reads a `message` event that a script on your page received and sent to your application.
+    /// `origin` is `event.origin`, and `data` is the JSON text of `event.data`. Sends nothing.
+    /// [C5](crate::rules)
+    ///
+    /// The script must compare `event.origin` with [`message_origin`](Self::message_origin) too,
+    /// because other pages can post messages to your page. The end user controls the script, so
+    /// this check does not authenticate the message. Verify the URL of a redirect with
+    /// [`Client::verify_landing`](super::Client::verify_landing).
+    ///
+    /// A landing can be verified only once. If your application verifies it here, ignore the
+    /// request that the redirect sends.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with [`Cause::Input`](crate::Cause::Input). [`Error::field`] is
+    ///
+    /// - `message origin` if the event did not come from the widget, or
+    /// - `message data` if the text is not a JSON object with a `step`, or if the step is
+    ///   `REDIRECT` and there is no `url`.
+    ///
+    /// Ignore such an event. Your page may receive it from a browser extension, for example.
+    pub fn message(&self, origin: &str, data: &str) -> Result<WidgetMessage, Error> {
+        if origin != self.message_origin() {
+            return Err(Error::input("message origin", "must be the origin of the widget"));
+        }
+        let invalid = |reason| Error::input("message data", reason);
+        // The reason of the JSON parser is omitted, because it may quote the text.
+        let event: Value = serde_json::from_str(data).map_err(|_| invalid("must be JSON"))?;
+        let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
+        let step = text("step").ok_or_else(|| invalid("must be an object with a step"))?;
+        let institution = text("institution");
+        if step != "REDIRECT" {
+            return Ok(WidgetMessage::Step { step, institution });
+        }
+        let url = text("url").ok_or_else(|| invalid("must have a url if its step is REDIRECT"))?;
+        Ok(WidgetMessage::Redirect { institution, url: Secret::new(url) })
+    }
+}
