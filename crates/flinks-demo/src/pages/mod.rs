@@ -50,7 +50,7 @@ fn document(title: &str, content: &Markup) -> Markup {
 pub(crate) fn overview(logins: usize, consents: &[ConsentStatus], emulated: Option<&Emulated>) -> Markup {
     let content = html! {
         h1 { "Your banks in one place" }
-        p.lead { "Three ways to reach a bank account with Flinks. Each one lives on tokens: try it, and see what becomes of them." }
+        p.lead { "Three ways to reach a bank account with Flinks. Try each one, and watch its tokens being issued, spent and revoked." }
         div.cards {
             article {
                 p.product { "Flinks Pay" }
@@ -180,7 +180,7 @@ pub(crate) fn failure(text: &str) -> Markup {
     document("Error", &content)
 }
 
-/// Returns the text that tells the user what they can do about an error.
+/// Returns the text about what the user can do after an error.
 pub(crate) fn text(advice: Advice) -> &'static str {
     match advice {
         Advice::FixInput => "Please correct your input.",
