@@ -1,4 +1,4 @@
-//! The settings that the middleware of all HTTP clients share.
+//! The settings that are common to the middleware for all HTTP clients.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use super::TokenSource;
 
 /// Middleware that authenticates requests to one API with an access token.
 ///
-/// - It adds the header `Authorization: Bearer …`, which is marked as sensitive. A request that
+/// - It adds an `Authorization: Bearer …` header, which is marked as sensitive. A request that
 ///   already has an `Authorization` header is sent unchanged.
-/// - If the API responds with 401, it invalidates the token, gets another one and sends the request
-///   once more. The second response is returned, whatever its status is.
-/// - It sends the token only to the origin of the base URL: the same scheme, host and port. A
+/// - If the API responds with 401, the middleware invalidates the token, gets another one and sends
+///   the request once more. The second response is returned, whatever its status is.
+/// - The token is sent only to the origin of the base URL: the same scheme, host and port. A
 ///   request to another origin is sent without a token.
 /// - A request with a non-idempotent method, such as POST, is not sent again, unless
-///   [`replay_non_idempotent`](Self::replay_non_idempotent) allows it. Neither is a request whose
-///   body cannot be cloned, such as a stream. Its token is invalidated all the same, so the next
-///   request gets another one.
+///   [`replay_non_idempotent`](Self::replay_non_idempotent) allows it. A request whose body cannot
+///   be cloned, such as a stream, is never sent again. In both cases, the rejected token is
+///   invalidated, so the next request gets another one.
 ///
-/// With the feature `reqwest-middleware-0_5`, this type is a `reqwest_middleware::Middleware`. With
-/// the feature `tower`, [`layer`](Self::layer) returns a `tower_layer::Layer`.
+/// With the `reqwest-middleware-0_5` feature, this type is a `reqwest_middleware::Middleware`. With
+/// the `tower` feature, [`layer`](Self::layer) returns a `tower_layer::Layer`.
 #[derive(Clone)]
 #[must_use = "the settings do nothing until they are added to an HTTP client"]
 pub struct BearerAuth<S> {
@@ -38,7 +38,7 @@ impl<S: TokenSource> BearerAuth<S> {
     /// Creates the middleware for the API at `base_url`, with the tokens of a
     /// [`Consent`](crate::Consent) or an [`AppTokenSource`](crate::AppTokenSource).
     ///
-    /// Like every [`BaseUrl`], it uses `https`, or `http` to a loopback address.
+    /// Like every [`BaseUrl`], the URL uses `https`, or `http` to a loopback address.
     pub fn new(source: S, base_url: &BaseUrl) -> Self {
         let origin = url::Url::parse(base_url.as_str()).map_or_else(|_| Origin::new_opaque(), |url| url.origin());
         Self { source, origin, rejects_with_403: false, replays_non_idempotent: false }
@@ -72,7 +72,8 @@ impl<S: TokenSource> BearerAuth<S> {
         self.origin == *origin
     }
 
-    /// Returns whether a request has the origin of the API. Returns `false` for a URI without a host.
+    /// Returns whether a request goes to the origin of the API. Returns `false` for a URI without a
+    /// host.
     #[cfg(feature = "tower")]
     pub(super) fn is_same_origin(&self, uri: &Uri) -> bool {
         url::Url::parse(&uri.to_string()).is_ok_and(|url| self.has_origin(&url.origin()))

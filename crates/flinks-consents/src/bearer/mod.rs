@@ -1,6 +1,6 @@
 //! Requests with the access token of a consent or of the application.
 //!
-//! Every form follows the same steps:
+//! The `send` methods and the middleware follow the same steps:
 //!
 //! ```text
 //! get a token ─► send ─► rejected? ──no──► return the response
@@ -50,10 +50,10 @@ mod sealed {
     pub trait Tokens: Clone + std::fmt::Debug + Send + Sync + 'static {
         fn token(&self) -> impl Future<Output = Result<AccessToken, ConsentError>> + Send;
 
-        /// Invalidates a rejected token. Returns whether another token may be accepted.
+        /// Invalidates a rejected token. Returns `true` if the server may accept another token.
         fn reject(&self, token: &AccessToken) -> bool;
 
-        /// Records that a token was rejected in a request whose first token had been rejected too.
+        /// Records that the second token of a request was rejected, like the first one.
         fn reject_replay(&self, token: &AccessToken);
     }
 
@@ -83,8 +83,8 @@ pub(crate) trait Exchange {
     fn is_rejected(&self, response: &Self::Response) -> bool;
 }
 
-/// Sends `request`. If its token is rejected, invalidates that token and sends `replay` with another
-/// one. `None` if the request must not be sent again.
+/// Sends `request`. If the token is rejected, invalidates it and sends `replay` with another token.
+/// `replay` is `None` if the request must not be sent again.
 pub(crate) async fn send<E: Exchange>(
     source: &impl TokenSource,
     exchange: &mut E,
@@ -157,8 +157,9 @@ impl Consent {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`access_token`](Self::access_token), also if the first token was
-    /// rejected and no other one is available. The result of the request is returned as it is.
+    /// Returns the errors of [`access_token`](Self::access_token), including when the first token
+    /// was rejected and no other token is available. The result of the request is returned
+    /// unchanged.
     ///
     /// # Cancel safety
     ///
@@ -201,7 +202,7 @@ impl AppTokenSource {
     }
 }
 
-/// The source of an error that is hidden in an error of `reqwest-middleware`.
+/// Wraps a [`ConsentError`] inside an error of `reqwest-middleware`.
 #[cfg(feature = "reqwest-middleware-0_5")]
 #[derive(Debug)]
 struct TokenError(ConsentError);

@@ -9,12 +9,31 @@ use reqwest_middleware::{Error, Middleware, Next, Result};
 
 use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
 
+/// Adds the token in a chain of `reqwest-middleware`.
+///
+/// ```no_run
+/// # use flinks_consents::{BearerAuth, Consent, ConsentError};
+/// # async fn example(consent: Consent) -> Result<(), Box<dyn std::error::Error>> {
+/// // An API that serves data does not need redirects.
+/// let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+/// let auth = BearerAuth::new(consent, &"https://api.example".parse()?);
+/// let http = reqwest_middleware::ClientBuilder::new(http).with(auth).build();
+/// match http.get("https://api.example/accounts").send().await {
+///     Ok(response) => println!("{}", response.status()),
+///     Err(error) if ConsentError::find_in(&error).is_some_and(ConsentError::needs_consent) => {
+///         println!("the end user must authorize again");
+///     }
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// If no token is available, the error is a `reqwest_middleware::Error::Middleware`, and
 /// [`ConsentError::find_in`](crate::ConsentError::find_in) returns the cause.
 ///
-/// reqwest follows redirects below this middleware, and removes the token from a redirect to another
-/// host or port. Disable redirects nevertheless (`reqwest::redirect::Policy::none()`), because a data
-/// API does not need them.
+/// reqwest follows redirects below this middleware and removes the token from a redirect to another
+/// host or port. A rejection that comes from another origin does not invalidate the token.
 #[async_trait]
 impl<S: TokenSource> Middleware for BearerAuth<S> {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {

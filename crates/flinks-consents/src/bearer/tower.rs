@@ -16,13 +16,27 @@ use super::{BearerAuth, Exchange, TokenSource, send};
 
 impl<S: TokenSource> BearerAuth<S> {
     /// Returns a `tower` layer for requests whose bodies can be cloned, such as
-    /// `http_body_util::Full<Bytes>` or `String`.
+    /// `http_body_util::Full<Bytes>` or `String`. Requests need absolute URIs, because a request
+    /// without a host has no origin and is sent without a token.
+    ///
+    /// ```
+    /// # use flinks_consents::{BearerAuth, Consent};
+    /// use http::{Request, Response};
+    /// use tower_layer::Layer;
+    ///
+    /// # fn example<S>(consent: Consent, client: S) -> Result<(), Box<dyn std::error::Error>>
+    /// # where S: tower_service::Service<Request<String>, Response = Response<String>> + Clone {
+    /// let auth = BearerAuth::new(consent, &"https://api.example".parse()?);
+    /// let service = auth.layer::<String>().layer(client);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn layer<B: Clone>(self) -> BearerLayer<S, B> {
         self.layer_with(|body| Some(body.clone()))
     }
 
-    /// Returns a `tower` layer for requests with any body. A request for whose body `clone_body`
-    /// returns `None` is not sent again. For streams, pass `|_| None`.
+    /// Returns a `tower` layer for requests with any body. If `clone_body` returns `None` for the
+    /// body of a request, that request is not sent again. For streams, pass `|_| None`.
     pub fn layer_with<B>(self, clone_body: fn(&B) -> Option<B>) -> BearerLayer<S, B> {
         BearerLayer { auth: self, clone_body }
     }
@@ -51,8 +65,8 @@ impl<S: TokenSource, B, T> Layer<T> for BearerLayer<S, B> {
 
 /// A `tower` service that authenticates the requests to an inner service.
 ///
-/// If no token is available, the error is a boxed [`ConsentError`](crate::ConsentError), which
-/// [`ConsentError::find_in`](crate::ConsentError::find_in) returns.
+/// If no token is available, the error is a boxed [`ConsentError`](crate::ConsentError). Use
+/// [`ConsentError::find_in`](crate::ConsentError::find_in) to get it.
 pub struct BearerService<S, B, T> {
     auth: BearerAuth<S>,
     clone_body: fn(&B) -> Option<B>,
@@ -66,7 +80,7 @@ impl<S: Clone, B, T: Clone> Clone for BearerService<S, B, T> {
     }
 }
 
-/// The error of a [`BearerService`]: that of its inner service, or a
+/// The error of a [`BearerService`]: either the error of its inner service or a
 /// [`ConsentError`](crate::ConsentError).
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -13,7 +13,7 @@ use crate::{Local, local, login_id};
 const PLACEMENTS: [StatePlacement; 3] = [StatePlacement::Query, StatePlacement::Path, StatePlacement::Session];
 const REDIRECT_URL: &str = "https://app.example/landing?a=1";
 
-/// Starts a widget. Returns its redirect URL with the pending landing.
+/// Starts a widget. Returns the widget's redirect URL and the pending landing.
 async fn start(local: &Local, redirect_url: &str, placement: StatePlacement) -> (String, PendingLanding) {
     let widget = local.connect.widget(&redirect_url.parse().unwrap());
     let started = widget.start(local.authorize_token().await, placement).unwrap();
@@ -114,7 +114,7 @@ async fn c5_state_is_added_in_its_place_of_the_redirect_url() {
 #[tokio::test]
 async fn c5_landing_with_another_state_is_refused() {
     let local = local().await;
-    for given in ["", "wrong", "righ", "rightx", "RIGHT", "%20right"] {
+    for given in ["", "wrong", "rig", "rightx", "RIGHT", "%20right"] {
         // If the state is wrong, an error in the landing is not trusted either.
         for rest in ["loginId=l", "error=access_denied&error_description=canary"] {
             let query = format!("https://app.example/landing?{rest}&state={given}");
